@@ -1,0 +1,60 @@
+"""Errors that say, in their first line, what is wrong and what to do.
+
+One base; a subclass's docstring is its message, with ``{placeholders}`` for what the raiser knows.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+class AuditReprError(Exception):
+    """auditrepr cannot go on."""
+
+    def __init__(self, **details: Any) -> None:
+        self.details = details
+        super().__init__(" ".join((self.__doc__ or "").format(**details).split()))
+
+
+class UnsupportedDatabase(AuditReprError):
+    """auditrepr works on PostgreSQL and SQLite; database "{alias}" is {vendor}."""
+
+
+class UnknownModel(AuditReprError):
+    """AUDITREPR["{setting}"] names {name!r}, which matches no installed model: write
+    "app_label.Model", "app_label.*" or "*"."""
+
+
+class UnknownColumn(AuditReprError):
+    """{model} has no field {name!r} that could be left out of its audit log: correct
+    @auditrepr.track(exclude=[...]) or AUDITREPR["EXCLUDE"]."""
+
+
+class InvalidSetting(AuditReprError):
+    """AUDITREPR["{name}"] is {value!r}, but has to be {expected}."""
+
+
+class MigrationsPending(AuditReprError):
+    """Database "{alias}" lacks migrations: {names}. Run: manage.py migrate --database {alias}"""
+
+
+class DatabaseUnreachable(AuditReprError):
+    """Database "{alias}" cannot be reached: {reason}"""
+
+
+class LockUnavailable(AuditReprError):
+    """The lock file {path} cannot be used: {reason}. Set AUDITREPR["LOCK_FILE"] to a file that
+    this user may write, or use --lock database."""
+
+
+class LeaseLost(AuditReprError):
+    """Another run took over the lock; this one has stored nothing since its last batch."""
+
+
+class NothingToRebuild(AuditReprError):
+    """Audit row {pk} is a TRUNCATE of {table}: it stands for a table, so there is no object to
+    represent."""
+
+
+class ModelUnknown(AuditReprError):
+    """No installed model uses the table {table}."""
