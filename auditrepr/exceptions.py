@@ -30,6 +30,11 @@ class UnknownColumn(AuditReprError):
     @auditrepr.track(exclude=[...]) or AUDITREPR["EXCLUDE"]."""
 
 
+class KeyExcluded(AuditReprError):
+    """{model}.{name} is part of the primary key, which is how the log names an object: it cannot
+    be left out of the log."""
+
+
 class InvalidSetting(AuditReprError):
     """AUDITREPR["{name}"] is {value!r}, but has to be {expected}."""
 

@@ -1,0 +1,4 @@
+"""What can be wrong before anything runs."""
+
+
+def register() -> None: ...

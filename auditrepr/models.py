@@ -1,0 +1,278 @@
+"""The log, what is stored beside it, and what the job remembers between its runs."""
+
+from __future__ import annotations
+
+import json
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
+
+from django.db import models
+from django.db.models import Exists, OuterRef
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+if TYPE_CHECKING:
+    from .backfill import Outcome
+
+
+class ExactDecoder(json.JSONDecoder):
+    """Keeps every digit: what the database wrote as 0.10 does not come back as 0.1."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(parse_float=Decimal, **options)
+
+
+class AuditLogQuerySet(models.QuerySet["AuditLog"]):
+    """Selections of audit rows, in the words of the domain."""
+
+    def pending(self) -> AuditLogQuerySet:
+        """Rows with neither a representation nor a quarantine entry.
+
+        A TRUNCATE has no object, so it never waits for one. On a large log bound the ids as
+        well (``pending.py`` does): alone, this looks at every row.
+        """
+        row = OuterRef("pk")
+        return self.exclude(action=AuditLog.Action.TRUNCATE).filter(
+            ~Exists(InstanceRepr.objects.filter(audit_log=row)),
+            ~Exists(ReprFailure.objects.filter(audit_log=row)),
+        )
+
+
+class AuditLog(models.Model):
+    """One event: one row of an audited table that was inserted, updated or deleted.
+
+    Triggers write it; nothing in Python does.
+    """
+
+    class Action(models.TextChoices):
+        INSERT = "I", _("added")
+        UPDATE = "U", _("changed")
+        DELETE = "D", _("deleted")
+        TRUNCATE = "T", _("emptied")
+
+    id = models.BigAutoField(primary_key=True)
+    table_name = models.TextField(_("table"))
+    object_id = models.TextField(
+        _("object"),
+        null=True,
+        help_text=_("The primary key as text; a JSON array if it has several columns."),
+    )
+    previous_object_id = models.TextField(
+        null=True, help_text=_("Set where an update changed the primary key: the one before.")
+    )
+    action = models.CharField(_("action"), max_length=1, choices=Action)
+    row_data = models.JSONField(
+        null=True,
+        decoder=ExactDecoder,
+        help_text=_("The whole row: after an insert or update, before a delete."),
+    )
+    changed_from = models.JSONField(
+        null=True,
+        decoder=ExactDecoder,
+        help_text=_("For an update: what each changed column held before."),
+    )
+    context = models.JSONField(null=True, help_text=_("Who and why."))
+    transaction_id = models.BigIntegerField(
+        null=True, help_text=_("PostgreSQL's; SQLite has none.")
+    )
+    snapshot = models.TextField(
+        null=True,
+        help_text=_("PostgreSQL's pg_snapshot: what the transaction saw right after the event."),
+    )
+    statement_at = models.DateTimeField(
+        null=True, help_text=_("When the client's message arrived: PostgreSQL only.")
+    )
+    occurred_at = models.DateTimeField(_("time"), db_default=Now())
+
+    objects = AuditLogQuerySet.as_manager()
+
+    class Meta:
+        verbose_name = _("audit log entry")
+        verbose_name_plural = _("audit log")
+        indexes = [
+            models.Index("table_name", "object_id", "-id", name="auditrepr_log_object"),
+            models.Index(
+                "table_name",
+                "previous_object_id",
+                "-id",
+                name="auditrepr_log_rekeyed",
+                condition=models.Q(previous_object_id__isnull=False),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_action_display()} {self.table_name} {self.object_id or ''}".rstrip()
+
+    @property
+    def changes(self) -> dict[str, tuple[Any, Any]]:
+        """What an update changed: ``{field: (old, new)}``, values as the log holds them.
+
+        A column that no field of today's model has goes by its own name.
+        """
+        from .tracking import field_names
+
+        new = self.row_data or {}
+        names = field_names(self.table_name)
+        return {
+            names.get(column, column): (old, new.get(column))
+            for column, old in (self.changed_from or {}).items()
+        }
+
+    def build_instance_repr(self) -> Outcome:
+        """The representation of this one row, built as the job builds a batch; not stored."""
+        from .backfill import build
+
+        return build([self], using=self._state.db)[0]
+
+
+class Fidelity(models.TextChoices):
+    EXACT = "E", _("exact")
+    MIXED = "M", _("mixed")
+
+
+class InstanceRepr(models.Model):
+    """What ``str(instance)`` said at the event."""
+
+    # No constraint in the database: it would cost four times the write (docs/design.md).
+    audit_log = models.OneToOneField(
+        AuditLog,
+        models.CASCADE,
+        primary_key=True,
+        db_constraint=False,
+        related_name="instance_repr",
+    )
+    instance_repr = models.TextField(_("representation"))
+    fidelity = models.CharField(
+        max_length=1,
+        choices=Fidelity,
+        help_text=_("Mixed: something was read live, guessed or missing."),
+    )
+    reason = models.TextField(
+        blank=True, default="", help_text=_("Why the representation is mixed.")
+    )
+
+    class Meta:
+        verbose_name = _("representation")
+        verbose_name_plural = _("representations")
+
+    def __str__(self) -> str:
+        return self.instance_repr
+
+
+class ReprFailure(models.Model):
+    """The quarantine: a row whose representation could not be built, and why."""
+
+    audit_log = models.OneToOneField(
+        AuditLog,
+        models.CASCADE,
+        primary_key=True,
+        db_constraint=False,
+        related_name="repr_failure",
+    )
+    error_class = models.TextField()
+    message = models.TextField(blank=True)
+    traceback = models.TextField(blank=True)
+    attempts = models.PositiveIntegerField(default=1)
+    first_failed_at = models.DateTimeField(db_default=Now())
+    last_failed_at = models.DateTimeField(db_default=Now())
+    next_attempt_at = models.DateTimeField(null=True, db_index=True)
+
+    class Meta:
+        verbose_name = _("failed representation")
+        verbose_name_plural = _("failed representations")
+
+    def __str__(self) -> str:
+        return f"{self.audit_log_id}: {self.error_class}: {self.message}"
+
+
+class Coverage(models.Model):
+    """Since which event an audited table's capture has run unbroken."""
+
+    class Reason(models.TextChoices):
+        INSTALLED = "installed", _("installed")
+        MISSING = "missing", _("found missing")
+        DISABLED = "disabled", _("found disabled")
+
+    table_name = models.TextField(primary_key=True)
+    since_event = models.BigIntegerField(
+        help_text=_("Every change whose event has a greater id is in the log.")
+    )
+    reason = models.CharField(max_length=10, choices=Reason)
+    recorded_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = _("coverage")
+        verbose_name_plural = _("coverage")
+
+    def __str__(self) -> str:
+        return f"{self.table_name} since {self.since_event} ({self.reason})"
+
+
+class Checkpoint(models.Model):
+    """How far the job has come: one row in each database that holds a log."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    settled_id = models.BigIntegerField(
+        default=0, help_text=_("At or below it nothing is pending and nothing can appear.")
+    )
+    candidate_id = models.BigIntegerField(
+        null=True, help_text=_("Becomes the settled mark once the evidence is gone.")
+    )
+    candidate_evidence = models.JSONField(
+        null=True, help_text=_("The transactions that may still write below the candidate.")
+    )
+    candidate_at = models.DateTimeField(null=True)
+    swept_id = models.BigIntegerField(
+        default=0, help_text=_("How far the slow re-check below the settled mark has come.")
+    )
+
+    class Meta:
+        verbose_name = _("checkpoint")
+        verbose_name_plural = _("checkpoints")
+
+    def __str__(self) -> str:
+        return f"settled to {self.settled_id}"
+
+
+class Lease(models.Model):
+    """The database lock: who holds it, and until when by the database's clock."""
+
+    name = models.TextField(primary_key=True)
+    token = models.UUIDField(null=True)
+    holder = models.JSONField(null=True, help_text=_("Host, process and start, for people."))
+    acquired_at = models.DateTimeField(null=True)
+    expires_at = models.DateTimeField(null=True)
+
+    class Meta:
+        verbose_name = _("lease")
+        verbose_name_plural = _("leases")
+
+    def __str__(self) -> str:
+        return f"{self.name} until {self.expires_at}"
+
+
+class BackfillRun(models.Model):
+    """What one run did. Runs with nothing to do are counted on the run before them."""
+
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)
+    host = models.TextField()
+    pid = models.PositiveIntegerField()
+    rows = models.PositiveBigIntegerField(default=0)
+    failures = models.PositiveBigIntegerField(default=0)
+    batches = models.PositiveIntegerField(default=0)
+    stop_reason = models.CharField(max_length=12, blank=True, default="")
+    error = models.TextField(blank=True, default="")
+    idle_runs = models.PositiveIntegerField(
+        default=0, help_text=_("Runs since then that found nothing to do.")
+    )
+    skipped_runs = models.PositiveIntegerField(
+        default=0, help_text=_("Runs since then that found the lock held.")
+    )
+
+    class Meta:
+        verbose_name = _("run")
+        verbose_name_plural = _("runs")
+
+    def __str__(self) -> str:
+        return f"{self.started_at:%Y-%m-%d %H:%M:%S}: {self.rows} rows, {self.stop_reason}"

@@ -1,0 +1,28 @@
+"""The only place that knows one database from another."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from django.db import connections
+
+from ..exceptions import UnsupportedDatabase
+from .base import Vendor
+
+_CLASSES = {
+    "postgresql": "postgresql.PostgreSQL",
+    "sqlite": "sqlite.SQLite",
+}
+
+
+def get_vendor(using: str) -> Vendor:
+    """The vendor that serves this database.
+
+    :raises UnsupportedDatabase: if it is neither PostgreSQL nor SQLite.
+    """
+    vendor = connections[using].vendor
+    try:
+        module, _, name = _CLASSES[vendor].partition(".")
+    except KeyError:
+        raise UnsupportedDatabase(alias=using, vendor=vendor) from None
+    return getattr(import_module(f".{module}", __name__), name)(using)

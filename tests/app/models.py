@@ -1,0 +1,36 @@
+"""Models for the tests: the plain ones that most tests need."""
+
+from __future__ import annotations
+
+from django.db import models
+
+import auditrepr
+
+
+@auditrepr.track
+class Author(models.Model):
+    name = models.CharField(max_length=100)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@auditrepr.track
+class Tag(models.Model):
+    label = models.CharField(max_length=50, unique=True)
+
+    def __str__(self) -> str:
+        return self.label
+
+
+@auditrepr.track(exclude=["secret"])
+class Book(models.Model):
+    title = models.CharField(max_length=200)
+    author = models.ForeignKey(Author, models.CASCADE, null=True, related_name="books")
+    price = models.DecimalField(max_digits=12, decimal_places=2, default=0)
+    published = models.DateField(null=True)
+    secret = models.CharField(max_length=50, blank=True, default="")
+    tags = models.ManyToManyField(Tag)
+
+    def __str__(self) -> str:
+        return f"{self.title} ({self.author})" if self.author_id else self.title

