@@ -90,11 +90,9 @@ class AuditLog(models.Model):
         verbose_name = _("audit log entry")
         verbose_name_plural = _("audit log")
         indexes = [
-            models.Index("table_name", "object_id", "-id", name="auditrepr_log_object"),
+            models.Index(fields=["table_name", "object_id", "id"], name="auditrepr_log_object"),
             models.Index(
-                "table_name",
-                "previous_object_id",
-                "-id",
+                fields=["table_name", "previous_object_id", "id"],
                 name="auditrepr_log_rekeyed",
                 condition=models.Q(previous_object_id__isnull=False),
             ),

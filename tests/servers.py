@@ -128,19 +128,26 @@ class PostgresServer:
         # pg_ctl's child keeps the output open: a pipe would never end.
         with (self.folder / "setup.log").open("a+") as output:
             done = subprocess.run(
-                command, stdout=output, stderr=output, cwd=self.folder,
-                stdin=subprocess.DEVNULL, user=self.user, group=self.user, extra_groups=[] if self.user else None,
-            )  # fmt: skip
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                cwd=self.folder,
+                **self._as_user(),
+            )
             if done.returncode:
                 output.seek(0)
                 raise RuntimeError(f"{' '.join(command)} failed:\n{output.read()}")
+
+    def _as_user(self) -> dict[str, Any]:
+        return {"user": self.user, "group": self.user, "extra_groups": []} if self.user else {}
 
     def _reachable(self, binaries: Path) -> Path:
         """The binaries, or a copy where the other user cannot enter their folder."""
         if not self.user:
             return binaries
         probe = ["test", "-x", str(binaries / "initdb")]
-        if subprocess.run(probe, user=self.user, group=self.user, extra_groups=[]).returncode == 0:
+        if subprocess.run(probe, **self._as_user()).returncode == 0:
             return binaries
         copy = self.folder / "install"
         shutil.copytree(binaries.parent, copy, symlinks=True)
