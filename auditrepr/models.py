@@ -6,13 +6,13 @@ import json
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from django.db import models
+from django.db import models, router
 from django.db.models import Exists, OuterRef
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
-    from .backfill import Outcome
+    from .representation import Outcome
 
 
 class ExactDecoder(json.JSONDecoder):
@@ -118,9 +118,9 @@ class AuditLog(models.Model):
 
     def build_instance_repr(self) -> Outcome:
         """The representation of this one row, built as the job builds a batch; not stored."""
-        from .backfill import build
+        from .representation import Event, build
 
-        return build([self], using=self._state.db)[0]
+        return build([Event.of(self)], using=self._state.db or router.db_for_read(AuditLog))[0]
 
 
 class Fidelity(models.TextChoices):

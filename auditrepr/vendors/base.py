@@ -100,3 +100,9 @@ class Vendor(ABC):
     @abstractmethod
     def remove_support_sql(self) -> list[str]:
         """Drops what the triggers of all tables shared; the last trace."""
+
+    # --- rebuild -------------------------------------------------------------------------------
+
+    # --- pending -------------------------------------------------------------------------------
+
+    # --- store and lease -----------------------------------------------------------------------
