@@ -1,0 +1,62 @@
+# What to do here, by name. `make` alone lists it; nothing but Python >= 3.11, git and make is needed.
+
+VENV := .venv
+BIN := $(VENV)/bin
+# Set PYTHON to choose the interpreter that the environment is made with.
+PYTHON ?=
+# Arguments for pytest: make test ARGS="tests/test_settings.py -x"
+ARGS ?=
+
+.PHONY: help demo test lint types matrix clean
+
+help: ## list what there is
+	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+
+demo: $(VENV)/demo .env ## load real data, change it, and show what the audit log then says
+	@$(BIN)/python manage.py demo
+
+test: export TEST_NOT_TRIED = $(VENV)/not-tried
+test: $(VENV)/test ## run the tests on SQLite, then on PostgreSQL
+	@rm -f $(TEST_NOT_TRIED); failed=; \
+	for database in sqlite postgresql; do \
+	    printf '\n== Tests on %s\n' $$database; \
+	    TEST_DATABASE=$$database $(BIN)/python -m pytest $(ARGS) || failed="$$failed $$database"; \
+	done; \
+	printf '\n== Not tried\n'; cat $(TEST_NOT_TRIED); \
+	if [ -n "$$failed" ]; then printf '\nTests failed on:%s\n' "$$failed"; exit 1; fi
+
+lint: $(VENV)/dev ## check the style with ruff
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(VENV)/dev ## check the types with mypy
+	DEBUG=on $(BIN)/mypy
+
+matrix: $(VENV)/dev ## run the tests on every supported pair of Python and Django that is installed
+	$(BIN)/nox
+
+clean: ## remove what the other commands have made, the demo's data and .env excepted
+	rm -rf $(VENV) .nox build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis
+
+$(VENV)/demo: EXTRAS = demo,postgres
+$(VENV)/test: EXTRAS = test
+$(VENV)/dev: EXTRAS = dev
+
+# Each environment is the same folder with more in it; the stamp is younger than what it was made of.
+$(VENV)/demo $(VENV)/test $(VENV)/dev: setup.cfg pyproject.toml | $(BIN)/python
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
+	@touch $@
+
+# Runs each candidate: a version manager's shim can stand for an interpreter that is not there.
+$(BIN)/python:
+	@for python in $(or $(PYTHON),python3.13 python3.12 python3.11 python3); do \
+	    if $$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
+	    then echo "$$python -m venv $(VENV)"; exec $$python -m venv --clear $(VENV); fi; \
+	done; \
+	echo "auditrepr needs Python 3.11 or later with its venv module, but found only: \
+	$$($(or $(PYTHON),python3) --version 2>&1). Install it (Debian: apt-get install python3-venv), \
+	or name one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1
+
+.env:
+	@cp .env.example .env
+	@echo "Made .env from .env.example: DEBUG is on, for this machine alone."
