@@ -1,1 +1,232 @@
-def connect(config) -> None: ...
+"""The triggers: which are there, which are not, and since when they have run unbroken."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from django.apps import AppConfig
+from django.db import transaction
+from django.db.models.signals import post_migrate, pre_migrate
+
+from . import coverage
+from .exceptions import UnsupportedDatabase
+from .models import AuditLog, Coverage
+from .tracking import TrackedTable, log_name, tracked_tables
+from .vendors import get_vendor
+from .vendors.base import Capture, Installed, Kind, TableShape, Vendor
+
+
+class Status(Enum):
+    """How a table and its triggers stand."""
+
+    OK = "ok"
+    OUTDATED = "outdated"
+    DISABLED = "disabled"
+    MISSING = "missing"
+    ABSENT = "absent"  # the table itself is not there (yet)
+    UNSUPPORTED = "unsupported"  # a view or a foreign table
+    LEFTOVER = "no longer tracked"  # it still has triggers
+
+
+LOG = log_name(AuditLog._meta.db_table)
+#: What install() mends.
+BROKEN = frozenset({Status.MISSING, Status.OUTDATED, Status.DISABLED, Status.LEFTOVER})
+
+
+@dataclass(frozen=True)
+class State:
+    """One table in one database."""
+
+    name: str  # as the log names it
+    status: Status
+    capture: Capture | None = None  # what its triggers ought to be made from
+    installed: Installed | None = None  # those that it has
+
+    @property
+    def captured(self) -> bool:
+        """Does every change to it reach the log now?"""
+        return self.status in (Status.OK, Status.OUTDATED)
+
+
+def connect(app_config: AppConfig) -> None:
+    """Let ``migrate`` keep the triggers in step; once a ``migrate``, not once for each app."""
+    pre_migrate.connect(_before_migrate, sender=app_config)
+    post_migrate.connect(_after_migrate, sender=app_config)
+
+
+def inspect(using: str) -> list[State]:
+    """Every tracked table of this database, then those whose triggers are left over.
+
+    Nothing at all if the database has no audit log.
+
+    :raises UnsupportedDatabase: if auditrepr does not work on this database.
+    """
+    vendor = get_vendor(using)
+    tables = {table.name: table for table in tracked_tables(using)}
+    shapes = vendor.shapes([LOG, *tables])
+    if LOG not in shapes:
+        return []
+    installed = vendor.installed()
+    states = [
+        _state(vendor, table, shapes.get(name), installed.get(name))
+        for name, table in tables.items()
+    ]
+    leftovers = sorted(installed.keys() - tables.keys())
+    return states + [State(name, Status.LEFTOVER, None, installed[name]) for name in leftovers]
+
+
+def install(
+    using: str, names: Collection[str] | None = None, *, force: bool = False
+) -> list[State]:
+    """Create the triggers that are missing, outdated or disabled; drop those left over.
+
+    :param names: only these tables, as the log names them; all by default.
+    :param force: the triggers that are in order, too.
+    :returns: the states that were changed, as they were before.
+    """
+    states = [s for s in inspect(using) if names is None or s.name in names]
+    wanted = BROKEN | {Status.OK} if force else BROKEN
+    changed = [state for state in states if state.status in wanted]
+    known = coverage.rows(using) if states else {}
+    audited = {state.name: state for state in states if state.capture}
+    starting = _restarts(audited.values(), known)
+    stale = known.keys() - audited.keys() if names is None else ()
+    if changed or starting or stale:
+        with transaction.atomic(using):
+            _execute(using, _install_sql(get_vendor(using), changed))
+            # Only now: CREATE TRIGGER has waited for whoever was writing to its table.
+            coverage.start(using, starting)
+            coverage.forget(using, stale)
+    return changed
+
+
+def remove(using: str) -> list[str]:
+    """Drop all triggers and what they share; gives the names of the tables that had some.
+
+    Needs no model and no valid setting.
+    """
+    vendor = get_vendor(using)
+    names = sorted(vendor.installed())
+    recorded = vendor.shapes([coverage.TABLE])
+    with transaction.atomic(using):
+        _execute(using, [sql for name in names for sql in vendor.remove_sql(name)])
+        _execute(using, vendor.remove_support_sql())
+        if recorded:
+            coverage.forget(using, coverage.rows(using))
+    return names
+
+
+def note_gaps(using: str) -> list[State]:
+    """Write down which tables are not captured, and start the coverage of those that are again.
+
+    :returns: the tables that ought to be captured, and are not.
+    """
+    states = [state for state in inspect(using) if state.capture]
+    known = coverage.rows(using) if states else {}
+    lost = [state for state in states if not state.captured]
+    ended = [s for s in lost if s.name in known and known[s.name].since_event is not None]
+    starting = _restarts([s for s in states if s.status is Status.OK], known)
+    if ended or starting:
+        with transaction.atomic(using):
+            coverage.end(using, _restarts(ended, known))
+            coverage.start(using, starting)
+    return lost
+
+
+def covered_since(using: str) -> dict[str, int]:
+    """For each table that is captured now: the event after which it has been, without a gap.
+
+    To rely on what a live table says, read it first and ask this afterwards.
+    """
+    states = inspect(using)
+    known = coverage.rows(using) if states else {}
+    return {
+        state.name: since
+        for state in states
+        if state.captured
+        and (row := known.get(state.name))
+        and (since := row.since_event) is not None
+        and coverage.restart(state, row) is None
+    }
+
+
+def _restarts(states: Iterable[State], known: Mapping[str, Coverage]) -> dict[str, Coverage.Reason]:
+    reasons = {state.name: coverage.restart(state, known.get(state.name)) for state in states}
+    return {name: reason for name, reason in reasons.items() if reason}
+
+
+def script(using: str) -> list[str]:
+    """The SQL that installs the triggers of every tracked table that exists."""
+    vendor = get_vendor(using)
+    return _install_sql(vendor, [state for state in inspect(using) if state.capture])
+
+
+def captures(using: str, names: Collection[str]) -> list[Capture]:
+    """What the triggers of these tables ought to be made from, as the tables are now."""
+    vendor = get_vendor(using)
+    tables = {table.name: table for table in tracked_tables(using) if table.name in names}
+    shapes = vendor.shapes(list(tables))
+    return [
+        _capture(tables[name], shape)
+        for name, shape in shapes.items()
+        if shape.kind in (Kind.TABLE, Kind.PARTITIONED)
+    ]
+
+
+def _state(
+    vendor: Vendor, table: TrackedTable, shape: TableShape | None, installed: Installed | None
+) -> State:
+    if shape is None:
+        return State(table.name, Status.ABSENT)
+    if shape.kind not in (Kind.TABLE, Kind.PARTITIONED):
+        return State(table.name, Status.UNSUPPORTED)
+    capture = _capture(table, shape)
+    if installed is None:
+        return State(table.name, Status.MISSING, capture)
+    if not installed.enabled:
+        return State(table.name, Status.DISABLED, capture, installed)
+    current = installed.fingerprint == vendor.fingerprint(capture)
+    return State(table.name, Status.OK if current else Status.OUTDATED, capture, installed)
+
+
+def _capture(table: TrackedTable, shape: TableShape) -> Capture:
+    # Between two migrations the model's key may not be there yet, or not any more.
+    there = {column.name for column in shape.columns}.issuperset(table.key_columns)
+    key = table.key_columns if there else shape.key_columns
+    return Capture(table.name, table.db_table, shape, key, table.excluded)
+
+
+def _install_sql(vendor: Vendor, states: Iterable[State]) -> list[str]:
+    leftovers = [state.name for state in states if state.status is Status.LEFTOVER]
+    wanted = [state.capture for state in states if state.capture]
+    statements = [sql for name in leftovers for sql in vendor.remove_sql(name)]
+    if wanted:
+        statements += vendor.support_sql()
+    return statements + [sql for capture in wanted for sql in vendor.install_sql(capture)]
+
+
+def _execute(using: str, statements: Iterable[str]) -> None:
+    with get_vendor(using).connection.cursor() as cursor:
+        for sql in statements:
+            cursor.execute(sql)
+
+
+def _before_migrate(*, using: str, plan: Iterable[Any] = (), **_: Any) -> None:
+    """Triggers whose log is about to go would make every write fail."""
+    label = AuditLog._meta.app_label
+    if any(back and step.app_label == label and step.name == "0001_initial" for step, back in plan):
+        remove(using)
+
+
+def _after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: Any) -> None:
+    try:
+        changed = install(using)
+    except (UnsupportedDatabase, TypeError):  # TypeError: until both vendors are complete
+        return  # a system check has said so
+    if changed and verbosity >= 1:
+        names = ", ".join(state.name for state in changed)
+        (stdout or sys.stdout).write(f"  Audit triggers brought up to date: {names}\n")

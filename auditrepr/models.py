@@ -190,10 +190,19 @@ class Coverage(models.Model):
         INSTALLED = "installed", _("installed")
         MISSING = "missing", _("found missing")
         DISABLED = "disabled", _("found disabled")
+        COLUMNS = "columns", _("some columns were left out before")
 
     table_name = models.TextField(primary_key=True)
     since_event = models.BigIntegerField(
-        help_text=_("Every change whose event has a greater id is in the log.")
+        null=True,
+        help_text=_(
+            "As of any event with a greater id, nothing that changed later is missing from the"
+            " log. Null: the triggers were found out of order."
+        ),
+    )
+    transaction_id = models.BigIntegerField(
+        null=True,
+        help_text=_("PostgreSQL's, of the start: an event whose snapshot is older is not covered."),
     )
     reason = models.CharField(max_length=10, choices=Reason)
     recorded_at = models.DateTimeField(db_default=Now())
