@@ -2,29 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import traceback
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import datetime
-from typing import NamedTuple
+from typing import Any
 
+from django.conf import settings
+from django.db import Error, connections, transaction
+from django.db.models import Model
+from django.utils import timezone, translation
+from django.utils.functional import Promise
+
+from .conf import get_settings
+from .events import Event, Subject
+from .exceptions import NothingToRebuild
 from .models import AuditLog, Fidelity
+from .rebuild import Batch
+from .tracking import model_for_table
 
-
-class Event(NamedTuple):
-    """What the builder has to know of an audit row; the row's data stays in the database."""
-
-    id: int
-    table_name: str
-    object_id: str | None
-    action: str
-    transaction_id: int | None
-    snapshot: str | None
-    statement_at: datetime | None
-    occurred_at: datetime
-
-    @classmethod
-    def of(cls, row: AuditLog) -> Event:
-        return cls(*(getattr(row, name) for name in cls._fields))
+__all__ = ["Event", "Failure", "Outcome", "build"]
 
 
 @dataclass(frozen=True)
@@ -34,6 +32,15 @@ class Failure:
     error_class: str
     message: str
     traceback: str
+
+    @classmethod
+    def of(cls, error: BaseException) -> Failure:
+        lines = traceback.format_exception(error, limit=-TRACEBACK_FRAMES)
+        return cls(
+            error_class=type(error).__qualname__,
+            message=storable(_message(error), MESSAGE_LENGTH)[0],
+            traceback=storable("".join(lines), TRACEBACK_LENGTH)[0],
+        )
 
 
 @dataclass(frozen=True)
@@ -47,9 +54,120 @@ class Outcome:
     failure: Failure | None = None
 
 
+TRACEBACK_FRAMES = 10
+MESSAGE_LENGTH = 2_000  # characters
+TRACEBACK_LENGTH = 20_000  # characters
+
+
 def build(events: Sequence[Event], using: str) -> list[Outcome]:
     """The representations of these events, in their order. Nothing is stored.
 
     :param using: the database that holds the log and the audited tables.
     """
-    raise NotImplementedError
+    outcomes: list[Outcome] = []
+    careful = False
+    while len(outcomes) < len(events):
+        # An error in the database ends PostgreSQL's transaction, and with it the moment that this
+        # batch reads. What is left is read anew, from then on with a savepoint for each row.
+        outcomes += _build_until_error(events[len(outcomes) :], using, careful)
+        careful = True
+    return outcomes
+
+
+def _build_until_error(events: Sequence[Event], using: str, careful: bool) -> Iterator[Outcome]:
+    batch = Batch(using)
+    with _same_words_for_everyone(), batch.vendor.reading(), _watching(batch):
+        for subject in batch.subjects(events):
+            try:
+                yield _outcome(subject, batch, careful)
+            except Broken as broken:
+                yield _failed(subject, broken.__cause__ or broken)
+                return
+
+
+class Broken(Exception):
+    """The transaction that a batch reads in cannot go on."""
+
+
+def _outcome(subject: Subject, batch: Batch, careful: bool) -> Outcome:
+    if subject.event.action == AuditLog.Action.TRUNCATE:
+        pk, table = subject.event.id, subject.event.table_name
+        return _failed(subject, NothingToRebuild(pk=pk, table=table))
+    if subject.error is not None:
+        return _failed(subject, subject.error)
+    batch.current = subject
+    try:
+        with transaction.atomic(batch.using) if careful else ExitStack():
+            text = _text(subject.instance)
+    except BaseException as error:  # __str__ may raise anything, SystemExit included
+        if isinstance(error, Error) and not careful:
+            raise Broken from error
+        return _failed(subject, error)
+    finally:
+        batch.current = None
+    return _represented(subject, text)
+
+
+def _represented(subject: Subject, text: str) -> Outcome:
+    text, altered = storable(text, get_settings().MAX_LENGTH)
+    if altered:
+        subject.note(altered)
+    fidelity = Fidelity.MIXED if subject.notes else Fidelity.EXACT
+    return Outcome(subject.event.id, text, fidelity, "\n".join(subject.notes))
+
+
+def _failed(subject: Subject, error: BaseException) -> Outcome:
+    return Outcome(subject.event.id, failure=Failure.of(error))
+
+
+def _text(instance: Any) -> str:
+    text = type(instance).__str__(instance)
+    if isinstance(text, Promise):
+        return str(text)
+    if not isinstance(text, str):
+        raise TypeError(f"__str__ returned non-string (type {type(text).__name__})")
+    return str.__str__(text)
+
+
+def _message(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # an exception may have a broken __str__ of its own
+        return "(its message cannot be shown)"
+
+
+def storable(text: str, length: int) -> tuple[str, str]:
+    """The text as every database can store it, and what had to be changed, if anything.
+
+    NUL becomes its visible symbol, a lone surrogate its escape; what is longer than `length`
+    characters is cut, visibly.
+    """
+    changed = []
+    clean = text.replace("\0", "\N{SYMBOL FOR NULL}")
+    clean = clean.encode("utf-8", "backslashreplace").decode("utf-8")
+    if clean != text:
+        changed.append("it held characters that cannot be stored")
+    if len(clean) > length:
+        mark = f"… ({len(clean)} characters)"
+        clean = clean[: max(0, length - len(mark))] + mark
+        changed.append(f"it was longer than {length} characters")
+    return clean, "; ".join(changed)
+
+
+@contextmanager
+def _same_words_for_everyone() -> Iterator[None]:
+    """Language and time zone of the settings, not of whoever started the job."""
+    with (
+        translation.override(settings.LANGUAGE_CODE),
+        timezone.override(timezone.get_default_timezone()),
+    ):
+        yield
+
+
+@contextmanager
+def _watching(batch: Batch) -> Iterator[None]:
+    """Every query that ``__str__`` sends by itself reads today's rows, and is noted."""
+    with ExitStack() as stack:
+        for connection in connections.all(initialized_only=True):
+            stack.enter_context(connection.execute_wrapper(batch.watch))
+        yield

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any, NamedTuple
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field, Model
+from django.db.models.sql import Query
 
 
 class Kind(Enum):
@@ -58,6 +62,24 @@ class Installed:
     excluded: frozenset[str]
 
 
+class Image(NamedTuple):
+    """A state of a row that an event holds: the one it left, or the one it found.
+
+    What an event is about is its own image with ``before`` false; for a delete that is the last
+    state of the row.
+    """
+
+    event_id: int
+    before: bool = False
+
+
+class Position(NamedTuple):
+    """Where a log stands."""
+
+    event: int  # the highest id that it has handed out, whether or not its row is committed
+    transaction_id: int | None  # the one that asked; SQLite has none
+
+
 class Vendor(ABC):
     """One database. What ends in ``_sql`` or ``fingerprint`` is pure: the caller executes it."""
 
@@ -101,7 +123,52 @@ class Vendor(ABC):
     def remove_support_sql(self) -> list[str]:
         """Drops what the triggers of all tables shared; the last trace."""
 
+    @abstractmethod
+    def position(self) -> Position:
+        """Where the log stands now."""
+
+    @abstractmethod
+    def sequence_cache(self) -> int:
+        """How many of the log's ids a session takes at once; more than 1 breaks their order."""
+
     # --- rebuild -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[None]:
+        """Everything read inside is of one moment, and nothing can be written.
+
+        Inside the caller's own transaction its isolation is all there is.
+        """
+
+    @abstractmethod
+    def image_rows(
+        self, model: type[Model], images: Sequence[Image]
+    ) -> Iterator[tuple[Image, frozenset[str], Sequence[Any]]]:
+        """The rows that these images hold, typed as the table's own.
+
+        Gives each image that exists with the columns whose value the log does not know, and the
+        values of the model's own concrete fields, in their order, as the database driver gives
+        them.
+
+        :raises django.db.Error: if one of the images does not fit the table.
+        """
+
+    def converted(
+        self, fields: Sequence[Field[Any, Any]], rows: Iterable[Sequence[Any]]
+    ) -> Iterator[list[Any]]:
+        """What a query by Django makes of the driver's values: ``from_db_value`` and all."""
+        if not fields:
+            return iter([list(row) for row in rows])
+        compiler = Query(fields[0].model).get_compiler(self.using)
+        columns = [field.get_col(fields[0].model._meta.db_table) for field in fields]
+        converters = compiler.get_converters(columns)
+        if converters:
+            return compiler.apply_converters(rows, converters)
+        return iter([list(row) for row in rows])
+
+    @abstractmethod
+    def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
+        """What ``AuditLog.object_id`` holds for these values of a primary key."""
 
     # --- pending -------------------------------------------------------------------------------
 
