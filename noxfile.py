@@ -1,7 +1,7 @@
 """The tests on every supported pair of Python and Django, each on both databases: ``nox``.
 
-An interpreter that is not installed is named and passed over; ``nox --error-on-missing-interpreters``
-makes it an error.
+An interpreter that is not installed is named and passed over;
+``nox --error-on-missing-interpreters`` makes it an error.
 """
 
 import nox

@@ -27,6 +27,16 @@ class Environment(environ.Env):
             raise ImproperlyConfigured(f"The environment variable {var}: {error}") from error
 
 
+def database(url: str) -> dict[str, Any]:
+    """Django's settings for the database that a URL names."""
+    if not url.startswith(("postgres://", "postgresql://", "sqlite://")):
+        raise ValueError("it has to begin with postgres:// or sqlite:///")
+    found: dict[str, Any] = environ.Env.db_url_config(url)
+    if url.startswith("sqlite://") and found["NAME"] != ":memory:":
+        found["NAME"] = BASE_DIR / found["NAME"]  # cron starts in another folder than people
+    return found
+
+
 # Every variable that is read, with its type and, after that, its default.
 env = Environment(
     DEBUG=(bool, False),
@@ -35,7 +45,7 @@ env = Environment(
     CSRF_TRUSTED_ORIGINS=(list, []),
     HTTPS=(bool, True),
     PROXY_SSL_HEADER=(str, ""),
-    DATABASE_URL=(str, ""),
+    DATABASE_URL=(database, None),
     TIME_ZONE=(str, "UTC"),
     LANGUAGE_CODE=(str, "en-us"),
     STATIC_ROOT=(str, str(DATA_DIR / "static")),
@@ -64,25 +74,17 @@ def secret_key() -> str:
     return key
 
 
-def database() -> dict[str, Any]:
-    """What DATABASE_URL names, or the SQLite file of the project."""
-    url = env("DATABASE_URL")
-    if not url:
-        DATA_DIR.mkdir(exist_ok=True)
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA_DIR / "auditrepr.sqlite3"}
-    if not url.startswith(("postgres://", "postgresql://", "sqlite://")):
-        raise ImproperlyConfigured("DATABASE_URL has to begin with postgres:// or sqlite:///")
-    found: dict[str, Any] = env.db_url_config(url)
-    if url.startswith("sqlite://") and found["NAME"] != ":memory:":
-        found["NAME"] = BASE_DIR / found["NAME"]  # cron starts in another folder than people
-    return found
+def sqlite_file() -> dict[str, Any]:
+    """The database of a project that names none."""
+    DATA_DIR.mkdir(exist_ok=True)
+    return {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA_DIR / "auditrepr.sqlite3"}
 
 
 DEBUG = env("DEBUG")
 SECRET_KEY = secret_key()
 ALLOWED_HOSTS = env("ALLOWED_HOSTS")  # while DEBUG is on, Django takes "none" for this machine
 
-DATABASES = {"default": database()}
+DATABASES = {"default": env("DATABASE_URL") or sqlite_file()}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
     # The web process and the job share the file: readers never wait, and a writer waits for its
@@ -109,9 +111,8 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.staticfiles",
     "auditrepr",
+    "management.gazetteer",
 ]
-if (BASE_DIR / "management" / "gazetteer" / "models.py").exists():
-    INSTALLED_APPS.append("management.gazetteer")
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",

@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import platform
+from pathlib import Path
+
+import django
 import pytest
 from django.db import connection
+
+from tests.missing import PREFIX
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
@@ -13,3 +20,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)
         items[:] = [item for item in items if item not in elsewhere]
+
+
+def pytest_report_header() -> str:
+    return f"database: {connection.display_name}, Django {django.__version__}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what this run could not try, here and, for ``make test``, in ``TEST_NOT_TRIED``."""
+    skipped = (report.longrepr[2] for report in terminalreporter.stats.get("skipped", ()))
+    reasons = (reason.removeprefix("Skipped: ") for reason in skipped)
+    missing = sorted({r.removeprefix(PREFIX) for r in reasons if r.startswith(PREFIX)})
+    this = f"Python {platform.python_version()} with Django {django.__version__}"
+    lines = [*missing, f"any pair but {this}: make matrix runs the others"]
+    terminalreporter.section("not tried")
+    for line in lines:
+        terminalreporter.line(line)
+    if file := os.environ.get("TEST_NOT_TRIED"):
+        with Path(file).open("a") as summary:
+            summary.writelines(f"{connection.display_name}: {line}\n" for line in lines)

@@ -1,0 +1,21 @@
+"""What a test run could not try, so that it ends by naming it instead of hiding it."""
+
+from __future__ import annotations
+
+import os
+from typing import NoReturn
+
+import pytest
+
+PREFIX = "could not try "
+
+
+def could_not_try(what: str, because: str) -> NoReturn:
+    """Skip the test, or the module at its import, for want of something on this machine.
+
+    Where ``TEST_NOTHING_MISSING`` is set, nothing may be missing: the test fails instead.
+    """
+    message = f"{PREFIX}{what}: {because}"
+    if os.environ.get("TEST_NOTHING_MISSING"):
+        pytest.fail(message, pytrace=False)
+    pytest.skip(message, allow_module_level=True)

@@ -1,0 +1,31 @@
+"""The project in ``management/`` as somebody runs it: a copy, in processes of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parent.parent
+
+
+class Project:
+    """A copy of the project in a folder where no ``.env`` and no data lie about."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        shutil.copy(ROOT / "manage.py", folder)
+        shutil.copytree(ROOT / "management", folder / "management")
+
+    def manage(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        """Run manage.py with these variables and no others, from another folder than its own."""
+        return subprocess.run(
+            [sys.executable, "-W", "error", self.folder / "manage.py", *arguments],
+            env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment},
+            cwd="/",
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+        )

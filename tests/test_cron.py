@@ -1,0 +1,143 @@
+"""deploy/crontab: cron's own rules, and a run under Debian's real cron daemon."""
+
+from __future__ import annotations
+
+import os
+import re
+import shlex
+import shutil
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.missing import could_not_try
+from tests.project import ROOT, Project
+
+CRONTAB = ROOT / "deploy" / "crontab"
+CRON_D = Path("/etc/cron.d")
+TEXT = CRONTAB.read_text()
+LINES = [line for line in TEXT.splitlines() if line and not line.startswith("#")]
+JOB = LINES[-1]
+VARIABLES = dict(line.split("=", 1) for line in LINES[:-1])
+
+pytestmark = pytest.mark.sqlite
+
+
+def test_it_ends_with_a_newline_without_which_cron_refuses_the_file():
+    assert TEXT.endswith("\n")
+
+
+def test_its_only_job_names_every_field_of_a_cron_d_file_and_runs_every_two_minutes():
+    *schedule, user, program = JOB.split()[:7]
+    assert schedule == ["*/2", "*", "*", "*", "*"]
+    assert re.fullmatch(r"[a-z_][a-z0-9_-]*", user)
+    assert program == "cd"
+    assert not [line for line in LINES[:-1] if not re.match(r"[A-Z]+=", line)]
+
+
+def test_the_job_has_no_percent_sign_which_cron_would_take_for_a_newline():
+    assert "%" not in JOB
+
+
+def test_shell_path_and_mail_are_set_without_references_which_cron_does_not_expand():
+    assert set(VARIABLES) == {"SHELL", "PATH", "MAILTO"}
+    assert Path(VARIABLES["SHELL"]).is_absolute()
+    assert all(Path(folder).is_absolute() for folder in VARIABLES["PATH"].split(":"))
+    assert not [
+        value for value in VARIABLES.values() if not value or re.search(r"[$\"'#\s]", value)
+    ]
+
+
+def test_the_job_is_a_command_that_the_shell_can_parse_and_is_silent_unless_something_is_wrong():
+    command = JOB.split(None, 6)[6]
+    parsed = subprocess.run(["/bin/sh", "-n", "-c", command], capture_output=True, check=True)
+    assert parsed.stderr == b""
+    assert shlex.split(command)[-3:] == ["backfill_reprs", "--verbosity", "0"]
+
+
+def test_the_file_is_installed_under_a_name_that_cron_does_not_pass_over():
+    (name,) = re.findall(r"/etc/cron\.d/(\S+)", TEXT)
+    assert re.fullmatch(r"[A-Za-z0-9_-]+", name)
+
+
+def test_without_the_environment_file_the_job_fails_with_a_message(tmp_path):
+    done = subprocess.run(
+        ["/bin/sh", "-c", _adapted(tmp_path).split(None, 6)[6]], capture_output=True, text=True
+    )
+    assert done.returncode != 0, done.stdout
+    assert str(tmp_path / "env") in done.stderr
+
+
+def test_under_debians_cron_a_pending_row_gets_its_representation(tmp_path):
+    if os.geteuid() != 0:
+        could_not_try("deploy/crontab under cron", "only root may write to /etc/cron.d")
+    if not shutil.which("cron") or not CRON_D.is_dir():
+        could_not_try("deploy/crontab under cron", "Debian's cron is not installed")
+    database = _project_with_a_pending_row(tmp_path)
+    with _cron(re.sub(r"^\*/2", "*", TEXT.replace(JOB, _adapted(tmp_path)), flags=re.MULTILINE)):
+        found = _wait_for_representation(database, seconds=90)
+    printed = (tmp_path / "output").read_text()
+    assert (found, printed) == ("Auditors", "")
+
+
+def _adapted(folder: Path) -> str:
+    """The job, with the places and the user of this test; what it prints is kept, not mailed."""
+    job = JOB.replace(" auditrepr ", " root ", 1).replace(".venv/bin/python", sys.executable)
+    job = job.replace("/etc/auditrepr/env", str(folder / "env"))
+    return f"{job.replace('/srv/auditrepr', str(folder))} >{folder / 'output'} 2>&1"
+
+
+def _project_with_a_pending_row(folder: Path) -> Path:
+    database = folder / "audit.sqlite3"
+    environment = {
+        "DATABASE_URL": f"sqlite:///{database}",
+        "SECRET_KEY": "a key with spaces, 'quotes' and 100%",
+        "AUDITREPR_MODELS": "auth.Group",
+        "PYTHONPATH": str(ROOT),
+    }
+    lines = [f"{name}={shlex.quote(value)}\n" for name, value in environment.items()]
+    (folder / "env").write_text("".join(lines))
+    create = "from django.contrib.auth.models import Group; Group.objects.create(name='Auditors')"
+    project = Project(folder)
+    for arguments in (["migrate", "-v0"], ["shell", "-v0", "--command", create]):
+        done = project.manage(*arguments, **environment)
+        assert done.returncode == 0, done.stderr
+    assert _representation(database) is None
+    return database
+
+
+@contextmanager
+def _cron(crontab: str) -> Iterator[None]:
+    """Cron with this file, in a daemon of our own unless one is running."""
+    file = CRON_D / f"auditrepr-test-{os.getpid()}"
+    file.write_text(crontab)
+    daemon = subprocess.Popen(["cron", "-f"], stdin=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        file.unlink()
+        daemon.terminate()
+        daemon.wait()
+
+
+def _wait_for_representation(database: Path, seconds: int) -> str | None:
+    end = time.monotonic() + seconds
+    while (found := _representation(database)) is None and time.monotonic() < end:
+        time.sleep(0.5)
+    return found
+
+
+def _representation(database: Path) -> str | None:
+    query = (
+        "SELECT r.instance_repr FROM auditrepr_auditlog a LEFT JOIN auditrepr_instancerepr r "
+        "ON r.audit_log_id = a.id WHERE a.table_name = 'auth_group'"
+    )
+    with closing(sqlite3.connect(database, timeout=20)) as connection:
+        ((found,),) = connection.execute(query)
+    return found

@@ -1,0 +1,199 @@
+"""The project's settings, each time in a process that has nothing but the given variables."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from auditrepr.conf import Settings
+from tests.project import ROOT, Project
+
+SHOW = """
+import json
+from django.conf import settings
+print(json.dumps({name: getattr(settings, name) for name in dir(settings) if name.isupper()},
+                 default=str))
+"""
+
+
+class SettingsProject(Project):
+    def settings(self, **environment: str) -> dict:
+        done = self.manage("shell", "-v0", "-c", SHOW, **environment)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout.splitlines()[-1])
+
+    def error(self, **environment: str) -> str:
+        done = self.manage("check", **environment)
+        assert done.returncode != 0, done.stdout
+        return done.stderr.splitlines()[-1]
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> SettingsProject:
+    return SettingsProject(tmp_path)
+
+
+def test_without_debug_a_missing_secret_key_is_an_error_that_says_what_to_set(project):
+    for environment in ({}, {"SECRET_KEY": ""}, {"DEBUG": "off"}):
+        assert "ImproperlyConfigured: Set SECRET_KEY" in project.error(**environment)
+
+
+def test_debug_alone_is_enough_to_try_the_project_and_makes_the_data_folder(project):
+    done = project.manage("migrate", "-v0", DEBUG="on")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert (project.folder / "data" / "auditrepr.sqlite3").stat().st_size > 0
+
+
+def test_the_example_copied_to_env_is_enough_too(project):
+    shutil.copy(ROOT / ".env.example", project.folder / ".env")
+    assert project.settings()["DEBUG"] is True
+
+
+def test_in_production_nothing_is_left_for_djangos_deployment_checks(project):
+    done = project.manage(
+        "check", "--deploy", "--fail-level", "WARNING", SECRET_KEY="f2Zk9_" * 10,
+        ALLOWED_HOSTS="audit.example.org",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+def test_https_is_enforced_in_production_and_can_be_left_to_others(project):
+    names = "SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"
+    for environment, expected in (
+        ({"SECRET_KEY": "x"}, True),
+        ({"SECRET_KEY": "x", "HTTPS": ""}, True),
+        ({"SECRET_KEY": "x", "HTTPS": "off"}, False),
+        ({"DEBUG": "on"}, False),
+    ):
+        settings = project.settings(**environment)
+        assert [settings[name] for name in names] == [expected] * 3, environment
+
+
+def test_every_variable_reaches_its_setting(project):
+    settings = project.settings(
+        SECRET_KEY="$x#y",
+        ALLOWED_HOSTS="a.example,b.example",
+        CSRF_TRUSTED_ORIGINS="https://a.example",
+        PROXY_SSL_HEADER="HTTP_X_FORWARDED_PROTO",
+        TIME_ZONE="Europe/Berlin",
+        LANGUAGE_CODE="de",
+        STATIC_ROOT="/srv/static",
+        LOG_LEVEL="info",
+    )
+    assert settings["SECRET_KEY"] == "$x#y"
+    assert settings["ALLOWED_HOSTS"] == ["a.example", "b.example"]
+    assert settings["CSRF_TRUSTED_ORIGINS"] == ["https://a.example"]
+    assert settings["SECURE_PROXY_SSL_HEADER"] == ["HTTP_X_FORWARDED_PROTO", "https"]
+    assert (settings["TIME_ZONE"], settings["LANGUAGE_CODE"]) == ("Europe/Berlin", "de")
+    assert settings["STATIC_ROOT"] == "/srv/static"
+    assert settings["LOGGING"]["root"]["level"] == "INFO"
+
+
+def test_the_environment_wins_over_the_env_file(project):
+    (project.folder / ".env").write_text("DEBUG=on\nTIME_ZONE=Asia/Tokyo\nLANGUAGE_CODE=ja\n")
+    settings = project.settings(TIME_ZONE="Europe/Berlin")
+    assert (settings["TIME_ZONE"], settings["LANGUAGE_CODE"]) == ("Europe/Berlin", "ja")
+
+
+def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
+    given = {
+        "AUDITREPR_MODELS": "auth.Group,sessions.Session",
+        "AUDITREPR_EXCLUDE": '{"auth.User": ["password"]}',
+        "AUDITREPR_BATCH_SIZE": "10",
+        "AUDITREPR_LEASE_SECONDS": "20",
+        "AUDITREPR_LOCK_FILE": "/var/lib/auditrepr/lock",
+        "AUDITREPR_MAX_LENGTH": "30",
+        "AUDITREPR_RUNS_KEPT": "40",
+    }
+    assert {f"AUDITREPR_{field.name}" for field in fields(Settings)} == set(given)
+    settings = project.settings(DEBUG="on", **given)
+    assert settings["AUDITREPR"] == {
+        "MODELS": ["auth.Group", "sessions.Session"],
+        "EXCLUDE": {"auth.User": ["password"]},
+        "BATCH_SIZE": 10,
+        "LEASE_SECONDS": 20,
+        "LOCK_FILE": "/var/lib/auditrepr/lock",
+        "MAX_LENGTH": 30,
+        "RUNS_KEPT": 40,
+    }
+    assert project.settings(DEBUG="on", AUDITREPR_BATCH_SIZE="")["AUDITREPR"] == {}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("AUDITREPR_BATCH_SIZE", "many"),
+        ("AUDITREPR_EXCLUDE", "auth.User"),
+        ("DATABASE_URL", "mysql://localhost/x"),
+        ("DATABASE_URL", "postgres://localhost:port/x"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_an_error_that_names_the_variable(project, name, value):
+    error = project.error(DEBUG="on", **{name: value})
+    assert error.startswith("django.core.exceptions.ImproperlyConfigured")
+    assert name in error
+
+
+def test_a_database_url_gives_postgresql_as_it_stands(project):
+    url = "postgres://me:p%23w@db.example:5433/audit?sslmode=require&conn_max_age=60"
+    database = project.settings(DEBUG="on", DATABASE_URL=url)["DATABASES"]["default"]
+    assert database["ENGINE"] == "django.db.backends.postgresql"
+    assert (database["USER"], database["PASSWORD"]) == ("me", "p#w")
+    assert (database["HOST"], database["PORT"], database["NAME"]) == ("db.example", 5433, "audit")
+    assert database["OPTIONS"] == {"sslmode": "require"}
+    assert database["CONN_MAX_AGE"] == 60
+
+
+def test_a_relative_sqlite_file_lies_beside_manage_py_wherever_the_job_starts(project):
+    database = project.settings(DEBUG="on", DATABASE_URL="sqlite:///x.sqlite3?timeout=3")
+    assert database["DATABASES"]["default"]["NAME"] == str(project.folder / "x.sqlite3")
+    assert database["DATABASES"]["default"]["OPTIONS"]["timeout"] == 3
+
+
+def test_sqlite_runs_in_wal_mode_and_takes_its_turn_at_the_begin_of_a_transaction(project):
+    """The second writer waits for the first one; without IMMEDIATE it would fail at once."""
+    look = """
+from django.db import connection, transaction
+cursor = connection.cursor()
+print([cursor.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "busy_timeout")])
+connection.force_debug_cursor = True
+with transaction.atomic():
+    print(connection.queries[-1]["sql"])
+"""
+    done = project.manage("shell", "-v0", "-c", look, DEBUG="on")
+    assert done.stdout.splitlines() == ["['wal', 20000]", "BEGIN IMMEDIATE"], done.stderr
+
+
+def test_the_root_leads_to_the_admin(project):
+    look = "from django.test import Client; print(Client(SERVER_NAME='localhost').get('/').url)"
+    assert project.manage("shell", "-v0", "-c", look, DEBUG="on").stdout == "/admin/\n"
+
+
+def test_the_example_explains_every_variable_that_the_settings_read_and_no_other(project):
+    look = "from management.settings import env; print(*env.scheme, sep='\\n')"
+    read = project.manage("shell", "-v0", "-c", look, DEBUG="on").stdout.split()
+    example = (ROOT / ".env.example").read_text()
+    assert re.findall(r"^#?([A-Z_]+)=", example, re.MULTILINE) == read
+    explained = r"(^# .+\n)+(?=#?{}=)"
+    unexplained = [n for n in read if not re.search(explained.format(n), example, re.MULTILINE)]
+    assert unexplained == []
+
+
+def test_the_examples_defaults_are_those_that_apply(project):
+    example = (ROOT / ".env.example").read_text()
+    shown = dict(re.findall(r"^#([A-Z_]+)=(.+)$", example, re.MULTILINE))
+    (project.folder / ".env").write_text("\n".join(f"{n}={v}" for n, v in shown.items()))
+    ours = {f"AUDITREPR_{field.name}": field.default for field in fields(Settings)}
+    given = project.settings(SECRET_KEY="x")
+    assert given.pop("AUDITREPR") == {
+        name.removeprefix("AUDITREPR_"): default for name, default in ours.items() if name in shown
+    }
+    (project.folder / ".env").unlink()
+    plain = project.settings(SECRET_KEY="x")
+    assert plain.pop("AUDITREPR") == {}
+    assert given == plain
