@@ -1,0 +1,108 @@
+"""Events in words, for people: on a page of the admin, in a terminal."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import Field, Model
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+
+from .models import AuditLog
+from .tracking import model_for_table
+
+#: A longer value is cut around its first difference from the other one.
+VALUE_LENGTH = 60
+#: How much of what two values have in common stands before their first difference.
+LEAD = 15
+
+# They act instead of being seen: a terminal obeys the controls, and bidirectional overrides make
+# a text read other than it is. Joiners stay, since scripts and emoji need them.
+_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+
+
+@dataclass(frozen=True)
+class FieldChange:
+    """One field of one event: what it held before and after, as people read it."""
+
+    label: str
+    before: str
+    after: str
+    changed: bool
+
+    def __str__(self) -> str:
+        before, after = _around_difference(self.before, self.after)
+        return f"{self.label}: {before} → {after}"
+
+
+def visible(text: str) -> str:
+    r"""The text with every character that acts unseen written as what it is: ``\x1b``."""
+    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def model_label(table_name: str) -> str:
+    """What people call the rows of this table: the model's name, or the table's if it has none."""
+    model = model_for_table(table_name)
+    return capfirst(model._meta.verbose_name) if model else visible(table_name)
+
+
+def changes(event: AuditLog) -> list[FieldChange]:
+    """What an update changed, in the order of the model's fields."""
+    return [change for change in fields(event) if change.changed] if event.changed_from else []
+
+
+def fields(event: AuditLog) -> list[FieldChange]:
+    """Every field of the event's row: those of an added row were nothing before."""
+    row: Mapping[str, Any] = event.row_data or {}
+    old: Mapping[str, Any] = event.changed_from or {}
+    known = _fields_by_column(event.table_name)
+    columns = [*(c for c in known if c in row or c in old), *(c for c in row if c not in known)]
+    columns += [column for column in old if column not in known and column not in row]
+    return [_field_change(event, column, known.get(column)) for column in columns]
+
+
+def _field_change(event: AuditLog, column: str, field: Field[Any, Any] | None) -> FieldChange:
+    row, old = event.row_data or {}, event.changed_from or {}
+    now = _value(field, row.get(column))
+    before = _value(field, old[column]) if column in old else now
+    return FieldChange(
+        label=str(field.verbose_name) if field else visible(column),
+        before="" if event.action == AuditLog.Action.INSERT else before,
+        after="" if event.action == AuditLog.Action.DELETE else now,
+        changed=column in old or event.action != AuditLog.Action.UPDATE,
+    )
+
+
+def _fields_by_column(table_name: str) -> dict[str, Field[Any, Any]]:
+    model: type[Model] | None = model_for_table(table_name)
+    if model is None:
+        return {}
+    return {field.column: field for field in model._meta.local_concrete_fields}
+
+
+def _value(field: Field[Any, Any] | None, value: Any) -> str:
+    if value is None:
+        return _("nothing")
+    if value == "":
+        return _("empty")
+    choices = dict(field.flatchoices) if field else {}
+    label = choices.get(value) if isinstance(value, str | int) else None
+    return visible(str(value if label is None else label))
+
+
+def _around_difference(before: str, after: str) -> tuple[str, str]:
+    if max(len(before), len(after)) <= VALUE_LENGTH:
+        return before, after
+    pairs = zip(before, after, strict=False)
+    same = next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(before), len(after)))
+    start = max(0, same - LEAD)
+    return _cut(before, start), _cut(after, start)
+
+
+def _cut(text: str, start: int) -> str:
+    end = start + VALUE_LENGTH
+    return f"{'…' if start else ''}{text[start:end]}{'…' if len(text) > end else ''}"

@@ -1,0 +1,54 @@
+"""A part of the audit log, as a person reads it, and the log in numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from auditrepr.models import AuditLog, Fidelity, InstanceRepr, ReprFailure
+from auditrepr.wording import changes, model_label, visible
+
+#: Which events show what a log tells: so many of the newest, by table and action.
+SHOWN = [
+    ("gazetteer_country", AuditLog.Action.UPDATE, 14),
+    ("gazetteer_country", AuditLog.Action.INSERT, 2),
+    ("gazetteer_succession", AuditLog.Action.INSERT, 3),
+    ("gazetteer_subdivision", AuditLog.Action.UPDATE, 3),
+    ("gazetteer_subdivision", AuditLog.Action.DELETE, 2),
+    ("gazetteer_language", AuditLog.Action.INSERT, 1),
+]
+
+
+def lines() -> Iterator[str]:
+    """Two lines an event, oldest first: what was done to which object, and what changed."""
+    log = AuditLog.objects.select_related("instance_repr", "repr_failure")
+    events = [
+        event
+        for table, action, count in SHOWN
+        for event in log.filter(table_name=table, action=action).order_by("-id")[:count]
+    ]
+    for event in sorted(events, key=lambda event: event.pk):
+        what = f"{event.get_action_display()} {model_label(event.table_name).lower()}"
+        yield f"{event.pk:>7}  {what:<20}  {_representation(event)}"
+        if words := "; ".join(map(str, changes(event))):
+            yield f"{'':>31}{words}"
+
+
+def _representation(event: AuditLog) -> str:
+    if hasattr(event, "instance_repr"):
+        stored = event.instance_repr
+        mark = " (mixed)" if stored.fidelity == Fidelity.MIXED else ""
+        return visible(stored.instance_repr) + mark
+    if hasattr(event, "repr_failure"):
+        return f"[{visible(event.repr_failure.error_class)}]"
+    return f"[no representation yet: {event.object_id}]"
+
+
+def numbers() -> dict[str, int]:
+    """How many events there are, and what became of them."""
+    represented = InstanceRepr.objects.all()
+    return {
+        "events": AuditLog.objects.count(),
+        "represented": represented.count(),
+        "mixed": represented.filter(fidelity=Fidelity.MIXED).count(),
+        "failed": ReprFailure.objects.count(),
+    }
