@@ -91,6 +91,12 @@ class AuditLog(models.Model):
         verbose_name_plural = _("audit log")
         indexes = [
             models.Index(fields=["table_name", "object_id", "id"], name="auditrepr_log_object"),
+            models.Index(fields=["table_name", "id"], name="auditrepr_log_table"),
+            models.Index(
+                fields=["transaction_id"],
+                name="auditrepr_log_transaction",
+                condition=models.Q(transaction_id__isnull=False),
+            ),
             models.Index(
                 fields=["table_name", "previous_object_id", "id"],
                 name="auditrepr_log_rekeyed",
