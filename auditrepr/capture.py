@@ -9,14 +9,14 @@ from enum import Enum
 from typing import Any
 
 from django.apps import AppConfig
-from django.db import transaction
+from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, router, transaction
 from django.db.models.signals import post_migrate, pre_migrate
 
 from . import coverage
-from .exceptions import UnsupportedDatabase
+from .exceptions import DatabaseUnreachable, MigrationsPending, UnsupportedDatabase
 from .models import AuditLog, Coverage
 from .tracking import TrackedTable, log_name, tracked_tables
-from .vendors import get_vendor
+from .vendors import get_vendor, supports
 from .vendors.base import Capture, Installed, Kind, TableShape, Vendor
 
 
@@ -56,6 +56,34 @@ def connect(app_config: AppConfig) -> None:
     """Let ``migrate`` keep the triggers in step; once a ``migrate``, not once for each app."""
     pre_migrate.connect(_before_migrate, sender=app_config)
     post_migrate.connect(_after_migrate, sender=app_config)
+
+
+def databases(using: str | None = None, *, with_log: bool = True) -> list[str]:
+    """This database, or by default all that hold an audit log.
+
+    :param with_log: is one that holds none out of the question?
+    :raises MigrationsPending: if none is left.
+    :raises DatabaseUnreachable: if one of them cannot be reached.
+    """
+    aliases = [using] if using else [alias for alias in connections if _may_hold_log(alias)]
+    found = [alias for alias in aliases if not with_log or holds_log(alias)]
+    if not found:
+        raise MigrationsPending(alias=using or DEFAULT_DB_ALIAS, names=AuditLog._meta.app_label)
+    return found
+
+
+def holds_log(using: str) -> bool:
+    """Does this database have auditrepr's tables?
+
+    :raises DatabaseUnreachable: if it cannot be reached.
+    """
+    vendor = get_vendor(using)
+    try:
+        vendor.connection.ensure_connection()
+    except OperationalError as error:
+        reason = " ".join(str(error).split())
+        raise DatabaseUnreachable(alias=using, reason=reason) from error
+    return LOG in vendor.shapes([LOG])
 
 
 def inspect(using: str) -> list[State]:
@@ -175,6 +203,10 @@ def captures(using: str, names: Collection[str]) -> list[Capture]:
         for name, shape in shapes.items()
         if shape.kind in (Kind.TABLE, Kind.PARTITIONED)
     ]
+
+
+def _may_hold_log(using: str) -> bool:
+    return supports(connections[using].vendor) and router.allow_migrate_model(using, AuditLog)
 
 
 def _state(

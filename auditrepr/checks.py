@@ -1,4 +1,150 @@
-"""What can be wrong before anything runs."""
+"""What can be wrong before anything runs. ``docs/checks.md`` lists the ids."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Any
+
+from django.core.checks import CheckMessage, Error, Tags, Warning, register as register_check
+from django.db import DEFAULT_DB_ALIAS, connections, router
+
+from . import capture
+from .capture import State, Status
+from .conf import get_settings
+from .exceptions import (
+    AuditReprError,
+    InvalidSetting,
+    KeyExcluded,
+    OwnTable,
+    UnknownColumn,
+    UnknownModel,
+    UnsupportedDatabase,
+)
+from .models import AuditLog
+from .tracking import tracked_tables
+from .vendors import get_vendor, supports
+
+IDS = {
+    InvalidSetting: "auditrepr.E001",
+    UnknownModel: "auditrepr.E002",
+    UnknownColumn: "auditrepr.E003",
+    KeyExcluded: "auditrepr.E004",
+    OwnTable: "auditrepr.E005",
+}
+#: Folders that the system empties while nobody looks.
+CLEANED = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108
 
 
-def register() -> None: ...
+def register() -> None:
+    """Make ``manage.py check`` and ``migrate`` run these checks."""
+    register_check(check_settings)
+    register_check(check_lock_file)
+    register_check(check_databases, Tags.database)
+
+
+def check_settings(**_: Any) -> list[CheckMessage]:
+    """Can it be told what is audited, and what is left out?"""
+    try:
+        tracked_tables(DEFAULT_DB_ALIAS)
+    except tuple(IDS) as error:
+        return [Error(str(error), id=IDS[type(error)])]
+    return []
+
+
+def check_lock_file(**_: Any) -> list[CheckMessage]:
+    """Is the lock file where nobody deletes it under a running job?"""
+    try:
+        file = get_settings().LOCK_FILE
+    except InvalidSetting:
+        return []  # check_settings says so
+    cleaned = {folder.resolve() for folder in (*CLEANED, Path(tempfile.gettempdir()))}
+    if file is None or cleaned.isdisjoint(file.resolve().parents):
+        return []
+    return [
+        Warning(
+            f'AUDITREPR["LOCK_FILE"] is {file}, in a folder that gets cleaned: a second run could'
+            " start beside one that has lost its lock file.",
+            hint="Name a file in a folder that lasts, such as /var/lib, or leave LOCK_FILE out.",
+            id="auditrepr.W004",
+        )
+    ]
+
+
+def check_databases(databases: Collection[str] | None, **_: Any) -> list[CheckMessage]:
+    """Is everything captured in these databases that ought to be?"""
+    return [message for using in databases or () for message in _check_database(using)]
+
+
+def _check_database(using: str) -> Iterator[CheckMessage]:
+    try:
+        names = [table.name for table in tracked_tables(using)]
+    except AuditReprError:
+        return  # check_settings says so
+    if not names:
+        return
+    if not supports(connections[using].vendor):
+        yield from _unsupported(using)
+    elif not capture.holds_log(using):
+        yield from _without_log(using, names)
+    else:
+        states = capture.inspect(using)
+        yield from _broken(using, states)
+        yield from _left_out(using, states)
+        yield from _sequence(using)
+
+
+def _unsupported(using: str) -> Iterator[CheckMessage]:
+    if router.allow_migrate_model(using, AuditLog):
+        yield Error(
+            str(UnsupportedDatabase(alias=using, vendor=connections[using].display_name)),
+            hint="Keep auditrepr out of it with a database router (allow_migrate).",
+            id="auditrepr.E006",
+        )
+
+
+def _without_log(using: str, names: Collection[str]) -> Iterator[CheckMessage]:
+    there = sorted(get_vendor(using).shapes(names))
+    if not there:
+        return
+    hint = "Keep auditrepr's tables there as well: that is up to your database router."
+    if router.allow_migrate_model(using, AuditLog):
+        hint = f"Run: manage.py migrate --database {using}"
+    yield Warning(
+        f'Database "{using}" has no audit log: changes to {", ".join(there)} are not recorded.',
+        hint=hint,
+        id="auditrepr.W003",
+    )
+
+
+def _broken(using: str, states: Collection[State]) -> Iterator[CheckMessage]:
+    broken = [f"{s.name} ({s.status.value})" for s in states if s.status in capture.BROKEN]
+    if broken:
+        yield Warning(
+            f'Database "{using}" has audit triggers that are not in order: {", ".join(broken)}.',
+            hint=f"Run: manage.py audit_triggers install --database {using}",
+            id="auditrepr.W001",
+        )
+
+
+def _left_out(using: str, states: Collection[State]) -> Iterator[CheckMessage]:
+    names = [state.name for state in states if state.status is Status.UNSUPPORTED]
+    if names:
+        yield Warning(
+            f'Database "{using}": {", ".join(names)}: views and foreign tables are not audited.',
+            hint="Audit the tables behind them, or leave their models out.",
+            id="auditrepr.W002",
+        )
+
+
+def _sequence(using: str) -> Iterator[CheckMessage]:
+    cache = get_vendor(using).sequence_cache()
+    if cache > 1:
+        table = AuditLog._meta.db_table
+        yield Error(
+            f'Database "{using}": sessions take {cache} of the audit log\'s ids at once, so that'
+            " ids do not tell what came first.",
+            hint=f"Run in that database: ALTER TABLE {table} ALTER COLUMN id SET CACHE 1;",
+            id="auditrepr.E007",
+        )

@@ -25,6 +25,11 @@ class UnknownModel(AuditReprError):
     "app_label.Model", "app_label.*" or "*"."""
 
 
+class OwnTable(AuditReprError):
+    """AUDITREPR["{setting}"] names {name!r}, one of the audit log's own tables: those cannot be
+    audited."""
+
+
 class UnknownColumn(AuditReprError):
     """{model} has no field {name!r} that could be left out of its audit log: correct
     @auditrepr.track(exclude=[...]) or AUDITREPR["EXCLUDE"]."""

@@ -15,6 +15,11 @@ _CLASSES = {
 }
 
 
+def supports(vendor: str) -> bool:
+    """Does auditrepr work on databases of this kind, by Django's name for it?"""
+    return vendor in _CLASSES
+
+
 def get_vendor(using: str) -> Vendor:
     """The vendor that serves this database.
 

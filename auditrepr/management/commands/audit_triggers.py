@@ -1,0 +1,82 @@
+"""The triggers by hand: ``migrate`` installs them by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
+
+from auditrepr import capture
+from auditrepr.exceptions import AuditReprError
+
+
+class Command(BaseCommand):
+    help = (
+        "The triggers that write the audit log. check: exit 1 and name every table whose triggers"
+        " are missing, outdated or disabled. install: mend those. remove: drop them all; what is"
+        " in the log stays. sql: print what installs them."
+    )
+    # Broken models must not keep anyone from removing the triggers.
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("action", choices=("check", "install", "remove", "sql"))
+        parser.add_argument(
+            "--database",
+            choices=tuple(connections),
+            help="Only this one; by default every database that holds an audit log.",
+        )
+
+    def handle(self, *, action: str, database: str | None, verbosity: int, **_: Any) -> None:
+        self.verbosity = verbosity
+        act = {
+            "check": self.inspect,
+            "install": self.install,
+            "remove": self.remove,
+            "sql": self.sql,
+        }
+        try:
+            # Nothing needs the log less than taking the triggers away.
+            found = capture.databases(database, with_log=action != "remove")
+            complaints = [complaint for using in found for complaint in act[action](using)]
+        except AuditReprError as error:
+            raise CommandError(str(error)) from error
+        if complaints:
+            raise CommandError("\n".join(complaints))
+
+    def inspect(self, using: str) -> Iterable[str]:
+        states = capture.inspect(using)
+        capture.note_gaps(using)
+        for state in states:
+            self._say(2, f"{using}: {state.name}: {state.status.value}")
+        broken = [state for state in states if state.status in capture.BROKEN]
+        if broken:
+            yield from (f"{using}: {s.name}: triggers {s.status.value}" for s in broken)
+            yield f"Run: manage.py audit_triggers install --database {using}"
+        else:
+            self._say(1, f"{using}: all triggers are in order.")
+
+    def install(self, using: str) -> Iterable[str]:
+        changed = capture.install(using)
+        for state in changed:
+            self._say(1, f"{using}: {state.name}: triggers were {state.status.value}, mended")
+        if not changed:
+            self._say(1, f"{using}: all triggers are in order.")
+        return ()
+
+    def remove(self, using: str) -> Iterable[str]:
+        names = capture.remove(using)
+        listed = f": {', '.join(names)}" if names else ""
+        self._say(1, f"{using}: triggers removed from {len(names)} tables{listed}")
+        return ()
+
+    def sql(self, using: str) -> Iterable[str]:
+        for statement in capture.script(using):
+            self.stdout.write(statement.strip().removesuffix(";") + ";")
+        return ()
+
+    def _say(self, level: int, text: str) -> None:
+        if self.verbosity >= level:
+            self.stdout.write(text)
