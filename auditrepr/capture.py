@@ -165,21 +165,24 @@ def note_gaps(using: str) -> list[State]:
     return lost
 
 
-def covered_since(using: str) -> dict[str, int]:
-    """For each table that is captured now: the event after which it has been, without a gap.
+def covered(using: str) -> dict[str, Coverage]:
+    """Since when each table that is captured now has been, without a gap.
 
     To rely on what a live table says, read it first and ask this afterwards.
     """
-    states = inspect(using)
+    states = [state for state in inspect(using) if state.captured]
     known = coverage.rows(using) if states else {}
     return {
-        state.name: since
+        state.name: known[state.name]
         for state in states
-        if state.captured
-        and (row := known.get(state.name))
-        and (since := row.since_event) is not None
-        and coverage.restart(state, row) is None
+        if coverage.restart(state, known.get(state.name)) is None
     }
+
+
+def covered_since(using: str) -> dict[str, int]:
+    """The event after which each table that is captured now has been, without a gap."""
+    since = {name: row.since_event for name, row in covered(using).items()}
+    return {name: event for name, event in since.items() if event is not None}
 
 
 def _restarts(states: Iterable[State], known: Mapping[str, Coverage]) -> dict[str, Coverage.Reason]:

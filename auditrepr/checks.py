@@ -7,7 +7,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
-from django.core.checks import CheckMessage, Error, Tags, Warning, register as register_check
+from django.core import checks
+from django.core.checks import CheckMessage, Error, Tags
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
 from . import capture
@@ -39,9 +40,9 @@ CLEANED = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108
 
 def register() -> None:
     """Make ``manage.py check`` and ``migrate`` run these checks."""
-    register_check(check_settings)
-    register_check(check_lock_file)
-    register_check(check_databases, Tags.database)
+    checks.register(check_settings)
+    checks.register(check_lock_file)
+    checks.register(check_databases, Tags.database)
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
@@ -63,7 +64,7 @@ def check_lock_file(**_: Any) -> list[CheckMessage]:
     if file is None or cleaned.isdisjoint(file.resolve().parents):
         return []
     return [
-        Warning(
+        checks.Warning(
             f'AUDITREPR["LOCK_FILE"] is {file}, in a folder that gets cleaned: a second run could'
             " start beside one that has lost its lock file.",
             hint="Name a file in a folder that lasts, such as /var/lib, or leave LOCK_FILE out.",
@@ -111,7 +112,7 @@ def _without_log(using: str, names: Collection[str]) -> Iterator[CheckMessage]:
     hint = "Keep auditrepr's tables there as well: that is up to your database router."
     if router.allow_migrate_model(using, AuditLog):
         hint = f"Run: manage.py migrate --database {using}"
-    yield Warning(
+    yield checks.Warning(
         f'Database "{using}" has no audit log: changes to {", ".join(there)} are not recorded.',
         hint=hint,
         id="auditrepr.W003",
@@ -121,7 +122,7 @@ def _without_log(using: str, names: Collection[str]) -> Iterator[CheckMessage]:
 def _broken(using: str, states: Collection[State]) -> Iterator[CheckMessage]:
     broken = [f"{s.name} ({s.status.value})" for s in states if s.status in capture.BROKEN]
     if broken:
-        yield Warning(
+        yield checks.Warning(
             f'Database "{using}" has audit triggers that are not in order: {", ".join(broken)}.',
             hint=f"Run: manage.py audit_triggers install --database {using}",
             id="auditrepr.W001",
@@ -131,7 +132,7 @@ def _broken(using: str, states: Collection[State]) -> Iterator[CheckMessage]:
 def _left_out(using: str, states: Collection[State]) -> Iterator[CheckMessage]:
     names = [state.name for state in states if state.status is Status.UNSUPPORTED]
     if names:
-        yield Warning(
+        yield checks.Warning(
             f'Database "{using}": {", ".join(names)}: views and foreign tables are not audited.',
             hint="Audit the tables behind them, or leave their models out.",
             id="auditrepr.W002",

@@ -26,7 +26,7 @@ class UnknownModel(AuditReprError):
 
 
 class OwnTable(AuditReprError):
-    """AUDITREPR["{setting}"] names {name!r}, one of the audit log's own tables: those cannot be
+    """{setting} names {name}, whose table is one of the audit log's own: those cannot be
     audited."""
 
 

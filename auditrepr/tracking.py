@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TypeVar, overload
+from typing import Any, TypeVar, overload
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 from django.db import router
-from django.db.models import GeneratedField, ManyToManyField, Model
+from django.db.models import Field, GeneratedField, ManyToManyField, Model
 from django.db.models.expressions import Col
 from django.db.models.sql import Query
 
 from .conf import NEVER_BY_WILDCARD, get_settings
-from .exceptions import KeyExcluded, UnknownColumn, UnknownModel
+from .exceptions import KeyExcluded, OwnTable, UnknownColumn, UnknownModel
 
 ModelT = TypeVar("ModelT", bound=type[Model])
 
@@ -31,13 +31,15 @@ def track(
     """Audit this model: ``@track`` or ``@track(exclude=["pin"])``.
 
     :param exclude: names of fields that never reach the log.
-    :raises TypeError: if `exclude` is a bare string.
+    :raises TypeError: if `exclude` is a bare string, or what is decorated is no model.
     """
     if isinstance(exclude, str):
         raise TypeError(f'exclude takes a list of field names: exclude=["{exclude}"]')
     names = tuple(exclude)
 
     def decorate(model: ModelT) -> ModelT:
+        if not (isinstance(model, type) and issubclass(model, Model)):
+            raise TypeError(f"@auditrepr.track is for model classes, not for {model!r}")
         _EXCLUDED_BY_DECORATOR[model] = names
         return model
 
@@ -64,7 +66,7 @@ class TrackedTable:
     @property
     def key_columns(self) -> tuple[str, ...]:
         """The columns of the model's primary key, in its order."""
-        return tuple(f.column for f in self.model._meta.pk_fields)
+        return tuple(f.column for f in self.model._meta.pk_fields if f.column)
 
 
 def split_name(db_table: str) -> tuple[str | None, str]:
@@ -87,16 +89,16 @@ def tracked_tables(using: str) -> list[TrackedTable]:
     """The tables to be audited in this database, in the order of their names.
 
     :raises UnknownModel: if a setting names a model that is not installed.
+    :raises OwnTable: if one of auditrepr's own models is to be audited.
     :raises UnknownColumn: if a field to be left out does not exist.
     :raises KeyExcluded: if a field to be left out is part of the primary key.
     """
     excluded = _excluded_fields()
-    tables: dict[str, TrackedTable] = {}
-    for model in sorted(_tracked_models(excluded), key=lambda model: not model._meta.managed):
+    by_table: dict[str, set[type[Model]]] = {}
+    for model in _tracked_models(excluded):
         if router.allow_migrate_model(using, model):
-            columns = _excluded_columns(model, excluded)
-            tables.setdefault(log_name(model._meta.db_table), TrackedTable(model, columns))
-    return [tables[name] for name in sorted(tables)]
+            by_table.setdefault(log_name(model._meta.db_table), set()).add(model)
+    return [_tracked_table(models, excluded) for _, models in sorted(by_table.items())]
 
 
 def model_for_table(table_name: str) -> type[Model] | None:
@@ -112,7 +114,8 @@ def model_for_table(table_name: str) -> type[Model] | None:
 def field_names(table_name: str) -> dict[str, str]:
     """The name of the model's field for each column of this table; empty if no model has it."""
     model = model_for_table(table_name)
-    return {f.column: f.name for f in model._meta.local_concrete_fields} if model else {}
+    fields = model._meta.local_concrete_fields if model else ()
+    return {f.column: f.name for f in fields if f.column}
 
 
 def _tracked_models(excluded: Mapping[type[Model], set[str]]) -> set[type[Model]]:
@@ -122,29 +125,61 @@ def _tracked_models(excluded: Mapping[type[Model], set[str]]) -> set[type[Model]
     return tracked
 
 
+def _tracked_table(
+    models: Collection[type[Model]], excluded: Mapping[type[Model], set[str]]
+) -> TrackedTable:
+    """The table that these models share: what any model leaves out is left out."""
+    best = min(models, key=lambda model: (not model._meta.managed, model._meta.label))
+    name = log_name(best._meta.db_table)
+    sharing = {m for m in excluded if log_name(m._meta.db_table) == name}.union(models)
+    return TrackedTable(best, _excluded_columns(sharing, excluded))
+
+
 def _named_models() -> Iterator[type[Model]]:
+    own = _own_tables()
     for decorated in _EXCLUDED_BY_DECORATOR:
-        yield from _concrete(decorated)
+        yield from _auditable(_concrete(decorated), own, "@auditrepr.track")
     for pattern in get_settings().MODELS:
-        yield from _matching("MODELS", pattern)
+        yield from _auditable(_matching("MODELS", pattern), own, 'AUDITREPR["MODELS"]')
 
 
-def _concrete(model: type[Model]) -> Iterator[type[Model]]:
+def _own_tables() -> set[str]:
+    return {model._meta.db_table for model in apps.get_models() if _is_own(model)}
+
+
+def _is_own(model: type[Model]) -> bool:
+    return model._meta.app_label == "auditrepr"
+
+
+def _auditable(
+    models: Iterable[type[Model]], own: Collection[str], setting: str
+) -> Iterator[type[Model]]:
+    """Writing to the log is an event that would have to be written to the log."""
+    for model in models:
+        if model._meta.db_table in own:
+            raise OwnTable(setting=setting, name=model._meta.label)
+        yield model
+
+
+def _concrete(model: type[Model]) -> list[type[Model]]:
     """The model itself, or for an abstract one every installed model that inherits from it."""
-    for installed in apps.get_models():
-        if installed is model or (model._meta.abstract and issubclass(installed, model)):
-            yield installed
+    return [
+        installed
+        for installed in apps.get_models()
+        if installed is model or (model._meta.abstract and issubclass(installed, model))
+    ]
 
 
 def _matching(setting: str, pattern: str) -> list[type[Model]]:
     app_label, dot, name = pattern.partition(".")
     if pattern == "*" or (dot and name == "*" and app_label != "*"):
+        own = _own_tables()
         found = [
             model
             for model in apps.get_models()
             if app_label in ("*", model._meta.app_label)
-            and model._meta.app_label != "auditrepr"
-            and model._meta.label_lower not in NEVER_BY_WILDCARD
+            and (app_label == "auditrepr" or model._meta.db_table not in own)
+            and (model._meta.concrete_model or model)._meta.label_lower not in NEVER_BY_WILDCARD
         ]
         known = pattern == "*" or app_label in {config.label for config in apps.get_app_configs()}
     else:
@@ -163,55 +198,68 @@ def _with_its_tables(
     model: type[Model], excluded: Mapping[type[Model], set[str]]
 ) -> Iterator[type[Model]]:
     """The model, the parents whose tables hold a part of it, and its automatic m2m tables."""
-    yield model
     for part in (model, *model._meta.all_parents):
         yield part
         for relation in part._meta.local_many_to_many:
             through = relation.remote_field.through
-            if through._meta.auto_created and relation.name not in excluded.get(part, ()):
+            if (
+                through
+                and through._meta.auto_created
+                and relation.name not in excluded.get(part, ())
+            ):
                 yield through
 
 
 def _excluded_fields() -> dict[type[Model], set[str]]:
     """The names of the fields to be left out, by the model whose table has them."""
     excluded: dict[type[Model], set[str]] = {}
-    for model, names in _exclusions():
+    for label, models, names in _exclusions():
         for name in names:
-            try:
-                field = model._meta.get_field(name)
-            except FieldDoesNotExist:
-                raise UnknownColumn(model=model._meta.label, name=name) from None
-            if not (getattr(field, "column", None) or isinstance(field, ManyToManyField)):
-                raise UnknownColumn(model=model._meta.label, name=name)
-            if field in model._meta.pk_fields:
-                raise KeyExcluded(model=model._meta.label, name=name)
-            owner = field.model._meta.concrete_model or field.model
-            excluded.setdefault(owner, set()).add(field.name)
+            fields = [field for model in models if (field := _storable(model, name))]
+            # What stands for several models need not fit each of them.
+            if models and not fields:
+                raise UnknownColumn(model=label, name=name)
+            for field in fields:
+                owner = field.model._meta.concrete_model or field.model
+                if field in owner._meta.pk_fields:
+                    raise KeyExcluded(model=owner._meta.label, name=name)
+                excluded.setdefault(owner, set()).add(field.name)
     return excluded
 
 
-def _exclusions() -> Iterator[tuple[type[Model], tuple[str, ...]]]:
+def _exclusions() -> Iterator[tuple[str, list[type[Model]], tuple[str, ...]]]:
     for decorated, names in _EXCLUDED_BY_DECORATOR.items():
-        for model in _concrete(decorated):
-            yield model, names
+        yield decorated._meta.label, _concrete(decorated), names
     for pattern, names in get_settings().EXCLUDE.items():
-        for model in _matching("EXCLUDE", pattern):
-            yield model, names
+        yield pattern, _matching("EXCLUDE", pattern), names
+
+
+def _storable(model: type[Model], name: str) -> Field[Any, Any] | None:
+    """The field of this name, if it has a column or a table to be left out."""
+    try:
+        field = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
+    stored = isinstance(field, ManyToManyField) or getattr(field, "column", None)
+    return field if stored and isinstance(field, Field) else None
 
 
 def _excluded_columns(
-    model: type[Model], excluded: Mapping[type[Model], set[str]]
+    models: Iterable[type[Model]], excluded: Mapping[type[Model], set[str]]
 ) -> frozenset[str]:
     """The columns to be left out, with the generated ones that would give them away."""
-    names = excluded.get(model, set())
-    return frozenset(
-        field.column
-        for field in model._meta.local_concrete_fields
-        if field.name in names or (isinstance(field, GeneratedField) and _reads(field, names))
-    )
+    fields = [(model, field) for model in models for field in model._meta.local_concrete_fields]
+    columns = {str(f.column) for model, f in fields if f.name in excluded.get(model, ())}
+    generated = [field for _, field in fields if isinstance(field, GeneratedField)]
+    # A generated column may read another one.
+    for _ in generated:
+        columns |= {str(field.column) for field in generated if _reads(field, columns)}
+    return frozenset(columns)
 
 
-def _reads(generated: GeneratedField, names: set[str]) -> bool:
+def _reads(generated: GeneratedField, columns: Collection[str]) -> bool:
     query = Query(generated.model, alias_cols=False)
-    expression = generated.expression.resolve_expression(query, allow_joins=False)
-    return any(isinstance(part, Col) and part.target.name in names for part in expression.flatten())
+    expression: Any = generated.expression  # type: ignore[attr-defined]
+    expression = expression.resolve_expression(query, allow_joins=False)
+    parts = [part for part in expression.flatten() if isinstance(part, Col)]
+    return any(part.target.column in columns for part in parts)

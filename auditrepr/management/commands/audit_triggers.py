@@ -31,22 +31,17 @@ class Command(BaseCommand):
 
     def handle(self, *, action: str, database: str | None, verbosity: int, **_: Any) -> None:
         self.verbosity = verbosity
-        act = {
-            "check": self.inspect,
-            "install": self.install,
-            "remove": self.remove,
-            "sql": self.sql,
-        }
+        act = getattr(self, f"_{action}")
         try:
             # Nothing needs the log less than taking the triggers away.
             found = capture.databases(database, with_log=action != "remove")
-            complaints = [complaint for using in found for complaint in act[action](using)]
+            complaints = [complaint for using in found for complaint in act(using)]
         except AuditReprError as error:
             raise CommandError(str(error)) from error
         if complaints:
             raise CommandError("\n".join(complaints))
 
-    def inspect(self, using: str) -> Iterable[str]:
+    def _check(self, using: str) -> Iterable[str]:
         states = capture.inspect(using)
         capture.note_gaps(using)
         for state in states:
@@ -58,7 +53,7 @@ class Command(BaseCommand):
         else:
             self._say(1, f"{using}: all triggers are in order.")
 
-    def install(self, using: str) -> Iterable[str]:
+    def _install(self, using: str) -> Iterable[str]:
         changed = capture.install(using)
         for state in changed:
             self._say(1, f"{using}: {state.name}: triggers were {state.status.value}, mended")
@@ -66,13 +61,13 @@ class Command(BaseCommand):
             self._say(1, f"{using}: all triggers are in order.")
         return ()
 
-    def remove(self, using: str) -> Iterable[str]:
+    def _remove(self, using: str) -> Iterable[str]:
         names = capture.remove(using)
         listed = f": {', '.join(names)}" if names else ""
         self._say(1, f"{using}: triggers removed from {len(names)} tables{listed}")
         return ()
 
-    def sql(self, using: str) -> Iterable[str]:
+    def _sql(self, using: str) -> Iterable[str]:
         for statement in capture.script(using):
             self.stdout.write(statement.strip().removesuffix(";") + ";")
         return ()
