@@ -22,7 +22,7 @@ test: $(VENV)/test ## run the tests on SQLite, then on PostgreSQL
 	    printf '\n== Tests on %s\n' $$database; \
 	    TEST_DATABASE=$$database $(BIN)/python -m pytest $(ARGS) || failed="$$failed $$database"; \
 	done; \
-	printf '\n== Not tried\n'; cat $(TEST_NOT_TRIED); \
+	printf '\n== Not tried\n'; sort -u $(TEST_NOT_TRIED); \
 	if [ -n "$$failed" ]; then printf '\nTests failed on:%s\n' "$$failed"; exit 1; fi
 
 lint: $(VENV)/dev ## check the style with ruff
@@ -53,9 +53,10 @@ $(BIN)/python:
 	    if $$python -c 'import sys, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; \
 	    then echo "$$python -m venv $(VENV)"; exec $$python -m venv --clear $(VENV); fi; \
 	done; \
-	echo "auditrepr needs Python 3.11 or later with its venv module, but found only: \
-	$$($(or $(PYTHON),python3) --version 2>&1). Install it (Debian: apt-get install python3-venv), \
-	or name one: make PYTHON=/path/to/python3.12 $(MAKECMDGOALS)" >&2; exit 1
+	found=$$($(or $(PYTHON),python3) --version 2>&1 | head -n 1); \
+	echo "This needs Python 3.11 or later with its venv module, and found only: $$found." >&2; \
+	echo "Install one (Debian: apt-get install python3-venv), or name one:" \
+	    "make PYTHON=/path/to/python $(MAKECMDGOALS)" >&2; exit 1
 
 .env:
 	@cp .env.example .env

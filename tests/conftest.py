@@ -32,10 +32,11 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reasons = (reason.removeprefix("Skipped: ") for reason in skipped)
     missing = sorted({r.removeprefix(PREFIX) for r in reasons if r.startswith(PREFIX)})
     this = f"Python {platform.python_version()} with Django {django.__version__}"
-    lines = [*missing, f"any pair but {this}: make matrix runs the others"]
+    lines = [f"{connection.display_name}: {what}" for what in missing]
+    lines.append(f"any other pair than {this}: make matrix runs them")
     terminalreporter.section("not tried")
     for line in lines:
         terminalreporter.line(line)
     if file := os.environ.get("TEST_NOT_TRIED"):
         with Path(file).open("a") as summary:
-            summary.writelines(f"{connection.display_name}: {line}\n" for line in lines)
+            summary.writelines(f"{line}\n" for line in lines)

