@@ -7,12 +7,15 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field, Model
+from django.db.models import Field, Func, Model
 from django.db.models.sql import Query
+
+if TYPE_CHECKING:
+    from ..events import Event
 
 
 class Kind(Enum):
@@ -22,6 +25,7 @@ class Kind(Enum):
     PARTITIONED = "partitioned table"
     VIEW = "view"
     FOREIGN = "foreign table"
+    VIRTUAL = "virtual table"
 
 
 @dataclass(frozen=True)
@@ -78,6 +82,27 @@ class Position(NamedTuple):
 
     event: int  # the highest id that it has handed out, whether or not its row is committed
     transaction_id: int | None  # the one that asked; SQLite has none
+
+
+class Reach(NamedTuple):
+    """The highest ids of a log; 0 where there is none."""
+
+    visible: int
+    handed_out: int  # no id at or below it is taken from now on, except by naming it
+
+
+@dataclass(frozen=True)
+class Writers:
+    """Transactions that may still bring audit rows to light, with ids that they hold already."""
+
+    names: frozenset[str] = frozenset()
+    server: str = ""  # the server's life: in the next one the names begin anew
+    renamed: bool = False  # one of them came over from an earlier life, under a new name
+
+    def include_any_of(self, earlier: Writers) -> bool:
+        """Can one of those that were there earlier be among these?"""
+        same_life = self.server == earlier.server
+        return self.renamed or (same_life and not self.names.isdisjoint(earlier.names))
 
 
 class Vendor(ABC):
@@ -166,10 +191,48 @@ class Vendor(ABC):
             return compiler.apply_converters(rows, converters)
         return iter([list(row) for row in rows])
 
+    # Does the log tell which rows one statement changed?
+    knows_statements: bool
+
+    @abstractmethod
+    def around(
+        self, table: str, wanted: Sequence[tuple[Event, str]]
+    ) -> list[tuple[int | None, ...]]:
+        """The ids of the events around each moment: see :class:`auditrepr.history.Around`.
+
+        A moment is that after its event, or for a delete that before; one query for all.
+        """
+
     @abstractmethod
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
         """What ``AuditLog.object_id`` holds for these values of a primary key."""
 
     # --- pending -------------------------------------------------------------------------------
 
+    @abstractmethod
+    def reach(self) -> Reach:
+        """How far the log's ids go. Look at the writers only after it."""
+
+    @abstractmethod
+    def writers(self) -> Writers:
+        """The transactions that may hold ids of the log whose rows nobody sees yet.
+
+        One that took its id before this asks is among them, or has ended.
+        """
+
     # --- store and lease -----------------------------------------------------------------------
+
+    @abstractmethod
+    def store(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
+        """Insert representations: id of the audit row, text, fidelity, reason.
+
+        Passes over what is there already; gives the number of those that were not.
+        """
+
+    @abstractmethod
+    def end_if_idle(self, seconds: float) -> None:
+        """Let the server end this transaction if its client is silent for so long, if it can."""
+
+    @abstractmethod
+    def clock(self, seconds: float = 0) -> Func:
+        """The database's own time, not the transaction's, so many seconds from now."""

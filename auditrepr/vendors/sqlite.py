@@ -2,17 +2,35 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
-from django.db import transaction
+from django.conf import settings
+from django.db import router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field, Model
+from django.db.models import DateTimeField, Field, Func, Model
 
-from .base import Image, Position, Vendor
+from ..events import Event
+from ..models import AuditLog
+from . import sqlite_triggers as triggers
+from .base import (
+    Capture,
+    Column,
+    Image,
+    Installed,
+    Kind,
+    Position,
+    Reach,
+    TableShape,
+    Vendor,
+    Writers,
+)
 
 UNKNOWN = object()  # what a digest stands for
 
@@ -23,11 +41,95 @@ POSITION = """
     )
 """
 
+# One look-up in an index for each place around the moment; see history.Around for their order.
+_NEAREST = """
+    (SELECT {extreme}(id) FROM auditrepr_auditlog
+     WHERE table_name = %(table)s AND {key} = wanted.value ->> 0 {bound})"""
+_BOUNDS = [
+    ("max", "AND id <= wanted.value ->> 1"),
+    ("min", "AND id > wanted.value ->> 2"),
+    ("min", ""),
+]
+AROUND_SQL = "SELECT {} FROM json_each(%(wanted)s) AS wanted ORDER BY wanted.key".format(
+    ",".join(
+        _NEAREST.format(extreme=extreme, key=key, bound=bound)
+        for extreme, bound in _BOUNDS
+        for key in ("object_id", "previous_object_id")
+    )
+)
+
+STORE = """
+    INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
+    VALUES (%s, %s, %s, %s) ON CONFLICT (audit_log_id) DO NOTHING
+"""
+
+# Names of tables differ in more than case. Reading the columns of a view can fail, and of a virtual
+# table needs its module.
+SHAPES = """
+    WITH found (name, kind) AS (
+        SELECT name, CASE
+            WHEN type = 'view' THEN 'view'
+            WHEN sql LIKE 'CREATE VIRTUAL%%' THEN 'virtual table'
+            ELSE 'table'
+        END
+        FROM sqlite_master WHERE type IN ('table', 'view')
+    )
+    SELECT wanted.value, kind, part.name, part.type, part.pk
+    FROM json_each(%s) AS wanted
+    JOIN found ON found.name = wanted.value COLLATE NOCASE
+    LEFT JOIN pragma_table_xinfo(iif(kind = 'table', found.name, NULL)) AS part ON part.hidden <> 1
+    ORDER BY wanted.key, part.cid
+"""
+
+TRIGGERS = "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'"
+
+LOG = AuditLog._meta.db_table
+
+TIME_FORMAT = "%Y-%m-%d %H:%M:%f".replace("%", "%%%%")  # it is formatted twice on its way
+
 
 class SQLite(Vendor):
     """SQLite."""
 
+    triggers_block_schema_changes = True
+
     # --- capture -------------------------------------------------------------------------------
+
+    def shapes(self, names: Collection[str]) -> dict[str, TableShape]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(SHAPES, [json.dumps(sorted(names))])
+            found = cursor.fetchall()
+        return {
+            name: _shape(kind, [row[2:] for row in rows])
+            for (name, kind), rows in groupby(found, key=itemgetter(0, 1))
+        }
+
+    def installed(self) -> dict[str, Installed]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(TRIGGERS)
+            found = [(*triggers.action_and_table(name), on, sql) for name, on, sql in cursor]
+        ours = sorted((table, action, on, sql) for action, table, on, sql in found if action)
+        return {
+            table: _installed(table, [(on, triggers.read_note(sql)) for _, _, on, sql in rows])
+            for table, rows in groupby(ours, key=itemgetter(0))
+        }
+
+    def support_sql(self) -> list[str]:
+        return []
+
+    def fingerprint(self, capture: Capture) -> str:
+        return _hash(triggers.create(capture, LOG, _now()))
+
+    def install_sql(self, capture: Capture) -> list[str]:
+        made_from = self.fingerprint(capture)
+        create = triggers.create(capture, LOG, _now(), made_from)
+        return [*triggers.drop(capture.name), *create]
+
+    def remove_sql(self, name: str) -> list[str]:
+        return triggers.drop(name)
+
+    def remove_support_sql(self) -> list[str]:
+        return []
 
     def position(self) -> Position:
         with self.connection.cursor() as cursor:
@@ -83,12 +185,81 @@ class SQLite(Vendor):
             )
             return {pk: (row, changed) for pk, row, changed in cursor}
 
+    knows_statements = False
+
+    def around(
+        self, table: str, wanted: Sequence[tuple[Event, str]]
+    ) -> list[tuple[int | None, ...]]:
+        # A delete is looked at from before it: its own id is not part of what it saw.
+        rows = [[key, event.id - (event.action == "D"), event.id] for event, key in wanted]
+        with self.connection.cursor() as cursor:
+            cursor.execute(AROUND_SQL, {"table": table, "wanted": json.dumps(rows)})
+            return cursor.fetchall()
+
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
         return [_key_text(field.get_db_prep_value(value, self.connection)) for value in values]
 
     # --- pending -------------------------------------------------------------------------------
 
+    def reach(self) -> Reach:
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT coalesce(max(id), 0) FROM auditrepr_auditlog")
+            (visible,) = cursor.fetchone()
+            # AUTOINCREMENT never goes back, and remembers ids that somebody made up.
+            return Reach(visible, visible)
+
+    def writers(self) -> Writers:
+        # There is one at a time: who holds an id now holds a higher one than all that is visible.
+        return Writers()
+
     # --- store and lease -----------------------------------------------------------------------
+
+    def store(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
+        with self.connection.cursor() as cursor:
+            cursor.executemany(STORE, rows)
+            return cursor.rowcount
+
+    def end_if_idle(self, seconds: float) -> None:
+        """SQLite cannot: it has no server."""
+
+    def clock(self, seconds: float = 0) -> Func:
+        # UTC whatever USE_TZ says, as Django's Now(): no summer time between two looks at it.
+        template = f"strftime('{TIME_FORMAT}', 'now', '{float(seconds):+} seconds')"
+        return Func(template=template, output_field=DateTimeField())
+
+
+def fire_triggers_on_replace(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """A receiver of ``connection_created``: REPLACE fires DELETE triggers for what it replaces."""
+    if connection.vendor == "sqlite" and router.allow_migrate_model(connection.alias, AuditLog):
+        connection.connection.execute("PRAGMA recursive_triggers = ON")
+
+
+def _shape(kind: str, columns: Sequence[tuple[str | None, str, int]]) -> TableShape:
+    key = sorted((place, name) for name, _, place in columns if name and place)
+    return TableShape(
+        Kind(kind),
+        tuple(Column(name, type_) for name, type_, _ in columns if name is not None),
+        tuple(name for _, name in key),
+    )
+
+
+def _installed(table: str, found: Sequence[tuple[str, dict[str, Any]]]) -> Installed:
+    """One table's triggers: they work if all three are there, on their table, of the same make."""
+    tables = {on.lower() for on, _ in found}
+    made_from = {note.get("fingerprint", "") for _, note in found}
+    whole = len(found) == len(triggers.ACTIONS) and tables == {table.lower()}
+    excluded = frozenset(name for _, note in found for name in note.get("excluded", ()))
+    return Installed(table, min(made_from), whole and len(made_from) == 1, excluded)
+
+
+def _now() -> str:
+    """The time as Django stores it."""
+    zone = "" if settings.USE_TZ else ", 'localtime'"
+    return f"strftime('%Y-%m-%d %H:%M:%f', 'now'{zone})"
+
+
+def _hash(statements: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(statements).encode()).hexdigest()
 
 
 @contextmanager
