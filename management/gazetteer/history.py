@@ -30,9 +30,7 @@ class Change:
 
 def changes() -> list[Change]:
     """All of them, oldest first."""
-    return sorted(
-        [*_withdrawals(), *_new_names(), *_mergers()], key=lambda change: change.when
-    )
+    return sorted([*_withdrawals(), *_new_names(), *_mergers()], key=lambda change: change.when)
 
 
 def _withdrawals() -> Iterator[Change]:
@@ -41,8 +39,12 @@ def _withdrawals() -> Iterator[Change]:
         if values:
             what, apply = f"{entry.name} → {values['name']}", partial(_rename, entry, values)
         else:
-            what, apply = f"{entry.name} ends", partial(_end, entry)
+            what, apply = f"{entry.name} ends: now {_names(entry)}", partial(_end, entry)
         yield Change(entry.withdrawal_date, what, apply)
+
+
+def _names(entry: Any) -> str:
+    return ", ".join(source.country(code).name for code in source.successors(entry))
 
 
 def _rename(entry: Any, values: dict[str, str]) -> None:

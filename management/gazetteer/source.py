@@ -71,13 +71,10 @@ _SUCCESSORS = {
     "PCHH": "FM MH MP PW",
     "SUHH": "AM AZ EE GE KG KZ LT LV MD RU TJ TM UZ",
 }
-_NEW_STATES = (
-    "AM AZ BQ CW CZ EE FM GE KG KZ LT LV MD ME MH MP PW RS RU SK SX TJ TM TV UM UZ".split()
-)
+#: Those that came into being at the end of another one.
+_NEW_STATES = "AM AZ BQ CW CZ EE FM GE KG KZ LT LV MD ME MH MP PW RS RU SK SX TJ TM TV UM UZ"
 _COUNTRY_FIELDS = ["alpha_2", "alpha_3", "numeric", "name", "common_name", "official_name", "flag"]
-_LANGUAGE_FIELDS = [
-    field.name for field in Language._meta.concrete_fields if not field.primary_key
-]
+_LANGUAGE_FIELDS = [field.name for field in Language._meta.concrete_fields if not field.primary_key]
 
 
 def languages() -> Iterator[Language]:
@@ -89,7 +86,7 @@ def languages() -> Iterator[Language]:
 def first_countries() -> Iterator[tuple[str, Country]]:
     """The countries to begin with, not saved: today's code, if it still has one, and the row."""
     withdrawn = withdrawals()
-    later = {*_NEW_STATES, *map(_heir, withdrawn)}
+    later = {*_NEW_STATES.split(), *map(_heir, withdrawn)}
     for entry in pycountry.countries:
         if entry.alpha_2 not in later:
             yield entry.alpha_2, country(entry.alpha_2)

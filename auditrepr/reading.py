@@ -1,0 +1,85 @@
+"""What a person may read of the log, and what stands for each event's object."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.contrib.auth import get_permission_codename
+from django.db.models import Model
+from django.utils.translation import gettext as _
+
+from .models import AuditLog, Fidelity
+from .representation import Event, Outcome, build
+from .tracking import log_name
+
+
+@dataclass(frozen=True)
+class Shown:
+    """What a reader sees of an event's object: its representation, or why there is none."""
+
+    text: str = ""
+    mixed: bool = False
+    failed: bool = False
+    stored: bool = True
+    reason: str = ""  # why it is mixed, or what failed
+
+
+def shown(events: Sequence[AuditLog], using: str) -> list[Shown]:
+    """What stands for these events' objects, in their order; what is pending is built, not stored.
+
+    :param events: selected together with ``instance_repr`` and ``repr_failure``.
+    """
+    pending = [Event.of(event) for event in events if _is_pending(event)]
+    built = {outcome.id: outcome for outcome in build(pending, using)} if pending else {}
+    return [_built(built[event.pk]) if event.pk in built else _stored(event) for event in events]
+
+
+def readable_tables(user: Any) -> set[str] | None:
+    """The tables whose events this user may see; none means every table, known or not.
+
+    Seeing an event takes the permission to view, or change, the model whose row it is about; an
+    automatic many-to-many table goes with the model that has the field.
+    """
+    if user.is_active and user.is_superuser:
+        return None
+    return {
+        log_name(model._meta.db_table)
+        for model in apps.get_models(include_auto_created=True)
+        if not model._meta.proxy and _may_view(user, model)
+    }
+
+
+def _may_view(user: Any, model: type[Model]) -> bool:
+    options = (model._meta.auto_created or model)._meta
+    return any(
+        user.has_perm(f"{options.app_label}.{get_permission_codename(action, options)}")
+        for action in ("view", "change")
+    )
+
+
+def _is_pending(event: AuditLog) -> bool:
+    return event.action != AuditLog.Action.TRUNCATE and not (
+        hasattr(event, "instance_repr") or hasattr(event, "repr_failure")
+    )
+
+
+def _built(outcome: Outcome) -> Shown:
+    if failure := outcome.failure:
+        reason = f"{failure.error_class}: {failure.message}"
+        return Shown(failed=True, stored=False, reason=reason)
+    mixed = outcome.fidelity == Fidelity.MIXED
+    return Shown(outcome.text, mixed=mixed, stored=False, reason=outcome.reason)
+
+
+def _stored(event: AuditLog) -> Shown:
+    if event.action == AuditLog.Action.TRUNCATE:
+        return Shown(_("every row"))
+    if hasattr(event, "instance_repr"):
+        found = event.instance_repr
+        mixed = found.fidelity == Fidelity.MIXED
+        return Shown(found.instance_repr, mixed=mixed, reason=found.reason)
+    failure = event.repr_failure
+    return Shown(failed=True, reason=f"{failure.error_class}: {failure.message}")

@@ -1,0 +1,348 @@
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from auditrepr.models import AuditLog, BackfillRun, Fidelity, InstanceRepr, ReprFailure
+
+pytestmark = pytest.mark.django_db
+
+LOG = "/admin/auditrepr/auditlog/"
+FAILURES = "/admin/auditrepr/reprfailure/"
+RUNS = "/admin/auditrepr/backfillrun/"
+SCRIPT = "<script>alert(1)</script>"
+
+
+@pytest.fixture
+def reader() -> Client:
+    """A superuser's browser."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("reader"))
+    return client
+
+
+def staff(*codenames: str) -> Client:
+    """The browser of somebody who has these permissions and no others."""
+    user = User.objects.create_user("staff", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def event(
+    pk: int, name: str = "Ada", text: str | None = None, mixed: str = "", **values: Any
+) -> AuditLog:
+    """An event of an author's row, with a representation if a text is given."""
+    defaults: dict[str, Any] = {
+        "table_name": "app_author",
+        "object_id": str(pk),
+        "action": "I",
+        "row_data": {"id": pk, "name": name},
+    }
+    made = AuditLog.objects.create(id=pk, **defaults | values)
+    if text is not None:
+        fidelity = Fidelity.MIXED if mixed else Fidelity.EXACT
+        InstanceRepr.objects.create(
+            audit_log=made, instance_repr=text, fidelity=fidelity, reason=mixed
+        )
+    return made
+
+
+def fail(made: AuditLog, message: str = "no such thing") -> ReprFailure:
+    return ReprFailure.objects.create(audit_log=made, error_class="ValueError", message=message)
+
+
+def page(client: Client, url: str = LOG) -> str:
+    response = client.get(url)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def ids(client: Client, url: str = LOG) -> list[int]:
+    """The events that a page lists, in its order."""
+    found = re.findall(r'href="/admin/auditrepr/auditlog/(\d+)/change/', page(client, url))
+    return [int(pk) for pk in found]
+
+
+def words(html: str) -> str:
+    """What a person reads of it, as one line."""
+    return " ".join(unescape(re.sub("<[^>]*>", " ", html)).split())
+
+
+def link(html: str, text: str) -> str | None:
+    """Where the link with this text leads."""
+    found = re.search(rf'<a href="([^"]*)"[^>]*>{text}</a>', html)
+    return unescape(found[1]) if found else None
+
+
+def test_lists_newest_first_with_action_model_object_representation_and_change(
+    reader: Client,
+) -> None:
+    event(1, text="Ada")
+    event(2, "Grace", text="Grace", action="U", object_id="77", changed_from={"name": "Gracie"})
+    assert ids(reader) == [2, 1]
+    text = words(page(reader))
+    for part in ["changed", "Author", "77", "Grace", "name: Gracie → Grace", "added"]:
+        assert part in text
+
+
+def test_marks_mixed_and_says_why(reader: Client) -> None:
+    event(1, text="Ada", mixed="author read live")
+    assert "Ada (mixed)" in words(page(reader))
+    assert "author read live" in page(reader)
+    assert "author read live" in words(page(reader, f"{LOG}1/change/"))
+
+
+def test_says_why_a_quarantined_event_has_no_representation(reader: Client) -> None:
+    fail(event(1))
+    for url in (LOG, f"{LOG}1/change/"):
+        text = words(page(reader, url))
+        assert "no representation" in text.lower()
+        assert "ValueError: no such thing" in text
+
+
+def test_builds_what_is_pending_for_the_page_and_stores_nothing(reader: Client) -> None:
+    event(1, "Mary Shelley")
+    assert "Mary Shelley (not stored yet)" in words(page(reader))
+    assert "not yet: built for this page" in words(page(reader, f"{LOG}1/change/"))
+    assert not InstanceRepr.objects.exists()
+    assert not ReprFailure.objects.exists()
+
+
+def test_what_the_log_holds_is_escaped(reader: Client) -> None:
+    event(
+        1,
+        SCRIPT,
+        text=SCRIPT,
+        mixed=f'"{SCRIPT}',
+        object_id=SCRIPT,
+        previous_object_id=SCRIPT,
+        action="U",
+        row_data={"id": 1, "name": SCRIPT, SCRIPT: SCRIPT},
+        changed_from={"name": f"old {SCRIPT}", SCRIPT: "x"},
+    )
+    fail(event(2, table_name=SCRIPT), SCRIPT)
+    event(3, SCRIPT)
+    urls = [LOG, f"{LOG}1/change/", f"{LOG}2/change/", f"{LOG}3/change/"]
+    for url in [*urls, FAILURES, f"{FAILURES}2/change/", f"{LOG}?table_name={SCRIPT}"]:
+        html = page(reader, url)
+        assert SCRIPT not in html
+        assert '""' not in re.sub(r'\w+=""', "", html), "an attribute was left open"
+        assert "alert(1)" in html
+
+
+@pytest.mark.parametrize("character", ["\x1b", "\x07", "\u202e", "\u2066", "\u2028"])
+def test_characters_that_act_unseen_are_written_out(reader: Client, character: str) -> None:
+    event(1, f"user{character}gpj.exe", text=f"user{character}gpj.exe", object_id=character)
+    for url in (LOG, f"{LOG}1/change/"):
+        html = page(reader, url)
+        assert character not in html
+        assert f"user{ascii(character)[1:-1]}gpj.exe" in html
+
+
+def test_an_event_of_a_table_that_no_model_has_is_shown(reader: Client) -> None:
+    event(1, table_name="shop_gone", text="Order 5", action="U", changed_from={"name": "Old"})
+    event(2, table_name="shop_gone")
+    text = words(page(reader))
+    assert "shop_gone" in text
+    assert "Order 5" in text
+    assert "name: Old → Ada" in text
+    assert "name=Ada (mixed, not stored yet)" in text
+    assert "shop_gone" in words(page(reader, f"{LOG}2/change/"))
+    assert ids(reader, f"{LOG}?table_name=shop_gone") == [2, 1]
+
+
+def test_a_truncate_stands_for_every_row(reader: Client) -> None:
+    event(1, action="T", object_id=None, row_data=None)
+    assert "every row" in words(page(reader))
+    assert "every row" in words(page(reader, f"{LOG}1/change/"))
+
+
+def test_takes_the_permission_to_view_the_log() -> None:
+    event(1, text="Ada")
+    client = staff("view_author")
+    assert client.get(LOG).status_code == 403
+    assert client.get(f"{LOG}1/change/").status_code == 403
+
+
+def test_an_event_takes_the_permission_to_view_its_model() -> None:
+    event(1, text="Ada")
+    event(2, text="Emma", table_name="app_book")
+    event(3, text="secret", table_name="shop_gone")
+    event(4, text="tagged", table_name="app_book_tags")
+    fail(event(5))
+    fail(event(6, table_name="app_tag"))
+    client = staff("view_auditlog", "view_author", "view_reprfailure")
+    assert ids(client) == [5, 1]
+    assert ids(client, f"{LOG}?table_name=app_book") == []
+    assert client.get(f"{LOG}1/change/").status_code == 200
+    hidden = client.get(f"{LOG}2/change/", follow=True)
+    assert b"Emma" not in hidden.content
+    assert hidden.redirect_chain
+    assert "Book" not in words(page(client)), "nor does the filter name what is hidden"
+    assert ids(client, FAILURES) == []
+    assert FAILURES + "5/change/" in page(client, FAILURES)
+    assert FAILURES + "6/change/" not in page(client, FAILURES)
+
+
+def test_a_many_to_many_table_goes_with_the_model_that_has_the_field() -> None:
+    event(1, text="tagged", table_name="app_book_tags")
+    assert ids(staff("view_auditlog", "change_book")) == [1]
+
+
+@pytest.mark.parametrize("url", [LOG, FAILURES, RUNS])
+def test_nobody_can_add_change_or_delete(reader: Client, url: str) -> None:
+    fail(event(1, text="Ada"))
+    run = BackfillRun.objects.create(started_at=timezone.now(), host="here", pid=1)
+    pk = run.pk if url == RUNS else 1
+    assert reader.get(f"{url}add/").status_code == 403
+    assert reader.post(f"{url}add/", {"table_name": "x"}).status_code == 403
+    assert reader.post(f"{url}{pk}/change/", {"object_id": "9"}).status_code == 403
+    assert reader.post(f"{url}{pk}/delete/", {"post": "yes"}).status_code == 403
+    reader.post(url, {"action": "delete_selected", "_selected_action": pk, "post": "yes"})
+    assert AuditLog.objects.get().object_id == "1"
+    assert ReprFailure.objects.count() == BackfillRun.objects.count() == 1
+    assert 'name="_save"' not in page(reader, f"{url}{pk}/change/")
+    assert "_selected_action" not in page(reader, url)
+
+
+@pytest.mark.parametrize("query", ["", "?action__exact=I", "?table_name=app_author", "?q=1*"])
+def test_a_list_takes_as_many_queries_whatever_its_length_and_counts_nothing(
+    reader: Client, query: str
+) -> None:
+    event(1, text="stored")
+    event(2, "pending", object_id="12")
+    fail(event(3, object_id="13"))
+    with CaptureQueriesContext(connection) as few:
+        page(reader, LOG + query)
+    for pk in range(10, 70, 3):
+        event(pk, text="stored", object_id=f"1{pk}")
+        event(pk + 1, "pending", object_id=f"1{pk + 1}")
+        fail(event(pk + 2, object_id=f"1{pk + 2}"))
+    with CaptureQueriesContext(connection) as many:
+        page(reader, LOG + query)
+    assert len(few) == len(many)
+    statements = " ".join(query["sql"].upper() for query in many)
+    for slow in ("COUNT(", "DISTINCT", "OFFSET"):
+        assert slow not in statements
+
+
+def test_a_page_of_represented_events_is_read_in_one_query(
+    reader: Client, django_assert_num_queries: Any
+) -> None:
+    for pk in range(1, 60):
+        event(pk, text=f"author {pk}", action="U", changed_from={"name": "x"})
+    with django_assert_num_queries(3):  # the session, the user, the page
+        page(reader)
+
+
+def test_the_page_of_an_event_takes_as_many_queries_whatever_its_transaction_wrote(
+    reader: Client,
+) -> None:
+    event(1, text="Ada", transaction_id=7)
+    with CaptureQueriesContext(connection) as few:
+        page(reader, f"{LOG}1/change/")
+    for pk in range(2, 30):
+        event(pk, text="Ada", transaction_id=7)
+    with CaptureQueriesContext(connection) as many:
+        page(reader, f"{LOG}1/change/")
+    assert len(few) == len(many) <= 3 + 2  # two more for the savepoint of the view
+
+
+def test_older_and_newer_lead_through_every_event_once(reader: Client) -> None:
+    for pk in range(1, 131):
+        event(pk, text="x")
+    seen, html = [ids(reader)], page(reader)
+    while older := link(html, "Older"):
+        html = page(reader, LOG + older)
+        seen.append(ids(reader, LOG + older))
+    assert [pk for part in seen for pk in part] == list(range(130, 0, -1))
+    assert [len(part) for part in seen] == [50, 50, 30]
+    back = [seen[-1]]
+    while newer := link(html, "Newer"):
+        html = page(reader, LOG + newer)
+        back.append(ids(reader, LOG + newer))
+    assert back == seen[::-1]
+    assert link(page(reader), "Newer") is None
+
+
+def test_pages_keep_the_filter_and_filters_drop_the_page(reader: Client) -> None:
+    for pk in range(1, 121):
+        event(pk, text="x", action="I" if pk % 2 else "D")
+    html = page(reader, f"{LOG}?action__exact=D")
+    older = link(html, "Older")
+    assert older is not None
+    assert ids(reader, LOG + older) == list(range(20, 0, -2))
+    assert "before=" not in str(link(page(reader, LOG + older), "added"))
+
+
+def test_filters_by_action_model_object_and_transaction(reader: Client) -> None:
+    event(1, text="a", transaction_id=5)
+    event(2, text="b", action="D", object_id="1", transaction_id=5)
+    event(3, text="c", table_name="app_book", object_id="1")
+    assert ids(reader, f"{LOG}?action__exact=D") == [2]
+    assert ids(reader, f"{LOG}?table_name=app_book") == [3]
+    assert ids(reader, f"{LOG}?transaction_id=5") == [2, 1]
+    html = page(reader, f"{LOG}2/change/")
+    assert ids(reader, str(link(html, "All events of this object"))) == [2, 1]
+    assert ids(reader, str(link(html, "Same transaction"))) == [2, 1]
+    assert link(page(reader, f"{LOG}3/change/"), "Same transaction") is None
+
+
+def test_an_address_that_asks_for_something_else_is_refused(reader: Client) -> None:
+    event(1, text="a")
+    assert reader.get(f"{LOG}?row_data__name=Ada").status_code == 400
+    assert reader.get(f"{LOG}?instance_repr__fidelity=M").status_code == 400
+    assert reader.get(f"{LOG}?table_name=%00").status_code == 400
+    for query in ("before=x", "after=", "transaction_id=x"):
+        assert reader.get(f"{LOG}?{query}")["Location"] == f"{LOG}?e=1"
+    for query in (f"before={10**30}", f"after={10**30}", f"transaction_id={10**30}", "p=9&o=1"):
+        assert reader.get(f"{LOG}?{query}").status_code == 200
+    assert reader.get(f"{LOG}?q=%00", follow=True).status_code == 200
+    assert reader.get(f"{LOG}{10**30}/change/", follow=True).status_code == 200
+
+
+def test_searches_the_object_id_in_full_or_by_its_beginning(reader: Client) -> None:
+    event(1, text="a", object_id="12")
+    event(2, text="b", object_id="123")
+    event(3, text="c", object_id="9", previous_object_id="12")
+    event(4, text="d", object_id="x_1")
+    event(5, text="e", object_id="12", table_name="shop_gone")
+    assert ids(reader, f"{LOG}?q=12") == [3, 1]
+    assert ids(reader, f"{LOG}?q=12*") == [3, 2, 1]
+    assert ids(reader, f"{LOG}?q=1_*") == []
+    assert ids(reader, f"{LOG}?q=12&table_name=shop_gone") == [5]
+    assert ids(reader, f"{LOG}?q=X_1") == []
+
+
+def test_an_event_shows_each_field_before_and_after(reader: Client) -> None:
+    event(1, "Ada King", text="Ada King", action="U", changed_from={"name": "Ada Byron"})
+    text = words(page(reader, f"{LOG}1/change/"))
+    assert "What changed Field Before After Name Ada Byron Ada King" in text
+    assert "What stayed the same Field Before After ID 1 1" in text
+    assert "Fidelity exact" in text
+
+
+def test_what_was_added_has_no_before_and_what_was_deleted_no_after(reader: Client) -> None:
+    event(1, "Ada", text="Ada")
+    event(2, "Ada", text="Ada", action="D", object_id="1")
+    added, deleted = (page(reader, f"{LOG}{pk}/change/") for pk in (1, 2))
+    assert re.search(r"<bdi></bdi></td>\s*<td><bdi>Ada</bdi>", added)
+    assert re.search(r"<bdi>Ada</bdi></td>\s*<td><bdi></bdi>", deleted)
+
+
+def test_the_runs_are_listed(reader: Client) -> None:
+    BackfillRun.objects.create(
+        started_at=timezone.now(), host="here", pid=1, rows=4711, stop_reason="caught-up"
+    )
+    assert "4711" in page(reader, RUNS)
+    assert "caught-up" in page(reader, RUNS)
