@@ -34,3 +34,6 @@ class Book(models.Model):
 
     def __str__(self) -> str:
         return f"{self.title} ({self.author})" if self.author_id else self.title
+
+
+from . import tracked  # noqa: E402, F401
