@@ -17,6 +17,7 @@ PAIRS = [
 ]
 
 nox.options.error_on_missing_interpreters = False
+nox.options.download_python = "never"
 
 
 @nox.session

@@ -65,7 +65,7 @@ env.ENVIRON = {name: value for name, value in os.environ.items() if value}  # em
 def secret_key() -> str:
     """The key that signs sessions; a known one will do only while DEBUG is on."""
     # Not through env(), where a value that begins with "$" means another variable.
-    key = env.ENVIRON.get("SECRET_KEY", "insecure: only for DEBUG" if DEBUG else "")
+    key: str = env.ENVIRON.get("SECRET_KEY", "insecure: only for DEBUG" if DEBUG else "")
     if not key:
         raise ImproperlyConfigured(
             "Set SECRET_KEY to a long random text. To try the project on this machine alone, "
