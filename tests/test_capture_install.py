@@ -1,0 +1,379 @@
+import threading
+
+import pytest
+from django.core.management import call_command
+from django.db import DatabaseError, connection, connections, transaction
+from django.test.utils import CaptureQueriesContext
+
+from auditrepr import capture
+from auditrepr.capture import Status
+from auditrepr.models import AuditLog, Coverage
+from auditrepr.vendors import get_vendor
+from tests.app.models import Author, Tag
+from tests.app.tracked import Ledger
+
+pytestmark = pytest.mark.django_db
+
+
+def execute(*statements, using="default"):
+    with connections[using].cursor() as cursor:
+        for sql in statements:
+            cursor.execute(sql)
+
+
+def drop_triggers(name, using="default"):
+    """By hand, so that nothing is recorded."""
+    execute(*get_vendor(using).remove_sql(name), using=using)
+
+
+def disable_triggers(table):
+    execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+
+
+def status_of(name, using="default"):
+    return {state.name: state.status for state in capture.inspect(using)}.get(name)
+
+
+def coverage_of(name, using="default"):
+    return Coverage.objects.using(using).filter(table_name=name).first()
+
+
+def migrate(using="default"):
+    call_command("migrate", verbosity=0, database=using)
+
+
+class LogOnlyInDefault:
+    def allow_migrate(self, db, app_label, **hints):
+        return False if app_label == "auditrepr" and db != "default" else None
+
+
+# --- at migrate --------------------------------------------------------------------------------
+
+
+def test_after_migrate_every_tracked_table_has_its_triggers_and_its_coverage():
+    states = [state for state in capture.inspect("default") if state.status is not Status.ABSENT]
+    assert {state.status for state in states} == {Status.OK}
+    assert set(capture.covered_since("default")) == {state.name for state in states}
+    assert coverage_of("app_author").reason == Coverage.Reason.INSTALLED
+
+
+def test_a_second_migrate_looks_once_and_changes_no_trigger():
+    with CaptureQueriesContext(connection) as queries:
+        migrate()
+    written = [q["sql"] for q in queries if "TRIGGER" in q["sql"] and "CREATE" in q["sql"]]
+    assert written == []
+    assert len([q for q in queries if "auditrepr_coverage" in q["sql"].partition("FROM")[2]]) == 1
+
+
+def test_finding_out_that_nothing_is_to_do_takes_three_queries_and_no_transaction(
+    django_assert_num_queries,
+):
+    with django_assert_num_queries(3):
+        assert capture.install("default") == []
+
+
+def test_triggers_dropped_by_hand_are_found_named_and_put_back_by_migrate():
+    drop_triggers("app_author")
+    assert status_of("app_author") is Status.MISSING
+    migrate()
+    assert status_of("app_author") is Status.OK
+    assert coverage_of("app_author").reason == Coverage.Reason.MISSING
+
+
+def test_migrate_says_what_it_installed(capsys):
+    drop_triggers("app_author")
+    call_command("migrate", verbosity=1)
+    assert "Audit triggers brought up to date: app_author\n" in capsys.readouterr().out
+
+
+@pytest.mark.postgresql
+def test_disabled_triggers_are_found_and_fire_again_after_install():
+    disable_triggers("app_author")
+    assert status_of("app_author") is Status.DISABLED
+    assert [state.name for state in capture.install("default")] == ["app_author"]
+    assert status_of("app_author") is Status.OK
+    assert coverage_of("app_author").reason == Coverage.Reason.DISABLED
+    Author.objects.create(name="Ada")
+    assert AuditLog.objects.filter(table_name="app_author").exists()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_taking_auditrepr_out_of_a_database_leaves_its_tables_writable_and_coming_back_works():
+    migrated = [("auditrepr", "zero"), ("auditrepr",)]
+    try:
+        call_command("migrate", *migrated[0], verbosity=0)
+        Author.objects.create(name="Ada")
+        assert capture.inspect("default") == []
+        assert capture.install("default") == []
+    finally:
+        call_command("migrate", *migrated[1], verbosity=0)
+    assert status_of("app_author") is Status.OK
+    Author.objects.create(name="Bob")
+    assert [event.row_data["name"] for event in AuditLog.objects.all()] == ["Bob"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_flushed_database_is_covered_again_at_once():
+    Author.objects.create(name="Ada")
+    call_command("flush", interactive=False, verbosity=0)
+    assert "app_author" in capture.covered_since("default")
+
+
+# --- what is installed -------------------------------------------------------------------------
+
+
+def test_changed_exclusions_make_the_triggers_outdated_until_the_next_install(settings):
+    settings.AUDITREPR = {"EXCLUDE": {"app.Author": ["name"]}}
+    assert status_of("app_author") is Status.OUTDATED
+    assert [state.name for state in capture.install("default")] == ["app_author"]
+    assert status_of("app_author") is Status.OK
+    Author.objects.create(name="Ada")
+    assert "name" not in AuditLog.objects.get().row_data
+
+
+def test_the_triggers_and_the_coverage_of_a_table_that_is_tracked_no_more_vanish(settings):
+    settings.AUDITREPR = {"MODELS": ["auth.Group"]}
+    capture.install("default")
+    assert "auth_group" in capture.covered_since("default")
+    settings.AUDITREPR = {}
+    assert status_of("auth_group") is Status.LEFTOVER
+    capture.install("default")
+    assert status_of("auth_group") is None
+    assert coverage_of("auth_group") is None
+    assert "auth_group" not in get_vendor("default").installed()
+
+
+def test_a_name_full_of_what_needs_quoting_is_installed_covered_and_removed(settings):
+    settings.AUDITREPR = {"MODELS": ["app.Ledger"]}
+    capture.install("default")
+    Ledger.objects.create(total=5, pin="x")
+    event = AuditLog.objects.get(table_name="ledger's Order")
+    assert event.row_data["sum"] == 5
+    assert status_of("ledger's Order") is Status.OK
+    settings.AUDITREPR = {}
+    capture.install("default")
+    assert "ledger's Order" not in get_vendor("default").installed()
+
+
+def test_a_view_is_left_out(settings):
+    settings.AUDITREPR = {"MODELS": ["app.AuthorView"]}
+    execute("CREATE VIEW app_author_view AS SELECT id, name FROM app_author")
+    assert status_of("app_author_view") is Status.UNSUPPORTED
+    assert capture.install("default") == []
+    assert "app_author_view" not in capture.covered_since("default")
+
+
+def test_a_table_that_is_not_there_is_passed_over(settings):
+    settings.AUDITREPR = {"MODELS": ["app.AuthorView"]}
+    assert status_of("app_author_view") is Status.ABSENT
+    assert capture.install("default") == []
+
+
+def test_while_the_models_key_is_not_in_the_table_the_tables_own_key_serves():
+    drop_triggers("app_tag")
+    execute("ALTER TABLE app_tag RENAME COLUMN id TO old_id")
+    (found,) = capture.captures("default", ["app_tag"])
+    assert found.key_columns == ("old_id",)
+
+
+def test_only_the_named_tables_are_installed():
+    drop_triggers("app_author")
+    drop_triggers("app_tag")
+    capture.install("default", names=["app_tag"])
+    assert (status_of("app_author"), status_of("app_tag")) == (Status.MISSING, Status.OK)
+
+
+def test_force_replaces_triggers_that_are_in_order_without_a_gap():
+    before = capture.covered_since("default")
+    changed = {state.name for state in capture.install("default", force=True)}
+    assert before.keys() == changed
+    assert capture.covered_since("default") == before
+
+
+def test_an_install_that_fails_halfway_leaves_all_as_it_was(monkeypatch):
+    drop_triggers("app_author")
+    drop_triggers("app_tag")
+    vendor = type(get_vendor("default"))
+    install_sql = vendor.install_sql
+
+    def failing(self, table):
+        return install_sql(self, table) + (["no such SQL"] if table.name == "app_tag" else [])
+
+    monkeypatch.setattr(vendor, "install_sql", failing)
+    with pytest.raises(DatabaseError):
+        capture.install("default")
+    assert (status_of("app_author"), status_of("app_tag")) == (Status.MISSING, Status.MISSING)
+    assert coverage_of("app_author").reason == Coverage.Reason.INSTALLED
+
+
+def test_remove_takes_every_trigger_and_all_coverage_and_leaves_the_log():
+    Author.objects.create(name="Ada")
+    assert "app_author" in capture.remove("default")
+    assert get_vendor("default").installed() == {}
+    assert not Coverage.objects.exists()
+    Author.objects.create(name="Bob")
+    assert [event.row_data["name"] for event in AuditLog.objects.all()] == ["Ada"]
+
+
+def test_remove_needs_no_valid_setting(settings):
+    settings.AUDITREPR = {"MODELS": ["app.Nobody"]}
+    assert "app_author" in capture.remove("default")
+
+
+def test_the_script_installs_what_install_would():
+    capture.remove("default")
+    execute(*capture.script("default"))
+    assert status_of("app_author") is Status.OK
+    assert capture.install("default") == []
+    assert "app_author" in capture.covered_since("default")
+
+
+# --- several databases -------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_each_database_is_looked_at_and_mended_by_itself():
+    drop_triggers("app_author", using="other")
+    assert (status_of("app_author"), status_of("app_author", "other")) == (
+        Status.OK,
+        Status.MISSING,
+    )
+    assert [state.name for state in capture.install("other")] == ["app_author"]
+    Author.objects.using("other").create(name="Ada")
+    assert AuditLog.objects.using("other").count() == 1
+    assert AuditLog.objects.count() == 0
+    assert coverage_of("app_author").reason == Coverage.Reason.INSTALLED
+
+
+@pytest.mark.django_db(databases=["default", "other"], transaction=True)
+def test_nothing_happens_in_a_database_that_a_router_keeps_the_log_out_of(settings):
+    call_command("migrate", "auditrepr", "zero", verbosity=0, database="other")
+    try:
+        settings.DATABASE_ROUTERS = [LogOnlyInDefault()]
+        call_command("migrate", verbosity=0, database="other")
+        assert capture.inspect("other") == []
+        assert get_vendor("other").installed() == {}
+        assert capture.databases() == ["default"]
+        Author.objects.using("other").create(name="Ada")
+    finally:
+        settings.DATABASE_ROUTERS = []
+        # Without its tables the migrations count as applied: faked back and made again.
+        call_command("migrate", "auditrepr", "zero", fake=True, verbosity=0, database="other")
+        call_command("migrate", verbosity=0, database="other")
+    assert status_of("app_author", "other") is Status.OK
+
+
+# --- coverage ----------------------------------------------------------------------------------
+
+
+def events_so_far():
+    """Makes an event and undoes it: its id is handed out all the same."""
+    with transaction.atomic():
+        Tag.objects.create(label="x")
+        last = AuditLog.objects.latest("id").id
+        Tag.objects.all().delete()
+        AuditLog.objects.all().delete()
+    return last + 1
+
+
+def test_coverage_begins_at_the_highest_id_handed_out_though_the_row_may_be_gone():
+    drop_triggers("app_author")
+    handed_out = events_so_far()
+    capture.install("default")
+    assert coverage_of("app_author").since_event == handed_out
+    Author.objects.create(name="Ada")
+    assert AuditLog.objects.get().id == handed_out + 1
+
+
+def test_leaving_out_one_more_column_breaks_no_coverage(settings):
+    before = coverage_of("app_author").since_event
+    events_so_far()
+    settings.AUDITREPR = {"EXCLUDE": {"app.Author": ["name"]}}
+    capture.install("default")
+    assert coverage_of("app_author").since_event == before
+
+
+def test_taking_a_column_in_again_starts_coverage_anew(settings):
+    settings.AUDITREPR = {"EXCLUDE": {"app.Author": ["name"]}}
+    capture.install("default")
+    handed_out = events_so_far()
+    settings.AUDITREPR = {}
+    assert "app_author" not in capture.covered_since("default")
+    capture.install("default")
+    row = coverage_of("app_author")
+    assert (row.since_event, row.reason) == (handed_out, Coverage.Reason.COLUMNS)
+
+
+@pytest.mark.postgresql
+def test_an_excluded_column_that_is_gone_breaks_no_coverage():
+    before = coverage_of("app_book").since_event
+    events_so_far()
+    execute("ALTER TABLE app_book DROP COLUMN secret")
+    capture.install("default", force=True)
+    assert coverage_of("app_book").since_event == before
+
+
+def test_a_table_without_triggers_counts_as_covered_for_nobody():
+    drop_triggers("app_author")
+    assert "app_author" not in capture.covered_since("default")
+    assert "app_tag" in capture.covered_since("default")
+
+
+def test_a_noted_gap_outlasts_triggers_that_come_back_unnoticed():
+    drop_triggers("app_author")
+    assert [state.name for state in capture.note_gaps("default")] == ["app_author"]
+    row = coverage_of("app_author")
+    assert (row.since_event, row.reason) == (None, Coverage.Reason.MISSING)
+    execute(*capture.script("default"))
+    assert "app_author" not in capture.covered_since("default")
+    handed_out = events_so_far()
+    assert capture.note_gaps("default") == []
+    row = coverage_of("app_author")
+    assert (row.since_event, row.reason) == (handed_out, Coverage.Reason.MISSING)
+
+
+@pytest.mark.postgresql
+def test_a_noted_disabled_trigger_is_not_covered_until_it_is_seen_enabled():
+    disable_triggers("app_author")
+    capture.note_gaps("default")
+    execute("ALTER TABLE app_author ENABLE TRIGGER USER")
+    assert "app_author" not in capture.covered_since("default")
+    capture.note_gaps("default")
+    assert coverage_of("app_author").reason == Coverage.Reason.DISABLED
+    assert "app_author" in capture.covered_since("default")
+
+
+def test_noting_no_gaps_takes_three_queries(django_assert_num_queries):
+    with django_assert_num_queries(3):
+        assert capture.note_gaps("default") == []
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_coverage_begins_after_the_last_uncaptured_writer_has_ended():
+    """Events handed out while CREATE TRIGGER waits for a writer are not covered."""
+    drop_triggers("app_author")
+    writer = connection.copy()
+    writer.set_autocommit(False)
+    with writer.cursor() as cursor:
+        cursor.execute("INSERT INTO app_author (name) VALUES ('nobody sees me')")
+    done = threading.Event()
+
+    def install():
+        try:
+            capture.install("default")
+        finally:
+            connection.close()
+            done.set()
+
+    thread = threading.Thread(target=install)
+    thread.start()
+    assert not done.wait(0.5)
+    Tag.objects.create(label="meanwhile")
+    meanwhile = AuditLog.objects.get(table_name="app_tag")
+    writer.commit()
+    writer.close()
+    thread.join(20)
+    row = coverage_of("app_author")
+    assert row.since_event >= meanwhile.id
+    assert row.transaction_id > meanwhile.transaction_id - 1
