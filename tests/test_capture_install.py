@@ -10,7 +10,7 @@ from auditrepr.capture import Status
 from auditrepr.models import AuditLog, Coverage
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author, Tag
-from tests.app.tracked import Ledger
+from tests.app.tracked import Awkward
 
 pytestmark = pytest.mark.django_db
 
@@ -144,15 +144,17 @@ def test_the_triggers_and_the_coverage_of_a_table_that_is_tracked_no_more_vanish
 
 
 def test_a_name_full_of_what_needs_quoting_is_installed_covered_and_removed(settings):
-    settings.AUDITREPR = {"MODELS": ["app.Ledger"]}
+    key = {"sqlite": "integer PRIMARY KEY", "postgresql": "serial PRIMARY KEY"}[connection.vendor]
+    execute(f"""CREATE TABLE "O'Brien's Önly table" (id {key}, "it's a Näme" text)""")
+    settings.AUDITREPR = {"MODELS": ["app.Awkward"]}
     capture.install("default")
-    Ledger.objects.create(total=5, pin="x")
-    event = AuditLog.objects.get(table_name="ledger's Order")
-    assert event.row_data["sum"] == 5
-    assert status_of("ledger's Order") is Status.OK
+    Awkward.objects.create(name="x")
+    assert AuditLog.objects.get().row_data["it's a Näme"] == "x"
+    assert status_of("O'Brien's Önly table") is Status.OK
+    assert "O'Brien's Önly table" in capture.covered_since("default")
     settings.AUDITREPR = {}
     capture.install("default")
-    assert "ledger's Order" not in get_vendor("default").installed()
+    assert "O'Brien's Önly table" not in get_vendor("default").installed()
 
 
 def test_a_view_is_left_out(settings):

@@ -77,7 +77,7 @@ class Ledger(models.Model):
     pin = models.CharField(max_length=50, db_column="PIN", default="")
 
     class Meta:
-        db_table = "ledger's Order"
+        db_table = "Ledger Order"
 
 
 class LegacyLedger(models.Model):
@@ -87,7 +87,7 @@ class LegacyLedger(models.Model):
 
     class Meta:
         managed = False
-        db_table = "ledger's Order"
+        db_table = "Ledger Order"
 
 
 class Swappable(models.Model):
@@ -111,3 +111,13 @@ class AuthorView(models.Model):
     class Meta:
         managed = False
         db_table = "app_author_view"
+
+
+class Awkward(models.Model):
+    """Django cannot flush such a table on SQLite, so tests make it for themselves."""
+
+    name = models.CharField(max_length=100, db_column="it's a Näme")
+
+    class Meta:
+        managed = False
+        db_table = "O'Brien's Önly table"
