@@ -13,7 +13,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator, capfirst
-from django.utils.timezone import template_localtime
+from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
@@ -176,13 +176,14 @@ class AuditLogAdmin(ReadOnlyAdmin):
         self,
         request: HttpRequest,
         context: dict[str, Any],
-        *args: Any,
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
         obj: AuditLog | None = None,
-        **options: Any,
     ) -> HttpResponse:
         if obj is not None:
             context |= _event_context(obj)
-        return super().render_change_form(request, context, *args, obj=obj, **options)
+        return super().render_change_form(request, context, add, change, form_url, obj)
 
 
 @admin.register(ReprFailure)
@@ -218,7 +219,8 @@ class BackfillRunAdmin(ReadOnlyAdmin):
 
 
 def _time(event: AuditLog) -> str:
-    return f"{template_localtime(event.occurred_at):%Y-%m-%d %H:%M:%S}"
+    when = event.occurred_at
+    return f"{localtime(when) if is_aware(when) else when:%Y-%m-%d %H:%M:%S}"
 
 
 def _remark(what: Shown) -> str:

@@ -33,7 +33,7 @@ class KeysetChangeList(ChangeList):
         except ValueError as error:
             raise IncorrectLookupParameters from error
 
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Model]) -> list[str]:
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Model]) -> list[Any]:
         return ["-pk"]
 
     def get_results(self, request: HttpRequest) -> None:
@@ -54,10 +54,9 @@ class KeysetChangeList(ChangeList):
         )
         self.result_list = page
         # Unknown on purpose: counting would read the whole table.
-        self.result_count = self.full_result_count = None
+        self.result_count = self.full_result_count = None  # type: ignore[assignment]
         self.show_full_result_count = self.show_admin_actions = False
         self.can_show_all = self.multi_page = False
-        self.paginator = None
 
     def _set_links(self, page: list[Model], newer: bool, older: bool) -> None:
         self.newer_link = self.older_link = None

@@ -53,7 +53,8 @@ def readable_tables(user: Any) -> set[str] | None:
 
 
 def _may_view(user: Any, model: type[Model]) -> bool:
-    options = (model._meta.auto_created or model)._meta
+    owner: Any = model._meta.auto_created  # the model whose many-to-many table it is
+    options = (owner or model)._meta
     return any(
         user.has_perm(f"{options.app_label}.{get_permission_codename(action, options)}")
         for action in ("view", "change")

@@ -46,7 +46,7 @@ def visible(text: str) -> str:
 def model_label(table_name: str) -> str:
     """What people call the rows of this table: the model's name, or the table's if it has none."""
     model = model_for_table(table_name)
-    return capfirst(model._meta.verbose_name) if model else visible(table_name)
+    return str(capfirst(model._meta.verbose_name)) if model else visible(table_name)
 
 
 def changes(event: AuditLog) -> list[FieldChange]:
@@ -80,7 +80,7 @@ def _fields_by_column(table_name: str) -> dict[str, Field[Any, Any]]:
     model: type[Model] | None = model_for_table(table_name)
     if model is None:
         return {}
-    return {field.column: field for field in model._meta.local_concrete_fields}
+    return {str(field.column): field for field in model._meta.local_concrete_fields}
 
 
 def _value(field: Field[Any, Any] | None, value: Any) -> str:

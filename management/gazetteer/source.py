@@ -108,7 +108,7 @@ def country(alpha_2: str) -> Country:
 
 def today(alpha_2: str) -> dict[str, str]:
     """What ISO has for this code today, by the names of the model's fields."""
-    return _values(pycountry.countries.get(alpha_2=alpha_2), _COUNTRY_FIELDS)
+    return _values(_find(pycountry.countries, alpha_2=alpha_2), _COUNTRY_FIELDS)
 
 
 def withdrawals() -> list[Any]:
@@ -119,7 +119,7 @@ def withdrawals() -> list[Any]:
 def renamed_to(entry: Any) -> dict[str, str] | None:
     """What a withdrawn entry's country is called under its next code; none if it ended."""
     if entry.alpha_4 == "YUCS":
-        second = pycountry.historic_countries.get(alpha_4="CSXX")
+        second = _find(pycountry.historic_countries, alpha_4="CSXX")
         return _values(second, _COUNTRY_FIELDS)
     heir = _heir(entry)
     return today(heir) if heir else None
@@ -134,13 +134,13 @@ def successors(entry: Any) -> list[str]:
 def subdivision_entries(alpha_2: str) -> list[Any]:
     """The subdivisions of a country, in the order of their codes; it may have none."""
     return sorted(
-        pycountry.subdivisions.get(country_code=alpha_2) or [], key=lambda entry: entry.code
+        _find(pycountry.subdivisions, country_code=alpha_2) or [], key=lambda entry: entry.code
     )
 
 
 def subdivision(code: str) -> Any:
     """The entry of one subdivision."""
-    return pycountry.subdivisions.get(code=code)
+    return _find(pycountry.subdivisions, code=code)
 
 
 def _heir(entry: Any) -> str | None:
@@ -148,8 +148,12 @@ def _heir(entry: Any) -> str | None:
     if entry.alpha_4 == "FQHH":
         return "TF"
     number = dict(entry).get("numeric")
-    found = pycountry.countries.get(numeric=number) if number else None
+    found = _find(pycountry.countries, numeric=number) if number else None
     return found.alpha_2 if found else None
+
+
+def _find(entries: Any, **code: str) -> Any:
+    return entries.get(**code)
 
 
 def _values(entry: Any, names: list[str]) -> dict[str, str]:

@@ -4,14 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from django.contrib.auth import get_user_model
 from django.db import transaction
-from django.utils.crypto import get_random_string
 
 from . import history, load
 from .models import Step
-
-USERNAME = "demo"
 
 
 def remaining() -> Iterator[tuple[str, Callable[[], None]]]:
@@ -30,13 +26,3 @@ def take(name: str, apply: Callable[[], None]) -> None:
     with transaction.atomic():
         Step.objects.create(name=name)
         apply()
-
-
-def create_user() -> str | None:
-    """Let somebody into the admin: the new user's password, or none if there is one already."""
-    users = get_user_model()
-    if users.objects.filter(username=USERNAME).exists():
-        return None
-    password = get_random_string(16)
-    users.objects.create_superuser(USERNAME, password=password)
-    return password

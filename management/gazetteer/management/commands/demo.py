@@ -1,13 +1,16 @@
 from __future__ import annotations
 
+import os
+import sys
 from argparse import ArgumentParser
 from time import monotonic
+from types import ModuleType
 from typing import Any
 
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import DatabaseError, connection
 
-from ... import ownership
+from ... import excerpt, ownership, visitor
 
 
 class Command(BaseCommand):
@@ -16,7 +19,6 @@ class Command(BaseCommand):
         "replays what happened to them, and reads the audit log. Works only in a database that "
         "is empty or holds nothing but this demo."
     )
-    requires_migrations_checks = False
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
@@ -25,13 +27,12 @@ class Command(BaseCommand):
 
     def handle(self, *, no_progress: bool, verbosity: int, **options: Any) -> None:
         started = monotonic()
+        steps = _steps()
         self.refuse_what_is_not_ours()
         call_command("migrate", verbosity=0, interactive=False)
-        self.run_steps()
-        self.say("Building the representations …")
-        call_command(
-            "backfill_reprs", no_progress=no_progress, stdout=self.stdout, verbosity=verbosity
-        )
+        self.run(steps)
+        self.say("Building the representations:")
+        call_command("backfill_reprs", no_progress=no_progress, verbosity=verbosity)
         self.show_log(started)
         self.say_what_next()
 
@@ -48,11 +49,11 @@ class Command(BaseCommand):
                 "Set DATABASE_URL to an empty database."
             )
 
-    def run_steps(self) -> None:
-        from ... import steps
-
+    def run(self, steps: ModuleType) -> None:
         remaining = list(steps.remaining())
-        if not remaining:
+        if remaining:
+            self.say("Loading, then replaying what happened since:")
+        else:
             self.say("The gazetteer is loaded already, and its history replayed.")
         for name, apply in remaining:
             self.stdout.write(f"  {name}")
@@ -60,29 +61,42 @@ class Command(BaseCommand):
             steps.take(name, apply)
 
     def show_log(self, started: float) -> None:
-        from ... import excerpt
-
         self.say("The audit log, in part (event, what was done, to which object, what changed):")
         for line in excerpt.lines():
             self.stdout.write(line)
         counts = ", ".join(f"{count} {what}" for what, count in excerpt.numbers().items())
-        self.say(f"{counts}, {monotonic() - started:.1f} seconds")
+        self.say(f"The audit log in numbers: {counts}; {monotonic() - started:.1f} seconds")
 
     def say_what_next(self) -> None:
-        from ... import steps
-
-        password = steps.create_user()
-        self.say("What next")
-        self.stdout.write("  Read it in the browser:  ./manage.py runserver")
+        manage, password = _manage(), visitor.create()
         if password:
-            login = f"user {steps.USERNAME}, password {password} (shown only now)"
+            login = f"password {password}, shown only now"
         else:
-            login = f"user {steps.USERNAME}; new password: manage.py changepassword"
-        self.stdout.write(f"    http://127.0.0.1:8000/admin/auditrepr/auditlog/  {login}")
+            login = f"for a new password: {manage} changepassword {visitor.USERNAME}"
+        self.say("What next:")
         self.stdout.write(
-            "  The same on PostgreSQL:  DATABASE_URL=postgres://user:password@host/empty_database"
-            " ./manage.py demo"
+            f"  Read it in the browser:   {manage} runserver\n"
+            "                            http://127.0.0.1:8000/admin/auditrepr/auditlog/\n"
+            f"                            as {visitor.USERNAME} ({login})\n"
+            f"  The same on PostgreSQL:   DATABASE_URL=postgres://user:password@host/an_empty_one"
+            f" {manage} demo"
         )
 
     def say(self, text: str) -> None:
         self.stdout.write("\n" + self.style.MIGRATE_HEADING(text))
+
+
+def _steps() -> ModuleType:
+    try:
+        from ... import steps
+    except ModuleNotFoundError as error:
+        raise CommandError(
+            f"The demo needs {error.name}, which is not installed. Run: pip install -e '.[demo]'"
+        ) from error
+    return steps
+
+
+def _manage() -> str:
+    """What to type here to run manage.py as it runs now."""
+    python, here = sys.executable, os.getcwd() + os.sep
+    return f"{python.removeprefix(here)} {os.path.relpath(sys.argv[0])}"
