@@ -1,53 +1,53 @@
-"""Audit rows -> model instances, with the values that the rows had."""
+"""Audit rows -> model instances, with the values that the rows had and relations to match."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from itertools import islice
 from typing import Any, NamedTuple
 
-from django.db import Error, transaction
-from django.db.models import Model
+from django.db.models import Field, Model
 
 from .barerow import BareRow
-from .events import Event, Subject
+from .drift import placeholder
+from .events import Subject
+from .history import Found, History
 from .models import AuditLog
-from .tracking import model_for_table
+from .relations import Peers
+from .rows import Row, read_images
+from .tracking import log_name, model_for_table
 from .vendors import get_vendor
-from .vendors.base import Image, Vendor
-
-#: What cannot be read as a row of its table any more raises one of these.
-UNFIT = (Error, ValueError, TypeError, OverflowError, ArithmeticError)
+from .vendors.base import Image
 
 
-class Row(NamedTuple):
-    """A row of one table, as Django's own query would have given it."""
+class Wish(NamedTuple):
+    """A row that some subject needs, as of its event."""
 
-    values: dict[str, Any]  # by the field's attname
-    missing: frozenset[str]  # names of columns whose value the log does not know
+    subject: Subject
+    key: Any  # the primary key, as Python has it
 
 
-class Unknown:
-    """What a representation shows in place of a value that the log does not hold."""
+class Answer(NamedTuple):
+    """An object as of an event, or the error that it takes to build it; None if none was."""
 
-    def __init__(self, column: str) -> None:
-        self.column = column
+    value: Model | Exception | None
+    doubts: tuple[str, ...] = ()
 
-    def __str__(self) -> str:
-        return f"[{self.column}: not recorded]"
 
-    __repr__ = __str__
+class Answers(NamedTuple):
+    """The objects of a set as of an event, and why some may be missing."""
 
-    def __format__(self, spec: str) -> str:
-        return str(self)
+    objects: list[Answer]
+    doubts: tuple[str, ...]
 
-    def __getattr__(self, name: str) -> Unknown:
-        if name.startswith("__"):
-            raise AttributeError(name)
-        return self
-
-    def __call__(self, *args: Any, **kwargs: Any) -> Unknown:
-        return self
+    def single(self) -> Answer:
+        """The one object of a set that can have no more."""
+        if not self.objects:
+            return Answer(None, self.doubts)
+        value, doubts = self.objects[0]
+        return Answer(value, doubts + self.doubts)
 
 
 class Batch:
@@ -56,9 +56,10 @@ class Batch:
     def __init__(self, using: str) -> None:
         self.using = using
         self.vendor = get_vendor(using)
+        self.history = History(self.vendor)
         self.current: Subject | None = None
 
-    def subjects(self, events: Sequence[Event]) -> Iterator[Subject]:
+    def subjects(self, events: Sequence[Any]) -> Iterator[Subject]:
         """The objects of these events, in their order."""
         subjects = [Subject(event) for event in events]
         by_table = defaultdict(list)
@@ -73,13 +74,17 @@ class Batch:
         if model is None:
             self._describe(subjects)
             return
-        rows = read_images(self.vendor, model, [Image(s.event.id) for s in subjects])
-        for subject in subjects:
-            row = rows.get(Image(subject.event.id))
-            if isinstance(row, Row):
-                subject.instance = self.instance(model, row, subject)
+        images = [Image(subject.event.id) for subject in subjects]
+        rows = read_images(self.vendor, model, images)
+        gone = LookupError("the audit row is gone")
+        found = [Found(rows.get(image, gone)) for image in images]
+        for subject, answer in zip(subjects, self.objects(model, subjects, found), strict=True):
+            for doubt in answer.doubts:
+                subject.note(doubt)
+            if isinstance(answer.value, Exception):
+                subject.error = answer.value
             else:
-                subject.error = row or LookupError(f"audit row {subject.event.id} is gone")
+                subject.instance = answer.value
 
     def _describe(self, subjects: Sequence[Subject]) -> None:
         ids = [subject.event.id for subject in subjects]
@@ -89,10 +94,114 @@ class Batch:
             subject.instance = BareRow(log.table_name, log.object_id, log.row_data or {})
             subject.note("no installed model uses this table")
 
-    def instance(self, model: type[Model], row: Row, subject: Subject) -> Model:
-        names = [f.attname for f in model._meta.concrete_fields if f.attname in row.values]
-        instance = model.from_db(self.using, names, [row.values[name] for name in names])
+    def find(self, model: type[Model], wishes: Sequence[Wish]) -> list[Answer]:
+        """The objects with these primary keys, each as of its subject's event.
+
+        An object that was deleted by then shows its last state, and is doubtful.
+        """
+        return self.objects(model, [w.subject for w in wishes], self._rows(model, wishes))
+
+    def find_by(
+        self, model: type[Model], field: Field[Any, Any], wishes: Sequence[Wish]
+    ) -> list[Answers]:
+        """All objects whose field had the value that is wished for as key."""
+        wanted = [(wish.subject.event, wish.key) for wish in wishes]
+        matches = self.history.matching(model, field, wanted)
+        subjects = [
+            wish.subject for wish, match in zip(wishes, matches, strict=True) for _ in match.found
+        ]
+        rows = [found for match in matches for found in match.found]
+        objects = iter(self.objects(model, subjects, rows))
+        return [
+            Answers(list(islice(objects, len(match.found))), tuple(match.doubts))
+            for match in matches
+        ]
+
+    def objects(
+        self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
+    ) -> list[Answer]:
+        """Instances of the rows; they share what they read of their relations."""
+        peers = Peers(self, model)
+        return [
+            Answer(
+                self._instance(peers, subject, row) if isinstance(row, Row) else row, doubts
+            )
+            for subject, (row, doubts) in zip(
+                subjects, self._whole(model, subjects, found), strict=True
+            )
+        ]
+
+    def _rows(self, model: type[Model], wishes: Sequence[Wish]) -> list[Found]:
+        return self.history.rows(model, [(wish.subject.event, wish.key) for wish in wishes])
+
+    def _whole(
+        self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
+    ) -> Sequence[Found]:
+        """Rows with the columns that multi-table inheritance keeps in the parents' tables."""
+        model = model._meta.concrete_model or model
+        for parent, link in model._meta.parents.items():
+            if link is not None and link.model is model:  # else a proxy's, or a parent's parent
+                found = self._joined(parent, link.attname, subjects, found)
+        return found
+
+    def _joined(
+        self,
+        parent: type[Model],
+        link: str,
+        subjects: Sequence[Subject],
+        found: Sequence[Found],
+    ) -> list[Found]:
+        there = [i for i, (row, _) in enumerate(found) if isinstance(row, Row)]
+        owners = [subjects[i] for i in there]
+        wishes = [
+            Wish(subject, found[i].row.values[link])
+            for i, subject in zip(there, owners, strict=True)
+        ]
+        parts = self._whole(parent, owners, self._rows(parent, wishes))
+        joined = list(found)
+        for i, part in zip(there, parts, strict=True):
+            joined[i] = _joined(parent, found[i], part)
+        return joined
+
+    def _instance(self, peers: Peers, subject: Subject, row: Row) -> Model | Exception:
+        names = [f.attname for f in peers.model._meta.concrete_fields if f.attname in row.values]
+        try:
+            instance = peers.model.from_db(self.using, names, [row.values[n] for n in names])
+        except Exception as error:  # a model's own from_db and __init__ may raise anything
+            return error
+        if row.missing:
+            instance.__dict__["refresh_from_db"] = self._loader(instance, subject)
+        peers.add(instance, subject)
         return instance
+
+    def _loader(self, instance: Model, subject: Subject) -> Callable[..., None]:
+        """Stands in for ``refresh_from_db``, which Django calls for an attribute without value.
+
+        What the log does not know must not be filled from today's row.
+        """
+
+        def load(
+            using: str | None = None, fields: Sequence[str] | None = None, **options: Any
+        ) -> None:
+            if not fields:
+                type(instance).refresh_from_db(instance, using=using, **options)
+                return
+            for name in fields:
+                field = instance._meta.get_field(name)
+                excluded = self.history.excluded.get(log_name(field.model._meta.db_table), ())
+                instance.__dict__[field.attname] = placeholder(field, field.column in excluded)
+                subject.note(f"{field.column} is not in the log")
+
+        return load
+
+    @contextmanager
+    def own_queries(self) -> Iterator[None]:
+        """Queries inside are auditrepr's, not those of the ``__str__`` that runs."""
+        current, self.current = self.current, None
+        try:
+            yield
+        finally:
+            self.current = current
 
     def watch(
         self,
@@ -108,38 +217,12 @@ class Batch:
         return execute(sql, parameters, many, context)
 
 
-def read_images(
-    vendor: Vendor, model: type[Model], images: Sequence[Image]
-) -> dict[Image, Row | Exception]:
-    """The rows that these images hold.
-
-    A row that does not fit its table any more takes no other with it: it is narrowed down, and
-    stands in the result as the error that the database gave.
-    """
-    try:
-        with transaction.atomic(vendor.using):
-            return dict(_read(vendor, model, images))
-    except UNFIT as error:
-        if len(images) == 1:
-            return {images[0]: error}
-    middle = len(images) // 2
-    first = read_images(vendor, model, images[:middle])
-    return first | read_images(vendor, model, images[middle:])
-
-
-def _read(
-    vendor: Vendor, model: type[Model], images: Sequence[Image]
-) -> Iterator[tuple[Image, Row]]:
-    fields = model._meta.local_concrete_fields
-    read: list[tuple[Image, frozenset[str]]] = []
-
-    def driver_values() -> Iterable[Sequence[Any]]:
-        for image, missing, values in vendor.image_rows(model, images):
-            read.append((image, missing))
-            yield values
-
-    # Both advance together: a converted row belongs to the image that was read last.
-    for values in vendor.converted(fields, driver_values()):
-        image, missing = read[-1]
-        named = zip(fields, values, strict=True)
-        yield image, Row({f.attname: v for f, v in named if f.column not in missing}, missing)
+def _joined(parent: type[Model], found: Found, part: Found) -> Found:
+    doubts = found.doubts + part.doubts
+    if isinstance(part.row, Exception):
+        return Found(part.row, doubts)
+    columns = frozenset(field.column for field in parent._meta.local_concrete_fields)
+    inherited = part.row or Row({}, columns)
+    return Found(
+        Row(inherited.values | found.row.values, inherited.missing | found.row.missing), doubts
+    )

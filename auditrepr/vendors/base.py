@@ -183,13 +183,13 @@ class Vendor(ABC):
     ) -> Iterator[list[Any]]:
         """What a query by Django makes of the driver's values: ``from_db_value`` and all."""
         if not fields:
-            return iter([list(row) for row in rows])
+            return (list(row) for row in rows)
         compiler = Query(fields[0].model).get_compiler(self.using)
         columns = [field.get_col(fields[0].model._meta.db_table) for field in fields]
         converters = compiler.get_converters(columns)
         if converters:
             return compiler.apply_converters(rows, converters)
-        return iter([list(row) for row in rows])
+        return (list(row) for row in rows)
 
     # Does the log tell which rows one statement changed?
     knows_statements: bool
@@ -201,6 +201,18 @@ class Vendor(ABC):
         """The ids of the events around each moment: see :class:`auditrepr.history.Around`.
 
         A moment is that after its event, or for a delete that before; one query for all.
+        """
+
+    @abstractmethod
+    def mentions(
+        self, table: str, column: str, texts: Sequence[str], moments: Sequence[Event], most: int
+    ) -> tuple[Collection[tuple[str, str]], bool]:
+        """Which rows had one of these values in the column, before or after a later event.
+
+        Later: what at least one of the moments has not seen. Gives pairs of value and key, both as
+        the log writes them, and whether all later events were read.
+
+        :param most: how many events may be read.
         """
 
     @abstractmethod

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Field, Model
+from django.db.models import DateTimeField, Field, Func, Model
 from django.db.models.sql import Query
 
-from .base import Image, Position, Vendor
+from ..events import Event
+from ..snapshots import parse
+from .base import Image, Position, Reach, Vendor, Writers
 
 # Values that a key's JSON text and Python's str() write alike.
 _SAME_AS_TEXT = {int, str, UUID}
@@ -50,6 +52,92 @@ POSITION = f"""
         pg_sequence_last_value({SEQUENCE}), (SELECT max(id) FROM auditrepr_auditlog), 0
     ), pg_current_xact_id()::text::bigint
 """
+
+# One look-up in an index for each place around the moment; see history.Around for their order.
+# What the moment saw: its own transaction's events, and what its snapshot sees. A transaction that
+# began after the snapshot cannot have written a minute before: a log that was restored into
+# another cluster looks so, and there the ids alone tell the order.
+_SEEN = """
+    AND log.id <= wanted.id AND CASE
+        WHEN log.transaction_id IS NOT DISTINCT FROM wanted.transaction_id THEN NOT (
+            wanted.before AND log.action = 'D' AND log.occurred_at = wanted.occurred_at
+        )
+        WHEN wanted.snapshot IS NULL OR log.transaction_id IS NULL THEN true
+        ELSE pg_visible_in_snapshot(log.transaction_id::text::xid8, wanted.snapshot) OR (
+            log.transaction_id::text::xid8 >= pg_snapshot_xmax(wanted.snapshot)
+            AND log.occurred_at < wanted.occurred_at - interval '1 minute'
+        )
+    END
+    ORDER BY log.id DESC"""
+_NEAREST = """
+    (SELECT log.id FROM auditrepr_auditlog log
+     WHERE log.table_name = %s AND log.{key} = wanted.key {bound} LIMIT 1)"""
+_BOUNDS = [_SEEN, "AND log.id > wanted.id ORDER BY log.id", "ORDER BY log.id"]
+AROUND_SQL = """
+SELECT {} FROM (
+    SELECT key, id, transaction_id, snapshot::pg_snapshot, occurred_at, before, n
+    FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::timestamptz[],
+                %s::boolean[]) WITH ORDINALITY
+        AS given (key, id, transaction_id, snapshot, occurred_at, before, n)
+    OFFSET 0
+) wanted ORDER BY wanted.n
+""".format(
+    ",".join(
+        _NEAREST.format(key=key, bound=bound)
+        for bound in _BOUNDS
+        for key in ("object_id", "previous_object_id")
+    )
+)
+
+# The sequence tells handed-out ids from ones that somebody made up, where the role may ask it.
+REACH = f"""
+SELECT coalesce(max(id), 0), coalesce(
+    CASE WHEN has_sequence_privilege({SEQUENCE}, 'USAGE, SELECT')
+        THEN coalesce(pg_sequence_last_value({SEQUENCE}), 0)
+    END, max(id), 0)
+FROM auditrepr_auditlog
+"""
+
+# An INSERT or COPY locks the log, or the partition that it names, in this mode before it takes an
+# id, under a stronger lock too, and keeps the lock until its transaction has ended.
+WRITERS = """
+SELECT extract(epoch FROM pg_postmaster_start_time())::text, ARRAY(
+    SELECT DISTINCT virtualtransaction FROM pg_locks
+    WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND (
+            relation = 'auditrepr_auditlog'::regclass
+            OR relation IN (SELECT relid FROM pg_partition_tree('auditrepr_auditlog'))
+        )
+)
+"""
+RECOVERED = "-1/"  # what a prepared transaction's name begins with once a crash is past
+
+STORE = """
+INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
+SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[])
+ON CONFLICT (audit_log_id) DO NOTHING
+"""
+END_IF_IDLE = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
+
+_LATER = """
+    FROM (
+        SELECT * FROM auditrepr_auditlog WHERE table_name = %(table)s AND id > %(since)s
+        UNION ALL
+        SELECT * FROM auditrepr_auditlog WHERE table_name = %(table)s AND id <= %(since)s
+            AND transaction_id >= %(running)s
+    ) log"""
+MENTIONS_SQL = f"""
+SELECT DISTINCT mention.text, mention.key
+FROM (SELECT * {_LATER} LIMIT %(most)s) log
+CROSS JOIN LATERAL (VALUES
+    (row_data ->> %(column)s, object_id),
+    (changed_from ->> %(column)s, object_id),
+    (coalesce(changed_from ->> %(column)s, row_data ->> %(column)s), previous_object_id)
+) mention (text, key)
+WHERE mention.key IS NOT NULL AND mention.text = ANY(%(texts)s)
+"""
+BEYOND_SQL = f"SELECT 1 {_LATER} LIMIT 1 OFFSET %(most)s"
 
 
 class PostgreSQL(Vendor):
@@ -108,6 +196,43 @@ class PostgreSQL(Vendor):
             for event_id, before, missing, *values in cursor:
                 yield Image(event_id, before), frozenset(missing), values
 
+    knows_statements = True
+
+    def around(
+        self, table: str, wanted: Sequence[tuple[Event, str]]
+    ) -> list[tuple[int | None, ...]]:
+        columns = [
+            [key for _, key in wanted],
+            [event.id for event, _ in wanted],
+            [event.transaction_id for event, _ in wanted],
+            [event.snapshot for event, _ in wanted],
+            [event.occurred_at for event, _ in wanted],
+            # Rows that a delete's own statement deleted were there before it.
+            [event.action == "D" and event.table_name == table for event, _ in wanted],
+        ]
+        with self.connection.cursor() as cursor:
+            cursor.execute(AROUND_SQL, [*[table] * 6, *columns])
+            return cursor.fetchall()
+
+    def mentions(
+        self, table: str, column: str, texts: Sequence[str], moments: Sequence[Event], most: int
+    ) -> tuple[Collection[tuple[str, str]], bool]:
+        parameters = {
+            "table": table,
+            "column": column,
+            "texts": list(texts),
+            # A delete has not been seen before itself.
+            "since": min((event.id - 1 for event in moments), default=0),
+            # Nor has anybody seen what was still under way, although it may have a lower id.
+            "running": min((parse(e.snapshot).xmin for e in moments if e.snapshot), default=None),
+            "most": most,
+        }
+        with self.connection.cursor() as cursor:
+            cursor.execute(MENTIONS_SQL, parameters)
+            found = set(cursor.fetchall())
+            cursor.execute(BEYOND_SQL, parameters)
+            return found, cursor.fetchone() is None
+
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
         stored = [field.get_db_prep_value(value, self.connection) for value in values]
         if all(type(value) in _SAME_AS_TEXT for value in stored):
@@ -120,4 +245,31 @@ class PostgreSQL(Vendor):
 
     # --- pending -------------------------------------------------------------------------------
 
+    def reach(self) -> Reach:
+        with self.connection.cursor() as cursor:
+            cursor.execute(REACH)
+            visible, handed_out = cursor.fetchone()
+            return Reach(visible, min(visible, handed_out))
+
+    def writers(self) -> Writers:
+        with self.connection.cursor() as cursor:
+            cursor.execute(WRITERS)
+            server, names = cursor.fetchone()
+        renamed = any(name.startswith(RECOVERED) for name in names)
+        return Writers(frozenset(names), server, renamed)
+
     # --- store and lease -----------------------------------------------------------------------
+
+    def store(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        with self.connection.cursor() as cursor:
+            cursor.execute(STORE, columns)
+            return cursor.rowcount
+
+    def end_if_idle(self, seconds: float) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(END_IF_IDLE, [str(max(1, round(seconds * 1000)))])
+
+    def clock(self, seconds: float = 0) -> Func:
+        template = f"(clock_timestamp() + interval '{float(seconds)} seconds')"
+        return Func(template=template, output_field=DateTimeField())

@@ -87,6 +87,21 @@ LOG = AuditLog._meta.db_table
 
 TIME_FORMAT = "%Y-%m-%d %H:%M:%f".replace("%", "%%%%")  # it is formatted twice on its way
 
+_LATER = "FROM auditrepr_auditlog WHERE table_name = %(table)s AND id > %(since)s ORDER BY id"
+MENTIONS_SQL = f"""
+WITH later AS MATERIALIZED (
+    SELECT object_id, previous_object_id, CAST(row_data ->> %(path)s AS TEXT) AS new,
+           CAST(changed_from ->> %(path)s AS TEXT) AS old {_LATER} LIMIT %(most)s
+), mentions AS (
+    SELECT new AS text, object_id AS key FROM later
+    UNION SELECT old, object_id FROM later
+    UNION SELECT coalesce(old, new), previous_object_id FROM later
+)
+SELECT text, key FROM mentions
+WHERE key IS NOT NULL AND text IN (SELECT value FROM json_each(%(texts)s))
+"""
+BEYOND_SQL = f"SELECT 1 {_LATER} LIMIT 1 OFFSET %(most)s"
+
 
 class SQLite(Vendor):
     """SQLite."""
@@ -195,6 +210,23 @@ class SQLite(Vendor):
         with self.connection.cursor() as cursor:
             cursor.execute(AROUND_SQL, {"table": table, "wanted": json.dumps(rows)})
             return cursor.fetchall()
+
+    def mentions(
+        self, table: str, column: str, texts: Sequence[str], moments: Sequence[Event], most: int
+    ) -> tuple[Collection[tuple[str, str]], bool]:
+        parameters = {
+            "table": table,
+            "path": '$."' + column.replace('"', '\\"') + '"',
+            "texts": json.dumps(texts),
+            # A delete has not been seen before itself.
+            "since": min((event.id - 1 for event in moments), default=0),
+            "most": most,
+        }
+        with self.connection.cursor() as cursor:
+            cursor.execute(MENTIONS_SQL, parameters)
+            found = set(cursor)
+            cursor.execute(BEYOND_SQL, parameters)
+            return found, cursor.fetchone() is None
 
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
         return [_key_text(field.get_db_prep_value(value, self.connection)) for value in values]

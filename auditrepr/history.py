@@ -1,0 +1,323 @@
+"""Rows of any audited table as of an event.
+
+The state of a row at a moment is what the latest event that the moment saw has left. Where there
+is none, it is what the row's first later event found; and where the log never mentions the row,
+it is what the table holds today. The last two, and any state across a gap in capture, are certain
+only as far as coverage goes.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from itertools import islice
+from typing import Any, NamedTuple
+
+from django.db.models import Field, Model
+
+from .events import Event
+from .models import AuditLog, Coverage
+from .rows import Row, read_images, read_live
+from .snapshots import sees
+from .tracking import log_name, tracked_tables
+from .vendors.base import Image, Vendor
+
+#: Tables whose rows mean the same at all times: a content type stands for its natural key.
+TIMELESS = frozenset({"django_content_type"})
+
+#: How many ids one query looks up: databases limit a statement's parameters.
+CHUNK = 10_000
+
+#: How many later events of a table are read to find the rows that had a value before.
+SCAN = 100_000
+
+
+class Header(NamedTuple):
+    """What tells how an event of a related row stands to the moment."""
+
+    id: int
+    action: str
+    object_id: str | None
+    previous_object_id: str | None
+    transaction_id: int | None
+    statement_at: datetime | None
+    occurred_at: datetime
+
+    def same_statement(self, moment: Event, table: str) -> bool:
+        """Did one firing of a trigger write both? SQLite cannot tell it from the same moment."""
+        return (
+            table == moment.table_name
+            and self.action == moment.action
+            and self.transaction_id == moment.transaction_id
+            and self.occurred_at == moment.occurred_at
+        )
+
+    def same_message(self, moment: Event) -> bool:
+        """Did one message of the client cause both? It may hold one statement or several."""
+        return (
+            self.statement_at is not None
+            and self.statement_at == moment.statement_at
+            and self.transaction_id == moment.transaction_id
+        )
+
+
+class Around(NamedTuple):
+    """The events around a moment, for one key of one table.
+
+    An update that changes a key is an event of two: of the key it gives, and of the one it takes.
+    """
+
+    last: Header | None  # the latest that the moment saw
+    last_taking: Header | None
+    next: Header | None  # the first with a greater id than the moment's
+    next_taking: Header | None
+    first: Header | None  # the very first
+    first_taking: Header | None
+
+
+class State(NamedTuple):
+    """Where the state of a row at a moment is found, if there was such a row."""
+
+    image: Image | None = None
+    live: bool = False
+    gone: bool = False  # the image is the row's last one, from before its end
+    doubt: str = ""
+
+    def doubts(self, row: str) -> tuple[str, ...]:
+        """Why what is found there is not certain to be what was there."""
+        gone = f"{row} had been deleted" if self.gone else ""
+        return tuple(filter(None, (self.doubt, gone)))
+
+
+class Found(NamedTuple):
+    """A row as of a moment; none if there was none."""
+
+    row: Row | Exception | None
+    doubts: tuple[str, ...] = ()
+
+
+class Matches(NamedTuple):
+    """The rows that had a value at a moment."""
+
+    found: list[Found]
+    doubts: list[str]
+
+
+class History:
+    """Answers for one batch, from one view of the database."""
+
+    def __init__(self, vendor: Vendor) -> None:
+        self.vendor = vendor
+        self._truncations: dict[str, list[Header]] = {}
+
+    @cached_property
+    def coverage(self) -> dict[str, Coverage]:
+        rows = Coverage.objects.using(self.vendor.using).filter(since_event__isnull=False)
+        return {row.table_name: row for row in rows}
+
+    @cached_property
+    def excluded(self) -> dict[str, frozenset[str]]:
+        return {table.name: table.excluded for table in tracked_tables(self.vendor.using)}
+
+    def rows(self, model: type[Model], wanted: Sequence[tuple[Event, Any]]) -> list[Found]:
+        """The rows of the model's own table with these primary keys, each as of its event."""
+        table = log_name(model._meta.db_table)
+        texts = self.vendor.key_texts(model._meta.pk, [key for _, key in wanted])
+        if table in TIMELESS:
+            states = [State(live=True)] * len(wanted)
+        else:
+            moments = [event for event, _ in wanted]
+            states = self.states(table, list(zip(moments, texts, strict=True)))
+        now = {key for state, (_, key) in zip(states, wanted, strict=True) if state.live}
+        live = self._live(model, model._meta.pk, now)
+        return self._found(model, list(zip(states, texts, strict=True)), live)
+
+    def matching(
+        self, model: type[Model], field: Field[Any, Any], wanted: Sequence[tuple[Event, Any]]
+    ) -> list[Matches]:
+        """All rows of the model's own table whose field had the value, each as of its event.
+
+        Who had it then either has it today, or was changed since: an event after the moment
+        tells so. Candidates are looked for there, and each is looked at as of the moment.
+        """
+        table = log_name(model._meta.db_table)
+        values = {value for _, value in wanted}
+        texts = dict(zip(values, self.vendor.key_texts(field, list(values)), strict=True))
+        live = self._live(model, field, values)
+        candidates: dict[str, set[str]] = defaultdict(set)
+        for key, row in live.items():
+            candidates[texts[row.values[field.attname]]].add(key)
+        mentions, complete = self.vendor.mentions(
+            table, field.column, list(texts.values()), [event for event, _ in wanted], SCAN
+        )
+        for text, key in mentions:
+            candidates[text].add(key)
+        pairs = [
+            (n, event, key)
+            for n, (event, value) in enumerate(wanted)
+            for key in sorted(candidates[texts[value]])
+        ]
+        states = self.states(table, [(event, key) for _, event, key in pairs])
+        keys = [key for _, _, key in pairs]
+        found = self._found(model, list(zip(states, keys, strict=True)), live)
+        matches = [Matches([], self._incomplete(table, event, complete)) for event, _ in wanted]
+        for (n, _, _), state, one in zip(pairs, states, found, strict=True):
+            if not state.gone and _has(one.row, field, wanted[n][1]):
+                matches[n].found.append(one)
+            else:
+                matches[n].doubts.extend(one.doubts if state.doubt else ())
+        return matches
+
+    def _incomplete(self, table: str, moment: Event, complete: bool) -> list[str]:
+        """Why rows may be missing among those that match."""
+        emptied = any(not self._saw(moment, t) for t in self._truncates(table))
+        reasons = (
+            self._gap(table, moment, moment.id),
+            EMPTIED if emptied else "",
+            "" if complete else f"too much has changed in {table} since",
+        )
+        return [reason for reason in reasons if reason]
+
+    def _live(
+        self, model: type[Model], field: Field[Any, Any], values: Collection[Any]
+    ) -> dict[str, Row]:
+        table = log_name(model._meta.db_table)
+        excluded = self.excluded.get(table, frozenset())
+        return read_live(self.vendor, model, field, values, excluded) if values else {}
+
+    def _found(
+        self, model: type[Model], states: Sequence[tuple[State, str]], live: Mapping[str, Row]
+    ) -> list[Found]:
+        images = list({state.image for state, _ in states if state.image})
+        held = read_images(self.vendor, model, images) if images else {}
+        table = log_name(model._meta.db_table)
+        return [
+            Found(
+                held.get(state.image) if state.image else live.get(key) if state.live else None,
+                state.doubts(f"{table} {key}"),
+            )
+            for state, key in states
+        ]
+
+    def states(self, table: str, wanted: Sequence[tuple[Event, str]]) -> list[State]:
+        """Where the states of these rows of one table are found, each as of its event."""
+        around = self.vendor.around(table, wanted)
+        headers = self._headers({pk for ids in around for pk in ids if pk is not None})
+        return [
+            self._state(table, event, Around(*(headers.get(pk) for pk in ids)))
+            for (event, _), ids in zip(wanted, around, strict=True)
+        ]
+
+    def _headers(self, ids: Iterable[int]) -> dict[int | None, Header]:
+        log = AuditLog.objects.using(self.vendor.using)
+        found: dict[int | None, Header] = {}
+        remaining = iter(ids)
+        while chunk := list(islice(remaining, CHUNK)):
+            for values in log.filter(pk__in=chunk).values_list(*Header._fields):
+                found[values[0]] = Header(*values)
+        return found
+
+    def _state(self, table: str, moment: Event, around: Around) -> State:
+        before = moment.action == AuditLog.Action.DELETE
+        if not before and (later := self._same_statement(table, moment, around)):
+            return later
+        last = around.last
+        doubt = _doubt_of_order(moment, around, before)
+        if around.last_taking and _after(around.last_taking, last):
+            return State(doubt=doubt or self._gap(table, moment, around.last_taking.id))
+        emptied = self._emptied(table, moment, last)
+        if last is None:
+            return self._before_the_log(table, moment, around, emptied, doubt)
+        doubt = doubt or self._gap(table, moment, last.id)
+        gone = emptied or last.action == AuditLog.Action.DELETE
+        return State(image=Image(last.id), gone=gone, doubt=doubt)
+
+    def _same_statement(self, table: str, moment: Event, around: Around) -> State | None:
+        """The whole statement counts, also what it did after the event."""
+        # On SQLite it may as well have been another statement in the same millisecond.
+        doubt = "" if self.vendor.knows_statements else BESIDE
+        if around.next and around.next.same_statement(moment, table):
+            return State(image=Image(around.next.id), doubt=doubt)
+        if around.next_taking and around.next_taking.same_statement(moment, table):
+            return State(doubt=doubt)
+        return None
+
+    def _before_the_log(
+        self, table: str, moment: Event, around: Around, emptied: bool, doubt: str
+    ) -> State:
+        """The moment saw no event of this row: what its first later one found, or today's row."""
+        doubt = doubt or self._gap(table, moment, moment.id)
+        first, taking = around.first, around.first_taking
+        if taking and not (first and _after(first, taking)):
+            return State(image=Image(taking.id, before=True), doubt=doubt)
+        if first is None:
+            # Today's row, unless its table was emptied: then nothing is known of it.
+            unknown = EMPTIED if emptied or self._truncates(table) else ""
+            return State(live=True, doubt=doubt or unknown)
+        if first.action == AuditLog.Action.INSERT or first.previous_object_id is not None:
+            return State(doubt=doubt)
+        return State(image=Image(first.id, before=True), doubt=doubt)
+
+    def _gap(self, table: str, moment: Event, since: int) -> str:
+        """Why the log may have missed a change after this id; empty if it has not."""
+        coverage = self.coverage.get(table)
+        if coverage is None:
+            return f"{table} is not audited"
+        start = coverage.since_event
+        if start is None or start >= since or not sees(moment.snapshot, coverage.transaction_id):
+            return f"the audit of {table} was interrupted, or began later"
+        return ""
+
+    def _truncates(self, table: str) -> list[Header]:
+        if table not in self._truncations:
+            rows = AuditLog.objects.using(self.vendor.using).filter(
+                table_name=table, object_id=None, action=AuditLog.Action.TRUNCATE
+            )
+            self._truncations[table] = [
+                Header(*values) for values in rows.values_list(*Header._fields)
+            ]
+        return self._truncations[table]
+
+    def _emptied(self, table: str, moment: Event, last: Header | None) -> bool:
+        """Has a TRUNCATE that the moment saw ended the row since its last event?"""
+        since = last.id if last else 0
+        return any(t.id > since and self._saw(moment, t) for t in self._truncates(table))
+
+    @staticmethod
+    def _saw(moment: Event, other: Header) -> bool:
+        if other.id > moment.id:
+            return False
+        return other.transaction_id == moment.transaction_id or sees(
+            moment.snapshot, other.transaction_id
+        )
+
+
+def _has(row: Row | Exception | None, field: Field[Any, Any], value: Any) -> bool:
+    return isinstance(row, Row) and row.values.get(field.attname) == value
+
+
+BESIDE = "rows of the same table changed at the same time"
+UNCLEAR = "several changes came in one message: their order is not known"
+EMPTIED = "its table was emptied later"
+
+
+def _doubt_of_order(moment: Event, around: Around, before: bool) -> str:
+    """One message may hold one statement, whose changes are one, or several.
+
+    After a change, what came earlier in the message was seen in either case, and what came later
+    is the doubt. Before a delete it is the other way round.
+    """
+    others = around[0:2] if before else around[2:4]
+    return UNCLEAR if any(other and other.same_message(moment) for other in others) else ""
+
+
+def _after(one: Header, other: Header | None) -> bool:
+    """Did a later statement make the one? Where keys are swapped, a single one gives and takes."""
+    if other is None:
+        return True
+    together = (
+        one.occurred_at == other.occurred_at and one.transaction_id == other.transaction_id
+    )
+    return one.id > other.id and not together

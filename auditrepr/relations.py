@@ -1,0 +1,177 @@
+"""Relations that resolve as of an event, for all instances of a batch at once, on first touch.
+
+Django looks a related object up in ``instance._state.fields_cache``, and a related set in
+``instance._prefetched_objects_cache``, before it queries. A dictionary there whose
+``__missing__`` answers sees the first touch by any instance, and answers for all of its peers.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.apps import apps
+from django.core.exceptions import ValidationError
+from django.db.models import ForeignObject, Model, OneToOneRel
+
+from .events import Subject
+
+if TYPE_CHECKING:
+    from django.contrib.contenttypes.fields import GenericForeignKey
+
+    from .rebuild import Answer, Batch
+
+
+class Member(NamedTuple):
+    """An instance, and the subject for whose representation it is read."""
+
+    instance: Model
+    subject: Subject
+
+
+class Peers:
+    """Instances of one model that were reached in the same way."""
+
+    def __init__(self, batch: Batch, model: type[Model]) -> None:
+        self.batch = batch
+        self.model = model
+        self.members: list[Member] = []
+        self._answers: dict[str, Sequence[Answer]] = {}
+
+    def add(self, instance: Model, subject: Subject) -> None:
+        self.members.append(Member(instance, subject))
+        instance._state.fields_cache = AsOfObjects(self, len(self.members) - 1)
+
+    def object(self, name: str, index: int) -> Any:
+        """What the relation with this cache name leads to, from one of the members.
+
+        :raises KeyError: if it is not known here, so that Django looks it up itself.
+        """
+        if name not in self._answers:
+            resolve = _resolvers(self.model)[name]
+            with self.batch.own_queries():
+                self._answers[name] = resolve(self)
+        value, doubts = self._answers[name][index]
+        for doubt in doubts:
+            self.members[index].subject.note(doubt)
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+
+class AsOfObjects(dict[str, Any]):
+    """``fields_cache`` of one instance."""
+
+    def __init__(self, peers: Peers, index: int) -> None:
+        super().__init__()
+        self._peers = peers
+        self._index = index
+
+    def __missing__(self, name: str) -> Any:
+        value = self._peers.object(name, self._index)
+        self[name] = value
+        return value
+
+
+Resolver = Callable[[Peers], "Sequence[Answer]"]
+
+
+@lru_cache(maxsize=None)
+def _resolvers(model: type[Model]) -> dict[str, Resolver]:
+    """How each relation of the model that leads to one object is resolved, by its cache name."""
+    found: dict[str, Resolver] = {}
+    for field in model._meta.get_fields(include_hidden=True):
+        if isinstance(field, ForeignObject):
+            if len(field.related_fields) == 1:
+                found[field.cache_name] = partial(forward, field)
+        elif _is_generic(field):
+            found[field.cache_name] = partial(generic, field)
+        elif isinstance(field, OneToOneRel):
+            found[field.cache_name] = partial(reverse_one, field)
+    return found
+
+
+def forward(field: ForeignObject, peers: Peers) -> Sequence[Answer]:
+    """ForeignKey and OneToOneField, links to multi-table parents included."""
+    from .rebuild import Answer, Wish
+
+    model = field.remote_field.model
+    (target,) = field.foreign_related_fields
+    values = [field.get_local_related_value(m.instance)[0] for m in peers.members]
+    wishes = [
+        Wish(m.subject, value)
+        for m, value in zip(peers.members, values, strict=True)
+        if value is not None
+    ]
+    if target.primary_key:
+        answers = iter(peers.batch.find(model, wishes))
+    else:
+        answers = (found.single() for found in peers.batch.find_by(model, target, wishes))
+    absent = model.DoesNotExist(f"{model._meta.object_name} matching query does not exist.")
+    result = []
+    for member, value in zip(peers.members, values, strict=True):
+        answer = Answer(None) if value is None else next(answers)
+        if value is not None and answer.value is None:
+            answer = Answer(absent, answer.doubts)
+        if isinstance(answer.value, Model) and not field.remote_field.multiple:
+            field.remote_field.set_cached_value(answer.value, member.instance)
+        result.append(answer)
+    return result
+
+
+def reverse_one(relation: OneToOneRel, peers: Peers) -> Sequence[Answer]:
+    """The other side of a OneToOneField, children in multi-table inheritance included."""
+    from .rebuild import Answer, Wish
+
+    field = relation.field
+    wishes = [
+        Wish(m.subject, field.get_foreign_related_value(m.instance)[0]) for m in peers.members
+    ]
+    model = relation.related_model
+    answers = [found.single() for found in peers.batch.find_by(model, field, wishes)]
+    for member, answer in zip(peers.members, answers, strict=True):
+        if isinstance(answer.value, Model):
+            field.set_cached_value(answer.value, member.instance)
+    return answers
+
+
+def generic(field: GenericForeignKey, peers: Peers) -> Sequence[Answer]:
+    """GenericForeignKey: each content type is a model of its own."""
+    from .rebuild import Answer, Wish
+
+    by_model = defaultdict(list)
+    for index, (instance, subject) in enumerate(peers.members):
+        model, key = _target(field, instance)
+        if model is not None:
+            by_model[model].append((index, Wish(subject, key)))
+    answers = [Answer(None)] * len(peers.members)
+    for model, wanted in by_model.items():
+        found = peers.batch.find(model, [wish for _, wish in wanted])
+        for (index, _), answer in zip(wanted, found, strict=True):
+            answers[index] = answer
+    return answers
+
+
+def _target(field: GenericForeignKey, instance: Model) -> tuple[type[Model] | None, Any]:
+    from django.contrib.contenttypes.models import ContentType
+
+    type_id = getattr(instance, instance._meta.get_field(field.ct_field).attname)
+    key = getattr(instance, field.fk_field)
+    if type_id is None or key is None:
+        return None, None
+    try:
+        types = ContentType.objects.db_manager(instance._state.db)
+        model = types.get_for_id(type_id).model_class()
+        return (model, model._meta.pk.to_python(key)) if model else (None, None)
+    except (ContentType.DoesNotExist, ValidationError):
+        return None, None
+
+
+def _is_generic(field: Any) -> bool:
+    if not apps.is_installed("django.contrib.contenttypes"):
+        return False
+    from django.contrib.contenttypes.fields import GenericForeignKey
+
+    return isinstance(field, GenericForeignKey)

@@ -1,0 +1,79 @@
+"""Rows of one table, from the log or from the table itself, as Django's own query gives them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from django.db import Error, transaction
+from django.db.models import Field, Model, QuerySet
+
+from .vendors.base import Image, Vendor
+
+#: What cannot be read as a row of its table any more raises one of these.
+UNFIT = (Error, ValueError, TypeError, OverflowError, ArithmeticError)
+
+
+class Row(NamedTuple):
+    """The model's own table only: a parent's columns are rows of the parent's table."""
+
+    values: dict[str, Any]  # by the field's attname
+    missing: frozenset[str] = frozenset()  # names of columns whose value is not known
+
+
+def read_images(
+    vendor: Vendor, model: type[Model], images: Sequence[Image]
+) -> dict[Image, Row | Exception]:
+    """The rows that these images hold.
+
+    A row that does not fit its table any more takes no other with it: it is narrowed down, and
+    stands in the result as the error that the database gave.
+    """
+    try:
+        with transaction.atomic(vendor.using):
+            return dict(_read(vendor, model, images))
+    except UNFIT as error:
+        if len(images) == 1:
+            return {images[0]: error}
+    middle = len(images) // 2
+    first = read_images(vendor, model, images[:middle])
+    return first | read_images(vendor, model, images[middle:])
+
+
+def _read(
+    vendor: Vendor, model: type[Model], images: Sequence[Image]
+) -> Iterator[tuple[Image, Row]]:
+    fields = model._meta.local_concrete_fields
+    read: list[tuple[Image, frozenset[str]]] = []
+
+    def driver_values() -> Iterable[Sequence[Any]]:
+        for image, missing, values in vendor.image_rows(model, images):
+            read.append((image, missing))
+            yield values
+
+    # Both advance together: a converted row belongs to the image that was read last.
+    for values in vendor.converted(fields, driver_values()):
+        image, missing = read[-1]
+        named = zip(fields, values, strict=True)
+        yield image, Row({f.attname: v for f, v in named if f.column not in missing}, missing)
+
+
+def read_live(
+    vendor: Vendor,
+    model: type[Model],
+    field: Field[Any, Any],
+    values: Collection[Any],
+    excluded: frozenset[str],
+) -> dict[str, Row]:
+    """Today's rows whose field has one of the values, by their keys as the log writes them.
+
+    :param excluded: columns that are left out of the log: they do not show here either.
+    """
+    fields = [f for f in model._meta.local_concrete_fields if f.column not in excluded]
+    names = [f.attname for f in fields]
+    # Not the model's manager: it may hide rows.
+    rows = QuerySet(model, using=vendor.using).filter(**{f"{field.attname}__in": values})
+    found = [dict(zip(names, row, strict=True)) for row in rows.values_list(*names)]
+    pk = model._meta.pk
+    texts = vendor.key_texts(pk, [row[pk.attname] for row in found])
+    return {text: Row(row, excluded) for text, row in zip(texts, found, strict=True)}
