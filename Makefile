@@ -10,7 +10,7 @@ ARGS ?=
 .PHONY: help demo test lint types matrix clean
 
 help: ## list what there is
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/'
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/demo .env ## load real data, change it, and show what the audit log then says
 	@$(BIN)/python manage.py demo

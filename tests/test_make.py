@@ -1,0 +1,87 @@
+"""The Makefile: which Python it takes, what it runs, and how it ends."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.missing import could_not_try
+from tests.project import ROOT
+
+FAILS_ON_SQLITE = """#!/bin/sh
+echo "$TEST_DATABASE: $*"
+echo "$TEST_DATABASE: some extension" >>"$TEST_NOT_TRIED"
+[ "$TEST_DATABASE" != sqlite ]
+"""
+
+pytestmark = pytest.mark.sqlite
+
+
+@pytest.fixture(autouse=True)
+def _needs_make():
+    if not shutil.which("make"):
+        could_not_try("the Makefile", "make is not installed")
+
+
+def make(*arguments: object, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
+    # Without what a make that runs these tests would pass on to its children.
+    environment = {n: v for n, v in os.environ.items() if not re.match("MAKE|MFLAGS|TEST_", n)}
+    return subprocess.run(
+        ["make", "-C", ROOT, "--no-print-directory", *map(str, arguments)],
+        env={**environment, "PATH": path},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+    )
+
+
+def program(file: Path, text: str) -> Path:
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(text)
+    file.chmod(0o755)
+    return file
+
+
+def test_without_a_target_it_lists_every_one():
+    targets = re.findall(r"^([a-z]+):.*##", (ROOT / "Makefile").read_text(), re.MULTILINE)
+    assert {"demo", "test"} < set(targets)
+    assert re.findall(r"make ([a-z]+)", make().stdout) == targets
+
+
+def test_a_python_that_is_too_old_is_named_and_refused(tmp_path):
+    old = program(
+        tmp_path / "python", "#!/bin/sh\n[ $1 = --version ] && echo Python 3.9.18\nexit 1"
+    )
+    done = make(f"VENV={tmp_path / 'venv'}", f"PYTHON={old}", tmp_path / "venv/bin/python")
+    assert done.returncode != 0
+    assert "needs Python 3.11 or later" in done.stderr
+    assert "found only: Python 3.9.18." in done.stderr
+    assert not (tmp_path / "venv").exists()
+
+
+def test_it_passes_over_a_shim_that_stands_for_a_python_that_is_not_there(tmp_path):
+    program(tmp_path / "bin/python3.13", "#!/bin/sh\necho not installed >&2; exit 127\n")
+    program(tmp_path / "bin/python3.12", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    venv = tmp_path / "venv"
+    done = make(f"VENV={venv}", venv / "bin/python", path=f"{tmp_path / 'bin'}:/usr/bin:/bin")
+    assert done.stdout == f"python3.12 -m venv {venv}\n", done.stderr
+    assert subprocess.check_output([venv / "bin/python", "-c", "print(1)"]) == b"1\n"
+
+
+def test_the_tests_run_on_both_databases_whatever_the_first_one_says_and_fail_if_it_failed(
+    tmp_path,
+):
+    program(tmp_path / "bin/python", FAILS_ON_SQLITE)
+    (tmp_path / "test").touch()
+    done = make(f"VENV={tmp_path}", "test", "ARGS=-x")
+    assert done.returncode != 0
+    assert "sqlite: -m pytest -x\n" in done.stdout
+    assert "postgresql: -m pytest -x\n" in done.stdout
+    end = "== Not tried\npostgresql: some extension\nsqlite: some extension\n"
+    assert done.stdout.endswith(f"{end}\nTests failed on: sqlite\n")
