@@ -1,0 +1,185 @@
+import io
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connections
+
+from auditrepr import capture
+from auditrepr.capture import Status
+from auditrepr.management.commands.audit_triggers import Command
+from auditrepr.models import AuditLog, Coverage
+from auditrepr.vendors import get_vendor
+from tests.app.models import Author
+
+pytestmark = pytest.mark.django_db(databases=["default", "other"])
+
+
+def run(*arguments, **options):
+    out = io.StringIO()
+    call_command("audit_triggers", *arguments, stdout=out, **options)
+    return out.getvalue()
+
+
+def execute(*statements, using="default"):
+    with connections[using].cursor() as cursor:
+        for sql in statements:
+            cursor.execute(sql)
+
+
+def drop_triggers(name, using="default"):
+    execute(*get_vendor(using).remove_sql(name), using=using)
+
+
+def drop_log(using):
+    capture.remove(using)
+    execute(f"DROP TABLE {AuditLog._meta.db_table}", using=using)
+
+
+def status_of(name, using="default"):
+    return {state.name: state.status for state in capture.inspect(using)}.get(name)
+
+
+def test_check_is_content_with_triggers_in_order():
+    assert run("check") == (
+        "default: all triggers are in order.\nother: all triggers are in order.\n"
+    )
+
+
+def test_check_names_every_table_in_every_database_and_what_to_run():
+    drop_triggers("app_author")
+    drop_triggers("app_tag", using="other")
+    with pytest.raises(CommandError) as raised:
+        run("check")
+    assert str(raised.value).splitlines() == [
+        "default: app_author: triggers missing",
+        "Run: manage.py audit_triggers install --database default",
+        "other: app_tag: triggers missing",
+        "Run: manage.py audit_triggers install --database other",
+    ]
+    assert raised.value.returncode == 1
+
+
+@pytest.mark.postgresql
+def test_check_names_a_disabled_trigger():
+    execute("ALTER TABLE app_author DISABLE TRIGGER USER")
+    with pytest.raises(CommandError, match="default: app_author: triggers disabled"):
+        run("check")
+
+
+def test_check_names_an_outdated_trigger(settings):
+    settings.AUDITREPR = {"EXCLUDE": {"app.Author": ["name"]}}
+    with pytest.raises(CommandError, match="default: app_author: triggers outdated"):
+        run("check", database="default")
+
+
+def test_check_writes_down_the_gap_that_it_found():
+    drop_triggers("app_author")
+    with pytest.raises(CommandError):
+        run("check")
+    row = Coverage.objects.get(table_name="app_author")
+    assert (row.since_event, row.reason) == (None, Coverage.Reason.MISSING)
+
+
+def test_check_looks_only_at_the_database_it_is_told():
+    drop_triggers("app_author", using="other")
+    assert run("check", database="default") == "default: all triggers are in order.\n"
+
+
+def test_check_at_verbosity_2_lists_every_table():
+    assert "default: app_author: ok\n" in run("check", verbosity=2)
+
+
+@pytest.mark.parametrize("action", ["check", "install", "remove"])
+def test_verbosity_0_prints_nothing(action):
+    assert run(action, verbosity=0) == ""
+
+
+def test_install_mends_and_says_what_it_mended():
+    drop_triggers("app_author")
+    assert run("install", database="default") == (
+        "default: app_author: triggers were missing, mended\n"
+    )
+    assert status_of("app_author") is Status.OK
+    assert Coverage.objects.get(table_name="app_author").reason == Coverage.Reason.MISSING
+
+
+def test_install_with_nothing_to_mend_says_so():
+    assert run("install", database="default") == "default: all triggers are in order.\n"
+
+
+def test_remove_asks_nothing_and_says_what_it_did():
+    printed = run("remove", database="default")
+    assert printed.startswith("default: triggers removed from ")
+    assert "app_author" in printed
+    assert get_vendor("default").installed() == {}
+    assert get_vendor("other").installed() != {}
+    assert run("remove", database="default") == "default: triggers removed from 0 tables\n"
+
+
+def test_remove_works_when_the_settings_are_broken(settings):
+    settings.AUDITREPR = {"MODELS": ["app.Nobody"]}
+    run("remove")
+    assert get_vendor("default").installed() == {}
+
+
+def test_remove_works_in_a_database_whose_log_is_gone():
+    drop_log("other")
+    assert run("remove", database="other") == "other: triggers removed from 0 tables\n"
+
+
+def test_no_system_check_keeps_anyone_from_removing():
+    assert Command.requires_system_checks == []
+
+
+def test_sql_prints_what_installs_the_triggers():
+    printed = run("sql", database="default")
+    capture.remove("default")
+    assert printed.count("CREATE") >= 4
+    execute(*capture.script("default"))
+    assert status_of("app_author") is Status.OK
+    Author.objects.create(name="Ada")
+    assert AuditLog.objects.count() == 1
+
+
+def test_broken_settings_are_one_clear_line(settings):
+    settings.AUDITREPR = {"MODELS": ["app.Nobody"]}
+    with pytest.raises(CommandError, match="Nobody") as raised:
+        run("check")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_database_without_the_log_is_passed_over_unless_it_is_named():
+    drop_log("other")
+    assert run("check") == "default: all triggers are in order.\n"
+    with pytest.raises(CommandError, match=r"Run: manage\.py migrate --database other"):
+        run("check", database="other")
+
+
+def test_without_any_log_it_says_what_to_run():
+    drop_log("default")
+    drop_log("other")
+    with pytest.raises(CommandError, match=r"Run: manage\.py migrate --database default"):
+        run("check")
+
+
+def test_an_unknown_database_is_a_usage_error():
+    with pytest.raises(CommandError, match="nowhere"):
+        run("check", "--database", "nowhere")
+
+
+@pytest.fixture
+def unreachable(db):
+    """The database "other" is nowhere to be found."""
+    connection = connections["other"]
+    broken = connection.copy()
+    nowhere = {"sqlite": {"NAME": "/nonexistent/file"}, "postgresql": {"HOST": "/nonexistent"}}
+    broken.settings_dict |= nowhere[connection.vendor]
+    connections["other"] = broken
+    yield
+    connections["other"] = connection
+
+
+def test_an_unreachable_database_is_one_clear_line(unreachable):
+    with pytest.raises(CommandError, match='Database "other" cannot be reached') as raised:
+        run("check", database="other")
+    assert "\n" not in str(raised.value)

@@ -1,0 +1,170 @@
+import re
+import tempfile
+from pathlib import Path
+
+import pytest
+from django.core import checks
+from django.db import connections
+
+from auditrepr import capture
+from auditrepr.models import AuditLog
+from auditrepr.vendors import get_vendor
+
+STATIC = {
+    "auditrepr.E001": {"MODEL": []},
+    "auditrepr.E002": {"MODELS": ["app.Nobody"]},
+    "auditrepr.E003": {"EXCLUDE": {"app.Author": ["nothing"]}},
+    "auditrepr.E004": {"EXCLUDE": {"app.Author": ["id"]}},
+    "auditrepr.E005": {"MODELS": ["auditrepr.AuditLog"]},
+    "auditrepr.W004": {"LOCK_FILE": "/tmp/auditrepr.lock"},
+}
+
+
+def found(databases=()):
+    """What ``manage.py check`` reports; with databases, what they add to it."""
+    tags = [checks.Tags.database] if databases else None
+    messages = checks.run_checks(tags=tags, databases=databases)
+    return {m.id: m for m in messages if m.id.startswith("auditrepr.")}
+
+
+def execute(*statements, using="default"):
+    with connections[using].cursor() as cursor:
+        for sql in statements:
+            cursor.execute(sql)
+
+
+def test_a_project_in_order_has_nothing_to_report():
+    assert found() == {}
+
+
+@pytest.mark.parametrize(("check_id", "value"), STATIC.items())
+def test_a_wrong_setting_has_its_id(settings, check_id, value):
+    settings.AUDITREPR = value
+    assert list(found()) == [check_id]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        {"BATCH_SIZE": 0},
+        {"BATCH_SIZE": True},
+        {"MODELS": "app.Author"},
+        {"EXCLUDE": ["app.Author"]},
+        {"EXCLUDE": {"app.Author": "name"}},
+        {"LOCK_FILE": 5},
+        "app.Author",
+    ],
+)
+def test_a_setting_of_the_wrong_kind_is_an_error_that_names_it(settings, value):
+    settings.AUDITREPR = value
+    messages = found()
+    assert list(messages) == ["auditrepr.E001"]
+    assert isinstance(messages["auditrepr.E001"], checks.Error)
+
+
+@pytest.mark.parametrize(
+    "folder", ["/tmp", "/var/tmp/deep/down", tempfile.gettempdir(), "/var/../tmp"]
+)
+def test_a_lock_file_in_a_folder_that_gets_cleaned_is_a_warning(settings, folder):
+    settings.AUDITREPR = {"LOCK_FILE": f"{folder}/auditrepr.lock"}
+    assert isinstance(found()["auditrepr.W004"], checks.Warning)
+
+
+def test_a_lock_file_in_a_folder_that_lasts_is_fine(settings):
+    settings.AUDITREPR = {"LOCK_FILE": "/var/lib/project/auditrepr.lock"}
+    assert found() == {}
+
+
+@pytest.mark.django_db
+def test_a_database_in_order_has_nothing_to_report():
+    assert found(["default"]) == {}
+
+
+@pytest.mark.django_db
+def test_broken_triggers_are_a_warning_with_the_command_to_run():
+    execute(*get_vendor("default").remove_sql("app_author"))
+    message = found(["default"])["auditrepr.W001"]
+    assert "app_author (missing)" in message.msg
+    assert message.hint == "Run: manage.py audit_triggers install --database default"
+    capture.install("default")
+    assert found(["default"]) == {}
+
+
+@pytest.mark.django_db
+def test_outdated_triggers_are_a_warning(settings):
+    settings.AUDITREPR = {"EXCLUDE": {"app.Author": ["name"]}}
+    assert "app_author (outdated)" in found(["default"])["auditrepr.W001"].msg
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+def test_disabled_triggers_are_a_warning():
+    execute("ALTER TABLE app_author DISABLE TRIGGER USER")
+    assert "app_author (disabled)" in found(["default"])["auditrepr.W001"].msg
+
+
+@pytest.mark.django_db
+def test_without_a_database_named_none_is_opened():
+    execute(*get_vendor("default").remove_sql("app_author"))
+    assert found() == {}
+
+
+@pytest.mark.django_db
+def test_a_view_that_is_to_be_audited_is_a_warning(settings):
+    settings.AUDITREPR = {"MODELS": ["app.AuthorView"]}
+    assert found(["default"]) == {}
+    execute("CREATE VIEW app_author_view AS SELECT id, name FROM app_author")
+    message = found(["default"])["auditrepr.W002"]
+    assert "app_author_view" in message.msg
+
+
+@pytest.mark.django_db
+def test_audited_tables_in_a_database_without_a_log_are_a_warning():
+    capture.remove("default")
+    execute(f"DROP TABLE {AuditLog._meta.db_table}")
+    message = found(["default"])["auditrepr.W003"]
+    assert "app_author" in message.msg
+    assert message.hint == "Run: manage.py migrate --database default"
+
+
+class NoLogAnywhere:
+    def allow_migrate(self, db, app_label, **hints):
+        return False if app_label == "auditrepr" else None
+
+
+@pytest.mark.django_db
+def test_where_a_router_keeps_the_log_out_the_hint_names_the_router(settings):
+    settings.DATABASE_ROUTERS = [NoLogAnywhere()]
+    capture.remove("default")
+    execute(f"DROP TABLE {AuditLog._meta.db_table}")
+    assert "router" in found(["default"])["auditrepr.W003"].hint
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db
+def test_a_cached_sequence_is_an_error_until_its_hint_is_followed():
+    execute("ALTER TABLE auditrepr_auditlog ALTER COLUMN id SET CACHE 20")
+    message = found(["default"])["auditrepr.E007"]
+    assert isinstance(message, checks.Error)
+    execute(message.hint.partition(": ")[2])
+    assert found(["default"]) == {}
+
+
+def test_a_database_of_another_kind_is_an_error_unless_a_router_keeps_the_log_out(settings):
+    connection = connections["other"]
+    connection.vendor = "oracle"
+    try:
+        assert isinstance(found(["other"])["auditrepr.E006"], checks.Error)
+        settings.DATABASE_ROUTERS = [NoLogAnywhere()]
+        assert found(["other"]) == {}
+    finally:
+        del connection.vendor
+
+
+def test_the_reference_lists_every_id_and_no_other():
+    root = Path(__file__).parent.parent
+    pattern = r"auditrepr\.[EW]\d{3}"
+    listed = re.findall(pattern, (root / "docs/checks.md").read_text())
+    assert sorted(listed) == sorted(
+        set(re.findall(pattern, (root / "auditrepr/checks.py").read_text()))
+    )
