@@ -1,0 +1,261 @@
+"""The demo as somebody runs it: ``manage.py demo``, in a process and a database of its own."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+from uuid import uuid4
+
+import pycountry
+import pytest
+from django.db import connection
+
+from tests.project import ROOT, Project
+from tests.servers import postgres_url
+
+LOOK = """
+import json
+from auditrepr.models import AuditLog, InstanceRepr, ReprFailure
+from management.gazetteer.models import Country, Language, Subdivision, Succession
+codes = ["alpha_2", "alpha_3", "numeric", "name", "common_name", "official_name", "flag"]
+print(json.dumps({
+    "countries": list(Country.objects.filter(withdrawn="").values(*codes)),
+    "ended": list(Country.objects.exclude(withdrawn="").values_list("former_code", flat=True)),
+    "formerly": list(Country.objects.exclude(former_code="").values_list("former_code", "name")),
+    "successions": sorted(map(str, Succession.objects.all())),
+    "subdivisions": list(Subdivision.objects.values_list("code", "parent__code")),
+    "aude": str(Subdivision.objects.get(code="FR-11")),
+    "languages": Language.objects.count(),
+    "events": AuditLog.objects.count(),
+    "pending": AuditLog.objects.pending().count(),
+    "failures": list(ReprFailure.objects.values_list("error_class", "message")[:3]),
+    "reprs": list(
+        InstanceRepr.objects.filter(audit_log__table_name="gazetteer_country",
+                                    audit_log__action="U")
+        .order_by("audit_log_id").values_list("instance_repr", flat=True)),
+}))
+"""
+
+
+class Demo(Project):
+    """A copy of the project that works on one database."""
+
+    def __init__(self, folder: Path, url: str) -> None:
+        super().__init__(folder)
+        self.environment = {"DEBUG": "on", "DATABASE_URL": url}
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return self.manage(*arguments, **self.environment | environment)
+
+    def demo(self) -> str:
+        """What the demo printed, once it went well."""
+        done = self.run("demo")
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert done.stderr == ""
+        return done.stdout
+
+    def sql(self, *statements: str) -> None:
+        """Do something to the database that is not the demo's doing."""
+        code = "from django.db import connection as c\n"
+        code += "\n".join(f"c.cursor().execute({statement!r})" for statement in statements)
+        done = self.run("shell", "-v0", "-c", code)
+        assert done.returncode == 0, done.stderr
+
+    def look(self) -> dict[str, Any]:
+        """What the database holds."""
+        done = self.run("shell", "-v0", "-c", LOOK)
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def tables(self) -> list[str]:
+        code = "from django.db import connection as c; print(*c.introspection.table_names())"
+        return self.run("shell", "-v0", "-c", code).stdout.split()
+
+    def refusal(self, **environment: str) -> str:
+        """The one line that a demo which does nothing says."""
+        done = self.run("demo", **environment)
+        assert done.returncode == 1
+        assert done.stdout == ""
+        assert len(done.stderr.splitlines()) == 1, done.stderr
+        return done.stderr
+
+
+@pytest.fixture(scope="module")
+def databases(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Makes an empty database and gives its URL; what it made is dropped in the end."""
+    if connection.vendor == "sqlite":
+        yield lambda: f"sqlite:///{tmp_path_factory.mktemp('database')}/demo.sqlite3"
+        return
+    import psycopg
+
+    made: list[str] = []
+    url = urlsplit(postgres_url())
+
+    def server(statement: str) -> None:
+        with psycopg.connect(urlunsplit(url._replace(path="/postgres")), autocommit=True) as pg:
+            pg.execute(statement)  # type: ignore[arg-type]
+
+    def make() -> str:
+        made.append(f"demo_{uuid4().hex}")
+        server(f"CREATE DATABASE {made[-1]}")
+        return urlunsplit(url._replace(path=f"/{made[-1]}"))
+
+    yield make
+    for name in made:
+        server(f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+def empty(tmp_path: Path, databases: Any) -> Demo:
+    """A demo that has not run yet."""
+    return Demo(tmp_path, databases())
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, databases: Any) -> tuple[Demo, str, dict]:
+    """A demo that has run once: itself, what it printed, and what the database held then."""
+    demo = Demo(tmp_path_factory.mktemp("project"), databases())
+    printed = demo.demo()
+    return demo, printed, demo.look()
+
+
+def test_ends_with_the_world_as_pycountry_has_it_today(done) -> None:
+    found = done[2]
+    expected = {
+        country["alpha_2"]: {name: country.get(name, "") for name in found["countries"][0]}
+        for country in map(dict, pycountry.countries)
+    }
+    assert {country["alpha_2"]: country for country in found["countries"]} == expected
+    assert len(found["countries"]) == len(expected)
+    assert sorted(map(tuple, found["subdivisions"])) == sorted(
+        (entry.code, entry.parent_code) for entry in pycountry.subdivisions
+    )
+    assert found["languages"] == len(pycountry.languages)
+    assert found["aude"] == "Aude, Occitanie, France"
+
+
+def test_every_withdrawn_code_was_replayed(done) -> None:
+    found = done[2]
+    formerly = dict(found["formerly"])
+    # Yugoslavia became Serbia and Montenegro, which then ended under its own code.
+    assert formerly.keys() | {"YUCS"} == {entry.alpha_4 for entry in pycountry.historic_countries}
+    assert formerly["BUMM"] == "Myanmar"
+    assert formerly["ZRCD"] == "Congo, The Democratic Republic of the"
+    assert {"DDDE", "CSHH", "SUHH", "CSXX"} <= set(found["ended"])
+    assert "German Democratic Republic (until 1990) → Germany" in found["successions"]
+    both = [line for line in found["successions"] if line.startswith("Czechoslovakia")]
+    assert [line.split(" → ")[1] for line in both] == ["Czechia", "Slovakia"]
+
+
+def test_every_event_is_represented_by_what_it_was_called_then(done) -> None:
+    found = done[2]
+    assert found["pending"] == 0
+    assert found["failures"] == []
+    assert found["events"] > 13_000
+    for name in ("Myanmar", "German Democratic Republic (until 1990)", "Eswatini", "Türkiye"):
+        assert name in found["reprs"]
+
+
+def test_prints_what_changed_in_words_the_numbers_and_what_to_do_next(done) -> None:
+    printed, found = done[1], done[2]
+    assert "name: Swaziland → Eswatini" in printed
+    assert "official name: Republic of Turkey → Republic of Türkiye" in printed
+    assert "deleted subdivision" in printed
+    assert f"{found['events']} events, {found['events']} represented" in printed
+    assert re.search(r"\d mixed, 0 failed; [\d.]+ seconds", printed)
+    assert "runserver" in printed
+    assert "DATABASE_URL=postgres://" in printed
+    assert max(map(len, printed.splitlines())) < 200
+
+
+def test_the_password_it_prints_opens_the_admin(done) -> None:
+    demo, printed, _ = done
+    password = re.search(r"password (\w+), shown only now", printed)
+    assert password
+    code = f"""
+from django.test import Client
+client = Client()
+assert client.login(username="demo", password={password[1]!r})
+page = client.get("/admin/auditrepr/auditlog/?table_name=gazetteer_country&action__exact=U",
+                  headers={{"host": "localhost"}})
+assert page.status_code == 200, page
+assert "Swaziland → Eswatini" in page.content.decode()
+for model in ("country", "subdivision", "succession", "language"):
+    page = client.get(f"/admin/gazetteer/{{model}}/", headers={{"host": "localhost"}})
+    assert page.status_code == 200, page
+"""
+    run = demo.run("shell", "-v0", "-c", code)
+    assert run.returncode == 0, run.stderr
+
+
+def test_a_second_run_replays_nothing_and_keeps_the_password(done) -> None:
+    demo, _, before = done
+    printed = demo.demo()
+    assert "is loaded already" in printed
+    assert "name: Swaziland → Eswatini" in printed
+    assert "shown only now" not in printed
+    assert demo.look() == before
+
+
+def test_after_an_interruption_it_goes_on_where_it_was(empty: Demo, done) -> None:
+    process = subprocess.Popen(
+        [sys.executable, empty.folder / "manage.py", "demo"],
+        env={"PYTHONPATH": str(ROOT), **empty.environment},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout
+    for line in process.stdout:
+        if "Burma" in line:
+            process.send_signal(signal.SIGKILL)
+            break
+    process.communicate()
+    assert process.returncode == -signal.SIGKILL
+    printed = empty.demo()
+    assert "load the countries" not in printed
+    assert "Swaziland → Eswatini" in printed
+    assert empty.look() == done[2]
+
+
+def test_a_database_with_another_table_is_refused_and_left_alone(empty: Demo) -> None:
+    empty.sql("CREATE TABLE shop_order (id integer)")
+    assert "holds the table shop_order. Set DATABASE_URL to an empty" in empty.refusal()
+    assert empty.tables() == ["shop_order"]
+
+
+def test_a_database_with_somebodys_rows_is_refused_and_left_alone(empty: Demo) -> None:
+    assert empty.run("migrate", "-v0").returncode == 0
+    environment = {"DJANGO_SUPERUSER_PASSWORD": "x"}
+    made = empty.run("createsuperuser", "--noinput", "--username=me", "--email=", **environment)
+    assert made.returncode == 0, made.stderr
+    assert "holds rows in auth_user" in empty.refusal()
+    code = "from management.gazetteer.models import Country; print(Country.objects.exists())"
+    assert empty.run("shell", "-v0", "-c", code).stdout == "False\n"
+
+
+def test_a_database_that_is_only_migrated_will_do(empty: Demo) -> None:
+    assert empty.run("migrate", "-v0").returncode == 0
+    assert "Eswatini" in empty.demo()
+
+
+def test_without_pycountry_it_says_what_to_install(empty: Demo, tmp_path: Path) -> None:
+    hidden = tmp_path / "hidden"
+    hidden.mkdir()
+    missing = "raise ModuleNotFoundError('not installed', name='pycountry')"
+    (hidden / "pycountry.py").write_text(missing)
+    message = empty.refusal(PYTHONPATH=f"{hidden}:{ROOT}")
+    assert "needs pycountry, which is not installed. Run: pip install" in message
+
+
+@pytest.mark.postgresql
+def test_a_server_that_does_not_answer_is_one_line(empty: Demo) -> None:
+    url = "postgres://nobody@127.0.0.1:1/nothing"
+    assert "The database cannot be used" in empty.refusal(DATABASE_URL=url)
