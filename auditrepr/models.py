@@ -25,16 +25,23 @@ class ExactDecoder(json.JSONDecoder):
 class AuditLogQuerySet(models.QuerySet["AuditLog"]):
     """Selections of audit rows, in the words of the domain."""
 
-    def pending(self) -> AuditLogQuerySet:
+    def pending(self, *, after: int | None = None, upto: int | None = None) -> AuditLogQuerySet:
         """Rows with neither a representation nor a quarantine entry.
 
-        A TRUNCATE has no object, so it never waits for one. On a large log bound the ids as
-        well (``pending.py`` does): alone, this looks at every row.
+        A TRUNCATE has no object, so it never waits for one. On a large log give both bounds of
+        the ids: without them, this looks at every row.
         """
+        # The bounds stand in each part: a planner does not carry them over by itself.
+        bounds = {"pk__gt": after, "pk__lte": upto}
+        window = {bound: pk for bound, pk in bounds.items() if pk is not None}
         row = OuterRef("pk")
-        return self.exclude(action=AuditLog.Action.TRUNCATE).filter(
-            ~Exists(InstanceRepr.objects.filter(audit_log=row)),
-            ~Exists(ReprFailure.objects.filter(audit_log=row)),
+        return (
+            self.filter(**window)
+            .exclude(action=AuditLog.Action.TRUNCATE)
+            .filter(
+                ~Exists(InstanceRepr.objects.filter(audit_log=row, **window)),
+                ~Exists(ReprFailure.objects.filter(audit_log=row, **window)),
+            )
         )
 
 

@@ -1,0 +1,296 @@
+"""Two locks that keep a second run from doing the first one's work again.
+
+They only save work: that nothing is stored twice rests on the primary key of ``InstanceRepr``.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import socket
+import stat
+import time
+import uuid
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from django.db import Error, connections, transaction
+from django.db.models import Q
+from django.utils import timezone
+
+from .conf import get_settings
+from .exceptions import LeaseLost, LockUnavailable
+from .models import Lease
+from .vendors import get_vendor
+
+#: Seconds between two attempts of one who waits.
+PAUSE = 0.25
+
+
+@dataclass(frozen=True)
+class Process:
+    """Who holds a lock, in words that another process on the same host can check."""
+
+    host: str
+    pid: int
+    since: str  # when it took the lock, for people
+    boot: str | None = None  # this start of the machine
+    namespace: str | None = None  # within which the pid is unique
+    started: str | None = None  # in the machine's ticks: tells apart two that had the same pid
+
+    @classmethod
+    def current(cls) -> Process:
+        return cls(
+            socket.gethostname(),
+            os.getpid(),
+            timezone.now().isoformat(timespec="seconds"),
+            _boot(),
+            _namespace(),
+            _started(os.getpid()),
+        )
+
+    @classmethod
+    def of(cls, stored: Any) -> Process | None:
+        """The process that was stored, if it can be read."""
+        try:
+            return cls(**stored)
+        except TypeError:
+            return None
+
+    def is_dead(self) -> bool:
+        """Whether it is certain that this process has ended; of another host's, nothing is."""
+        here = self.boot is not None and (self.boot, self.namespace) == (_boot(), _namespace())
+        return here and _has_ended(self.pid, self.started)
+
+    def __str__(self) -> str:
+        return f"process {self.pid} on {self.host} since {self.since}"
+
+
+class Lock(ABC):
+    """A context manager whose value is true if the lock was acquired, and false if not.
+
+    :param wait: seconds to wait for it.
+    :param stop: asked while waiting; true ends the wait.
+    """
+
+    def __init__(self, *, wait: float = 0, stop: Callable[[], bool] = lambda: False) -> None:
+        self.wait = wait
+        self.stop = stop
+        self.acquired = False
+
+    def __enter__(self) -> Self:
+        deadline = time.monotonic() + self.wait
+        self.acquired = self._acquire()
+        while not self.acquired and time.monotonic() < deadline and not self.stop():
+            time.sleep(PAUSE)
+            self.acquired = self._acquire()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self.acquired:
+            self.acquired = False
+            self._release()
+
+    def __bool__(self) -> bool:
+        return self.acquired
+
+    @abstractmethod
+    def renew(self) -> None:
+        """Show a sign of life, as the last statement of the transaction that stores a batch.
+
+        :raises LeaseLost: if somebody else may hold the lock by now: roll back.
+        """
+
+    @abstractmethod
+    def holder(self) -> Process | None:
+        """Who holds it, as far as one can tell."""
+
+    @abstractmethod
+    def _acquire(self) -> bool: ...
+
+    @abstractmethod
+    def _release(self) -> None: ...
+
+
+class DatabaseLock(Lock):
+    """A lease in the database that it protects, on the database's clock, with a random token.
+
+    Who stays silent for `seconds` can be replaced, and learns of it before anything is committed.
+    """
+
+    NAME = "backfill"
+
+    def __init__(self, using: str, *, seconds: float | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.using = using
+        self.seconds = get_settings().LEASE_SECONDS if seconds is None else seconds
+        self.vendor = get_vendor(using)
+        self.token: uuid.UUID | None = None
+
+    def renew(self) -> None:
+        # Whether it has run out does not matter as long as nobody else has taken it: the token
+        # is what fences, and a batch that was slow to build is not lost for that.
+        mine = self._leases().filter(token=self.token)
+        if not mine.update(expires_at=self.vendor.clock(self.seconds)):
+            raise LeaseLost
+
+    def holder(self) -> Process | None:
+        return Process.of(self._leases().values_list("holder", flat=True).first())
+
+    def _acquire(self) -> bool:
+        with transaction.atomic(self.using):
+            self.vendor.end_if_idle(self.seconds / 2)
+            free = Q(token=None) | Q(expires_at__lte=self.vendor.clock())
+            if self._take(free):
+                return True
+            lease = self._leases().first()
+            if lease is None:
+                Lease.objects.using(self.using).bulk_create(
+                    [Lease(name=self.NAME)], ignore_conflicts=True
+                )
+                return self._take(free)
+            holder = Process.of(lease.holder)
+            return bool(holder and holder.is_dead() and self._take(Q(token=lease.token)))
+
+    def _take(self, condition: Q) -> bool:
+        # Never waits for a row that its holder has locked, who may be stopped for good. One
+        # statement, which writes: SQLite cannot go from reading to writing beside other writers.
+        leases = self._leases()
+        token = uuid.uuid4()
+        taken = leases.filter(
+            pk__in=leases.filter(condition).select_for_update(skip_locked=True).values("pk")
+        ).update(
+            token=token,
+            holder=asdict(Process.current()),
+            acquired_at=self.vendor.clock(),
+            expires_at=self.vendor.clock(self.seconds),
+        )
+        self.token = token if taken else None
+        return bool(taken)
+
+    def _release(self) -> None:
+        # Where the database cannot be reached any more, the lease runs out by itself.
+        with suppress(Error):
+            self._leases().filter(token=self.token).update(
+                token=None, holder=None, acquired_at=None, expires_at=None
+            )
+
+    def _leases(self) -> Any:
+        return Lease.objects.using(self.using).filter(name=self.NAME)
+
+
+class FileLock(Lock):
+    """``flock`` on a file of this host; the kernel frees it, whatever ends the process.
+
+    :param path: by default ``AUDITREPR["LOCK_FILE"]``, else a file for this database in the
+        user's state folder.
+    """
+
+    def __init__(self, using: str, *, path: Path | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.path = path or get_settings().LOCK_FILE or default_path(using)
+        self._file: int | None = None
+
+    def renew(self) -> None:
+        # Somebody may have deleted the file, and then another run has a lock on a new one.
+        if self._file is None or not self._is_current(self._file):
+            raise LeaseLost
+
+    def holder(self) -> Process | None:
+        with suppress(OSError, ValueError):
+            return Process.of(json.loads(self.path.read_text()))
+        return None
+
+    def _acquire(self) -> bool:
+        try:
+            import fcntl
+
+            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # Not inherited by child processes, and no way through a symbolic link.
+            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+            file = os.open(self.path, flags, 0o644)
+        except (ImportError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise LockUnavailable(path=self.path, reason=reason) from error
+        try:
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise LockUnavailable(path=self.path, reason="it is not a regular file")
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Between opening and locking it may have been replaced: the next attempt finds out.
+            if self._is_current(file):
+                os.ftruncate(file, 0)
+                os.write(file, json.dumps(asdict(Process.current())).encode())
+                self._file, file = file, -1
+        except BlockingIOError:
+            return False
+        finally:
+            if file >= 0:
+                os.close(file)
+        return self._file is not None
+
+    def _release(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def _is_current(self, file: int) -> bool:
+        try:
+            return os.path.samestat(os.stat(self.path, follow_symlinks=False), os.fstat(file))
+        except FileNotFoundError:
+            return False
+
+
+def default_path(using: str) -> Path:
+    """The lock file for this database: one for each user and database."""
+    settings = connections[using].settings_dict
+    name = settings["NAME"]
+    if connections[using].vendor == "sqlite":
+        name = Path(name).resolve()
+    identity = [settings["ENGINE"], settings["HOST"], settings["PORT"], str(name)]
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
+    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
+    return Path(state).expanduser() / "auditrepr" / f"backfill-{digest}.lock"
+
+
+def _boot() -> str | None:
+    return _read("/proc/sys/kernel/random/boot_id")
+
+
+def _namespace() -> str | None:
+    with suppress(OSError):
+        return os.readlink("/proc/self/ns/pid")
+    return None
+
+
+def _started(pid: int) -> str | None:
+    """When the process started; none if that cannot be seen, or nothing but its name is left."""
+    # The command stands in parentheses and may hold anything: what counts comes after the last.
+    state, *fields = (_read(f"/proc/{pid}/stat") or ") X").rpartition(")")[2].split()
+    return None if state in "ZX" else fields[18]
+
+
+def _has_ended(pid: int, started: str | None) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        pass  # it is another user's; /proc may hide it, too
+    return _read(f"/proc/{pid}/stat") is not None and _started(pid) != started
+
+
+def _read(path: str) -> str | None:
+    with suppress(OSError):
+        return Path(path).read_text().strip()
+    return None
