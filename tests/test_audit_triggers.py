@@ -167,6 +167,13 @@ def test_an_unknown_database_is_a_usage_error():
         run("check", "--database", "nowhere")
 
 
+def test_what_the_database_refuses_is_one_clear_line():
+    execute("DROP TABLE auditrepr_coverage")
+    with pytest.raises(CommandError, match="auditrepr_coverage") as raised:
+        run("check", database="default")
+    assert "\n" not in str(raised.value)
+
+
 @pytest.fixture
 def unreachable(db):
     """The database "other" is nowhere to be found."""

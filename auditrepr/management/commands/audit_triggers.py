@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import connections
+from django.db import Error, connections
 
 from auditrepr import capture
 from auditrepr.exceptions import AuditReprError
@@ -36,8 +36,8 @@ class Command(BaseCommand):
             # Nothing needs the log less than taking the triggers away.
             found = capture.databases(database, with_log=action != "remove")
             complaints = [complaint for using in found for complaint in act(using)]
-        except AuditReprError as error:
-            raise CommandError(str(error)) from error
+        except (AuditReprError, Error) as error:
+            raise CommandError(" ".join(str(error).split())) from error
         if complaints:
             raise CommandError("\n".join(complaints))
 
