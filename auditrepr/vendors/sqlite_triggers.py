@@ -153,7 +153,8 @@ def _value(capture: Capture, value: str, row: str) -> str:
 
 def _size(row: str, columns: Iterable[Column]) -> str:
     values = ", ".join(f"({row}.{quote(column.name)})" for column in columns)
-    return f"(WITH part (value) AS (VALUES {values}) SELECT sum(length(CAST(value AS BLOB))) FROM part)"
+    length = "sum(length(CAST(value AS BLOB)))"
+    return f"(WITH part (value) AS (VALUES {values}) SELECT {length} FROM part)"
 
 
 def _changed(capture: Capture) -> str:
@@ -197,7 +198,8 @@ def _object_id(capture: Capture, row: str) -> str:
     parts = [f"{row}.{quote(name)}" for name in capture.key_columns]
     if len(parts) == 1:
         return _key_text(parts[0])
-    return f"json_array({', '.join(f"iif(typeof({p}) = 'blob', hex({p}), {p})" for p in parts)})"
+    texts = ", ".join(f"iif(typeof({part}) = 'blob', hex({part}), {part})" for part in parts)
+    return f"json_array({texts})"
 
 
 def _key_text(value: str) -> str:

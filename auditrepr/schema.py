@@ -1,0 +1,186 @@
+"""Schema changes: captured before and after, and never in the way.
+
+SQLite's triggers are part of the schema: a table that is rebuilt loses them, and one that names a
+column that went makes other changes fail. PostgreSQL's stay where they are, but may be outdated
+afterwards. So every schema editor carries out its operations inside :class:`SchemaChange`.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, nullcontext
+from typing import Any
+
+from django.db import connections, transaction
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.models import Field, Model
+
+from .models import AuditLog
+from .tracking import TrackedTable, log_name, tracked_tables
+from .vendors import get_vendor, supports
+from .vendors.base import Capture, Kind, TableShape
+
+# Operations that may change a table that is there; create_model() and indexes do not.
+OPERATIONS = (
+    "delete_model",
+    "add_field",
+    "remove_field",
+    "alter_field",
+    "alter_db_table",
+    "alter_unique_together",
+    "alter_index_together",
+    "add_constraint",
+    "remove_constraint",
+)
+
+# What does not match changes no table, or is a write, which has to reach the log.
+_CHANGES_A_TABLE = re.compile(
+    r"(?: \s | --[^\n]*\n | /\*.*?\*/ )* (?:ALTER|DROP) \s+ (?:FOREIGN\s+)? TABLE \b",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+
+LOG = log_name(AuditLog._meta.db_table)
+
+
+class SchemaChange:
+    """From before one change of the schema, when the triggers go, until they are back."""
+
+    def __init__(self, using: str) -> None:
+        self.vendor = get_vendor(using)
+        # Triggers that do not work now are not ours to mend: that would hide the gap.
+        self.before = self.vendor.installed()
+        self.excluded = {name: set(i.excluded) for name, i in self.before.items() if i.enabled}
+        self.db_tables: dict[str, str] = {}
+        if self.vendor.triggers_block_schema_changes:
+            self._remove(self.before)
+
+    def rename_table(self, old: str, new: str) -> None:
+        """The triggers of this table, as ``db_table`` writes it, belong to the new one."""
+        if log_name(old) in self.excluded:
+            self.excluded[log_name(new)] = self.excluded.pop(log_name(old))
+            self.db_tables[log_name(new)] = new
+
+    def rename_column(self, db_table: str, old: str, new: str) -> None:
+        """What was left out of the log stays left out."""
+        columns = self.excluded.get(log_name(db_table), set())
+        if old in columns:
+            columns.add(new)
+
+    def end(self) -> None:
+        """Give every table that had triggers those that fit it now."""
+        shapes = self.vendor.shapes([LOG, *self.excluded]) if self.excluded else {}
+        if LOG not in shapes:
+            self._remove(self.before)
+            self._execute(self.vendor.remove_support_sql() if self.before else [])
+            return
+        tracked = {table.name: table for table in tracked_tables(self.vendor.using)}
+        captures = [
+            self._capture(name, shapes[name], tracked.get(name))
+            for name in self.excluded
+            if name in shapes and shapes[name].kind in (Kind.TABLE, Kind.PARTITIONED)
+        ]
+        self._remove(self.before.keys() - shapes.keys())
+        self._install(captures)
+
+    def _capture(self, name: str, shape: TableShape, tracked: TrackedTable | None) -> Capture:
+        columns = {column.name for column in shape.columns}
+        excluded, key = self.excluded[name], shape.key_columns
+        if tracked:
+            excluded = excluded | tracked.excluded
+            # Between two migrations the model's key may not be there yet, or not any more.
+            key = tracked.key_columns if columns.issuperset(tracked.key_columns) else key
+        db_table = tracked.db_table if tracked else name.replace(".", '"."', 1)
+        db_table = self.db_tables.get(name, db_table)
+        return Capture(name, db_table, shape, key, frozenset((excluded & columns) - set(key)))
+
+    def _install(self, captures: Iterable[Capture]) -> None:
+        now = self.vendor.installed()
+        outdated = [
+            capture
+            for capture in captures
+            if capture.name not in now
+            or now[capture.name].fingerprint != self.vendor.fingerprint(capture)
+        ]
+        if outdated:
+            self._execute(self.vendor.support_sql())
+        for capture in outdated:
+            self._execute(self.vendor.install_sql(capture))
+
+    def _remove(self, names: Iterable[str]) -> None:
+        for name in sorted(names):
+            self._execute(self.vendor.remove_sql(name))
+
+    def _execute(self, statements: Iterable[str]) -> None:
+        with self.vendor.connection.cursor() as cursor:
+            for sql in statements:
+                cursor.execute(sql)
+
+
+class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
+    """Goes in front of a database's own schema editor."""
+
+    _change: SchemaChange | None = None
+
+    def alter_field(
+        self, model: type[Model], old_field: Field, new_field: Field, strict: bool = False
+    ) -> None:
+        with self._changing() as change:
+            super().alter_field(model, old_field, new_field, strict)
+            if change and old_field.column and new_field.column:
+                change.rename_column(model._meta.db_table, old_field.column, new_field.column)
+
+    def alter_db_table(
+        self, model: type[Model], old_db_table: str, new_db_table: str, *rest: Any, **options: Any
+    ) -> None:
+        with self._changing() as change:
+            super().alter_db_table(model, old_db_table, new_db_table, *rest, **options)
+            if change:
+                change.rename_table(old_db_table, new_db_table)
+
+    def execute(self, sql: Any, params: Any = ()) -> None:
+        if not _CHANGES_A_TABLE.match(str(sql)):
+            super().execute(sql, params)
+            return
+        with self._changing(sql_of_its_own=True):
+            super().execute(sql, params)
+
+    @contextmanager
+    def _changing(self, sql_of_its_own: bool = False) -> Iterator[SchemaChange | None]:
+        """The change under way, or a new one, that no other connection sees half done."""
+        if self._change or self.collect_sql:
+            yield self._change
+            return
+        using = self.connection.alias
+        # PostgreSQL refuses some ALTER TABLE in a transaction, and needs none for the triggers.
+        alone = sql_of_its_own and not get_vendor(using).triggers_block_schema_changes
+        with nullcontext() if alone else transaction.atomic(using):
+            self._change = SchemaChange(using)
+            try:
+                yield self._change
+                self._change.end()
+            finally:
+                self._change = None
+
+
+def _within_change(name: str) -> Callable[..., Any]:
+    def operation(self: AuditedSchemaEditor, *args: Any, **kwargs: Any) -> Any:
+        with self._changing():
+            return getattr(super(AuditedSchemaEditor, self), name)(*args, **kwargs)
+
+    operation.__name__ = name
+    return operation
+
+
+for _name in OPERATIONS:
+    if _name not in vars(AuditedSchemaEditor):
+        setattr(AuditedSchemaEditor, _name, _within_change(_name))
+
+
+def connect() -> None:
+    """Put the audited schema editor in front of that of every database; once is enough."""
+    for connection in connections.all():
+        wrapper = type(connection)
+        editor = wrapper.SchemaEditorClass
+        if supports(connection.vendor) and not issubclass(editor, AuditedSchemaEditor):
+            wrapper.SchemaEditorClass = type(editor.__name__, (AuditedSchemaEditor, editor), {})
