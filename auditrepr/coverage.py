@@ -72,5 +72,8 @@ def _uncaptured_columns(state: State) -> frozenset[str]:
     """Columns that belong in the log, and that the triggers in place leave out."""
     if state.capture is None or state.installed is None:
         return frozenset()
-    there = {column.name for column in state.capture.shape.columns}
-    return (state.installed.excluded - state.capture.excluded) & there
+    there = frozenset(column.name for column in state.capture.shape.columns)
+    captured = state.installed.columns
+    if captured is None:
+        captured = there - state.installed.excluded
+    return there - state.capture.excluded - captured

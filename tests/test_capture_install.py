@@ -306,6 +306,23 @@ def test_taking_a_column_in_again_starts_coverage_anew(settings):
     assert (row.since_event, row.reason) == (handed_out, Coverage.Reason.COLUMNS)
 
 
+@pytest.mark.sqlite
+def test_a_column_that_another_program_added_is_not_covered_before_the_next_install():
+    execute("ALTER TABLE app_author ADD COLUMN email text")
+    assert "app_author" not in capture.covered_since("default")
+    assert "app_tag" in capture.covered_since("default")
+    capture.install("default")
+    assert coverage_of("app_author").reason == Coverage.Reason.COLUMNS
+
+
+@pytest.mark.postgresql
+def test_a_column_that_another_program_added_is_covered_at_once():
+    execute("ALTER TABLE app_author ADD COLUMN email text")
+    assert "app_author" in capture.covered_since("default")
+    Author.objects.create(name="Ada")
+    assert "email" in AuditLog.objects.get().row_data
+
+
 @pytest.mark.postgresql
 def test_an_excluded_column_that_is_gone_breaks_no_coverage():
     before = coverage_of("app_book").since_event

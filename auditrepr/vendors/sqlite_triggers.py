@@ -70,7 +70,9 @@ def create(capture: Capture, log: str, now: str, fingerprint: str = "") -> list[
     :param now: an SQL expression for the time, as Django stores it.
     :param fingerprint: what the triggers say in a comment that they were made from.
     """
-    note = json.dumps({"fingerprint": fingerprint, "excluded": sorted(capture.excluded)})
+    columns = [column.name for column in _columns(capture)]
+    excluded = sorted(capture.excluded)
+    note = json.dumps({"fingerprint": fingerprint, "excluded": excluded, "columns": columns})
     # Whatever a column is called, the comment ends where it should.
     note = note.replace("*", "\\u002a")
     events = {"insert": _insert(capture), "update": _update(capture), "delete": _delete(capture)}
