@@ -39,7 +39,7 @@ class HeavyParcel(Parcel):
         proxy = True
 
 
-class Place(models.Model):
+class Venue(models.Model):
     """Not tracked itself: the rows of a tracked child are partly here."""
 
     name = models.CharField(max_length=50)
@@ -49,7 +49,7 @@ class Place(models.Model):
 
 
 @auditrepr.track(exclude=["secret", "hidden"])
-class Restaurant(Place):
+class Restaurant(Venue):
     stars = models.IntegerField(default=0)
 
 
