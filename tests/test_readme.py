@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 import pytest
 
 from auditrepr.conf import Settings
-from tests.project import ROOT
+from tests.project import ROOT, Project
 
 README = (ROOT / "README.md").read_text()
 
@@ -24,6 +24,19 @@ def test_its_table_names_every_setting_with_its_default():
         for field in fields(Settings)
     }
     assert shown == defaults | {"MODELS": list(Settings.MODELS)}
+
+
+def test_what_it_shows_of_the_demo_is_what_the_demo_prints(tmp_path):
+    (shown,) = re.findall(r"```text\n(.+?)```", README, re.DOTALL)
+    done = Project(tmp_path).manage("demo", "--no-progress", DEBUG="on")
+    assert done.returncode == 0, done.stderr
+    printed = {_without_figures(line) for line in done.stdout.splitlines()}
+    assert {_without_figures(line) for line in shown.splitlines()} - printed == set()
+
+
+def _without_figures(line: str) -> str:
+    """The ids and counts depend on the edition of the data, the time on the machine."""
+    return re.sub(r"\d[\d.]*", "0", line)
 
 
 def test_the_make_targets_it_names_exist():
