@@ -96,6 +96,8 @@ class Found(NamedTuple):
 
     row: Row | Exception | None
     doubts: tuple[str, ...] = ()
+    image: Image | None = None  # where the log holds it; else it is today's
+    gone: bool = False  # the row is its last state, from before its end
 
 
 class Matches(NamedTuple):
@@ -197,6 +199,8 @@ class History:
             Found(
                 held.get(state.image) if state.image else live.get(key) if state.live else None,
                 state.doubts(f"{table} {key}"),
+                state.image,
+                state.gone,
             )
             for state, key in states
         ]

@@ -17,9 +17,12 @@ from .history import Found, History
 from .models import AuditLog
 from .relations import Peers
 from .rows import Row, read_images
+from .substitution import NotAsOf, Relations, substituted
 from .tracking import log_name, model_for_table
 from .vendors import get_vendor
 from .vendors.base import Image
+
+TODAY = "it was read in part from today's rows"
 
 
 class Wish(NamedTuple):
@@ -41,6 +44,7 @@ class Answers(NamedTuple):
 
     objects: list[Answer]
     doubts: tuple[str, ...]
+    rows: list[Found]
 
     def single(self) -> Answer:
         """The one object of a set that can have no more."""
@@ -58,6 +62,7 @@ class Batch:
         self.vendor = get_vendor(using)
         self.history = History(self.vendor)
         self.current: Subject | None = None
+        self._instead: tuple[Relations, Subject | None] | None = None
 
     def subjects(self, events: Sequence[Any]) -> Iterator[Subject]:
         """The objects of these events, in their order."""
@@ -113,8 +118,22 @@ class Batch:
         rows = [found for match in matches for found in match.found]
         objects = iter(self.objects(model, subjects, rows))
         return [
-            Answers(list(islice(objects, len(match.found))), tuple(match.doubts))
+            Answers(list(islice(objects, len(match.found))), tuple(match.doubts), match.found)
             for match in matches
+        ]
+
+    def find_many(
+        self, model: type[Model], field: Field[Any, Any], wishes: Sequence[Wish]
+    ) -> list[Answers]:
+        """The objects at the far end of links, which point at them through this foreign key."""
+        (target,) = field.foreign_related_fields
+        if not target.primary_key:
+            return self.find_by(model, target, wishes)
+        found = [Found(None) if row.gone else row for row in self._rows(model, wishes)]
+        objects = self.objects(model, [wish.subject for wish in wishes], found)
+        return [
+            Answers([answer], (), [row]) if row.row is not None else Answers([], row.doubts, [])
+            for answer, row in zip(objects, found, strict=True)
         ]
 
     def objects(
@@ -126,7 +145,7 @@ class Batch:
             Answer(
                 self._instance(peers, subject, row) if isinstance(row, Row) else row, doubts
             )
-            for subject, (row, doubts) in zip(
+            for subject, (row, doubts, *_) in zip(
                 subjects, self._whole(model, subjects, found), strict=True
             )
         ]
@@ -151,7 +170,7 @@ class Batch:
         subjects: Sequence[Subject],
         found: Sequence[Found],
     ) -> list[Found]:
-        there = [i for i, (row, _) in enumerate(found) if isinstance(row, Row)]
+        there = [i for i, one in enumerate(found) if isinstance(one.row, Row)]
         owners = [subjects[i] for i in there]
         wishes = [
             Wish(subject, found[i].row.values[link])
@@ -194,15 +213,6 @@ class Batch:
 
         return load
 
-    @contextmanager
-    def own_queries(self) -> Iterator[None]:
-        """Queries inside are auditrepr's, not those of the ``__str__`` that runs."""
-        current, self.current = self.current, None
-        try:
-            yield
-        finally:
-            self.current = current
-
     def watch(
         self,
         execute: Callable[..., Any],
@@ -212,9 +222,41 @@ class Batch:
         context: dict[str, Any],
     ) -> Any:
         """An execute_wrapper: a query while ``__str__`` runs reads what is there today."""
-        if self.current is not None:
-            self.current.note("it was read in part from today's rows")
+        if self._instead is not None:
+            relations, subject = self._instead
+            with self.own_queries():
+                try:
+                    sql, parameters = substituted(self.vendor, relations, sql, parameters)
+                except NotAsOf:
+                    if subject is None:
+                        raise
+                    subject.note(TODAY)
+        elif self.current is not None:
+            self.current.note(TODAY)
         return execute(sql, parameters, many, context)
+
+    @contextmanager
+    def instead_of(self, relations: Relations, otherwise: Subject | None = None) -> Iterator[None]:
+        """Queries inside see these rows in place of the models' tables.
+
+        :param otherwise: who reads today's rows where a query asks for another table.
+        :raises NotAsOf: for such a query, if it is nobody.
+        """
+        outer, self._instead = self._instead, (relations, otherwise)
+        try:
+            yield
+        finally:
+            self._instead = outer
+
+    @contextmanager
+    def own_queries(self) -> Iterator[None]:
+        """Queries inside are auditrepr's, not those of the ``__str__`` that runs."""
+        outer, self._instead = self._instead, None
+        current, self.current = self.current, None
+        try:
+            yield
+        finally:
+            self._instead, self.current = outer, current
 
 
 def _joined(parent: type[Model], found: Found, part: Found) -> Found:

@@ -17,6 +17,7 @@ from django.core.exceptions import ValidationError
 from django.db.models import ForeignObject, Model, OneToOneRel
 
 from .events import Subject
+from .sets import AsOfSets, SetAnswer, SetRelation
 
 if TYPE_CHECKING:
     from django.contrib.contenttypes.fields import GenericForeignKey
@@ -39,10 +40,12 @@ class Peers:
         self.model = model
         self.members: list[Member] = []
         self._answers: dict[str, Sequence[Answer]] = {}
+        self._sets: dict[str, Sequence[SetAnswer]] = {}
 
     def add(self, instance: Model, subject: Subject) -> None:
         self.members.append(Member(instance, subject))
         instance._state.fields_cache = AsOfObjects(self, len(self.members) - 1)
+        instance._prefetched_objects_cache = AsOfSets(self, len(self.members) - 1)
 
     def object(self, name: str, index: int) -> Any:
         """What the relation with this cache name leads to, from one of the members.
@@ -59,6 +62,20 @@ class Peers:
         if isinstance(value, Exception):
             raise value
         return value
+
+
+    def set(self, name: str, relation: SetRelation, index: int) -> SetAnswer:
+        """What the relation with this cache name leads to, from one of the members."""
+        if name not in self._sets:
+            with self.batch.own_queries():
+                self._sets[name] = relation.resolve(self)
+        answer = self._sets[name][index]
+        for doubt in answer.doubts:
+            self.members[index].subject.note(doubt)
+        for value in answer.objects:
+            if isinstance(value, Exception):
+                raise value
+        return answer
 
 
 class AsOfObjects(dict[str, Any]):

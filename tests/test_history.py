@@ -1,32 +1,148 @@
 """Relations as of the event."""
 
 import pytest
-from django.db import connection
 
 from auditrepr.models import AuditLog, Fidelity
-from auditrepr.representation import Event, build
+from auditrepr.representation import Event, Outcome, build
 from tests.app.models import Author, Book
+from tests.app.relations import Invoice, Label, Line, Order, Pizzeria, Premises, Remark, Diner
+from tests.oracle import Oracle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-
-def outcomes():
-    events = [Event.of(row) for row in AuditLog.objects.order_by("id")]
-    return [(o.text or o.failure, o.fidelity, o.reason) for o in build(events, "default")]
+MODELS = [Author, Book, Order, Label, Line, Invoice, Remark, Premises, Diner, Pizzeria]
 
 
-def test_a_related_object_is_as_it_was():
-    author = Author.objects.create(name="Ann")
-    book = Book.objects.create(title="T", author=author)
-    Author.objects.update(name="Bea")
-    book.title = "U"
-    book.save()
-    Author.objects.update(name="Cleo")
-    book.delete()
-    author.delete()
-    for row in outcomes():
-        print(row)
-    assert [text for text, *_ in outcomes()] == [
+def built() -> dict[int, Outcome]:
+    events = [Event.of(row) for row in AuditLog.objects.exclude(action="T").order_by("id")]
+    return {outcome.id: outcome for outcome in build(events, "default")}
+
+
+def assert_true(oracle: Oracle) -> None:
+    """Everything is represented, exact, and as it was said."""
+    outcomes = built()
+    assert oracle.expected
+    failed = {pk: outcomes[pk].failure for pk in oracle.expected if outcomes[pk].failure}
+    assert not failed, "\n".join(failure.traceback for failure in failed.values())
+    assert {pk: outcomes[pk].text for pk in oracle.expected} == oracle.expected
+    mixed = {pk: o for pk, o in outcomes.items() if o.fidelity == Fidelity.MIXED}
+    assert not {pk: mixed[pk] for pk in oracle.expected if pk in mixed}
+
+
+def test_a_foreign_key_leads_to_the_object_as_it_was():
+    oracle = Oracle(MODELS)
+    with oracle.statement():
+        author = Author.objects.create(name="Ann")
+    with oracle.statement():
+        book = Book.objects.create(title="T", author=author)
+    with oracle.statement():
+        Author.objects.update(name="Bea")
+    with oracle.statement():
+        Book.objects.filter(pk=book.pk).update(title="U")
+    with oracle.statement():
+        Author.objects.update(name="Cleo")
+    with oracle.statement():
+        Book.objects.all().delete()
+    with oracle.statement():
+        Author.objects.all().delete()
+    assert_true(oracle)
+    assert [o.text for o in built().values()] == [
         "Ann", "T (Ann)", "Bea", "U (Bea)", "Cleo", "U (Cleo)", "Cleo",
     ]  # fmt: skip
-    assert {fidelity for _, fidelity, _ in outcomes()} == {Fidelity.EXACT}
+
+
+def test_sets_of_every_kind_are_as_they_were():
+    oracle = Oracle(MODELS)
+    with oracle.statement():
+        order = Order.objects.create(ref="A1")
+    with oracle.statement():
+        other = Order.objects.create(ref="B2", parent=order)
+    for item, quantity, hidden in [("pen", 2, False), ("ink", 20, False), ("lid", 30, True)]:
+        with oracle.statement():
+            Line.objects.create(order=order, item=item, quantity=quantity, hidden=hidden)
+        with oracle.statement():
+            Order.objects.filter(pk=order.pk).update(ref=f"A{quantity}")
+    for name in ["new", "big"]:
+        with oracle.statement():
+            label = Label.objects.create(name=name)
+        with oracle.statement():
+            order.labels.add(label)
+        with oracle.statement():
+            Label.objects.filter(pk=label.pk).update(name=name.upper())
+        with oracle.statement():
+            Order.objects.filter(pk=order.pk).update(ref=f"A-{name}")
+    with oracle.statement():
+        remark = Remark.objects.create(target=order, text="late")
+    with oracle.statement():
+        Order.objects.filter(pk=order.pk).update(ref="C")
+    with oracle.statement():
+        Line.objects.filter(item="pen").update(order=other, quantity=11)
+    with oracle.statement():
+        Order.objects.filter(pk=other.pk).update(ref="D")
+    with oracle.statement():
+        order.labels.remove(label)
+    with oracle.statement():
+        Label.objects.filter(pk=label.pk).update(name="gone")
+    with oracle.statement():
+        remark.target = label
+        remark.save()
+    with oracle.statement():
+        Order.objects.filter(pk=order.pk).update(ref="E")
+    with oracle.statement():
+        Line.objects.filter(item="ink").delete()
+    with oracle.statement():
+        Order.objects.filter(pk=order.pk).update(ref="F")
+    assert_true(oracle)
+
+
+def test_one_to_one_and_foreign_keys_to_other_fields_are_as_they_were():
+    oracle = Oracle(MODELS)
+    order = Order.objects.create(ref="A")
+    other = Order.objects.create(ref="B")
+    with oracle.statement():
+        invoice = Invoice.objects.create(order=order, number=1, by_ref=other)
+    with oracle.statement():
+        Order.objects.filter(pk=other.pk).update(ref="C")
+    with oracle.statement():
+        Invoice.objects.update(number=2, by_ref_id="C")
+    with oracle.statement():
+        Invoice.objects.update(order=other)
+    Order.objects.filter(pk=other.pk).update(ref="Z")
+    assert_true(oracle)
+    assert invoice.pk
+
+
+def test_inherited_columns_are_as_they_were_in_the_parents_tables():
+    oracle = Oracle(MODELS)
+    author = Author.objects.create(name="Ann")
+    with oracle.statement():
+        pizzeria = Pizzeria.objects.create(name="Da Ugo", owner=author, stars=1, oven="wood")
+    with oracle.statement():
+        Premises.objects.update(name="Da Ugo due")
+    with oracle.statement():
+        Pizzeria.objects.filter(pk=pizzeria.pk).update(oven="gas")
+    with oracle.statement():
+        Author.objects.update(name="Bea")
+    with oracle.statement():
+        Diner.objects.update(stars=3)
+    Premises.objects.update(name="closed")
+    Diner.objects.update(stars=0)
+    Pizzeria.objects.all().delete()
+    assert_true(oracle)
+
+
+def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
+    django_assert_max_num_queries,
+):
+    def queries(count: int) -> int:
+        AuditLog.objects.all().delete()
+        author = Author.objects.create(name="Ann")
+        Book.objects.bulk_create(Book(title=f"{n}", author=author) for n in range(count))
+        events = [Event.of(row) for row in AuditLog.objects.filter(table_name="app_book")]
+        assert len(events) == count
+        with django_assert_max_num_queries(100) as captured:
+            outcomes = build(events, "default")
+        assert {o.fidelity for o in outcomes} == {Fidelity.EXACT}
+        return len(captured)
+
+    assert queries(10) == queries(1000)

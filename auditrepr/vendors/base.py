@@ -16,6 +16,7 @@ from django.db.models.sql import Query
 
 if TYPE_CHECKING:
     from ..events import Event
+    from ..history import Found
 
 
 class Kind(Enum):
@@ -64,6 +65,7 @@ class Installed:
     fingerprint: str  # of the SQL that they were made from
     enabled: bool
     excluded: frozenset[str]
+    columns: frozenset[str] | None = None  # that reach the log; None: all but the excluded
 
 
 class Image(NamedTuple):
@@ -201,6 +203,13 @@ class Vendor(ABC):
         """The ids of the events around each moment: see :class:`auditrepr.history.Around`.
 
         A moment is that after its event, or for a delete that before; one query for all.
+        """
+
+    @abstractmethod
+    def relation(self, model: type[Model], rows: Sequence[Found]) -> tuple[str, list[Any]]:
+        """The head of a common table expression that holds these rows of the model's table.
+
+        Begins with the columns' names; the last one, ``auditrepr_n``, numbers the rows from 0.
         """
 
     @abstractmethod

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import transaction
@@ -12,8 +12,11 @@ from django.db.models import DateTimeField, Field, Func, Model
 from django.db.models.sql import Query
 
 from ..events import Event
+from ..rows import Row
 from ..snapshots import parse
 from .base import Image, Position, Reach, Vendor, Writers
+if TYPE_CHECKING:
+    from ..history import Found
 
 # Values that a key's JSON text and Python's str() write alike.
 _SAME_AS_TEXT = {int, str, UUID}
@@ -139,6 +142,19 @@ WHERE mention.key IS NOT NULL AND mention.text = ANY(%(texts)s)
 """
 BEYOND_SQL = f"SELECT 1 {_LATER} LIMIT 1 OFFSET %(most)s"
 
+RELATION_SQL = """({names}, auditrepr_n) AS (
+    SELECT {images}, wanted.n
+    FROM unnest(%s::bigint[], %s::bigint[], %s::boolean[]) AS wanted (n, id, before)
+    JOIN auditrepr_auditlog log ON log.id = wanted.id
+    CROSS JOIN LATERAL jsonb_populate_record(NULL::{table}, CASE WHEN wanted.before
+        THEN log.row_data || coalesce(log.changed_from, '{{}}') ELSE log.row_data END
+    ) AS image
+    UNION ALL
+    SELECT {live}, wanted.n
+    FROM unnest(%s::bigint[], %s::{key_type}[]) AS wanted (n, key)
+    JOIN {table} live ON live.{key} = wanted.key
+)"""
+
 
 class PostgreSQL(Vendor):
     """PostgreSQL."""
@@ -213,6 +229,39 @@ class PostgreSQL(Vendor):
         with self.connection.cursor() as cursor:
             cursor.execute(AROUND_SQL, [*[table] * 6, *columns])
             return cursor.fetchall()
+
+    def relation(self, model: type[Model], rows: Sequence[Found]) -> tuple[str, list[Any]]:
+        quote = self.connection.ops.quote_name
+        fields = model._meta.local_concrete_fields
+        pk = model._meta.pk
+        held = [(n, found.image) for n, found in enumerate(rows) if found.image]
+        live = [
+            (n, pk.get_db_prep_value(found.row.values[pk.attname], self.connection))
+            for n, found in enumerate(rows)
+            if not found.image and isinstance(found.row, Row)
+        ]
+        # What is left out of the log must not show through today's row either.
+        missing = frozenset[str]().union(
+            *(found.row.missing for found in rows if isinstance(found.row, Row))
+        )
+        sql = RELATION_SQL.format(
+            names=", ".join(quote(field.column) for field in fields),
+            images=", ".join(f"image.{quote(field.column)}" for field in fields),
+            live=", ".join(
+                "NULL" if field.column in missing else f"live.{quote(field.column)}"
+                for field in fields
+            ),
+            table=quote(model._meta.db_table),
+            key=quote(pk.column),
+            key_type=pk.rel_db_type(self.connection),
+        )
+        return sql, [
+            [n for n, _ in held],
+            [image.event_id for _, image in held],
+            [image.before for _, image in held],
+            [n for n, _ in live],
+            [key for _, key in live],
+        ]
 
     def mentions(
         self, table: str, column: str, texts: Sequence[str], moments: Sequence[Event], most: int

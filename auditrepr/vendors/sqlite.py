@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
 from operator import itemgetter
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import router, transaction
@@ -17,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import DateTimeField, Field, Func, Model
 
 from ..events import Event
+from ..rows import Row
 from ..models import AuditLog
 from . import sqlite_triggers as triggers
 from .base import (
@@ -31,6 +32,8 @@ from .base import (
     Vendor,
     Writers,
 )
+if TYPE_CHECKING:
+    from ..history import Found
 
 UNKNOWN = object()  # what a digest stands for
 
@@ -211,6 +214,31 @@ class SQLite(Vendor):
             cursor.execute(AROUND_SQL, {"table": table, "wanted": json.dumps(rows)})
             return cursor.fetchall()
 
+    def relation(self, model: type[Model], rows: Sequence[Found]) -> tuple[str, list[Any]]:
+        quote = self.connection.ops.quote_name
+        fields = model._meta.local_concrete_fields
+        documents = self._documents({found.image.event_id for found in rows if found.image})
+        values: list[Any] = []
+        lines = []
+        for n, found in enumerate(rows):
+            if found.image:
+                held = documents[found.image.event_id]
+                stored = _document(*held, before=found.image.before)
+                raw = [stored.get(field.column) for field in fields]
+            elif isinstance(found.row, Row):
+                row = found.row.values
+                raw = [
+                    f.get_db_prep_save(row.get(f.attname), self.connection) for f in fields
+                ]
+            else:
+                continue
+            values += [*(None if value is UNKNOWN else value for value in raw), n]
+            lines.append(f"({', '.join(['%s'] * (len(fields) + 1))})")
+        names = ", ".join(quote(field.column) for field in fields)
+        nothing = f"SELECT {', '.join(['NULL'] * (len(fields) + 1))} WHERE 0"
+        body = f"VALUES {', '.join(lines)}" if lines else nothing
+        return f"({names}, auditrepr_n) AS ({body})", values
+
     def mentions(
         self, table: str, column: str, texts: Sequence[str], moments: Sequence[Event], most: int
     ) -> tuple[Collection[tuple[str, str]], bool]:
@@ -281,7 +309,8 @@ def _installed(table: str, found: Sequence[tuple[str, dict[str, Any]]]) -> Insta
     made_from = {note.get("fingerprint", "") for _, note in found}
     whole = len(found) == len(triggers.ACTIONS) and tables == {table.lower()}
     excluded = frozenset(name for _, note in found for name in note.get("excluded", ()))
-    return Installed(table, min(made_from), whole and len(made_from) == 1, excluded)
+    columns = frozenset[str].intersection(*(frozenset(n.get("columns", ())) for _, n in found))
+    return Installed(table, min(made_from), whole and len(made_from) == 1, excluded, columns)
 
 
 def _now() -> str:

@@ -1,0 +1,268 @@
+"""Related sets as of an event: reverse foreign keys, many-to-many and generic relations.
+
+``.all()`` and what Django answers from a filled queryset (``count()``, ``exists()``, iteration,
+slices) come from what was found for the whole batch at once. A queryset made from it (``filter()``,
+``order_by()``, ``aggregate()`` …) is sent to the database with the rows of that moment in place
+of the tables, as long as it asks for no other table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache, partial
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from django.apps import apps
+from django.db.models import ManyToManyField, ManyToOneRel, Model, OneToOneRel, QuerySet
+from django.db.models.expressions import RawSQL
+
+from .events import Subject
+from .history import Found
+from .rows import Row
+from .substitution import NotAsOf
+
+if TYPE_CHECKING:
+    from .rebuild import Answers, Batch
+    from .relations import Peers
+
+UNORDERED = "a related set could not be filtered and ordered as of the event"
+
+
+class SetAnswer(NamedTuple):
+    """The objects of one related set, and the rows that they were made from."""
+
+    objects: list[Any]
+    doubts: tuple[str, ...]
+    rows: Mapping[type[Model], list[Found]]
+
+
+class AsOfSets(dict[str, Any]):
+    """``_prefetched_objects_cache`` of one instance."""
+
+    def __init__(self, peers: Peers, index: int) -> None:
+        super().__init__()
+        self._peers = peers
+        self._index = index
+        self._asking = False
+
+    def __missing__(self, name: str) -> Any:
+        relation = set_relations(self._peers.model).get(name)
+        if self._asking or relation is None:
+            raise KeyError(name)  # Django makes its own queryset, which reads today's rows
+        answer = self._peers.set(name, relation, self._index)
+        self._asking = True
+        try:
+            member = self._peers.members[self._index]
+            live = getattr(member.instance, relation.accessor).get_queryset()
+        finally:
+            self._asking = False
+        self[name] = as_of(live, answer, self._peers.batch, member.subject)
+        return self[name]
+
+
+@dataclass(frozen=True)
+class SetRelation:
+    """A relation that leads to several objects."""
+
+    accessor: str
+    resolve: Callable[[Peers], list[SetAnswer]]
+
+
+@lru_cache(maxsize=None)
+def set_relations(model: type[Model]) -> dict[str, SetRelation]:
+    """The relations of the model that lead to sets, by the names of their caches."""
+    found: dict[str, SetRelation] = {}
+    for field in model._meta.get_fields(include_hidden=True):
+        if isinstance(field, ManyToManyField):
+            resolve = partial(_many_to_many, field, False)
+            found[field.name] = SetRelation(field.name, resolve)
+        elif isinstance(field, OneToOneRel) or not field.is_relation:
+            continue
+        elif field.many_to_many and field.auto_created and field.get_accessor_name():
+            resolve = partial(_many_to_many, field.field, True)
+            name = field.field.related_query_name()
+            found[name] = SetRelation(field.get_accessor_name(), resolve)
+        elif isinstance(field, ManyToOneRel) and not field.hidden:
+            resolve = partial(_reverse, field.field)
+            found[field.cache_name] = SetRelation(field.get_accessor_name(), resolve)
+        elif _is_generic_relation(field):
+            found[field.attname] = SetRelation(field.name, partial(_generic, field))
+    return found
+
+
+def _reverse(field: Any, peers: Peers) -> list[SetAnswer]:
+    from .rebuild import Wish
+
+    wishes = [
+        Wish(m.subject, field.get_foreign_related_value(m.instance)[0]) for m in peers.members
+    ]
+    answers = peers.batch.find_by(field.model, field, wishes)
+    for member, (objects, *_) in zip(peers.members, answers, strict=True):
+        for child in objects:
+            if isinstance(child.value, Model):
+                field.set_cached_value(child.value, member.instance)
+    return _arranged(peers, field.model, answers)
+
+
+def _many_to_many(field: ManyToManyField, reverse: bool, peers: Peers) -> list[SetAnswer]:
+    from .rebuild import Answers, Wish
+
+    through = field.remote_field.through
+    names = [field.m2m_field_name(), field.m2m_reverse_field_name()]
+    source, target = (through._meta.get_field(name) for name in names[:: -1 if reverse else 1])
+    model = field.model if reverse else field.remote_field.model
+    wishes = [
+        Wish(m.subject, source.get_foreign_related_value(m.instance)[0]) for m in peers.members
+    ]
+    links = peers.batch.find_by(through, source, wishes)
+    ends = [
+        Wish(wish.subject, getattr(link.value, target.attname))
+        for wish, answer in zip(wishes, links, strict=True)
+        for link in answer.objects
+    ]
+    found = iter(peers.batch.find_many(model, target, ends))
+    answers = []
+    for answer in links:
+        reached = [next(found) for _ in answer.objects]
+        answers.append(
+            Answers(
+                [one for end in reached for one in end.objects],
+                answer.doubts
+                + tuple(doubt for link in answer.objects for doubt in link.doubts)
+                + tuple(doubt for end in reached for doubt in end.doubts),
+                [row for end in reached for row in end.rows],
+            )
+        )
+    return [
+        one._replace(rows={**one.rows, through: link.rows})
+        for one, link in zip(_arranged(peers, model, answers), links, strict=True)
+    ]
+
+
+def _generic(field: Any, peers: Peers) -> list[SetAnswer]:
+    from django.contrib.contenttypes.models import ContentType
+
+    from .rebuild import Answers, Wish
+
+    model = field.remote_field.model
+    key = model._meta.get_field(field.object_id_field_name)
+    kind = model._meta.get_field(field.content_type_field_name).attname
+    types = ContentType.objects.db_manager(peers.batch.using)
+    content_type = types.get_for_model(peers.model, for_concrete_model=field.for_concrete_model)
+    wishes = [Wish(m.subject, key.to_python(m.instance.pk)) for m in peers.members]
+    answers = []
+    for objects, doubts, rows in peers.batch.find_by(model, key, wishes):
+        ours = [getattr(one.value, kind, None) == content_type.pk for one in objects]
+        answers.append(
+            Answers(
+                [one for one, our in zip(objects, ours, strict=True) if our],
+                doubts,
+                [row for row, our in zip(rows, ours, strict=True) if our],
+            )
+        )
+    return _arranged(peers, model, answers)
+
+
+def _arranged(peers: Peers, model: type[Model], answers: Sequence[Answers]) -> list[SetAnswer]:
+    """The sets as the model's default manager would give them: filtered and in its order."""
+    rank, doubt = _ranks(peers.batch, model, [row for answer in answers for row in answer.rows])
+    result = []
+    start = 0
+    for answer in answers:
+        numbers = range(start, start + len(answer.rows))
+        start = numbers.stop
+        shown = sorted((n for n in numbers if n in rank), key=rank.__getitem__)
+        objects = [answer.objects[n - numbers.start] for n in shown]
+        doubts = answer.doubts + tuple(d for one in objects for d in one.doubts) + doubt
+        result.append(SetAnswer([one.value for one in objects], doubts, {model: answer.rows}))
+    return result
+
+
+def _ranks(
+    batch: Batch, model: type[Model], rows: Sequence[Found]
+) -> tuple[dict[int, int], tuple[str, ...]]:
+    """The places of those rows that the default manager shows, by the rows' numbers."""
+    there = [n for n, found in enumerate(rows) if isinstance(found.row, Row)]
+    there.sort(key=lambda n: _sortable(rows[n].row.values[model._meta.pk.attname]))
+    by_key = {n: place for place, n in enumerate(there)}
+    queryset = model._default_manager.using(batch.using).all()
+    plain = not queryset.query.where and not queryset.ordered
+    if plain or not there:
+        return by_key, ()
+    numbered = queryset.values_list(RawSQL(f"{_quoted(batch, model)}.auditrepr_n", ()))
+    try:
+        with batch.instead_of({model: rows}):
+            return {n: place for place, (n,) in enumerate(numbered)}, ()
+    except NotAsOf:
+        return by_key, (UNORDERED,)
+
+
+def _sortable(key: Any) -> Any:
+    return (str(type(key)), key if hasattr(key, "__lt__") else str(key))
+
+
+def _quoted(batch: Batch, model: type[Model]) -> str:
+    return batch.vendor.connection.ops.quote_name(model._meta.db_table)
+
+
+def as_of(live: QuerySet[Any], answer: SetAnswer, batch: Batch, subject: Subject) -> Any:
+    """The queryset of a related set, filled, and able to answer for querysets made from it."""
+    queryset = live._chain()
+    queryset.__class__ = _as_of_class(type(live))
+    queryset._as_of = (answer, batch, subject)
+    queryset._result_cache = answer.objects
+    queryset._prefetch_done = True
+    return queryset
+
+
+@lru_cache(maxsize=None)
+def _as_of_class(queryset_class: type[QuerySet[Any]]) -> type[QuerySet[Any]]:
+    return type(queryset_class.__name__, (AsOfQuerySet, queryset_class), {})
+
+
+class AsOfQuerySet(QuerySet[Any]):
+    """Sends its queries with the rows of a moment in place of the tables."""
+
+    _as_of: tuple[SetAnswer, Batch, Subject]
+
+    def _clone(self) -> Any:
+        clone = super()._clone()
+        clone._as_of = self._as_of
+        return clone
+
+    def _fetch_all(self) -> None:
+        if self._result_cache is not None:
+            return super()._fetch_all()
+        with self._then():
+            return super()._fetch_all()
+
+    def iterator(self, chunk_size: int | None = None) -> Iterator[Any]:
+        return iter(list(self))
+
+    def count(self) -> int:
+        with self._then():
+            return super().count()
+
+    def exists(self) -> bool:
+        with self._then():
+            return super().exists()
+
+    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        with self._then():
+            return super().aggregate(*args, **kwargs)
+
+    @contextmanager
+    def _then(self) -> Iterator[None]:
+        answer, batch, subject = self._as_of
+        with batch.instead_of(answer.rows, otherwise=subject):
+            yield
+
+
+def _is_generic_relation(field: Any) -> bool:
+    if not apps.is_installed("django.contrib.contenttypes"):
+        return False
+    from django.contrib.contenttypes.fields import GenericRelation
+
+    return isinstance(field, GenericRelation)

@@ -1,0 +1,108 @@
+"""Models with every kind of relation, whose ``__str__`` follows them."""
+
+from __future__ import annotations
+
+from django.contrib.contenttypes.fields import GenericForeignKey, GenericRelation
+from django.contrib.contenttypes.models import ContentType
+from django.db import models
+
+import auditrepr
+
+
+class OpenManager(models.Manager["Line"]):
+    def get_queryset(self):
+        return super().get_queryset().filter(hidden=False)
+
+
+@auditrepr.track
+class Order(models.Model):
+    ref = models.CharField(max_length=20, unique=True)
+    parent = models.ForeignKey("self", models.SET_NULL, null=True, related_name="children")
+    labels = models.ManyToManyField("Label", related_name="orders")
+    remarks = GenericRelation("Remark")
+
+    def __str__(self) -> str:
+        lines = ", ".join(str(line) for line in self.lines.all())
+        labels = "+".join(label.name for label in self.labels.all())
+        remarks = "/".join(remark.text for remark in self.remarks.all())
+        big = [line.item for line in self.lines.filter(quantity__gte=10).order_by("-quantity")]
+        parent = self.parent.ref if self.parent_id else "-"
+        return f"{self.ref}<{parent}: {lines} [{labels}] ({remarks}) {big} {self.lines.count()}"
+
+
+@auditrepr.track
+class Label(models.Model):
+    name = models.CharField(max_length=20)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return f"{self.name}: {', '.join(sorted(order.ref for order in self.orders.all()))}"
+
+
+@auditrepr.track
+class Line(models.Model):
+    order = models.ForeignKey(Order, models.CASCADE, related_name="lines")
+    item = models.CharField(max_length=20)
+    quantity = models.IntegerField(default=1)
+    hidden = models.BooleanField(default=False)
+
+    objects = OpenManager()
+
+    class Meta:
+        ordering = ["item", "quantity", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.quantity}x{self.item} of {self.order.ref}"
+
+
+@auditrepr.track
+class Invoice(models.Model):
+    """Reverse one-to-one, and a foreign key to a field that is no primary key."""
+
+    order = models.OneToOneField(Order, models.CASCADE)
+    by_ref = models.ForeignKey(
+        Order, models.CASCADE, to_field="ref", related_name="+", null=True, db_constraint=False
+    )
+    number = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"#{self.number} for {self.order.ref} ({self.by_ref.pk if self.by_ref else '-'})"
+
+
+@auditrepr.track
+class Remark(models.Model):
+    content_type = models.ForeignKey(ContentType, models.CASCADE)
+    object_id = models.PositiveBigIntegerField()
+    target = GenericForeignKey()
+    text = models.CharField(max_length=50)
+
+    def __str__(self) -> str:
+        name = getattr(self.target, "ref", None) or getattr(self.target, "name", "nothing")
+        return f"{self.text} on {name}"
+
+
+@auditrepr.track
+class Premises(models.Model):
+    name = models.CharField(max_length=50)
+    owner = models.ForeignKey("Author", models.SET_NULL, null=True)
+
+    def __str__(self) -> str:
+        return f"{self.name} of {self.owner}"
+
+
+@auditrepr.track
+class Diner(Premises):
+    stars = models.IntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"{self.name} {'*' * self.stars} ({self.owner})"
+
+
+@auditrepr.track
+class Pizzeria(Diner):
+    oven = models.CharField(max_length=20)
+
+    def __str__(self) -> str:
+        return f"{self.name} {'*' * self.stars} with {self.oven} ({self.owner})"
