@@ -5,7 +5,7 @@ import auditrepr
 from auditrepr.exceptions import KeyExcluded, OwnTable, UnknownColumn, UnknownModel
 from auditrepr.tracking import log_name, model_for_table, split_name, tracked_tables
 from tests.app.models import Author
-from tests.app.tracked import Ledger, Letter, Parcel, Venue, Restaurant
+from tests.app.tracked import Ledger, Letter, Parcel, Premises, Restaurant
 
 
 def excluded(using="default"):
@@ -17,10 +17,10 @@ def track_by_setting(settings, models=(), exclude=()):
 
 
 class Router:
-    """Keeps everything but venues out of "other"."""
+    """Keeps everything but premises out of "other"."""
 
     def allow_migrate(self, db, app_label, model_name=None, **hints):
-        return db != "other" or model_name == "venue"
+        return db != "other" or model_name == "premises"
 
 
 def test_a_tracked_model_brings_its_automatic_many_to_many_tables():
@@ -48,17 +48,17 @@ def test_a_decorated_proxy_means_its_concrete_model():
 def test_a_child_brings_the_table_of_its_parent_as_a_table_of_its_own():
     tables = {table.name: table for table in tracked_tables("default")}
     assert tables["app_restaurant"].model is Restaurant
-    assert tables["app_venue"].model is Venue
+    assert tables["app_premises"].model is Premises
 
 
 def test_a_field_that_the_parent_has_is_left_out_of_the_parents_table():
-    assert excluded()["app_venue"] == {"secret"}
+    assert excluded()["app_premises"] == {"secret"}
     assert excluded()["app_restaurant"] == set()
 
 
 def test_an_excluded_many_to_many_field_leaves_its_table_out():
-    assert "app_venue_shown" in excluded()
-    assert "app_venue_hidden" not in excluded()
+    assert "app_premises_shown" in excluded()
+    assert "app_premises_hidden" not in excluded()
 
 
 def test_generated_columns_that_read_an_excluded_one_are_left_out_through_any_chain(settings):
@@ -164,7 +164,7 @@ def test_a_wildcard_exclusion_that_fits_no_model_is_an_error(settings):
 
 @pytest.mark.parametrize(
     ("model", "name"),
-    [("app.Author", "id"), ("app.Restaurant", "venue_ptr"), ("app.Restaurant", "id")],
+    [("app.Author", "id"), ("app.Restaurant", "premises_ptr"), ("app.Restaurant", "id")],
 )
 def test_no_part_of_a_key_can_be_left_out_not_even_a_parents(settings, model, name):
     track_by_setting(settings, exclude={model: [name]})
@@ -181,7 +181,7 @@ def test_naming_one_of_the_logs_own_tables_is_an_error(settings, name):
 
 def test_only_what_the_router_lets_into_a_database_is_tracked_there(settings):
     settings.DATABASE_ROUTERS = [Router()]
-    assert list(excluded("other")) == ["app_venue"]
+    assert list(excluded("other")) == ["app_premises"]
     assert "app_author" in excluded("default")
 
 
@@ -218,5 +218,5 @@ def test_a_tables_model_is_the_concrete_managed_one():
 
 def test_the_key_of_a_child_is_the_link_to_its_parent():
     tables = {table.name: table for table in tracked_tables("default")}
-    assert tables["app_restaurant"].key_columns == ("venue_ptr_id",)
+    assert tables["app_restaurant"].key_columns == ("premises_ptr_id",)
     assert tables["app_letter"].key_columns == (Letter._meta.pk.column,)

@@ -39,7 +39,7 @@ class HeavyParcel(Parcel):
         proxy = True
 
 
-class Venue(models.Model):
+class Premises(models.Model):
     """Not tracked itself: the rows of a tracked child are partly here."""
 
     name = models.CharField(max_length=50)
@@ -49,7 +49,7 @@ class Venue(models.Model):
 
 
 @auditrepr.track(exclude=["secret", "hidden"])
-class Restaurant(Venue):
+class Restaurant(Premises):
     stars = models.IntegerField(default=0)
 
 
