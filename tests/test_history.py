@@ -5,12 +5,12 @@ import pytest
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.representation import Event, Outcome, build
 from tests.app.models import Author, Book
-from tests.app.relations import Invoice, Label, Line, Order, Pizzeria, Premises, Remark, Diner
+from tests.app.relations import Invoice, Label, Line, Order, Pizzeria, RatedPlace, Remark, Diner
 from tests.oracle import Oracle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MODELS = [Author, Book, Order, Label, Line, Invoice, Remark, Premises, Diner, Pizzeria]
+MODELS = [Author, Book, Order, Label, Line, Invoice, Remark, RatedPlace, Diner, Pizzeria]
 
 
 def built() -> dict[int, Outcome]:
@@ -118,14 +118,14 @@ def test_inherited_columns_are_as_they_were_in_the_parents_tables():
     with oracle.statement():
         pizzeria = Pizzeria.objects.create(name="Da Ugo", owner=author, stars=1, oven="wood")
     with oracle.statement():
-        Premises.objects.update(name="Da Ugo due")
+        RatedPlace.objects.update(name="Da Ugo due")
     with oracle.statement():
         Pizzeria.objects.filter(pk=pizzeria.pk).update(oven="gas")
     with oracle.statement():
         Author.objects.update(name="Bea")
     with oracle.statement():
         Diner.objects.update(stars=3)
-    Premises.objects.update(name="closed")
+    RatedPlace.objects.update(name="closed")
     Diner.objects.update(stars=0)
     Pizzeria.objects.all().delete()
     assert_true(oracle)

@@ -84,7 +84,7 @@ class Remark(models.Model):
 
 
 @auditrepr.track
-class Premises(models.Model):
+class RatedPlace(models.Model):
     name = models.CharField(max_length=50)
     owner = models.ForeignKey("Author", models.SET_NULL, null=True)
 
@@ -93,7 +93,7 @@ class Premises(models.Model):
 
 
 @auditrepr.track
-class Diner(Premises):
+class Diner(RatedPlace):
     stars = models.IntegerField(default=0)
 
     def __str__(self) -> str:
