@@ -10,14 +10,16 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, router, transaction
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 
-from . import coverage
+from . import coverage, schema
 from .exceptions import DatabaseUnreachable, MigrationsPending, UnsupportedDatabase
 from .models import AuditLog, Coverage
 from .tracking import TrackedTable, log_name, tracked_tables
 from .vendors import get_vendor, supports
 from .vendors.base import Capture, Installed, Kind, TableShape, Vendor
+from .vendors.sqlite import fire_triggers_on_replace
 
 
 class Status(Enum):
@@ -56,6 +58,8 @@ def connect(app_config: AppConfig) -> None:
     """Let ``migrate`` keep the triggers in step; once a ``migrate``, not once for each app."""
     pre_migrate.connect(_before_migrate, sender=app_config)
     post_migrate.connect(_after_migrate, sender=app_config)
+    connection_created.connect(fire_triggers_on_replace)
+    schema.connect()
 
 
 def databases(using: str | None = None, *, with_log: bool = True) -> list[str]:
@@ -194,18 +198,6 @@ def script(using: str) -> list[str]:
     """The SQL that installs the triggers of every tracked table that exists."""
     vendor = get_vendor(using)
     return _install_sql(vendor, [state for state in inspect(using) if state.capture])
-
-
-def captures(using: str, names: Collection[str]) -> list[Capture]:
-    """What the triggers of these tables ought to be made from, as the tables are now."""
-    vendor = get_vendor(using)
-    tables = {table.name: table for table in tracked_tables(using) if table.name in names}
-    shapes = vendor.shapes(list(tables))
-    return [
-        _capture(tables[name], shape)
-        for name, shape in shapes.items()
-        if shape.kind in (Kind.TABLE, Kind.PARTITIONED)
-    ]
 
 
 def _may_hold_log(using: str) -> bool:

@@ -144,11 +144,7 @@ def _named_models() -> Iterator[type[Model]]:
 
 
 def _own_tables() -> set[str]:
-    return {model._meta.db_table for model in apps.get_models() if _is_own(model)}
-
-
-def _is_own(model: type[Model]) -> bool:
-    return model._meta.app_label == "auditrepr"
+    return {model._meta.db_table for model in apps.get_app_config("auditrepr").get_models()}
 
 
 def _auditable(

@@ -174,8 +174,11 @@ def test_a_table_that_is_not_there_is_passed_over(settings):
 def test_while_the_models_key_is_not_in_the_table_the_tables_own_key_serves():
     drop_triggers("app_tag")
     execute("ALTER TABLE app_tag RENAME COLUMN id TO old_id")
-    (found,) = capture.captures("default", ["app_tag"])
-    assert found.key_columns == ("old_id",)
+    (state,) = (state for state in capture.inspect("default") if state.name == "app_tag")
+    assert state.capture.key_columns == ("old_id",)
+    capture.install("default")
+    execute("INSERT INTO app_tag (old_id, label) VALUES (77, 'x')")
+    assert AuditLog.objects.get().object_id == "77"
 
 
 def test_only_the_named_tables_are_installed():
