@@ -19,7 +19,7 @@ from django.db.models import Field, Model
 from .models import AuditLog
 from .tracking import TrackedTable, log_name, tracked_tables
 from .vendors import get_vendor, supports
-from .vendors.base import Capture, Kind, TableShape
+from .vendors.base import Capture, Kind, TableShape, Vendor
 
 # Operations that may change a table that is there; create_model() and indexes do not.
 OPERATIONS = (
@@ -46,8 +46,8 @@ LOG = log_name(AuditLog._meta.db_table)
 class SchemaChange:
     """From before one change of the schema, when the triggers go, until they are back."""
 
-    def __init__(self, using: str) -> None:
-        self.vendor = get_vendor(using)
+    def __init__(self, vendor: Vendor) -> None:
+        self.vendor = vendor
         # Triggers that do not work now are not ours to mend: that would hide the gap.
         self.before = self.vendor.installed()
         self.excluded = {name: set(i.excluded) for name, i in self.before.items() if i.enabled}
@@ -57,7 +57,7 @@ class SchemaChange:
 
     def rename_table(self, old: str, new: str) -> None:
         """The triggers of this table, as ``db_table`` writes it, belong to the new one."""
-        if log_name(old) in self.excluded:
+        if log_name(old) in self.excluded and old != new:
             self.excluded[log_name(new)] = self.excluded.pop(log_name(old))
             self.db_tables[log_name(new)] = new
 
@@ -120,6 +120,7 @@ class SchemaChange:
 class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
     """Goes in front of a database's own schema editor."""
 
+    _inside = False
     _change: SchemaChange | None = None
 
     def alter_field(
@@ -138,6 +139,16 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
             if change:
                 change.rename_table(old_db_table, new_db_table)
 
+    def _alter_many_to_many(
+        self, model: type[Model], old_field: Any, new_field: Any, strict: bool
+    ) -> None:
+        # RenameModel calls this; SQLite's makes a new table and drops the old one.
+        old, new = old_field.remote_field.through, new_field.remote_field.through
+        with self._changing() as change:
+            super()._alter_many_to_many(model, old_field, new_field, strict)
+            if change:
+                change.rename_table(old._meta.db_table, new._meta.db_table)
+
     def execute(self, sql: Any, params: Any = ()) -> None:
         if not _CHANGES_A_TABLE.match(str(sql)):
             super().execute(sql, params)
@@ -147,20 +158,32 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
 
     @contextmanager
     def _changing(self, sql_of_its_own: bool = False) -> Iterator[SchemaChange | None]:
-        """The change under way, or a new one, that no other connection sees half done."""
-        if self._change or self.collect_sql:
+        """The change under way, or a new one, that no other connection sees half done.
+
+        None if there is nothing to look after.
+        """
+        if self._inside or self.collect_sql:
             yield self._change
             return
-        using = self.connection.alias
-        # PostgreSQL refuses some ALTER TABLE in a transaction, and needs none for the triggers.
-        alone = sql_of_its_own and not get_vendor(using).triggers_block_schema_changes
-        with nullcontext() if alone else transaction.atomic(using):
-            self._change = SchemaChange(using)
-            try:
+        self._inside = True
+        try:
+            with self._new_change(sql_of_its_own) as self._change:
                 yield self._change
-                self._change.end()
-            finally:
-                self._change = None
+        finally:
+            self._inside, self._change = False, None
+
+    @contextmanager
+    def _new_change(self, sql_of_its_own: bool) -> Iterator[SchemaChange | None]:
+        vendor = get_vendor(self.connection.alias)
+        if not vendor.installed():
+            yield None
+            return
+        # PostgreSQL refuses some ALTER TABLE in a transaction, and needs none for the triggers.
+        alone = sql_of_its_own and not vendor.triggers_block_schema_changes
+        with nullcontext() if alone else transaction.atomic(vendor.using):
+            change = SchemaChange(vendor)
+            yield change
+            change.end()
 
 
 def _within_change(name: str) -> Callable[..., Any]:
