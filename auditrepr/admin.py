@@ -49,6 +49,24 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            context |= self.page_context(obj)
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+    def page_context(self, obj: Any) -> dict[str, Any]:
+        """What the template of an object's page gets besides what Django gives it."""
+        # "original" ends the breadcrumbs.
+        return {"subtitle": visible(str(obj)), "original": visible(str(obj))}
+
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[KeysetChangeList]:
         return KeysetChangeList
 
@@ -98,7 +116,6 @@ class AuditLogAdmin(ReadOnlyAdmin):
     list_display = ["when", "what", "model_name", "object_key", "representation", "what_changed"]
     list_display_links = ["when"]
     list_filter = ["action", ModelFilter]
-    list_select_related = ["instance_repr", "repr_failure"]
     search_fields = ["object_id"]
     search_help_text = gettext_lazy("The object's id in full, or its beginning and a *.")
     change_form_template = "auditrepr/event.html"
@@ -119,7 +136,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditLog]:
         """What this user may see; a page about anything else does not exist."""
-        events = super().get_queryset(request)
+        events = super().get_queryset(request).select_related("instance_repr", "repr_failure")
         tables = readable_tables(request.user)
         return events if tables is None else events.filter(table_name__in=tables)
 
@@ -172,33 +189,45 @@ class AuditLogAdmin(ReadOnlyAdmin):
             words.append((ngettext("and %d more", "and %d more", more) % more,))
         return format_html_join(LINE_BREAK, "<bdi>{}</bdi>", words)
 
-    def render_change_form(
-        self,
-        request: HttpRequest,
-        context: dict[str, Any],
-        add: bool = False,
-        change: bool = False,
-        form_url: str = "",
-        obj: AuditLog | None = None,
-    ) -> HttpResponse:
-        if obj is not None:
-            context |= _event_context(obj)
-        return super().render_change_form(request, context, add, change, form_url, obj)
+    def page_context(self, obj: AuditLog) -> dict[str, Any]:
+        return _event_context(obj)
 
 
 @admin.register(ReprFailure)
 class ReprFailureAdmin(ReadOnlyAdmin):
     """The quarantine."""
 
-    list_display = ["audit_log", "error_class", "message", "attempts", "next_attempt_at"]
+    list_display = ["event", "error", "attempts", "last_failed_at", "next_attempt_at"]
     list_select_related = ["audit_log"]
-    allowed_lookups = frozenset({"error_class", OLDER_THAN, NEWER_THAN})
+    fields = (
+        "event",
+        "error",
+        "where",
+        "attempts",
+        "first_failed_at",
+        "last_failed_at",
+        "next_attempt_at",
+    )
+    allowed_lookups = frozenset({OLDER_THAN, NEWER_THAN})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReprFailure]:
         """Failures of the events that this user may see: a message can quote their data."""
         failures = super().get_queryset(request)
         tables = readable_tables(request.user)
         return failures if tables is None else failures.filter(audit_log__table_name__in=tables)
+
+    @admin.display(description=gettext_lazy("event"))
+    def event(self, failure: ReprFailure) -> str:
+        return visible(f"#{failure.pk}: {failure.audit_log}")
+
+    @admin.display(description=gettext_lazy("error"))
+    def error(self, failure: ReprFailure) -> str:
+        return visible(f"{failure.error_class}: {Truncator(failure.message).chars(SHOWN_LENGTH)}")
+
+    @admin.display(description=gettext_lazy("where"))
+    def where(self, failure: ReprFailure) -> SafeString:
+        lines = ((visible(line),) for line in failure.traceback.splitlines())
+        return format_html_join("\n", "<div><code>{}</code></div>", lines)
 
 
 @admin.register(BackfillRun)
@@ -241,7 +270,7 @@ def _event_context(event: AuditLog) -> dict[str, Any]:
     return {
         "title": title,
         "subtitle": visible(what.text or event.object_id or ""),
-        "original": f"#{event.pk}",  # in the breadcrumbs
+        "original": f"#{event.pk}",
         "facts": _facts(event, what),
         "changed": [field for field in every if field.changed],
         "unchanged": [field for field in every if not field.changed],

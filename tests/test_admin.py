@@ -167,6 +167,20 @@ def test_a_truncate_stands_for_every_row(reader: Client) -> None:
     assert "every row" in words(page(reader, f"{LOG}1/change/"))
 
 
+def test_a_failure_tells_where_it_happened_and_its_text_does_not_act_either(
+    reader: Client,
+) -> None:
+    failure = fail(event(1, object_id="\u202e9"), "bad \u202e\x1b value")
+    ReprFailure.objects.filter(pk=failure.pk).update(traceback=f"line 1\n  {SCRIPT}\x1b")
+    for url in (FAILURES, f"{FAILURES}1/change/"):
+        html = page(reader, url)
+        assert r"ValueError: bad \u202e\x1b value" in html
+        assert r"\u202e9" in html
+        assert not {"\u202e", "\x1b"} & set(html)
+    assert "line 1" in html
+    assert SCRIPT not in html
+
+
 def test_takes_the_permission_to_view_the_log() -> None:
     event(1, text="Ada")
     client = staff("view_author")
@@ -255,7 +269,7 @@ def test_the_page_of_an_event_takes_as_many_queries_whatever_its_transaction_wro
         event(pk, text="Ada", transaction_id=7)
     with CaptureQueriesContext(connection) as many:
         page(reader, f"{LOG}1/change/")
-    assert len(few) == len(many) <= 3 + 2  # two more for the savepoint of the view
+    assert len(few) == len(many) <= 3 + 2  # two more where the view opens a transaction
 
 
 def test_older_and_newer_lead_through_every_event_once(reader: Client) -> None:

@@ -19,7 +19,7 @@ SHOWN = [
 
 
 def lines() -> Iterator[str]:
-    """Two lines an event, oldest first: what was done to which object, and what changed."""
+    """Oldest first: what was done to which object, and below it what changed."""
     log = AuditLog.objects.select_related("instance_repr", "repr_failure")
     events = [
         event
@@ -29,8 +29,8 @@ def lines() -> Iterator[str]:
     for event in sorted(events, key=lambda event: event.pk):
         what = f"{event.get_action_display()} {model_label(event.table_name).lower()}"
         yield f"{event.pk:>7}  {what:<20}  {_representation(event)}"
-        if words := "; ".join(map(str, changes(event))):
-            yield f"{'':>31}{words}"
+        for change in changes(event):
+            yield f"{'':>31}{change}"
 
 
 def _representation(event: AuditLog) -> str:
