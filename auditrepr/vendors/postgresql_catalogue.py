@@ -1,0 +1,107 @@
+"""What PostgreSQL's catalogue says of tables and of the triggers that they carry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from .base import Column, Installed, Kind, TableShape
+from .postgresql_triggers import LOG, LOG_TRIGGER, PARTITION_TRIGGER, stored
+
+_KINDS = {
+    "r": Kind.TABLE,
+    "p": Kind.PARTITIONED,
+    "v": Kind.VIEW,
+    "m": Kind.VIEW,
+    "f": Kind.FOREIGN,
+}
+
+#: One row a column: schema, table, is it visible, kind, its place in the key, name, type, stored.
+SHAPES = """
+SELECT nspname, relname, pg_table_is_visible(class.oid), relkind::text,
+    array_position(indkey::int2[], attnum), attname, format_type(atttypid, atttypmod),
+    attgenerated <> 'v'
+FROM pg_class AS class
+JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
+LEFT JOIN pg_attribute ON attrelid = class.oid AND attnum > 0 AND NOT attisdropped
+LEFT JOIN pg_index ON indrelid = class.oid AND indisprimary
+WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND (
+    relname = ANY(%(names)s) AND pg_table_is_visible(class.oid)
+    OR relname = ANY(%(tables)s) AND concat(nspname, '.', relname) = ANY(%(names)s)
+)
+ORDER BY class.oid, attnum
+"""
+
+#: One row a table: schema, table, is it visible, comment, how many triggers, do all of them fire.
+INSTALLED = f"""
+SELECT nspname, relname, pg_table_is_visible(class.oid), max(description),
+    count(*) FILTER (WHERE own), bool_and(tgenabled IN ('O', 'A'))
+FROM (
+    SELECT oid AS trigger, tgenabled, tgparentid = 0 AND tgname <> '{PARTITION_TRIGGER}' AS own,
+        CASE WHEN tgparentid = 0 AND tgname <> '{PARTITION_TRIGGER}' THEN tgrelid
+            ELSE pg_partition_root(tgrelid)::oid END AS bearer
+    FROM pg_trigger
+    WHERE NOT tgisinternal AND tgname LIKE 'auditrepr\\_%' AND tgname <> '{LOG_TRIGGER}'
+) AS found
+JOIN pg_class AS class ON class.oid = bearer
+JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
+LEFT JOIN pg_description ON objoid = trigger AND classoid = 'pg_trigger'::regclass
+GROUP BY class.oid, nspname, relname
+HAVING max(description) IS NOT NULL
+"""
+
+#: The schema that the log is in, or would be created in.
+LOG_SCHEMA = f"""
+SELECT coalesce(
+    (SELECT nspname FROM pg_class AS class JOIN pg_namespace AS namespace
+        ON namespace.oid = relnamespace WHERE class.oid = to_regclass('{LOG}')),
+    current_schema(), 'public')
+"""
+
+
+def shape_parameters(names: Collection[str]) -> dict[str, list[str]]:
+    known = [stored(name) for name in names]
+    return {"names": known, "tables": [name.partition(".")[2] for name in known]}
+
+
+def shapes(names: Collection[str], rows: Iterable[Any]) -> dict[str, TableShape]:
+    """The named tables, from the rows of `SHAPES`."""
+    found: dict[str, TableShape] = {}
+    for (schema, table, visible, kind), group in groupby(rows, key=itemgetter(0, 1, 2, 3)):
+        shape = _shape(kind, list(group))
+        found |= dict.fromkeys(_log_names(schema, table, visible), shape)
+    return {name: found[stored(name)] for name in names if stored(name) in found}
+
+
+def installed(rows: Iterable[Any]) -> dict[str, Installed]:
+    """The tables with triggers, from the rows of `INSTALLED`."""
+    found = (_installed(*row) for row in rows)
+    return {table.name: table for table in found}
+
+
+def _installed(
+    schema: str, table: str, visible: bool, comment: str, triggers: int, enabled: bool
+) -> Installed:
+    note = json.loads(comment)
+    names = _log_names(schema, table, visible)
+    name = note["name"] if stored(note["name"]) in names else names[0]
+    whole = enabled and triggers == note["triggers"]
+    return Installed(name, note["fingerprint"], whole, frozenset(note["excluded"]))
+
+
+def _log_names(schema: str, table: str, visible: bool) -> list[str]:
+    """What the log may call a table; first what it calls it if no model says otherwise."""
+    return [table, f"{schema}.{table}"] if visible else [f"{schema}.{table}"]
+
+
+def _shape(kind: str, rows: list[Any]) -> TableShape:
+    columns = [row[4:] for row in rows if row[5] is not None]
+    key = sorted((place, name) for place, name, *_ in columns if place is not None)
+    return TableShape(
+        _KINDS[kind],
+        tuple(Column(name, type_, kept) for _, name, type_, kept in columns),
+        tuple(name for _, name in key),
+    )
