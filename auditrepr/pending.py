@@ -186,7 +186,7 @@ def _note(mark: Checkpoint, candidate: int | None, writers: Writers | None) -> N
         "server": writers.server,
         "transactions": sorted(writers.names),
     }
-    mark.candidate_at = writers and timezone.now()
+    mark.candidate_at = timezone.now() if writers else None
 
 
 def _noted(mark: Checkpoint) -> Writers:

@@ -1,5 +1,6 @@
 """The project that the tests run in: one test app, on the database that ``--on`` names."""
 
+import json
 import os
 
 from tests.servers import database_settings
@@ -15,6 +16,9 @@ STATIC_URL = "static/"
 
 # "default" is where nearly every test works; "other" shows what several databases need.
 DATABASES = database_settings(os.environ.get("TEST_DATABASE", "sqlite"))
+# A process that a test starts (tests/processes.py) works on the database of that test.
+for alias, name in json.loads(os.environ.get("TEST_DATABASE_NAMES", "{}")).items():
+    DATABASES[alias]["NAME"] = name
 
 INSTALLED_APPS = [
     "django.contrib.admin",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -14,7 +15,19 @@ from django.db.models.sql import Query
 from ..events import Event
 from ..rows import Row
 from ..snapshots import parse
-from .base import Image, Position, Reach, Vendor, Writers
+from . import postgresql_catalogue as catalogue
+from . import postgresql_triggers as triggers
+from .base import (
+    Capture,
+    Image,
+    Installed,
+    Position,
+    Reach,
+    TableShape,
+    Vendor,
+    Writers,
+)
+
 if TYPE_CHECKING:
     from ..history import Found
 
@@ -52,9 +65,12 @@ CROSS JOIN LATERAL jsonb_populate_record(
 SEQUENCE = "pg_get_serial_sequence('auditrepr_auditlog', 'id')::regclass"
 POSITION = f"""
     SELECT greatest(
-        pg_sequence_last_value({SEQUENCE}), (SELECT max(id) FROM auditrepr_auditlog), 0
+        (SELECT max(id) FROM auditrepr_auditlog),
+        CASE WHEN has_sequence_privilege({SEQUENCE}, 'USAGE, SELECT')
+            THEN pg_sequence_last_value({SEQUENCE}) END,
+        0
     ), pg_current_xact_id()::text::bigint
-"""
+"""  # noqa: S608
 
 # One look-up in an index for each place around the moment; see history.Around for their order.
 # What the moment saw: its own transaction's events, and what its snapshot sees. A transaction that
@@ -161,6 +177,40 @@ class PostgreSQL(Vendor):
 
     # --- capture -------------------------------------------------------------------------------
 
+    triggers_block_schema_changes = False
+
+    @cached_property
+    def log_schema(self) -> str:
+        """The schema that the log is in, or would be created in."""
+        with self.connection.cursor() as cursor:
+            cursor.execute(catalogue.LOG_SCHEMA)
+            return str(cursor.fetchone()[0])
+
+    def shapes(self, names: Collection[str]) -> dict[str, TableShape]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(catalogue.SHAPES, catalogue.shape_parameters(names))
+            return catalogue.shapes(names, cursor.fetchall())
+
+    def installed(self) -> dict[str, Installed]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(catalogue.INSTALLED)
+            return catalogue.installed(cursor.fetchall())
+
+    def support_sql(self) -> list[str]:
+        return triggers.support_sql(self.log_schema)
+
+    def fingerprint(self, capture: Capture) -> str:
+        return triggers.fingerprint(capture, self.log_schema)
+
+    def install_sql(self, capture: Capture) -> list[str]:
+        return triggers.install_sql(capture, self.log_schema)
+
+    def remove_sql(self, name: str) -> list[str]:
+        return triggers.remove_sql(name, self.log_schema)
+
+    def remove_support_sql(self) -> list[str]:
+        return triggers.remove_support_sql(self.log_schema)
+
     def position(self) -> Position:
         with self.connection.cursor() as cursor:
             cursor.execute(POSITION)
@@ -168,7 +218,7 @@ class PostgreSQL(Vendor):
 
     def sequence_cache(self) -> int:
         with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT seqcache FROM pg_sequence WHERE seqrelid = {SEQUENCE}")
+            cursor.execute(f"SELECT seqcache FROM pg_sequence WHERE seqrelid = {SEQUENCE}")  # noqa: S608
             row = cursor.fetchone()
             return row[0] if row else 1
 
@@ -303,9 +353,7 @@ class PostgreSQL(Vendor):
     def writers(self) -> Writers:
         with self.connection.cursor() as cursor:
             cursor.execute(WRITERS)
-            server, names = cursor.fetchone()
-        renamed = any(name.startswith(RECOVERED) for name in names)
-        return Writers(frozenset(names), server, renamed)
+            return as_writers(*cursor.fetchone())
 
     # --- store and lease -----------------------------------------------------------------------
 
@@ -322,3 +370,9 @@ class PostgreSQL(Vendor):
     def clock(self, seconds: float = 0) -> Func:
         template = f"(clock_timestamp() + interval '{float(seconds)} seconds')"
         return Func(template=template, output_field=DateTimeField())
+
+
+def as_writers(server: str, names: Sequence[str]) -> Writers:
+    """What a row of the query for the writers says."""
+    renamed = any(name.startswith(RECOVERED) for name in names)
+    return Writers(frozenset(names), server, renamed)

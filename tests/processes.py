@@ -1,0 +1,56 @@
+"""Processes of their own that work on the database of the running test."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from django.db import connections
+
+ROOT = Path(__file__).resolve().parent.parent
+
+PRELUDE = """
+import sys, django
+django.setup()
+from django.core.management import call_command, execute_from_command_line
+from tests.app.models import Author
+"""
+
+
+def environment(**more: str) -> dict[str, str]:
+    """What a process needs to find the test's database."""
+    names = {alias: str(connections[alias].settings_dict["NAME"]) for alias in connections}
+    return os.environ | {
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "TEST_DATABASE_NAMES": json.dumps(names),
+        "PYTHONPATH": str(ROOT),
+        **more,
+    }
+
+
+def start_python(code: str, **options: Any) -> subprocess.Popen[str]:
+    """Start Python on this code, after Django's setup; its input and output are pipes."""
+    return _start([sys.executable, "-c", PRELUDE + code], **options)
+
+
+def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
+    """Start ``manage.py`` with these arguments."""
+    return _start([sys.executable, "-W", "error", "-m", "django", *arguments], **options)
+
+
+def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
+    """The same, to its end."""
+    process = start(*arguments, **options)
+    output, errors = process.communicate(timeout=60)
+    return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def _start(command: list[str], env: dict[str, str] | None = None, **options: Any) -> Any:
+    pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    return subprocess.Popen(
+        command, env=environment(**(env or {})), cwd=ROOT, text=True, **pipes | options
+    )

@@ -1,0 +1,297 @@
+"""Two locks: one holder at a time, free again whatever became of it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, replace
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+from django.test import override_settings
+
+from auditrepr import locks
+from auditrepr.exceptions import LeaseLost, LockUnavailable
+from auditrepr.locks import DatabaseLock, FileLock, Process, default_path
+from auditrepr.models import Lease
+from auditrepr.vendors import get_vendor
+from tests import processes
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+HOLD = """
+from auditrepr.locks import DatabaseLock, FileLock
+with {lock}("default") as lock:
+    print(bool(lock), flush=True)
+    sys.stdin.read()
+"""
+# Stops inside the transaction that renewed the lease, as a machine may that is suspended.
+STOP_INSIDE = """
+from django.db import transaction
+from auditrepr.locks import DatabaseLock
+with DatabaseLock("default", seconds={seconds}) as lock:
+    with transaction.atomic():
+        lock.vendor.end_if_idle(lock.seconds / 2)
+        lock.renew()
+        print(True, flush=True)
+        sys.stdin.read()
+"""
+
+
+@pytest.fixture(autouse=True)
+def _state_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+@pytest.fixture(params=[DatabaseLock, FileLock])
+def lock_class(request):
+    return request.param
+
+
+@contextmanager
+def held_by_process(code: str) -> Iterator[subprocess.Popen]:
+    with processes.start_python(code) as process:
+        try:
+            assert process.stdout.readline() == "True\n", process.communicate()
+            yield process
+        finally:
+            process.kill()
+
+
+def expire() -> None:
+    Lease.objects.update(expires_at=get_vendor("default").clock(-1))
+
+
+def write_and_renew(lock: DatabaseLock) -> None:
+    with transaction.atomic():
+        Lease.objects.create(name="what the zombie writes")
+        lock.renew()
+
+
+def test_one_holder_at_a_time(lock_class):
+    with lock_class("default") as first:
+        assert first
+        with lock_class("default") as second:
+            assert not second
+    with lock_class("default") as third:
+        assert third
+
+
+def test_one_who_finds_it_held_is_told_by_whom_and_since_when(lock_class):
+    with lock_class("default"):
+        holder = lock_class("default").holder()
+    assert holder.pid == os.getpid()
+    assert str(holder) == f"process {os.getpid()} on {holder.host} since {holder.since}"
+
+
+def test_one_who_steps_aside_does_not_free_the_holders_lock(lock_class):
+    with lock_class("default"):
+        for _ in range(2):
+            with lock_class("default") as other:
+                assert not other
+
+
+def test_it_is_freed_when_the_holder_fails(lock_class):
+    with pytest.raises(ZeroDivisionError), lock_class("default"):
+        1 / 0  # noqa: B018
+    with lock_class("default") as lock:
+        assert lock
+
+
+def test_it_is_free_at_once_when_its_holder_was_killed(lock_class):
+    with held_by_process(HOLD.format(lock=lock_class.__name__)), lock_class("default") as lock:
+        assert not lock
+    with lock_class("default") as lock:
+        assert lock
+
+
+def test_a_holder_that_nobody_has_buried_yet_counts_as_dead(lock_class):
+    with held_by_process(HOLD.format(lock=lock_class.__name__)) as process:
+        os.kill(process.pid, signal.SIGKILL)
+        os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # a zombie from here on
+        with lock_class("default") as lock:
+            assert lock
+
+
+def test_waiting_ends_with_the_lock_or_with_the_time(lock_class, monkeypatch):
+    monkeypatch.setattr(locks, "PAUSE", 0.02)
+    with lock_class("default"):
+        began = time.monotonic()
+        with lock_class("default", wait=0.2) as lock:
+            assert not lock
+        assert 0.2 <= time.monotonic() - began < 2
+    with held_by_process(HOLD.format(lock=lock_class.__name__)) as process:
+        process.stdin.close()
+        with lock_class("default", wait=10) as lock:
+            assert lock
+
+
+def test_waiting_ends_when_the_run_is_told_to_stop(lock_class):
+    with lock_class("default"), lock_class("default", wait=60, stop=lambda: True) as lock:
+        assert not lock
+
+
+def test_an_expired_lease_is_taken_over_and_its_old_holder_can_commit_nothing():
+    with DatabaseLock("default") as old:
+        expire()
+        with DatabaseLock("default") as new:
+            assert new
+            with pytest.raises(LeaseLost):
+                write_and_renew(old)
+            new.renew()
+        with pytest.raises(LeaseLost):
+            old.renew()
+    assert not Lease.objects.filter(name="what the zombie writes").exists()
+
+
+def test_a_batch_that_took_longer_than_the_lease_is_kept_if_nobody_took_over():
+    with DatabaseLock("default") as lock:
+        expire()
+        lock.renew()
+        with DatabaseLock("default") as other:
+            assert not other, "and the lease runs anew"
+
+
+def test_who_lost_the_lease_does_not_free_it():
+    with DatabaseLock("default"):
+        expire()
+        new = DatabaseLock("default").__enter__()
+    assert Lease.objects.get().token == new.token
+
+
+@override_settings(AUDITREPR={"LEASE_SECONDS": 100})
+def test_the_lease_is_on_the_databases_clock():
+    with DatabaseLock("default"):
+        lease = Lease.objects.get()
+        assert (lease.expires_at - lease.acquired_at).total_seconds() == pytest.approx(100, abs=1)
+        vendor = get_vendor("default")
+        assert Lease.objects.filter(expires_at__gt=vendor.clock(98)).exists()
+        assert not Lease.objects.filter(expires_at__gt=vendor.clock(102)).exists()
+
+
+def test_a_holder_on_another_host_is_replaced_only_when_its_lease_runs_out():
+    with DatabaseLock("default"):
+        elsewhere = replace(Process.current(), boot="another", pid=1)
+        Lease.objects.update(holder=asdict(elsewhere))
+        with DatabaseLock("default") as lock:
+            assert not lock
+        expire()
+        with DatabaseLock("default") as lock:
+            assert lock
+
+
+@pytest.mark.parametrize("stored", [None, {}, {"pid": 1}, "text", [1]])
+def test_a_holder_that_cannot_be_read_is_waited_for(stored):
+    with DatabaseLock("default"):
+        Lease.objects.update(holder=stored)
+        other = DatabaseLock("default")
+        with other:
+            assert not other
+        assert other.holder() is None
+
+
+def test_another_process_with_the_same_pid_is_not_the_holder():
+    process = replace(Process.current(), started="1")
+    assert process.is_dead()
+    assert not Process.current().is_dead()
+
+
+@pytest.mark.postgresql
+def test_a_holder_stopped_inside_its_transaction_makes_nobody_wait():
+    with held_by_process(STOP_INSIDE.format(seconds=60)) as process:
+        os.kill(process.pid, signal.SIGSTOP)
+        began = time.monotonic()
+        with DatabaseLock("default") as lock:
+            assert not lock
+        assert time.monotonic() - began < 1
+
+
+@pytest.mark.postgresql
+def test_the_server_ends_the_transaction_of_a_holder_that_is_silent_for_too_long():
+    with held_by_process(STOP_INSIDE.format(seconds=1)) as process:
+        os.kill(process.pid, signal.SIGSTOP)
+        with DatabaseLock("default", wait=10) as lock:
+            assert lock
+
+
+@pytest.mark.postgresql
+def test_databases_lease_survives_an_error_of_the_holders_connection():
+    """A lease whose holder cannot reach the database any more runs out by itself."""
+    lock = DatabaseLock("default")
+    with pytest.raises(DatabaseError), lock, connection.cursor() as cursor:
+        cursor.execute("SELECT pg_terminate_backend(pg_backend_pid())")
+    connection.close()
+    assert Lease.objects.get().token == lock.token
+
+
+def test_the_lock_file_says_who_holds_it():
+    with FileLock("default") as lock:
+        assert json.loads(lock.path.read_text())["pid"] == os.getpid()
+
+
+def test_the_lock_file_is_in_the_users_state_folder_and_differs_between_databases(monkeypatch):
+    assert default_path("default") != default_path("other")
+    with FileLock("default") as one, FileLock("other") as two:
+        assert one
+        assert two
+    monkeypatch.delenv("XDG_STATE_HOME")
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert str(default_path("default").parent) == "/home/ann/.local/state/auditrepr"
+
+
+def test_a_setting_names_the_lock_file(tmp_path):
+    path = tmp_path / "deep" / "down" / "lock"
+    with override_settings(AUDITREPR={"LOCK_FILE": path}), FileLock("default"):
+        assert path.exists()
+
+
+def test_a_child_process_does_not_keep_the_file_lock():
+    with FileLock("default"):
+        child = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    with FileLock("default") as lock:
+        assert lock
+    child.communicate(b"\n")
+
+
+def test_a_lock_file_that_was_deleted_is_lost_and_nobody_locks_the_deleted_one():
+    with FileLock("default") as old:
+        old.path.unlink()
+        with FileLock("default") as new:
+            assert new
+            with pytest.raises(LeaseLost):
+                old.renew()
+            new.renew()
+
+
+def test_a_file_that_is_replaced_between_opening_and_locking_is_not_taken(monkeypatch):
+    lock = FileLock("default")
+    replaced = iter([False, True])
+    monkeypatch.setattr(lock, "_is_current", lambda file: next(replaced, True))
+    with lock:
+        assert not lock
+    with FileLock("default") as other:
+        assert other
+
+
+@pytest.mark.parametrize("kind", ["symlink", "folder", "fifo", "not a folder above"])
+def test_what_is_no_plain_file_is_refused_with_a_hint(tmp_path, kind):
+    path = tmp_path / "lock"
+    if kind == "symlink":
+        (tmp_path / "target").write_text("precious")
+        path.symlink_to(tmp_path / "target")
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "fifo":
+        os.mkfifo(path)
+    else:
+        path.write_text("")
+        path = path / "below"
+    with pytest.raises(LockUnavailable, match="Set AUDITREPR"), FileLock("default", path=path):
+        pass
+    assert kind != "symlink" or (tmp_path / "target").read_text() == "precious"
