@@ -35,6 +35,7 @@ class Column:
 
     name: str
     type: str
+    stored: bool = True  # False: computed whenever it is read
 
 
 @dataclass(frozen=True)
