@@ -125,6 +125,7 @@ class History:
 
     def rows(self, model: type[Model], wanted: Sequence[tuple[Event, Any]]) -> list[Found]:
         """The rows of the model's own table with these primary keys, each as of its event."""
+        model = model._meta.concrete_model or model
         table = log_name(model._meta.db_table)
         texts = self.vendor.key_texts(model._meta.pk, [key for _, key in wanted])
         if table in TIMELESS:
@@ -144,6 +145,7 @@ class History:
         Who had it then either has it today, or was changed since: an event after the moment
         tells so. Candidates are looked for there, and each is looked at as of the moment.
         """
+        model = model._meta.concrete_model or model
         table = log_name(model._meta.db_table)
         values = {value for _, value in wanted}
         texts = dict(zip(values, self.vendor.key_texts(field, list(values)), strict=True))

@@ -176,7 +176,8 @@ def _arranged(peers: Peers, model: type[Model], answers: Sequence[Answers]) -> l
         shown = sorted((n for n in numbers if n in rank), key=rank.__getitem__)
         objects = [answer.objects[n - numbers.start] for n in shown]
         doubts = answer.doubts + tuple(d for one in objects for d in one.doubts) + doubt
-        result.append(SetAnswer([one.value for one in objects], doubts, {model: answer.rows}))
+        concrete = model._meta.concrete_model or model
+        result.append(SetAnswer([one.value for one in objects], doubts, {concrete: answer.rows}))
     return result
 
 
@@ -193,7 +194,7 @@ def _ranks(
         return by_key, ()
     numbered = queryset.values_list(RawSQL(f"{_quoted(batch, model)}.auditrepr_n", ()))
     try:
-        with batch.instead_of({model: rows}):
+        with batch.instead_of({model._meta.concrete_model or model: rows}):
             return {n: place for place, (n,) in enumerate(numbered)}, ()
     except NotAsOf:
         return by_key, (UNORDERED,)

@@ -11,6 +11,7 @@ from django.db.models import Model, QuerySet
 
 from auditrepr.models import AuditLog
 from auditrepr.tracking import log_name
+from auditrepr.vendors import get_vendor
 
 
 class Oracle:
@@ -39,10 +40,16 @@ class Oracle:
         return rows.values_list("pk", flat=True).first() or 0
 
     def _said(self) -> dict[tuple[str, str], str]:
+        vendor = get_vendor(self.using)
         return {
-            (log_name(model._meta.db_table), str(instance.pk)): _said(instance)
+            (log_name(model._meta.db_table), key): _said(instance)
             for model in self.models
-            for instance in QuerySet(model, using=self.using)
+            for instances in [list(QuerySet(model, using=self.using))]
+            for key, instance in zip(
+                vendor.key_texts(model._meta.pk, [one.pk for one in instances]),
+                instances,
+                strict=True,
+            )
         }
 
 

@@ -13,6 +13,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 MODELS = [Author, Book, Order, Label, Line, Invoice, Remark, RatedPlace, Diner, Pizzeria]
 
 
+@pytest.fixture(autouse=True)
+def _an_empty_log():
+    AuditLog.objects.all().delete()
+
+
 def built() -> dict[int, Outcome]:
     events = [Event.of(row) for row in AuditLog.objects.exclude(action="T").order_by("id")]
     return {outcome.id: outcome for outcome in build(events, "default")}

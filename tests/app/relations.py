@@ -73,7 +73,8 @@ class Invoice(models.Model):
 
 @auditrepr.track
 class Remark(models.Model):
-    content_type = models.ForeignKey(ContentType, models.CASCADE)
+    # No constraint: this app has no migrations, so its tables come before those that do.
+    content_type = models.ForeignKey(ContentType, models.CASCADE, db_constraint=False)
     object_id = models.PositiveBigIntegerField()
     target = GenericForeignKey()
     text = models.CharField(max_length=50)
