@@ -176,8 +176,8 @@ _EVENT = """INSERT INTO {log} (
             txid_current(), seen, statement_timestamp(), moment"""
 _UPDATED = """
         FROM (
-            SELECT old, new, (
-                SELECT jsonb_object_agg(was.key, was.value) FROM jsonb_each(old) AS was
+            SELECT past, image, (
+                SELECT jsonb_object_agg(was.key, was.value) FROM jsonb_each(past) AS was
                 WHERE {differs}
             ) AS changed
             FROM ({pairs} OFFSET 0) AS pair
@@ -188,7 +188,7 @@ _UPDATED = """
 # keys would pair strangers. A full join never becomes a nested loop, however few rows the cached
 # plan was made for.
 _PAIRS = """
-                SELECT {old} AS old, {new} AS new
+                SELECT {old} AS past, {new} AS image
                 FROM (
                     SELECT row_number() OVER () AS place, auditrepr_old FROM auditrepr_old
                 ) AS before
@@ -423,7 +423,7 @@ class _Body:
         emptied = self._whole("D", f"{self._image('gone')} AS image")
         return self._function(
             insert=self._whole("I", f"{new} AS image"),
-            update=self._updated(f"SELECT {old} AS old, {new} AS new"),
+            update=self._updated(f"SELECT {old} AS past, {new} AS image"),
             delete=self._whole("D", f"{old} AS image"),
             truncating=_direct(self.capture, "TRUNCATE", depth="pg_trigger_depth() - 1"),
             truncate=_EMPTIED.format(delete=emptied),
@@ -448,11 +448,11 @@ class _Body:
         return f"{event}\n        FROM (SELECT {image} OFFSET 0) AS event"
 
     def _updated(self, pairs: str) -> str:
-        new, old = self._key("new"), self._key("old")
+        new, old = self._key("image"), self._key("past")
         previous = f"NULLIF({old}, {new})"
-        event = self._event("U", key=new, row="new", previous=previous, changed="changed")
+        event = self._event("U", key=new, row="image", previous=previous, changed="changed")
         text = "::text" if self.exact else ""
-        differs = f"was.value{text} IS DISTINCT FROM (new -> was.key){text}"
+        differs = f"was.value{text} IS DISTINCT FROM (image -> was.key){text}"
         return event + _UPDATED.format(differs=differs, pairs=pairs)
 
     def _image(self, record: str) -> str:
