@@ -246,8 +246,7 @@ def test_a_list_takes_as_many_queries_whatever_its_length_and_counts_nothing(
         page(reader, LOG + query)
     assert len(few) == len(many)
     statements = " ".join(query["sql"].upper() for query in many)
-    for slow in ("COUNT(", "DISTINCT", "OFFSET"):
-        assert slow not in statements
+    assert not re.search(r"COUNT\(|DISTINCT|OFFSET [1-9]", statements)
 
 
 def test_a_page_of_represented_events_is_read_in_one_query(

@@ -106,7 +106,7 @@ class Language(models.Model):
 class Step(models.Model):
     """A part of the demo that is done: it is not done twice."""
 
-    name = models.CharField(max_length=200, primary_key=True)
+    name = models.TextField(primary_key=True)
     done_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
