@@ -285,7 +285,7 @@ def test_an_insert_that_has_its_id_but_no_transaction_id_yet_holds_the_mark():
     """Between nextval and the heap a writer shows in no snapshot; its lock shows it."""
     slow = (
         "INSERT INTO auditrepr_auditlog (table_name, action, object_id)"
-        " SELECT 't', 'I', pg_sleep(1)::text"
+        " VALUES ('t', 'I', pg_sleep(1)::text)"
     )
     before = last_id()
 

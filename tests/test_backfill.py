@@ -1,0 +1,299 @@
+"""A run: what it stores, when it stops, what it remembers."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import pytest
+from django.db import connection, transaction
+from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
+
+from auditrepr import backfill
+from auditrepr.backfill import Progress, StopReason
+from auditrepr.exceptions import MigrationsPending
+from auditrepr.locks import DatabaseLock
+from auditrepr.models import (
+    AuditLog,
+    BackfillRun,
+    Checkpoint,
+    InstanceRepr,
+    Lease,
+    ReprFailure,
+)
+from auditrepr.vendors import get_vendor
+from tests import processes
+from tests.app.models import Author, Book
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+# Builds one representation, says so, and goes on when it is told to.
+SLOW = """
+from auditrepr import backfill
+from auditrepr.locks import DatabaseLock
+def slowly(author):
+    print("building", flush=True)
+    sys.stdin.readline()
+    return author.name
+Author.__str__ = slowly
+result = backfill.run("default", lock=DatabaseLock("default"))
+print(result.stop_reason, result.rows)
+"""
+
+
+def run(**options) -> backfill.Result:
+    return backfill.run("default", lock=DatabaseLock("default"), **options)
+
+
+def authors(count: int) -> None:
+    Author.objects.bulk_create(Author(name=f"author {n}") for n in range(count))
+
+
+def texts() -> list[str]:
+    return list(InstanceRepr.objects.order_by("pk").values_list("instance_repr", flat=True))
+
+
+def fail(*args) -> str:
+    raise ValueError("no name")
+
+
+def test_every_row_gets_the_text_of_its_own_event():
+    author = Author.objects.create(name="Ann")
+    Author.objects.filter(pk=author.pk).update(name="Anna")
+    author.delete()
+    result = run()
+    assert (result.stop_reason, result.rows, result.batches) == (StopReason.CAUGHT_UP, 3, 1)
+    assert texts() == ["Ann", "Anna", "Anna"]
+
+
+def test_batches_are_taken_until_a_short_one():
+    authors(25)
+    assert (result := run(batch_size=10)).batches == 3
+    assert result.rows == 25
+    assert texts() == [f"author {n}" for n in range(25)]
+
+
+def test_a_run_with_nothing_to_do_costs_at_most_15_statements_and_leaves_the_rows_alone():
+    authors(3)
+    run()
+    with CaptureQueriesContext(connection) as captured:
+        assert run().idle
+    assert len(captured) <= 15, [query["sql"] for query in captured]
+
+
+def test_max_batches_ends_a_run_that_has_more_to_do():
+    authors(25)
+    assert run(batch_size=10, max_batches=2).stop_reason is StopReason.BATCH_LIMIT
+    assert len(texts()) == 20
+    assert run(batch_size=10, max_batches=1).stop_reason is StopReason.CAUGHT_UP
+
+
+def test_max_seconds_begins_no_further_batch():
+    authors(3)
+    result = run(batch_size=1, max_seconds=0)
+    assert (result.stop_reason, result.rows) == (StopReason.TIME_BUDGET, 0)
+
+
+def test_a_run_that_is_told_to_stop_finishes_its_batch():
+    authors(3)
+    answers = iter([False, True])
+    result = run(batch_size=1, stop=lambda: next(answers, True))
+    assert (result.stop_reason, result.rows) == (StopReason.SIGNAL, 1)
+    assert run().rows == 2
+
+
+def test_the_setting_is_the_batch_size_unless_one_is_given():
+    authors(4)
+    with override_settings(AUDITREPR={"BATCH_SIZE": 2}):
+        assert run().batches == 2
+
+
+def test_progress_is_told_after_each_batch():
+    authors(3)
+    told: list[Progress] = []
+    run(batch_size=2, on_progress=told.append)
+    assert [(p.rows, p.done == p.total) for p in told] == [(2, False), (3, True)]
+
+
+def test_a_bad_row_is_put_in_quarantine_and_stops_nobody(monkeypatch):
+    authors(1)
+    Book.objects.create(title="fine")
+    monkeypatch.setattr(Author, "__str__", fail)
+    result = run()
+    assert (result.rows, result.failures, result.stop_reason) == (1, 1, StopReason.CAUGHT_UP)
+    failure = ReprFailure.objects.get()
+    assert (failure.error_class, failure.message) == ("ValueError", "no name")
+    assert failure.next_attempt_at > failure.last_failed_at
+    assert run().idle, "it is not tried for ever"
+
+
+def test_a_batch_of_nothing_but_bad_rows_is_no_short_batch(monkeypatch):
+    authors(5)
+    Book.objects.create(title="fine")
+    monkeypatch.setattr(Author, "__str__", fail)
+    assert run(batch_size=2).failures == 5
+    assert texts() == ["fine"]
+
+
+def test_a_representation_that_is_there_already_is_left_as_it_is():
+    authors(2)
+    first = AuditLog.objects.order_by("pk").first()
+    InstanceRepr.objects.create(audit_log=first, instance_repr="theirs", fidelity="E")
+    outcomes = [(row.pk, "ours", "E", "") for row in AuditLog.objects.order_by("pk")]
+    assert get_vendor("default").store(outcomes) == 1
+    assert texts() == ["theirs", "ours"]
+
+
+def test_what_a_run_did_is_recorded():
+    authors(3)
+    run(batch_size=2)
+    record = BackfillRun.objects.get()
+    assert (record.rows, record.failures, record.batches) == (3, 0, 2)
+    assert (record.stop_reason, record.error, record.pid) == ("caught-up", "", os.getpid())
+    assert record.started_at <= record.ended_at
+
+
+def test_runs_that_did_nothing_are_counted_and_not_piled_up():
+    for _ in range(3):
+        run()
+    authors(1)
+    run()
+    run()
+    with DatabaseLock("default"):
+        assert run().stop_reason is StopReason.LOCKED
+    assert list(BackfillRun.objects.order_by("pk").values_list("idle_runs", "skipped_runs")) == [
+        (3, 0),
+        (1, 1),
+    ]
+
+
+def test_a_run_that_finds_the_lock_held_says_who_holds_it():
+    with DatabaseLock("default"):
+        assert run().holder.pid == os.getpid()
+
+
+@override_settings(AUDITREPR={"RUNS_KEPT": 2})
+def test_old_runs_are_pruned():
+    for _ in range(4):
+        authors(1)
+        run()
+    assert BackfillRun.objects.count() == 2
+
+
+def test_an_error_of_the_database_keeps_what_was_stored_and_frees_the_lock(monkeypatch):
+    authors(3)
+    vendor = type(get_vendor("default"))
+    store, calls = vendor.store, []
+
+    def break_second(self, rows):
+        calls.append(rows)
+        if len(calls) == 2:
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT * FROM there_is_no_such_table")
+        return store(self, rows)
+
+    monkeypatch.setattr(vendor, "store", break_second)
+    result = run(batch_size=1)
+    assert (result.stop_reason, result.rows) == (StopReason.ERROR, 1)
+    assert "there_is_no_such_table" in result.error
+    assert "\n" not in result.error
+    assert BackfillRun.objects.get().error == result.error
+    assert Lease.objects.get().token is None
+    assert run().rows == 2
+
+
+def test_an_error_that_is_no_databases_is_recorded_and_raised(monkeypatch):
+    authors(1)
+    monkeypatch.setattr(backfill, "build", fail)
+    with pytest.raises(ValueError, match="no name"):
+        run()
+    assert BackfillRun.objects.get().error == "no name"
+    assert Lease.objects.get().token is None
+
+
+def test_a_migration_that_is_missing_is_named_and_nothing_is_done():
+    authors(1)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE django_migrations SET name = 'x' WHERE app = 'auditrepr'")
+    try:
+        with pytest.raises(MigrationsPending, match=r"auditrepr\.0001_initial"):
+            run()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE django_migrations SET name = '0001_initial' WHERE app = 'auditrepr'"
+            )
+    assert not Lease.objects.exists()
+
+
+def test_a_preview_shows_what_a_run_would_store_and_writes_nothing():
+    authors(3)
+    with CaptureQueriesContext(connection) as captured:
+        preview = backfill.preview("default", limit=2)
+    assert [outcome.text for outcome in preview.outcomes] == ["author 0", "author 1"]
+    assert str(preview.pending) == "3"
+    written = [q["sql"] for q in captured if q["sql"].startswith(("INSERT", "UPDATE", "DELETE"))]
+    assert written == []
+    left = (InstanceRepr, ReprFailure, Lease, BackfillRun, Checkpoint)
+    assert not any(model.objects.exists() for model in left)
+
+
+def test_a_rescan_finds_what_lost_its_representation():
+    authors(3)
+    run()
+    InstanceRepr.objects.all().delete()
+    assert run(rescan=True).rows == 3
+
+
+def test_a_holder_that_was_stopped_past_its_lease_commits_nothing():
+    authors(3)
+    with processes.start_python(SLOW) as zombie:
+        assert zombie.stdout.readline() == "building\n"
+        os.kill(zombie.pid, signal.SIGSTOP)
+        Lease.objects.update(expires_at=get_vendor("default").clock(-1))
+        assert run(max_batches=1, batch_size=2).rows == 2
+        os.kill(zombie.pid, signal.SIGCONT)
+        output, errors = zombie.communicate("\n" * 3)
+    assert output.endswith("lease-lost 0\n"), errors
+    assert len(texts()) == 2
+    assert run().rows == 1
+
+
+def test_a_run_that_was_killed_loses_nothing_and_blocks_nobody():
+    authors(3)
+    with processes.start_python(SLOW) as process:
+        assert process.stdout.readline() == "building\n"
+        process.kill()
+    assert run().rows == 3
+
+
+@pytest.mark.postgresql
+def test_no_representation_is_built_inside_the_transaction_that_writes(monkeypatch):
+    """Nobody's __str__ runs under a lock."""
+    authors(1)
+    seen = []
+
+    def look(author) -> str:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT count(*) FROM pg_locks WHERE mode = 'RowExclusiveLock'")
+            seen.append(cursor.fetchone()[0])
+        return "x"
+
+    monkeypatch.setattr(Author, "__str__", look)
+    run()
+    assert seen == [0]
+
+
+def test_memory_does_not_grow_with_the_statements_while_debug_is_on():
+    authors(5)
+    with override_settings(DEBUG=True):
+        run(batch_size=1)
+        assert len(connection.queries) < 20
+
+
+def test_it_runs_inside_a_transaction_of_the_caller():
+    """As in the tests of an application, where nothing is committed."""
+    with transaction.atomic():
+        authors(2)
+        assert run().rows == 2
