@@ -124,7 +124,11 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
     _change: SchemaChange | None = None
 
     def alter_field(
-        self, model: type[Model], old_field: Field, new_field: Field, strict: bool = False
+        self,
+        model: type[Model],
+        old_field: Field[Any, Any],
+        new_field: Field[Any, Any],
+        strict: bool = False,
     ) -> None:
         with self._changing() as change:
             super().alter_field(model, old_field, new_field, strict)
@@ -145,7 +149,7 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
         # RenameModel calls this; SQLite's makes a new table and drops the old one.
         old, new = old_field.remote_field.through, new_field.remote_field.through
         with self._changing() as change:
-            super()._alter_many_to_many(model, old_field, new_field, strict)
+            super()._alter_many_to_many(model, old_field, new_field, strict)  # type: ignore[misc]
             if change:
                 change.rename_table(old._meta.db_table, new._meta.db_table)
 

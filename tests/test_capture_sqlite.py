@@ -22,10 +22,18 @@ from tests.app.models import Author, Tag
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db]
 
+# Next to a short decimal, where SQLite's own quote() is wrong now and then.
+NEAR_DECIMALS = st.builds(
+    lambda number, direction: math.nextafter(float(number), direction),
+    st.decimals(-(10**9), 10**9, places=6) | st.decimals(-1, 1, places=14),
+    st.sampled_from([-math.inf, math.inf]),
+)
+
 SQLITE_VALUES = st.one_of(
     st.none(),
     st.integers(-(2**63), 2**63 - 1),
     st.floats(allow_nan=False),
+    NEAR_DECIMALS,
     st.text(st.characters(exclude_categories=["Cs"])),
     st.binary(),
     st.sampled_from(["1", "1.0", 1, 1.0, b"1", "", b"", 0, "null", '{"$blob":"00"}', "A", "a"]),
@@ -87,6 +95,7 @@ UNLIMITED = settings(
 @given(SQLITE_VALUES, SQLITE_VALUES)
 @example(math.inf, -math.inf)
 @example(0.1 + 0.2, 5e-324)
+@example(4.766990510059579e-305, 5.4443440924829203e-306)
 @example(1.7976931348623157e308, 2**53 + 1)
 @example("a\0b\"'\n\\\u2028%s", "\U0001f600")
 def test_every_storage_value_comes_back_exactly(anything: None, x: Any, y: Any):
@@ -117,18 +126,6 @@ def test_an_update_writes_an_event_exactly_if_the_stored_value_changes(
         assert [list(row["a"]) for row in rows] == [["x"]]
         assert same(stored(rows[0]["a"]["x"]), x)
         assert same(stored(rows[0]["n"]["x"]), y)
-
-
-@UNLIMITED
-@given(st.floats(allow_nan=False))
-def test_sqlite_reads_the_same_number_out_of_the_log(anything: None, x: float):
-    with transaction.atomic():
-        execute("INSERT INTO anything (x) VALUES (%s)", params=[x])
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT row_data ->> '$.x' FROM auditrepr_auditlog")
-            (value,) = cursor.fetchone()
-        transaction.set_rollback(True)
-    assert same(float(value), x)
 
 
 def test_a_decimal_stays_legible(anything: None):

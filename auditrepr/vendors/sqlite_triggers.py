@@ -24,9 +24,13 @@ LARGEST_ROW = 30_000_000
 
 _NOTE = "/* auditrepr "
 
-# Exact, and short where that is exact: quote() prints a real with 15 digits, or with as many as
-# it needs to come back. JSON has no infinity, but every reader takes this number for it.
-_REAL = "replace(quote({value}), 'Inf', '9e999')"
+# SQLite's own reading and printing of decimals (quote() uses both) is not always exact; 20 digits
+# are. So 19.99 shows as that only because it is 19990000 / 10**6 in plain arithmetic. JSON has no
+# infinity, but every reader takes 9e999 for it.
+_REAL = (
+    "iif(abs({value}) < 1e9 AND {value} = round({value} * 1e6) / 1e6, printf('%!.15g', {value}),"
+    " replace(printf('%!.20g', {value}), 'Inf', '9e999'))"
+)
 
 # Text given to json_quote() is a string even if it came from a JSON function.
 _VALUE = f"""CASE typeof({{value}})
@@ -207,7 +211,7 @@ def _object_id(capture: Capture, row: str) -> str:
 def _key_text(value: str) -> str:
     return (
         f"CASE typeof({value}) WHEN 'blob' THEN hex({value})"
-        f" WHEN 'real' THEN quote({value}) ELSE CAST({value} AS TEXT) END"
+        f" WHEN 'real' THEN {_REAL.format(value=value)} ELSE CAST({value} AS TEXT) END"
     )
 
 
