@@ -36,19 +36,19 @@ def assert_true(oracle: Oracle) -> None:
 
 def test_a_foreign_key_leads_to_the_object_as_it_was():
     oracle = Oracle(MODELS)
-    with oracle.statement():
+    with oracle.listening():
         author = Author.objects.create(name="Ann")
-    with oracle.statement():
+    with oracle.listening():
         book = Book.objects.create(title="T", author=author)
-    with oracle.statement():
+    with oracle.listening():
         Author.objects.update(name="Bea")
-    with oracle.statement():
+    with oracle.listening():
         Book.objects.filter(pk=book.pk).update(title="U")
-    with oracle.statement():
+    with oracle.listening():
         Author.objects.update(name="Cleo")
-    with oracle.statement():
+    with oracle.listening():
         Book.objects.all().delete()
-    with oracle.statement():
+    with oracle.listening():
         Author.objects.all().delete()
     assert_true(oracle)
     assert [o.text for o in built().values()] == [
@@ -58,44 +58,44 @@ def test_a_foreign_key_leads_to_the_object_as_it_was():
 
 def test_sets_of_every_kind_are_as_they_were():
     oracle = Oracle(MODELS)
-    with oracle.statement():
+    with oracle.listening():
         order = Order.objects.create(ref="A1")
-    with oracle.statement():
+    with oracle.listening():
         other = Order.objects.create(ref="B2", parent=order)
     for item, quantity, hidden in [("pen", 2, False), ("ink", 20, False), ("lid", 30, True)]:
-        with oracle.statement():
+        with oracle.listening():
             Line.objects.create(order=order, item=item, quantity=quantity, hidden=hidden)
-        with oracle.statement():
+        with oracle.listening():
             Order.objects.filter(pk=order.pk).update(ref=f"A{quantity}")
     for name in ["new", "big"]:
-        with oracle.statement():
+        with oracle.listening():
             label = Label.objects.create(name=name)
-        with oracle.statement():
+        with oracle.listening():
             order.labels.add(label)
-        with oracle.statement():
+        with oracle.listening():
             Label.objects.filter(pk=label.pk).update(name=name.upper())
-        with oracle.statement():
+        with oracle.listening():
             Order.objects.filter(pk=order.pk).update(ref=f"A-{name}")
-    with oracle.statement():
+    with oracle.listening():
         remark = Remark.objects.create(target=order, text="late")
-    with oracle.statement():
+    with oracle.listening():
         Order.objects.filter(pk=order.pk).update(ref="C")
-    with oracle.statement():
+    with oracle.listening():
         Line.objects.filter(item="pen").update(order=other, quantity=11)
-    with oracle.statement():
+    with oracle.listening():
         Order.objects.filter(pk=other.pk).update(ref="D")
-    with oracle.statement():
+    with oracle.listening():
         order.labels.remove(label)
-    with oracle.statement():
+    with oracle.listening():
         Label.objects.filter(pk=label.pk).update(name="gone")
-    with oracle.statement():
+    with oracle.listening():
         remark.target = label
         remark.save()
-    with oracle.statement():
+    with oracle.listening():
         Order.objects.filter(pk=order.pk).update(ref="E")
-    with oracle.statement():
+    with oracle.listening():
         Line.objects.filter(item="ink").delete()
-    with oracle.statement():
+    with oracle.listening():
         Order.objects.filter(pk=order.pk).update(ref="F")
     assert_true(oracle)
 
@@ -104,13 +104,13 @@ def test_one_to_one_and_foreign_keys_to_other_fields_are_as_they_were():
     oracle = Oracle(MODELS)
     order = Order.objects.create(ref="A")
     other = Order.objects.create(ref="B")
-    with oracle.statement():
+    with oracle.listening():
         invoice = Invoice.objects.create(order=order, number=1, by_ref=other)
-    with oracle.statement():
+    with oracle.listening():
         Order.objects.filter(pk=other.pk).update(ref="C")
-    with oracle.statement():
+    with oracle.listening():
         Invoice.objects.update(number=2, by_ref_id="C")
-    with oracle.statement():
+    with oracle.listening():
         Invoice.objects.update(order=other)
     Order.objects.filter(pk=other.pk).update(ref="Z")
     assert_true(oracle)
@@ -120,15 +120,15 @@ def test_one_to_one_and_foreign_keys_to_other_fields_are_as_they_were():
 def test_inherited_columns_are_as_they_were_in_the_parents_tables():
     oracle = Oracle(MODELS)
     author = Author.objects.create(name="Ann")
-    with oracle.statement():
+    with oracle.listening():
         pizzeria = Pizzeria.objects.create(name="Da Ugo", owner=author, stars=1, oven="wood")
-    with oracle.statement():
+    with oracle.listening():
         RatedPlace.objects.update(name="Da Ugo due")
-    with oracle.statement():
+    with oracle.listening():
         Pizzeria.objects.filter(pk=pizzeria.pk).update(oven="gas")
-    with oracle.statement():
+    with oracle.listening():
         Author.objects.update(name="Bea")
-    with oracle.statement():
+    with oracle.listening():
         Diner.objects.update(stars=3)
     RatedPlace.objects.update(name="closed")
     Diner.objects.update(stars=0)

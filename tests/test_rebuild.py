@@ -127,11 +127,11 @@ def test_the_log_holds_what_the_database_holds_and_the_representation_what_pytho
 
 def test_uuids_as_keys_and_as_foreign_keys():
     oracle = Oracle([ByUUID])
-    with oracle.statement():
+    with oracle.listening():
         one = ByUUID.objects.create(id=uuid.uuid4())
-    with oracle.statement():
+    with oracle.listening():
         ByUUID.objects.create(id=uuid.uuid4(), friend=one)
-    with oracle.statement():
+    with oracle.listening():
         ByUUID.objects.filter(pk=one.pk).delete()
     outcomes = built()
     assert len(outcomes) == 4
@@ -141,9 +141,9 @@ def test_uuids_as_keys_and_as_foreign_keys():
 
 def test_a_natural_key_that_changes_is_one_update_of_the_right_object():
     oracle = Oracle([ByName])
-    with oracle.statement():
+    with oracle.listening():
         ByName.objects.create(name="a", note="first")
-    with oracle.statement():
+    with oracle.listening():
         ByName.objects.filter(name="a").update(name="b", note="second")
     row = AuditLog.objects.latest("id")
     assert (row.action, row.object_id, row.previous_object_id) == ("U", "b", "a")

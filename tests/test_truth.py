@@ -1,0 +1,224 @@
+"""Whatever happens to the data, what is stored is what ``str(instance)`` said at the event.
+
+``TRUTH_EXAMPLES=100000 pytest tests/test_truth.py`` runs more of it.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+
+import pytest
+from django.core.management import call_command
+from django.db import connection, models, transaction
+from django.db.models import F, Model, QuerySet
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+
+from auditrepr.history import BESIDE
+from auditrepr.models import AuditLog, Checkpoint, Fidelity, InstanceRepr, ReprFailure
+from tests.app.fields import ByName, ByUUID
+from tests.app.models import Author, Book, Tag
+from tests.app.relations import Diner, Invoice, Label, Line, Order, Pizzeria, RatedPlace, Remark
+from tests.oracle import Oracle
+
+MODELS: list[type[Model]] = [
+    Author, Book, Tag, Order, Label, Line, Invoice, Remark, RatedPlace, Diner, Pizzeria, ByName,
+    ByUUID,
+]  # fmt: skip
+
+NUMBER = st.integers(0, 5)
+NAME = st.sampled_from(["a", "b", "c", "ä", "d e"])
+
+
+class Rolled(Exception):
+    """Ends a transaction that is to leave no trace."""
+
+
+class World(RuleBasedStateMachine):
+    """An application that changes its data in every way, with the job at odd moments."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.oracle = Oracle(MODELS)
+        self.listening = self.oracle.listening()
+        for model in [*reversed(MODELS), Order.labels.through, Book.tags.through]:
+            QuerySet(model).delete()
+        for model in (AuditLog, InstanceRepr, ReprFailure, Checkpoint):
+            model.objects.all().delete()
+        self.listening.__enter__()
+        self.blocks: list[transaction.Atomic] = []
+
+    def teardown(self) -> None:
+        while self.blocks:
+            self.blocks.pop().__exit__(None, None, None)
+        self.listening.__exit__(None, None, None)
+        call_command("backfill_reprs", verbosity=0)
+        self.check()
+
+    def check(self) -> None:
+        stored = InstanceRepr.objects.in_bulk()
+        failures = ReprFailure.objects.in_bulk()
+        for row in AuditLog.objects.all():
+            if row.pk not in self.oracle.expected:
+                continue
+            said = self.oracle.expected[row.pk]
+            if row.pk in failures:
+                assert failures[row.pk].error_class.endswith(said)
+                continue
+            representation = stored[row.pk]
+            if representation.fidelity == Fidelity.EXACT:
+                assert representation.instance_repr == said, row
+            else:
+                assert connection.vendor == "sqlite", (row, representation.reason)
+                assert representation.reason == BESIDE
+
+    def any_of(self, model: type[Model], number: int) -> Model | None:
+        rows = list(QuerySet(model).order_by("pk"))
+        return rows[number % len(rows)] if rows else None
+
+    # --- the ORM, one object at a time -------------------------------------------------------
+
+    @rule(name=NAME)
+    def new_author(self, name):
+        Author.objects.create(name=name)
+
+    @rule(name=NAME, number=NUMBER)
+    def new_book(self, name, number):
+        Book.objects.create(title=name, author=self.any_of(Author, number))
+
+    @rule(name=NAME, number=NUMBER)
+    def new_order(self, name, number):
+        ref = f"{name}{AuditLog.objects.count()}"
+        Order.objects.create(ref=ref, parent=self.any_of(Order, number))
+
+    @rule(name=NAME, number=NUMBER, quantity=st.integers(0, 20), hidden=st.booleans())
+    def new_line(self, name, number, quantity, hidden):
+        if order := self.any_of(Order, number):
+            Line.objects.create(order=order, item=name, quantity=quantity, hidden=hidden)
+
+    @rule(number=NUMBER, other=NUMBER)
+    def new_invoice(self, number, other):
+        order = self.any_of(Order, number)
+        if order and not Invoice.objects.filter(order=order).exists():
+            Invoice.objects.create(order=order, number=number, by_ref=self.any_of(Order, other))
+
+    @rule(name=NAME)
+    def new_label(self, name):
+        Label.objects.create(name=name)
+
+    @rule(name=NAME, number=NUMBER, model=st.sampled_from([Order, Label, Author]))
+    def new_remark(self, name, number, model):
+        if target := self.any_of(model, number):
+            Remark.objects.create(target=target, text=name)
+
+    @rule(name=NAME, number=NUMBER, model=st.sampled_from([RatedPlace, Diner, Pizzeria]))
+    def new_place(self, name, number, model):
+        model.objects.create(name=name, owner=self.any_of(Author, number))
+
+    @rule(number=NUMBER)
+    def befriend(self, number):
+        ByUUID.objects.create(id=uuid.uuid4(), friend=self.any_of(ByUUID, number))
+
+    @rule(number=NUMBER, other=NUMBER, remove=st.booleans())
+    def change_labels(self, number, other, remove):
+        order, label = self.any_of(Order, number), self.any_of(Label, other)
+        if order and label:
+            (order.labels.remove if remove else order.labels.add)(label)
+
+    @rule(number=NUMBER, model=st.sampled_from(MODELS))
+    def delete(self, number, model):
+        if instance := self.any_of(model, number):
+            instance.delete()
+
+    @rule(name=NAME, number=NUMBER)
+    def rename_pizzeria(self, name, number):
+        if pizzeria := self.any_of(Pizzeria, number):
+            pizzeria.name, pizzeria.oven, pizzeria.stars = name, name, number
+            pizzeria.save()
+
+    @rule(name=NAME, other=NAME)
+    def rekey(self, name, other):
+        if not ByName.objects.filter(name=other).exists():
+            if ByName.objects.filter(name=name).exists():
+                ByName.objects.filter(name=name).update(name=other)
+            else:
+                ByName.objects.create(name=other, note=name)
+
+    # --- many at once ------------------------------------------------------------------------
+
+    @rule(name=NAME, number=NUMBER)
+    def update_authors(self, name, number):
+        Author.objects.filter(pk__gte=number).update(name=name)
+
+    @rule(name=NAME)
+    def update_orders(self, name):
+        Order.objects.update(ref=models.functions.Concat(models.Value(name), F("id")))
+
+    @rule(number=NUMBER)
+    def move_lines(self, number):
+        if order := self.any_of(Order, number):
+            QuerySet(Line).update(order=order, quantity=F("quantity") + 1)
+
+    @rule(names=st.lists(NAME, max_size=4), number=NUMBER)
+    def bulk_create(self, names, number):
+        author = self.any_of(Author, number)
+        Book.objects.bulk_create(Book(title=name, author=author) for name in names)
+
+    @rule(names=st.lists(NAME, min_size=1, max_size=3, unique=True))
+    def upsert(self, names):
+        Tag.objects.bulk_create(
+            [Tag(label=name) for name in names],
+            update_conflicts=True, unique_fields=["label"], update_fields=["label"],
+        )  # fmt: skip
+
+    @rule(name=NAME)
+    def bulk_update(self, name):
+        books = list(Book.objects.all()[:3])
+        for book in books:
+            book.title += name
+        Book.objects.bulk_update(books, ["title"])
+
+    @rule(number=NUMBER)
+    def raw_sql(self, number):
+        with connection.cursor() as cursor:
+            cursor.execute("UPDATE app_line SET quantity = quantity + %s", [number])
+            cursor.execute("DELETE FROM app_label WHERE id %% 4 = %s AND NOT EXISTS ("
+                           "SELECT 1 FROM app_order_labels WHERE label_id = app_label.id)", [number])  # fmt: skip  # noqa: E501
+
+    # --- transactions, and the job -----------------------------------------------------------
+
+    @rule()
+    def begin(self):
+        if len(self.blocks) < 3:
+            block = transaction.atomic()
+            block.__enter__()
+            self.blocks.append(block)
+
+    @rule()
+    def commit(self):
+        if self.blocks:
+            self.blocks.pop().__exit__(None, None, None)
+
+    @rule()
+    def roll_back(self):
+        if self.blocks:
+            self.blocks.pop().__exit__(Rolled, Rolled(), None)
+
+    @rule()
+    def run_the_job(self):
+        if not self.blocks:
+            call_command("backfill_reprs", verbosity=0)
+
+@pytest.mark.django_db(transaction=True)
+def test_every_exact_representation_is_what_was_said_at_the_event():
+    run_state_machine_as_test(
+        World,
+        settings=settings(
+            max_examples=int(os.environ.get("TRUTH_EXAMPLES", "100")),
+            stateful_step_count=30,
+            deadline=None,
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
