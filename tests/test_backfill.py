@@ -28,6 +28,13 @@ from tests.app.models import Author, Book
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+
+@pytest.fixture(autouse=True)
+def _empty_log(transactional_db):
+    """What emptied the tables after the test before is in the log, too."""
+    AuditLog.objects.all().delete()
+
+
 # Builds one representation, says so, and goes on when it is told to.
 SLOW = """
 from auditrepr import backfill

@@ -22,6 +22,13 @@ from tests.servers import PostgresServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+
+@pytest.fixture(autouse=True)
+def _empty_log(transactional_db):
+    """What emptied the tables after the test before is in the log, too."""
+    AuditLog.objects.all().delete()
+
+
 INSERT = "INSERT INTO auditrepr_auditlog (table_name, action) VALUES ('t', 'I') RETURNING id"
 
 

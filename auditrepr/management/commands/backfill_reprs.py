@@ -289,10 +289,11 @@ def progress_bar(*, show: bool) -> Iterator[Callable[[Progress], None]]:
 
         def draw(progress: Progress) -> None:
             if not bars:
-                bars.append(stack.enter_context(tqdm(file=sys.stderr, bar_format=shape)))
+                bar = tqdm(total=progress.total, file=sys.stderr, bar_format=shape, mininterval=0)
+                bars.append(stack.enter_context(bar))
             (bar,) = bars
             rate = progress.rows / max(time.monotonic() - began, 0.001)
-            bar.total = progress.total
+            bar.total = progress.total  # it grows while others write
             bar.set_description_str(f"{progress.rows} rows, {rate:.0f} rows/s", refresh=False)
             bar.update(progress.done - bar.n)
 

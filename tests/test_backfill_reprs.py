@@ -1,0 +1,409 @@
+"""What the command says, when it is silent, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import re
+import signal
+import subprocess
+import termios
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.test import override_settings
+
+from auditrepr.locks import DatabaseLock, FileLock
+from auditrepr.management.commands.backfill_reprs import Command
+from auditrepr.models import AuditLog, BackfillRun, Checkpoint, InstanceRepr, Lease, ReprFailure
+from tests import processes
+from tests.app.models import Author
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+STORED = r"(\d+) representations stored, (\d+) rows put in quarantine, in (\d+) batches"
+
+# The command with a __str__ that says that it is at work, and takes its time.
+SLOW = """
+import time
+def slowly(author):
+    print("building", flush=True)
+    time.sleep({seconds})
+    return author.name
+Author.__str__ = slowly
+execute_from_command_line(["manage.py", "backfill_reprs", "--batch-size", "1"])
+"""
+
+
+@pytest.fixture(autouse=True)
+def _state_folder(tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+
+
+@pytest.fixture(autouse=True)
+def _empty_log(transactional_db):
+    """What emptied the tables after the test before is in the log, too."""
+    AuditLog.objects.all().delete()
+
+
+@pytest.fixture
+def backfill(capsys):
+    def run(*arguments: str, **options) -> str:
+        call_command("backfill_reprs", *arguments, **options)
+        return capsys.readouterr().out
+
+    return run
+
+
+@pytest.fixture
+def ann():
+    return Author.objects.create(name="Ann")
+
+
+def exit_code(*arguments: str) -> int | None:
+    with pytest.raises(SystemExit) as raised:
+        call_command("backfill_reprs", *arguments)
+    return raised.value.code
+
+
+def fail(self) -> str:
+    raise ValueError("no\nname\x1b[2J")
+
+
+def test_it_says_what_it_stored_and_why_it_stopped(backfill, ann):
+    stored, stopped = backfill().splitlines()
+    assert re.match(STORED, stored).groups() == ("1", "0", "1")
+    assert stopped == "Stopped: caught-up"
+
+
+def test_it_is_silent_when_there_is_nothing_to_do(backfill):
+    assert backfill() == ""
+    assert backfill("--verbosity=2").splitlines() == ["Nothing was stored.", "Stopped: caught-up"]
+
+
+@pytest.mark.parametrize("lock", [DatabaseLock, FileLock])
+def test_it_is_silent_when_another_run_is_at_work(backfill, lock):
+    option = f"--lock={'file' if lock is FileLock else 'database'}"
+    with lock("default"):
+        assert backfill(option) == ""
+        who, stopped = backfill(option, "--verbosity=2").splitlines()
+    assert re.match(rf"Another run is at work: process {os.getpid()} on .* since \d{{4}}-", who)
+    assert stopped == "Stopped: locked"
+
+
+def test_verbosity_0_prints_nothing(backfill, ann):
+    assert backfill("--dry-run", "--verbosity=0") == ""
+    assert backfill("--verbosity=0") == ""
+    assert backfill("--verbosity=0", "--format=json") == ""
+    assert InstanceRepr.objects.count() == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "reason"),
+    [("--max-batches=1", "batch-limit"), ("--max-seconds=0", "time-budget")],
+)
+def test_the_last_line_says_which_limit_was_reached(backfill, option, reason):
+    Author.objects.bulk_create([Author(name="a"), Author(name="b")])
+    out = backfill(option, "--batch-size=1", "--verbosity=2")
+    assert out.splitlines()[-1] == f"Stopped: {reason}"
+
+
+def test_json_is_one_document(backfill, ann):
+    document = json.loads(backfill("--format=json"))
+    assert document.pop("seconds") > 0
+    assert document == {
+        "database": "default",
+        "stop_reason": "caught-up",
+        "rows": 1,
+        "failures": 0,
+        "batches": 1,
+        "error": "",
+        "holder": None,
+    }
+    with DatabaseLock("default"):
+        assert json.loads(backfill("--format=json"))["holder"]["pid"] == os.getpid()
+
+
+def test_a_dry_run_shows_what_would_be_stored_and_writes_nothing(backfill, ann):
+    Author.objects.filter(pk=ann.pk).update(name="Anna")
+    first, second = AuditLog.objects.order_by("pk")
+    lines = backfill("--dry-run").splitlines()
+    assert lines[0].split() == ["id", "time", "action", "model", "object", "representation"]
+    time = first.occurred_at.strftime("%Y-%m-%d %H:%M:%S")
+    assert lines[1].startswith(f"{first.pk}  {time}")
+    assert lines[1].split()[-4:] == ["added", "app.Author", str(ann.pk), "Ann"]
+    assert lines[2].split()[-4:] == ["changed", "app.Author", str(ann.pk), "Anna"]
+    assert lines[3:] == ["2 pending; nothing was written."]
+    left = (InstanceRepr, ReprFailure, Lease, BackfillRun, Checkpoint)
+    assert not any(model.objects.exists() for model in left)
+    assert second.pk > first.pk
+
+
+def test_a_dry_run_needs_no_lock(backfill, ann):
+    with DatabaseLock("default"):
+        assert "Ann" in backfill("--dry-run")
+
+
+def test_a_dry_run_shows_no_more_rows_than_its_limit(backfill):
+    Author.objects.bulk_create(Author(name=f"a{n}") for n in range(30))
+    assert len(backfill("--dry-run").splitlines()) == 22
+    assert len(backfill("--dry-run", "--limit=3").splitlines()) == 5
+    assert backfill("--dry-run", "--limit=0") == "30 pending; nothing was written.\n"
+
+
+def test_a_dry_run_says_what_is_not_exact_and_what_fails(backfill, ann, monkeypatch):
+    AuditLog.objects.create(table_name="gone", object_id="5", action="I", row_data={"a": 1})
+    monkeypatch.setattr(Author, "__str__", fail)
+    failing, gone, _ = backfill("--dry-run").splitlines()[1:]
+    assert failing.endswith(r"(goes into quarantine: ValueError: no\nname\x1b[2J)")
+    assert "gone" in gone
+    assert "(mixed: " in gone or "(goes into quarantine: " in gone
+
+
+def test_a_dry_run_as_json_is_one_document(backfill, ann):
+    document = json.loads(backfill("--dry-run", "--format=json"))
+    assert document["pending"] == {"rows": 1, "complete": True}
+    (row,) = document["rows"]
+    assert (row["model"], row["object"], row["representation"]) == (
+        "app.Author",
+        str(ann.pk),
+        "Ann",
+    )
+
+
+def test_a_representation_can_neither_drive_the_terminal_nor_forge_a_line(backfill):
+    Author.objects.create(name="a\x1b[31m\n9  b\u202ec\x9b")
+    lines = backfill("--dry-run").splitlines()
+    assert len(lines) == 3
+    assert lines[1].endswith(r"a\x1b[31m\n9  b\u202ec\x9b")
+
+
+def test_what_the_output_cannot_encode_is_escaped():
+    Author.objects.create(name="Zoë ✓")
+    done = processes.run("backfill_reprs", "--dry-run", env={"PYTHONIOENCODING": "ascii"})
+    assert r"Zo\xeb \u2713" in done.stdout
+    assert done.returncode == 0
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "--batch-size=0",
+        "--batch-size=many",
+        "--max-batches=-1",
+        "--max-seconds=-1",
+        "--max-seconds=inf",
+        "--wait=nan",
+        "--wait=soon",
+        "--limit=-1",
+        "--lock=none",
+        "--format=xml",
+    ],
+)
+def test_a_bad_value_is_a_usage_error_that_names_the_option(option):
+    name, _, value = option.partition("=")
+    with pytest.raises(CommandError, match=name):
+        call_command("backfill_reprs", option)
+    if name not in ("--lock", "--format"):
+        with pytest.raises(CommandError, match=name) as raised:
+            call_command("backfill_reprs", **{name.strip("-").replace("-", "_"): value})
+        assert raised.value.returncode == 2
+
+
+def test_a_usage_error_exits_2_and_shows_the_usage():
+    done = processes.run("backfill_reprs", "--batch-size", "0")
+    assert done.returncode == 2
+    assert "usage:" in done.stderr
+    assert "argument --batch-size: '0' is not a whole number of at least 1" in done.stderr
+
+
+def test_dry_run_and_rescan_exclude_each_other():
+    with pytest.raises(CommandError, match="not allowed with"):
+        call_command("backfill_reprs", "--dry-run", "--rescan")
+
+
+def one_line(done: subprocess.CompletedProcess[str]) -> str:
+    assert done.returncode == 1
+    (line,) = done.stderr.splitlines()
+    return line
+
+
+def test_an_unknown_database_is_one_clear_line():
+    done = processes.run("backfill_reprs", "--database", "nowhere")
+    assert 'There is no database "nowhere"' in one_line(done)
+    assert done.stdout == ""
+
+
+def test_a_missing_migration_is_one_clear_line(backfill):
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE django_migrations SET name = 'x' WHERE app = 'auditrepr'")
+    try:
+        with pytest.raises(CommandError, match=r"auditrepr\.0001_initial\. Run: manage\.py migr"):
+            backfill()
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "UPDATE django_migrations SET name = '0001_initial' WHERE app = 'auditrepr'"
+            )
+
+
+def test_a_server_that_cannot_be_reached_is_one_clear_line(tmp_path):
+    names = json.dumps({"default": str(tmp_path / "no" / "such"), "other": "no_such"})
+    done = processes.run("backfill_reprs", env={"TEST_DATABASE_NAMES": names})
+    assert 'Database "default" cannot be reached: ' in one_line(done)
+
+
+def test_a_lock_file_that_cannot_be_written_is_one_clear_line(tmp_path, ann):
+    (tmp_path / "auditrepr").write_text("a file where the folder ought to be")
+    done = processes.run("backfill_reprs", "--lock", "file")
+    assert "The lock file" in (line := one_line(done))
+    assert 'Set AUDITREPR["LOCK_FILE"]' in line
+    assert not InstanceRepr.objects.exists()
+
+
+def test_an_error_leaves_the_reason_as_the_last_line_and_as_json(backfill, capsys, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/null")
+    with pytest.raises(CommandError, match="The lock file"):
+        backfill("--lock=file")
+    assert capsys.readouterr().out.splitlines()[-1] == "Stopped: error"
+    with pytest.raises(CommandError, match="The lock file"):
+        backfill("--lock=file", "--format=json")
+    assert json.loads(capsys.readouterr().out)["stop_reason"] == "error"
+
+
+def test_strict_exits_3_while_rows_are_in_quarantine(ann, monkeypatch):
+    monkeypatch.setattr(Author, "__str__", fail)
+    assert exit_code("--strict", "--verbosity=0") == 3
+    assert exit_code("--strict", "--verbosity=0") == 3
+    ReprFailure.objects.all().delete()
+    monkeypatch.undo()
+    call_command("backfill_reprs", "--strict", verbosity=0)
+
+
+def test_fail_if_locked_exits_75():
+    with DatabaseLock("default"):
+        assert exit_code("--fail-if-locked") == 75
+
+
+def test_wait_waits_for_the_lock(backfill, ann):
+    with processes.start_python(
+        "from auditrepr.locks import DatabaseLock\n"
+        "with DatabaseLock('default'): print('held', flush=True); sys.stdin.readline()"
+    ) as holder:
+        assert holder.stdout.readline() == "held\n"
+        with processes.start("backfill_reprs", "--wait", "30", "--verbosity", "2") as waiting:
+            holder.communicate("\n")
+            assert "Stopped: caught-up" in waiting.communicate(timeout=60)[0]
+    assert InstanceRepr.objects.count() == 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_finishes_the_batch_and_frees_the_lock(number):
+    Author.objects.bulk_create([Author(name="a"), Author(name="b"), Author(name="c")])
+    with processes.start_python(SLOW.format(seconds=0.5)) as process:
+        assert process.stdout.readline() == "building\n"
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+    assert process.returncode == 128 + number, errors
+    assert output.splitlines()[-1] == "Stopped: signal"
+    assert InstanceRepr.objects.count() == 1
+    assert Lease.objects.get().token is None
+
+
+def test_a_second_signal_stops_at_once_and_nothing_of_the_open_batch_is_kept(backfill):
+    Author.objects.bulk_create([Author(name="a"), Author(name="b")])
+    with processes.start_python(SLOW.format(seconds=60)) as process:
+        assert process.stdout.readline() == "building\n"
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        process.communicate(timeout=30)
+    assert process.returncode in (-signal.SIGTERM, -signal.SIGINT)
+    assert not InstanceRepr.objects.exists()
+    assert "2 representations" in backfill(), "and the lock of the dead is free"
+
+
+def on_terminal(*arguments: str) -> str:
+    """What the command writes to a terminal, its standard error."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    with processes.start("backfill_reprs", *arguments, stderr=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while block := os.read(ours, 4096):
+                shown += block
+        except OSError:
+            pass  # how Linux reports that the other end of a terminal is closed
+        process.communicate()
+    os.close(ours)
+    assert process.returncode == 0
+    return shown.decode()
+
+
+def test_a_terminal_gets_a_progress_bar_with_rate_and_time_left():
+    Author.objects.bulk_create(Author(name="a") for _ in range(10))
+    shown = on_terminal("--batch-size=3")
+    assert re.search(r"3 rows, \d+ rows/s +30%\|.*\| \d\d:\d\d<\d\d:\d\d", shown)
+    assert "100%" in shown
+
+
+@pytest.mark.parametrize("option", ["--no-progress", "--format=json", "--verbosity=0"])
+def test_a_terminal_gets_no_progress_bar_if_it_is_not_wanted(option):
+    Author.objects.bulk_create(Author(name="a") for _ in range(10))
+    assert on_terminal("--batch-size=3", option) == ""
+
+
+def test_a_pipe_gets_no_progress_bar():
+    Author.objects.bulk_create(Author(name="a") for _ in range(10))
+    done = processes.run("backfill_reprs", "--batch-size=3")
+    assert done.stderr == ""
+    assert re.match(STORED, done.stdout)
+
+
+@pytest.mark.parametrize("lock", ["database", "file"])
+def test_of_ten_at_the_same_moment_one_works_and_nine_step_aside(lock, tmp_path):
+    """They start as one: each waits in the database until the gate is opened."""
+    Author.objects.bulk_create(Author(name=f"author {n}") for n in range(2000))
+    gate = tmp_path / "gate"
+    code = f"""
+import pathlib, time
+print("ready", flush=True)
+while not pathlib.Path({str(gate)!r}).exists():
+    time.sleep(0.001)
+execute_from_command_line(
+    ["manage.py", "backfill_reprs", "--lock={lock}", "--batch-size=50", "--format=json"]
+)
+"""
+    started = [processes.start_python(code) for _ in range(10)]
+    for process in started:
+        assert process.stdout.readline() == "ready\n"
+    gate.touch()
+    results = [process.communicate(timeout=120) for process in started]
+    assert [process.returncode for process in started] == [0] * 10, results
+    reports = [json.loads(output) for output, _ in results]
+    assert sorted(report["rows"] for report in reports) == [0] * 9 + [2000]
+    assert sorted(report["stop_reason"] for report in reports) == ["caught-up"] + ["locked"] * 9
+    assert InstanceRepr.objects.count() == 2000
+    assert sum(BackfillRun.objects.values_list("skipped_runs", flat=True)) == 9
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_another_database_has_its_own_log_and_lock(backfill):
+    Author.objects.using("other").create(name="Otto")
+    with DatabaseLock("default"):
+        assert "1 representations" in backfill("--database=other")
+    assert InstanceRepr.objects.using("other").get().instance_repr == "Otto"
+    assert not InstanceRepr.objects.exists()
+
+
+@override_settings(AUDITREPR={"BATCH_SIZE": "many"})
+def test_a_bad_setting_is_one_clear_line(backfill):
+    with pytest.raises(CommandError, match=r"AUDITREPR\[.BATCH_SIZE.\]"):
+        backfill()
+
+
+def test_the_help_names_every_exit_code():
+    for code in ("0 ", "1 ", "2 ", "3 ", "75 ", "128+n"):
+        assert code in Command.help
