@@ -6,79 +6,189 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Country',
+            name="Country",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('alpha_2', models.CharField(db_index=True, max_length=2, verbose_name='two-letter code')),
-                ('alpha_3', models.CharField(db_index=True, max_length=3, verbose_name='three-letter code')),
-                ('numeric', models.CharField(blank=True, max_length=3, verbose_name='numeric code')),
-                ('name', models.CharField(max_length=100)),
-                ('common_name', models.CharField(blank=True, max_length=100)),
-                ('official_name', models.CharField(blank=True, max_length=100)),
-                ('flag', models.CharField(blank=True, max_length=2)),
-                ('former_code', models.CharField(blank=True, help_text='The code that ISO 3166-3 keeps for what it was.', max_length=4)),
-                ('withdrawn', models.CharField(blank=True, help_text='The year or the day on which its code ended.', max_length=10)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "alpha_2",
+                    models.CharField(db_index=True, max_length=2, verbose_name="two-letter code"),
+                ),
+                (
+                    "alpha_3",
+                    models.CharField(db_index=True, max_length=3, verbose_name="three-letter code"),
+                ),
+                (
+                    "numeric",
+                    models.CharField(blank=True, max_length=3, verbose_name="numeric code"),
+                ),
+                ("name", models.CharField(max_length=100)),
+                ("common_name", models.CharField(blank=True, max_length=100)),
+                ("official_name", models.CharField(blank=True, max_length=100)),
+                ("flag", models.CharField(blank=True, max_length=2)),
+                (
+                    "former_code",
+                    models.CharField(
+                        blank=True,
+                        help_text="The code that ISO 3166-3 keeps for what it was.",
+                        max_length=4,
+                    ),
+                ),
+                (
+                    "withdrawn",
+                    models.CharField(
+                        blank=True,
+                        help_text="The year or the day on which its code ended.",
+                        max_length=10,
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'countries',
-                'ordering': ['name'],
+                "verbose_name_plural": "countries",
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Language',
+            name="Language",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('alpha_3', models.CharField(max_length=3, unique=True, verbose_name='three-letter code')),
-                ('alpha_2', models.CharField(blank=True, max_length=2, verbose_name='two-letter code')),
-                ('bibliographic', models.CharField(blank=True, max_length=3, verbose_name='bibliographic code')),
-                ('name', models.CharField(max_length=100)),
-                ('common_name', models.CharField(blank=True, max_length=100)),
-                ('inverted_name', models.CharField(blank=True, max_length=100)),
-                ('scope', models.CharField(choices=[('I', 'individual language'), ('M', 'macrolanguage'), ('S', 'special code')], max_length=1)),
-                ('type', models.CharField(choices=[('A', 'ancient'), ('C', 'constructed'), ('E', 'extinct'), ('H', 'historical'), ('L', 'living'), ('S', 'special code')], max_length=1)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "alpha_3",
+                    models.CharField(max_length=3, unique=True, verbose_name="three-letter code"),
+                ),
+                (
+                    "alpha_2",
+                    models.CharField(blank=True, max_length=2, verbose_name="two-letter code"),
+                ),
+                (
+                    "bibliographic",
+                    models.CharField(blank=True, max_length=3, verbose_name="bibliographic code"),
+                ),
+                ("name", models.CharField(max_length=100)),
+                ("common_name", models.CharField(blank=True, max_length=100)),
+                ("inverted_name", models.CharField(blank=True, max_length=100)),
+                (
+                    "scope",
+                    models.CharField(
+                        choices=[
+                            ("I", "individual language"),
+                            ("M", "macrolanguage"),
+                            ("S", "special code"),
+                        ],
+                        max_length=1,
+                    ),
+                ),
+                (
+                    "type",
+                    models.CharField(
+                        choices=[
+                            ("A", "ancient"),
+                            ("C", "constructed"),
+                            ("E", "extinct"),
+                            ("H", "historical"),
+                            ("L", "living"),
+                            ("S", "special code"),
+                        ],
+                        max_length=1,
+                    ),
+                ),
             ],
             options={
-                'ordering': ['name'],
+                "ordering": ["name"],
             },
         ),
         migrations.CreateModel(
-            name='Step',
+            name="Step",
             fields=[
-                ('name', models.TextField(primary_key=True, serialize=False)),
-                ('done_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("name", models.TextField(primary_key=True, serialize=False)),
+                (
+                    "done_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Subdivision',
+            name="Subdivision",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('code', models.CharField(max_length=6, unique=True)),
-                ('name', models.CharField(max_length=100)),
-                ('type', models.CharField(max_length=50)),
-                ('country', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='subdivisions', to='gazetteer.country')),
-                ('parent', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='subdivisions', to='gazetteer.subdivision')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("code", models.CharField(max_length=6, unique=True)),
+                ("name", models.CharField(max_length=100)),
+                ("type", models.CharField(max_length=50)),
+                (
+                    "country",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="subdivisions",
+                        to="gazetteer.country",
+                    ),
+                ),
+                (
+                    "parent",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="subdivisions",
+                        to="gazetteer.subdivision",
+                    ),
+                ),
             ],
             options={
-                'ordering': ['code'],
+                "ordering": ["code"],
             },
         ),
         migrations.CreateModel(
-            name='Succession',
+            name="Succession",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('predecessor', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='successions', to='gazetteer.country')),
-                ('successor', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='inheritances', to='gazetteer.country')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "predecessor",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="successions",
+                        to="gazetteer.country",
+                    ),
+                ),
+                (
+                    "successor",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="inheritances",
+                        to="gazetteer.country",
+                    ),
+                ),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('predecessor', 'successor'), name='gazetteer_once')],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("predecessor", "successor"), name="gazetteer_once"
+                    )
+                ],
             },
         ),
     ]
