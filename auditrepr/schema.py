@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
+from functools import partial
 from typing import Any
 
 from django.db import connections, transaction
@@ -130,7 +131,8 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
         new_field: Field[Any, Any],
         strict: bool = False,
     ) -> None:
-        with self._changing() as change:
+        fill = partial(self._fill_nulls, model, old_field, new_field)
+        with self._changing(first=fill) as change:
             super().alter_field(model, old_field, new_field, strict)
             if change and old_field.column and new_field.column:
                 change.rename_column(model._meta.db_table, old_field.column, new_field.column)
@@ -160,24 +162,44 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
         with self._changing(sql_of_its_own=True):
             super().execute(sql, params)
 
+    def _fill_nulls(
+        self, model: type[Model], old_field: Field[Any, Any], new_field: Field[Any, Any]
+    ) -> None:
+        """What Django does while it rebuilds SQLite's table, done where the triggers see it."""
+        if not (old_field.column and old_field.null) or new_field.null or new_field.generated:
+            return
+        if new_field.has_db_default():
+            default, _ = self.db_default_sql(new_field)
+        else:
+            default = self.prepare_default(self.effective_default(new_field))
+        table, column = map(self.quote_name, (model._meta.db_table, old_field.column))
+        sql = f"UPDATE {table} SET {column} = {default} WHERE {column} IS NULL"  # noqa: S608
+        self.execute(sql, None)
+
     @contextmanager
-    def _changing(self, sql_of_its_own: bool = False) -> Iterator[SchemaChange | None]:
+    def _changing(
+        self, *, sql_of_its_own: bool = False, first: Callable[[], None] | None = None
+    ) -> Iterator[SchemaChange | None]:
         """The change under way, or a new one, that no other connection sees half done.
 
         None if there is nothing to look after.
+
+        :param first: what has to be done before triggers go, if they do.
         """
         if self._inside or self.collect_sql:
             yield self._change
             return
         self._inside = True
         try:
-            with self._new_change(sql_of_its_own) as self._change:
+            with self._new_change(sql_of_its_own, first) as self._change:
                 yield self._change
         finally:
             self._inside, self._change = False, None
 
     @contextmanager
-    def _new_change(self, sql_of_its_own: bool) -> Iterator[SchemaChange | None]:
+    def _new_change(
+        self, sql_of_its_own: bool, first: Callable[[], None] | None
+    ) -> Iterator[SchemaChange | None]:
         vendor = get_vendor(self.connection.alias)
         if not vendor.installed():
             yield None
@@ -185,6 +207,8 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
         # PostgreSQL refuses some ALTER TABLE in a transaction, and needs none for the triggers.
         alone = sql_of_its_own and not vendor.triggers_block_schema_changes
         with nullcontext() if alone else transaction.atomic(vendor.using):
+            if first and vendor.triggers_block_schema_changes:
+                first()
             change = SchemaChange(vendor)
             yield change
             change.end()

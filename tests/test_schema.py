@@ -149,11 +149,6 @@ CHANGES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any]]] = {
         {},
         {"name": "new", "s": None},
     ),
-    "forbid null": (
-        [migrations.AlterField("Place", "size", models.IntegerField(default=0))],
-        {},
-        PLAIN | {"size": 0},
-    ),
     "add a unique constraint": ([migrations.AddConstraint("Place", NAMED)], {}, PLAIN),
     "add and remove a check": (
         [
@@ -213,6 +208,14 @@ def test_a_write_right_after_a_change_is_logged_with_the_columns_there_are(
         atomic=atomic,
     )
     assert rows() == [expected, expected | {"name": "last", "later": 1}]
+
+
+def test_nulls_that_a_change_fills_are_logged(project: Project):
+    project.migrate(
+        migrations.AlterField("Place", "size", models.IntegerField(default=5)), write(name="new")
+    )
+    assert rows() == [{"name": "old", "size": 5}, {"name": "new", "size": 5}]
+    assert AuditLog.objects.earliest("id").changed_from == {"size": None}
 
 
 def test_a_renamed_model_and_its_many_to_many_table_log_under_their_new_names(project: Project):
