@@ -252,7 +252,7 @@ def _before_migrate(*, using: str, plan: Iterable[Any] = (), **_: Any) -> None:
 def _after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: Any) -> None:
     try:
         changed = install(using)
-    except (UnsupportedDatabase, TypeError):  # TypeError: until both vendors are complete
+    except UnsupportedDatabase:
         return  # a system check has said so
     if changed and verbosity >= 1:
         names = ", ".join(state.name for state in changed)

@@ -14,6 +14,9 @@ from tests.app.tracked import Awkward
 
 pytestmark = pytest.mark.django_db
 
+# The tables, the triggers, the coverage; on PostgreSQL also the schema that the log is in.
+QUERIES = {"sqlite": 3, "postgresql": 4}
+
 
 def execute(*statements, using="default"):
     with connections[using].cursor() as cursor:
@@ -65,10 +68,10 @@ def test_a_second_migrate_looks_once_and_changes_no_trigger():
     assert len([q for q in queries if "auditrepr_coverage" in q["sql"].partition("FROM")[2]]) == 1
 
 
-def test_finding_out_that_nothing_is_to_do_takes_three_queries_and_no_transaction(
+def test_finding_out_that_nothing_is_to_do_takes_a_fixed_few_queries_and_no_transaction(
     django_assert_num_queries,
 ):
-    with django_assert_num_queries(3):
+    with django_assert_num_queries(QUERIES[connection.vendor]):
         assert capture.install("default") == []
 
 
@@ -365,8 +368,8 @@ def test_a_noted_disabled_trigger_is_not_covered_until_it_is_seen_enabled():
     assert "app_author" in capture.covered_since("default")
 
 
-def test_noting_no_gaps_takes_three_queries(django_assert_num_queries):
-    with django_assert_num_queries(3):
+def test_noting_no_gaps_takes_as_few_queries(django_assert_num_queries):
+    with django_assert_num_queries(QUERIES[connection.vendor]):
         assert capture.note_gaps("default") == []
 
 
@@ -391,11 +394,10 @@ def test_coverage_begins_after_the_last_uncaptured_writer_has_ended():
     thread = threading.Thread(target=install)
     thread.start()
     assert not done.wait(0.5)
-    Tag.objects.create(label="meanwhile")
-    meanwhile = AuditLog.objects.get(table_name="app_tag")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT nextval(pg_get_serial_sequence('auditrepr_auditlog', 'id'))")
+        (handed_out_meanwhile,) = cursor.fetchone()
     writer.commit()
     writer.close()
     thread.join(20)
-    row = coverage_of("app_author")
-    assert row.since_event >= meanwhile.id
-    assert row.transaction_id > meanwhile.transaction_id - 1
+    assert coverage_of("app_author").since_event == handed_out_meanwhile

@@ -71,6 +71,7 @@ POSITION = f"""
         0
     ), pg_current_xact_id()::text::bigint
 """  # noqa: S608
+SEQUENCE_CACHE = f"SELECT seqcache FROM pg_sequence WHERE seqrelid = {SEQUENCE}"  # noqa: S608
 
 # One look-up in an index for each place around the moment; see history.Around for their order.
 # What the moment saw: its own transaction's events, and what its snapshot sees. A transaction that
@@ -218,7 +219,7 @@ class PostgreSQL(Vendor):
 
     def sequence_cache(self) -> int:
         with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT seqcache FROM pg_sequence WHERE seqrelid = {SEQUENCE}")  # noqa: S608
+            cursor.execute(SEQUENCE_CACHE)
             row = cursor.fetchone()
             return row[0] if row else 1
 
