@@ -4,60 +4,19 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.db import connection, connections, transaction
+from django.db import connection, transaction
 
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
-from auditrepr.vendors.base import Capture, Installed, Kind
-from tests.app.models import Author, Book
+from auditrepr.vendors.base import Installed, Kind
+from tests.app.models import Author
+from tests.capturing import actions, audit, events, sql
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
-
-
-def sql(*statements: str) -> list[Any]:
-    """Runs the statements; gives the rows of the last one, if it has any."""
-    with connection.cursor() as cursor:
-        for statement in statements:
-            cursor.execute(statement)
-        return cursor.fetchall() if cursor.description else []
-
-
-def audit(name: str, *, excluded: Iterable[str] = (), db_table: str | None = None) -> Capture:
-    vendor = get_vendor("default")
-    shape = vendor.shapes([name])[name]
-    capture = Capture(name, db_table or name, shape, shape.key_columns, frozenset(excluded))
-    sql(*vendor.support_sql(), *vendor.install_sql(capture))
-    return capture
-
-
-def events(name: str, *fields: str) -> list[Any]:
-    """The events of a table: action and key, or these fields, in the order that they came."""
-    rows = AuditLog.objects.filter(table_name=name).order_by("pk")
-    return list(rows.values_list(*(fields or ("action", "object_id"))))
-
-
-def actions(name: str) -> str:
-    return "".join(action for action, _ in events(name))
-
-
-def rows_by_statement(name: str) -> dict[Any, tuple[Any, Any]]:
-    found = events(name, "previous_object_id", "object_id", "row_data", "changed_from")
-    return {previous or key: (row, before) for previous, key, row, before in found}
-
-
-def psql(script: str) -> None:
-    settings = connection.settings_dict
-    command = ["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-U", settings["USER"],
-               "-d", settings["NAME"], "-h", settings["HOST"]]  # fmt: skip
-    command += ["-p", settings["PORT"]] if settings["PORT"] else []
-    subprocess.run(command, input=script, text=True, check=True)
 
 
 # --- pairs of old and new --------------------------------------------------------------------
@@ -150,9 +109,10 @@ def test_an_upsert_logs_what_it_inserts_and_what_it_changes(numbers: str):
 
 def test_merge_logs_each_row_that_it_changed(numbers: str):
     if connection.pg_version < 150000:
-        pytest.skip("not tried: MERGE needs PostgreSQL 15")
+        pytest.skip("MERGE needs PostgreSQL 15")
     sql(
-        "MERGE INTO numbers USING (VALUES (1, 'x'), (2, 'row 2'), (3, NULL), (7000, 'y')) AS s(k, l)"
+        "MERGE INTO numbers"
+        " USING (VALUES (1, 'x'), (2, 'row 2'), (3, NULL), (7000, 'y')) AS s(k, l)"
         " ON id = k WHEN MATCHED AND l IS NULL THEN DELETE"
         " WHEN MATCHED THEN UPDATE SET label = l"
         " WHEN NOT MATCHED THEN INSERT (id, label) VALUES (k, l)"
@@ -210,10 +170,11 @@ TYPES = {
 def test_the_writers_settings_do_not_reach_the_log(only: str | None):
     """A type alone gets its own pins; all together, all pins."""
     types = {name: TYPES[name] for name in ([only] if only else TYPES)}
+    columns = ", ".join(f"{name} {type_}" for name, (type_, _) in types.items())
     sql(
         "CREATE DOMAIN moment AS timestamptz",
         "CREATE TYPE blend AS (t timestamptz, f float8, r daterange)",
-        f"CREATE TABLE types (id int PRIMARY KEY, {', '.join(f'{n} {t}' for n, (t, _) in types.items())})",
+        f"CREATE TABLE types (id int PRIMARY KEY, {columns})",
     )
     audit("types")
     values = ", ".join(f"'{value}'" for _, value in types.values())
@@ -530,7 +491,7 @@ def test_temporary_and_unlogged_tables_are_captured():
 
 def test_a_column_that_is_computed_on_reading_stays_out_of_the_row():
     if connection.pg_version < 180000:
-        pytest.skip("not tried: virtual generated columns need PostgreSQL 18")
+        pytest.skip("virtual generated columns need PostgreSQL 18")
     sql("CREATE TABLE sums (id int PRIMARY KEY, two int GENERATED ALWAYS AS (id * 2) VIRTUAL)")
     audit("sums")
     sql("INSERT INTO sums VALUES (1)")

@@ -1,0 +1,57 @@
+"""Tables that a test makes and audits by itself, and the events that came of them."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from collections.abc import Iterable
+from typing import Any
+
+from django.db import connection
+
+from auditrepr.models import AuditLog
+from auditrepr.vendors import get_vendor
+from auditrepr.vendors.base import Capture
+from tests.missing import could_not_try
+
+
+def sql(*statements: str) -> list[Any]:
+    """Run the statements; gives the rows of the last one, if it has any."""
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+        return cursor.fetchall() if cursor.description else []
+
+
+def audit(name: str, *, excluded: Iterable[str] = (), db_table: str | None = None) -> Capture:
+    """Install the triggers of this table, whether or not a model has it."""
+    vendor = get_vendor("default")
+    shape = vendor.shapes([name])[name]
+    capture = Capture(name, db_table or name, shape, shape.key_columns, frozenset(excluded))
+    sql(*vendor.support_sql(), *vendor.install_sql(capture))
+    return capture
+
+
+def events(name: str, *fields: str) -> list[Any]:
+    """The events of a table: action and key, or these fields, in the order that they came."""
+    rows = AuditLog.objects.filter(table_name=name).order_by("pk")
+    return list(rows.values_list(*(fields or ("action", "object_id"))))
+
+
+def actions(name: str) -> str:
+    """What happened to the table, a letter an event."""
+    return "".join(action for action, _ in events(name))
+
+
+def shell(script: str) -> None:
+    """Have the database's own shell run this, as a program that knows nothing of Django."""
+    settings = connection.settings_dict
+    if connection.vendor == "postgresql":
+        program, *arguments = ["psql", "-qX", "-v", "ON_ERROR_STOP=1", "-d", settings["NAME"]]
+        named = {"-U": settings["USER"], "-h": settings["HOST"], "-p": settings["PORT"]}
+        arguments += [part for item in named.items() if item[1] for part in item]
+    else:
+        program, *arguments = ["sqlite3", "-bail", str(settings["NAME"])]
+    if not shutil.which(program):
+        could_not_try("a shell's writes", f"no {program} is installed")
+    subprocess.run([program, *arguments], input=script, text=True, check=True)
