@@ -17,8 +17,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import DateTimeField, Field, Func, Model
 
 from ..events import Event
-from ..rows import Row
 from ..models import AuditLog
+from ..rows import Row
 from . import sqlite_triggers as triggers
 from .base import (
     Capture,
@@ -32,6 +32,7 @@ from .base import (
     Vendor,
     Writers,
 )
+
 if TYPE_CHECKING:
     from ..history import Found
 
