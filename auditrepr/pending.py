@@ -63,7 +63,8 @@ class Backlog:
         self._stored = _state(self.checkpoint)
         self.top = 0
         self._provable = self._prove(rescan)
-        self.start = self.checkpoint.settled_id
+        # Over what was pruned, or handed out long ago, so that progress is told from the first row.
+        self.start = self.checkpoint.settled_id or (next_id(using, 0, self.top) or 1) - 1
 
     def batches(self, size: int) -> Iterator[Batch]:
         """What is pending above the settled mark, until a short batch."""

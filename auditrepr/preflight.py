@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connections
 from django.db.migrations.loader import MigrationLoader
 
@@ -24,7 +25,7 @@ def check(using: str) -> None:
     connection = connections[using]
     try:
         connection.ensure_connection()
-    except Error as error:
+    except (Error, ImproperlyConfigured) as error:
         raise DatabaseUnreachable(alias=using, reason=" ".join(str(error).split())) from error
     loader = MigrationLoader(connection)
     needed = {"auditrepr", *(table.model._meta.app_label for table in tracked_tables(using))}

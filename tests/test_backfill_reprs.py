@@ -131,8 +131,8 @@ def test_a_dry_run_shows_what_would_be_stored_and_writes_nothing(backfill, ann):
     first, second = AuditLog.objects.order_by("pk")
     lines = backfill("--dry-run").splitlines()
     assert lines[0].split() == ["id", "time", "action", "model", "object", "representation"]
-    time = first.occurred_at.strftime("%Y-%m-%d %H:%M:%S")
-    assert lines[1].startswith(f"{first.pk}  {time}")
+    day, time = first.occurred_at.isoformat(" ", "seconds").split()
+    assert lines[1].split()[:3] == [str(first.pk), day, time]
     assert lines[1].split()[-4:] == ["added", "app.Author", str(ann.pk), "Ann"]
     assert lines[2].split()[-4:] == ["changed", "app.Author", str(ann.pk), "Anna"]
     assert lines[3:] == ["2 pending; nothing was written."]
@@ -250,7 +250,8 @@ def test_a_missing_migration_is_one_clear_line(backfill):
 
 
 def test_a_server_that_cannot_be_reached_is_one_clear_line(tmp_path):
-    names = json.dumps({"default": str(tmp_path / "no" / "such"), "other": "no_such"})
+    name = "nowhere" if connection.vendor == "postgresql" else str(tmp_path / "no" / "such")
+    names = json.dumps({"default": name})
     done = processes.run("backfill_reprs", env={"TEST_DATABASE_NAMES": names})
     assert 'Database "default" cannot be reached: ' in one_line(done)
 
