@@ -10,7 +10,7 @@ columns the statement is ready in a quarter of the time that one expression for 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from .base import Capture, Column
@@ -115,9 +115,9 @@ def _update(capture: Capture) -> str:
     new, old = _object_id(capture, "new"), _object_id(capture, "old")
     return (
         f"{new}, nullif({old}, {new}), 'U', row_data, changed_from"
-        f" FROM (WITH image (label, before, after) AS ({_image(capture, 'old', 'new')})"
-        f" SELECT {_object(_value(capture, 'after', 'new'))} AS row_data,"
-        f" {_object(_value(capture, 'before', 'old'), only=_differ('before', 'after'))}"
+        f" FROM (WITH image (label, before, after) AS {_image(capture, 'old', 'new')}"
+        f" SELECT {_object(_value(capture, 'after'))} AS row_data,"
+        f" {_object(_value(capture, 'before'), only=_differ('before', 'after'))}"
         " AS changed_from FROM image)"
     )
 
@@ -125,8 +125,8 @@ def _update(capture: Capture) -> str:
 def _row(capture: Capture, row: str) -> str:
     """The whole row as JSON text."""
     return (
-        f"(WITH image (label, value) AS ({_image(capture, row)})"
-        f" SELECT {_object(_value(capture, 'value', row))} FROM image)"
+        f"(WITH image (label, value) AS {_image(capture, row)}"
+        f" SELECT {_object(_value(capture, 'value'))} FROM image)"
     )
 
 
@@ -138,29 +138,24 @@ def _object(value: str, only: str = "") -> str:
 
 def _image(capture: Capture, *rows: str) -> str:
     """One row for each column: its name as JSON writes it, and its value in each of the rows."""
-    return "VALUES " + ", ".join(
+    values = ", ".join(
         f"({literal(json.dumps(name, ensure_ascii=False) + ':')},"
         f" {', '.join(f'{row}.{quote(name)}' for row in rows)})"
         for name in (column.name for column in _columns(capture))
     )
+    # SQLite would write what is named twice to a temporary table, although one is hardly needed.
+    return f"NOT MATERIALIZED (VALUES {values})"
 
 
-def _value(capture: Capture, value: str, row: str) -> str:
+def _value(capture: Capture, value: str) -> str:
     """JSON text of a value: in full if it is no more than its share, or the row has the room."""
-    columns = _columns(capture)
-    share = LARGEST_ROW // len(columns)
-    size = _size(row, columns)
+    share = LARGEST_ROW // len(_columns(capture))
+    size = f"(SELECT sum(length(CAST({value} AS BLOB))) FROM image)"
     digest, full = _DIGEST.format(value=value), _VALUE.format(value=value)
     return (
         f"CASE WHEN length(CAST({value} AS BLOB)) > {share} AND {size} > {LARGEST_ROW}"
         f" THEN {digest} ELSE {full} END"
     )
-
-
-def _size(row: str, columns: Iterable[Column]) -> str:
-    values = ", ".join(f"({row}.{quote(column.name)})" for column in columns)
-    length = "sum(length(CAST(value AS BLOB)))"
-    return f"(WITH part (value) AS (VALUES {values}) SELECT {length} FROM part)"
 
 
 def _changed(capture: Capture) -> str:
