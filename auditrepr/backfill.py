@@ -187,7 +187,7 @@ class _Run:
 
     def _store(self, batch: Batch, backlog: Backlog) -> None:
         """Build outside, where nothing is locked; then write all of it in one short transaction."""
-        outcomes = build(batch.events, self.using) if batch.events else []
+        outcomes = self._build(batch.events) if batch.events else []
         if outcomes and not self.result.batches:
             self.record.save(using=self.using)
         with transaction.atomic(self.using):
@@ -201,6 +201,10 @@ class _Run:
         self.result.batches += bool(batch.events)
         if settings.DEBUG:
             reset_queries()  # Django keeps the last 9000 there, each with all of a batch's texts
+
+    def _build(self, events: Sequence[Event]) -> list[Outcome]:
+        with self.lock.kept_alive():
+            return build(events, self.using)
 
     def _store_representations(self, outcomes: Sequence[Outcome]) -> int:
         built = [outcome for outcome in outcomes if outcome.failure is None]

@@ -10,18 +10,19 @@ import json
 import os
 import socket
 import stat
+import threading
 import time
 import uuid
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
 from django.db import Error, connections, transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from .conf import get_settings
@@ -105,6 +106,10 @@ class Lock(ABC):
     def __bool__(self) -> bool:
         return self.acquired
 
+    def kept_alive(self) -> AbstractContextManager[None]:
+        """Work inside keeps the lock, however long it takes."""
+        return nullcontext()
+
     @abstractmethod
     def renew(self) -> None:
         """Show a sign of life, as the last statement of the transaction that stores a batch.
@@ -138,11 +143,19 @@ class DatabaseLock(Lock):
         self.vendor = get_vendor(using)
         self.token: uuid.UUID | None = None
 
+    @contextmanager
+    def kept_alive(self) -> Iterator[None]:
+        done = threading.Event()
+        thread = threading.Thread(target=self._keep_alive, args=(done,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
     def renew(self) -> None:
-        # Whether it has run out does not matter as long as nobody else has taken it: the token
-        # is what fences, and a batch that was slow to build is not lost for that.
-        mine = self._leases().filter(token=self.token)
-        if not mine.update(expires_at=self.vendor.clock(self.seconds)):
+        if not self._extend():
             raise LeaseLost
 
     def holder(self) -> Process | None:
@@ -162,6 +175,20 @@ class DatabaseLock(Lock):
                 return self._take(free)
             holder = Process.of(lease.holder)
             return bool(holder and holder.is_dead() and self._take(Q(token=lease.token)))
+
+    def _extend(self) -> int:
+        # That it has run out does not matter as long as nobody else has taken it: what keeps a
+        # former holder out is the token, which nobody else has had and nobody has twice.
+        mine = self._leases().filter(token=self.token)
+        return mine.update(expires_at=self.vendor.clock(self.seconds))
+
+    def _keep_alive(self, done: threading.Event) -> None:
+        try:
+            while not done.wait(self.seconds / 3):
+                with suppress(Error):
+                    self._extend()
+        finally:
+            connections[self.using].close()  # this thread's own, if it came to have one
 
     def _take(self, condition: Q) -> bool:
         # Never waits for a row that its holder has locked, who may be stopped for good. One
@@ -186,7 +213,7 @@ class DatabaseLock(Lock):
                 token=None, holder=None, acquired_at=None, expires_at=None
             )
 
-    def _leases(self) -> Any:
+    def _leases(self) -> QuerySet[Lease]:
         return Lease.objects.using(self.using).filter(name=self.NAME)
 
 

@@ -158,6 +158,17 @@ def test_a_batch_that_took_longer_than_the_lease_is_kept_if_nobody_took_over():
             assert not other, "and the lease runs anew"
 
 
+def test_work_that_takes_longer_than_the_lease_keeps_it():
+    with DatabaseLock("default", seconds=0.5) as lock:
+        with lock.kept_alive():
+            time.sleep(1)
+            with DatabaseLock("default") as other:
+                assert not other
+        time.sleep(0.6)
+        with DatabaseLock("default") as other:
+            assert other, "but only while it is at work"
+
+
 def test_who_lost_the_lease_does_not_free_it():
     with DatabaseLock("default"):
         expire()
