@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings as django_settings
+from django.utils.translation import check_for_language
 
 from .exceptions import InvalidSetting
 
@@ -32,10 +34,15 @@ class Settings:
     :param BATCH_SIZE: audit rows in one batch.
     :param LEASE_SECONDS: after how many seconds without a sign of life another run may take over
         the database lock.
-    :param LOCK_FILE: the file of ``--lock file``; by default ``auditrepr.lock`` in the current
-        user's state folder.
+    :param LOCK_FILE: the file of ``--lock file``; by default one for each database, in the
+        current user's state folder.
     :param MAX_LENGTH: a longer representation is cut, visibly, at this many characters.
     :param RUNS_KEPT: how many rows ``BackfillRun`` keeps.
+    :param LANGUAGE: the language of representations; ``LANGUAGE_CODE`` by default.
+    :param TIME_ZONE: the time zone of representations; Django's ``TIME_ZONE`` by default.
+    :param REPR: what to use in place of ``str()``, by model: the name of a method, the dotted path
+        of a function that takes the instance, or the function itself.
+    :param ROW_SECONDS: how long one representation may take.
     """
 
     MODELS: tuple[str, ...] = ()
@@ -45,6 +52,10 @@ class Settings:
     LOCK_FILE: Path | None = None
     MAX_LENGTH: int = 10_000
     RUNS_KEPT: int = 1000
+    LANGUAGE: str | None = None
+    TIME_ZONE: str | None = None
+    REPR: Mapping[str, str | Callable[[Any], object]] = field(default_factory=dict)
+    ROW_SECONDS: float = 10.0
 
     @classmethod
     def load(cls) -> Settings:
@@ -87,6 +98,33 @@ def _path(name: str, value: Any) -> Path | None:
     return Path(value) if value else None
 
 
+def _language(name: str, value: Any) -> str | None:
+    if value is not None and not (isinstance(value, str) and check_for_language(value)):
+        raise InvalidSetting(name=name, value=value, expected='a language code such as "de"')
+    return value
+
+
+def _time_zone(name: str, value: Any) -> str | None:
+    try:
+        return value and ZoneInfo(value).key
+    except (TypeError, ValueError, OSError, ZoneInfoNotFoundError):
+        raise InvalidSetting(name=name, value=value, expected='like "Europe/Berlin"') from None
+
+
+def _reprs(name: str, value: Any) -> dict[str, str | Callable[[Any], object]]:
+    if not isinstance(value, Mapping) or not all(
+        isinstance(way, str) or callable(way) for way in value.values()
+    ):
+        raise InvalidSetting(name=name, value=value, expected='like {"auth.User": "get_full_name"}')
+    return {model.lower(): way for model, way in value.items()}
+
+
+def _duration(name: str, value: Any) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 86400:
+        raise InvalidSetting(name=name, value=value, expected="a number of seconds above 0")
+    return float(value)
+
+
 _PARSERS: dict[str, Any] = {
     "MODELS": _names,
     "EXCLUDE": _names_by_model,
@@ -95,6 +133,10 @@ _PARSERS: dict[str, Any] = {
     "LOCK_FILE": _path,
     "MAX_LENGTH": _positive,
     "RUNS_KEPT": _positive,
+    "LANGUAGE": _language,
+    "TIME_ZONE": _time_zone,
+    "REPR": _reprs,
+    "ROW_SECONDS": _duration,
 }
 
 

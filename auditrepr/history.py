@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Field, Model
 
+from .capture import covered
 from .events import Event
 from .models import AuditLog, Coverage
 from .rows import Row, read_images, read_live
@@ -116,8 +117,7 @@ class History:
 
     @cached_property
     def coverage(self) -> dict[str, Coverage]:
-        rows = Coverage.objects.using(self.vendor.using).filter(since_event__isnull=False)
-        return {row.table_name: row for row in rows}
+        return covered(self.vendor.using)
 
     @cached_property
     def excluded(self) -> dict[str, frozenset[str]]:
@@ -323,7 +323,5 @@ def _after(one: Header, other: Header | None) -> bool:
     """Did a later statement make the one? Where keys are swapped, a single one gives and takes."""
     if other is None:
         return True
-    together = (
-        one.occurred_at == other.occurred_at and one.transaction_id == other.transaction_id
-    )
+    together = one.occurred_at == other.occurred_at and one.transaction_id == other.transaction_id
     return one.id > other.id and not together

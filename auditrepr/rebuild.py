@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from django.db.models import Field, Model
 
 from .barerow import BareRow
+from .conf import get_settings
 from .drift import placeholder
 from .events import Subject
 from .history import Found, History
@@ -18,9 +19,13 @@ from .models import AuditLog
 from .relations import Peers
 from .rows import Row, read_images
 from .substitution import NotAsOf, Relations, substituted
+from .timelimit import TimeLimit
 from .tracking import log_name, model_for_table
 from .vendors import get_vendor
 from .vendors.base import Image
+
+#: Statements that Django sends for a transaction of its own.
+NO_READING = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 
 TODAY = "it was read in part from today's rows"
 
@@ -61,6 +66,8 @@ class Batch:
         self.using = using
         self.vendor = get_vendor(using)
         self.history = History(self.vendor)
+        self.limit = TimeLimit(get_settings().ROW_SECONDS)
+        self.broken = False  # the transaction that it reads in cannot go on
         self.current: Subject | None = None
         self._instead: tuple[Relations, Subject | None] | None = None
 
@@ -142,9 +149,7 @@ class Batch:
         """Instances of the rows; they share what they read of their relations."""
         peers = Peers(self, model)
         return [
-            Answer(
-                self._instance(peers, subject, row) if isinstance(row, Row) else row, doubts
-            )
+            Answer(self._instance(peers, subject, row) if isinstance(row, Row) else row, doubts)
             for subject, (row, doubts, *_) in zip(
                 subjects, self._whole(model, subjects, found), strict=True
             )
@@ -231,7 +236,7 @@ class Batch:
                     if subject is None:
                         raise
                     subject.note(TODAY)
-        elif self.current is not None:
+        elif self.current is not None and not sql.startswith(NO_READING):
             self.current.note(TODAY)
         return execute(sql, parameters, many, context)
 
@@ -254,7 +259,8 @@ class Batch:
         outer, self._instead = self._instead, None
         current, self.current = self.current, None
         try:
-            yield
+            with self.limit.paused():
+                yield
         finally:
             self._instead, self.current = outer, current
 

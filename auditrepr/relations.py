@@ -63,7 +63,6 @@ class Peers:
             raise value
         return value
 
-
     def set(self, name: str, relation: SetRelation, index: int) -> SetAnswer:
         """What the relation with this cache name leads to, from one of the members."""
         if name not in self._sets:

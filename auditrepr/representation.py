@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import traceback
-from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import Error, connections, transaction
@@ -20,7 +20,8 @@ from .events import Event, Subject
 from .exceptions import NothingToRebuild
 from .models import AuditLog, Fidelity
 from .rebuild import Batch
-from .tracking import model_for_table
+from .timelimit import TimeLimitExceeded
+from .tracking import chosen_repr
 
 __all__ = ["Event", "Failure", "Outcome", "build"]
 
@@ -67,8 +68,8 @@ def build(events: Sequence[Event], using: str) -> list[Outcome]:
     outcomes: list[Outcome] = []
     careful = False
     while len(outcomes) < len(events):
-        # An error in the database ends PostgreSQL's transaction, and with it the moment that this
-        # batch reads. What is left is read anew, from then on with a savepoint for each row.
+        # An error in the database, or a time limit, ends PostgreSQL's transaction, and with it the
+        # moment that the batch reads. What is left is read anew, with a savepoint for each row.
         outcomes += _build_until_error(events[len(outcomes) :], using, careful)
         careful = True
     return outcomes
@@ -76,17 +77,18 @@ def build(events: Sequence[Event], using: str) -> list[Outcome]:
 
 def _build_until_error(events: Sequence[Event], using: str, careful: bool) -> Iterator[Outcome]:
     batch = Batch(using)
-    with _same_words_for_everyone(), batch.vendor.reading(), _watching(batch):
+    connection = batch.vendor.connection
+    with (
+        _same_words_for_everyone(),
+        batch.limit.listening(),
+        batch.vendor.reading(batch.limit),
+        _watching(batch),
+    ):
         for subject in batch.subjects(events):
-            try:
-                yield _outcome(subject, batch, careful)
-            except Broken as broken:
-                yield _failed(subject, broken.__cause__ or broken)
+            yield _outcome(subject, batch, careful)
+            if batch.broken or connection.closed_in_transaction:
+                batch.vendor.discard()
                 return
-
-
-class Broken(Exception):
-    """The transaction that a batch reads in cannot go on."""
 
 
 def _outcome(subject: Subject, batch: Batch, careful: bool) -> Outcome:
@@ -97,11 +99,11 @@ def _outcome(subject: Subject, batch: Batch, careful: bool) -> Outcome:
         return _failed(subject, subject.error)
     batch.current = subject
     try:
-        with transaction.atomic(batch.using) if careful else ExitStack():
+        with batch.limit.row(), transaction.atomic(batch.using) if careful else ExitStack():
             text = _text(subject.instance)
     except BaseException as error:  # __str__ may raise anything, SystemExit included
-        if isinstance(error, Error) and not careful:
-            raise Broken from error
+        in_database = isinstance(error, Error) and not careful
+        batch.broken = in_database or isinstance(error, TimeLimitExceeded)
         return _failed(subject, error)
     finally:
         batch.current = None
@@ -121,7 +123,11 @@ def _failed(subject: Subject, error: BaseException) -> Outcome:
 
 
 def _text(instance: Any) -> str:
-    text = type(instance).__str__(instance)
+    chosen = chosen_repr(type(instance)) if isinstance(instance, Model) else None
+    if chosen is None:
+        text = type(instance).__str__(instance)
+    else:
+        text = getattr(instance, chosen)() if isinstance(chosen, str) else chosen(instance)
     if isinstance(text, Promise):
         return str(text)
     if not isinstance(text, str):
@@ -157,9 +163,11 @@ def storable(text: str, length: int) -> tuple[str, str]:
 @contextmanager
 def _same_words_for_everyone() -> Iterator[None]:
     """Language and time zone of the settings, not of whoever started the job."""
+    chosen = get_settings()
+    zone = ZoneInfo(chosen.TIME_ZONE) if chosen.TIME_ZONE else timezone.get_default_timezone()
     with (
-        translation.override(settings.LANGUAGE_CODE),
-        timezone.override(timezone.get_default_timezone()),
+        translation.override(chosen.LANGUAGE or settings.LANGUAGE_CODE),
+        timezone.override(zone),
     ):
         yield
 

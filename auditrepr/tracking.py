@@ -12,25 +12,37 @@ from django.db import router
 from django.db.models import Field, GeneratedField, ManyToManyField, Model
 from django.db.models.expressions import Col
 from django.db.models.sql import Query
+from django.utils.module_loading import import_string
 
 from .conf import NEVER_BY_WILDCARD, get_settings
 from .exceptions import KeyExcluded, OwnTable, UnknownColumn, UnknownModel
 
 ModelT = TypeVar("ModelT", bound=type[Model])
 
+#: What to use in place of ``str()``: the name of a method, or a function of the instance.
+Repr = str | Callable[[Any], object]
+
 _EXCLUDED_BY_DECORATOR: dict[type[Model], tuple[str, ...]] = {}
+_REPR_BY_DECORATOR: dict[type[Model], Repr] = {}
 
 
 @overload
 def track(model: ModelT, /) -> ModelT: ...
 @overload
-def track(*, exclude: Iterable[str] = ()) -> Callable[[ModelT], ModelT]: ...
 def track(
-    model: ModelT | None = None, /, *, exclude: Iterable[str] = ()
+    *, exclude: Iterable[str] = (), repr: Repr | None = None
+) -> Callable[[ModelT], ModelT]: ...
+def track(
+    model: ModelT | None = None,
+    /,
+    *,
+    exclude: Iterable[str] = (),
+    repr: Repr | None = None,  # noqa: A002 - the word that the reader of a model expects
 ) -> ModelT | Callable[[ModelT], ModelT]:
     """Audit this model: ``@track`` or ``@track(exclude=["pin"])``.
 
     :param exclude: names of fields that never reach the log.
+    :param repr: what to use in place of ``str()``: a method's name, or a function of the instance.
     :raises TypeError: if `exclude` is a bare string, or what is decorated is no model.
     """
     if isinstance(exclude, str):
@@ -41,9 +53,22 @@ def track(
         if not (isinstance(model, type) and issubclass(model, Model)):
             raise TypeError(f"@auditrepr.track is for model classes, not for {model!r}")
         _EXCLUDED_BY_DECORATOR[model] = names
+        if repr is not None:
+            _REPR_BY_DECORATOR[model] = repr
         return model
 
     return decorate if model is None else decorate(model)
+
+
+def chosen_repr(model: type[Model]) -> Repr | None:
+    """What the project wants in place of ``str()`` for this model, if anything."""
+    chosen = get_settings().REPR.get(model._meta.label_lower)
+    if isinstance(chosen, str) and "." in chosen:
+        return import_string(chosen)
+    if chosen is not None:
+        return chosen
+    decorated = (base for base in model.__mro__ if base in _REPR_BY_DECORATOR)
+    return next((_REPR_BY_DECORATOR[base] for base in decorated), None)
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import shutil
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,7 +17,8 @@ from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.base import Installed, Kind
 from tests.app.models import Author
-from tests.capturing import actions, audit, events, sql
+from tests.capturing import actions, audit, events, shell, sql
+from tests.missing import could_not_try
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
 
@@ -502,3 +506,29 @@ def test_copy_is_captured():
     with connection.cursor() as cursor, cursor.copy("COPY app_author (name) FROM STDIN") as copy:
         copy.write("one\ntwo\n")
     assert actions("app_author") == "II"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_restored_dump_captures_as_before(tmp_path: Path):
+    if not shutil.which("pg_dump"):
+        could_not_try("a restored dump", "no pg_dump is installed")
+    sql(
+        "DROP SCHEMA IF EXISTS dumped CASCADE",
+        "CREATE SCHEMA dumped",
+        "CREATE TABLE dumped.whole (id int PRIMARY KEY) PARTITION BY RANGE (id)",
+        "CREATE TABLE dumped.part PARTITION OF dumped.whole FOR VALUES FROM (0) TO (9)",
+    )
+    audit("dumped.whole", db_table='dumped"."whole')
+    vendor = get_vendor("default")
+    before = vendor.installed()["dumped.whole"]
+    settings = connection.settings_dict
+    server = ["-U", settings["USER"], "-h", settings["HOST"], "-d", settings["NAME"]]
+    dump = ["pg_dump", *server, "-n", "dumped", "-f", str(tmp_path / "dump")]
+    if subprocess.run(dump, capture_output=True).returncode:
+        could_not_try("a restored dump", "pg_dump is older than the server")
+    sql("DROP SCHEMA dumped CASCADE")
+    shell((tmp_path / "dump").read_text())
+    assert vendor.installed()["dumped.whole"] == before
+    sql("INSERT INTO dumped.whole VALUES (1)", "DELETE FROM dumped.part")
+    sql("DROP SCHEMA dumped CASCADE")
+    assert events("dumped.whole") == [("I", "1"), ("D", "1")]

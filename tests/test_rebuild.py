@@ -32,7 +32,7 @@ def _an_empty_log():
 
 def rebuilt(row: AuditLog) -> models.Model:
     batch = Batch("default")
-    with batch.vendor.reading():
+    with batch.vendor.reading(batch.limit):
         (subject,) = batch.subjects([Event.of(row)])
     if subject.error:
         raise subject.error

@@ -111,6 +111,10 @@ def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
         "AUDITREPR_LOCK_FILE": "/var/lib/auditrepr/lock",
         "AUDITREPR_MAX_LENGTH": "30",
         "AUDITREPR_RUNS_KEPT": "40",
+        "AUDITREPR_LANGUAGE": "de",
+        "AUDITREPR_TIME_ZONE": "Europe/Berlin",
+        "AUDITREPR_REPR": '{"auth.User": "get_full_name"}',
+        "AUDITREPR_ROW_SECONDS": "2.5",
     }
     assert {f"AUDITREPR_{field.name}" for field in fields(Settings)} == set(given)
     settings = project.settings(DEBUG="on", **given)
@@ -122,6 +126,10 @@ def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
         "LOCK_FILE": "/var/lib/auditrepr/lock",
         "MAX_LENGTH": 30,
         "RUNS_KEPT": 40,
+        "LANGUAGE": "de",
+        "TIME_ZONE": "Europe/Berlin",
+        "REPR": {"auth.User": "get_full_name"},
+        "ROW_SECONDS": 2.5,
     }
     assert project.settings(DEBUG="on", AUDITREPR_BATCH_SIZE="")["AUDITREPR"] == {}
 

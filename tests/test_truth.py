@@ -211,6 +211,7 @@ class World(RuleBasedStateMachine):
         if not self.blocks:
             call_command("backfill_reprs", verbosity=0)
 
+
 @pytest.mark.django_db(transaction=True)
 def test_every_exact_representation_is_what_was_said_at_the_event():
     run_state_machine_as_test(

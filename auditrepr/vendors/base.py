@@ -17,6 +17,7 @@ from django.db.models.sql import Query
 if TYPE_CHECKING:
     from ..events import Event
     from ..history import Found
+    from ..timelimit import TimeLimit
 
 
 class Kind(Enum):
@@ -162,11 +163,17 @@ class Vendor(ABC):
     # --- rebuild -------------------------------------------------------------------------------
 
     @abstractmethod
-    def reading(self) -> AbstractContextManager[None]:
+    def reading(self, limit: TimeLimit) -> AbstractContextManager[None]:
         """Everything read inside is of one moment, and nothing can be written.
 
         Inside the caller's own transaction its isolation is all there is.
+
+        :param limit: ends a query of others that runs for too long.
         """
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Give up the connection where the transaction that :meth:`reading` began is broken."""
 
     @abstractmethod
     def image_rows(

@@ -11,6 +11,7 @@ from uuid import UUID
 from django.db import transaction
 from django.db.models import DateTimeField, Field, Func, Model
 from django.db.models.sql import Query
+from psycopg.pq import TransactionStatus
 
 from ..events import Event
 from ..rows import Row
@@ -30,6 +31,7 @@ from .base import (
 
 if TYPE_CHECKING:
     from ..history import Found
+    from ..timelimit import TimeLimit
 
 # Values that a key's JSON text and Python's str() write alike.
 _SAME_AS_TEXT = {int, str, UUID}
@@ -226,19 +228,45 @@ class PostgreSQL(Vendor):
     # --- rebuild -------------------------------------------------------------------------------
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
+    def reading(self, limit: TimeLimit) -> Iterator[None]:
         own = not self.connection.in_atomic_block
         with transaction.atomic(self.using), self.connection.cursor() as cursor:
             if own:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                yield
+                with self._canceling(limit):
+                    yield
                 return
             cursor.execute("SET LOCAL transaction_read_only = on")
             try:
-                yield
+                with self._canceling(limit):
+                    yield
             finally:
                 # A savepoint's end restores it too, and only that can after an error.
                 transaction.set_rollback(True, self.using)
+
+    @contextmanager
+    def _canceling(self, limit: TimeLimit) -> Iterator[None]:
+        """The server ends a query of others in time, before it is left alone with it."""
+        canceling = False
+
+        def execute(run: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
+            nonlocal canceling
+            theirs = limit.running
+            if theirs != canceling and not self.connection.needs_rollback:
+                canceling = theirs
+                milliseconds = max(1, int(limit.seconds * 1000)) if theirs else 0
+                with self.connection.cursor() as cursor:
+                    cursor.cursor.execute(f"SET LOCAL statement_timeout = {milliseconds}")
+            return run(sql, parameters, many, context)
+
+        with self.connection.execute_wrapper(execute):
+            yield
+
+    def discard(self) -> None:
+        raw = self.connection.connection
+        if raw is not None and raw.info.transaction_status == TransactionStatus.ACTIVE:
+            # Interrupted while it waited for the server: the answer is still to come.
+            self.connection.close()
 
     def image_rows(
         self, model: type[Model], images: Sequence[Image]

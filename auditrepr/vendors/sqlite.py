@@ -35,6 +35,10 @@ from .base import (
 
 if TYPE_CHECKING:
     from ..history import Found
+    from ..timelimit import TimeLimit
+
+#: SQLite's instructions between two looks at the clock: about a millisecond.
+STEPS = 100_000
 
 UNKNOWN = object()  # what a digest stands for
 
@@ -161,10 +165,10 @@ class SQLite(Vendor):
     # --- rebuild -------------------------------------------------------------------------------
 
     @contextmanager
-    def reading(self) -> Iterator[None]:
+    def reading(self, limit: TimeLimit) -> Iterator[None]:
         connection = self.connection
         if connection.in_atomic_block:
-            with _refusing_writes(connection):
+            with _refusing_writes(connection), _interrupting(connection, limit):
                 yield
             return
         # Django's atomic() may begin IMMEDIATE, as the project's setting says: a reader that
@@ -172,10 +176,17 @@ class SQLite(Vendor):
         connection.ensure_connection()
         mode, connection.transaction_mode = connection.transaction_mode, "DEFERRED"
         try:
-            with transaction.atomic(self.using), _refusing_writes(connection):
+            with (
+                transaction.atomic(self.using),
+                _refusing_writes(connection),
+                _interrupting(connection, limit),
+            ):
                 yield
         finally:
             connection.transaction_mode = mode
+
+    def discard(self) -> None:
+        pass  # an interrupted statement leaves SQLite's connection as good as it was
 
     def image_rows(
         self, model: type[Model], images: Sequence[Image]
@@ -228,9 +239,7 @@ class SQLite(Vendor):
                 raw = [stored.get(field.column) for field in fields]
             elif isinstance(found.row, Row):
                 row = found.row.values
-                raw = [
-                    f.get_db_prep_save(row.get(f.attname), self.connection) for f in fields
-                ]
+                raw = [f.get_db_prep_save(row.get(f.attname), self.connection) for f in fields]
             else:
                 continue
             values += [*(None if value is UNKNOWN else value for value in raw), n]
@@ -328,10 +337,24 @@ def _hash(statements: Sequence[str]) -> str:
 def _refusing_writes(connection: BaseDatabaseWrapper) -> Iterator[None]:
     with connection.cursor() as cursor:
         cursor.execute("PRAGMA query_only = ON")
-        try:
-            yield
-        finally:
-            cursor.execute("PRAGMA query_only = OFF")
+    raw = connection.connection
+    try:
+        yield
+    finally:
+        if not connection.closed_in_transaction:  # somebody's __str__ may have closed it
+            raw.execute("PRAGMA query_only = OFF")
+
+
+@contextmanager
+def _interrupting(connection: BaseDatabaseWrapper, limit: TimeLimit) -> Iterator[None]:
+    """SQLite works in the process, where no signal reaches Python until it returns."""
+    raw = connection.connection
+    raw.set_progress_handler(lambda: limit.expired, STEPS)
+    try:
+        yield
+    finally:
+        if not connection.closed_in_transaction:
+            raw.set_progress_handler(None, 0)
 
 
 def _document(row_data: str, changed_from: str | None, *, before: bool) -> dict[str, Any]:

@@ -1,0 +1,139 @@
+"""Whatever ``__str__`` does, it costs its own row, and the others are represented."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from django.db import connection
+from django.db.models import QuerySet
+from django.utils import translation
+
+from auditrepr import representation
+from auditrepr.models import AuditLog, Fidelity
+from auditrepr.representation import Event, Outcome, build
+from tests.app.models import Author
+from tests.app.troubled import Troubled
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _an_empty_log():
+    AuditLog.objects.all().delete()
+
+
+def outcome_of(way: str) -> Outcome:
+    """What becomes of the row in trouble; rows around it are shown to be well."""
+    for does in ["fine", way, "fine"]:
+        Troubled.objects.create(does=does)
+    before, outcome, after = build(
+        [Event.of(row) for row in AuditLog.objects.order_by("id")], "default"
+    )
+    assert (before.text, after.text) == ("fine", "fine")
+    assert connection.is_usable()
+    Author.objects.create(name="still writable")
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("way", "error_class", "message"),
+    [
+        ("raises", "ZeroDivisionError", "division by zero"),
+        ("exits", "SystemExit", "3"),
+        ("interrupts", "KeyboardInterrupt", ""),
+        ("recurses", "RecursionError", "maximum recursion depth exceeded"),
+        ("no memory", "MemoryError", ""),
+        ("unprintable", "Unprintable", "(its message cannot be shown)"),
+        ("number", "TypeError", "__str__ returned non-string (type int)"),
+        ("bad query", "", "nowhere"),
+    ],
+)
+def test_what_it_raises_is_data(way, error_class, message):
+    failure = outcome_of(way).failure
+    assert failure is not None
+    assert error_class in failure.error_class
+    assert message in failure.message
+    assert failure.traceback
+
+
+@pytest.mark.parametrize(
+    ("way", "text", "fidelity"),
+    [
+        ("lazy", "Yes", Fidelity.EXACT),
+        ("own transaction", "in a transaction", Fidelity.EXACT),
+        ("bidi", "a\u202eb\x1b[31m", Fidelity.EXACT),
+        ("nul", "a␀b", Fidelity.MIXED),
+        ("surrogate", "a\\ud800b", Fidelity.MIXED),
+        ("long", "x" * 9978 + "… (1000000 characters)", Fidelity.MIXED),
+    ],
+)
+def test_what_it_returns_is_stored_as_far_as_it_can_be(way, text, fidelity):
+    outcome = outcome_of(way)
+    assert (outcome.failure, outcome.text, outcome.fidelity) == (None, text, fidelity)
+
+
+@pytest.mark.parametrize("way", ["sleeps", "slow query"])
+def test_it_may_not_take_longer_than_it_is_allowed(way, settings):
+    settings.AUDITREPR = {"ROW_SECONDS": 0.3}
+    started = time.monotonic()
+    failure = outcome_of(way).failure
+    assert time.monotonic() - started < 5
+    assert failure is not None
+    assert failure.error_class in ("TimeLimitExceeded", "OperationalError")
+
+
+def test_it_cannot_write():
+    failure = outcome_of("writes").failure
+    assert failure is not None
+    assert "read" in failure.message
+    assert QuerySet(Troubled).count() == 3
+
+
+def test_it_may_close_the_connection():
+    outcome = outcome_of("closes")
+    assert outcome.text == "closed" or outcome.failure
+
+
+def test_language_and_time_zone_are_those_of_the_settings(settings):
+    settings.AUDITREPR = {"LANGUAGE": "de", "TIME_ZONE": "Asia/Tokyo"}
+    with translation.override("fr"):
+        assert outcome_of("lazy").text == "Ja"
+    AuditLog.objects.all().delete()
+    assert outcome_of("time").text == "Asia/Tokyo"
+
+
+def shout(instance):
+    return f"{instance.name.upper()}!"
+
+
+@pytest.mark.parametrize("way", ["tests.test_representation.shout", shout])
+def test_a_setting_may_name_something_else_than_str(settings, way):
+    settings.AUDITREPR = {"REPR": {"app.Author": way}}
+    Author.objects.create(name="Ann")
+    assert AuditLog.objects.get().build_instance_repr().text == "ANN!"
+
+
+def test_a_setting_may_name_a_method(settings):
+    settings.AUDITREPR = {"REPR": {"app.author": "__repr__"}}
+    Author.objects.create(name="Ann")
+    assert AuditLog.objects.get().build_instance_repr().text == "<Author: Ann>"
+
+
+def test_what_reads_todays_rows_by_itself_is_mixed_and_says_so(settings):
+    settings.AUDITREPR = {"REPR": {"app.author": lambda author: f"{Author.objects.count()}"}}
+    Author.objects.create(name="Ann")
+    outcome = AuditLog.objects.get().build_instance_repr()
+    assert (outcome.text, outcome.fidelity) == ("1", Fidelity.MIXED)
+    assert "today's rows" in outcome.reason
+
+
+def test_one_statement_can_be_built_inside_the_callers_transaction(transactional_db):
+    from django.db import transaction
+
+    with transaction.atomic():
+        Author.objects.create(name="Ann")
+        assert AuditLog.objects.get().build_instance_repr().text == "Ann"
+        Author.objects.create(name="Bea")
+    assert Author.objects.count() == 2
+    assert representation.build([], "default") == []
