@@ -57,6 +57,10 @@ env = Environment(
     AUDITREPR_LOCK_FILE=str,
     AUDITREPR_MAX_LENGTH=int,
     AUDITREPR_RUNS_KEPT=int,
+    AUDITREPR_LANGUAGE=str,
+    AUDITREPR_TIME_ZONE=str,
+    AUDITREPR_REPR=json.loads,
+    AUDITREPR_ROW_SECONDS=float,
 )
 env.read_env(BASE_DIR / ".env")
 env.ENVIRON = {name: value for name, value in os.environ.items() if value}  # empty counts as none
