@@ -51,7 +51,7 @@ JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
 LEFT JOIN pg_description ON objoid = trigger AND classoid = 'pg_trigger'::regclass
 GROUP BY class.oid, nspname, relname
 HAVING max(description) IS NOT NULL
-"""  # noqa: S608
+"""
 
 #: The schema that the log is in, or would be created in.
 LOG_SCHEMA = f"""
@@ -59,7 +59,7 @@ SELECT coalesce(
     (SELECT nspname FROM pg_class AS class JOIN pg_namespace AS namespace
         ON namespace.oid = relnamespace WHERE class.oid = to_regclass('{LOG}')),
     current_schema(), 'public')
-"""  # noqa: S608
+"""
 
 
 def shape_parameters(names: Collection[str]) -> dict[str, list[str]]:

@@ -222,7 +222,7 @@ BEGIN
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', item.tgname, item.relation);
     END LOOP;
-END"""  # noqa: S608
+END"""
 _DROP_FUNCTIONS = """
 DECLARE
     item regprocedure;
