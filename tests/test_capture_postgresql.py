@@ -156,7 +156,7 @@ TYPES = {
     "day": ("date", "infinity"),
     "span": ("interval", "1 year -3 days 04:05:06.789"),
     "raw": ("bytea", r"\x00ff5c27"),
-    "f4": ("real", "0.1"),
+    "f4": ("real", "0.12345679"),
     "f8": ("float8", "0.30000000000000004"),
     "nan": ("float8", "NaN"),
     "inf": ("float8", "-Infinity"),
