@@ -21,7 +21,7 @@ from .vendors.base import Writers
 
 logger = logging.getLogger(__name__)
 
-#: Ids that one query looks at.
+#: Ids that one query looks at, at most.
 WINDOW = 50_000
 #: Windows that are looked at in one turn, so that a run can stop, and renew its lock, in between.
 TURN = 20
@@ -70,7 +70,9 @@ class Backlog:
         """What is pending above the settled mark, until a short batch."""
         done = self.start
         while done < self.top:
-            batch = take(self.using, done, self.top, size)
+            # What is new lies close together: without its rows' statistics, a planner may well
+            # read all of a window to sort it.
+            batch = take(self.using, done, self.top, size, width=2 * size)
             yield batch
             done = batch.reaches
             if done >= self.top and len(batch.events) < size:
@@ -148,11 +150,11 @@ def preview(using: str, limit: int) -> tuple[list[Event], Count]:
     return events, Count(rows, complete=end == top)
 
 
-def take(using: str, after: int, upto: int, size: int) -> Batch:
+def take(using: str, after: int, upto: int, size: int, width: int | None = None) -> Batch:
     """The next pending rows in ``(after, upto]``, from as many windows as one turn looks at."""
     events: list[Event] = []
     log = AuditLog.objects.using(using)
-    for begin, end in windows(using, after, upto):
+    for begin, end in windows(using, after, upto, width):
         rows = log.pending(after=begin, upto=end).order_by("id").values_list(*Event._fields)
         events += [Event(*row) for row in rows[: size - len(events)]]
         if len(events) == size:
@@ -160,10 +162,15 @@ def take(using: str, after: int, upto: int, size: int) -> Batch:
     return Batch(events, end)
 
 
-def windows(using: str, after: int, upto: int) -> Iterator[tuple[int, int]]:
-    """The parts of ``(after, upto]`` that hold its rows, bounded; as many as one turn looks at."""
-    for _ in range(TURN):
-        end = min(after + WINDOW, upto)
+def windows(
+    using: str, after: int, upto: int, width: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """The parts of ``(after, upto]`` that hold its rows, bounded; as many as one turn looks at.
+
+    :param width: of the first one, in ids; the next ones grow. By default all are ``WINDOW`` wide.
+    """
+    for doubled in range(TURN):
+        end = min(after + min((width or WINDOW) << doubled, WINDOW), upto)
         yield after, end
         if end == upto:
             return
