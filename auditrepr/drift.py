@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Field, Value
+from django.db.models import Value
 from django.db.models.fields import NOT_PROVIDED
 
 
@@ -34,7 +34,7 @@ class Unknown:
         return self
 
 
-def placeholder(field: Field[Any, Any], excluded: bool) -> Any:
+def placeholder(field: Any, excluded: bool) -> Any:
     """What a column without a value reads as: what the migration that added it wrote, if known.
 
     :param excluded: whether the column is left out of the log on purpose.

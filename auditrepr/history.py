@@ -19,6 +19,7 @@ from django.db.models import Field, Model
 
 from .capture import covered
 from .events import Event
+from .meta import concrete
 from .models import AuditLog, Coverage
 from .rows import Row, read_images, read_live
 from .snapshots import sees
@@ -125,7 +126,7 @@ class History:
 
     def rows(self, model: type[Model], wanted: Sequence[tuple[Event, Any]]) -> list[Found]:
         """The rows of the model's own table with these primary keys, each as of its event."""
-        model = model._meta.concrete_model or model
+        model = concrete(model)
         table = log_name(model._meta.db_table)
         texts = self.vendor.key_texts(model._meta.pk, [key for _, key in wanted])
         if table in TIMELESS:
@@ -138,14 +139,14 @@ class History:
         return self._found(model, list(zip(states, texts, strict=True)), live)
 
     def matching(
-        self, model: type[Model], field: Field[Any, Any], wanted: Sequence[tuple[Event, Any]]
+        self, model: type[Model], field: Any, wanted: Sequence[tuple[Event, Any]]
     ) -> list[Matches]:
         """All rows of the model's own table whose field had the value, each as of its event.
 
         Who had it then either has it today, or was changed since: an event after the moment
         tells so. Candidates are looked for there, and each is looked at as of the moment.
         """
-        model = model._meta.concrete_model or model
+        model = concrete(model)
         table = log_name(model._meta.db_table)
         values = {value for _, value in wanted}
         texts = dict(zip(values, self.vendor.key_texts(field, list(values)), strict=True))

@@ -8,13 +8,14 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any, NamedTuple
 
-from django.db.models import Field, Model
+from django.db.models import Model
 
 from .barerow import BareRow
 from .conf import get_settings
 from .drift import placeholder
 from .events import Subject
 from .history import Found, History
+from .meta import concrete, field_named, own_fields
 from .models import AuditLog
 from .relations import Peers
 from .rows import Row, read_images
@@ -113,9 +114,7 @@ class Batch:
         """
         return self.objects(model, [w.subject for w in wishes], self._rows(model, wishes))
 
-    def find_by(
-        self, model: type[Model], field: Field[Any, Any], wishes: Sequence[Wish]
-    ) -> list[Answers]:
+    def find_by(self, model: type[Model], field: Any, wishes: Sequence[Wish]) -> list[Answers]:
         """All objects whose field had the value that is wished for as key."""
         wanted = [(wish.subject.event, wish.key) for wish in wishes]
         matches = self.history.matching(model, field, wanted)
@@ -129,9 +128,7 @@ class Batch:
             for match in matches
         ]
 
-    def find_many(
-        self, model: type[Model], field: Field[Any, Any], wishes: Sequence[Wish]
-    ) -> list[Answers]:
+    def find_many(self, model: type[Model], field: Any, wishes: Sequence[Wish]) -> list[Answers]:
         """The objects at the far end of links, which point at them through this foreign key."""
         (target,) = field.foreign_related_fields
         if not target.primary_key:
@@ -162,7 +159,7 @@ class Batch:
         self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
     ) -> Sequence[Found]:
         """Rows with the columns that multi-table inheritance keeps in the parents' tables."""
-        model = model._meta.concrete_model or model
+        model = concrete(model)
         for parent, link in model._meta.parents.items():
             if link is not None and link.model is model:  # else a proxy's, or a parent's parent
                 found = self._joined(parent, link.attname, subjects, found)
@@ -175,16 +172,13 @@ class Batch:
         subjects: Sequence[Subject],
         found: Sequence[Found],
     ) -> list[Found]:
-        there = [i for i, one in enumerate(found) if isinstance(one.row, Row)]
-        owners = [subjects[i] for i in there]
-        wishes = [
-            Wish(subject, found[i].row.values[link])
-            for i, subject in zip(there, owners, strict=True)
-        ]
+        there = [(i, one.row) for i, one in enumerate(found) if isinstance(one.row, Row)]
+        owners = [subjects[i] for i, _ in there]
+        wishes = [Wish(subjects[i], row.values[link]) for i, row in there]
         parts = self._whole(parent, owners, self._rows(parent, wishes))
         joined = list(found)
-        for i, part in zip(there, parts, strict=True):
-            joined[i] = _joined(parent, found[i], part)
+        for (i, row), part in zip(there, parts, strict=True):
+            joined[i] = Found(_joined(parent, row, part), found[i].doubts + part.doubts)
         return joined
 
     def _instance(self, peers: Peers, subject: Subject, row: Row) -> Model | Exception:
@@ -211,7 +205,7 @@ class Batch:
                 type(instance).refresh_from_db(instance, using=using, **options)
                 return
             for name in fields:
-                field = instance._meta.get_field(name)
+                field = field_named(type(instance), name)
                 excluded = self.history.excluded.get(log_name(field.model._meta.db_table), ())
                 instance.__dict__[field.attname] = placeholder(field, field.column in excluded)
                 subject.note(f"{field.column} is not in the log")
@@ -265,12 +259,9 @@ class Batch:
             self._instead, self.current = outer, current
 
 
-def _joined(parent: type[Model], found: Found, part: Found) -> Found:
-    doubts = found.doubts + part.doubts
+def _joined(parent: type[Model], row: Row, part: Found) -> Row | Exception:
     if isinstance(part.row, Exception):
-        return Found(part.row, doubts)
-    columns = frozenset(field.column for field in parent._meta.local_concrete_fields)
+        return part.row
+    columns = frozenset(field.column for field in own_fields(parent))
     inherited = part.row or Row({}, columns)
-    return Found(
-        Row(inherited.values | found.row.values, inherited.missing | found.row.missing), doubts
-    )
+    return Row(inherited.values | row.values, inherited.missing | row.missing)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Sequence
-from functools import lru_cache, partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.apps import apps
@@ -17,11 +17,10 @@ from django.core.exceptions import ValidationError
 from django.db.models import ForeignObject, Model, OneToOneRel
 
 from .events import Subject
+from .meta import all_relations, field_named
 from .sets import AsOfSets, SetAnswer, SetRelation
 
 if TYPE_CHECKING:
-    from django.contrib.contenttypes.fields import GenericForeignKey
-
     from .rebuild import Answer, Batch
 
 
@@ -45,7 +44,8 @@ class Peers:
     def add(self, instance: Model, subject: Subject) -> None:
         self.members.append(Member(instance, subject))
         instance._state.fields_cache = AsOfObjects(self, len(self.members) - 1)
-        instance._prefetched_objects_cache = AsOfSets(self, len(self.members) - 1)
+        sets = AsOfSets(self, len(self.members) - 1)
+        instance.__dict__["_prefetched_objects_cache"] = sets
 
     def object(self, name: str, index: int) -> Any:
         """What the relation with this cache name leads to, from one of the members.
@@ -94,11 +94,11 @@ class AsOfObjects(dict[str, Any]):
 Resolver = Callable[[Peers], "Sequence[Answer]"]
 
 
-@lru_cache(maxsize=None)
+@cache
 def _resolvers(model: type[Model]) -> dict[str, Resolver]:
     """How each relation of the model that leads to one object is resolved, by its cache name."""
     found: dict[str, Resolver] = {}
-    for field in model._meta.get_fields(include_hidden=True):
+    for field in all_relations(model):
         if isinstance(field, ForeignObject):
             if len(field.related_fields) == 1:
                 found[field.cache_name] = partial(forward, field)
@@ -109,11 +109,11 @@ def _resolvers(model: type[Model]) -> dict[str, Resolver]:
     return found
 
 
-def forward(field: ForeignObject, peers: Peers) -> Sequence[Answer]:
+def forward(field: Any, peers: Peers) -> Sequence[Answer]:
     """ForeignKey and OneToOneField, links to multi-table parents included."""
     from .rebuild import Answer, Wish
 
-    model = field.remote_field.model
+    model: Any = field.remote_field.model
     (target,) = field.foreign_related_fields
     values = [field.get_local_related_value(m.instance)[0] for m in peers.members]
     wishes = [
@@ -137,9 +137,9 @@ def forward(field: ForeignObject, peers: Peers) -> Sequence[Answer]:
     return result
 
 
-def reverse_one(relation: OneToOneRel, peers: Peers) -> Sequence[Answer]:
+def reverse_one(relation: Any, peers: Peers) -> Sequence[Answer]:
     """The other side of a OneToOneField, children in multi-table inheritance included."""
-    from .rebuild import Answer, Wish
+    from .rebuild import Wish
 
     field = relation.field
     wishes = [
@@ -153,7 +153,7 @@ def reverse_one(relation: OneToOneRel, peers: Peers) -> Sequence[Answer]:
     return answers
 
 
-def generic(field: GenericForeignKey, peers: Peers) -> Sequence[Answer]:
+def generic(field: Any, peers: Peers) -> Sequence[Answer]:
     """GenericForeignKey: each content type is a model of its own."""
     from .rebuild import Answer, Wish
 
@@ -170,10 +170,10 @@ def generic(field: GenericForeignKey, peers: Peers) -> Sequence[Answer]:
     return answers
 
 
-def _target(field: GenericForeignKey, instance: Model) -> tuple[type[Model] | None, Any]:
+def _target(field: Any, instance: Model) -> tuple[type[Model] | None, Any]:
     from django.contrib.contenttypes.models import ContentType
 
-    type_id = getattr(instance, instance._meta.get_field(field.ct_field).attname)
+    type_id = getattr(instance, field_named(type(instance), field.ct_field).attname)
     key = getattr(instance, field.fk_field)
     if type_id is None or key is None:
         return None, None

@@ -125,7 +125,7 @@ def _failed(subject: Subject, error: BaseException) -> Outcome:
 def _text(instance: Any) -> str:
     chosen = chosen_repr(type(instance)) if isinstance(instance, Model) else None
     if chosen is None:
-        text = type(instance).__str__(instance)
+        text: Any = type(instance).__str__(instance)  # type: ignore[call-arg]  # not str(): it may be lazy
     else:
         text = getattr(instance, chosen)() if isinstance(chosen, str) else chosen(instance)
     if isinstance(text, Promise):

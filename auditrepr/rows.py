@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from django.db import Error, transaction
 from django.db.models import Field, Model, QuerySet
 
+from .meta import own_fields
 from .vendors.base import Image, Vendor
 
 #: What cannot be read as a row of its table any more raises one of these.
@@ -43,7 +44,7 @@ def read_images(
 def _read(
     vendor: Vendor, model: type[Model], images: Sequence[Image]
 ) -> Iterator[tuple[Image, Row]]:
-    fields = model._meta.local_concrete_fields
+    fields = own_fields(model)
     read: list[tuple[Image, frozenset[str]]] = []
 
     def driver_values() -> Iterable[Sequence[Any]]:
@@ -69,10 +70,10 @@ def read_live(
 
     :param excluded: columns that are left out of the log: they do not show here either.
     """
-    fields = [f for f in model._meta.local_concrete_fields if f.column not in excluded]
+    fields = [f for f in own_fields(model) if f.column not in excluded]
     names = [f.attname for f in fields]
     # Not the model's manager: it may hide rows.
-    rows = QuerySet(model, using=vendor.using).filter(**{f"{field.attname}__in": values})
+    rows: Any = QuerySet(model, using=vendor.using).filter(**{f"{field.attname}__in": values})
     found = [dict(zip(names, row, strict=True)) for row in rows.values_list(*names)]
     pk = model._meta.pk
     texts = vendor.key_texts(pk, [row[pk.attname] for row in found])

@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import lru_cache, partial
+from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.apps import apps
@@ -20,6 +20,7 @@ from django.db.models.expressions import RawSQL
 
 from .events import Subject
 from .history import Found
+from .meta import all_relations, concrete, field_named
 from .rows import Row
 from .substitution import NotAsOf
 
@@ -70,11 +71,11 @@ class SetRelation:
     resolve: Callable[[Peers], list[SetAnswer]]
 
 
-@lru_cache(maxsize=None)
+@cache
 def set_relations(model: type[Model]) -> dict[str, SetRelation]:
     """The relations of the model that lead to sets, by the names of their caches."""
     found: dict[str, SetRelation] = {}
-    for field in model._meta.get_fields(include_hidden=True):
+    for field in all_relations(model):
         if isinstance(field, ManyToManyField):
             resolve = partial(_many_to_many, field, False)
             found[field.name] = SetRelation(field.name, resolve)
@@ -106,12 +107,12 @@ def _reverse(field: Any, peers: Peers) -> list[SetAnswer]:
     return _arranged(peers, field.model, answers)
 
 
-def _many_to_many(field: ManyToManyField, reverse: bool, peers: Peers) -> list[SetAnswer]:
+def _many_to_many(field: Any, reverse: bool, peers: Peers) -> list[SetAnswer]:
     from .rebuild import Answers, Wish
 
     through = field.remote_field.through
     names = [field.m2m_field_name(), field.m2m_reverse_field_name()]
-    source, target = (through._meta.get_field(name) for name in names[:: -1 if reverse else 1])
+    source, target = (field_named(through, name) for name in names[:: -1 if reverse else 1])
     model = field.model if reverse else field.remote_field.model
     wishes = [
         Wish(m.subject, source.get_foreign_related_value(m.instance)[0]) for m in peers.members
@@ -147,8 +148,8 @@ def _generic(field: Any, peers: Peers) -> list[SetAnswer]:
     from .rebuild import Answers, Wish
 
     model = field.remote_field.model
-    key = model._meta.get_field(field.object_id_field_name)
-    kind = model._meta.get_field(field.content_type_field_name).attname
+    key = field_named(model, field.object_id_field_name)
+    kind = field_named(model, field.content_type_field_name).attname
     types = ContentType.objects.db_manager(peers.batch.using)
     content_type = types.get_for_model(peers.model, for_concrete_model=field.for_concrete_model)
     wishes = [Wish(m.subject, key.to_python(m.instance.pk)) for m in peers.members]
@@ -176,8 +177,8 @@ def _arranged(peers: Peers, model: type[Model], answers: Sequence[Answers]) -> l
         shown = sorted((n for n in numbers if n in rank), key=rank.__getitem__)
         objects = [answer.objects[n - numbers.start] for n in shown]
         doubts = answer.doubts + tuple(d for one in objects for d in one.doubts) + doubt
-        concrete = model._meta.concrete_model or model
-        result.append(SetAnswer([one.value for one in objects], doubts, {concrete: answer.rows}))
+        values = [one.value for one in objects]
+        result.append(SetAnswer(values, doubts, {concrete(model): answer.rows}))
     return result
 
 
@@ -185,16 +186,18 @@ def _ranks(
     batch: Batch, model: type[Model], rows: Sequence[Found]
 ) -> tuple[dict[int, int], tuple[str, ...]]:
     """The places of those rows that the default manager shows, by the rows' numbers."""
-    there = [n for n, found in enumerate(rows) if isinstance(found.row, Row)]
-    there.sort(key=lambda n: _sortable(rows[n].row.values[model._meta.pk.attname]))
+    key = model._meta.pk.attname
+    keys = {n: one.row.values[key] for n, one in enumerate(rows) if isinstance(one.row, Row)}
+    there = sorted(keys, key=lambda n: _sortable(keys[n]))
     by_key = {n: place for place, n in enumerate(there)}
     queryset = model._default_manager.using(batch.using).all()
     plain = not queryset.query.where and not queryset.ordered
     if plain or not there:
         return by_key, ()
-    numbered = queryset.values_list(RawSQL(f"{_quoted(batch, model)}.auditrepr_n", ()))
+    number = RawSQL(f"{_quoted(batch, model)}.auditrepr_n", ())  # noqa: S611 - quoted
+    numbered = queryset.values_list(number)
     try:
-        with batch.instead_of({model._meta.concrete_model or model: rows}):
+        with batch.instead_of({concrete(model): rows}):
             return {n: place for place, (n,) in enumerate(numbered)}, ()
     except NotAsOf:
         return by_key, (UNORDERED,)
@@ -208,28 +211,29 @@ def _quoted(batch: Batch, model: type[Model]) -> str:
     return batch.vendor.connection.ops.quote_name(model._meta.db_table)
 
 
-def as_of(live: QuerySet[Any], answer: SetAnswer, batch: Batch, subject: Subject) -> Any:
+def as_of(live: Any, answer: SetAnswer, batch: Batch, subject: Subject) -> Any:
     """The queryset of a related set, filled, and able to answer for querysets made from it."""
     queryset = live._chain()
-    queryset.__class__ = _as_of_class(type(live))
+    queryset.__class__ = _as_of_class(live.__class__)
     queryset._as_of = (answer, batch, subject)
     queryset._result_cache = answer.objects
     queryset._prefetch_done = True
     return queryset
 
 
-@lru_cache(maxsize=None)
+@cache
 def _as_of_class(queryset_class: type[QuerySet[Any]]) -> type[QuerySet[Any]]:
     return type(queryset_class.__name__, (AsOfQuerySet, queryset_class), {})
 
 
+# The private methods of QuerySet that it builds on have been the same for many versions of Django.
 class AsOfQuerySet(QuerySet[Any]):
     """Sends its queries with the rows of a moment in place of the tables."""
 
     _as_of: tuple[SetAnswer, Batch, Subject]
 
     def _clone(self) -> Any:
-        clone = super()._clone()
+        clone = super()._clone()  # type: ignore[misc]
         clone._as_of = self._as_of
         return clone
 

@@ -64,7 +64,8 @@ def chosen_repr(model: type[Model]) -> Repr | None:
     """What the project wants in place of ``str()`` for this model, if anything."""
     chosen = get_settings().REPR.get(model._meta.label_lower)
     if isinstance(chosen, str) and "." in chosen:
-        return import_string(chosen)
+        found: Callable[[Any], object] = import_string(chosen)
+        return found
     if chosen is not None:
         return chosen
     decorated = (base for base in model.__mro__ if base in _REPR_BY_DECORATOR)

@@ -5,7 +5,7 @@ import pytest
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.representation import Event, Outcome, build
 from tests.app.models import Author, Book
-from tests.app.relations import Invoice, Label, Line, Order, Pizzeria, RatedPlace, Remark, Diner
+from tests.app.relations import Diner, Invoice, Label, Line, Order, Pizzeria, RatedPlace, Remark
 from tests.oracle import Oracle
 
 pytestmark = pytest.mark.django_db(transaction=True)

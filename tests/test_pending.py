@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Iterator
@@ -381,3 +382,51 @@ def test_a_transaction_that_a_crash_recovered_still_counts_as_a_writer():
 
 def writers_of(session: psycopg.Connection) -> Writers:
     return as_writers(*session.execute(WRITERS).fetchone())
+
+
+@pytest.mark.postgresql
+def test_beside_many_writers_nothing_is_lost_nothing_is_twice_and_the_mark_is_never_wrong(caplog):
+    """Had the mark ever passed a row that came later, the sweep would have found it and said so."""
+    end = time.monotonic() + 5
+    writers = [threading.Thread(target=write_at_random, args=(n, end)) for n in range(8)]
+    for thread in writers:
+        thread.start()
+    stored, marks = [], set()
+    while any(thread.is_alive() for thread in writers):
+        stored += run(size=20)
+        marks.add(mark())
+    for _ in range(3):
+        stored += run(size=20)
+    ids = list(AuditLog.objects.order_by("pk").values_list("pk", flat=True))
+    assert sorted(stored) == ids
+    assert len(ids) > 100
+    assert len(marks) > 5, "the mark follows, busy as the log is"
+    assert caplog.text == ""
+
+
+def write_at_random(number: int, end: float) -> None:
+    """Transactions that end in all ways there are, with pauses before and after taking ids."""
+    chance = random.Random(number)
+    session = connection.copy()
+    session.ensure_connection()
+    with session.connection.cursor() as cursor:
+        while time.monotonic() < end:
+            cursor.execute("BEGIN")
+            for _ in range(chance.randint(1, 3)):
+                pause = chance.choice([0, 0, 0.01, 0.05])
+                cursor.execute(
+                    "INSERT INTO auditrepr_auditlog (table_name, action, object_id)"
+                    f" VALUES ('t', 'I', pg_sleep({pause})::text)"
+                )
+            if chance.random() < 0.3:
+                cursor.execute("SAVEPOINT s")
+                cursor.execute(INSERT)
+                cursor.execute("ROLLBACK TO s")
+            time.sleep(chance.choice([0, 0.01, 0.1, 0.3]))
+            if chance.random() < 0.2:
+                cursor.execute(f"PREPARE TRANSACTION 'w{number}'")
+                time.sleep(chance.choice([0, 0.05]))
+                cursor.execute(f"COMMIT PREPARED 'w{number}'")
+            else:
+                cursor.execute(chance.choice(["COMMIT", "COMMIT", "COMMIT", "ROLLBACK"]))
+    session.close()

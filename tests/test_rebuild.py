@@ -19,8 +19,8 @@ from auditrepr.models import AuditLog, Fidelity
 from auditrepr.rebuild import Batch
 from auditrepr.representation import Event
 from tests.app.fields import ByName, ByPair, ByUUID, Everything, Own, OwnProxy, PointsAtProxy
-from tests.test_history import assert_true, built
 from tests.oracle import Oracle
+from tests.test_history import assert_true, built
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -65,7 +65,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
     max_leaves=8,
 )
-YEARS = {"min_value": dt.datetime(1, 1, 2), "max_value": dt.datetime(9999, 12, 30)}  # noqa: DTZ001
+YEARS = {"min_value": dt.datetime(1, 1, 2), "max_value": dt.datetime(9999, 12, 30)}
 VALUES = {
     "big_integer": st.integers(-(2**63), 2**63 - 1),
     "binary": st.binary(max_size=40),

@@ -30,4 +30,5 @@ def get_vendor(using: str) -> Vendor:
         module, _, name = _CLASSES[vendor].partition(".")
     except KeyError:
         raise UnsupportedDatabase(alias=using, vendor=vendor) from None
-    return getattr(import_module(f".{module}", __name__), name)(using)
+    found: type[Vendor] = getattr(import_module(f".{module}", __name__), name)
+    return found(using)

@@ -198,7 +198,8 @@ class Vendor(ABC):
         columns = [field.get_col(fields[0].model._meta.db_table) for field in fields]
         converters = compiler.get_converters(columns)
         if converters:
-            return compiler.apply_converters(rows, converters)
+            converted: Iterator[list[Any]] = compiler.apply_converters(rows, converters)
+            return converted
         return (list(row) for row in rows)
 
     # Does the log tell which rows one statement changed?

@@ -14,6 +14,7 @@ from django.db.models.sql import Query
 from psycopg.pq import TransactionStatus
 
 from ..events import Event
+from ..meta import own_fields
 from ..rows import Row
 from ..snapshots import parse
 from . import postgresql_catalogue as catalogue
@@ -72,8 +73,8 @@ POSITION = f"""
             THEN pg_sequence_last_value({SEQUENCE}) END,
         0
     ), pg_current_xact_id()::text::bigint
-"""  # noqa: S608
-SEQUENCE_CACHE = f"SELECT seqcache FROM pg_sequence WHERE seqrelid = {SEQUENCE}"  # noqa: S608
+"""
+SEQUENCE_CACHE = f"SELECT seqcache FROM pg_sequence WHERE seqrelid = {SEQUENCE}"
 
 # One look-up in an index for each place around the moment; see history.Around for their order.
 # What the moment saw: its own transaction's events, and what its snapshot sees. A transaction that
@@ -271,7 +272,7 @@ class PostgreSQL(Vendor):
     def image_rows(
         self, model: type[Model], images: Sequence[Image]
     ) -> Iterator[tuple[Image, frozenset[str], Sequence[Any]]]:
-        fields = model._meta.local_concrete_fields
+        fields = own_fields(model)
         compiler = Query(model).get_compiler(self.using)
         quote = self.connection.ops.quote_name
         columns = [f.select_format(compiler, f"image.{quote(f.column)}", []) for f in fields]
@@ -296,7 +297,7 @@ class PostgreSQL(Vendor):
     def around(
         self, table: str, wanted: Sequence[tuple[Event, str]]
     ) -> list[tuple[int | None, ...]]:
-        columns = [
+        columns: list[Any] = [
             [key for _, key in wanted],
             [event.id for event, _ in wanted],
             [event.transaction_id for event, _ in wanted],
@@ -307,11 +308,12 @@ class PostgreSQL(Vendor):
         ]
         with self.connection.cursor() as cursor:
             cursor.execute(AROUND_SQL, [*[table] * 6, *columns])
-            return cursor.fetchall()
+            found: list[tuple[int | None, ...]] = cursor.fetchall()
+            return found
 
     def relation(self, model: type[Model], rows: Sequence[Found]) -> tuple[str, list[Any]]:
         quote = self.connection.ops.quote_name
-        fields = model._meta.local_concrete_fields
+        fields = own_fields(model)
         pk = model._meta.pk
         held = [(n, found.image) for n, found in enumerate(rows) if found.image]
         live = [
@@ -331,8 +333,8 @@ class PostgreSQL(Vendor):
                 for field in fields
             ),
             table=quote(model._meta.db_table),
-            key=quote(pk.column),
-            key_type=pk.rel_db_type(self.connection),
+            key=quote(str(pk.column)),
+            key_type=pk.rel_db_type(self.connection) or "text",
         )
         return sql, [
             [n for n, _ in held],
@@ -345,7 +347,7 @@ class PostgreSQL(Vendor):
     def mentions(
         self, table: str, column: str, texts: Sequence[str], moments: Sequence[Event], most: int
     ) -> tuple[Collection[tuple[str, str]], bool]:
-        parameters = {
+        parameters: dict[str, Any] = {
             "table": table,
             "column": column,
             "texts": list(texts),
@@ -390,7 +392,7 @@ class PostgreSQL(Vendor):
         columns = [list(column) for column in zip(*rows, strict=True)]
         with self.connection.cursor() as cursor:
             cursor.execute(STORE, columns)
-            return cursor.rowcount
+            return int(cursor.rowcount)
 
     def end_if_idle(self, seconds: float) -> None:
         with self.connection.cursor() as cursor:

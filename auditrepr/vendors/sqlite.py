@@ -17,6 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import DateTimeField, Field, Func, Model
 
 from ..events import Event
+from ..meta import own_fields
 from ..models import AuditLog
 from ..rows import Row
 from . import sqlite_triggers as triggers
@@ -174,7 +175,8 @@ class SQLite(Vendor):
         # Django's atomic() may begin IMMEDIATE, as the project's setting says: a reader that
         # keeps every writer waiting. A deferred one takes no lock that a writer needs.
         connection.ensure_connection()
-        mode, connection.transaction_mode = connection.transaction_mode, "DEFERRED"
+        mode = getattr(connection, "transaction_mode")  # noqa: B009 - not in Django's stubs
+        setattr(connection, "transaction_mode", "DEFERRED")  # noqa: B010
         try:
             with (
                 transaction.atomic(self.using),
@@ -183,7 +185,7 @@ class SQLite(Vendor):
             ):
                 yield
         finally:
-            connection.transaction_mode = mode
+            setattr(connection, "transaction_mode", mode)  # noqa: B010
 
     def discard(self) -> None:
         pass  # an interrupted statement leaves SQLite's connection as good as it was
@@ -191,7 +193,7 @@ class SQLite(Vendor):
     def image_rows(
         self, model: type[Model], images: Sequence[Image]
     ) -> Iterator[tuple[Image, frozenset[str], Sequence[Any]]]:
-        fields = model._meta.local_concrete_fields
+        fields = own_fields(model)
         converters = [_driver_converter(field, self.connection) for field in fields]
         documents = self._documents({image.event_id for image in images})
         for image in images:
@@ -224,11 +226,12 @@ class SQLite(Vendor):
         rows = [[key, event.id - (event.action == "D"), event.id] for event, key in wanted]
         with self.connection.cursor() as cursor:
             cursor.execute(AROUND_SQL, {"table": table, "wanted": json.dumps(rows)})
-            return cursor.fetchall()
+            found: list[tuple[int | None, ...]] = cursor.fetchall()
+            return found
 
     def relation(self, model: type[Model], rows: Sequence[Found]) -> tuple[str, list[Any]]:
         quote = self.connection.ops.quote_name
-        fields = model._meta.local_concrete_fields
+        fields = own_fields(model)
         documents = self._documents({found.image.event_id for found in rows if found.image})
         values: list[Any] = []
         lines = []
@@ -252,7 +255,7 @@ class SQLite(Vendor):
     def mentions(
         self, table: str, column: str, texts: Sequence[str], moments: Sequence[Event], most: int
     ) -> tuple[Collection[tuple[str, str]], bool]:
-        parameters = {
+        parameters: dict[str, Any] = {
             "table": table,
             "path": '$."' + column.replace('"', '\\"') + '"',
             "texts": json.dumps(texts),
@@ -287,7 +290,7 @@ class SQLite(Vendor):
     def store(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
         with self.connection.cursor() as cursor:
             cursor.executemany(STORE, rows)
-            return cursor.rowcount
+            return int(cursor.rowcount)
 
     def end_if_idle(self, seconds: float) -> None:
         """SQLite cannot: it has no server."""

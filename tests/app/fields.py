@@ -119,6 +119,9 @@ class Own(models.Model):
     class Meta:
         base_manager_name = "objects"
 
+    def __str__(self) -> str:
+        return f"{self.greeting} {self.loaded_name}"
+
     def __init__(self, *args, **kwargs):
         super().__init__(*args, **kwargs)
         self.greeting = f"hello {self.name}"
@@ -128,9 +131,6 @@ class Own(models.Model):
         instance = super().from_db(db, field_names, values)
         instance.loaded_name = instance.name
         return instance
-
-    def __str__(self) -> str:
-        return f"{self.greeting} {self.loaded_name}"
 
 
 class OwnProxy(Own):

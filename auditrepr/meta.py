@@ -1,0 +1,32 @@
+"""Parts of Django's model API whose types depend on the model: read here, and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.db.models import Model
+
+
+def own_fields(model: type[Model]) -> list[Any]:
+    """The fields with a column in the model's own table, in their order."""
+    return list(model._meta.local_concrete_fields)
+
+
+def all_relations(model: type[Model]) -> list[Any]:
+    """The model's fields and the relations that lead to it, hidden ones included."""
+    return list(model._meta.get_fields(include_hidden=True))
+
+
+def field_named(model: type[Model] | None, name: str) -> Any:
+    """The model's field with this name.
+
+    :raises FieldDoesNotExist: if it has none.
+    """
+    if model is None:
+        raise LookupError(name)
+    return model._meta.get_field(name)
+
+
+def concrete(model: type[Model]) -> type[Model]:
+    """The model itself, or the one that a proxy stands for."""
+    return model._meta.concrete_model or model
