@@ -13,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, router, t
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 
-from . import coverage, schema
+from . import coverage, flush, schema
 from .exceptions import DatabaseUnreachable, MigrationsPending, UnsupportedDatabase
 from .models import AuditLog, Coverage
 from .tracking import TrackedTable, log_name, tracked_tables
@@ -60,6 +60,7 @@ def connect(app_config: AppConfig) -> None:
     post_migrate.connect(_after_migrate, sender=app_config)
     connection_created.connect(fire_triggers_on_replace)
     schema.connect()
+    flush.connect()
 
 
 def databases(using: str | None = None, *, with_log: bool = True) -> list[str]:

@@ -122,6 +122,9 @@ class Vendor(ABC):
     # Must the triggers be out of the way while the schema changes?
     triggers_block_schema_changes: bool
 
+    # Does Django's flush empty one table after the other, so that the triggers log every row?
+    flushes_table_by_table: bool
+
     # --- capture -------------------------------------------------------------------------------
 
     @abstractmethod

@@ -182,6 +182,7 @@ class PostgreSQL(Vendor):
     # --- capture -------------------------------------------------------------------------------
 
     triggers_block_schema_changes = False
+    flushes_table_by_table = False
 
     @cached_property
     def log_schema(self) -> str:

@@ -116,6 +116,7 @@ class SQLite(Vendor):
     """SQLite."""
 
     triggers_block_schema_changes = True
+    flushes_table_by_table = True
 
     # --- capture -------------------------------------------------------------------------------
 

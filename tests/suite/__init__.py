@@ -1,0 +1,1 @@
+"""An application that uses auditrepr, with a test suite of its own; test_flush.py runs it."""

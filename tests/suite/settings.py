@@ -1,0 +1,16 @@
+"""Only what the suite needs: small, so that what its log holds is easily told."""
+
+import os
+
+from tests.servers import database_settings
+
+SECRET_KEY = "suite"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+DATABASES = database_settings(os.environ.get("TEST_DATABASE", "sqlite"))
+del DATABASES["other"]
+DATABASES["default"]["TEST"] = {"NAME": os.environ["SUITE_DATABASE"]}
+# Django copies a SQLite file for --parallel, but not the write-ahead log beside it.
+DATABASES["default"]["OPTIONS"].pop("init_command", None)
+INSTALLED_APPS = ["auditrepr", "tests.suite"]
+AUDITREPR = {"MODELS": ["suite.*"]}
