@@ -24,6 +24,8 @@ from .pending import Backlog, Batch, Count
 from .representation import Event, Outcome, build
 from .vendors import get_vendor
 
+#: What a run writes on its own row when it ends.
+REMEMBERED = ("ended_at", "rows", "failures", "batches", "stop_reason", "error")
 #: Seconds until a failed representation may be tried again.
 FIRST_RETRY = 300
 
@@ -249,7 +251,8 @@ class _Run:
         record.rows, record.failures = result.rows, result.failures
         record.batches, record.stop_reason = result.batches, result.stop_reason
         record.error = result.error
-        record.save(using=self.using)
+        # Runs that were skipped meanwhile have counted themselves on this row.
+        record.save(using=self.using, update_fields=REMEMBERED if record.pk else None)
         _prune_runs(self.using)
 
 
