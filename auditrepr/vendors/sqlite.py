@@ -53,10 +53,10 @@ POSITION = """
 # One look-up in an index for each place around the moment; see history.Around for their order.
 _NEAREST = """
     (SELECT {extreme}(id) FROM auditrepr_auditlog
-     WHERE table_name = %(table)s AND {key} = wanted.value ->> 0 {bound})"""
+     WHERE table_name = %(table)s AND {key} = json_extract(wanted.value, '$[0]') {bound})"""
 _BOUNDS = [
-    ("max", "AND id <= wanted.value ->> 1"),
-    ("min", "AND id > wanted.value ->> 2"),
+    ("max", "AND id <= json_extract(wanted.value, '$[1]')"),
+    ("min", "AND id > json_extract(wanted.value, '$[2]')"),
     ("min", ""),
 ]
 AROUND_SQL = "SELECT {} FROM json_each(%(wanted)s) AS wanted ORDER BY wanted.key".format(
@@ -99,8 +99,8 @@ TIME_FORMAT = "%Y-%m-%d %H:%M:%f".replace("%", "%%%%")  # it is formatted twice 
 _LATER = "FROM auditrepr_auditlog WHERE table_name = %(table)s AND id > %(since)s ORDER BY id"
 MENTIONS_SQL = f"""
 WITH later AS MATERIALIZED (
-    SELECT object_id, previous_object_id, CAST(row_data ->> %(path)s AS TEXT) AS new,
-           CAST(changed_from ->> %(path)s AS TEXT) AS old {_LATER} LIMIT %(most)s
+    SELECT object_id, previous_object_id, CAST(json_extract(row_data, %(path)s) AS TEXT) AS new,
+           CAST(json_extract(changed_from, %(path)s) AS TEXT) AS old {_LATER} LIMIT %(most)s
 ), mentions AS (
     SELECT new AS text, object_id AS key FROM later
     UNION SELECT old, object_id FROM later
