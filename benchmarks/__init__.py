@@ -1,0 +1,1 @@
+"""What auditrepr costs, beside what else one could do: ``python -m benchmarks --help``."""

@@ -1,0 +1,115 @@
+"""``python -m benchmarks idle trickle … --rows 1000000 --database postgresql``."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from argparse import ArgumentParser, Namespace
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.servers import PostgresServer
+
+NAMES = ("idle", "trickle", "drain", "relations", "opened", "capture")
+#: As durable as a server that people use; memory and checkpoints as for a small machine.
+SERVER = (
+    "-c shared_buffers=1GB -c max_wal_size=8GB -c maintenance_work_mem=256MB"
+    " -c max_prepared_transactions=5 -c autovacuum=off"
+)
+COUNTING = " -c shared_preload_libraries=pg_stat_statements -c pg_stat_statements.track_planning=on"
+
+
+def arguments(given: list[str] | None = None) -> Namespace:
+    parser = ArgumentParser(prog="python -m benchmarks", description="What auditrepr costs.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
+    parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
+    parser.add_argument(
+        "--rows", type=_number, nargs="+", default=[100_000], help="one or more sizes: 1_000_000"
+    )
+    parser.add_argument("--repeat", type=int, default=3, help="medians of so many runs")
+    options = parser.parse_args(given)
+    for name in options.names:
+        if name not in NAMES:
+            parser.error(f"there is no benchmark {name!r}: choose from {', '.join(NAMES)}")
+    return options
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))
+
+
+@contextmanager
+def database(vendor: str) -> Iterator[None]:
+    """A new, empty database; the environment leads every process to it."""
+    os.environ["BENCHMARK_DATABASE"] = vendor
+    os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
+    make = {"postgresql": _postgresql, "sqlite": _sqlite}[vendor]
+    with make():
+        import django
+
+        django.setup()
+        yield
+
+
+@contextmanager
+def _postgresql() -> Iterator[None]:
+    if "TEST_POSTGRES_URL" in os.environ:
+        _create_database()
+        yield
+        return
+    server = _server()
+    os.environ["TEST_POSTGRES_URL"] = server.url
+    try:
+        _create_database()
+        yield
+    finally:
+        del os.environ["TEST_POSTGRES_URL"]
+        server.close()
+
+
+def _server() -> PostgresServer:
+    try:
+        return PostgresServer(options=SERVER + COUNTING)
+    except RuntimeError:  # its programs came without the extension: nothing counts buffers
+        return PostgresServer(options=SERVER)
+
+
+def _create_database() -> None:
+    import psycopg
+
+    from tests.servers import database_settings
+
+    settings = database_settings("postgresql")["default"]
+    where = {"host": settings["HOST"], "port": settings["PORT"] or None, "user": settings["USER"],
+             "password": settings["PASSWORD"] or None}  # fmt: skip
+    with psycopg.connect(dbname="postgres", autocommit=True, **where) as connection:
+        connection.execute(f'DROP DATABASE IF EXISTS "{settings["NAME"]}" WITH (FORCE)')
+        connection.execute(f'CREATE DATABASE "{settings["NAME"]}"')
+
+
+@contextmanager
+def _sqlite() -> Iterator[None]:
+    with tempfile.TemporaryDirectory(prefix="auditrepr-benchmarks-") as folder:
+        os.environ["BENCHMARK_FILE"] = str(Path(folder) / "benchmarks.sqlite3")
+        yield
+
+
+def main(given: list[str] | None = None) -> None:
+    options = arguments(given)
+    with database(options.database):
+        from . import backlogs, data
+        from .capture import capture
+
+        data.make_schema()
+        data.represent_all()
+        for name in options.names or NAMES:
+            if name == "capture":
+                capture(max(options.rows), options.repeat)
+            else:
+                benchmark: Callable[..., None] = getattr(backlogs, name)
+                benchmark(options.rows, options.repeat)
+
+
+if __name__ == "__main__":
+    main()

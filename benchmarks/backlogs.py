@@ -1,0 +1,158 @@
+"""Benchmarks of the job: nothing to do, a little to do, much to do."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from django.db import connection
+
+from . import data
+from .measure import Cost, in_child, repeated
+from .table import milliseconds, show, times
+
+SMALL = 500  # rows of a trickle
+OTHERS_BATCHES = 20  # of the plain loop, where all of it would take hours
+
+
+def idle(sizes: Sequence[int], repeat: int) -> None:
+    """Nothing to do."""
+    rows = []
+    for size in sizes:
+        data.fill(size)
+        ours = repeated(repeat, lambda: in_child("run", warm=True, sweep=False))
+        swept = repeated(repeat, lambda: in_child("run", warm=True))
+        seed = repeated(min(repeat, 3), lambda: in_child("seed_query"))
+        for name, cost in (
+            ("auditrepr", ours), ("the same, with a sweep's slice", swept), ("plain query", seed)
+        ):  # fmt: skip
+            rows.append([
+                f"{size:,} rows: {name}", milliseconds(cost.seconds),
+                milliseconds(cost.database_seconds), cost.buffers, cost.statements,
+                times(cost.database_seconds / ours.database_seconds),
+            ])  # fmt: skip
+    head = ["represented", "time", "in the database", "buffers", "statements", "ratio"]
+    show("Idle run", head, rows)
+
+
+def trickle(sizes: Sequence[int], repeat: int) -> None:
+    """A few new rows on top of many."""
+    rows = []
+    for size in sizes:
+        data.fill(size)
+        data.backlog(SMALL)
+        rows += _trickle(f"{size:,} rows", repeat)
+        data.represent_all()
+    show(f"Trickle: {SMALL} new rows", ["on top of", "time", "in the database", "ratio"], rows)
+
+
+def _trickle(label: str, repeat: int) -> list[list[Any]]:
+    def again(work: str, **arguments: Any) -> Cost:
+        data.forget(SMALL)
+        return in_child(work, **arguments)
+
+    alone = repeated(repeat, lambda: again("inserting", rows=SMALL))
+    ours = repeated(repeat, lambda: again("run", sweep=False))
+    building = repeated(repeat, lambda: again("building", rows=SMALL))
+    return [
+        [f"{label}: {name}", milliseconds(cost.seconds), milliseconds(cost.database_seconds),
+         times(cost.seconds / alone.seconds)]
+        for name, cost in (
+            ("inserting alone", alone), ("building alone", building), ("auditrepr", ours)
+        )
+    ]  # fmt: skip
+
+
+def drain(sizes: Sequence[int], repeat: int) -> None:
+    """Much to do."""
+    for size in sizes:
+        data.backlog(size)
+        _show_drain(f"Drain: {size:,} rows", size, repeat)
+        data.represent_all()
+
+
+def _show_drain(title: str, size: int, repeat: int) -> None:
+    def again(work: str, **arguments: Any) -> Callable[[], Cost]:
+        def once() -> Cost:
+            data.forget(size)
+            return in_child(work, **arguments)
+
+        return once
+
+    few = min(OTHERS_BATCHES, size // 1000) or 1
+    costs = {
+        "plain loop (a), its first batches": repeated(1, again("plain_loop", batches=few)),
+        "loop with a mark for free (b)": repeated(repeat, again("marked_loop")),
+        "auditrepr": repeated(repeat, again("run", sweep=False)),
+        "building alone": repeated(repeat, again("building", rows=size)),
+        "INSERT … SELECT alone": repeated(repeat, again("inserting", rows=size)),
+    }
+    one, other = (costs[name].seconds for name in ("building alone", "INSERT … SELECT alone"))
+    costs["both, overlapping perfectly"] = Cost(seconds=max(one, other), rows=size)
+    base = costs["loop with a mark for free (b)"].rate
+    show(
+        title,
+        ["", "rows/s", "ratio to (b)", "peak memory, MB"],
+        [
+            [name, round(cost.rate), times(cost.rate / base), round(cost.peak_mb) or None]
+            for name, cost in costs.items()
+        ],
+    )
+
+
+def relations(sizes: Sequence[int], repeat: int) -> None:
+    """A ``__str__`` that touches two levels of foreign keys."""
+    for size in sizes:
+        data.backlog(size)
+
+        def again(work: str, size: int = size, **arguments: Any) -> Cost:
+            data.forget(size)
+            return in_child(work, **arguments)
+
+        method = "with_relations"
+        costs = {
+            "loop with select_related, today's rows": repeated(
+                repeat, lambda: again("related_loop")
+            ),
+            "auditrepr, no relations": repeated(repeat, lambda: again("run", sweep=False)),
+            "auditrepr, as of the event": repeated(
+                repeat, lambda: again("run", sweep=False, method=method)
+            ),
+        }
+        base = costs["auditrepr, no relations"]
+        show(
+            f"Relations: {size:,} rows, two levels of foreign keys",
+            ["", "rows/s", "ratio", "statements for 1000 rows", "peak memory, MB"],
+            [
+                [name, round(cost.rate), times(cost.rate / base.rate),
+                 cost.statements / cost.rows * 1000, round(cost.peak_mb)]
+                for name, cost in costs.items()
+            ],
+        )  # fmt: skip
+        data.represent_all()
+
+
+def opened(sizes: Sequence[int], repeat: int) -> None:
+    """One writer stays open for the whole run."""
+    if connection.vendor == "sqlite":
+        print("\nSQLite has one writer at a time: an open one keeps the job waiting.")
+        return
+    from .writer import open_writer
+
+    rows = []
+    for size in sizes:
+        for label, number in ((f"drain of {size:,}", size), (f"trickle of {SMALL}", SMALL)):
+            data.backlog(number)
+            free = repeated(repeat, lambda n=number: _forgotten_run(n))  # type: ignore[misc]
+            with open_writer():
+                held = repeated(repeat, lambda n=number: _forgotten_run(n))  # type: ignore[misc]
+            for name, cost in (("no writer", free), ("an open writer", held)):
+                rows.append([f"{label}, {name}", milliseconds(cost.seconds), cost.statements,
+                             times(cost.seconds / free.seconds)])  # fmt: skip
+            data.represent_all()
+    show("Open transaction", ["", "time", "statements", "ratio"], rows)
+
+
+def _forgotten_run(rows: int) -> Cost:
+    data.forget(rows)
+    return in_child("run", sweep=False)

@@ -1,0 +1,157 @@
+"""Benchmark of the triggers: what each way of logging costs the one who writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from statistics import median
+
+from django.apps import apps
+from django.db import connection
+
+from . import data
+from .table import milliseconds, show, times
+
+GENERIC_FUNCTION = """
+CREATE OR REPLACE FUNCTION generic_log() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        INSERT INTO shop_genericlog (table_name, object_id, action, old_data, new_data, occurred_at)
+        VALUES (TG_TABLE_NAME, NEW.id::text, 'I', NULL, to_jsonb(NEW), clock_timestamp());
+    ELSIF TG_OP = 'UPDATE' THEN
+        INSERT INTO shop_genericlog (table_name, object_id, action, old_data, new_data, occurred_at)
+        VALUES (TG_TABLE_NAME, NEW.id::text, 'U', to_jsonb(OLD), to_jsonb(NEW), clock_timestamp());
+    ELSE
+        INSERT INTO shop_genericlog (table_name, object_id, action, old_data, new_data, occurred_at)
+        VALUES (TG_TABLE_NAME, OLD.id::text, 'D', to_jsonb(OLD), NULL, clock_timestamp());
+    END IF;
+    RETURN NULL;
+END $$"""
+GENERIC_TRIGGER = """
+CREATE OR REPLACE TRIGGER generic_log AFTER INSERT OR UPDATE OR DELETE ON shop_genericinvoice
+FOR EACH ROW EXECUTE FUNCTION generic_log()"""
+
+
+def _sqlite_generic() -> list[str]:
+    columns = [c.strip() for c in f"id, {data.INVOICE_COLUMNS}".split(",")]
+
+    def image(row: str) -> str:
+        return f"json_object({', '.join(f"'{c}', {row}.{c}" for c in columns)})"
+
+    new, old = image("NEW"), image("OLD")
+    values = {"INSERT": ("NEW", "NULL", new), "UPDATE": ("NEW", old, new),
+              "DELETE": ("OLD", old, "NULL")}  # fmt: skip
+    return [
+        f"CREATE TRIGGER IF NOT EXISTS generic_{action} AFTER {action} ON shop_genericinvoice BEGIN"
+        " INSERT INTO shop_genericlog (table_name, object_id, action, old_data, new_data,"
+        f" occurred_at) VALUES ('shop_genericinvoice', {row}.id, '{action[0]}', {before}, {after},"
+        " strftime('%Y-%m-%d %H:%M:%f', 'now')); END"
+        for action, (row, before, after) in values.items()
+    ]
+
+
+def _tables() -> dict[str, str]:
+    tables = {
+        "no trigger": "shop_bareinvoice",
+        "auditrepr": "shop_invoice",
+        "generic row trigger": "shop_genericinvoice",
+    }
+    if apps.is_installed("benchmarks.peers"):
+        tables["django-pghistory, row-level"] = "peers_invoicebyrow"
+        tables["django-pghistory, statement-level"] = "peers_invoicebystatement"
+    return tables
+
+
+def capture(rows: int, repeat: int) -> None:
+    """Many rows in one statement, and single rows in one statement each."""
+    generic = _sqlite_generic()
+    for sql in generic if connection.vendor == "sqlite" else [GENERIC_FUNCTION, GENERIC_TRIGGER]:
+        _run(sql)
+    _show(f"Capture: {rows:,} rows in one statement", _bulk(rows), 1, repeat)
+    single = max(20, rows // 200)
+    _show(f"Capture: {single:,} statements of one row each", _single(single), single, repeat)
+
+
+Step = Callable[[str], float]
+
+
+def _bulk(rows: int) -> dict[str, Step]:
+    return {
+        "INSERT": lambda table: _timed(data.invoices(table, 1, rows)),
+        "UPDATE": lambda table: _timed(f"UPDATE {table} SET status = status || 'x' WHERE {_NEW}"),
+        "DELETE": lambda table: _timed(f"DELETE FROM {table} WHERE {_NEW}"),
+    }
+
+
+def _single(rows: int) -> dict[str, Step]:
+    def each(sql: str) -> Step:
+        def step(table: str) -> float:
+            keys = _keys(table)
+            return sum(_timed(sql.format(table=table, key=key)) for key in keys)
+
+        return step
+
+    def insert(table: str) -> float:
+        return sum(_timed(data.invoices(table, n, n)) for n in range(1, rows + 1))
+
+    return {
+        "INSERT": insert,
+        "UPDATE": each("UPDATE {table} SET status = status || 'x' WHERE id = {key}"),
+        "DELETE": each("DELETE FROM {table} WHERE id = {key}"),
+    }
+
+
+_NEW = f"id > {data.INVOICES}"  # what the data set itself consists of stays
+
+
+def _keys(table: str) -> list[int]:
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT id FROM {table} WHERE {_NEW} ORDER BY id")
+        return [key for (key,) in cursor.fetchall()]
+
+
+def _show(title: str, steps: dict[str, Step], divisor: int, repeat: int) -> None:
+    tables = _tables()
+    seconds: dict[tuple[str, str], list[float]] = {}
+    for turn in range(repeat + 1):
+        for name, table in tables.items():
+            _clean(table)
+            for operation, step in steps.items():
+                took = step(table) / divisor
+                if turn:  # the first one warms up
+                    seconds.setdefault((name, operation), []).append(took)
+    took = {key: median(values) for key, values in seconds.items()}
+    rows = []
+    for name in tables:
+        cells = []
+        for operation in steps:
+            one = took[name, operation]
+            cells += [milliseconds(one), times(one / took["no trigger", operation])]
+        rows.append([name, *cells])
+    show(title, ["", *(head for operation in steps for head in (operation, "ratio"))], rows)
+
+
+def _clean(table: str) -> None:
+    """The rows are gone; where ids begin, and room for those to come, are the same for all."""
+    _run(f"DELETE FROM {table} WHERE {_NEW}")
+    if connection.vendor == "postgresql":
+        if table != "shop_invoice":
+            _run(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {data.INVOICES}, true)")
+        _run(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {data.INVOICES}, true)")
+        _run("VACUUM")
+        _run("CHECKPOINT")
+    else:
+        with suppress(Exception):
+            _run("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _timed(sql: str) -> float:
+    began = time.perf_counter()
+    _run(sql)
+    return time.perf_counter() - began
+
+
+def _run(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)

@@ -1,0 +1,162 @@
+"""Data sets: invoices, their customers and countries, and a log of them, written straight by SQL."""
+
+from __future__ import annotations
+
+from django.core.management import call_command
+from django.db import connection
+
+from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, ReprFailure
+from benchmarks.shop.models import Invoice
+
+COUNTRIES = 200
+CUSTOMERS = 10_000
+INVOICES = 50_000
+
+_POSTGRESQL = {
+    "series": "generate_series({first}, {last}) AS series (n)",
+    "text": "repeat(md5({0}::text), 3)",
+    "date": "date '2020-01-01' + ({0} % 2000)::int",
+    "time": "timestamptz '2020-01-01 08:00Z' + make_interval(mins => {0}::int)",
+}
+_SQLITE = {
+    "series": (
+        "(WITH RECURSIVE series (n) AS (SELECT {first} UNION ALL SELECT n + 1 FROM series"
+        " WHERE n < {last}) SELECT n FROM series) AS series"
+    ),
+    "text": "substr(hex(zeroblob(48)) || {0}, -96)",
+    "date": "date('2020-01-01', ({0} % 2000) || ' days')",
+    "time": "strftime('%Y-%m-%d %H:%M:%f', '2020-01-01 08:00', {0} || ' minutes')",
+}
+
+
+def invoices(table: str, first: int, last: int) -> str:
+    """The statement that inserts so many of them into one of the tables."""
+    return _sql(
+        f"INSERT INTO {table} ({INVOICE_COLUMNS}) SELECT {INVOICE_VALUES} FROM <series>",
+        first,
+        last,
+    )
+
+
+def _sql(template: str, first: int, last: int) -> str:
+    """The template in the database's own words."""
+    words = _POSTGRESQL if connection.vendor == "postgresql" else _SQLITE
+    for name in ("text", "date", "time"):
+        template = template.replace(f"<{name}>", words[name].format("n"))
+    return template.replace("<series>", words["series"].format(first=first, last=last))
+
+
+_COUNTRIES = """
+INSERT INTO shop_country (id, code, code3, name, official_name, currency, population, area, vat)
+SELECT n, 'C' || (n % 10), 'C' || (n % 90 + 10), 'Country ' || n,
+    'The Democratic Republic of Country ' || n, 'EUR', n * 123457, n * 1017.25, 19.5
+FROM <series>"""
+_CUSTOMERS = f"""
+INSERT INTO shop_customer
+    (id, country_id, name, email, phone, street, postcode, city, credit, active, since)
+SELECT n, n % {COUNTRIES} + 1, 'Customer ' || n, 'customer' || n || '@example.com',
+    '+49 30 ' || (n + 1000000), 'Street of the Republic ' || n, 10000 + n, 'City ' || (n % 500),
+    n * 1.25, true, <date>
+FROM <series>"""
+INVOICE_COLUMNS = (
+    "customer_id, number, status, reference, note, currency, net, tax, total, paid,"
+    " placed_on, shipped_at, created_at"
+)
+INVOICE_VALUES = f"""
+    n % {CUSTOMERS} + 1, 'R' || (1000000 + n), 'sent', 'order ' || n || ' of the web shop',
+    <text>, 'EUR', n % 997 + 0.5, n % 97 + 0.25, n % 997 + n % 97 + 0.75, n % 2 = 0,
+    <date>, <time>, <time>"""
+_INVOICES = f"""
+INSERT INTO shop_invoice (id, {INVOICE_COLUMNS}) SELECT n, {INVOICE_VALUES} FROM <series>"""
+
+# Each event in a transaction of its own, as most are.
+_POSTGRESQL_LOG = f"""
+INSERT INTO auditrepr_auditlog (table_name, object_id, action, row_data, changed_from,
+    transaction_id, snapshot, statement_at, occurred_at)
+SELECT 'shop_invoice', invoice.id::text, 'U', to_jsonb(invoice), '{{{{"status": "new"}}}}',
+    base.xid + n, concat(base.xid + n, ':', base.xid + n, ':'), now(), clock_timestamp()
+FROM generate_series({{first}}, {{last}}) AS series (n)
+CROSS JOIN (SELECT txid_current() AS xid) base
+JOIN shop_invoice invoice ON invoice.id = n % {INVOICES} + 1"""
+_SQLITE_LOG = f"""
+INSERT INTO auditrepr_auditlog (table_name, object_id, action, row_data, changed_from, occurred_at)
+SELECT 'shop_invoice', log.object_id, 'U', log.row_data, '{{{{"status":"new"}}}}', log.occurred_at
+FROM (WITH RECURSIVE series (n) AS (SELECT {{first}} UNION ALL SELECT n + 1 FROM series
+    WHERE n < {{last}}) SELECT n FROM series) AS series
+JOIN auditrepr_auditlog log ON log.id = n % {INVOICES} + {COUNTRIES + CUSTOMERS} + 1"""
+_REPRESENTED = """
+INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
+SELECT id, 'Invoice R' || (1000000 + id) || ' of 2020-01-01: 512.75 EUR', 'E', ''
+FROM auditrepr_auditlog WHERE id > {last}"""
+
+
+def make_schema() -> None:
+    """Tables and triggers, and the objects: each is inserted, and then logged, once."""
+    call_command("migrate", run_syncdb=True, verbosity=0)
+    if Invoice.objects.exists():
+        return
+    if connection.vendor == "postgresql":
+        _run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    _run(_sql(_COUNTRIES, 1, COUNTRIES))
+    _run(_sql(_CUSTOMERS, 1, CUSTOMERS))
+    _run(_sql(_INVOICES, 1, INVOICES))
+
+
+def fill(represented: int) -> None:
+    """Grow the log to so many events, all with a representation."""
+    _extend(represented - AuditLog.objects.count())
+    represent_all()
+
+
+def backlog(rows: int) -> None:
+    """Add so many events without a representation."""
+    _extend(rows)
+    tidy()
+
+
+def forget(rows: int) -> None:
+    """Make the last events pending again, as if the job had never seen them."""
+    top = _top()
+    InstanceRepr.objects.filter(pk__gt=top - rows)._raw_delete("default")
+    ReprFailure.objects.all().delete()
+    Checkpoint.objects.update(
+        settled_id=top - rows, swept_id=0, candidate_id=None, candidate_evidence=None
+    )
+    tidy()
+
+
+def represent_all() -> None:
+    """Give every event a text, and let the job find out that nothing is left to do."""
+    last = InstanceRepr.objects.order_by("-pk").values_list("pk", flat=True).first()
+    _run(_REPRESENTED.format(last=last or 0))
+    Checkpoint.objects.update_or_create(pk=1, defaults={"settled_id": _top(), "swept_id": 0})
+    tidy()
+
+
+def tidy() -> None:
+    """What autovacuum does sooner or later; now, so that it does not do it meanwhile."""
+    if connection.vendor == "postgresql":
+        for table in ("auditrepr_instancerepr", "auditrepr_auditlog", "auditrepr_checkpoint"):
+            _run(f"VACUUM (ANALYZE) {table}")
+        _run("CHECKPOINT")
+    else:
+        _run("ANALYZE")
+        _run("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _top() -> int:
+    return AuditLog.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+STEP = 1_000_000  # events that one statement adds
+
+
+def _extend(rows: int) -> None:
+    template = _POSTGRESQL_LOG if connection.vendor == "postgresql" else _SQLITE_LOG
+    for first in range(1, rows + 1, STEP):
+        _run(template.format(first=first, last=min(first + STEP - 1, rows)))
+
+
+def _run(sql: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(sql)

@@ -1,0 +1,163 @@
+"""What the benchmarks compare: each function is run in a process of its own.
+
+``python -m benchmarks.work FUNCTION '{"argument": 1}'`` prints its cost as JSON.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import django
+
+django.setup()
+
+from django.db import connection  # noqa: E402
+
+from auditrepr import backfill  # noqa: E402
+from auditrepr.locks import DatabaseLock  # noqa: E402
+from auditrepr.models import AuditLog, Fidelity, InstanceRepr  # noqa: E402
+from auditrepr.pending import Backlog, Batch, take  # noqa: E402
+from auditrepr.representation import build  # noqa: E402
+from auditrepr.tracking import model_for_table  # noqa: E402
+from benchmarks.measure import Cost, measured  # noqa: E402
+from benchmarks.shop.models import Invoice  # noqa: E402
+
+
+def run(sweep: bool = True, **options: Any) -> int:
+    """The job itself.
+
+    :param sweep: false leaves out the slice of what is long done that each run looks at again.
+    """
+    if not sweep:
+        Backlog.sweep = lambda self, size: iter(())  # type: ignore[method-assign]
+    result = backfill.run("default", lock=DatabaseLock("default"), **options)
+    assert not result.error, result.error
+    return result.rows
+
+
+def plain_loop(size: int = 1000, batches: int | None = None) -> int:
+    """What everybody writes first: the query looks for what is missing in the whole log."""
+    return _loop(lambda after: AuditLog.objects.filter(instance_repr=None), size, batches)
+
+
+def marked_loop(size: int = 1000) -> int:
+    """The same, handed for free what it needs not to look again at what it has done."""
+    return _loop(lambda after: AuditLog.objects.filter(pk__gt=after, instance_repr=None), size)
+
+
+def seed_query(size: int = 1000) -> int:
+    """The plain loop's query alone."""
+    return len(AuditLog.objects.filter(instance_repr=None)[:size])
+
+
+def _loop(select: Callable[[int], Any], size: int, batches: int | None = None) -> int:
+    stored = after = 0
+    while batches is None or stored < batches * size:
+        rows = list(select(after).order_by("pk")[:size])
+        InstanceRepr.objects.bulk_create(
+            InstanceRepr(
+                audit_log=row,
+                instance_repr=str(_instance(row)),
+                fidelity=Fidelity.EXACT,
+            )
+            for row in rows
+        )
+        stored += len(rows)
+        if len(rows) < size:
+            break
+        after = rows[-1].pk
+    return stored
+
+
+def _instance(row: AuditLog) -> Any:
+    """The plain way: Python turns JSON into values, as far as it can."""
+    model: Any = model_for_table(row.table_name)
+    fields = {field.column: field for field in model._meta.local_concrete_fields}
+    return model(
+        **{
+            fields[column].attname: fields[column].to_python(value)
+            for column, value in row.row_data.items()
+        }
+    )
+
+
+def related_loop(size: int = 1000, method: str = "with_relations") -> int:
+    """The loop with ``select_related``, on today's rows."""
+    stored = after = 0
+    while True:
+        rows = list(AuditLog.objects.filter(pk__gt=after, instance_repr=None).order_by("pk")[:size])
+        keys = {int(row.object_id or 0) for row in rows}
+        found = Invoice.objects.select_related("customer__country").in_bulk(keys)
+        InstanceRepr.objects.bulk_create(
+            InstanceRepr(
+                audit_log=row,
+                instance_repr=getattr(found[int(row.object_id or 0)], method)(),
+                fidelity=Fidelity.MIXED,
+            )
+            for row in rows
+        )
+        stored += len(rows)
+        if len(rows) < size:
+            return stored
+        after = rows[-1].pk
+
+
+def building(rows: int, size: int = 1000) -> int:
+    """Building alone: the batches are read and built, and nothing is stored."""
+    return sum(len(build(batch.events, "default")) for batch in _batches(rows, size))
+
+
+def _batches(rows: int, size: int) -> Sequence[Batch]:
+    top = AuditLog.objects.order_by("-pk").values_list("pk", flat=True)[0]
+    found: list[Batch] = []
+    after = top - rows
+    while after < top:
+        found.append(take("default", after, top, size))
+        after = found[-1].reaches
+    return found
+
+
+INSERTING = {
+    "postgresql": """
+INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
+SELECT id, concat('Invoice ', row_data ->> 'number', ' of ', row_data ->> 'placed_on', ': ',
+    row_data ->> 'total', ' ', row_data ->> 'currency'), 'E', ''
+FROM auditrepr_auditlog WHERE id > %s AND id <= %s""",
+    "sqlite": """
+INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
+SELECT id, 'Invoice ' || (row_data ->> 'number') || ' of ' || (row_data ->> 'placed_on') || ': '
+    || (row_data ->> 'total') || ' ' || (row_data ->> 'currency'), 'E', ''
+FROM auditrepr_auditlog WHERE id > %s AND id <= %s""",
+}
+
+
+def inserting(rows: int, size: int | None = None) -> int:
+    """The same texts by the database alone: ``INSERT … SELECT``, in batches or all at once."""
+    top = AuditLog.objects.order_by("-pk").values_list("pk", flat=True)[0]
+    step = size or rows
+    for begin in range(top - rows, top, step):
+        with connection.cursor() as cursor:
+            cursor.execute(INSERTING[connection.vendor], [begin, min(begin + step, top)])
+    return rows
+
+
+def main(name: str, arguments: dict[str, Any]) -> Cost:
+    warm = arguments.pop("warm", False)
+    if name in ("run", "building"):
+        arguments.pop("method", None)  # the settings have it from the environment
+    if warm:
+        globals()[name](**arguments)
+    with measured() as cost:
+        rows = globals()[name](**arguments)
+    cost.rows = rows
+    return cost
+
+
+if __name__ == "__main__":
+    time.tzset()
+    print(json.dumps(asdict(main(sys.argv[1], json.loads(sys.argv[2])))))
