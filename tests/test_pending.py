@@ -230,7 +230,7 @@ def test_an_idle_selection_costs_the_same_few_statements_whatever_is_in_the_log(
         with CaptureQueriesContext(connection) as captured:
             run()
         counts.append(len(captured))
-    assert counts[0] == counts[1] <= 6
+    assert counts[0] == counts[1] <= 7  # one of them steps over the ids that other tests took
 
 
 def test_a_preview_writes_nothing_and_counts_no_further_than_one_turn(monkeypatch):
