@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -19,11 +19,14 @@ from .conf import get_settings
 from .events import Event, Subject
 from .exceptions import NothingToRebuild
 from .models import AuditLog, Fidelity
-from .rebuild import Batch
+from .rebuild import Batch, Reference
 from .timelimit import TimeLimitExceeded
 from .tracking import chosen_repr
 
-__all__ = ["Event", "Failure", "Outcome", "build"]
+__all__ = ["Event", "Failure", "Outcome", "Reference", "build", "build_related"]
+
+#: Gives the objects to be represented, from the n-th on.
+Remaining = Callable[[Batch, int], Iterator[Subject]]
 
 
 @dataclass(frozen=True)
@@ -65,17 +68,31 @@ def build(events: Sequence[Event], using: str) -> list[Outcome]:
 
     :param using: the database that holds the log and the audited tables.
     """
+    return _build(len(events), lambda batch, n: batch.subjects(events[n:]), using)
+
+
+def build_related(references: Sequence[Reference], using: str) -> list[Outcome]:
+    """The representations of the objects that events refer to, as of those events, in order.
+
+    One that nothing is known of is a failure.
+    """
+    return _build(len(references), lambda batch, n: batch.related(references[n:]), using)
+
+
+def _build(count: int, remaining: Remaining, using: str) -> list[Outcome]:
     outcomes: list[Outcome] = []
     careful = False
-    while len(outcomes) < len(events):
+    while len(outcomes) < count:
         # An error in the database, or a time limit, ends PostgreSQL's transaction, and with it the
         # moment that the batch reads. What is left is read anew, with a savepoint for each row.
-        outcomes += _build_until_error(events[len(outcomes) :], using, careful)
+        outcomes += _build_until_error(len(outcomes), remaining, using, careful)
         careful = True
     return outcomes
 
 
-def _build_until_error(events: Sequence[Event], using: str, careful: bool) -> Iterator[Outcome]:
+def _build_until_error(
+    done: int, remaining: Remaining, using: str, careful: bool
+) -> Iterator[Outcome]:
     batch = Batch(using)
     connection = batch.vendor.connection
     with (
@@ -84,7 +101,7 @@ def _build_until_error(events: Sequence[Event], using: str, careful: bool) -> It
         batch.vendor.reading(batch.limit),
         _watching(batch),
     ):
-        for subject in batch.subjects(events):
+        for subject in remaining(batch, done):
             yield _outcome(subject, batch, careful)
             if batch.broken or connection.closed_in_transaction:
                 batch.vendor.discard()
@@ -176,6 +193,6 @@ def _same_words_for_everyone() -> Iterator[None]:
 def _watching(batch: Batch) -> Iterator[None]:
     """Every query that ``__str__`` sends by itself reads today's rows, and is noted."""
     with ExitStack() as stack:
-        for connection in connections.all(initialized_only=True):
+        for connection in connections.all():
             stack.enter_context(connection.execute_wrapper(batch.watch))
         yield
