@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -21,7 +22,7 @@ from .relations import Peers
 from .rows import Row, read_images
 from .substitution import NotAsOf, Relations, substituted
 from .timelimit import TimeLimit
-from .tracking import log_name, model_for_table
+from .tracking import chosen_repr, log_name, model_for_table
 from .vendors import get_vendor
 from .vendors.base import Image
 
@@ -67,7 +68,9 @@ class Batch:
         self.using = using
         self.vendor = get_vendor(using)
         self.history = History(self.vendor)
-        self.limit = TimeLimit(get_settings().ROW_SECONDS)
+        self.settings = get_settings()
+        self.chosen_repr = cache(chosen_repr)
+        self.limit = TimeLimit(self.settings.ROW_SECONDS)
         self.broken = False  # the transaction that it reads in cannot go on
         self.current: Subject | None = None
         self._instead: tuple[Relations, Subject | None] | None = None
@@ -182,9 +185,12 @@ class Batch:
         return joined
 
     def _instance(self, peers: Peers, subject: Subject, row: Row) -> Model | Exception:
-        names = [f.attname for f in peers.model._meta.concrete_fields if f.attname in row.values]
+        values = row.values
+        names = peers.names
+        if len(values) < len(names):
+            names = [name for name in names if name in values]
         try:
-            instance = peers.model.from_db(self.using, names, [row.values[n] for n in names])
+            instance = peers.model.from_db(self.using, names, [values[name] for name in names])
         except Exception as error:  # a model's own from_db and __init__ may raise anything
             return error
         if row.missing:

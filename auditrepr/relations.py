@@ -37,15 +37,16 @@ class Peers:
     def __init__(self, batch: Batch, model: type[Model]) -> None:
         self.batch = batch
         self.model = model
+        self.names = [field.attname for field in model._meta.concrete_fields]
         self.members: list[Member] = []
         self._answers: dict[str, Sequence[Answer]] = {}
         self._sets: dict[str, Sequence[SetAnswer]] = {}
 
     def add(self, instance: Model, subject: Subject) -> None:
+        index = len(self.members)
         self.members.append(Member(instance, subject))
-        instance._state.fields_cache = AsOfObjects(self, len(self.members) - 1)
-        sets = AsOfSets(self, len(self.members) - 1)
-        instance.__dict__["_prefetched_objects_cache"] = sets
+        instance._state.fields_cache = AsOfObjects(self, index)
+        instance.__dict__["_prefetched_objects_cache"] = AsOfSets(self, index)
 
     def object(self, name: str, index: int) -> Any:
         """What the relation with this cache name leads to, from one of the members.

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -21,7 +21,6 @@ from .exceptions import NothingToRebuild
 from .models import AuditLog, Fidelity
 from .rebuild import Batch, Reference
 from .timelimit import TimeLimitExceeded
-from .tracking import chosen_repr
 
 __all__ = ["Event", "Failure", "Outcome", "Reference", "build", "build_related"]
 
@@ -47,8 +46,7 @@ class Failure:
         )
 
 
-@dataclass(frozen=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What became of one audit row: a text, or a failure."""
 
     id: int
@@ -59,6 +57,7 @@ class Outcome:
 
 
 TRACEBACK_FRAMES = 10
+NOTHING = nullcontext()
 MESSAGE_LENGTH = 2_000  # characters
 TRACEBACK_LENGTH = 20_000  # characters
 
@@ -116,19 +115,19 @@ def _outcome(subject: Subject, batch: Batch, careful: bool) -> Outcome:
         return _failed(subject, subject.error)
     batch.current = subject
     try:
-        with batch.limit.row(), transaction.atomic(batch.using) if careful else ExitStack():
-            text = _text(subject.instance)
+        with batch.limit.row(), transaction.atomic(batch.using) if careful else NOTHING:
+            text = _text(subject.instance, batch)
     except BaseException as error:  # __str__ may raise anything, SystemExit included
         in_database = isinstance(error, Error) and not careful
         batch.broken = in_database or isinstance(error, TimeLimitExceeded)
         return _failed(subject, error)
     finally:
         batch.current = None
-    return _represented(subject, text)
+    return _represented(subject, text, batch.settings.MAX_LENGTH)
 
 
-def _represented(subject: Subject, text: str) -> Outcome:
-    text, altered = storable(text, get_settings().MAX_LENGTH)
+def _represented(subject: Subject, text: str, length: int) -> Outcome:
+    text, altered = storable(text, length)
     if altered:
         subject.note(altered)
     fidelity = Fidelity.MIXED if subject.notes else Fidelity.EXACT
@@ -139,8 +138,8 @@ def _failed(subject: Subject, error: BaseException) -> Outcome:
     return Outcome(subject.event.id, failure=Failure.of(error))
 
 
-def _text(instance: Any) -> str:
-    chosen = chosen_repr(type(instance)) if isinstance(instance, Model) else None
+def _text(instance: Any, batch: Batch) -> str:
+    chosen = batch.chosen_repr(type(instance)) if isinstance(instance, Model) else None
     if chosen is None:
         text: Any = type(instance).__str__(instance)  # type: ignore[call-arg]  # not str(): it may be lazy
     else:
@@ -165,6 +164,8 @@ def storable(text: str, length: int) -> tuple[str, str]:
     NUL becomes its visible symbol, a lone surrogate its escape; what is longer than `length`
     characters is cut, visibly.
     """
+    if len(text) <= length and text.isprintable():
+        return text, ""
     changed = []
     clean = text.replace("\0", "\N{SYMBOL FOR NULL}")
     clean = clean.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -45,6 +45,7 @@ def _read(
     vendor: Vendor, model: type[Model], images: Sequence[Image]
 ) -> Iterator[tuple[Image, Row]]:
     fields = own_fields(model)
+    names = [field.attname for field in fields]
     read: list[tuple[Image, frozenset[str]]] = []
 
     def driver_values() -> Iterable[Sequence[Any]]:
@@ -55,8 +56,11 @@ def _read(
     # Both advance together: a converted row belongs to the image that was read last.
     for values in vendor.converted(fields, driver_values()):
         image, missing = read[-1]
-        named = zip(fields, values, strict=True)
-        yield image, Row({f.attname: v for f, v in named if f.column not in missing}, missing)
+        row = dict(zip(names, values, strict=True))
+        for field in fields if missing else ():
+            if field.column in missing:
+                del row[field.attname]
+        yield image, Row(row, missing)
 
 
 def read_live(

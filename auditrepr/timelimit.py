@@ -24,7 +24,8 @@ class TimeLimit:
     def __init__(self, seconds: float) -> None:
         self.seconds = seconds
         self._ends: float | None = None
-        self._armed = False
+        self._listening = False
+        self._ticking = False  # a SIGALRM is on its way
 
     @property
     def running(self) -> bool:
@@ -42,40 +43,51 @@ class TimeLimit:
             yield
             return
         previous = signal.signal(signal.SIGALRM, self._interrupt)
-        self._armed = True
+        self._listening = True
         try:
             yield
         finally:
-            self._armed = False
+            self._listening = self._ticking = False
+            signal.setitimer(signal.ITIMER_REAL, 0)
             signal.signal(signal.SIGALRM, previous)
 
-    @contextmanager
-    def row(self) -> Iterator[None]:
-        """The time runs inside.
+    def row(self) -> TimeLimit:
+        """A context manager: the time runs inside.
 
         :raises TimeLimitExceeded: when it is over.
         """
+        return self
+
+    def __enter__(self) -> None:
         self._start(self.seconds)
-        try:
-            yield
-        finally:
-            self._start(None)
+
+    def __exit__(self, *exception: object) -> None:
+        self._ends = None
 
     @contextmanager
     def paused(self) -> Iterator[None]:
         """Time inside does not count, and nothing is interrupted."""
         left = None if self._ends is None else max(0.001, self._ends - time.monotonic())
-        self._start(None)
+        self._ends = None
         try:
             yield
         finally:
-            self._start(left)
+            if left is not None:
+                self._start(left)
 
-    def _start(self, seconds: float | None) -> None:
-        self._ends = None if seconds is None else time.monotonic() + seconds
-        if self._armed:
-            signal.setitimer(signal.ITIMER_REAL, seconds or 0)
+    def _start(self, seconds: float) -> None:
+        self._ends = time.monotonic() + seconds
+        # One alarm serves many rows: it comes before the end of any later one.
+        if self._listening and not self._ticking:
+            self._ring_in(seconds)
+
+    def _ring_in(self, seconds: float) -> None:
+        self._ticking = True
+        signal.setitimer(signal.ITIMER_REAL, seconds)
 
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
+        self._ticking = False
         if self.expired:
             raise TimeLimitExceeded(f"it took longer than {self.seconds:g} seconds")
+        if self._ends is not None and self._listening:
+            self._ring_in(max(0.001, self._ends - time.monotonic()))
