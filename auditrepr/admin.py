@@ -6,26 +6,29 @@ from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import ShowFacets
-from django.db.models import Model, Q, QuerySet
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import reverse
-from django.utils.html import format_html, format_html_join
-from django.utils.http import urlencode
-from django.utils.safestring import SafeString, mark_safe
-from django.utils.text import Truncator, capfirst
-from django.utils.timezone import is_aware, localtime
-from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy, ngettext
+from django.urls import path
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy
 
+from . import eventpage, timeline
+from .filters import ModelFilter, PeriodFilter, StateFilter
 from .keyset import NEWER_THAN, OLDER_THAN, KeysetChangeList
+from .lines import SHOWN_LENGTH, by_key, describe, representation, time_of, what_changed
 from .models import AuditLog, BackfillRun, ReprFailure
-from .reading import Shown, readable_tables, shown
+from .reading import readable_events, readable_tables
+from .timeline import AuditHistoryMixin
 from .tracking import tracked_tables
-from .wording import changes, fields, model_label, visible
+from .wording import model_label, visible
 
-LINE_BREAK = mark_safe("<br>")
-SHOWN_CHANGES = 5  # in a line of the list
-SHOWN_LENGTH = 120  # characters of a representation in a line of the list
+__all__ = ["AuditHistoryMixin", "AuditLogAdmin", "BackfillRunAdmin", "ReprFailureAdmin"]
+
+#: How many events a page looks at to find what may be rare, before it shows what it has found.
+LOOKED_AT = 20_000
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -59,10 +62,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         obj: Any = None,
     ) -> HttpResponse:
         if obj is not None:
-            context |= self.page_context(obj)
+            context |= self.page_context(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
-    def page_context(self, obj: Any) -> dict[str, Any]:
+    def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
         """What the template of an object's page gets besides what Django gives it."""
         # "original" ends the breadcrumbs.
         return {"subtitle": visible(str(obj)), "original": visible(str(obj))}
@@ -75,47 +78,48 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return lookup in self.allowed_lookups and "\0" not in value
 
 
-class ModelFilter(admin.SimpleListFilter):
-    """By table: those audited now, known without reading the log."""
-
-    title = gettext_lazy("model")
-    parameter_name = "table_name"
-
-    def lookups(
-        self,
-        request: HttpRequest,
-        model_admin: admin.ModelAdmin,  # type: ignore[type-arg]
-    ) -> list[tuple[str, str]]:
-        names = {table.name for table in tracked_tables(model_admin.get_queryset(request).db)}
-        readable = readable_tables(request.user)
-        if readable is not None:
-            names &= readable
-        if chosen := self.value():
-            names.add(chosen)  # perhaps a table that no model has any more
-        return sorted(((name, model_label(name)) for name in names), key=lambda pair: pair[1])
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
-        return queryset.filter(table_name=self.value()) if self.value() else queryset
-
-
 class LogChangeList(KeysetChangeList):
-    """A page of events, each with what stands for its object."""
+    """A page of events, each with what stands for its object and for what changed."""
 
     def get_results(self, request: HttpRequest) -> None:
+        self.hides_tables = readable_tables(request.user) is not None
         super().get_results(request)
-        for event, what in zip(
-            self.result_list, shown(self.result_list, self.queryset.db), strict=True
-        ):
-            event.shown = what
+        describe(self.result_list, self.queryset.db)
+
+    def last_looked_at(self, forward: bool) -> int | None:
+        """Where no index finds what the page asks for, it looks at so many events, then stops."""
+        narrow = {"object_id", "transaction_id", "q"} & self.params.keys()
+        if narrow or not self._may_be_rare():
+            return None
+        looked_at: QuerySet[Any] = self.root_queryset.model.objects.using(self.queryset.db)
+        if table_name := self.params.get("table_name"):
+            looked_at = looked_at.filter(table_name=table_name)
+        for spec in self.filter_specs:
+            looked_at = looked_at.filter(**getattr(spec, "ids", {}))
+        ids = self.from_here(looked_at, forward).values_list("pk", flat=True)
+        return ids[LOOKED_AT : LOOKED_AT + 1].first()
+
+    def _may_be_rare(self) -> bool:
+        unserved = {"action__exact", "since", "until"} & self.params.keys()
+        among_others = self.hides_tables and "table_name" not in self.params
+        return bool(unserved or among_others or self.params.get("state") == "pending")
 
 
 @admin.register(AuditLog)
 class AuditLogAdmin(ReadOnlyAdmin):
     """Events, newest first."""
 
-    list_display = ["when", "what", "model_name", "object_key", "representation", "what_changed"]
+    list_display = [
+        "when",
+        "who",
+        "what",
+        "model_name",
+        "object_key",
+        "representation",
+        "what_changed",
+    ]
     list_display_links = ["when"]
-    list_filter = ["action", ModelFilter]
+    list_filter = ["action", ModelFilter, StateFilter, PeriodFilter]
     search_fields = ["object_id"]
     search_help_text = gettext_lazy("The object's id in full, or its beginning and a *.")
     change_form_template = "auditrepr/event.html"
@@ -124,6 +128,8 @@ class AuditLogAdmin(ReadOnlyAdmin):
         {
             "action__exact",
             "table_name",
+            "state",
+            *PeriodFilter.parameters,
             "object_id",
             "transaction_id",
             OLDER_THAN,
@@ -136,27 +142,29 @@ class AuditLogAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditLog]:
         """What this user may see; a page about anything else does not exist."""
-        events = super().get_queryset(request).select_related("instance_repr", "repr_failure")
-        tables = readable_tables(request.user)
-        return events if tables is None else events.filter(table_name__in=tables)
+        return readable_events(request.user)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        term = search_term.strip()
-        if not term:
-            return queryset, False
-        if "table_name" not in request.GET:
-            # The index by object begins with the table.
-            names = [table.name for table in tracked_tables(queryset.db)]
-            queryset = queryset.filter(table_name__in=names)
-        kind, text = ("__startswith", term[:-1]) if term.endswith("*") else ("", term)
-        either = Q(**{f"object_id{kind}": text}) | Q(**{f"previous_object_id{kind}": text})
-        return queryset.filter(either), False
+        if "object_id" in request.GET or search_term.strip():
+            queryset = self._in_known_tables(request, queryset)
+        return (by_key(queryset, term) if (term := search_term.strip()) else queryset), False
+
+    @staticmethod
+    def _in_known_tables(request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The index by object begins with the table."""
+        if "table_name" in request.GET:
+            return queryset
+        return queryset.filter(table_name__in=[t.name for t in tracked_tables(queryset.db)])
 
     @admin.display(description=gettext_lazy("time"))
     def when(self, event: AuditLog) -> str:
-        return _time(event)
+        return time_of(event)
+
+    @admin.display(description=gettext_lazy("who"), empty_value="")
+    def who(self, event: Any) -> str | None:
+        return event.who or None
 
     @admin.display(description=gettext_lazy("action"))
     def what(self, event: AuditLog) -> str:
@@ -172,25 +180,28 @@ class AuditLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("representation"))
     def representation(self, event: Any) -> SafeString:
-        what: Shown = event.shown
-        text = what.reason if what.failed else what.text
-        return format_html(
-            '<bdi>{}</bdi> <span class="quiet" title="{}">{}</span>',
-            visible(Truncator(text).chars(SHOWN_LENGTH)),
-            visible(what.reason),
-            _remark(what),
-        )
+        return representation(event.shown)
 
     @admin.display(description=gettext_lazy("what changed"))
-    def what_changed(self, event: AuditLog) -> SafeString:
-        found = changes(event)
-        words = [(str(change),) for change in found[:SHOWN_CHANGES]]
-        if (more := len(found) - SHOWN_CHANGES) > 0:
-            words.append((ngettext("and %d more", "and %d more", more) % more,))
-        return format_html_join(LINE_BREAK, "<bdi>{}</bdi>", words)
+    def what_changed(self, event: Any) -> SafeString:
+        return what_changed(event.changes_in_words)
 
-    def page_context(self, obj: AuditLog) -> dict[str, Any]:
-        return _event_context(obj)
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.timeline_view)
+        return [path("object/", view, name="auditrepr_timeline"), *super().get_urls()]
+
+    def timeline_view(self, request: HttpRequest) -> HttpResponse:
+        """The history of the object that the address names by its table and its key."""
+        table_name, key = (request.GET.get(name, "") for name in ("table_name", "object_id"))
+        tables = readable_tables(request.user)
+        if not self.has_view_permission(request) or "\0" in table_name + key:
+            raise PermissionDenied
+        if tables is not None and table_name not in tables:
+            raise PermissionDenied
+        return timeline.response(request, self.admin_site, table_name, key)
+
+    def page_context(self, request: HttpRequest, obj: AuditLog) -> dict[str, Any]:
+        return eventpage.context(request, self.admin_site, obj)
 
 
 @admin.register(ReprFailure)
@@ -245,59 +256,3 @@ class BackfillRunAdmin(ReadOnlyAdmin):
         "host",
     ]
     allowed_lookups = frozenset({OLDER_THAN, NEWER_THAN})
-
-
-def _time(event: AuditLog) -> str:
-    when = event.occurred_at
-    return f"{localtime(when) if is_aware(when) else when:%Y-%m-%d %H:%M:%S}"
-
-
-def _remark(what: Shown) -> str:
-    remarks = [
-        (what.failed, _("no representation")),
-        (what.mixed, _("mixed")),
-        (not what.stored, _("not stored yet")),
-    ]
-    words = ", ".join(remark for holds, remark in remarks if holds)
-    return f"({words})" if words else ""
-
-
-def _event_context(event: AuditLog) -> dict[str, Any]:
-    """What the page of one event says."""
-    [what] = shown([event], using=event._state.db or "default")
-    every = fields(event)
-    title = f"{capfirst(event.get_action_display())}: {model_label(event.table_name)}"
-    return {
-        "title": title,
-        "subtitle": visible(what.text or event.object_id or ""),
-        "original": f"#{event.pk}",
-        "facts": _facts(event, what),
-        "changed": [field for field in every if field.changed],
-        "unchanged": [field for field in every if not field.changed],
-        "object_link": _list_link(table_name=event.table_name, object_id=event.object_id),
-        "transaction_link": event.transaction_id
-        and _list_link(transaction_id=event.transaction_id),
-    }
-
-
-def _facts(event: AuditLog, what: Shown) -> list[tuple[str, str]]:
-    facts = [
-        (_("event"), str(event.pk)),
-        (_("time"), _time(event)),
-        (_("action"), str(event.get_action_display())),
-        (_("model"), model_label(event.table_name)),
-        (_("table"), visible(event.table_name)),
-        (_("object"), visible(event.object_id or "")),
-        (_("object before"), visible(event.previous_object_id or "")),
-        (_("representation"), visible(what.text)),
-        (_("fidelity"), _("mixed") if what.mixed else "" if what.failed else _("exact")),
-        (_("no representation") if what.failed else _("why mixed"), visible(what.reason)),
-        (_("stored"), "" if what.stored else _("not yet: built for this page")),
-        (_("transaction"), str(event.transaction_id or "")),
-    ]
-    return [(label, value) for label, value in facts if value]
-
-
-def _list_link(**lookups: Any) -> str:
-    given = {name: value for name, value in lookups.items() if value is not None}
-    return f"{reverse('admin:auditrepr_auditlog_changelist')}?{urlencode(given)}"

@@ -18,6 +18,7 @@ class KeysetChangeList(ChangeList):
 
     older_link: str | None
     newer_link: str | None
+    searched_to: int | None  # where a page that is not full stopped looking
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Model]:
         # Taken out here, so that the links of the filters lead to their first page.
@@ -36,32 +37,44 @@ class KeysetChangeList(ChangeList):
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Model]) -> list[Any]:
         return ["-pk"]
 
+    def last_looked_at(self, forward: bool) -> int | None:
+        """The key at which this page stops looking; none: it looks until it is full."""
+        return None
+
+    def from_here(self, rows: QuerySet[Any], forward: bool) -> QuerySet[Any]:
+        """The rows that this page begins with, in the order in which it looks at them."""
+        if forward:
+            return rows.order_by("pk").filter(pk__gt=self.newer_than)
+        rows = rows.order_by("-pk")
+        return rows if self.older_than is None else rows.filter(pk__lt=self.older_than)
+
     def get_results(self, request: HttpRequest) -> None:
         forward = self.newer_than is not None
-        rows = self.queryset.order_by("pk" if forward else "-pk")
-        if forward:
-            rows = rows.filter(pk__gt=self.newer_than)
-        elif self.older_than is not None:
-            rows = rows.filter(pk__lt=self.older_than)
+        rows = self.from_here(self.queryset, forward)
+        last = self.last_looked_at(forward)
+        if last is not None:
+            rows = rows.filter(**{"pk__lte" if forward else "pk__gte": last})
         found = list(rows[: self.list_per_page + 1])
         page, more = found[: self.list_per_page], len(found) > self.list_per_page
         if forward:
             page.reverse()
-        self._set_links(
-            page,
-            newer=more if forward else self.older_than is not None,
-            older=forward or more,
-        )
+        self.searched_to = None if more else last
+        self._set_links(page, more or self.searched_to is not None)
         self.result_list = page
         # Unknown on purpose: counting would read the whole table.
         self.result_count = self.full_result_count = None  # type: ignore[assignment]
         self.show_full_result_count = self.show_admin_actions = False
         self.can_show_all = self.multi_page = False
 
-    def _set_links(self, page: list[Model], newer: bool, older: bool) -> None:
-        self.newer_link = self.older_link = None
-        if page and newer:
-            self.newer_link = self.get_query_string({NEWER_THAN: page[0].pk})
-        if page and older:
-            self.older_link = self.get_query_string({OLDER_THAN: page[-1].pk})
+    def _set_links(self, page: list[Model], further: bool) -> None:
+        newest, oldest = (page[0].pk, page[-1].pk) if page else (None, None)
+        newer = older = None
+        if self.newer_than is not None:
+            newer = (self.searched_to or newest) if further else None
+            older = oldest or self.newer_than + 1
+        else:
+            older = (self.searched_to or oldest) if further else None
+            newer = (newest or self.older_than - 1) if self.older_than is not None else None
+        self.newer_link = None if newer is None else self.get_query_string({NEWER_THAN: newer})
+        self.older_link = None if older is None else self.get_query_string({OLDER_THAN: older})
         self.first_link = self.get_query_string()

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 from typing import Any
 
 from django.apps import apps
+from django.contrib.admin import AdminSite
+from django.contrib.admin.utils import quote
 from django.contrib.auth import get_permission_codename
+from django.core.exceptions import ValidationError
 from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from .models import AuditLog, Fidelity
+from .models import AuditLog, AuditLogQuerySet, Fidelity
 from .representation import Event, Outcome, build
-from .tracking import log_name
+from .tracking import log_name, model_for_table
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,13 @@ def shown(events: Sequence[AuditLog], using: str) -> list[Shown]:
     return [_built(built[event.pk]) if event.pk in built else _stored(event) for event in events]
 
 
+def readable_events(user: Any) -> AuditLogQuerySet:
+    """The events that this user may see, with what stands for their objects."""
+    events = AuditLog.objects.select_related("instance_repr", "repr_failure")
+    tables = readable_tables(user)
+    return events if tables is None else events.filter(table_name__in=tables)
+
+
 def readable_tables(user: Any) -> set[str] | None:
     """The tables whose events this user may see; none means every table, known or not.
 
@@ -50,6 +62,34 @@ def readable_tables(user: Any) -> set[str] | None:
         for model in apps.get_models(include_auto_created=True)
         if not model._meta.proxy and _may_view(user, model)
     }
+
+
+def may_read_log(user: Any) -> bool:
+    """May this user open the log's own pages?"""
+    return any(user.has_perm(f"auditrepr.{action}_auditlog") for action in ("view", "change"))
+
+
+def object_now(
+    request: HttpRequest, site: AdminSite, table_name: str, object_id: str | None
+) -> str | None:
+    """Where the admin shows the object today, if it is there and this user may see it."""
+    model = model_for_table(table_name)
+    its_admin = site._registry.get(model) if model else None
+    if model is None or its_admin is None or object_id is None:
+        return None
+    try:
+        found = its_admin.get_object(request, object_id)
+    except (
+        ValueError,
+        TypeError,
+        OverflowError,
+        ValidationError,
+    ):  # today's keys are of another type
+        return None
+    if found is None or not its_admin.has_view_or_change_permission(request, found):
+        return None
+    name = f"{site.name}:{model._meta.app_label}_{model._meta.model_name}_change"
+    return reverse(name, args=[quote(found.pk)])
 
 
 def _may_view(user: Any, model: type[Model]) -> bool:

@@ -14,7 +14,7 @@ from django.db.models import Model
 from .barerow import BareRow
 from .conf import get_settings
 from .drift import placeholder
-from .events import Subject
+from .events import Event, Subject
 from .history import Found, History
 from .meta import concrete, field_named, own_fields
 from .models import AuditLog
@@ -37,6 +37,14 @@ class Wish(NamedTuple):
 
     subject: Subject
     key: Any  # the primary key, as Python has it
+
+
+class Reference(NamedTuple):
+    """What a foreign key held at an event."""
+
+    event: Event
+    field: Any
+    value: Any  # as Python has it
 
 
 class Answer(NamedTuple):
@@ -94,13 +102,22 @@ class Batch:
         rows = read_images(self.vendor, model, images)
         gone = LookupError("the audit row is gone")
         found = [Found(rows.get(image, gone)) for image in images]
-        for subject, answer in zip(subjects, self.objects(model, subjects, found), strict=True):
-            for doubt in answer.doubts:
-                subject.note(doubt)
-            if isinstance(answer.value, Exception):
-                subject.error = answer.value
+        _fill(subjects, self.objects(model, subjects, found))
+
+    def related(self, references: Sequence[Reference]) -> Iterator[Subject]:
+        """The objects that these foreign keys led to, in their order."""
+        subjects = [Subject(reference.event) for reference in references]
+        by_target = defaultdict(list)
+        for subject, (_, field, value) in zip(subjects, references, strict=True):
+            (target,) = field.foreign_related_fields
+            by_target[field.related_model, target].append(Wish(subject, value))
+        for (model, target), wishes in by_target.items():
+            if target.primary_key:
+                answers = self.find(model, wishes)
             else:
-                subject.instance = answer.value
+                answers = [found.single() for found in self.find_by(model, target, wishes)]
+            _fill([wish.subject for wish in wishes], answers)
+        return iter(subjects)
 
     def _describe(self, subjects: Sequence[Subject]) -> None:
         ids = [subject.event.id for subject in subjects]
@@ -271,3 +288,15 @@ def _joined(parent: type[Model], row: Row, part: Found) -> Row | Exception:
     columns = frozenset(field.column for field in own_fields(parent))
     inherited = part.row or Row({}, columns)
     return Row(inherited.values | row.values, inherited.missing | row.missing)
+
+
+def _fill(subjects: Sequence[Subject], answers: Sequence[Answer]) -> None:
+    for subject, (value, doubts) in zip(subjects, answers, strict=True):
+        for doubt in doubts:
+            subject.note(doubt)
+        if value is None:
+            subject.error = LookupError("nothing is known of it")
+        elif isinstance(value, Exception):
+            subject.error = value
+        else:
+            subject.instance = value

@@ -19,6 +19,10 @@ VALUE_LENGTH = 60
 #: How much of what two values have in common stands before their first difference.
 LEAD = 15
 
+#: What stands for the values of an event: by column, and whether before it.
+Words = Mapping[tuple[str, bool], str]
+NO_WORDS: Words = {}
+
 # They act instead of being seen: a terminal obeys the controls, and bidirectional overrides make
 # a text read other than it is. Joiners stay, since scripts and emoji need them.
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
@@ -49,25 +53,37 @@ def model_label(table_name: str) -> str:
     return str(capfirst(model._meta.verbose_name)) if model else visible(table_name)
 
 
-def changes(event: AuditLog) -> list[FieldChange]:
+def changes(event: AuditLog, words: Words = NO_WORDS) -> list[FieldChange]:
     """What an update changed, in the order of the model's fields."""
-    return [change for change in fields(event) if change.changed] if event.changed_from else []
+    return (
+        [change for change in fields(event, words) if change.changed] if event.changed_from else []
+    )
 
 
-def fields(event: AuditLog) -> list[FieldChange]:
-    """Every field of the event's row: those of an added row were nothing before."""
+def fields(event: AuditLog, words: Words = NO_WORDS) -> list[FieldChange]:
+    """Every field of the event's row: those of an added row were nothing before.
+
+    :param words: what stands for its values (auditrepr/values.py); else they show as logged.
+    """
     row: Mapping[str, Any] = event.row_data or {}
     old: Mapping[str, Any] = event.changed_from or {}
     known = _fields_by_column(event.table_name)
     columns = [*(c for c in known if c in row or c in old), *(c for c in row if c not in known)]
     columns += [column for column in old if column not in known and column not in row]
-    return [_field_change(event, column, known.get(column)) for column in columns]
+    return [_field_change(event, column, known.get(column), words) for column in columns]
 
 
-def _field_change(event: AuditLog, column: str, field: Field[Any, Any] | None) -> FieldChange:
+def _field_change(
+    event: AuditLog, column: str, field: Field[Any, Any] | None, words: Words
+) -> FieldChange:
     row, old = event.row_data or {}, event.changed_from or {}
-    now = _value(field, row.get(column))
-    before = _value(field, old[column]) if column in old else now
+    now = words.get((column, False)) or _value(field, row.get(column))
+    before = now
+    if column in old:
+        before = words.get((column, True)) or _value(field, old[column])
+        if before == now:  # two objects of the same name
+            before = f"{before} ({_value(None, old[column])})"
+            now = f"{now} ({_value(None, row.get(column))})"
     return FieldChange(
         label=str(field.verbose_name) if field else visible(column),
         before="" if event.action == AuditLog.Action.INSERT else before,

@@ -1,0 +1,123 @@
+"""What the page of one event says."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.http import HttpRequest
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+
+from .lines import describe, list_link, representation, time_of, timeline_link, what_changed
+from .models import AuditLog
+from .people import facts as people_facts
+from .reading import Shown, object_now, readable_events
+from .values import words
+from .wording import fields, model_label, visible
+
+#: How many other events of the transaction the page names.
+SIBLINGS = 20
+
+
+def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str, Any]:
+    """What its template gets besides what Django gives it."""
+    using = event._state.db or "default"
+    siblings = _siblings(request, event)
+    described: list[Any] = [event, *siblings[:SIBLINGS]]
+    describe(described, using)
+    what: Shown = described[0].shown
+    [said] = words([event], using)
+    every = fields(event, said)
+    kind = model_label(event.table_name)
+    return {
+        "title": f"{capfirst(event.get_action_display())}: {kind}",
+        "subtitle": visible(what.text or event.object_id or ""),
+        "original": f"#{event.pk}",
+        "facts": _facts(event, what, described[0].who),
+        "trouble": _trouble(event),
+        "changed": [field for field in every if field.changed],
+        "unchanged": [field for field in every if not field.changed],
+        "siblings": [_sibling(one) for one in described[1:]],
+        "more_siblings": len(siblings) > SIBLINGS,
+        "transaction_link": event.transaction_id and list_link(transaction_id=event.transaction_id),
+        "timeline_link": event.object_id and timeline_link(event.table_name, event.object_id),
+        "object_now": object_now(request, site, event.table_name, event.object_id),
+        "raw": _raw(event),
+    }
+
+
+def _siblings(request: HttpRequest, event: AuditLog) -> list[AuditLog]:
+    if event.transaction_id is None:
+        return []
+    others = readable_events(request.user).filter(transaction_id=event.transaction_id)
+    return list(others.exclude(pk=event.pk).order_by("transaction_id", "pk")[: SIBLINGS + 1])
+
+
+def _sibling(event: Any) -> dict[str, Any]:
+    return {
+        "pk": event.pk,
+        "what": f"{event.get_action_display()}: {model_label(event.table_name)}",
+        "representation": representation(event.shown),
+        "changes": what_changed(event.changes_in_words),
+    }
+
+
+def _facts(event: AuditLog, what: Shown, who: str) -> list[tuple[str, str]]:
+    facts = [
+        (_("event"), str(event.pk)),
+        (_("time"), time_of(event)),
+        (_("who"), who),
+        *people_facts(event.context),
+        (_("action"), str(event.get_action_display())),
+        (_("model"), model_label(event.table_name)),
+        (_("table"), visible(event.table_name)),
+        (_("object"), visible(event.object_id or "")),
+        (_("object before"), visible(event.previous_object_id or "")),
+        (_("representation"), visible(what.text)),
+        (_("fidelity"), _fidelity(what)),
+        (_("no representation") if what.failed else _("why mixed"), visible(what.reason)),
+        (_("stored"), "" if what.stored else _("not yet: built for this page")),
+        (_("transaction"), str(event.transaction_id or "")),
+    ]
+    return [(label, value) for label, value in facts if value]
+
+
+def _fidelity(what: Shown) -> str:
+    if what.failed:
+        return ""
+    if what.mixed:
+        return _("mixed: something in it is of today, guessed, or missing")
+    return _("exact: what the application said at that moment")
+
+
+def _trouble(event: AuditLog) -> list[tuple[str, str]]:
+    """The quarantine entry, if it has one."""
+    if not hasattr(event, "repr_failure"):
+        return []
+    failure = event.repr_failure
+    return [
+        (_("error"), visible(f"{failure.error_class}: {failure.message}")),
+        (_("attempts"), str(failure.attempts)),
+        (_("first"), f"{failure.first_failed_at:%Y-%m-%d %H:%M:%S}"),
+        (_("last"), f"{failure.last_failed_at:%Y-%m-%d %H:%M:%S}"),
+        (_("next attempt"), f"{failure.next_attempt_at or _('never'):}"),
+    ]
+
+
+def _raw(event: AuditLog) -> list[tuple[str, str]]:
+    parts = {
+        "row_data": event.row_data,
+        "changed_from": event.changed_from,
+        "context": event.context,
+    }
+    return [
+        (name, "\n".join(map(visible, _json(part).splitlines())))
+        for name, part in parts.items()
+        if part is not None
+    ]
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, default=str)

@@ -1,0 +1,159 @@
+"""The filters of the log's page: each is served by an index, or by a bounded part of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import date, datetime, time, timedelta
+from typing import Any, ClassVar
+
+from django.conf import settings
+from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.db.models import Model, QuerySet
+from django.http import HttpRequest
+from django.utils.dateparse import parse_date
+from django.utils.timezone import localdate, make_aware
+from django.utils.translation import gettext_lazy as _
+
+from .models import AuditLog, Checkpoint, Fidelity
+from .reading import readable_tables
+from .tracking import tracked_tables
+from .wording import model_label
+
+#: An event can be this much older than the one before it: so long may its statement have run.
+SLACK = timedelta(minutes=10)
+
+
+class ModelFilter(admin.SimpleListFilter):
+    """By table: those audited now, known without reading the log."""
+
+    title = _("model")
+    parameter_name = "table_name"
+
+    def lookups(
+        self,
+        request: HttpRequest,
+        model_admin: admin.ModelAdmin,  # type: ignore[type-arg]
+    ) -> list[tuple[str, str]]:
+        names = {table.name for table in tracked_tables(model_admin.get_queryset(request).db)}
+        readable = readable_tables(request.user)
+        if readable is not None:
+            names &= readable
+        if chosen := self.value():
+            names.add(chosen)  # perhaps a table that no model has any more
+        return sorted(((name, model_label(name)) for name in names), key=lambda pair: pair[1])
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
+        return queryset.filter(table_name=self.value()) if self.value() else queryset
+
+
+class StateFilter(admin.SimpleListFilter):
+    """By what became of the representation."""
+
+    title = _("representation")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("mixed", _("mixed")), ("failed", _("failed")), ("pending", _("pending"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        match self.value():
+            case "mixed":
+                return queryset.filter(instance_repr__fidelity=Fidelity.MIXED)
+            case "failed":
+                return queryset.filter(repr_failure__isnull=False)
+            case "pending":
+                mark = Checkpoint.objects.using(queryset.db).filter(pk=1).first()
+                return queryset.pending(after=mark.settled_id if mark else 0)
+        return queryset
+
+
+class PeriodFilter(admin.ListFilter):
+    """By day. The log has no index by time, but its ids are in the order of time, nearly."""
+
+    title = _("period")
+    template = "auditrepr/period_filter.html"
+    parameters: ClassVar = ("since", "until")
+
+    def __init__(
+        self,
+        request: HttpRequest,
+        params: dict[str, Any],
+        model: type[Model],
+        model_admin: Any,
+    ) -> None:
+        super().__init__(request, params, model, model_admin)
+        given = {name: (params.pop(name, None) or [""])[-1] for name in self.parameters}
+        self.days = {name: _day(text) for name, text in given.items()}
+        self.used_parameters = {name: str(day) for name, day in self.days.items() if day}
+        self.ids: dict[str, int] = {}  # bounds of the primary key
+
+    def has_output(self) -> bool:
+        return True
+
+    def expected_parameters(self) -> list[str | None]:
+        return list(self.parameters)
+
+    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
+        self.other_parameters = {
+            name: value for name, value in changelist.params.items() if name not in self.parameters
+        }
+        today = localdate() if settings.USE_TZ else date.today()
+        for label, since in [
+            (_("Any date"), None),
+            (_("Today"), today),
+            (_("Past 7 days"), today - timedelta(days=7)),
+        ]:
+            chosen = {"since": str(since)} if since else {}
+            yield {
+                "selected": self.used_parameters == chosen,
+                "query_string": changelist.get_query_string(chosen, list(self.parameters)),
+                "display": label,
+            }
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        since, until = self.days["since"], self.days["until"]
+        log = AuditLog.objects.using(queryset.db)
+        if since:
+            begin = _midnight(since)
+            self.ids["pk__gte"] = first_id(log, begin - SLACK)
+            queryset = queryset.filter(occurred_at__gte=begin)
+        if until:
+            end = _midnight(until + timedelta(days=1))
+            self.ids["pk__lt"] = first_id(log, end + SLACK)
+            queryset = queryset.filter(occurred_at__lt=end)
+        return queryset.filter(**self.ids)
+
+
+def first_id(log: QuerySet[AuditLog], when: datetime) -> int:
+    """The events from this time on have this id or a greater one, nearly, and no others have.
+
+    It is found by halving the range of the ids.
+    """
+    ids = log.order_by("pk").values_list("pk", "occurred_at")
+    first, last = ids.first(), ids.last()
+    if first is None or last is None:
+        return 0
+    low, high = first[0], last[0] + 1
+    while low < high:
+        middle = (low + high) // 2
+        found = ids.filter(pk__gte=middle).first()
+        if found is None or found[1] >= when:
+            high = middle
+        else:
+            low = found[0] + 1
+    return low
+
+
+def _day(text: str) -> date | None:
+    try:
+        day = parse_date(text)
+    except ValueError:
+        return None
+    # Around it there has to be room for a time zone, and for some slack.
+    return day if day and date.min.year < day.year < date.max.year else None
+
+
+def _midnight(day: date) -> datetime:
+    when = datetime.combine(day, time())
+    return make_aware(when) if settings.USE_TZ else when

@@ -1,0 +1,90 @@
+"""What every page of the admin says of an event, in a line of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
+from django.utils.safestring import SafeString, mark_safe
+from django.utils.text import Truncator
+from django.utils.timezone import is_aware, localtime
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from .models import AuditLog
+from .people import actors
+from .reading import Shown, shown
+from .values import words
+from .wording import FieldChange, changes, visible
+
+LINE_BREAK = mark_safe("<br>")
+SHOWN_CHANGES = 5
+SHOWN_LENGTH = 120  # characters of a representation
+
+
+def describe(events: Sequence[Any], using: str) -> None:
+    """Give each event what stands for its object, who caused it, and its changes in words."""
+    said = words(events, using, changed_only=True)
+    whole = zip(events, shown(events, using), actors(events), said, strict=True)
+    for event, what, who, its_words in whole:
+        event.shown = what
+        event.who = who
+        event.changes_in_words = changes(event, its_words)
+
+
+def time_of(event: AuditLog) -> str:
+    when = event.occurred_at
+    return f"{localtime(when) if is_aware(when) else when:%Y-%m-%d %H:%M:%S}"
+
+
+def representation(what: Shown) -> SafeString:
+    text = what.reason if what.failed else what.text
+    return format_html(
+        '<bdi>{}</bdi> <span class="quiet" title="{}">{}</span>',
+        visible(Truncator(text).chars(SHOWN_LENGTH)),
+        visible(what.reason),
+        _remark(what),
+    )
+
+
+def _remark(what: Shown) -> str:
+    remarks = [
+        (what.failed, _("no representation")),
+        (what.mixed, _("mixed")),
+        (not what.stored, _("not stored yet")),
+    ]
+    words = ", ".join(remark for holds, remark in remarks if holds)
+    return f"({words})" if words else ""
+
+
+def what_changed(found: Sequence[FieldChange]) -> SafeString:
+    lines = [(str(change),) for change in found[:SHOWN_CHANGES]]
+    if (more := len(found) - SHOWN_CHANGES) > 0:
+        lines.append((ngettext("and %d more", "and %d more", more) % more,))
+    return format_html_join(LINE_BREAK, "<bdi>{}</bdi>", lines)
+
+
+def by_key(events: QuerySet[AuditLog], term: str) -> QuerySet[AuditLog]:
+    """Those of the objects with this key, or where it ends with a *, with this beginning."""
+    kind, text = ("__startswith", term[:-1]) if term.endswith("*") else ("", term)
+    return events.filter(Q(**{f"object_id{kind}": text}) | Q(**{f"previous_object_id{kind}": text}))
+
+
+def list_link(**lookups: Any) -> str:
+    """The page of the log with these filters."""
+    return _link("admin:auditrepr_auditlog_changelist", lookups)
+
+
+def timeline_link(table_name: str, object_id: str) -> str:
+    """The history of one object."""
+    lookups = {"table_name": table_name, "object_id": object_id}
+    return _link("admin:auditrepr_timeline", lookups)
+
+
+def _link(name: str, lookups: dict[str, Any]) -> str:
+    given = {name: value for name, value in lookups.items() if value is not None}
+    return f"{reverse(name)}?{urlencode(given)}"

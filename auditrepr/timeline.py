@@ -1,0 +1,142 @@
+"""The history of one object, from its first event to its last, whether or not it is still there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied, ValidationError
+from django.db.models import Model
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.text import capfirst
+from django.utils.translation import gettext as _
+
+from .lines import describe, representation, time_of, timeline_link, what_changed
+from .meta import concrete
+from .models import AuditLog, AuditLogQuerySet
+from .reading import may_read_log, object_now
+from .tracking import log_name, model_for_table
+from .vendors import get_vendor
+from .wording import model_label, visible
+
+PAGE = 100
+
+
+class AuditHistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Puts the audit log behind the History button of a ModelAdmin.
+
+    Whoever may view the object sees its history. That of a deleted object takes the permission to
+    view the audit log besides: nobody can say any more who might have viewed it.
+    """
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        found = self.get_object(request, unquote(object_id))
+        if found is None:
+            return self._history_of_deleted(request, object_id, extra_context)
+        if not self.has_view_or_change_permission(request, found):
+            raise PermissionDenied
+        return self._timeline(request, found.pk, extra_context)
+
+    def _history_of_deleted(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None
+    ) -> HttpResponse:
+        model: type[Model] = self.model
+        try:
+            key = model._meta.pk.to_python(unquote(object_id))
+            hidden = model._base_manager.filter(pk=key).exists()
+        except (ValueError, TypeError, OverflowError, ValidationError):
+            hidden = True  # no object can have such a key
+        if hidden:
+            return super().history_view(request, object_id, extra_context)
+        if not (self.has_view_or_change_permission(request) and may_read_log(request.user)):
+            raise PermissionDenied
+        return self._timeline(request, key, extra_context)
+
+    def _timeline(
+        self, request: HttpRequest, key: Any, extra_context: dict[str, Any] | None
+    ) -> HttpResponse:
+        model = concrete(self.model)
+        (text,) = get_vendor(AuditLog.objects.db).key_texts(model._meta.pk, [key])
+        table_name = log_name(model._meta.db_table)
+        return response(request, self.admin_site, table_name, text, extra_context)
+
+
+def response(
+    request: HttpRequest,
+    site: admin.AdminSite,
+    table_name: str,
+    object_id: str,
+    extra_context: dict[str, Any] | None = None,
+) -> HttpResponse:
+    """The page of an object's history. Whether it may be seen has been asked before."""
+    after = request.GET.get("after", "")
+    log = AuditLog.objects.select_related("instance_repr", "repr_failure")
+    found = _events(log, table_name, object_id, int(after) if after.isdecimal() else 0)
+    events, more = found[:PAGE], len(found) > PAGE
+    describe(events, log.db)
+    context = {
+        **site.each_context(request),
+        "title": _("History of %(model)s %(key)s")
+        % {"model": model_label(table_name), "key": visible(object_id)},
+        "subtitle": _called(events),
+        "events": [_line(event, object_id) for event in events],
+        "may_read_log": may_read_log(request.user),
+        "object_now": object_now(request, site, table_name, object_id),
+        "later": f"?{_with_after(request, events[-1].pk)}" if more else None,
+        "earlier": f"?{_with_after(request, None)}" if after else None,
+        **(extra_context or {}),
+    }
+    request.current_app = site.name
+    return TemplateResponse(request, "auditrepr/timeline.html", context)
+
+
+def _events(log: AuditLogQuerySet, table_name: str, object_id: str, after: int) -> list[Any]:
+    """One more than a page holds. Each part is a range of an index, read in its order."""
+    found: dict[int, AuditLog] = {}
+    for table in _tables(table_name):
+        events = log.filter(table_name=table, pk__gt=after)
+        for key in ("object_id", "previous_object_id"):
+            part = events.filter(**{key: object_id}).order_by(key, "pk")[: PAGE + 1]
+            found |= {event.pk: event for event in part}
+    return sorted(found.values(), key=lambda event: event.pk)[: PAGE + 1]
+
+
+def _tables(table_name: str) -> list[str]:
+    """The table, and those that hold the inherited parts of its rows."""
+    model = model_for_table(table_name)
+    parents = model._meta.all_parents if model else ()
+    return [table_name, *(log_name(parent._meta.db_table) for parent in parents)]
+
+
+def _called(events: Sequence[Any]) -> str:
+    texts = [event.shown.text for event in events if event.shown.text]
+    return visible(texts[-1]) if texts else ""
+
+
+def _line(event: Any, object_id: str) -> dict[str, Any]:
+    moved = event.previous_object_id is not None
+    other = event.previous_object_id if event.object_id == object_id else event.object_id
+    return {
+        "pk": event.pk,
+        "action": event.action,
+        "what": capfirst(event.get_action_display()),
+        "when": time_of(event),
+        "who": event.who,
+        "representation": representation(event.shown),
+        "changes": what_changed(event.changes_in_words),
+        "other_key": visible(other) if moved else "",
+        "other_link": timeline_link(event.table_name, other) if moved else None,
+    }
+
+
+def _with_after(request: HttpRequest, pk: int | None) -> str:
+    given = request.GET.copy()
+    given.pop("after", None)
+    if pk is not None:
+        given["after"] = str(pk)
+    return given.urlencode()

@@ -1,0 +1,115 @@
+"""What the columns of events held, as people read it: related objects by what they were called."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import date, datetime, time
+from typing import Any, NamedTuple
+
+from django.db.models import Field, Model
+from django.utils.timezone import is_aware, localtime
+from django.utils.translation import gettext as _
+
+from .conf import get_settings
+from .meta import own_fields
+from .models import AuditLog
+from .representation import Event, Reference, build_related
+from .rows import Row, read_images
+from .timelimit import TimeLimit
+from .tracking import model_for_table
+from .vendors import get_vendor
+from .vendors.base import Image
+from .wording import Words, visible
+
+
+class Held(NamedTuple):
+    """What a field held at an event: a value as Python has it."""
+
+    event: AuditLog
+    field: Any
+    before: bool
+    value: Any
+
+
+def words(events: Sequence[AuditLog], using: str, *, changed_only: bool = False) -> Sequence[Words]:
+    """What stands for the columns of these events, in their order; what is missing is said raw.
+
+    The number of queries depends on how many models there are, not on how many events.
+
+    :param changed_only: only for the columns that an update changed.
+    """
+    found: dict[int, dict[tuple[str, bool], str]] = {event.pk: {} for event in events}
+    if changed_only:
+        events = [event for event in events if event.changed_from]
+    held = [one for one in _held(events, using) if not changed_only or _changed(one)]
+    for one in held:
+        found[one.event.pk][one.field.column, one.before] = said(one.field, one.value)
+    for one, text in _related([one for one in held if _leads_somewhere(one)], using):
+        found[one.event.pk][one.field.column, one.before] = text
+    return list(found.values())
+
+
+def said(field: Field[Any, Any], value: Any) -> str:
+    """A value of this field, in a line that a person reads."""
+    if value is None:
+        return _("nothing")
+    if value == "":
+        return _("empty")
+    if field.choices and isinstance(value, str | int):
+        return visible(str(dict(field.flatchoices).get(value, value)))
+    if isinstance(value, bool):
+        return _("yes") if value else _("no")
+    if isinstance(value, datetime):
+        return f"{localtime(value).replace(tzinfo=None) if is_aware(value) else value}"
+    if isinstance(value, date | time):
+        return value.isoformat()
+    if isinstance(value, bytes | memoryview):
+        return bytes(value).hex(" ")
+    if isinstance(value, dict | list):
+        return visible(json.dumps(value, ensure_ascii=False, default=str))
+    return visible(str(value))
+
+
+def _held(events: Iterable[AuditLog], using: str) -> Iterator[Held]:
+    by_table = defaultdict(list)
+    for event in events:
+        by_table[event.table_name].append(event)
+    for table_name, group in by_table.items():
+        if model := model_for_table(table_name):
+            yield from _held_by(model, group, using)
+
+
+def _held_by(model: type[Model], events: Sequence[AuditLog], using: str) -> Iterator[Held]:
+    images = [
+        (event, Image(event.pk, before))
+        for event in events
+        if event.row_data is not None
+        for before in ([False, True] if event.changed_from else [False])
+    ]
+    vendor = get_vendor(using)
+    with vendor.reading(TimeLimit(get_settings().ROW_SECONDS)):
+        rows = read_images(vendor, model, [image for _, image in images]) if images else {}
+    for event, image in images:
+        row = rows.get(image)
+        values = row.values if isinstance(row, Row) else {}
+        for field in own_fields(model):
+            if field.attname in values:
+                yield Held(event, field, image.before, values[field.attname])
+
+
+def _changed(held: Held) -> bool:
+    return held.field.column in (held.event.changed_from or ())
+
+
+def _leads_somewhere(held: Held) -> bool:
+    return bool(held.field.many_to_one or held.field.one_to_one) and held.value is not None
+
+
+def _related(held: Sequence[Held], using: str) -> Iterator[tuple[Held, str]]:
+    wanted = [Reference(Event.of(one.event), one.field, one.value) for one in held]
+    outcomes = build_related(wanted, using) if wanted else []
+    for one, outcome in zip(held, outcomes, strict=True):
+        if outcome.failure is None:
+            yield one, visible(outcome.text)

@@ -1,0 +1,80 @@
+"""The admin's pages as a reader's browser gets them, and events to read there."""
+
+from __future__ import annotations
+
+import re
+from html import unescape
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+
+from auditrepr.models import AuditLog, Fidelity, InstanceRepr, ReprFailure
+
+LOG = "/admin/auditrepr/auditlog/"
+FAILURES = "/admin/auditrepr/reprfailure/"
+RUNS = "/admin/auditrepr/backfillrun/"
+
+
+@pytest.fixture
+def reader() -> Client:
+    """A superuser's browser."""
+    client = Client()
+    client.force_login(User.objects.create_superuser("reader"))
+    return client
+
+
+def staff(*codenames: str) -> Client:
+    """The browser of somebody who has these permissions and no others."""
+    user = User.objects.create_user("staff", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def event(
+    pk: int, name: str = "Ada", text: str | None = None, mixed: str = "", **values: Any
+) -> AuditLog:
+    """An event of an author's row, with a representation if a text is given."""
+    defaults: dict[str, Any] = {
+        "table_name": "app_author",
+        "object_id": str(pk),
+        "action": "I",
+        "row_data": {"id": pk, "name": name},
+    }
+    made = AuditLog.objects.create(id=pk, **defaults | values)
+    if text is not None:
+        fidelity = Fidelity.MIXED if mixed else Fidelity.EXACT
+        InstanceRepr.objects.create(
+            audit_log=made, instance_repr=text, fidelity=fidelity, reason=mixed
+        )
+    return made
+
+
+def fail(made: AuditLog, message: str = "no such thing") -> ReprFailure:
+    return ReprFailure.objects.create(audit_log=made, error_class="ValueError", message=message)
+
+
+def page(client: Client, url: str = LOG) -> str:
+    response = client.get(url)
+    assert response.status_code == 200
+    return response.content.decode()
+
+
+def ids(client: Client, url: str = LOG) -> list[int]:
+    """The events that a page lists, in its order."""
+    found = re.findall(r'href="/admin/auditrepr/auditlog/(\d+)/change/', page(client, url))
+    return [int(pk) for pk in found]
+
+
+def words(html: str) -> str:
+    """What a person reads of it, as one line."""
+    return " ".join(unescape(re.sub("<[^>]*>", " ", html)).split())
+
+
+def link(html: str, text: str) -> str | None:
+    """Where the link with this text leads."""
+    found = re.search(rf'<a href="([^"]*)"[^>]*>{text}</a>', html)
+    return unescape(found[1]) if found else None

@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+
+import pytest
+from django.test import Client
+
+from auditrepr.models import AuditLog
+from auditrepr.values import said, words
+from auditrepr.wording import changes
+from tests.app.models import Author, Book
+from tests.app.relations import Invoice, Line, Order
+from tests.pages import LOG, page, reader
+from tests.pages import words as text_of
+
+__all__ = ["reader"]
+pytestmark = pytest.mark.django_db
+
+
+def last(action: str = "U") -> AuditLog:
+    return AuditLog.objects.filter(action=action).order_by("pk").last()
+
+
+def told(event: AuditLog) -> list[str]:
+    return [str(change) for change in changes(event, words([event], "default")[0])]
+
+
+def test_foreign_keys_go_by_what_their_objects_were_called_at_the_event(reader: Client) -> None:
+    mary, percy = (Author.objects.create(name=name) for name in ("Mary Godwin", "Percy"))
+    book = Book.objects.create(title="Frankenstein", author=percy)
+    Book.objects.filter(pk=book.pk).update(author=mary)
+    event = last()
+    Author.objects.filter(pk=mary.pk).update(name="Mary Shelley")
+    percy.delete()
+    assert told(event) == ["author: Percy → Mary Godwin"]
+    assert "author: Percy → Mary Godwin" in text_of(page(reader))
+    assert "Author Percy Mary Godwin" in text_of(page(reader, f"{LOG}{event.pk}/change/"))
+
+
+def test_a_foreign_key_to_a_field_that_is_no_primary_key_is_followed_too() -> None:
+    one, two = (Order.objects.create(ref=ref) for ref in ("A-1", "B-2"))
+    invoice = Invoice.objects.create(order=one, by_ref=one, number=1)
+    Invoice.objects.filter(pk=invoice.pk).update(by_ref=two)
+    [change] = told(last())
+    assert change.startswith("by ref: A-1<")
+    assert "→ B-2<" in change
+
+
+def test_two_objects_of_the_same_name_are_told_apart_by_their_keys() -> None:
+    one, two = (Author.objects.create(name="John Smith") for _ in range(2))
+    book = Book.objects.create(title="x", author=one)
+    Book.objects.filter(pk=book.pk).update(author=two)
+    assert told(last()) == [f"author: John Smith ({one.pk}) → John Smith ({two.pk})"]
+
+
+def test_a_key_of_which_nothing_is_known_stays_a_number() -> None:
+    order = Order.objects.create(ref="A-1")
+    line = Line.objects.create(order=order, item="x")
+    event = AuditLog.objects.create(
+        table_name="app_line",
+        object_id=str(line.pk),
+        action="U",
+        row_data={"id": line.pk, "order_id": order.pk, "item": "x", "quantity": 1, "hidden": True},
+        changed_from={"order_id": 4711, "hidden": False},
+    )
+    assert told(event)[0].startswith("order: 4711 → A-1<")
+
+
+def test_yes_and_no_stand_for_booleans() -> None:
+    line = Line.objects.create(order=Order.objects.create(ref="A-1"), item="x")
+    Line.objects.filter(pk=line.pk).update(hidden=True)
+    assert told(last()) == ["hidden: no → yes"]
+
+
+def test_a_row_that_does_not_fit_its_table_any_more_is_said_as_it_was_logged() -> None:
+    event = AuditLog.objects.create(
+        table_name="app_line",
+        object_id="1",
+        action="U",
+        row_data={"id": 1, "quantity": "many"},
+        changed_from={"quantity": "few"},
+    )
+    assert told(event) == ["quantity: few → many"]
+
+
+def test_times_stand_in_the_readers_zone_to_the_last_digit(settings) -> None:
+    settings.TIME_ZONE = "Europe/Berlin"
+    moment = datetime(2026, 7, 1, 22, 30, 0, 250_000, tzinfo=UTC)
+    field = AuditLog._meta.get_field("occurred_at")
+    assert said(field, moment) == "2026-07-02 00:30:00.250000"
+    assert said(Book._meta.get_field("published"), date(1818, 1, 1)) == "1818-01-01"
+
+
+def test_bytes_and_structures_are_written_out() -> None:
+    field = Book._meta.get_field("title")
+    assert said(field, b"\x00\xff") == "00 ff"
+    assert said(field, {"ä": [1]}) == '{"ä": [1]}'
