@@ -13,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, router, t
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 
-from . import coverage, flush, schema
+from . import append_only, coverage, flush, schema
 from .exceptions import DatabaseUnreachable, MigrationsPending, UnsupportedDatabase
 from .models import AuditLog, Coverage
 from .tracking import TrackedTable, log_name, tracked_tables
@@ -253,6 +253,8 @@ def _before_migrate(*, using: str, plan: Iterable[Any] = (), **_: Any) -> None:
 def _after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: Any) -> None:
     try:
         changed = install(using)
+        if append_only.missing(using):
+            append_only.install(using)
     except UnsupportedDatabase:
         return  # a system check has said so
     if changed and verbosity >= 1:

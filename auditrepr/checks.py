@@ -11,7 +11,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
 from django.db import DEFAULT_DB_ALIAS, connections, router
 
-from . import capture
+from . import append_only, capture
 from .capture import State, Status
 from .conf import get_settings
 from .exceptions import (
@@ -94,6 +94,7 @@ def _check_database(using: str) -> Iterator[CheckMessage]:
         yield from _broken(using, states)
         yield from _left_out(using, states)
         yield from _sequence(using)
+        yield from _not_append_only(using)
 
 
 def _unsupported(using: str) -> Iterator[CheckMessage]:
@@ -148,4 +149,14 @@ def _sequence(using: str) -> Iterator[CheckMessage]:
             " ids do not tell what came first.",
             hint=f"Run in that database: ALTER TABLE {table} ALTER COLUMN id SET CACHE 1;",
             id="auditrepr.E007",
+        )
+
+
+def _not_append_only(using: str) -> Iterator[CheckMessage]:
+    if append_only.missing(using):
+        yield checks.Warning(
+            f'Database "{using}": the audit log can be changed, although'
+            ' AUDITREPR["APPEND_ONLY"] is true.',
+            hint=f"Run: manage.py audit_triggers install --database {using}",
+            id="auditrepr.W005",
         )

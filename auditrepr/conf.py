@@ -31,6 +31,8 @@ class Settings:
     :param MODELS: which models are audited besides those with ``@auditrepr.track``:
         ``"app.Model"``, ``"app.*"`` or ``"*"``.
     :param EXCLUDE: fields that never reach the log, by model: ``{"auth.User": ["password"]}``.
+    :param APPEND_ONLY: the log refuses to be changed, by triggers of its own; see
+        docs/production.md.
     :param BATCH_SIZE: audit rows in one batch.
     :param LEASE_SECONDS: after how many seconds without a sign of life another run may take over
         the database lock.
@@ -47,6 +49,7 @@ class Settings:
 
     MODELS: tuple[str, ...] = ()
     EXCLUDE: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    APPEND_ONLY: bool = False
     BATCH_SIZE: int = 1000
     LEASE_SECONDS: int = 60
     LOCK_FILE: Path | None = None
@@ -84,6 +87,12 @@ def _names_by_model(name: str, value: Any) -> dict[str, tuple[str, ...]]:
     if not isinstance(value, Mapping):
         raise InvalidSetting(name=name, value=value, expected='like {"auth.User": ["password"]}')
     return {model: _names(name, names) for model, names in value.items()}
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise InvalidSetting(name=name, value=value, expected="True or False")
+    return value
 
 
 def _positive(name: str, value: Any) -> int:
@@ -128,6 +137,7 @@ def _duration(name: str, value: Any) -> float:
 _PARSERS: dict[str, Any] = {
     "MODELS": _names,
     "EXCLUDE": _names_by_model,
+    "APPEND_ONLY": _flag,
     "BATCH_SIZE": _positive,
     "LEASE_SECONDS": _positive,
     "LOCK_FILE": _path,

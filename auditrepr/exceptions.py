@@ -61,6 +61,15 @@ class LeaseLost(AuditReprError):
     """Another run took over the lock; this one has stored nothing since its last batch."""
 
 
+class LockHeld(AuditReprError):
+    """The job is at work: {holder}. Try again later, or give --wait SECONDS."""
+
+
+class MayNotPrune(AuditReprError):
+    """Role {role} may not delete from the audit log of database "{alias}": prune as the role that
+    owns its table (docs/production.md)."""
+
+
 class NothingToRebuild(AuditReprError):
     """Audit row {pk} is a TRUNCATE of {table}: it stands for a table, so there is no object to
     represent."""

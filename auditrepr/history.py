@@ -22,7 +22,7 @@ from .events import Event
 from .meta import concrete
 from .models import AuditLog, Coverage
 from .rows import Row, read_images, read_live
-from .snapshots import sees
+from .snapshots import sees, sees_all
 from .tracking import log_name, tracked_tables
 from .vendors.base import Image, Vendor
 
@@ -275,6 +275,10 @@ class History:
         start = coverage.since_event
         if start is None or start >= since or not sees(moment.snapshot, coverage.transaction_id):
             return f"the audit of {table} was interrupted, or began later"
+        if coverage.pruned_id >= moment.id or not sees_all(
+            moment.snapshot, coverage.pruned_transaction_id
+        ):
+            return f"older events of {table} were pruned"
         return ""
 
     def _truncates(self, table: str) -> list[Header]:

@@ -218,6 +218,12 @@ class Coverage(models.Model):
         help_text=_("PostgreSQL's, of the start: an event whose snapshot is older is not covered."),
     )
     reason = models.CharField(max_length=10, choices=Reason)
+    pruned_id = models.BigIntegerField(
+        default=0, help_text=_("Events with this id or a lower one may have been pruned.")
+    )
+    pruned_transaction_id = models.BigIntegerField(
+        null=True, help_text=_("PostgreSQL's, the highest that wrote one of them.")
+    )
     recorded_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -19,6 +19,11 @@ def parse(text: str) -> Snapshot:
     return Snapshot(int(xmin), int(xmax), frozenset(map(int, filter(None, running.split(",")))))
 
 
+def sees_all(snapshot: str | None, upto: int | None) -> bool:
+    """Does the snapshot see every transaction up to this one?"""
+    return snapshot is None or upto is None or upto < parse(snapshot).xmin
+
+
 def sees(snapshot: str | None, transaction_id: int | None) -> bool:
     """Does the snapshot see what that transaction has committed?
 

@@ -52,6 +52,7 @@ env = Environment(
     LOG_LEVEL=(str, "WARNING"),
     AUDITREPR_MODELS=list,
     AUDITREPR_EXCLUDE=json.loads,
+    AUDITREPR_APPEND_ONLY=bool,
     AUDITREPR_BATCH_SIZE=int,
     AUDITREPR_LEASE_SECONDS=int,
     AUDITREPR_LOCK_FILE=str,

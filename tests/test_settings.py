@@ -106,6 +106,7 @@ def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
     given = {
         "AUDITREPR_MODELS": "auth.Group,sessions.Session",
         "AUDITREPR_EXCLUDE": '{"auth.User": ["password"]}',
+        "AUDITREPR_APPEND_ONLY": "on",
         "AUDITREPR_BATCH_SIZE": "10",
         "AUDITREPR_LEASE_SECONDS": "20",
         "AUDITREPR_LOCK_FILE": "/var/lib/auditrepr/lock",
@@ -121,6 +122,7 @@ def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
     assert settings["AUDITREPR"] == {
         "MODELS": ["auth.Group", "sessions.Session"],
         "EXCLUDE": {"auth.User": ["password"]},
+        "APPEND_ONLY": True,
         "BATCH_SIZE": 10,
         "LEASE_SECONDS": 20,
         "LOCK_FILE": "/var/lib/auditrepr/lock",

@@ -78,6 +78,8 @@ class Migration(migrations.Migration):
                 ('since_event', models.BigIntegerField(help_text='As of any event with a greater id, nothing that changed later is missing from the log. Null: the triggers were found out of order.', null=True)),
                 ('transaction_id', models.BigIntegerField(help_text="PostgreSQL's, of the start: an event whose snapshot is older is not covered.", null=True)),
                 ('reason', models.CharField(choices=[('installed', 'installed'), ('missing', 'found missing'), ('disabled', 'found disabled'), ('columns', 'some columns were left out before')], max_length=10)),
+                ('pruned_id', models.BigIntegerField(default=0, help_text='Events with this id or a lower one may have been pruned.')),
+                ('pruned_transaction_id', models.BigIntegerField(help_text="PostgreSQL's, the highest that wrote one of them.", null=True)),
                 ('recorded_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],
             options={

@@ -156,6 +156,22 @@ class Vendor(ABC):
         """Drops what the triggers of all tables shared; the last trace."""
 
     @abstractmethod
+    def append_only_sql(self) -> list[str]:
+        """Makes the log refuse updates, deletes and TRUNCATE, those of its owner included."""
+
+    @abstractmethod
+    def append_only(self) -> bool:
+        """Does it, just as `append_only_sql` would make it?"""
+
+    @abstractmethod
+    def may_prune(self) -> bool:
+        """Do the rights of this connection suffice to delete events?"""
+
+    @abstractmethod
+    def pruning(self) -> AbstractContextManager[None]:
+        """Inside, and inside a transaction, deletes by the log's owner are not refused."""
+
+    @abstractmethod
     def position(self) -> Position:
         """Where the log stands now."""
 

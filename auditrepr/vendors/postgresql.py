@@ -216,6 +216,26 @@ class PostgreSQL(Vendor):
     def remove_support_sql(self) -> list[str]:
         return triggers.remove_support_sql(self.log_schema)
 
+    def append_only_sql(self) -> list[str]:
+        return triggers.append_only_sql(self.log_schema)
+
+    def append_only(self) -> bool:
+        with self.connection.cursor() as cursor:
+            cursor.execute(catalogue.APPEND_ONLY, [triggers.APPEND_ONLY_BODY])
+            return bool(cursor.fetchone()[0] == len(triggers.APPEND_ONLY_TRIGGERS))
+
+    def may_prune(self) -> bool:
+        with self.connection.cursor() as cursor:
+            cursor.execute(catalogue.MAY_PRUNE)
+            return bool(cursor.fetchone()[0])
+
+    @contextmanager
+    def pruning(self) -> Iterator[None]:
+        with self.connection.cursor() as cursor:
+            cursor.execute("SET LOCAL auditrepr.pruning = on")
+            yield
+            cursor.execute("SET LOCAL auditrepr.pruning = off")
+
     def position(self) -> Position:
         with self.connection.cursor() as cursor:
             cursor.execute(POSITION)

@@ -9,7 +9,13 @@ from operator import itemgetter
 from typing import Any
 
 from .base import Column, Installed, Kind, TableShape
-from .postgresql_triggers import LOG, LOG_TRIGGER, PARTITION_TRIGGER, stored
+from .postgresql_triggers import (
+    APPEND_ONLY_TRIGGERS,
+    LOG,
+    LOG_TRIGGER,
+    PARTITION_TRIGGER,
+    stored,
+)
 
 _KINDS = {
     "r": Kind.TABLE,
@@ -59,6 +65,26 @@ SELECT coalesce(
     (SELECT nspname FROM pg_class AS class JOIN pg_namespace AS namespace
         ON namespace.oid = relnamespace WHERE class.oid = to_regclass('{LOG}')),
     current_schema(), 'public')
+"""
+
+
+#: How many of the log's own triggers fire, and call a function with this body.
+APPEND_ONLY = f"""
+SELECT count(*) FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+WHERE tgrelid = '{LOG}'::regclass AND tgenabled IN ('O', 'A') AND prosrc = %s
+    AND tgname IN ({", ".join(f"'{name}'" for name in APPEND_ONLY_TRIGGERS)})
+"""
+
+#: Has the role the right to delete events, and where triggers refuse it, the owner's too?
+MAY_PRUNE = f"""
+SELECT has_table_privilege('{LOG}', 'DELETE') AND (
+    pg_has_role(session_user, relowner, 'MEMBER') OR NOT EXISTS (
+        SELECT FROM pg_trigger
+        WHERE tgrelid = class.oid AND tgname IN (
+            {", ".join(f"'{name}'" for name in APPEND_ONLY_TRIGGERS)}
+        )
+    )
+) FROM pg_class AS class WHERE oid = '{LOG}'::regclass
 """
 
 

@@ -128,6 +128,25 @@ BEGIN
 END
 $auditrepr$"""
 
+# The setting alone, which anybody may set, opens nothing.
+APPEND_ONLY_BODY = """
+BEGIN
+    IF TG_OP = 'DELETE' AND current_setting('auditrepr.pruning', true) = 'on' AND pg_has_role(
+        session_user, (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'MEMBER'
+    ) THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege';
+END
+"""
+_APPEND_ONLY = """CREATE OR REPLACE FUNCTION {schema}.auditrepr_append_only() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $auditrepr${body}$auditrepr$"""
+# By row, they are on the log's partitions too.
+APPEND_ONLY_TRIGGERS = {
+    "append_only_auditrepr_change": "UPDATE OR DELETE ON {log} FOR EACH ROW",
+    "append_only_auditrepr_truncate": "TRUNCATE ON {log}",
+}
+
 # A statement on a partitioned table fires the statement triggers of that table and the row
 # triggers of its partitions; one on a partition, only the latter. The setting holds the statements
 # under way on partitioned tables: their own row triggers stay quiet meanwhile.
@@ -280,9 +299,24 @@ def support_sql(schema: str) -> list[str]:
 
 def remove_support_sql(schema: str) -> list[str]:
     """Drops what `support_sql` made, and the functions of tables that are gone."""
+    log_triggers = (LOG_TRIGGER, *APPEND_ONLY_TRIGGERS)
     return [
-        f"DROP TRIGGER IF EXISTS {LOG_TRIGGER} ON {quoted(schema)}.{LOG}",
+        *(f"DROP TRIGGER IF EXISTS {name} ON {quoted(schema)}.{LOG}" for name in log_triggers),
         _do(_DROP_FUNCTIONS.format(schema=literal(quoted(schema)), pattern=r"auditrepr\_%")),
+    ]
+
+
+def append_only_sql(schema: str) -> list[str]:
+    """Makes the log, in this schema, refuse to be changed."""
+    log = f"{quoted(schema)}.{LOG}"
+    return [
+        _APPEND_ONLY.format(schema=quoted(schema), body=APPEND_ONLY_BODY),
+        *(
+            f"CREATE OR REPLACE TRIGGER {name} BEFORE {event.format(log=log)} "
+            f"EXECUTE FUNCTION {quoted(schema)}.auditrepr_append_only()"
+            for name, event in APPEND_ONLY_TRIGGERS.items()
+        ),
+        *(f"ALTER TABLE {log} ENABLE TRIGGER {name}" for name in APPEND_ONLY_TRIGGERS),
     ]
 
 

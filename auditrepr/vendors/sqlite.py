@@ -154,7 +154,32 @@ class SQLite(Vendor):
         return triggers.drop(name)
 
     def remove_support_sql(self) -> list[str]:
-        return []
+        return triggers.drop_append_only()
+
+    def append_only_sql(self) -> list[str]:
+        return [*triggers.drop_append_only(), *triggers.create_append_only(LOG)]
+
+    def append_only(self) -> bool:
+        return set(self._append_only().values()) == set(triggers.create_append_only(LOG))
+
+    def may_prune(self) -> bool:
+        return True  # who may write to the file may do anything
+
+    @contextmanager
+    def pruning(self) -> Iterator[None]:
+        # Whoever else writes waits until the transaction has ended, and then finds them there.
+        found = self._append_only()
+        with self.connection.cursor() as cursor:
+            for name in found:
+                cursor.execute(f"DROP TRIGGER {triggers.quote(name)}")
+            yield
+            for sql in found.values():
+                cursor.execute(sql)
+
+    def _append_only(self) -> dict[str, str]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(TRIGGERS)
+            return {name: sql for name, _, sql in cursor if name in triggers.APPEND_ONLY}
 
     def position(self) -> Position:
         with self.connection.cursor() as cursor:

@@ -24,6 +24,16 @@ LARGEST_ROW = 30_000_000
 
 _NOTE = "/* auditrepr "
 
+#: The log's own triggers, which refuse what would change it, and when. REPLACE deletes without
+#: firing the trigger for it, unless a connection asks for that: so it is refused by its insert.
+APPEND_ONLY = {
+    "append_only_auditrepr_update": "UPDATE ON {log}",
+    "append_only_auditrepr_delete": "DELETE ON {log}",
+    "append_only_auditrepr_replace": (
+        "INSERT ON {log} WHEN EXISTS (SELECT 1 FROM {log} AS held WHERE held.id = new.id)"
+    ),
+}
+
 # SQLite's own reading and printing of decimals (quote() uses both) is not always exact; 20 digits
 # are. So 19.99 shows as that only because it is 19990000 / 10**6 in plain arithmetic. JSON has no
 # infinity, but every reader takes 9e999 for it.
@@ -101,6 +111,20 @@ def read_note(sql: str) -> dict[str, Any]:
 def drop(table: str) -> list[str]:
     """Drops the three triggers of a table where they are there."""
     return [f"DROP TRIGGER IF EXISTS {quote(trigger_name(action, table))}" for action in ACTIONS]
+
+
+def create_append_only(log: str) -> list[str]:
+    """Creates the triggers that keep the log from being changed."""
+    return [
+        f"CREATE TRIGGER {name} BEFORE {event.format(log=quote(log))}"
+        f" BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
+        for name, event in APPEND_ONLY.items()
+    ]
+
+
+def drop_append_only() -> list[str]:
+    """Drops them where they are there."""
+    return [f"DROP TRIGGER IF EXISTS {name}" for name in APPEND_ONLY]
 
 
 def _insert(capture: Capture) -> str:

@@ -8,7 +8,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error, connections
 
-from auditrepr import capture
+from auditrepr import append_only, capture
+from auditrepr.conf import get_settings
 from auditrepr.exceptions import AuditReprError
 
 
@@ -28,8 +29,19 @@ class Command(BaseCommand):
             choices=tuple(connections),
             help="Only this one; by default every database that holds an audit log.",
         )
+        parser.add_argument(
+            "--append-only",
+            action="store_true",
+            help="With install and sql: the log refuses to be changed, too, as it does without"
+            ' this option if AUDITREPR["APPEND_ONLY"] is true.',
+        )
 
-    def handle(self, *, action: str, database: str | None, verbosity: int, **_: Any) -> None:
+    def handle(
+        self, *, action: str, database: str | None, append_only: bool, verbosity: int, **_: Any
+    ) -> None:
+        if append_only and action not in ("install", "sql"):
+            raise CommandError(f"--append-only does not go with {action}.", returncode=2)
+        self.append_only = append_only
         self.verbosity = verbosity
         act = getattr(self, f"_{action}")
         try:
@@ -49,6 +61,9 @@ class Command(BaseCommand):
         broken = [state for state in states if state.status in capture.BROKEN]
         if broken:
             yield from (f"{using}: {s.name}: triggers {s.status.value}" for s in broken)
+        if unguarded := append_only.missing(using):
+            yield f"{using}: {append_only.LOG}: it is not append-only"
+        if broken or unguarded:
             yield f"Run: manage.py audit_triggers install --database {using}"
         else:
             self._say(1, f"{using}: all triggers are in order.")
@@ -57,7 +72,12 @@ class Command(BaseCommand):
         changed = capture.install(using)
         for state in changed:
             self._say(1, f"{using}: {state.name}: triggers were {state.status.value}, mended")
-        if not changed:
+        guarded = self._guards() and append_only.install(using)
+        if guarded:
+            self._say(1, f"{using}: {append_only.LOG}: append-only from now on")
+        if self.append_only and not get_settings().APPEND_ONLY:
+            self._say(1, 'Set AUDITREPR["APPEND_ONLY"] to True, so that migrate keeps it so.')
+        if not changed and not guarded:
             self._say(1, f"{using}: all triggers are in order.")
         return ()
 
@@ -68,9 +88,13 @@ class Command(BaseCommand):
         return ()
 
     def _sql(self, using: str) -> Iterable[str]:
-        for statement in capture.script(using):
+        guards = append_only.script(using) if self._guards() else []
+        for statement in capture.script(using) + guards:
             self.stdout.write(statement.strip().removesuffix(";") + ";")
         return ()
+
+    def _guards(self) -> bool:
+        return self.append_only or get_settings().APPEND_ONLY
 
     def _say(self, level: int, text: str) -> None:
         if self.verbosity >= level:

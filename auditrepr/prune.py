@@ -1,0 +1,149 @@
+"""Pruning: old events go, on purpose, and what stays is as true as before.
+
+Events go in the order of their ids, all that are older than the first one that is not. So each
+one that is missing has a lower id than :attr:`Coverage.pruned_id`, and whatever comes after that
+is whole: what an object was like then is what its next event found, or the table holds today.
+What was before can only be told where all events are there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db import connections, transaction
+from django.db.models import Exists, Model, OuterRef, Q
+
+from .exceptions import LockHeld, MayNotPrune
+from .locks import Lock
+from .models import AuditLog, AuditLogQuerySet, Coverage, InstanceRepr, ReprFailure
+from .pending import WINDOW, next_id
+from .vendors import get_vendor
+
+BATCH_SIZE = 5000
+
+
+@dataclass
+class Pruned:
+    """What went, or would go."""
+
+    events: int = 0
+    representations: int = 0
+    failures: int = 0
+    last_id: int = 0  # events with a higher id were not looked at
+
+
+def preview(using: str, before: datetime, *, keep_last: bool = False) -> Pruned:
+    """What :func:`prune` would delete now."""
+    end = _end(using, before)
+    events = _old(using, 0, end, keep_last)
+    return Pruned(
+        events.count(),
+        InstanceRepr.objects.using(using).filter(audit_log__in=events).count(),
+        ReprFailure.objects.using(using).filter(audit_log__in=events).count(),
+        end,
+    )
+
+
+def prune(
+    using: str,
+    before: datetime,
+    *,
+    lock: Lock,
+    keep_last: bool = False,
+    batch_size: int = BATCH_SIZE,
+    on_batch: Callable[[Pruned], None] = lambda pruned: None,
+) -> Pruned:
+    """Delete the events from before this moment, with all that is stored beside them.
+
+    Each batch is a short transaction of its own: what was deleted before an error stays deleted.
+
+    :param lock: the job's: what it is building meanwhile would be stored for events that are gone.
+    :param keep_last: keep the latest event of each object, whatever its age.
+    :raises MayNotPrune: if the rights of this connection do not suffice.
+    :raises LockHeld: if the job is at work.
+    :raises LeaseLost: if it has taken over since: the last batch is rolled back.
+    """
+    if not get_vendor(using).may_prune():
+        raise MayNotPrune(alias=using, role=connections[using].settings_dict["USER"])
+    with lock:
+        if not lock:
+            raise LockHeld(holder=lock.holder())
+        done = Pruned(last_id=_end(using, before))
+        for begin, end in _ranges(using, done.last_id, batch_size):
+            with transaction.atomic(using):
+                _prune_range(using, begin, end, keep_last, done)
+                lock.renew()
+            on_batch(done)
+    return done
+
+
+def _prune_range(using: str, begin: int, end: int, keep_last: bool, done: Pruned) -> None:
+    rows = dict(_old(using, begin, end, keep_last).values_list("pk", "transaction_id"))
+    if not rows:
+        return
+    _mark(using, end, max((t for t in rows.values() if t is not None), default=None))
+    with get_vendor(using).pruning():
+        done.events += _delete(using, AuditLog, rows)
+    done.representations += _delete(using, InstanceRepr, rows)
+    done.failures += _delete(using, ReprFailure, rows)
+
+
+def _end(using: str, before: datetime) -> int:
+    """The id up to which all events are older: those just beyond it may be, too."""
+    log = AuditLog.objects.using(using)
+    top = get_vendor(using).reach().visible
+    begin = 0
+    while (first := next_id(using, begin, top)) is not None:
+        end = min(first - 1 + WINDOW, top)
+        young = log.filter(pk__gte=first, pk__lte=end, occurred_at__gte=before)
+        found = young.order_by("pk").values_list("pk", flat=True).first()
+        if found is not None:
+            return found - 1
+        begin = end
+    return top
+
+
+def _ranges(using: str, end: int, size: int) -> Iterator[tuple[int, int]]:
+    """``(0, end]`` in parts of so many events each."""
+    begin = 0
+    while (first := next_id(using, begin, end)) is not None:
+        rows = AuditLog.objects.using(using).filter(pk__gte=first, pk__lte=end).order_by("pk")
+        last = rows.values_list("pk", flat=True)[size - 1 : size].first() or end
+        yield begin, last
+        begin = last
+
+
+def _old(using: str, begin: int, end: int, keep_last: bool) -> AuditLogQuerySet:
+    """The events in ``(begin, end]`` that may go."""
+    log = AuditLog.objects.using(using)
+    events = log.filter(pk__gt=begin, pk__lte=end)
+    if not keep_last:
+        return events
+    later = log.filter(table_name=OuterRef("table_name"), pk__gt=OuterRef("pk"))
+    emptied = Q(action=AuditLog.Action.TRUNCATE)
+    return events.filter(
+        Exists(later.filter(object_id=OuterRef("object_id")))
+        # An update that changed a key is the last event of the object that had it before.
+        | Exists(later.filter(previous_object_id=OuterRef("object_id")))
+        # It ended objects whose last event is kept; only one of the same range says that as well.
+        | emptied & Exists(later.filter(emptied, pk__lte=end))
+        # A row without a primary key is no object that anybody could look up.
+        | Q(object_id=None) & ~emptied
+    )
+
+
+def _mark(using: str, pruned_id: int, transaction_id: int | None) -> None:
+    """Write down, before they go, what nobody can tell any more."""
+    coverage = Coverage.objects.using(using)
+    coverage.filter(pruned_id__lt=pruned_id).update(pruned_id=pruned_id)
+    if transaction_id is not None:
+        unknown = Q(pruned_transaction_id=None) | Q(pruned_transaction_id__lt=transaction_id)
+        coverage.filter(unknown).update(pruned_transaction_id=transaction_id)
+
+
+def _delete(using: str, model: type[Model], ids: Collection[int]) -> int:
+    """One statement: Django's own delete() would load every event, for what refers to it."""
+    rows = model._base_manager.using(using).filter(pk__in=ids)
+    return rows._raw_delete(using)

@@ -1,0 +1,141 @@
+"""The command that prunes: what it asks, what it says, and what it refuses."""
+
+from __future__ import annotations
+
+import io
+import os
+import pty
+import sys
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from auditrepr.management.commands.prune_audit_log import moment
+from auditrepr.models import AuditLog
+from tests import processes
+from tests.app.models import Author
+
+pytestmark = pytest.mark.django_db
+
+TODAY = timezone.now().date()
+
+
+def run(*arguments, **options):
+    out = io.StringIO()
+    call_command("prune_audit_log", *arguments, stdout=out, **options)
+    return out.getvalue()
+
+
+def make_old():
+    """Two events, both a year old."""
+    Author.objects.create(name="Ann")
+    Author.objects.update(name="Bea")
+    AuditLog.objects.update(occurred_at=timezone.now() - timedelta(days=365))
+    return AuditLog.objects.latest("id").pk
+
+
+def test_it_deletes_and_says_what():
+    last = make_old()
+    Author.objects.create(name="Cleo")
+    assert run(before=str(TODAY), interactive=False) == (
+        f"Deleted: 2 events up to id {last}, 0 representations and 0 quarantine entries.\n"
+    )
+    assert AuditLog.objects.count() == 1
+
+
+def test_a_dry_run_asks_nothing_and_deletes_nothing():
+    last = make_old()
+    said = run("--before", str(TODAY), "--dry-run", "--keep-last")
+    assert said == (
+        f"Nothing was deleted; 1 events up to id {last}, 0 representations and 0 quarantine"
+        " entries would go.\n"
+    )
+    assert AuditLog.objects.count() == 2
+
+
+def test_the_last_events_are_kept_if_asked():
+    make_old()
+    run("--before", str(TODAY), "--keep-last", "--no-input", "--batch-size", "1")
+    assert AuditLog.objects.get().action == "U"
+
+
+def test_verbosity_0_says_nothing_and_2_tells_of_every_batch():
+    make_old()
+    assert run("--before", str(TODAY), "--no-input", verbosity=0) == ""
+    make_old()
+    said = run("--before", str(TODAY), "--no-input", batch_size=1, verbosity=2)
+    assert len(said.splitlines()) == 3
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2024-02-29", datetime(2024, 2, 29, tzinfo=UTC)),
+        ("2024-02-29T12:30", datetime(2024, 2, 29, 12, 30, tzinfo=UTC)),
+        ("2024-02-29 12:30:00+02:00", datetime(2024, 2, 29, 10, 30, tzinfo=UTC)),
+        (date(2024, 2, 29), datetime(2024, 2, 29, tzinfo=UTC)),
+        (datetime(2024, 2, 29, 1, tzinfo=UTC), datetime(2024, 2, 29, 1, tzinfo=UTC)),
+    ],
+)
+def test_a_date_or_a_time_says_before_what(text, expected):
+    assert moment(text) == expected
+
+
+def test_a_day_begins_at_midnight_where_the_project_is(settings):
+    settings.TIME_ZONE = "Asia/Tokyo"
+    assert moment("2024-02-29") == datetime(2024, 2, 28, 15, tzinfo=UTC)
+
+
+def test_without_time_zones_times_have_none(settings):
+    settings.USE_TZ = False
+    assert moment("2024-02-29T12:30+00:00").tzinfo is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--before", "yesterday"], "'yesterday' is no date: write 2026-01-31"),
+        (["--before", "2023-02-29"], "'2023-02-29' is no date"),
+        (["--before", "2999-01-01"], "'2999-01-01' is in the future"),
+        (["--before", "2024-01-01", "--batch-size", "0"], "at least 1"),
+        (["--before", "2024-01-01", "--batch-size", "10001"], "more than 10000"),
+        (["--before", "2024-01-01", "--wait", "x"], "is not a number of seconds"),
+        ([], "--before"),
+        (["--before", "2024-01-01", "--database", "nowhere"], "nowhere"),
+    ],
+)
+def test_bad_values_are_one_clear_line(arguments, complaint):
+    with pytest.raises(CommandError, match=complaint) as raised:
+        run(*arguments, "--no-input")
+    assert "\n" not in str(raised.value)
+
+
+def test_so_are_those_that_another_program_passes():
+    with pytest.raises(CommandError, match="argument --batch-size: 0 is not a whole") as raised:
+        run(before=str(TODAY), batch_size=0, interactive=False)
+    assert raised.value.returncode == 2
+
+
+def test_without_a_terminal_nothing_is_asked_and_nothing_deleted(monkeypatch):
+    make_old()
+    monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))
+    with pytest.raises(CommandError, match="no terminal to ask on: give --no-input"):
+        run("--before", str(TODAY))
+    assert AuditLog.objects.count() == 2
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("answer", "left"), [(b"no\n", 2), (b"y\n", 2), (b"yes\n", 0)])
+def test_on_a_terminal_only_a_full_yes_deletes(answer, left):
+    make_old()
+    outer, inner = pty.openpty()
+    os.write(outer, answer)
+    process = processes.start("prune_audit_log", "--before", str(TODAY), stdin=inner)
+    said, complaint = process.communicate(timeout=60)
+    assert AuditLog.objects.count() == left
+    assert "This deletes every event from before" in said
+    assert (process.returncode, "Nothing was deleted" in complaint) == (
+        (1, True) if left else (0, False)
+    )
