@@ -260,6 +260,23 @@ class Checkpoint(models.Model):
         return f"settled to {self.settled_id}"
 
 
+class RebuildCursor(models.Model):
+    """How far ``rebuild_reprs`` has come; gone when it is done."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    selection = models.JSONField(help_text=_("Which representations are built anew."))
+    reached_id = models.BigIntegerField(default=0)
+    top_id = models.BigIntegerField(help_text=_("Later events are said in the new way already."))
+    started_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        verbose_name = _("rebuilding")
+        verbose_name_plural = _("rebuildings")
+
+    def __str__(self) -> str:
+        return f"rebuilt to {self.reached_id} of {self.top_id}"
+
+
 class Lease(models.Model):
     """The database lock: who holds it, and until when by the database's clock."""
 
@@ -280,6 +297,7 @@ class Lease(models.Model):
 class BackfillRun(models.Model):
     """What one run did. Runs with nothing to do are counted on the run before them."""
 
+    command = models.TextField(default="backfill_reprs")
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
     host = models.TextField()

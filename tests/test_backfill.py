@@ -7,10 +7,11 @@ import signal
 
 import pytest
 from django.db import connection, transaction
+from django.db.models.functions import Now
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
-from auditrepr import backfill
+from auditrepr import backfill, runs
 from auditrepr.backfill import Progress, StopReason
 from auditrepr.exceptions import MigrationsPending
 from auditrepr.locks import DatabaseLock
@@ -37,7 +38,7 @@ def _empty_log(transactional_db):
 
 # Builds one representation, says so, and goes on when it is told to.
 SLOW = """
-from auditrepr import backfill
+from auditrepr import backfill, runs
 from auditrepr.locks import DatabaseLock
 def slowly(author):
     print("building", flush=True)
@@ -135,6 +136,67 @@ def test_a_bad_row_is_put_in_quarantine_and_stops_nobody(monkeypatch):
     assert run().idle, "it is not tried for ever"
 
 
+def test_what_is_due_in_quarantine_is_tried_again_and_leaves_it(monkeypatch):
+    authors(2)
+    with monkeypatch.context() as broken:
+        broken.setattr(Author, "__str__", fail)
+        run()
+    ReprFailure.objects.filter(pk=ReprFailure.objects.first().pk).update(next_attempt_at=Now())
+    result = run()
+    assert (result.rows, result.failures, result.again) == (1, 0, 1)
+    assert texts() == ["author 0"]
+    assert ReprFailure.objects.count() == 1, "the other one is not due"
+
+
+def test_what_fails_again_waits_longer_each_time_up_to_a_day(monkeypatch):
+    authors(1)
+    monkeypatch.setattr(Author, "__str__", fail)
+    run()
+    delays = []
+    for attempts in range(2, 14):
+        ReprFailure.objects.update(next_attempt_at=Now())
+        result = run()
+        assert (result.rows, result.failures, result.again) == (0, 0, 1)
+        failure = ReprFailure.objects.get()
+        assert failure.attempts == attempts
+        assert failure.first_failed_at <= failure.last_failed_at
+        delays.append(round((failure.next_attempt_at - failure.last_failed_at).total_seconds()))
+    assert delays == [600, 1200, 2400, 4800, 9600, 19200, 38400, 76800, *[86400] * 4]
+
+
+def test_a_run_tries_no_more_than_a_batch_of_the_quarantine_again(monkeypatch):
+    authors(5)
+    with monkeypatch.context() as broken:
+        broken.setattr(Author, "__str__", fail)
+        run()
+    ReprFailure.objects.update(next_attempt_at=Now())
+    assert [run(batch_size=2).again for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_retry_failed_tries_each_once_whether_due_or_not(monkeypatch):
+    authors(5)
+    monkeypatch.setattr(Author, "__str__", fail)
+    run()
+    told: list[Progress] = []
+    result = run(batch_size=2, retry_failed=True, on_progress=told.append)
+    assert (result.again, result.batches, result.rows) == (5, 3, 0)
+    assert [(p.done, p.total) for p in told] == [(2, 5), (4, 5), (5, 5)]
+    assert set(ReprFailure.objects.values_list("attempts", flat=True)) == {2}
+    cut = run(batch_size=2, retry_failed=True, max_batches=1)
+    assert (cut.again, cut.stop_reason) == (2, StopReason.BATCH_LIMIT)
+
+
+def test_a_retry_without_the_lock_changes_nothing(monkeypatch):
+    authors(1)
+    with monkeypatch.context() as broken:
+        broken.setattr(Author, "__str__", fail)
+        run()
+    monkeypatch.setattr(DatabaseLock, "_extend", lambda lock: 0)
+    assert run(retry_failed=True).stop_reason is StopReason.LEASE_LOST
+    assert ReprFailure.objects.get().attempts == 1
+    assert texts() == []
+
+
 def test_a_batch_of_nothing_but_bad_rows_is_no_short_batch(monkeypatch):
     authors(5)
     Book.objects.create(title="fine")
@@ -212,7 +274,7 @@ def test_an_error_of_the_database_keeps_what_was_stored_and_frees_the_lock(monke
 
 def test_an_error_that_is_no_databases_is_recorded_and_raised(monkeypatch):
     authors(1)
-    monkeypatch.setattr(backfill, "build", fail)
+    monkeypatch.setattr(runs, "build", fail)
     with pytest.raises(ValueError, match="no name"):
         run()
     assert BackfillRun.objects.get().error == "no name"

@@ -118,6 +118,7 @@ def test_json_is_one_document(backfill, ann):
         "stop_reason": "caught-up",
         "rows": 1,
         "failures": 0,
+        "again": 0,
         "batches": 1,
         "error": "",
         "holder": None,
@@ -281,6 +282,26 @@ def test_strict_exits_3_while_rows_are_in_quarantine(ann, monkeypatch):
     ReprFailure.objects.all().delete()
     monkeypatch.undo()
     call_command("backfill_reprs", "--strict", verbosity=0)
+
+
+def test_retry_failed_tries_the_whole_quarantine_again(backfill, monkeypatch):
+    Author.objects.bulk_create(Author(name="a") for _ in range(5))
+    with monkeypatch.context() as broken:
+        broken.setattr(Author, "__str__", fail)
+        backfill()
+    assert backfill() == "", "nothing is due yet"
+    stored, again, stopped = backfill("--retry-failed", "--batch-size=2").splitlines()
+    assert re.match(STORED, stored).groups() == ("5", "0", "3")
+    assert again == "5 rows of the quarantine were tried again."
+    assert stopped == "Stopped: caught-up"
+    assert not ReprFailure.objects.exists()
+
+
+def test_it_is_silent_when_all_that_it_tried_again_failed_again(backfill, ann, monkeypatch):
+    monkeypatch.setattr(Author, "__str__", fail)
+    backfill()
+    assert backfill("--retry-failed") == ""
+    assert "1 rows of the quarantine" in backfill("--retry-failed", "--verbosity=2")
 
 
 def test_fail_if_locked_exits_75():

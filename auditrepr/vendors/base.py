@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db import connections
+from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Func, Model
 from django.db.models.sql import Query
@@ -277,6 +277,14 @@ class Vendor(ABC):
 
         Passes over what is there already; gives the number of those that were not.
         """
+
+    @abstractmethod
+    def replace(self, rows: Sequence[tuple[int, str, str, str]]) -> None:
+        """Update representations, likewise; passes over what is not there any more."""
+
+    @abstractmethod
+    def passes(self, error: Error) -> bool:
+        """May the same succeed in a while, on a new connection?"""
 
     @abstractmethod
     def end_if_idle(self, seconds: float) -> None:

@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db import transaction
+from django.db import Error, InterfaceError, OperationalError, transaction
 from django.db.models import DateTimeField, Field, Func, Model
 from django.db.models.sql import Query
 from psycopg.pq import TransactionStatus
@@ -141,6 +141,28 @@ INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reaso
 SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[])
 ON CONFLICT (audit_log_id) DO NOTHING
 """
+REPLACE = """
+UPDATE auditrepr_instancerepr SET
+    instance_repr = anew.instance_repr, fidelity = anew.fidelity, reason = anew.reason
+FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[])
+    AS anew (id, instance_repr, fidelity, reason)
+WHERE audit_log_id = anew.id
+"""
+# What its codes for errors begin with: connections, rollbacks of its own (deadlocks, serialization
+# failures), shutdowns, cancelled queries, locks and memory not to be had, a standby's refusal.
+PASSING = (
+    "08",
+    "25006",
+    "25P03",
+    "40",
+    "53200",
+    "53300",
+    "55P03",
+    "57014",
+    "57P01",
+    "57P02",
+    "57P03",
+)
 END_IF_IDLE = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
 
 _LATER = """
@@ -414,6 +436,17 @@ class PostgreSQL(Vendor):
         with self.connection.cursor() as cursor:
             cursor.execute(STORE, columns)
             return int(cursor.rowcount)
+
+    def replace(self, rows: Sequence[tuple[int, str, str, str]]) -> None:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        with self.connection.cursor() as cursor:
+            cursor.execute(REPLACE, columns)
+
+    def passes(self, error: Error) -> bool:
+        code = getattr(error.__cause__, "sqlstate", None)
+        if code is None:  # it went away without a word
+            return isinstance(error, OperationalError | InterfaceError)
+        return str(code).startswith(PASSING)
 
     def end_if_idle(self, seconds: float) -> None:
         with self.connection.cursor() as cursor:

@@ -12,7 +12,7 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.db import router, transaction
+from django.db import Error, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import DateTimeField, Field, Func, Model
 
@@ -71,6 +71,12 @@ STORE = """
     INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
     VALUES (%s, %s, %s, %s) ON CONFLICT (audit_log_id) DO NOTHING
 """
+REPLACE = """
+    UPDATE auditrepr_instancerepr SET instance_repr = %s, fidelity = %s, reason = %s
+    WHERE audit_log_id = %s
+"""
+#: Another connection is writing.
+PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 # Names of tables differ in more than case. Reading the columns of a view can fail, and of a virtual
 # table needs its module.
@@ -317,6 +323,14 @@ class SQLite(Vendor):
         with self.connection.cursor() as cursor:
             cursor.executemany(STORE, rows)
             return int(cursor.rowcount)
+
+    def replace(self, rows: Sequence[tuple[int, str, str, str]]) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.executemany(REPLACE, [(*values, pk) for pk, *values in rows])
+
+    def passes(self, error: Error) -> bool:
+        code = getattr(error.__cause__, "sqlite_errorcode", 0)
+        return code & 0xFF in PASSING  # the other bits say more about it
 
     def end_if_idle(self, seconds: float) -> None:
         """SQLite cannot: it has no server."""

@@ -121,6 +121,11 @@ class Command(BaseCommand):
             action="store_true",
             help="Look at the whole log again, as after importing one. Later runs resume it.",
         )
+        once.add_argument(
+            "--retry-failed",
+            action="store_true",
+            help="Try all rows in quarantine again now, as after mending a __str__.",
+        )
         add("--limit", type=count, default=20, metavar="ROWS", help="Rows that a dry run shows.")
         add("--format", choices=("text", "json"), default="text", help="Default: %(default)s.")
         add("--no-progress", action="store_true", help="No progress bar on a terminal.")
@@ -165,6 +170,7 @@ class Command(BaseCommand):
                 max_batches=options["max_batches"],
                 max_seconds=options["max_seconds"],
                 rescan=options["rescan"],
+                retry_failed=options["retry_failed"],
                 on_progress=on_progress,
                 stop=lambda: bool(received),
             )
@@ -182,7 +188,7 @@ class Command(BaseCommand):
         if self.json:
             self._say_json({"database": using, **asdict(result)})
             return
-        told = 2 if result.idle and not result.error else 1
+        told = 1 if result.rows or result.failures or result.error else 2
         if result.stop_reason is StopReason.LOCKED:
             self._say(told, f"Another run is at work: {result.holder or 'it does not say which'}")
         elif result.idle:
@@ -193,6 +199,8 @@ class Command(BaseCommand):
                 f"{result.rows} representations stored, {result.failures} rows put in quarantine,"
                 f" in {result.batches} batches and {result.seconds:.1f} seconds.",
             )
+            if result.again:
+                self._say(told, f"{result.again} rows of the quarantine were tried again.")
         self._say(told, f"Stopped: {result.stop_reason}")
 
     def _preview(self, using: str, limit: int) -> None:

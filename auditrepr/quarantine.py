@@ -1,0 +1,76 @@
+"""Rows whose representation could not be built: when they are tried again, and what is kept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from .events import Event
+from .models import ReprFailure
+from .representation import Outcome
+from .vendors import get_vendor
+
+#: Seconds until the second attempt; each further delay is twice as long, up to the longest.
+FIRST_DELAY = 300
+LONGEST_DELAY = 86_400
+#: Entries that are tried again in one batch, at most.
+MOST = 1000
+
+
+def delay(attempts: int) -> int:
+    """Seconds until a row that has failed so often may be tried again."""
+    doubled = min(attempts - 1, LONGEST_DELAY.bit_length())
+    return min(FIRST_DELAY << doubled, LONGEST_DELAY)
+
+
+def due(using: str, size: int) -> list[Event]:
+    """What is to be tried again by now, the longest overdue first."""
+    # Not the vendor's clock: it goes on during the statement, so no index could serve it.
+    entries = ReprFailure.objects.using(using).filter(next_attempt_at__lte=Now())
+    return _events(entries.order_by("next_attempt_at"), size)
+
+
+def after(using: str, pk: int, size: int) -> list[Event]:
+    """The next entries in the order of their ids, due or not."""
+    return _events(ReprFailure.objects.using(using).filter(pk__gt=pk).order_by("pk"), size)
+
+
+def add(using: str, outcomes: Sequence[Outcome]) -> int:
+    """Note these failures; one that is known already has failed once more. Gives their number."""
+    entries = ReprFailure.objects.using(using)
+    vendor = get_vendor(using)
+    failed = {outcome.id: outcome.failure for outcome in outcomes if outcome.failure}
+    known = entries.only("attempts").in_bulk(list(failed)) if failed else {}
+    attempts = {pk: known[pk].attempts + 1 if pk in known else 1 for pk in failed}
+    entries.bulk_create(
+        [
+            ReprFailure(
+                audit_log_id=pk,
+                error_class=failure.error_class,
+                message=failure.message,
+                traceback=failure.traceback,
+                attempts=attempts[pk],
+                last_failed_at=vendor.clock(),
+                next_attempt_at=vendor.clock(delay(attempts[pk])),
+            )
+            for pk, failure in failed.items()
+        ],
+        update_conflicts=True,
+        unique_fields=["audit_log"],
+        update_fields=[
+            "error_class", "message", "traceback", "attempts", "last_failed_at", "next_attempt_at",
+        ],
+    )  # fmt: skip
+    return len(failed)
+
+
+def release(using: str, ids: Collection[int]) -> None:
+    """These rows have a representation now."""
+    ReprFailure.objects.using(using).filter(pk__in=ids).delete()
+
+
+def _events(entries: QuerySet[ReprFailure], size: int) -> list[Event]:
+    columns = (f"audit_log__{name}" for name in Event._fields)
+    return [Event(*row) for row in entries.values_list(*columns)[:size]]

@@ -1,0 +1,254 @@
+"""What every run of the job has in common: the lock, the batches, and what is remembered of it."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import ClassVar, NamedTuple
+
+from django.conf import settings
+from django.db import Error, reset_queries, transaction
+from django.db.models import F, Subquery
+from django.utils import timezone
+
+from . import preflight, quarantine
+from .conf import get_settings
+from .events import Event
+from .exceptions import LeaseLost
+from .locks import Lock, Process
+from .models import BackfillRun
+from .patience import Patience
+from .representation import Outcome, build
+from .vendors import get_vendor
+
+#: What a run writes on its own row when it ends.
+REMEMBERED = ("ended_at", "rows", "failures", "batches", "stop_reason", "error")
+
+
+class StopReason(StrEnum):
+    """Why a run ended."""
+
+    CAUGHT_UP = "caught-up"
+    BATCH_LIMIT = "batch-limit"
+    TIME_BUDGET = "time-budget"
+    LOCKED = "locked"
+    SIGNAL = "signal"
+    LEASE_LOST = "lease-lost"
+    ERROR = "error"
+
+
+@dataclass
+class Result:
+    """What a run did."""
+
+    stop_reason: StopReason = StopReason.CAUGHT_UP
+    rows: int = 0  # representations stored
+    failures: int = 0  # rows that could not be represented, for the first time
+    again: int = 0  # rows among those of this run that had been tried or represented before
+    batches: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    holder: Process | None = None  # of the lock, where it was held
+
+    @property
+    def idle(self) -> bool:
+        """Whether there was nothing to do."""
+        return not self.batches
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come, in ids of the log or in rows."""
+
+    done: int
+    total: int
+    rows: int
+    failures: int
+
+
+class Stored(NamedTuple):
+    """What a batch added to the result."""
+
+    rows: int = 0
+    failures: int = 0
+    again: int = 0
+
+
+@dataclass
+class Limits:
+    """When a run ends although there is more to do.
+
+    :param stop: asked before each batch; true ends the run.
+    """
+
+    max_batches: int | None = None
+    max_seconds: float | None = None
+    stop: Callable[[], bool] = lambda: False
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def seconds_left(self) -> float | None:
+        return None if self.max_seconds is None else self.max_seconds - self.seconds
+
+    def reached(self, batches: int) -> StopReason | None:
+        """The reason not to begin another batch."""
+        if self.stop():
+            return StopReason.SIGNAL
+        if self.max_batches is not None and batches >= self.max_batches:
+            return StopReason.BATCH_LIMIT
+        if self.max_seconds is not None and self.seconds >= self.max_seconds:
+            return StopReason.TIME_BUDGET
+        return None
+
+
+class Run(ABC):
+    """A run of one of the commands.
+
+    :param size: rows of one batch; the setting ``BATCH_SIZE`` by default.
+    :param on_progress: called after each batch.
+    """
+
+    command: ClassVar[str]
+
+    def __init__(
+        self,
+        using: str,
+        *,
+        lock: Lock,
+        limits: Limits,
+        size: int | None = None,
+        on_progress: Callable[[Progress], None] = lambda progress: None,
+    ) -> None:
+        self.using = using
+        self.lock = lock
+        self.limits = limits
+        self.size = size or get_settings().BATCH_SIZE
+        self.on_progress = on_progress
+        self.vendor = get_vendor(using)
+        self.patience = Patience(using, limits.stop, limits.seconds_left)
+        self.result = Result()
+        self.record = BackfillRun(
+            command=self.command,
+            started_at=timezone.now(),
+            host=socket.gethostname(),
+            pid=os.getpid(),
+        )
+
+    def run(self) -> Result:
+        """Work until nothing is left, or a limit is reached.
+
+        :returns: what it did. An error of the database, and a lock that was lost, are in it: what
+            was stored before them stays stored.
+        """
+        preflight.check(self.using)
+        with ExitStack() as stack:
+            self.patience.retry(lambda: stack.enter_context(self.lock))
+            if not self.lock:
+                _count_on_latest_run(self, "skipped_runs", StopReason.LOCKED)
+                return Result(StopReason.LOCKED, holder=self.lock.holder())
+            return self._run()
+
+    @abstractmethod
+    def work(self) -> StopReason:
+        """All of it; begun anew after an error that passed."""
+
+    def reached(self) -> StopReason | None:
+        """The reason not to begin another batch."""
+        return self.limits.reached(self.result.batches)
+
+    def store(self, events: Sequence[Event], write: Callable[[list[Outcome]], Stored]) -> None:
+        """Build outside, where nothing is locked; then write all of it in one short transaction."""
+        outcomes = self._build(events) if events else []
+        if outcomes and self.record.pk is None:
+            self.record.save(using=self.using)
+        with transaction.atomic(self.using):
+            self.vendor.end_if_idle(get_settings().LEASE_SECONDS / 2)
+            stored = write(outcomes)
+            self.lock.renew()  # the last statement: without the lock, none of it is committed
+        self.patience.reset()
+        self.result.rows += stored.rows
+        self.result.failures += stored.failures
+        self.result.again += stored.again
+        self.result.batches += bool(events)
+        if settings.DEBUG:
+            reset_queries()  # Django keeps the last 9000 there, each with all of a batch's texts
+
+    def tell(self, done: int, total: int) -> None:
+        """Tell how far the run has come."""
+        self.on_progress(Progress(done, total, self.result.rows, self.result.failures))
+
+    def store_representations(self, outcomes: Sequence[Outcome]) -> int:
+        """Insert those that were built; gives the number of those that were not there."""
+        built = [outcome for outcome in outcomes if outcome.failure is None]
+        if not built:
+            return 0
+        return self.vendor.store([(o.id, o.text, str(o.fidelity), o.reason) for o in built])
+
+    def store_failures(self, outcomes: Sequence[Outcome]) -> int:
+        """Put the others in quarantine; gives their number."""
+        return quarantine.add(self.using, outcomes)
+
+    def _build(self, events: Sequence[Event]) -> list[Outcome]:
+        with self.lock.kept_alive():
+            return build(events, self.using)
+
+    def _run(self) -> Result:
+        try:
+            self.result.stop_reason = self.patience.retry(self.work)
+        except LeaseLost as error:
+            self._fail(StopReason.LEASE_LOST, error)
+        except Error as error:
+            self._fail(StopReason.ERROR, error)
+        except BaseException as error:
+            self._fail(StopReason.ERROR, error)
+            raise
+        finally:
+            self.result.seconds = self.limits.seconds
+            # Where the database is what failed, it cannot be written there.
+            with suppress(Error):
+                self._remember()
+        return self.result
+
+    def _fail(self, reason: StopReason, error: BaseException) -> None:
+        self.result.stop_reason = reason
+        self.result.error = " ".join(f"{error}".split()) or type(error).__name__
+
+    def _remember(self) -> None:
+        result, record = self.result, self.record
+        if result.idle and not result.error:
+            _count_on_latest_run(self, "idle_runs", result.stop_reason)
+            return
+        record.ended_at = timezone.now()
+        record.rows, record.failures = result.rows, result.failures
+        record.batches, record.stop_reason = result.batches, result.stop_reason
+        record.error = result.error
+        # Runs that were skipped meanwhile have counted themselves on this row.
+        record.save(using=self.using, update_fields=REMEMBERED if record.pk else None)
+        _prune_runs(self.using)
+
+
+def _count_on_latest_run(run: Run, counter: str, reason: StopReason) -> None:
+    runs = BackfillRun.objects.using(run.using)
+    latest = runs.order_by("-pk").values("pk")[:1]
+    if not runs.filter(pk=Subquery(latest)).update(**{counter: F(counter) + 1}):
+        record = run.record
+        record.ended_at, record.stop_reason = timezone.now(), reason
+        setattr(record, counter, 1)
+        record.save(using=run.using)
+
+
+def _prune_runs(using: str) -> None:
+    runs = BackfillRun.objects.using(using)
+    kept = get_settings().RUNS_KEPT
+    oldest = runs.order_by("-pk").values_list("pk", flat=True)[kept - 1 : kept].first()
+    if oldest is not None:
+        runs.filter(pk__lt=oldest).delete()
