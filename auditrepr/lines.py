@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
 from .models import AuditLog
-from .people import actors
+from .people import actor
 from .reading import Shown, shown
 from .values import words
 from .wording import FieldChange, changes, visible
@@ -29,10 +29,10 @@ SHOWN_LENGTH = 120  # characters of a representation
 def describe(events: Sequence[Any], using: str) -> None:
     """Give each event what stands for its object, who caused it, and its changes in words."""
     said = words(events, using, changed_only=True)
-    whole = zip(events, shown(events, using), actors(events), said, strict=True)
-    for event, what, who, its_words in whole:
+    whole = zip(events, shown(events, using), said, strict=True)
+    for event, what, its_words in whole:
         event.shown = what
-        event.who = who
+        event.who = actor(event)
         event.changes_in_words = changes(event, its_words)
 
 

@@ -2,48 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
-from django.contrib.auth import get_user_model
-from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
 from .models import AuditLog
 from .wording import visible
 
+#: What tells who it was, the best answer first.
+WHO = ("user_name", "user", "command", "task")
 
-def actors(events: Sequence[AuditLog]) -> list[str]:
-    """Who caused each event, by today's names of users; empty where nobody is known."""
-    keys = [_user_key(event.context) for event in events]
-    names = _names({key for key in keys if key is not None})
-    return ["" if key is None else names.get(key) or _("user %s") % visible(key) for key in keys]
+
+def actor(event: AuditLog) -> str:
+    """Who or what caused the event, by the name that it had then; empty where nothing is known."""
+    context = event.context if isinstance(event.context, Mapping) else {}
+    known = (str(context[name]) for name in WHO if context.get(name) is not None)
+    return visible(next(known, None) or getattr(event, "writer", None) or "")
 
 
 def facts(context: Any) -> list[tuple[str, str]]:
-    """What else the context says: label and value, the reason first."""
+    """What the context says besides: label and value, the reason first."""
     if not isinstance(context, Mapping):
         return []
-    others = {name: value for name, value in context.items() if name not in ("user", "reason")}
-    reason = context.get("reason")
-    why = [] if reason is None else [(_("why"), visible(str(reason)))]
-    return why + [(visible(str(name)), visible(str(value))) for name, value in others.items()]
-
-
-def _user_key(context: Any) -> str | None:
-    key = context.get("user") if isinstance(context, Mapping) else None
-    return None if key is None else str(key)
-
-
-def _names(keys: set[str]) -> dict[str, str]:
-    if not keys:
-        return {}
-    users = get_user_model()
-    fit = []
-    for key in keys:
-        try:
-            fit.append(users._meta.pk.to_python(key))
-        except (ValueError, TypeError, ValidationError):
-            continue
-    found = users._base_manager.in_bulk(fit)
-    return {str(key): visible(user.get_username()) for key, user in found.items()}
+    labels = {
+        "reason": _("why"),
+        "user": _("user"),
+        "command": _("command"),
+        "task": _("task"),
+        "path": _("path"),
+        "remote_address": _("remote address"),
+        "request_id": _("request"),
+    }
+    names = [name for name in labels if name in context]
+    names += [name for name in context if name not in labels and name != "user_name"]
+    return [(labels.get(name) or visible(name), visible(str(context[name]))) for name in names]

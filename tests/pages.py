@@ -25,9 +25,9 @@ def reader() -> Client:
     return client
 
 
-def staff(*codenames: str) -> Client:
+def staff(*codenames: str, name: str = "staff") -> Client:
     """The browser of somebody who has these permissions and no others."""
-    user = User.objects.create_user("staff", is_staff=True)
+    user = User.objects.create_user(name, is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     client = Client()
     client.force_login(user)
