@@ -8,14 +8,19 @@ from django.contrib import admin
 from django.contrib.admin import ShowFacets
 from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.urls import path
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    HttpResponseRedirect,
+)
+from django.urls import path, reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext_lazy, ngettext
 
-from . import eventpage, timeline
+from . import eventpage, jobpage, timeline
 from .filters import ModelFilter, PeriodFilter, StateFilter
 from .keyset import NEWER_THAN, OLDER_THAN, KeysetChangeList
 from .lines import SHOWN_LENGTH, by_key, describe, representation, time_of, what_changed
@@ -243,8 +248,9 @@ class ReprFailureAdmin(ReadOnlyAdmin):
 
 @admin.register(BackfillRun)
 class BackfillRunAdmin(ReadOnlyAdmin):
-    """What the job did."""
+    """The job: how far it is, what failed, and what each run did."""
 
+    change_list_template = "auditrepr/job.html"
     list_display = [
         "started_at",
         "ended_at",
@@ -256,3 +262,32 @@ class BackfillRunAdmin(ReadOnlyAdmin):
         "host",
     ]
     allowed_lookups = frozenset({OLDER_THAN, NEWER_THAN})
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.retry_view)
+        return [path("retry/", view, name="auditrepr_retry"), *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {**jobpage.context(request), **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    def retry_view(self, request: HttpRequest) -> HttpResponse:
+        """The next run tries the failures of one kind again."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not jobpage.may_retry(request.user):
+            raise PermissionDenied
+        given = (request.POST.get(name, "") for name in ("table_name", "error_class"))
+        table_name, error_class = (text.replace("\0", "") for text in given)
+        count = jobpage.retry(request.user, table_name, error_class)
+        told = ngettext(
+            "The next run tries %d representation again.",
+            "The next run tries %d representations again.",
+            count,
+        )
+        self.message_user(request, told % count)
+        return HttpResponseRedirect(reverse("admin:auditrepr_backfillrun_changelist"))

@@ -1,0 +1,159 @@
+"""What the page about the job says: how far it is behind, and why."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+from django.http import HttpRequest
+from django.utils import timezone
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+
+from . import pending
+from .models import BackfillRun, Checkpoint, Lease, ReprFailure
+from .reading import readable_tables
+from .wording import model_label, visible
+
+#: How many failures the page looks at, the newest first.
+MOST_FAILURES = 1000
+DAY = timedelta(days=1)
+BARS = 96  # a quarter of an hour each
+MINUTES = DAY / timedelta(minutes=1) / BARS  # of one bar
+HEIGHT = 100  # of the chart, in its own units
+
+
+@dataclass(frozen=True)
+class Bar:
+    """A part of the day: when it began, and how many rows a minute were represented."""
+
+    since: datetime
+    rate: float
+    x: int = 0
+    height: float = 0.0
+
+    @property
+    def y(self) -> float:
+        return HEIGHT - self.height
+
+
+def context(request: HttpRequest) -> dict[str, Any]:
+    """What its template gets besides the list of the runs."""
+    using = BackfillRun.objects.db
+    now = timezone.now()
+    bars = chart(BackfillRun.objects.filter(Q(ended_at__gte=now - DAY) | Q(ended_at=None)), now)
+    failures, all_of_them = _failures(request.user)
+    return {
+        "title": _("The job"),
+        "facts": [*_backlog(using), *_mark(using), *_holder(using)],
+        "bars": bars,
+        "hours": _hours(bars),
+        "highest": max(bar.rate for bar in bars),
+        "failures": failures,
+        "all_failures": all_of_them,
+        "most_failures": MOST_FAILURES,
+        "may_retry": may_retry(request.user),
+    }
+
+
+def may_retry(user: Any) -> bool:
+    return bool(user.has_perm("auditrepr.change_reprfailure"))
+
+
+def retry(user: Any, table_name: str, error_class: str) -> int:
+    """Let the next run try these again; the number of them."""
+    return (
+        _readable(user)
+        .filter(audit_log__table_name=table_name, error_class=error_class)
+        .update(next_attempt_at=Now())
+    )
+
+
+def _backlog(using: str) -> list[tuple[str, str]]:
+    oldest, count = pending.preview(using, 1)
+    facts = [(_("pending"), str(count))]
+    if oldest:
+        facts.append((_("the oldest has waited for"), timesince(oldest[0].occurred_at)))
+    return facts
+
+
+def _mark(using: str) -> list[tuple[str, str]]:
+    """The settled mark, and what keeps it from following."""
+    mark = Checkpoint.objects.using(using).filter(pk=1).first()
+    if mark is None:
+        return [(_("settled mark"), _("none: the job has not run yet"))]
+    facts = [(_("settled mark"), str(mark.settled_id))]
+    writers = (mark.candidate_evidence or {}).get("transactions", ())
+    if mark.candidate_at and writers:
+        held = _("%(since)s, by transactions that were writing then: %(writers)s") % {
+            "since": timesince(mark.candidate_at),
+            "writers": visible(", ".join(map(str, writers))),
+        }
+        facts.append((_("it has been held for"), held))
+    return facts
+
+
+def _holder(using: str) -> list[tuple[str, str]]:
+    """Who is at work now."""
+    leases = Lease.objects.using(using).filter(token__isnull=False, expires_at__gt=Now())
+    return [
+        (
+            _("at work"),
+            visible(", ".join(f"{name} {what}" for name, what in (lease.holder or {}).items())),
+        )
+        for lease in leases
+    ]
+
+
+def _readable(user: Any) -> QuerySet[ReprFailure]:
+    tables = readable_tables(user)
+    failures = ReprFailure.objects.all()
+    return failures if tables is None else failures.filter(audit_log__table_name__in=tables)
+
+
+def _failures(user: Any) -> tuple[list[dict[str, Any]], bool]:
+    """The newest failures by model and error, and whether there are no others."""
+    newest = _readable(user).order_by("-pk").values_list("audit_log__table_name", "error_class")
+    found = list(newest[: MOST_FAILURES + 1])
+    counted = Counter(found[:MOST_FAILURES]).most_common()
+    rows = [
+        {
+            "table_name": table,
+            "error_class": error,
+            "model": model_label(table),
+            "error": visible(error),
+            "count": count,
+        }
+        for (table, error), count in counted
+    ]
+    return rows, len(found) <= MOST_FAILURES
+
+
+def chart(runs: Iterable[BackfillRun], now: datetime) -> list[Bar]:
+    """Rows a minute over the last day: those of a run are spread evenly over its time."""
+    begin = now - DAY
+    rates = [0.0] * BARS
+    for run in runs:
+        first = (run.started_at - begin) / DAY * BARS
+        last = max(((run.ended_at or now) - begin) / DAY * BARS, first + 1e-6)
+        for n in range(max(0, int(first)), min(BARS, int(last) + 1)):
+            share = (min(last, n + 1) - max(first, n)) / (last - first)
+            rates[n] += max(0.0, share) * run.rows / MINUTES
+    highest = max(rates) or 1.0
+    return [
+        Bar(begin + n * DAY / BARS, rate, 10 * n, HEIGHT * rate / highest)
+        for n, rate in enumerate(rates)
+    ]
+
+
+def _hours(bars: Sequence[Bar]) -> list[Bar]:
+    quarters = BARS // 24
+    return [
+        Bar(bars[n].since, sum(bar.rate for bar in bars[n : n + quarters]) / quarters)
+        for n in range(0, BARS, quarters)
+    ]

@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from auditrepr import jobpage
+from auditrepr.jobpage import BARS, chart
+from auditrepr.models import BackfillRun, Checkpoint, ReprFailure
+from tests.pages import RUNS, event, fail, page, reader, staff, words
+
+__all__ = ["reader"]
+pytestmark = pytest.mark.django_db
+
+RETRY = f"{RUNS}retry/"
+NOW = datetime(2026, 11, 22, 18, tzinfo=UTC)
+
+
+def run(minutes_ago: float, minutes: float, rows: int, **values: Any) -> BackfillRun:
+    started = NOW - timedelta(minutes=minutes_ago)
+    ended = started + timedelta(minutes=minutes)
+    return BackfillRun(started_at=started, ended_at=ended, rows=rows, host="h", pid=1, **values)
+
+
+def test_tells_the_backlog_and_how_long_the_oldest_has_waited(reader: Client) -> None:
+    assert "Pending 0" in words(page(reader, RUNS))
+    event(1, occurred_at=timezone.now() - timedelta(hours=3))
+    event(2)
+    text = words(page(reader, RUNS))
+    assert "Pending 2 The oldest has waited for 3 hours" in text
+
+
+def test_tells_the_settled_mark_and_what_holds_it_since_when(reader: Client) -> None:
+    assert "Settled mark none: the job has not run yet" in words(page(reader, RUNS))
+    mark = Checkpoint.objects.create(settled_id=41)
+    text = words(page(reader, RUNS))
+    assert "Settled mark 41" in text
+    assert "It has been held" not in text
+    mark.candidate_id, mark.candidate_at = 50, timezone.now() - timedelta(minutes=20)
+    mark.candidate_evidence = {"server": "1", "transactions": ["3/77"]}
+    mark.save()
+    text = words(page(reader, RUNS))
+    assert "It has been held for 20 minutes, by transactions that were writing then: 3/77" in text
+
+
+def test_the_failures_stand_by_model_and_error_and_can_be_tried_again(reader: Client) -> None:
+    for pk in (1, 2):
+        fail(event(pk))
+    fail(event(3, table_name="app_book"))
+    assert "Author ValueError 2" in words(page(reader, RUNS))
+    answer = reader.post(RETRY, {"table_name": "app_author", "error_class": "ValueError"})
+    assert answer["Location"] == RUNS
+    assert "The next run tries 2 representations again." in words(page(reader, RUNS))
+    due = ReprFailure.objects.filter(next_attempt_at__lte=timezone.now())
+    assert sorted(due.values_list("pk", flat=True)) == [1, 2]
+
+
+def test_trying_again_takes_a_post_and_the_permission() -> None:
+    fail(event(1))
+    fail(event(2, table_name="app_book"))
+    viewer = staff("view_backfillrun", "view_author", name="viewer")
+    text = page(viewer, RUNS)
+    assert "Author ValueError 1" in words(text)
+    assert "Book" not in words(text)
+    assert "Try again" not in text
+    assert viewer.get(RETRY).status_code == 405
+    assert viewer.post(RETRY, {}).status_code == 403
+    changer = staff("view_backfillrun", "view_author", "change_reprfailure", name="changer")
+    assert 'action="/admin/auditrepr/backfillrun/retry/"' in page(changer, RUNS)
+    changer.post(RETRY, {"table_name": "app_book", "error_class": "ValueError"})
+    changer.post(RETRY, {"table_name": "\0", "error_class": ""})
+    assert not ReprFailure.objects.filter(next_attempt_at__isnull=False).exists()
+
+
+def test_takes_the_permission_to_view_the_runs() -> None:
+    assert staff("view_auditlog").get(RUNS).status_code == 403
+
+
+def test_only_the_newest_failures_are_counted_and_the_page_says_so(
+    reader: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(jobpage, "MOST_FAILURES", 2)
+    for pk in (1, 2, 3):
+        fail(event(pk))
+    text = words(page(reader, RUNS))
+    assert "Author ValueError 2" in text
+    assert "Of the newest 2 alone." in text
+
+
+def test_the_chart_spreads_a_runs_rows_over_its_time() -> None:
+    rates = [bar.rate for bar in chart([run(30, 30, 900)], NOW)]
+    assert len(rates) == BARS
+    assert rates[-2:] == pytest.approx([30, 30])
+    assert sum(rates[:-2]) == 0
+
+
+def test_the_chart_leaves_out_what_was_before_it_and_counts_a_moment_too() -> None:
+    rates = [bar.rate for bar in chart([run(24 * 60 + 15, 30, 60), run(60, 0, 15)], NOW)]
+    assert rates[0] == pytest.approx(2)
+    assert max(rates[1:]) == pytest.approx(1)
+
+
+def test_the_chart_can_be_read_without_being_seen(reader: Client) -> None:
+    now = timezone.now()
+    BackfillRun.objects.create(
+        started_at=now - timedelta(minutes=1), ended_at=now, rows=150, host="h", pid=1
+    )
+    html = page(reader, RUNS)
+    assert 'role="img" aria-labelledby="rate-title rate-desc"' in html
+    assert "the highest of them 10" in words(html)
+    assert "Hour from Rows per minute" in words(html)
+    assert html.count("<rect") >= 1
+    assert "<script" not in html[html.index('<svg viewBox="-2') : html.index("What it did")]
+
+
+def test_takes_as_many_queries_whatever_has_failed(reader: Client) -> None:
+    def queries() -> int:
+        with CaptureQueriesContext(connection) as sent:
+            page(reader, RUNS)
+        return len(sent)
+
+    fail(event(1))
+    event(2)
+    few = queries()
+    for pk in range(3, 30):
+        fail(event(pk)) if pk % 2 else event(pk)
+        BackfillRun.objects.create(started_at=timezone.now(), host="h", pid=1, rows=pk)
+    assert queries() == few
