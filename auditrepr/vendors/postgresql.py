@@ -8,7 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db import Error, InterfaceError, OperationalError, transaction
+from django.db import Error, IntegrityError, InterfaceError, OperationalError, transaction
 from django.db.models import DateTimeField, Field, Func, Model
 from django.db.models.sql import Query
 from psycopg.pq import TransactionStatus
@@ -136,6 +136,10 @@ SELECT extract(epoch FROM pg_postmaster_start_time())::text, ARRAY(
 """
 RECOVERED = "-1/"  # what a prepared transaction's name begins with once a crash is past
 
+COPY = """
+COPY auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
+FROM STDIN (FORMAT binary)
+"""
 STORE = """
 INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
 SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[])
@@ -432,6 +436,24 @@ class PostgreSQL(Vendor):
     # --- store and lease -----------------------------------------------------------------------
 
     def store(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
+        try:
+            with transaction.atomic(self.using):
+                return self._copy(rows)
+        except IntegrityError:  # somebody has stored one of them already
+            return self._insert(rows)
+
+    def _copy(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
+        with (
+            self.connection.cursor() as cursor,
+            self.connection.wrap_database_errors,
+            cursor.copy(COPY) as copy,
+        ):
+            copy.set_types(("int8", "text", "text", "text"))
+            for row in rows:
+                copy.write_row(row)
+        return len(rows)
+
+    def _insert(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
         columns = [list(column) for column in zip(*rows, strict=True)]
         with self.connection.cursor() as cursor:
             cursor.execute(STORE, columns)
