@@ -79,6 +79,9 @@ class Around(NamedTuple):
     first_taking: Header | None
 
 
+LAST, LAST_TAKING, NEXT, NEXT_TAKING = range(4)  # places in Around
+
+
 class State(NamedTuple):
     """Where the state of a row at a moment is found, if there was such a row."""
 
@@ -231,7 +234,7 @@ class History:
         if not before and (later := self._same_statement(table, moment, around)):
             return later
         last = around.last
-        doubt = _doubt_of_order(moment, around, before)
+        doubt = self._doubt_of_order(table, moment, around, before)
         if around.last_taking and _after(around.last_taking, last):
             return State(doubt=doubt or self._gap(table, moment, around.last_taking.id))
         emptied = self._emptied(table, moment, last)
@@ -243,12 +246,14 @@ class History:
 
     def _same_statement(self, table: str, moment: Event, around: Around) -> State | None:
         """The whole statement counts, also what it did after the event."""
-        # On SQLite it may as well have been another statement in the same millisecond.
         doubt = "" if self.vendor.knows_statements else BESIDE
-        if around.next and around.next.same_statement(moment, table):
-            return State(image=Image(around.next.id), doubt=doubt)
-        if around.next_taking and around.next_taking.same_statement(moment, table):
-            return State(doubt=doubt)
+        together = [
+            header if header and header.same_statement(moment, table) else None for header in around
+        ]
+        given = around.next if together[NEXT] else around.last if together[LAST] else None
+        if together[NEXT] or together[NEXT_TAKING]:
+            # A key that it takes from one row and gives to another has the other.
+            return State(image=Image(given.id) if given else None, doubt=doubt)
         return None
 
     def _before_the_log(
@@ -273,7 +278,8 @@ class History:
         if coverage is None:
             return f"{table} is not audited"
         start = coverage.since_event
-        if start is None or start >= since or not sees(moment.snapshot, coverage.transaction_id):
+        begun = coverage.transaction_id, coverage.recorded_at
+        if start is None or start >= since or not sees(moment.snapshot, moment.occurred_at, *begun):
             return f"the audit of {table} was interrupted, or began later"
         if coverage.pruned_id >= moment.id or not sees_all(
             moment.snapshot, coverage.pruned_transaction_id
@@ -296,12 +302,37 @@ class History:
         since = last.id if last else 0
         return any(t.id > since and self._saw(moment, t) for t in self._truncates(table))
 
+    def _doubt_of_order(self, table: str, moment: Event, around: Around, before: bool) -> str:
+        """One message may hold one statement, whose changes are one, or several.
+
+        After a change, what came earlier in the message was seen in either case, and what came
+        later is the doubt. Before a delete it is the other way round.
+        """
+        others = around[LAST : LAST_TAKING + 1] if before else around[NEXT : NEXT_TAKING + 1]
+        if any(other and other.same_message(moment) for other in others):
+            return UNCLEAR
+        if self.vendor.knows_statements:
+            return ""
+        # SQLite cannot tell one statement from another one in the same millisecond.
+        same_time = any(other and other.occurred_at == moment.occurred_at for other in others)
+        near = table == moment.table_name or self.statement_reaches_beyond
+        return BESIDE if same_time and near else ""
+
+    @cached_property
+    def statement_reaches_beyond(self) -> bool:
+        return self.vendor.statement_reaches_beyond()
+
+    def overtaken(self, moments: Sequence[Event]) -> set[int]:
+        """Deletes that waited for a change of their row by somebody else, which they then saw."""
+        deletes = [event for event in moments if event.action == AuditLog.Action.DELETE]
+        return self.vendor.overtaken(deletes) if deletes else set()
+
     @staticmethod
     def _saw(moment: Event, other: Header) -> bool:
         if other.id > moment.id:
             return False
         return other.transaction_id == moment.transaction_id or sees(
-            moment.snapshot, other.transaction_id
+            moment.snapshot, moment.occurred_at, other.transaction_id, other.occurred_at
         )
 
 
@@ -310,18 +341,9 @@ def _has(row: Row | Exception | None, field: Field[Any, Any], value: Any) -> boo
 
 
 BESIDE = "rows of the same table changed at the same time"
+OVERTAKEN = "somebody else changed it while its deletion waited"
 UNCLEAR = "several changes came in one message: their order is not known"
 EMPTIED = "its table was emptied later"
-
-
-def _doubt_of_order(moment: Event, around: Around, before: bool) -> str:
-    """One message may hold one statement, whose changes are one, or several.
-
-    After a change, what came earlier in the message was seen in either case, and what came later
-    is the doubt. Before a delete it is the other way round.
-    """
-    others = around[0:2] if before else around[2:4]
-    return UNCLEAR if any(other and other.same_message(moment) for other in others) else ""
 
 
 def _after(one: Header, other: Header | None) -> bool:

@@ -15,7 +15,7 @@ from .barerow import BareRow
 from .conf import get_settings
 from .drift import placeholder
 from .events import Event, Subject
-from .history import Found, History
+from .history import OVERTAKEN, Found, History
 from .meta import concrete, field_named, own_fields
 from .models import AuditLog
 from .relations import Peers
@@ -103,6 +103,10 @@ class Batch:
         gone = LookupError("the audit row is gone")
         found = [Found(rows.get(image, gone)) for image in images]
         _fill(subjects, self.objects(model, subjects, found))
+        overtaken = self.history.overtaken([subject.event for subject in subjects])
+        for subject in subjects:
+            if subject.event.id in overtaken:
+                subject.note(OVERTAKEN)
 
     def related(self, references: Sequence[Reference]) -> Iterator[Subject]:
         """The objects that these foreign keys led to, in their order."""

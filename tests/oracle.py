@@ -52,12 +52,20 @@ class Oracle:
 
     def _note(self, before: Said, highest: int) -> None:
         after = self._said()
-        for row in AuditLog.objects.using(self.using).filter(pk__gt=highest):
+        for row in self._own(highest):
             self.expected.pop(row.pk, None)  # SQLite gives a rolled-back id again
             said = before if row.action == "D" else after
             key = (row.table_name, row.object_id)
             if key in said:
                 self.expected[row.pk] = said[key]
+
+    def _own(self, highest: int) -> QuerySet[AuditLog]:
+        """The events of the statement, not those that others have committed meanwhile."""
+        rows = AuditLog.objects.using(self.using).filter(pk__gt=highest)
+        connection = connections[self.using]
+        if connection.vendor == "postgresql" and connection.in_atomic_block:
+            return rows.extra(where=["transaction_id = txid_current()"])
+        return rows
 
     def _highest(self) -> int:
         rows = AuditLog.objects.using(self.using).order_by("-pk")

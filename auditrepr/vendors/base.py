@@ -225,6 +225,14 @@ class Vendor(ABC):
     knows_statements: bool
 
     @abstractmethod
+    def statement_reaches_beyond(self) -> bool:
+        """May one statement change rows of several tables, where the log does not tell?"""
+
+    @abstractmethod
+    def overtaken(self, deletes: Sequence[Event]) -> set[int]:
+        """Those of a row that somebody else changed after the statement had first seen it."""
+
+    @abstractmethod
     def around(
         self, table: str, wanted: Sequence[tuple[Event, str]]
     ) -> list[tuple[int | None, ...]]:

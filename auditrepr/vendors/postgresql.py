@@ -112,6 +112,20 @@ SELECT {} FROM (
     )
 )
 
+# The row's last change by somebody else, where the statement's snapshot does not see that.
+OVERTAKEN_SQL = """
+SELECT event.id FROM auditrepr_auditlog event
+CROSS JOIN LATERAL (
+    SELECT log.transaction_id, log.occurred_at FROM auditrepr_auditlog log
+    WHERE log.table_name = event.table_name AND log.object_id = event.object_id
+        AND log.id < event.id AND log.transaction_id <> event.transaction_id
+    ORDER BY log.id DESC LIMIT 1
+) other
+WHERE event.id = ANY(%s::bigint[])
+    AND NOT pg_visible_in_snapshot(other.transaction_id::text::xid8, event.snapshot::pg_snapshot)
+    AND other.occurred_at >= event.occurred_at - interval '1 day'
+"""
+
 # The sequence tells handed-out ids from ones that somebody made up, where the role may ask it.
 REACH = f"""
 SELECT coalesce(max(id), 0), coalesce(
@@ -340,6 +354,14 @@ class PostgreSQL(Vendor):
                 yield Image(event_id, before), frozenset(missing), values
 
     knows_statements = True
+
+    def statement_reaches_beyond(self) -> bool:
+        return False
+
+    def overtaken(self, deletes: Sequence[Event]) -> set[int]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(OVERTAKEN_SQL, [[event.id for event in deletes]])
+            return {pk for (pk,) in cursor}
 
     def around(
         self, table: str, wanted: Sequence[tuple[Event, str]]

@@ -167,12 +167,22 @@ BEGIN
 END
 $auditrepr$"""
 
+# What a delete found is what its statement's own snapshot saw, and only the condition of a trigger
+# still has that one: inside of the function, everything is seen that was committed meanwhile. The
+# statements of other triggers, cascades among them, run at depths of their own.
+_SEEN_BEFORE = (
+    "set_config(concat('auditrepr.seen', pg_trigger_depth()), pg_current_snapshot()::text, true)"
+    " <> ''"
+)
+
 _FUNCTION = """CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
 LANGUAGE plpgsql SECURITY DEFINER {settings} AS {quote}
 #variable_conflict use_variable
 DECLARE
     moment CONSTANT timestamptz := clock_timestamp();
-    seen CONSTANT text := pg_current_snapshot();
+    seen CONSTANT text := CASE TG_OP
+        WHEN 'DELETE' THEN current_setting(concat('auditrepr.seen', pg_trigger_depth() - 1))
+        ELSE pg_current_snapshot()::text END;
     gone record;
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -384,7 +394,7 @@ def _triggers(capture: Capture, schema: str) -> list[str]:
     function, *row_function = map(_function_name, _functions(capture, schema))
     triggers = [
         f"CREATE TRIGGER auditrepr_{operation.lower()} AFTER {operation} ON {on} {tables}"
-        f"EXECUTE FUNCTION {function}()"
+        f"{f'WHEN ({_SEEN_BEFORE}) ' if operation == 'DELETE' else ''}EXECUTE FUNCTION {function}()"
         for operation, tables in _TRANSITION_TABLES.items()
     ]
     if row_function:
@@ -402,9 +412,12 @@ def _partition_triggers(capture: Capture, schema: str, function: str) -> Iterato
                 f"EXECUTE FUNCTION {quoted(schema)}.auditrepr_{shared}('{token}')"
             )
         if operation != "TRUNCATE":
+            when = _direct(capture, *_CAUSES[operation])
+            if operation == "DELETE":
+                when = f"{when} AND {_SEEN_BEFORE}"
             yield (
                 f"CREATE TRIGGER auditrepr_row_{suffix} AFTER {operation} ON {on} FOR EACH ROW "
-                f"WHEN ({_direct(capture, *_CAUSES[operation])}) EXECUTE FUNCTION {function}()"
+                f"WHEN ({when}) EXECUTE FUNCTION {function}()"
             )
     yield _do(
         _GUARD_PARTITIONS.format(

@@ -8,7 +8,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
@@ -66,6 +66,20 @@ AROUND_SQL = "SELECT {} FROM json_each(%(wanted)s) AS wanted ORDER BY wanted.key
         for key in ("object_id", "previous_object_id")
     )
 )
+
+# Triggers of others, and what foreign keys do by themselves when a row goes or gets another key.
+REACHES_BEYOND = """
+    SELECT EXISTS (
+        SELECT 1 FROM sqlite_master
+        WHERE type = 'trigger' AND name NOT LIKE 'auditrepr@_%%' ESCAPE '@'
+    ) OR EXISTS (
+        SELECT 1 FROM sqlite_master AS here, pragma_foreign_key_list(here.name) AS reference
+        WHERE here.type = 'table' AND (
+            reference.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
+            OR reference.on_update IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
+        )
+    )
+"""
 
 STORE = """
     INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
@@ -251,6 +265,14 @@ class SQLite(Vendor):
 
     knows_statements = False
 
+    def statement_reaches_beyond(self) -> bool:
+        with self.connection.cursor() as cursor:
+            cursor.execute(REACHES_BEYOND)
+            return bool(cursor.fetchone()[0])
+
+    def overtaken(self, deletes: Sequence[Event]) -> set[int]:
+        return set()  # there is one writer at a time
+
     def around(
         self, table: str, wanted: Sequence[tuple[Event, str]]
     ) -> list[tuple[int | None, ...]]:
@@ -292,7 +314,7 @@ class SQLite(Vendor):
             "path": '$."' + column.replace('"', '\\"') + '"',
             "texts": json.dumps(texts),
             # A delete has not been seen before itself.
-            "since": min((event.id - 1 for event in moments), default=0),
+            "since": self._unseen_since(table, moments),
             "most": most,
         }
         with self.connection.cursor() as cursor:
@@ -300,6 +322,21 @@ class SQLite(Vendor):
             found = set(cursor)
             cursor.execute(BEYOND_SQL, parameters)
             return found, cursor.fetchone() is None
+
+    def _unseen_since(self, table: str, moments: Sequence[Event]) -> int:
+        """The id before the first event that one of the moments has not seen.
+
+        A delete's own statement may have begun with any event of the same millisecond.
+        """
+        since = min((event.id for event in moments), default=0)
+        deletes = [event for event in moments if event.action == AuditLog.Action.DELETE]
+        if not deletes:
+            return since
+        first = min(deletes, key=attrgetter("id"))
+        earlier = AuditLog.objects.using(self.using).filter(
+            table_name=table, pk__lt=first.id, occurred_at__lt=first.occurred_at
+        )
+        return min(since, earlier.order_by("-pk").values_list("pk", flat=True).first() or 0)
 
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
         return [_key_text(field.get_db_prep_value(value, self.connection)) for value in values]

@@ -1,0 +1,85 @@
+"""Several connections to one database, each in a thread of its own, that take turns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection, connections, transaction
+from django.db.models import Model
+
+from tests.oracle import Oracle
+
+READ_COMMITTED = "READ COMMITTED"
+REPEATABLE_READ = "REPEATABLE READ"
+
+
+class Undone(Exception):
+    """Ends a transaction that is to leave no trace."""
+
+
+class Writer:
+    """A connection; what is called on it runs there, and it notes what its objects said."""
+
+    def __init__(self, models: Sequence[type[Model]]) -> None:
+        self.oracle = Oracle(models)
+        self._thread = ThreadPoolExecutor(1)
+        self.blocks: list[transaction.Atomic] = []
+
+    def start(self, function: Callable[..., Any], *args: Any, **options: Any) -> Future[Any]:
+        """Begin, without waiting for its end."""
+        return self._thread.submit(self._noting, function, *args, **options)
+
+    def __call__(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        return self.start(function, *args, **options).result(timeout=30)
+
+    def _noting(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
+        with self.oracle.listening():
+            return function(*args, **options)
+
+    def sql(self, statement: str, *parameters: Any) -> None:
+        self(_sql, statement, parameters)
+
+    def begin(self, isolation: str = READ_COMMITTED) -> None:
+        """A transaction, or within one a savepoint."""
+        first = not self.blocks
+        block = transaction.atomic()
+        self(block.__enter__)
+        self.blocks.append(block)
+        if first:
+            self(_sql, f"SET TRANSACTION ISOLATION LEVEL {isolation}", ())
+
+    def commit(self) -> None:
+        self(self.blocks.pop().__exit__, None, None, None)
+
+    def roll_back(self) -> None:
+        self(self.blocks.pop().__exit__, Undone, Undone(), None)
+
+    def close(self) -> None:
+        while self.blocks:
+            self.roll_back()
+        self(connections.close_all)
+        self._thread.shutdown()
+
+
+def _sql(statement: str, parameters: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters or None)
+
+
+@contextmanager
+def writers(count: int, models: Sequence[type[Model]]) -> Iterator[list[Writer]]:
+    """So many connections, each of which notes what objects of these models said."""
+    found = [Writer(models) for _ in range(count)]
+    try:
+        yield found
+    finally:
+        for writer in found:
+            writer.close()
+
+
+def said(found: Sequence[Writer]) -> dict[int, str]:
+    """What the objects of all events said to those who caused them."""
+    return {pk: text for writer in found for pk, text in writer.oracle.expected.items()}
