@@ -44,6 +44,10 @@ class InvalidSetting(AuditReprError):
     """AUDITREPR["{name}"] is {value!r}, but has to be {expected}."""
 
 
+class NotAudited(AuditReprError):
+    """There is no audited model {name!r}. These are: {known}"""
+
+
 class MigrationsPending(AuditReprError):
     """Database "{alias}" lacks migrations: {names}. Run: manage.py migrate --database {alias}"""
 

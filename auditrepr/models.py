@@ -265,7 +265,8 @@ class RebuildCursor(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     selection = models.JSONField(help_text=_("Which representations are built anew."))
-    reached_id = models.BigIntegerField(default=0)
+    start_id = models.BigIntegerField(help_text=_("Whatever is selected has a greater id."))
+    reached_id = models.BigIntegerField(help_text=_("Up to here, all is done."))
     top_id = models.BigIntegerField(help_text=_("Later events are said in the new way already."))
     started_at = models.DateTimeField(db_default=Now())
 

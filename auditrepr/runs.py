@@ -54,6 +54,7 @@ class Result:
     batches: int = 0
     seconds: float = 0.0
     error: str = ""
+    first_failure: str = ""  # of the rows that could not be represented: which, and why
     holder: Process | None = None  # of the lock, where it was held
 
     @property
@@ -175,6 +176,7 @@ class Run(ABC):
             stored = write(outcomes)
             self.lock.renew()  # the last statement: without the lock, none of it is committed
         self.patience.reset()
+        self._note_failure(outcomes if stored.failures else [])
         self.result.rows += stored.rows
         self.result.failures += stored.failures
         self.result.again += stored.again
@@ -200,6 +202,13 @@ class Run(ABC):
     def _build(self, events: Sequence[Event]) -> list[Outcome]:
         with self.lock.kept_alive():
             return build(events, self.using)
+
+    def _note_failure(self, outcomes: Sequence[Outcome]) -> None:
+        failed = ((o.id, o.failure) for o in outcomes if o.failure)
+        if not self.result.first_failure and (first := next(failed, None)):
+            pk, failure = first
+            said = f"{failure.error_class}: {failure.message}".rstrip(": ")
+            self.result.first_failure = f"event {pk}: {said}"
 
     def _run(self) -> Result:
         try:

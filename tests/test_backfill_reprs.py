@@ -121,6 +121,7 @@ def test_json_is_one_document(backfill, ann):
         "again": 0,
         "batches": 1,
         "error": "",
+        "first_failure": "",
         "holder": None,
     }
     with DatabaseLock("default"):

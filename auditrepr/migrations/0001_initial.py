@@ -107,7 +107,8 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.PositiveSmallIntegerField(default=1, primary_key=True, serialize=False)),
                 ('selection', models.JSONField(help_text='Which representations are built anew.')),
-                ('reached_id', models.BigIntegerField(default=0)),
+                ('start_id', models.BigIntegerField(help_text='Whatever is selected has a greater id.')),
+                ('reached_id', models.BigIntegerField(help_text='Up to here, all is done.')),
                 ('top_id', models.BigIntegerField(help_text='Later events are said in the new way already.')),
                 ('started_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
             ],

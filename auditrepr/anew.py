@@ -1,0 +1,216 @@
+"""Representations that are stored already, built anew: after a better ``__str__``, for example.
+
+A row that cannot be built any more keeps the text that it has.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from functools import partial
+from typing import Any, NamedTuple
+
+from django.apps import apps
+from django.db.models import QuerySet
+from django.db.models.functions import Now
+
+from . import preflight
+from .conf import get_settings
+from .events import Event
+from .exceptions import NotAudited
+from .locks import Lock
+from .meta import concrete
+from .models import AuditLog, Fidelity, RebuildCursor
+from .pending import next_id, windows
+from .representation import Outcome, build
+from .runs import Limits, Progress, Result, Run, StopReason, Stored
+from .tracking import log_name, tracked_tables
+from .vendors import get_vendor
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Which representations: all, unless it says otherwise."""
+
+    table_name: str = ""  # of these events, as the log names it
+    since: str = ""  # ISO: of events that occurred then or later
+    mixed: bool = False  # of those that are not exact
+
+    @classmethod
+    def of(
+        cls, using: str, *, model: str = "", since: datetime | None = None, mixed: bool = False
+    ) -> Selection:
+        """
+        :param model: ``"app_label.Model"``.
+        :raises NotAudited: if there is no such model, or its changes are not logged.
+        """
+        return cls(_table(using, model) if model else "", since.isoformat() if since else "", mixed)
+
+    def rows(self, using: str, after: int, upto: int) -> QuerySet[AuditLog]:
+        """The events in ``(after, upto]`` whose representations these are."""
+        bounds = {"gt": after, "lte": upto}
+        # A planner does not carry the bounds over to the other table by itself.
+        window = {f"{at}{bound}": pk for bound, pk in bounds.items() for at in _IDS}
+        rows = AuditLog.objects.using(using).filter(**window)
+        if self.table_name:
+            rows = rows.filter(table_name=self.table_name)
+        if self.since:
+            rows = rows.filter(occurred_at__gte=datetime.fromisoformat(self.since))
+        if self.mixed:
+            rows = rows.filter(instance_repr__fidelity=Fidelity.MIXED)
+        return rows.order_by("pk")
+
+
+_IDS = ("pk__", "instance_repr__pk__")
+_TEXTS = ("instance_repr__instance_repr", "instance_repr__fidelity", "instance_repr__reason")
+
+
+class Held(NamedTuple):
+    """Events, and what is stored of each: text, fidelity, reason."""
+
+    events: list[Event]
+    stored: dict[int, tuple[str, str, str]]
+    reaches: int  # whatever was selected up to this id is among these, or was before
+
+
+class Change(NamedTuple):
+    """An event whose representation would become another."""
+
+    event: Event
+    stored: tuple[str, str, str]
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What a run would change among the first rows that it looks at."""
+
+    looked_at: int
+    changes: list[Change]
+
+
+def preview(using: str, selection: Selection, *, batch_size: int | None = None) -> Preview:
+    """What a run would change in its first batch. Writes nothing."""
+    preflight.check(using)
+    top = get_vendor(using).reach().visible
+    size = batch_size or get_settings().BATCH_SIZE
+    held = Held([], {}, 0)
+    while held.reaches < top and not held.events:
+        held = take(using, selection, held.reaches, top, size)
+    outcomes = build(held.events, using) if held.events else []
+    changes = [
+        Change(event, held.stored[event.id], outcome)
+        for event, outcome in zip(held.events, outcomes, strict=True)
+        if _values(outcome) != held.stored[event.id]
+    ]
+    return Preview(len(held.events), changes)
+
+
+def unfinished(using: str) -> RebuildCursor | None:
+    """The run that was cut short, if there is one."""
+    return RebuildCursor.objects.using(using).first()
+
+
+def run(
+    using: str,
+    selection: Selection | None,
+    *,
+    lock: Lock,
+    batch_size: int | None = None,
+    max_seconds: float | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Result:
+    """Build stored representations anew, in batches, and update those that differ.
+
+    :param selection: none continues the run that was cut short, if there is one.
+    :returns: what it did; see :func:`auditrepr.backfill.run`. Its ``rows`` are those that changed,
+        its ``failures`` those that could not be built and keep what they had.
+    """
+    limits = Limits(None, max_seconds, stop)
+    options: dict[str, Any] = {"lock": lock, "limits": limits, "size": batch_size}
+    return Rebuild(using, selection, on_progress=on_progress, **options).run()
+
+
+class Rebuild(Run):
+    """A run of ``rebuild_reprs``."""
+
+    command = "rebuild_reprs"
+
+    def __init__(self, using: str, selection: Selection | None, **options: Any) -> None:
+        super().__init__(using, **options)
+        self.selection = selection
+
+    def work(self) -> StopReason:
+        cursor = self._cursor()
+        while cursor and cursor.reached_id < cursor.top_id:
+            if reason := self.reached():
+                return reason
+            held = take(
+                self.using,
+                Selection(**cursor.selection),
+                cursor.reached_id,
+                cursor.top_id,
+                self.size,
+            )
+            self.store(held.events, partial(self._write, cursor, held))
+            self.tell(cursor.reached_id - cursor.start_id, cursor.top_id - cursor.start_id)
+        return StopReason.CAUGHT_UP
+
+    def _cursor(self) -> RebuildCursor | None:
+        """Where to go on; one that was begun in this run is gone on with, too."""
+        cursors = RebuildCursor.objects.using(self.using)
+        if self.selection is not None:
+            top = self.vendor.reach().visible
+            start = (next_id(self.using, 0, top) or top + 1) - 1
+            values = {"selection": asdict(self.selection), "started_at": Now()}
+            values |= {"start_id": start, "reached_id": start, "top_id": top}
+            cursors.filter(pk=1).delete()
+            if start < top:
+                cursors.create(pk=1, **values)
+            self.selection = None
+        return cursors.first()
+
+    def _write(self, cursor: RebuildCursor, held: Held, outcomes: list[Outcome]) -> Stored:
+        built = [outcome for outcome in outcomes if outcome.failure is None]
+        changed = [(o.id, *_values(o)) for o in built if _values(o) != held.stored[o.id]]
+        if changed:
+            self.vendor.replace(changed)
+        cursor.reached_id = held.reaches
+        if held.reaches >= cursor.top_id:
+            RebuildCursor.objects.using(self.using).filter(pk=cursor.pk).delete()
+        else:
+            cursor.save(using=self.using, update_fields=["reached_id"])
+        return Stored(len(changed), len(outcomes) - len(built), again=len(outcomes))
+
+
+def take(using: str, selection: Selection, after: int, upto: int, size: int) -> Held:
+    """The next selected events in ``(after, upto]``, from as many windows as one turn looks at."""
+    events: list[Event] = []
+    stored: dict[int, tuple[str, str, str]] = {}
+    width = len(Event._fields)
+    for begin, end in windows(using, after, upto):
+        rows = selection.rows(using, begin, end).values_list(*Event._fields, *_TEXTS)
+        for row in rows[: size - len(events)]:
+            event = Event(*row[:width])
+            events.append(event)
+            stored[event.id] = row[width:]
+        if len(events) == size:
+            return Held(events, stored, events[-1].id)
+    return Held(events, stored, end)
+
+
+def _values(outcome: Outcome) -> tuple[str, str, str]:
+    return outcome.text, str(outcome.fidelity), outcome.reason
+
+
+def _table(using: str, label: str) -> str:
+    try:
+        name = log_name(concrete(apps.get_model(label))._meta.db_table)
+    except (LookupError, ValueError):
+        name = ""
+    audited = {table.name: table.model._meta.label for table in tracked_tables(using)}
+    if name not in audited:
+        raise NotAudited(name=label, known=", ".join(sorted(audited.values())))
+    return name

@@ -1,0 +1,296 @@
+"""What the commands share that run the job: options, signals, output, exit codes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import signal
+import sys
+import threading
+import time
+from abc import abstractmethod
+from argparse import ArgumentTypeError
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from types import FrameType
+from typing import Any, ClassVar
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DEFAULT_DB_ALIAS, Error, connections
+from tqdm import tqdm
+
+from ..events import Event
+from ..exceptions import AuditReprError
+from ..locks import DatabaseLock, FileLock
+from ..models import AuditLog
+from ..representation import Outcome
+from ..runs import Progress, Result, StopReason
+from ..tracking import model_for_table
+from ..wording import visible
+
+LOCKS = {"database": DatabaseLock, "file": FileLock}
+STOPPING = (signal.SIGTERM, signal.SIGINT)
+# Exit codes; 75 is EX_TEMPFAIL.
+USAGE, QUARANTINED, LOCKED = 2, 3, 75
+
+
+def whole_number(text: Any, least: int = 1) -> int:
+    """An option's value.
+
+    :raises ArgumentTypeError: if it is not a whole number, or less than `least`.
+    """
+    try:
+        number = int(str(text))
+    except ValueError:
+        number = least - 1
+    if number < least:
+        raise ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
+    return number
+
+
+def count(text: Any) -> int:
+    """A whole number, 0 included."""
+    return whole_number(text, least=0)
+
+
+def seconds(text: Any) -> float:
+    """A span of time.
+
+    :raises ArgumentTypeError: if it is not a number, or below 0, or has no end.
+    """
+    try:
+        span = float(str(text))
+    except ValueError:
+        span = -1
+    if not 0 <= span < math.inf:
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return span
+
+
+#: What call_command() passes as it is, so that it has to be checked here, too.
+CHECKED: dict[str, Callable[[Any], Any]] = {
+    "batch_size": whole_number,
+    "max_seconds": seconds,
+    "wait": seconds,
+    "limit": count,
+}
+
+
+class JobCommand(BaseCommand):
+    """A command that makes a run of the job, or shows with --dry-run what one would do."""
+
+    # An error elsewhere in the project is no reason to leave the audit log unreadable.
+    requires_system_checks = []
+    #: What checks the value of each option.
+    checked: ClassVar[dict[str, Callable[[Any], Any]]] = CHECKED
+    #: From which verbosity on it is told that another run is at work.
+    locked_level = 1
+
+    @abstractmethod
+    def run(self, using: str, options: dict[str, Any], **how: Any) -> Result:
+        """Make a run.
+
+        :param how: what every run takes: lock, max_seconds, batch_size, on_progress, stop.
+        """
+
+    @abstractmethod
+    def preview(self, using: str, options: dict[str, Any]) -> None:
+        """Show what a run would do."""
+
+    @abstractmethod
+    def report_work(self, result: Result) -> None:
+        """Tell what a run did, if it did anything."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add = parser.add_argument
+        add("--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="Default: %(default)s.")
+        add(
+            "--batch-size",
+            type=whole_number,
+            metavar="ROWS",
+            help='Rows stored in one transaction. Default: AUDITREPR["BATCH_SIZE"].',
+        )
+        add(
+            "--max-seconds",
+            type=seconds,
+            metavar="SECONDS",
+            help="Begin no batch after so many seconds.",
+        )
+        add(
+            "--lock",
+            choices=LOCKS,
+            default="database",
+            help="What keeps two runs apart: a lease in the database, or a file on this host.",
+        )
+        add("--wait", type=seconds, default=0.0, metavar="SECONDS", help="Wait for the lock.")
+        add("--limit", type=count, default=20, metavar="ROWS", help="Rows that a dry run shows.")
+        add("--format", choices=("text", "json"), default="text", help="Default: %(default)s.")
+        add("--no-progress", action="store_true", help="No progress bar on a terminal.")
+        add("--fail-if-locked", action="store_true", help="Exit 75 if another run is at work.")
+
+    def handle(self, *, database: str, dry_run: bool, **options: Any) -> None:
+        self.verbosity = options["verbosity"]
+        self.json = options["format"] == "json"
+        self.check_options(options)
+        if database not in connections:
+            known = ", ".join(connections)
+            raise CommandError(f'There is no database "{visible(database)}" in DATABASES: {known}')
+        try:
+            if dry_run:
+                self.preview(database, options)
+            else:
+                self._run(database, options)
+        except (AuditReprError, Error) as error:
+            message = " ".join(str(error).split())
+            if not dry_run:
+                self._report(database, Result(StopReason.ERROR, error=message))
+            raise CommandError(visible(message)) from error
+
+    def check_options(self, options: dict[str, Any]) -> None:
+        """Check what may not have come through the parser.
+
+        :raises CommandError: with exit code 2.
+        """
+        for name, check in self.checked.items():
+            try:
+                options[name] = None if options[name] is None else check(options[name])
+            except ArgumentTypeError as error:
+                option = name.replace("_", "-")
+                raise CommandError(f"argument --{option}: {error}", returncode=USAGE) from error
+
+    def finish(self, using: str, options: dict[str, Any]) -> None:
+        """What follows a run that ended well."""
+
+    def say(self, level: int, text: str) -> None:
+        """A line of output that is shown from this verbosity on."""
+        if self.verbosity >= level:
+            encoding = getattr(self.stdout, "encoding", None) or "utf-8"
+            shown = visible(text).encode(encoding, "backslashreplace")
+            self.stdout.write(shown.decode(encoding))
+
+    def say_json(self, document: dict[str, Any]) -> None:
+        """One document."""
+        if self.verbosity >= 1:
+            self.stdout.write(json.dumps(document, indent=2))
+
+    def _run(self, using: str, options: dict[str, Any]) -> None:
+        quiet = options["no_progress"] or self.json or self.verbosity < 1
+        with stopping_on_signals() as received, progress_bar(show=not quiet) as on_progress:
+
+            def stop() -> bool:
+                return bool(received)
+
+            result = self.run(
+                using,
+                options,
+                lock=LOCKS[options["lock"]](using, wait=options["wait"], stop=stop),
+                batch_size=options["batch_size"],
+                max_seconds=options["max_seconds"],
+                on_progress=on_progress,
+                stop=stop,
+            )
+        self._report(using, result)
+        if result.error:
+            raise CommandError(visible(result.error))
+        if received:
+            sys.exit(128 + received[0])
+        if options["fail_if_locked"] and result.stop_reason is StopReason.LOCKED:
+            sys.exit(LOCKED)
+        self.finish(using, options)
+
+    def _report(self, using: str, result: Result) -> None:
+        if self.json:
+            self.say_json({"database": using, **asdict(result)})
+            return
+        if result.stop_reason is StopReason.LOCKED:
+            who = result.holder or "it does not say which"
+            self.say(self.locked_level, f"Another run is at work: {who}")
+            self.say(self.locked_level, f"Stopped: {result.stop_reason}")
+            return
+        self.report_work(result)
+
+
+def described(event: Event, outcome: Outcome) -> dict[str, Any]:
+    """One row of a dry run, as JSON holds it."""
+    model = model_for_table(event.table_name)
+    return {
+        "id": event.id,
+        "time": event.occurred_at.isoformat(sep=" ", timespec="seconds"),
+        "action": str(AuditLog.Action(event.action).label),
+        "model": model._meta.label if model else event.table_name,
+        "object": event.object_id,
+        "representation": None if outcome.failure else outcome.text,
+        "fidelity": None if outcome.failure else str(outcome.fidelity.name).lower(),
+        "reason": outcome.reason,
+        "error": outcome.failure
+        and f"{outcome.failure.error_class}: {outcome.failure.message}".strip(": "),
+    }
+
+
+def table(rows: list[dict[str, Any]]) -> Iterator[str]:
+    """The rows of a dry run as lines, their columns one below the other."""
+    columns = ("id", "time", "action", "model", "object")
+    head = {name: name for name in columns} | {"representation": "representation"}
+    cells = [
+        {name: visible(str(row[name])) for name in columns} for row in (rows and [head, *rows])
+    ]
+    widths = {name: max((len(line[name]) for line in cells), default=0) for name in columns}
+    for line, row in zip(cells, [head, *rows], strict=False):
+        start = "  ".join(line[name].ljust(widths[name]) for name in columns)
+        yield f"{start}  {_outcome(row)}"
+
+
+def _outcome(row: dict[str, Any]) -> str:
+    if row.get("error"):
+        return f"(goes into quarantine: {row['error']})"
+    why = f" (mixed: {row['reason']})" if row.get("fidelity") == "mixed" else ""
+    return f"{row['representation']}{why}"
+
+
+@contextmanager
+def stopping_on_signals() -> Iterator[list[int]]:
+    """Gives the list that the first SIGTERM or SIGINT goes into; a second ends the process."""
+    received: list[int] = []
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if received:
+            # What is open rolls back, and the lock of a process that is gone is free.
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        received.append(number)
+
+    if threading.current_thread() is not threading.main_thread():
+        yield received  # only the main thread may ask for signals
+        return
+    previous = {number: signal.signal(number, note) for number in STOPPING}
+    try:
+        yield received
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def progress_bar(*, show: bool) -> Iterator[Callable[[Progress], None]]:
+    """Gives what draws a bar on standard error, from the first batch on, if that is a terminal."""
+    if not (show and sys.stderr.isatty()):
+        yield lambda progress: None
+        return
+    shape = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
+    began = time.monotonic()
+    with ExitStack() as stack:
+        bars: list[Any] = []
+
+        def draw(progress: Progress) -> None:
+            if not bars:
+                bar = tqdm(total=progress.total, file=sys.stderr, bar_format=shape, mininterval=0)
+                bars.append(stack.enter_context(bar))
+            (bar,) = bars
+            rate = progress.rows / max(time.monotonic() - began, 0.001)
+            bar.total = progress.total  # it grows while others write
+            bar.set_description_str(f"{progress.rows} rows, {rate:.0f} rows/s", refresh=False)
+            bar.update(progress.done - bar.n)
+
+        yield draw

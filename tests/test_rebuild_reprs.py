@@ -1,0 +1,122 @@
+"""What rebuild_reprs says, shows, and refuses."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from auditrepr.locks import DatabaseLock
+from auditrepr.models import AuditLog, InstanceRepr, RebuildCursor
+from tests.app.models import Author, Tag
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _stored(transactional_db, monkeypatch):
+    AuditLog.objects.all().delete()
+    Author.objects.bulk_create(Author(name=f"author {n}") for n in range(3))
+    Tag.objects.create(label="tag")
+    call_command("backfill_reprs", verbosity=0)
+    monkeypatch.setattr(Author, "__str__", lambda author: author.name.title())
+
+
+@pytest.fixture
+def rebuild(capsys):
+    def run(*arguments: str) -> list[str]:
+        call_command("rebuild_reprs", *arguments)
+        return capsys.readouterr().out.splitlines()
+
+    return run
+
+
+def first_text() -> str:
+    return InstanceRepr.objects.earliest("pk").instance_repr
+
+
+def test_it_says_what_it_changed(rebuild):
+    done, stopped = rebuild()
+    assert re.match(r"4 representations built anew, 3 of them changed, in 1 batches", done)
+    assert stopped == "Stopped: caught-up"
+    assert first_text() == "Author 0"
+
+
+def test_a_run_cut_short_says_how_to_go_on(rebuild):
+    assert rebuild("--max-seconds=0")[-2:] == [
+        "Stopped: time-budget",
+        "To continue: manage.py rebuild_reprs --resume",
+    ]
+    assert RebuildCursor.objects.exists()
+    assert rebuild("--resume")[0].startswith("4 representations built anew, 3 of them")
+    assert rebuild("--resume")[0].startswith("0 representations built anew")
+
+
+def test_a_new_run_says_that_it_gives_up_another(rebuild):
+    rebuild("--max-seconds=0")
+    assert rebuild()[0] == "An earlier run was given up, which --resume would have continued."
+
+
+def test_a_dry_run_shows_old_and_new_side_by_side(rebuild):
+    head, *lines, last = rebuild("--dry-run", "--limit=2")
+    assert head.split()[-1] == "representation"
+    assert [line.split("  ", 5)[-1].strip() for line in lines] == [
+        "author 0  →  Author 0",
+        "author 1  →  Author 1",
+    ]
+    assert last == "3 of the first 4 would change; nothing was written."
+    assert first_text() == "author 0"
+
+
+def test_a_dry_run_as_json_is_one_document(rebuild):
+    document = json.loads("\n".join(rebuild("--dry-run", "--format=json", "--model=app.Author")))
+    assert (document["looked_at"], document["would_change"]) == (3, 3)
+    row = document["rows"][0]
+    assert (row["stored"], row["representation"]) == ("author 0", "Author 0")
+    assert (row["stored_fidelity"], row["fidelity"]) == ("exact", "exact")
+
+
+def test_json_is_one_document(rebuild):
+    document = json.loads("\n".join(rebuild("--format=json")))
+    assert (document["again"], document["rows"], document["stop_reason"]) == (4, 3, "caught-up")
+
+
+def test_what_cannot_be_built_is_named(rebuild, monkeypatch):
+    def fail(author) -> str:
+        raise ValueError("no name")
+
+    monkeypatch.setattr(Author, "__str__", fail)
+    _, failed, first, _ = rebuild()
+    assert failed == "3 could not be built, and stay as they are."
+    assert re.fullmatch(r"The first one: event \d+: ValueError: no name", first)
+
+
+def test_selections_reach_the_engine(rebuild):
+    assert rebuild("--model=app.Tag")[0].startswith("1 representations built anew, 0 of them")
+    assert rebuild("--mixed")[0].startswith("0 representations")
+    assert rebuild("--since=2020-01-01")[0].startswith("4 representations")
+
+
+def test_another_run_at_work_is_told(rebuild):
+    with DatabaseLock("default"):
+        assert rebuild()[0].startswith("Another run is at work: process ")
+        with pytest.raises(SystemExit) as raised:
+            rebuild("--fail-if-locked")
+    assert raised.value.code == 75
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    [
+        (["--model=app.Nobody"], "There is no audited model 'app.Nobody'"),
+        (["--since=yesterday"], "is no date"),
+        (["--resume", "--mixed"], "--resume goes on with what was selected before"),
+        (["--resume", "--dry-run"], "not allowed with"),
+        (["--batch-size=0"], "--batch-size"),
+    ],
+)
+def test_a_mistake_is_one_clear_line(options, said):
+    with pytest.raises(CommandError, match=said):
+        call_command("rebuild_reprs", *options)
