@@ -392,7 +392,11 @@ def _functions(capture: Capture, schema: str) -> list[str]:
 def _triggers(capture: Capture, schema: str) -> list[str]:
     on = table(capture.db_table)
     function, *row_function = map(_function_name, _functions(capture, schema))
+    # Who may execute one may put it on a table of his own, and log what he likes.
     triggers = [
+        f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC" for name in (function, *row_function)
+    ]
+    triggers += [
         f"CREATE TRIGGER auditrepr_{operation.lower()} AFTER {operation} ON {on} {tables}"
         f"{f'WHEN ({_SEEN_BEFORE}) ' if operation == 'DELETE' else ''}EXECUTE FUNCTION {function}()"
         for operation, tables in _TRANSITION_TABLES.items()

@@ -1,5 +1,6 @@
 """Only what the suite needs: small, so that what its log holds is easily told."""
 
+import json
 import os
 
 from tests.servers import database_settings
@@ -10,7 +11,9 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 DATABASES = database_settings(os.environ.get("TEST_DATABASE", "sqlite"))
 del DATABASES["other"]
 DATABASES["default"]["TEST"] = {"NAME": os.environ["SUITE_DATABASE"]}
+# Not a test database, but this one, as this role.
+DATABASES["default"] |= json.loads(os.environ.get("SUITE_ACCESS", "{}"))
 # Django copies a SQLite file for --parallel, but not the write-ahead log beside it.
 DATABASES["default"]["OPTIONS"].pop("init_command", None)
 INSTALLED_APPS = ["auditrepr", "tests.suite"]
-AUDITREPR = {"MODELS": ["suite.*"]}
+AUDITREPR = {"MODELS": ["suite.*"], "APPEND_ONLY": "SUITE_ACCESS" in os.environ}
