@@ -55,6 +55,13 @@ def end(using: str, reasons: Reasons) -> None:
     _write(using, reasons, None, None)
 
 
+def rename(using: str, tables: Iterable[tuple[str, str]]) -> None:
+    """The coverage of these tables, old names and new, runs on."""
+    for old, new in tables:
+        forget(using, [new])
+        Coverage.objects.using(using).filter(table_name=old).update(table_name=new)
+
+
 def forget(using: str, names: Iterable[str]) -> None:
     """These tables are none of our business any more."""
     Coverage.objects.using(using).filter(table_name__in=names).delete()

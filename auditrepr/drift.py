@@ -5,17 +5,21 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.models import Value
-from django.db.models.fields import NOT_PROVIDED
+
+UNKNOWN = "{} is not in the log"
+NOT_RECORDED = "not recorded"  # left out on purpose, or added to the table later
+TOO_BIG = "too big to be recorded"
 
 
 class Unknown:
     """A visible placeholder, whatever ``__str__`` does with it."""
 
-    def __init__(self, column: str) -> None:
+    def __init__(self, column: str, why: str = NOT_RECORDED) -> None:
         self.column = column
+        self.why = why
 
     def __str__(self) -> str:
-        return f"[{self.column}: not recorded]"
+        return f"[{self.column}: {self.why}]"
 
     __repr__ = __str__
 
@@ -34,16 +38,31 @@ class Unknown:
         return self
 
 
-def placeholder(field: Any, excluded: bool) -> Any:
-    """What a column without a value reads as: what the migration that added it wrote, if known.
-
-    :param excluded: whether the column is left out of the log on purpose.
-    """
-    if excluded or field.generated:
+def default_of(field: Any) -> Any:
+    """What the migration that added the column wrote into the rows that were there, if known."""
+    if field.generated:
         return Unknown(field.column)
-    default = getattr(field, "db_default", NOT_PROVIDED)
-    if default is not NOT_PROVIDED:
-        return default.value if isinstance(default, Value) else Unknown(field.column)
+    if field.has_db_default():
+        return _literal(field)
     if field.has_default():
-        return field.get_default()
-    return None if field.null else Unknown(field.column)
+        return (
+            field.to_python(field.get_default()) if _is_constant(field) else Unknown(field.column)
+        )
+    # Django's schema editor writes the time of the migration into these, nullable or not.
+    if getattr(field, "auto_now", False) or getattr(field, "auto_now_add", False):
+        return Unknown(field.column)
+    if field.null:
+        return None
+    return "" if field.blank and field.empty_strings_allowed else Unknown(field.column)
+
+
+def _literal(field: Any) -> Any:
+    default = field.db_default
+    if isinstance(default, Value):
+        default = default.value
+    return Unknown(field.column) if hasattr(default, "resolve_expression") else default
+
+
+def _is_constant(field: Any) -> bool:
+    """Does the default give the same at all times? Of what is called, only a plain type does."""
+    return not callable(field.default) or field.default in (bool, bytes, dict, int, list, str)

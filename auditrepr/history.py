@@ -18,9 +18,11 @@ from typing import Any, NamedTuple
 from django.db.models import Field, Model
 
 from .capture import covered
+from .drift import UNKNOWN
 from .events import Event
 from .meta import concrete
 from .models import AuditLog, Coverage
+from .renames import Renames, get_renames
 from .rows import Row, read_images, read_live
 from .snapshots import sees, sees_all
 from .tracking import log_name, tracked_tables
@@ -47,11 +49,13 @@ class Header(NamedTuple):
     statement_at: datetime | None
     occurred_at: datetime
 
-    def same_statement(self, moment: Event, table: str) -> bool:
-        """Did one firing of a trigger write both? SQLite cannot tell it from the same moment."""
+    def same_statement(self, moment: Event) -> bool:
+        """Did one firing of a trigger write both? SQLite cannot tell it from the same moment.
+
+        Only events of one table can be of one firing.
+        """
         return (
-            table == moment.table_name
-            and self.action == moment.action
+            self.action == moment.action
             and self.transaction_id == moment.transaction_id
             and self.occurred_at == moment.occurred_at
         )
@@ -124,6 +128,10 @@ class History:
         return covered(self.vendor.using)
 
     @cached_property
+    def renames(self) -> Renames:
+        return get_renames(self.vendor.using)
+
+    @cached_property
     def excluded(self) -> dict[str, frozenset[str]]:
         return {table.name: table.excluded for table in tracked_tables(self.vendor.using)}
 
@@ -151,15 +159,16 @@ class History:
         """
         model = concrete(model)
         table = log_name(model._meta.db_table)
+        if field.column in self.excluded.get(table, ()):
+            return [Matches([], [UNKNOWN.format(field.column)]) for _ in wanted]
         values = {value for _, value in wanted}
         texts = dict(zip(values, self.vendor.key_texts(field, list(values)), strict=True))
         live = self._live(model, field, values)
         candidates: dict[str, set[str]] = defaultdict(set)
         for key, row in live.items():
             candidates[texts[row.values[field.attname]]].add(key)
-        mentions, complete = self.vendor.mentions(
-            table, field.column, list(texts.values()), [event for event, _ in wanted], SCAN
-        )
+        moments = [event for event, _ in wanted]
+        mentions, complete = self._mentions(table, field.column, list(texts.values()), moments)
         for text, key in mentions:
             candidates[text].add(key)
         pairs = [
@@ -174,9 +183,25 @@ class History:
         for (n, _, _), state, one in zip(pairs, states, found, strict=True):
             if not state.gone and _has(one.row, field, wanted[n][1]):
                 matches[n].found.append(one)
+            elif isinstance(one.row, Row) and field.column in one.row.missing:
+                matches[n].doubts.append(UNKNOWN.format(field.column))
             else:
                 matches[n].doubts.extend(one.doubts if state.doubt else ())
         return matches
+
+    def _mentions(
+        self, table: str, column: str, texts: Sequence[str], moments: Sequence[Event]
+    ) -> tuple[set[tuple[str, str]], bool]:
+        """See :meth:`Vendor.mentions`; by all names that the table and the column have had."""
+        lineage = self.renames.lineage(table)
+        found: set[tuple[str, str]] = set()
+        complete = True
+        for name in {name.name for name in lineage.names}:
+            for called in lineage.columns(column):
+                more, all_read = self.vendor.mentions(name, called, texts, moments, SCAN)
+                found.update(more)
+                complete = complete and all_read
+        return found, complete
 
     def _incomplete(self, table: str, moment: Event, complete: bool) -> list[str]:
         """Why rows may be missing among those that match."""
@@ -213,12 +238,22 @@ class History:
 
     def states(self, table: str, wanted: Sequence[tuple[Event, str]]) -> list[State]:
         """Where the states of these rows of one table are found, each as of its event."""
-        around = self.vendor.around(table, wanted)
+        around = self._around(table, wanted)
         headers = self._headers({pk for ids in around for pk in ids if pk is not None})
         return [
             self._state(table, event, Around(*(headers.get(pk) for pk in ids)))
             for (event, _), ids in zip(wanted, around, strict=True)
         ]
+
+    def _around(
+        self, table: str, wanted: Sequence[tuple[Event, str]]
+    ) -> list[tuple[int | None, ...]]:
+        """See :meth:`Vendor.around`; by all names that the table has had."""
+        names = self.renames.lineage(table).names
+        by_name = [self.vendor.around(name, wanted) for name in names]
+        if len(by_name) == 1:
+            return by_name[0]
+        return [_nearest(found) for found in zip(*by_name, strict=True)]
 
     def _headers(self, ids: Iterable[int]) -> dict[int | None, Header]:
         log = AuditLog.objects.using(self.vendor.using)
@@ -242,19 +277,24 @@ class History:
             return self._before_the_log(table, moment, around, emptied, doubt)
         doubt = doubt or self._gap(table, moment, last.id)
         gone = emptied or last.action == AuditLog.Action.DELETE
-        return State(image=Image(last.id), gone=gone, doubt=doubt)
+        return State(image=self._image(table, last), gone=gone, doubt=doubt)
 
     def _same_statement(self, table: str, moment: Event, around: Around) -> State | None:
         """The whole statement counts, also what it did after the event."""
         doubt = "" if self.vendor.knows_statements else BESIDE
+        if self.renames.table(moment.table_name, moment.occurred_at) != table:
+            return None
         together = [
-            header if header and header.same_statement(moment, table) else None for header in around
+            header if header and header.same_statement(moment) else None for header in around
         ]
         given = around.next if together[NEXT] else around.last if together[LAST] else None
         if together[NEXT] or together[NEXT_TAKING]:
             # A key that it takes from one row and gives to another has the other.
-            return State(image=Image(given.id) if given else None, doubt=doubt)
+            return State(image=self._image(table, given) if given else None, doubt=doubt)
         return None
+
+    def _image(self, table: str, header: Header, *, before: bool = False) -> Image:
+        return self.renames.image(table, header.id, header.occurred_at, before=before)
 
     def _before_the_log(
         self, table: str, moment: Event, around: Around, emptied: bool, doubt: str
@@ -263,14 +303,14 @@ class History:
         doubt = doubt or self._gap(table, moment, moment.id)
         first, taking = around.first, around.first_taking
         if taking and not (first and _after(first, taking)):
-            return State(image=Image(taking.id, before=True), doubt=doubt)
+            return State(image=self._image(table, taking, before=True), doubt=doubt)
         if first is None:
             # Today's row, unless its table was emptied: then nothing is known of it.
             unknown = EMPTIED if emptied or self._truncates(table) else ""
             return State(live=True, doubt=doubt or unknown)
         if first.action == AuditLog.Action.INSERT or first.previous_object_id is not None:
             return State(doubt=doubt)
-        return State(image=Image(first.id, before=True), doubt=doubt)
+        return State(image=self._image(table, first, before=True), doubt=doubt)
 
     def _gap(self, table: str, moment: Event, since: int) -> str:
         """Why the log may have missed a change after this id; empty if it has not."""
@@ -289,11 +329,17 @@ class History:
 
     def _truncates(self, table: str) -> list[Header]:
         if table not in self._truncations:
+            names = self.renames.lineage(table).names
             rows = AuditLog.objects.using(self.vendor.using).filter(
-                table_name=table, object_id=None, action=AuditLog.Action.TRUNCATE
+                table_name__in={name.name for name in names},
+                object_id=None,
+                action=AuditLog.Action.TRUNCATE,
             )
+            found = rows.values_list("table_name", *Header._fields)
             self._truncations[table] = [
-                Header(*values) for values in rows.values_list(*Header._fields)
+                header
+                for name, header in ((name, Header(*values)) for name, *values in found)
+                if self.renames.lineage(table).had(name, header.occurred_at)
             ]
         return self._truncations[table]
 
@@ -334,6 +380,17 @@ class History:
         return other.transaction_id == moment.transaction_id or sees(
             moment.snapshot, moment.occurred_at, other.transaction_id, other.occurred_at
         )
+
+
+def _nearest(by_name: Iterable[Sequence[int | None]]) -> tuple[int | None, ...]:
+    """The events around a moment, out of those under several names."""
+    latest, earliest = max, min
+    picks = (latest, latest, earliest, earliest, earliest, earliest)
+    places = zip(*by_name, strict=True)
+    return tuple(
+        pick((pk for pk in ids if pk is not None), default=None)
+        for pick, ids in zip(picks, places, strict=True)
+    )
 
 
 def _has(row: Row | Exception | None, field: Field[Any, Any], value: Any) -> bool:

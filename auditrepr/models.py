@@ -120,10 +120,10 @@ class AuditLog(models.Model):
 
         A column that no field of today's model has goes by its own name.
         """
-        from .tracking import field_names
+        from .renames import fields_then
 
         new = self.row_data or {}
-        names = field_names(self.table_name)
+        names = {column: field.name for column, field in fields_then(self).items()}
         return {
             names.get(column, column): (old, new.get(column))
             for column, old in (self.changed_from or {}).items()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 from itertools import islice
@@ -13,18 +13,17 @@ from django.db.models import Model
 
 from .barerow import BareRow
 from .conf import get_settings
-from .drift import placeholder
+from .drift import NOT_RECORDED, UNKNOWN, Unknown, default_of
 from .events import Event, Subject
-from .history import OVERTAKEN, Found, History
+from .history import OVERTAKEN, Found, History, Matches
 from .meta import concrete, field_named, own_fields
 from .models import AuditLog
 from .relations import Peers
-from .rows import Row, read_images
-from .substitution import NotAsOf, Relations, substituted
+from .rows import Row, TableGone, read_images
+from .substitution import NotAsOf, Relations, substituted, unknown_columns
 from .timelimit import TimeLimit
 from .tracking import chosen_repr, log_name, model_for_table
 from .vendors import get_vendor
-from .vendors.base import Image
 
 #: Statements that Django sends for a transaction of its own.
 NO_READING = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
@@ -36,7 +35,16 @@ class Wish(NamedTuple):
     """A row that some subject needs, as of its event."""
 
     subject: Subject
-    key: Any  # the primary key, as Python has it
+    key: Any  # the primary key, as Python has it; or Unknown
+    doubts: tuple[str, ...] = ()  # why it may be another one
+
+
+class Reference(NamedTuple):
+    """What a foreign key held at an event."""
+
+    event: Event
+    field: Any
+    value: Any  # as Python has it
 
 
 class Reference(NamedTuple):
@@ -88,18 +96,24 @@ class Batch:
         subjects = [Subject(event) for event in events]
         by_table = defaultdict(list)
         for subject in subjects:
-            by_table[subject.event.table_name].append(subject)
-        for table_name, group in by_table.items():
-            self._rebuild(table_name, group)
+            event = subject.event
+            table = self.history.renames.table(event.table_name, event.occurred_at)
+            by_table[table].append(subject)
+        for table, group in by_table.items():
+            self._rebuild(table, group)
         return iter(subjects)
 
-    def _rebuild(self, table_name: str, subjects: Sequence[Subject]) -> None:
-        model = model_for_table(table_name)
+    def _rebuild(self, table: str, subjects: Sequence[Subject]) -> None:
+        model = model_for_table(table)
         if model is None:
-            self._describe(subjects)
+            self._describe(subjects, "no installed model uses this table")
             return
-        images = [Image(subject.event.id) for subject in subjects]
+        events = [subject.event for subject in subjects]
+        images = [self.history.renames.image(table, e.id, e.occurred_at) for e in events]
         rows = read_images(self.vendor, model, images)
+        if any(isinstance(row, TableGone) for row in rows.values()):
+            self._describe(subjects, "its table is not there any more")
+            return
         gone = LookupError("the audit row is gone")
         found = [Found(rows.get(image, gone)) for image in images]
         _fill(subjects, self.objects(model, subjects, found))
@@ -123,13 +137,13 @@ class Batch:
             _fill([wish.subject for wish in wishes], answers)
         return iter(subjects)
 
-    def _describe(self, subjects: Sequence[Subject]) -> None:
+    def _describe(self, subjects: Sequence[Subject], reason: str) -> None:
         ids = [subject.event.id for subject in subjects]
         rows = AuditLog.objects.using(self.using).in_bulk(ids)
         for subject in subjects:
             log = rows[subject.event.id]
             subject.instance = BareRow(log.table_name, log.object_id, log.row_data or {})
-            subject.note("no installed model uses this table")
+            subject.note(reason)
 
     def find(self, model: type[Model], wishes: Sequence[Wish]) -> list[Answer]:
         """The objects with these primary keys, each as of its subject's event.
@@ -140,16 +154,26 @@ class Batch:
 
     def find_by(self, model: type[Model], field: Any, wishes: Sequence[Wish]) -> list[Answers]:
         """All objects whose field had the value that is wished for as key."""
-        wanted = [(wish.subject.event, wish.key) for wish in wishes]
-        matches = self.history.matching(model, field, wanted)
+        wanted = [
+            (wish.subject.event, wish.key) for wish in wishes if not isinstance(wish.key, Unknown)
+        ]
+        known = iter(self.history.matching(model, field, wanted))
+        matches = [
+            Matches([], list(wish.doubts)) if isinstance(wish.key, Unknown) else next(known)
+            for wish in wishes
+        ]
         subjects = [
             wish.subject for wish, match in zip(wishes, matches, strict=True) for _ in match.found
         ]
         rows = [found for match in matches for found in match.found]
         objects = iter(self.objects(model, subjects, rows))
         return [
-            Answers(list(islice(objects, len(match.found))), tuple(match.doubts), match.found)
-            for match in matches
+            Answers(
+                list(islice(objects, len(match.found))),
+                wish.doubts + tuple(match.doubts),
+                match.found,
+            )
+            for wish, match in zip(wishes, matches, strict=True)
         ]
 
     def find_many(self, model: type[Model], field: Any, wishes: Sequence[Wish]) -> list[Answers]:
@@ -177,7 +201,15 @@ class Batch:
         ]
 
     def _rows(self, model: type[Model], wishes: Sequence[Wish]) -> list[Found]:
-        return self.history.rows(model, [(wish.subject.event, wish.key) for wish in wishes])
+        known = [wish for wish in wishes if not isinstance(wish.key, Unknown)]
+        wanted = [(wish.subject.event, wish.key) for wish in known]
+        rows = iter(self.history.rows(model, wanted))
+        return [
+            Found(None, wish.doubts)
+            if isinstance(wish.key, Unknown)
+            else _doubted(next(rows), wish)
+            for wish in wishes
+        ]
 
     def _whole(
         self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
@@ -198,7 +230,7 @@ class Batch:
     ) -> list[Found]:
         there = [(i, one.row) for i, one in enumerate(found) if isinstance(one.row, Row)]
         owners = [subjects[i] for i, _ in there]
-        wishes = [Wish(subjects[i], row.values[link]) for i, row in there]
+        wishes = [Wish(subjects[i], row.values.get(link, Unknown(link))) for i, row in there]
         parts = self._whole(parent, owners, self._rows(parent, wishes))
         joined = list(found)
         for (i, row), part in zip(there, parts, strict=True):
@@ -215,11 +247,20 @@ class Batch:
         except Exception as error:  # a model's own from_db and __init__ may raise anything
             return error
         if row.missing:
-            instance.__dict__["refresh_from_db"] = self._loader(instance, subject)
-        peers.add(instance, subject)
+            instance.__dict__["refresh_from_db"] = self._loader(instance, subject, row.missing)
+        peers.add(instance, subject, row.missing)
         return instance
 
-    def _loader(self, instance: Model, subject: Subject) -> Callable[..., None]:
+    def stand_in(self, field: Any, why: str) -> Any:
+        """What a column without a value reads as."""
+        excluded = self.history.excluded.get(log_name(field.model._meta.db_table), ())
+        if why == NOT_RECORDED and field.column not in excluded:
+            return default_of(field)
+        return Unknown(field.column, why)
+
+    def _loader(
+        self, instance: Model, subject: Subject, missing: Mapping[str, str]
+    ) -> Callable[..., None]:
         """Stands in for ``refresh_from_db``, which Django calls for an attribute without value.
 
         What the log does not know must not be filled from today's row.
@@ -233,9 +274,9 @@ class Batch:
                 return
             for name in fields:
                 field = field_named(type(instance), name)
-                excluded = self.history.excluded.get(log_name(field.model._meta.db_table), ())
-                instance.__dict__[field.attname] = placeholder(field, field.column in excluded)
-                subject.note(f"{field.column} is not in the log")
+                why = missing.get(field.column, NOT_RECORDED)
+                instance.__dict__[field.attname] = self.stand_in(field, why)
+                subject.note(UNKNOWN.format(field.column))
 
         return load
 
@@ -252,7 +293,12 @@ class Batch:
             relations, subject = self._instead
             with self.own_queries():
                 try:
+                    unknown = unknown_columns(self.vendor, relations, sql)
+                    if unknown and subject is None:
+                        raise NotAsOf
                     sql, parameters = substituted(self.vendor, relations, sql, parameters)
+                    for column in unknown:
+                        subject.note(UNKNOWN.format(column))
                 except NotAsOf:
                     if subject is None:
                         raise
@@ -289,9 +335,13 @@ class Batch:
 def _joined(parent: type[Model], row: Row, part: Found) -> Row | Exception:
     if isinstance(part.row, Exception):
         return part.row
-    columns = frozenset(field.column for field in own_fields(parent))
+    columns = {field.column: NOT_RECORDED for field in own_fields(parent)}
     inherited = part.row or Row({}, columns)
-    return Row(inherited.values | row.values, inherited.missing | row.missing)
+    return Row(inherited.values | row.values, {**inherited.missing, **row.missing})
+
+
+def _doubted(found: Found, wish: Wish) -> Found:
+    return found._replace(doubts=wish.doubts + found.doubts)
 
 
 def _fill(subjects: Sequence[Subject], answers: Sequence[Answer]) -> None:

@@ -8,7 +8,7 @@ Django looks a related object up in ``instance._state.fields_cache``, and a rela
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,12 +16,13 @@ from django.apps import apps
 from django.core.exceptions import ValidationError
 from django.db.models import ForeignObject, Model, OneToOneRel
 
+from .drift import UNKNOWN, Unknown
 from .events import Subject
 from .meta import all_relations, field_named
 from .sets import AsOfSets, SetAnswer, SetRelation
 
 if TYPE_CHECKING:
-    from .rebuild import Answer, Batch
+    from .rebuild import Answer, Batch, Wish
 
 
 class Member(NamedTuple):
@@ -29,6 +30,7 @@ class Member(NamedTuple):
 
     instance: Model
     subject: Subject
+    missing: Mapping[str, str]  # columns whose value is not known, and why
 
 
 class Peers:
@@ -42,11 +44,26 @@ class Peers:
         self._answers: dict[str, Sequence[Answer]] = {}
         self._sets: dict[str, Sequence[SetAnswer]] = {}
 
-    def add(self, instance: Model, subject: Subject) -> None:
+    def add(self, instance: Model, subject: Subject, missing: Mapping[str, str]) -> None:
         index = len(self.members)
-        self.members.append(Member(instance, subject))
+        self.members.append(Member(instance, subject, missing))
         instance._state.fields_cache = AsOfObjects(self, index)
         instance.__dict__["_prefetched_objects_cache"] = AsOfSets(self, index)
+
+    def wishes(self, field: Any) -> list[Wish]:
+        """What the members' relations lead to by this field of theirs.
+
+        Not every member's relation need be touched: reading the field here notes nothing.
+        """
+        return [self._wish(member, field) for member in self.members]
+
+    def _wish(self, member: Member, field: Any) -> Wish:
+        from .rebuild import Wish
+
+        if field.attname in member.instance.__dict__ or field.column not in member.missing:
+            return Wish(member.subject, getattr(member.instance, field.attname))
+        value = self.batch.stand_in(field, member.missing[field.column])
+        return Wish(member.subject, value, (UNKNOWN.format(field.column),))
 
     def object(self, name: str, index: int) -> Any:
         """What the relation with this cache name leads to, from one of the members.
@@ -112,25 +129,23 @@ def _resolvers(model: type[Model]) -> dict[str, Resolver]:
 
 def forward(field: Any, peers: Peers) -> Sequence[Answer]:
     """ForeignKey and OneToOneField, links to multi-table parents included."""
-    from .rebuild import Answer, Wish
+    from .rebuild import Answer
 
     model: Any = field.remote_field.model
-    (target,) = field.foreign_related_fields
-    values = [field.get_local_related_value(m.instance)[0] for m in peers.members]
-    wishes = [
-        Wish(m.subject, value)
-        for m, value in zip(peers.members, values, strict=True)
-        if value is not None
-    ]
+    ((source, target),) = field.related_fields
+    all_wishes = peers.wishes(source)
+    wishes = [wish for wish in all_wishes if wish.key is not None]
     if target.primary_key:
         answers = iter(peers.batch.find(model, wishes))
     else:
         answers = (found.single() for found in peers.batch.find_by(model, target, wishes))
     absent = model.DoesNotExist(f"{model._meta.object_name} matching query does not exist.")
     result = []
-    for member, value in zip(peers.members, values, strict=True):
-        answer = Answer(None) if value is None else next(answers)
-        if value is not None and answer.value is None:
+    for member, (_, value, doubts) in zip(peers.members, all_wishes, strict=True):
+        answer = Answer(None, doubts) if value is None else next(answers)
+        if isinstance(value, Unknown):
+            answer = Answer(value, answer.doubts)
+        elif value is not None and answer.value is None:
             answer = Answer(absent, answer.doubts)
         if isinstance(answer.value, Model) and not field.remote_field.multiple:
             field.remote_field.set_cached_value(answer.value, member.instance)
@@ -140,12 +155,8 @@ def forward(field: Any, peers: Peers) -> Sequence[Answer]:
 
 def reverse_one(relation: Any, peers: Peers) -> Sequence[Answer]:
     """The other side of a OneToOneField, children in multi-table inheritance included."""
-    from .rebuild import Wish
-
     field = relation.field
-    wishes = [
-        Wish(m.subject, field.get_foreign_related_value(m.instance)[0]) for m in peers.members
-    ]
+    wishes = peers.wishes(field.foreign_related_fields[0])
     model = relation.related_model
     answers = [found.single() for found in peers.batch.find_by(model, field, wishes)]
     for member, answer in zip(peers.members, answers, strict=True):
@@ -159,11 +170,13 @@ def generic(field: Any, peers: Peers) -> Sequence[Answer]:
     from .rebuild import Answer, Wish
 
     by_model = defaultdict(list)
-    for index, (instance, subject) in enumerate(peers.members):
+    answers = [Answer(None)] * len(peers.members)
+    for index, (instance, subject, _) in enumerate(peers.members):
         model, key = _target(field, instance)
         if model is not None:
             by_model[model].append((index, Wish(subject, key)))
-    answers = [Answer(None)] * len(peers.members)
+        elif isinstance(key, Unknown):
+            answers[index] = Answer(key)
     for model, wanted in by_model.items():
         found = peers.batch.find(model, [wish for _, wish in wanted])
         for (index, _), answer in zip(wanted, found, strict=True):
@@ -178,6 +191,8 @@ def _target(field: Any, instance: Model) -> tuple[type[Model] | None, Any]:
     key = getattr(instance, field.fk_field)
     if type_id is None or key is None:
         return None, None
+    if isinstance(type_id, Unknown) or isinstance(key, Unknown):
+        return None, type_id if isinstance(type_id, Unknown) else key
     try:
         types = ContentType.objects.db_manager(instance._state.db)
         model = types.get_for_id(type_id).model_class()

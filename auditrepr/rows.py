@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import Error, transaction
 from django.db.models import Field, Model, QuerySet
 
+from .drift import NOT_RECORDED
 from .meta import own_fields
+from .tracking import log_name
 from .vendors.base import Image, Vendor
 
 #: What cannot be read as a row of its table any more raises one of these.
 UNFIT = (Error, ValueError, TypeError, OverflowError, ArithmeticError)
 
 
+class TableGone(LookupError):
+    """The model's table is not there (any more)."""
+
+
 class Row(NamedTuple):
     """The model's own table only: a parent's columns are rows of the parent's table."""
 
     values: dict[str, Any]  # by the field's attname
-    missing: frozenset[str] = frozenset()  # names of columns whose value is not known
+    missing: Mapping[str, str] = {}  # columns whose value is not known, and why
 
 
 def read_images(
@@ -28,17 +34,36 @@ def read_images(
     """The rows that these images hold.
 
     A row that does not fit its table any more takes no other with it: it is narrowed down, and
-    stands in the result as the error that the database gave.
+    stands in the result as the error that the database gave. Where there is no such table, all of
+    them are `TableGone`.
     """
     try:
-        with transaction.atomic(vendor.using):
-            return dict(_read(vendor, model, images))
+        return _read_together(vendor, model, images)
+    except UNFIT:
+        name = log_name(model._meta.db_table)
+        if not vendor.shapes([name]):
+            return dict.fromkeys(images, TableGone(name))
+    return _narrowed(vendor, model, images)
+
+
+def _narrowed(
+    vendor: Vendor, model: type[Model], images: Sequence[Image]
+) -> dict[Image, Row | Exception]:
+    try:
+        return _read_together(vendor, model, images)
     except UNFIT as error:
         if len(images) == 1:
             return {images[0]: error}
     middle = len(images) // 2
-    first = read_images(vendor, model, images[:middle])
-    return first | read_images(vendor, model, images[middle:])
+    first = _narrowed(vendor, model, images[:middle])
+    return first | _narrowed(vendor, model, images[middle:])
+
+
+def _read_together(
+    vendor: Vendor, model: type[Model], images: Sequence[Image]
+) -> dict[Image, Row | Exception]:
+    with transaction.atomic(vendor.using):
+        return dict(_read(vendor, model, images))
 
 
 def _read(
@@ -46,7 +71,7 @@ def _read(
 ) -> Iterator[tuple[Image, Row]]:
     fields = own_fields(model)
     names = [field.attname for field in fields]
-    read: list[tuple[Image, frozenset[str]]] = []
+    read: list[tuple[Image, Mapping[str, str]]] = []
 
     def driver_values() -> Iterable[Sequence[Any]]:
         for image, missing, values in vendor.image_rows(model, images):
@@ -80,5 +105,6 @@ def read_live(
     rows: Any = QuerySet(model, using=vendor.using).filter(**{f"{field.attname}__in": values})
     found = [dict(zip(names, row, strict=True)) for row in rows.values_list(*names)]
     pk = model._meta.pk
+    missing = dict.fromkeys(excluded, NOT_RECORDED)
     texts = vendor.key_texts(pk, [row[pk.attname] for row in found])
-    return {text: Row(row, excluded) for text, row in zip(texts, found, strict=True)}
+    return {text: Row(row, missing) for text, row in zip(texts, found, strict=True)}

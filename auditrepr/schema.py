@@ -17,6 +17,7 @@ from django.db import connections, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models import Field, Model
 
+from . import coverage
 from .models import AuditLog
 from .tracking import TrackedTable, log_name, tracked_tables
 from .vendors import get_vendor, supports
@@ -53,6 +54,7 @@ class SchemaChange:
         self.before = self.vendor.installed()
         self.excluded = {name: set(i.excluded) for name, i in self.before.items() if i.enabled}
         self.db_tables: dict[str, str] = {}
+        self.renamed: list[tuple[str, str]] = []
         if self.vendor.triggers_block_schema_changes:
             self._remove(self.before)
 
@@ -61,6 +63,7 @@ class SchemaChange:
         if log_name(old) in self.excluded and old != new:
             self.excluded[log_name(new)] = self.excluded.pop(log_name(old))
             self.db_tables[log_name(new)] = new
+            self.renamed.append((log_name(old), log_name(new)))
 
     def rename_column(self, db_table: str, old: str, new: str) -> None:
         """What was left out of the log stays left out."""
@@ -70,7 +73,8 @@ class SchemaChange:
 
     def end(self) -> None:
         """Give every table that had triggers those that fit it now."""
-        shapes = self.vendor.shapes([LOG, *self.excluded]) if self.excluded else {}
+        names = [LOG, coverage.TABLE, *self.excluded]
+        shapes = self.vendor.shapes(names) if self.excluded else {}
         if LOG not in shapes:
             self._remove(self.before)
             self._execute(self.vendor.remove_support_sql() if self.before else [])
@@ -83,6 +87,9 @@ class SchemaChange:
         ]
         self._remove(self.before.keys() - shapes.keys())
         self._install(captures)
+        if coverage.TABLE in shapes:
+            # No write came between: what captured the old name captures the new one.
+            coverage.rename(self.vendor.using, self.renamed)
 
     def _capture(self, name: str, shape: TableShape, tracked: TrackedTable | None) -> Capture:
         columns = {column.name for column in shape.columns}

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.apps import apps
 from django.db.models import ManyToManyField, ManyToOneRel, Model, OneToOneRel, QuerySet
 from django.db.models.expressions import RawSQL
+from django.db.models.query import ModelIterable
 
 from .events import Subject
 from .history import Found
@@ -94,11 +95,7 @@ def set_relations(model: type[Model]) -> dict[str, SetRelation]:
 
 
 def _reverse(field: Any, peers: Peers) -> list[SetAnswer]:
-    from .rebuild import Wish
-
-    wishes = [
-        Wish(m.subject, field.get_foreign_related_value(m.instance)[0]) for m in peers.members
-    ]
+    wishes = peers.wishes(field.foreign_related_fields[0])
     answers = peers.batch.find_by(field.model, field, wishes)
     for member, (objects, *_) in zip(peers.members, answers, strict=True):
         for child in objects:
@@ -114,9 +111,7 @@ def _many_to_many(field: Any, reverse: bool, peers: Peers) -> list[SetAnswer]:
     names = [field.m2m_field_name(), field.m2m_reverse_field_name()]
     source, target = (field_named(through, name) for name in names[:: -1 if reverse else 1])
     model = field.model if reverse else field.remote_field.model
-    wishes = [
-        Wish(m.subject, source.get_foreign_related_value(m.instance)[0]) for m in peers.members
-    ]
+    wishes = peers.wishes(source.foreign_related_fields[0])
     links = peers.batch.find_by(through, source, wishes)
     ends = [
         Wish(wish.subject, getattr(link.value, target.attname))
@@ -187,7 +182,7 @@ def _ranks(
 ) -> tuple[dict[int, int], tuple[str, ...]]:
     """The places of those rows that the default manager shows, by the rows' numbers."""
     key = model._meta.pk.attname
-    keys = {n: one.row.values[key] for n, one in enumerate(rows) if isinstance(one.row, Row)}
+    keys = {n: one.row.values.get(key) for n, one in enumerate(rows) if isinstance(one.row, Row)}
     there = sorted(keys, key=lambda n: _sortable(keys[n]))
     by_key = {n: place for place, n in enumerate(there)}
     queryset = model._default_manager.using(batch.using).all()
@@ -238,10 +233,22 @@ class AsOfQuerySet(QuerySet[Any]):
         return clone
 
     def _fetch_all(self) -> None:
+        if self._result_cache is None and self._holds_whole_objects():
+            # The objects are there: they know their own relations, and what is missing of them.
+            there = {one.pk: one for one in self._as_of[0].objects}
+            keys = list(self.values_list("pk", flat=True))
+            if there.keys() >= set(keys):
+                self._result_cache = [there[key] for key in keys]
         if self._result_cache is not None:
             return super()._fetch_all()
         with self._then():
             return super()._fetch_all()
+
+    def _holds_whole_objects(self) -> bool:
+        query = self.query
+        changed = query.annotations or query.extra or query.combinator or query.distinct_fields
+        whole = query.deferred_loading == (frozenset(), True)
+        return self._iterable_class is ModelIterable and whole and not changed
 
     def iterator(self, chunk_size: int | None = None) -> Iterator[Any]:
         return iter(list(self))

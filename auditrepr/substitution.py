@@ -13,6 +13,7 @@ from typing import Any
 from django.db.models import Model
 
 from .history import Found
+from .rows import Row
 from .vendors.base import Vendor
 
 _TABLE = re.compile(r'(?:FROM|JOIN)\s+\(*("(?:[^"]|"")+"(?:\."(?:[^"]|"")+")?)')
@@ -42,3 +43,16 @@ def substituted(
         heads.append(f"{name} {head}")
         values += own
     return f"WITH {', '.join(heads)} {sql}", [*values, *(parameters or ())]
+
+
+def unknown_columns(vendor: Vendor, relations: Relations, sql: str) -> list[str]:
+    """The columns that the statement reads although some of these rows have no value there."""
+    missing = {
+        column
+        for rows in relations.values()
+        for found in rows
+        if isinstance(found.row, Row)
+        for column in found.row.missing
+    }
+    quote = vendor.connection.ops.quote_name
+    return sorted(column for column in missing if f".{quote(column)}" in sql)

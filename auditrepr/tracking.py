@@ -24,13 +24,19 @@ Repr = str | Callable[[Any], object]
 
 _EXCLUDED_BY_DECORATOR: dict[type[Model], tuple[str, ...]] = {}
 _REPR_BY_DECORATOR: dict[type[Model], Repr] = {}
+_RENAMED_BY_DECORATOR: dict[type[Model], dict[str, tuple[str, ...]]] = {}
+_TABLES_BY_DECORATOR: dict[type[Model], tuple[str, ...]] = {}
 
 
 @overload
 def track(model: ModelT, /) -> ModelT: ...
 @overload
 def track(
-    *, exclude: Iterable[str] = (), repr: Repr | None = None
+    *,
+    exclude: Iterable[str] = (),
+    repr: Repr | None = None,
+    renamed: Mapping[str, str | Iterable[str]] | None = None,
+    former_tables: Iterable[str] = (),
 ) -> Callable[[ModelT], ModelT]: ...
 def track(
     model: ModelT | None = None,
@@ -38,16 +44,28 @@ def track(
     *,
     exclude: Iterable[str] = (),
     repr: Repr | None = None,  # noqa: A002 - the word that the reader of a model expects
+    renamed: Mapping[str, str | Iterable[str]] | None = None,
+    former_tables: Iterable[str] = (),
 ) -> ModelT | Callable[[ModelT], ModelT]:
     """Audit this model: ``@track`` or ``@track(exclude=["pin"])``.
 
     :param exclude: names of fields that never reach the log.
     :param repr: what to use in place of ``str()``: a method's name, or a function of the instance.
-    :raises TypeError: if `exclude` is a bare string, or what is decorated is no model.
+    :param renamed: for fields that were renamed in a way that no migration tells (SQL, squashed
+        migrations): ``{"today": "before"}``, or ``{"today": ["before", "earlier"]}``. A row of the
+        log that holds the old name is read by it, unless it holds both and the old name is in use
+        again.
+    :param former_tables: likewise, names that the model's table had before.
+    :raises TypeError: if a list of names is a bare string, or what is decorated is no model.
     """
     if isinstance(exclude, str):
         raise TypeError(f'exclude takes a list of field names: exclude=["{exclude}"]')
-    names = tuple(exclude)
+    if isinstance(former_tables, str):
+        raise TypeError(f'former_tables takes a list of names: former_tables=["{former_tables}"]')
+    names, tables = tuple(exclude), tuple(former_tables)
+    columns = {
+        new: (old,) if isinstance(old, str) else tuple(old) for new, old in (renamed or {}).items()
+    }
 
     def decorate(model: ModelT) -> ModelT:
         if not (isinstance(model, type) and issubclass(model, Model)):
@@ -55,9 +73,24 @@ def track(
         _EXCLUDED_BY_DECORATOR[model] = names
         if repr is not None:
             _REPR_BY_DECORATOR[model] = repr
+        _RENAMED_BY_DECORATOR[model] = columns
+        _TABLES_BY_DECORATOR[model] = tables
         return model
 
     return decorate if model is None else decorate(model)
+
+
+def renamed_fields(model: type[Model]) -> dict[str, tuple[str, ...]]:
+    """The names that fields had before, as ``@track`` gives them, for the model or its bases."""
+    found: dict[str, tuple[str, ...]] = {}
+    for base in reversed(model.__mro__):
+        found |= _RENAMED_BY_DECORATOR.get(base, {})
+    return found
+
+
+def former_tables_of(model: type[Model]) -> tuple[str, ...]:
+    """The names that the model's table had before, as ``@track`` gives them."""
+    return tuple(log_name(name) for name in _TABLES_BY_DECORATOR.get(model, ()))
 
 
 def chosen_repr(model: type[Model]) -> Repr | None:
@@ -275,11 +308,12 @@ def _excluded_columns(
     generated = [field for _, field in fields if isinstance(field, GeneratedField)]
     # A generated column may read another one.
     for _ in generated:
-        columns |= {str(field.column) for field in generated if _reads(field, columns)}
+        columns |= {str(field.column) for field in generated if reads(field, columns)}
     return frozenset(columns)
 
 
-def _reads(generated: GeneratedField, columns: Collection[str]) -> bool:
+def reads(generated: GeneratedField, columns: Collection[str]) -> bool:
+    """Does the generated column depend on one of these?"""
     query = Query(generated.model, alias_cols=False)
     expression: Any = generated.expression  # type: ignore[attr-defined]
     expression = expression.resolve_expression(query, allow_joins=False)

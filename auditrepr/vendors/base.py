@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -17,6 +17,7 @@ from django.db.models.sql import Query
 if TYPE_CHECKING:
     from ..events import Event
     from ..history import Found
+    from ..renames import Name, Step
     from ..timelimit import TimeLimit
 
 
@@ -79,6 +80,7 @@ class Image(NamedTuple):
 
     event_id: int
     before: bool = False
+    steps: tuple[Step, ...] = ()  # what has happened to the table's columns since
 
 
 class Position(NamedTuple):
@@ -197,12 +199,12 @@ class Vendor(ABC):
     @abstractmethod
     def image_rows(
         self, model: type[Model], images: Sequence[Image]
-    ) -> Iterator[tuple[Image, frozenset[str], Sequence[Any]]]:
+    ) -> Iterator[tuple[Image, Mapping[str, str], Sequence[Any]]]:
         """The rows that these images hold, typed as the table's own.
 
-        Gives each image that exists with the columns whose value the log does not know, and the
-        values of the model's own concrete fields, in their order, as the database driver gives
-        them.
+        Gives each image that exists with the columns whose value the log does not know, and why,
+        and the values of the model's own concrete fields, in their order, as the database driver
+        gives them.
 
         :raises django.db.Error: if one of the images does not fit the table.
         """
@@ -234,7 +236,7 @@ class Vendor(ABC):
 
     @abstractmethod
     def around(
-        self, table: str, wanted: Sequence[tuple[Event, str]]
+        self, table: Name, wanted: Sequence[tuple[Event, str]]
     ) -> list[tuple[int | None, ...]]:
         """The ids of the events around each moment: see :class:`auditrepr.history.Around`.
 

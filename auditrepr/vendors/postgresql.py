@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -13,10 +13,12 @@ from django.db.models import DateTimeField, Field, Func, Model
 from django.db.models.sql import Query
 from psycopg.pq import TransactionStatus
 
+from ..drift import NOT_RECORDED, TOO_BIG
 from ..events import Event
 from ..meta import own_fields
 from ..rows import Row
 from ..snapshots import parse
+from ..tracking import reads
 from . import postgresql_catalogue as catalogue
 from . import postgresql_triggers as triggers
 from .base import (
@@ -29,40 +31,19 @@ from .base import (
     Vendor,
     Writers,
 )
+from .postgresql_rows import VIRTUAL, Shape
 
 if TYPE_CHECKING:
     from ..history import Found
+    from ..renames import Name, Step
     from ..timelimit import TimeLimit
 
 # Values that a key's JSON text and Python's str() write alike.
 _SAME_AS_TEXT = {int, str, UUID}
 
-# The rows that events hold, typed by the table itself. What the log does not know (a column added
-# later, left out, or replaced by a digest because it was too big) is named as missing.
 IMAGE_SQL = """
-SELECT wanted.id, wanted.before, unknown.names, {columns}
-FROM unnest(%s::bigint[], %s::boolean[]) AS wanted (id, before)
-JOIN auditrepr_auditlog log ON log.id = wanted.id
-CROSS JOIN LATERAL (
-    SELECT CASE WHEN wanted.before
-        THEN log.row_data || coalesce(log.changed_from, '{{}}') ELSE log.row_data
-    END AS document OFFSET 0
-) held
-CROSS JOIN LATERAL (
-    SELECT CASE
-        WHEN held.document ?& needed.names
-            AND NOT jsonb_path_exists(held.document, '$.*."$digest"') THEN '{{}}'
-        ELSE ARRAY(
-            SELECT name FROM unnest(needed.names) name
-            WHERE NOT held.document ? name OR held.document -> name @> '{{"$digest": {{}}}}'
-        )
-    END AS names
-    FROM (SELECT %s::text[] AS names) needed OFFSET 0
-) unknown
-CROSS JOIN LATERAL jsonb_populate_record(
-    NULL::{table},
-    CASE WHEN unknown.names = '{{}}' THEN held.document ELSE held.document - unknown.names END
-) AS image
+SELECT wanted.id, wanted.before, unknown.names, too_big.names, {columns}
+FROM unnest(%s::bigint[], %s::boolean[]) AS wanted (id, before) {rows}
 """
 
 SEQUENCE = "pg_get_serial_sequence('auditrepr_auditlog', 'id')::regclass"
@@ -94,7 +75,8 @@ _SEEN = """
     ORDER BY log.id DESC"""
 _NEAREST = """
     (SELECT log.id FROM auditrepr_auditlog log
-     WHERE log.table_name = %s AND log.{key} = wanted.key {bound} LIMIT 1)"""
+     WHERE log.table_name = %s{{limits}} AND log.{key} = wanted.key {bound} LIMIT 1)"""
+LIMITS = {"since": " AND log.occurred_at >= %s", "until": " AND log.occurred_at < %s"}
 _BOUNDS = [_SEEN, "AND log.id > wanted.id ORDER BY log.id", "ORDER BY log.id"]
 AROUND_SQL = """
 SELECT {} FROM (
@@ -203,17 +185,14 @@ WHERE mention.key IS NOT NULL AND mention.text = ANY(%(texts)s)
 BEYOND_SQL = f"SELECT 1 {_LATER} LIMIT 1 OFFSET %(most)s"
 
 RELATION_SQL = """({names}, auditrepr_n) AS (
-    SELECT {images}, wanted.n
-    FROM unnest(%s::bigint[], %s::bigint[], %s::boolean[]) AS wanted (n, id, before)
-    JOIN auditrepr_auditlog log ON log.id = wanted.id
-    CROSS JOIN LATERAL jsonb_populate_record(NULL::{table}, CASE WHEN wanted.before
-        THEN log.row_data || coalesce(log.changed_from, '{{}}') ELSE log.row_data END
-    ) AS image
-    UNION ALL
     SELECT {live}, wanted.n
     FROM unnest(%s::bigint[], %s::{key_type}[]) AS wanted (n, key)
-    JOIN {table} live ON live.{key} = wanted.key
+    JOIN {table} live ON live.{key} = wanted.key{held}
 )"""
+HELD_SQL = """
+    UNION ALL
+    SELECT {values}, wanted.n
+    FROM unnest(%s::bigint[], %s::bigint[], %s::boolean[]) AS wanted (n, id, before) {rows}"""
 
 
 class PostgreSQL(Vendor):
@@ -332,26 +311,35 @@ class PostgreSQL(Vendor):
 
     def image_rows(
         self, model: type[Model], images: Sequence[Image]
-    ) -> Iterator[tuple[Image, frozenset[str], Sequence[Any]]]:
+    ) -> Iterator[tuple[Image, dict[str, str], Sequence[Any]]]:
         fields = own_fields(model)
+        shape = self._shape(model)
         compiler = Query(model).get_compiler(self.using)
-        quote = self.connection.ops.quote_name
-        columns = [f.select_format(compiler, f"image.{quote(f.column)}", []) for f in fields]
-        sql = IMAGE_SQL.format(
-            table=quote(model._meta.db_table), columns=", ".join(sql for sql, _ in columns)
-        )
-        with self.connection.cursor() as cursor:
-            cursor.execute(
-                sql,
-                [
-                    *(parameter for _, parameters in columns for parameter in parameters),
-                    [image.event_id for image in images],
-                    [image.before for image in images],
-                    [field.column for field in fields],
-                ],
+        columns = [f.select_format(compiler, shape.value(f.column), []) for f in fields]
+        for steps, group in _by_steps(images):
+            asked = {(image.event_id, image.before): image for image in group}
+            sql = IMAGE_SQL.format(
+                columns=", ".join(sql for sql, _ in columns), rows=shape.rows(steps)
             )
-            for event_id, before, missing, *values in cursor:
-                yield Image(event_id, before), frozenset(missing), values
+            parameters = [parameter for _, more in columns for parameter in more]
+            wanted = [list(column) for column in zip(*asked, strict=True)]
+            with self.connection.cursor() as cursor:
+                cursor.execute(sql, [*parameters, *wanted])
+                for event_id, before, unknown, too_big, *values in cursor:
+                    missing = dict.fromkeys(unknown, NOT_RECORDED) | dict.fromkeys(too_big, TOO_BIG)
+                    missing |= _uncomputed(fields, missing) if shape.virtual else {}
+                    yield asked[event_id, before], missing, values
+
+    def _shape(self, model: type[Model]) -> Shape:
+        fields = own_fields(model)
+        table = self.connection.ops.quote_name(model._meta.db_table)
+        hstores = [f.column for f in fields if f.db_type(self.connection) == "hstore"]
+        virtual: dict[str, str] = {}
+        if any(field.generated and not field.db_persist for field in fields):
+            with self.connection.cursor() as cursor:
+                cursor.execute(VIRTUAL, [table])
+                virtual = dict(cursor.fetchall())
+        return Shape(table, [field.column for field in fields], hstores, virtual)
 
     knows_statements = True
 
@@ -364,8 +352,10 @@ class PostgreSQL(Vendor):
             return {pk for (pk,) in cursor}
 
     def around(
-        self, table: str, wanted: Sequence[tuple[Event, str]]
+        self, table: Name, wanted: Sequence[tuple[Event, str]]
     ) -> list[tuple[int | None, ...]]:
+        bounds = {"since": table.since, "until": table.until}
+        limits = {LIMITS[name]: limit for name, limit in bounds.items() if limit}
         columns: list[Any] = [
             [key for _, key in wanted],
             [event.id for event, _ in wanted],
@@ -373,10 +363,11 @@ class PostgreSQL(Vendor):
             [event.snapshot for event, _ in wanted],
             [event.occurred_at for event, _ in wanted],
             # Rows that a delete's own statement deleted were there before it.
-            [event.action == "D" and event.table_name == table for event, _ in wanted],
+            [event.action == "D" and event.table_name == table.name for event, _ in wanted],
         ]
+        sql = AROUND_SQL.format(limits="".join(limits))
         with self.connection.cursor() as cursor:
-            cursor.execute(AROUND_SQL, [*[table] * 6, *columns])
+            cursor.execute(sql, [*[table.name, *limits.values()] * 6, *columns])
             found: list[tuple[int | None, ...]] = cursor.fetchall()
             return found
 
@@ -391,27 +382,28 @@ class PostgreSQL(Vendor):
             if not found.image and isinstance(found.row, Row)
         ]
         # What is left out of the log must not show through today's row either.
-        missing = frozenset[str]().union(
-            *(found.row.missing for found in rows if isinstance(found.row, Row))
-        )
+        missing = {c for one in rows if isinstance(one.row, Row) for c in one.row.missing}
+        parameters: list[Any] = [[n for n, _ in live], [key for _, key in live]]
+        shape = self._shape(model)
+        images = ""
+        for steps, group in _by_steps([image for _, image in held]):
+            values = ", ".join(shape.value(field.column) for field in fields)
+            images += HELD_SQL.format(values=values, rows=shape.rows(steps))
+            chosen = set(group)
+            numbered = [(n, *image[:2]) for n, image in held if image in chosen]
+            parameters += [list(column) for column in zip(*numbered, strict=True)]
         sql = RELATION_SQL.format(
             names=", ".join(quote(field.column) for field in fields),
-            images=", ".join(f"image.{quote(field.column)}" for field in fields),
+            held=images,
             live=", ".join(
-                "NULL" if field.column in missing else f"live.{quote(field.column)}"
-                for field in fields
+                _typed_null(column) if name in missing else column
+                for name, column in ((f.column, f"live.{quote(f.column)}") for f in fields)
             ),
             table=quote(model._meta.db_table),
             key=quote(str(pk.column)),
             key_type=pk.rel_db_type(self.connection) or "text",
         )
-        return sql, [
-            [n for n, _ in held],
-            [image.event_id for _, image in held],
-            [image.before for _, image in held],
-            [n for n, _ in live],
-            [key for _, key in live],
-        ]
+        return sql, parameters
 
     def mentions(
         self, table: str, column: str, texts: Sequence[str], moments: Sequence[Event], most: int
@@ -505,3 +497,24 @@ def as_writers(server: str, names: Sequence[str]) -> Writers:
     """What a row of the query for the writers says."""
     renamed = any(name.startswith(RECOVERED) for name in names)
     return Writers(frozenset(names), server, renamed)
+
+
+def _by_steps(images: Iterable[Image]) -> list[tuple[tuple[Step, ...], list[Image]]]:
+    """Rows whose columns were renamed alike are read by one query."""
+    groups: dict[tuple[Step, ...], list[Image]] = {}
+    for image in images:
+        groups.setdefault(image.steps, []).append(image)
+    return list(groups.items())
+
+
+def _uncomputed(fields: Iterable[Any], missing: Collection[str]) -> dict[str, str]:
+    """The virtual columns that need one that is missing."""
+    return {
+        field.column: NOT_RECORDED
+        for field in fields
+        if field.generated and not field.db_persist and reads(field, missing)
+    }
+
+
+def _typed_null(column: str) -> str:
+    return f"CASE WHEN false THEN {column} END"

@@ -16,9 +16,11 @@ from django.db import Error, router, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import DateTimeField, Field, Func, Model
 
+from ..drift import NOT_RECORDED, TOO_BIG
 from ..events import Event
 from ..meta import own_fields
 from ..models import AuditLog
+from ..renames import renamed
 from ..rows import Row
 from . import sqlite_triggers as triggers
 from .base import (
@@ -36,6 +38,7 @@ from .base import (
 
 if TYPE_CHECKING:
     from ..history import Found
+    from ..renames import Name
     from ..timelimit import TimeLimit
 
 #: SQLite's instructions between two looks at the clock: about a millisecond.
@@ -53,7 +56,9 @@ POSITION = """
 # One look-up in an index for each place around the moment; see history.Around for their order.
 _NEAREST = """
     (SELECT {extreme}(id) FROM auditrepr_auditlog
-     WHERE table_name = %(table)s AND {key} = json_extract(wanted.value, '$[0]') {bound})"""
+     WHERE table_name = %(table)s{{limits}} AND {key} = json_extract(wanted.value, '$[0]')
+     {bound})"""
+LIMITS = {"since": " AND occurred_at >= %(since)s", "until": " AND occurred_at < %(until)s"}
 _BOUNDS = [
     ("max", "AND id <= json_extract(wanted.value, '$[1]')"),
     ("min", "AND id > json_extract(wanted.value, '$[2]')"),
@@ -238,20 +243,20 @@ class SQLite(Vendor):
 
     def image_rows(
         self, model: type[Model], images: Sequence[Image]
-    ) -> Iterator[tuple[Image, frozenset[str], Sequence[Any]]]:
+    ) -> Iterator[tuple[Image, dict[str, str], Sequence[Any]]]:
         fields = own_fields(model)
         converters = [_driver_converter(field, self.connection) for field in fields]
         documents = self._documents({image.event_id for image in images})
         for image in images:
             if image.event_id not in documents:
                 continue
-            document = _document(*documents[image.event_id], before=image.before)
+            document = _document(*documents[image.event_id], image)
             known = {c: v for c, v in document.items() if v is not UNKNOWN}
             values = [
                 convert(known.get(field.column))
                 for convert, field in zip(converters, fields, strict=True)
             ]
-            missing = frozenset(f.column for f in fields if f.column not in known)
+            missing = {f.column: _why(f.column, document) for f in fields if f.column not in known}
             yield image, missing, values
 
     def _documents(self, ids: Collection[int]) -> dict[int, tuple[str, str | None]]:
@@ -274,12 +279,15 @@ class SQLite(Vendor):
         return set()  # there is one writer at a time
 
     def around(
-        self, table: str, wanted: Sequence[tuple[Event, str]]
+        self, table: Name, wanted: Sequence[tuple[Event, str]]
     ) -> list[tuple[int | None, ...]]:
         # A delete is looked at from before it: its own id is not part of what it saw.
         rows = [[key, event.id - (event.action == "D"), event.id] for event, key in wanted]
+        adapt = self.connection.ops.adapt_datetimefield_value
+        limits = {"since": adapt(table.since), "until": adapt(table.until)}
+        sql = AROUND_SQL.format(limits="".join(LIMITS[name] for name in limits if limits[name]))
         with self.connection.cursor() as cursor:
-            cursor.execute(AROUND_SQL, {"table": table, "wanted": json.dumps(rows)})
+            cursor.execute(sql, {"table": table.name, "wanted": json.dumps(rows), **limits})
             found: list[tuple[int | None, ...]] = cursor.fetchall()
             return found
 
@@ -292,7 +300,7 @@ class SQLite(Vendor):
         for n, found in enumerate(rows):
             if found.image:
                 held = documents[found.image.event_id]
-                stored = _document(*held, before=found.image.before)
+                stored = _document(*held, found.image)
                 raw = [stored.get(field.column) for field in fields]
             elif isinstance(found.row, Row):
                 row = found.row.values
@@ -437,12 +445,17 @@ def _interrupting(connection: BaseDatabaseWrapper, limit: TimeLimit) -> Iterator
             raw.set_progress_handler(None, 0)
 
 
-def _document(row_data: str, changed_from: str | None, *, before: bool) -> dict[str, Any]:
+def _document(row_data: str, changed_from: str | None, image: Image) -> dict[str, Any]:
     """The raw values of a row as SQLite stored them, by column."""
     document = json.loads(row_data)
-    if before and changed_from:
+    if image.before and changed_from:
         document |= json.loads(changed_from)
-    return {column: _stored(value) for column, value in document.items()}
+    return {column: _stored(v) for column, v in renamed(image.steps, document).items()}
+
+
+def _why(column: str, document: dict[str, Any]) -> str:
+    """Why its value is not known."""
+    return TOO_BIG if column in document else NOT_RECORDED
 
 
 def _stored(value: Any) -> Any:

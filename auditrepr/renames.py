@@ -1,0 +1,252 @@
+"""Old names: which table an event is about today, and what its columns are called now.
+
+The project's migrations know (:mod:`auditrepr.migrated`); where they cannot, because they were
+squashed or because somebody used SQL, ``@auditrepr.track(renamed=..., former_tables=...)`` says it.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from django.apps import apps
+from django.db import Error, connections, router, transaction
+from django.db.migrations.recorder import MigrationRecorder
+from django.db.models import Count, Max, Model
+
+from .meta import own_fields
+from .migrated import Change, ColumnChanged, TableMade, TableRenamed, changes
+from .models import AuditLog
+from .tracking import former_tables_of, log_name, model_for_table, renamed_fields
+from .vendors.base import Image
+
+logger = logging.getLogger("auditrepr")
+
+
+class Step(NamedTuple):
+    """What happened to a column of a row that is older."""
+
+    old: str
+    new: str | None  # None: it went, and another one has taken its name since
+    replacing: bool = False  # even where the row has both
+
+
+class Name(NamedTuple):
+    """A name that a table has or had; a limit is given where other tables have had it, too."""
+
+    name: str
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def includes(self, at: datetime) -> bool:
+        return (self.since is None or self.since <= at) and (self.until is None or at < self.until)
+
+
+class Lineage(NamedTuple):
+    """The names of one table, from today's back to its first, and of its columns."""
+
+    names: tuple[Name, ...]
+    changes: tuple[tuple[datetime, Step], ...] = ()  # in the order in which they came
+    said: tuple[Step, ...] = ()  # by the project, without saying when
+
+    def steps(self, at: datetime) -> tuple[Step, ...]:
+        """What has happened to the columns since then."""
+        return tuple(step for applied, step in self.changes if applied > at) + self.said
+
+    def had(self, table_name: str, at: datetime) -> bool:
+        """Was this its name then?"""
+        return any(name.name == table_name and name.includes(at) for name in self.names)
+
+    def columns(self, column: str) -> list[str]:
+        """The names that this column may have in the log, today's first."""
+        names = [column]
+        for step in reversed([*(step for _, step in self.changes), *self.said]):
+            if step.new in names and step.old not in names:
+                names.append(step.old)
+        return names
+
+
+def renamed(steps: Iterable[Step], row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row by today's names of its columns."""
+    row = dict(row)
+    for old, new, replacing in steps:
+        # A row that has the new name already was written in the same migration, after this step.
+        if old in row and (new is None or replacing or new not in row):
+            value = row.pop(old)
+            if new is not None:
+                row[new] = value
+    return row
+
+
+class Renames:
+    """All that is known for one database. Reads the migrations when it first has to."""
+
+    def __init__(self, using: str, latest: datetime | None) -> None:
+        self.using = using
+        self.latest = latest  # nothing has been renamed after it
+
+    def table(self, table_name: str, at: datetime) -> str:
+        """What the table that had this name then is called today; empty if there is none."""
+        if table_name in self._tables and not self._older(at):
+            return table_name
+        lineages = self._by_name.get(table_name)
+        if lineages is None:
+            return table_name
+        return next((one.names[0].name for one in lineages if one.had(table_name, at)), "")
+
+    def image(self, table: str, event_id: int, at: datetime, *, before: bool = False) -> Image:
+        """A state that an event of this table, by today's name, holds."""
+        if not self._older(at) and table not in self._said:
+            return Image(event_id, before)
+        return Image(event_id, before, self.lineage(table).steps(at))
+
+    def lineage(self, table: str) -> Lineage:
+        """The names that this table and its columns have had."""
+        return self._lineages.get(table) or Lineage((Name(table),))
+
+    def _older(self, at: datetime) -> bool:
+        """Has any migration been applied since?"""
+        return self.latest is not None and at <= self.latest
+
+    @cached_property
+    def _tables(self) -> frozenset[str]:
+        return frozenset(log_name(model._meta.db_table) for model in _models())
+
+    @cached_property
+    def _said(self) -> frozenset[str]:
+        """The tables of which the project itself says what has been renamed."""
+        said = (m for m in _models() if renamed_fields(m) or former_tables_of(m))
+        return frozenset(log_name(model._meta.db_table) for model in said)
+
+    @cached_property
+    def _by_name(self) -> dict[str, list[Lineage]]:
+        found = defaultdict(list)
+        for lineage in self._lineages.values():
+            for name in dict.fromkeys(name.name for name in lineage.names):
+                found[name].append(lineage)
+        return dict(found)
+
+    @cached_property
+    def _lineages(self) -> dict[str, Lineage]:
+        """By today's names; a table that never changed any may be absent."""
+        known = self._changes()
+        taken = Counter(_given(change) for change in known)
+        moved = {c.new if isinstance(c, TableRenamed) else c.table for c in known if _tells(c)}
+        moved |= {name for name, times in taken.items() if times > 1}
+        return {
+            name: _lineage(model, known, taken)
+            for model in _models()
+            if (name := log_name(model._meta.db_table)) in moved | self._said
+        }
+
+    def _changes(self) -> list[Change]:
+        if self.latest is None:
+            return []
+        try:
+            return changes(connections[self.using])
+        except Exception as error:  # they are other people's modules
+            logger.warning("Old names are not known: the migrations cannot be read: %s", error)
+            return []
+
+
+def _models() -> list[type[Model]]:
+    found = apps.get_models(include_auto_created=True)
+    return [model for model in found if not model._meta.proxy]
+
+
+def _given(change: Change) -> str:
+    """The name that a table takes by the change."""
+    match change:
+        case TableMade():
+            return change.table
+        case TableRenamed():
+            return change.new
+    return ""
+
+
+def _tells(change: Change) -> bool:
+    return not isinstance(change, TableMade)
+
+
+def _lineage(model: type[Model], known: Sequence[Change], taken: Mapping[str, int]) -> Lineage:
+    """Follow the model's table from its name of today back to where it was made."""
+    name, until = log_name(model._meta.db_table), None
+    names: list[Name] = []
+    columns: list[ColumnChanged] = []
+    since = None
+    for change in reversed(known):
+        since = change.at
+        if isinstance(change, ColumnChanged) and change.table == name:
+            columns.append(change)
+        elif isinstance(change, TableRenamed) and change.new == name:
+            names.append(Name(name, since, until))
+            name, until = change.table, since
+        elif _given(change) == name:
+            break
+    else:
+        since = None
+    names.append(Name(name, since, until))
+    limited = [one if taken[one.name] > 1 else Name(one.name) for one in names]
+    said = [Name(table) for table in former_tables_of(model)]
+    return Lineage((*limited, *said), _needed(model, columns), _said(model))
+
+
+def _needed(
+    model: type[Model], columns: Iterable[ColumnChanged]
+) -> tuple[tuple[datetime, Step], ...]:
+    """What tells of the columns that there are; given, and looked at, from the latest back."""
+    needed = {field.column for field in own_fields(model)}
+    steps = []
+    for at, _, old, new in columns:
+        if new in needed:
+            steps.append((at, Step(old, new)))
+            needed.add(old)
+        elif old in needed:
+            steps.append((at, Step(old, None)))
+    return tuple(reversed(steps))
+
+
+def _said(model: type[Model]) -> tuple[Step, ...]:
+    """What the project says of the model's columns."""
+    said = renamed_fields(model)
+    present = {field.column for field in own_fields(model)}
+    steps = []
+    for field in own_fields(model):
+        for old in said.get(field.name, ()):
+            for column in [old, f"{old}_id"] if field.is_relation else [old]:
+                steps.append(Step(column, field.column, replacing=column not in present))
+    return tuple(steps)
+
+
+def fields_then(event: AuditLog) -> dict[str, Any]:
+    """Today's field for each column of the event's row, by what the column was called then."""
+    renames = get_renames(event._state.db or router.db_for_read(AuditLog))
+    table = renames.table(event.table_name, event.occurred_at)
+    model = model_for_table(table)
+    if model is None:
+        return {}
+    steps = renames.image(table, event.pk, event.occurred_at).steps
+    columns = [*(event.row_data or ()), *(event.changed_from or ())]
+    then = renamed(steps, dict(zip(columns, columns, strict=True)))
+    return {then[f.column]: f for f in own_fields(model) if f.column in then}
+
+
+_KNOWN: dict[str, tuple[object, Renames]] = {}
+
+
+def get_renames(using: str) -> Renames:
+    """What is known for this database, as of the migrations that are applied to it."""
+    recorded = MigrationRecorder(connections[using]).migration_qs
+    try:
+        with transaction.atomic(using):
+            state = recorded.aggregate(count=Count("pk"), latest=Max("applied"))
+    except Error:  # no migration was ever applied
+        state = {"count": 0, "latest": None}
+    signature = tuple(state.values())
+    if using not in _KNOWN or _KNOWN[using][0] != signature:
+        _KNOWN[using] = signature, Renames(using, state["latest"])
+    return _KNOWN[using][1]

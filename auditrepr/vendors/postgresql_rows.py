@@ -1,0 +1,113 @@
+"""How PostgreSQL makes rows of what the log holds, as SQL. Nothing here talks to a database."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from ..renames import Step
+from .postgresql_triggers import literal, quoted
+
+#: The expressions of a table's virtual columns, which no trigger sees.
+VIRTUAL = """
+SELECT attname, pg_get_expr(adbin, adrelid)
+FROM pg_attribute JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+WHERE attrelid = %s::regclass AND attgenerated = 'v'
+"""
+
+# What the log does not know (a column added later, left out, or replaced by a digest because it
+# was too big) is named as unknown. Each row comes from one of the images in `wanted`.
+_ROWS = """
+JOIN auditrepr_auditlog log ON log.id = wanted.id
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN wanted.before
+        THEN log.row_data || coalesce(log.changed_from, '{{}}') ELSE log.row_data
+    END AS document OFFSET 0
+) held_0{steps}
+CROSS JOIN LATERAL (
+    SELECT CASE
+        WHEN {held}.document ?& needed.names
+            AND NOT jsonb_path_exists({held}.document, '$.*."$digest"') THEN '{{}}'
+        ELSE ARRAY(
+            SELECT name FROM unnest(needed.names) name
+            WHERE NOT {held}.document ? name OR {held}.document -> name @> '{{"$digest": {{}}}}'
+        )
+    END AS names
+    FROM (SELECT {needed}::text[] AS names) needed OFFSET 0
+) unknown
+CROSS JOIN LATERAL (
+    SELECT ARRAY(SELECT name FROM unnest(unknown.names) name WHERE {held}.document ? name) AS names
+    OFFSET 0
+) too_big
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN unknown.names = '{{}}' THEN {held}.document
+        ELSE {held}.document - unknown.names
+    END{hstores} AS document OFFSET 0
+) ready
+CROSS JOIN LATERAL jsonb_populate_record(NULL::{table}, ready.document) AS image{computed}
+"""
+_STEP = """
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN {condition} THEN {after} ELSE was.document END AS document
+    FROM (SELECT {held}.document) was OFFSET 0
+) {following}"""
+# hstore reads its own notation only, in which a backslash stands before what has to be quoted.
+_HSTORE = """
+    || CASE WHEN jsonb_typeof({held}.document -> {column}) = 'object' THEN jsonb_build_object(
+        {column}, (
+            SELECT coalesce(string_agg(concat({key}, '=>', coalesce({value}, 'NULL')), ','), '')
+            FROM jsonb_each_text({held}.document -> {column}) AS pair
+        )
+    ) ELSE '{{}}' END"""
+_QUOTED = r"""'"' || replace(replace(pair.{part}, '\', '\\'), '"', '\"') || '"'"""
+_COMPUTED = """
+CROSS JOIN LATERAL (SELECT {expressions} FROM (SELECT image.*) AS own) AS computed"""
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What has to be known of a table to read its rows out of the log."""
+
+    table: str  # quoted
+    columns: Sequence[str]
+    hstores: Sequence[str] = ()
+    virtual: Mapping[str, str] = field(default_factory=dict)  # the expressions, by column
+
+    def rows(self, steps: Sequence[Step]) -> str:
+        """What follows ``FROM … wanted (id, before)`` in a query that selects a `value`."""
+        held = f"held_{len(steps)}"
+        needed = ", ".join(literal(c) for c in self.columns if c not in self.virtual)
+        sql = _ROWS.format(
+            steps="".join(_step(n, *step) for n, step in enumerate(steps)),
+            held=held,
+            needed=f"ARRAY[{needed}]",
+            hstores="".join(_hstore(held, column) for column in self.hstores),
+            table=self.table,
+            computed=self._computed(),
+        )
+        return sql.replace("%", "%%")
+
+    def value(self, column: str) -> str:
+        """The column's value."""
+        source = "computed" if column in self.virtual else "image"
+        return f"{source}.{quoted(column)}"
+
+    def _computed(self) -> str:
+        expressions = [f"({sql}) AS {quoted(column)}" for column, sql in self.virtual.items()]
+        return _COMPUTED.format(expressions=", ".join(expressions)) if expressions else ""
+
+
+def _step(n: int, old: str, new: str | None, replacing: bool) -> str:
+    """As auditrepr.renames.renamed() does it."""
+    condition, after = f"was.document ? {literal(old)}", f"was.document - {literal(old)}"
+    if new is not None:
+        after = f"({after}) || jsonb_build_object({literal(new)}, was.document -> {literal(old)})"
+        if not replacing:
+            condition += f" AND NOT was.document ? {literal(new)}"
+    held, following = f"held_{n}", f"held_{n + 1}"
+    return _STEP.format(condition=condition, after=after, held=held, following=following)
+
+
+def _hstore(held: str, column: str) -> str:
+    key, value = (_QUOTED.format(part=part) for part in ("key", "value"))
+    return _HSTORE.format(held=held, column=literal(column), key=key, value=value)

@@ -1,0 +1,42 @@
+from django.db import migrations, models
+
+from tests.drifting.migrations import KEY
+
+
+def char(length=20, **options):
+    return models.CharField(max_length=length, **options)
+
+
+class Migration(migrations.Migration):
+    initial = True
+    operations = [
+        migrations.CreateModel("Shop", [KEY, ("name", char(50))]),
+        migrations.CreateModel("Label", [KEY, ("text", char())]),
+        migrations.CreateModel(
+            "Item",
+            [
+                KEY,
+                ("title", char(50)),
+                ("shop", models.ForeignKey("drifting.Shop", models.CASCADE, related_name="items")),
+                ("code", char(default="old code")),
+                ("serial", char()),
+                ("left", char()),
+                ("right", char()),
+                ("weight", models.IntegerField(default=0)),
+                ("labels", models.ManyToManyField("drifting.Label")),
+            ],
+            options={"ordering": ["pk"]},
+        ),
+        migrations.CreateModel(
+            "Ticket",
+            [
+                KEY,
+                ("number", models.IntegerField(null=True)),
+                ("amount", models.TextField(null=True)),
+                ("short", char(200, null=True)),
+                ("moment", models.DateField(null=True)),
+                ("done", models.TextField(null=True)),
+            ],
+        ),
+        migrations.CreateModel("Late", [KEY, ("name", char())]),
+    ]

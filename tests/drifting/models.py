@@ -1,0 +1,83 @@
+"""What a small shop has become after many migrations."""
+
+from __future__ import annotations
+
+from django.db import models
+
+
+class Store(models.Model):
+    """First Shop, in ``drifting_shop``; then in ``drifting_store``."""
+
+    name = models.CharField(max_length=50)
+
+    class Meta:
+        db_table = "outlets"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Label(models.Model):
+    text = models.CharField(max_length=20)
+
+    def __str__(self) -> str:
+        return self.text
+
+
+class Item(models.Model):
+    caption = models.CharField(max_length=50)  # first title, then label
+    store = models.ForeignKey(Store, models.CASCADE, related_name="items")  # first shop
+    code = models.CharField(max_length=20)  # first serial, while another column was code
+    left = models.CharField(max_length=20)  # first right
+    right = models.CharField(max_length=20)  # first left
+    weight = models.IntegerField(default=0, db_column="grams")
+    labels = models.ManyToManyField(Label)
+
+    class Meta:
+        ordering = ["pk"]
+
+    def __str__(self) -> str:
+        return (
+            f"{self.caption} {self.code} {self.left}<{self.right} {self.weight}g"
+            f" in {self.store}: {', '.join(str(label) for label in self.labels.all())}"
+        )
+
+
+class Shop(models.Model):
+    """Another model than the one that had this name and this table at first."""
+
+    street = models.CharField(max_length=50)
+
+    def __str__(self) -> str:
+        return f"shop in {self.street}"
+
+
+class Ticket(models.Model):
+    """What it had to say has changed its type, column by column."""
+
+    number = models.CharField(max_length=20, null=True)  # first an integer
+    amount = models.IntegerField(null=True)  # first text
+    short = models.CharField(max_length=5, null=True)  # first 200 characters
+    moment = models.DateTimeField(null=True)  # first a date
+    done = models.BooleanField(null=True)  # first text
+
+    def __str__(self) -> str:
+        return f"{self.number!r} {self.amount!r} {self.short!r} {self.moment!r} {self.done!r}"
+
+
+class Late(models.Model):
+    """Columns that came later, each with another kind of default."""
+
+    name = models.CharField(max_length=20)
+    constant = models.CharField(max_length=20, default="given")
+    database = models.IntegerField(db_default=7)
+    computed = models.DateTimeField(db_default=models.functions.Now())
+    called = models.DateTimeField(auto_now_add=True)
+    plain = models.JSONField(default=dict)
+    nothing = models.CharField(max_length=20, null=True)
+    blank = models.CharField(max_length=20, blank=True)
+    store = models.ForeignKey(Store, models.CASCADE, null=True)
+    reads = "name"
+
+    def __str__(self) -> str:
+        return f"{self.name}: {getattr(self, self.reads)}"

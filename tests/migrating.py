@@ -1,0 +1,72 @@
+"""The app ``tests.drifting``, taken through its migrations while its tables are audited."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from auditrepr import capture, coverage
+from auditrepr.models import AuditLog, Coverage
+from auditrepr.representation import Event, Outcome, build
+from tests.capturing import audit
+
+APP = "drifting"
+LAST = "0005_more_columns"
+TABLES = ["shop", "label", "item", "item_labels", "ticket", "late"]
+
+
+def migrate(name: str | None) -> Any:
+    """Apply the migrations up to this one; gives the models as they are then."""
+    executor = MigrationExecutor(connection)
+    return executor.migrate([(APP, name)], fake=False).apps
+
+
+class Then:
+    """The app's models as of one of its migrations."""
+
+    def __init__(self, name: str) -> None:
+        self._apps = migrate(name)
+
+    def __getattr__(self, name: str) -> Any:
+        return self._apps.get_model(APP, name).objects
+
+
+@contextmanager
+def from_the_beginning() -> Iterator[Then]:
+    """The app as of its first migration, audited; it ends as it is today."""
+    migrate(None)
+    try:
+        first = Then("0001_initial")
+        for table in TABLES:
+            audit(f"{APP}_{table}")
+        names = [f"{APP}_{table}" for table in TABLES]
+        AuditLog.objects.all().delete()
+        coverage.start("default", dict.fromkeys(names, Coverage.Reason.INSTALLED))
+        yield first
+    finally:
+        migrate(LAST)
+        AuditLog.objects.all().delete()
+
+
+def today() -> None:
+    """The rest of the migrations, and the triggers as ``migrate`` leaves them."""
+    migrate(LAST)
+    capture.install("default")
+
+
+def built(*tables: str) -> list[Outcome]:
+    """What becomes of the events of these tables, in their order."""
+    rows = AuditLog.objects.exclude(action="T").order_by("pk")
+    rows = rows.filter(table_name__in=tables) if tables else rows
+    return build([Event.of(row) for row in rows], "default")
+
+
+def texts(*tables: str) -> list[str]:
+    """The same, where everything is represented and exact."""
+    outcomes = built(*tables)
+    assert [o for o in outcomes if o.failure or o.reason] == []
+    return [outcome.text for outcome in outcomes]

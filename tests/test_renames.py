@@ -1,0 +1,140 @@
+"""Old events are found and read, whatever tables and columns have been called since."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+from django.apps import apps
+
+from auditrepr.models import AuditLog
+from tests.migrating import Then, built, from_the_beginning, texts, today
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def first(settings) -> Iterator[Then]:
+    settings.AUDITREPR = {"MODELS": ["drifting.*"]}
+    with from_the_beginning() as first:
+        yield first
+
+
+def item(then: Then, shop: object, name: str = "shop", **columns: object):
+    return {"left": "L", "right": "R", "weight": 5, name: shop, **columns}
+
+
+def test_columns_renamed_once_and_twice_into_each_other_and_into_names_that_others_had(first):
+    shop = first.Shop.create(name="Corner")
+    first.Item.create(**item(first, shop, title="Cup", serial="S1", code="C1"))
+    second = Then("0002_first_names")
+    store = second.Store.get()
+    second.Item.create(**item(second, store, "store", label="Pot", serial="S2", code="C2"))
+    third = Then("0003_second_names")
+    store = third.Store.get()
+    third.Item.create(**item(third, store, "store", caption="Pan", code="S3", left="R", right="L"))
+    today()
+    assert texts("drifting_item") == [
+        "Cup S1 R<L 5g in Corner: ",
+        "Pot S2 R<L 5g in Corner: ",
+        "Pan S3 R<L 5g in Corner: ",
+    ]
+
+
+def test_what_an_update_found_is_read_by_the_names_of_its_time(first):
+    shop = first.Shop.create(name="Corner")
+    first.Item.create(**item(first, shop, title="Cup", serial="S1"))
+    first.Item.update(title="Mug", right="X")
+    Then("0003_second_names").Item.update(caption="Jar")
+    today()
+    assert texts("drifting_item") == [
+        "Cup S1 R<L 5g in Corner: ",
+        "Mug S1 X<L 5g in Corner: ",
+        "Jar S1 X<L 5g in Corner: ",
+    ]
+
+
+def test_a_model_and_its_table_renamed_twice_and_another_one_under_its_first_name(first):
+    first.Shop.create(name="Corner")
+    Then("0002_first_names").Store.update(name="Plaza")
+    third = Then("0003_second_names")
+    third.Store.update(name="Mall")
+    today()
+    apps.get_model("drifting", "Shop").objects.create(street="Main Street")
+    tables = ["drifting_shop", "drifting_store", "outlets", "drifting_shop"]
+    assert list(AuditLog.objects.order_by("pk").values_list("table_name", flat=True)) == tables
+    assert [outcome.text for outcome in built()] == [
+        "Corner",
+        "Plaza",
+        "Mall",
+        "shop in Main Street",
+    ]
+
+
+def test_related_objects_are_found_under_the_names_that_their_tables_had(first):
+    shop, sticker = first.Shop.create(name="Corner"), first.Label.create(text="blue")
+    cup = first.Item.create(**item(first, shop, title="Cup", serial="S"))
+    cup.labels.add(sticker)
+    first.Item.update(weight=6)
+    first.Shop.update(name="Plaza")
+    first.Item.update(weight=7)
+    second = Then("0002_first_names")
+    second.Store.update(name="Mall")
+    second.Item.update(weight=8)
+    third = Then("0003_second_names")
+    third.Item.update(weight=9)
+    third.Store.update(name="Market")
+    third.Label.update(text="red")
+    third.Item.get().labels.clear()
+    third.Item.update(weight=10)
+    today()
+    assert texts("drifting_item") == [
+        "Cup S R<L 5g in Corner: ",
+        "Cup S R<L 6g in Corner: blue",
+        "Cup S R<L 7g in Plaza: blue",
+        "Cup S R<L 8g in Mall: blue",
+        "Cup S R<L 9g in Mall: blue",
+        "Cup S R<L 10g in Market: ",
+    ]
+
+
+def test_a_set_is_found_by_a_foreign_key_that_had_another_name(first, settings):
+    settings.AUDITREPR["REPR"] = {
+        "drifting.Store": lambda store: ", ".join(
+            one.caption for one in store.items.filter(weight__lt=9)
+        )
+    }
+    shop = first.Shop.create(name="Corner")
+    first.Item.create(**item(first, shop, title="Cup", serial="S"))
+    first.Item.create(**item(first, shop, title="Pot", serial="S", weight=9))
+    first.Shop.update(name="Plaza")
+    second = Then("0002_first_names")
+    second.Item.update(label="Pan", weight=1)
+    second.Store.update(name="Mall")
+    third = Then("0003_second_names")
+    third.Item.all().delete()
+    third.Store.update(name="Market")
+    today()
+    assert texts("drifting_shop", "drifting_store", "outlets") == ["", "Cup", "Pan, Pan", ""]
+
+
+def test_a_log_entry_shows_its_changes_by_the_fields_of_today(first):
+    shop = first.Shop.create(name="Corner")
+    first.Item.create(**item(first, shop, title="Cup", serial="S"))
+    first.Item.update(title="Mug", right="X")
+    today()
+    assert AuditLog.objects.latest("pk").changes == {"caption": ("Cup", "Mug"), "left": ("R", "X")}
+
+
+def test_a_batch_without_old_names_asks_as_little_as_ever(first, django_assert_max_num_queries):
+    today()
+    store = apps.get_model("drifting", "Store").objects.create(name="Corner")
+    late = apps.get_model("drifting", "Late").objects
+    late.create(name="one", store=store)
+    counts = []
+    for _ in range(2):
+        with django_assert_max_num_queries(100) as asked:
+            built("drifting_late")
+        counts.append(len(asked))
+        late.bulk_create(apps.get_model("drifting", "Late")(name="n") for _ in range(50))
+    assert counts[0] == counts[1]
