@@ -47,14 +47,6 @@ class Reference(NamedTuple):
     value: Any  # as Python has it
 
 
-class Reference(NamedTuple):
-    """What a foreign key held at an event."""
-
-    event: Event
-    field: Any
-    value: Any  # as Python has it
-
-
 class Answer(NamedTuple):
     """An object as of an event, or the error that it takes to build it; None if none was."""
 
