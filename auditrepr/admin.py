@@ -15,9 +15,9 @@ from django.http import (
     HttpResponseRedirect,
 )
 from django.urls import path, reverse
-from django.utils.html import format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
-from django.utils.text import Truncator
+from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext_lazy, ngettext
 
 from . import eventpage, jobpage, timeline
@@ -93,8 +93,7 @@ class LogChangeList(KeysetChangeList):
 
     def last_looked_at(self, forward: bool) -> int | None:
         """Where no index finds what the page asks for, it looks at so many events, then stops."""
-        narrow = {"object_id", "transaction_id", "q"} & self.params.keys()
-        if narrow or not self._may_be_rare():
+        if {"object_id", "transaction_id"} & self.params.keys() or not self._may_be_rare():
             return None
         looked_at: QuerySet[Any] = self.root_queryset.model.objects.using(self.queryset.db)
         if table_name := self.params.get("table_name"):
@@ -105,6 +104,8 @@ class LogChangeList(KeysetChangeList):
         return ids[LOOKED_AT : LOOKED_AT + 1].first()
 
     def _may_be_rare(self) -> bool:
+        if query := self.query.strip():
+            return query.endswith("*")
         unserved = {"action__exact", "since", "until"} & self.params.keys()
         among_others = self.hides_tables and "table_name" not in self.params
         return bool(unserved or among_others or self.params.get("state") == "pending")
@@ -145,6 +146,12 @@ class AuditLogAdmin(ReadOnlyAdmin):
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[LogChangeList]:
         return LogChangeList
 
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditLog]:
         """What this user may see; a page about anything else does not exist."""
         return readable_events(request.user)
@@ -164,8 +171,8 @@ class AuditLogAdmin(ReadOnlyAdmin):
         return queryset.filter(table_name__in=[t.name for t in tracked_tables(queryset.db)])
 
     @admin.display(description=gettext_lazy("time"))
-    def when(self, event: AuditLog) -> str:
-        return time_of(event)
+    def when(self, event: AuditLog) -> SafeString:
+        return format_html('<span class="nowrap">{}</span>', time_of(event))
 
     @admin.display(description=gettext_lazy("who"), empty_value="")
     def who(self, event: Any) -> str | None:

@@ -1,0 +1,243 @@
+"""A new reader walks through the demo in a real browser; ``TEST_SCREENSHOTS`` keeps what they saw.
+
+``TEST_SCREENSHOTS=docs pytest tests/test_browser.py`` makes the README's picture.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+from urllib.request import urlopen
+
+import pytest
+
+from tests.missing import could_not_try
+from tests.project import ROOT
+from tests.test_demo import Demo, databases
+
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
+if not CHROMIUM:
+    could_not_try("the admin in a browser", "no Chromium is installed")
+try:
+    from axe_playwright_python.sync_playwright import Axe
+    from playwright.sync_api import Browser, Page, expect, sync_playwright
+except ModuleNotFoundError as error:
+    could_not_try("the admin in a browser", f"{error.name} is not installed")
+
+__all__ = ["databases"]
+
+OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
+OPTIONS += [f"--disable-{name}" for name in ("background-networking", "component-update", "sync")]
+LOG = "/admin/auditrepr/auditlog/"
+JOB = "/admin/auditrepr/backfillrun/"
+INJECTION = '<img src=x onerror="takenOver=1">'
+
+MORE_DATA = f"""
+from django.contrib.auth.models import Permission, User
+from management.gazetteer.models import Country
+User.objects.filter(username="demo").first().set_password("demo")
+demo = User.objects.get(username="demo"); demo.set_password("demo"); demo.save()
+for name, codenames in [("visitor", []), ("linguist", ["view_auditlog", "view_language"])]:
+    user = User.objects.create_user(name, password="demo", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+Country.objects.create(name={INJECTION!r}, alpha_2="XX", alpha_3="XXX")
+"""
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory, databases: Any) -> Iterator[str]:
+    """Where the demo's server listens."""
+    demo = Demo(tmp_path_factory.mktemp("project"), databases())
+    demo.demo()
+    made = demo.run("shell", "-v0", "-c", MORE_DATA)
+    assert made.returncode == 0, made.stderr
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{free.getsockname()[1]}"
+    server = subprocess.Popen(
+        [sys.executable, demo.folder / "manage.py", "runserver", "--noreload", host],
+        env={"PYTHONPATH": str(ROOT), **demo.environment},
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_for(f"http://{host}/admin/login/", server)
+        yield f"http://{host}"
+    finally:
+        server.kill()
+        server.wait()
+
+
+def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(150):
+        assert server.poll() is None, "the server ended"
+        try:
+            urlopen(url).close()
+        except OSError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError(url)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(params=["light", "dark"])
+def reader(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
+    """The demo's user, in both of the admin's colours."""
+    yield from _login(browser, address, "demo", request.param)
+
+
+@pytest.fixture
+def visitor(browser: Browser, address: str) -> Iterator[Page]:
+    """Somebody who may log in, and nothing else."""
+    yield from _login(browser, address, "visitor")
+
+
+@pytest.fixture
+def linguist(browser: Browser, address: str) -> Iterator[Page]:
+    """Somebody who may see what happened to languages."""
+    yield from _login(browser, address, "linguist")
+
+
+def _login(browser: Browser, address: str, name: str, colours: Any = "light") -> Iterator[Page]:
+    context = browser.new_context(
+        base_url=address, color_scheme=colours, viewport={"width": 1440, "height": 800}
+    )
+    context.set_default_timeout(10_000)
+    page = context.new_page()
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.goto("/admin/")
+    page.get_by_label("Username").fill(name)
+    page.get_by_label("Password").fill("demo")
+    page.get_by_role("button", name="Log in").click()
+    expect(
+        page.get_by_role("link", name="Log out").or_(page.locator("#logout-form"))
+    ).to_be_visible()
+    yield page
+    context.close()
+    assert errors == []
+
+
+@pytest.fixture
+def look(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
+    """Takes a picture of the page, and finds nothing that keeps anybody from reading it."""
+    folder = Path(os.environ.get("TEST_SCREENSHOTS") or tmp_path)
+    dark = "dark" in request.node.name
+
+    def look(page: Page, name: str) -> None:
+        page.screenshot(path=folder / f"{name}{'-dark' * dark}.png")
+        found = Axe().run(page, context="#main")
+        assert found.violations_count == 0, found.generate_report()
+
+    return look
+
+
+def test_finds_what_renamed_a_country_and_sees_before_and_after(reader: Page, look: Any) -> None:
+    reader.get_by_role("link", name="Audit log", exact=True).last.click()
+    side = reader.locator("#changelist-filter")
+    side.get_by_role("link", name="Country").click()
+    side.get_by_role("link", name="changed", exact=True).click()
+    row = reader.get_by_role("row").filter(has_text="Swaziland → Eswatini")
+    expect(row).to_contain_text("Country")
+    look(reader, "log")
+    row.get_by_role("link").first.click()
+    name = reader.get_by_role("row").filter(
+        has=reader.get_by_role("rowheader", name="Name", exact=True)
+    )
+    expect(name.first).to_contain_text(re.compile("Swaziland.*Eswatini", re.DOTALL))
+    expect(reader.get_by_role("rowheader", name="Two-letter code")).to_be_hidden()
+    reader.get_by_text("What stayed the same").focus()
+    reader.keyboard.press("Enter")
+    expect(reader.get_by_role("rowheader", name="Two-letter code")).to_be_visible()
+    look(reader, "event")
+
+
+def test_foreign_keys_go_by_names(reader: Page) -> None:
+    reader.goto(f"{LOG}?table_name=gazetteer_subdivision&action__exact=U")
+    row = reader.get_by_role("row").filter(has_text="Pas-de-Calais, Hauts-de-France")
+    expect(row).to_contain_text("parent: Nord-Pas-de-Calais, France → Hauts-de-France, France")
+
+
+def test_follows_an_object_past_its_deletion(reader: Page, look: Any) -> None:
+    reader.goto(LOG)
+    side = reader.locator("#changelist-filter")
+    side.get_by_role("link", name="Subdivision").click()
+    side.get_by_role("link", name="deleted", exact=True).click()
+    reader.get_by_role("row").filter(has_text="Picardie").get_by_role("link").first.click()
+    expect(reader.get_by_role("link", name="The object now")).to_be_hidden()
+    reader.get_by_role("link", name="Its history").click()
+    actions = reader.locator("#content-main tbody tr td:nth-child(3)")
+    expect(actions.first).to_have_text("Added")
+    expect(actions.last).to_have_text("Deleted")
+    look(reader, "timeline")
+
+
+def test_the_history_button_of_an_object_leads_to_its_events(reader: Page) -> None:
+    reader.goto("/admin/gazetteer/country/?q=Eswatini")
+    reader.get_by_role("link", name="Eswatini").click()
+    reader.get_by_role("link", name="History").click()
+    expect(reader.get_by_role("heading", name="History of Country")).to_be_visible()
+    expect(reader.locator("#content-main")).to_contain_text("name: Swaziland → Eswatini")
+
+
+def test_the_job_page_shows_what_was_done_and_what_is_left(reader: Page, look: Any) -> None:
+    reader.goto("/admin/")
+    reader.get_by_role("link", name="Runs", exact=True).last.click()
+    expect(reader.get_by_role("heading", name="The job")).to_be_visible()
+    expect(reader.get_by_role("row", name="Pending 1")).to_be_visible()
+    expect(reader.get_by_role("img", name="Rows per minute over the last day")).to_be_visible()
+    reader.get_by_text("The numbers", exact=True).click()
+    expect(reader.get_by_role("columnheader", name="Hour from")).to_be_visible()
+    look(reader, "job")
+
+
+def test_a_representation_that_tries_to_run_is_only_text(reader: Page, look: Any) -> None:
+    reader.goto(f"{LOG}?table_name=gazetteer_country")
+    row = reader.get_by_role("row").filter(has_text="<img src=x onerror=")
+    expect(row).to_contain_text("not stored yet")
+    row.get_by_role("link").first.click()
+    expect(reader.get_by_role("heading", name="<img src=x")).to_be_visible()
+    reader.get_by_text("As the log holds it").click()
+    look(reader, "injection")
+    reader.get_by_role("link", name="Its history").click()
+    expect(reader.get_by_role("cell", name="<img src=x")).to_be_visible()
+    assert reader.evaluate("typeof takenOver") == "undefined"
+
+
+def test_a_period_is_chosen_by_the_keyboard(reader: Page) -> None:
+    reader.goto(LOG)
+    reader.get_by_label("to", exact=True).fill("2001-01-01")
+    reader.get_by_label("to", exact=True).press("Enter")
+    expect(reader).to_have_url(re.compile("until=2001-01-01"))
+    expect(reader.get_by_text("There is nothing here.")).to_be_visible()
+
+
+def test_who_may_view_nothing_sees_nothing(visitor: Page) -> None:
+    for url in (LOG, f"{LOG}1/change/", f"{LOG}object/?table_name=x&object_id=1", JOB):
+        answer = visitor.goto(url)
+        assert answer
+        assert answer.status == 403
+
+
+def test_who_may_view_one_model_sees_its_events_alone(linguist: Page) -> None:
+    linguist.goto(LOG)
+    expect(linguist.locator("#changelist-filter")).to_contain_text("Language")
+    expect(linguist.locator("#changelist-filter")).not_to_contain_text("Country")
+    expect(linguist.locator("#result_list tbody tr").first).to_contain_text("Language")
+    expect(linguist.locator("#result_list")).not_to_contain_text("Country")
