@@ -278,6 +278,21 @@ class FileLock(Lock):
             return False
 
 
+def release(using: str, token: object) -> bool:
+    """Take the database lock from the holder with this token, who can store nothing from now on.
+
+    Never waits for one who is storing: false, if it is, or has let go of the lock meanwhile.
+    """
+    leases = Lease.objects.using(using).filter(name=DatabaseLock.NAME)
+    with transaction.atomic(using):
+        free = leases.filter(token=token).select_for_update(skip_locked=True).values("pk")
+        return bool(
+            leases.filter(pk__in=free).update(
+                token=None, holder=None, acquired_at=None, expires_at=None
+            )
+        )
+
+
 def default_path(using: str) -> Path:
     """The lock file for this database: one for each user and database."""
     settings = connections[using].settings_dict

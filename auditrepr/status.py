@@ -1,0 +1,136 @@
+"""How the job stands in one database: what monitoring asks, and what its page in the admin shows.
+
+Everything is bounded: nothing here reads more of the log than a run with nothing to do, or a
+million ids of what is pending.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from . import capture, coverage, pending
+from .capture import State
+from .locks import DatabaseLock, Process
+from .models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor, ReprFailure
+from .pending import Count
+from .vendors import get_vendor
+
+#: Entries of the quarantine that are looked at, the newest first.
+MOST_FAILURES = 10_000
+#: The runs that are shown.
+LAST_RUNS = 5
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The settled mark, and what keeps it from following."""
+
+    settled_id: int = 0
+    held_by: tuple[str, ...] = ()  # transactions that were writing when it was last looked at
+    held_since: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Held:
+    """The database lock, in somebody's hands."""
+
+    token: object
+    holder: Process | None
+    expires_at: datetime
+    expired: bool  # by the database's clock: the next run takes it
+
+
+@dataclass(frozen=True)
+class Failures:
+    """The quarantine."""
+
+    by_error: tuple[tuple[str, int], ...]  # the most frequent first
+    rows: Count
+    due: Count
+
+
+@dataclass(frozen=True)
+class Status:
+    """How the job stands."""
+
+    database: str
+    at: datetime
+    pending: Count
+    oldest_at: datetime | None  # when the oldest pending event occurred
+    mark: Mark
+    lease: Held | None
+    runs: tuple[BackfillRun, ...]  # the latest first
+    failures: Failures
+    broken: tuple[State, ...]  # tables whose triggers are not in order
+    gaps: tuple[Coverage, ...]  # tables whose capture was interrupted
+    rebuild: RebuildCursor | None  # that was cut short, or is at work
+
+    @property
+    def lag(self) -> float:
+        """For how many seconds the oldest pending event has waited."""
+        return max(0.0, (self.at - self.oldest_at).total_seconds()) if self.oldest_at else 0.0
+
+    @property
+    def skipped(self) -> int:
+        """Runs that found the lock held, since the latest one that had something to do."""
+        return self.runs[0].skipped_runs if self.runs else 0
+
+
+def of(using: str) -> Status:
+    """How the job stands in this database. Writes nothing.
+
+    :raises MigrationsPending: if it holds no audit log.
+    :raises DatabaseUnreachable: if it cannot be reached.
+    """
+    capture.databases(using)
+    oldest, count = pending.preview(using, 1)
+    return Status(
+        database=using,
+        at=timezone.now(),
+        pending=count,
+        oldest_at=oldest[0].occurred_at if oldest else None,
+        mark=_mark(using),
+        lease=lease(using),
+        runs=tuple(BackfillRun.objects.using(using).order_by("-pk")[:LAST_RUNS]),
+        failures=_failures(using),
+        broken=tuple(s for s in capture.inspect(using) if s.status in capture.BROKEN),
+        gaps=tuple(row for row in coverage.rows(using).values() if _is_gap(row)),
+        rebuild=RebuildCursor.objects.using(using).first(),
+    )
+
+
+def lease(using: str) -> Held | None:
+    """Who holds the database lock."""
+    leases = Lease.objects.using(using).filter(name=DatabaseLock.NAME, token__isnull=False)
+    found = leases.first()
+    if found is None or found.expires_at is None:
+        return None
+    expired = leases.filter(expires_at__lte=get_vendor(using).clock()).exists()
+    return Held(found.token, Process.of(found.holder), found.expires_at, expired)
+
+
+def _mark(using: str) -> Mark:
+    found = Checkpoint.objects.using(using).filter(pk=1).first() or Checkpoint()
+    writers = (found.candidate_evidence or {}).get("transactions", ())
+    since = found.candidate_at if writers else None
+    return Mark(found.settled_id, tuple(map(str, writers)), since)
+
+
+def _failures(using: str) -> Failures:
+    entries = ReprFailure.objects.using(using)
+    errors = list(entries.order_by("-pk").values_list("error_class", flat=True)[:MOST_FAILURES])
+    due = len(entries.filter(next_attempt_at__lte=Now()).values_list("pk")[:MOST_FAILURES])
+    return Failures(
+        tuple(Counter(errors).most_common()),
+        Count(len(errors), complete=len(errors) < MOST_FAILURES),
+        Count(due, complete=due < MOST_FAILURES),
+    )
+
+
+def _is_gap(row: Coverage) -> bool:
+    return row.since_event is None or row.reason != Coverage.Reason.INSTALLED

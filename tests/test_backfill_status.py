@@ -1,0 +1,179 @@
+"""The status in text, JSON and Prometheus' format; its limit; and the lock's release."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from datetime import timedelta
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.utils import timezone
+
+from auditrepr import backfill, statusformats
+from auditrepr.exceptions import LeaseLost
+from auditrepr.locks import DatabaseLock
+from auditrepr.management.commands.backfill_status import Command, duration
+from auditrepr.models import AuditLog, BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor
+from tests import processes
+from tests.app.models import Author
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _empty_log(transactional_db):
+    AuditLog.objects.all().delete()
+
+
+@pytest.fixture
+def say(capsys):
+    def run(*arguments: str) -> str:
+        call_command("backfill_status", *arguments)
+        return capsys.readouterr().out
+
+    return run
+
+
+def late(hours: int) -> None:
+    Author.objects.create(name="a")
+    AuditLog.objects.update(occurred_at=timezone.now() - timedelta(hours=hours))
+
+
+def test_text_is_one_screen(say):
+    late(2)
+    Coverage.objects.exclude(reason="installed").update(reason="installed")
+    lines = [line.rstrip() for line in say().splitlines()]
+    assert lines == [
+        "database    default",
+        "pending     1 rows; the oldest has waited for 2 h",
+        "mark        nothing is pending up to event 0",
+        "lock        free",
+        "runs        none yet: is the job in the crontab?",
+        "quarantine  empty",
+        "triggers    in order",
+        "coverage    no gap",
+        "rebuild     none is unfinished",
+    ]
+
+
+def test_text_says_what_is_wrong(say, monkeypatch):
+    def fail(author):
+        raise ValueError("no")
+
+    monkeypatch.setattr(Author, "__str__", fail)
+    Author.objects.create(name="a")
+    backfill.run("default", lock=DatabaseLock("default"))
+    BackfillRun.objects.update(skipped_runs=7, error="the disk is full", stop_reason="error")
+    since = timezone.now() - timedelta(minutes=90, seconds=5)
+    evidence = {"server": "x", "transactions": ["3/17", "4/2"]}
+    Checkpoint.objects.update(candidate_evidence=evidence, candidate_at=since)
+    RebuildCursor.objects.create(selection={}, start_id=0, reached_id=5, top_id=9)
+    with DatabaseLock("default"):
+        out = say()
+    assert "held for 1 h 30 min by transactions that were writing then: 3/17, 4/2" in out
+    assert re.search(rf"lock +held by process {os.getpid()} on \S+ since", out)
+    assert re.search(r"runs +\d{4}-.* backfill_reprs: error, 0 rows, 1 failures, .* 7 skipped", out)
+    assert "the disk is full" in out
+    assert "the last 7 runs found the lock held" in out
+    assert "quarantine  1 rows, 0 of them due for another attempt" in out
+    assert "1 ValueError" in out
+    assert "at event 5 of 9" in out
+
+
+def test_json_is_one_document(say):
+    late(1)
+    document = json.loads(say("--format=json"))
+    assert document["pending"] == {"rows": 1, "complete": True}
+    assert 3600 <= document["lag_seconds"] < 3700
+    assert document["lock"] is None
+    backfill.run("default", lock=DatabaseLock("default"))
+    with DatabaseLock("default"):
+        document = json.loads(say("--format=json"))
+    assert document["runs"][0]["stop_reason"] == "caught-up"
+    assert f"process {os.getpid()}" in document["lock"]["holder"]
+
+
+def test_prometheus_can_read_its_format(say):
+    late(1)
+    lines = say("--format=prometheus").splitlines()
+    sample = re.compile(r'auditrepr_\w+\{database="default"(,error=".*")?\} [\d.e+]+')
+    assert [s for s in lines if not s.startswith("#") and not sample.fullmatch(s)] == []
+    assert 'auditrepr_pending_rows{database="default"} 1' in lines
+    assert "# TYPE auditrepr_lag_seconds gauge" in lines
+
+
+def test_a_label_cannot_break_out_of_its_quotes():
+    assert statusformats._escaped('a"b\\c\nd') == r"a\"b\\c\nd"
+
+
+def test_past_the_limit_it_exits_1(say):
+    late(2)
+    assert "2 h" in say("--max-lag=3h")
+    with pytest.raises(CommandError, match=r"has waited for 2 h.*, longer than 10 min\.") as raised:
+        say("--max-lag=10m")
+    assert raised.value.returncode == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"), [("90", 90), ("90s", 90), ("10m", 600), ("1.5h", 5400), ("2d", 172800)]
+)
+def test_spans_are_read(text, expected):
+    assert duration(text) == expected
+
+
+@pytest.mark.parametrize("text", ["soon", "-1m", "10 weeks", ""])
+def test_a_span_that_is_none_is_a_usage_error(text):
+    with pytest.raises(CommandError, match="max-lag"):
+        call_command("backfill_status", f"--max-lag={text}")
+
+
+def test_an_unknown_database_is_one_clear_line():
+    with pytest.raises(CommandError, match='There is no database "nowhere"'):
+        call_command("backfill_status", "--database=nowhere")
+
+
+def test_colours_only_on_a_terminal_and_not_with_no_color(monkeypatch):
+    from django.core.management.color import make_style
+
+    command = Command()
+    command.style = make_style("dark")
+    monkeypatch.setenv("NO_COLOR", "1")
+    call_command(command)
+    assert command.style.ERROR("x") == "x"
+    done = processes.run("backfill_status")
+    assert "\x1b" not in done.stdout
+    assert "none yet" in done.stdout
+
+
+def test_a_released_lock_lets_its_former_holder_store_nothing(say):
+    Author.objects.create(name="a")
+    lock = DatabaseLock("default")
+    with lock:
+        assert "is free" in say("--release-lock", "--no-input")
+        assert Lease.objects.get().token is None
+        with pytest.raises(LeaseLost):
+            lock.renew()
+    assert say("--release-lock") == "Nobody holds the database lock.\n"
+
+
+def test_releasing_asks_and_needs_somebody_to_ask(say):
+    with DatabaseLock("default"):
+        done = processes.run("backfill_status", "--release-lock")
+        assert done.returncode == 1
+        assert "give --no-input" in done.stderr
+        assert Lease.objects.get().token
+
+
+@pytest.mark.parametrize(("answer", "released"), [("y", True), ("", False), ("no", False)])
+def test_only_yes_releases(say, monkeypatch, answer, released):
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    monkeypatch.setattr("builtins.input", lambda prompt: answer)
+    with DatabaseLock("default"):
+        if released:
+            assert "What it has not stored yet will be undone." in say("--release-lock")
+        else:
+            with pytest.raises(CommandError, match="not released"):
+                say("--release-lock")
+        assert (Lease.objects.get().token is None) == released
