@@ -283,10 +283,12 @@ class Batch:
         """An execute_wrapper: a query while ``__str__`` runs reads what is there today."""
         if self._instead is not None:
             relations, subject = self._instead
+            self._instead = None  # it is for one query; others in between are not about the set
             with self.own_queries():
                 try:
                     unknown = unknown_columns(self.vendor, relations, sql)
-                    if unknown and subject is None:
+                    elsewhere = context["connection"].alias != self.using
+                    if elsewhere or (unknown and subject is None):
                         raise NotAsOf
                     sql, parameters = substituted(self.vendor, relations, sql, parameters)
                     for column in unknown:
@@ -301,9 +303,9 @@ class Batch:
 
     @contextmanager
     def instead_of(self, relations: Relations, otherwise: Subject | None = None) -> Iterator[None]:
-        """Queries inside see these rows in place of the models' tables.
+        """The first query inside sees these rows in place of the models' tables.
 
-        :param otherwise: who reads today's rows where a query asks for another table.
+        :param otherwise: who reads today's rows where the query asks for another table.
         :raises NotAsOf: for such a query, if it is nobody.
         """
         outer, self._instead = self._instead, (relations, otherwise)

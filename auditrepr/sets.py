@@ -225,7 +225,7 @@ def _as_of_class(queryset_class: type[QuerySet[Any]]) -> type[QuerySet[Any]]:
 class AsOfQuerySet(QuerySet[Any]):
     """Sends its queries with the rows of a moment in place of the tables."""
 
-    _as_of: tuple[SetAnswer, Batch, Subject]
+    _as_of: tuple[SetAnswer, Batch, Subject] | None
 
     def _clone(self) -> Any:
         clone = super()._clone()  # type: ignore[misc]
@@ -233,7 +233,7 @@ class AsOfQuerySet(QuerySet[Any]):
         return clone
 
     def _fetch_all(self) -> None:
-        if self._result_cache is None and self._holds_whole_objects():
+        if self._result_cache is None and self._as_of and self._holds_whole_objects():
             # The objects are there: they know their own relations, and what is missing of them.
             there = {one.pk: one for one in self._as_of[0].objects}
             keys = list(self.values_list("pk", flat=True))
@@ -249,6 +249,18 @@ class AsOfQuerySet(QuerySet[Any]):
         changed = query.annotations or query.extra or query.combinator or query.distinct_fields
         whole = query.deferred_loading == (frozenset(), True)
         return self._iterable_class is ModelIterable and whole and not changed
+
+    def __or__(self, other: Any) -> Any:
+        return self._united(super().__or__(other), other)
+
+    def __xor__(self, other: Any) -> Any:
+        return self._united(super().__xor__(other), other)
+
+    def _united(self, united: Any, other: Any) -> Any:
+        """What comes from elsewhere is not among the rows that are known here."""
+        if isinstance(united, AsOfQuerySet) and getattr(other, "_as_of", None) is not self._as_of:
+            united._as_of = None
+        return united
 
     def iterator(self, chunk_size: int | None = None) -> Iterator[Any]:
         return iter(list(self))
@@ -267,6 +279,9 @@ class AsOfQuerySet(QuerySet[Any]):
 
     @contextmanager
     def _then(self) -> Iterator[None]:
+        if self._as_of is None:
+            yield
+            return
         answer, batch, subject = self._as_of
         with batch.instead_of(answer.rows, otherwise=subject):
             yield

@@ -7,7 +7,7 @@ Django compiled runs unchanged, with the database's own semantics, on rows that 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 from django.db.models import Model
@@ -16,13 +16,48 @@ from .history import Found
 from .rows import Row
 from .vendors.base import Vendor
 
-_TABLE = re.compile(r'(?:FROM|JOIN)\s+\(*("(?:[^"]|"")+"(?:\."(?:[^"]|"")+")?)')
+_WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--|/\*|\w+|[^\s\w]""")
+_ENDS_FROM = frozenset({"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH"})
+# Strings of another kind, comments, and other ways to name a table.
+_UNREADABLE = frozenset({"--", "/*", "$", "\\", "TABLE", "LATERAL", "ONLY"})
 
 Relations = Mapping[type[Model], Sequence[Found]]
 
 
 class NotAsOf(Exception):
     """A query asks for a table whose rows of the moment are not known."""
+
+
+def _reads_only(sql: str, names: Collection[str]) -> bool:
+    """Is it a query that reads each of these tables once at most, and no other? In doubt, no.
+
+    The rows stand for a table where it is restricted to them; where it occurs again, it is not.
+    """
+    words = _WORD.findall(sql)
+    read: list[str] = []
+    inside_from: set[int] = set()  # the depths, in parentheses, of the FROM clauses that go on
+    depth = 0
+    for place, word in enumerate(map(str.upper, words)):
+        if word in _UNREADABLE or (word == "," and depth in inside_from):
+            return False
+        if word == "(":
+            depth += 1
+        elif word == ")":
+            inside_from.discard(depth)
+            depth -= 1
+        elif word in ("FROM", "JOIN"):
+            inside_from.add(depth)
+            read.append(_table(words[place + 1 :]))
+        elif word in _ENDS_FROM:
+            inside_from.discard(depth)
+    tables = [name for name in read if name != "SELECT"]
+    return words[0] == "SELECT" and set(tables) <= set(names) and len(set(tables)) == len(tables)
+
+
+def _table(words: Sequence[str]) -> str:
+    """What FROM or JOIN reads: a table as it is quoted, a SELECT, or something else."""
+    name, *following = [word for word in words[:8] if word != "("] or [""]
+    return "" if following[:1] == ["."] else name
 
 
 def substituted(
@@ -34,7 +69,7 @@ def substituted(
     """
     quote = vendor.connection.ops.quote_name
     names = {quote(model._meta.db_table): model for model in relations}
-    if not sql.startswith("SELECT") or not set(_TABLE.findall(sql)) <= names.keys():
+    if not _reads_only(sql, names.keys()):
         raise NotAsOf
     heads = []
     values: list[Any] = []

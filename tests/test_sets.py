@@ -1,0 +1,164 @@
+"""Querysets made from a related set are answered as of the event, or marked."""
+
+import pytest
+from django.db import connection
+from django.db.models import Count, F, OuterRef, Subquery, Sum
+from django.db.models.expressions import RawSQL
+
+from auditrepr.models import AuditLog, Fidelity
+from auditrepr.rebuild import TODAY
+from auditrepr.representation import Event, build
+from auditrepr.substitution import _reads_only
+from tests.app.relations import Label, Line, Order, Remark
+from tests.oracle import Oracle
+
+ANSWERED = {
+    "filter": lambda o: [line.item for line in o.lines.filter(quantity__gt=1)],
+    "exclude": lambda o: [line.item for line in o.lines.exclude(item="pen")],
+    "in": lambda o: list(o.lines.filter(item__in=["ink", "lid"]).values_list("pk", flat=True)),
+    "order": lambda o: [line.item for line in o.lines.order_by("-quantity", "pk")],
+    "reverse": lambda o: [line.item for line in o.lines.reverse()],
+    "count": lambda o: o.lines.filter(quantity__gt=1).count(),
+    "distinct": lambda o: o.lines.values("item").distinct().count(),
+    "distinct values": lambda o: sorted(o.lines.order_by().values_list("item").distinct()),
+    "values": lambda o: list(o.lines.values("item", "quantity")),
+    "aggregate": lambda o: o.lines.aggregate(Sum("quantity"), Count("item", distinct=True)),
+    "aggregate of a slice": lambda o: o.lines.order_by("pk")[:2].aggregate(n=Sum("quantity")),
+    "annotate": lambda o: list(o.lines.annotate(n=F("quantity") * 2).values_list("n")),
+    "group": lambda o: list(o.lines.values_list("item").annotate(Count("pk")).order_by("item")),
+    "exists": lambda o: (o.lines.exists(), o.lines.filter(item="ink").exists()),
+    "slice": lambda o: [line.item for line in o.lines.all()[1:3]],
+    "slice of ordered": lambda o: [line.item for line in o.lines.order_by("-item")[1:3]],
+    "first": lambda o: (str(o.lines.first().item), o.lines.last().quantity),
+    "get": lambda o: o.lines.get(item="lid").quantity,
+    "latest": lambda o: o.lines.latest("quantity").item,
+    "contains": lambda o: o.lines.contains(Line(pk=1)),
+    "in_bulk": lambda o: sorted(o.lines.in_bulk()),
+    "iterator": lambda o: [line.item for line in o.lines.iterator()],
+    "none": lambda o: list(o.lines.none()),
+    "or": lambda o: [n.item for n in o.lines.filter(item="pen") | o.lines.filter(item="lid")],
+    "and": lambda o: [n.item for n in o.lines.filter(item="pen") & o.lines.filter(quantity=1)],
+    "back": lambda o: [line.order.ref for line in o.lines.all()],
+    "many": lambda o: [label.name for label in o.labels.order_by("-name")],
+    "many filtered": lambda o: o.labels.filter(name__startswith="b").count(),
+    "generic": lambda o: [r.text for r in o.remarks.filter(text__gt="k").order_by("text")],
+    "self": lambda o: sorted(child.ref for child in o.children.filter(ref__gt="A")),
+}
+
+READ_LIVE = {
+    "order by a relation": lambda o: [line.item for line in o.lines.order_by("order__parent__ref")],
+    "filter by a relation": lambda o: o.lines.filter(order__ref="A").count(),
+    "aggregate of a relation": lambda o: o.children.aggregate(Count("lines")),
+    "filter by the same relation": lambda o: o.children.filter(children__isnull=False).count(),
+    "grandchildren": lambda o: [len(c.children.all()) for c in
+                                o.children.prefetch_related("children").order_by("ref")],
+    "subquery": lambda o: o.lines.filter(pk__in=Line.objects.filter(quantity__gt=1)).count(),
+    "subquery as column": lambda o: list(o.lines.annotate(n=Subquery(
+        Order.objects.filter(pk=OuterRef("order")).values("ref")[:1])).values_list("n")),
+    "union": lambda o: o.lines.all().union(Line.objects.all()).count(),
+    "or others": lambda o: (o.lines.filter(item="pen") | Line.objects.filter(quantity=2)).count(),
+    "others or": lambda o: (Line.objects.filter(quantity=2) | o.lines.filter(item="pen")).count(),
+    "raw column": lambda o: list(o.lines.annotate(n=RawSQL(
+        "(select count(*) from app_label)", ())).values_list("n")),
+    "another table": lambda o: o.lines.extra(tables=["app_label"]).count(),
+    "raw condition": lambda o: o.lines.extra(where=["exists (select 1 from app_label)"]).count(),
+    "many by the other side": lambda o: o.labels.filter(orders__ref__gt="A").count(),
+    "all others": lambda o: Line.objects.count(),
+}  # fmt: skip
+
+
+def story() -> None:
+    """Changes that every one of the questions above has another answer to."""
+    one = Order.objects.create(ref="A1")
+    two = Order.objects.create(ref="B1", parent=one)
+    three = Order.objects.create(ref="C1", parent=two)
+    for item, quantity in [("pen", 1), ("ink", 2), ("ink", 3), ("lid", 4)]:
+        Line.objects.create(order=one, item=item, quantity=quantity)
+    Line.objects.create(order=three, item="other", quantity=2)
+    for name in ("big", "bad", "new"):
+        one.labels.add(Label.objects.create(name=name))
+        Remark.objects.create(target=one, text=name)
+    Order.objects.update(ref=F("ref"), parent=F("parent"))
+    Order.objects.filter(pk=one.pk).update(ref="A2")
+    Order.objects.filter(pk=three.pk).update(parent=one)
+    Line.objects.filter(item="pen").update(quantity=9, item="pencil")
+    Order.objects.filter(pk=one.pk).update(ref="A3")
+    Line.objects.filter(item="ink", quantity=2).delete()
+    Line.objects.filter(item="other").update(order=one)
+    Label.objects.filter(name="bad").delete()
+    Label.objects.filter(name="new").update(name="broad")
+    Remark.objects.filter(text="new").update(text="zero")
+    Order.objects.filter(pk=one.pk).update(ref="A4")
+    Line.objects.all().delete()
+    Order.objects.filter(pk=two.pk).update(parent=None)
+    Label.objects.all().delete()
+    Remark.objects.all().delete()
+
+
+def told(question, monkeypatch):
+    """What was said at each event, and what is built of it afterwards."""
+
+    def said(order):
+        try:
+            return repr(question(order))
+        except (Line.DoesNotExist, AttributeError) as error:
+            return type(error).__name__
+
+    monkeypatch.setattr(Order, "__str__", said)
+    AuditLog.objects.all().delete()
+    oracle = Oracle([Order])
+    with oracle.listening():
+        story()
+    rows = AuditLog.objects.filter(pk__in=oracle.expected)
+    built = build([Event.of(row) for row in rows], "default")
+    assert not [outcome.failure for outcome in built if outcome.failure]
+    return [(oracle.expected[o.id], o.text, o.fidelity, o.reason) for o in built]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("question", ANSWERED.values(), ids=ANSWERED)
+def test_what_a_set_is_asked_is_answered_as_of_the_event(question, monkeypatch):
+    found = told(question, monkeypatch)
+    assert not [one for one in found if one[0] != one[1] and one[2] == Fidelity.EXACT]
+    assert found
+    if connection.vendor == "postgresql":
+        assert not [one for one in found if one[2] != Fidelity.EXACT]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("question", READ_LIVE.values(), ids=READ_LIVE)
+def test_what_needs_other_rows_is_marked(question, monkeypatch):
+    found = told(question, monkeypatch)
+    assert not [one for one in found if one[0] != one[1] and one[2] == Fidelity.EXACT]
+    assert TODAY in {reason for *_, reason in found}
+
+
+@pytest.mark.parametrize(
+    ("sql", "reads_only"),
+    [
+        ('SELECT "t"."a" FROM "t"', True),
+        ('SELECT "t"."a" FROM "t" WHERE "t"."a" IN (%s, %s) ORDER BY "t"."a", "t"."b"', True),
+        ('SELECT "t"."a", COUNT("t"."b") FROM "t" GROUP BY "t"."a", 2', True),
+        ('SELECT COUNT(*) FROM (SELECT DISTINCT "t"."a" FROM "t" LIMIT 3) subquery', True),
+        ('SELECT U0."a" FROM "t" U0 INNER JOIN "l" ON (U0."a" = "l"."b")', True),
+        ("SELECT ' FROM x ' FROM \"t\"", True),
+        ('SELECT 1 FROM "t", "u"', False),
+        ('SELECT 1 FROM "t" T1 , u', False),
+        ('SELECT 1 FROM "t" INNER JOIN "l" ON (1 = 2), "u"', False),
+        ('SELECT 1 FROM "t" JOIN "t" T2 ON (1 = 1)', False),
+        ('SELECT 1 FROM "s"."t"', False),
+        ('SELECT 1 FROM "t"."u"', False),
+        ('SELECT 1 FROM t', False),
+        ('SELECT 1 FROM "t" WHERE EXISTS(select 1 from u)', False),
+        ('SELECT 1 FROM "t" WHERE "t"."a" IS DISTINCT FROM "t"."b"', False),
+        ("SELECT 1 FROM \"t\" WHERE E'\\'' = (SELECT 1 FROM u)", False),
+        ('SELECT 1 FROM "t" -- FROM', False),
+        ('SELECT 1 FROM ONLY "t"', False),
+        ('SELECT f FROM generate_series(1, 2) f', False),
+        ('(SELECT 1 FROM "t") UNION (SELECT 1 FROM "l")', False),
+        ('UPDATE "t" SET "a" = 1', False),
+        ("SELECT 1", True),
+    ],
+)  # fmt: skip
+def test_a_query_is_read_only_where_nothing_is_in_doubt(sql, reads_only):
+    assert _reads_only(sql, ['"t"', '"l"']) == reads_only
