@@ -1,5 +1,22 @@
 """Audit rows written by the database, made readable by Django."""
 
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from .context import AuditContextMiddleware, context
 from .tracking import track
 
-__all__ = ["track"]
+if TYPE_CHECKING:
+    from .past import as_of, doubts
+
+__all__ = ["AuditContextMiddleware", "as_of", "context", "doubts", "track"]
+
+
+def __getattr__(name: str) -> Any:
+    # These need the models; what a models module itself needs is above.
+    if name in ("as_of", "doubts"):
+        from . import past
+
+        return getattr(past, name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

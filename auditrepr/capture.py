@@ -13,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, router, t
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 
-from . import append_only, coverage, flush, schema
+from . import append_only, coverage, flush, origins, schema, telling
 from .exceptions import DatabaseUnreachable, MigrationsPending, UnsupportedDatabase
 from .models import AuditLog, Coverage
 from .tracking import TrackedTable, log_name, tracked_tables
@@ -59,6 +59,8 @@ def connect(app_config: AppConfig) -> None:
     pre_migrate.connect(_before_migrate, sender=app_config)
     post_migrate.connect(_after_migrate, sender=app_config)
     connection_created.connect(fire_triggers_on_replace)
+    connection_created.connect(telling.connect)
+    origins.connect()
     schema.connect()
     flush.connect()
 

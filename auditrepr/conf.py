@@ -23,6 +23,9 @@ NEVER_BY_WILDCARD = frozenset(
     }
 )
 
+#: What is known of who writes without anybody saying so.
+ORIGINS = ("user", "request_id", "remote_address", "path", "command", "task")
+
 
 @dataclass(frozen=True)
 class Settings:
@@ -33,6 +36,8 @@ class Settings:
     :param EXCLUDE: fields that never reach the log, by model: ``{"auth.User": ["password"]}``.
     :param APPEND_ONLY: the log refuses to be changed, by triggers of its own; see
         docs/production.md.
+    :param CONTEXT: what requests, management commands and Celery tasks tell by themselves of who
+        writes, and why.
     :param BATCH_SIZE: audit rows in one batch.
     :param LEASE_SECONDS: after how many seconds without a sign of life another run may take over
         the database lock.
@@ -50,6 +55,7 @@ class Settings:
     MODELS: tuple[str, ...] = ()
     EXCLUDE: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     APPEND_ONLY: bool = False
+    CONTEXT: tuple[str, ...] = ORIGINS
     BATCH_SIZE: int = 1000
     LEASE_SECONDS: int = 60
     LOCK_FILE: Path | None = None
@@ -95,6 +101,13 @@ def _flag(name: str, value: Any) -> bool:
     return value
 
 
+def _origins(name: str, value: Any) -> tuple[str, ...]:
+    names = _names(name, value)
+    if not set(names) <= set(ORIGINS):
+        raise InvalidSetting(name=name, value=value, expected=f"some of {', '.join(ORIGINS)}")
+    return names
+
+
 def _positive(name: str, value: Any) -> int:
     if isinstance(value, bool) or not isinstance(value, int) or value < 1:
         raise InvalidSetting(name=name, value=value, expected="a whole number above 0")
@@ -138,6 +151,7 @@ _PARSERS: dict[str, Any] = {
     "MODELS": _names,
     "EXCLUDE": _names_by_model,
     "APPEND_ONLY": _flag,
+    "CONTEXT": _origins,
     "BATCH_SIZE": _positive,
     "LEASE_SECONDS": _positive,
     "LOCK_FILE": _path,

@@ -16,6 +16,7 @@ from django.utils.timezone import localdate, make_aware
 from django.utils.translation import gettext_lazy as _
 
 from .models import AuditLog, Checkpoint, Fidelity
+from .moments import first_id
 from .reading import readable_tables
 from .tracking import tracked_tables
 from .wording import model_label
@@ -123,26 +124,6 @@ class PeriodFilter(admin.ListFilter):
             self.ids["pk__lt"] = first_id(log, end + SLACK)
             queryset = queryset.filter(occurred_at__lt=end)
         return queryset.filter(**self.ids)
-
-
-def first_id(log: QuerySet[AuditLog], when: datetime) -> int:
-    """The events from this time on have this id or a greater one, nearly, and no others have.
-
-    It is found by halving the range of the ids.
-    """
-    ids = log.order_by("pk").values_list("pk", "occurred_at")
-    first, last = ids.first(), ids.last()
-    if first is None or last is None:
-        return 0
-    low, high = first[0], last[0] + 1
-    while low < high:
-        middle = (low + high) // 2
-        found = ids.filter(pk__gte=middle).first()
-        if found is None or found[1] >= when:
-            high = middle
-        else:
-            low = found[0] + 1
-    return low
 
 
 def _day(text: str) -> date | None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, router
 from django.db.models import Exists, OuterRef
+from django.db.models.fields.json import KT
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
@@ -24,6 +26,42 @@ class ExactDecoder(json.JSONDecoder):
 
 class AuditLogQuerySet(models.QuerySet["AuditLog"]):
     """Selections of audit rows, in the words of the domain."""
+
+    def for_object(self, instance: models.Model) -> AuditLogQuerySet:
+        """The events of this object; those of its parents' tables, too, if it inherits from them.
+
+        An update that took the object's key away, and gave it another, is among them.
+        """
+        from .tracking import log_name
+        from .vendors import get_vendor
+
+        vendor = get_vendor(self.db)
+        chosen = models.Q()
+        for model in (type(instance), *instance._meta.all_parents):
+            pk = model._meta.pk
+            if not model._meta.proxy:
+                (key,) = vendor.key_texts(pk, [instance._get_pk_val(model._meta)])
+                table = models.Q(table_name=log_name(model._meta.db_table))
+                chosen |= table & (models.Q(object_id=key) | models.Q(previous_object_id=key))
+        return self.filter(chosen)
+
+    def for_model(self, model: type[models.Model]) -> AuditLogQuerySet:
+        """The events of this model's own table."""
+        from .tracking import log_name
+
+        return self.filter(table_name=log_name(model._meta.db_table))
+
+    def by(self, user: Any) -> AuditLogQuerySet:
+        """The events whose context names this user: a user, a primary key, or a text."""
+        return self.filter(actor=str(user.pk if isinstance(user, models.Model) else user))
+
+    def between(self, begin: datetime, end: datetime) -> AuditLogQuerySet:
+        """The events from the one time on, and before the other."""
+        return self.filter(occurred_at__gte=begin, occurred_at__lt=end)
+
+    def with_reprs(self) -> AuditLogQuerySet:
+        """Together with ``instance_repr``, and ``repr_failure``, where there is one."""
+        return self.select_related("instance_repr", "repr_failure")
 
     def pending(self, *, after: int | None = None, upto: int | None = None) -> AuditLogQuerySet:
         """Rows with neither a representation nor a quarantine entry.
@@ -78,7 +116,20 @@ class AuditLog(models.Model):
         decoder=ExactDecoder,
         help_text=_("For an update: what each changed column held before."),
     )
-    context = models.JSONField(null=True, help_text=_("Who and why."))
+    context = models.JSONField(
+        null=True, help_text=_("Who and why, where the application said so.")
+    )
+    actor = models.GeneratedField(
+        expression=KT("context__user"),
+        output_field=models.TextField(null=True),
+        db_persist=True,
+        verbose_name=_("actor"),
+        help_text=_("The user of the context: to be found by an index."),
+    )
+    writer = models.TextField(
+        null=True,
+        help_text=_("Without a context: the database role and its program. PostgreSQL only."),
+    )
     transaction_id = models.BigIntegerField(
         null=True, help_text=_("PostgreSQL's; SQLite has none.")
     )
@@ -103,6 +154,11 @@ class AuditLog(models.Model):
                 fields=["transaction_id"],
                 name="auditrepr_log_transaction",
                 condition=models.Q(transaction_id__isnull=False),
+            ),
+            models.Index(
+                fields=["actor", "id"],
+                name="auditrepr_log_actor",
+                condition=models.Q(actor__isnull=False),
             ),
             models.Index(
                 fields=["table_name", "previous_object_id", "id"],

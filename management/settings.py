@@ -53,6 +53,7 @@ env = Environment(
     AUDITREPR_MODELS=list,
     AUDITREPR_EXCLUDE=json.loads,
     AUDITREPR_APPEND_ONLY=bool,
+    AUDITREPR_CONTEXT=list,
     AUDITREPR_BATCH_SIZE=int,
     AUDITREPR_LEASE_SECONDS=int,
     AUDITREPR_LOCK_FILE=str,
@@ -127,6 +128,7 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "auditrepr.AuditContextMiddleware",
 ]
 ROOT_URLCONF = "management.urls"
 WSGI_APPLICATION = "management.wsgi.application"

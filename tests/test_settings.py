@@ -107,6 +107,7 @@ def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
         "AUDITREPR_MODELS": "auth.Group,sessions.Session",
         "AUDITREPR_EXCLUDE": '{"auth.User": ["password"]}',
         "AUDITREPR_APPEND_ONLY": "on",
+        "AUDITREPR_CONTEXT": "user,command",
         "AUDITREPR_BATCH_SIZE": "10",
         "AUDITREPR_LEASE_SECONDS": "20",
         "AUDITREPR_LOCK_FILE": "/var/lib/auditrepr/lock",
@@ -123,6 +124,7 @@ def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
         "MODELS": ["auth.Group", "sessions.Session"],
         "EXCLUDE": {"auth.User": ["password"]},
         "APPEND_ONLY": True,
+        "CONTEXT": ["user", "command"],
         "BATCH_SIZE": 10,
         "LEASE_SECONDS": 20,
         "LOCK_FILE": "/var/lib/auditrepr/lock",
@@ -203,7 +205,9 @@ def test_the_examples_defaults_are_those_that_apply(project):
     ours = {f"AUDITREPR_{field.name}": field.default for field in fields(Settings)}
     given = project.settings(SECRET_KEY="x")
     assert given.pop("AUDITREPR") == {
-        name.removeprefix("AUDITREPR_"): default for name, default in ours.items() if name in shown
+        name.removeprefix("AUDITREPR_"): list(default) if isinstance(default, tuple) else default
+        for name, default in ours.items()
+        if name in shown
     }
     (project.folder / ".env").unlink()
     plain = project.settings(SECRET_KEY="x")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
@@ -180,6 +180,27 @@ class Vendor(ABC):
     @abstractmethod
     def sequence_cache(self) -> int:
         """How many of the log's ids a session takes at once; more than 1 breaks their order."""
+
+    # --- context -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def listen(self, connection: BaseDatabaseWrapper) -> None:
+        """Prepare a connection that has just been opened; sends nothing."""
+
+    @abstractmethod
+    def tell(
+        self,
+        said: str,
+        execute: Callable[..., Any],
+        sql: Any,
+        parameters: Any,
+        many: bool,
+        about: dict[str, Any],
+    ) -> Any:
+        """Run a statement that may write, and let the triggers know this context meanwhile.
+
+        :param said: the context, as JSON. What follows it is what an execute_wrapper gets.
+        """
 
     # --- rebuild -------------------------------------------------------------------------------
 

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import Error, IntegrityError, InterfaceError, OperationalError, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import DateTimeField, Field, Func, Model
 from django.db.models.sql import Query
 from psycopg.pq import TransactionStatus
@@ -31,6 +32,7 @@ from .base import (
     Vendor,
     Writers,
 )
+from .postgresql_context import tell
 from .postgresql_rows import VIRTUAL, Shape
 
 if TYPE_CHECKING:
@@ -265,6 +267,22 @@ class PostgreSQL(Vendor):
             cursor.execute(SEQUENCE_CACHE)
             row = cursor.fetchone()
             return row[0] if row else 1
+
+    # --- context -------------------------------------------------------------------------------
+
+    def listen(self, connection: BaseDatabaseWrapper) -> None:
+        pass
+
+    def tell(
+        self,
+        said: str,
+        execute: Callable[..., Any],
+        sql: Any,
+        parameters: Any,
+        many: bool,
+        about: dict[str, Any],
+    ) -> Any:
+        return tell(said, execute, sql, parameters, many, about)
 
     # --- rebuild -------------------------------------------------------------------------------
 

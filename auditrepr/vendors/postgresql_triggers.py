@@ -183,6 +183,9 @@ DECLARE
     seen CONSTANT text := CASE TG_OP
         WHEN 'DELETE' THEN current_setting(concat('auditrepr.seen', pg_trigger_depth() - 1))
         ELSE pg_current_snapshot()::text END;
+    told CONSTANT jsonb := nullif(current_setting('auditrepr.context', true), '')::jsonb;
+    teller CONSTANT text := CASE WHEN told IS NULL THEN concat(
+        session_user, ' (' || nullif(current_setting('application_name'), '') || ')') END;
     gone record;
 BEGIN
     IF TG_OP = 'INSERT' THEN
@@ -199,10 +202,10 @@ END
 {quote}"""
 _EVENT = """INSERT INTO {log} (
             table_name, object_id, previous_object_id, action, row_data, changed_from,
-            transaction_id, snapshot, statement_at, occurred_at
+            transaction_id, snapshot, statement_at, occurred_at, context, writer
         )
         SELECT {name}, {key}, {previous}, '{action}', {row}, {changed},
-            txid_current(), seen, statement_timestamp(), moment"""
+            txid_current(), seen, statement_timestamp(), moment, told, teller"""
 _UPDATED = """
         FROM (
             SELECT past, image, (

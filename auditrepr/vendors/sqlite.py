@@ -7,6 +7,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from itertools import groupby
 from operator import attrgetter, itemgetter
 from typing import TYPE_CHECKING, Any
@@ -137,6 +138,10 @@ WHERE key IS NOT NULL AND text IN (SELECT value FROM json_each(%(texts)s))
 BEYOND_SQL = f"SELECT 1 {_LATER} LIMIT 1 OFFSET %(most)s"
 
 
+#: What the statement that runs now tells the triggers.
+_said: ContextVar[str | None] = ContextVar("auditrepr_said", default=None)
+
+
 class SQLite(Vendor):
     """SQLite."""
 
@@ -213,6 +218,32 @@ class SQLite(Vendor):
 
     def sequence_cache(self) -> int:
         return 1
+
+    # --- context -------------------------------------------------------------------------------
+
+    def listen(self, connection: BaseDatabaseWrapper) -> None:
+        connection.connection.create_function("auditrepr_context", 0, _said.get)
+
+    def tell(
+        self,
+        said: str,
+        execute: Callable[..., Any],
+        sql: Any,
+        parameters: Any,
+        many: bool,
+        about: dict[str, Any],
+    ) -> Any:
+        # Anew each time: a rollback takes it away, and so does a change of the log's schema.
+        try:
+            about["connection"].connection.execute(triggers.TELL)
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):  # the log may not be there yet
+                raise
+        token = _said.set(said)
+        try:
+            return execute(sql, parameters, many, about)
+        finally:
+            _said.reset(token)
 
     # --- rebuild -------------------------------------------------------------------------------
 
@@ -414,7 +445,7 @@ def _installed(table: str, found: Sequence[tuple[str, dict[str, Any]]]) -> Insta
 def _now() -> str:
     """The time as Django stores it."""
     zone = "" if settings.USE_TZ else ", 'localtime'"
-    return f"strftime('%Y-%m-%d %H:%M:%f', 'now'{zone})"
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now'{zone})"
 
 
 def _hash(statements: Sequence[str]) -> str:

@@ -24,15 +24,29 @@ LARGEST_ROW = 30_000_000
 
 _NOTE = "/* auditrepr "
 
+# A connection adds the context of an event to it (see TELL): the one change that there may be.
+_KEPT = (
+    "id", "table_name", "object_id", "previous_object_id", "action", "row_data", "changed_from",
+    "writer", "transaction_id", "snapshot", "statement_at", "occurred_at",
+)  # fmt: skip
+_CHANGED = " OR ".join(
+    ["old.context IS NOT NULL", "new.context IS NULL"]
+    + [f"old.{name} IS NOT new.{name}" for name in _KEPT]
+)
 #: The log's own triggers, which refuse what would change it, and when. REPLACE deletes without
 #: firing the trigger for it, unless a connection asks for that: so it is refused by its insert.
 APPEND_ONLY = {
-    "append_only_auditrepr_update": "UPDATE ON {log}",
+    "append_only_auditrepr_update": f"UPDATE ON {{log}} WHEN {_CHANGED}",
     "append_only_auditrepr_delete": "DELETE ON {log}",
     "append_only_auditrepr_replace": (
         "INSERT ON {log} WHEN EXISTS (SELECT 1 FROM {log} AS held WHERE held.id = new.id)"
     ),
 }
+
+# A trigger of the connection's own, and so the only one that may call a function of Python's.
+TELL = """CREATE TEMP TRIGGER IF NOT EXISTS auditrepr_context
+ AFTER INSERT ON main.auditrepr_auditlog WHEN auditrepr_context() IS NOT NULL
+ BEGIN UPDATE auditrepr_auditlog SET context = auditrepr_context() WHERE id = new.id; END"""
 
 # SQLite's own reading and printing of decimals (quote() uses both) is not always exact; 20 digits
 # are. So 19.99 shows as that only because it is 19990000 / 10**6 in plain arithmetic. JSON has no

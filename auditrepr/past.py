@@ -1,0 +1,148 @@
+"""Objects as they were: :func:`as_of`, over the machinery that builds representations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import datetime, timedelta
+from typing import Any, TypeVar, overload
+
+from django.db import router
+from django.db.models import Model
+
+from .events import Event, Subject
+from .exceptions import PastIsFixed
+from .history import History
+from .models import AuditLog
+from .moments import first_id
+from .rebuild import Batch, Wish
+from .rows import Row
+from .substitution import Relations
+
+ModelT = TypeVar("ModelT", bound=Model)
+Moment = AuditLog | int | datetime
+
+_SUBJECT = "_auditrepr_subject"
+#: So many ids further on there may be events that are older: so many rows may concurrent
+#: statements have written side by side.
+SLACK = 10_000
+
+
+@overload
+def as_of(what: ModelT, moment: Moment, /, *, using: str | None = None) -> ModelT: ...
+@overload
+def as_of(
+    what: type[ModelT], moment: Moment, /, *, pk: Any, using: str | None = None
+) -> ModelT: ...
+def as_of(what: Any, moment: Moment, /, *, pk: Any = None, using: str | None = None) -> Any:
+    """The object as it was at a moment, with its relations as they were.
+
+    ``as_of(book, event)`` or ``as_of(Book, event, pk=5)``. What it gives can be read, at any time
+    later too, and not be saved; :func:`doubts` tells what of it is not certain.
+
+    :param moment: an event, or its id: the state right after it, or right before a deletion, as
+        its transaction saw it. A time: the state after the last event up to then, in the order of
+        the log; an event of a transaction that had not committed by then counts, too.
+    :param using: the database, by default the object's own.
+    :raises DoesNotExist: if there was no such object; the model's own exception.
+    :raises AuditLog.DoesNotExist: if there is no such event.
+    """
+    model: Any = what if isinstance(what, type) else type(what)
+    key = pk if isinstance(what, type) else what.pk
+    if key is None:
+        raise TypeError("as_of() takes a saved object, or a model and a pk")
+    using = using or _database(what, moment)
+    batch = Lasting(using)
+    with batch.own_queries():
+        subject = Subject(_event(moment, using))
+        (found,) = batch._rows(model, [Wish(subject, key)])
+        if found.gone or found.row is None:
+            raise model.DoesNotExist(f"There was no {model._meta.label} {key} at that moment.")
+        ((value, answer_doubts),) = batch.objects(model, [subject], [found])
+    for doubt in answer_doubts:
+        subject.note(doubt)
+    if not isinstance(value, Model):
+        raise value or model.DoesNotExist
+    return value
+
+
+def doubts(instance: Model) -> list[str]:
+    """Why what has been read so far of an object that as_of() gave is not certain; else empty."""
+    return list(instance.__dict__[_SUBJECT].notes)
+
+
+def _database(what: Any, moment: Moment) -> str:
+    named = moment._state.db if isinstance(moment, AuditLog) else None
+    if not named and isinstance(what, Model):
+        named = what._state.db
+    return named or router.db_for_read(what if isinstance(what, type) else type(what))
+
+
+def _event(moment: Moment, using: str) -> Event:
+    if isinstance(moment, datetime):
+        return _last_until(moment, using)
+    if isinstance(moment, AuditLog):
+        return Event.of(moment)
+    return Event.of(AuditLog.objects.using(using).get(pk=moment))
+
+
+def _last_until(when: datetime, using: str) -> Event:
+    """Stands for the moment right after the last event up to this time."""
+    log = AuditLog.objects.using(using).all()
+    near = log.filter(
+        pk__lt=first_id(log, when) + SLACK, occurred_at__lt=when + timedelta.resolution
+    )
+    last = near.order_by("-pk").values_list("pk", flat=True).first() or 0
+    # Of no table and no transaction: whatever is in the log up to it was seen.
+    return Event(last, "", None, AuditLog.Action.UPDATE, None, None, None, when)
+
+
+class Lasting(Batch):
+    """A batch of one, whose object goes on reading as of its moment after the call.
+
+    Every look at the log is a moment of its own, in which nothing can be written: what is read
+    live, because the log has never mentioned it, has not been changed up to then.
+    """
+
+    _inside = False
+
+    @contextmanager
+    def own_queries(self) -> Iterator[None]:
+        with self._reading(), super().own_queries():
+            yield
+
+    @contextmanager
+    def instead_of(self, relations: Relations, otherwise: Subject | None = None) -> Iterator[None]:
+        with self._reading(), super().instead_of(relations, otherwise):
+            yield
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
+        if self._inside:
+            yield
+            return
+        with ExitStack() as stack:
+            stack.enter_context(self.vendor.reading(self.limit))
+            stack.enter_context(self.vendor.connection.execute_wrapper(self.watch))
+            self.history = History(self.vendor)
+            self._inside = True
+            try:
+                yield
+            finally:
+                self._inside = False
+
+    def _instance(self, peers: Any, subject: Subject, row: Row) -> Model | Exception:
+        instance = super()._instance(peers, subject, row)
+        if isinstance(instance, Model):
+            instance.__dict__[_SUBJECT] = subject
+            for name in ("save", "save_base", "delete"):
+                instance.__dict__[name] = _refuse(type(instance)._meta.label)
+            instance.__dict__.setdefault("refresh_from_db", _refuse(type(instance)._meta.label))
+        return instance
+
+
+def _refuse(label: str) -> Callable[..., Any]:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise PastIsFixed(model=label)
+
+    return refuse

@@ -1,0 +1,50 @@
+"""How the context reaches the triggers: beside each statement that may write, and no other."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+from django.db import connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from .context import as_json, is_known
+from .vendors import get_vendor, supports
+
+# A SELECT without a table can only be there for what its function does.
+_MAY_WRITE = re.compile(
+    r"""(?: \s | --[^\n]*\n | /\*.*?\*/ | \( )*
+    (?: INSERT | UPDATE | DELETE | REPLACE | MERGE | TRUNCATE | EXECUTE | CALL | DO
+      | WITH \b (?= .* \b (?: INSERT | UPDATE | DELETE | MERGE | REPLACE ) \b )
+      | SELECT \b (?! .* \b FROM \b ) ) \b""",
+    re.IGNORECASE | re.VERBOSE | re.DOTALL,
+)
+
+
+def connect(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """A receiver of ``connection_created``: from now on this connection tells its context."""
+    from .models import AuditLog
+
+    # Django's own connection to no database at all has an alias that no setting has.
+    known = connection.alias in connections and supports(connection.vendor)
+    if known and router.allow_migrate_model(connection.alias, AuditLog):
+        get_vendor(connection.alias).listen(connection)
+        # At the front: a wrapper that is in use meanwhile takes itself away from the end.
+        if tell not in connection.execute_wrappers:
+            connection.execute_wrappers.insert(0, tell)
+
+
+def tell(
+    execute: Callable[..., Any], sql: Any, parameters: Any, many: bool, about: dict[str, Any]
+) -> Any:
+    """An execute_wrapper: lets the triggers know who writes, and why."""
+    said = as_json() if is_known() and _may_write(sql) else None
+    if said is None:
+        return execute(sql, parameters, many, about)
+    vendor = get_vendor(about["connection"].alias)
+    return vendor.tell(said, execute, sql, parameters, many, about)
+
+
+def _may_write(sql: Any) -> bool:
+    return not isinstance(sql, str) or _MAY_WRITE.match(sql) is not None

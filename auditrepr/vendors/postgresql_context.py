@@ -1,0 +1,67 @@
+"""The context on PostgreSQL: a setting that the triggers read, for one statement and no longer.
+
+It goes with the statement in one message, so that it costs no round trip. The server runs a message
+as one transaction, and the setting is local to that: behind a pooler, whoever gets the connection
+next finds nothing. What rolls a transaction back, to a savepoint or altogether, leaves nothing
+either: outside the statement the setting is always empty.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from contextlib import nullcontext
+from typing import Any
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from psycopg import ClientCursor
+from psycopg.pq import PipelineStatus
+from psycopg.sql import Composable
+
+from .postgresql_triggers import literal
+
+_SET = "SELECT set_config('auditrepr.context', {}, true)"
+_CLEAR = _SET.format("''")
+# These may end transactions, and so cannot run inside one that was begun for them.
+_OWN_TRANSACTIONS = re.compile(r"\s*(?:CALL|DO)\b", re.IGNORECASE)
+
+
+def tell(
+    said: str,
+    execute: Callable[..., Any],
+    sql: Any,
+    parameters: Any,
+    many: bool,
+    about: dict[str, Any],
+) -> Any:
+    """Run the statement with this context."""
+    connection, cursor = about["connection"], about["cursor"].cursor
+    text = sql.as_string(cursor) if isinstance(sql, Composable) else sql
+    text = text.decode() if isinstance(text, bytes) else text
+    if connection.get_autocommit() and _OWN_TRANSACTIONS.match(text):
+        return execute(sql, parameters, many, about)
+    if many or not _takes_several(cursor):
+        return _beside(connection, said, lambda: execute(sql, parameters, many, about))
+    value = literal(said) if parameters is None else literal(said).replace("%", "%%")
+    # A comment may end the statement.
+    message = f"{_SET.format(value)}; {text}\n; {_CLEAR}"
+    result = execute(message, parameters, many, about)
+    cursor.nextset()  # from the answer to the setting to that of the statement
+    return result
+
+
+def _takes_several(cursor: Any) -> bool:
+    """Can one message hold several statements? Not where the server binds the parameters."""
+    in_pipeline = cursor.connection.pgconn.pipeline_status != PipelineStatus.OFF
+    return isinstance(cursor, ClientCursor) and not in_pipeline
+
+
+def _beside(connection: BaseDatabaseWrapper, said: str, run: Callable[[], Any]) -> Any:
+    begin = transaction.atomic(connection.alias) if connection.get_autocommit() else nullcontext()
+    with begin:
+        raw: Any = connection.connection
+        raw.execute(_SET.format("%s"), [said])
+        result = run()
+        raw.execute(_CLEAR)
+        return result

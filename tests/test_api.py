@@ -1,0 +1,207 @@
+"""What Python code may ask of the log, and of the past."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from datetime import timedelta
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+import auditrepr
+from auditrepr import as_of, doubts
+from auditrepr.backfill import run
+from auditrepr.exceptions import PastIsFixed
+from auditrepr.locks import DatabaseLock
+from auditrepr.models import AuditLog
+from tests.app.models import Author, Book, Tag
+from tests.capturing import sql
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+LOG = AuditLog.objects
+
+
+@pytest.fixture
+def book():
+    """A book whose title, author and tags have changed since."""
+    ann = Author.objects.create(name="Ann")
+    book = Book.objects.create(title="Old", author=ann)
+    book.tags.add(Tag.objects.create(label="b"), Tag.objects.create(label="a"))
+    Tag.objects.create(label="marker")
+    ann.name = "Anna"
+    ann.save()
+    book.title = "New"
+    book.author = Author.objects.create(name="Bob")
+    book.save()
+    book.tags.all().delete()
+    return book
+
+
+@pytest.fixture
+def marker(book):
+    return LOG.get(row_data__label="marker", action="I")
+
+
+def test_what_is_public_is_listed_and_there():
+    assert auditrepr.__all__ == ["AuditContextMiddleware", "as_of", "context", "doubts", "track"]
+    assert all(callable(getattr(auditrepr, name)) for name in auditrepr.__all__)
+
+
+def test_it_is_imported_before_there_are_apps():
+    code = "import auditrepr; auditrepr.track; auditrepr.context(reason='x')"
+    subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
+
+
+def test_an_unknown_name_is_an_attribute_error():
+    with pytest.raises(AttributeError, match="'auditrepr' has no attribute 'nothing'"):
+        auditrepr.nothing  # noqa: B018
+
+
+def test_the_events_of_an_object_a_model_a_user_and_a_time(book):
+    other = Book.objects.create(title="Other")
+    with auditrepr.context(user="ann"):
+        Author.objects.update(name="Z")
+    assert [e.action for e in LOG.for_object(book).order_by("pk")] == ["I", "U"]
+    assert {e.object_id for e in LOG.for_model(Book)} == {str(book.pk), str(other.pk)}
+    assert {e.table_name for e in LOG.by("ann")} == {"app_author"}
+    assert LOG.by("ann").for_model(Author).count() == 2
+    first, last = LOG.order_by("pk").first(), LOG.order_by("pk").last()
+    assert first in LOG.between(first.occurred_at, last.occurred_at)
+    assert last not in LOG.between(first.occurred_at, last.occurred_at)
+
+
+def test_by_takes_a_user(django_user_model):
+    user = django_user_model.objects.create_user("ann")
+    with auditrepr.context(user=user):
+        Tag.objects.create(label="x")
+    assert LOG.by(user).get() == LOG.by(user.pk).get() == LOG.for_model(Tag).get()
+
+
+def test_an_object_that_changed_its_key_has_the_event_that_did_it():
+    tag = Tag.objects.create(label="x")
+    old = Tag(pk=tag.pk)
+    Tag.objects.filter(pk=tag.pk).update(id=tag.pk + 100)
+    assert [e.action for e in LOG.for_object(old).order_by("pk")] == ["I", "U"]
+    assert [e.action for e in LOG.for_object(Tag(pk=old.pk + 100))] == ["U"]
+
+
+def test_with_reprs_brings_them_along(book, django_assert_num_queries):
+    run("default", lock=DatabaseLock("default"))
+    with django_assert_num_queries(1):
+        said = [e.instance_repr.instance_repr for e in LOG.for_object(book).with_reprs()]
+    assert sorted(said) == ["New (Bob)", "Old (Ann)"]
+
+
+def test_an_object_as_of_an_event_with_its_relations(book, marker):
+    old = as_of(book, marker)
+    assert type(old) is Book
+    assert (old.title, old.author.name) == ("Old", "Ann")
+    assert [tag.label for tag in old.tags.order_by("label")] == ["a", "b"]
+    assert [b.title for b in old.author.books.all()] == ["Old"]
+    assert doubts(old) == []
+    assert as_of(Book, marker.pk, pk=book.pk).title == "Old"
+
+
+def test_what_is_touched_later_is_of_the_moment_too(book, marker):
+    """Also what changes between the call and the touch, in whatever transaction that is."""
+    old = as_of(book, marker)
+    Author.objects.update(name="Changed after the call")
+    Book.objects.all().delete()
+    with transaction.atomic():
+        Author.objects.create(name="a write before, in the same transaction")
+        assert old.author.name == "Ann"
+        assert list(old.author.books.values_list("title", flat=True)) == ["Old"]
+        Author.objects.create(name="a write after")
+    assert old.tags.count() == 2
+    assert old.tags.filter(label="a").exists()
+    assert old.tags.filter(label="a").get().label == "a"
+    assert Author.objects.filter(name__startswith="a write").count() == 2
+
+
+def test_as_of_a_deletion_is_before_it_and_later_there_is_no_object(book):
+    pk = book.pk
+    book.delete()
+    deletion = LOG.get(table_name="app_book", action="D")
+    assert as_of(Book, deletion, pk=pk).title == "New"
+    later = LOG.create(table_name="x", action="I", row_data={})
+    with pytest.raises(Book.DoesNotExist, match=r"no app\.Book"):
+        as_of(Book, later, pk=pk)
+    with pytest.raises(Book.DoesNotExist):
+        as_of(Book, deletion.occurred_at, pk=pk)
+
+
+def test_as_of_a_time_is_after_the_last_event_up_to_it(book, marker):
+    assert as_of(book, timezone.now()).title == "New"
+    assert as_of(book, LOG.for_object(book).earliest("pk").occurred_at).title == "Old"
+    with pytest.raises(Book.DoesNotExist):
+        as_of(book, marker.occurred_at - timedelta(days=1))
+
+
+def test_as_of_now_is_what_is_there_now(book):
+    book.tags.add(Tag.objects.create(label="today"))
+    now = as_of(book, timezone.now() + timedelta(seconds=1))
+    today = Book.objects.get()
+    assert str(now) == str(today)
+    assert [str(tag) for tag in now.tags.all()] == [str(tag) for tag in today.tags.all()]
+
+
+@pytest.mark.postgresql
+def test_as_of_a_time_counts_what_had_not_been_committed_by_then():
+    """Also where another transaction wrote the last event, and could not see the other."""
+    tag = Tag.objects.create(label="x")
+    second = connection.copy()
+    try:
+        with transaction.atomic():
+            Tag.objects.update(label="uncommitted")
+            with second.cursor() as cursor:
+                cursor.execute("INSERT INTO app_author (name) VALUES ('y')")
+    finally:
+        second.close()
+    last = LOG.latest("pk")
+    assert as_of(tag, last).label == "x"
+    assert as_of(tag, last.occurred_at).label == "uncommitted"
+
+
+def test_what_the_log_cannot_know_is_a_doubt(book):
+    sql("UPDATE auditrepr_coverage SET since_event = 1000000")
+    old = as_of(book, LOG.for_object(book).earliest("pk"))
+    assert old.author.name == "Ann"
+    assert doubts(old)[-1] == "the audit of app_author was interrupted, or began later"
+
+
+def test_a_column_that_is_left_out_does_not_show(book, marker):
+    Book.objects.update(secret="s3cret")
+    old = as_of(book, marker)
+    assert "s3cret" not in str(old.secret)
+    assert doubts(old)
+
+
+@pytest.mark.parametrize("change", ["save", "save_base", "delete", "refresh_from_db"])
+def test_the_past_cannot_be_saved_by_accident(book, marker, change):
+    old = as_of(book, marker)
+    old = old.author if change == "refresh_from_db" else old
+    with pytest.raises(PastIsFixed, match=r"This app\.\w+ is one of the past"):
+        getattr(old, change)()
+    with pytest.raises(PastIsFixed):
+        old.author.save() if isinstance(old, Book) else old.books.all()[0].save()
+    assert Book.objects.get().title == "New"
+
+
+def test_neither_an_unsaved_object_nor_a_model_alone_will_do(marker):
+    for what in (Book(), Book):
+        with pytest.raises(TypeError, match="a saved object, or a model and a pk"):
+            as_of(what, marker)
+    with pytest.raises(AuditLog.DoesNotExist):
+        as_of(Book(pk=1), 0)
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_it_reads_the_objects_own_database():
+    author = Author.objects.using("other").create(name="Ann")
+    event = LOG.using("other").get()
+    Author.objects.using("other").update(name="Anna")
+    assert as_of(author, event).name == "Ann"
+    assert as_of(author, event.pk).name == "Ann"
