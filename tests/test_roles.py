@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import re
-import subprocess
-import sys
-from contextlib import contextmanager
 
 import psycopg
 import pytest
@@ -14,8 +10,8 @@ from django.apps import apps
 from django.db import connection
 from psycopg.errors import InsufficientPrivilege, RaiseException
 
-from tests import processes
 from tests.project import ROOT
+from tests.suite import run
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -44,25 +40,7 @@ def manage(role, *arguments, code=0):
     """Run manage.py as one of the roles."""
     secret = connection.settings_dict["PASSWORD"]
     access = {"NAME": PREFIX, "USER": f"{PREFIX}_{role}", "PASSWORD": secret}
-    done = subprocess.run(
-        [sys.executable, "-W", "error", "-m", "django", *arguments],
-        env=processes.environment(
-            DJANGO_SETTINGS_MODULE="tests.suite.settings",
-            SUITE_DATABASE="unused",
-            SUITE_ACCESS=json.dumps(access),
-        ),
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == code, done.stdout + done.stderr
-    return done.stdout + done.stderr
-
-
-@contextmanager
-def superuser(name):
-    with connect(name=name) as cursor:
-        yield cursor
+    return run.manage(access, *arguments, code=code)
 
 
 def drop(cursor):
