@@ -7,13 +7,19 @@ PYTHON ?=
 # Arguments for pytest: make test ARGS="tests/test_settings.py -x"
 ARGS ?=
 
-.PHONY: help demo test lint types matrix clean
+.PHONY: help demo bench test lint types matrix clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(VENV)/demo .env ## load real data, change it, and show what the audit log then says
 	@$(BIN)/python manage.py demo
+
+bench: $(VENV)/bench ## measure what it costs, on PostgreSQL and SQLite; docs/benchmarks.md says more
+	@for database in postgresql sqlite; do \
+	    printf '\n## %s\n' $$database; \
+	    $(BIN)/python -m benchmarks --database $$database --rows 20_000 $(ARGS) || exit 1; \
+	done
 
 test: export TEST_NOT_TRIED = $(VENV)/not-tried
 test: $(VENV)/test ## run the tests on SQLite, then on PostgreSQL
@@ -41,9 +47,10 @@ clean: ## remove what the other commands have made, the demo's data and .env exc
 $(VENV)/demo: EXTRAS = demo,postgres
 $(VENV)/test: EXTRAS = test
 $(VENV)/dev: EXTRAS = dev
+$(VENV)/bench: EXTRAS = bench
 
 # Each environment is the same folder with more in it; the stamp is younger than what it was made of.
-$(VENV)/demo $(VENV)/test $(VENV)/dev: setup.cfg pyproject.toml | $(BIN)/python
+$(VENV)/demo $(VENV)/test $(VENV)/dev $(VENV)/bench: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	@touch $@
 

@@ -12,6 +12,7 @@ from .measure import Cost, in_child, repeated
 from .table import milliseconds, show, times
 
 SMALL = 500  # rows of a trickle
+METHOD = "with_relations"  # of an invoice, in place of its __str__
 OTHERS_BATCHES = 20  # of the plain loop, where all of it would take hours
 
 
@@ -92,9 +93,15 @@ def _show_drain(title: str, size: int, repeat: int) -> None:
     base = costs["loop with a mark for free (b)"].rate
     show(
         title,
-        ["", "rows/s", "ratio to (b)", "peak memory, MB"],
+        ["", "rows/s", "ratio to (b)", "own CPU, µs/row", "peak memory, MB"],
         [
-            [name, round(cost.rate), times(cost.rate / base), round(cost.peak_mb) or None]
+            [
+                name,
+                round(cost.rate),
+                times(cost.rate / base),
+                cost.cpu_seconds / cost.rows * 1e6 or None,
+                round(cost.peak_mb) or None,
+            ]
             for name, cost in costs.items()
         ],
     )
@@ -109,14 +116,13 @@ def relations(sizes: Sequence[int], repeat: int) -> None:
             data.forget(size)
             return in_child(work, **arguments)
 
-        method = "with_relations"
         costs = {
             "loop with select_related, today's rows": repeated(
                 repeat, lambda: again("related_loop")
             ),
             "auditrepr, no relations": repeated(repeat, lambda: again("run", sweep=False)),
             "auditrepr, as of the event": repeated(
-                repeat, lambda: again("run", sweep=False, method=method)
+                repeat, lambda: again("run", sweep=False, method=METHOD)
             ),
         }
         base = costs["auditrepr, no relations"]

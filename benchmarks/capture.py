@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from statistics import median
 
 from django.apps import apps
@@ -37,7 +36,8 @@ def _sqlite_generic() -> list[str]:
     columns = [c.strip() for c in f"id, {data.INVOICE_COLUMNS}".split(",")]
 
     def image(row: str) -> str:
-        return f"json_object({', '.join(f"'{c}', {row}.{c}" for c in columns)})"
+        pairs = ", ".join(f"'{column}', {row}.{column}" for column in columns)
+        return f"json_object({pairs})"
 
     new, old = image("NEW"), image("OLD")
     values = {"INSERT": ("NEW", "NULL", new), "UPDATE": ("NEW", old, new),
@@ -133,17 +133,13 @@ def _show(title: str, steps: dict[str, Step], divisor: int, repeat: int) -> None
 
 
 def _clean(table: str) -> None:
-    """The rows are gone; where ids begin, and room for those to come, are the same for all."""
+    """The rows are gone, and what was to be written for them has been."""
     _run(f"DELETE FROM {table} WHERE {_NEW}")
     if connection.vendor == "postgresql":
-        if table != "shop_invoice":
-            _run(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {data.INVOICES}, true)")
-        _run(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {data.INVOICES}, true)")
-        _run("VACUUM")
+        _run(f"VACUUM {table}")
         _run("CHECKPOINT")
     else:
-        with suppress(Exception):
-            _run("PRAGMA wal_checkpoint(TRUNCATE)")
+        _run("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _timed(sql: str) -> float:

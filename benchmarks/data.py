@@ -1,4 +1,4 @@
-"""Data sets: invoices, their customers and countries, and a log of them, written straight by SQL."""
+"""Data sets: invoices, their customers and countries, and a log of them, straight by SQL."""
 
 from __future__ import annotations
 
@@ -30,9 +30,10 @@ _SQLITE = {
 
 
 def invoices(table: str, first: int, last: int) -> str:
-    """The statement that inserts so many of them into one of the tables."""
+    """The statement that inserts so many of them, beyond those of the data set, into a table."""
     return _sql(
-        f"INSERT INTO {table} ({INVOICE_COLUMNS}) SELECT {INVOICE_VALUES} FROM <series>",
+        f"INSERT INTO {table} (id, {INVOICE_COLUMNS})"
+        f" SELECT {INVOICES} + n, {INVOICE_VALUES} FROM <series>",
         first,
         last,
     )

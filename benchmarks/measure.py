@@ -19,8 +19,9 @@ from django.db import connection
 TOTALS = """
 SELECT coalesce(sum(calls), 0), coalesce(sum(shared_blks_hit + shared_blks_read), 0),
        coalesce(sum(total_exec_time + total_plan_time), 0) / 1000
-FROM pg_stat_statements WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-    AND query NOT LIKE '%%pg_stat_statements%%'
+FROM pg_stat_statements
+WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND query NOT LIKE '%pg_stat_statements%'
 """
 
 
@@ -29,6 +30,7 @@ class Cost:
     """What a piece of work took."""
 
     seconds: float = 0.0
+    cpu_seconds: float = 0.0  # of the process itself, without the server
     rows: int = 0
     statements: int = 0
     database_seconds: float = 0.0
@@ -57,10 +59,10 @@ def measured() -> Iterator[Cost]:
             cost.statements += 1
             cost.database_seconds += time.perf_counter() - began
 
-    began = time.perf_counter()
+    began, used = time.perf_counter(), time.process_time()
     with connection.execute_wrapper(watch):
         yield cost
-    cost.seconds = time.perf_counter() - began
+    cost.seconds, cost.cpu_seconds = time.perf_counter() - began, time.process_time() - used
     if counted:
         statements, buffers, seconds = _execute(TOTALS)
         # The server counts BEGIN and COMMIT, too, and what other threads send.

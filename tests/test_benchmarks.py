@@ -1,0 +1,64 @@
+"""The benchmarks run, from end to end, on tiny sizes; what they measure is looked at by people."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from benchmarks.__main__ import NAMES, arguments
+from benchmarks.table import milliseconds, show, times
+
+ROOT = Path(__file__).parent.parent
+DATABASE = os.environ.get("TEST_DATABASE", "sqlite")
+TITLES = {
+    "idle": "### Idle run",
+    "trickle": "### Trickle",
+    "drain": "### Drain",
+    "relations": "### Relations",
+    "opened": "### Open transaction",
+    "capture": "### Capture",
+}
+
+
+def test_every_benchmark_runs_and_prints_its_table() -> None:
+    kept = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--database", DATABASE, "--rows", "600",
+         "--repeat", "1"],
+        cwd=ROOT,
+        env=kept,
+        capture_output=True,
+        text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    untried = {"opened"} if DATABASE == "sqlite" else set()
+    for name in set(NAMES) - untried:
+        assert TITLES[name] in done.stdout, name
+
+
+def test_an_unknown_benchmark_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        arguments(["drian"])
+    assert "there is no benchmark 'drian'" in capsys.readouterr().err
+
+
+def test_tables_are_markdown(capsys: pytest.CaptureFixture[str]) -> None:
+    show("Title", ["", "rows/s"], [["auditrepr", 12345], ["none", None]])
+    assert capsys.readouterr().out.splitlines() == [
+        "",
+        "### Title",
+        "",
+        "|           | rows/s |",
+        "| --------- | -----: |",
+        "| auditrepr | 12,345 |",
+        "| none      |      – |",
+    ]
+
+
+def test_figures_are_short() -> None:
+    assert (times(1.234), times(56.7)) == ("1.23×", "57×")
+    assert (milliseconds(0.0123), milliseconds(12.3)) == ("12.3 ms", "12.30 s")
