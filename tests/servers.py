@@ -114,7 +114,7 @@ class PostgresServer:
         self.folder = Path(tempfile.mkdtemp(prefix="auditrepr-pg-"))
         self.data = self.folder / "data"
         self.options = options
-        self.user = _unprivileged_user()
+        self.user = unprivileged_user()
         self.binaries = self._reachable(binaries or postgres_binaries())
         if self.user:
             shutil.chown(self.folder, self.user)
@@ -171,7 +171,7 @@ class PostgresServer:
         return copy / "bin"
 
 
-def _unprivileged_user() -> str | None:
+def unprivileged_user() -> str | None:
     if os.geteuid() != 0:
         return None
     known = {entry.pw_name for entry in pwd.getpwall()}

@@ -1,0 +1,133 @@
+"""Behind PgBouncer in transaction mode: clients share a server's session, but no context."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.db import connection, connections, transaction
+
+import auditrepr
+from auditrepr.models import AuditLog
+from tests.app.models import Author, Tag
+from tests.missing import could_not_try
+from tests.servers import unprivileged_user
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
+
+PORT = "6544"
+CONFIGURATION = """
+[databases]
+* = host={host} port={port} user={user}
+[pgbouncer]
+listen_addr =
+listen_port = {own_port}
+unix_socket_dir = {folder}
+auth_type = any
+pool_mode = transaction
+default_pool_size = 1
+logfile = {folder}/log
+"""
+
+
+@pytest.fixture
+def bouncer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of PgBouncer's socket; it has one session for all of its clients."""
+    program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
+    if not program:
+        could_not_try("PgBouncer", "no pgbouncer is installed")
+    server = connection.settings_dict
+    folder = Path("/tmp") / tmp_path_factory.mktemp("bouncer").name
+    folder.mkdir()
+    user = unprivileged_user()
+    if user:
+        shutil.chown(folder, user)
+    configuration = folder / "pgbouncer.ini"
+    configuration.write_text(
+        CONFIGURATION.format(
+            host=server["HOST"], port=server["PORT"] or 5432, user=server["USER"],
+            own_port=PORT, folder=folder,
+        )
+    )  # fmt: skip
+    as_user = {"user": user, "group": user, "extra_groups": []} if user else {}
+    process = subprocess.Popen([program, "-q", configuration], cwd=folder, **as_user)
+    try:
+        until = time.monotonic() + 10
+        while not (folder / f".s.PGSQL.{PORT}").exists():
+            assert time.monotonic() < until and process.poll() is None, "PgBouncer did not start"
+            time.sleep(0.05)
+        yield folder
+    finally:
+        process.terminate()
+        process.wait()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def clients(bouncer):
+    """The ORM's connection, and that of another client, both through PgBouncer."""
+    direct = connections["default"]
+    through = []
+    for name in ("ours", "theirs"):
+        client = direct.copy()
+        client.settings_dict |= {"HOST": str(bouncer), "PORT": PORT}
+        client.settings_dict["OPTIONS"] = {"application_name": name}
+        through.append(client)
+    connections["default"] = through[0]
+    try:
+        yield through
+    finally:
+        connections["default"] = direct
+        for client in through:
+            client.close()
+
+
+def session(client) -> int:
+    with client.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid() FROM pg_class LIMIT 1")
+        return cursor.fetchone()[0]
+
+
+def test_clients_of_one_session_do_not_get_each_others_context(clients):
+    ours, theirs = clients
+
+    def interfere(label):
+        # Without the wrappers, as any program does it.
+        theirs.ensure_connection()
+        theirs.connection.execute("INSERT INTO app_tag (label) VALUES (%s)", [label])
+
+    with auditrepr.context(reason="ours"):
+        Tag.objects.create(label="1")
+        interfere("2")
+        with transaction.atomic():
+            Tag.objects.create(label="3")
+            Author.objects.bulk_create([Author(name="4"), Author(name="5")])
+        interfere("6")
+        with ours.cursor() as cursor:
+            cursor.executemany("INSERT INTO app_tag (label) VALUES (%s)", [["7"], ["8"]])
+        interfere("9")
+    Tag.objects.create(label="10")
+    assert session(ours) == session(theirs)
+    found = AuditLog.objects.order_by("pk").values_list("context", "writer")
+    told, untold = ({"reason": "ours"}, None), (None, "postgres (theirs)")
+    ours_untold = (None, "postgres (ours)")
+    assert list(found) == [
+        told, untold, told, told, told, untold, told, told, untold, ours_untold,
+    ]  # fmt: skip
+
+
+def test_a_statement_that_fails_leaves_nothing_to_the_next_client(clients):
+    ours, theirs = clients
+    Tag.objects.create(label="x")
+    with auditrepr.context(reason="fails"), pytest.raises(Exception, match=r"duplicate key"):
+        Tag.objects.create(label="x")
+    with theirs.cursor() as cursor:
+        cursor.execute("INSERT INTO app_tag (label) VALUES ('y')")
+        cursor.execute("SELECT current_setting('auditrepr.context', true) FROM app_tag")
+        assert not any(value for (value,) in cursor)
+    assert session(ours) == session(theirs)
+    assert AuditLog.objects.latest("pk").context is None
