@@ -164,7 +164,9 @@ class Run(ABC):
 
     def reached(self) -> StopReason | None:
         """The reason not to begin another batch."""
-        return self.limits.reached(self.result.batches)
+        reason = self.limits.reached(self.result.batches)
+        # A batch that is tried again was begun in time: it ends with success or with its error.
+        return None if reason is StopReason.TIME_BUDGET and self.patience.failed else reason
 
     def store(self, events: Sequence[Event], write: Callable[[list[Outcome]], Stored]) -> None:
         """Build outside, where nothing is locked; then write all of it in one short transaction."""
