@@ -58,7 +58,8 @@ def bouncer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     try:
         until = time.monotonic() + 10
         while not (folder / f".s.PGSQL.{PORT}").exists():
-            assert time.monotonic() < until and process.poll() is None, "PgBouncer did not start"
+            assert time.monotonic() < until, "PgBouncer did not start"
+            assert process.poll() is None, "PgBouncer did not start"
             time.sleep(0.05)
         yield folder
     finally:
