@@ -221,6 +221,13 @@ class InstanceRepr(models.Model):
     class Meta:
         verbose_name = _("representation")
         verbose_name_plural = _("representations")
+        indexes = [
+            models.Index(
+                fields=["audit_log"],
+                name="auditrepr_repr_mixed",
+                condition=models.Q(fidelity="M"),
+            )
+        ]
 
     def __str__(self) -> str:
         return self.instance_repr

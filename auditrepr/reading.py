@@ -35,7 +35,7 @@ class Shown:
 def shown(events: Sequence[AuditLog], using: str) -> list[Shown]:
     """What stands for these events' objects, in their order; what is pending is built, not stored.
 
-    :param events: selected together with ``instance_repr`` and ``repr_failure``.
+    :param events: selected together with their representations and failures.
     """
     pending = [Event.of(event) for event in events if _is_pending(event)]
     built = {outcome.id: outcome for outcome in build(pending, using)} if pending else {}
@@ -44,7 +44,7 @@ def shown(events: Sequence[AuditLog], using: str) -> list[Shown]:
 
 def readable_events(user: Any) -> AuditLogQuerySet:
     """The events that this user may see, with what stands for their objects."""
-    events = AuditLog.objects.select_related("instance_repr", "repr_failure")
+    events = with_reprs(AuditLog.objects.all())
     tables = readable_tables(user)
     return events if tables is None else events.filter(table_name__in=tables)
 
@@ -62,6 +62,14 @@ def readable_tables(user: Any) -> set[str] | None:
         for model in apps.get_models(include_auto_created=True)
         if not model._meta.proxy and _may_view(user, model)
     }
+
+
+def with_reprs(events: AuditLogQuerySet) -> AuditLogQuerySet:
+    """The events together with what stands for their objects.
+
+    By queries of their own: a join with all representations can be read as a whole.
+    """
+    return events.prefetch_related("instance_repr", "repr_failure")
 
 
 def may_read_log(user: Any) -> bool:

@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 from .lines import describe, representation, time_of, timeline_link, what_changed
 from .meta import concrete
 from .models import AuditLog, AuditLogQuerySet
-from .reading import may_read_log, object_now
+from .reading import may_read_log, object_now, with_reprs
 from .tracking import log_name, model_for_table
 from .vendors import get_vendor
 from .wording import model_label, visible
@@ -75,7 +75,7 @@ def response(
 ) -> HttpResponse:
     """The page of an object's history. Whether it may be seen has been asked before."""
     after = request.GET.get("after", "")
-    log = AuditLog.objects.select_related("instance_repr", "repr_failure")
+    log = with_reprs(AuditLog.objects.all())
     found = _events(log, table_name, object_id, int(after) if after.isdecimal() else 0)
     events, more = found[:PAGE], len(found) > PAGE
     describe(events, log.db)
