@@ -21,7 +21,7 @@ from django.utils.text import Truncator, capfirst
 from django.utils.translation import gettext_lazy, ngettext
 
 from . import eventpage, jobpage, timeline
-from .filters import ModelFilter, PeriodFilter, StateFilter
+from .filters import ActorFilter, ModelFilter, ObjectFilter, PeriodFilter, StateFilter
 from .keyset import NEWER_THAN, OLDER_THAN, KeysetChangeList
 from .lines import SHOWN_LENGTH, by_key, describe, representation, time_of, what_changed
 from .models import AuditLog, BackfillRun, ReprFailure
@@ -93,7 +93,7 @@ class LogChangeList(KeysetChangeList):
 
     def last_looked_at(self, forward: bool) -> int | None:
         """Where no index finds what the page asks for, it looks at so many events, then stops."""
-        if {"object_id", "transaction_id"} & self.params.keys() or not self._may_be_rare():
+        if {"actor", "object_id", "transaction_id"} & self.params.keys() or not self._may_be_rare():
             return None
         looked_at: QuerySet[Any] = self.root_queryset.model.objects.using(self.queryset.db)
         if table_name := self.params.get("table_name"):
@@ -125,7 +125,14 @@ class AuditLogAdmin(ReadOnlyAdmin):
         "what_changed",
     ]
     list_display_links = ["when"]
-    list_filter = ["action", ModelFilter, StateFilter, PeriodFilter]
+    list_filter = [
+        ActorFilter,
+        ObjectFilter,
+        "action",
+        ModelFilter,
+        StateFilter,
+        PeriodFilter,
+    ]
     search_fields = ["object_id"]
     search_help_text = gettext_lazy("The object's id in full, or its beginning and a *.")
     change_form_template = "auditrepr/event.html"
@@ -136,6 +143,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
             "table_name",
             "state",
             *PeriodFilter.parameters,
+            "actor",
             "object_id",
             "transaction_id",
             OLDER_THAN,

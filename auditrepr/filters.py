@@ -19,7 +19,7 @@ from .models import AuditLog, Checkpoint, Fidelity
 from .moments import first_id
 from .reading import readable_tables
 from .tracking import tracked_tables
-from .wording import model_label
+from .wording import model_label, visible
 
 #: An event can be this much older than the one before it: so long may its statement have run.
 SLACK = timedelta(minutes=10)
@@ -46,6 +46,28 @@ class ModelFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         return queryset.filter(table_name=self.value()) if self.value() else queryset
+
+
+class GivenFilter(admin.SimpleListFilter):
+    """By a value that a link brought: it shows while it holds, so that it can be taken away."""
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        value = self.value()
+        return [(value, visible(value))] if value else []
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        return queryset.filter(**{str(self.parameter_name): value}) if value else queryset
+
+
+class ActorFilter(GivenFilter):
+    title = _("who")
+    parameter_name = "actor"
+
+
+class ObjectFilter(GivenFilter):
+    title = _("object")
+    parameter_name = "object_id"
 
 
 class StateFilter(admin.SimpleListFilter):

@@ -18,7 +18,7 @@ def actor(event: AuditLog) -> str:
     """Who or what caused the event, by the name that it had then; empty where nothing is known."""
     context = event.context if isinstance(event.context, Mapping) else {}
     known = (str(context[name]) for name in WHO if context.get(name) is not None)
-    return visible(next(known, None) or getattr(event, "writer", None) or "")
+    return visible(next(known, None) or event.writer or "")
 
 
 def facts(context: Any) -> list[tuple[str, str]]:

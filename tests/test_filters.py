@@ -8,7 +8,7 @@ from django.test import Client
 
 from auditrepr.filters import first_id
 from auditrepr.models import AuditLog, Checkpoint
-from tests.pages import LOG, event, fail, ids, page, reader, words
+from tests.pages import LOG, event, fail, ids, link, page, reader, words
 
 __all__ = ["reader"]
 pytestmark = pytest.mark.django_db
@@ -24,6 +24,17 @@ def test_by_what_became_of_the_representation(reader: Client) -> None:
     assert ids(reader, f"{LOG}?state=mixed") == [2]
     assert ids(reader, f"{LOG}?state=failed") == [3]
     assert ids(reader, f"{LOG}?state=pending") == [4]
+
+
+def test_by_who_caused_it_and_by_object_shown_while_they_hold(reader: Client) -> None:
+    event(1, text="x", context={"user": "5", "user_name": "grace"})
+    event(2, text="x", object_id="1", context={"user": "6"})
+    html = page(reader, f"{LOG}1/change/")
+    assert link(html, "By the same user") == f"{LOG}?actor=5"
+    assert ids(reader, f"{LOG}?actor=5") == [1]
+    assert ids(reader, f"{LOG}?object_id=1") == [2, 1]
+    assert "By who All 5 By action" in words(page(reader, f"{LOG}?actor=5"))
+    assert "By who" not in words(page(reader))
 
 
 def test_pending_is_looked_for_above_the_settled_mark_alone(reader: Client) -> None:

@@ -24,13 +24,16 @@ MIDDLE = EVENTS // 2
 #: An event a second: two tables have most of them, one has few; deletes and mixed ones are rare.
 FILL = f"""
 INSERT INTO auditrepr_auditlog
-    (id, table_name, object_id, action, row_data, changed_from, transaction_id, occurred_at)
-SELECT n, CASE WHEN n % 1000 = 0 THEN 'app_tag' WHEN n % 2 = 0 THEN 'app_book' ELSE 'app_author' END,
+    (id, table_name, object_id, action, row_data, changed_from, transaction_id, occurred_at,
+     context)
+SELECT n,
+    CASE WHEN n % 1000 = 0 THEN 'app_tag' WHEN n % 2 = 0 THEN 'app_book' ELSE 'app_author' END,
     (n / 10)::text, CASE WHEN n % 9999 = 0 THEN 'D' WHEN n % 3 = 0 THEN 'U' ELSE 'I' END,
     jsonb_build_object('id', n / 10, 'name', 'name ' || n, 'title', 'title ' || n, 'label', n,
         'price', 1, 'author_id', n),
     CASE WHEN n % 3 = 0 THEN jsonb_build_object('author_id', n - 10, 'name', 'before') END,
-    n / 5, timestamptz '2026-01-01' + n * interval '1 second'
+    n / 5, timestamptz '2026-01-01' + n * interval '1 second',
+    CASE WHEN n % 97 = 0 THEN jsonb_build_object('user', (n % 9)::text) END
 FROM generate_series(1, {EVENTS}) n;
 INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
 SELECT n, 'object ' || n, CASE WHEN n % 5000 = 1 THEN 'M' ELSE 'E' END, ''
@@ -60,6 +63,8 @@ PAGES = [
     f"{LOG}?transaction_id={MIDDLE // 5}",
     f"{LOG}?table_name=app_book&object_id={MIDDLE // 10}",
     f"{LOG}?object_id={MIDDLE // 10}",
+    f"{LOG}?actor=5",
+    f"{LOG}?actor=7&action__exact=D",
     f"{LOG}?q={MIDDLE // 10}",
     f"{LOG}?q={MIDDLE // 10}&table_name=app_book",
     f"{LOG}?q=no*",
