@@ -7,12 +7,19 @@ import platform
 from pathlib import Path
 
 import django
+import hypothesis
 import pytest
 from django.db import connection
 
 from tests.missing import PREFIX
 
 ELSEWHERE = pytest.StashKey[int]()
+
+
+# CI tries the same examples each time: a change is judged by itself, and not by its luck.
+hypothesis.settings.register_profile("ci", derandomize=True)
+if os.environ.get("CI"):
+    hypothesis.settings.load_profile("ci")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
