@@ -7,7 +7,7 @@ PYTHON ?=
 # Arguments for pytest: make test ARGS="tests/test_settings.py -x"
 ARGS ?=
 
-.PHONY: help demo bench test lint types matrix clean
+.PHONY: help demo bench test stress lint types matrix clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +30,11 @@ test: $(VENV)/test ## run the tests on SQLite, then on PostgreSQL
 	done; \
 	printf '\n== Not tried\n'; sort -u $(TEST_NOT_TRIED); \
 	if [ -n "$$failed" ]; then printf '\nTests failed on:%s\n' "$$failed"; exit 1; fi
+
+stress: $(VENV)/test ## kill the job hundreds of times beside writers, on both databases
+	@for database in sqlite postgresql; do \
+	    STRESS_KILLS=300 TEST_DATABASE=$$database $(BIN)/python -m pytest tests/test_kills.py || exit 1; \
+	done
 
 lint: $(VENV)/dev ## check the style with ruff
 	$(BIN)/ruff check .
