@@ -11,20 +11,14 @@ NOT_RECORDED = "not recorded"  # left out on purpose, or added to the table late
 TOO_BIG = "too big to be recorded"
 
 
-class Unknown:
+class Unknown(str):
     """A visible placeholder, whatever ``__str__`` does with it."""
 
-    def __init__(self, column: str, why: str = NOT_RECORDED) -> None:
-        self.column = column
-        self.why = why
-
-    def __str__(self) -> str:
-        return f"[{self.column}: {self.why}]"
-
-    __repr__ = __str__
+    def __new__(cls, column: str, why: str = NOT_RECORDED) -> Unknown:
+        return super().__new__(cls, f"[{column}: {why}]")
 
     def __format__(self, spec: str) -> str:
-        return str(self)
+        return str.__str__(self)
 
     def __getattr__(self, name: str) -> Unknown:
         if name.startswith("__"):

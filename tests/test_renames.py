@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 from django.apps import apps
+from django.db import migrations, models
+from django.db.migrations.state import ProjectState
 
+from auditrepr import renames, track, tracking
+from auditrepr.migrated import _Walk
 from auditrepr.models import AuditLog
 from tests.migrating import Then, built, from_the_beginning, texts, today
 
@@ -138,3 +144,64 @@ def test_a_batch_without_old_names_asks_as_little_as_ever(first, django_assert_m
         counts.append(len(asked))
         late.bulk_create(apps.get_model("drifting", "Late")(name="n") for _ in range(50))
     assert counts[0] == counts[1]
+
+
+def logged(table: str, **row: object) -> AuditLog:
+    pk = AuditLog.objects.create(table_name=table, object_id="5", action="I", row_data=row).pk
+    return AuditLog.objects.get(pk=pk)
+
+
+def test_what_no_migration_tells_the_decorator_says(first, monkeypatch):
+    today()
+    label = apps.get_model("drifting", "Label")
+    monkeypatch.setattr(renames, "_KNOWN", {})
+    monkeypatch.setattr(tracking, "_RENAMED_BY_DECORATOR", {})
+    monkeypatch.setattr(tracking, "_TABLES_BY_DECORATOR", {})
+    monkeypatch.setattr(tracking, "_EXCLUDED_BY_DECORATOR", {})
+    track(renamed={"text": ["words", "title"]}, former_tables=["old_label"])(label)
+    rows = [{"words": "one"}, {"title": "two"}, {"text": "three"}, {"words": "four", "text": "x"}]
+    for row in rows:
+        logged("old_label", id=5, **row)
+    assert texts() == ["one", "two", "three", "four"]
+
+
+def walked(*made: Any) -> list[Any]:
+    """What these operations do to names, after a table of two columns was made."""
+    walk = _Walk(dt.datetime.now(dt.UTC), "shop", ProjectState(), 63)
+    key = ("id", models.BigAutoField(primary_key=True))
+    walk.operate(migrations.CreateModel("Order", [key, ("ref", models.TextField())]))
+    return [change[1:] for operation in made for change in walk.operate(operation)]
+
+
+def test_a_table_that_moves_to_another_app_is_followed():
+    move = migrations.SeparateDatabaseAndState(
+        [migrations.AlterModelTable("Order", "sales_order")], [migrations.DeleteModel("Order")]
+    )
+    assert walked(move) == [("shop_order", "sales_order")]
+
+
+def test_what_sql_renamed_is_known_by_what_the_migration_says_of_it():
+    sql = migrations.RunSQL(
+        "ALTER TABLE shop_order RENAME COLUMN ref TO number",
+        state_operations=[migrations.RenameField("Order", "ref", "number")],
+    )
+    assert walked(sql) == [("shop_order", "ref", "number")]
+
+
+def test_a_field_renamed_over_its_old_column_is_no_change():
+    column = models.TextField(db_column="ref")
+    alter = migrations.AlterField("Order", "ref", column)
+    assert walked(alter, migrations.RenameField("Order", "ref", "number")) == []
+
+
+def test_a_many_to_many_table_follows_its_model_and_its_field():
+    add = migrations.AddField("Order", "friends", models.ManyToManyField("shop.Order"))
+    rename = migrations.RenameField("Order", "friends", "peers")
+    assert walked(add, rename, migrations.RenameModel("Order", "Sale")) == [
+        ("shop_order_friends",),
+        ("shop_order_friends", "shop_order_peers"),
+        ("shop_order_peers", "shop_sale_peers"),
+        ("shop_sale_peers", "from_order_id", "from_sale_id"),
+        ("shop_sale_peers", "to_order_id", "to_sale_id"),
+        ("shop_order", "shop_sale"),
+    ]

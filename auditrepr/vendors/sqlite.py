@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import groupby
@@ -36,6 +36,7 @@ from .base import (
     Vendor,
     Writers,
 )
+from .sqlite_types import converter
 
 if TYPE_CHECKING:
     from ..history import Found
@@ -276,7 +277,7 @@ class SQLite(Vendor):
         self, model: type[Model], images: Sequence[Image]
     ) -> Iterator[tuple[Image, dict[str, str], Sequence[Any]]]:
         fields = own_fields(model)
-        converters = [_driver_converter(field, self.connection) for field in fields]
+        converters = [converter(field.db_type(self.connection) or "") for field in fields]
         documents = self._documents({image.event_id for image in images})
         for image in images:
             if image.event_id not in documents:
@@ -493,21 +494,6 @@ def _stored(value: Any) -> Any:
     if not isinstance(value, dict):
         return value
     return bytes.fromhex(value["$blob"]) if "$blob" in value else UNKNOWN
-
-
-def _driver_converter(
-    field: Field[Any, Any], connection: BaseDatabaseWrapper
-) -> Callable[[Any], Any]:
-    """What Python's sqlite3 does to a column of this declared type (PARSE_DECLTYPES)."""
-    words = (field.db_type(connection) or "").replace("(", " ").split()
-    convert = sqlite3.converters.get(words[0].upper()) if words else None
-    if convert is None:
-        return lambda value: value
-    return lambda value: None if value is None else convert(_as_bytes(value))
-
-
-def _as_bytes(value: Any) -> bytes:
-    return value if isinstance(value, bytes) else str(value).encode()
 
 
 def _key_text(value: Any) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.contrib.postgres import fields
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
+from django.db.models.functions import Upper
 
 import auditrepr
 
@@ -23,3 +24,35 @@ class PostgresEverything(models.Model):
 
     def __str__(self) -> str:
         return f"{self.array} {self.dates}"
+
+
+class WithExtensions(models.Model):
+    """Of types that an extension brings: a test makes its table, where there are such."""
+
+    id = models.BigIntegerField(primary_key=True)
+    pairs = fields.HStoreField(null=True)
+    word = models.TextField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "pgapp_withextensions"
+
+    def __str__(self) -> str:
+        return f"{self.pairs} {self.word}"
+
+
+@auditrepr.track
+class WithVirtual(models.Model):
+    """A column that PostgreSQL computes whenever it is read: a trigger does not see it."""
+
+    name = models.TextField()
+    other = models.IntegerField(default=0)
+    loud = models.GeneratedField(
+        expression=Upper("name"), output_field=models.TextField(), db_persist=False
+    )
+
+    class Meta:
+        required_db_features = {"supports_virtual_generated_columns"}
+
+    def __str__(self) -> str:
+        return f"{self.loud}"

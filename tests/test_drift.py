@@ -1,0 +1,245 @@
+"""What the log holds no longer fits the code: the reader sees as much as is known, and how much."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.apps import apps
+from django.db import connection, models
+
+from auditrepr.drift import Unknown, default_of
+from auditrepr.models import AuditLog
+from auditrepr.representation import Outcome
+from tests.migrating import Then, built, from_the_beginning, texts, today
+from tests.missing import could_not_try
+from tests.project import ROOT
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def first(settings) -> Iterator[Then]:
+    settings.AUDITREPR = {"MODELS": ["drifting.*"]}
+    with from_the_beginning() as first:
+        yield first
+
+
+def late(column: str, settings) -> Outcome:
+    """An object from before the column was added, as a ``__str__`` that reads it shows it."""
+    settings.AUDITREPR["REPR"] = {"drifting.Late": lambda one: f"{one.name} {getattr(one, column)}"}
+    (outcome,) = built("drifting_late")
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("column", "text"),
+    [
+        ("constant", "given"),
+        ("database", "7"),
+        ("plain", "{}"),
+        ("nothing", "None"),
+        ("blank", ""),
+        ("store", "None"),
+        ("computed", "[computed: not recorded]"),
+        ("called", "[called: not recorded]"),
+    ],
+)
+def test_a_column_added_later_reads_as_what_its_migration_wrote(first, settings, column, text):
+    first.Late.create(name="old")
+    today()
+    outcome = late(column, settings)
+    name = {"store": "store_id"}.get(column, column)
+    assert (outcome.text, outcome.reason) == (f"old {text}", f"{name} is not in the log")
+
+
+def test_a_column_added_later_that_is_not_read_leaves_the_representation_exact(first):
+    first.Late.create(name="old")
+    today()
+    assert texts("drifting_late") == ["old: old"]
+
+
+def test_a_filtered_set_does_not_pass_a_missing_column_off_as_empty(first, settings):
+    settings.AUDITREPR["REPR"] = {
+        "drifting.Store": lambda store: ", ".join(
+            f"{code}" for code in store.items.values_list("code", flat=True)
+        )
+    }
+    shop = first.Shop.create(name="Corner")
+    first.Item.create(title="Cup", shop=shop, serial="S", left="L", right="R")
+    first.Shop.update(name="Plaza")
+    today()
+    AuditLog.objects.filter(table_name="drifting_item").update(
+        row_data={"id": 1, "shop_id": shop.pk, "title": "Cup"}
+    )
+    AuditLog.objects.filter(object_id="1", table_name="drifting_item").update(object_id="1")
+    *_, last = built("drifting_shop")
+    assert "code is not in the log" in last.reason
+
+
+def test_a_removed_column_is_ignored(first):
+    shop = first.Shop.create(name="Corner")
+    first.Item.create(title="Cup", shop=shop, serial="S", left="L", right="R", code="gone")
+    today()
+    (text,) = texts("drifting_item")
+    assert "gone" not in text
+
+
+def ticket(first, **values) -> Outcome:
+    """What becomes of this row, once its columns have other types; one beside it is well."""
+    first.Ticket.create(**values)
+    first.Ticket.create(amount="1")
+    first.Ticket.all().delete()
+    AuditLog.objects.filter(action="D").delete()
+    today()
+    outcome, other = built("drifting_ticket")
+    assert other.text == "None 1 None None None"
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"number": 12}, "'12' None None None None"),
+        ({"amount": "12"}, "None 12 None None None"),
+        ({"short": "five5"}, "None None 'five5' None None"),
+        ({"moment": "2026-03-04"}, "2026, 3, 4"),
+        ({"done": "1"}, "None None None None True"),
+    ],
+)
+def test_a_value_of_another_type_is_converted_where_the_database_can(first, values, text):
+    outcome = ticket(first, **values)
+    assert outcome.failure is None
+    assert text in outcome.text
+
+
+@pytest.mark.parametrize("values", [{"amount": "twelve"}, {"done": "perhaps"}])
+def test_a_value_that_cannot_be_converted_costs_its_own_row(first, values):
+    assert ticket(first, **values).failure
+
+
+@pytest.mark.postgresql
+def test_a_value_too_long_for_its_column_costs_its_own_row(first):
+    failure = ticket(first, short="much too long").failure
+    assert failure is not None
+    assert "too long" in failure.message
+
+
+def event(table: str, **row) -> Outcome:
+    log = AuditLog.objects.create(table_name=table, object_id="5", action="I", row_data=row)
+    return AuditLog.objects.get(pk=log.pk).build_instance_repr()
+
+
+def test_a_model_that_is_gone_leaves_what_the_row_says():
+    outcome = event("shop_order", id=5, ref="A7")
+    assert outcome.text == "shop_order 5: id=5, ref=A7"
+    assert outcome.reason == "no installed model uses this table"
+
+
+@pytest.mark.postgresql
+def test_a_table_that_is_gone_leaves_what_the_row_says():
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE drifting_shop RENAME TO hidden")
+        try:
+            outcome = event("drifting_shop", id=5, street="Main Street")
+        finally:
+            cursor.execute("ALTER TABLE hidden RENAME TO drifting_shop")
+    assert outcome.text == "drifting_shop 5: id=5, street=Main Street"
+    assert outcome.reason == "its table is not there any more"
+
+
+def test_a_value_too_big_for_the_log_shows_a_placeholder():
+    digest = {"$digest": {"bytes": 300_000_000, "sha256": "00", "head": "00"}}
+    outcome = event("drifting_label", id=5, text=digest)
+    assert outcome.text == "[text: too big to be recorded]"
+    assert outcome.reason == "text is not in the log"
+
+
+def test_an_excluded_foreign_key_shows_a_placeholder_and_leads_nowhere(settings):
+    settings.AUDITREPR = {
+        "MODELS": ["drifting.*"],
+        "EXCLUDE": {"drifting.Late": ["store"]},
+        "REPR": {"drifting.Late": lambda one: f"in {one.store}"},
+    }
+    from auditrepr import capture
+
+    capture.install("default")
+    store = apps.get_model("drifting", "Store").objects.create(name="Corner")
+    apps.get_model("drifting", "Late").objects.create(name="x", store=store)
+    (outcome,) = built("drifting_late")
+    assert outcome.text == "in [store_id: not recorded]"
+    assert outcome.reason
+
+
+@pytest.mark.parametrize("default", [lambda: "now", models.functions.Now()])
+def test_a_default_that_says_something_else_each_time_is_not_guessed(default):
+    field = (
+        models.CharField(default=default)
+        if callable(default)
+        else models.DateTimeField(db_default=default)
+    )
+    field.set_attributes_from_name("column")
+    assert isinstance(default_of(field), Unknown)
+
+
+@pytest.mark.postgresql
+def test_hstore_and_citext_come_back_as_the_table_gives_them():
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM pg_available_extensions WHERE name IN ('hstore','citext')")
+        if len(cursor.fetchall()) < 2:
+            could_not_try("hstore and citext", "this PostgreSQL has no such extensions")
+    from django.contrib.postgres.signals import get_hstore_oids
+
+    from tests.capturing import audit, sql
+    from tests.pgapp.models import WithExtensions
+
+    sql(
+        "CREATE EXTENSION IF NOT EXISTS hstore", "CREATE EXTENSION IF NOT EXISTS citext",
+        "CREATE TABLE pgapp_withextensions (id bigint PRIMARY KEY, pairs hstore, word citext)",
+    )  # fmt: skip
+    try:
+        get_hstore_oids.cache_clear()
+        connection.close()  # psycopg learns of hstore when it connects
+        audit("pgapp_withextensions")
+        pairs = {"a": "1", 'q"\\': 'x"\\\n', "null": None, "": "=>,", "NULL": "NULL"}
+        WithExtensions.objects.create(id=1, pairs=pairs, word="Word")
+        WithExtensions.objects.create(id=2, pairs={}, word=None)
+        WithExtensions.objects.create(id=3, pairs=None)
+        expected = [str(one) for one in WithExtensions.objects.order_by("pk")]
+        assert [one.text for one in built("pgapp_withextensions")] == expected
+    finally:
+        sql("DROP TABLE pgapp_withextensions")
+
+
+@pytest.mark.postgresql
+def test_a_virtual_column_is_computed_from_what_the_log_holds():
+    if not connection.features.supports_virtual_generated_columns:
+        could_not_try("virtual generated columns", "they need PostgreSQL 18 and Django 6.0")
+    from tests.pgapp.models import WithVirtual
+
+    WithVirtual.objects.create(name="a%b")
+    WithVirtual.objects.update(name="c")
+    assert "loud" not in AuditLog.objects.earliest("pk").row_data
+    assert texts() == ["A%B", "C"]
+    AuditLog.objects.filter(action="U").update(row_data={"id": 1, "name": "d"})
+    assert texts() == ["A%B", "D"]
+    AuditLog.objects.filter(action="U").update(row_data={"id": 1, "other": 1})
+    assert built()[1].text == "[loud: not recorded]"
+
+
+def documented() -> list[tuple[str, list[str]]]:
+    page = (ROOT / "docs" / "drift.md").read_text()
+    rows = [line.split("|") for line in page.splitlines() if line.startswith("|")]
+    return [(row[1].strip(), re.findall(r"`(test_\w+)`", row[-2])) for row in rows[2:]]
+
+
+@pytest.mark.sqlite
+def test_every_row_of_the_table_in_the_docs_names_a_test_that_is_there():
+    found = set()
+    for file in Path(__file__).parent.glob("test_*.py"):
+        found |= set(re.findall(r"def (test_\w+)", file.read_text()))
+    rows = documented()
+    assert len(rows) > 20
+    assert [case for case, names in rows if not names or not found.issuperset(names)] == []
