@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 
 from .exceptions import DatabaseUnreachable, MigrationsPending
 from .tracking import tracked_tables
@@ -27,14 +31,33 @@ def check(using: str) -> None:
         connection.ensure_connection()
     except (Error, ImproperlyConfigured) as error:
         raise DatabaseUnreachable(alias=using, reason=" ".join(str(error).split())) from error
-    loader = MigrationLoader(connection)
+    recorded = _recorded(connection)
+    loader = MigrationLoader(None)
+
+    def applied(key: tuple[str, str]) -> bool:
+        replaced = loader.disk_migrations[key].replaces if key in loader.disk_migrations else ()
+        return key in recorded or (bool(replaced) and all(map(applied, replaced)))
+
     needed = {"auditrepr", *(table.model._meta.app_label for table in tracked_tables(using))}
     pending = {
         f"{app_label}.{name}"
         for target in loader.graph.leaf_nodes()
         if target[0] in needed
         for app_label, name in loader.graph.forwards_plan(target)
-        if (app_label, name) not in loader.applied_migrations
+        if not applied((app_label, name))
     }
     if pending:
         raise MigrationsPending(alias=using, names=", ".join(sorted(pending)))
+
+
+def _recorded(connection: BaseDatabaseWrapper) -> Collection[tuple[str, str]]:
+    """The migrations that are applied.
+
+    Asked for directly: Django would list all tables of the database first, which is most of what
+    a run with nothing to do would cost.
+    """
+    recorder = MigrationRecorder(connection)
+    try:
+        return set(recorder.migration_qs.values_list("app", "name"))
+    except Error:  # there is no such table yet, or it is something else, which shows here again
+        return recorder.applied_migrations()

@@ -1,0 +1,36 @@
+"""What has to be so before the job touches a database."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+import pytest
+from django.db import connection
+
+from auditrepr import preflight
+from auditrepr.exceptions import MigrationsPending
+
+pytestmark = pytest.mark.django_db
+
+
+def _record_as(name: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE django_migrations SET name = %s WHERE app = 'auditrepr'", [name])
+
+
+def test_one_query_finds_out(django_assert_num_queries):
+    with django_assert_num_queries(1):
+        preflight.check("default")
+
+
+def test_a_migration_that_is_not_applied_is_named():
+    _record_as("0000_old")
+    with pytest.raises(MigrationsPending, match=r"auditrepr\.0001_initial"):
+        preflight.check("default")
+
+
+def test_a_squashed_migration_counts_where_those_it_replaces_are_applied(monkeypatch):
+    initial = import_module("auditrepr.migrations.0001_initial").Migration
+    monkeypatch.setattr(initial, "replaces", [("auditrepr", "0000_old")], raising=False)
+    _record_as("0000_old")
+    preflight.check("default")
