@@ -168,6 +168,20 @@ def test_finds_what_renamed_a_country_and_sees_before_and_after(reader: Page, lo
     look(reader, "event")
 
 
+def test_finds_who_renamed_a_country(reader: Page) -> None:
+    reader.goto("/admin/gazetteer/country/?q=Fiji")
+    reader.get_by_role("link", name="Fiji").click()
+    name = f"Viti {time.monotonic_ns()}"  # each reader renames it anew
+    reader.get_by_label("Common name").fill(name)
+    reader.get_by_role("button", name="Save", exact=True).click()
+    reader.goto(LOG)
+    row = reader.get_by_role("row").filter(has_text=f"→ {name}")
+    expect(row).to_contain_text("demo")
+    row.get_by_role("link").first.click()
+    reader.get_by_role("link", name="By the same user").click()
+    expect(reader.get_by_role("row").filter(has_text=name).first).to_contain_text("demo")
+
+
 def test_foreign_keys_go_by_names(reader: Page) -> None:
     reader.goto(f"{LOG}?table_name=gazetteer_subdivision&action__exact=U")
     row = reader.get_by_role("row").filter(has_text="Pas-de-Calais, Hauts-de-France")
@@ -200,7 +214,7 @@ def test_the_job_page_shows_what_was_done_and_what_is_left(reader: Page, look: A
     reader.goto("/admin/")
     reader.get_by_role("link", name="Runs", exact=True).last.click()
     expect(reader.get_by_role("heading", name="The job")).to_be_visible()
-    expect(reader.get_by_role("row", name="Pending 1")).to_be_visible()
+    expect(reader.get_by_role("row", name="Pending")).to_be_visible()
     expect(reader.get_by_role("img", name="Rows per minute over the last day")).to_be_visible()
     reader.get_by_text("The numbers", exact=True).click()
     expect(reader.get_by_role("columnheader", name="Hour from")).to_be_visible()

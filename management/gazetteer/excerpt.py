@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from auditrepr.models import AuditLog, Fidelity, InstanceRepr, ReprFailure
+from auditrepr.values import words
 from auditrepr.wording import changes, model_label, visible
 
 #: Which events show what a log tells: so many of the newest, by table and action.
@@ -26,10 +27,11 @@ def lines() -> Iterator[str]:
         for table, action, count in SHOWN
         for event in log.filter(table_name=table, action=action).order_by("-id")[:count]
     ]
-    for event in sorted(events, key=lambda event: event.pk):
+    events.sort(key=lambda event: event.pk)
+    for event, said in zip(events, words(events, log.db, changed_only=True), strict=True):
         what = f"{event.get_action_display()} {model_label(event.table_name).lower()}"
         yield f"{event.pk:>7}  {what:<20}  {_representation(event)}"
-        for change in changes(event):
+        for change in changes(event, said):
             yield f"{'':>31}{change}"
 
 
