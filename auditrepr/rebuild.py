@@ -291,8 +291,7 @@ class Batch:
                     if elsewhere or (unknown and subject is None):
                         raise NotAsOf
                     sql, parameters = substituted(self.vendor, relations, sql, parameters)
-                    for column in unknown:
-                        subject.note(UNKNOWN.format(column))
+                    _note_unknown(subject, unknown)
                 except NotAsOf:
                     if subject is None:
                         raise
@@ -332,6 +331,12 @@ def _joined(parent: type[Model], row: Row, part: Found) -> Row | Exception:
     columns = {field.column: NOT_RECORDED for field in own_fields(parent)}
     inherited = part.row or Row({}, columns)
     return Row(inherited.values | row.values, {**inherited.missing, **row.missing})
+
+
+def _note_unknown(subject: Subject | None, columns: Sequence[str]) -> None:
+    if subject is not None:
+        for column in columns:
+            subject.note(UNKNOWN.format(column))
 
 
 def _doubted(found: Found, wish: Wish) -> Found:

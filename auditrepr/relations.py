@@ -144,7 +144,7 @@ def forward(field: Any, peers: Peers) -> Sequence[Answer]:
     for member, (_, value, doubts) in zip(peers.members, all_wishes, strict=True):
         answer = Answer(None, doubts) if value is None else next(answers)
         if isinstance(value, Unknown):
-            answer = Answer(value, answer.doubts)
+            answer = _unknown(value, answer.doubts)
         elif value is not None and answer.value is None:
             answer = Answer(absent, answer.doubts)
         if isinstance(answer.value, Model) and not field.remote_field.multiple:
@@ -176,7 +176,7 @@ def generic(field: Any, peers: Peers) -> Sequence[Answer]:
         if model is not None:
             by_model[model].append((index, Wish(subject, key)))
         elif isinstance(key, Unknown):
-            answers[index] = Answer(key)
+            answers[index] = _unknown(key)
     for model, wanted in by_model.items():
         found = peers.batch.find(model, [wish for _, wish in wanted])
         for (index, _), answer in zip(wanted, found, strict=True):
@@ -199,6 +199,13 @@ def _target(field: Any, instance: Model) -> tuple[type[Model] | None, Any]:
         return (model, model._meta.pk.to_python(key)) if model else (None, None)
     except (ContentType.DoesNotExist, ValidationError):
         return None, None
+
+
+def _unknown(placeholder: Any, doubts: tuple[str, ...] = ()) -> Answer:
+    """In place of an object whose key is not known."""
+    from .rebuild import Answer
+
+    return Answer(placeholder, doubts)
 
 
 def _is_generic(field: Any) -> bool:

@@ -373,7 +373,7 @@ class PostgreSQL(Vendor):
         self, table: Name, wanted: Sequence[tuple[Event, str]]
     ) -> list[tuple[int | None, ...]]:
         bounds = {"since": table.since, "until": table.until}
-        limits = {LIMITS[name]: limit for name, limit in bounds.items() if limit}
+        limits: dict[str, Any] = {LIMITS[name]: limit for name, limit in bounds.items() if limit}
         columns: list[Any] = [
             [key for _, key in wanted],
             [event.id for event, _ in wanted],
