@@ -361,7 +361,8 @@ class History:
             return ""
         # SQLite cannot tell one statement from another one in the same millisecond.
         same_time = any(other and other.occurred_at == moment.occurred_at for other in others)
-        near = table == moment.table_name or self.statement_reaches_beyond
+        named = self.renames.table(moment.table_name, moment.occurred_at)
+        near = table == named or self.statement_reaches_beyond
         return BESIDE if same_time and near else ""
 
     @cached_property

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from django.db.models import Model
+from django.db.models.query import ModelIterable
 
 from .barerow import BareRow
 from .conf import get_settings
@@ -28,6 +29,7 @@ from .vendors import get_vendor
 #: Statements that Django sends for a transaction of its own.
 NO_READING = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 
+OF_ITS_OWN = "a manager makes objects of its own of related rows"
 TODAY = "it was read in part from today's rows"
 
 
@@ -142,7 +144,7 @@ class Batch:
 
         An object that was deleted by then shows its last state, and is doubtful.
         """
-        return self.objects(model, [w.subject for w in wishes], self._rows(model, wishes))
+        return self._reached(model, [w.subject for w in wishes], self._rows(model, wishes))
 
     def find_by(self, model: type[Model], field: Any, wishes: Sequence[Wish]) -> list[Answers]:
         """All objects whose field had the value that is wished for as key."""
@@ -158,7 +160,7 @@ class Batch:
             wish.subject for wish, match in zip(wishes, matches, strict=True) for _ in match.found
         ]
         rows = [found for match in matches for found in match.found]
-        objects = iter(self.objects(model, subjects, rows))
+        objects = iter(self._reached(model, subjects, rows))
         return [
             Answers(
                 list(islice(objects, len(match.found))),
@@ -174,11 +176,21 @@ class Batch:
         if not target.primary_key:
             return self.find_by(model, target, wishes)
         found = [Found(None) if row.gone else row for row in self._rows(model, wishes)]
-        objects = self.objects(model, [wish.subject for wish in wishes], found)
+        objects = self._reached(model, [wish.subject for wish in wishes], found)
         return [
             Answers([answer], (), [row]) if row.row is not None else Answers([], row.doubts, [])
             for answer, row in zip(objects, found, strict=True)
         ]
+
+    def _reached(
+        self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
+    ) -> list[Answer]:
+        """Objects that a relation leads to: the model's managers decide what is made of a row."""
+        answers = self.objects(model, subjects, found)
+        managers = model._base_manager, model._default_manager
+        if all(_makes_plain_objects(manager) for manager in managers):
+            return answers
+        return [answer._replace(doubts=(*answer.doubts, OF_ITS_OWN)) for answer in answers]
 
     def objects(
         self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
@@ -353,3 +365,7 @@ def _fill(subjects: Sequence[Subject], answers: Sequence[Answer]) -> None:
             subject.error = value
         else:
             subject.instance = value
+
+
+def _makes_plain_objects(manager: Any) -> bool:
+    return bool(manager.all()._iterable_class is ModelIterable)
