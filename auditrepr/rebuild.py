@@ -20,7 +20,7 @@ from .history import OVERTAKEN, Found, History, Matches
 from .meta import concrete, field_named, own_fields
 from .models import AuditLog
 from .relations import Peers
-from .rows import Row, TableGone, read_images
+from .rows import ModelRaised, Row, TableGone, read_images
 from .substitution import NotAsOf, Relations, substituted, unknown_columns
 from .timelimit import TimeLimit
 from .tracking import chosen_repr, log_name, model_for_table
@@ -248,11 +248,11 @@ class Batch:
             names = [name for name in names if name in values]
         try:
             instance = peers.model.from_db(self.using, names, [values[name] for name in names])
-        except Exception as error:  # a model's own from_db and __init__ may raise anything
-            return error
-        if row.missing:
-            instance.__dict__["refresh_from_db"] = self._loader(instance, subject, row.missing)
-        peers.add(instance, subject, row.missing)
+            if row.missing:
+                instance.__dict__["refresh_from_db"] = self._loader(instance, subject, row.missing)
+            peers.add(instance, subject, row.missing)
+        except BaseException as error:  # a model's from_db and __init__ may do and give anything
+            return ModelRaised.of(error)
         return instance
 
     def stand_in(self, field: Any, why: str) -> Any:

@@ -46,9 +46,9 @@ class Peers:
 
     def add(self, instance: Model, subject: Subject, missing: Mapping[str, str]) -> None:
         index = len(self.members)
-        self.members.append(Member(instance, subject, missing))
         instance._state.fields_cache = AsOfObjects(self, index)
         instance.__dict__["_prefetched_objects_cache"] = AsOfSets(self, index)
+        self.members.append(Member(instance, subject, missing))
 
     def wishes(self, field: Any) -> list[Wish]:
         """What the members' relations lead to by this field of theirs.

@@ -13,8 +13,19 @@ from .meta import own_fields
 from .tracking import log_name
 from .vendors.base import Image, Vendor
 
-#: What cannot be read as a row of its table any more raises one of these.
-UNFIT = (Error, ValueError, TypeError, OverflowError, ArithmeticError)
+
+class ModelRaised(Exception):
+    """What a model's own code raised: no error at all, as SystemExit, or one that Django takes for
+    an empty cache (and then reads today's row)."""
+
+    @classmethod
+    def of(cls, error: BaseException) -> Exception:
+        """The error itself, where it can be raised again anywhere."""
+        if isinstance(error, Exception) and not isinstance(error, KeyError):
+            return error
+        raised = cls(type(error).__qualname__)
+        raised.__cause__ = error
+        return raised
 
 
 class TableGone(LookupError):
@@ -36,10 +47,14 @@ def read_images(
     A row that does not fit its table any more takes no other with it: it is narrowed down, and
     stands in the result as the error that the database gave. Where there is no such table, all of
     them are `TableGone`.
+
+    :raises django.db.Error: if it is no row's fault, and passes.
     """
     try:
         return _read_together(vendor, model, images)
-    except UNFIT:
+    except BaseException as error:  # a field's from_db_value may raise anything
+        if isinstance(error, Error) and vendor.passes(error):
+            raise
         name = log_name(model._meta.db_table)
         if not vendor.shapes([name]):
             return dict.fromkeys(images, TableGone(name))
@@ -51,9 +66,11 @@ def _narrowed(
 ) -> dict[Image, Row | Exception]:
     try:
         return _read_together(vendor, model, images)
-    except UNFIT as error:
+    except BaseException as error:
+        if isinstance(error, Error) and vendor.passes(error):
+            raise
         if len(images) == 1:
-            return {images[0]: error}
+            return {images[0]: ModelRaised.of(error)}
     middle = len(images) // 2
     first = _narrowed(vendor, model, images[:middle])
     return first | _narrowed(vendor, model, images[middle:])
