@@ -9,6 +9,7 @@ from typing import Any
 from django.core.management.base import BaseCommand
 
 from .context import context, tells
+from .exceptions import InvalidSetting
 
 _running: dict[str, context] = {}  # Celery's tasks, by their ids
 
@@ -27,13 +28,17 @@ def connect() -> None:
 def _naming(execute: Any) -> Any:
     # Django sends no signal, and a command may be called by another, or by a view.
     @wraps(execute)
-    def named(self: BaseCommand, *args: Any, **options: Any) -> Any:
-        if not tells("command"):
+    def execute_by_name(self: BaseCommand, *args: Any, **options: Any) -> Any:
+        try:
+            named = tells("command")
+        except InvalidSetting:  # a system check, or the command itself, says so
+            named = False
+        if not named:
             return execute(self, *args, **options)
         with context(command=type(self).__module__.rpartition(".")[2]):
             return execute(self, *args, **options)
 
-    return named
+    return execute_by_name
 
 
 def _before_task(*, task_id: str, task: Any, **_: Any) -> None:

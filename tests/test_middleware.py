@@ -177,6 +177,12 @@ def test_a_management_command_names_itself(settings):
     assert said("command") is None
 
 
+def test_a_wrong_setting_is_left_to_the_command_to_say(settings):
+    settings.AUDITREPR = {"CONTEXT": ["weather"]}
+    call_command(Writing())
+    assert said("command") is None
+
+
 def test_so_does_one_of_the_command_line():
     code = "from tests.app.models import Tag; Tag.objects.create(label='shell')"
     shell = [sys.executable, "-m", "django", "shell", "-v0", "-c", code]
