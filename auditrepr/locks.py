@@ -278,7 +278,7 @@ class FileLock(Lock):
             return False
 
 
-def release(using: str, token: object) -> bool:
+def release(using: str, token: uuid.UUID) -> bool:
     """Take the database lock from the holder with this token, who can store nothing from now on.
 
     Never waits for one who is storing: false, if it is, or has let go of the lock meanwhile.

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -39,7 +40,7 @@ class Mark:
 class Held:
     """The database lock, in somebody's hands."""
 
-    token: object
+    token: UUID
     holder: Process | None
     expires_at: datetime
     expired: bool  # by the database's clock: the next run takes it
@@ -108,7 +109,7 @@ def lease(using: str) -> Held | None:
     """Who holds the database lock."""
     leases = Lease.objects.using(using).filter(name=DatabaseLock.NAME, token__isnull=False)
     found = leases.first()
-    if found is None or found.expires_at is None:
+    if found is None or found.token is None or found.expires_at is None:
         return None
     expired = leases.filter(expires_at__lte=get_vendor(using).clock()).exists()
     return Held(found.token, Process.of(found.holder), found.expires_at, expired)
