@@ -10,8 +10,6 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
-import pytest
-
 from tests.missing import could_not_try
 from tests.processes import ROOT
 
