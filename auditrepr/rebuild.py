@@ -29,6 +29,8 @@ from .vendors import get_vendor
 #: Statements that Django sends for a transaction of its own.
 NO_READING = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 
+#: ``Meta.base_manager_name`` names it; Django finds single related objects through it.
+HIDES = "a manager hides some of the related rows"
 OF_ITS_OWN = "a manager makes objects of its own of related rows"
 TODAY = "it was read in part from today's rows"
 
@@ -188,9 +190,12 @@ class Batch:
         """Objects that a relation leads to: the model's managers decide what is made of a row."""
         answers = self.objects(model, subjects, found)
         managers = model._base_manager, model._default_manager
-        if all(_makes_plain_objects(manager) for manager in managers):
-            return answers
-        return [answer._replace(doubts=(*answer.doubts, OF_ITS_OWN)) for answer in answers]
+        doubts: tuple[str, ...] = ()
+        if not all(_makes_plain_objects(manager) for manager in managers):
+            doubts += (OF_ITS_OWN,)
+        if model._base_manager.all().query.where:
+            doubts += (HIDES,)
+        return [answer._replace(doubts=answer.doubts + doubts) for answer in answers]
 
     def objects(
         self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
