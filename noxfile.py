@@ -12,6 +12,7 @@ import nox
 ON_EVERY_SERVER = [
     "tests/test_capture.py",
     "tests/test_capture_postgresql.py",
+    "tests/test_drift.py",
     "tests/test_history.py",
     "tests/test_pending.py",
     "tests/test_rebuild.py",

@@ -349,7 +349,9 @@ def test_an_excluded_column_of_a_tracked_model_stays_out_under_any_name(own: Pro
 def test_afterwards_nothing_is_left_for_migrate_to_do(own: Project):
     own.migrate(migrations.AddField("Tag", "extra", INTEGER), app="app")
     own.migrate(migrations.RemoveField("Tag", "extra"), app="app")
-    assert {state.status for state in capture.inspect("default")} <= {capture.Status.OK}
+    # A model of columns that this server does not know has no table.
+    there = [one for one in capture.inspect("default") if one.status != capture.Status.ABSENT]
+    assert {state.status for state in there} == {capture.Status.OK}
 
 
 def test_collected_sql_is_not_carried_out(project: Project, django_assert_num_queries: Any):

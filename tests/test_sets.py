@@ -55,7 +55,7 @@ READ_LIVE = {
     "subquery": lambda o: o.lines.filter(pk__in=Line.objects.filter(quantity__gt=1)).count(),
     "subquery as column": lambda o: list(o.lines.annotate(n=Subquery(
         Order.objects.filter(pk=OuterRef("order")).values("ref")[:1])).values_list("n")),
-    "union": lambda o: o.lines.all().union(Line.objects.all()).count(),
+    "union": lambda o: o.lines.order_by().union(Line.objects.order_by()).count(),
     "or others": lambda o: (o.lines.filter(item="pen") | Line.objects.filter(quantity=2)).count(),
     "others or": lambda o: (Line.objects.filter(quantity=2) | o.lines.filter(item="pen")).count(),
     "raw column": lambda o: list(o.lines.annotate(n=RawSQL(
