@@ -302,7 +302,7 @@ class History:
         """The moment saw no event of this row: what its first later one found, or today's row."""
         doubt = doubt or self._gap(table, moment, moment.id)
         first, taking = around.first, around.first_taking
-        if taking and not (first and _after(first, taking)):
+        if taking and (first is None or not _after(taking, first)):
             return State(image=self._image(table, taking, before=True), doubt=doubt)
         if first is None:
             # Today's row, unless its table was emptied: then nothing is known of it.

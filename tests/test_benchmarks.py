@@ -25,7 +25,9 @@ TITLES = {
 
 
 def test_every_benchmark_runs_and_prints_its_table() -> None:
-    kept = {name: value for name, value in os.environ.items() if name != "DJANGO_SETTINGS_MODULE"}
+    # On a server of their own: they want it durable, and with an extension that counts.
+    theirs = ("DJANGO_SETTINGS_MODULE", "TEST_POSTGRES_URL")
+    kept = {name: value for name, value in os.environ.items() if name not in theirs}
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks", "--database", DATABASE, "--rows", "600",
          "--repeat", "1"],

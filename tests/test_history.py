@@ -5,6 +5,7 @@ import pytest
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.representation import Event, Outcome, build
 from tests.app.models import Author, Book
+from tests.app.moment import Slot
 from tests.app.relations import Diner, Invoice, Label, Line, Order, Pizzeria, RatedPlace, Remark
 from tests.oracle import Oracle
 
@@ -151,3 +152,13 @@ def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
         return len(captured)
 
     assert queries(10) == queries(1000)
+
+
+def test_a_key_that_a_later_row_had_and_gave_up_leads_nowhere():
+    oracle = Oracle([Slot])
+    with oracle.listening():
+        Slot.objects.create(name="a", note="2", next_id="c")
+        Slot.objects.create(name="c", note="0")
+        Slot.objects.filter(name="c").update(name="b")
+    assert_true(oracle)
+    assert AuditLog.objects.earliest("pk").build_instance_repr().text == "a=2 then nothing"

@@ -20,6 +20,9 @@ class Command(BaseCommand):
         "is empty or holds nothing but this demo."
     )
 
+    # They may ask the server, and one that does not answer is to be one line.
+    requires_system_checks = []
+
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--no-progress", action="store_true", help="Show no progress bar, even on a terminal."
