@@ -20,6 +20,9 @@ echo "$TEST_DATABASE: some extension" >>"$TEST_NOT_TRIED"
 [ "$TEST_DATABASE" != sqlite ]
 """
 
+#: make hands on its flags, and the variables that it was given.
+INHERITED = r"MAKE|MFLAGS|TEST_|(PYTHON|VENV|ARGS)$"
+
 pytestmark = pytest.mark.sqlite
 
 
@@ -31,7 +34,7 @@ def _needs_make():
 
 def make(*arguments: object, path: str = os.environ["PATH"]) -> subprocess.CompletedProcess[str]:
     # Without what a make that runs these tests would pass on to its children.
-    environment = {n: v for n, v in os.environ.items() if not re.match("MAKE|MFLAGS|TEST_", n)}
+    environment = {n: v for n, v in os.environ.items() if not re.match(INHERITED, n)}
     return subprocess.run(
         ["make", "-C", ROOT, "--no-print-directory", *map(str, arguments)],
         env={**environment, "PATH": path},
