@@ -175,7 +175,7 @@ def writer() -> sqlite3.Connection:
 @pytest.mark.usefixtures("impatient")
 def test_a_run_waits_for_another_writer():
     def write_for_a_while() -> None:
-        threading.Timer(1, writer().rollback).start()
+        threading.Timer(1, writer().close).start()  # which rolls back
 
     write_for_a_while()
     result = run(on_progress=once(write_for_a_while))
@@ -188,7 +188,7 @@ def test_a_run_waits_for_another_writer():
 def test_a_run_gives_up_in_time_and_the_next_one_goes_on():
     sessions: list[sqlite3.Connection] = []
     result = run(max_seconds=2, on_progress=once(lambda: sessions.append(writer())))
-    sessions[0].rollback()
+    sessions[0].close()
     assert (result.stop_reason, result.rows) == (StopReason.ERROR, 2)
     assert "locked" in result.error
     assert texts() == all_five()[:2]
@@ -203,7 +203,7 @@ def test_a_lock_that_cannot_be_taken_for_an_error_is_one_clear_line():
     started = time.monotonic()
     with pytest.raises(CommandError, match="locked"):
         call_command("backfill_reprs", "--max-seconds=1", verbosity=0)
-    session.rollback()
+    session.close()
     assert time.monotonic() - started > patience.PAUSE * 3, "it tried three times"
 
 
