@@ -23,7 +23,7 @@ from tests.app.models import Author
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-STORED = r"(\d+) representations stored, (\d+) rows put in quarantine, in (\d+) batches"
+STORED = r"(\d+) representations? stored, (\d+) rows? put in quarantine, in (\d+) batch(?:es)?"
 
 # The command with a __str__ that says that it is at work, and takes its time.
 SLOW = """
@@ -76,6 +76,11 @@ def test_it_says_what_it_stored_and_why_it_stopped(backfill, ann):
     stored, stopped = backfill().splitlines()
     assert re.match(STORED, stored).groups() == ("1", "0", "1")
     assert stopped == "Stopped: caught-up"
+
+
+def test_it_counts_as_people_do(backfill):
+    Author.objects.create(name="Ann")
+    assert backfill().startswith("1 representation stored, 0 rows put in quarantine, in 1 batch ")
 
 
 def test_it_is_silent_when_there_is_nothing_to_do(backfill):
@@ -221,6 +226,13 @@ def test_a_usage_error_exits_2_and_shows_the_usage():
     assert "argument --batch-size: '0' is not a whole number of at least 1" in done.stderr
 
 
+def test_a_limit_without_a_dry_run_is_a_usage_error_that_names_what_limits_a_run(ann):
+    with pytest.raises(CommandError, match="--max-batches") as raised:
+        call_command("backfill_reprs", "--limit=1")
+    assert raised.value.returncode == 2
+    assert not InstanceRepr.objects.exists()
+
+
 def test_dry_run_and_rescan_exclude_each_other():
     with pytest.raises(CommandError, match="not allowed with"):
         call_command("backfill_reprs", "--dry-run", "--rescan")
@@ -293,7 +305,7 @@ def test_retry_failed_tries_the_whole_quarantine_again(backfill, monkeypatch):
     assert backfill() == "", "nothing is due yet"
     stored, again, stopped = backfill("--retry-failed", "--batch-size=2").splitlines()
     assert re.match(STORED, stored).groups() == ("5", "0", "3")
-    assert again == "5 rows of the quarantine were tried again."
+    assert again == "Tried again from the quarantine: 5 rows."
     assert stopped == "Stopped: caught-up"
     assert not ReprFailure.objects.exists()
 
@@ -302,7 +314,7 @@ def test_it_is_silent_when_all_that_it_tried_again_failed_again(backfill, ann, m
     monkeypatch.setattr(Author, "__str__", fail)
     backfill()
     assert backfill("--retry-failed") == ""
-    assert "1 rows of the quarantine" in backfill("--retry-failed", "--verbosity=2")
+    assert "quarantine: 1 row." in backfill("--retry-failed", "--verbosity=2")
 
 
 def test_fail_if_locked_exits_75():
@@ -416,7 +428,7 @@ execute_from_command_line(
 def test_another_database_has_its_own_log_and_lock(backfill):
     Author.objects.using("other").create(name="Otto")
     with DatabaseLock("default"):
-        assert "1 representations" in backfill("--database=other")
+        assert "1 representation " in backfill("--database=other")
     assert InstanceRepr.objects.using("other").get().instance_repr == "Otto"
     assert not InstanceRepr.objects.exists()
 

@@ -39,7 +39,7 @@ def first_text() -> str:
 
 def test_it_says_what_it_changed(rebuild):
     done, stopped = rebuild()
-    assert re.match(r"4 representations built anew, 3 of them changed, in 1 batches", done)
+    assert re.match(r"4 representations built anew, 3 of them changed, in 1 batch", done)
     assert stopped == "Stopped: caught-up"
     assert first_text() == "Author 0"
 
@@ -94,7 +94,7 @@ def test_what_cannot_be_built_is_named(rebuild, monkeypatch):
 
 
 def test_selections_reach_the_engine(rebuild):
-    assert rebuild("--model=app.Tag")[0].startswith("1 representations built anew, 0 of them")
+    assert rebuild("--model=app.Tag")[0].startswith("1 representation built anew, 0 of them")
     assert rebuild("--mixed")[0].startswith("0 representations")
     assert rebuild("--since=2020-01-01")[0].startswith("4 representations")
 

@@ -36,6 +36,15 @@ STOPPING = (signal.SIGTERM, signal.SIGINT)
 USAGE, QUARANTINED, LOCKED = 2, 3, 75
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """The number with the word for so many.
+
+    >>> counted(2, "batch", "batches")
+    '2 batches'
+    """
+    return f"{number} {one if number == 1 else many or one + 's'}"
+
+
 def whole_number(text: Any, least: int = 1) -> int:
     """An option's value.
 
@@ -68,6 +77,9 @@ def seconds(text: Any) -> float:
         raise ArgumentTypeError(f"{text!r} is not a number of seconds")
     return span
 
+
+#: How many rows a dry run shows.
+SHOWN_ROWS = 20
 
 #: What call_command() passes as it is, so that it has to be checked here, too.
 CHECKED: dict[str, Callable[[Any], Any]] = {
@@ -125,7 +137,12 @@ class JobCommand(BaseCommand):
             help="What keeps two runs apart: a lease in the database, or a file on this host.",
         )
         add("--wait", type=seconds, default=0.0, metavar="SECONDS", help="Wait for the lock.")
-        add("--limit", type=count, default=20, metavar="ROWS", help="Rows that a dry run shows.")
+        add(
+            "--limit",
+            type=count,
+            metavar="ROWS",
+            help=f"Rows that a dry run shows. Default: {SHOWN_ROWS}.",
+        )
         add("--format", choices=("text", "json"), default="text", help="Default: %(default)s.")
         add("--no-progress", action="store_true", help="No progress bar on a terminal.")
         add("--fail-if-locked", action="store_true", help="Exit 75 if another run is at work.")
@@ -133,7 +150,7 @@ class JobCommand(BaseCommand):
     def handle(self, *, database: str, dry_run: bool, **options: Any) -> None:
         self.verbosity = options["verbosity"]
         self.json = options["format"] == "json"
-        self.check_options(options)
+        self.check_options(options, dry_run=dry_run)
         if database not in connections:
             known = ", ".join(connections)
             raise CommandError(f'There is no database "{visible(database)}" in DATABASES: {known}')
@@ -148,8 +165,8 @@ class JobCommand(BaseCommand):
                 self._report(database, Result(StopReason.ERROR, error=message))
             raise CommandError(visible(message)) from error
 
-    def check_options(self, options: dict[str, Any]) -> None:
-        """Check what may not have come through the parser.
+    def check_options(self, options: dict[str, Any], *, dry_run: bool) -> None:
+        """Check what may not have come through the parser, and what does not go together.
 
         :raises CommandError: with exit code 2.
         """
@@ -159,6 +176,14 @@ class JobCommand(BaseCommand):
             except ArgumentTypeError as error:
                 option = name.replace("_", "-")
                 raise CommandError(f"argument --{option}: {error}", returncode=USAGE) from error
+        if options["limit"] is None:
+            options["limit"] = SHOWN_ROWS
+        elif not dry_run:
+            raise CommandError(
+                "argument --limit: it goes with --dry-run; --max-batches and --max-seconds limit"
+                " a run",
+                returncode=USAGE,
+            )
 
     def finish(self, using: str, options: dict[str, Any]) -> None:
         """What follows a run that ended well."""

@@ -12,7 +12,7 @@ from auditrepr import backfill
 from auditrepr.backfill import Result
 from auditrepr.models import ReprFailure
 
-from ..job import CHECKED, QUARANTINED, JobCommand, described, seconds, table, whole_number
+from ..job import CHECKED, QUARANTINED, JobCommand, counted, described, seconds, table, whole_number
 
 __all__ = ["Command", "seconds", "whole_number"]
 
@@ -62,11 +62,13 @@ class Command(JobCommand):
         else:
             self.say(
                 told,
-                f"{result.rows} representations stored, {result.failures} rows put in quarantine,"
-                f" in {result.batches} batches and {result.seconds:.1f} seconds.",
+                f"{counted(result.rows, 'representation')} stored,"
+                f" {counted(result.failures, 'row')} put in quarantine,"
+                f" in {counted(result.batches, 'batch', 'batches')}"
+                f" and {result.seconds:.1f} seconds.",
             )
         if result.again:
-            self.say(told, f"{result.again} rows of the quarantine were tried again.")
+            self.say(told, f"Tried again from the quarantine: {counted(result.again, 'row')}.")
         if result.first_failure:
             self.say(told, f"The first row put in quarantine: {result.first_failure}")
         self.say(told, f"Stopped: {result.stop_reason}")

@@ -11,7 +11,7 @@ from auditrepr.anew import Change, Selection
 from auditrepr.backfill import Result, StopReason
 from auditrepr.models import Fidelity
 
-from ..job import CHECKED, USAGE, JobCommand, described, table
+from ..job import CHECKED, USAGE, JobCommand, counted, described, table
 from .prune_audit_log import moment
 
 ARROW = "  →  "
@@ -46,8 +46,8 @@ class Command(JobCommand):
             help="Continue the run that was cut short, with the selection that it was begun with.",
         )
 
-    def check_options(self, options: dict[str, Any]) -> None:
-        super().check_options(options)
+    def check_options(self, options: dict[str, Any], *, dry_run: bool) -> None:
+        super().check_options(options, dry_run=dry_run)
         if options["resume"] and (options["model"] or options["since"] or options["mixed"]):
             raise CommandError(
                 "--resume goes on with what was selected before: leave out --model, --since and"
@@ -65,8 +65,8 @@ class Command(JobCommand):
             self.say(1, "An earlier run was given up, which --resume would have continued.")
         self.say(
             1,
-            f"{result.again} representations built anew, {result.rows} of them changed,"
-            f" in {result.batches} batches and {result.seconds:.1f} seconds.",
+            f"{counted(result.again, 'representation')} built anew, {result.rows} of them changed,"
+            f" in {counted(result.batches, 'batch', 'batches')} and {result.seconds:.1f} seconds.",
         )
         if result.failures:
             self.say(1, f"{result.failures} could not be built, and stay as they are.")
