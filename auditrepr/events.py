@@ -26,7 +26,7 @@ class Event(NamedTuple):
         return cls(*(getattr(row, name) for name in cls._fields))
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, slots=True)
 class Subject:
     """The object of one event, as of that event."""
 

@@ -247,12 +247,8 @@ class Batch:
         return joined
 
     def _instance(self, peers: Peers, subject: Subject, row: Row) -> Model | Exception:
-        values = row.values
-        names = peers.names
-        if len(values) < len(names):
-            names = [name for name in names if name in values]
         try:
-            instance = peers.model.from_db(self.using, names, [values[name] for name in names])
+            instance = peers.make(row.values)
             if row.missing:
                 instance.__dict__["refresh_from_db"] = self._loader(instance, subject, row.missing)
             peers.add(instance, subject, row.missing)

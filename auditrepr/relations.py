@@ -18,6 +18,7 @@ from django.db.models import ForeignObject, Model, OneToOneRel
 
 from .drift import UNKNOWN, Unknown
 from .events import Subject
+from .instances import maker
 from .meta import all_relations, field_named
 from .sets import AsOfSets, SetAnswer, SetRelation
 
@@ -39,7 +40,7 @@ class Peers:
     def __init__(self, batch: Batch, model: type[Model]) -> None:
         self.batch = batch
         self.model = model
-        self.names = [field.attname for field in model._meta.concrete_fields]
+        self.make = maker(model, batch.using)
         self.members: list[Member] = []
         self._answers: dict[str, Sequence[Answer]] = {}
         self._sets: dict[str, Sequence[SetAnswer]] = {}
@@ -97,6 +98,8 @@ class Peers:
 
 class AsOfObjects(dict[str, Any]):
     """``fields_cache`` of one instance."""
+
+    __slots__ = ("_index", "_peers")
 
     def __init__(self, peers: Peers, index: int) -> None:
         super().__init__()

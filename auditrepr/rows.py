@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db import Error, transaction
@@ -88,16 +88,9 @@ def _read(
 ) -> Iterator[tuple[Image, Row]]:
     fields = own_fields(model)
     names = [field.attname for field in fields]
-    read: list[tuple[Image, Mapping[str, str]]] = []
-
-    def driver_values() -> Iterable[Sequence[Any]]:
-        for image, missing, values in vendor.image_rows(model, images):
-            read.append((image, missing))
-            yield values
-
-    # Both advance together: a converted row belongs to the image that was read last.
-    for values in vendor.converted(fields, driver_values()):
-        image, missing = read[-1]
+    read = vendor.image_rows(model, images)
+    converted = vendor.converted(fields, [values for _, _, values in read])
+    for (image, missing, _), values in zip(read, converted, strict=True):
         row = dict(zip(names, values, strict=True))
         for field in fields if missing else ():
             if field.column in missing:

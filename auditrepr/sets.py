@@ -43,6 +43,8 @@ class SetAnswer(NamedTuple):
 class AsOfSets(dict[str, Any]):
     """``_prefetched_objects_cache`` of one instance."""
 
+    __slots__ = ("_asking", "_index", "_peers")
+
     def __init__(self, peers: Peers, index: int) -> None:
         super().__init__()
         self._peers = peers

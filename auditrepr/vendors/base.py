@@ -83,6 +83,10 @@ class Image(NamedTuple):
     steps: tuple[Step, ...] = ()  # what has happened to the table's columns since
 
 
+#: What is missing where every column's value is known: nothing.
+ALL_KNOWN: dict[str, str] = {}
+
+
 class Position(NamedTuple):
     """Where a log stands."""
 
@@ -220,7 +224,7 @@ class Vendor(ABC):
     @abstractmethod
     def image_rows(
         self, model: type[Model], images: Sequence[Image]
-    ) -> Iterator[tuple[Image, Mapping[str, str], Sequence[Any]]]:
+    ) -> list[tuple[Image, Mapping[str, str], Sequence[Any]]]:
         """The rows that these images hold, typed as the table's own.
 
         Gives each image that exists with the columns whose value the log does not know, and why,
@@ -232,17 +236,17 @@ class Vendor(ABC):
 
     def converted(
         self, fields: Sequence[Field[Any, Any]], rows: Iterable[Sequence[Any]]
-    ) -> Iterator[list[Any]]:
+    ) -> Iterable[Sequence[Any]]:
         """What a query by Django makes of the driver's values: ``from_db_value`` and all."""
         if not fields:
-            return (list(row) for row in rows)
+            return rows
         compiler = Query(fields[0].model).get_compiler(self.using)
         columns = [field.get_col(fields[0].model._meta.db_table) for field in fields]
         converters = compiler.get_converters(columns)
         if converters:
             converted: Iterator[list[Any]] = compiler.apply_converters(rows, converters)
             return converted
-        return (list(row) for row in rows)
+        return rows
 
     # Does the log tell which rows one statement changed?
     knows_statements: bool

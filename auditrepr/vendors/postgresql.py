@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from ..tracking import reads
 from . import postgresql_catalogue as catalogue
 from . import postgresql_triggers as triggers
 from .base import (
+    ALL_KNOWN,
     Capture,
     Image,
     Installed,
@@ -329,11 +330,12 @@ class PostgreSQL(Vendor):
 
     def image_rows(
         self, model: type[Model], images: Sequence[Image]
-    ) -> Iterator[tuple[Image, dict[str, str], Sequence[Any]]]:
+    ) -> list[tuple[Image, Mapping[str, str], Sequence[Any]]]:
         fields = own_fields(model)
         shape = self._shape(model)
         compiler = Query(model).get_compiler(self.using)
         columns = [f.select_format(compiler, shape.value(f.column), []) for f in fields]
+        found: list[tuple[Image, Mapping[str, str], Sequence[Any]]] = []
         for steps, group in _by_steps(images):
             asked = {(image.event_id, image.before): image for image in group}
             sql = IMAGE_SQL.format(
@@ -343,10 +345,12 @@ class PostgreSQL(Vendor):
             wanted = [list(column) for column in zip(*asked, strict=True)]
             with self.connection.cursor() as cursor:
                 cursor.execute(sql, [*parameters, *wanted])
-                for event_id, before, unknown, too_big, *values in cursor:
-                    missing = dict.fromkeys(unknown, NOT_RECORDED) | dict.fromkeys(too_big, TOO_BIG)
-                    missing |= _uncomputed(fields, missing) if shape.virtual else {}
-                    yield asked[event_id, before], missing, values
+                for event_id, before, unknown, too_big, *values in cursor.fetchall():
+                    missing = _missing(unknown, too_big) if unknown else ALL_KNOWN
+                    if missing and shape.virtual:
+                        missing |= _uncomputed(fields, missing)
+                    found.append((asked[event_id, before], missing, values))
+        return found
 
     def _shape(self, model: type[Model]) -> Shape:
         fields = own_fields(model)
@@ -523,6 +527,10 @@ def _by_steps(images: Iterable[Image]) -> list[tuple[tuple[Step, ...], list[Imag
     for image in images:
         groups.setdefault(image.steps, []).append(image)
     return list(groups.items())
+
+
+def _missing(unknown: Sequence[str], too_big: Sequence[str]) -> dict[str, str]:
+    return dict.fromkeys(unknown, NOT_RECORDED) | dict.fromkeys(too_big, TOO_BIG)
 
 
 def _uncomputed(fields: Iterable[Any], missing: Collection[str]) -> dict[str, str]:

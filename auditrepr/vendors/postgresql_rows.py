@@ -26,21 +26,21 @@ CROSS JOIN LATERAL (
 ) held_0{steps}
 CROSS JOIN LATERAL (
     SELECT CASE
-        WHEN {held}.document ?& needed.names
-            AND NOT jsonb_path_exists({held}.document, '$.*."$digest"') THEN '{{}}'
-        ELSE ARRAY(
-            SELECT name FROM unnest(needed.names) name
+        WHEN {held}.document ?& {needed}
+            AND NOT jsonb_path_exists({held}.document, '$.*."$digest"') THEN NULL
+        ELSE nullif(ARRAY(
+            SELECT name FROM unnest({needed}) name
             WHERE NOT {held}.document ? name OR {held}.document -> name @> '{{"$digest": {{}}}}'
-        )
-    END AS names
-    FROM (SELECT {needed}::text[] AS names) needed OFFSET 0
+        ), '{{}}')
+    END AS names OFFSET 0
 ) unknown
 CROSS JOIN LATERAL (
-    SELECT ARRAY(SELECT name FROM unnest(unknown.names) name WHERE {held}.document ? name) AS names
-    OFFSET 0
+    SELECT CASE WHEN unknown.names IS NULL THEN NULL ELSE ARRAY(
+        SELECT name FROM unnest(unknown.names) name WHERE {held}.document ? name
+    ) END AS names
 ) too_big
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN unknown.names = '{{}}' THEN {held}.document
+    SELECT CASE WHEN unknown.names IS NULL THEN {held}.document
         ELSE {held}.document - unknown.names
     END{hstores} AS document OFFSET 0
 ) ready
@@ -80,7 +80,7 @@ class Shape:
         sql = _ROWS.format(
             steps="".join(_step(n, *step) for n, step in enumerate(steps)),
             held=held,
-            needed=f"ARRAY[{needed}]",
+            needed=f"ARRAY[{needed}]::text[]",
             hstores="".join(_hstore(held, column) for column in self.hstores),
             table=self.table,
             computed=self._computed(),

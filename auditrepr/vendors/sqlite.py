@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import groupby
@@ -275,21 +275,26 @@ class SQLite(Vendor):
 
     def image_rows(
         self, model: type[Model], images: Sequence[Image]
-    ) -> Iterator[tuple[Image, dict[str, str], Sequence[Any]]]:
+    ) -> list[tuple[Image, Mapping[str, str], Sequence[Any]]]:
         fields = own_fields(model)
-        converters = [converter(field.db_type(self.connection) or "") for field in fields]
+        columns = [(f.column, converter(f.db_type(self.connection) or "")) for f in fields]
         documents = self._documents({image.event_id for image in images})
+        found: list[tuple[Image, Mapping[str, str], Sequence[Any]]] = []
         for image in images:
             if image.event_id not in documents:
                 continue
             document = _document(*documents[image.event_id], image)
-            known = {c: v for c, v in document.items() if v is not UNKNOWN}
+            missing = {
+                column: _why(column, document)
+                for column, _ in columns
+                if document.get(column, UNKNOWN) is UNKNOWN
+            }
             values = [
-                convert(known.get(field.column))
-                for convert, field in zip(converters, fields, strict=True)
+                None if column in missing else convert(document[column])
+                for column, convert in columns
             ]
-            missing = {f.column: _why(f.column, document) for f in fields if f.column not in known}
-            yield image, missing, values
+            found.append((image, missing, values))
+        return found
 
     def _documents(self, ids: Collection[int]) -> dict[int, tuple[str, str | None]]:
         with self.connection.cursor() as cursor:
@@ -479,10 +484,15 @@ def _interrupting(connection: BaseDatabaseWrapper, limit: TimeLimit) -> Iterator
 
 def _document(row_data: str, changed_from: str | None, image: Image) -> dict[str, Any]:
     """The raw values of a row as SQLite stored them, by column."""
-    document = json.loads(row_data)
+    document: dict[str, Any] = json.loads(row_data)
     if image.before and changed_from:
         document |= json.loads(changed_from)
-    return {column: _stored(v) for column, v in renamed(image.steps, document).items()}
+    if image.steps:
+        document = renamed(image.steps, document)
+    for column, value in document.items():
+        if type(value) is dict:
+            document[column] = _stored(value)
+    return document
 
 
 def _why(column: str, document: dict[str, Any]) -> str:
@@ -490,9 +500,8 @@ def _why(column: str, document: dict[str, Any]) -> str:
     return TOO_BIG if column in document else NOT_RECORDED
 
 
-def _stored(value: Any) -> Any:
-    if not isinstance(value, dict):
-        return value
+def _stored(value: dict[str, str]) -> Any:
+    """A value that JSON cannot hold, or that was too big for the log."""
     return bytes.fromhex(value["$blob"]) if "$blob" in value else UNKNOWN
 
 
