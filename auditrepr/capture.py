@@ -130,11 +130,13 @@ def install(
     audited = {state.name: state for state in states if state.capture}
     starting = _restarts(audited.values(), known)
     stale = known.keys() - audited.keys() if names is None else ()
-    if changed or starting or stale:
+    shapes = _other_columns(states, known)
+    if changed or starting or stale or shapes:
         with transaction.atomic(using):
             _execute(using, _install_sql(get_vendor(using), changed))
             # Only now: CREATE TRIGGER has waited for whoever was writing to its table.
             coverage.start(using, starting)
+            coverage.note_columns(using, shapes)
             coverage.forget(using, stale)
     return changed
 
@@ -165,10 +167,12 @@ def note_gaps(using: str) -> list[State]:
     lost = [state for state in states if not state.captured]
     ended = [s for s in lost if s.name in known and known[s.name].since_event is not None]
     starting = _restarts([s for s in states if s.status is Status.OK], known)
-    if ended or starting:
+    shapes = _other_columns(states, known)
+    if ended or starting or shapes:
         with transaction.atomic(using):
             coverage.end(using, _restarts(ended, known))
             coverage.start(using, starting)
+            coverage.note_columns(using, shapes)
     return lost
 
 
@@ -195,6 +199,12 @@ def covered_since(using: str) -> dict[str, int]:
 def _restarts(states: Iterable[State], known: Mapping[str, Coverage]) -> dict[str, Coverage.Reason]:
     reasons = {state.name: coverage.restart(state, known.get(state.name)) for state in states}
     return {name: reason for name, reason in reasons.items() if reason}
+
+
+def _other_columns(states: Iterable[State], known: Mapping[str, Coverage]) -> dict[str, TableShape]:
+    """The tables whose columns are not those that were written down."""
+    shapes = {state.name: state.capture.shape for state in states if state.capture}
+    return {n: s for n, s in shapes.items() if coverage.has_other_columns(known.get(n), s)}
 
 
 def script(using: str) -> list[str]:

@@ -8,9 +8,11 @@ that anyone finds, however late, ends it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models.functions import Now
+from django.utils import timezone
 
 from .models import Coverage
 from .tracking import log_name
@@ -18,9 +20,30 @@ from .vendors import get_vendor
 
 if TYPE_CHECKING:
     from .capture import State
+    from .vendors.base import TableShape
 
 TABLE = log_name(Coverage._meta.db_table)
 Reasons = Mapping[str, Coverage.Reason]
+
+
+class Arrival(NamedTuple):
+    """When a column was first seen: it may have come earlier, and surely was there afterwards."""
+
+    event: int
+    transaction_id: int | None
+    at: datetime
+
+    def as_json(self) -> list[Any]:
+        return [self.event, self.transaction_id, self.at.isoformat()]
+
+
+def arrivals(row: Coverage) -> dict[str, Arrival]:
+    """The columns that came after this coverage had begun."""
+    later = {name: seen for name, seen in row.columns.items() if seen}
+    return {
+        name: Arrival(event, transaction_id, datetime.fromisoformat(at))
+        for name, (event, transaction_id, at) in later.items()
+    }
 
 
 def rows(using: str) -> dict[str, Coverage]:
@@ -46,8 +69,11 @@ def start(using: str, reasons: Reasons) -> None:
     Has to come after what made their triggers fire: in its transaction, or later.
     """
     if reasons:
-        event, transaction_id = get_vendor(using).position()
-        _write(using, reasons, event, transaction_id)
+        _write(using, reasons, *get_vendor(using).position())
+        shapes = get_vendor(using).shapes(list(reasons))
+        for name, shape in shapes.items():
+            columns = dict.fromkeys(column.name for column in shape.columns)
+            Coverage.objects.using(using).filter(table_name=name).update(columns=columns)
 
 
 def end(using: str, reasons: Reasons) -> None:
@@ -60,6 +86,33 @@ def rename(using: str, tables: Iterable[tuple[str, str]]) -> None:
     for old, new in tables:
         forget(using, [new])
         Coverage.objects.using(using).filter(table_name=old).update(table_name=new)
+
+
+def rename_columns(using: str, names: Iterable[tuple[str, str, str]]) -> None:
+    """These columns, each with its table, the old name and the new, were there before."""
+    known = rows(using)
+    for table, old, new in names:
+        if table in known and old in known[table].columns:
+            known[table].columns[new] = known[table].columns.pop(old)
+            known[table].save(using=using, update_fields=["columns"])
+
+
+def has_other_columns(row: Coverage | None, shape: TableShape) -> bool:
+    """Have columns come or gone since this was last written down?"""
+    return row is not None and row.columns.keys() != {column.name for column in shape.columns}
+
+
+def note_columns(using: str, shapes: Mapping[str, TableShape]) -> None:
+    """Write down which columns these tables have now: what is new has come since the last time."""
+    known = rows(using)
+    changed = {n: s for n, s in shapes.items() if has_other_columns(known.get(n), s)}
+    if not changed:
+        return
+    now = Arrival(*get_vendor(using).position(), timezone.now()).as_json()
+    for name, shape in changed.items():
+        row = known[name]
+        row.columns = {column.name: row.columns.get(column.name, now) for column in shape.columns}
+        row.save(using=using, update_fields=["columns"])
 
 
 def forget(using: str, names: Iterable[str]) -> None:

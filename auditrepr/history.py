@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 from django.db.models import Field, Model
 
 from .capture import covered
+from .columns import Columns
 from .drift import UNKNOWN
 from .events import Event
 from .meta import concrete
@@ -91,6 +92,7 @@ class State(NamedTuple):
 
     image: Image | None = None
     live: bool = False
+    later: bool = False  # it was found after the moment, with columns that may have come since
     gone: bool = False  # the image is the row's last one, from before its end
     doubt: str = ""
 
@@ -98,6 +100,9 @@ class State(NamedTuple):
         """Why what is found there is not certain to be what was there."""
         gone = f"{row} had been deleted" if self.gone else ""
         return tuple(filter(None, (self.doubt, gone)))
+
+
+_Read = Row | Exception | None
 
 
 class Found(NamedTuple):
@@ -128,6 +133,10 @@ class History:
         return covered(self.vendor.using)
 
     @cached_property
+    def columns(self) -> Columns:
+        return Columns(self.coverage)
+
+    @cached_property
     def renames(self) -> Renames:
         return get_renames(self.vendor.using)
 
@@ -143,11 +152,12 @@ class History:
         if table in TIMELESS:
             states = [State(live=True)] * len(wanted)
         else:
-            moments = [event for event, _ in wanted]
-            states = self.states(table, list(zip(moments, texts, strict=True)))
+            pairs = zip((event for event, _ in wanted), texts, strict=True)
+            states = self.states(table, list(pairs))
         now = {key for state, (_, key) in zip(states, wanted, strict=True) if state.live}
         live = self._live(model, model._meta.pk, now)
-        return self._found(model, list(zip(states, texts, strict=True)), live)
+        moments = [event for event, _ in wanted]
+        return self._found(model, list(zip(moments, states, texts, strict=True)), live)
 
     def matching(
         self, model: type[Model], field: Any, wanted: Sequence[tuple[Event, Any]]
@@ -177,9 +187,12 @@ class History:
             for key in sorted(candidates[texts[value]])
         ]
         states = self.states(table, [(event, key) for _, event, key in pairs])
-        keys = [key for _, _, key in pairs]
-        found = self._found(model, list(zip(states, keys, strict=True)), live)
+        looked_at = [(e, state, key) for (_, e, key), state in zip(pairs, states, strict=True)]
+        found = self._found(model, looked_at, live)
         matches = [Matches([], self._incomplete(table, event, complete)) for event, _ in wanted]
+        for match, (event, _) in zip(matches, wanted, strict=True):
+            if field.column in self.columns.not_yet(model, event):
+                match.doubts.append(UNKNOWN.format(field.column))
         for (n, _, _), state, one in zip(pairs, states, found, strict=True):
             if not state.gone and _has(one.row, field, wanted[n][1]):
                 matches[n].found.append(one)
@@ -221,20 +234,32 @@ class History:
         return read_live(self.vendor, model, field, values, excluded) if values else {}
 
     def _found(
-        self, model: type[Model], states: Sequence[tuple[State, str]], live: Mapping[str, Row]
+        self,
+        model: type[Model],
+        states: Sequence[tuple[Event, State, str]],
+        live: Mapping[str, Row],
     ) -> list[Found]:
-        images = list({state.image for state, _ in states if state.image})
+        images = list({state.image for _, state, _ in states if state.image})
         held = read_images(self.vendor, model, images) if images else {}
         table = log_name(model._meta.db_table)
+
+        def read(state: State, key: str) -> _Read:
+            return held.get(state.image) if state.image else live.get(key) if state.live else None
+
         return [
             Found(
-                held.get(state.image) if state.image else live.get(key) if state.live else None,
+                self._of_then(model, read(state, key), state, moment),
                 state.doubts(f"{table} {key}"),
                 state.image,
                 state.gone,
             )
-            for state, key in states
+            for moment, state, key in states
         ]
+
+    def _of_then(self, model: type[Model], row: _Read, state: State, moment: Event) -> _Read:
+        """Without the columns that came after the moment."""
+        not_yet = self.columns.not_yet(model, moment) if state.later else ()
+        return row.without(model, not_yet) if not_yet and isinstance(row, Row) else row
 
     def states(self, table: str, wanted: Sequence[tuple[Event, str]]) -> list[State]:
         """Where the states of these rows of one table are found, each as of its event."""
@@ -303,14 +328,14 @@ class History:
         doubt = doubt or self._gap(table, moment, moment.id)
         first, taking = around.first, around.first_taking
         if taking and (first is None or not _after(taking, first)):
-            return State(image=self._image(table, taking, before=True), doubt=doubt)
+            return State(image=self._image(table, taking, before=True), later=True, doubt=doubt)
         if first is None:
             # Today's row, unless its table was emptied: then nothing is known of it.
             unknown = EMPTIED if emptied or self._truncates(table) else ""
-            return State(live=True, doubt=doubt or unknown)
+            return State(live=True, later=True, doubt=doubt or unknown)
         if first.action == AuditLog.Action.INSERT or first.previous_object_id is not None:
             return State(doubt=doubt)
-        return State(image=self._image(table, first, before=True), doubt=doubt)
+        return State(image=self._image(table, first, before=True), later=True, doubt=doubt)
 
     def _gap(self, table: str, moment: Event, since: int) -> str:
         """Why the log may have missed a change after this id; empty if it has not."""

@@ -287,6 +287,13 @@ class Coverage(models.Model):
     pruned_transaction_id = models.BigIntegerField(
         null=True, help_text=_("PostgreSQL's, the highest that wrote one of them.")
     )
+    columns = models.JSONField(
+        default=dict,
+        help_text=_(
+            "The table's columns. Null: there since the start; else the event, the transaction and"
+            " the time at which the column was first seen."
+        ),
+    )
     recorded_at = models.DateTimeField(db_default=Now())
 
     class Meta:

@@ -55,6 +55,7 @@ class SchemaChange:
         self.excluded = {name: set(i.excluded) for name, i in self.before.items() if i.enabled}
         self.db_tables: dict[str, str] = {}
         self.renamed: list[tuple[str, str]] = []
+        self.renamed_columns: list[tuple[str, str, str]] = []
         if self.vendor.triggers_block_schema_changes:
             self._remove(self.before)
 
@@ -66,7 +67,9 @@ class SchemaChange:
             self.renamed.append((log_name(old), log_name(new)))
 
     def rename_column(self, db_table: str, old: str, new: str) -> None:
-        """What was left out of the log stays left out."""
+        """What was left out of the log stays left out, and what was there stays there."""
+        if old != new:
+            self.renamed_columns.append((log_name(db_table), old, new))
         columns = self.excluded.get(log_name(db_table), set())
         if old in columns:
             columns.add(new)
@@ -90,6 +93,8 @@ class SchemaChange:
         if coverage.TABLE in shapes:
             # No write came between: what captured the old name captures the new one.
             coverage.rename(self.vendor.using, self.renamed)
+            coverage.rename_columns(self.vendor.using, self.renamed_columns)
+            coverage.note_columns(self.vendor.using, shapes)
 
     def _capture(self, name: str, shape: TableShape, tracked: TrackedTable | None) -> Capture:
         columns = {column.name for column in shape.columns}
@@ -161,6 +166,9 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
             super()._alter_many_to_many(model, old_field, new_field, strict)  # type: ignore[misc]
             if change:
                 change.rename_table(old._meta.db_table, new._meta.db_table)
+                for side in ("m2m_column_name", "m2m_reverse_name"):
+                    names = getattr(old_field, side)(), getattr(new_field, side)()
+                    change.rename_column(new._meta.db_table, *names)
 
     def execute(self, sql: Any, params: Any = ()) -> None:
         if not _CHANGES_A_TABLE.match(str(sql)):

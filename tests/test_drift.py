@@ -10,10 +10,11 @@ import pytest
 from django.apps import apps
 from django.db import connection, models
 
+from auditrepr import as_of, capture, doubts
 from auditrepr.drift import Unknown, default_of
 from auditrepr.models import AuditLog
 from auditrepr.representation import Outcome
-from tests.migrating import Then, built, from_the_beginning, texts, today
+from tests.migrating import LAST, Then, built, from_the_beginning, texts, today
 from tests.missing import could_not_try
 from tests.project import ROOT
 
@@ -77,6 +78,71 @@ def test_a_filtered_set_does_not_pass_a_missing_column_off_as_empty(first, setti
     AuditLog.objects.filter(object_id="1", table_name="drifting_item").update(object_id="1")
     *_, last = built("drifting_shop")
     assert "code is not in the log" in last.reason
+
+
+def a_moment(first) -> AuditLog:
+    """Some event, before which the log mentions nothing else."""
+    AuditLog.objects.all().delete()
+    first.Label.create(text="moment")
+    return AuditLog.objects.get()
+
+
+@pytest.mark.parametrize("changed", [False, True], ids=["read today", "read from its next event"])
+def test_a_column_that_came_after_the_moment_is_not_read_from_what_was_found_later(first, changed):
+    old = first.Late.create(name="old")
+    moment = a_moment(first)
+    today()
+    late = apps.get_model("drifting", "Late")
+    if changed:
+        late.objects.update(constant="changed", nothing="something")
+    then = as_of(late, moment, pk=old.pk)
+    assert (then.name, doubts(then)) == ("old", [])
+    assert (then.constant, then.nothing) == ("given", None)
+    assert doubts(then) == ["constant is not in the log", "nothing is not in the log"]
+    now = as_of(late, late.objects.create(name="new") and AuditLog.objects.latest("pk"), pk=old.pk)
+    assert (now.constant, doubts(now)) == ("changed" if changed else "given", [])
+
+
+def test_columns_that_were_renamed_since_are_read_from_what_was_found_later(first):
+    shop = first.Shop.create(name="Corner")
+    old = first.Item.create(title="Cup", shop=shop, serial="S", left="L", right="R")
+    label = first.Label.create(text="red")
+    old.labels.add(label)
+    moment = a_moment(first)
+    today()
+    then = as_of(apps.get_model("drifting", "Item"), moment, pk=old.pk)
+    assert (str(then), doubts(then)) == ("Cup S R<L 0g in Corner: red", [])
+
+
+def test_a_set_that_is_found_by_a_column_that_came_later_is_doubtful(first):
+    shop = first.Shop.create(name="Corner")
+    old = first.Late.create(name="old")
+    moment = a_moment(first)
+    today()
+    store = apps.get_model("drifting", "Store").objects.get()
+    apps.get_model("drifting", "Late").objects.filter(pk=old.pk).update(store=store)
+    then = as_of(type(store), moment, pk=shop.pk)
+    assert (list(then.late_set.all()), doubts(then)) == ([], ["store_id is not in the log"])
+
+
+@pytest.mark.postgresql
+def test_a_column_that_another_program_added_counts_from_when_it_is_seen(first):
+    old = first.Late.create(name="old")
+    today()
+    late = apps.get_model("drifting", "Late")
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE drifting_late DROP COLUMN nothing")
+        capture.install("default")
+        moment = a_moment(Then(LAST))
+        cursor.execute("ALTER TABLE drifting_late ADD COLUMN nothing varchar(20) DEFAULT 'here'")
+    then = as_of(late, moment, pk=old.pk)
+    assert (then.nothing, doubts(then)) == (None, ["nothing is not in the log"])
+    capture.note_gaps("default")
+    then = as_of(late, moment, pk=old.pk)
+    assert (then.nothing, doubts(then)) == (None, ["nothing is not in the log"])
+    apps.get_model("drifting", "Label").objects.create(text="later")
+    now = as_of(late, AuditLog.objects.latest("pk"), pk=old.pk)
+    assert (now.nothing, doubts(now)) == ("here", [])
 
 
 def test_a_removed_column_is_ignored(first):
@@ -163,8 +229,6 @@ def test_an_excluded_foreign_key_shows_a_placeholder_and_leads_nowhere(settings)
         "EXCLUDE": {"drifting.Late": ["store"]},
         "REPR": {"drifting.Late": lambda one: f"in {one.store}"},
     }
-    from auditrepr import capture
-
     capture.install("default")
     store = apps.get_model("drifting", "Store").objects.create(name="Corner")
     apps.get_model("drifting", "Late").objects.create(name="x", store=store)

@@ -1,0 +1,59 @@
+"""Which columns a table had at a moment.
+
+A row without an event up to a moment is read as it was found later: today, or by its next event.
+It then has the columns that came in between, too, with what a migration or somebody else wrote.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from django.db.models import Model
+
+from .coverage import Arrival, arrivals
+from .events import Event
+from .meta import own_fields
+from .models import Coverage
+from .snapshots import sees
+from .tracking import log_name
+
+NONE: frozenset[str] = frozenset()
+
+
+class Columns:
+    """Answers from what the coverage of each table has written down."""
+
+    def __init__(self, coverage: Mapping[str, Coverage]) -> None:
+        self._coverage = coverage
+        self._late: dict[type[Model], dict[str, Arrival | None]] = {}
+
+    def not_yet(self, model: type[Model], moment: Event) -> frozenset[str]:
+        """The columns that the model's own table may have got since the moment."""
+        late = self._late_ones(model)
+        if not late:
+            return NONE
+        return frozenset(
+            column for column, arrival in late.items() if not _was_there(arrival, moment)
+        )
+
+    def _late_ones(self, model: type[Model]) -> dict[str, Arrival | None]:
+        """The columns that were not there from the start; none: nobody has seen it so far."""
+        if model not in self._late:
+            row = self._coverage.get(log_name(model._meta.db_table))
+            self._late[model] = _late_ones(model, row) if row else {}
+        return self._late[model]
+
+
+def _late_ones(model: type[Model], row: Coverage) -> dict[str, Arrival | None]:
+    came = arrivals(row)
+    # Not the key: a row is found by it.
+    columns = [field.column for field in own_fields(model) if not field.primary_key]
+    return {c: came.get(c) for c in columns if c in came or c not in row.columns}
+
+
+def _was_there(arrival: Arrival | None, moment: Event) -> bool:
+    return (
+        arrival is not None
+        and arrival.event < moment.id
+        and sees(moment.snapshot, moment.occurred_at, arrival.transaction_id, arrival.at)
+    )
