@@ -27,6 +27,13 @@ def test_a_tracked_model_brings_its_automatic_many_to_many_tables():
     assert {"app_author", "app_book", "app_book_tags", "app_tag"} <= excluded().keys()
 
 
+def test_a_test_that_takes_auditrepr_out_of_the_installed_apps_is_not_disturbed(settings):
+    settings.INSTALLED_APPS = [app for app in settings.INSTALLED_APPS if app != "auditrepr"]
+    settings.AUDITREPR = {"MODELS": ["*"]}
+    assert "app_author" in excluded()
+    assert not {name for name in excluded() if name.startswith("auditrepr_")}
+
+
 def test_tables_come_in_the_order_of_their_names():
     names = [table.name for table in tracked_tables("default")]
     assert names == sorted(names)
