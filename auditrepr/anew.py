@@ -16,6 +16,7 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 
 from . import preflight
+from .batchsize import Asked, BatchSize
 from .conf import get_settings
 from .events import Event
 from .exceptions import NotAudited
@@ -90,11 +91,11 @@ class Preview:
     changes: list[Change]
 
 
-def preview(using: str, selection: Selection, *, batch_size: int | None = None) -> Preview:
+def preview(using: str, selection: Selection, *, batch_size: Asked | None = None) -> Preview:
     """What a run would change in its first batch. Writes nothing."""
     preflight.check(using)
     top = get_vendor(using).reach().visible
-    size = batch_size or get_settings().BATCH_SIZE
+    size = BatchSize(batch_size or get_settings().BATCH_SIZE).rows
     held = Held([], {}, 0)
     while held.reaches < top and not held.events:
         held = take(using, selection, held.reaches, top, size)
@@ -117,7 +118,7 @@ def run(
     selection: Selection | None,
     *,
     lock: Lock,
-    batch_size: int | None = None,
+    batch_size: Asked | None = None,
     max_seconds: float | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,

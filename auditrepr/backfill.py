@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from . import pending, preflight, quarantine
+from .batchsize import Asked
 from .events import Event
 from .locks import Lock
 from .models import ReprFailure
@@ -38,7 +39,7 @@ def run(
     using: str,
     *,
     lock: Lock,
-    batch_size: int | None = None,
+    batch_size: Asked | None = None,
     max_batches: int | None = None,
     max_seconds: float | None = None,
     rescan: bool = False,
@@ -50,7 +51,7 @@ def run(
 
     Then try again what is due of the rows in quarantine, up to one batch.
 
-    :param batch_size: rows of one batch; the setting ``BATCH_SIZE`` by default.
+    :param batch_size: rows of one batch, or ``"auto"``; the setting ``BATCH_SIZE`` by default.
     :param max_batches: end after so many.
     :param max_seconds: begin no batch after so many.
     :param rescan: look at the whole log again.
@@ -89,7 +90,7 @@ class Backfill(Run):
         return reason or StopReason.CAUGHT_UP
 
     def _pending(self, backlog: Backlog) -> StopReason | None:
-        for batch in backlog.batches(self.size):
+        for batch in backlog.batches(lambda: self.size):
             reason = self.reached()
             if reason and (batch.events or batch.reaches < backlog.top):
                 return reason

@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from django.conf import settings as django_settings
 from django.utils.translation import check_for_language
 
+from .batchsize import AUTO, Asked
 from .exceptions import InvalidSetting
 
 #: Tables that hold no business objects: ``"*"`` in ``MODELS`` passes them over, and so does
@@ -38,7 +39,7 @@ class Settings:
         docs/production.md.
     :param CONTEXT: what requests, management commands and Celery tasks tell by themselves of who
         writes, and why.
-    :param BATCH_SIZE: audit rows in one batch.
+    :param BATCH_SIZE: audit rows in one batch; ``"auto"``: what takes about half a second.
     :param LEASE_SECONDS: after how many seconds without a sign of life another run may take over
         the database lock.
     :param LOCK_FILE: the file of ``--lock file``; by default one for each database, in the
@@ -56,7 +57,7 @@ class Settings:
     EXCLUDE: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     APPEND_ONLY: bool = False
     CONTEXT: tuple[str, ...] = ORIGINS
-    BATCH_SIZE: int = 1000
+    BATCH_SIZE: Asked = AUTO
     LEASE_SECONDS: int = 60
     LOCK_FILE: Path | None = None
     MAX_LENGTH: int = 10_000
@@ -114,6 +115,14 @@ def _positive(name: str, value: Any) -> int:
     return value
 
 
+def _batch_size(name: str, value: Any) -> Asked:
+    try:
+        return AUTO if value == AUTO else _positive(name, value)
+    except InvalidSetting:
+        expected = f'a whole number above 0, or "{AUTO}"'
+        raise InvalidSetting(name=name, value=value, expected=expected) from None
+
+
 def _path(name: str, value: Any) -> Path | None:
     if value is not None and not isinstance(value, str | Path):
         raise InvalidSetting(name=name, value=value, expected="the path of a file")
@@ -152,7 +161,7 @@ _PARSERS: dict[str, Any] = {
     "EXCLUDE": _names_by_model,
     "APPEND_ONLY": _flag,
     "CONTEXT": _origins,
-    "BATCH_SIZE": _positive,
+    "BATCH_SIZE": _batch_size,
     "LEASE_SECONDS": _positive,
     "LOCK_FILE": _path,
     "MAX_LENGTH": _positive,

@@ -8,7 +8,7 @@ follows only where it is proven that no transaction still holds an id below it (
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -26,7 +26,7 @@ WINDOW = 50_000
 #: Windows that are looked at in one turn, so that a run can stop, and renew its lock, in between.
 TURN = 20
 #: Rows below the settled mark that a run re-checks.
-SLICE = 50_000
+SLICE = 20_000
 
 
 class Batch(NamedTuple):
@@ -66,10 +66,11 @@ class Backlog:
         # Over what was pruned, or handed out long ago, so that progress is told from the first row.
         self.start = self.checkpoint.settled_id or (next_id(using, 0, self.top) or 1) - 1
 
-    def batches(self, size: int) -> Iterator[Batch]:
+    def batches(self, next_size: Callable[[], int]) -> Iterator[Batch]:
         """What is pending above the settled mark, until a short batch."""
         done = self.start
         while done < self.top:
+            size = next_size()
             # What is new lies close together: without its rows' statistics, a planner may well
             # read all of a window to sort it.
             batch = take(self.using, done, self.top, size, width=2 * size)

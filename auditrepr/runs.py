@@ -18,6 +18,7 @@ from django.db.models import F, Subquery
 from django.utils import timezone
 
 from . import preflight, quarantine
+from .batchsize import Asked, BatchSize
 from .conf import get_settings
 from .events import Event
 from .exceptions import LeaseLost
@@ -114,7 +115,7 @@ class Limits:
 class Run(ABC):
     """A run of one of the commands.
 
-    :param size: rows of one batch; the setting ``BATCH_SIZE`` by default.
+    :param size: rows of one batch, or ``"auto"``; the setting ``BATCH_SIZE`` by default.
     :param on_progress: called after each batch.
     """
 
@@ -126,13 +127,13 @@ class Run(ABC):
         *,
         lock: Lock,
         limits: Limits,
-        size: int | None = None,
+        size: Asked | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
     ) -> None:
         self.using = using
         self.lock = lock
         self.limits = limits
-        self.size = size or get_settings().BATCH_SIZE
+        self._size = BatchSize(size or get_settings().BATCH_SIZE)
         self.on_progress = on_progress
         self.vendor = get_vendor(using)
         self.patience = Patience(using, limits.stop, limits.seconds_left)
@@ -158,6 +159,11 @@ class Run(ABC):
                 return Result(StopReason.LOCKED, holder=self.lock.holder())
             return self._run()
 
+    @property
+    def size(self) -> int:
+        """How many rows the next batch is to have."""
+        return self._size.rows
+
     @abstractmethod
     def work(self) -> StopReason:
         """All of it; begun anew after an error that passed."""
@@ -170,6 +176,7 @@ class Run(ABC):
 
     def store(self, events: Sequence[Event], write: Callable[[list[Outcome]], Stored]) -> None:
         """Build outside, where nothing is locked; then write all of it in one short transaction."""
+        began = time.monotonic()
         outcomes = self._build(events) if events else []
         if outcomes and self.record.pk is None:
             self.record.save(using=self.using)
@@ -177,6 +184,7 @@ class Run(ABC):
             self.vendor.end_if_idle(get_settings().LEASE_SECONDS / 2)
             stored = write(outcomes)
             self.lock.renew()  # the last statement: without the lock, none of it is committed
+        self._size.learn(len(events), time.monotonic() - began)
         self.patience.reset()
         self._note_failure(outcomes if stored.failures else [])
         self.result.rows += stored.rows

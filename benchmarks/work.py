@@ -19,6 +19,7 @@ django.setup()
 from django.db import connection  # noqa: E402
 
 from auditrepr import backfill  # noqa: E402
+from auditrepr.batchsize import MOST  # noqa: E402
 from auditrepr.locks import DatabaseLock  # noqa: E402
 from auditrepr.models import AuditLog, Fidelity, InstanceRepr  # noqa: E402
 from auditrepr.pending import Backlog, Batch, take  # noqa: E402
@@ -107,7 +108,7 @@ def related_loop(size: int = 1000, method: str = "with_relations") -> int:
         after = rows[-1].pk
 
 
-def building(rows: int, size: int = 1000) -> int:
+def building(rows: int, size: int = MOST) -> int:
     """Building alone: the batches are read and built, and nothing is stored."""
     return sum(len(build(batch.events, "default")) for batch in _batches(rows, size))
 

@@ -37,6 +37,11 @@ def database(url: str) -> dict[str, Any]:
     return found
 
 
+def batch_size(text: str) -> int | str:
+    """A number of rows, or ``auto``."""
+    return text if text == "auto" else int(text)
+
+
 # Every variable that is read, with its type and, after that, its default.
 env = Environment(
     DEBUG=(bool, False),
@@ -54,7 +59,7 @@ env = Environment(
     AUDITREPR_EXCLUDE=json.loads,
     AUDITREPR_APPEND_ONLY=bool,
     AUDITREPR_CONTEXT=list,
-    AUDITREPR_BATCH_SIZE=int,
+    AUDITREPR_BATCH_SIZE=batch_size,
     AUDITREPR_LEASE_SECONDS=int,
     AUDITREPR_LOCK_FILE=str,
     AUDITREPR_MAX_LENGTH=int,

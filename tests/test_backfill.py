@@ -117,6 +117,16 @@ def test_the_setting_is_the_batch_size_unless_one_is_given():
         assert run().batches == 2
 
 
+def test_batches_of_automatic_size_become_smaller_where_rows_take_long(monkeypatch):
+    monkeypatch.setattr("auditrepr.batchsize.FIRST", 4)
+    monkeypatch.setattr("auditrepr.batchsize.LEAST", 1)
+    monkeypatch.setattr("auditrepr.batchsize.SECONDS", 1e-9)
+    authors(6)
+    told: list[Progress] = []
+    run(batch_size="auto", on_progress=told.append)
+    assert [p.rows for p in told] == [4, 5, 6]
+
+
 def test_progress_is_told_after_each_batch():
     authors(3)
     told: list[Progress] = []

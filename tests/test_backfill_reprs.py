@@ -219,6 +219,13 @@ def test_a_bad_value_is_a_usage_error_that_names_the_option(option):
         assert raised.value.returncode == 2
 
 
+def test_the_size_of_a_batch_may_be_left_to_the_job(backfill, ann):
+    assert "1 representation" in backfill("--batch-size=auto")
+    InstanceRepr.objects.all().delete()
+    call_command("backfill_reprs", batch_size="auto", rescan=True, verbosity=0)
+    assert InstanceRepr.objects.count() == 1
+
+
 def test_a_usage_error_exits_2_and_shows_the_usage():
     done = processes.run("backfill_reprs", "--batch-size", "0")
     assert done.returncode == 2

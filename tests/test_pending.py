@@ -54,7 +54,7 @@ def run(size: int = 100, batches: int | None = None, **options) -> list[int]:
     """What a run stores, in order; it may be cut short after some batches."""
     backlog = Backlog("default", **options)
     stored = []
-    for number, batch in enumerate(backlog.batches(size)):
+    for number, batch in enumerate(backlog.batches(lambda: size)):
         if number == batches:
             backlog.settle()
             return stored
@@ -129,7 +129,9 @@ def test_a_run_that_is_cut_short_moves_the_mark_no_further_than_it_stored():
 def test_a_batch_fills_across_windows(monkeypatch):
     monkeypatch.setattr(pending, "WINDOW", 3)
     ids = log(20)
-    batches = [[event.id for event in batch.events] for batch in Backlog("default").batches(8)]
+    batches = [
+        [event.id for event in batch.events] for batch in Backlog("default").batches(lambda: 8)
+    ]
     assert batches == [ids[:8], ids[8:16], ids[16:]]
 
 
@@ -139,14 +141,14 @@ def test_a_turn_without_a_pending_row_is_no_short_batch(monkeypatch):
     monkeypatch.setattr(pending, "TURN", 2)
     ids = log(20)
     represent(ids[:15])
-    batches = list(Backlog("default").batches(8))
+    batches = list(Backlog("default").batches(lambda: 8))
     assert not batches[0].events
     assert [event.id for batch in batches for event in batch.events] == ids[15:]
 
 
 def test_rows_that_come_during_a_run_are_taken_by_it_while_its_batches_are_full():
     ids = log(4)
-    batches = Backlog("default").batches(4)
+    batches = Backlog("default").batches(lambda: 4)
     represent(event.id for event in next(batches).events)
     later = log(2)
     assert [event.id for event in next(batches).events] == later

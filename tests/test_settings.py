@@ -136,6 +136,8 @@ def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
         "ROW_SECONDS": 2.5,
     }
     assert project.settings(DEBUG="on", AUDITREPR_BATCH_SIZE="")["AUDITREPR"] == {}
+    auto = project.settings(DEBUG="on", AUDITREPR_BATCH_SIZE="auto")["AUDITREPR"]
+    assert auto == {"BATCH_SIZE": "auto"}
 
 
 @pytest.mark.parametrize(

@@ -21,6 +21,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from tqdm import tqdm
 
+from ..batchsize import AUTO, Asked
 from ..events import Event
 from ..exceptions import AuditReprError
 from ..locks import DatabaseLock, FileLock
@@ -59,6 +60,11 @@ def whole_number(text: Any, least: int = 1) -> int:
     return number
 
 
+def batch_size(text: Any) -> Asked:
+    """How many rows make a batch."""
+    return AUTO if text == AUTO else whole_number(text)
+
+
 def count(text: Any) -> int:
     """A whole number, 0 included."""
     return whole_number(text, least=0)
@@ -83,7 +89,7 @@ SHOWN_ROWS = 20
 
 #: What call_command() passes as it is, so that it has to be checked here, too.
 CHECKED: dict[str, Callable[[Any], Any]] = {
-    "batch_size": whole_number,
+    "batch_size": batch_size,
     "max_seconds": seconds,
     "wait": seconds,
     "limit": count,
@@ -120,9 +126,10 @@ class JobCommand(BaseCommand):
         add("--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="Default: %(default)s.")
         add(
             "--batch-size",
-            type=whole_number,
+            type=batch_size,
             metavar="ROWS",
-            help='Rows stored in one transaction. Default: AUDITREPR["BATCH_SIZE"].',
+            help="Rows stored in one transaction; auto: what takes about half a second."
+            ' Default: AUDITREPR["BATCH_SIZE"].',
         )
         add(
             "--max-seconds",
