@@ -31,9 +31,10 @@ test: $(VENV)/test ## run the tests on SQLite, then on PostgreSQL
 	printf '\n== Not tried\n'; sort -u $(TEST_NOT_TRIED); \
 	if [ -n "$$failed" ]; then printf '\nTests failed on:%s\n' "$$failed"; exit 1; fi
 
-stress: $(VENV)/test ## kill the job hundreds of times beside writers, on both databases
+stress: $(VENV)/test ## kill the job hundreds of times beside writers, and start it fifty times at once
 	@for database in sqlite postgresql; do \
-	    STRESS_KILLS=300 TEST_DATABASE=$$database $(BIN)/python -m pytest tests/test_kills.py || exit 1; \
+	    STRESS_KILLS=300 STRESS_ROUNDS=3 TEST_DATABASE=$$database \
+	        $(BIN)/python -m pytest tests/test_kills.py tests/test_overlap.py || exit 1; \
 	done
 
 lint: $(VENV)/dev ## check the style with ruff

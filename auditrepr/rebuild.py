@@ -9,6 +9,7 @@ from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 
+from django.db import Error
 from django.db.models import Model
 from django.db.models.query import ModelIterable
 
@@ -84,6 +85,7 @@ class Batch:
         self.chosen_repr = cache(chosen_repr)
         self.limit = TimeLimit(self.settings.ROW_SECONDS)
         self.broken = False  # the transaction that it reads in cannot go on
+        self.own_error: Error | None = None  # of a query of ours, while __str__ runs
         self.current: Subject | None = None
         self._instead: tuple[Relations, Subject | None] | None = None
 
@@ -334,6 +336,9 @@ class Batch:
         try:
             with self.limit.paused():
                 yield
+        except Error as error:
+            self.own_error = error
+            raise
         finally:
             self._instead, self.current = outer, current
 

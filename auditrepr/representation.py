@@ -103,25 +103,33 @@ def _build_until_error(
         _without_collecting(),
     ):
         for subject in remaining(batch, done):
-            yield _outcome(subject, batch, careful)
+            if outcome := _outcome(subject, batch, careful):
+                yield outcome
             if batch.broken or connection.closed_in_transaction:
                 batch.vendor.discard()
                 return
 
 
-def _outcome(subject: Subject, batch: Batch, careful: bool) -> Outcome:
+def _outcome(subject: Subject, batch: Batch, careful: bool) -> Outcome | None:
+    """What becomes of this row; none, if it is to be tried once more, carefully."""
     if subject.event.action == AuditLog.Action.TRUNCATE:
         pk, table = subject.event.id, subject.event.table_name
         return _failed(subject, NothingToRebuild(pk=pk, table=table))
     if subject.error is not None:
         return _failed(subject, subject.error)
-    batch.current = subject
+    batch.current, batch.own_error = subject, None
     try:
         with batch.limit.row(), transaction.atomic(batch.using) if careful else NOTHING:
             text = _text(subject.instance, batch)
-    except BaseException as error:  # __str__ may raise anything, SystemExit included
-        in_database = isinstance(error, Error) and not careful
-        batch.broken = in_database or isinstance(error, TimeLimitExceeded)
+            if batch.own_error is not None:  # __str__ made something up in place of the answer
+                raise batch.own_error
+    except BaseException as raised:  # __str__ may raise anything, SystemExit included
+        error = batch.own_error or raised
+        batch.broken = isinstance(error, TimeLimitExceeded)
+        if isinstance(error, Error) and not careful:
+            batch.broken = True
+            if batch.vendor.passes(error):
+                return None  # a connection that was lost is no row's fault
         return _failed(subject, error)
     finally:
         batch.current = None

@@ -151,7 +151,7 @@ class Run(ABC):
         :returns: what it did. An error of the database, and a lock that was lost, are in it: what
             was stored before them stays stored.
         """
-        preflight.check(self.using)
+        self.patience.retry(lambda: preflight.check(self.using))
         with ExitStack() as stack:
             self.patience.retry(lambda: stack.enter_context(self.lock))
             if not self.lock:

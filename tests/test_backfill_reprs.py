@@ -404,33 +404,6 @@ def test_a_pipe_gets_no_progress_bar():
     assert re.match(STORED, done.stdout)
 
 
-@pytest.mark.parametrize("lock", ["database", "file"])
-def test_of_ten_at_the_same_moment_one_works_and_nine_step_aside(lock, tmp_path):
-    """They start as one: each waits in the database until the gate is opened."""
-    Author.objects.bulk_create(Author(name=f"author {n}") for n in range(2000))
-    gate = tmp_path / "gate"
-    code = f"""
-import pathlib, time
-print("ready", flush=True)
-while not pathlib.Path({str(gate)!r}).exists():
-    time.sleep(0.001)
-execute_from_command_line(
-    ["manage.py", "backfill_reprs", "--lock={lock}", "--batch-size=50", "--format=json"]
-)
-"""
-    started = [processes.start_python(code) for _ in range(10)]
-    for process in started:
-        assert process.stdout.readline() == "ready\n"
-    gate.touch()
-    results = [process.communicate(timeout=120) for process in started]
-    assert [process.returncode for process in started] == [0] * 10, results
-    reports = [json.loads(output) for output, _ in results]
-    assert sorted(report["rows"] for report in reports) == [0] * 9 + [2000]
-    assert sorted(report["stop_reason"] for report in reports) == ["caught-up"] + ["locked"] * 9
-    assert InstanceRepr.objects.count() == 2000
-    assert sum(BackfillRun.objects.values_list("skipped_runs", flat=True)) == 9
-
-
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 def test_another_database_has_its_own_log_and_lock(backfill):
     Author.objects.using("other").create(name="Otto")
