@@ -7,7 +7,7 @@ PYTHON ?=
 # Arguments for pytest: make test ARGS="tests/test_settings.py -x"
 ARGS ?=
 
-.PHONY: help demo bench test stress lint types matrix clean
+.PHONY: help demo bench test stress lint types docs matrix clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -44,6 +44,10 @@ lint: $(VENV)/dev ## check the style with ruff
 types: $(VENV)/dev ## check the types with mypy
 	DEBUG=on $(BIN)/mypy
 
+docs: $(VENV)/docs ## build the documentation; a link that leads nowhere is an error
+	$(BIN)/python -m sphinx -W --keep-going -q -c docs . build/docs
+	@echo 'The documentation is in build/docs/docs/index.html'
+
 matrix: $(VENV)/dev ## run the tests on every supported pair of Python and Django that is installed
 	$(BIN)/nox
 
@@ -54,9 +58,10 @@ $(VENV)/demo: EXTRAS = demo,postgres
 $(VENV)/test: EXTRAS = test
 $(VENV)/dev: EXTRAS = dev
 $(VENV)/bench: EXTRAS = bench
+$(VENV)/docs: EXTRAS = docs
 
 # Each environment is the same folder with more in it; the stamp is younger than what it was made of.
-$(VENV)/demo $(VENV)/test $(VENV)/dev $(VENV)/bench: setup.cfg pyproject.toml | $(BIN)/python
+$(VENV)/demo $(VENV)/test $(VENV)/dev $(VENV)/bench $(VENV)/docs: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	@touch $@
 

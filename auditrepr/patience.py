@@ -54,7 +54,9 @@ class Patience:
                 self._start_afresh()
                 if not again:
                     raise
-                logger.info("Trying again (%d): %s", self.failed, " ".join(str(error).split()))
+                said = " ".join(str(error).split())
+                fields = {"database": self.using, "tries": self.failed, "error": said}
+                logger.info("Trying again (%d): %s", self.failed, said, extra=fields)
                 self._pause()
 
     def reset(self) -> None:

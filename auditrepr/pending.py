@@ -95,6 +95,12 @@ class Backlog:
                     len(batch.events),
                     batch.events[0].id,
                     settled,
+                    extra={
+                        "database": self.using,
+                        "rows": len(batch.events),
+                        "first_id": batch.events[0].id,
+                        "settled_id": settled,
+                    },
                 )
             yield batch
             done = self.checkpoint.swept_id = batch.reaches

@@ -24,7 +24,7 @@ from .models import AuditLog
 from .tracking import former_tables_of, log_name, model_for_table, renamed_fields
 from .vendors.base import Image
 
-logger = logging.getLogger("auditrepr")
+logger = logging.getLogger(__name__)
 
 
 class Step(NamedTuple):
@@ -149,7 +149,11 @@ class Renames:
         try:
             return changes(connections[self.using])
         except Exception as error:  # they are other people's modules
-            logger.warning("Old names are not known: the migrations cannot be read: %s", error)
+            logger.warning(
+                "Old names are not known: the migrations cannot be read: %s",
+                error,
+                extra={"database": self.using, "error": str(error)},
+            )
             return []
 
 

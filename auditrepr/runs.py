@@ -17,7 +17,7 @@ from django.db import Error, reset_queries, transaction
 from django.db.models import F, Subquery
 from django.utils import timezone
 
-from . import preflight, quarantine
+from . import preflight, quarantine, runlog
 from .batchsize import Asked, BatchSize
 from .conf import get_settings
 from .events import Event
@@ -156,7 +156,9 @@ class Run(ABC):
             self.patience.retry(lambda: stack.enter_context(self.lock))
             if not self.lock:
                 _count_on_latest_run(self, "skipped_runs", StopReason.LOCKED)
-                return Result(StopReason.LOCKED, holder=self.lock.holder())
+                self.result = Result(StopReason.LOCKED, holder=self.lock.holder())
+                runlog.run_ended(self, self.result)
+                return self.result
             return self._run()
 
     @property
@@ -191,6 +193,8 @@ class Run(ABC):
         self.result.failures += stored.failures
         self.result.again += stored.again
         self.result.batches += bool(events)
+        if events:
+            runlog.batch_stored(self, stored, time.monotonic() - began)
         if settings.DEBUG:
             reset_queries()  # Django keeps the last 9000 there, each with all of a batch's texts
 
@@ -235,6 +239,7 @@ class Run(ABC):
             # Where the database is what failed, it cannot be written there.
             with suppress(Error):
                 self._remember()
+            runlog.run_ended(self, self.result)
         return self.result
 
     def _fail(self, reason: StopReason, error: BaseException) -> None:

@@ -13,6 +13,12 @@ from tests.project import ROOT, Project
 
 README = (ROOT / "README.md").read_text()
 
+PAGES = [
+    "README.md",
+    "CHANGELOG.md",
+    *(f"docs/{page.name}" for page in (ROOT / "docs").glob("*.md")),
+]
+
 pytestmark = pytest.mark.sqlite
 
 
@@ -52,8 +58,13 @@ def test_its_cron_line_is_the_one_in_the_crontab():
     assert line in (ROOT / "deploy" / "crontab").read_text().splitlines()
 
 
-@pytest.mark.parametrize("page", ["README.md", "CHANGELOG.md", "docs/index.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_its_links_to_files_lead_somewhere(page):
     file = ROOT / page
     links = re.findall(r"\]\(([^)#:]+)[^):]*\)", file.read_text())
     assert [link for link in links if not (file.parent / link).exists()] == []
+
+
+def test_the_index_names_every_page():
+    named = set(re.findall(r"\]\(([a-z-]+\.md)\)", (ROOT / "docs" / "index.md").read_text()))
+    assert named == {page.name for page in (ROOT / "docs").glob("*.md")} - {"index.md"}

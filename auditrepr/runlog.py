@@ -1,0 +1,50 @@
+"""What a run says to Python's logging: a sentence for people, and fields for programs.
+
+All of it is below WARNING: an error is the command's to tell, on standard error and once.
+"""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .runs import Result, Run, Stored
+
+logger = logging.getLogger("auditrepr.runs")
+
+
+def batch_stored(run: Run, stored: Stored, seconds: float) -> None:
+    """A batch was committed, so long after it was begun."""
+    fields = {
+        **_of(run),
+        "batch": run.result.batches,
+        "rows": stored.rows,
+        "failures": stored.failures,
+        "again": stored.again,
+        "seconds": round(seconds, 3),
+    }
+    logger.debug(
+        "%(command)s: batch %(batch)d, %(rows)d rows, %(failures)d failures", fields, extra=fields
+    )
+
+
+def run_ended(run: Run, result: Result) -> None:
+    """A run has ended, or never begun because another one held the lock."""
+    fields = {
+        **_of(run),
+        "batches": result.batches,
+        "rows": result.rows,
+        "failures": result.failures,
+        "again": result.again,
+        "seconds": round(result.seconds, 3),
+        "stop_reason": str(result.stop_reason),
+        "error": result.error,
+    }
+    logger.info(
+        "%(command)s: %(stop_reason)s, %(rows)d rows, %(failures)d failures", fields, extra=fields
+    )
+
+
+def _of(run: Run) -> dict[str, object]:
+    return {"command": run.command, "database": run.using, "run": run.record.pk}
