@@ -62,7 +62,9 @@ class KeysetChangeList(ChangeList):
         self._set_links(page, more or self.searched_to is not None)
         self.result_list = page
         # Unknown on purpose: counting would read the whole table.
-        self.result_count = self.full_result_count = None  # type: ignore[assignment]
+        # Of this page alone; no template shows it, but Django makes a plural of it.
+        self.result_count = len(page)
+        self.full_result_count = None
         self.show_full_result_count = self.show_admin_actions = False
         self.can_show_all = self.multi_page = False
 

@@ -52,7 +52,8 @@ def test_it_holds_every_module_of_auditrepr_and_nothing_of_the_project_around_it
     with ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
     assert held == expected
-    assert held > {"auditrepr/py.typed", "auditrepr/migrations/0001_initial.py"}
+    mo = "auditrepr/locale/de/LC_MESSAGES/django.mo"
+    assert held > {"auditrepr/py.typed", "auditrepr/migrations/0001_initial.py", mo}
 
 
 def test_it_says_its_license_and_which_pythons_and_djangos_it_needs(wheel):
