@@ -15,6 +15,7 @@ from functools import cached_property
 from itertools import islice
 from typing import Any, NamedTuple
 
+from django.db import Error
 from django.db.models import Field, Model
 
 from .capture import covered
@@ -24,8 +25,9 @@ from .events import Event
 from .meta import concrete
 from .models import AuditLog, Coverage
 from .renames import Renames, get_renames
-from .rows import Row, read_images, read_live
+from .rows import Live, Row, read_images, read_live
 from .snapshots import sees, sees_all
+from .timelimit import TimeLimit
 from .tracking import log_name, tracked_tables
 from .vendors.base import Image, Vendor
 
@@ -124,8 +126,9 @@ class Matches(NamedTuple):
 class History:
     """Answers for one batch, from one view of the database."""
 
-    def __init__(self, vendor: Vendor) -> None:
+    def __init__(self, vendor: Vendor, limit: TimeLimit) -> None:
         self.vendor = vendor
+        self.limit = limit
         self._truncations: dict[str, list[Header]] = {}
 
     @cached_property
@@ -156,6 +159,8 @@ class History:
             states = self.states(table, list(pairs))
         now = {key for state, (_, key) in zip(states, wanted, strict=True) if state.live}
         live = self._live(model, model._meta.pk, now)
+        if isinstance(live, Error):
+            live = dict.fromkeys(texts, Live(None, live))
         moments = [event for event, _ in wanted]
         return self._found(model, list(zip(moments, states, texts, strict=True)), live)
 
@@ -174,9 +179,11 @@ class History:
         values = {value for _, value in wanted}
         texts = dict(zip(values, self.vendor.key_texts(field, list(values)), strict=True))
         live = self._live(model, field, values)
+        if isinstance(live, Error):
+            return [Matches([Found(live)], []) for _ in wanted]
         candidates: dict[str, set[str]] = defaultdict(set)
-        for key, row in live.items():
-            candidates[texts[row.values[field.attname]]].add(key)
+        for key, today in live.items():
+            candidates[texts[today.value]].add(key)
         moments = [event for event, _ in wanted]
         mentions, complete = self._mentions(table, field.column, list(texts.values()), moments)
         for text, key in mentions:
@@ -189,10 +196,10 @@ class History:
         states = self.states(table, [(event, key) for _, event, key in pairs])
         looked_at = [(e, state, key) for (_, e, key), state in zip(pairs, states, strict=True)]
         found = self._found(model, looked_at, live)
-        matches = [Matches([], self._incomplete(table, event, complete)) for event, _ in wanted]
-        for match, (event, _) in zip(matches, wanted, strict=True):
-            if field.column in self.columns.not_yet(model, event):
-                match.doubts.append(UNKNOWN.format(field.column))
+        column = field.column
+        matches = [
+            Matches([], self._incomplete(model, column, event, complete)) for event, _ in wanted
+        ]
         for (n, _, _), state, one in zip(pairs, states, found, strict=True):
             if not state.gone and _has(one.row, field, wanted[n][1]):
                 matches[n].found.append(one)
@@ -216,35 +223,52 @@ class History:
                 complete = complete and all_read
         return found, complete
 
-    def _incomplete(self, table: str, moment: Event, complete: bool) -> list[str]:
-        """Why rows may be missing among those that match."""
+    def _incomplete(
+        self, model: type[Model], column: str, moment: Event, complete: bool
+    ) -> list[str]:
+        """Why rows may be missing among those that match by this column."""
+        table = log_name(model._meta.db_table)
+        came_later = column in self.columns.not_yet(model, moment)
         emptied = any(not self._saw(moment, t) for t in self._truncates(table))
         reasons = (
             self._gap(table, moment, moment.id),
             EMPTIED if emptied else "",
+            UNKNOWN.format(column) if came_later else "",
             "" if complete else f"too much has changed in {table} since",
         )
         return [reason for reason in reasons if reason]
 
     def _live(
         self, model: type[Model], field: Field[Any, Any], values: Collection[Any]
-    ) -> dict[str, Row]:
-        table = log_name(model._meta.db_table)
-        excluded = self.excluded.get(table, frozenset())
-        return read_live(self.vendor, model, field, values, excluded) if values else {}
+    ) -> dict[str, Live] | Error:
+        """Today's rows, see :func:`read_live`; or why the table cannot be read.
+
+        :raises django.db.Error: if that passes.
+        """
+        if not values:
+            return {}
+        excluded = self.excluded.get(log_name(model._meta.db_table), frozenset())
+        try:
+            return read_live(self.vendor, model, field, values, excluded, self.limit)
+        except Error as error:
+            if self.vendor.passes(error):
+                raise
+            return error
 
     def _found(
         self,
         model: type[Model],
         states: Sequence[tuple[Event, State, str]],
-        live: Mapping[str, Row],
+        live: Mapping[str, Live],
     ) -> list[Found]:
         images = list({state.image for _, state, _ in states if state.image})
-        held = read_images(self.vendor, model, images) if images else {}
+        held = read_images(self.vendor, model, images, self.limit) if images else {}
         table = log_name(model._meta.db_table)
 
         def read(state: State, key: str) -> _Read:
-            return held.get(state.image) if state.image else live.get(key) if state.live else None
+            if state.image:
+                return held.get(state.image)
+            return live[key].row if state.live and key in live else None
 
         return [
             Found(

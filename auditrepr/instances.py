@@ -26,7 +26,7 @@ def maker(model: type[Model], using: str) -> Maker:
 
     A field without value is deferred, as Django calls it.
     """
-    return _at_once(model, using) if _is_plain(model) else _by_django(model, using)
+    return _at_once(model, using) if is_plain(model) else _by_django(model, using)
 
 
 def _by_django(model: type[Model], using: str) -> Maker:
@@ -55,7 +55,7 @@ def _at_once(model: type[Model], using: str) -> Maker:
     return make
 
 
-def _is_plain(model: type[Model]) -> bool:
+def is_plain(model: type[Model]) -> bool:
     """Does Django alone make its instances, in a way that no field or receiver changes?"""
     others = (vars(base) for base in model.__mro__ if base not in (Model, object))
     return (

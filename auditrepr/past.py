@@ -106,6 +106,10 @@ class Lasting(Batch):
 
     _inside = False
 
+    def __init__(self, using: str) -> None:
+        super().__init__(using)
+        self.guard.can_begin_afresh = False
+
     @contextmanager
     def own_queries(self) -> Iterator[None]:
         with self._reading(), super().own_queries():
@@ -124,7 +128,7 @@ class Lasting(Batch):
         with ExitStack() as stack:
             stack.enter_context(self.vendor.reading(self.limit))
             stack.enter_context(self.vendor.connection.execute_wrapper(self.watch))
-            self.history = History(self.vendor)
+            self.history = History(self.vendor, self.limit)
             self._inside = True
             try:
                 yield

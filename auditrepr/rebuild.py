@@ -18,6 +18,7 @@ from .conf import get_settings
 from .drift import NOT_RECORDED, UNKNOWN, Unknown, default_of
 from .events import Event, Subject
 from .history import OVERTAKEN, Found, History, Matches
+from .making import TODAY, Afresh, Culprits, Guard
 from .meta import concrete, field_named, own_fields
 from .models import AuditLog
 from .relations import Peers
@@ -33,7 +34,6 @@ NO_READING = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 #: ``Meta.base_manager_name`` names it; Django finds single related objects through it.
 HIDES = "a manager hides some of the related rows"
 OF_ITS_OWN = "a manager makes objects of its own of related rows"
-TODAY = "it was read in part from today's rows"
 
 
 class Wish(NamedTuple):
@@ -77,13 +77,15 @@ class Answers(NamedTuple):
 class Batch:
     """Events whose objects are rebuilt together, so that what one needs is read for all."""
 
-    def __init__(self, using: str) -> None:
+    def __init__(self, using: str, culprits: Culprits | None = None) -> None:
         self.using = using
         self.vendor = get_vendor(using)
-        self.history = History(self.vendor)
         self.settings = get_settings()
         self.chosen_repr = cache(chosen_repr)
         self.limit = TimeLimit(self.settings.ROW_SECONDS)
+        self.history = History(self.vendor, self.limit)
+        self.guard = Guard(self.limit, {} if culprits is None else culprits, self.stand_in)
+        self.lost: Afresh | None = None  # whatever ``__str__`` made of it
         self.broken = False  # the transaction that it reads in cannot go on
         self.own_error: Error | None = None  # of a query of ours, while __str__ runs
         self.current: Subject | None = None
@@ -108,7 +110,7 @@ class Batch:
             return
         events = [subject.event for subject in subjects]
         images = [self.history.renames.image(table, e.id, e.occurred_at) for e in events]
-        rows = read_images(self.vendor, model, images)
+        rows = read_images(self.vendor, model, images, self.limit)
         if any(isinstance(row, TableGone) for row in rows.values()):
             self._describe(subjects, "its table is not there any more")
             return
@@ -250,10 +252,16 @@ class Batch:
 
     def _instance(self, peers: Peers, subject: Subject, row: Row) -> Model | Exception:
         try:
-            instance = peers.make(row.values)
+            if peers.plain:
+                instance = peers.make(row.values)
+            else:
+                instance = self.guard.make(peers.model, peers.make, subject, row)
             if row.missing:
                 instance.__dict__["refresh_from_db"] = self._loader(instance, subject, row.missing)
             peers.add(instance, subject, row.missing)
+        except Afresh as lost:
+            self.lost = lost
+            raise
         except BaseException as error:  # a model's from_db and __init__ may do and give anything
             return ModelRaised.of(error)
         return instance
@@ -296,7 +304,10 @@ class Batch:
         context: dict[str, Any],
     ) -> Any:
         """An execute_wrapper: a query while ``__str__`` runs reads what is there today."""
-        if self._instead is not None:
+        if self.guard.making:
+            if not sql.startswith(NO_READING):
+                self.guard.asks()
+        elif self._instead is not None:
             relations, subject = self._instead
             self._instead = None  # it is for one query; others in between are not about the set
             with self.own_queries():

@@ -18,7 +18,7 @@ from django.db.models import ForeignObject, Model, OneToOneRel
 
 from .drift import UNKNOWN, Unknown
 from .events import Subject
-from .instances import maker
+from .instances import is_plain, maker
 from .meta import all_relations, field_named
 from .sets import AsOfSets, SetAnswer, SetRelation
 
@@ -41,6 +41,7 @@ class Peers:
         self.batch = batch
         self.model = model
         self.make = maker(model, batch.using)
+        self.plain = is_plain(model)
         self.members: list[Member] = []
         self._answers: dict[str, Sequence[Answer]] = {}
         self._sets: dict[str, Sequence[SetAnswer]] = {}

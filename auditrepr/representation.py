@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from django.utils.functional import Promise
 from .conf import get_settings
 from .events import Event, Subject
 from .exceptions import NothingToRebuild
+from .making import Afresh, Culprits
 from .models import AuditLog, Fidelity
 from .rebuild import Batch, Reference
 from .timelimit import TimeLimitExceeded
@@ -82,18 +83,21 @@ def build_related(references: Sequence[Reference], using: str) -> list[Outcome]:
 def _build(count: int, remaining: Remaining, using: str) -> list[Outcome]:
     outcomes: list[Outcome] = []
     careful = False
+    culprits: Culprits = {}
     while len(outcomes) < count:
         # An error in the database, or a time limit, ends PostgreSQL's transaction, and with it the
         # moment that the batch reads. What is left is read anew, with a savepoint for each row.
-        outcomes += _build_until_error(len(outcomes), remaining, using, careful)
+        with suppress(Afresh):
+            batch = Batch(using, culprits)
+            for outcome in _build_until_error(len(outcomes), remaining, batch, careful):
+                outcomes.append(outcome)
         careful = True
     return outcomes
 
 
 def _build_until_error(
-    done: int, remaining: Remaining, using: str, careful: bool
+    done: int, remaining: Remaining, batch: Batch, careful: bool
 ) -> Iterator[Outcome]:
-    batch = Batch(using)
     connection = batch.vendor.connection
     with (
         _same_words_for_everyone(),
@@ -124,6 +128,9 @@ def _outcome(subject: Subject, batch: Batch, careful: bool) -> Outcome | None:
             if batch.own_error is not None:  # __str__ made something up in place of the answer
                 raise batch.own_error
     except BaseException as raised:  # __str__ may raise anything, SystemExit included
+        if batch.lost:
+            batch.vendor.discard()
+            raise batch.lost from None
         error = batch.own_error or raised
         batch.broken = isinstance(error, TimeLimitExceeded)
         if isinstance(error, Error) and not careful:
@@ -133,6 +140,9 @@ def _outcome(subject: Subject, batch: Batch, careful: bool) -> Outcome | None:
         return _failed(subject, error)
     finally:
         batch.current = None
+    if batch.lost:  # __str__ made something up in place of it
+        batch.vendor.discard()
+        raise batch.lost
     return _represented(subject, text, batch.settings.MAX_LENGTH)
 
 

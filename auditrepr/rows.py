@@ -10,6 +10,7 @@ from django.db.models import Field, Model, QuerySet
 
 from .drift import NOT_RECORDED
 from .meta import own_fields
+from .timelimit import TimeLimit
 from .tracking import log_name
 from .vendors.base import Image, Vendor
 
@@ -46,7 +47,7 @@ class Row(NamedTuple):
 
 
 def read_images(
-    vendor: Vendor, model: type[Model], images: Sequence[Image]
+    vendor: Vendor, model: type[Model], images: Sequence[Image], limit: TimeLimit
 ) -> dict[Image, Row | Exception]:
     """The rows that these images hold.
 
@@ -57,51 +58,61 @@ def read_images(
     :raises django.db.Error: if it is no row's fault, and passes.
     """
     try:
-        return _read_together(vendor, model, images)
+        return _read_together(vendor, model, images, limit)
     except BaseException as error:  # a field's from_db_value may raise anything
         if isinstance(error, Error) and vendor.passes(error):
             raise
         name = log_name(model._meta.db_table)
         if not vendor.shapes([name]):
             return dict.fromkeys(images, TableGone(name))
-    return _narrowed(vendor, model, images)
+    return _narrowed(vendor, model, images, limit)
 
 
 def _narrowed(
-    vendor: Vendor, model: type[Model], images: Sequence[Image]
+    vendor: Vendor, model: type[Model], images: Sequence[Image], limit: TimeLimit
 ) -> dict[Image, Row | Exception]:
     try:
-        return _read_together(vendor, model, images)
+        return _read_together(vendor, model, images, limit)
     except BaseException as error:
         if isinstance(error, Error) and vendor.passes(error):
             raise
         if len(images) == 1:
             return {images[0]: ModelRaised.of(error)}
     middle = len(images) // 2
-    first = _narrowed(vendor, model, images[:middle])
-    return first | _narrowed(vendor, model, images[middle:])
+    first = _narrowed(vendor, model, images[:middle], limit)
+    return first | _narrowed(vendor, model, images[middle:], limit)
 
 
 def _read_together(
-    vendor: Vendor, model: type[Model], images: Sequence[Image]
+    vendor: Vendor, model: type[Model], images: Sequence[Image], limit: TimeLimit
 ) -> dict[Image, Row | Exception]:
     with transaction.atomic(vendor.using):
-        return dict(_read(vendor, model, images))
+        return dict(_read(vendor, model, images, limit))
 
 
 def _read(
-    vendor: Vendor, model: type[Model], images: Sequence[Image]
-) -> Iterator[tuple[Image, Row]]:
+    vendor: Vendor, model: type[Model], images: Sequence[Image], limit: TimeLimit
+) -> Iterator[tuple[Image, Row | Exception]]:
     fields = own_fields(model)
     names = [field.attname for field in fields]
     read = vendor.image_rows(model, images)
-    converted = vendor.converted(fields, [values for _, _, values in read])
+    converted = _converted(vendor, fields, [values for _, _, values in read], limit)
     for (image, missing, _), values in zip(read, converted, strict=True):
-        row = dict(zip(names, values, strict=True))
+        if isinstance(values, Exception):
+            yield image, values
+            continue
+        row = _named(names, values)
         for field in fields if missing else ():
             if field.column in missing:
                 del row[field.attname]
         yield image, Row(row, missing)
+
+
+class Live(NamedTuple):
+    """What one of today's rows is."""
+
+    value: Any  # of the field that it was found by
+    row: Row | Exception
 
 
 def read_live(
@@ -110,17 +121,52 @@ def read_live(
     field: Field[Any, Any],
     values: Collection[Any],
     excluded: frozenset[str],
-) -> dict[str, Row]:
+    limit: TimeLimit,
+) -> dict[str, Live]:
     """Today's rows whose field has one of the values, by their keys as the log writes them.
 
+    One that its fields cannot read stands there as the error that they raised.
+
     :param excluded: columns that are left out of the log: they do not show here either.
+    :raises django.db.Error: if the table cannot be read.
     """
     fields = [f for f in own_fields(model) if f.column not in excluded]
     names = [f.attname for f in fields]
     # Not the model's manager: it may hide rows.
     rows: Any = QuerySet(model, using=vendor.using).filter(**{f"{field.attname}__in": values})
-    found = [dict(zip(names, row, strict=True)) for row in rows.values_list(*names)]
-    pk = model._meta.pk
+    compiler = rows.values_list(*names).query.get_compiler(vendor.using)
+    with transaction.atomic(vendor.using):
+        raw = [row for rows in compiler.execute_sql() for row in rows]
+    found_by = [model._meta.pk, field]
+    places = [names.index(f.attname) for f in found_by]
+    keys = list(vendor.converted(found_by, [[row[n] for n in places] for row in raw]))
     missing = dict.fromkeys(excluded, NOT_RECORDED)
-    texts = vendor.key_texts(pk, [row[pk.attname] for row in found])
-    return {text: Row(row, missing) for text, row in zip(texts, found, strict=True)}
+    texts = vendor.key_texts(model._meta.pk, [key for key, _ in keys])
+    return {
+        text: Live(value, one if isinstance(one, Exception) else Row(_named(names, one), missing))
+        for text, (_, value), one in zip(
+            texts, keys, _converted(vendor, fields, raw, limit), strict=True
+        )
+    }
+
+
+def _named(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
+    return dict(zip(names, values, strict=True))
+
+
+def _converted(
+    vendor: Vendor, fields: Sequence[Field[Any, Any]], rows: Sequence[Any], limit: TimeLimit
+) -> Sequence[Any]:
+    """The values that Django makes of each of these rows, or the error that it takes.
+
+    A field's ``from_db_value`` may raise anything, or hang: then each row has its own time.
+    """
+    try:
+        with limit.row():
+            return list(vendor.converted(fields, rows))
+    except Error:
+        raise  # a query of its own: the transaction may be lost
+    except BaseException as error:
+        if len(rows) == 1:
+            return [ModelRaised.of(error)]
+    return [one for row in rows for one in _converted(vendor, fields, [row], limit)]

@@ -89,8 +89,9 @@ def _held_by(model: type[Model], events: Sequence[AuditLog], using: str) -> Iter
         for before in ([False, True] if event.changed_from else [False])
     ]
     vendor = get_vendor(using)
-    with vendor.reading(TimeLimit(get_settings().ROW_SECONDS)):
-        rows = read_images(vendor, model, [image for _, image in images]) if images else {}
+    limit = TimeLimit(get_settings().ROW_SECONDS)
+    with vendor.reading(limit):
+        rows = read_images(vendor, model, [image for _, image in images], limit) if images else {}
     for event, image in images:
         row = rows.get(image)
         values = row.values if isinstance(row, Row) else {}

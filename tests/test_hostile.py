@@ -5,9 +5,20 @@ from __future__ import annotations
 import pytest
 from django.db import connection
 
+from auditrepr import capture
+from auditrepr.making import TODAY
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.representation import Event, Outcome, build
-from tests.app.hostile import ERRORS, HOSTILE, LEADING, HostileFromDb
+from tests.app.hostile import (
+    ERRORS,
+    HOSTILE,
+    LEADING,
+    HostileDescriptor,
+    HostileFromDb,
+    HostileInit,
+    HostileToRead,
+    Remembering,
+)
 
 pytestmark = pytest.mark.django_db
 
@@ -65,3 +76,95 @@ def test_what_is_no_instance_at_all_costs_its_own_row():
     first, bad, last = outcomes()
     assert (first.text, last.text) == ("a", "b")
     assert bad.failure is not None
+
+
+MAKING = [HostileDescriptor, HostileInit, HostileFromDb]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("model", "way"),
+    [(HostileToRead, "hangs")]
+    + [(model, way) for model in MAKING for way in ("hangs", "queries wrongly")]
+    + [(HostileInit, "queries for long")],
+)
+def test_what_hangs_or_fails_in_the_database_while_an_instance_is_made_costs_its_own_row(
+    model, way, settings
+):
+    settings.AUDITREPR = {"ROW_SECONDS": 0.3}
+    names = ["a", way, "b"]
+    for pk, name in enumerate(names):
+        insert(model, id=pk, name=name)
+    for pk in range(3):
+        insert(LEADING[model], id=pk, to_id=pk)
+    first, bad, last, to_first, to_bad, to_last = outcomes()
+    assert (first.text, last.text, to_first.text, to_last.text) == ("a", "b", "to a", "to b")
+    assert bad.failure is not None
+    assert to_bad.failure is not None
+    expected = "nowhere" if way == "queries wrongly" else ""
+    assert expected in bad.failure.message
+    assert connection.is_usable()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_query_says_while_an_instance_is_made_is_mixed():
+    insert(Remembering, id=1, name="one", secret="s", asks=True)
+    insert(Remembering, id=2, name="two", secret="s", asks=False)
+    asking, other = outcomes()
+    assert (asking.text, asking.reason) == ("one of 2", TODAY)
+    assert (other.text, other.reason) == ("two", "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_excluded_column_that_is_read_while_an_instance_is_made_does_not_show(settings):
+    settings.AUDITREPR = {"EXCLUDE": {"app.Remembering": ["secret"]}}
+    capture.install("default")
+    try:
+        insert(Remembering, id=1, name="shows", secret="secret", asks=False)
+        insert(Remembering, id=2, name="two", secret="secret", asks=False)
+        showing, other = outcomes()
+    finally:
+        settings.AUDITREPR = {}
+        capture.install("default")
+    assert (showing.text, showing.reason) == (
+        "shows [secret: not recorded]",
+        "secret is not in the log",
+    )
+    assert (other.text, other.reason) == ("two", "")
+
+
+def leading_to_rows_of_today() -> list[Outcome]:
+    """What leads to three rows that the log has never mentioned."""
+    AuditLog.objects.all().delete()
+    for pk in range(3):
+        insert(LEADING[HostileToRead], id=pk, to_id=pk)
+    return outcomes()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_of_today_that_its_fields_cannot_read_costs_what_leads_to_it():
+    for pk, name in enumerate(["a", "ValueError", "b"]):
+        insert(HostileToRead, id=pk, name=name)
+    first, bad, last = leading_to_rows_of_today()
+    assert (first.text, last.text) == ("to a", "to b")
+    assert bad.failure is not None
+    assert bad.failure.error_class == "ValueError"
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_table_that_cannot_be_read_costs_what_leads_to_it():
+    insert(HostileToRead, id=0, name="a")
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE app_hostiletoread RENAME COLUMN name TO hidden")
+        try:
+            AuditLog.objects.all().delete()
+            insert(LEADING[HostileToRead], id=0, to_id=0)
+            insert(LEADING[HostileToRead], id=1, to_id=None)
+            insert(HostileDescriptor, id=1, name="other")
+            bad, nothing, other = outcomes()
+        finally:
+            cursor.execute("ALTER TABLE app_hostiletoread RENAME COLUMN hidden TO name")
+    assert bad.failure is not None
+    assert "name" in bad.failure.message
+    assert (nothing.text, other.text) == ("to None", "other")

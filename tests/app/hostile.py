@@ -2,14 +2,37 @@
 
 from __future__ import annotations
 
-from django.db import models
+import time
+
+from django.db import connection, models
 
 import auditrepr
 
 ERRORS = {error.__name__: error for error in (ValueError, KeyError, SystemExit, KeyboardInterrupt)}
 
 
+def query(sql):
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+        return cursor.fetchone()
+
+
+SLOW = {
+    "postgresql": "SELECT pg_sleep(20)",
+    "sqlite": (
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000000000)"
+        " SELECT max(i) FROM n"
+    ),
+}
+
+
 def raise_what_it_names(value):
+    if value == "hangs":
+        time.sleep(20)
+    if value == "queries wrongly":
+        query("SELECT 1 FROM nowhere")
+    if value == "queries for long":
+        query(SLOW[connection.vendor])
     if value in ERRORS:
         raise ERRORS[value]("hostile")
     return value
@@ -82,6 +105,26 @@ class HostileFromDb(models.Model):
         return super().from_db(db, field_names, values)
 
 
+@auditrepr.track
+class Remembering(models.Model):
+    """Looks at its values, and at the table, as soon as it is there."""
+
+    name = models.CharField(max_length=30)
+    secret = models.CharField(max_length=30)
+    asks = models.BooleanField()
+
+    def __init__(self, *args, **options):
+        super().__init__(*args, **options)
+        self.known = self.name
+        if self.name == "shows":
+            self.known += f" {self.secret}"
+        if self.asks:
+            self.known += f" of {query('SELECT count(*) FROM app_remembering')[0]}"
+
+    def __str__(self):
+        return self.known
+
+
 class LeadsTo(models.Model):
     """Is represented by the object that it leads to."""
 
@@ -93,7 +136,7 @@ class LeadsTo(models.Model):
 
 
 def leading_to(model):
-    fields = {"to": models.ForeignKey(model, models.DO_NOTHING), "__module__": __name__}
+    fields = {"to": models.ForeignKey(model, models.DO_NOTHING, null=True), "__module__": __name__}
     return auditrepr.track(type(f"To{model.__name__}", (LeadsTo,), fields))
 
 
