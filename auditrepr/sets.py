@@ -249,8 +249,8 @@ class AsOfQuerySet(QuerySet[Any]):
     def _holds_whole_objects(self) -> bool:
         query = self.query
         changed = query.annotations or query.extra or query.combinator or query.distinct_fields
-        whole = query.deferred_loading == (frozenset(), True)
-        return self._iterable_class is ModelIterable and whole and not changed
+        # Not only() and defer(): what they leave out would be read from today's row.
+        return self._iterable_class is ModelIterable and not changed
 
     def __or__(self, other: Any) -> Any:
         return self._united(super().__or__(other), other)

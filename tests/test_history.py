@@ -2,11 +2,14 @@
 
 import pytest
 
+from auditrepr import capture
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.representation import Event, Outcome, build
+from auditrepr.vendors import get_vendor
 from tests.app.models import Author, Book
 from tests.app.moment import Slot
 from tests.app.relations import Diner, Invoice, Label, Line, Order, Pizzeria, RatedPlace, Remark
+from tests.capturing import sql
 from tests.oracle import Oracle
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -162,3 +165,17 @@ def test_a_key_that_a_later_row_had_and_gave_up_leads_nowhere():
         Slot.objects.filter(name="c").update(name="b")
     assert_true(oracle)
     assert AuditLog.objects.earliest("pk").build_instance_repr().text == "a=2 then nothing"
+
+
+def test_what_changed_while_no_trigger_was_there_is_not_taken_for_what_was():
+    author = Author.objects.create(name="Ann")
+    AuditLog.objects.all().delete()
+    book = Book.objects.create(title="T", author=author)
+    sql(*get_vendor("default").remove_sql("app_author"))
+    Author.objects.update(name="Bea")
+    capture.install("default")
+    Book.objects.filter(pk=book.pk).update(title="U")
+    before, after = built().values()
+    assert (before.text, after.text) == ("T (Bea)", "U (Bea)")
+    assert before.reason == "the audit of app_author was interrupted, or began later"
+    assert after.fidelity == Fidelity.EXACT

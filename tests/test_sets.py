@@ -36,6 +36,8 @@ ANSWERED = {
     "in_bulk": lambda o: sorted(o.lines.in_bulk()),
     "iterator": lambda o: [line.item for line in o.lines.iterator()],
     "none": lambda o: list(o.lines.none()),
+    "only": lambda o: [line.quantity for line in o.lines.only("item").order_by("pk")],
+    "defer": lambda o: [line.quantity for line in o.lines.defer("quantity").order_by("pk")],
     "or": lambda o: [n.item for n in o.lines.filter(item="pen") | o.lines.filter(item="lid")],
     "and": lambda o: [n.item for n in o.lines.filter(item="pen") & o.lines.filter(quantity=1)],
     "back": lambda o: [line.order.ref for line in o.lines.all()],
