@@ -24,6 +24,11 @@ NEVER_BY_WILDCARD = frozenset(
     }
 )
 
+#: The largest whole number that every part of a database takes.
+MOST = 2**31 - 1
+#: Seconds; no lease and no row takes longer.
+DAY = 86_400
+
 #: What is known of who writes without anybody saying so.
 ORIGINS = ("user", "request_id", "remote_address", "path", "command", "task")
 
@@ -85,13 +90,18 @@ class Settings:
 
 
 def _names(name: str, value: Any) -> tuple[str, ...]:
-    if isinstance(value, str) or not all(isinstance(item, str) for item in value):
+    listed = isinstance(value, list | tuple | set | frozenset)
+    if not listed or not all(isinstance(item, str) for item in value):
         raise InvalidSetting(name=name, value=value, expected="a list of names")
     return tuple(value)
 
 
+def _is_by_model(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(model, str) for model in value)
+
+
 def _names_by_model(name: str, value: Any) -> dict[str, tuple[str, ...]]:
-    if not isinstance(value, Mapping):
+    if not _is_by_model(value):
         raise InvalidSetting(name=name, value=value, expected='like {"auth.User": ["password"]}')
     return {model: _names(name, names) for model, names in value.items()}
 
@@ -109,22 +119,26 @@ def _origins(name: str, value: Any) -> tuple[str, ...]:
     return names
 
 
-def _positive(name: str, value: Any) -> int:
-    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-        raise InvalidSetting(name=name, value=value, expected="a whole number above 0")
-    return value
+def _whole(most: int) -> Callable[[str, Any], int]:
+    def parse(name: str, value: Any) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= most:
+            expected = f"a whole number from 1 to {most}"
+            raise InvalidSetting(name=name, value=value, expected=expected)
+        return value
+
+    return parse
 
 
 def _batch_size(name: str, value: Any) -> Asked:
     try:
-        return AUTO if value == AUTO else _positive(name, value)
+        return AUTO if value == AUTO else _whole(MOST)(name, value)
     except InvalidSetting:
-        expected = f'a whole number above 0, or "{AUTO}"'
+        expected = f'a whole number from 1 to {MOST}, or "{AUTO}"'
         raise InvalidSetting(name=name, value=value, expected=expected) from None
 
 
 def _path(name: str, value: Any) -> Path | None:
-    if value is not None and not isinstance(value, str | Path):
+    if value is not None and (not isinstance(value, str | Path) or "\0" in str(value)):
         raise InvalidSetting(name=name, value=value, expected="the path of a file")
     return Path(value) if value else None
 
@@ -143,7 +157,7 @@ def _time_zone(name: str, value: Any) -> str | None:
 
 
 def _reprs(name: str, value: Any) -> dict[str, str | Callable[[Any], object]]:
-    if not isinstance(value, Mapping) or not all(
+    if not _is_by_model(value) or not all(
         isinstance(way, str) or callable(way) for way in value.values()
     ):
         raise InvalidSetting(name=name, value=value, expected='like {"auth.User": "get_full_name"}')
@@ -151,7 +165,7 @@ def _reprs(name: str, value: Any) -> dict[str, str | Callable[[Any], object]]:
 
 
 def _duration(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < 86400:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < DAY:
         raise InvalidSetting(name=name, value=value, expected="a number of seconds above 0")
     return float(value)
 
@@ -162,10 +176,10 @@ _PARSERS: dict[str, Any] = {
     "APPEND_ONLY": _flag,
     "CONTEXT": _origins,
     "BATCH_SIZE": _batch_size,
-    "LEASE_SECONDS": _positive,
+    "LEASE_SECONDS": _whole(DAY),
     "LOCK_FILE": _path,
-    "MAX_LENGTH": _positive,
-    "RUNS_KEPT": _positive,
+    "MAX_LENGTH": _whole(MOST),
+    "RUNS_KEPT": _whole(MOST),
     "LANGUAGE": _language,
     "TIME_ZONE": _time_zone,
     "REPR": _reprs,

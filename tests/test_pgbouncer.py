@@ -9,10 +9,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 from django.db import connection, connections, transaction
 
 import auditrepr
-from auditrepr.models import AuditLog
+from auditrepr.models import AuditLog, InstanceRepr, Lease
 from tests.app.models import Author, Tag
 from tests.missing import could_not_try
 from tests.servers import unprivileged_user
@@ -132,3 +133,19 @@ def test_a_statement_that_fails_leaves_nothing_to_the_next_client(clients):
         assert not any(value for (value,) in cursor)
     assert session(ours) == session(theirs)
     assert AuditLog.objects.latest("pk").context is None
+
+
+def test_the_job_works_and_leaves_nothing_to_the_next_client(clients):
+    ours, theirs = clients
+    AuditLog.objects.all().delete()
+    Author.objects.bulk_create(Author(name=name) for name in "abc")
+    call_command("backfill_reprs", batch_size=2, verbosity=0)
+    stored = InstanceRepr.objects.order_by("pk").values_list("instance_repr", flat=True)
+    assert list(stored) == ["a", "b", "c"]
+    assert session(ours) == session(theirs)
+    assert Lease.objects.get().token is None
+    with theirs.cursor() as cursor:
+        for name in ("transaction_read_only", "statement_timeout",
+                     "idle_in_transaction_session_timeout"):  # fmt: skip
+            cursor.execute("SELECT current_setting(%s)", [name])
+            assert cursor.fetchone()[0] in ("0", "off"), name

@@ -22,6 +22,7 @@ from django.db import DEFAULT_DB_ALIAS, Error, connections
 from tqdm import tqdm
 
 from ..batchsize import AUTO, Asked
+from ..conf import MOST
 from ..events import Event
 from ..exceptions import AuditReprError
 from ..locks import DatabaseLock, FileLock
@@ -49,12 +50,14 @@ def counted(number: int, one: str, many: str = "") -> str:
 def whole_number(text: Any, least: int = 1) -> int:
     """An option's value.
 
-    :raises ArgumentTypeError: if it is not a whole number, or less than `least`.
+    :raises ArgumentTypeError: if it is not a whole number, less than `least`, or out of all reason.
     """
     try:
         number = int(str(text))
     except ValueError:
         number = least - 1
+    if number > MOST:
+        raise ArgumentTypeError(f"{text!r} is more than {MOST}")
     if number < least:
         raise ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
     return number
