@@ -6,8 +6,10 @@ BIN := $(VENV)/bin
 PYTHON ?=
 # Arguments for pytest: make test ARGS="tests/test_settings.py -x"
 ARGS ?=
+# How many random histories `make truth` tries on each database.
+EXAMPLES ?= 1000
 
-.PHONY: help demo bench test stress lint types docs matrix clean
+.PHONY: help demo bench test truth stress lint types docs matrix clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -30,6 +32,11 @@ test: $(VENV)/test ## run the tests on SQLite, then on PostgreSQL
 	done; \
 	printf '\n== Not tried\n'; sort -u $(TEST_NOT_TRIED); \
 	if [ -n "$$failed" ]; then printf '\nTests failed on:%s\n' "$$failed"; exit 1; fi
+
+truth: $(VENV)/test ## try a thousand random histories on both databases at once; EXAMPLES=100_000 tries more
+	@printf 'sqlite\npostgresql\n' | TRUTH_EXAMPLES=$(EXAMPLES) xargs -P 2 -I {} sh -c \
+	    'TEST_DATABASE={} $(BIN)/python -m pytest -s tests/test_truth.py >$(VENV)/truth-{} 2>&1; \
+	     status=$$?; cat $(VENV)/truth-{}; exit $$status'
 
 stress: $(VENV)/test ## kill the job hundreds of times beside writers, and start it fifty times at once
 	@for database in sqlite postgresql; do \

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from typing import Any
 
-from django.db import connections, transaction
+from django.db import DatabaseError, connections
 from django.db.models import Model, QuerySet
 
 from auditrepr.models import AuditLog
 from auditrepr.tracking import log_name
 from auditrepr.vendors import get_vendor
 
-Said = dict[tuple[str, str], str]
+Key = tuple[str, str]  # the table as the log has it, and the object in it
+Said = dict[Key, str]
 
 
 class Oracle:
@@ -38,12 +39,14 @@ class Oracle:
     def _execute(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
     ) -> Any:
-        changes = sql.lstrip().split(" ", 1)[0].upper() in {"INSERT", "UPDATE", "DELETE", "WITH"}
-        if self._noting or not changes:
+        verb = sql.lstrip().split(" ", 1)[0].upper()
+        if self._noting or verb not in {"INSERT", "UPDATE", "DELETE", "WITH", "TRUNCATE"}:
             return execute(sql, params, many, context)
         self._noting = True
         try:
-            before, highest = self._said(), self._highest()
+            # What a delete finds is to be read before it; the rest can be read once it is known.
+            before = self._said() if verb not in {"INSERT", "UPDATE"} else {}
+            highest = self._highest()
             result = execute(sql, params, many, context)
             self._note(before, highest)
         finally:
@@ -51,13 +54,14 @@ class Oracle:
         return result
 
     def _note(self, before: Said, highest: int) -> None:
-        after = self._said()
-        for row in self._own(highest):
+        rows = list(self._own(highest))
+        deleted = AuditLog.Action.DELETE
+        after = self._said({_key(row) for row in rows if row.action != deleted})
+        for row in rows:
             self.expected.pop(row.pk, None)  # SQLite gives a rolled-back id again
-            said = before if row.action == "D" else after
-            key = (row.table_name, row.object_id)
-            if key in said:
-                self.expected[row.pk] = said[key]
+            said = before if row.action == deleted else after
+            if _key(row) in said:
+                self.expected[row.pk] = said[_key(row)]
 
     def _own(self, highest: int) -> QuerySet[AuditLog]:
         """The events of the statement, not those that others have committed meanwhile."""
@@ -71,20 +75,30 @@ class Oracle:
         rows = AuditLog.objects.using(self.using).order_by("-pk")
         return rows.values_list("pk", flat=True).first() or 0
 
-    def _said(self) -> Said:
+    def _said(self, wanted: set[Key] | None = None) -> Said:
+        """What these objects say now; without them, what all do."""
         said: Said = {}
+        tables = None if wanted is None else {table for table, _ in wanted}
         for model in self.models:
+            table = log_name(model._meta.db_table)
+            if tables is not None and table not in tables:
+                continue
             instances = list(QuerySet(model, using=self.using))
             keys = self.vendor.key_texts(model._meta.pk, [one.pk for one in instances])
             for key, instance in zip(keys, instances, strict=True):
-                said[log_name(model._meta.db_table), key] = _said(instance, self.using)
+                if wanted is None or (table, key) in wanted:
+                    said[table, key] = _said(instance)
         return said
 
 
-def _said(instance: Any, using: str) -> str:
+def _key(row: AuditLog) -> Key:
+    return row.table_name, row.object_id or ""
+
+
+def _said(instance: Any) -> str:
     try:
-        # SQLite has no use for a savepoint, nor room for one while a RETURNING is being read.
-        with transaction.atomic(using) if connections[using].vendor != "sqlite" else ExitStack():
-            return str(instance)
+        return str(instance)
+    except DatabaseError:
+        raise  # the transaction cannot go on
     except Exception as error:
-        return f"{type(error).__name__}"
+        return type(error).__name__

@@ -20,8 +20,13 @@ echo "$TEST_DATABASE: some extension" >>"$TEST_NOT_TRIED"
 [ "$TEST_DATABASE" != sqlite ]
 """
 
+TELLS_EXAMPLES = """#!/bin/sh
+echo "$TEST_DATABASE tries $TRUTH_EXAMPLES"
+[ "$TEST_DATABASE" != sqlite ]
+"""
+
 #: make hands on its flags, and the variables that it was given.
-INHERITED = r"MAKE|MFLAGS|TEST_|(PYTHON|VENV|ARGS)$"
+INHERITED = r"MAKE|MFLAGS|TEST_|(EXAMPLES|TRUTH_EXAMPLES|PYTHON|VENV|ARGS)$"
 
 pytestmark = pytest.mark.sqlite
 
@@ -88,3 +93,15 @@ def test_the_tests_run_on_both_databases_whatever_the_first_one_says_and_fail_if
     assert "postgresql: -m pytest -x\n" in done.stdout
     end = "== Not tried\npostgresql: some extension\nsqlite: some extension\n"
     assert done.stdout.endswith(f"{end}\nTests failed on: sqlite\n")
+
+
+def test_as_many_random_histories_as_asked_for_run_on_both_databases_and_fail_if_one_failed(
+    tmp_path,
+):
+    program(tmp_path / "bin/python", TELLS_EXAMPLES)
+    (tmp_path / "test").touch()
+    done = make(f"VENV={tmp_path}", "truth", "EXAMPLES=7")
+    assert done.returncode != 0
+    assert sorted(done.stdout.splitlines()) == ["postgresql tries 7", "sqlite tries 7"]
+    program(tmp_path / "bin/python", "#!/bin/sh\ntrue\n")
+    assert make(f"VENV={tmp_path}", "truth").returncode == 0

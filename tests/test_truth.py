@@ -1,20 +1,23 @@
 """Whatever happens to the data, what is stored is what ``str(instance)`` said at the event.
 
-``TRUTH_EXAMPLES=100000 pytest tests/test_truth.py`` runs more of it.
+``make truth EXAMPLES=100_000`` runs more of it.
 """
 
 from __future__ import annotations
 
 import os
+import sys
 import uuid
+from collections import Counter
 
 import pytest
 from django.core.management import call_command
+from django.core.management.color import no_style
 from django.db import connection, models, transaction
 from django.db.models import F, Model, QuerySet
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
 from auditrepr.history import BESIDE
 from auditrepr.models import AuditLog, Checkpoint, Fidelity, InstanceRepr, ReprFailure
@@ -29,7 +32,13 @@ MODELS: list[type[Model]] = [
 ]  # fmt: skip
 
 NUMBER = st.integers(0, 5)
+#: What the oracle notes of a relation whose object is not there any more.
+LEADS_NOWHERE = {Author.DoesNotExist.__name__}
+
 NAME = st.sampled_from(["a", "b", "c", "ä", "d e"])
+
+
+seen: Counter[str] = Counter()  # over all examples
 
 
 class Rolled(Exception):
@@ -47,6 +56,8 @@ class World(RuleBasedStateMachine):
             QuerySet(model).delete()
         for model in (AuditLog, InstanceRepr, ReprFailure, Checkpoint):
             model.objects.all().delete()
+        _number_from_one()
+        self.orders = 0
         self.listening.__enter__()
         self.blocks: list[transaction.Atomic] = []
 
@@ -56,6 +67,7 @@ class World(RuleBasedStateMachine):
         self.listening.__exit__(None, None, None)
         call_command("backfill_reprs", verbosity=0)
         self.check()
+        seen["examples"] += 1
 
     def check(self) -> None:
         stored = InstanceRepr.objects.in_bulk()
@@ -70,13 +82,41 @@ class World(RuleBasedStateMachine):
             representation = stored[row.pk]
             if representation.fidelity == Fidelity.EXACT:
                 assert representation.instance_repr == said, row
+                seen["exact"] += 1
             else:
-                assert connection.vendor == "sqlite", (row, representation.reason)
-                assert representation.reason == BESIDE
+                self.check_doubts(row, said, representation.reason.splitlines())
+
+    def check_doubts(self, row: AuditLog, said: str, reasons: list[str]) -> None:
+        """Only what leads nowhere any more may be doubted, and on SQLite what came beside."""
+        gone = [reason for reason in reasons if reason.endswith(" had been deleted")]
+        others = {BESIDE} if connection.vendor == "sqlite" else set()
+        assert set(reasons) - set(gone) <= others, (row, said, reasons)
+        assert not gone or said in LEADS_NOWHERE or said.endswith(" on nothing"), (row, said)
+        seen["mixed, deleted" if gone else "mixed, beside"] += 1
+
+    def delete(self, number: int, model: type[Model]) -> None:
+        if instance := self.any_of(model, number):
+            instance.delete()
 
     def any_of(self, model: type[Model], number: int) -> Model | None:
         rows = list(QuerySet(model).order_by("pk"))
         return rows[number % len(rows)] if rows else None
+
+    @initialize(number=NUMBER)
+    def populate(self, number):
+        """A few objects that refer to one another, for there is little to break in nothing."""
+        author, other = (Author.objects.create(name=name) for name in ("a", "b"))
+        Book.objects.bulk_create([Book(title=t, author=author) for t in ("x", "y")])
+        parent = Order.objects.create(ref="first")
+        order = Order.objects.create(ref="second", parent=parent)
+        order.labels.add(Label.objects.create(name="b"))
+        Line.objects.create(order=order, item="a", quantity=10 + number)
+        Invoice.objects.create(order=order, number=number, by_ref=parent)
+        for target in (parent, author):
+            Remark.objects.create(target=target, text="c")
+        Pizzeria.objects.create(name="p", owner=other)
+        friend = ByUUID.objects.create(id=uuid.UUID(int=1))
+        ByUUID.objects.create(id=uuid.UUID(int=2), friend=friend)
 
     # --- the ORM, one object at a time -------------------------------------------------------
 
@@ -90,8 +130,8 @@ class World(RuleBasedStateMachine):
 
     @rule(name=NAME, number=NUMBER)
     def new_order(self, name, number):
-        ref = f"{name}{AuditLog.objects.count()}"
-        Order.objects.create(ref=ref, parent=self.any_of(Order, number))
+        self.orders += 1
+        Order.objects.create(ref=f"{name}/{self.orders}", parent=self.any_of(Order, number))
 
     @rule(name=NAME, number=NUMBER, quantity=st.integers(0, 20), hidden=st.booleans())
     def new_line(self, name, number, quantity, hidden):
@@ -128,9 +168,12 @@ class World(RuleBasedStateMachine):
             (order.labels.remove if remove else order.labels.add)(label)
 
     @rule(number=NUMBER, model=st.sampled_from(MODELS))
-    def delete(self, number, model):
-        if instance := self.any_of(model, number):
-            instance.delete()
+    def delete_any(self, number, model):
+        self.delete(number, model)
+
+    @rule(number=NUMBER, model=st.sampled_from([Author, Order, Label, ByUUID]))
+    def delete_what_others_refer_to(self, number, model):
+        self.delete(number, model)
 
     @rule(name=NAME, number=NUMBER)
     def rename_pizzeria(self, name, number):
@@ -212,14 +255,40 @@ class World(RuleBasedStateMachine):
             call_command("backfill_reprs", verbosity=0)
 
 
+def _number_from_one() -> None:
+    """An example that is tried again meets the same ids, or it could not be made smaller."""
+    tables = [m._meta.db_table for m in MODELS if isinstance(m._meta.pk, models.AutoField)]
+    sequences = [{"table": table, "column": "id"} for table in tables]
+    with connection.cursor() as cursor:
+        for statement in connection.ops.sequence_reset_by_name_sql(no_style(), sequences):
+            cursor.execute(statement)
+
+
 @pytest.mark.django_db(transaction=True)
 def test_every_exact_representation_is_what_was_said_at_the_event():
+    seen.clear()
     run_state_machine_as_test(
         World,
         settings=settings(
-            max_examples=int(os.environ.get("TRUTH_EXAMPLES", "100")),
+            max_examples=int(os.environ.get("TRUTH_EXAMPLES", "30")),
             stateful_step_count=30,
             deadline=None,
             suppress_health_check=list(HealthCheck),
         ),
     )
+    sys.stderr.write(f"\n{connection.display_name}: {dict(seen)}\n")
+    assert seen["exact"] > 10 * seen["examples"], "the machine hardly changes anything"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_refers_to_something_that_was_deleted_before_it_is_doubted_and_the_reason_named():
+    """Django deletes an author before its books, for theirs is a key that may be null."""
+    seen.clear()
+    world = World()
+    world.populate(1)
+    books = AuditLog.objects.filter(table_name="app_book", action=AuditLog.Action.DELETE)
+    world.delete(0, Author)
+    deleted = [row.pk for row in books]
+    assert {world.oracle.expected[pk] for pk in deleted} == LEADS_NOWHERE
+    world.teardown()
+    assert seen["mixed, deleted"] == len(deleted) == 2
