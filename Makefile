@@ -9,7 +9,7 @@ ARGS ?=
 # How many random histories `make truth` tries on each database.
 EXAMPLES ?= 1000
 
-.PHONY: help demo bench test truth stress lint types docs matrix clean
+.PHONY: help demo bench test truth stress coverage lint types docs matrix clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,6 +43,14 @@ stress: $(VENV)/test ## kill the job hundreds of times beside writers, and start
 	    STRESS_KILLS=300 STRESS_ROUNDS=3 TEST_DATABASE=$$database \
 	        $(BIN)/python -m pytest tests/test_kills.py tests/test_overlap.py || exit 1; \
 	done
+
+coverage: $(VENV)/test ## run the tests on both databases, and list what none of them reaches
+	@$(BIN)/python -m coverage erase
+	@for database in sqlite postgresql; do \
+	    TEST_DATABASE=$$database $(BIN)/python -m coverage run -m pytest $(ARGS) || exit 1; \
+	done
+	@$(BIN)/python -m coverage combine --quiet
+	@$(BIN)/python -m coverage report
 
 lint: $(VENV)/dev ## check the style with ruff
 	$(BIN)/ruff check .
