@@ -13,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, router, t
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 
-from . import append_only, coverage, flush, origins, schema, telling
+from . import append_only, coverage, flush, origins, schema, search, telling
 from .exceptions import DatabaseUnreachable, MigrationsPending, UnsupportedDatabase
 from .models import AuditLog, Coverage
 from .tracking import TrackedTable, log_name, tracked_tables
@@ -152,6 +152,7 @@ def remove(using: str) -> list[str]:
     with transaction.atomic(using):
         _execute(using, [sql for name in names for sql in vendor.remove_sql(name)])
         _execute(using, vendor.remove_support_sql())
+        search.remove(using)
         if recorded:
             coverage.forget(using, coverage.rows(using))
     return names
@@ -267,8 +268,14 @@ def _after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: A
         changed = install(using)
         if append_only.missing(using):
             append_only.install(using)
+        index = search.install(using)
     except UnsupportedDatabase:
         return  # a system check has said so
-    if changed and verbosity >= 1:
+    told = []
+    if changed:
         names = ", ".join(state.name for state in changed)
-        (stdout or sys.stdout).write(f"  Audit triggers brought up to date: {names}\n")
+        told.append(f"  Audit triggers brought up to date: {names}\n")
+    if index:
+        told.append(f"  Search in representations: {search.MADE[index.anywhere]}\n")
+    if told and verbosity >= 1:
+        (stdout or sys.stdout).writelines(told)

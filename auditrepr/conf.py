@@ -42,6 +42,7 @@ class Settings:
     :param EXCLUDE: fields that never reach the log, by model: ``{"auth.User": ["password"]}``.
     :param APPEND_ONLY: the log refuses to be changed, by triggers of its own; see
         docs/production.md.
+    :param SEARCH: whether an index finds representations by what they say; see docs/admin.md.
     :param CONTEXT: what requests, management commands and Celery tasks tell by themselves of who
         writes, and why.
     :param BATCH_SIZE: audit rows in one batch; ``"auto"``: what takes about half a second.
@@ -61,6 +62,7 @@ class Settings:
     MODELS: tuple[str, ...] = ()
     EXCLUDE: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     APPEND_ONLY: bool = False
+    SEARCH: bool = False
     CONTEXT: tuple[str, ...] = ORIGINS
     BATCH_SIZE: Asked = AUTO
     LEASE_SECONDS: int = 60
@@ -174,6 +176,7 @@ _PARSERS: dict[str, Any] = {
     "MODELS": _names,
     "EXCLUDE": _names_by_model,
     "APPEND_ONLY": _flag,
+    "SEARCH": _flag,
     "CONTEXT": _origins,
     "BATCH_SIZE": _batch_size,
     "LEASE_SECONDS": _whole(DAY),

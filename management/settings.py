@@ -58,6 +58,7 @@ env = Environment(
     AUDITREPR_MODELS=list,
     AUDITREPR_EXCLUDE=json.loads,
     AUDITREPR_APPEND_ONLY=bool,
+    AUDITREPR_SEARCH=bool,
     AUDITREPR_CONTEXT=list,
     AUDITREPR_BATCH_SIZE=batch_size,
     AUDITREPR_LEASE_SECONDS=int,

@@ -6,20 +6,24 @@ import json
 import os
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 from django.db import connection
 from django.test import Client
 
+from auditrepr import search
 from auditrepr.admin import LOOKED_AT
 from auditrepr.models import Checkpoint
-from tests.pages import FAILURES, LOG, RUNS, reader, staff
+from tests.pages import FAILURES, LOG, RUNS, ids, reader, staff
 
 __all__ = ["reader"]
 pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
 
 EVENTS = int(os.environ.get("TEST_EVENTS", "100000"))
 MIDDLE = EVENTS // 2
+
+LARGE = ("auditrepr_auditlog", "auditrepr_instancerepr")
 
 #: An event a second: two tables have most of them, one has few; deletes and mixed ones are rare.
 FILL = f"""
@@ -119,7 +123,7 @@ class Plans:
         if str(node.get("Relation Name", "")).startswith("auditrepr_"):
             removed = node.get("Rows Removed by Filter", 0)
             self.read += int((node["Actual Rows"] + removed) * node["Actual Loops"])
-            if node["Node Type"] == "Seq Scan" and node["Relation Name"] == "auditrepr_auditlog":
+            if node["Node Type"] == "Seq Scan" and node["Relation Name"] in LARGE:
                 self.scanned.append(sql)
         for part in node.get("Plans", ()):
             self._walk(part, sql)
@@ -134,3 +138,46 @@ def test_a_page_reads_a_bounded_part_of_the_log_and_never_scans_it(
         assert somebody.get(url).status_code in (200, 302, 403)
     assert plans.scanned == []
     assert plans.read < 2.1 * LOOKED_AT
+
+
+#: What is everywhere, in one part, in one event, nowhere, and what no index serves.
+SEARCHES = [
+    "object",
+    f"object {MIDDLE}",
+    f"{MIDDLE}",
+    "object 77",
+    "nothing",
+    "no",
+    "%%%",
+]
+AROUND = ["", f"&before={MIDDLE}", f"&after={MIDDLE}", "&action__exact=D", "&table_name=app_tag"]
+
+
+EXTENSION = {"trigrams": "CREATE EXTENSION IF NOT EXISTS pg_trgm"}
+
+
+@pytest.mark.parametrize("kind", ["no index", "trigrams", "beginnings"])
+def test_a_search_reads_a_bounded_part_of_the_log_and_never_scans_it(
+    somebody: Client, kind: str, settings: Any
+) -> None:
+    settings.AUDITREPR = {"SEARCH": kind != "no index"}
+    with connection.cursor() as cursor:
+        cursor.execute(EXTENSION.get(kind, "DROP EXTENSION IF EXISTS pg_trgm"))
+    made = search.install("default")
+    assert (made and made.anywhere) == {"no index": None, "trigrams": True}.get(kind, False)
+    for text in SEARCHES:
+        for around in AROUND:
+            plans = Plans()
+            with connection.execute_wrapper(plans):
+                answer = somebody.get(f"{LOG}?text={quote(text)}{around}")
+                assert answer.status_code == 200
+            assert plans.scanned == [], (text, around)
+            assert plans.read < 2.1 * LOOKED_AT, (text, around)
+
+
+def test_an_index_finds_the_one_among_all(reader: Client, large: None, settings: Any) -> None:
+    settings.AUDITREPR = {"SEARCH": True}
+    with connection.cursor() as cursor:
+        cursor.execute(EXTENSION["trigrams"])
+    search.install("default")
+    assert ids(reader, f"{LOG}?text=ect {MIDDLE}") == [MIDDLE]

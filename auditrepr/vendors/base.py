@@ -115,6 +115,20 @@ class Writers:
         return self.renamed or (same_life and not self.names.isdisjoint(earlier.names))
 
 
+class SearchIndex(NamedTuple):
+    """An index that finds representations by what they say."""
+
+    anywhere: bool  # or else only by how they begin
+    in_order: bool  # Can it give the nearest matches without reading all the others?
+
+
+class Window(NamedTuple):
+    """A range of events, without its ends; none: it has no end there."""
+
+    after: int | None = None
+    before: int | None = None
+
+
 class Vendor(ABC):
     """One database. What ends in ``_sql`` or ``fingerprint`` is pure: the caller executes it."""
 
@@ -328,3 +342,31 @@ class Vendor(ABC):
     @abstractmethod
     def clock(self, seconds: float = 0) -> Func:
         """The database's own time, not the transaction's, so many seconds from now."""
+
+    # --- search --------------------------------------------------------------------------------
+
+    @abstractmethod
+    def search_index(self) -> SearchIndex | None:
+        """The index for searching representations, if one is there and in order."""
+
+    @abstractmethod
+    def best_search_index(self) -> SearchIndex:
+        """The best one that this database can have, with what is installed in it."""
+
+    @abstractmethod
+    def search_sql(self, index: SearchIndex) -> list[str]:
+        """Creates the index; there must be none yet."""
+
+    @abstractmethod
+    def remove_search_sql(self) -> list[str]:
+        """Drops whatever index there is; harmless where there is none."""
+
+    @abstractmethod
+    def search(
+        self, index: SearchIndex, text: str, window: Window, forward: bool, most: int
+    ) -> list[int] | None:
+        """The events of the window whose representations say this, by the index.
+
+        In order, the oldest first if it looks forward, and no more than so many; where the index
+        has no order: all in any order. None if there are more, or if the index is of no use.
+        """

@@ -21,6 +21,7 @@ from ..rows import Row
 from ..snapshots import parse
 from ..tracking import reads
 from . import postgresql_catalogue as catalogue
+from . import postgresql_search as search
 from . import postgresql_triggers as triggers
 from .base import (
     ALL_KNOWN,
@@ -29,8 +30,10 @@ from .base import (
     Installed,
     Position,
     Reach,
+    SearchIndex,
     TableShape,
     Vendor,
+    Window,
     Writers,
 )
 from .postgresql_context import tell
@@ -513,6 +516,26 @@ class PostgreSQL(Vendor):
     def clock(self, seconds: float = 0) -> Func:
         template = f"(clock_timestamp() + interval '{float(seconds)} seconds')"
         return Func(template=template, output_field=DateTimeField())
+
+    # --- search --------------------------------------------------------------------------------
+
+    def search_index(self) -> SearchIndex | None:
+        return search.installed(self.connection)
+
+    def best_search_index(self) -> SearchIndex:
+        return search.TRIGRAMS if search.trigram_class(self.connection) else search.BEGINNINGS
+
+    def search_sql(self, index: SearchIndex) -> list[str]:
+        trigrams = search.trigram_class(self.connection)
+        return search.create_sql(index, trigrams, triggers.quoted(self.log_schema))
+
+    def remove_search_sql(self) -> list[str]:
+        return search.drop_sql(triggers.quoted(self.log_schema))
+
+    def search(
+        self, index: SearchIndex, text: str, window: Window, forward: bool, most: int
+    ) -> list[int] | None:
+        return search.search(self.connection, index, text, window, most)
 
 
 def as_writers(server: str, names: Sequence[str]) -> Writers:

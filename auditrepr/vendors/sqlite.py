@@ -23,6 +23,7 @@ from ..meta import own_fields
 from ..models import AuditLog
 from ..renames import renamed
 from ..rows import Row
+from . import sqlite_search as search
 from . import sqlite_triggers as triggers
 from .base import (
     Capture,
@@ -32,8 +33,10 @@ from .base import (
     Kind,
     Position,
     Reach,
+    SearchIndex,
     TableShape,
     Vendor,
+    Window,
     Writers,
 )
 from .sqlite_types import converter
@@ -79,6 +82,7 @@ REACHES_BEYOND = """
     SELECT EXISTS (
         SELECT 1 FROM sqlite_master
         WHERE type = 'trigger' AND name NOT LIKE 'auditrepr@_%%' ESCAPE '@'
+            AND tbl_name NOT IN ('auditrepr_auditlog', 'auditrepr_instancerepr')
     ) OR EXISTS (
         SELECT 1 FROM sqlite_master AS here, pragma_foreign_key_list(here.name) AS reference
         WHERE here.type = 'table' AND (
@@ -421,6 +425,25 @@ class SQLite(Vendor):
         # UTC whatever USE_TZ says, as Django's Now(): no summer time between two looks at it.
         template = f"strftime('{TIME_FORMAT}', 'now', '{float(seconds):+} seconds')"
         return Func(template=template, output_field=DateTimeField())
+
+    # --- search --------------------------------------------------------------------------------
+
+    def search_index(self) -> SearchIndex | None:
+        return search.installed(self.connection)
+
+    def best_search_index(self) -> SearchIndex:
+        return search.best(self.connection)
+
+    def search_sql(self, index: SearchIndex) -> list[str]:
+        return search.CREATE[index]
+
+    def remove_search_sql(self) -> list[str]:
+        return search.DROP
+
+    def search(
+        self, index: SearchIndex, text: str, window: Window, forward: bool, most: int
+    ) -> list[int] | None:
+        return search.search(self.connection, index, text, window, forward, most)
 
 
 def fire_triggers_on_replace(*, connection: BaseDatabaseWrapper, **_: Any) -> None:

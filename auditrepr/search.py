@@ -1,0 +1,124 @@
+"""Search in representations: by an index where there is one, otherwise a part of the log at a time.
+
+The wish for an index is a setting, and ``migrate`` fulfils it: every representation that the job
+stores pays for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import QuerySet
+from django.utils.translation import gettext as _
+
+from .conf import get_settings
+from .models import InstanceRepr
+from .tracking import log_name
+from .vendors import get_vendor
+from .vendors.base import SearchIndex, Window
+
+TABLE = log_name(InstanceRepr._meta.db_table)
+
+#: How many representations a page looks at where no index serves it, before it says how far it is.
+LOOKED_AT = 10_000
+#: From how many matches a page chooses those that its other filters let through.
+MOST = 2_000
+#: So many of LOOKED_AT, and an index that has to sort all its matches is of no use.
+COMMON = 200
+#: What ``migrate`` says of a new index, by whether it finds a text anywhere.
+MADE = {
+    True: "an index finds any part of them.",
+    False: "an index finds their beginnings alone; any part of them once the extension pg_trgm"
+    " (PostgreSQL) or FTS5 (SQLite) is there and migrate runs again.",
+}
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search has found: the nearest matches, in the order in which it looks at them."""
+
+    ids: Sequence[int]  # of the events
+    last: int | None  # the event at which it stopped looking; none: it has seen all there is
+
+
+def index(using: str) -> SearchIndex | None:
+    """The index that the setting asks for, as far as it is there."""
+    return get_vendor(using).search_index() if get_settings().SEARCH else None
+
+
+def find(using: str, by: SearchIndex | None, text: str, window: Window, forward: bool) -> Found:
+    """The representations that say this, the oldest of the window first if it looks forward.
+
+    :param by: what :func:`index` gave.
+    """
+    vendor = get_vendor(using)
+    if by is not None and by.in_order:
+        ids = vendor.search(by, text, window, forward, MOST)
+        if ids is not None:
+            return Found(ids, ids[-1] if len(ids) == MOST else None)
+    near = _look(using, by, text, window, forward)
+    if by is None or by.in_order or near.last is None or len(near.ids) >= COMMON:
+        return near
+    all_ids = vendor.search(by, text, window, forward, MOST)
+    return near if all_ids is None else Found(all_ids, None)
+
+
+def _look(using: str, by: SearchIndex | None, text: str, window: Window, forward: bool) -> Found:
+    """What the nearest representations of the window say."""
+    rows = _inside(InstanceRepr.objects.using(using), window)
+    rows = rows.order_by("audit_log_id" if forward else "-audit_log_id")
+    ids = rows.values_list("audit_log_id", flat=True)
+    last = ids[LOOKED_AT - 1 : LOOKED_AT].first()
+    if last is not None:
+        ids = ids.filter(**{"audit_log_id__lte" if forward else "audit_log_id__gte": last})
+    anywhere = by is None or by.anywhere
+    said = {f"instance_repr__{'icontains' if anywhere else 'istartswith'}": text}
+    found = list(ids.filter(**said)[:MOST])
+    return Found(found, found[-1] if len(found) == MOST else last)
+
+
+def _inside(rows: QuerySet[InstanceRepr], window: Window) -> QuerySet[InstanceRepr]:
+    bounds = {"audit_log_id__gt": window.after, "audit_log_id__lt": window.before}
+    return rows.filter(**{name: pk for name, pk in bounds.items() if pk is not None})
+
+
+def help_text(by: SearchIndex | None) -> str:
+    """What the page says of its search."""
+    if by is None:
+        return _(
+            "A part of it, in capitals or not. The newest %(number)d are looked at first, then"
+            " the next with “Older”."
+        ) % {"number": LOOKED_AT}
+    if by.anywhere:
+        return _("A part of it, in capitals or not.")
+    return _(
+        "Its beginning, in capitals or not: nothing further on is found, for want of an index."
+    )
+
+
+def install(using: str) -> SearchIndex | None:
+    """Make the index as the setting wishes it: create it, replace it by a better one, or drop it.
+
+    :returns: the index that was created, if one was.
+    """
+    vendor = get_vendor(using)
+    if TABLE not in vendor.shapes([TABLE]):
+        return None
+    wanted = vendor.best_search_index() if get_settings().SEARCH else None
+    if vendor.search_index() == wanted:
+        return None
+    _execute(using, vendor.remove_search_sql() + (vendor.search_sql(wanted) if wanted else []))
+    return wanted
+
+
+def remove(using: str) -> None:
+    """Drop the index; harmless where there is none."""
+    _execute(using, get_vendor(using).remove_search_sql())
+
+
+def _execute(using: str, statements: Sequence[str]) -> None:
+    with transaction.atomic(using), get_vendor(using).connection.cursor() as cursor:
+        for sql in statements:
+            cursor.execute(sql)

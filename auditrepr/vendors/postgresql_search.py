@@ -1,0 +1,110 @@
+"""PostgreSQL's indexes for searching representations: pg_trgm where it is there, or beginnings."""
+
+from __future__ import annotations
+
+import re
+
+from django.db import OperationalError, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from .base import SearchIndex, Window
+
+TRIGRAMS = SearchIndex(anywhere=True, in_order=False)
+BEGINNINGS = SearchIndex(anywhere=False, in_order=False)
+NAMES = {"auditrepr_repr_trigrams": TRIGRAMS, "auditrepr_repr_beginnings": BEGINNINGS}
+
+#: An entry of a B-tree has to fit on a third of a page.
+INDEXED_LENGTH = 100
+#: Words that are in most representations are better looked for without an index.
+PATIENCE = "2s"
+
+INSTALLED = """
+SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid
+WHERE indrelid = to_regclass('auditrepr_instancerepr') AND indisvalid AND relname = ANY(%s)
+"""
+TRIGRAM_CLASS = """
+SELECT quote_ident(nspname) || '.' || quote_ident(opcname) FROM pg_opclass
+JOIN pg_am ON pg_am.oid = opcmethod JOIN pg_namespace ON pg_namespace.oid = opcnamespace
+WHERE opcname = 'gin_trgm_ops' AND amname = 'gin'
+"""
+_BEGINNING = f"upper(left(instance_repr, {INDEXED_LENGTH}))"
+_SAID = {
+    TRIGRAMS: "instance_repr ILIKE %(pattern)s",
+    BEGINNINGS: f"{_BEGINNING} LIKE upper(%(beginning)s)"
+    " AND upper(instance_repr) LIKE upper(%(pattern)s)",
+}
+# Whatever the planner thinks of these words: "+ 0" keeps it from the primary key's index, too.
+SETTINGS = f"""
+SELECT set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'off', true),
+    set_config('enable_indexonlyscan', 'off', true), set_config('enable_bitmapscan', 'on', true),
+    set_config('statement_timeout', '{PATIENCE}', true)
+"""
+SEARCH = """
+SELECT audit_log_id FROM auditrepr_instancerepr
+WHERE {said}
+    AND (%(after)s::bigint IS NULL OR audit_log_id + 0 > %(after)s)
+    AND (%(before)s::bigint IS NULL OR audit_log_id + 0 < %(before)s)
+LIMIT %(limit)s
+"""
+
+
+def installed(connection: BaseDatabaseWrapper) -> SearchIndex | None:
+    """The index that is there, and valid."""
+    with connection.cursor() as cursor:
+        cursor.execute(INSTALLED, [list(NAMES)])
+        found = [NAMES[name] for (name,) in cursor.fetchall()]
+    return TRIGRAMS if TRIGRAMS in found else next(iter(found), None)
+
+
+def trigram_class(connection: BaseDatabaseWrapper) -> str | None:
+    """The operator class of pg_trgm with its schema, if the extension is there."""
+    with connection.cursor() as cursor:
+        cursor.execute(TRIGRAM_CLASS)
+        row = cursor.fetchone()
+        return str(row[0]) if row else None
+
+
+def create_sql(index: SearchIndex, trigrams: str | None, schema: str) -> list[str]:
+    """Creates the index.
+
+    :param trigrams: what :func:`trigram_class` gave.
+    :param schema: where the log is, quoted.
+    """
+    name = next(name for name, other in NAMES.items() if other == index)
+    by = {
+        TRIGRAMS: f"USING gin (instance_repr {trigrams})",
+        BEGINNINGS: f"({_BEGINNING} text_pattern_ops)",
+    }
+    return [f"CREATE INDEX {name} ON {schema}.auditrepr_instancerepr {by[index]}"]
+
+
+def drop_sql(schema: str) -> list[str]:
+    """Drops both indexes; harmless where there are none."""
+    return [f"DROP INDEX IF EXISTS {schema}.{name}" for name in NAMES]
+
+
+def search(
+    connection: BaseDatabaseWrapper, index: SearchIndex, text: str, window: Window, most: int
+) -> list[int] | None:
+    """All events of the window whose representations say this; none if they are too many."""
+    # pg_trgm makes its trigrams of letters and digits alone, and takes no index for fewer.
+    if index == TRIGRAMS and not re.search(r"[^\W_]{3}", text):
+        return None
+    pattern = connection.ops.prep_for_like_query(text) + "%"
+    parameters = {
+        "pattern": "%" + pattern if index.anywhere else pattern,
+        "beginning": connection.ops.prep_for_like_query(text[:INDEXED_LENGTH]) + "%",
+        "after": window.after,
+        "before": window.before,
+        "limit": most + 1,
+    }
+    try:
+        with transaction.atomic(connection.alias), connection.cursor() as cursor:
+            cursor.execute(SETTINGS)
+            cursor.execute(SEARCH.format(said=_SAID[index]), parameters)
+            found = [pk for (pk,) in cursor.fetchall()]
+            # A rollback takes the settings back, inside a transaction of the caller's, too.
+            transaction.set_rollback(True, connection.alias)
+    except OperationalError:  # it took too long
+        return None
+    return None if len(found) > most else found

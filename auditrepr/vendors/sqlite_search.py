@@ -1,0 +1,103 @@
+"""SQLite's indexes for searching representations: FTS5 where it is there, or beginnings."""
+
+from __future__ import annotations
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from .base import SearchIndex, Window
+
+TRIGRAMS = SearchIndex(anywhere=True, in_order=True)
+BEGINNINGS = SearchIndex(anywhere=False, in_order=False)
+
+#: What FTS5 makes its trigrams of.
+SHORTEST = 3
+INDEXED_LENGTH = 100
+
+TABLE = "auditrepr_instancerepr"
+FTS = "auditrepr_repr_trigrams"
+INDEX = "auditrepr_repr_beginnings"
+_GONE = f"INSERT INTO {FTS} ({FTS}, rowid, instance_repr)"
+_GONE += " VALUES ('delete', old.audit_log_id, old.instance_repr);"
+_NEW = f"INSERT INTO {FTS} (rowid, instance_repr) VALUES (new.audit_log_id, new.instance_repr);"
+#: What keeps it in step, whoever writes.
+TRIGGERS = {
+    f"search_{TABLE}_insert": f"INSERT ON {TABLE} BEGIN {_NEW} END",
+    f"search_{TABLE}_update": f"UPDATE ON {TABLE} BEGIN {_GONE} {_NEW} END",
+    f"search_{TABLE}_delete": f"DELETE ON {TABLE} BEGIN {_GONE} END",
+}
+CREATE = {
+    TRIGRAMS: [
+        f"CREATE VIRTUAL TABLE {FTS} USING fts5(instance_repr, content='{TABLE}',"
+        " content_rowid='audit_log_id', tokenize='trigram')",
+        f"INSERT INTO {FTS} ({FTS}) VALUES ('rebuild')",
+        *(f"CREATE TRIGGER {name} AFTER {does}" for name, does in TRIGGERS.items()),
+    ],
+    BEGINNINGS: [
+        f"CREATE INDEX {INDEX} ON {TABLE}"
+        f" (substr(instance_repr, 1, {INDEXED_LENGTH}) COLLATE NOCASE)"
+    ],
+}
+DROP = [
+    *(f"DROP TRIGGER IF EXISTS {name}" for name in TRIGGERS),
+    f"DROP TABLE IF EXISTS {FTS}",
+    f"DROP INDEX IF EXISTS {INDEX}",
+]
+INSTALLED = f"SELECT name FROM sqlite_master WHERE tbl_name IN ('{TABLE}', '{FTS}')"
+HAS_TRIGRAMS = "SELECT 1 FROM pragma_compile_options WHERE compile_options = 'ENABLE_FTS5'"
+
+SEARCH = {
+    TRIGRAMS: f"SELECT rowid FROM {FTS} WHERE {FTS} MATCH %(phrase)s"
+    " AND rowid > %(after)s AND rowid < %(before)s ORDER BY rowid {direction} LIMIT %(limit)s",
+    # LIKE takes no index together with ESCAPE.
+    BEGINNINGS: f"SELECT audit_log_id FROM {TABLE}"
+    f" WHERE substr(instance_repr, 1, {INDEXED_LENGTH}) COLLATE NOCASE >= %(beginning)s"
+    f" AND substr(instance_repr, 1, {INDEXED_LENGTH}) COLLATE NOCASE < %(end)s"
+    " AND instance_repr LIKE %(pattern)s ESCAPE '\\'"
+    " AND +audit_log_id > %(after)s AND +audit_log_id < %(before)s LIMIT %(limit)s",
+}
+_LAST = 2**63 - 1
+
+
+def installed(connection: BaseDatabaseWrapper) -> SearchIndex | None:
+    """The index that is there, and kept in step."""
+    with connection.cursor() as cursor:
+        cursor.execute(INSTALLED)
+        names = {name for (name,) in cursor}
+    if names.issuperset({FTS, *TRIGGERS}):
+        return TRIGRAMS
+    return BEGINNINGS if INDEX in names else None
+
+
+def best(connection: BaseDatabaseWrapper) -> SearchIndex:
+    """The best index that this SQLite can have."""
+    with connection.cursor() as cursor:
+        cursor.execute(HAS_TRIGRAMS)
+        return TRIGRAMS if cursor.fetchone() else BEGINNINGS
+
+
+def search(
+    connection: BaseDatabaseWrapper,
+    index: SearchIndex,
+    text: str,
+    window: Window,
+    forward: bool,
+    most: int,
+) -> list[int] | None:
+    """The events of the window whose representations say this: see :meth:`.Vendor.search`."""
+    if index == TRIGRAMS and len(text) < SHORTEST:
+        return None
+    beginning = text[:INDEXED_LENGTH]
+    parameters: dict[str, str | int] = {
+        "phrase": '"' + text.replace('"', '""') + '"',
+        "beginning": beginning,
+        "end": beginning + chr(0x10FFFF),
+        "pattern": connection.ops.prep_for_like_query(text) + "%",
+        "after": -1 if window.after is None else window.after,
+        "before": _LAST if window.before is None else window.before,
+        "limit": most if index.in_order else most + 1,
+    }
+    direction = "ASC" if forward else "DESC"
+    with connection.cursor() as cursor:
+        cursor.execute(SEARCH[index].format(direction=direction), parameters)
+        found = [pk for (pk,) in cursor.fetchall()]
+    return None if len(found) > most else found
