@@ -143,6 +143,8 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
         new_field: Field[Any, Any],
         strict: bool = False,
     ) -> None:
+        if not self._field_should_be_altered(old_field, new_field):
+            return  # as Django has it; what changes nothing costs nothing
         fill = partial(self._fill_nulls, model, old_field, new_field)
         with self._changing(first=fill) as change:
             super().alter_field(model, old_field, new_field, strict)
@@ -152,6 +154,11 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
     def alter_db_table(
         self, model: type[Model], old_db_table: str, new_db_table: str, *rest: Any, **options: Any
     ) -> None:
+        if old_db_table == new_db_table or (
+            self.connection.features.ignores_table_name_case
+            and old_db_table.lower() == new_db_table.lower()
+        ):
+            return  # likewise
         with self._changing() as change:
             super().alter_db_table(model, old_db_table, new_db_table, *rest, **options)
             if change:

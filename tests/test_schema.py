@@ -248,6 +248,33 @@ def test_a_deleted_table_leaves_no_triggers(project: Project):
     assert "changing_thing" not in get_vendor("default").installed()
 
 
+@pytest.mark.parametrize(
+    "operation",
+    [
+        migrations.AlterField(
+            "Place", "name", models.CharField(max_length=20, verbose_name="called", blank=True)
+        ),
+        migrations.AlterModelTable("Place", PLACE),
+        migrations.AlterModelOptions("Place", {"ordering": ["name"]}),
+    ],
+    ids=lambda operation: type(operation).__name__,
+)
+def test_what_changes_nothing_in_the_database_asks_it_nothing(
+    project: Project, operation: Any, django_assert_num_queries: Any
+):
+    before = project.state.clone()
+    operation.state_forwards(APP, project.state)
+    with connection.schema_editor(atomic=False) as editor, django_assert_num_queries(0):
+        operation.database_forwards(APP, editor, before, project.state)
+
+
+@pytest.mark.sqlite
+def test_a_table_renamed_in_case_alone_is_still_audited(project: Project):
+    project.migrate(migrations.AlterModelTable("Place", PLACE.upper()))
+    project.model("Place").objects.update(name="new")
+    assert [row.row_data["name"] for row in AuditLog.objects.all()] == ["new"]
+
+
 def test_a_table_without_triggers_gets_none(project: Project):
     project.migrate(migrations.AddField("Label", "more", INTEGER), write("Label", text="x"))
     assert rows("changing_label") == []
