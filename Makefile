@@ -9,7 +9,7 @@ ARGS ?=
 # How many random histories `make truth` tries on each database.
 EXAMPLES ?= 1000
 
-.PHONY: help demo bench test truth stress coverage lint types docs matrix clean
+.PHONY: help demo bench test suites suite-sqlite suite-postgresql truth stress coverage lint types docs matrix clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -24,14 +24,15 @@ bench: $(VENV)/bench ## measure what it costs, on PostgreSQL and SQLite; docs/be
 	done
 
 test: export TEST_NOT_TRIED = $(VENV)/not-tried
-test: $(VENV)/test ## run the tests on SQLite, then on PostgreSQL
-	@rm -f $(TEST_NOT_TRIED); failed=; \
-	for database in sqlite postgresql; do \
-	    printf '\n== Tests on %s\n' $$database; \
-	    TEST_DATABASE=$$database $(BIN)/python -m pytest $(ARGS) || failed="$$failed $$database"; \
-	done; \
-	printf '\n== Not tried\n'; sort -u $(TEST_NOT_TRIED); \
-	if [ -n "$$failed" ]; then printf '\nTests failed on:%s\n' "$$failed"; exit 1; fi
+test: $(VENV)/test ## run the tests on SQLite and on PostgreSQL; with -j2 side by side
+	@rm -f $(TEST_NOT_TRIED); $(MAKE) --keep-going suites; failed=$$?; \
+	printf '\n== Not tried\n'; sort -u $(TEST_NOT_TRIED); exit $$failed
+
+suites: suite-sqlite suite-postgresql
+
+suite-sqlite suite-postgresql: suite-%:
+	@printf '\n== Tests on %s\n' $*
+	@TEST_DATABASE=$* $(BIN)/python -m pytest $(ARGS) || { echo 'Tests failed on $*.'; exit 1; }
 
 truth: $(VENV)/test ## try a thousand random histories on both databases at once; EXAMPLES=100_000 tries more
 	@printf 'sqlite\npostgresql\n' | TRUTH_EXAMPLES=$(EXAMPLES) xargs -P 2 -I {} sh -c \

@@ -4,6 +4,7 @@ An interpreter that is not installed is named and passed over;
 ``nox --error-on-missing-interpreters`` makes it an error.
 """
 
+import shlex
 from pathlib import Path
 
 import nox
@@ -37,8 +38,11 @@ nox.options.download_python = "never"
 def tests(session: nox.Session, django: str) -> None:
     """Arguments after ``--`` go to pytest."""
     session.install("-e", ".[test]", f"django=={django}.*")
-    for database in ("sqlite", "postgresql"):
-        session.run("python", "-m", "pytest", *session.posargs, env={"TEST_DATABASE": database})
+    session.run(
+        "make", "-j2", "--keep-going", "--output-sync=target",
+        "suites", f"BIN={session.bin}", f"ARGS={shlex.join(session.posargs)}",
+        external=True,
+    )  # fmt: skip
 
 
 @nox.session(python=False)

@@ -82,17 +82,20 @@ def test_it_passes_over_a_shim_that_stands_for_a_python_that_is_not_there(tmp_pa
     assert subprocess.check_output([venv / "bin/python", "-c", "print(1)"]) == b"1\n"
 
 
+@pytest.mark.parametrize("how", [(), ("-j2", "--output-sync=target")], ids=["in turn", "at once"])
 def test_the_tests_run_on_both_databases_whatever_the_first_one_says_and_fail_if_it_failed(
-    tmp_path,
+    tmp_path, how
 ):
     program(tmp_path / "bin/python", FAILS_ON_SQLITE)
     (tmp_path / "test").touch()
-    done = make(f"VENV={tmp_path}", "test", "ARGS=-x")
+    done = make(*how, f"VENV={tmp_path}", "test", "ARGS=-x")
     assert done.returncode != 0
-    assert "sqlite: -m pytest -x\n" in done.stdout
-    assert "postgresql: -m pytest -x\n" in done.stdout
-    end = "== Not tried\npostgresql: some extension\nsqlite: some extension\n"
-    assert done.stdout.endswith(f"{end}\nTests failed on: sqlite\n")
+    first = "== Tests on sqlite\nsqlite: -m pytest -x\nTests failed on sqlite.\n"
+    assert first in done.stdout
+    assert "== Tests on postgresql\npostgresql: -m pytest -x\n" in done.stdout
+    assert done.stdout.endswith(
+        "== Not tried\npostgresql: some extension\nsqlite: some extension\n"
+    )
 
 
 def test_as_many_random_histories_as_asked_for_run_on_both_databases_and_fail_if_one_failed(
