@@ -221,6 +221,20 @@ def test_the_job_page_shows_what_was_done_and_what_is_left(reader: Page, look: A
     look(reader, "job")
 
 
+def test_searches_a_representation(reader: Page, look: Any) -> None:
+    reader.goto(LOG)
+    reader.get_by_label("Representation", exact=True).fill("pas-de-CAL")
+    reader.get_by_role("button", name="Search").click()
+    rows = reader.locator("#result_list tbody tr")
+    expect(rows.first).to_contain_text("Pas-de-Calais")
+    expect(rows.filter(has_not_text="Pas-de-Calais")).to_have_count(0)
+    expect(reader.get_by_label("Representation", exact=True)).to_have_value("pas-de-CAL")
+    look(reader, "search")
+    reader.locator("#changelist-filter").get_by_role("link", name="changed", exact=True).click()
+    expect(rows.filter(has_text="Nord-Pas-de-Calais, France → Hauts")).not_to_have_count(0)
+    expect(rows.filter(has_not_text="Pas-de-Calais")).to_have_count(0)
+
+
 def test_a_representation_that_tries_to_run_is_only_text(reader: Page, look: Any) -> None:
     reader.goto(f"{LOG}?table_name=gazetteer_country")
     row = reader.get_by_role("row").filter(has_text="<img src=x onerror=")

@@ -52,6 +52,9 @@ def databases(tmp_path):
 def access(databases):
     """A database that the application has written to."""
     access = databases("scratch")
+    if connection.vendor == "postgresql":
+        extension = "c.cursor().execute('CREATE EXTENSION pg_trgm')"
+        shell(access, f"from django.db import connection as c; {extension}")
     manage(access, "migrate", "--run-syncdb", "-v0")
     shell(access, WRITE)
     manage(access, "backfill_reprs", "-v0")
@@ -65,9 +68,10 @@ def query(access, sql):
 
 @pytest.mark.parametrize("by_hand", [True, False])
 def test_uninstalling_leaves_no_trace_and_a_working_application(access, by_hand):
-    assert query(access, TRACES[connection.vendor]) != "[]"
+    assert "auditrepr_repr_trigrams" in query(access, TRACES[connection.vendor])
     if by_hand:
         manage(access, "audit_triggers", "remove")
+        assert "auditrepr_repr_trigrams" not in query(access, TRACES[connection.vendor])
     manage(access, "migrate", "auditrepr", "zero", "-v0")
     assert query(access, TRACES[connection.vendor]) == "[]"
     applied = "SELECT name FROM django_migrations WHERE app = 'auditrepr'"
@@ -121,6 +125,10 @@ def test_a_dump_that_is_restored_elsewhere_holds_the_same_log_and_goes_on(
     manage(restored, "backfill_reprs", "-v0")
     stored = "SELECT count(*), min(fidelity), max(fidelity) FROM auditrepr_instancerepr"
     assert query(restored, stored) == f"[({after.count('(')}, 'E', 'E')]"
+    code = "from auditrepr import search as s; from auditrepr.vendors.base import Window as W"
+    find = "print(len(s.find('default', s.index('default'), 'low', W(), False).ids))"
+    assert "anywhere=True" in shell(restored, f"{code}; print(s.index('default'))")
+    assert int(shell(restored, f"{code}; {find}")) > 0
 
 
 @pytest.mark.postgresql

@@ -16,4 +16,8 @@ DATABASES["default"] |= json.loads(os.environ.get("SUITE_ACCESS", "{}"))
 # Django copies a SQLite file for --parallel, but not the write-ahead log beside it.
 DATABASES["default"]["OPTIONS"].pop("init_command", None)
 INSTALLED_APPS = ["auditrepr", "tests.suite"]
-AUDITREPR = {"MODELS": ["suite.*"], "APPEND_ONLY": "SUITE_ACCESS" in os.environ}
+AUDITREPR = {
+    "MODELS": ["suite.*"],
+    "APPEND_ONLY": "SUITE_ACCESS" in os.environ,
+    "SEARCH": True,
+}
