@@ -56,6 +56,40 @@ def test_an_update_of_many_keys_pairs_every_row_with_its_own_past(numbers: str, 
         assert event.object_id == str(event.row_data["id"])
 
 
+@pytest.mark.parametrize(
+    ("alter", "changed"),
+    [
+        ("ADD more int", {"more": None}),
+        ("RENAME label TO more", {"more": "was"}),
+        ("DROP label, ADD more int", {"more": None}),
+        ("ALTER label TYPE json USING to_json(label)", {"label": "was"}),
+        ("ALTER parent TYPE bigint", {"label": "was"}),
+    ],
+)
+def test_an_update_of_many_rows_is_whole_although_the_table_was_altered_since(
+    numbers: str, alter: str, changed: dict[str, Any]
+):
+    sql("UPDATE numbers SET label = 'was'")
+    for action in alter.split(", "):
+        sql(f"ALTER TABLE numbers {action}")
+    AuditLog.objects.all().delete()
+    (column,) = changed
+    sql(f"UPDATE numbers SET {column} = '7'")
+    updates = AuditLog.objects.filter(table_name=numbers, action="U")
+    assert updates.count() == 5000
+    assert all(event.changed_from == changed for event in updates)
+
+
+def test_an_update_of_many_rows_logs_only_those_that_changed(numbers: str):
+    sql("UPDATE numbers SET parent = nullif(id, 7), other = NULL")
+    sql("UPDATE numbers SET parent = 7, label = 'row ' || id")
+    updates = AuditLog.objects.filter(table_name=numbers, action="U").order_by("pk")
+    assert updates.count() == 4999 + 5000
+    assert [event.changed_from for event in updates[:1]] == [{"parent": None}]
+    assert all(e.changed_from == {"parent": e.row_data["id"] if e.row_data["id"] != 7 else None}
+               for e in updates[4999:])  # fmt: skip
+
+
 def test_keys_that_rows_exchange_are_one_update_for_each_row():
     sql("CREATE TABLE pairs (id int PRIMARY KEY DEFERRABLE INITIALLY IMMEDIATE, label text)")
     audit("pairs")

@@ -12,7 +12,7 @@ import re
 from collections.abc import Iterator
 
 from ..tracking import split_name
-from .base import Capture, Kind
+from .base import Capture, Column, Kind
 
 LOG = "auditrepr_auditlog"
 LOG_TRIGGER = "auditrepr_log"
@@ -70,6 +70,16 @@ _PLAIN = frozenset(
     .replace("    ", "")
     .split("|")
 )
+# Types whose values are equal only if their JSON is, with an equality of their own.
+_CHARACTERS = frozenset({"text", "character varying", "name"})
+_COMPARABLE = _CHARACTERS | frozenset(
+    {
+        "smallint", "integer", "bigint", "decimal", "boolean", "oid", "uuid", "bytea", "date",
+        "timestamp without time zone", "timestamp with time zone", "time without time zone",
+    }
+)  # fmt: skip
+# A function takes so many arguments.
+_MOST_ARGUMENTS = 100
 # JSON ends at 256 MB. At most it takes 32 times the value (an array of nulls, four bytes a bit).
 _SURELY_FITS = 1_000_000
 
@@ -208,7 +218,7 @@ _EVENT = """INSERT INTO {log} (
             txid_current(), seen, statement_timestamp(), moment, told, teller"""
 _UPDATED = """
         FROM (
-            SELECT past, image, (
+            SELECT image, (
                 SELECT jsonb_object_agg(was.key, was.value) FROM jsonb_each(past) AS was
                 WHERE {differs}
             ) AS changed
@@ -220,13 +230,42 @@ _UPDATED = """
 # keys would pair strangers. A full join never becomes a nested loop, however few rows the cached
 # plan was made for.
 _PAIRS = """
-                SELECT {old} AS past, {new} AS image
+                SELECT {old} AS past, {new} AS {image}
                 FROM (
                     SELECT row_number() OVER () AS place, auditrepr_old FROM auditrepr_old
                 ) AS before
                 FULL JOIN (
                     SELECT row_number() OVER () AS place, auditrepr_new FROM auditrepr_new
                 ) AS after USING (place)"""
+# Many rows are compared column by column, and only what differs becomes JSON. That names columns:
+# so only while the table has just those that it had, of the types that they had. The server makes
+# no plan for a statement that does not run.
+_MANY = "EXISTS (SELECT FROM auditrepr_new OFFSET 50)"
+_UNALTERED = """{columns} = (
+            SELECT string_agg(concat(attname, ' ', format_type(atttypid, atttypmod)), ', '
+                ORDER BY attnum)
+            FROM pg_attribute WHERE attrelid = TG_RELID AND attnum > 0 AND NOT attisdropped)"""
+_BY_SIZE = """IF {many} AND {unaltered} THEN
+            {by_column};
+        ELSE
+            {by_key};
+        END IF"""
+_BY_COLUMN = """
+        FROM (
+            SELECT {new} AS image,
+                CASE WHEN pg_column_size(past) < {fits} AND pg_column_size(fresh) < {fits}
+                THEN ('{{' || substr(nullif(concat({columns}), ''), 2) || '}}')::jsonb
+                ELSE (
+                    SELECT jsonb_object_agg(was.key, was.value) FROM jsonb_each({old}) AS was
+                    WHERE was.value{text} IS DISTINCT FROM ({new} -> was.key){text}
+                ) END AS changed
+            FROM ({pairs} OFFSET 0) AS pair
+            OFFSET 0
+        ) AS event
+        WHERE changed IS NOT NULL"""
+_COLUMN = """
+                    CASE WHEN {differs}
+                    THEN {label} || coalesce(to_jsonb({past})::text, 'null') END"""
 _EMPTIED = """FOR gone IN EXECUTE format('SELECT * FROM ONLY %s', TG_RELID::regclass) LOOP
             {delete};
         END LOOP"""
@@ -456,16 +495,14 @@ class _Body:
     def __init__(self, capture: Capture, schema: str) -> None:
         self.capture = capture
         self.schema = quoted(schema)
-        self.pins, self.surely_fits, self.exact = _needs(capture)
+        self.pins, self.surely_fits, exact = _needs(capture)
+        self.text = "::text" if exact else ""
 
     def of_statement(self) -> str:
         new, old = self._image("auditrepr_new"), self._image("auditrepr_old")
-        pairs = _PAIRS.format(
-            old=self._image("before.auditrepr_old"), new=self._image("after.auditrepr_new")
-        )
         return self._function(
             insert=self._whole("I", f"{new} AS image FROM auditrepr_new"),
-            update=self._updated(pairs),
+            update=self._update(),
             delete=self._whole("D", f"{old} AS image FROM auditrepr_old"),
             truncating=f"current_setting('auditrepr.emptied', true) IS DISTINCT FROM {_STATEMENT}",
             truncate=self._event("T", key="NULL", row="NULL"),
@@ -485,7 +522,8 @@ class _Body:
 
     def _function(self, **parts: str) -> str:
         pins = "".join(f" SET {name} = '{_PINNED[name]}'" for name in sorted(self.pins))
-        settings = f"SET search_path = pg_catalog, pg_temp{pins}"
+        # Estimates are high for what is used once: compiling it takes longer than running it.
+        settings = f"SET search_path = pg_catalog, pg_temp SET jit = off{pins}"
         body = _FUNCTION.format(function="{0}", settings=settings, quote="{1}", **_safe(parts))
         digest = _hash(body)
         # The quote is in no text that it surrounds: that would take a hash of itself.
@@ -501,13 +539,55 @@ class _Body:
         event = self._event(action, key=self._key("image"), row="image")
         return f"{event}\n        FROM (SELECT {image} OFFSET 0) AS event"
 
+    def _update(self) -> str:
+        old, new = "before.auditrepr_old", "after.auditrepr_new"
+        by_key = self._updated(
+            _PAIRS.format(old=self._image(old), new=self._image(new), image="image")
+        )
+        if not self.surely_fits or len(self.capture.shape.columns) > _MOST_ARGUMENTS:
+            return by_key
+        pairs = _PAIRS.format(old=old, new=new, image="fresh")
+        columns = ", ".join(f"{c.name} {c.type}" for c in self.capture.shape.columns)
+        return _BY_SIZE.format(
+            many=_MANY,
+            unaltered=_UNALTERED.format(columns=literal(columns)),
+            by_column=self._event_of_update() + self._by_column(pairs),
+            by_key=by_key,
+        )
+
     def _updated(self, pairs: str) -> str:
-        new, old = self._key("image"), self._key("past")
+        differs = f"was.value{self.text} IS DISTINCT FROM (image -> was.key){self.text}"
+        return self._event_of_update() + _UPDATED.format(differs=differs, pairs=pairs)
+
+    def _by_column(self, pairs: str) -> str:
+        left_out = self.capture.excluded | _virtual(self.capture)
+        columns = [c for c in self.capture.shape.columns if c.name not in left_out]
+        return _BY_COLUMN.format(
+            new=self._image("fresh"),
+            old=self._image("past"),
+            fits=_SURELY_FITS,
+            columns=",".join(map(self._column, columns)),
+            text=self.text,
+            pairs=pairs,
+        )
+
+    def _column(self, column: Column) -> str:
+        """What the column held before as JSON's text, with its name; null if it still does."""
+        past, fresh = (f"({record}).{quoted(column.name)}" for record in ("past", "fresh"))
+        label = literal(f",{json.dumps(column.name, ensure_ascii=False)}:")
+        collation = ' COLLATE "C"' if _base(column.type) in _CHARACTERS else ""
+        differs = f"{past} IS DISTINCT FROM {fresh}{collation}"
+        if column.type.endswith("[]") or _base(column.type) not in _COMPARABLE:
+            values = [f"to_jsonb({value}){self.text}" for value in (past, fresh)]
+            differs = " IS DISTINCT FROM ".join(values)
+        return _COLUMN.format(differs=differs, label=label, past=past)
+
+    def _event_of_update(self) -> str:
+        new = self._key("image")
+        single = len(self.capture.key_columns) == 1
+        old = self._key("changed" if single else "(image || changed)")
         previous = f"NULLIF({old}, {new})"
-        event = self._event("U", key=new, row="image", previous=previous, changed="changed")
-        text = "::text" if self.exact else ""
-        differs = f"was.value{text} IS DISTINCT FROM (image -> was.key){text}"
-        return event + _UPDATED.format(differs=differs, pairs=pairs)
+        return self._event("U", key=new, row="image", previous=previous, changed="changed")
 
     def _image(self, record: str) -> str:
         """A record as JSON, without the columns that stay out of the log."""
