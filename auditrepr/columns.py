@@ -6,7 +6,7 @@ It then has the columns that came in between, too, with what a migration or some
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from django.db.models import Model
 
@@ -14,7 +14,6 @@ from .coverage import Arrival, arrivals
 from .events import Event
 from .meta import own_fields
 from .models import Coverage
-from .snapshots import sees
 from .tracking import log_name
 
 NONE: frozenset[str] = frozenset()
@@ -23,8 +22,11 @@ NONE: frozenset[str] = frozenset()
 class Columns:
     """Answers from what the coverage of each table has written down."""
 
-    def __init__(self, coverage: Mapping[str, Coverage]) -> None:
+    def __init__(
+        self, coverage: Mapping[str, Coverage], sees: Callable[[Event, int | None], bool]
+    ) -> None:
         self._coverage = coverage
+        self._sees = sees
         self._late: dict[type[Model], dict[str, Arrival | None]] = {}
 
     def not_yet(self, model: type[Model], moment: Event) -> frozenset[str]:
@@ -33,7 +35,7 @@ class Columns:
         if not late:
             return NONE
         return frozenset(
-            column for column, arrival in late.items() if not _was_there(arrival, moment)
+            column for column, arrival in late.items() if not self._was_there(arrival, moment)
         )
 
     def _late_ones(self, model: type[Model]) -> dict[str, Arrival | None]:
@@ -43,17 +45,16 @@ class Columns:
             self._late[model] = _late_ones(model, row) if row else {}
         return self._late[model]
 
+    def _was_there(self, arrival: Arrival | None, moment: Event) -> bool:
+        return (
+            arrival is not None
+            and arrival.event < moment.id
+            and self._sees(moment, arrival.transaction_id)
+        )
+
 
 def _late_ones(model: type[Model], row: Coverage) -> dict[str, Arrival | None]:
     came = arrivals(row)
     # Not the key: a row is found by it.
     columns = [field.column for field in own_fields(model) if not field.primary_key]
     return {c: came.get(c) for c in columns if c in came or c not in row.columns}
-
-
-def _was_there(arrival: Arrival | None, moment: Event) -> bool:
-    return (
-        arrival is not None
-        and arrival.event < moment.id
-        and sees(moment.snapshot, moment.occurred_at, arrival.transaction_id, arrival.at)
-    )

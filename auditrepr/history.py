@@ -137,7 +137,11 @@ class History:
 
     @cached_property
     def columns(self) -> Columns:
-        return Columns(self.coverage)
+        return Columns(self.coverage, self._sees)
+
+    @cached_property
+    def _newest(self) -> int | None:
+        return self.vendor.newest_transaction()
 
     @cached_property
     def renames(self) -> Renames:
@@ -367,8 +371,7 @@ class History:
         if coverage is None:
             return f"{table} is not audited"
         start = coverage.since_event
-        begun = coverage.transaction_id, coverage.recorded_at
-        if start is None or start >= since or not sees(moment.snapshot, moment.occurred_at, *begun):
+        if start is None or start >= since or not self._sees(moment, coverage.transaction_id):
             return f"the audit of {table} was interrupted, or began later"
         if coverage.pruned_id >= moment.id or not sees_all(
             moment.snapshot, coverage.pruned_transaction_id
@@ -423,12 +426,20 @@ class History:
         deletes = [event for event in moments if event.action == AuditLog.Action.DELETE]
         return self.vendor.overtaken(deletes) if deletes else set()
 
-    @staticmethod
-    def _saw(moment: Event, other: Header) -> bool:
+    def _sees(self, moment: Event, transaction_id: int | None) -> bool:
+        """Does the moment see what the transaction wrote, maybe in another cluster before it?"""
+        if sees(moment.snapshot, transaction_id):
+            return True
+        ours, theirs, newest = moment.transaction_id, transaction_id, self._newest
+        return None not in (ours, theirs, newest) and ours < newest <= theirs  # type: ignore[operator]
+
+    def _saw(self, moment: Event, other: Header) -> bool:
         if other.id > moment.id:
             return False
-        return other.transaction_id == moment.transaction_id or sees(
-            moment.snapshot, moment.occurred_at, other.transaction_id, other.occurred_at
+        return (
+            other.transaction_id == moment.transaction_id
+            or self._sees(moment, other.transaction_id)
+            or self.vendor.restored({other.id, moment.id}) == {other.id}
         )
 
 

@@ -407,3 +407,69 @@ def test_a_log_that_was_restored_into_another_cluster_is_as_exact_as_before():
     finally:
         for row in kept:
             row.save()
+
+
+@pytest.fixture
+def one_node():
+    """A node that refers to another one, which others change."""
+    parent = Node.objects.create(name="old")
+    return Node.objects.create(name="a", parent=parent), parent
+
+
+def claims(text: str) -> bool:
+    """Does the last event say this, for certain?"""
+    last = list(outcomes().values())[-1]
+    return (last.text, last.fidelity) == (text, Fidelity.EXACT)
+
+
+@pytest.mark.postgresql
+def test_a_transaction_that_lasts_for_minutes_sees_what_it_saw_at_its_beginning(two, one_node):
+    node, parent = one_node
+    mine, other = two
+    mine.begin(REPEATABLE_READ)
+    mine.sql("SELECT 1")
+    other.sql(f"UPDATE app_node SET name = 'new' WHERE id = {parent.pk}")
+    mine.sql(f"UPDATE app_node SET rank = 1 WHERE id = {node.pk}")
+    mine.commit()
+    sql(
+        "UPDATE auditrepr_auditlog SET occurred_at = occurred_at - interval '5 minutes'"
+        " WHERE row_data ->> 'name' = 'new'"
+    )
+    assert claims("a1<old0>()[]")
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("restored", [True, False])
+def test_what_was_restored_was_seen_although_its_transaction_id_runs_again(two, one_node, restored):
+    node, parent = one_node
+    Node.objects.filter(pk=parent.pk).update(name="new")
+    if restored:
+        # By an older transaction than the one that it names, which is the next that writes.
+        sql(
+            "UPDATE auditrepr_auditlog SET transaction_id = pg_current_xact_id()::text::bigint + 1"
+            " WHERE row_data ->> 'name' = 'new'"
+        )
+    mine, other = two
+    other.begin()
+    other.sql("INSERT INTO app_slot (name, note) VALUES ('b', '')")
+    if not restored:
+        other.sql(f"UPDATE app_node SET name = 'newer' WHERE id = {parent.pk}")
+    mine.sql(f"UPDATE app_node SET rank = 1 WHERE id = {node.pk}")
+    other.commit()
+    assert claims("a1<new0>()[]")
+
+
+@pytest.mark.postgresql
+def test_a_truncate_that_was_restored_was_seen_although_its_transaction_id_runs_again(two):
+    tree("a")
+    sql("TRUNCATE app_leaf")
+    sql(
+        "UPDATE auditrepr_auditlog SET transaction_id = pg_current_xact_id()::text::bigint + 1"
+        " WHERE action = 'T'"
+    )
+    mine, other = two
+    other.begin()
+    other.sql("INSERT INTO app_slot (name, note) VALUES ('b', '')")
+    mine.sql("UPDATE app_node SET rank = 1")
+    other.commit()
+    assert claims("a1<->()[]")

@@ -274,6 +274,14 @@ class Vendor(ABC):
         """Those of a row that somebody else changed after the statement had first seen it."""
 
     @abstractmethod
+    def restored(self, ids: Collection[int]) -> set[int]:
+        """Those of these events that came out of another cluster, with its transaction ids."""
+
+    @abstractmethod
+    def newest_transaction(self) -> int | None:
+        """What is in the log and has this transaction id, or a higher one, was restored."""
+
+    @abstractmethod
     def around(
         self, table: Name, wanted: Sequence[tuple[Event, str]]
     ) -> list[tuple[int | None, ...]]:

@@ -63,19 +63,31 @@ POSITION = f"""
 """
 SEQUENCE_CACHE = f"SELECT seqcache FROM pg_sequence WHERE seqrelid = {SEQUENCE}"
 
+# Was the event put there by another transaction than it names: by an older one, or by any while
+# that has yet to come? So it is in a log that was restored into another cluster. A row's xmin is
+# the lower half of an id; a subtransaction's is above that of its transaction.
+NEWEST = "pg_snapshot_xmax(pg_current_snapshot())"
+_RESTORED = f"""({{log}}.transaction_id::text::xid8 >= {NEWEST} OR
+    ({{log}}.xmin::text::bigint - {{log}}.transaction_id) & 4294967295 >= 2147483648)"""
+RESTORED_SQL = f"""
+SELECT log.id FROM auditrepr_auditlog log
+WHERE log.id = ANY(%s::bigint[]) AND {_RESTORED.format(log="log")}
+"""
+
 # One look-up in an index for each place around the moment; see history.Around for their order.
-# What the moment saw: its own transaction's events, and what its snapshot sees. A transaction that
-# began after the snapshot cannot have written a minute before: a log that was restored into
-# another cluster looks so, and there the ids alone tell the order.
-_SEEN = """
+# What the moment saw: its own transaction's events, what its snapshot sees, and what was restored
+# before the moment's transaction began: there the ids alone tell the order.
+_SEEN = f"""
     AND log.id <= wanted.id AND CASE
         WHEN log.transaction_id IS NOT DISTINCT FROM wanted.transaction_id THEN NOT (
             wanted.before AND log.action = 'D' AND log.occurred_at = wanted.occurred_at
         )
         WHEN wanted.snapshot IS NULL OR log.transaction_id IS NULL THEN true
         ELSE pg_visible_in_snapshot(log.transaction_id::text::xid8, wanted.snapshot) OR (
-            log.transaction_id::text::xid8 >= pg_snapshot_xmax(wanted.snapshot)
-            AND log.occurred_at < wanted.occurred_at - interval '1 minute'
+            {_RESTORED.format(log="log")} AND NOT EXISTS (
+                SELECT FROM auditrepr_auditlog moment
+                WHERE moment.id = wanted.id AND {_RESTORED.format(log="moment")}
+            )
         )
     END
     ORDER BY log.id DESC"""
@@ -375,6 +387,16 @@ class PostgreSQL(Vendor):
         with self.connection.cursor() as cursor:
             cursor.execute(OVERTAKEN_SQL, [[event.id for event in deletes]])
             return {pk for (pk,) in cursor}
+
+    def restored(self, ids: Collection[int]) -> set[int]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(RESTORED_SQL, [list(ids)])
+            return {pk for (pk,) in cursor}
+
+    def newest_transaction(self) -> int | None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(f"SELECT {NEWEST}::text::bigint")
+            return int(cursor.fetchone()[0])
 
     def around(
         self, table: Name, wanted: Sequence[tuple[Event, str]]

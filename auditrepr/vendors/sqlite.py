@@ -319,6 +319,12 @@ class SQLite(Vendor):
     def overtaken(self, deletes: Sequence[Event]) -> set[int]:
         return set()  # there is one writer at a time
 
+    def restored(self, ids: Collection[int]) -> set[int]:
+        return set()  # there are no transaction ids that could contradict each other
+
+    def newest_transaction(self) -> int | None:
+        return None
+
     def around(
         self, table: Name, wanted: Sequence[tuple[Event, str]]
     ) -> list[tuple[int | None, ...]]:
