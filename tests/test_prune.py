@@ -233,11 +233,11 @@ def test_pruning_goes_through_an_append_only_log_and_leaves_it_so():
 
 
 def drop_append_only():
-    from auditrepr.vendors import postgresql_triggers, sqlite_triggers
+    from auditrepr.vendors import postgresql_templates, sqlite_triggers
 
     if connection.vendor == "sqlite":
         return sqlite_triggers.drop_append_only()
     return [
         f"DROP TRIGGER IF EXISTS {name} ON auditrepr_auditlog"
-        for name in postgresql_triggers.APPEND_ONLY_TRIGGERS
+        for name in postgresql_templates.APPEND_ONLY_TRIGGERS
     ]

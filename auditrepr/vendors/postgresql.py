@@ -22,6 +22,7 @@ from ..snapshots import parse
 from ..tracking import reads
 from . import postgresql_catalogue as catalogue
 from . import postgresql_search as search
+from . import postgresql_templates as templates
 from . import postgresql_triggers as triggers
 from .base import (
     ALL_KNOWN,
@@ -37,6 +38,7 @@ from .base import (
     Writers,
 )
 from .postgresql_context import tell
+from .postgresql_names import quoted
 from .postgresql_rows import VIRTUAL, Shape
 
 if TYPE_CHECKING:
@@ -258,8 +260,8 @@ class PostgreSQL(Vendor):
 
     def append_only(self) -> bool:
         with self.connection.cursor() as cursor:
-            cursor.execute(catalogue.APPEND_ONLY, [triggers.APPEND_ONLY_BODY])
-            return bool(cursor.fetchone()[0] == len(triggers.APPEND_ONLY_TRIGGERS))
+            cursor.execute(catalogue.APPEND_ONLY, [templates.APPEND_ONLY_BODY])
+            return bool(cursor.fetchone()[0] == len(templates.APPEND_ONLY_TRIGGERS))
 
     def may_prune(self) -> bool:
         with self.connection.cursor() as cursor:
@@ -549,10 +551,10 @@ class PostgreSQL(Vendor):
 
     def search_sql(self, index: SearchIndex) -> list[str]:
         trigrams = search.trigram_class(self.connection)
-        return search.create_sql(index, trigrams, triggers.quoted(self.log_schema))
+        return search.create_sql(index, trigrams, quoted(self.log_schema))
 
     def remove_search_sql(self) -> list[str]:
-        return search.drop_sql(triggers.quoted(self.log_schema))
+        return search.drop_sql(quoted(self.log_schema))
 
     def search(
         self, index: SearchIndex, text: str, window: Window, forward: bool, most: int

@@ -9,13 +9,8 @@ from operator import itemgetter
 from typing import Any
 
 from .base import Column, Installed, Kind, TableShape
-from .postgresql_triggers import (
-    APPEND_ONLY_TRIGGERS,
-    LOG,
-    LOG_TRIGGER,
-    PARTITION_TRIGGER,
-    stored,
-)
+from .postgresql_names import LOG, LOG_TRIGGER, PARTITION_TRIGGER, stored
+from .postgresql_templates import APPEND_ONLY_TRIGGERS
 
 _KINDS = {
     "r": Kind.TABLE,

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..renames import Step
-from .postgresql_triggers import literal, quoted
+from .postgresql_names import literal, quoted
 
 #: The expressions of a table's virtual columns, which no trigger sees.
 VIRTUAL = """

@@ -1,0 +1,227 @@
+"""What the triggers of one table on PostgreSQL do, and with which settings."""
+
+from __future__ import annotations
+
+import json
+import re
+
+from . import postgresql_templates as templates
+from .base import Capture, Column
+from .postgresql_names import LOG, hashed, literal, quoted
+
+# Session settings that change a value's JSON, by the type of the value.
+_PINS = {
+    "real": {"extra_float_digits"},
+    "double precision": {"extra_float_digits"},
+    "vector": {"extra_float_digits"},
+    "timestamp with time zone": {"TimeZone"},
+    "bytea": {"bytea_output"},
+    "interval": {"IntervalStyle"},
+    "money": {"lc_monetary"},
+    "daterange": {"DateStyle"},
+    "tsrange": {"DateStyle"},
+    "tstzrange": {"DateStyle", "TimeZone"},
+    "datemultirange": {"DateStyle"},
+    "tsmultirange": {"DateStyle"},
+    "tstzmultirange": {"DateStyle", "TimeZone"},
+}
+_PINNED = {
+    "DateStyle": "ISO",
+    "IntervalStyle": "postgres",
+    "TimeZone": "UTC",
+    "bytea_output": "hex",
+    "extra_float_digits": "1",
+    "lc_monetary": "C",
+}
+# Types whose JSON depends on no setting. Size aside, JSON can hold every value of these and of
+# those above; of any other type (json, domains, composites) we do not know.
+_PLAIN = frozenset(
+    """
+    smallint|integer|bigint|numeric|decimal|boolean|oid|uuid|jsonb|date|timestamp without time zone|
+    time without time zone|time with time zone|text|character varying|character|name|citext|
+    ltree|hstore|tsvector|bit|bit varying|inet|cidr|macaddr|macaddr8|int4range|int8range|
+    numrange|int4multirange|int8multirange|nummultirange
+    """.replace("\n", "")
+    .replace("    ", "")
+    .split("|")
+)
+# Types whose values are equal only if their JSON is, with an equality of their own.
+_CHARACTERS = frozenset({"text", "character varying", "name"})
+_COMPARABLE = _CHARACTERS | frozenset(
+    {
+        "smallint", "integer", "bigint", "decimal", "boolean", "oid", "uuid", "bytea", "date",
+        "timestamp without time zone", "timestamp with time zone", "time without time zone",
+    }
+)  # fmt: skip
+# A function takes so many arguments.
+_MOST_ARGUMENTS = 100
+# JSON ends at 256 MB. At most it takes 32 times the value (an array of nulls, four bytes a bit).
+_SURELY_FITS = 1_000_000
+
+
+def table_token(capture: Capture) -> str:
+    """What stands for the table among the statements under way."""
+    return hashed(capture.name)
+
+
+def direct(capture: Capture, *operations: str, depth: str = "pg_trigger_depth()") -> str:
+    """Is none of these statements under way on the partitioned table itself?"""
+    return " AND ".join(
+        f"position(concat('{table_token(capture)}:{operation}:', {depth}, ' ') "
+        f"IN coalesce(current_setting('auditrepr.open', true), '')) = 0"
+        for operation in operations
+    )
+
+
+class Body:
+    """The trigger functions of one table."""
+
+    def __init__(self, capture: Capture, schema: str) -> None:
+        self.capture = capture
+        self.schema = quoted(schema)
+        self.pins, self.surely_fits, exact = _needs(capture)
+        self.text = "::text" if exact else ""
+
+    def of_statement(self) -> str:
+        new, old = self._image("auditrepr_new"), self._image("auditrepr_old")
+        return self._function(
+            insert=self._whole("I", f"{new} AS image FROM auditrepr_new"),
+            update=self._update(),
+            delete=self._whole("D", f"{old} AS image FROM auditrepr_old"),
+            truncating=templates.NOT_EMPTIED,
+            truncate=self._event("T", key="NULL", row="NULL"),
+        )
+
+    def of_row(self) -> str:
+        """For a statement that names a partition."""
+        new, old = self._image("NEW"), self._image("OLD")
+        emptied = self._whole("D", f"{self._image('gone')} AS image")
+        return self._function(
+            insert=self._whole("I", f"{new} AS image"),
+            update=self._updated(f"SELECT {old} AS past, {new} AS image"),
+            delete=self._whole("D", f"{old} AS image"),
+            truncating=direct(self.capture, "TRUNCATE", depth="pg_trigger_depth() - 1"),
+            truncate=templates.EMPTIED.format(delete=emptied),
+        )
+
+    def _function(self, **parts: str) -> str:
+        pins = "".join(f" SET {name} = '{_PINNED[name]}'" for name in sorted(self.pins))
+        # Estimates are high for what is used once: compiling it takes longer than running it.
+        settings = f"SET search_path = pg_catalog, pg_temp SET jit = off{pins}"
+        body = templates.FUNCTION.format(
+            function="{0}", settings=settings, quote="{1}", **_safe(parts)
+        )
+        digest = hashed(body)
+        # The quote is in no text that it surrounds: that would take a hash of itself.
+        return body.format(f"{self.schema}.auditrepr_on_{digest}", f"$auditrepr_{digest}$")
+
+    def _event(self, action: str, *, key: str, row: str, **values: str) -> str:
+        values = {"previous": "NULL", "changed": "NULL", **values}
+        name = literal(self.capture.name)
+        log = f"{self.schema}.{LOG}"
+        return templates.EVENT.format(log=log, name=name, action=action, key=key, row=row, **values)
+
+    def _whole(self, action: str, image: str) -> str:
+        event = self._event(action, key=self._key("image"), row="image")
+        return f"{event}\n        FROM (SELECT {image} OFFSET 0) AS event"
+
+    def _update(self) -> str:
+        old, new = "before.auditrepr_old", "after.auditrepr_new"
+        by_key = self._updated(
+            templates.PAIRS.format(old=self._image(old), new=self._image(new), image="image")
+        )
+        if not self.surely_fits or len(self.capture.shape.columns) > _MOST_ARGUMENTS:
+            return by_key
+        pairs = templates.PAIRS.format(old=old, new=new, image="fresh")
+        columns = ", ".join(f"{c.name} {c.type}" for c in self.capture.shape.columns)
+        return templates.BY_SIZE.format(
+            many=templates.MANY,
+            unaltered=templates.UNALTERED.format(columns=literal(columns)),
+            by_column=self._event_of_update() + self._by_column(pairs),
+            by_key=by_key,
+        )
+
+    def _updated(self, pairs: str) -> str:
+        differs = f"was.value{self.text} IS DISTINCT FROM (image -> was.key){self.text}"
+        return self._event_of_update() + templates.UPDATED.format(differs=differs, pairs=pairs)
+
+    def _by_column(self, pairs: str) -> str:
+        left_out = self.capture.excluded | _virtual(self.capture)
+        columns = [c for c in self.capture.shape.columns if c.name not in left_out]
+        return templates.BY_COLUMN.format(
+            new=self._image("fresh"),
+            old=self._image("past"),
+            fits=_SURELY_FITS,
+            columns=",".join(map(self._column, columns)),
+            text=self.text,
+            pairs=pairs,
+        )
+
+    def _column(self, column: Column) -> str:
+        """What the column held before as JSON's text, with its name; null if it still does."""
+        past, fresh = (f"({record}).{quoted(column.name)}" for record in ("past", "fresh"))
+        label = literal(f",{json.dumps(column.name, ensure_ascii=False)}:")
+        collation = ' COLLATE "C"' if _base(column.type) in _CHARACTERS else ""
+        differs = f"{past} IS DISTINCT FROM {fresh}{collation}"
+        if column.type.endswith("[]") or _base(column.type) not in _COMPARABLE:
+            values = [f"to_jsonb({value}){self.text}" for value in (past, fresh)]
+            differs = " IS DISTINCT FROM ".join(values)
+        return templates.COLUMN.format(differs=differs, label=label, past=past)
+
+    def _event_of_update(self) -> str:
+        new = self._key("image")
+        single = len(self.capture.key_columns) == 1
+        old = self._key("changed" if single else "(image || changed)")
+        previous = f"NULLIF({old}, {new})"
+        return self._event("U", key=new, row="image", previous=previous, changed="changed")
+
+    def _image(self, record: str) -> str:
+        """A record as JSON, without the columns that stay out of the log."""
+        image = f"{self.schema}.auditrepr_row({record}, TG_RELID)"
+        if self.surely_fits:
+            image = (
+                f"CASE WHEN pg_column_size({record}) < {_SURELY_FITS} "
+                f"THEN to_jsonb({record}) ELSE {image} END"
+            )
+        left_out = sorted(self.capture.excluded | _virtual(self.capture))
+        if left_out:
+            return f"({image}) - ARRAY[{', '.join(map(literal, left_out))}]::text[]"
+        return image
+
+    def _key(self, image: str) -> str:
+        match self.capture.key_columns:
+            case ():
+                return "NULL"
+            case (column,):
+                return f"{image} ->> {literal(column)}"
+            case columns:
+                values = ", ".join(f"{image} -> {literal(column)}" for column in columns)
+                return f"jsonb_build_array({values})::text"
+
+
+def _safe(parts: dict[str, str]) -> dict[str, str]:
+    return {name: sql.replace("{", "{{").replace("}", "}}") for name, sql in parts.items()}
+
+
+def _virtual(capture: Capture) -> set[str]:
+    return {column.name for column in capture.shape.columns if not column.stored}
+
+
+def _needs(capture: Capture) -> tuple[set[str], bool, bool]:
+    """The settings to pin; does JSON hold every value; are there equal values that differ?
+
+    numeric's 1.0 and 1.00 are equal, as JSON too.
+    """
+    types = {_base(column.type) for column in capture.shape.columns}
+    known = types <= _PINS.keys() | _PLAIN
+    pins = set().union(*(_PINS.get(name, set()) for name in types)) if known else set(_PINNED)
+    return pins, known, not known or bool(types & {"numeric", "jsonb"})
+
+
+def _base(type_: str) -> str:
+    """A type without its schema, its modifiers and its dimensions; numeric(p, s) is its own."""
+    name = type_.removesuffix("[]")
+    if re.fullmatch(r"numeric\(.*\)", name):
+        return "decimal"
+    name = re.sub(r"\(.*?\)", "", name)
+    return name.rpartition(".")[2].partition(" ")[0] if name.startswith("interval") else name

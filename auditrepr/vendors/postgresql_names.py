@@ -1,0 +1,39 @@
+"""How PostgreSQL writes names and constants."""
+
+from __future__ import annotations
+
+import hashlib
+
+from ..tracking import split_name
+
+LOG = "auditrepr_auditlog"
+LOG_TRIGGER = "auditrepr_log"
+PARTITION_TRIGGER = "auditrepr_partition"
+# The trigger whose comment says what all of the table's triggers were made from.
+COMMENTED = "auditrepr_insert"
+
+
+def quoted(name: str) -> str:
+    """An identifier, whatever it is made of."""
+    return '"' + name.replace('"', '""') + '"'
+
+
+def literal(text: str) -> str:
+    """A string constant."""
+    prefix = "E" if "\\" in text else ""
+    return prefix + "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
+
+
+def table(db_table: str) -> str:
+    """A table as SQL names it, from the way Django writes it."""
+    return ".".join(quoted(part) for part in split_name(db_table) if part)
+
+
+def stored(name: str) -> str:
+    """The name as the server keeps it: 63 bytes a part."""
+    return ".".join(part.encode()[:63].decode(errors="ignore") for part in name.split("."))
+
+
+def hashed(text: str) -> str:
+    """Stands for the text wherever a name must be short."""
+    return hashlib.sha256(text.encode()).hexdigest()[:32]

@@ -1,0 +1,240 @@
+"""The triggers on PostgreSQL: their SQL, with gaps that are filled for each table."""
+
+from __future__ import annotations
+
+from .postgresql_names import PARTITION_TRIGGER
+
+SAME = """CREATE OR REPLACE FUNCTION {schema}.auditrepr_same(record) RETURNS record
+LANGUAGE plpgsql IMMUTABLE AS $auditrepr$
+BEGIN
+    RETURN $1;
+END
+$auditrepr$"""
+
+ROW = """CREATE OR REPLACE FUNCTION {schema}.auditrepr_row(content record, relation oid)
+RETURNS jsonb LANGUAGE plpgsql AS $auditrepr$
+DECLARE
+    name text;
+    is_bytea bool;
+    source text;
+    item jsonb;
+    raw bytea;
+    result jsonb := '{{}}';
+BEGIN
+    RETURN to_jsonb(content);
+EXCEPTION WHEN OTHERS THEN
+    -- JSON cannot hold it all: column by column, and a digest for what does not fit.
+    SELECT format(' FROM %s($1) AS image (%s)', {same}, string_agg(
+        format('%I %s', attname, format_type(atttypid, atttypmod)), ', ' ORDER BY attnum))
+    INTO source FROM pg_attribute WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped;
+    FOR name, is_bytea IN
+        SELECT attname, atttypid = 'bytea'::regtype FROM pg_attribute
+        WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped ORDER BY attnum
+    LOOP
+        BEGIN
+            EXECUTE format('SELECT jsonb_build_object($2, image.%I)', name) || source
+            INTO item USING content, name;
+            result := result || item;
+        EXCEPTION WHEN OTHERS THEN
+            EXECUTE format(CASE WHEN is_bytea THEN 'SELECT image.%I'
+                ELSE 'SELECT convert_to(image.%I::text, ''UTF8'')' END, name) || source
+            INTO raw USING content;
+            result := result || jsonb_build_object(name, jsonb_build_object('$digest',
+                jsonb_build_object('sha256', encode(sha256(raw), 'hex'),
+                    'bytes', octet_length(raw))));
+        END;
+    END LOOP;
+    RETURN result;
+END
+$auditrepr$"""
+
+# A TRUNCATE that includes the log leaves it empty: a statement's BEFORE triggers all run before
+# its first AFTER trigger.
+STATEMENT = "extract(epoch FROM statement_timestamp())::text"
+NOT_EMPTIED = f"current_setting('auditrepr.emptied', true) IS DISTINCT FROM {STATEMENT}"
+LOG_EMPTIED = """CREATE OR REPLACE FUNCTION {schema}.auditrepr_log_emptied() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $auditrepr$
+BEGIN
+    PERFORM set_config('auditrepr.emptied', {statement}, true);
+    RETURN NULL;
+END
+$auditrepr$"""
+
+# The setting alone, which anybody may set, opens nothing.
+APPEND_ONLY_BODY = """
+BEGIN
+    IF TG_OP = 'DELETE' AND current_setting('auditrepr.pruning', true) = 'on' AND pg_has_role(
+        session_user, (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'MEMBER'
+    ) THEN
+        RETURN OLD;
+    END IF;
+    RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege';
+END
+"""
+APPEND_ONLY = """CREATE OR REPLACE FUNCTION {schema}.auditrepr_append_only() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $auditrepr${body}$auditrepr$"""
+# By row, they are on the log's partitions too.
+APPEND_ONLY_TRIGGERS = {
+    "append_only_auditrepr_change": "UPDATE OR DELETE ON {log} FOR EACH ROW",
+    "append_only_auditrepr_truncate": "TRUNCATE ON {log}",
+}
+
+# A statement on a partitioned table fires the statement triggers of that table and the row
+# triggers of its partitions; one on a partition, only the latter. The setting holds the statements
+# under way on partitioned tables: their own row triggers stay quiet meanwhile.
+ENTER = """CREATE OR REPLACE FUNCTION {schema}.auditrepr_enter() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $auditrepr$
+BEGIN
+    PERFORM set_config('auditrepr.open', concat(current_setting('auditrepr.open', true),
+        TG_ARGV[0], ':', TG_OP, ':', pg_trigger_depth() - 1, ' '), true);
+    RETURN NULL;
+END
+$auditrepr$"""
+LEAVE = """CREATE OR REPLACE FUNCTION {schema}.auditrepr_leave() RETURNS trigger
+LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $auditrepr$
+BEGIN
+    PERFORM set_config('auditrepr.open', regexp_replace(current_setting('auditrepr.open', true),
+        concat(TG_ARGV[0], ':', TG_OP, ':', pg_trigger_depth() - 1, ' '), ''), true);
+    RETURN NULL;
+END
+$auditrepr$"""
+
+# What a delete found is what its statement's own snapshot saw, and only the condition of a trigger
+# still has that one: inside of the function, everything is seen that was committed meanwhile. The
+# statements of other triggers, cascades among them, run at depths of their own.
+SEEN_BEFORE = (
+    "set_config(concat('auditrepr.seen', pg_trigger_depth()), pg_current_snapshot()::text, true)"
+    " <> ''"
+)
+
+FUNCTION = """CREATE OR REPLACE FUNCTION {function}() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER {settings} AS {quote}
+#variable_conflict use_variable
+DECLARE
+    moment CONSTANT timestamptz := clock_timestamp();
+    seen CONSTANT text := CASE TG_OP
+        WHEN 'DELETE' THEN current_setting(concat('auditrepr.seen', pg_trigger_depth() - 1))
+        ELSE pg_current_snapshot()::text END;
+    told CONSTANT jsonb := nullif(current_setting('auditrepr.context', true), '')::jsonb;
+    teller CONSTANT text := CASE WHEN told IS NULL THEN concat(
+        session_user, ' (' || nullif(current_setting('application_name'), '') || ')') END;
+    gone record;
+BEGIN
+    IF TG_OP = 'INSERT' THEN
+        {insert};
+    ELSIF TG_OP = 'UPDATE' THEN
+        {update};
+    ELSIF TG_OP = 'DELETE' THEN
+        {delete};
+    ELSIF {truncating} THEN
+        {truncate};
+    END IF;
+    RETURN NULL;
+END
+{quote}"""
+EVENT = """INSERT INTO {log} (
+            table_name, object_id, previous_object_id, action, row_data, changed_from,
+            transaction_id, snapshot, statement_at, occurred_at, context, writer
+        )
+        SELECT {name}, {key}, {previous}, '{action}', {row}, {changed},
+            txid_current(), seen, statement_timestamp(), moment, told, teller"""
+UPDATED = """
+        FROM (
+            SELECT image, (
+                SELECT jsonb_object_agg(was.key, was.value) FROM jsonb_each(past) AS was
+                WHERE {differs}
+            ) AS changed
+            FROM ({pairs} OFFSET 0) AS pair
+            OFFSET 0
+        ) AS event
+        WHERE changed IS NOT NULL"""
+# OLD and NEW pair by position: the server appends to both tables at once. By key, an update of
+# keys would pair strangers. A full join never becomes a nested loop, however few rows the cached
+# plan was made for.
+PAIRS = """
+                SELECT {old} AS past, {new} AS {image}
+                FROM (
+                    SELECT row_number() OVER () AS place, auditrepr_old FROM auditrepr_old
+                ) AS before
+                FULL JOIN (
+                    SELECT row_number() OVER () AS place, auditrepr_new FROM auditrepr_new
+                ) AS after USING (place)"""
+# Many rows are compared column by column, and only what differs becomes JSON. That names columns:
+# so only while the table has just those that it had, of the types that they had. The server makes
+# no plan for a statement that does not run.
+MANY = "EXISTS (SELECT FROM auditrepr_new OFFSET 50)"
+UNALTERED = """{columns} = (
+            SELECT string_agg(concat(attname, ' ', format_type(atttypid, atttypmod)), ', '
+                ORDER BY attnum)
+            FROM pg_attribute WHERE attrelid = TG_RELID AND attnum > 0 AND NOT attisdropped)"""
+BY_SIZE = """IF {many} AND {unaltered} THEN
+            {by_column};
+        ELSE
+            {by_key};
+        END IF"""
+BY_COLUMN = """
+        FROM (
+            SELECT {new} AS image,
+                CASE WHEN pg_column_size(past) < {fits} AND pg_column_size(fresh) < {fits}
+                THEN ('{{' || substr(nullif(concat({columns}), ''), 2) || '}}')::jsonb
+                ELSE (
+                    SELECT jsonb_object_agg(was.key, was.value) FROM jsonb_each({old}) AS was
+                    WHERE was.value{text} IS DISTINCT FROM ({new} -> was.key){text}
+                ) END AS changed
+            FROM ({pairs} OFFSET 0) AS pair
+            OFFSET 0
+        ) AS event
+        WHERE changed IS NOT NULL"""
+COLUMN = """
+                    CASE WHEN {differs}
+                    THEN {label} || coalesce(to_jsonb({past})::text, 'null') END"""
+EMPTIED = """FOR gone IN EXECUTE format('SELECT * FROM ONLY %s', TG_RELID::regclass) LOOP
+            {delete};
+        END LOOP"""
+
+_ON_THE_TABLE = """
+FROM pg_trigger AS trigger
+JOIN pg_class AS class ON class.oid = tgrelid
+JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
+WHERE NOT tgisinternal AND tgparentid = 0
+    AND tgname LIKE 'auditrepr\\_%' AND tgname <> 'auditrepr_log'"""
+DROP_TRIGGERS = f"""
+DECLARE
+    item record;
+BEGIN
+    FOR item IN SELECT tgname, tgrelid::regclass AS relation {_ON_THE_TABLE}
+        AND CASE WHEN tgname = '{PARTITION_TRIGGER}' THEN pg_partition_root(tgrelid)::oid
+            ELSE tgrelid END = (
+            SELECT class.oid FROM pg_class AS class
+            JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
+            WHERE relkind IN ('r', 'p')
+                AND (relname = {{name}} AND pg_table_is_visible(class.oid)
+                    OR concat(nspname, '.', relname) = {{qualified}})
+            ORDER BY pg_table_is_visible(class.oid) DESC LIMIT 1
+        )
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', item.tgname, item.relation);
+    END LOOP;
+END"""
+DROP_FUNCTIONS = """
+DECLARE
+    item regprocedure;
+BEGIN
+    FOR item IN SELECT oid FROM pg_proc
+        WHERE pronamespace = {schema}::regnamespace AND proname LIKE '{pattern}'
+            AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = pg_proc.oid)
+    LOOP
+        EXECUTE format('DROP FUNCTION %s', item);
+    END LOOP;
+END"""
+GUARD_PARTITIONS = """
+DECLARE
+    item regclass;
+BEGIN
+    FOR item IN SELECT relid FROM pg_partition_tree({table}::regclass) AS leaf
+        JOIN pg_class ON pg_class.oid = leaf.relid WHERE isleaf AND relkind = 'r'
+    LOOP
+        EXECUTE format('CREATE TRIGGER {trigger} BEFORE TRUNCATE ON %s EXECUTE FUNCTION %s()',
+            item, {function});
+    END LOOP;
+END"""
