@@ -5,6 +5,7 @@ An interpreter that is not installed is named and passed over;
 """
 
 import shlex
+import shutil
 from pathlib import Path
 
 import nox
@@ -17,6 +18,18 @@ ON_EVERY_SERVER = [
     "tests/test_history.py",
     "tests/test_pending.py",
     "tests/test_rebuild.py",
+]
+
+#: Django's own tests of what comes between an application and its tables. Those of schema changes
+#: are on their own: on SQLite each change takes the triggers of every audited table away for once.
+OF_DJANGO = [
+    "bulk_create composite_pk contenttypes_tests custom_pk delete delete_regress expressions"
+    " fixtures force_insert_update foreign_object generic_relations get_or_create m2m_through"
+    " many_to_many many_to_one model_inheritance model_inheritance_regress multiple_database"
+    " one_to_one order_with_respect_to postgres_tests prefetch_related proxy_models queries"
+    " raw_query select_for_update select_related transactions update",
+    "schema",
+    "migrations",
 ]
 
 PAIRS = [
@@ -62,3 +75,25 @@ def servers(session: nox.Session) -> None:
                 "TEST_NOTHING_MISSING": "",
             },
         )  # fmt: skip
+
+
+@nox.session(python=False)
+def django(session: nox.Session) -> None:
+    """Django's own tests, with every model of theirs audited: an application notices nothing."""
+    version = session.run("python", "-c", "import django; print(django.__version__)", silent=True)
+    folder = Path(session.create_tmp())
+    session.run(
+        "python", "-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps",
+        "--no-binary=django", f"--dest={folder}", f"django=={str(version).strip()}",
+    )  # fmt: skip
+    (archive,) = folder.glob("django-*.tar.gz")
+    shutil.unpack_archive(archive, folder)
+    root = Path.cwd()
+    with session.chdir(folder / archive.name.removesuffix(".tar.gz") / "tests"):
+        for database in ("sqlite", "postgresql"):
+            for labels in OF_DJANGO:
+                session.run(
+                    "python", "runtests.py", "--settings=tests.django_suite.settings",
+                    "--parallel=1", *labels.split(),
+                    env={"TEST_DATABASE": database, "PYTHONPATH": str(root)},
+                )  # fmt: skip

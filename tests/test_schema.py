@@ -256,6 +256,15 @@ def test_a_deleted_table_leaves_no_triggers(project: Project):
         ),
         migrations.AlterModelTable("Place", PLACE),
         migrations.AlterModelOptions("Place", {"ordering": ["name"]}),
+        pytest.param(
+            migrations.AddConstraint(
+                "Place",
+                models.UniqueConstraint(
+                    fields=["name"], deferrable=models.Deferrable.DEFERRED, name="unsupported"
+                ),
+            ),
+            marks=pytest.mark.sqlite,
+        ),
     ],
     ids=lambda operation: type(operation).__name__,
 )
