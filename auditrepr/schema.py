@@ -143,7 +143,7 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
         new_field: Field[Any, Any],
         strict: bool = False,
     ) -> None:
-        if not self._field_should_be_altered(old_field, new_field):
+        if not self._field_should_be_altered(old_field, new_field):  # type: ignore[attr-defined]
             return  # as Django has it; what changes nothing costs nothing
         fill = partial(self._fill_nulls, model, old_field, new_field)
         with self._changing(first=fill) as change:
