@@ -4,12 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db.models import Model
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import CompositePrimaryKey, Model
 
 
 def own_fields(model: type[Model]) -> list[Any]:
     """The fields with a column in the model's own table, in their order."""
     return list(model._meta.local_concrete_fields)
+
+
+def key_parts(field: Any) -> tuple[Any, ...]:
+    """The fields that a key consists of: of a composite one several, else itself."""
+    return field.fields if isinstance(field, CompositePrimaryKey) else (field,)
+
+
+def stored_parts(field: Any, value: Any, connection: BaseDatabaseWrapper) -> list[Any]:
+    """The parts of a key's value as the driver takes them."""
+    parts = key_parts(field)
+    values = value if len(parts) > 1 else (value,)
+    return [
+        part.get_db_prep_value(one, connection) for part, one in zip(parts, values, strict=True)
+    ]
 
 
 def all_relations(model: type[Model]) -> list[Any]:

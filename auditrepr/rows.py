@@ -9,7 +9,7 @@ from django.db import Error, transaction
 from django.db.models import Field, Model, QuerySet
 
 from .drift import NOT_RECORDED
-from .meta import own_fields
+from .meta import key_parts, own_fields
 from .timelimit import TimeLimit
 from .tracking import log_name
 from .vendors.base import Image, Vendor
@@ -137,9 +137,11 @@ def read_live(
     compiler = rows.values_list(*names).query.get_compiler(vendor.using)
     with transaction.atomic(vendor.using):
         raw = [row for rows in compiler.execute_sql() for row in rows]
-    found_by = [model._meta.pk, field]
+    found_by = [*key_parts(model._meta.pk), *key_parts(field)]
     places = [names.index(f.attname) for f in found_by]
-    keys = list(vendor.converted(found_by, [[row[n] for n in places] for row in raw]))
+    found = vendor.converted(found_by, [[row[n] for n in places] for row in raw])
+    count = len(key_parts(model._meta.pk))
+    keys = [(_key(parts[:count]), _key(parts[count:])) for parts in found]
     missing = dict.fromkeys(excluded, NOT_RECORDED)
     texts = vendor.key_texts(model._meta.pk, [key for key, _ in keys])
     return {
@@ -148,6 +150,10 @@ def read_live(
             texts, keys, _converted(vendor, fields, raw, limit), strict=True
         )
     }
+
+
+def _key(parts: Sequence[Any]) -> Any:
+    return tuple(parts) if len(parts) > 1 else parts[0]
 
 
 def _named(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:

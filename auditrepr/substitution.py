@@ -13,6 +13,7 @@ from typing import Any
 from django.db.models import Model
 
 from .history import Found
+from .meta import key_parts
 from .rows import Row
 from .vendors.base import Vendor
 
@@ -65,11 +66,12 @@ def substituted(
 ) -> tuple[str, list[Any]]:
     """The statement with these relations in place of the tables.
 
-    :raises NotAsOf: if it is no query, or asks for any other table.
+    :raises NotAsOf: if it is no query, asks for any other table, or a table's key is composite.
     """
     quote = vendor.connection.ops.quote_name
     names = {quote(model._meta.db_table): model for model in relations}
-    if not _reads_only(sql, names.keys()):
+    composite = any(len(key_parts(model._meta.pk)) > 1 for model in relations)
+    if composite or not _reads_only(sql, names.keys()):
         raise NotAsOf
     heads = []
     values: list[Any] = []

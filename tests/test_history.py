@@ -7,7 +7,7 @@ from auditrepr.models import AuditLog, Fidelity
 from auditrepr.representation import Event, Outcome, build
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author, Book
-from tests.app.moment import Slot
+from tests.app.moment import Slot, Step
 from tests.app.relations import Diner, Invoice, Label, Line, Order, Pizzeria, RatedPlace, Remark
 from tests.capturing import sql
 from tests.oracle import Oracle
@@ -179,3 +179,38 @@ def test_what_changed_while_no_trigger_was_there_is_not_taken_for_what_was():
     assert (before.text, after.text) == ("T (Bea)", "U (Bea)")
     assert before.reason == "the audit of app_author was interrupted, or began later"
     assert after.fidelity == Fidelity.EXACT
+
+
+def steps_change() -> None:
+    """Objects with keys of several columns, in the set of another one, come, change and go."""
+    Slot.objects.create(name="a", note="1")
+    Slot.objects.create(name='b"ä', note="2")
+    for number in (1, 2, 10):
+        Step.objects.create(slot_id='b"ä', number=number, text=f"t{number}")
+    Slot.objects.update(note="3")
+    Step.objects.filter(number=2).update(text="new")
+    Slot.objects.filter(name='b"ä').update(note="4")
+    Step.objects.filter(number=10).update(slot="a")
+    Step.objects.filter(number=1).delete()
+    Slot.objects.update(note="5")
+
+
+def test_a_set_of_objects_with_composite_keys_is_as_it_was(monkeypatch):
+    monkeypatch.setattr(Slot, "__str__", lambda slot: str(sorted(s.text for s in slot.steps.all())))
+    oracle = Oracle([Slot, Step])
+    with oracle.listening():
+        steps_change()
+    assert_true(oracle)
+
+
+def test_a_filtered_set_of_objects_with_composite_keys_is_marked(monkeypatch):
+    monkeypatch.setattr(Slot, "__str__", lambda slot: str(slot.steps.filter(number__gt=1).count()))
+    steps_change()
+    first = built()[AuditLog.objects.earliest("pk").pk]
+    assert (first.failure, first.fidelity) == (None, Fidelity.MIXED)
+
+
+def test_the_events_of_an_object_with_a_composite_key_are_found():
+    steps_change()
+    step = Step.objects.get(number=2)
+    assert AuditLog.objects.for_object(step).count() == 2

@@ -16,7 +16,7 @@ from psycopg.pq import TransactionStatus
 
 from ..drift import NOT_RECORDED, TOO_BIG
 from ..events import Event
-from ..meta import own_fields
+from ..meta import key_parts, own_fields, stored_parts
 from ..rows import Row
 from ..snapshots import parse
 from ..tracking import reads
@@ -474,14 +474,19 @@ class PostgreSQL(Vendor):
             return found, cursor.fetchone() is None
 
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
-        stored = [field.get_db_prep_value(value, self.connection) for value in values]
-        if all(type(value) in _SAME_AS_TEXT for value in stored):
-            return [str(value) for value in stored]
+        parts = key_parts(field)
+        stored = [stored_parts(field, value, self.connection) for value in values]
+        if len(parts) == 1 and all(type(value) in _SAME_AS_TEXT for (value,) in stored):
+            return [str(value) for (value,) in stored]
+        # The types' own way into JSON, as in the triggers.
+        each = ", ".join(f"to_jsonb(%s::{part.db_type(self.connection)})" for part in parts)
+        text = f"{each} #>> '{{}}'" if len(parts) == 1 else f"jsonb_build_array({each})::text"
         with self.connection.cursor() as cursor:
-            # The type's own way into JSON, as in the triggers.
-            texts = f"to_jsonb(%s::{field.db_type(self.connection)}) #>> '{{}}'"
-            cursor.execute(f"SELECT {', '.join([texts] * len(stored))}", stored)
-            return list(cursor.fetchone())
+            texts = ", ".join([text] * len(stored))
+            cursor.execute(
+                f"SELECT ARRAY[{texts}]::text[]", [part for key in stored for part in key]
+            )
+            return list(cursor.fetchone()[0])
 
     # --- pending -------------------------------------------------------------------------------
 

@@ -19,7 +19,7 @@ from django.db.models import DateTimeField, Field, Func, Model
 
 from ..drift import NOT_RECORDED, TOO_BIG
 from ..events import Event
-from ..meta import own_fields
+from ..meta import key_parts, own_fields, stored_parts
 from ..models import AuditLog
 from ..renames import renamed
 from ..rows import Row
@@ -394,7 +394,17 @@ class SQLite(Vendor):
         return min(since, earlier.order_by("-pk").values_list("pk", flat=True).first() or 0)
 
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
-        return [_key_text(field.get_db_prep_value(value, self.connection)) for value in values]
+        stored = [stored_parts(field, value, self.connection) for value in values]
+        count = len(key_parts(field))
+        if count == 1:
+            return [_key_text(value) for (value,) in stored]
+        # As in the triggers: the database writes numbers in its own way.
+        parts = ", ".join(f"json_extract(value, '$[{n}]')" for n in range(count))
+        keys = [[p.hex().upper() if isinstance(p, bytes) else p for p in key] for key in stored]
+        with self.connection.cursor() as cursor:
+            sql = f"SELECT json_array({parts}) FROM json_each(%s) ORDER BY key"
+            cursor.execute(sql, [json.dumps(keys)])
+            return [text for (text,) in cursor]
 
     # --- pending -------------------------------------------------------------------------------
 

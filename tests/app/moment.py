@@ -48,3 +48,16 @@ class Slot(models.Model):
             return f"{self.name}={self.note} then {self.next.note if self.next_id else '-'}"
         except Slot.DoesNotExist:
             return f"{self.name}={self.note} then nothing"
+
+
+@auditrepr.track
+class Step(models.Model):
+    """A key of several columns, one of which refers to another object."""
+
+    pk = models.CompositePrimaryKey("slot", "number")
+    slot = models.ForeignKey(Slot, models.DO_NOTHING, db_constraint=False, related_name="steps")
+    number = models.IntegerField()
+    text = models.CharField(max_length=20)
+
+    def __str__(self) -> str:
+        return f"{self.text} of {self.slot.note}"
