@@ -8,8 +8,8 @@ afterwards. So every schema editor carries out its operations inside :class:`Sch
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any
 
@@ -131,9 +131,13 @@ class SchemaChange:
 
 
 class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
-    """Goes in front of a database's own schema editor."""
+    """Goes in front of a database's own schema editor.
 
-    _inside = False
+    A change begins with its first statement, so that what changes nothing costs nothing.
+    """
+
+    _operation: ExitStack | None = None  # the one under way
+    _begin: Callable[[], AbstractContextManager[SchemaChange | None]] | None = None
     _change: SchemaChange | None = None
 
     def alter_field(
@@ -143,45 +147,40 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
         new_field: Field[Any, Any],
         strict: bool = False,
     ) -> None:
-        if not self._field_should_be_altered(old_field, new_field):  # type: ignore[attr-defined]
-            return  # as Django has it; what changes nothing costs nothing
         fill = partial(self._fill_nulls, model, old_field, new_field)
-        with self._changing(first=fill) as change:
+        with self._changing(first=fill):
             super().alter_field(model, old_field, new_field, strict)
-            if change and old_field.column and new_field.column:
-                change.rename_column(model._meta.db_table, old_field.column, new_field.column)
+            if self._change and old_field.column and new_field.column:
+                table = model._meta.db_table
+                self._change.rename_column(table, old_field.column, new_field.column)
 
     def alter_db_table(
         self, model: type[Model], old_db_table: str, new_db_table: str, *rest: Any, **options: Any
     ) -> None:
-        if old_db_table == new_db_table or (
-            self.connection.features.ignores_table_name_case
-            and old_db_table.lower() == new_db_table.lower()
-        ):
-            return  # likewise
-        with self._changing() as change:
+        with self._changing():
             super().alter_db_table(model, old_db_table, new_db_table, *rest, **options)
-            if change:
-                change.rename_table(old_db_table, new_db_table)
+            if self._change:
+                self._change.rename_table(old_db_table, new_db_table)
 
     def _alter_many_to_many(
         self, model: type[Model], old_field: Any, new_field: Any, strict: bool
     ) -> None:
         # RenameModel calls this; SQLite's makes a new table and drops the old one.
         old, new = old_field.remote_field.through, new_field.remote_field.through
-        with self._changing() as change:
+        with self._changing():
             super()._alter_many_to_many(model, old_field, new_field, strict)  # type: ignore[misc]
-            if change:
-                change.rename_table(old._meta.db_table, new._meta.db_table)
+            if self._change:
+                self._change.rename_table(old._meta.db_table, new._meta.db_table)
                 for side in ("m2m_column_name", "m2m_reverse_name"):
                     names = getattr(old_field, side)(), getattr(new_field, side)()
-                    change.rename_column(new._meta.db_table, *names)
+                    self._change.rename_column(new._meta.db_table, *names)
 
     def execute(self, sql: Any, params: Any = ()) -> None:
-        if not _CHANGES_A_TABLE.match(str(sql)):
-            super().execute(sql, params)
-            return
-        with self._changing(sql_of_its_own=True):
+        alone = self._operation is None and _CHANGES_A_TABLE.match(str(sql))
+        with self._changing(sql_of_its_own=True) if alone else nullcontext():
+            if self._operation is not None and self._begin is not None:
+                begin, self._begin = self._begin, None
+                self._change = self._operation.enter_context(begin())
             super().execute(sql, params)
 
     def _fill_nulls(
@@ -201,27 +200,29 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
     @contextmanager
     def _changing(
         self, *, sql_of_its_own: bool = False, first: Callable[[], None] | None = None
-    ) -> Iterator[SchemaChange | None]:
-        """The change under way, or a new one, that no other connection sees half done.
-
-        None if there is nothing to look after.
+    ) -> Iterator[None]:
+        """An operation, or a part of the one under way.
 
         :param first: what has to be done before triggers go, if they do.
         """
-        if self._inside or self.collect_sql:
-            yield self._change
+        if self._operation is not None or self.collect_sql:
+            yield
             return
-        self._inside = True
         try:
-            with self._new_change(sql_of_its_own, first) as self._change:
-                yield self._change
+            with ExitStack() as self._operation:
+                self._begin = partial(self._new_change, sql_of_its_own, first)
+                yield
         finally:
-            self._inside, self._change = False, None
+            self._operation = self._begin = self._change = None
 
     @contextmanager
     def _new_change(
         self, sql_of_its_own: bool, first: Callable[[], None] | None
     ) -> Iterator[SchemaChange | None]:
+        """From the first statement on, which no other connection sees half done.
+
+        None if there is nothing to look after.
+        """
         vendor = get_vendor(self.connection.alias)
         if not vendor.installed():
             yield None
@@ -236,18 +237,9 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
             change.end()
 
 
-def _is_nothing(operation: str, arguments: Sequence[Any], editor: Any) -> bool:
-    """Is this about a constraint of a kind that the database does not have?"""
-    if not operation.endswith("_constraint") or len(arguments) != 2:
-        return False
-    model, constraint = arguments
-    sql = constraint.create_sql if operation == "add_constraint" else constraint.remove_sql
-    return sql(model, editor) is None
-
-
 def _within_change(name: str) -> Callable[..., Any]:
     def operation(self: AuditedSchemaEditor, *args: Any, **kwargs: Any) -> Any:
-        with nullcontext() if _is_nothing(name, args, self) else self._changing():
+        with self._changing():
             return getattr(super(AuditedSchemaEditor, self), name)(*args, **kwargs)
 
     operation.__name__ = name

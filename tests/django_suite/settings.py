@@ -2,6 +2,8 @@
 
 import os
 import sys
+import tempfile
+from pathlib import Path
 
 from tests.servers import database_settings
 
@@ -11,6 +13,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = False
 
 if os.environ["TEST_DATABASE"] == "postgresql":
+    # Whoever the server runs as has to get into the folder that is for temporary files here.
+    Path(tempfile.gettempdir()).chmod(0o711)
     DATABASES = database_settings("postgresql")
 else:
     # Django's tests expect these in memory, where each of them has its own.
