@@ -26,7 +26,8 @@ from .filters import ActorFilter, ModelFilter, ObjectFilter, PeriodFilter, State
 from .keyset import NEWER_THAN, OLDER_THAN, KeysetChangeList
 from .lines import SHOWN_LENGTH, by_key, describe, representation, time_of, what_changed
 from .models import AuditLog, BackfillRun, ReprFailure
-from .reading import readable_events, readable_tables
+from .reading import readable_events, readable_failures, readable_tables
+from .renames import recent_renames
 from .timeline import AuditHistoryMixin
 from .tracking import tracked_tables
 from .vendors.base import Window
@@ -133,7 +134,8 @@ class LogChangeList(KeysetChangeList):
             return None
         looked_at: QuerySet[Any] = self.root_queryset.model.objects.using(self.queryset.db)
         if table_name := self.params.get("table_name"):
-            looked_at = looked_at.filter(table_name=table_name)
+            renames = recent_renames(self.queryset.db)
+            looked_at = looked_at.filter(renames.lineage(table_name).events())
         for spec in self.filter_specs:
             looked_at = looked_at.filter(**getattr(spec, "ids", {}))
         ids = self.from_here(looked_at, forward).values_list("pk", flat=True)
@@ -217,7 +219,8 @@ class AuditLogAdmin(ReadOnlyAdmin):
         """The index by object begins with the table."""
         if "table_name" in request.GET:
             return queryset
-        return queryset.filter(table_name__in=[t.name for t in tracked_tables(queryset.db)])
+        tables = [table.name for table in tracked_tables(queryset.db)]
+        return queryset.filter(recent_renames(queryset.db).events(tables))
 
     @admin.display(description=gettext_lazy("time"))
     def when(self, event: AuditLog) -> SafeString:
@@ -232,8 +235,8 @@ class AuditLogAdmin(ReadOnlyAdmin):
         return event.get_action_display()
 
     @admin.display(description=gettext_lazy("model"))
-    def model_name(self, event: AuditLog) -> str:
-        return model_label(event.table_name)
+    def model_name(self, event: Any) -> str:
+        return model_label(event.table_now)
 
     @admin.display(description=gettext_lazy("object"), empty_value="")
     def object_key(self, event: AuditLog) -> str | None:
@@ -283,10 +286,7 @@ class ReprFailureAdmin(ReadOnlyAdmin):
     allowed_lookups = frozenset({OLDER_THAN, NEWER_THAN})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReprFailure]:
-        """Failures of the events that this user may see: a message can quote their data."""
-        failures = super().get_queryset(request)
-        tables = readable_tables(request.user)
-        return failures if tables is None else failures.filter(audit_log__table_name__in=tables)
+        return readable_failures(request.user)
 
     @admin.display(description=gettext_lazy("event"))
     def event(self, failure: ReprFailure) -> str:

@@ -24,6 +24,7 @@ from .locks import Lock
 from .meta import concrete
 from .models import AuditLog, Fidelity, RebuildCursor
 from .pending import next_id, windows
+from .renames import get_renames
 from .representation import Outcome, build
 from .runs import Limits, Progress, Result, Run, StopReason, Stored
 from .tracking import log_name, tracked_tables
@@ -34,7 +35,7 @@ from .vendors import get_vendor
 class Selection:
     """Which representations: all, unless it says otherwise."""
 
-    table_name: str = ""  # of these events, as the log names it
+    table_name: str = ""  # of these events, as the log names it today
     since: str = ""  # ISO: of events that occurred then or later
     mixed: bool = False  # of those that are not exact
 
@@ -55,7 +56,7 @@ class Selection:
         window = {f"{at}{bound}": pk for bound, pk in bounds.items() for at in _IDS}
         rows = AuditLog.objects.using(using).filter(**window)
         if self.table_name:
-            rows = rows.filter(table_name=self.table_name)
+            rows = rows.filter(get_renames(using).lineage(self.table_name).events())
         if self.since:
             rows = rows.filter(occurred_at__gte=datetime.fromisoformat(self.since))
         if self.mixed:

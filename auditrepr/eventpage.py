@@ -30,12 +30,13 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
     what: Shown = described[0].shown
     [said] = words([event], using)
     every = fields(event, said)
-    kind = model_label(event.table_name)
+    table = described[0].table_now
+    kind = model_label(table)
     return {
         "title": f"{capfirst(event.get_action_display())}: {kind}",
         "subtitle": visible(what.text or event.object_id or ""),
         "original": f"#{event.pk}",
-        "facts": _facts(event, what, described[0].who),
+        "facts": _facts(described[0], what, described[0].who),
         "trouble": _trouble(event),
         "changed": [field for field in every if field.changed],
         "unchanged": [field for field in every if not field.changed],
@@ -43,8 +44,8 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
         "more_siblings": len(siblings) > SIBLINGS,
         "transaction_link": event.transaction_id and list_link(transaction_id=event.transaction_id),
         "actor_link": event.actor and list_link(actor=event.actor),
-        "timeline_link": event.object_id and timeline_link(event.table_name, event.object_id),
-        "object_now": object_now(request, site, event.table_name, event.object_id),
+        "timeline_link": event.object_id and timeline_link(table, event.object_id),
+        "object_now": object_now(request, site, table, event.object_id),
         "raw": _raw(event),
     }
 
@@ -59,20 +60,20 @@ def _siblings(request: HttpRequest, event: AuditLog) -> list[AuditLog]:
 def _sibling(event: Any) -> dict[str, Any]:
     return {
         "pk": event.pk,
-        "what": f"{event.get_action_display()}: {model_label(event.table_name)}",
+        "what": f"{event.get_action_display()}: {model_label(event.table_now)}",
         "representation": representation(event.shown),
         "changes": what_changed(event.changes_in_words),
     }
 
 
-def _facts(event: AuditLog, what: Shown, who: str) -> list[tuple[str, str]]:
+def _facts(event: Any, what: Shown, who: str) -> list[tuple[str, str]]:
     facts = [
         (_("event"), str(event.pk)),
         (_("time"), time_of(event)),
         (_("who"), who),
         *people_facts(event.context),
         (_("action"), str(event.get_action_display())),
-        (_("model"), model_label(event.table_name)),
+        (_("model"), model_label(event.table_now)),
         (_("table"), visible(event.table_name)),
         (_("object"), visible(event.object_id or "")),
         (_("object before"), visible(event.previous_object_id or "")),

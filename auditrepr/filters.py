@@ -18,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 from .models import AuditLog, Checkpoint, Fidelity
 from .moments import first_id
 from .reading import readable_tables
+from .renames import recent_renames
 from .tracking import tracked_tables
 from .wording import model_label, visible
 
@@ -45,7 +46,9 @@ class ModelFilter(admin.SimpleListFilter):
         return sorted(((name, model_label(name)) for name in names), key=lambda pair: pair[1])
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
-        return queryset.filter(table_name=self.value()) if self.value() else queryset
+        if not (table := self.value()):
+            return queryset
+        return queryset.filter(recent_renames(queryset.db).lineage(table).events())
 
 
 class GivenFilter(admin.SimpleListFilter):

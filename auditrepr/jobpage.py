@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
@@ -16,8 +16,8 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
 from . import pending
-from .models import BackfillRun, Checkpoint, Lease, ReprFailure
-from .reading import readable_tables
+from .models import BackfillRun, Checkpoint, Lease
+from .reading import readable_failures
 from .wording import model_label, visible
 
 #: How many failures the page looks at, the newest first.
@@ -68,7 +68,7 @@ def may_retry(user: Any) -> bool:
 def retry(user: Any, table_name: str, error_class: str) -> int:
     """Let the next run try these again; the number of them."""
     return (
-        _readable(user)
+        readable_failures(user)
         .filter(audit_log__table_name=table_name, error_class=error_class)
         .update(next_attempt_at=Now())
     )
@@ -110,15 +110,11 @@ def _holder(using: str) -> list[tuple[str, str]]:
     ]
 
 
-def _readable(user: Any) -> QuerySet[ReprFailure]:
-    tables = readable_tables(user)
-    failures = ReprFailure.objects.all()
-    return failures if tables is None else failures.filter(audit_log__table_name__in=tables)
-
-
 def _failures(user: Any) -> tuple[list[dict[str, Any]], bool]:
     """The newest failures by model and error, and whether there are no others."""
-    newest = _readable(user).order_by("-pk").values_list("audit_log__table_name", "error_class")
+    newest = (
+        readable_failures(user).order_by("-pk").values_list("audit_log__table_name", "error_class")
+    )
     found = list(newest[: MOST_FAILURES + 1])
     counted = Counter(found[:MOST_FAILURES]).most_common()
     rows = [

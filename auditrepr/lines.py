@@ -18,6 +18,7 @@ from django.utils.translation import ngettext
 from .models import AuditLog
 from .people import actor
 from .reading import Shown, shown
+from .renames import recent_renames
 from .values import words
 from .wording import FieldChange, changes, visible
 
@@ -27,13 +28,18 @@ SHOWN_LENGTH = 120  # characters of a representation
 
 
 def describe(events: Sequence[Any], using: str) -> None:
-    """Give each event what stands for its object, who caused it, and its changes in words."""
+    """Give each event what stands for its object, who caused it, and its changes in words.
+
+    And what its table is called today; a table that is not there any more keeps its name.
+    """
     said = words(events, using, changed_only=True)
+    renames = recent_renames(using)
     whole = zip(events, shown(events, using), said, strict=True)
     for event, what, its_words in whole:
         event.shown = what
         event.who = actor(event)
-        event.changes_in_words = changes(event, its_words)
+        event.changes_in_words = changes(event, its_words, renames.fields(event))
+        event.table_now = renames.table(event.table_name, event.occurred_at) or event.table_name
 
 
 def time_of(event: AuditLog) -> str:

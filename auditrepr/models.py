@@ -32,24 +32,27 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
 
         An update that took the object's key away, and gave it another, is among them.
         """
+        from .renames import recent_renames
         from .tracking import log_name
         from .vendors import get_vendor
 
+        renames = recent_renames(self.db)
         vendor = get_vendor(self.db)
         chosen = models.Q()
         for model in (type(instance), *instance._meta.all_parents):
             pk = model._meta.pk
             if not model._meta.proxy:
                 (key,) = vendor.key_texts(pk, [instance._get_pk_val(model._meta)])
-                table = models.Q(table_name=log_name(model._meta.db_table))
+                table = renames.lineage(log_name(model._meta.db_table)).events()
                 chosen |= table & (models.Q(object_id=key) | models.Q(previous_object_id=key))
         return self.filter(chosen)
 
     def for_model(self, model: type[models.Model]) -> AuditLogQuerySet:
-        """The events of this model's own table."""
+        """The events of this model's own table, by whatever name it had."""
+        from .renames import recent_renames
         from .tracking import log_name
 
-        return self.filter(table_name=log_name(model._meta.db_table))
+        return self.filter(recent_renames(self.db).lineage(log_name(model._meta.db_table)).events())
 
     def by(self, user: Any) -> AuditLogQuerySet:
         """The events whose context names this user: a user, a primary key, or a text."""

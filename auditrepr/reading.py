@@ -11,12 +11,13 @@ from django.contrib.admin import AdminSite
 from django.contrib.admin.utils import quote
 from django.contrib.auth import get_permission_codename
 from django.core.exceptions import ValidationError
-from django.db.models import Model
+from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from .models import AuditLog, AuditLogQuerySet, Fidelity
+from .models import AuditLog, AuditLogQuerySet, Fidelity, ReprFailure
+from .renames import recent_renames
 from .representation import Event, Outcome, build
 from .tracking import log_name, model_for_table
 
@@ -46,11 +47,20 @@ def readable_events(user: Any) -> AuditLogQuerySet:
     """The events that this user may see, with what stands for their objects."""
     events = with_reprs(AuditLog.objects.all())
     tables = readable_tables(user)
-    return events if tables is None else events.filter(table_name__in=tables)
+    return events if tables is None else events.filter(recent_renames(events.db).events(tables))
+
+
+def readable_failures(user: Any) -> QuerySet[ReprFailure]:
+    """The failures of the events that this user may see: a message can quote their data."""
+    failures = ReprFailure.objects.all()
+    tables = readable_tables(user)
+    if tables is None:
+        return failures
+    return failures.filter(recent_renames(failures.db).events(tables, "audit_log__"))
 
 
 def readable_tables(user: Any) -> set[str] | None:
-    """The tables whose events this user may see; none means every table, known or not.
+    """The tables whose events this user may see, by today's names; none means every table.
 
     Seeing an event takes the permission to view, or change, the model whose row it is about; an
     automatic many-to-many table goes with the model that has the field.

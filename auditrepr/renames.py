@@ -7,16 +7,19 @@ squashed or because somebody used SQL, ``@auditrepr.track(renamed=..., former_ta
 from __future__ import annotations
 
 import logging
+import math
+import time
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cached_property
+from functools import cached_property, reduce
+from operator import or_
 from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.db import Error, connections, router, transaction
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import Count, Max, Model
+from django.db.models import Count, Field, Max, Model, Q
 
 from .meta import own_fields
 from .migrated import Change, ColumnChanged, TableMade, TableRenamed, changes
@@ -45,6 +48,15 @@ class Name(NamedTuple):
     def includes(self, at: datetime) -> bool:
         return (self.since is None or self.since <= at) and (self.until is None or at < self.until)
 
+    def events(self, prefix: str = "") -> Q:
+        """What is logged under it.
+
+        :param prefix: the way to the log, for a query on another table.
+        """
+        bounds = {"occurred_at__gte": self.since, "occurred_at__lt": self.until}
+        limits = {f"{prefix}{name}": limit for name, limit in bounds.items() if limit is not None}
+        return Q(**{f"{prefix}table_name": self.name}, **limits)
+
 
 class Lineage(NamedTuple):
     """The names of one table, from today's back to its first, and of its columns."""
@@ -60,6 +72,10 @@ class Lineage(NamedTuple):
     def had(self, table_name: str, at: datetime) -> bool:
         """Was this its name then?"""
         return any(name.name == table_name and name.includes(at) for name in self.names)
+
+    def events(self, prefix: str = "") -> Q:
+        """The table's events, by whatever name it had."""
+        return reduce(or_, (name.events(prefix) for name in self.names))
 
     def columns(self, column: str) -> list[str]:
         """The names that this column may have in the log, today's first."""
@@ -97,6 +113,28 @@ class Renames:
         if lineages is None:
             return table_name
         return next((one.names[0].name for one in lineages if one.had(table_name, at)), "")
+
+    def model(self, event: Any) -> type[Model] | None:
+        """The model whose table this is today."""
+        return model_for_table(self.table(event.table_name, event.occurred_at))
+
+    def events(self, tables: Iterable[str], prefix: str = "") -> Q:
+        """The events of these tables, by whatever names they had."""
+        names = {name for table in tables for name in self.lineage(table).names}
+        always = {name.name for name in names if name == Name(name.name)}
+        limited = (name.events(prefix) for name in names - {Name(name) for name in always})
+        return reduce(or_, limited, Q(**{f"{prefix}table_name__in": always}))
+
+    def fields(self, event: AuditLog) -> dict[str, Field[Any, Any]]:
+        """Today's field for each column of the event's row, by what the column was called then."""
+        model = self.model(event)
+        if model is None:
+            return {}
+        table = log_name(model._meta.db_table)
+        steps = self.image(table, event.pk, event.occurred_at).steps
+        columns = [*(event.row_data or ()), *(event.changed_from or ())]
+        then = renamed(steps, dict(zip(columns, columns, strict=True)))
+        return {then[f.column]: f for f in own_fields(model) if f.column in then}
 
     def image(self, table: str, event_id: int, at: datetime, *, before: bool = False) -> Image:
         """A state that an event of this table, by today's name, holds."""
@@ -226,17 +264,9 @@ def _said(model: type[Model]) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-def fields_then(event: AuditLog) -> dict[str, Any]:
-    """Today's field for each column of the event's row, by what the column was called then."""
-    renames = get_renames(event._state.db or router.db_for_read(AuditLog))
-    table = renames.table(event.table_name, event.occurred_at)
-    model = model_for_table(table)
-    if model is None:
-        return {}
-    steps = renames.image(table, event.pk, event.occurred_at).steps
-    columns = [*(event.row_data or ()), *(event.changed_from or ())]
-    then = renamed(steps, dict(zip(columns, columns, strict=True)))
-    return {then[f.column]: f for f in own_fields(model) if f.column in then}
+def fields_then(event: AuditLog) -> dict[str, Field[Any, Any]]:
+    """See :meth:`Renames.fields`; for one event by itself."""
+    return recent_renames(event._state.db or router.db_for_read(AuditLog)).fields(event)
 
 
 _KNOWN: dict[str, tuple[object, Renames]] = {}
@@ -254,3 +284,17 @@ def get_renames(using: str) -> Renames:
     if using not in _KNOWN or _KNOWN[using][0] != signature:
         _KNOWN[using] = signature, Renames(using, state["latest"])
     return _KNOWN[using][1]
+
+
+#: How long readers go by what was known, in seconds.
+FRESH = 60
+_RECENT: dict[str, tuple[float, Renames]] = {}
+
+
+def recent_renames(using: str) -> Renames:
+    """What was known less than a minute ago: enough for pages, and no query for each of them."""
+    looked_at, known = _RECENT.get(using, (-math.inf, None))
+    if known is None or time.monotonic() - looked_at > FRESH:
+        known = get_renames(using)
+        _RECENT[using] = time.monotonic(), known
+    return known

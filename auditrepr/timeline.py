@@ -18,6 +18,7 @@ from .lines import describe, representation, time_of, timeline_link, what_change
 from .meta import concrete
 from .models import AuditLog, AuditLogQuerySet
 from .reading import may_read_log, object_now, with_reprs
+from .renames import recent_renames
 from .tracking import log_name, model_for_table
 from .vendors import get_vendor
 from .wording import model_label, visible
@@ -98,8 +99,10 @@ def response(
 def _events(log: AuditLogQuerySet, table_name: str, object_id: str, after: int) -> list[Any]:
     """One more than a page holds. Each part is a range of an index, read in its order."""
     found: dict[int, AuditLog] = {}
-    for table in _tables(table_name):
-        events = log.filter(table_name=table, pk__gt=after)
+    renames = recent_renames(log.db)
+    names = {name for table in _tables(table_name) for name in renames.lineage(table).names}
+    for name in names:
+        events = log.filter(name.events(), pk__gt=after)
         for key in ("object_id", "previous_object_id"):
             part = events.filter(**{key: object_id}).order_by(key, "pk")[: PAGE + 1]
             found |= {event.pk: event for event in part}
@@ -130,7 +133,7 @@ def _line(event: Any, object_id: str) -> dict[str, Any]:
         "representation": representation(event.shown),
         "changes": what_changed(event.changes_in_words),
         "other_key": visible(other) if moved else "",
-        "other_link": timeline_link(event.table_name, other) if moved else None,
+        "other_link": timeline_link(event.table_now, other) if moved else None,
     }
 
 

@@ -170,13 +170,6 @@ def model_for_table(table_name: str) -> type[Model] | None:
     return min(found, key=lambda model: not model._meta.managed, default=None)
 
 
-def field_names(table_name: str) -> dict[str, str]:
-    """The name of the model's field for each column of this table; empty if no model has it."""
-    model = model_for_table(table_name)
-    fields = model._meta.local_concrete_fields if model else ()
-    return {f.column: f.name for f in fields if f.column}
-
-
 def _tracked_models(excluded: Mapping[type[Model], set[str]]) -> set[type[Model]]:
     tracked: set[type[Model]] = set()
     for model in _named_models():

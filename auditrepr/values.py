@@ -13,14 +13,13 @@ from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext as _
 
 from .conf import get_settings
-from .meta import own_fields
 from .models import AuditLog
+from .renames import Renames, recent_renames
 from .representation import Event, Reference, build_related
 from .rows import Row, read_images
 from .timelimit import TimeLimit
-from .tracking import model_for_table
+from .tracking import log_name
 from .vendors import get_vendor
-from .vendors.base import Image
 from .wording import Words, visible
 
 
@@ -28,6 +27,7 @@ class Held(NamedTuple):
     """What a field held at an event: a value as Python has it."""
 
     event: AuditLog
+    column: str  # what it was called then
     field: Any
     before: bool
     value: Any
@@ -45,9 +45,9 @@ def words(events: Sequence[AuditLog], using: str, *, changed_only: bool = False)
         events = [event for event in events if event.changed_from]
     held = [one for one in _held(events, using) if not changed_only or _changed(one)]
     for one in held:
-        found[one.event.pk][one.field.column, one.before] = said(one.field, one.value)
+        found[one.event.pk][one.column, one.before] = said(one.field, one.value)
     for one, text in _related([one for one in held if _leads_somewhere(one)], using):
-        found[one.event.pk][one.field.column, one.before] = text
+        found[one.event.pk][one.column, one.before] = text
     return list(found.values())
 
 
@@ -73,17 +73,21 @@ def said(field: Field[Any, Any], value: Any) -> str:
 
 
 def _held(events: Iterable[AuditLog], using: str) -> Iterator[Held]:
-    by_table = defaultdict(list)
+    renames = recent_renames(using)
+    by_model = defaultdict(list)
     for event in events:
-        by_table[event.table_name].append(event)
-    for table_name, group in by_table.items():
-        if model := model_for_table(table_name):
-            yield from _held_by(model, group, using)
+        by_model[renames.model(event)].append(event)
+    for model, group in by_model.items():
+        if model is not None:
+            yield from _held_by(model, group, using, renames)
 
 
-def _held_by(model: type[Model], events: Sequence[AuditLog], using: str) -> Iterator[Held]:
+def _held_by(
+    model: type[Model], events: Sequence[AuditLog], using: str, renames: Renames
+) -> Iterator[Held]:
+    table = log_name(model._meta.db_table)
     images = [
-        (event, Image(event.pk, before))
+        (event, renames.image(table, event.pk, event.occurred_at, before=before))
         for event in events
         if event.row_data is not None
         for before in ([False, True] if event.changed_from else [False])
@@ -95,13 +99,13 @@ def _held_by(model: type[Model], events: Sequence[AuditLog], using: str) -> Iter
     for event, image in images:
         row = rows.get(image)
         values = row.values if isinstance(row, Row) else {}
-        for field in own_fields(model):
+        for column, field in renames.fields(event).items():
             if field.attname in values:
-                yield Held(event, field, image.before, values[field.attname])
+                yield Held(event, column, field, image.before, values[field.attname])
 
 
 def _changed(held: Held) -> bool:
-    return held.field.column in (held.event.changed_from or ())
+    return held.column in (held.event.changed_from or ())
 
 
 def _leads_somewhere(held: Held) -> bool:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Field, Model
+from django.db.models import Field
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from .models import AuditLog
+from .renames import fields_then
 from .tracking import model_for_table
 
 #: A longer value is cut around its first difference from the other one.
@@ -22,6 +23,8 @@ LEAD = 15
 #: What stands for the values of an event: by column, and whether before it.
 Words = Mapping[tuple[str, bool], str]
 NO_WORDS: Words = {}
+#: Today's field for each column, by what the column was called then.
+Fields = Mapping[str, "Field[Any, Any]"]
 
 # They act instead of being seen: a terminal obeys the controls, and bidirectional overrides make
 # a text read other than it is. Joiners stay, since scripts and emoji need them.
@@ -53,21 +56,26 @@ def model_label(table_name: str) -> str:
     return str(capfirst(model._meta.verbose_name)) if model else visible(table_name)
 
 
-def changes(event: AuditLog, words: Words = NO_WORDS) -> list[FieldChange]:
+def changes(
+    event: AuditLog, words: Words = NO_WORDS, known: Fields | None = None
+) -> list[FieldChange]:
     """What an update changed, in the order of the model's fields."""
-    return (
-        [change for change in fields(event, words) if change.changed] if event.changed_from else []
-    )
+    if not event.changed_from:
+        return []
+    return [change for change in fields(event, words, known) if change.changed]
 
 
-def fields(event: AuditLog, words: Words = NO_WORDS) -> list[FieldChange]:
+def fields(
+    event: AuditLog, words: Words = NO_WORDS, known: Fields | None = None
+) -> list[FieldChange]:
     """Every field of the event's row: those of an added row were nothing before.
 
     :param words: what stands for its values (auditrepr/values.py); else they show as logged.
+    :param known: today's fields for its columns, where somebody has looked already.
     """
     row: Mapping[str, Any] = event.row_data or {}
     old: Mapping[str, Any] = event.changed_from or {}
-    known = _fields_by_column(event.table_name)
+    known = fields_then(event) if known is None else known
     columns = [*(c for c in known if c in row or c in old), *(c for c in row if c not in known)]
     columns += [column for column in old if column not in known and column not in row]
     return [_field_change(event, column, known.get(column), words) for column in columns]
@@ -90,13 +98,6 @@ def _field_change(
         after="" if event.action == AuditLog.Action.DELETE else now,
         changed=column in old or event.action != AuditLog.Action.UPDATE,
     )
-
-
-def _fields_by_column(table_name: str) -> dict[str, Field[Any, Any]]:
-    model: type[Model] | None = model_for_table(table_name)
-    if model is None:
-        return {}
-    return {str(field.column): field for field in model._meta.local_concrete_fields}
 
 
 def _value(field: Field[Any, Any] | None, value: Any) -> str:

@@ -10,6 +10,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
+from auditrepr import renames
 from auditrepr.models import AuditLog, Fidelity, InstanceRepr, ReprFailure
 
 LOG = "/admin/auditrepr/auditlog/"
@@ -19,7 +20,9 @@ RUNS = "/admin/auditrepr/backfillrun/"
 
 @pytest.fixture
 def reader() -> Client:
-    """A superuser's browser."""
+    """A superuser's browser. Others have been here: the names of the past are known by now."""
+    renames._RECENT.clear()
+    renames.recent_renames("default")
     client = Client()
     client.force_login(User.objects.create_superuser("reader"))
     return client

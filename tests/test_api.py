@@ -16,6 +16,7 @@ from auditrepr.backfill import run
 from auditrepr.exceptions import PastIsFixed
 from auditrepr.locks import DatabaseLock
 from auditrepr.models import AuditLog
+from auditrepr.renames import recent_renames
 from tests.app.models import Author, Book, Tag
 from tests.capturing import sql
 
@@ -90,6 +91,7 @@ def test_an_object_that_changed_its_key_has_the_event_that_did_it():
 
 def test_with_reprs_brings_them_along(book, django_assert_num_queries):
     run("default", lock=DatabaseLock("default"))
+    recent_renames("default")
     with django_assert_num_queries(1):
         said = [e.instance_repr.instance_repr for e in LOG.for_object(book).with_reprs()]
     assert sorted(said) == ["New (Bob)", "Old (Ann)"]

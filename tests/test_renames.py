@@ -8,10 +8,14 @@ from typing import Any
 
 import pytest
 from django.apps import apps
+from django.contrib.auth.models import Permission, User
+from django.core.management import call_command
 from django.db import migrations, models
 from django.db.migrations.state import ProjectState
+from django.test import Client
 
-from auditrepr import renames, track, tracking
+from auditrepr import renames, track, tracking, values, wording
+from auditrepr.anew import Selection
 from auditrepr.migrated import _Walk
 from auditrepr.models import AuditLog
 from tests.migrating import Then, built, from_the_beginning, texts, today
@@ -205,3 +209,47 @@ def test_a_many_to_many_table_follows_its_model_and_its_field():
         ("shop_sale_peers", "to_order_id", "to_sale_id"),
         ("shop_order", "shop_sale"),
     ]
+
+
+def test_people_read_old_events_by_todays_names_and_find_them_with_the_others(first):
+    first.Shop.create(name="Corner")
+    first.Item.create(**item(first, first.Shop.get(), title="Cup", serial="S1"))
+    first.Item.update(title="Mug")
+    Then("0003_second_names").Store.update(name="Mall")
+    today()
+    store, other = apps.get_model("drifting", "Store"), apps.get_model("drifting", "Shop")
+    other.objects.create(street="Main Street")
+    events = AuditLog.objects.order_by("pk")
+    assert [event.row_data.get("name") for event in events.for_model(store)] == ["Corner", "Mall"]
+    assert [event.row_data["street"] for event in events.for_model(other)] == ["Main Street"]
+    assert events.for_object(store.objects.get()).count() == 2
+    mug = events.get(row_data__title="Mug")
+    [change] = wording.changes(mug)
+    assert str(change) == "caption: Cup → Mug"
+    [said] = values.words([mug], "default", changed_only=True)
+    assert said == {("title", False): "Mug", ("title", True): "Cup"}
+    chosen = Selection.of("default", model="drifting.Store").rows("default", 0, events.last().pk)
+    call_command("backfill_reprs", verbosity=0)
+    assert [event.row_data["name"] for event in chosen] == ["Corner", "Mall"]
+
+
+def test_the_admin_shows_them_under_the_model_of_today_to_who_may_see_it(first):
+    first.Shop.create(name="Corner")
+    Then("0003_second_names").Store.update(name="Mall")
+    today()
+    apps.get_model("drifting", "Shop").objects.create(street="Main Street")
+    clerk = User.objects.create_user("clerk", is_staff=True)
+    clerk.user_permissions.set(
+        Permission.objects.filter(codename__in=["view_auditlog", "view_store"])
+    )
+    client = Client()
+    client.force_login(clerk)
+    page = client.get("/admin/auditrepr/auditlog/", {"table_name": "outlets"}).content.decode()
+    assert ("Corner" in page, "Mall" in page, "Main Street" in page) == (True, True, False)
+    everything = client.get("/admin/auditrepr/auditlog/").content.decode()
+    assert ("Corner" in everything, "Main Street" in everything) == (True, False)
+    timeline = client.get(
+        "/admin/auditrepr/auditlog/object/", {"table_name": "outlets", "object_id": "1"}
+    ).content.decode()
+    assert "Corner" in timeline
+    assert "Mall" in timeline

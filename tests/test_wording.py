@@ -3,13 +3,16 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.utils.timezone import now
 
 from auditrepr.models import AuditLog
 from auditrepr.wording import VALUE_LENGTH, changes, fields, model_label, visible
 
+pytestmark = pytest.mark.django_db
+
 
 def updated(old: dict[str, Any], row: dict[str, Any], table: str = "app_book") -> AuditLog:
-    return AuditLog(table_name=table, action="U", row_data=row, changed_from=old)
+    return AuditLog(table_name=table, action="U", row_data=row, changed_from=old, occurred_at=now())
 
 
 def said(old: dict[str, Any], row: dict[str, Any], table: str = "app_book") -> list[str]:
@@ -61,13 +64,15 @@ def test_a_value_that_only_grew_shows_where() -> None:
 
 
 def test_an_event_without_changes_says_nothing_and_still_has_fields() -> None:
-    added = AuditLog(table_name="app_author", action="I", row_data={"id": 1, "name": "Ada"})
+    added = AuditLog(
+        table_name="app_author", action="I", row_data={"id": 1, "name": "Ada"}, occurred_at=now()
+    )
     assert changes(added) == []
     assert [(f.label, f.before, f.after, f.changed) for f in fields(added)] == [
         ("ID", "", "1", True),
         ("name", "", "Ada", True),
     ]
-    assert fields(AuditLog(table_name="app_author", action="T")) == []
+    assert fields(AuditLog(table_name="app_author", action="T", occurred_at=now())) == []
 
 
 @pytest.mark.parametrize(

@@ -27,9 +27,9 @@ from ..events import Event
 from ..exceptions import AuditReprError
 from ..locks import DatabaseLock, FileLock
 from ..models import AuditLog
+from ..renames import recent_renames
 from ..representation import Outcome
 from ..runs import Progress, Result, StopReason
-from ..tracking import model_for_table
 from ..wording import visible
 
 LOCKS = {"database": DatabaseLock, "file": FileLock}
@@ -247,9 +247,9 @@ class JobCommand(BaseCommand):
         self.report_work(result)
 
 
-def described(event: Event, outcome: Outcome) -> dict[str, Any]:
+def described(event: Event, outcome: Outcome, using: str) -> dict[str, Any]:
     """One row of a dry run, as JSON holds it."""
-    model = model_for_table(event.table_name)
+    model = recent_renames(using).model(event)
     return {
         "id": event.id,
         "time": event.occurred_at.isoformat(sep=" ", timespec="seconds"),

@@ -75,7 +75,8 @@ class Command(JobCommand):
 
     def preview(self, using: str, options: dict[str, Any]) -> None:
         preview = backfill.preview(using, limit=options["limit"])
-        rows = [described(*pair) for pair in zip(preview.events, preview.outcomes, strict=True)]
+        pairs = zip(preview.events, preview.outcomes, strict=True)
+        rows = [described(*pair, using) for pair in pairs]
         if self.json:
             self.say_json({"database": using, "pending": asdict(preview.pending), "rows": rows})
             return

@@ -79,7 +79,7 @@ class Command(JobCommand):
         selection = _selection(using, options)
         preview = anew.preview(using, selection, batch_size=options["batch_size"])
         shown = preview.changes[: options["limit"]]
-        rows = [_side_by_side(change) for change in shown]
+        rows = [_side_by_side(change, using) for change in shown]
         if self.json:
             count = {"looked_at": preview.looked_at, "would_change": len(preview.changes)}
             self.say_json({"database": using, **count, "rows": rows})
@@ -101,10 +101,10 @@ def _selection(using: str, options: dict[str, Any]) -> Selection:
     )
 
 
-def _side_by_side(change: Change) -> dict[str, Any]:
+def _side_by_side(change: Change, using: str) -> dict[str, Any]:
     event, (text, fidelity, reason), outcome = change
     return {
-        **described(event, outcome),
+        **described(event, outcome, using),
         "stored": text,
         "stored_fidelity": Fidelity(fidelity).name.lower(),
         "stored_reason": reason,
