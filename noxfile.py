@@ -58,6 +58,21 @@ def tests(session: nox.Session, django: str) -> None:
     )  # fmt: skip
 
 
+@nox.session(python="3.12")
+def applications(session: nox.Session) -> None:
+    """Other people's applications, told with their own test data and audited as a whole."""
+    session.install("-e", ".[test,applications]")
+    for database in ("sqlite", "postgresql"):
+        session.run(
+            "python", "-m", "pytest", "-W", "ignore", "tests/applications/oscar_story.py",
+            env={
+                "DJANGO_SETTINGS_MODULE": "tests.applications.oscar_settings",
+                "PYTHONPATH": str(Path.cwd()),
+                "TEST_DATABASE": database,
+            },
+        )  # fmt: skip
+
+
 @nox.session(python=False)
 def servers(session: nox.Session) -> None:
     """The tests of capture and rebuild on the other PostgreSQL versions that a wheel brings."""
