@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
+from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -12,7 +13,8 @@ class AuditReprConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import capture, checks
+        from . import capture, checks, renames
 
         capture.connect(self)
+        post_migrate.connect(renames.look_again, sender=self)
         checks.register()

@@ -18,6 +18,7 @@ from django.utils.translation import gettext as _
 from . import pending
 from .models import BackfillRun, Checkpoint, Lease
 from .reading import readable_failures
+from .renames import recent_renames
 from .wording import model_label, visible
 
 #: How many failures the page looks at, the newest first.
@@ -67,11 +68,9 @@ def may_retry(user: Any) -> bool:
 
 def retry(user: Any, table_name: str, error_class: str) -> int:
     """Let the next run try these again; the number of them."""
-    return (
-        readable_failures(user)
-        .filter(audit_log__table_name=table_name, error_class=error_class)
-        .update(next_attempt_at=Now())
-    )
+    failures = readable_failures(user).filter(error_class=error_class)
+    its_events = recent_renames(failures.db).lineage(table_name).events("audit_log__")
+    return failures.filter(its_events).update(next_attempt_at=Now())
 
 
 def _backlog(using: str) -> list[tuple[str, str]]:
@@ -112,10 +111,12 @@ def _holder(using: str) -> list[tuple[str, str]]:
 
 def _failures(user: Any) -> tuple[list[dict[str, Any]], bool]:
     """The newest failures by model and error, and whether there are no others."""
-    newest = (
-        readable_failures(user).order_by("-pk").values_list("audit_log__table_name", "error_class")
-    )
-    found = list(newest[: MOST_FAILURES + 1])
+    failures = readable_failures(user).order_by("-pk")
+    renames = recent_renames(failures.db)
+    kinds = failures.values_list("audit_log__table_name", "audit_log__occurred_at", "error_class")
+    found = [
+        (renames.table(name, at) or name, error) for name, at, error in kinds[: MOST_FAILURES + 1]
+    ]
     counted = Counter(found[:MOST_FAILURES]).most_common()
     rows = [
         {

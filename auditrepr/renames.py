@@ -298,3 +298,8 @@ def recent_renames(using: str) -> Renames:
         known = get_renames(using)
         _RECENT[using] = time.monotonic(), known
     return known
+
+
+def look_again(*, using: str, **_: Any) -> None:
+    """A receiver: readers in the process that migrates need not wait."""
+    _RECENT.pop(using, None)

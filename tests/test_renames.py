@@ -10,14 +10,15 @@ import pytest
 from django.apps import apps
 from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
+from django.core.management.sql import emit_post_migrate_signal
 from django.db import migrations, models
 from django.db.migrations.state import ProjectState
 from django.test import Client
 
-from auditrepr import renames, track, tracking, values, wording
+from auditrepr import jobpage, renames, track, tracking, values, wording
 from auditrepr.anew import Selection
 from auditrepr.migrated import _Walk
-from auditrepr.models import AuditLog
+from auditrepr.models import AuditLog, ReprFailure
 from tests.migrating import Then, built, from_the_beginning, texts, today
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -253,3 +254,30 @@ def test_the_admin_shows_them_under_the_model_of_today_to_who_may_see_it(first):
     ).content.decode()
     assert "Corner" in timeline
     assert "Mall" in timeline
+
+
+def test_a_failure_is_counted_and_tried_again_under_the_model_of_today(first):
+    first.Shop.create(name="Corner")
+    Then("0003_second_names")
+    today()
+    apps.get_model("drifting", "Shop").objects.create(street="Main Street")
+    of_store, of_shop = AuditLog.objects.order_by("pk")
+    assert of_store.table_name == of_shop.table_name == "drifting_shop"
+    for event in (of_store, of_shop):
+        ReprFailure.objects.create(audit_log=event, error_class="ValueError", message="no")
+    admin = User.objects.create_superuser("boss")
+    rows, _ = jobpage._failures(admin)
+    assert {(row["table_name"], row["model"]) for row in rows} == {
+        ("outlets", "Store"),
+        ("drifting_shop", "Shop"),
+    }
+    assert jobpage.retry(admin, "outlets", "ValueError") == 1
+    due = ReprFailure.objects.filter(next_attempt_at__isnull=False)
+    assert [failure.pk for failure in due] == [of_store.pk]
+
+
+def test_who_migrates_reads_by_the_new_names_at_once(first):
+    known = renames.recent_renames("default")
+    assert renames.recent_renames("default") is known
+    emit_post_migrate_signal(verbosity=0, interactive=False, db="default")
+    assert "default" not in renames._RECENT
