@@ -17,8 +17,9 @@ from django.db.models import Exists, Model, OuterRef, Q
 
 from .exceptions import LockHeld, MayNotPrune
 from .locks import Lock
-from .models import AuditLog, AuditLogQuerySet, Coverage, InstanceRepr, ReprFailure
+from .models import AuditLog, Coverage, InstanceRepr, ReprFailure
 from .pending import WINDOW, next_id
+from .querysets import AuditLogQuerySet
 from .vendors import get_vendor
 
 BATCH_SIZE = 5000

@@ -16,7 +16,8 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
-from .models import AuditLog, AuditLogQuerySet, Fidelity, ReprFailure
+from .models import AuditLog, Fidelity, ReprFailure
+from .querysets import AuditLogQuerySet
 from .renames import recent_renames
 from .representation import Event, Outcome, build
 from .tracking import log_name, model_for_table

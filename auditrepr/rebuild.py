@@ -17,12 +17,13 @@ from .barerow import BareRow
 from .conf import get_settings
 from .drift import NOT_RECORDED, UNKNOWN, Unknown, default_of
 from .events import Event, Subject
-from .history import OVERTAKEN, Found, History, Matches
+from .history import Found, History, Matches
 from .making import TODAY, Afresh, Culprits, Guard
 from .meta import concrete, field_named, own_fields
 from .models import AuditLog
 from .relations import Peers
 from .rows import ModelRaised, Row, TableGone, read_images
+from .states import OVERTAKEN
 from .substitution import NotAsOf, Relations, substituted, unknown_columns
 from .timelimit import TimeLimit
 from .tracking import chosen_repr, log_name, model_for_table
@@ -117,7 +118,7 @@ class Batch:
         gone = LookupError("the audit row is gone")
         found = [Found(rows.get(image, gone)) for image in images]
         _fill(subjects, self.objects(model, subjects, found))
-        overtaken = self.history.overtaken([subject.event for subject in subjects])
+        overtaken = self.history.states.overtaken([subject.event for subject in subjects])
         for subject in subjects:
             if subject.event.id in overtaken:
                 subject.note(OVERTAKEN)

@@ -16,7 +16,8 @@ from django.utils.translation import gettext as _
 
 from .lines import describe, representation, time_of, timeline_link, what_changed
 from .meta import concrete
-from .models import AuditLog, AuditLogQuerySet
+from .models import AuditLog
+from .querysets import AuditLogQuerySet
 from .reading import may_read_log, object_now, with_reprs
 from .renames import recent_renames
 from .tracking import log_name, model_for_table

@@ -9,8 +9,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from auditrepr import admin
-from auditrepr.admin import LOOKED_AT
+from auditrepr import changelist
+from auditrepr.changelist import LOOKED_AT
 from auditrepr.models import AuditLog, BackfillRun, InstanceRepr, ReprFailure
 from tests.app.models import Author, Book
 from tests.pages import (
@@ -242,7 +242,7 @@ def test_a_page_takes_as_many_queries_however_many_foreign_keys_changed(reader: 
 def test_what_may_be_rare_is_looked_for_in_a_part_of_the_log_at_a_time(
     reader: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(admin, "LOOKED_AT", 10)
+    monkeypatch.setattr(changelist, "LOOKED_AT", 10)
     for pk in range(1, 46):
         event(pk, text="x", action="D" if pk in (3, 4, 40) else "I")
     found, html = [], page(reader, f"{LOG}?action__exact=D")

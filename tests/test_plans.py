@@ -13,7 +13,7 @@ from django.db import connection
 from django.test import Client
 
 from auditrepr import search
-from auditrepr.admin import LOOKED_AT
+from auditrepr.changelist import LOOKED_AT
 from auditrepr.models import Checkpoint
 from tests.pages import FAILURES, LOG, RUNS, ids, reader, staff
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 import os
 import signal
 import sys
@@ -21,8 +20,6 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from tqdm import tqdm
 
-from ..batchsize import AUTO, Asked
-from ..conf import MOST
 from ..events import Event
 from ..exceptions import AuditReprError
 from ..locks import DatabaseLock, FileLock
@@ -31,6 +28,7 @@ from ..renames import recent_renames
 from ..representation import Outcome
 from ..runs import Progress, Result, StopReason
 from ..wording import visible
+from .options import batch_size, count, seconds
 
 LOCKS = {"database": DatabaseLock, "file": FileLock}
 STOPPING = (signal.SIGTERM, signal.SIGINT)
@@ -45,46 +43,6 @@ def counted(number: int, one: str, many: str = "") -> str:
     '2 batches'
     """
     return f"{number} {one if number == 1 else many or one + 's'}"
-
-
-def whole_number(text: Any, least: int = 1) -> int:
-    """An option's value.
-
-    :raises ArgumentTypeError: if it is not a whole number, less than `least`, or out of all reason.
-    """
-    try:
-        number = int(str(text))
-    except ValueError:
-        number = least - 1
-    if number > MOST:
-        raise ArgumentTypeError(f"{text!r} is more than {MOST}")
-    if number < least:
-        raise ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
-    return number
-
-
-def batch_size(text: Any) -> Asked:
-    """How many rows make a batch."""
-    return AUTO if text == AUTO else whole_number(text)
-
-
-def count(text: Any) -> int:
-    """A whole number, 0 included."""
-    return whole_number(text, least=0)
-
-
-def seconds(text: Any) -> float:
-    """A span of time.
-
-    :raises ArgumentTypeError: if it is not a number, or below 0, or has no end.
-    """
-    try:
-        span = float(str(text))
-    except ValueError:
-        span = -1
-    if not 0 <= span < math.inf:
-        raise ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return span
 
 
 #: How many rows a dry run shows.

@@ -40,6 +40,27 @@ from .base import (
 from .postgresql_context import tell
 from .postgresql_names import quoted
 from .postgresql_rows import VIRTUAL, Shape
+from .postgresql_sql import (
+    AROUND_SQL,
+    BEYOND_SQL,
+    COPY,
+    END_IF_IDLE,
+    HELD_SQL,
+    IMAGE_SQL,
+    LIMITS,
+    MENTIONS_SQL,
+    NEWEST,
+    OVERTAKEN_SQL,
+    POSITION,
+    REACH,
+    RECOVERED,
+    RELATION_SQL,
+    REPLACE,
+    RESTORED_SQL,
+    SEQUENCE_CACHE,
+    STORE,
+    WRITERS,
+)
 
 if TYPE_CHECKING:
     from ..history import Found
@@ -49,125 +70,6 @@ if TYPE_CHECKING:
 # Values that a key's JSON text and Python's str() write alike.
 _SAME_AS_TEXT = {int, str, UUID}
 
-IMAGE_SQL = """
-SELECT wanted.id, wanted.before, unknown.names, too_big.names, {columns}
-FROM unnest(%s::bigint[], %s::boolean[]) AS wanted (id, before) {rows}
-"""
-
-SEQUENCE = "pg_get_serial_sequence('auditrepr_auditlog', 'id')::regclass"
-POSITION = f"""
-    SELECT greatest(
-        (SELECT max(id) FROM auditrepr_auditlog),
-        CASE WHEN has_sequence_privilege({SEQUENCE}, 'USAGE, SELECT')
-            THEN pg_sequence_last_value({SEQUENCE}) END,
-        0
-    ), pg_current_xact_id()::text::bigint
-"""
-SEQUENCE_CACHE = f"SELECT seqcache FROM pg_sequence WHERE seqrelid = {SEQUENCE}"
-
-# Was the event put there by another transaction than it names: by an older one, or by any while
-# that has yet to come? So it is in a log that was restored into another cluster. A row's xmin is
-# the lower half of an id; a subtransaction's is above that of its transaction.
-NEWEST = "pg_snapshot_xmax(pg_current_snapshot())"
-_RESTORED = f"""({{log}}.transaction_id::text::xid8 >= {NEWEST} OR
-    ({{log}}.xmin::text::bigint - {{log}}.transaction_id) & 4294967295 >= 2147483648)"""
-RESTORED_SQL = f"""
-SELECT log.id FROM auditrepr_auditlog log
-WHERE log.id = ANY(%s::bigint[]) AND {_RESTORED.format(log="log")}
-"""
-
-# One look-up in an index for each place around the moment; see history.Around for their order.
-# What the moment saw: its own transaction's events, what its snapshot sees, and what was restored
-# before the moment's transaction began: there the ids alone tell the order.
-_SEEN = f"""
-    AND log.id <= wanted.id AND CASE
-        WHEN log.transaction_id IS NOT DISTINCT FROM wanted.transaction_id THEN NOT (
-            wanted.before AND log.action = 'D' AND log.occurred_at = wanted.occurred_at
-        )
-        WHEN wanted.snapshot IS NULL OR log.transaction_id IS NULL THEN true
-        ELSE pg_visible_in_snapshot(log.transaction_id::text::xid8, wanted.snapshot) OR (
-            {_RESTORED.format(log="log")} AND NOT EXISTS (
-                SELECT FROM auditrepr_auditlog moment
-                WHERE moment.id = wanted.id AND {_RESTORED.format(log="moment")}
-            )
-        )
-    END
-    ORDER BY log.id DESC"""
-_NEAREST = """
-    (SELECT log.id FROM auditrepr_auditlog log
-     WHERE log.table_name = %s{{limits}} AND log.{key} = wanted.key {bound} LIMIT 1)"""
-LIMITS = {"since": " AND log.occurred_at >= %s", "until": " AND log.occurred_at < %s"}
-_BOUNDS = [_SEEN, "AND log.id > wanted.id ORDER BY log.id", "ORDER BY log.id"]
-AROUND_SQL = """
-SELECT {} FROM (
-    SELECT key, id, transaction_id, snapshot::pg_snapshot, occurred_at, before, n
-    FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::timestamptz[],
-                %s::boolean[]) WITH ORDINALITY
-        AS given (key, id, transaction_id, snapshot, occurred_at, before, n)
-    OFFSET 0
-) wanted ORDER BY wanted.n
-""".format(
-    ",".join(
-        _NEAREST.format(key=key, bound=bound)
-        for bound in _BOUNDS
-        for key in ("object_id", "previous_object_id")
-    )
-)
-
-# The row's last change by somebody else, where the statement's snapshot does not see that.
-OVERTAKEN_SQL = """
-SELECT event.id FROM auditrepr_auditlog event
-CROSS JOIN LATERAL (
-    SELECT log.transaction_id, log.occurred_at FROM auditrepr_auditlog log
-    WHERE log.table_name = event.table_name AND log.object_id = event.object_id
-        AND log.id < event.id AND log.transaction_id <> event.transaction_id
-    ORDER BY log.id DESC LIMIT 1
-) other
-WHERE event.id = ANY(%s::bigint[])
-    AND NOT pg_visible_in_snapshot(other.transaction_id::text::xid8, event.snapshot::pg_snapshot)
-    AND other.occurred_at >= event.occurred_at - interval '1 day'
-"""
-
-# The sequence tells handed-out ids from ones that somebody made up, where the role may ask it.
-REACH = f"""
-SELECT coalesce(max(id), 0), coalesce(
-    CASE WHEN has_sequence_privilege({SEQUENCE}, 'USAGE, SELECT')
-        THEN coalesce(pg_sequence_last_value({SEQUENCE}), 0)
-    END, max(id), 0)
-FROM auditrepr_auditlog
-"""
-
-# An INSERT or COPY locks the log, or the partition that it names, in this mode before it takes an
-# id, under a stronger lock too, and keeps the lock until its transaction has ended.
-WRITERS = """
-SELECT extract(epoch FROM pg_postmaster_start_time())::text, ARRAY(
-    SELECT DISTINCT virtualtransaction FROM pg_locks
-    WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
-        AND (
-            relation = 'auditrepr_auditlog'::regclass
-            OR relation IN (SELECT relid FROM pg_partition_tree('auditrepr_auditlog'))
-        )
-)
-"""
-RECOVERED = "-1/"  # what a prepared transaction's name begins with once a crash is past
-
-COPY = """
-COPY auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
-FROM STDIN (FORMAT binary)
-"""
-STORE = """
-INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
-SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[])
-ON CONFLICT (audit_log_id) DO NOTHING
-"""
-REPLACE = """
-UPDATE auditrepr_instancerepr SET
-    instance_repr = anew.instance_repr, fidelity = anew.fidelity, reason = anew.reason
-FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[])
-    AS anew (id, instance_repr, fidelity, reason)
-WHERE audit_log_id = anew.id
-"""
 # What its codes for errors begin with: connections, rollbacks of its own (deadlocks, serialization
 # failures), shutdowns, cancelled queries, locks and memory not to be had, a standby's refusal.
 PASSING = (
@@ -183,36 +85,6 @@ PASSING = (
     "57P02",
     "57P03",
 )
-END_IF_IDLE = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
-
-_LATER = """
-    FROM (
-        SELECT * FROM auditrepr_auditlog WHERE table_name = %(table)s AND id > %(since)s
-        UNION ALL
-        SELECT * FROM auditrepr_auditlog WHERE table_name = %(table)s AND id <= %(since)s
-            AND transaction_id >= %(running)s
-    ) log"""
-MENTIONS_SQL = f"""
-SELECT DISTINCT mention.text, mention.key
-FROM (SELECT * {_LATER} LIMIT %(most)s) log
-CROSS JOIN LATERAL (VALUES
-    (row_data ->> %(column)s, object_id),
-    (changed_from ->> %(column)s, object_id),
-    (coalesce(changed_from ->> %(column)s, row_data ->> %(column)s), previous_object_id)
-) mention (text, key)
-WHERE mention.key IS NOT NULL AND mention.text = ANY(%(texts)s)
-"""
-BEYOND_SQL = f"SELECT 1 {_LATER} LIMIT 1 OFFSET %(most)s"
-
-RELATION_SQL = """({names}, auditrepr_n) AS (
-    SELECT {live}, wanted.n
-    FROM unnest(%s::bigint[], %s::{key_type}[]) AS wanted (n, key)
-    JOIN {table} live ON live.{key} = wanted.key{held}
-)"""
-HELD_SQL = """
-    UNION ALL
-    SELECT {values}, wanted.n
-    FROM unnest(%s::bigint[], %s::bigint[], %s::boolean[]) AS wanted (n, id, before) {rows}"""
 
 
 class PostgreSQL(Vendor):

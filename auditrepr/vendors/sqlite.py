@@ -58,7 +58,7 @@ POSITION = """
     )
 """
 
-# One look-up in an index for each place around the moment; see history.Around for their order.
+# One look-up in an index for each place around the moment; see states.Around for their order.
 _NEAREST = """
     (SELECT {extreme}(id) FROM auditrepr_auditlog
      WHERE table_name = %(table)s{{limits}} AND {key} = json_extract(wanted.value, '$[0]')

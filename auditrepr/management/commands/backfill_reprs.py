@@ -12,9 +12,8 @@ from auditrepr import backfill
 from auditrepr.backfill import Result
 from auditrepr.models import ReprFailure
 
-from ..job import CHECKED, QUARANTINED, JobCommand, counted, described, seconds, table, whole_number
-
-__all__ = ["Command", "seconds", "whole_number"]
+from ..job import CHECKED, QUARANTINED, JobCommand, counted, described, table
+from ..options import whole_number
 
 
 class Command(JobCommand):

@@ -18,7 +18,7 @@ from auditrepr.exceptions import AuditReprError
 from auditrepr.locks import DatabaseLock, FileLock
 from auditrepr.prune import Pruned
 
-from .backfill_reprs import seconds, whole_number
+from ..options import seconds, whole_number
 
 LOCKS = {"database": DatabaseLock, "file": FileLock}
 #: Databases limit the parameters of a statement.

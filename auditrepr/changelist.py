@@ -1,0 +1,86 @@
+"""A page of the log."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from . import search
+from .keyset import KeysetChangeList
+from .lines import describe
+from .reading import readable_tables
+from .renames import recent_renames
+from .vendors.base import Window
+
+#: How many events a page looks at to find what may be rare, before it shows what it has found.
+LOOKED_AT = 20_000
+#: The parameter with what the representations are searched for.
+TEXT = "text"
+
+
+class LogChangeList(KeysetChangeList):
+    """A page of events, each with what stands for its object and for what changed."""
+
+    text: str  # what the representations are searched for
+    text_help: str
+
+    def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
+        self.text = self.params.get(TEXT, "").strip()
+        if "\0" in self.text:  # which PostgreSQL cannot even take
+            raise IncorrectLookupParameters
+        return super().get_queryset(request, exclude_parameters)
+
+    def get_filters_params(self, params: Any = None) -> dict[str, Any]:
+        given: dict[str, Any] = super().get_filters_params(params)
+        return {name: value for name, value in given.items() if name != TEXT}
+
+    def get_results(self, request: HttpRequest) -> None:
+        self.hides_tables = readable_tables(request.user) is not None
+        self._search()
+        super().get_results(request)
+        describe(self.result_list, self.queryset.db)
+
+    def _search(self) -> None:
+        index = search.index(self.queryset.db)
+        self.text_help = search.help_text(index)
+        if not self.text:
+            return
+        bounds = [getattr(spec, "ids", {}) for spec in self.filter_specs]
+        since = [ids["pk__gte"] - 1 for ids in bounds if "pk__gte" in ids]
+        until = [ids["pk__lt"] for ids in bounds if "pk__lt" in ids]
+        window = Window(
+            max([*since, *_given(self.newer_than)], default=None),
+            min([*until, *_given(self.older_than)], default=None),
+        )
+        forward = self.newer_than is not None
+        self.found = search.find(self.queryset.db, index, self.text, window, forward)
+        self.queryset = self.queryset.filter(pk__in=self.found.ids)
+
+    def last_looked_at(self, forward: bool) -> int | None:
+        """Where no index finds what the page asks for, it looks at so many events, then stops."""
+        if self.text:
+            return self.found.last
+        if {"actor", "object_id", "transaction_id"} & self.params.keys() or not self._may_be_rare():
+            return None
+        looked_at: QuerySet[Any] = self.root_queryset.model.objects.using(self.queryset.db)
+        if table_name := self.params.get("table_name"):
+            renames = recent_renames(self.queryset.db)
+            looked_at = looked_at.filter(renames.lineage(table_name).events())
+        for spec in self.filter_specs:
+            looked_at = looked_at.filter(**getattr(spec, "ids", {}))
+        ids = self.from_here(looked_at, forward).values_list("pk", flat=True)
+        return ids[LOOKED_AT : LOOKED_AT + 1].first()
+
+    def _may_be_rare(self) -> bool:
+        if query := self.query.strip():
+            return query.endswith("*")
+        unserved = {"action__exact", "since", "until"} & self.params.keys()
+        among_others = self.hides_tables and "table_name" not in self.params
+        return bool(unserved or among_others or self.params.get("state") == "pending")
+
+
+def _given(key: int | None) -> list[int]:
+    return [] if key is None else [key]

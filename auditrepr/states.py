@@ -1,0 +1,285 @@
+"""Where the state of a row at a moment is found.
+
+It is what the latest event that the moment saw has left. Where there is none, it is what the row's
+first later event found; and where the log never mentions the row, it is what the table holds
+today. The last two, and any state across a gap in capture, are certain only as far as coverage
+goes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from functools import cached_property
+from itertools import islice
+from typing import NamedTuple
+
+from .capture import covered
+from .events import Event
+from .models import AuditLog, Coverage
+from .renames import Renames, get_renames
+from .snapshots import sees, sees_all
+from .vendors.base import Image, Vendor
+
+#: How many ids one query looks up: databases limit a statement's parameters.
+CHUNK = 10_000
+
+BESIDE = "rows of the same table changed at the same time"
+OVERTAKEN = "somebody else changed it while its deletion waited"
+UNCLEAR = "several changes came in one message: their order is not known"
+EMPTIED = "its table was emptied later"
+
+
+class Header(NamedTuple):
+    """What tells how an event of a related row stands to the moment."""
+
+    id: int
+    action: str
+    object_id: str | None
+    previous_object_id: str | None
+    transaction_id: int | None
+    statement_at: datetime | None
+    occurred_at: datetime
+
+    def same_statement(self, moment: Event) -> bool:
+        """Did one firing of a trigger write both? SQLite cannot tell it from the same moment.
+
+        Only events of one table can be of one firing.
+        """
+        return (
+            self.action == moment.action
+            and self.transaction_id == moment.transaction_id
+            and self.occurred_at == moment.occurred_at
+        )
+
+    def same_message(self, moment: Event) -> bool:
+        """Did one message of the client cause both? It may hold one statement or several."""
+        return (
+            self.statement_at is not None
+            and self.statement_at == moment.statement_at
+            and self.transaction_id == moment.transaction_id
+        )
+
+
+class Around(NamedTuple):
+    """The events around a moment, for one key of one table.
+
+    An update that changes a key is an event of two: of the key it gives, and of the one it takes.
+    """
+
+    last: Header | None  # the latest that the moment saw
+    last_taking: Header | None
+    next: Header | None  # the first with a greater id than the moment's
+    next_taking: Header | None
+    first: Header | None  # the very first
+    first_taking: Header | None
+
+
+LAST, LAST_TAKING, NEXT, NEXT_TAKING = range(4)  # places in Around
+
+
+class State(NamedTuple):
+    """Where the state of a row at a moment is found, if there was such a row."""
+
+    image: Image | None = None
+    live: bool = False
+    later: bool = False  # it was found after the moment, with columns that may have come since
+    gone: bool = False  # the image is the row's last one, from before its end
+    doubt: str = ""
+
+    def doubts(self, row: str) -> tuple[str, ...]:
+        """Why what is found there is not certain to be what was there."""
+        gone = f"{row} had been deleted" if self.gone else ""
+        return tuple(filter(None, (self.doubt, gone)))
+
+
+class States:
+    """Answers for one batch, from one view of the database."""
+
+    def __init__(self, vendor: Vendor) -> None:
+        self.vendor = vendor
+        self._truncations: dict[str, list[Header]] = {}
+
+    @cached_property
+    def coverage(self) -> dict[str, Coverage]:
+        return covered(self.vendor.using)
+
+    @cached_property
+    def renames(self) -> Renames:
+        return get_renames(self.vendor.using)
+
+    @cached_property
+    def _newest(self) -> int | None:
+        return self.vendor.newest_transaction()
+
+    def find(self, table: str, wanted: Sequence[tuple[Event, str]]) -> list[State]:
+        """Where the states of these rows of one table are found, each as of its event."""
+        around = self._around(table, wanted)
+        headers = self._headers({pk for ids in around for pk in ids if pk is not None})
+        return [
+            self._state(table, event, Around(*(headers.get(pk) for pk in ids)))
+            for (event, _), ids in zip(wanted, around, strict=True)
+        ]
+
+    def _around(
+        self, table: str, wanted: Sequence[tuple[Event, str]]
+    ) -> list[tuple[int | None, ...]]:
+        """See :meth:`Vendor.around`; by all names that the table has had."""
+        names = self.renames.lineage(table).names
+        by_name = [self.vendor.around(name, wanted) for name in names]
+        if len(by_name) == 1:
+            return by_name[0]
+        return [_nearest(found) for found in zip(*by_name, strict=True)]
+
+    def _headers(self, ids: Iterable[int]) -> dict[int | None, Header]:
+        log = AuditLog.objects.using(self.vendor.using)
+        found: dict[int | None, Header] = {}
+        remaining = iter(ids)
+        while chunk := list(islice(remaining, CHUNK)):
+            for values in log.filter(pk__in=chunk).values_list(*Header._fields):
+                found[values[0]] = Header(*values)
+        return found
+
+    def _state(self, table: str, moment: Event, around: Around) -> State:
+        before = moment.action == AuditLog.Action.DELETE
+        if not before and (later := self._same_statement(table, moment, around)):
+            return later
+        last = around.last
+        doubt = self._doubt_of_order(table, moment, around, before)
+        if around.last_taking and _after(around.last_taking, last):
+            return State(doubt=doubt or self.gap(table, moment, around.last_taking.id))
+        emptied = self._emptied(table, moment, last)
+        if last is None:
+            return self._before_the_log(table, moment, around, emptied, doubt)
+        doubt = doubt or self.gap(table, moment, last.id)
+        gone = emptied or last.action == AuditLog.Action.DELETE
+        return State(image=self._image(table, last), gone=gone, doubt=doubt)
+
+    def _same_statement(self, table: str, moment: Event, around: Around) -> State | None:
+        """The whole statement counts, also what it did after the event."""
+        doubt = "" if self.vendor.knows_statements else BESIDE
+        if self.renames.table(moment.table_name, moment.occurred_at) != table:
+            return None
+        together = [
+            header if header and header.same_statement(moment) else None for header in around
+        ]
+        given = around.next if together[NEXT] else around.last if together[LAST] else None
+        if together[NEXT] or together[NEXT_TAKING]:
+            # A key that it takes from one row and gives to another has the other.
+            return State(image=self._image(table, given) if given else None, doubt=doubt)
+        return None
+
+    def _image(self, table: str, header: Header, *, before: bool = False) -> Image:
+        return self.renames.image(table, header.id, header.occurred_at, before=before)
+
+    def _before_the_log(
+        self, table: str, moment: Event, around: Around, emptied: bool, doubt: str
+    ) -> State:
+        """The moment saw no event of this row: what its first later one found, or today's row."""
+        doubt = doubt or self.gap(table, moment, moment.id)
+        first, taking = around.first, around.first_taking
+        if taking and (first is None or not _after(taking, first)):
+            return State(image=self._image(table, taking, before=True), later=True, doubt=doubt)
+        if first is None:
+            # Today's row, unless its table was emptied: then nothing is known of it.
+            unknown = EMPTIED if emptied or self.truncates(table) else ""
+            return State(live=True, later=True, doubt=doubt or unknown)
+        if first.action == AuditLog.Action.INSERT or first.previous_object_id is not None:
+            return State(doubt=doubt)
+        return State(image=self._image(table, first, before=True), later=True, doubt=doubt)
+
+    def gap(self, table: str, moment: Event, since: int) -> str:
+        """Why the log may have missed a change after this id; empty if it has not."""
+        coverage = self.coverage.get(table)
+        if coverage is None:
+            return f"{table} is not audited"
+        start = coverage.since_event
+        if start is None or start >= since or not self.sees(moment, coverage.transaction_id):
+            return f"the audit of {table} was interrupted, or began later"
+        if coverage.pruned_id >= moment.id or not sees_all(
+            moment.snapshot, coverage.pruned_transaction_id
+        ):
+            return f"older events of {table} were pruned"
+        return ""
+
+    def truncates(self, table: str) -> list[Header]:
+        if table not in self._truncations:
+            names = self.renames.lineage(table).names
+            rows = AuditLog.objects.using(self.vendor.using).filter(
+                table_name__in={name.name for name in names},
+                object_id=None,
+                action=AuditLog.Action.TRUNCATE,
+            )
+            found = rows.values_list("table_name", *Header._fields)
+            self._truncations[table] = [
+                header
+                for name, header in ((name, Header(*values)) for name, *values in found)
+                if self.renames.lineage(table).had(name, header.occurred_at)
+            ]
+        return self._truncations[table]
+
+    def _emptied(self, table: str, moment: Event, last: Header | None) -> bool:
+        """Has a TRUNCATE that the moment saw ended the row since its last event?"""
+        since = last.id if last else 0
+        return any(t.id > since and self.saw(moment, t) for t in self.truncates(table))
+
+    def _doubt_of_order(self, table: str, moment: Event, around: Around, before: bool) -> str:
+        """One message may hold one statement, whose changes are one, or several.
+
+        After a change, what came earlier in the message was seen in either case, and what came
+        later is the doubt. Before a delete it is the other way round.
+        """
+        others = around[LAST : LAST_TAKING + 1] if before else around[NEXT : NEXT_TAKING + 1]
+        if any(other and other.same_message(moment) for other in others):
+            return UNCLEAR
+        if self.vendor.knows_statements:
+            return ""
+        # SQLite cannot tell one statement from another one in the same millisecond.
+        same_time = any(other and other.occurred_at == moment.occurred_at for other in others)
+        named = self.renames.table(moment.table_name, moment.occurred_at)
+        near = table == named or self.statement_reaches_beyond
+        return BESIDE if same_time and near else ""
+
+    @cached_property
+    def statement_reaches_beyond(self) -> bool:
+        return self.vendor.statement_reaches_beyond()
+
+    def overtaken(self, moments: Sequence[Event]) -> set[int]:
+        """Deletes that waited for a change of their row by somebody else, which they then saw."""
+        deletes = [event for event in moments if event.action == AuditLog.Action.DELETE]
+        return self.vendor.overtaken(deletes) if deletes else set()
+
+    def sees(self, moment: Event, transaction_id: int | None) -> bool:
+        """Does the moment see what the transaction wrote, maybe in another cluster before it?"""
+        if sees(moment.snapshot, transaction_id):
+            return True
+        ours, theirs, newest = moment.transaction_id, transaction_id, self._newest
+        return None not in (ours, theirs, newest) and ours < newest <= theirs  # type: ignore[operator]
+
+    def saw(self, moment: Event, other: Header) -> bool:
+        if other.id > moment.id:
+            return False
+        return (
+            other.transaction_id == moment.transaction_id
+            or self.sees(moment, other.transaction_id)
+            or self.vendor.restored({other.id, moment.id}) == {other.id}
+        )
+
+
+def _nearest(by_name: Iterable[Sequence[int | None]]) -> tuple[int | None, ...]:
+    """The events around a moment, out of those under several names."""
+    latest, earliest = max, min
+    picks = (latest, latest, earliest, earliest, earliest, earliest)
+    places = zip(*by_name, strict=True)
+    return tuple(
+        pick((pk for pk in ids if pk is not None), default=None)
+        for pick, ids in zip(picks, places, strict=True)
+    )
+
+
+def _after(one: Header, other: Header | None) -> bool:
+    """Did a later statement make the one? Where keys are swapped, a single one gives and takes."""
+    if other is None:
+        return True
+    together = one.occurred_at == other.occurred_at and one.transaction_id == other.transaction_id
+    return one.id > other.id and not together
