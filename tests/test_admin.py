@@ -215,13 +215,15 @@ def test_the_page_of_an_event_takes_as_many_queries_whatever_its_transaction_wro
 ) -> None:
     event(1, text="Ada", transaction_id=7)
     event(2, text="Ada", transaction_id=7)
+    page(reader, f"{LOG}1/change/")  # what a process looks up once
     with CaptureQueriesContext(connection) as few:
         page(reader, f"{LOG}1/change/")
     for pk in range(3, 30):
         event(pk, text="Ada", transaction_id=7)
     with CaptureQueriesContext(connection) as many:
         page(reader, f"{LOG}1/change/")
-    assert len(few) == len(many) <= 20
+    # PostgreSQL reads the values under a savepoint, and told that it may not write.
+    assert len(few) == len(many) == (15 if connection.vendor == "postgresql" else 12)
 
 
 def test_a_page_takes_as_many_queries_however_many_foreign_keys_changed(reader: Client) -> None:
