@@ -11,7 +11,9 @@ from pathlib import Path
 
 from tests.servers import PostgresServer
 
-NAMES = ("idle", "trickle", "drain", "relations", "opened", "capture")
+#: Measured on a log that grows from one size to the next.
+STANDING = ("idle", "trickle")
+NAMES = (*STANDING, "drain", "relations", "opened", "capture")
 #: As durable as a server that people use; memory and checkpoints as for a small machine.
 SERVER = (
     "-c shared_buffers=1GB -c max_wal_size=8GB -c maintenance_work_mem=256MB"
@@ -28,10 +30,17 @@ def arguments(given: list[str] | None = None) -> Namespace:
         "--rows", type=_number, nargs="+", default=[100_000], help="one or more sizes: 1_000_000"
     )
     parser.add_argument("--repeat", type=int, default=3, help="medians of so many runs")
+    parser.add_argument(
+        "--keep",
+        action="store_true",
+        help="go on in the database that an earlier run left on the server of TEST_POSTGRES_URL",
+    )
     options = parser.parse_args(given)
     for name in options.names:
         if name not in NAMES:
             parser.error(f"there is no benchmark {name!r}: choose from {', '.join(NAMES)}")
+    if options.keep and "TEST_POSTGRES_URL" not in os.environ:
+        parser.error("--keep needs a server that stays: name it in TEST_POSTGRES_URL")
     return options
 
 
@@ -40,12 +49,14 @@ def _number(text: str) -> int:
 
 
 @contextmanager
-def database(vendor: str) -> Iterator[None]:
-    """A new, empty database; the environment leads every process to it."""
+def database(vendor: str, keep: bool = False) -> Iterator[None]:
+    """A new, empty database; the environment leads every process to it.
+
+    :param keep: where it is there already, it is taken as it is.
+    """
     os.environ["BENCHMARK_DATABASE"] = vendor
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
-    make = {"postgresql": _postgresql, "sqlite": _sqlite}[vendor]
-    with make():
+    with _postgresql(keep) if vendor == "postgresql" else _sqlite():
         import django
 
         django.setup()
@@ -53,9 +64,9 @@ def database(vendor: str) -> Iterator[None]:
 
 
 @contextmanager
-def _postgresql() -> Iterator[None]:
+def _postgresql(keep: bool) -> Iterator[None]:
     if "TEST_POSTGRES_URL" in os.environ:
-        _create_database()
+        _create_database(keep)
         yield
         return
     server = _server()
@@ -75,7 +86,7 @@ def _server() -> PostgresServer:
         return PostgresServer(options=SERVER)
 
 
-def _create_database() -> None:
+def _create_database(keep: bool = False) -> None:
     import psycopg
 
     from tests.servers import database_settings
@@ -84,6 +95,11 @@ def _create_database() -> None:
     where = {"host": settings["HOST"], "port": settings["PORT"] or None, "user": settings["USER"],
              "password": settings["PASSWORD"] or None}  # fmt: skip
     with psycopg.connect(dbname="postgres", autocommit=True, **where) as connection:
+        there = connection.execute(
+            "SELECT 1 FROM pg_database WHERE datname = %s", [settings["NAME"]]
+        ).fetchone()
+        if keep and there:
+            return
         connection.execute(f'DROP DATABASE IF EXISTS "{settings["NAME"]}" WITH (FORCE)')
         connection.execute(f'CREATE DATABASE "{settings["NAME"]}"')
 
@@ -97,16 +113,19 @@ def _sqlite() -> Iterator[None]:
 
 def main(given: list[str] | None = None) -> None:
     options = arguments(given)
-    with database(options.database):
+    names = options.names or NAMES
+    with database(options.database, options.keep):
         from . import backlogs, data
         from .capture import capture
 
         data.make_schema()
         data.represent_all()
-        for name in options.names or NAMES:
+        if set(names) & set(STANDING):
+            backlogs.standing(names, options.rows, options.repeat)
+        for name in names:
             if name == "capture":
                 capture(max(options.rows), options.repeat)
-            else:
+            elif name not in STANDING:
                 benchmark: Callable[..., None] = getattr(backlogs, name)
                 benchmark(options.rows, options.repeat)
 

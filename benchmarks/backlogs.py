@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from django.db import connection
@@ -16,35 +16,36 @@ METHOD = "with_relations"  # of an invoice, in place of its __str__
 OTHERS_BATCHES = 20  # of the plain loop, where all of it would take hours
 
 
-def idle(sizes: Sequence[int], repeat: int) -> None:
-    """Nothing to do."""
-    rows = []
-    for size in sizes:
+def standing(names: Collection[str], sizes: Sequence[int], repeat: int) -> None:
+    """``idle`` and ``trickle`` on a log that grows: each size of it is made once, for both."""
+    rows: dict[str, list[list[Any]]] = {"idle": [], "trickle": []}
+    for size in sorted(sizes):
         data.fill(size)
-        ours = repeated(repeat, lambda: in_child("run", warm=True, sweep=False))
-        swept = repeated(repeat, lambda: in_child("run", warm=True))
-        seed = repeated(min(repeat, 3), lambda: in_child("seed_query"))
+        if "idle" in names:
+            rows["idle"] += _idle(f"{size:,} rows", repeat)
+        if "trickle" in names:
+            data.backlog(SMALL)
+            rows["trickle"] += _trickle(f"{size:,} rows", repeat)
+            data.represent_all()
+    if "idle" in names:
+        head = ["represented", "time", "in the database", "buffers", "statements", "ratio"]
+        show("Idle run", head, rows["idle"])
+    if "trickle" in names:
+        head = ["on top of", "time", "in the database", "ratio"]
+        show(f"Trickle: {SMALL} new rows", head, rows["trickle"])
+
+
+def _idle(label: str, repeat: int) -> list[list[Any]]:
+    ours = repeated(repeat, lambda: in_child("run", warm=True, sweep=False))
+    swept = repeated(repeat, lambda: in_child("run", warm=True))
+    seed = repeated(min(repeat, 3), lambda: in_child("seed_query"))
+    return [
+        [f"{label}: {name}", milliseconds(cost.seconds), milliseconds(cost.database_seconds),
+         cost.buffers, cost.statements, times(cost.database_seconds / ours.database_seconds)]
         for name, cost in (
             ("auditrepr", ours), ("the same, with a sweep's slice", swept), ("plain query", seed)
-        ):  # fmt: skip
-            rows.append([
-                f"{size:,} rows: {name}", milliseconds(cost.seconds),
-                milliseconds(cost.database_seconds), cost.buffers, cost.statements,
-                times(cost.database_seconds / ours.database_seconds),
-            ])  # fmt: skip
-    head = ["represented", "time", "in the database", "buffers", "statements", "ratio"]
-    show("Idle run", head, rows)
-
-
-def trickle(sizes: Sequence[int], repeat: int) -> None:
-    """A few new rows on top of many."""
-    rows = []
-    for size in sizes:
-        data.fill(size)
-        data.backlog(SMALL)
-        rows += _trickle(f"{size:,} rows", repeat)
-        data.represent_all()
-    show(f"Trickle: {SMALL} new rows", ["on top of", "time", "in the database", "ratio"], rows)
+        )
+    ]  # fmt: skip
 
 
 def _trickle(label: str, repeat: int) -> list[list[Any]]:

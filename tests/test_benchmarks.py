@@ -48,6 +48,15 @@ def test_an_unknown_benchmark_is_a_usage_error(capsys: pytest.CaptureFixture[str
     assert "there is no benchmark 'drian'" in capsys.readouterr().err
 
 
+def test_a_database_can_be_kept_only_on_a_server_that_stays(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("TEST_POSTGRES_URL", raising=False)
+    with pytest.raises(SystemExit):
+        arguments(["idle", "--keep"])
+    assert "name it in TEST_POSTGRES_URL" in capsys.readouterr().err
+
+
 def test_tables_are_markdown(capsys: pytest.CaptureFixture[str]) -> None:
     show("Title", ["", "rows/s"], [["auditrepr", 12345], ["none", None]])
     assert capsys.readouterr().out.splitlines() == [
