@@ -18,8 +18,9 @@ from .exceptions import DatabaseUnreachable, MigrationsPending, UnsupportedDatab
 from .models import AuditLog, Coverage
 from .tracking import TrackedTable, log_name, tracked_tables
 from .vendors import get_vendor, supports
-from .vendors.base import Capture, Installed, Kind, TableShape, Vendor
-from .vendors.sqlite import fire_triggers_on_replace
+from .vendors.base import Vendor
+from .vendors.facts import Capture, Installed, Kind, TableShape
+from .vendors.sqlite.capture import fire_triggers_on_replace
 
 
 class Status(Enum):

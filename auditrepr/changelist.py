@@ -13,7 +13,7 @@ from .keyset import KeysetChangeList
 from .lines import describe
 from .reading import readable_tables
 from .renames import recent_renames
-from .vendors.base import Window
+from .vendors.facts import Window
 
 #: How many events a page looks at to find what may be rare, before it shows what it has found.
 LOOKED_AT = 20_000

@@ -20,7 +20,7 @@ from .vendors import get_vendor
 
 if TYPE_CHECKING:
     from .capture import State
-    from .vendors.base import TableShape
+    from .vendors.facts import TableShape
 
 TABLE = log_name(Coverage._meta.db_table)
 Reasons = Mapping[str, Coverage.Reason]

@@ -19,7 +19,8 @@ from .rows import Live, Row, read_images, read_live
 from .states import EMPTIED, State, States
 from .timelimit import TimeLimit
 from .tracking import log_name, tracked_tables
-from .vendors.base import Image, Vendor
+from .vendors.base import Vendor
+from .vendors.facts import Image
 
 #: Tables whose rows mean the same at all times: a content type stands for its natural key.
 TIMELESS = frozenset({"django_content_type"})

@@ -17,7 +17,7 @@ from django.utils import timezone
 from .events import Event
 from .models import AuditLog, Checkpoint
 from .vendors import get_vendor
-from .vendors.base import Writers
+from .vendors.facts import Writers
 
 logger = logging.getLogger(__name__)
 

@@ -25,7 +25,7 @@ from .meta import own_fields
 from .migrated import Change, ColumnChanged, TableMade, TableRenamed, changes
 from .models import AuditLog
 from .tracking import former_tables_of, log_name, model_for_table, renamed_fields
-from .vendors.base import Image
+from .vendors.facts import Image
 
 logger = logging.getLogger(__name__)
 

@@ -12,7 +12,8 @@ from .drift import NOT_RECORDED
 from .meta import key_parts, own_fields
 from .timelimit import TimeLimit
 from .tracking import log_name
-from .vendors.base import Image, Vendor
+from .vendors.base import Vendor
+from .vendors.facts import Image
 
 
 class ModelRaised(Exception):

@@ -21,7 +21,8 @@ from . import coverage
 from .models import AuditLog
 from .tracking import TrackedTable, log_name, tracked_tables
 from .vendors import get_vendor, supports
-from .vendors.base import Capture, Kind, TableShape, Vendor
+from .vendors.base import Vendor
+from .vendors.facts import Capture, Kind, TableShape
 
 # Operations that may change a table that is there; create_model() and indexes do not.
 OPERATIONS = (

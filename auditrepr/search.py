@@ -17,7 +17,7 @@ from .conf import get_settings
 from .models import InstanceRepr
 from .tracking import log_name
 from .vendors import get_vendor
-from .vendors.base import SearchIndex, Window
+from .vendors.facts import SearchIndex, Window
 
 TABLE = log_name(InstanceRepr._meta.db_table)
 

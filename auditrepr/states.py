@@ -19,7 +19,8 @@ from .events import Event
 from .models import AuditLog, Coverage
 from .renames import Renames, get_renames
 from .snapshots import sees, sees_all
-from .vendors.base import Image, Vendor
+from .vendors.base import Vendor
+from .vendors.facts import Image
 
 #: How many ids one query looks up: databases limit a statement's parameters.
 CHUNK = 10_000

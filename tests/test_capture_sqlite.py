@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
-from auditrepr.vendors import sqlite_triggers as triggers
-from auditrepr.vendors.base import Capture, Kind
+from auditrepr.vendors.facts import Capture, Kind
+from auditrepr.vendors.sqlite import triggers
 from tests.app.models import Author, Tag
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db]

@@ -314,7 +314,7 @@ def test_a_database_without_a_log_is_written_to_as_before():
 @pytest.mark.sqlite
 def test_an_append_only_log_takes_the_context_of_a_new_event_and_no_other_change():
     from auditrepr import append_only
-    from auditrepr.vendors.sqlite_triggers import drop_append_only
+    from auditrepr.vendors.sqlite.triggers import drop_append_only
 
     append_only.install("default")
     try:

@@ -17,8 +17,9 @@ from auditrepr import pending
 from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, ReprFailure
 from auditrepr.pending import Backlog, preview
 from auditrepr.vendors import get_vendor
-from auditrepr.vendors.base import Writers
-from auditrepr.vendors.postgresql import WRITERS, as_writers
+from auditrepr.vendors.facts import Writers
+from auditrepr.vendors.postgresql.sql import WRITERS
+from auditrepr.vendors.postgresql.store import as_writers
 from tests.servers import PostgresServer
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -233,11 +233,12 @@ def test_pruning_goes_through_an_append_only_log_and_leaves_it_so():
 
 
 def drop_append_only():
-    from auditrepr.vendors import postgresql_templates, sqlite_triggers
+    from auditrepr.vendors.postgresql import templates
+    from auditrepr.vendors.sqlite import triggers
 
     if connection.vendor == "sqlite":
-        return sqlite_triggers.drop_append_only()
+        return triggers.drop_append_only()
     return [
         f"DROP TRIGGER IF EXISTS {name} ON auditrepr_auditlog"
-        for name in postgresql_templates.APPEND_ONLY_TRIGGERS
+        for name in templates.APPEND_ONLY_TRIGGERS
     ]

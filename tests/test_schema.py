@@ -13,7 +13,7 @@ from django.db.migrations.state import ProjectState
 from auditrepr import capture, schema
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
-from auditrepr.vendors.base import Capture
+from auditrepr.vendors.facts import Capture
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

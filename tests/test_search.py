@@ -14,7 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from auditrepr import search
 from auditrepr.models import AuditLog, InstanceRepr
 from auditrepr.vendors import get_vendor
-from auditrepr.vendors.base import SearchIndex, Window
+from auditrepr.vendors.facts import SearchIndex, Window
 from tests.app.models import Author
 from tests.pages import LOG, event, ids, link, page, reader, staff, words
 
@@ -24,9 +24,10 @@ pytestmark = pytest.mark.django_db
 
 def beginnings() -> SearchIndex:
     """The index for where neither extension is to be had."""
-    from auditrepr.vendors import postgresql_search, sqlite_search
+    from auditrepr.vendors.postgresql import search as postgresql
+    from auditrepr.vendors.sqlite import search as sqlite
 
-    vendors = {"postgresql": postgresql_search, "sqlite": sqlite_search}
+    vendors = {"postgresql": postgresql, "sqlite": sqlite}
     return vendors[connection.vendor].BEGINNINGS
 
 
@@ -344,12 +345,12 @@ def test_removing_the_triggers_removes_the_index(made: SearchIndex) -> None:
 def test_a_search_that_takes_too_long_looks_at_a_part_instead(
     made: SearchIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from auditrepr.vendors import postgresql_search
+    from auditrepr.vendors.postgresql import search as postgresql
 
-    slow = postgresql_search.SEARCH.replace("WHERE", "WHERE pg_sleep(20) IS NOT NULL AND")
-    monkeypatch.setattr(postgresql_search, "SEARCH", slow)
-    settings = postgresql_search.SETTINGS.replace(postgresql_search.PATIENCE, "10ms")
-    monkeypatch.setattr(postgresql_search, "SETTINGS", settings)
+    slow = postgresql.SEARCH.replace("WHERE", "WHERE pg_sleep(20) IS NOT NULL AND")
+    monkeypatch.setattr(postgresql, "SEARCH", slow)
+    settings = postgresql.SETTINGS.replace(postgresql.PATIENCE, "10ms")
+    monkeypatch.setattr(postgresql, "SETTINGS", settings)
     monkeypatch.setattr(search, "LOOKED_AT", 2)
     for pk in range(1, 5):
         event(pk, text="Order")

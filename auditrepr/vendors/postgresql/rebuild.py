@@ -1,180 +1,50 @@
-"""PostgreSQL."""
+"""PostgreSQL's side of the rebuild: rows as the log holds them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from functools import cached_property
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from django.db import Error, IntegrityError, InterfaceError, OperationalError, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import DateTimeField, Field, Func, Model
+from django.db import transaction
+from django.db.models import Field, Model
 from django.db.models.sql import Query
 from psycopg.pq import TransactionStatus
 
-from ..drift import NOT_RECORDED, TOO_BIG
-from ..events import Event
-from ..meta import key_parts, own_fields, stored_parts
-from ..rows import Row
-from ..snapshots import parse
-from ..tracking import reads
-from . import postgresql_catalogue as catalogue
-from . import postgresql_search as search
-from . import postgresql_templates as templates
-from . import postgresql_triggers as triggers
-from .base import (
-    ALL_KNOWN,
-    Capture,
-    Image,
-    Installed,
-    Position,
-    Reach,
-    SearchIndex,
-    TableShape,
-    Vendor,
-    Window,
-    Writers,
-)
-from .postgresql_context import tell
-from .postgresql_names import quoted
-from .postgresql_rows import VIRTUAL, Shape
-from .postgresql_sql import (
+from ...drift import NOT_RECORDED, TOO_BIG
+from ...events import Event
+from ...meta import key_parts, own_fields, stored_parts
+from ...rows import Row
+from ...snapshots import parse
+from ...tracking import reads
+from ..base import Vendor
+from ..facts import ALL_KNOWN, Image
+from .rows import VIRTUAL, Shape
+from .sql import (
     AROUND_SQL,
     BEYOND_SQL,
-    COPY,
-    END_IF_IDLE,
     HELD_SQL,
     IMAGE_SQL,
     LIMITS,
     MENTIONS_SQL,
     NEWEST,
     OVERTAKEN_SQL,
-    POSITION,
-    REACH,
-    RECOVERED,
     RELATION_SQL,
-    REPLACE,
     RESTORED_SQL,
-    SEQUENCE_CACHE,
-    STORE,
-    WRITERS,
 )
 
 if TYPE_CHECKING:
-    from ..history import Found
-    from ..renames import Name, Step
-    from ..timelimit import TimeLimit
+    from ...history import Found
+    from ...renames import Name, Step
+    from ...timelimit import TimeLimit
 
 # Values that a key's JSON text and Python's str() write alike.
 _SAME_AS_TEXT = {int, str, UUID}
 
-# What its codes for errors begin with: connections, rollbacks of its own (deadlocks, serialization
-# failures), shutdowns, cancelled queries, locks and memory not to be had, a standby's refusal.
-PASSING = (
-    "08",
-    "25006",
-    "25P03",
-    "40",
-    "53200",
-    "53300",
-    "55P03",
-    "57014",
-    "57P01",
-    "57P02",
-    "57P03",
-)
 
-
-class PostgreSQL(Vendor):
-    """PostgreSQL."""
-
-    # --- capture -------------------------------------------------------------------------------
-
-    triggers_block_schema_changes = False
-    flushes_table_by_table = False
-
-    @cached_property
-    def log_schema(self) -> str:
-        """The schema that the log is in, or would be created in."""
-        with self.connection.cursor() as cursor:
-            cursor.execute(catalogue.LOG_SCHEMA)
-            return str(cursor.fetchone()[0])
-
-    def shapes(self, names: Collection[str]) -> dict[str, TableShape]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(catalogue.SHAPES, catalogue.shape_parameters(names))
-            return catalogue.shapes(names, cursor.fetchall())
-
-    def installed(self) -> dict[str, Installed]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(catalogue.INSTALLED)
-            return catalogue.installed(cursor.fetchall())
-
-    def support_sql(self) -> list[str]:
-        return triggers.support_sql(self.log_schema)
-
-    def fingerprint(self, capture: Capture) -> str:
-        return triggers.fingerprint(capture, self.log_schema)
-
-    def install_sql(self, capture: Capture) -> list[str]:
-        return triggers.install_sql(capture, self.log_schema)
-
-    def remove_sql(self, name: str) -> list[str]:
-        return triggers.remove_sql(name, self.log_schema)
-
-    def remove_support_sql(self) -> list[str]:
-        return triggers.remove_support_sql(self.log_schema)
-
-    def append_only_sql(self) -> list[str]:
-        return triggers.append_only_sql(self.log_schema)
-
-    def append_only(self) -> bool:
-        with self.connection.cursor() as cursor:
-            cursor.execute(catalogue.APPEND_ONLY, [templates.APPEND_ONLY_BODY])
-            return bool(cursor.fetchone()[0] == len(templates.APPEND_ONLY_TRIGGERS))
-
-    def may_prune(self) -> bool:
-        with self.connection.cursor() as cursor:
-            cursor.execute(catalogue.MAY_PRUNE)
-            return bool(cursor.fetchone()[0])
-
-    @contextmanager
-    def pruning(self) -> Iterator[None]:
-        with self.connection.cursor() as cursor:
-            cursor.execute("SET LOCAL auditrepr.pruning = on")
-            yield
-            cursor.execute("SET LOCAL auditrepr.pruning = off")
-
-    def position(self) -> Position:
-        with self.connection.cursor() as cursor:
-            cursor.execute(POSITION)
-            return Position(*cursor.fetchone())
-
-    def sequence_cache(self) -> int:
-        with self.connection.cursor() as cursor:
-            cursor.execute(SEQUENCE_CACHE)
-            row = cursor.fetchone()
-            return row[0] if row else 1
-
-    # --- context -------------------------------------------------------------------------------
-
-    def listen(self, connection: BaseDatabaseWrapper) -> None:
-        pass
-
-    def tell(
-        self,
-        said: str,
-        execute: Callable[..., Any],
-        sql: Any,
-        parameters: Any,
-        many: bool,
-        about: dict[str, Any],
-    ) -> Any:
-        return tell(said, execute, sql, parameters, many, about)
-
-    # --- rebuild -------------------------------------------------------------------------------
+class Rebuilding(Vendor):
+    """Rows as of an event, read from the log."""
 
     @contextmanager
     def reading(self, limit: TimeLimit) -> Iterator[None]:
@@ -359,90 +229,6 @@ class PostgreSQL(Vendor):
                 f"SELECT ARRAY[{texts}]::text[]", [part for key in stored for part in key]
             )
             return list(cursor.fetchone()[0])
-
-    # --- pending -------------------------------------------------------------------------------
-
-    def reach(self) -> Reach:
-        with self.connection.cursor() as cursor:
-            cursor.execute(REACH)
-            visible, handed_out = cursor.fetchone()
-            return Reach(visible, min(visible, handed_out))
-
-    def writers(self) -> Writers:
-        with self.connection.cursor() as cursor:
-            cursor.execute(WRITERS)
-            return as_writers(*cursor.fetchone())
-
-    # --- store and lease -----------------------------------------------------------------------
-
-    def store(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
-        try:
-            with transaction.atomic(self.using):
-                return self._copy(rows)
-        except IntegrityError:  # somebody has stored one of them already
-            return self._insert(rows)
-
-    def _copy(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
-        with (
-            self.connection.cursor() as cursor,
-            self.connection.wrap_database_errors,
-            cursor.copy(COPY) as copy,
-        ):
-            copy.set_types(("int8", "text", "text", "text"))
-            for row in rows:
-                copy.write_row(row)
-        return len(rows)
-
-    def _insert(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        with self.connection.cursor() as cursor:
-            cursor.execute(STORE, columns)
-            return int(cursor.rowcount)
-
-    def replace(self, rows: Sequence[tuple[int, str, str, str]]) -> None:
-        columns = [list(column) for column in zip(*rows, strict=True)]
-        with self.connection.cursor() as cursor:
-            cursor.execute(REPLACE, columns)
-
-    def passes(self, error: Error) -> bool:
-        code = getattr(error.__cause__, "sqlstate", None)
-        if code is None:  # it went away without a word
-            return isinstance(error, OperationalError | InterfaceError)
-        return str(code).startswith(PASSING)
-
-    def end_if_idle(self, seconds: float) -> None:
-        with self.connection.cursor() as cursor:
-            cursor.execute(END_IF_IDLE, [str(max(1, round(seconds * 1000)))])
-
-    def clock(self, seconds: float = 0) -> Func:
-        template = f"(clock_timestamp() + interval '{float(seconds)} seconds')"
-        return Func(template=template, output_field=DateTimeField())
-
-    # --- search --------------------------------------------------------------------------------
-
-    def search_index(self) -> SearchIndex | None:
-        return search.installed(self.connection)
-
-    def best_search_index(self) -> SearchIndex:
-        return search.TRIGRAMS if search.trigram_class(self.connection) else search.BEGINNINGS
-
-    def search_sql(self, index: SearchIndex) -> list[str]:
-        trigrams = search.trigram_class(self.connection)
-        return search.create_sql(index, trigrams, quoted(self.log_schema))
-
-    def remove_search_sql(self) -> list[str]:
-        return search.drop_sql(quoted(self.log_schema))
-
-    def search(
-        self, index: SearchIndex, text: str, window: Window, forward: bool, most: int
-    ) -> list[int] | None:
-        return search.search(self.connection, index, text, window, most)
-
-
-def as_writers(server: str, names: Sequence[str]) -> Writers:
-    """What a row of the query for the writers says."""
-    renamed = any(name.startswith(RECOVERED) for name in names)
-    return Writers(frozenset(names), server, renamed)
 
 
 def _by_steps(images: Iterable[Image]) -> list[tuple[tuple[Step, ...], list[Image]]]:

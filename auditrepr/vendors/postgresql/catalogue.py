@@ -8,9 +8,11 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any
 
-from .base import Column, Installed, Kind, TableShape
-from .postgresql_names import LOG, LOG_TRIGGER, PARTITION_TRIGGER, stored
-from .postgresql_templates import APPEND_ONLY_TRIGGERS
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..facts import Column, Installed, Kind, TableShape
+from .names import LOG, LOG_TRIGGER, PARTITION_TRIGGER, stored
+from .templates import APPEND_ONLY_TRIGGERS
 
 _KINDS = {
     "r": Kind.TABLE,
@@ -81,6 +83,13 @@ SELECT has_table_privilege('{LOG}', 'DELETE') AND (
     )
 ) FROM pg_class AS class WHERE oid = '{LOG}'::regclass
 """
+
+
+def log_schema(connection: BaseDatabaseWrapper) -> str:
+    """The schema that the log is in, or would be created in."""
+    with connection.cursor() as cursor:
+        cursor.execute(LOG_SCHEMA)
+        return str(cursor.fetchone()[0])
 
 
 def shape_parameters(names: Collection[str]) -> dict[str, list[str]]:

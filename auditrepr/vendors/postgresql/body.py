@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 
-from . import postgresql_templates as templates
-from .base import Capture, Column
-from .postgresql_names import LOG, hashed, literal, quoted
+from ..facts import Capture, Column
+from . import templates
+from .names import LOG, hashed, literal, quoted
 
 # Session settings that change a value's JSON, by the type of the value.
 _PINS = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .base import SearchIndex, Window
+from ..base import Vendor
+from ..facts import SearchIndex, Window
 
 TRIGRAMS = SearchIndex(anywhere=True, in_order=True)
 BEGINNINGS = SearchIndex(anywhere=False, in_order=False)
@@ -101,3 +102,24 @@ def search(
         cursor.execute(SEARCH[index].format(direction=direction), parameters)
         found = [pk for (pk,) in cursor.fetchall()]
     return None if len(found) > most else found
+
+
+class Searching(Vendor):
+    """Searches representations."""
+
+    def search_index(self) -> SearchIndex | None:
+        return installed(self.connection)
+
+    def best_search_index(self) -> SearchIndex:
+        return best(self.connection)
+
+    def search_sql(self, index: SearchIndex) -> list[str]:
+        return CREATE[index]
+
+    def remove_search_sql(self) -> list[str]:
+        return DROP
+
+    def search(
+        self, index: SearchIndex, text: str, window: Window, forward: bool, most: int
+    ) -> list[int] | None:
+        return search(self.connection, index, text, window, forward, most)

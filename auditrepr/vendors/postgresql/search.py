@@ -7,7 +7,10 @@ import re
 from django.db import OperationalError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .base import SearchIndex, Window
+from ..base import Vendor
+from ..facts import SearchIndex, Window
+from .catalogue import log_schema
+from .names import quoted
 
 TRIGRAMS = SearchIndex(anywhere=True, in_order=False)
 BEGINNINGS = SearchIndex(anywhere=False, in_order=False)
@@ -108,3 +111,25 @@ def search(
     except OperationalError:  # it took too long
         return None
     return None if len(found) > most else found
+
+
+class Searching(Vendor):
+    """Searches representations."""
+
+    def search_index(self) -> SearchIndex | None:
+        return installed(self.connection)
+
+    def best_search_index(self) -> SearchIndex:
+        return TRIGRAMS if trigram_class(self.connection) else BEGINNINGS
+
+    def search_sql(self, index: SearchIndex) -> list[str]:
+        trigrams = trigram_class(self.connection)
+        return create_sql(index, trigrams, quoted(log_schema(self.connection)))
+
+    def remove_search_sql(self) -> list[str]:
+        return drop_sql(quoted(log_schema(self.connection)))
+
+    def search(
+        self, index: SearchIndex, text: str, window: Window, forward: bool, most: int
+    ) -> list[int] | None:
+        return search(self.connection, index, text, window, most)

@@ -10,11 +10,11 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from ..tracking import split_name
-from . import postgresql_templates as templates
-from .base import Capture, Kind
-from .postgresql_body import Body, direct, table_token
-from .postgresql_names import (
+from ...tracking import split_name
+from ..facts import Capture, Kind
+from . import templates
+from .body import Body, direct, table_token
+from .names import (
     COMMENTED,
     LOG,
     LOG_TRIGGER,

@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .base import Capture, Column
+from ..facts import Capture, Column
 
 PREFIX = "auditrepr_"
 ACTIONS = ("insert", "update", "delete")

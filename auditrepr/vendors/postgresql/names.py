@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 
-from ..tracking import split_name
+from ...tracking import split_name
 
 LOG = "auditrepr_auditlog"
 LOG_TRIGGER = "auditrepr_log"

@@ -1,0 +1,98 @@
+"""PostgreSQL's side of capture: triggers, and who and why."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..base import Vendor
+from ..facts import Capture, Installed, Position, TableShape
+from . import catalogue, templates, triggers
+from .context import tell
+from .sql import POSITION, SEQUENCE_CACHE
+
+
+class Capturing(Vendor):
+    """Triggers, and what they are told."""
+
+    triggers_block_schema_changes = False
+    flushes_table_by_table = False
+
+    @cached_property
+    def log_schema(self) -> str:
+        """The schema that the log is in, or would be created in."""
+        return catalogue.log_schema(self.connection)
+
+    def shapes(self, names: Collection[str]) -> dict[str, TableShape]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(catalogue.SHAPES, catalogue.shape_parameters(names))
+            return catalogue.shapes(names, cursor.fetchall())
+
+    def installed(self) -> dict[str, Installed]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(catalogue.INSTALLED)
+            return catalogue.installed(cursor.fetchall())
+
+    def support_sql(self) -> list[str]:
+        return triggers.support_sql(self.log_schema)
+
+    def fingerprint(self, capture: Capture) -> str:
+        return triggers.fingerprint(capture, self.log_schema)
+
+    def install_sql(self, capture: Capture) -> list[str]:
+        return triggers.install_sql(capture, self.log_schema)
+
+    def remove_sql(self, name: str) -> list[str]:
+        return triggers.remove_sql(name, self.log_schema)
+
+    def remove_support_sql(self) -> list[str]:
+        return triggers.remove_support_sql(self.log_schema)
+
+    def append_only_sql(self) -> list[str]:
+        return triggers.append_only_sql(self.log_schema)
+
+    def append_only(self) -> bool:
+        with self.connection.cursor() as cursor:
+            cursor.execute(catalogue.APPEND_ONLY, [templates.APPEND_ONLY_BODY])
+            return bool(cursor.fetchone()[0] == len(templates.APPEND_ONLY_TRIGGERS))
+
+    def may_prune(self) -> bool:
+        with self.connection.cursor() as cursor:
+            cursor.execute(catalogue.MAY_PRUNE)
+            return bool(cursor.fetchone()[0])
+
+    @contextmanager
+    def pruning(self) -> Iterator[None]:
+        with self.connection.cursor() as cursor:
+            cursor.execute("SET LOCAL auditrepr.pruning = on")
+            yield
+            cursor.execute("SET LOCAL auditrepr.pruning = off")
+
+    def position(self) -> Position:
+        with self.connection.cursor() as cursor:
+            cursor.execute(POSITION)
+            return Position(*cursor.fetchone())
+
+    def sequence_cache(self) -> int:
+        with self.connection.cursor() as cursor:
+            cursor.execute(SEQUENCE_CACHE)
+            row = cursor.fetchone()
+            return row[0] if row else 1
+
+    def listen(self, connection: BaseDatabaseWrapper) -> None:
+        pass
+
+    def tell(
+        self,
+        said: str,
+        execute: Callable[..., Any],
+        sql: Any,
+        parameters: Any,
+        many: bool,
+        about: dict[str, Any],
+    ) -> Any:
+        return tell(said, execute, sql, parameters, many, about)

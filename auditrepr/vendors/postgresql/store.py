@@ -1,0 +1,92 @@
+"""PostgreSQL's side of a run: what is pending, what is stored, and the lease."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.db import Error, IntegrityError, InterfaceError, OperationalError, transaction
+from django.db.models import DateTimeField, Func
+
+from ..base import Vendor
+from ..facts import Reach, Writers
+from .sql import COPY, END_IF_IDLE, REACH, RECOVERED, REPLACE, STORE, WRITERS
+
+# What its codes for errors begin with: connections, rollbacks of its own (deadlocks, serialization
+# failures), shutdowns, cancelled queries, locks and memory not to be had, a standby's refusal.
+PASSING = (
+    "08",
+    "25006",
+    "25P03",
+    "40",
+    "53200",
+    "53300",
+    "55P03",
+    "57014",
+    "57P01",
+    "57P02",
+    "57P03",
+)
+
+
+class Storing(Vendor):
+    """What a run asks and writes."""
+
+    def reach(self) -> Reach:
+        with self.connection.cursor() as cursor:
+            cursor.execute(REACH)
+            visible, handed_out = cursor.fetchone()
+            return Reach(visible, min(visible, handed_out))
+
+    def writers(self) -> Writers:
+        with self.connection.cursor() as cursor:
+            cursor.execute(WRITERS)
+            return as_writers(*cursor.fetchone())
+
+    def store(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
+        try:
+            with transaction.atomic(self.using):
+                return self._copy(rows)
+        except IntegrityError:  # somebody has stored one of them already
+            return self._insert(rows)
+
+    def _copy(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
+        with (
+            self.connection.cursor() as cursor,
+            self.connection.wrap_database_errors,
+            cursor.copy(COPY) as copy,
+        ):
+            copy.set_types(("int8", "text", "text", "text"))
+            for row in rows:
+                copy.write_row(row)
+        return len(rows)
+
+    def _insert(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        with self.connection.cursor() as cursor:
+            cursor.execute(STORE, columns)
+            return int(cursor.rowcount)
+
+    def replace(self, rows: Sequence[tuple[int, str, str, str]]) -> None:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        with self.connection.cursor() as cursor:
+            cursor.execute(REPLACE, columns)
+
+    def passes(self, error: Error) -> bool:
+        code = getattr(error.__cause__, "sqlstate", None)
+        if code is None:  # it went away without a word
+            return isinstance(error, OperationalError | InterfaceError)
+        return str(code).startswith(PASSING)
+
+    def end_if_idle(self, seconds: float) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(END_IF_IDLE, [str(max(1, round(seconds * 1000)))])
+
+    def clock(self, seconds: float = 0) -> Func:
+        template = f"(clock_timestamp() + interval '{float(seconds)} seconds')"
+        return Func(template=template, output_field=DateTimeField())
+
+
+def as_writers(server: str, names: Sequence[str]) -> Writers:
+    """What a row of the query for the writers says."""
+    renamed = any(name.startswith(RECOVERED) for name in names)
+    return Writers(frozenset(names), server, renamed)

@@ -1,0 +1,12 @@
+"""SQLite: each module is one side of it."""
+
+from __future__ import annotations
+
+from .capture import Capturing
+from .rebuild import Rebuilding
+from .search import Searching
+from .store import Storing
+
+
+class SQLite(Capturing, Rebuilding, Storing, Searching):
+    """All that auditrepr asks of SQLite."""

@@ -1,0 +1,162 @@
+"""SQLite's side of capture: triggers, and who and why."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from itertools import groupby
+from operator import itemgetter
+from typing import Any
+
+from django.conf import settings
+from django.db import router
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ...models import AuditLog
+from ..base import Vendor
+from ..facts import Capture, Column, Installed, Kind, Position, TableShape
+from . import triggers
+from .sql import POSITION, SHAPES, TRIGGERS
+
+LOG = AuditLog._meta.db_table
+#: What the statement that runs now tells the triggers.
+_said: ContextVar[str | None] = ContextVar("auditrepr_said", default=None)
+
+
+class Capturing(Vendor):
+    """Triggers, and what they are told."""
+
+    triggers_block_schema_changes = True
+    flushes_table_by_table = True
+
+    def shapes(self, names: Collection[str]) -> dict[str, TableShape]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(SHAPES, [json.dumps(sorted(names))])
+            found = cursor.fetchall()
+        return {
+            name: _shape(kind, [row[2:] for row in rows])
+            for (name, kind), rows in groupby(found, key=itemgetter(0, 1))
+        }
+
+    def installed(self) -> dict[str, Installed]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(TRIGGERS)
+            found = [(*triggers.action_and_table(name), on, sql) for name, on, sql in cursor]
+        ours = sorted((table, action, on, sql) for action, table, on, sql in found if action)
+        return {
+            table: _installed(table, [(on, triggers.read_note(sql)) for _, _, on, sql in rows])
+            for table, rows in groupby(ours, key=itemgetter(0))
+        }
+
+    def support_sql(self) -> list[str]:
+        return []
+
+    def fingerprint(self, capture: Capture) -> str:
+        return _hash(triggers.create(capture, LOG, _now()))
+
+    def install_sql(self, capture: Capture) -> list[str]:
+        made_from = self.fingerprint(capture)
+        create = triggers.create(capture, LOG, _now(), made_from)
+        return [*triggers.drop(capture.name), *create]
+
+    def remove_sql(self, name: str) -> list[str]:
+        return triggers.drop(name)
+
+    def remove_support_sql(self) -> list[str]:
+        return triggers.drop_append_only()
+
+    def append_only_sql(self) -> list[str]:
+        return [*triggers.drop_append_only(), *triggers.create_append_only(LOG)]
+
+    def append_only(self) -> bool:
+        return set(self._append_only().values()) == set(triggers.create_append_only(LOG))
+
+    def may_prune(self) -> bool:
+        return True  # who may write to the file may do anything
+
+    @contextmanager
+    def pruning(self) -> Iterator[None]:
+        # Whoever else writes waits until the transaction has ended, and then finds them there.
+        found = self._append_only()
+        with self.connection.cursor() as cursor:
+            for name in found:
+                cursor.execute(f"DROP TRIGGER {triggers.quote(name)}")
+            yield
+            for sql in found.values():
+                cursor.execute(sql)
+
+    def _append_only(self) -> dict[str, str]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(TRIGGERS)
+            return {name: sql for name, _, sql in cursor if name in triggers.APPEND_ONLY}
+
+    def position(self) -> Position:
+        with self.connection.cursor() as cursor:
+            cursor.execute(POSITION)
+            return Position(cursor.fetchone()[0], None)
+
+    def sequence_cache(self) -> int:
+        return 1
+
+    def listen(self, connection: BaseDatabaseWrapper) -> None:
+        connection.connection.create_function("auditrepr_context", 0, _said.get)
+
+    def tell(
+        self,
+        said: str,
+        execute: Callable[..., Any],
+        sql: Any,
+        parameters: Any,
+        many: bool,
+        about: dict[str, Any],
+    ) -> Any:
+        # Anew each time: a rollback takes it away, and so does a change of the log's schema.
+        try:
+            about["connection"].connection.execute(triggers.TELL)
+        except sqlite3.OperationalError as error:
+            if "no such table" not in str(error):  # the log may not be there yet
+                raise
+        token = _said.set(said)
+        try:
+            return execute(sql, parameters, many, about)
+        finally:
+            _said.reset(token)
+
+
+def fire_triggers_on_replace(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """A receiver of ``connection_created``: REPLACE fires DELETE triggers for what it replaces."""
+    if connection.vendor == "sqlite" and router.allow_migrate_model(connection.alias, AuditLog):
+        connection.connection.execute("PRAGMA recursive_triggers = ON")
+
+
+def _shape(kind: str, columns: Sequence[tuple[str | None, str, int]]) -> TableShape:
+    key = sorted((place, name) for name, _, place in columns if name and place)
+    return TableShape(
+        Kind(kind),
+        tuple(Column(name, type_) for name, type_, _ in columns if name is not None),
+        tuple(name for _, name in key),
+    )
+
+
+def _installed(table: str, found: Sequence[tuple[str, dict[str, Any]]]) -> Installed:
+    """One table's triggers: they work if all three are there, on their table, of the same make."""
+    tables = {on.lower() for on, _ in found}
+    made_from = {note.get("fingerprint", "") for _, note in found}
+    whole = len(found) == len(triggers.ACTIONS) and tables == {table.lower()}
+    excluded = frozenset(name for _, note in found for name in note.get("excluded", ()))
+    columns = frozenset[str].intersection(*(frozenset(n.get("columns", ())) for _, n in found))
+    return Installed(table, min(made_from), whole and len(made_from) == 1, excluded, columns)
+
+
+def _now() -> str:
+    """The time as Django stores it."""
+    zone = "" if settings.USE_TZ else ", 'localtime'"
+    return f"strftime('%Y-%m-%d %H:%M:%f000', 'now'{zone})"
+
+
+def _hash(statements: Sequence[str]) -> str:
+    return hashlib.sha256("\n".join(statements).encode()).hexdigest()

@@ -1,0 +1,242 @@
+"""SQLite's side of the rebuild: rows as the log holds them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+from django.db import transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Field, Model
+
+from ...drift import NOT_RECORDED, TOO_BIG
+from ...events import Event
+from ...meta import key_parts, own_fields, stored_parts
+from ...models import AuditLog
+from ...renames import renamed
+from ...rows import Row
+from ..base import Vendor
+from ..facts import Image
+from .sql import AROUND_SQL, BEYOND_SQL, LIMITS, MENTIONS_SQL, REACHES_BEYOND
+from .types import converter
+
+if TYPE_CHECKING:
+    from ...history import Found
+    from ...renames import Name
+    from ...timelimit import TimeLimit
+
+#: SQLite's instructions between two looks at the clock: about a millisecond.
+STEPS = 100_000
+UNKNOWN = object()  # what a digest stands for
+
+
+class Rebuilding(Vendor):
+    """Rows as of an event, read from the log."""
+
+    @contextmanager
+    def reading(self, limit: TimeLimit) -> Iterator[None]:
+        connection = self.connection
+        if connection.in_atomic_block:
+            with _refusing_writes(connection), _interrupting(connection, limit):
+                yield
+            return
+        # Django's atomic() may begin IMMEDIATE, as the project's setting says: a reader that
+        # keeps every writer waiting. A deferred one takes no lock that a writer needs.
+        connection.ensure_connection()
+        mode = getattr(connection, "transaction_mode")  # noqa: B009 - not in Django's stubs
+        setattr(connection, "transaction_mode", "DEFERRED")  # noqa: B010
+        try:
+            with (
+                transaction.atomic(self.using),
+                _refusing_writes(connection),
+                _interrupting(connection, limit),
+            ):
+                yield
+        finally:
+            setattr(connection, "transaction_mode", mode)  # noqa: B010
+
+    def discard(self) -> None:
+        pass  # an interrupted statement leaves SQLite's connection as good as it was
+
+    def image_rows(
+        self, model: type[Model], images: Sequence[Image]
+    ) -> list[tuple[Image, Mapping[str, str], Sequence[Any]]]:
+        fields = own_fields(model)
+        columns = [(f.column, converter(f.db_type(self.connection) or "")) for f in fields]
+        documents = self._documents({image.event_id for image in images})
+        found: list[tuple[Image, Mapping[str, str], Sequence[Any]]] = []
+        for image in images:
+            if image.event_id not in documents:
+                continue
+            document = _document(*documents[image.event_id], image)
+            missing = {
+                column: _why(column, document)
+                for column, _ in columns
+                if document.get(column, UNKNOWN) is UNKNOWN
+            }
+            values = [
+                None if column in missing else convert(document[column])
+                for column, convert in columns
+            ]
+            found.append((image, missing, values))
+        return found
+
+    def _documents(self, ids: Collection[int]) -> dict[int, tuple[str, str | None]]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT id, row_data, changed_from FROM auditrepr_auditlog"
+                " WHERE id IN (SELECT value FROM json_each(%s))",
+                [json.dumps(sorted(ids))],
+            )
+            return {pk: (row, changed) for pk, row, changed in cursor}
+
+    knows_statements = False
+
+    def statement_reaches_beyond(self) -> bool:
+        with self.connection.cursor() as cursor:
+            cursor.execute(REACHES_BEYOND)
+            return bool(cursor.fetchone()[0])
+
+    def overtaken(self, deletes: Sequence[Event]) -> set[int]:
+        return set()  # there is one writer at a time
+
+    def restored(self, ids: Collection[int]) -> set[int]:
+        return set()  # there are no transaction ids that could contradict each other
+
+    def newest_transaction(self) -> int | None:
+        return None
+
+    def around(
+        self, table: Name, wanted: Sequence[tuple[Event, str]]
+    ) -> list[tuple[int | None, ...]]:
+        # A delete is looked at from before it: its own id is not part of what it saw.
+        rows = [[key, event.id - (event.action == "D"), event.id] for event, key in wanted]
+        adapt = self.connection.ops.adapt_datetimefield_value
+        limits = {"since": adapt(table.since), "until": adapt(table.until)}
+        sql = AROUND_SQL.format(limits="".join(LIMITS[name] for name in limits if limits[name]))
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, {"table": table.name, "wanted": json.dumps(rows), **limits})
+            found: list[tuple[int | None, ...]] = cursor.fetchall()
+            return found
+
+    def relation(self, model: type[Model], rows: Sequence[Found]) -> tuple[str, list[Any]]:
+        quote = self.connection.ops.quote_name
+        fields = own_fields(model)
+        documents = self._documents({found.image.event_id for found in rows if found.image})
+        values: list[Any] = []
+        lines = []
+        for n, found in enumerate(rows):
+            if found.image:
+                held = documents[found.image.event_id]
+                stored = _document(*held, found.image)
+                raw = [stored.get(field.column) for field in fields]
+            elif isinstance(found.row, Row):
+                row = found.row.values
+                raw = [f.get_db_prep_save(row.get(f.attname), self.connection) for f in fields]
+            else:
+                continue
+            values += [*(None if value is UNKNOWN else value for value in raw), n]
+            lines.append(f"({', '.join(['%s'] * (len(fields) + 1))})")
+        names = ", ".join(quote(field.column) for field in fields)
+        nothing = f"SELECT {', '.join(['NULL'] * (len(fields) + 1))} WHERE 0"
+        body = f"VALUES {', '.join(lines)}" if lines else nothing
+        return f"({names}, auditrepr_n) AS ({body})", values
+
+    def mentions(
+        self, table: str, column: str, texts: Sequence[str], moments: Sequence[Event], most: int
+    ) -> tuple[Collection[tuple[str, str]], bool]:
+        parameters: dict[str, Any] = {
+            "table": table,
+            "path": '$."' + column.replace('"', '\\"') + '"',
+            "texts": json.dumps(texts),
+            # A delete has not been seen before itself.
+            "since": self._unseen_since(table, moments),
+            "most": most,
+        }
+        with self.connection.cursor() as cursor:
+            cursor.execute(MENTIONS_SQL, parameters)
+            found = set(cursor)
+            cursor.execute(BEYOND_SQL, parameters)
+            return found, cursor.fetchone() is None
+
+    def _unseen_since(self, table: str, moments: Sequence[Event]) -> int:
+        """The id before the first event that one of the moments has not seen.
+
+        A delete's own statement may have begun with any event of the same millisecond.
+        """
+        since = min((event.id for event in moments), default=0)
+        deletes = [event for event in moments if event.action == AuditLog.Action.DELETE]
+        if not deletes:
+            return since
+        first = min(deletes, key=attrgetter("id"))
+        earlier = AuditLog.objects.using(self.using).filter(
+            table_name=table, pk__lt=first.id, occurred_at__lt=first.occurred_at
+        )
+        return min(since, earlier.order_by("-pk").values_list("pk", flat=True).first() or 0)
+
+    def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
+        stored = [stored_parts(field, value, self.connection) for value in values]
+        count = len(key_parts(field))
+        if count == 1:
+            return [_key_text(value) for (value,) in stored]
+        # As in the triggers: the database writes numbers in its own way.
+        parts = ", ".join(f"json_extract(value, '$[{n}]')" for n in range(count))
+        keys = [[p.hex().upper() if isinstance(p, bytes) else p for p in key] for key in stored]
+        with self.connection.cursor() as cursor:
+            sql = f"SELECT json_array({parts}) FROM json_each(%s) ORDER BY key"
+            cursor.execute(sql, [json.dumps(keys)])
+            return [text for (text,) in cursor]
+
+
+@contextmanager
+def _refusing_writes(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    with connection.cursor() as cursor:
+        cursor.execute("PRAGMA query_only = ON")
+    raw = connection.connection
+    try:
+        yield
+    finally:
+        if not connection.closed_in_transaction:  # somebody's __str__ may have closed it
+            raw.execute("PRAGMA query_only = OFF")
+
+
+@contextmanager
+def _interrupting(connection: BaseDatabaseWrapper, limit: TimeLimit) -> Iterator[None]:
+    """SQLite works in the process, where no signal reaches Python until it returns."""
+    raw = connection.connection
+    raw.set_progress_handler(lambda: limit.expired, STEPS)
+    try:
+        yield
+    finally:
+        if not connection.closed_in_transaction:
+            raw.set_progress_handler(None, 0)
+
+
+def _document(row_data: str, changed_from: str | None, image: Image) -> dict[str, Any]:
+    """The raw values of a row as SQLite stored them, by column."""
+    document: dict[str, Any] = json.loads(row_data)
+    if image.before and changed_from:
+        document |= json.loads(changed_from)
+    if image.steps:
+        document = renamed(image.steps, document)
+    for column, value in document.items():
+        if type(value) is dict:
+            document[column] = _stored(value)
+    return document
+
+
+def _why(column: str, document: dict[str, Any]) -> str:
+    """Why its value is not known."""
+    return TOO_BIG if column in document else NOT_RECORDED
+
+
+def _stored(value: dict[str, str]) -> Any:
+    """A value that JSON cannot hold, or that was too big for the log."""
+    return bytes.fromhex(value["$blob"]) if "$blob" in value else UNKNOWN
+
+
+def _key_text(value: Any) -> str:
+    return value.hex().upper() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,53 @@
+"""SQLite's side of a run: what is pending, what is stored, and the lease."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from django.db import Error
+from django.db.models import DateTimeField, Func
+
+from ..base import Vendor
+from ..facts import Reach, Writers
+from .sql import REPLACE, STORE
+
+#: Another connection is writing.
+PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+TIME_FORMAT = "%Y-%m-%d %H:%M:%f".replace("%", "%%%%")  # it is formatted twice on its way
+
+
+class Storing(Vendor):
+    """What a run asks and writes."""
+
+    def reach(self) -> Reach:
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT coalesce(max(id), 0) FROM auditrepr_auditlog")
+            (visible,) = cursor.fetchone()
+            # AUTOINCREMENT never goes back, and remembers ids that somebody made up.
+            return Reach(visible, visible)
+
+    def writers(self) -> Writers:
+        # There is one at a time: who holds an id now holds a higher one than all that is visible.
+        return Writers()
+
+    def store(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
+        with self.connection.cursor() as cursor:
+            cursor.executemany(STORE, rows)
+            return int(cursor.rowcount)
+
+    def replace(self, rows: Sequence[tuple[int, str, str, str]]) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.executemany(REPLACE, [(*values, pk) for pk, *values in rows])
+
+    def passes(self, error: Error) -> bool:
+        code = getattr(error.__cause__, "sqlite_errorcode", 0)
+        return code & 0xFF in PASSING  # the other bits say more about it
+
+    def end_if_idle(self, seconds: float) -> None:
+        """SQLite cannot: it has no server."""
+
+    def clock(self, seconds: float = 0) -> Func:
+        # UTC whatever USE_TZ says, as Django's Now(): no summer time between two looks at it.
+        template = f"strftime('{TIME_FORMAT}', 'now', '{float(seconds):+} seconds')"
+        return Func(template=template, output_field=DateTimeField())
