@@ -16,6 +16,7 @@ from django.db.models.signals import post_migrate, pre_migrate
 from . import append_only, coverage, flush, origins, schema, search, telling
 from .exceptions import DatabaseUnreachable, MigrationsPending, UnsupportedDatabase
 from .models import AuditLog, Coverage
+from .timelimit import TimeLimit
 from .tracking import TrackedTable, log_name, tracked_tables
 from .vendors import get_vendor, supports
 from .vendors.base import Vendor
@@ -124,19 +125,19 @@ def install(
     :param force: the triggers that are in order, too.
     :returns: the states that were changed, as they were before.
     """
-    states = [s for s in inspect(using) if names is None or s.name in names]
+    every, known = _seen(using)
+    states = [state for state in every if names is None or state.name in names]
     wanted = BROKEN | {Status.OK} if force else BROKEN
     changed = [state for state in states if state.status in wanted]
-    known = coverage.rows(using) if states else {}
     audited = {state.name: state for state in states if state.capture}
     starting = _restarts(audited.values(), known)
     stale = known.keys() - audited.keys() if names is None else ()
     shapes = _other_columns(states, known)
-    if changed or starting or stale or shapes:
+    if changed or starting or stale or shapes or _has_other_triggers(every, known):
         with transaction.atomic(using):
             _execute(using, _install_sql(get_vendor(using), changed))
             # Only now: CREATE TRIGGER has waited for whoever was writing to its table.
-            coverage.start(using, starting)
+            _start(using, every, known, starting)
             coverage.note_columns(using, shapes)
             coverage.forget(using, stale)
     return changed
@@ -164,16 +165,16 @@ def note_gaps(using: str) -> list[State]:
 
     :returns: the tables that ought to be captured, and are not.
     """
-    states = [state for state in inspect(using) if state.capture]
-    known = coverage.rows(using) if states else {}
+    every, known = _seen(using)
+    states = [state for state in every if state.capture]
     lost = [state for state in states if not state.captured]
     ended = [s for s in lost if s.name in known and known[s.name].since_event is not None]
     starting = _restarts([s for s in states if s.status is Status.OK], known)
     shapes = _other_columns(states, known)
-    if ended or starting or shapes:
+    if ended or starting or shapes or _has_other_triggers(every, known):
         with transaction.atomic(using):
             coverage.end(using, _restarts(ended, known))
-            coverage.start(using, starting)
+            _start(using, every, known, starting)
             coverage.note_columns(using, shapes)
     return lost
 
@@ -196,6 +197,38 @@ def covered_since(using: str) -> dict[str, int]:
     """The event after which each table that is captured now has been, without a gap."""
     since = {name: row.since_event for name, row in covered(using).items()}
     return {name: event for name, event in since.items() if event is not None}
+
+
+def _seen(using: str) -> tuple[list[State], dict[str, Coverage]]:
+    """How every table stands, and what is on record."""
+    states = inspect(using)
+    known = coverage.rows(using) if states else {}
+    if _has_other_triggers(states, known):
+        # Has somebody installed them between the two? At one moment, both are there or neither.
+        with get_vendor(using).reading(TimeLimit(0)):
+            states, known = inspect(using), coverage.rows(using)
+    return states, known
+
+
+def _start(
+    using: str,
+    states: Iterable[State],
+    known: Mapping[str, Coverage],
+    starting: Mapping[str, Coverage.Reason],
+) -> None:
+    """These are covered from now on, by the triggers that are there now."""
+    firing = {s.name: s.installed for s in states if s.installed and s.captured}
+    replaced = coverage.replaced(firing, known)
+    coverage.end(using, {name: replaced[name] for name in replaced.keys() - starting.keys()})
+    coverage.start(using, starting)
+    _execute(using, get_vendor(using).seal_sql())
+    coverage.note_triggers(using)
+
+
+def _has_other_triggers(states: Iterable[State], known: Mapping[str, Coverage]) -> bool:
+    """Are there triggers that nobody wrote down?"""
+    there = [(s.installed, known[s.name]) for s in states if s.installed and s.name in known]
+    return any(installed.identity != row.triggers for installed, row in there)
 
 
 def _restarts(states: Iterable[State], known: Mapping[str, Coverage]) -> dict[str, Coverage.Reason]:
@@ -248,7 +281,8 @@ def _install_sql(vendor: Vendor, states: Iterable[State]) -> list[str]:
     statements = [sql for name in leftovers for sql in vendor.remove_sql(name)]
     if wanted:
         statements += vendor.support_sql()
-    return statements + [sql for capture in wanted for sql in vendor.install_sql(capture)]
+    statements += [sql for capture in wanted for sql in vendor.install_sql(capture)]
+    return statements + (vendor.seal_sql() if wanted else [])
 
 
 def _execute(using: str, statements: Iterable[str]) -> None:

@@ -20,7 +20,7 @@ from .vendors import get_vendor
 
 if TYPE_CHECKING:
     from .capture import State
-    from .vendors.facts import TableShape
+    from .vendors.facts import Installed, TableShape
 
 TABLE = log_name(Coverage._meta.db_table)
 Reasons = Mapping[str, Coverage.Reason]
@@ -59,6 +59,8 @@ def restart(state: State, row: Coverage | None) -> Coverage.Reason | None:
         # Ended by someone who found the triggers out of order; they are back since.
         if row.since_event is None:
             return Coverage.Reason(row.reason)
+        if state.installed and state.installed.replace(row.triggers):
+            return Coverage.Reason.REPLACED
         return Coverage.Reason.COLUMNS if _uncaptured_columns(state) else None
     return Coverage.Reason(state.status.value)
 
@@ -79,6 +81,25 @@ def start(using: str, reasons: Reasons) -> None:
 def end(using: str, reasons: Reasons) -> None:
     """These tables are not covered, until their triggers are found in order again."""
     _write(using, reasons, None, None)
+
+
+def replaced(installed: Mapping[str, Installed], known: Mapping[str, Coverage]) -> Reasons:
+    """The tables whose triggers somebody else has put there."""
+    names = [name for name in installed if name in known]
+    return {
+        name: Coverage.Reason.REPLACED
+        for name in names
+        if known[name].since_event is not None and installed[name].replace(known[name].triggers)
+    }
+
+
+def note_triggers(using: str) -> None:
+    """Whoever put the triggers there that the tables have now: they count from now on."""
+    installed = get_vendor(using).installed()
+    for name, row in rows(using).items():
+        if name in installed and installed[name].identity != row.triggers:
+            row.triggers = installed[name].identity
+            row.save(using=using, update_fields=["triggers"])
 
 
 def rename(using: str, tables: Iterable[tuple[str, str]]) -> None:

@@ -208,6 +208,7 @@ class Coverage(models.Model):
         MISSING = "missing", _("found missing")
         DISABLED = "disabled", _("found disabled")
         COLUMNS = "columns", _("some columns were left out before")
+        REPLACED = "replaced", _("found put back by somebody else")
 
     table_name = models.TextField(primary_key=True)
     since_event = models.BigIntegerField(
@@ -234,6 +235,10 @@ class Coverage(models.Model):
             "The table's columns. Null: there since the start; else the event, the transaction and"
             " the time at which the column was first seen."
         ),
+    )
+    triggers = models.TextField(
+        default="",
+        help_text=_("What tells the table's triggers from others that are made just like them."),
     )
     recorded_at = models.DateTimeField(db_default=Now())
 

@@ -90,12 +90,16 @@ class SchemaChange:
             if name in shapes and shapes[name].kind in (Kind.TABLE, Kind.PARTITIONED)
         ]
         self._remove(self.before.keys() - shapes.keys())
+        using = self.vendor.using
+        if coverage.TABLE in shapes:
+            coverage.end(using, coverage.replaced(self.before, coverage.rows(using)))
         self._install(captures)
         if coverage.TABLE in shapes:
             # No write came between: what captured the old name captures the new one.
-            coverage.rename(self.vendor.using, self.renamed)
-            coverage.rename_columns(self.vendor.using, self.renamed_columns)
-            coverage.note_columns(self.vendor.using, shapes)
+            coverage.rename(using, self.renamed)
+            coverage.rename_columns(using, self.renamed_columns)
+            coverage.note_columns(using, shapes)
+            coverage.note_triggers(using)
 
     def _capture(self, name: str, shape: TableShape, tracked: TrackedTable | None) -> Capture:
         columns = {column.name for column in shape.columns}
@@ -120,6 +124,8 @@ class SchemaChange:
             self._execute(self.vendor.support_sql())
         for capture in outdated:
             self._execute(self.vendor.install_sql(capture))
+        if outdated:
+            self._execute(self.vendor.seal_sql())
 
     def _remove(self, names: Iterable[str]) -> None:
         for name in sorted(names):

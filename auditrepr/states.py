@@ -19,6 +19,7 @@ from .events import Event
 from .models import AuditLog, Coverage
 from .renames import Renames, get_renames
 from .snapshots import sees, sees_all
+from .tracking import tracked_tables
 from .vendors.base import Vendor
 from .vendors.facts import Image
 
@@ -104,6 +105,10 @@ class States:
     @cached_property
     def coverage(self) -> dict[str, Coverage]:
         return covered(self.vendor.using)
+
+    @cached_property
+    def _audited(self) -> frozenset[str]:
+        return frozenset(table.name for table in tracked_tables(self.vendor.using))
 
     @cached_property
     def renames(self) -> Renames:
@@ -192,16 +197,20 @@ class States:
     def gap(self, table: str, moment: Event, since: int) -> str:
         """Why the log may have missed a change after this id; empty if it has not."""
         coverage = self.coverage.get(table)
-        if coverage is None:
+        if coverage is None and table not in self._audited:
             return f"{table} is not audited"
-        start = coverage.since_event
-        if start is None or start >= since or not self.sees(moment, coverage.transaction_id):
+        if coverage is None or not self._began(coverage, moment, since):
             return f"the audit of {table} was interrupted, or began later"
         if coverage.pruned_id >= moment.id or not sees_all(
             moment.snapshot, coverage.pruned_transaction_id
         ):
             return f"older events of {table} were pruned"
         return ""
+
+    def _began(self, coverage: Coverage, moment: Event, since: int) -> bool:
+        """Had capture begun by this id, for what the moment saw?"""
+        start = coverage.since_event
+        return start is not None and start < since and self.sees(moment, coverage.transaction_id)
 
     def truncates(self, table: str) -> list[Header]:
         if table not in self._truncations:

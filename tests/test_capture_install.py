@@ -368,6 +368,110 @@ def test_a_noted_disabled_trigger_is_not_covered_until_it_is_seen_enabled():
     assert "app_author" in capture.covered_since("default")
 
 
+def put_back(*names, using="default"):
+    """By hand, and just as they were, so that nothing is recorded."""
+    vendor = get_vendor(using)
+    states = [state for state in capture.inspect(using) if state.name in names]
+    assert {state.status for state in states} == {Status.OK}
+    execute(*(sql for s in states for sql in vendor.remove_sql(s.name)), using=using)
+    execute(*(sql for s in states for sql in vendor.install_sql(s.capture)), using=using)
+
+
+def audited():
+    return [state.name for state in capture.inspect("default") if state.capture]
+
+
+@pytest.mark.parametrize("how", ["install", "note_gaps"])
+def test_triggers_that_somebody_put_back_unnoticed_end_coverage(how):
+    put_back("app_author")
+    assert status_of("app_author") is Status.OK
+    assert "app_author" not in capture.covered_since("default")
+    assert "app_tag" in capture.covered_since("default")
+    handed_out = events_so_far()
+    assert getattr(capture, how)("default") == []
+    row = coverage_of("app_author")
+    assert (row.since_event, row.reason) == (handed_out, Coverage.Reason.REPLACED)
+    assert "app_author" in capture.covered_since("default")
+    assert coverage_of("app_tag").reason == Coverage.Reason.INSTALLED
+
+
+def test_all_triggers_at_once_are_not_put_back_unnoticed_either():
+    put_back(*audited())
+    assert capture.covered_since("default") == {}
+
+
+def test_no_install_of_another_table_hides_that_triggers_were_put_back():
+    put_back("app_author")
+    drop_triggers("app_tag")
+    capture.install("default", names=["app_tag"])
+    assert "app_author" not in capture.covered_since("default")
+    capture.install("default")
+    assert coverage_of("app_author").reason == Coverage.Reason.REPLACED
+
+
+def change_the_schema():
+    with connection.schema_editor(atomic=False) as editor:
+        editor.execute("ALTER TABLE app_tag ADD COLUMN more integer")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_no_schema_change_hides_that_triggers_were_put_back():
+    try:
+        put_back("app_author")
+        change_the_schema()
+        assert "app_author" not in capture.covered_since("default")
+        assert "app_tag" in capture.covered_since("default")
+        capture.install("default")
+        assert coverage_of("app_author").reason == Coverage.Reason.REPLACED
+    finally:
+        execute("DELETE FROM auditrepr_coverage")
+        with connection.schema_editor(atomic=False) as editor:
+            editor.execute("ALTER TABLE app_tag DROP COLUMN more")
+        capture.install("default")
+
+
+@pytest.mark.postgresql
+def test_triggers_that_were_disabled_and_enabled_again_unnoticed_end_coverage():
+    disable_triggers("app_author")
+    execute("ALTER TABLE app_author ENABLE TRIGGER USER")
+    assert "app_author" not in capture.covered_since("default")
+
+
+@pytest.mark.postgresql
+def test_a_function_that_was_replaced_and_put_back_unnoticed_ends_coverage():
+    trigger = "tgrelid = 'app_author'::regclass AND tgname = 'auditrepr_insert'"
+    function = f"(SELECT tgfoid FROM pg_trigger WHERE {trigger})"
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT pg_get_functiondef({function}), {function}::regproc")
+        definition, name = cursor.fetchone()
+    empty = "RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
+    execute(f"CREATE OR REPLACE FUNCTION {name}() {empty}", definition.replace("%", "%%"))
+    assert "app_author" not in capture.covered_since("default")
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db(transaction=True)
+def test_a_database_that_was_vacuumed_is_covered_as_before():
+    before = capture.covered_since("default")
+    execute("CREATE TABLE other (id integer)", "DROP TABLE other", "VACUUM")
+    assert capture.covered_since("default") == before
+
+
+@pytest.mark.sqlite
+def test_triggers_put_back_with_all_that_was_there_and_in_its_order_are_not_told_apart():
+    """This is what is not promised."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type = 'trigger' AND name LIKE 'auditrepr%%'"
+            " ORDER BY rowid"
+        )
+        found = cursor.fetchall()
+    before = capture.covered_since("default")
+    execute(*(f'DROP TRIGGER "{name}"' for name, _ in found))
+    execute(*(sql.replace("%", "%%") for _, sql in found))
+    assert capture.covered_since("default") == before
+
+
 def test_noting_no_gaps_takes_as_few_queries(django_assert_num_queries):
     with django_assert_num_queries(QUERIES[connection.vendor]):
         assert capture.note_gaps("default") == []

@@ -7,6 +7,7 @@ import json
 import shutil
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -412,7 +413,8 @@ def test_installed_tells_what_the_triggers_were_made_from(numbers: str):
     vendor = get_vendor("default")
     capture = audit("numbers", excluded=["other"])
     expected = Installed("numbers", vendor.fingerprint(capture), True, frozenset(["other"]))
-    assert vendor.installed()["numbers"] == expected
+    found = vendor.installed()["numbers"]
+    assert replace(found, identity="") == expected
     assert "auditrepr_auditlog" not in vendor.installed()
 
 

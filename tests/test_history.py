@@ -181,6 +181,20 @@ def test_what_changed_while_no_trigger_was_there_is_not_taken_for_what_was():
     assert after.fidelity == Fidelity.EXACT
 
 
+def test_what_changed_unseen_is_not_taken_for_what_was_although_the_triggers_are_back():
+    author = Author.objects.create(name="Ann")
+    AuditLog.objects.all().delete()
+    Book.objects.create(title="T", author=author)
+    vendor = get_vendor("default")
+    (state,) = (state for state in capture.inspect("default") if state.name == "app_author")
+    sql(*vendor.remove_sql("app_author"))
+    Author.objects.update(name="Bea")
+    sql(*vendor.install_sql(state.capture))
+    (outcome,) = built().values()
+    assert (outcome.text, outcome.fidelity) == ("T (Bea)", Fidelity.MIXED)
+    assert outcome.reason == "the audit of app_author was interrupted, or began later"
+
+
 def steps_change() -> None:
     """Objects with keys of several columns, in the set of another one, come, change and go."""
     Slot.objects.create(name="a", note="1")

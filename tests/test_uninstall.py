@@ -116,7 +116,9 @@ def test_a_dump_that_is_restored_elsewhere_holds_the_same_log_and_goes_on(
     copy(access, restored, tmp_path)
     before = shell(access, EVENTS)
     assert shell(restored, EVENTS) == before
+    covered = "SELECT table_name, since_event, reason FROM auditrepr_coverage ORDER BY table_name"
     assert "in order" in manage(restored, "audit_triggers", "check")
+    assert query(restored, covered) == query(access, covered)
     shell(restored, WRITE)
     after = shell(restored, EVENTS)
     assert after.startswith(before.strip())

@@ -70,6 +70,10 @@ class Vendor(ABC):
         """Creates the table's triggers, in place of those that are there."""
 
     @abstractmethod
+    def seal_sql(self) -> list[str]:
+        """Follows whatever created triggers: tells them from all that come later."""
+
+    @abstractmethod
     def remove_sql(self, name: str) -> list[str]:
         """Drops the table's triggers; harmless where there are none."""
 

@@ -58,6 +58,16 @@ class Installed:
     enabled: bool
     excluded: frozenset[str]
     columns: frozenset[str] | None = None  # that reach the log; None: all but the excluded
+    identity: str = ""  # where they are, a colon, and what those that replace them have not
+
+    def replace(self, recorded: str) -> bool:
+        """Did somebody put them in the place of those that had this identity?
+
+        In a database that was restored elsewhere, all are others.
+        """
+        where, _, these = self.identity.partition(":")
+        there, _, those = recorded.partition(":")
+        return where == there and these != those
 
 
 class Image(NamedTuple):

@@ -46,6 +46,9 @@ class Capturing(Vendor):
     def install_sql(self, capture: Capture) -> list[str]:
         return triggers.install_sql(capture, self.log_schema)
 
+    def seal_sql(self) -> list[str]:
+        return []  # the catalogue tells them apart
+
     def remove_sql(self, name: str) -> list[str]:
         return triggers.remove_sql(name, self.log_schema)
 

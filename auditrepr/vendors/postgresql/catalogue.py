@@ -38,17 +38,26 @@ WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND (
 ORDER BY class.oid, attnum
 """
 
-#: One row a table: schema, table, is it visible, comment, how many triggers, do all of them fire.
+#: One row a table: schema, table, is it visible, comment, how many triggers, do all of them fire,
+#: which they are. Whoever drops, disables or replaces a trigger or its function writes another row
+#: into the catalogue.
 INSTALLED = f"""
 SELECT nspname, relname, pg_table_is_visible(class.oid), max(description),
-    count(*) FILTER (WHERE own), bool_and(tgenabled IN ('O', 'A'))
+    count(*) FILTER (WHERE own), bool_and(tgenabled IN ('O', 'A')), concat(
+        (SELECT system_identifier FROM pg_control_system()), '.',
+        (SELECT oid FROM pg_database WHERE datname = current_database()), ':',
+        string_agg(concat(trigger, '.', written, '.', tgfoid, '.', pg_proc.xmin), ' '
+            ORDER BY trigger) FILTER (WHERE own)
+    )
 FROM (
-    SELECT oid AS trigger, tgenabled, tgparentid = 0 AND tgname <> '{PARTITION_TRIGGER}' AS own,
+    SELECT oid AS trigger, tgenabled, tgfoid, xmin AS written,
+        tgparentid = 0 AND tgname <> '{PARTITION_TRIGGER}' AS own,
         CASE WHEN tgparentid = 0 AND tgname <> '{PARTITION_TRIGGER}' THEN tgrelid
             ELSE pg_partition_root(tgrelid)::oid END AS bearer
     FROM pg_trigger
     WHERE NOT tgisinternal AND tgname LIKE 'auditrepr\\_%' AND tgname <> '{LOG_TRIGGER}'
 ) AS found
+JOIN pg_proc ON pg_proc.oid = tgfoid
 JOIN pg_class AS class ON class.oid = bearer
 JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
 LEFT JOIN pg_description ON objoid = trigger AND classoid = 'pg_trigger'::regclass
@@ -113,13 +122,20 @@ def installed(rows: Iterable[Any]) -> dict[str, Installed]:
 
 
 def _installed(
-    schema: str, table: str, visible: bool, comment: str, triggers: int, enabled: bool
+    schema: str,
+    table: str,
+    visible: bool,
+    comment: str,
+    triggers: int,
+    enabled: bool,
+    identity: str,
 ) -> Installed:
     note = json.loads(comment)
     names = _log_names(schema, table, visible)
     name = note["name"] if stored(note["name"]) in names else names[0]
     whole = enabled and triggers == note["triggers"]
-    return Installed(name, note["fingerprint"], whole, frozenset(note["excluded"]))
+    excluded = frozenset(note["excluded"])
+    return Installed(name, note["fingerprint"], whole, excluded, identity=identity)
 
 
 def _log_names(schema: str, table: str, visible: bool) -> list[str]:

@@ -45,10 +45,17 @@ class Capturing(Vendor):
     def installed(self) -> dict[str, Installed]:
         with self.connection.cursor() as cursor:
             cursor.execute(TRIGGERS)
-            found = [(*triggers.action_and_table(name), on, sql) for name, on, sql in cursor]
-        ours = sorted((table, action, on, sql) for action, table, on, sql in found if action)
+            found = cursor.fetchall()
+        # Whatever is created comes after all that is there, and VACUUM and dumps keep the order.
+        seal = max((place for name, _, _, place in found if name == triggers.SEAL), default=0)
+        ours = sorted(
+            (table, on, sql, place < seal)
+            for name, on, sql, place in found
+            for action, table in [triggers.action_and_table(name)]
+            if action
+        )
         return {
-            table: _installed(table, [(on, triggers.read_note(sql)) for _, _, on, sql in rows])
+            table: _installed(table, [(on, triggers.read_note(sql), s) for _, on, sql, s in rows])
             for table, rows in groupby(ours, key=itemgetter(0))
         }
 
@@ -63,11 +70,14 @@ class Capturing(Vendor):
         create = triggers.create(capture, LOG, _now(), made_from)
         return [*triggers.drop(capture.name), *create]
 
+    def seal_sql(self) -> list[str]:
+        return triggers.create_seal()
+
     def remove_sql(self, name: str) -> list[str]:
         return triggers.drop(name)
 
     def remove_support_sql(self) -> list[str]:
-        return triggers.drop_append_only()
+        return [*triggers.drop_append_only(), triggers.DROP_SEAL]
 
     def append_only_sql(self) -> list[str]:
         return [*triggers.drop_append_only(), *triggers.create_append_only(LOG)]
@@ -92,7 +102,7 @@ class Capturing(Vendor):
     def _append_only(self) -> dict[str, str]:
         with self.connection.cursor() as cursor:
             cursor.execute(TRIGGERS)
-            return {name: sql for name, _, sql in cursor if name in triggers.APPEND_ONLY}
+            return {name: sql for name, _, sql, _ in cursor if name in triggers.APPEND_ONLY}
 
     def position(self) -> Position:
         with self.connection.cursor() as cursor:
@@ -142,14 +152,16 @@ def _shape(kind: str, columns: Sequence[tuple[str | None, str, int]]) -> TableSh
     )
 
 
-def _installed(table: str, found: Sequence[tuple[str, dict[str, Any]]]) -> Installed:
+def _installed(table: str, found: Sequence[tuple[str, dict[str, Any], bool]]) -> Installed:
     """One table's triggers: they work if all three are there, on their table, of the same make."""
-    tables = {on.lower() for on, _ in found}
-    made_from = {note.get("fingerprint", "") for _, note in found}
+    tables = {on.lower() for on, _, _ in found}
+    made_from = {note.get("fingerprint", "") for _, note, _ in found}
     whole = len(found) == len(triggers.ACTIONS) and tables == {table.lower()}
-    excluded = frozenset(name for _, note in found for name in note.get("excluded", ()))
-    columns = frozenset[str].intersection(*(frozenset(n.get("columns", ())) for _, n in found))
-    return Installed(table, min(made_from), whole and len(made_from) == 1, excluded, columns)
+    excluded = frozenset(name for _, note, _ in found for name in note.get("excluded", ()))
+    columns = frozenset[str].intersection(*(frozenset(n.get("columns", ())) for _, n, _ in found))
+    identity = f"sqlite:{'sealed' if all(sealed for *_, sealed in found) else ''}"
+    works = whole and len(made_from) == 1
+    return Installed(table, min(made_from), works, excluded, columns, identity)
 
 
 def _now() -> str:

@@ -74,7 +74,7 @@ SHAPES = """
     ORDER BY wanted.key, part.cid
 """
 
-TRIGGERS = "SELECT name, tbl_name, sql FROM sqlite_master WHERE type = 'trigger'"
+TRIGGERS = "SELECT name, tbl_name, sql, rowid FROM sqlite_master WHERE type = 'trigger'"
 
 _LATER = "FROM auditrepr_auditlog WHERE table_name = %(table)s AND id > %(since)s ORDER BY id"
 

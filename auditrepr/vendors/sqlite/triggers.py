@@ -43,6 +43,10 @@ APPEND_ONLY = {
     ),
 }
 
+#: Never fires: it comes after the triggers of all tables, and so before any that replaces one.
+SEAL = "auditrepr_seal"
+DROP_SEAL = f"DROP TRIGGER IF EXISTS {SEAL}"
+
 # A trigger of the connection's own, and so the only one that may call a function of Python's.
 TELL = """CREATE TEMP TRIGGER IF NOT EXISTS auditrepr_context
  AFTER INSERT ON main.auditrepr_auditlog WHEN auditrepr_context() IS NOT NULL
@@ -125,6 +129,12 @@ def read_note(sql: str) -> dict[str, Any]:
 def drop(table: str) -> list[str]:
     """Drops the three triggers of a table where they are there."""
     return [f"DROP TRIGGER IF EXISTS {quote(trigger_name(action, table))}" for action in ACTIONS]
+
+
+def create_seal() -> list[str]:
+    """Creates the seal anew."""
+    on = "DELETE ON auditrepr_coverage WHEN 0"
+    return [DROP_SEAL, f"CREATE TRIGGER {SEAL} AFTER {on} BEGIN SELECT 1; END"]
 
 
 def create_append_only(log: str) -> list[str]:
