@@ -22,7 +22,14 @@ from django.utils.translation import gettext_lazy, ngettext
 
 from . import eventpage, jobpage, timeline
 from .changelist import TEXT, LogChangeList
-from .filters import ActorFilter, ModelFilter, ObjectFilter, PeriodFilter, StateFilter
+from .filters import (
+    ActorFilter,
+    ModelFilter,
+    ObjectFilter,
+    PeriodFilter,
+    StateFilter,
+    TransactionFilter,
+)
 from .keyset import NEWER_THAN, OLDER_THAN, KeysetChangeList
 from .lines import SHOWN_LENGTH, by_key, representation, time_of, what_changed
 from .models import AuditLog, BackfillRun, ReprFailure
@@ -99,6 +106,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
     list_filter = [
         ActorFilter,
         ObjectFilter,
+        TransactionFilter,
         "action",
         ModelFilter,
         StateFilter,

@@ -43,6 +43,8 @@ class Settings:
     :param APPEND_ONLY: the log refuses to be changed, by triggers of its own; see
         docs/production.md.
     :param SEARCH: whether an index finds representations by what they say; see docs/admin.md.
+    :param MODEL_PERMISSIONS: whether seeing an event in the admin takes the permission to view its
+        model; without, whoever may view the log sees all of it.
     :param CONTEXT: what requests, management commands and Celery tasks tell by themselves of who
         writes, and why.
     :param BATCH_SIZE: audit rows in one batch; ``"auto"``: what takes about half a second.
@@ -63,6 +65,7 @@ class Settings:
     EXCLUDE: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     APPEND_ONLY: bool = False
     SEARCH: bool = False
+    MODEL_PERMISSIONS: bool = True
     CONTEXT: tuple[str, ...] = ORIGINS
     BATCH_SIZE: Asked = AUTO
     LEASE_SECONDS: int = 60
@@ -177,6 +180,7 @@ _PARSERS: dict[str, Any] = {
     "EXCLUDE": _names_by_model,
     "APPEND_ONLY": _flag,
     "SEARCH": _flag,
+    "MODEL_PERMISSIONS": _flag,
     "CONTEXT": _origins,
     "BATCH_SIZE": _batch_size,
     "LEASE_SECONDS": _whole(DAY),

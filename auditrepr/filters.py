@@ -8,6 +8,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
@@ -71,6 +72,17 @@ class ActorFilter(GivenFilter):
 class ObjectFilter(GivenFilter):
     title = _("object")
     parameter_name = "object_id"
+
+
+class TransactionFilter(GivenFilter):
+    title = _("transaction")
+    parameter_name = "transaction_id"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if value and not value.isdecimal():
+            raise IncorrectLookupParameters
+        return super().queryset(request, queryset)
 
 
 class StateFilter(admin.SimpleListFilter):

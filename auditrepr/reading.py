@@ -16,6 +16,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.translation import gettext as _
 
+from .conf import get_settings
 from .models import AuditLog, Fidelity, ReprFailure
 from .querysets import AuditLogQuerySet
 from .renames import recent_renames
@@ -64,9 +65,12 @@ def readable_tables(user: Any) -> set[str] | None:
     """The tables whose events this user may see, by today's names; none means every table.
 
     Seeing an event takes the permission to view, or change, the model whose row it is about; an
-    automatic many-to-many table goes with the model that has the field.
+    automatic many-to-many table goes with the model that has the field. Where the setting
+    ``MODEL_PERMISSIONS`` is off, the permission to view the log is enough.
     """
     if user.is_active and user.is_superuser:
+        return None
+    if not get_settings().MODEL_PERMISSIONS and may_read_log(user):
         return None
     return {
         log_name(model._meta.db_table)

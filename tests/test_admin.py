@@ -158,6 +158,25 @@ def test_an_event_takes_the_permission_to_view_its_model() -> None:
     assert FAILURES + "6/change/" not in page(client, FAILURES)
 
 
+def test_with_a_setting_the_permission_to_view_the_log_is_enough(
+    settings: Any,
+) -> None:
+    ada = Author.objects.create(name="Ada").pk
+    AuditLog.objects.all().delete()
+    event(ada, text="Ada")
+    event(ada + 1, text="gone", table_name="shop_gone")
+    fail(event(ada + 2, table_name="app_tag"))
+    settings.AUDITREPR = {"MODEL_PERMISSIONS": False}
+    client = staff("view_auditlog", "view_reprfailure")
+    assert ids(client) == [ada + 2, ada + 1, ada]
+    assert client.get(f"{LOG}{ada + 1}/change/").status_code == 200
+    assert f"{FAILURES}{ada + 2}/change/" in page(client, FAILURES)
+    assert link(page(client, f"{LOG}{ada}/change/"), "The object now") is None
+    client = staff("view_author", "view_reprfailure", name="other")
+    assert client.get(LOG).status_code == 403
+    assert f"{FAILURES}{ada + 2}/change/" not in page(client, FAILURES)
+
+
 def test_a_many_to_many_table_goes_with_the_model_that_has_the_field() -> None:
     event(1, text="tagged", table_name="app_book_tags")
     assert ids(staff("view_auditlog", "change_book")) == [1]

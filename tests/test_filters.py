@@ -37,6 +37,14 @@ def test_by_who_caused_it_and_by_object_shown_while_they_hold(reader: Client) ->
     assert "By who" not in words(page(reader))
 
 
+def test_by_transaction_shown_while_it_holds(reader: Client) -> None:
+    event(1, text="x", transaction_id=7)
+    event(2, text="x", transaction_id=8)
+    assert ids(reader, f"{LOG}?transaction_id=7") == [1]
+    assert "By transaction All 7 By action" in words(page(reader, f"{LOG}?transaction_id=7"))
+    assert "By transaction" not in words(page(reader))
+
+
 def test_pending_is_looked_for_above_the_settled_mark_alone(reader: Client) -> None:
     for pk in range(1, 5):
         event(pk)
