@@ -13,7 +13,7 @@ from django.db.models import Field, Model
 from .columns import Columns
 from .drift import UNKNOWN
 from .events import Event
-from .meta import concrete
+from .meta import can_hold, concrete
 from .renames import Renames
 from .rows import Live, Row, read_images, read_live
 from .states import EMPTIED, State, States
@@ -96,7 +96,7 @@ class History:
         table = log_name(model._meta.db_table)
         if field.column in self.excluded.get(table, ()):
             return [Matches([], [UNKNOWN.format(field.column)]) for _ in wanted]
-        values = {value for _, value in wanted}
+        values = {value for _, value in wanted if can_hold(field, value, self.vendor.connection)}
         texts = dict(zip(values, self.vendor.key_texts(field, list(values)), strict=True))
         live = self._live(model, field, values)
         if isinstance(live, Error):
@@ -106,7 +106,7 @@ class History:
         pairs = [
             (n, event, key)
             for n, (event, value) in enumerate(wanted)
-            for key in sorted(candidates[texts[value]])
+            for key in sorted(candidates[texts[value]] if value in texts else ())
         ]
         states = self.states.find(table, [(event, key) for _, event, key in pairs])
         looked_at = [(e, state, key) for (_, e, key), state in zip(pairs, states, strict=True)]

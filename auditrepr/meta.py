@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import CompositePrimaryKey, Model
+from django.db.models import CompositePrimaryKey, IntegerField, Model
 
 
 def own_fields(model: type[Model]) -> list[Any]:
@@ -25,6 +25,17 @@ def stored_parts(field: Any, value: Any, connection: BaseDatabaseWrapper) -> lis
     return [
         part.get_db_prep_value(one, connection) for part, one in zip(parts, values, strict=True)
     ]
+
+
+def can_hold(field: Any, value: Any, connection: BaseDatabaseWrapper) -> bool:
+    """Can the field's column hold this value? If it cannot, no row has it, and Django sends no
+    query; the database would refuse one."""
+    while field.is_relation:
+        field = field.target_field
+    if not isinstance(field, IntegerField) or not isinstance(value, int):
+        return True
+    lowest, highest = connection.ops.integer_field_range(field.get_internal_type())
+    return (lowest is None or lowest <= value) and (highest is None or value <= highest)
 
 
 def all_relations(model: type[Model]) -> list[Any]:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
+from django.db import connections
 from django.db.models import ForeignObject, Model, OneToOneRel
 
 from .drift import UNKNOWN, Unknown
 from .events import Subject
 from .instances import is_plain, maker
-from .meta import all_relations, field_named
+from .meta import all_relations, can_hold, field_named
 from .sets import AsOfSets, SetAnswer, SetRelation
 
 if TYPE_CHECKING:
@@ -181,6 +182,8 @@ def generic(field: Any, peers: Peers) -> Sequence[Answer]:
             by_model[model].append((index, Wish(subject, key)))
         elif isinstance(key, Unknown):
             answers[index] = _unknown(key)
+        elif isinstance(key, Exception):
+            answers[index] = Answer(key)
     for model, wanted in by_model.items():
         found = peers.batch.find(model, [wish for _, wish in wanted])
         for (index, _), answer in zip(wanted, found, strict=True):
@@ -189,6 +192,8 @@ def generic(field: Any, peers: Peers) -> Sequence[Answer]:
 
 
 def _target(field: Any, instance: Model) -> tuple[type[Model] | None, Any]:
+    """The model and the key of what it leads to; no model where that is certain to be nothing, or
+    the key is not known, or is an error of Django's, which cannot look for such a key."""
     from django.contrib.contenttypes.models import ContentType
 
     type_id = getattr(instance, field_named(type(instance), field.ct_field).attname)
@@ -200,9 +205,17 @@ def _target(field: Any, instance: Model) -> tuple[type[Model] | None, Any]:
     try:
         types = ContentType.objects.db_manager(instance._state.db)
         model = types.get_for_id(type_id).model_class()
-        return (model, model._meta.pk.to_python(key)) if model else (None, None)
-    except (ContentType.DoesNotExist, ValidationError):
+    except ContentType.DoesNotExist:
         return None, None
+    if model is None:
+        return None, None
+    try:
+        model._meta.pk.get_prep_value(key)
+        key = model._meta.pk.to_python(key)
+    except (TypeError, ValueError, ValidationError) as error:
+        return None, error
+    fits = can_hold(model._meta.pk, key, connections[types.db])
+    return (model, key) if fits else (None, None)
 
 
 def _unknown(placeholder: Any, doubts: tuple[str, ...] = ()) -> Answer:

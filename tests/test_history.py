@@ -1,6 +1,7 @@
 """Relations as of the event."""
 
 import pytest
+from django.contrib.contenttypes.models import ContentType
 
 from auditrepr import capture
 from auditrepr.models import AuditLog, Fidelity
@@ -8,7 +9,19 @@ from auditrepr.representation import Event, Outcome, build
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author, Book
 from tests.app.moment import Slot, Step
-from tests.app.relations import Diner, Invoice, Label, Line, Order, Pizzeria, RatedPlace, Remark
+from tests.app.relations import (
+    Badge,
+    Diner,
+    Invoice,
+    Label,
+    Line,
+    Order,
+    Pin,
+    Pizzeria,
+    RatedPlace,
+    Remark,
+    Toll,
+)
 from tests.capturing import sql
 from tests.oracle import Oracle
 
@@ -102,6 +115,47 @@ def test_sets_of_every_kind_are_as_they_were():
     with oracle.listening():
         Order.objects.filter(pk=order.pk).update(ref="F")
     assert_true(oracle)
+
+
+def pinned(model, *keys) -> None:
+    """Pins on objects of the model with these keys, which nothing holds to be right."""
+    content_type = ContentType.objects.get_for_model(model)
+    for key in keys:
+        Pin.objects.create(content_type=content_type, object_id=key)
+
+
+def test_a_generic_key_that_its_model_cannot_have_leads_nowhere_and_costs_no_peer():
+    oracle = Oracle([Badge, Pin])
+    with oracle.listening():
+        Badge.objects.create(number=7)
+        pinned(Badge, "7", "99999999999", "-5", "9" * 40)
+    assert_true(oracle)
+
+
+def test_a_generic_key_that_is_none_fails_as_it_did():
+    Badge.objects.create(number=7)
+    pinned(Badge, "no number", "7")
+    *_, bad, good = built().values()
+    assert bad.failure is not None
+    assert (bad.failure.error_class, "no number" in bad.failure.message) == ("ValueError", True)
+    assert (good.text, good.fidelity) == ("on badge 7 []", Fidelity.EXACT)
+
+
+def test_a_generic_set_of_an_object_whose_key_does_not_fit_there_is_empty():
+    oracle = Oracle([Badge])
+    with oracle.listening():
+        Badge.objects.create(number=2_000_000_000)
+    assert_true(oracle)
+
+
+@pytest.mark.postgresql
+def test_a_query_for_relations_that_the_database_refuses_costs_no_other_row():
+    pinned(Toll, "12345")
+    pinned(Toll, "54321")
+    Author.objects.create(name="Ann")
+    *failed, author = built().values()
+    assert {one.failure and one.failure.error_class for one in failed} == {"DataError"}
+    assert (author.text, author.failure) == ("Ann", None)
 
 
 def test_one_to_one_and_foreign_keys_to_other_fields_are_as_they_were():

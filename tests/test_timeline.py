@@ -21,6 +21,12 @@ class ShelfAdmin(AuditHistoryMixin, admin.ModelAdmin):
     def get_queryset(self, request):
         return super().get_queryset(request).exclude(name__startswith="hidden")
 
+    def get_object(self, request, object_id, from_field=None):
+        found = super().get_object(request, object_id, from_field)
+        if found and found.name == "broken":
+            raise RuntimeError("it cannot be shown")
+        return found
+
 
 site = admin.AdminSite()
 site._registry.update(admin.site._registry)
@@ -98,6 +104,15 @@ def test_leads_to_the_events_and_to_the_object_now(reader: Client) -> None:
     text = words(page(reader, event_link))
     assert "Added: Author" in text
     assert link(page(reader, event_link), "Its history") == of("app_author", author.pk)
+
+
+def test_an_object_that_its_own_admin_cannot_get_costs_nothing_but_the_way_there(
+    reader: Client,
+) -> None:
+    author = Author.objects.create(name="broken")
+    html = page(reader, of("app_author", author.pk))
+    assert link(html, "The object now") is None
+    assert "Added" in words(html)
 
 
 def test_an_object_without_events_says_so(reader: Client) -> None:

@@ -85,6 +85,43 @@ class Remark(models.Model):
 
 
 @auditrepr.track
+class Badge(models.Model):
+    number = models.PositiveIntegerField(primary_key=True)
+    dots = GenericRelation("Dot")
+
+    def __str__(self) -> str:
+        return f"badge {self.number} {[dot.pk for dot in self.dots.all()]}"
+
+
+@auditrepr.track
+class Toll(models.Model):
+    """PostgreSQL refuses to look for a longer key."""
+
+    amount = models.DecimalField(max_digits=3, decimal_places=0, primary_key=True)
+
+
+@auditrepr.track
+class Dot(models.Model):
+    """Its key of the object is too small for some of them."""
+
+    content_type = models.ForeignKey(ContentType, models.CASCADE, db_constraint=False)
+    object_id = models.PositiveSmallIntegerField()
+    target = GenericForeignKey()
+
+
+@auditrepr.track
+class Pin(models.Model):
+    """Its key of the object may be no key at all."""
+
+    content_type = models.ForeignKey(ContentType, models.CASCADE, db_constraint=False)
+    object_id = models.CharField(max_length=50)
+    target = GenericForeignKey()
+
+    def __str__(self) -> str:
+        return f"on {self.target}"
+
+
+@auditrepr.track
 class RatedPlace(models.Model):
     name = models.CharField(max_length=50)
     owner = models.ForeignKey("Author", models.SET_NULL, null=True)

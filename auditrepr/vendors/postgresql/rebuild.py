@@ -66,12 +66,16 @@ class Rebuilding(Vendor):
     @contextmanager
     def _canceling(self, limit: TimeLimit) -> Iterator[None]:
         """The server ends a query of others in time, before it is left alone with it."""
-        canceling = False
+        canceling: bool | None = False
 
         def execute(run: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
             nonlocal canceling
             theirs = limit.running
-            if theirs != canceling and not self.connection.needs_rollback:
+            if self.connection.needs_rollback or _has_failed(self.connection.connection):
+                canceling = (
+                    None  # nothing else runs now, and the roll-back brings what was set back
+                )
+            elif theirs != canceling:
                 canceling = theirs
                 milliseconds = max(1, int(limit.seconds * 1000)) if theirs else 0
                 with self.connection.cursor() as cursor:
@@ -229,6 +233,10 @@ class Rebuilding(Vendor):
                 f"SELECT ARRAY[{texts}]::text[]", [part for key in stored for part in key]
             )
             return list(cursor.fetchone()[0])
+
+
+def _has_failed(raw: Any) -> bool:
+    return raw is not None and raw.info.transaction_status == TransactionStatus.INERROR
 
 
 def _by_steps(images: Iterable[Image]) -> list[tuple[tuple[Step, ...], list[Image]]]:
