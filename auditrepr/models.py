@@ -61,7 +61,8 @@ class AuditLog(models.Model):
         null=True, help_text=_("Who and why, where the application said so.")
     )
     actor = models.GeneratedField(
-        expression=KT("context__user"),
+        # SQLite would look into the context of every event, for a tenth of what an event costs.
+        expression=models.Case(models.When(context__isnull=False, then=KT("context__user"))),
         output_field=models.TextField(null=True),
         db_persist=True,
         verbose_name=_("actor"),

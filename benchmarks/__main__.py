@@ -13,7 +13,7 @@ from tests.servers import PostgresServer
 
 #: Measured on a log that grows from one size to the next.
 STANDING = ("idle", "trickle")
-NAMES = (*STANDING, "drain", "relations", "opened", "capture")
+NAMES = (*STANDING, "drain", "relations", "opened", "capture", "indexes")
 #: As durable as a server that people use; memory and checkpoints as for a small machine.
 SERVER = (
     "-c shared_buffers=1GB -c max_wal_size=8GB -c maintenance_work_mem=256MB"
@@ -117,14 +117,16 @@ def main(given: list[str] | None = None) -> None:
     with database(options.database, options.keep):
         from . import backlogs, data
         from .capture import capture
+        from .indexes import indexes
 
         data.make_schema()
         data.represent_all()
         if set(names) & set(STANDING):
             backlogs.standing(names, options.rows, options.repeat)
+        writing = {"capture": capture, "indexes": indexes}
         for name in names:
-            if name == "capture":
-                capture(max(options.rows), options.repeat)
+            if name in writing:
+                writing[name](max(options.rows), options.repeat)
             elif name not in STANDING:
                 benchmark: Callable[..., None] = getattr(backlogs, name)
                 benchmark(options.rows, options.repeat)

@@ -11,6 +11,7 @@ from benchmarks.shop.models import Invoice
 COUNTRIES = 200
 CUSTOMERS = 10_000
 INVOICES = 50_000
+BEFORE_INVOICES = COUNTRIES + CUSTOMERS  # events in the log
 
 _POSTGRESQL = {
     "series": "generate_series({first}, {last}) AS series (n)",
@@ -31,7 +32,7 @@ _SQLITE = {
 
 def invoices(table: str, first: int, last: int) -> str:
     """The statement that inserts so many of them, beyond those of the data set, into a table."""
-    return _sql(
+    return sql(
         f"INSERT INTO {table} (id, {INVOICE_COLUMNS})"
         f" SELECT {INVOICES} + n, {INVOICE_VALUES} FROM <series>",
         first,
@@ -39,7 +40,7 @@ def invoices(table: str, first: int, last: int) -> str:
     )
 
 
-def _sql(template: str, first: int, last: int) -> str:
+def sql(template: str, first: int, last: int) -> str:
     """The template in the database's own words."""
     words = _POSTGRESQL if connection.vendor == "postgresql" else _SQLITE
     for name in ("text", "date", "time"):
@@ -84,7 +85,7 @@ INSERT INTO auditrepr_auditlog (table_name, object_id, action, row_data, changed
 SELECT 'shop_invoice', log.object_id, 'U', log.row_data, '{{{{"status":"new"}}}}', log.occurred_at
 FROM (WITH RECURSIVE series (n) AS (SELECT {{first}} UNION ALL SELECT n + 1 FROM series
     WHERE n < {{last}}) SELECT n FROM series) AS series
-JOIN auditrepr_auditlog log ON log.id = n % {INVOICES} + {COUNTRIES + CUSTOMERS} + 1"""
+JOIN auditrepr_auditlog log ON log.id = n % {INVOICES} + {BEFORE_INVOICES} + 1"""
 _REPRESENTED = """
 INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
 SELECT id, 'Invoice R' || (1000000 + id) || ' of 2020-01-01: 512.75 EUR', 'E', ''
@@ -98,9 +99,9 @@ def make_schema() -> None:
         return
     if connection.vendor == "postgresql":
         _run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-    _run(_sql(_COUNTRIES, 1, COUNTRIES))
-    _run(_sql(_CUSTOMERS, 1, CUSTOMERS))
-    _run(_sql(_INVOICES, 1, INVOICES))
+    _run(sql(_COUNTRIES, 1, COUNTRIES))
+    _run(sql(_CUSTOMERS, 1, CUSTOMERS))
+    _run(sql(_INVOICES, 1, INVOICES))
 
 
 def fill(represented: int) -> None:

@@ -21,6 +21,7 @@ TITLES = {
     "relations": "### Relations",
     "opened": "### Open transaction",
     "capture": "### Capture",
+    "indexes": "### What each index of the log costs its writer",
 }
 
 

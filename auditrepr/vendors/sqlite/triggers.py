@@ -60,18 +60,20 @@ _REAL = (
     " replace(printf('%!.20g', {value}), 'Inf', '9e999'))"
 )
 
-# Text given to json_quote() is a string even if it came from a JSON function.
-_VALUE = f"""CASE typeof({{value}})
- WHEN 'text' THEN json_quote({{value}} || '')
- WHEN 'real' THEN {_REAL}
- WHEN 'blob' THEN '{{{{"$blob":"' || hex({{value}}) || '"}}}}'
- ELSE ifnull({{value}}, 'null') END"""
-
-# SQLite has no hash function: the length and the first 1000 bytes have to do.
-_DIGEST = (
-    """'{{"$digest":{{"bytes":' || length(CAST({value} AS BLOB)) || ',"head":"'"""
-    """ || hex(substr(CAST({value} AS BLOB), 1, 1000)) || '"}}}}'"""
-)
+# Of all values only text and blobs are not less than '', and only blobs not less than x''. The plus
+# takes away the type of the column that happens to be the first of the image. Text with '' added to
+# it is a string even if it came from a JSON function. SQLite has no hash function: the length and
+# the first 1000 bytes have to do.
+_VALUE = f"""CASE
+ WHEN +{{value}} >= '' THEN CASE
+  WHEN length(CAST({{value}} AS BLOB)) > {{share}}
+   AND (SELECT sum(length(CAST({{value}} AS BLOB))) FROM image) > {LARGEST_ROW}
+   THEN json('{{{{"$digest":{{{{"bytes":' || length(CAST({{value}} AS BLOB))
+    || ',"head":"' || hex(substr(CAST({{value}} AS BLOB), 1, 1000)) || '"}}}}}}}}')
+  WHEN +{{value}} >= x'' THEN json('{{{{"$blob":"' || hex({{value}}) || '"}}}}')
+  ELSE {{value}} || '' END
+ WHEN typeof({{value}}) = 'real' THEN json({_REAL})
+ ELSE {{value}} END"""
 
 
 def quote(name: str) -> str:
@@ -160,50 +162,40 @@ def _delete(capture: Capture) -> str:
 
 
 def _update(capture: Capture) -> str:
-    new, old = _object_id(capture, "new"), _object_id(capture, "old")
     return (
-        f"{new}, nullif({old}, {new}), 'U', row_data, changed_from"
-        f" FROM (WITH image (label, before, after) AS {_image(capture, 'old', 'new')}"
-        f" SELECT {_object(_value(capture, 'after'))} AS row_data,"
-        f" {_object(_value(capture, 'before'), only=_differ('before', 'after'))}"
-        " AS changed_from FROM image)"
+        "key, nullif(previous, key), 'U', row_data, changed_from"
+        f" FROM (WITH image (name, before, after) AS {_image(capture, 'old', 'new')}"
+        f" SELECT {_object_id(capture, 'new')} AS key, {_object_id(capture, 'old')} AS previous,"
+        f" {_object(capture, 'after')} AS row_data,"
+        f" {_object(capture, 'before')} FILTER (WHERE {_differ(capture)}) AS changed_from"
+        " FROM image)"
     )
 
 
 def _row(capture: Capture, row: str) -> str:
     """The whole row as JSON text."""
     return (
-        f"(WITH image (label, value) AS {_image(capture, row)}"
-        f" SELECT {_object(_value(capture, 'value'))} FROM image)"
+        f"(WITH image (name, value) AS {_image(capture, row)}"
+        f" SELECT {_object(capture, 'value')} FROM image)"
     )
 
 
-def _object(value: str, only: str = "") -> str:
-    """The JSON object of all rows of the image, or of those that a condition picks."""
-    condition = f" FILTER (WHERE {only})" if only else ""
-    return f"'{{' || ifnull(group_concat(label || {value}){condition}, '') || '}}'"
+def _object(capture: Capture, value: str) -> str:
+    """The JSON object of the image's rows: a value in full if it is no more than its share of
+    what a row may have together, or if the row has the room.
+    """
+    share = LARGEST_ROW // len(_columns(capture))
+    return f"json_group_object(name, {_VALUE.format(value=value, share=share)})"
 
 
 def _image(capture: Capture, *rows: str) -> str:
-    """One row for each column: its name as JSON writes it, and its value in each of the rows."""
+    """One row for each column: its name, and its value in each of the rows."""
     values = ", ".join(
-        f"({literal(json.dumps(name, ensure_ascii=False) + ':')},"
-        f" {', '.join(f'{row}.{quote(name)}' for row in rows)})"
+        f"({literal(name)}, {', '.join(f'{row}.{quote(name)}' for row in rows)})"
         for name in (column.name for column in _columns(capture))
     )
     # SQLite would write what is named twice to a temporary table, although one is hardly needed.
     return f"NOT MATERIALIZED (VALUES {values})"
-
-
-def _value(capture: Capture, value: str) -> str:
-    """JSON text of a value: in full if it is no more than its share, or the row has the room."""
-    share = LARGEST_ROW // len(_columns(capture))
-    size = f"(SELECT sum(length(CAST({value} AS BLOB))) FROM image)"
-    digest, full = _DIGEST.format(value=value), _VALUE.format(value=value)
-    return (
-        f"CASE WHEN length(CAST({value} AS BLOB)) > {share} AND {size} > {LARGEST_ROW}"
-        f" THEN {digest} ELSE {full} END"
-    )
 
 
 def _changed(capture: Capture) -> str:
@@ -222,9 +214,11 @@ def _changed(capture: Capture) -> str:
     return _balanced(pairs)
 
 
-def _differ(before: str, after: str) -> str:
-    # The plus takes away the type of the column that happens to be the first of the image.
-    return f"+{before} IS NOT +{after} COLLATE BINARY OR typeof({before}) <> typeof({after})"
+def _differ(capture: Capture) -> str:
+    differ = "+before IS NOT +after COLLATE BINARY"
+    if any(map(_keeps_any_type, _columns(capture))):
+        return f"{differ} OR typeof(before) <> typeof(after)"
+    return differ
 
 
 def _keeps_any_type(column: Column) -> bool:
