@@ -9,9 +9,10 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
-from auditrepr import backfill, statusformats
+from auditrepr import backfill, capture, statusformats
 from auditrepr.exceptions import LeaseLost
 from auditrepr.locks import DatabaseLock
 from auditrepr.management.commands.backfill_status import Command, duration
@@ -177,3 +178,75 @@ def test_only_yes_releases(say, monkeypatch, answer, released):
             with pytest.raises(CommandError, match="not released"):
                 say("--release-lock")
         assert (Lease.objects.get().token is None) == released
+
+
+def test_text_names_a_lock_left_behind_and_how_to_go_on_with_a_rebuilding(say):
+    with DatabaseLock("default"):
+        Lease.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
+        RebuildCursor.objects.create(selection={}, start_id=0, reached_id=5, top_id=9)
+        out = say()
+    assert re.search(rf"lock +left behind by process {os.getpid()} on .*; the next run takes", out)
+    assert "To continue: manage.py rebuild_reprs --resume" in out
+
+
+def test_text_names_what_is_not_captured(say):
+    capture.remove("default")
+    Coverage.objects.update_or_create(
+        table_name="app_author", defaults={"reason": "disabled", "since_event": None}
+    )
+    Coverage.objects.update_or_create(
+        table_name="app_tag", defaults={"reason": "missing", "since_event": 7}
+    )
+    try:
+        out = say()
+    finally:
+        capture.install("default")
+    assert "app_book: missing" in out
+    assert "Run: manage.py audit_triggers install --database default" in out
+    assert re.search(r"app_author: a gap, now open \(.+\)", out)
+    assert re.search(r"app_tag: a gap, up to event 7 \(.+\)", out)
+
+
+def test_prometheus_counts_failures_by_their_error(say, monkeypatch):
+    def fail(author):
+        raise ValueError("no")
+
+    monkeypatch.setattr(Author, "__str__", fail)
+    Author.objects.create(name="a")
+    backfill.run("default", lock=DatabaseLock("default"))
+    lines = say("--format=prometheus").splitlines()
+    assert 'auditrepr_failures{database="default",error="ValueError"} 1' in lines
+
+
+def test_a_span_that_does_not_come_through_the_parser_is_read_as_well():
+    with pytest.raises(CommandError, match="argument --max-lag") as raised:
+        call_command("backfill_status", max_lag="soon")
+    assert raised.value.returncode == 2
+
+
+def test_a_database_that_cannot_tell_is_one_clear_line():
+    def rename(old, new):
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
+
+    rename("auditrepr_backfillrun", "elsewhere")
+    try:
+        with pytest.raises(CommandError, match="auditrepr_backfillrun") as raised:
+            call_command("backfill_status")
+    finally:
+        rename("elsewhere", "auditrepr_backfillrun")
+    assert "\n" not in str(raised.value)
+
+
+def test_a_lock_that_its_holder_lets_go_of_meanwhile_is_not_released(say, monkeypatch):
+    lock = DatabaseLock("default")
+    monkeypatch.setattr("sys.stdin.isatty", lambda: True)
+    with lock:
+
+        def answer(prompt):
+            lock.__exit__(None, None, None)
+            return "y"
+
+        monkeypatch.setattr("builtins.input", answer)
+        with pytest.raises(CommandError, match="is storing a batch now, or has let it go"):
+            say("--release-lock")

@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, date, datetime
 
 import pytest
+from django.db.models import CharField
 from django.test import Client
 
 from auditrepr.models import AuditLog
@@ -95,3 +96,14 @@ def test_bytes_and_structures_are_written_out() -> None:
     field = Book._meta.get_field("title")
     assert said(field, b"\x00\xff") == "00 ff"
     assert said(field, {"ä": [1]}) == '{"ä": [1]}'
+
+
+def test_a_text_that_was_empty_is_called_so() -> None:
+    author = Author.objects.create(name="")
+    Author.objects.filter(pk=author.pk).update(name="Mary")
+    assert told(last()) == ["name: empty → Mary"]
+
+
+def test_choices_go_by_their_labels_and_a_value_that_is_none_by_itself() -> None:
+    field = CharField(choices=[("n", "new"), ("p", "paid")])
+    assert [said(field, value) for value in ("n", "p", "z")] == ["new", "paid", "z"]
