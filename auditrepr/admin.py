@@ -72,8 +72,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         form_url: str = "",
         obj: Any = None,
     ) -> HttpResponse:
-        if obj is not None:
-            context |= self.page_context(request, obj)
+        context |= self.page_context(request, obj)
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:

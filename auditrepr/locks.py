@@ -20,6 +20,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from weakref import WeakSet
 
 from django.db import Error, connections, transaction
 from django.db.models import Q, QuerySet
@@ -217,6 +218,18 @@ class DatabaseLock(Lock):
         return Lease.objects.using(self.using).filter(name=self.NAME)
 
 
+_file_locks: WeakSet[FileLock] = WeakSet()
+
+
+def _let_go_of_file_locks() -> None:
+    for lock in _file_locks:
+        lock.let_go()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - only Windows has none
+    os.register_at_fork(after_in_child=_let_go_of_file_locks)
+
+
 class FileLock(Lock):
     """``flock`` on a file of this host; the kernel frees it, whatever ends the process.
 
@@ -228,6 +241,7 @@ class FileLock(Lock):
         super().__init__(**options)
         self.path = path or get_settings().LOCK_FILE or default_path(using)
         self._file: int | None = None
+        _file_locks.add(self)
 
     def renew(self) -> None:
         # Somebody may have deleted the file, and then another run has a lock on a new one.
@@ -270,6 +284,14 @@ class FileLock(Lock):
         if self._file is not None:
             os.close(self._file)
             self._file = None
+
+    def let_go(self) -> None:
+        """Forget the file, of which somebody else has the lock: the process that forked this one.
+
+        A forked process shares its parent's lock, and would keep it beyond the parent's end.
+        """
+        self.acquired = False
+        self._release()
 
     def _is_current(self, file: int) -> bool:
         try:

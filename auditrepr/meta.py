@@ -43,13 +43,11 @@ def all_relations(model: type[Model]) -> list[Any]:
     return list(model._meta.get_fields(include_hidden=True))
 
 
-def field_named(model: type[Model] | None, name: str) -> Any:
+def field_named(model: Any, name: str) -> Any:
     """The model's field with this name.
 
     :raises FieldDoesNotExist: if it has none.
     """
-    if model is None:
-        raise LookupError(name)
     return model._meta.get_field(name)
 
 

@@ -170,3 +170,10 @@ def test_a_preview_shows_what_would_change_and_writes_nothing(better):
 def stop_after(batches: int):
     answers = iter([False] * batches)
     return lambda: next(answers, True)
+
+
+def test_where_nothing_is_stored_nothing_is_begun():
+    AuditLog.objects.all().delete()
+    result = rebuild()
+    assert (result.again, result.stop_reason) == (0, StopReason.CAUGHT_UP)
+    assert not RebuildCursor.objects.exists()

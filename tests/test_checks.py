@@ -6,7 +6,8 @@ import pytest
 from django.core import checks
 from django.db import connections
 
-from auditrepr import capture
+from auditrepr import capture, flush
+from auditrepr.exceptions import UnsupportedDatabase
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
 
@@ -150,6 +151,11 @@ def test_a_cached_sequence_is_an_error_until_its_hint_is_followed():
     assert found(["default"]) == {}
 
 
+class NothingAnywhere:
+    def allow_migrate(self, db, app_label, **hints):
+        return False
+
+
 def test_a_database_of_another_kind_is_an_error_unless_a_router_keeps_the_log_out(settings):
     connection = connections["other"]
     connection.vendor = "oracle"
@@ -168,3 +174,29 @@ def test_the_reference_lists_every_id_and_no_other():
     assert sorted(listed) == sorted(
         set(re.findall(pattern, (root / "auditrepr/checks.py").read_text()))
     )
+
+
+@pytest.mark.django_db
+def test_settings_that_cannot_be_read_are_one_error_and_not_one_of_each_database(settings):
+    settings.AUDITREPR = {"MODELS": ["app.Nothing"]}
+    assert found(["default", "other"]) == {}
+
+
+@pytest.mark.django_db
+def test_a_database_without_audited_models_has_nothing_to_check(settings):
+    settings.DATABASE_ROUTERS = [NothingAnywhere()]
+    assert found(["default"]) == {}
+
+
+def test_a_database_of_another_kind_is_left_alone_by_migrate_and_flush(settings):
+    connection = connections["other"]
+    operations = connection.ops
+    connection.vendor = "oracle"
+    try:
+        with pytest.raises(UnsupportedDatabase, match="oracle"):
+            get_vendor("other")
+        capture._after_migrate(using="other")
+        flush.connect()
+        assert connection.ops is operations
+    finally:
+        del connection.vendor

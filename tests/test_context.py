@@ -9,10 +9,12 @@ from typing import Any
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.core.management.base import BaseCommand
 from django.db import connection, connections, transaction
 from django.db.models import F
 
 import auditrepr
+from auditrepr import origins
 from auditrepr.models import AuditLog
 from tests.app.models import Author, Book, Tag
 from tests.capturing import shell, sql
@@ -339,3 +341,14 @@ def test_the_actor_is_found_by_an_index_that_events_without_one_are_not_in():
     finally:
         connection.close()
     assert "auditrepr_log_actor" in plan
+
+
+def test_what_is_switched_off_is_not_told_of_tasks_and_is_connected_once(settings, monkeypatch):
+    settings.AUDITREPR = {"CONTEXT": []}
+    origins._before_task(task_id="1", task=None)
+    origins._after_task(task_id="1")
+    assert origins._running == {}
+    wrapped = BaseCommand.execute
+    monkeypatch.setattr(origins, "find_spec", lambda name: None)
+    origins.connect()
+    assert BaseCommand.execute is wrapped

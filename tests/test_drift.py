@@ -307,3 +307,20 @@ def test_every_row_of_the_table_in_the_docs_names_a_test_that_is_there():
     rows = documented()
     assert len(rows) > 20
     assert [case for case, names in rows if not names or not found.issuperset(names)] == []
+
+
+def test_a_placeholder_stays_visible_whatever_is_asked_of_it():
+    unknown = Unknown("placed_on")
+    assert f"{unknown:%d.%m.%Y}" == unknown.year == unknown.strftime("%Y") == unknown[0] == unknown
+    assert not hasattr(unknown, "__iadd__")
+    assert unknown == "[placed_on: not recorded]"
+
+
+def test_what_a_database_computes_by_a_constant_is_that_constant():
+    field = models.IntegerField(db_default=models.Value(7))
+    assert default_of(field) == 7
+    computed = models.GeneratedField(
+        expression=models.F("a"), output_field=models.IntegerField(), db_persist=True
+    )
+    computed.set_attributes_from_name("computed")
+    assert default_of(computed) == "[computed: not recorded]"

@@ -306,3 +306,64 @@ def test_what_is_no_plain_file_is_refused_with_a_hint(tmp_path, kind):
     with pytest.raises(LockUnavailable, match="Set AUDITREPR"), FileLock("default", path=path):
         pass
     assert kind != "symlink" or (tmp_path / "target").read_text() == "precious"
+
+
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_a_forked_process_neither_keeps_the_file_lock_nor_has_it():
+    reading, writing = os.pipe()
+    with FileLock("default") as lock:
+        child = os.fork()
+        if child == 0:  # pragma: no cover - another process
+            os.write(writing, str(bool(lock)).encode())
+            signal.pause()
+        assert os.read(reading, 10) == b"False"
+        lock.renew()
+        with FileLock("default") as other:
+            assert not other
+    try:
+        with FileLock("default") as other:
+            assert other
+    finally:
+        os.kill(child, signal.SIGKILL)
+        os.waitpid(child, 0)
+
+
+def test_slow_work_keeps_a_file_lock_without_more_ado():
+    with FileLock("default") as lock, lock.kept_alive():
+        lock.renew()
+
+
+def test_a_lock_file_that_was_only_deleted_is_lost():
+    with FileLock("default") as lock:
+        lock.path.unlink()
+        with pytest.raises(LeaseLost):
+            lock.renew()
+
+
+@pytest.mark.parametrize("content", [None, "", "[]", "{"])
+def test_a_lock_file_that_says_nothing_names_nobody(content):
+    lock = FileLock("default")
+    if content is not None:
+        lock.path.parent.mkdir()
+        lock.path.write_text(content)
+    assert lock.holder() is None
+
+
+def test_a_process_that_may_not_be_asked_is_there_if_its_start_tells_so(monkeypatch):
+    def refuse(pid, number):
+        raise PermissionError
+
+    monkeypatch.setattr(os, "kill", refuse)
+    mine = Process.current()
+    assert not locks._has_ended(mine.pid, mine.started)
+    assert locks._has_ended(mine.pid, "0")
+
+
+def test_where_the_system_tells_nothing_of_processes_a_holder_is_one_without_a_start(monkeypatch):
+    def missing(*arguments, **options):
+        raise FileNotFoundError
+
+    monkeypatch.setattr(os, "readlink", missing)
+    monkeypatch.setattr(locks.Path, "read_text", missing)
+    process = Process.current()
+    assert (process.namespace, process.boot, process.started) == (None, None, None)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.db import connection
@@ -137,3 +139,35 @@ def test_one_statement_can_be_built_inside_the_callers_transaction(transactional
         Author.objects.create(name="Bea")
     assert Author.objects.count() == 2
     assert representation.build([], "default") == []
+
+
+def test_a_truncate_has_no_object_to_say():
+    event = AuditLog.objects.create(table_name="app_author", action="T", row_data={})
+    (outcome,) = build([Event.of(event)], "default")
+    assert outcome.failure is not None
+    assert "NothingToRebuild" in outcome.failure.error_class
+
+
+def test_a_process_that_collects_no_garbage_goes_on_not_to():
+    Author.objects.create(name="Ada")
+    gc.disable()
+    try:
+        assert build([Event.of(AuditLog.objects.get())], "default")[0].text
+        assert not gc.isenabled()
+    finally:
+        gc.enable()
+
+
+def test_it_is_built_in_any_thread():
+    Author.objects.create(name="Ada")
+    event = Event.of(AuditLog.objects.get())
+
+    def work():
+        try:
+            return build([event], "default")
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as pool:
+        (outcome,) = pool.submit(work).result()
+    assert outcome.text == str(Author.objects.get())

@@ -2,6 +2,7 @@ import pytest
 from django.apps import apps
 
 import auditrepr
+from auditrepr import tracking
 from auditrepr.exceptions import KeyExcluded, OwnTable, UnknownColumn, UnknownModel
 from auditrepr.tracking import log_name, model_for_table, split_name, tracked_tables
 from tests.app.models import Author
@@ -227,3 +228,16 @@ def test_the_key_of_a_child_is_the_link_to_its_parent():
     tables = {table.name: table for table in tracked_tables("default")}
     assert tables["app_restaurant"].key_columns == ("premises_ptr_id",)
     assert tables["app_letter"].key_columns == (Letter._meta.pk.column,)
+
+
+def test_a_bare_string_for_former_tables_is_refused():
+    with pytest.raises(TypeError, match=r'former_tables=\["old"\]'):
+        auditrepr.track(former_tables="old")
+
+
+def test_a_decorated_model_can_bring_what_takes_the_place_of_str(monkeypatch):
+    for kept in ("_REPR_BY_DECORATOR", "_EXCLUDED_BY_DECORATOR", "_RENAMED_BY_DECORATOR",
+                 "_TABLES_BY_DECORATOR"):  # fmt: skip
+        monkeypatch.setattr(tracking, kept, dict(getattr(tracking, kept)))
+    auditrepr.track(repr="name")(Author)
+    assert tracking._REPR_BY_DECORATOR[Author] == "name"

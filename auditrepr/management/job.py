@@ -248,7 +248,7 @@ def stopping_on_signals() -> Iterator[list[int]]:
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
-        if received:
+        if received:  # pragma: no cover - the process ends here, and what it measured with it
             # What is open rolls back, and the lock of a process that is gone is free.
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
