@@ -12,7 +12,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from auditrepr.management.commands.prune_audit_log import moment
+from auditrepr.management.options import moment
 from auditrepr.models import AuditLog
 from tests import processes
 from tests.app.models import Author

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentTypeError
+from datetime import datetime, time
 from typing import Any
+
+from django.conf import settings
+from django.utils import timezone
+from django.utils.dateparse import parse_date, parse_datetime
 
 from ..batchsize import AUTO, Asked
 from ..conf import MOST
@@ -48,3 +53,25 @@ def seconds(text: Any) -> float:
     if not 0 <= span < math.inf:
         raise ArgumentTypeError(f"{text!r} is not a number of seconds")
     return span
+
+
+def moment(text: Any) -> datetime:
+    """A point in time, from ``2026-01-31`` or ``2026-01-31T12:00+01:00``, or from the like.
+
+    A day begins at midnight; without an offset, ``TIME_ZONE`` counts.
+
+    :raises ArgumentTypeError: if it is none, or lies in the future.
+    """
+    try:
+        day = parse_date(str(text))
+        found = datetime.combine(day, time()) if day else parse_datetime(str(text))
+    except ValueError:
+        found = None
+    if found is None:
+        raise ArgumentTypeError(
+            f"{str(text)!r} is no date: write 2026-01-31 or 2026-01-31T12:00:00+01:00"
+        )
+    aware = found if timezone.is_aware(found) else timezone.make_aware(found)
+    if aware > datetime.now(aware.tzinfo):
+        raise ArgumentTypeError(f"{str(text)!r} is in the future")
+    return aware if settings.USE_TZ else timezone.make_naive(aware)

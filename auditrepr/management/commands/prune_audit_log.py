@@ -4,47 +4,22 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentTypeError
-from datetime import datetime, time
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, Error, connections
-from django.utils import timezone
-from django.utils.dateparse import parse_date, parse_datetime
 
 from auditrepr import capture, prune
 from auditrepr.exceptions import AuditReprError
 from auditrepr.locks import DatabaseLock, FileLock
 from auditrepr.prune import Pruned
 
-from ..options import seconds, whole_number
+from ..options import moment, seconds, whole_number
 
 LOCKS = {"database": DatabaseLock, "file": FileLock}
 #: Databases limit the parameters of a statement.
 LARGEST_BATCH = 10_000
-
-
-def moment(text: Any) -> datetime:
-    """A point in time, from ``2026-01-31`` or ``2026-01-31T12:00+01:00``, or from the like.
-
-    A day begins at midnight; without an offset, ``TIME_ZONE`` counts.
-
-    :raises ArgumentTypeError: if it is none, or lies in the future.
-    """
-    try:
-        day = parse_date(str(text))
-        found = datetime.combine(day, time()) if day else parse_datetime(str(text))
-    except ValueError:
-        found = None
-    if found is None:
-        raise ArgumentTypeError(
-            f"{str(text)!r} is no date: write 2026-01-31 or 2026-01-31T12:00:00+01:00"
-        )
-    aware = found if timezone.is_aware(found) else timezone.make_aware(found)
-    if aware > datetime.now(aware.tzinfo):
-        raise ArgumentTypeError(f"{str(text)!r} is in the future")
-    return aware if settings.USE_TZ else timezone.make_naive(aware)
 
 
 def batch_size(text: Any) -> int:

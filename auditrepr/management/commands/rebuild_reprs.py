@@ -12,7 +12,7 @@ from auditrepr.backfill import Result, StopReason
 from auditrepr.models import Fidelity
 
 from ..job import CHECKED, USAGE, JobCommand, counted, described, table
-from .prune_audit_log import moment
+from ..options import moment
 
 ARROW = "  →  "
 
