@@ -8,6 +8,7 @@ of the tables, as long as it asks for no other table.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from django.apps import apps
 from django.db.models import ManyToManyField, ManyToOneRel, Model, OneToOneRel, QuerySet
 from django.db.models.expressions import RawSQL
+from django.db.models.manager import BaseManager
 from django.db.models.query import ModelIterable
 
 from .events import Subject
@@ -51,19 +53,33 @@ class AsOfSets(dict[str, Any]):
         self._index = index
         self._asking = False
 
-    def __missing__(self, name: str) -> Any:
+    def __getitem__(self, name: str) -> Any:
         relation = set_relations(self._peers.model).get(name)
         if self._asking or relation is None:
-            raise KeyError(name)  # Django makes its own queryset, which reads today's rows
+            return super().__getitem__(name)  # or Django makes its own queryset, of today's rows
+        member = self._peers.members[self._index]
+        usual = getattr(member.instance, relation.accessor)
+        # Django's cache knows no difference between managers: who asks is in the caller's frame.
+        asking = sys._getframe(1).f_locals.get("self")
+        chosen = isinstance(asking, BaseManager) and not isinstance(asking, type(usual))
+        if name in self and not chosen:
+            return super().__getitem__(name)
         answer = self._peers.set(name, relation, self._index)
+        found = as_of(
+            self._live(asking if chosen else usual), answer, self._peers.batch, member.subject
+        )
+        if chosen:
+            found._result_cache = None  # another manager may show other rows, in another order
+        else:
+            self[name] = found
+        return found
+
+    def _live(self, manager: Any) -> Any:
         self._asking = True
         try:
-            member = self._peers.members[self._index]
-            live = getattr(member.instance, relation.accessor).get_queryset()
+            return manager.get_queryset()
         finally:
             self._asking = False
-        self[name] = as_of(live, answer, self._peers.batch, member.subject)
-        return self[name]
 
 
 @dataclass(frozen=True)

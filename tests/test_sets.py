@@ -33,6 +33,13 @@ ANSWERED = {
     "get": lambda o: o.lines.get(item="lid").quantity,
     "latest": lambda o: o.lines.latest("quantity").item,
     "contains": lambda o: o.lines.contains(Line(pk=1)),
+    "another manager": lambda o: [
+        (len(o.lines.all()), line.item, line.hidden, line.order.ref)
+        for line in o.lines(manager="with_hidden").order_by("pk")
+    ],
+    "what only another manager knows": lambda o: [
+        line.item for line in o.lines(manager="with_hidden").few()
+    ],
     "in_bulk": lambda o: sorted(o.lines.in_bulk()),
     "iterator": lambda o: [line.item for line in o.lines.iterator()],
     "none": lambda o: list(o.lines.none()),
@@ -77,6 +84,7 @@ def story() -> None:
     for item, quantity in [("pen", 1), ("ink", 2), ("ink", 3), ("lid", 4)]:
         Line.objects.create(order=one, item=item, quantity=quantity)
     Line.objects.create(order=three, item="other", quantity=2)
+    Line.objects.create(order=one, item="cap", quantity=1, hidden=True)
     for name in ("big", "bad", "new"):
         one.labels.add(Label.objects.create(name=name))
         Remark.objects.create(target=one, text=name)

@@ -107,10 +107,12 @@ def test_leads_to_the_events_and_to_the_object_now(reader: Client) -> None:
 
 
 def test_an_object_that_its_own_admin_cannot_get_costs_nothing_but_the_way_there(
-    reader: Client,
+    reader: Client, monkeypatch
 ) -> None:
-    author = Author.objects.create(name="broken")
-    html = page(reader, of("app_author", author.pk))
+    monkeypatch.setitem(admin.site._registry, Author, ShelfAdmin(Author, admin.site))
+    there, broken = (Author.objects.create(name=name) for name in ("there", "broken"))
+    assert link(page(reader, of("app_author", there.pk)), "The object now") is not None
+    html = page(reader, of("app_author", broken.pk))
     assert link(html, "The object now") is None
     assert "Added" in words(html)
 

@@ -14,6 +14,11 @@ class OpenManager(models.Manager["Line"]):
         return super().get_queryset().filter(hidden=False)
 
 
+class FewQuerySet(models.QuerySet["Line"]):
+    def few(self):
+        return self.filter(quantity__lt=3)
+
+
 @auditrepr.track
 class Order(models.Model):
     ref = models.CharField(max_length=20, unique=True)
@@ -49,6 +54,7 @@ class Line(models.Model):
     hidden = models.BooleanField(default=False)
 
     objects = OpenManager()
+    with_hidden = FewQuerySet.as_manager()
 
     class Meta:
         ordering = ["item", "quantity", "id"]
