@@ -6,6 +6,7 @@ An interpreter that is not installed is named and passed over;
 
 import shlex
 import shutil
+from itertools import product
 from pathlib import Path
 
 import nox
@@ -60,13 +61,15 @@ def tests(session: nox.Session, django: str) -> None:
 
 @nox.session(python="3.12")
 def applications(session: nox.Session) -> None:
-    """Other people's applications, told with their own test data and audited as a whole."""
+    """Other people's applications and the demo's, told with their data and audited as a whole."""
     session.install("-e", ".[test,applications]")
-    for database in ("sqlite", "postgresql"):
+    stories = sorted(Path("tests/applications").glob("*_story.py"))
+    for database, story in product(("sqlite", "postgresql"), stories):
+        name = story.name.removesuffix("_story.py")
         session.run(
-            "python", "-m", "pytest", "-W", "ignore", "tests/applications/oscar_story.py",
+            "python", "-m", "pytest", "-W", "ignore", str(story),
             env={
-                "DJANGO_SETTINGS_MODULE": "tests.applications.oscar_settings",
+                "DJANGO_SETTINGS_MODULE": f"tests.applications.{name}_settings",
                 "PYTHONPATH": str(Path.cwd()),
                 "TEST_DATABASE": database,
             },

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from django.db import DatabaseError, connections
+from django.db import DatabaseError, connections, transaction
 from django.db.models import Model, QuerySet
 
 from auditrepr.models import AuditLog
@@ -21,11 +21,17 @@ class Oracle:
     """Notes, for every event of these models, what their objects said at that moment.
 
     As of a delete is the state before its statement, as of the rest that after it.
+
+    :param rehearse: try each delete and roll it back first, to ask only the objects that it
+        removes, where otherwise all are asked. For large tables, and one connection.
     """
 
-    def __init__(self, models: Sequence[type[Model]], using: str = "default") -> None:
+    def __init__(
+        self, models: Sequence[type[Model]], using: str = "default", rehearse: bool = False
+    ) -> None:
         self.models = models
         self.using = using
+        self.rehearse = rehearse
         self.vendor = get_vendor(using)
         self.expected: dict[int, str] = {}
         self._noting = False
@@ -45,13 +51,26 @@ class Oracle:
         self._noting = True
         try:
             # What a delete finds is to be read before it; the rest can be read once it is known.
-            before = self._said() if verb not in {"INSERT", "UPDATE"} else {}
+            before: Said = {}
+            if verb not in {"INSERT", "UPDATE"}:
+                before = self._said(self._removed(lambda: execute(sql, params, many, context)))
             highest = self._highest()
             result = execute(sql, params, many, context)
             self._note(before, highest)
         finally:
             self._noting = False
         return result
+
+    def _removed(self, statement: Callable[[], Any]) -> set[Key] | None:
+        """Which objects a statement would change; unknown without a rehearsal."""
+        if not self.rehearse:
+            return None
+        with transaction.atomic(self.using):
+            highest = self._highest()
+            statement()
+            keys = {_key(row) for row in self._own(highest)}
+            transaction.set_rollback(True, self.using)
+        return keys
 
     def _note(self, before: Said, highest: int) -> None:
         rows = list(self._own(highest))

@@ -5,16 +5,12 @@ from __future__ import annotations
 import random
 
 import pytest
-from django.apps import apps
-from django.core.management import call_command
 from django.db import transaction
 from oscar.core.loading import get_model
 from oscar.test import factories
 
 from auditrepr.making import TODAY
-from auditrepr.models import AuditLog, Fidelity, ReprFailure
-from auditrepr.tracking import log_name
-from tests.oracle import Oracle
+from tests.applications.telling import tell
 
 #: Their rows are not objects of the shop; "oscar" are its test data's models without tables.
 OTHERS = {"auditrepr", "oscar", "contenttypes", "sessions", "admin"}
@@ -22,11 +18,6 @@ OTHERS = {"auditrepr", "oscar", "contenttypes", "sessions", "admin"}
 #: A category asks its tree for whatever lies above it; an offer's condition and benefit make
 #: another object of themselves, which nobody knows, to ask that for its name.
 ASK_AGAIN = ("catalogue_category", "offer_condition", "offer_benefit")
-
-
-def _models():
-    models = [model for model in apps.get_models() if model._meta.app_label not in OTHERS]
-    return [model for model in models if model._meta.managed and not model._meta.proxy]
 
 
 def _shop() -> None:
@@ -59,23 +50,7 @@ def _shop() -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_what_is_stored_of_a_shop_is_what_its_objects_said():
-    AuditLog.objects.all().delete()
     random.seed(3)
-    models = _models()
-    oracle = Oracle(models)
-    with oracle.listening():
-        _shop()
-    call_command("backfill_reprs", verbosity=0)
-    assert not AuditLog.objects.pending().exists()
-    assert not ReprFailure.objects.exists()
-    tables = [log_name(model._meta.db_table) for model in models]
-    events = AuditLog.objects.filter(table_name__in=tables).with_reprs()
-    assert {event.pk for event in events} == set(oracle.expected)
-    stored = [(event, event.instance_repr) for event in events]
-    exact = [(event, one) for event, one in stored if one.fidelity == Fidelity.EXACT]
-    mixed = {
-        event.table_name: one.reason for event, one in stored if one.fidelity == Fidelity.MIXED
-    }
-    assert [one.instance_repr for _, one in exact] == [oracle.expected[e.pk] for e, _ in exact]
-    assert (len(stored), len(exact)) == (93, 90)
-    assert mixed == dict.fromkeys(ASK_AGAIN, TODAY)
+    told = tell(_shop, OTHERS)
+    assert (told.events, told.exact) == (93, 90)
+    assert told.mixed == {table: {TODAY} for table in ASK_AGAIN}

@@ -1,0 +1,57 @@
+"""A story told to an oracle and to the job: what is stored of it has to be what was said."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from django.apps import apps
+from django.core.management import call_command
+from django.db.models import Model
+
+from auditrepr.models import AuditLog, Fidelity, ReprFailure
+from auditrepr.tracking import log_name
+from tests.oracle import Oracle
+
+
+@dataclass(frozen=True)
+class Told:
+    """What the job made of a story."""
+
+    events: int
+    exact: int
+    mixed: dict[str, set[str]]  # by table, why
+
+
+def tell(story: Callable[[], None], others: Collection[str]) -> Told:
+    """Live through a story and run the job: every event has a text, every exact one is true.
+
+    :param others: apps whose rows are no objects of the story.
+    """
+    AuditLog.objects.all().delete()
+    models = _models(others)
+    oracle = Oracle(models, rehearse=True)
+    with oracle.listening():
+        story()
+    call_command("backfill_reprs", verbosity=0)
+    assert not AuditLog.objects.pending().exists()
+    assert not ReprFailure.objects.exists()
+    tables = [log_name(model._meta.db_table) for model in models]
+    events = list(AuditLog.objects.filter(table_name__in=tables).with_reprs())
+    assert {event.pk for event in events} <= set(oracle.expected)  # some were rolled back
+    exact = {
+        event.pk: event.instance_repr.instance_repr
+        for event in events
+        if event.instance_repr.fidelity == Fidelity.EXACT
+    }
+    assert exact == {pk: oracle.expected[pk] for pk in exact}
+    mixed: dict[str, set[str]] = {}
+    for event in events:
+        if event.pk not in exact:
+            mixed.setdefault(event.table_name, set()).add(event.instance_repr.reason)
+    return Told(len(events), len(exact), mixed)
+
+
+def _models(others: Collection[str]) -> list[type[Model]]:
+    found = [model for model in apps.get_models() if model._meta.app_label not in others]
+    return [model for model in found if model._meta.managed and not model._meta.proxy]
