@@ -13,7 +13,7 @@ from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, router, t
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 
-from . import append_only, coverage, flush, origins, schema, search, telling
+from . import append_only, coverage, flush, origins, schema, search, telling, threads
 from .exceptions import DatabaseUnreachable, MigrationsPending, UnsupportedDatabase
 from .models import AuditLog, Coverage
 from .timelimit import TimeLimit
@@ -62,6 +62,7 @@ def connect(app_config: AppConfig) -> None:
     post_migrate.connect(_after_migrate, sender=app_config)
     connection_created.connect(fire_triggers_on_replace)
     connection_created.connect(telling.connect)
+    connection_created.connect(threads.connect)
     origins.connect()
     schema.connect()
     flush.connect()

@@ -25,6 +25,8 @@ from .vendors.facts import Image
 #: Tables whose rows mean the same at all times: a content type stands for its natural key.
 TIMELESS = frozenset({"django_content_type"})
 
+TYPE_GONE = "its content type is not there any more"
+
 #: How many later events of a table are read to find the rows that had a value before.
 SCAN = 100_000
 
@@ -82,6 +84,8 @@ class History:
         if isinstance(live, Error):
             live = dict.fromkeys(texts, Live(None, live))
         moments = [event for event, _ in wanted]
+        if table in TIMELESS:
+            states = [State(live=True, doubt="" if key in live else TYPE_GONE) for key in texts]
         return self._found(model, list(zip(moments, states, texts, strict=True)), live)
 
     def matching(

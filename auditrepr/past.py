@@ -13,6 +13,7 @@ from django.db.models import Model
 from .events import Event, Subject
 from .exceptions import PastIsFixed
 from .history import History
+from .meta import key_parts
 from .models import AuditLog
 from .moments import first_id
 from .rebuild import Batch, Wish
@@ -44,13 +45,13 @@ def as_of(what: Any, moment: Moment, /, *, pk: Any = None, using: str | None = N
         its transaction saw it. A time: the state after the last event up to then, in the order of
         the log; an event of a transaction that had not committed by then counts, too.
     :param using: the database, by default the object's own.
+    :raises TypeError: if there is no pk, or one of several columns is not a tuple of them all.
+    :raises ValidationError: if the pk cannot be one of this model.
     :raises DoesNotExist: if there was no such object; the model's own exception.
     :raises AuditLog.DoesNotExist: if there is no such event.
     """
     model: Any = what if isinstance(what, type) else type(what)
-    key = pk if isinstance(what, type) else what.pk
-    if key is None:
-        raise TypeError("as_of() takes a saved object, or a model and a pk")
+    key = _key(model, pk if isinstance(what, type) else what.pk)
     using = using or _database(what, moment)
     batch = Lasting(using)
     with batch.own_queries():
@@ -69,6 +70,18 @@ def as_of(what: Any, moment: Moment, /, *, pk: Any = None, using: str | None = N
 def doubts(instance: Model) -> list[str]:
     """Why what has been read so far of an object that as_of() gave is not certain; else empty."""
     return list(instance.__dict__[_SUBJECT].notes)
+
+
+def _key(model: type[Model], key: Any) -> Any:
+    """The primary key, as its field has it."""
+    parts = key_parts(model._meta.pk)
+    if len(parts) == 1 and key is not None:
+        return model._meta.pk.to_python(key)
+    if key is None or not isinstance(key, list | tuple) or len(key) != len(parts) or None in key:
+        names = ", ".join(part.name for part in parts)
+        pk = f"a pk of {len(parts)} values ({names})" if len(parts) > 1 else "a pk"
+        raise TypeError(f"as_of() takes a saved object, or a model and {pk}")
+    return tuple(part.to_python(value) for part, value in zip(parts, key, strict=True))
 
 
 def _database(what: Any, moment: Moment) -> str:

@@ -296,6 +296,13 @@ class Batch:
 
         return load
 
+    def asked_elsewhere(self) -> None:
+        """A query is about to be sent from another thread, which sees what is there today."""
+        if self.guard.making:
+            self.guard.asks()
+        elif self.current is not None:
+            self.current.note(TODAY)
+
     def watch(
         self,
         execute: Callable[..., Any],

@@ -8,17 +8,18 @@ Django looks a related object up in ``instance._state.fields_cache``, and a rela
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db import connections
+from django.db import connections, router
 from django.db.models import ForeignObject, Model, OneToOneRel
 
 from .drift import UNKNOWN, Unknown
 from .events import Subject
+from .history import TYPE_GONE
 from .instances import is_plain, maker
 from .meta import all_relations, can_hold, field_named
 from .sets import AsOfSets, SetAnswer, SetRelation
@@ -46,12 +47,34 @@ class Peers:
         self.members: list[Member] = []
         self._answers: dict[str, Sequence[Answer]] = {}
         self._sets: dict[str, Sequence[SetAnswer]] = {}
+        self._elsewhere: dict[tuple[type[Model], ...], bool] = {}
 
     def add(self, instance: Model, subject: Subject, missing: Mapping[str, str]) -> None:
         index = len(self.members)
         instance._state.fields_cache = AsOfObjects(self, index)
         instance.__dict__["_prefetched_objects_cache"] = AsOfSets(self, index)
         self.members.append(Member(instance, subject, missing))
+
+    def elsewhere(self, *models: type[Model]) -> bool:
+        """Does the project keep one of these models in another database?
+
+        One that only reads are sent to, as to a replica, is none.
+        """
+        if models not in self._elsewhere:
+            self._elsewhere[models] = self._is_elsewhere(models)
+        return self._elsewhere[models]
+
+    def _is_elsewhere(self, models: Iterable[type[Model]]) -> bool:
+        using, like = self.batch.using, self.members[0].instance
+        return any(
+            not router.allow_migrate_model(using, model)
+            or using
+            not in (
+                router.db_for_read(model, instance=like),
+                router.db_for_write(model, instance=like),
+            )
+            for model in models
+        )
 
     def wishes(self, field: Any) -> list[Wish]:
         """What the members' relations lead to by this field of theirs.
@@ -139,6 +162,11 @@ def forward(field: Any, peers: Peers) -> Sequence[Answer]:
     model: Any = field.remote_field.model
     ((source, target),) = field.related_fields
     all_wishes = peers.wishes(source)
+    if peers.elsewhere(model):
+        return [
+            _unknown(key, doubts) if isinstance(key, Unknown) else _for_django()
+            for _, key, doubts in all_wishes
+        ]
     wishes = [wish for wish in all_wishes if wish.key is not None]
     if target.primary_key:
         answers = iter(peers.batch.find(model, wishes))
@@ -161,8 +189,10 @@ def forward(field: Any, peers: Peers) -> Sequence[Answer]:
 def reverse_one(relation: Any, peers: Peers) -> Sequence[Answer]:
     """The other side of a OneToOneField, children in multi-table inheritance included."""
     field = relation.field
-    wishes = peers.wishes(field.foreign_related_fields[0])
     model = relation.related_model
+    if peers.elsewhere(model):
+        return [_for_django() for _ in peers.members]
+    wishes = peers.wishes(field.foreign_related_fields[0])
     answers = [found.single() for found in peers.batch.find_by(model, field, wishes)]
     for member, answer in zip(peers.members, answers, strict=True):
         if isinstance(answer.value, Model):
@@ -184,8 +214,13 @@ def generic(field: Any, peers: Peers) -> Sequence[Answer]:
             answers[index] = _unknown(key)
         elif isinstance(key, Exception):
             answers[index] = Answer(key)
+        elif key is not None:
+            answers[index] = Answer(None, (TYPE_GONE,))
     for model, wanted in by_model.items():
-        found = peers.batch.find(model, [wish for _, wish in wanted])
+        if peers.elsewhere(model):
+            found = [_for_django() for _ in wanted]
+        else:
+            found = peers.batch.find(model, [wish for _, wish in wanted])
         for (index, _), answer in zip(wanted, found, strict=True):
             answers[index] = answer
     return answers
@@ -193,7 +228,8 @@ def generic(field: Any, peers: Peers) -> Sequence[Answer]:
 
 def _target(field: Any, instance: Model) -> tuple[type[Model] | None, Any]:
     """The model and the key of what it leads to; no model where that is certain to be nothing, or
-    the key is not known, or is an error of Django's, which cannot look for such a key."""
+    nobody knows which, or the key is not known, or is an error of Django's, which cannot look for
+    such a key."""
     from django.contrib.contenttypes.models import ContentType
 
     type_id = getattr(instance, field_named(type(instance), field.ct_field).attname)
@@ -206,9 +242,9 @@ def _target(field: Any, instance: Model) -> tuple[type[Model] | None, Any]:
         types = ContentType.objects.db_manager(instance._state.db)
         model = types.get_for_id(type_id).model_class()
     except ContentType.DoesNotExist:
-        return None, None
+        return None, key
     if model is None:
-        return None, None
+        return None, key
     try:
         model._meta.pk.get_prep_value(key)
         key = model._meta.pk.to_python(key)
@@ -223,6 +259,13 @@ def _unknown(placeholder: Any, doubts: tuple[str, ...] = ()) -> Answer:
     from .rebuild import Answer
 
     return Answer(placeholder, doubts)
+
+
+def _for_django() -> Answer:
+    """Leaves it to Django, which asks the database that the project's routers name."""
+    from .rebuild import Answer
+
+    return Answer(KeyError("it is in another database"))
 
 
 def _is_generic(field: Any) -> bool:

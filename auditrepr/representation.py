@@ -22,6 +22,7 @@ from .exceptions import NothingToRebuild
 from .making import Afresh, Culprits
 from .models import AuditLog, Fidelity
 from .rebuild import Batch, Reference
+from .threads import watching
 from .timelimit import TimeLimitExceeded
 
 __all__ = ["Event", "Failure", "Outcome", "Reference", "build", "build_related"]
@@ -226,6 +227,7 @@ def _without_collecting() -> Iterator[None]:
 def _watching(batch: Batch) -> Iterator[None]:
     """Every query that ``__str__`` sends by itself reads today's rows, and is noted."""
     with ExitStack() as stack:
+        stack.enter_context(watching(batch.asked_elsewhere))
         for connection in connections.all():
             stack.enter_context(connection.execute_wrapper(batch.watch))
         yield

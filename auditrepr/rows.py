@@ -134,7 +134,7 @@ def read_live(
     fields = [f for f in own_fields(model) if f.column not in excluded]
     names = [f.attname for f in fields]
     # Not the model's manager: it may hide rows.
-    rows: Any = QuerySet(model, using=vendor.using).filter(**{f"{field.attname}__in": values})
+    rows: Any = QuerySet(model, using=vendor.using).filter(**{f"{field.attname}__in": list(values)})
     compiler = rows.values_list(*names).query.get_compiler(vendor.using)
     with transaction.atomic(vendor.using):
         raw = [row for rows in compiler.execute_sql() for row in rows]

@@ -21,6 +21,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.manager import BaseManager
 from django.db.models.query import ModelIterable
 
+from .drift import Unknown
 from .events import Subject
 from .history import Found
 from .meta import all_relations, concrete, field_named
@@ -55,7 +56,7 @@ class AsOfSets(dict[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         relation = set_relations(self._peers.model).get(name)
-        if self._asking or relation is None:
+        if self._asking or relation is None or self._peers.elsewhere(*relation.models):
             return super().__getitem__(name)  # or Django makes its own queryset, of today's rows
         member = self._peers.members[self._index]
         usual = getattr(member.instance, relation.accessor)
@@ -88,6 +89,7 @@ class SetRelation:
 
     accessor: str
     resolve: Callable[[Peers], list[SetAnswer]]
+    models: tuple[Any, ...]  # whose tables it reads
 
 
 @cache
@@ -97,18 +99,22 @@ def set_relations(model: type[Model]) -> dict[str, SetRelation]:
     for field in all_relations(model):
         if isinstance(field, ManyToManyField):
             resolve = partial(_many_to_many, field, False)
-            found[field.name] = SetRelation(field.name, resolve)
+            models: tuple[Any, ...] = (field.remote_field.through, field.remote_field.model)
+            found[field.name] = SetRelation(field.name, resolve, models)
         elif isinstance(field, OneToOneRel) or not field.is_relation:
             continue
         elif field.many_to_many and field.auto_created and field.get_accessor_name():
             resolve = partial(_many_to_many, field.field, True)
             name = field.field.related_query_name()
-            found[name] = SetRelation(field.get_accessor_name(), resolve)
+            models = (field.through, field.related_model)
+            found[name] = SetRelation(field.get_accessor_name(), resolve, models)
         elif isinstance(field, ManyToOneRel) and not field.hidden:
             resolve = partial(_reverse, field.field)
-            found[field.cache_name] = SetRelation(field.get_accessor_name(), resolve)
+            models = (field.related_model,)
+            found[field.cache_name] = SetRelation(field.get_accessor_name(), resolve, models)
         elif _is_generic_relation(field):
-            found[field.attname] = SetRelation(field.name, partial(_generic, field))
+            resolve = partial(_generic, field)
+            found[field.attname] = SetRelation(field.name, resolve, (field.remote_field.model,))
     return found
 
 
@@ -181,7 +187,11 @@ def _generic(field: Any, peers: Peers) -> list[SetAnswer]:
 
 def _arranged(peers: Peers, model: type[Model], answers: Sequence[Answers]) -> list[SetAnswer]:
     """The sets as the model's default manager would give them: filtered and in its order."""
-    rank, doubt = _ranks(peers.batch, model, [row for answer in answers for row in answer.rows])
+    rows = [row for answer in answers for row in answer.rows]
+    rank, annotations, doubt = _ranks(peers.batch, model, rows)
+    for one, added in zip((o for a in answers for o in a.objects), annotations, strict=False):
+        if isinstance(one.value, Model):
+            one.value.__dict__.update(added)
     result = []
     start = 0
     for answer in answers:
@@ -189,7 +199,8 @@ def _arranged(peers: Peers, model: type[Model], answers: Sequence[Answers]) -> l
         start = numbers.stop
         shown = sorted((n for n in numbers if n in rank), key=rank.__getitem__)
         objects = [answer.objects[n - numbers.start] for n in shown]
-        doubts = answer.doubts + tuple(d for one in objects for d in one.doubts) + doubt
+        doubts = answer.doubts + tuple(d for one in objects for d in one.doubts)
+        doubts += doubt if answer.rows else ()
         values = [one.value for one in objects]
         result.append(SetAnswer(values, doubts, {concrete(model): answer.rows}))
     return result
@@ -197,23 +208,31 @@ def _arranged(peers: Peers, model: type[Model], answers: Sequence[Answers]) -> l
 
 def _ranks(
     batch: Batch, model: type[Model], rows: Sequence[Found]
-) -> tuple[dict[int, int], tuple[str, ...]]:
-    """The places of those rows that the default manager shows, by the rows' numbers."""
+) -> tuple[dict[int, int], list[dict[str, Any]], tuple[str, ...]]:
+    """The places of those rows that the default manager shows, by the rows' numbers.
+
+    And what it annotates each of them with, and why these are in doubt.
+    """
     key = model._meta.pk.attname
     keys = {n: one.row.values.get(key) for n, one in enumerate(rows) if isinstance(one.row, Row)}
     there = sorted(keys, key=lambda n: _sortable(keys[n]))
     by_key = {n: place for place, n in enumerate(there)}
     queryset = model._default_manager.using(batch.using).all()
-    plain = not queryset.query.where and not queryset.ordered
+    names = list(queryset.query.annotation_select)
+    plain = not queryset.query.where and not queryset.ordered and not names
     if plain or not there:
-        return by_key, ()
+        return by_key, [], ()
     number = RawSQL(f"{_quoted(batch, model)}.auditrepr_n", ())  # noqa: S611 - quoted
-    numbered = queryset.values_list(number)
+    numbered = queryset.values_list(number, *names)
     try:
         with batch.instead_of({concrete(model): rows}):
-            return {n: place for place, (n,) in enumerate(numbered)}, ()
+            read = list(numbered)
     except NotAsOf:
-        return by_key, (UNORDERED,)
+        unknown = {name: Unknown(name) for name in names}
+        return by_key, [unknown] * len(rows), (UNORDERED,)
+    added = {n: dict(zip(names, values, strict=True)) for n, *values in read}
+    places = {n: place for place, (n, *_) in enumerate(read)}
+    return places, [added.get(n, {}) for n in range(len(rows))] if names else [], ()
 
 
 def _sortable(key: Any) -> Any:

@@ -76,7 +76,10 @@ def substituted(
     heads = []
     values: list[Any] = []
     for name, model in names.items():
-        head, own = vendor.relation(model, relations[model])
+        relation = vendor.relation(model, relations[model])
+        if relation is None:
+            raise NotAsOf
+        head, own = relation
         heads.append(f"{name} {head}")
         values += own
     return f"WITH {', '.join(heads)} {sql}", [*values, *(parameters or ())]

@@ -7,6 +7,7 @@ import sys
 from datetime import timedelta
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -18,6 +19,7 @@ from auditrepr.locks import DatabaseLock
 from auditrepr.models import AuditLog
 from auditrepr.renames import recent_renames
 from tests.app.models import Author, Book, Tag
+from tests.app.moment import Slot, Step
 from tests.capturing import sql
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -44,6 +46,46 @@ def book():
 @pytest.fixture
 def marker(book):
     return LOG.get(row_data__label="marker", action="I")
+
+
+@pytest.fixture
+def step():
+    """An object with a key of two columns, which has changed since; and the event before that."""
+    Slot.objects.create(name="a", note="1")
+    Step.objects.create(slot_id="a", number=1, text="old")
+    first = LOG.latest("pk")
+    Step.objects.update(text="new")
+    Slot.objects.update(note="2")
+    return Step.objects.get(), first
+
+
+def test_an_object_with_a_composite_key_is_as_it_was(step):
+    step, first = step
+    assert str(as_of(step, first)) == "old of 1"
+    for pk in (("a", 1), ["a", "1"]):
+        assert str(as_of(Step, first, pk=pk)) == "old of 1"
+    assert str(as_of(step, timezone.now())) == "new of 2"
+
+
+def test_an_object_with_a_composite_key_that_has_no_event_is_as_it_is(step):
+    step, _ = step
+    LOG.filter(table_name="app_step").delete()
+    assert str(as_of(step, LOG.filter(table_name="app_slot").earliest("pk"))) == "new of 1"
+
+
+@pytest.mark.parametrize("pk", [None, 5, "a", ("a",), ("a", None), ("a", 1, 2)])
+def test_a_wrong_composite_key_is_one_clear_error(pk, step):
+    with pytest.raises(TypeError, match=r"a model and a pk of 2 values \(slot, number\)"):
+        as_of(Step, step[1], pk=pk)
+
+
+def test_a_key_that_cannot_be_one_or_is_nobodys_says_so(step):
+    with pytest.raises(ValidationError, match="must be an integer"):
+        as_of(Step, step[1], pk=("a", "x"))
+    with pytest.raises(ValidationError, match="must be an integer"):
+        as_of(Author, step[1], pk="x")
+    with pytest.raises(Step.DoesNotExist, match="There was no app"):
+        as_of(Step, step[1], pk=("a", 7))
 
 
 def test_what_is_public_is_listed_and_there():

@@ -2,6 +2,7 @@
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
+from django.db import connection
 
 from auditrepr import capture
 from auditrepr.models import AuditLog, Fidelity
@@ -247,6 +248,95 @@ def test_what_changed_unseen_is_not_taken_for_what_was_although_the_triggers_are
     (outcome,) = built().values()
     assert (outcome.text, outcome.fidelity) == ("T (Bea)", Fidelity.MIXED)
     assert outcome.reason == "the audit of app_author was interrupted, or began later"
+
+
+@pytest.mark.parametrize("by", ["target", "content_type"])
+def test_what_a_content_type_that_is_gone_led_to_is_not_passed_off_as_nothing(by, monkeypatch):
+    def said(remark):
+        try:
+            return str(getattr(remark, by))
+        except ContentType.DoesNotExist:
+            return "nothing"
+
+    monkeypatch.setattr(Remark, "__str__", said)
+    Remark.objects.create(target=Label.objects.create(name="l"), text="t")
+    try:
+        ContentType.objects.get_for_model(Label).delete()
+        ContentType.objects.clear_cache()
+        outcome = AuditLog.objects.latest("pk").build_instance_repr()
+    finally:
+        ContentType.objects.clear_cache()
+        ContentType.objects.get_for_model(Label)
+    assert outcome.fidelity == Fidelity.MIXED
+    assert outcome.reason == "its content type is not there any more"
+
+
+class AuthorsElsewhere:
+    """They are in the other database, whether or not there is a table for them here as well."""
+
+    def db_for_read(self, model, **hints):
+        return "other" if model is Author else None
+
+    db_for_write = db_for_read
+
+    def allow_relation(self, *objects, **hints):
+        return True
+
+
+class AuthorsOnlyElsewhere(AuthorsElsewhere):
+    def allow_migrate(self, db, app_label, model_name=None, **hints):
+        return db == "other" if model_name == "author" else None
+
+
+class Replica(AuthorsElsewhere):
+    """Reads may go there, writes do not."""
+
+    def db_for_write(self, model, **hints):
+        return "default"
+
+
+@pytest.fixture
+def elsewhere():
+    """No constraint holds between two databases."""
+    if connection.vendor == "sqlite":
+        sql("PRAGMA foreign_keys = OFF")
+        yield
+        sql("DELETE FROM app_book", "PRAGMA foreign_keys = ON")
+        return
+    (name,) = sql(
+        "SELECT conname FROM pg_constraint"
+        " WHERE conrelid = 'app_book'::regclass AND confrelid = 'app_author'::regclass"
+    )[0]
+    sql(f"ALTER TABLE app_book DROP CONSTRAINT {name}")
+    yield
+    sql(
+        "DELETE FROM app_book",
+        f"ALTER TABLE app_book ADD CONSTRAINT {name} FOREIGN KEY (author_id)"
+        " REFERENCES app_author DEFERRABLE INITIALLY DEFERRED",
+    )
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+@pytest.mark.parametrize("router", [AuthorsElsewhere, AuthorsOnlyElsewhere])
+def test_what_is_in_another_database_is_read_there_and_marked(router, elsewhere, settings):
+    settings.DATABASE_ROUTERS = [router()]
+    author = Author.objects.create(name="Ann")
+    Book.objects.create(title="T", author_id=author.pk)
+    said = {"app.book": lambda book: f"{book.title} ({book.author.name})"}
+    settings.AUDITREPR = {"REPR": said}
+    outcome = AuditLog.objects.using("default").latest("pk").build_instance_repr()
+    assert (outcome.text, outcome.fidelity) == ("T (Ann)", Fidelity.MIXED)
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_a_replica_for_reading_makes_nothing_doubtful(settings):
+    author = Author.objects.create(name="Ann")
+    Book.objects.create(title="T", author_id=author.pk)
+    Author.objects.update(name="Bea")
+    settings.DATABASE_ROUTERS = [Replica()]
+    events = AuditLog.objects.using("default").filter(table_name="app_book")
+    (outcome,) = build([Event.of(row) for row in events], "default")
+    assert (outcome.text, outcome.fidelity) == ("T (Ann)", Fidelity.EXACT)
 
 
 def steps_change() -> None:

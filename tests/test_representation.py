@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
-from django.db import connection
+from asgiref.sync import sync_to_async
+from django.db import connection, connections
 from django.db.models import QuerySet
 from django.utils import translation
 
@@ -127,6 +129,22 @@ def test_what_reads_todays_rows_by_itself_is_mixed_and_says_so(settings):
     Author.objects.create(name="Ann")
     outcome = AuditLog.objects.get().build_instance_repr()
     assert (outcome.text, outcome.fidelity) == ("1", Fidelity.MIXED)
+    assert "today's rows" in outcome.reason
+
+
+def test_what_asynchronous_code_reads_is_mixed_too(settings, transactional_db):
+    """Django sends it from another thread, on a connection of that thread."""
+
+    async def names(author):
+        found = [other.name async for other in Author.objects.order_by("pk")]
+        await sync_to_async(connections.close_all)()
+        return str(found)
+
+    settings.AUDITREPR = {"REPR": {"app.author": lambda author: asyncio.run(names(author))}}
+    Author.objects.create(name="Ann")
+    Author.objects.update(name="Bea")
+    outcome = AuditLog.objects.earliest("pk").build_instance_repr()
+    assert (outcome.text, outcome.fidelity) == ("['Bea']", Fidelity.MIXED)
     assert "today's rows" in outcome.reason
 
 

@@ -1,14 +1,19 @@
 """Querysets made from a related set are answered as of the event, or marked."""
 
+from copy import copy
+from datetime import date
+from decimal import Decimal
+
 import pytest
 from django.db import connection
-from django.db.models import Count, F, OuterRef, Subquery, Sum
+from django.db.models import Count, F, Manager, OuterRef, Subquery, Sum
 from django.db.models.expressions import RawSQL
 
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.rebuild import TODAY
 from auditrepr.representation import Event, build
 from auditrepr.substitution import _reads_only
+from tests.app.models import Author, Book
 from tests.app.relations import Label, Line, Order, Remark
 from tests.oracle import Oracle
 
@@ -141,6 +146,90 @@ def test_what_needs_other_rows_is_marked(question, monkeypatch):
     found = told(question, monkeypatch)
     assert not [one for one in found if one[0] != one[1] and one[2] == Fidelity.EXACT]
     assert TODAY in {reason for *_, reason in found}
+
+
+BY_PRICE = {
+    "greater": lambda a: [b.title for b in a.books.filter(price__gt=Decimal("4.5")).order_by("pk")],
+    "equal": lambda a: [b.title for b in a.books.filter(price=Decimal("5.00")).order_by("pk")],
+    "in": lambda a: [b.title for b in a.books.filter(price__in=[4, Decimal("6.5")]).order_by("pk")],
+    "order": lambda a: [b.title for b in a.books.order_by("-price")],
+    "sum": lambda a: a.books.aggregate(Sum("price")),
+    "values": lambda a: list(a.books.order_by("pk").values("price", "published", "title")),
+    "date": lambda a: a.books.filter(published__lt=date(2000, 1, 1)).count(),
+    "copy": lambda a: [b.title for b in copy(a).books.order_by("price")],
+}
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("question", BY_PRICE.values(), ids=BY_PRICE)
+def test_values_compare_as_those_of_the_tables_own_columns_do(question, monkeypatch):
+    monkeypatch.setattr(Author, "__str__", lambda author: repr(question(author)))
+    oracle = Oracle([Author])
+    with oracle.listening():
+        one, two = Author.objects.create(name="1"), Author.objects.create(name="2")
+        for title, price, year in [("x", "4.00", 1900), ("Y", "5.50", 2001), ("z", "10", 1990)]:
+            day = date(year, 1, 1)
+            Book.objects.create(title=title, author=one, price=Decimal(price), published=day)
+        Author.objects.filter(pk=one.pk).update(name="3")
+        Book.objects.update(price=F("price") + 1)
+        Author.objects.filter(pk=one.pk).update(name="4")
+        Book.objects.filter(title="z").update(author=two, published=None)
+        Author.objects.filter(pk=one.pk).update(name="5")
+        Author.objects.filter(pk=two.pk).update(name="6")
+        Book.objects.all().delete()
+        Author.objects.filter(pk=one.pk).update(name="7")
+    rows = AuditLog.objects.filter(pk__in=oracle.expected)
+    found = {o.id: (o.text, o.fidelity) for o in build([Event.of(row) for row in rows], "default")}
+    assert found == {pk: (text, Fidelity.EXACT) for pk, text in oracle.expected.items()}
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db
+def test_texts_compare_by_the_collation_of_their_column(monkeypatch):
+    monkeypatch.setattr(Book._meta.get_field("title"), "db_collation", "NOCASE")
+    monkeypatch.setattr(Author, "__str__", lambda a: str(a.books.filter(title="Y").count()))
+    author = Author.objects.create(name="1")
+    Book.objects.create(title="y", author=author)
+    Author.objects.update(name="2")
+    outcome = AuditLog.objects.latest("pk").build_instance_repr()
+    assert (outcome.text, outcome.fidelity) == ("1", Fidelity.EXACT)
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db
+def test_values_that_do_not_fit_their_column_are_read_live_and_marked(monkeypatch):
+    monkeypatch.setattr(Order, "__str__", lambda o: str(o.lines.filter(item="x").count()))
+    order = Order.objects.create(ref="A")
+    Line.objects.create(order=order, item="x", quantity=1)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE app_line SET quantity = 1.5")
+    Order.objects.update(ref="B")
+    outcome = AuditLog.objects.latest("pk").build_instance_repr()
+    assert (outcome.text, outcome.fidelity) == ("1", Fidelity.MIXED)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("joins", [False, True])
+def test_what_a_manager_annotates_is_there(joins, monkeypatch):
+    def get_queryset(manager):
+        found = Manager.get_queryset(manager).annotate(double=F("quantity") * 2)
+        return found.annotate(n=Count("order__children")) if joins else found
+
+    monkeypatch.setattr(type(Line._default_manager), "get_queryset", get_queryset)
+    monkeypatch.setattr(Order, "__str__", lambda o: str([line.double for line in o.lines.all()]))
+    oracle = Oracle([Order])
+    with oracle.listening():
+        order = Order.objects.create(ref="A")
+        Line.objects.create(order=order, item="x", quantity=2)
+        Order.objects.update(ref="B")
+        Line.objects.update(quantity=3)
+        Order.objects.update(ref="C")
+    rows = AuditLog.objects.filter(pk__in=oracle.expected)
+    found = build([Event.of(row) for row in rows], "default")
+    assert not [outcome.failure for outcome in found if outcome.failure]
+    exact = [outcome for outcome in found if outcome.fidelity == Fidelity.EXACT]
+    assert len(exact) == (1 if joins else 3)
+    assert not [o for o in exact if o.text != oracle.expected[o.id]]
 
 
 @pytest.mark.parametrize(

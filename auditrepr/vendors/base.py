@@ -197,10 +197,11 @@ class Vendor(ABC):
         """
 
     @abstractmethod
-    def relation(self, model: type[Model], rows: Sequence[Found]) -> tuple[str, list[Any]]:
+    def relation(self, model: type[Model], rows: Sequence[Found]) -> tuple[str, list[Any]] | None:
         """The head of a common table expression that holds these rows of the model's table.
 
         Begins with the columns' names; the last one, ``auditrepr_n``, numbers the rows from 0.
+        None if no expression compares as the table's own columns do.
         """
 
     @abstractmethod

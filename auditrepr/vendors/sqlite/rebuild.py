@@ -21,7 +21,7 @@ from ...rows import Row
 from ..base import Vendor
 from ..facts import Image
 from .sql import AROUND_SQL, BEYOND_SQL, LIMITS, MENTIONS_SQL, REACHES_BEYOND
-from .types import converter
+from .types import cast, converter, fitted
 
 if TYPE_CHECKING:
     from ...history import Found
@@ -122,12 +122,33 @@ class Rebuilding(Vendor):
             found: list[tuple[int | None, ...]] = cursor.fetchall()
             return found
 
-    def relation(self, model: type[Model], rows: Sequence[Found]) -> tuple[str, list[Any]]:
+    def relation(self, model: type[Model], rows: Sequence[Found]) -> tuple[str, list[Any]] | None:
         quote = self.connection.ops.quote_name
         fields = own_fields(model)
+        lines = list(self._lines(fields, rows))
+        names = ", ".join(quote(field.column) for field in fields)
+        if not lines:
+            nothing = f"SELECT {', '.join(['NULL'] * (len(fields) + 1))} WHERE 0"
+            return f"({names}, auditrepr_n) AS ({nothing})", []
+        # What stands in VALUES has neither the columns' types nor their collations.
+        *held_values, numbers = (list(column) for column in zip(*lines, strict=True))
+        columns = [
+            column
+            for pair in zip(fields, held_values, strict=True)
+            if (column := self._as_column(*pair))
+        ]
+        if len(columns) < len(fields):
+            return None
+        picked = ", ".join(one.format(f"column{i}") for i, (one, _) in enumerate(columns, start=1))
+        one = f"({', '.join(['%s'] * (len(fields) + 1))})"
+        rows_sql = f"VALUES {', '.join([one] * len(lines))}"
+        body = f"SELECT {picked}, column{len(fields) + 1} FROM ({rows_sql})"
+        values = zip(*(values for _, values in columns), numbers, strict=True)
+        return f"({names}, auditrepr_n) AS ({body})", [one for line in values for one in line]
+
+    def _lines(self, fields: Sequence[Any], rows: Sequence[Found]) -> Iterator[list[Any]]:
+        """The rows' values as they would be stored, and their numbers."""
         documents = self._documents({found.image.event_id for found in rows if found.image})
-        values: list[Any] = []
-        lines = []
         for n, found in enumerate(rows):
             if found.image:
                 held = documents[found.image.event_id]
@@ -138,12 +159,22 @@ class Rebuilding(Vendor):
                 raw = [f.get_db_prep_save(row.get(f.attname), self.connection) for f in fields]
             else:
                 continue
-            values += [*(None if value is UNKNOWN else value for value in raw), n]
-            lines.append(f"({', '.join(['%s'] * (len(fields) + 1))})")
-        names = ", ".join(quote(field.column) for field in fields)
-        nothing = f"SELECT {', '.join(['NULL'] * (len(fields) + 1))} WHERE 0"
-        body = f"VALUES {', '.join(lines)}" if lines else nothing
-        return f"({names}, auditrepr_n) AS ({body})", values
+            yield [*(None if value is UNKNOWN else value for value in raw), n]
+
+    def _as_column(self, field: Any, values: Sequence[Any]) -> tuple[str, list[Any]] | None:
+        """How the values are picked, and what the field's own column makes of them."""
+        declared = field.db_type(self.connection) or ""
+        fit = fitted(declared)
+        try:
+            held = [fit(value) for value in values]
+        except ValueError:
+            return None
+        picked = cast(declared, held)
+        if picked is None:
+            return None
+        collation = field.db_parameters(self.connection).get("collation")
+        quoted = self.connection.ops.quote_name(collation) if collation else ""
+        return f"{picked} COLLATE {quoted}" if collation else picked, held
 
     def mentions(
         self, table: str, column: str, texts: Sequence[str], moments: Sequence[Event], most: int

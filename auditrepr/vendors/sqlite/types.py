@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 _NUMBERS = ("INT", "REAL", "FLOA", "DOUB", "DECIMAL", "BOOL")
@@ -19,14 +19,14 @@ def converter(declared: str) -> Callable[[Any], Any]:
     # The driver goes by the first word (PARSE_DECLTYPES).
     words = declared.upper().replace("(", " ").split()
     convert = sqlite3.converters.get(words[0]) if words else None
-    fitted = _affinity(declared.upper())
+    fit = fitted(declared)
     if convert is None:
-        return fitted
+        return fit
 
     def convert_fitted(value: Any) -> Any:
         if value is None:
             return None
-        held = fitted(value)
+        held = fit(value)
         found = convert(held if isinstance(held, bytes) else str(held).encode())
         if found is None:
             raise ValueError(f"{value!r} is no {declared}")
@@ -35,8 +35,31 @@ def converter(declared: str) -> Callable[[Any], Any]:
     return convert_fitted
 
 
-def _affinity(declared: str) -> Callable[[Any], Any]:
-    """Source: SQLite's documentation, "Determination Of Column Affinity"."""
+def cast(declared: str, values: Iterable[Any]) -> str | None:
+    """What gives these values, which a column of this type held, what it gives to comparisons.
+
+    An SQL expression with a place for the value; None if none does.
+    """
+    kinds = {type(value) for value in values if value is not None}
+    declared = declared.upper()
+    if "INT" in declared:
+        return "CAST({} AS INTEGER)" if kinds <= {int, bool} else None
+    if any(word in declared for word in ("CHAR", "CLOB", "TEXT")):
+        return "CAST({} AS TEXT)" if kinds <= {str} else None
+    if "BLOB" in declared or not declared:
+        return "{}"
+    if kinds == {str}:  # as dates are
+        return "{}"
+    name = "REAL" if any(word in declared for word in ("REAL", "FLOA", "DOUB")) else "NUMERIC"
+    return f"CAST({{}} AS {name})" if kinds <= {int, bool, float} else None
+
+
+def fitted(declared: str) -> Callable[[Any], Any]:
+    """What a column of this type makes of a value.
+
+    Source: SQLite's documentation, "Determination Of Column Affinity".
+    """
+    declared = declared.upper()
     if "INT" not in declared and any(word in declared for word in ("CHAR", "CLOB", "TEXT")):
         return lambda value: str(value) if isinstance(value, int | float) else value
     if any(word in declared for word in _NUMBERS):

@@ -1,0 +1,44 @@
+"""Queries that what is being represented sends from other threads, as asynchronous code does.
+
+Each thread has connections of its own, and only those of the builder's thread are watched by it.
+Django runs the database's part of ``await Model.objects.aget()`` in another thread, which inherits
+the context variables of the one that waits.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+_asks: ContextVar[tuple[int, Callable[[], None]] | None] = ContextVar("asks", default=None)
+
+
+@contextmanager
+def watching(asks: Callable[[], None]) -> Iterator[None]:
+    """Have this called before each query that is sent from another thread, on behalf of this."""
+    token = _asks.set((threading.get_ident(), asks))
+    try:
+        yield
+    finally:
+        _asks.reset(token)
+
+
+def connect(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """A receiver of ``connection_created``: from now on this connection tells who asks."""
+    if _tell not in connection.execute_wrappers:
+        connection.execute_wrappers.insert(0, _tell)
+
+
+def _tell(execute: Callable[..., Any], *statement: Any) -> Any:
+    """An execute_wrapper."""
+    waiting = _asks.get()
+    if waiting is not None:
+        thread, asks = waiting
+        if thread != threading.get_ident():
+            asks()
+    return execute(*statement)
