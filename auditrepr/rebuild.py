@@ -23,7 +23,7 @@ from .meta import concrete, field_named, own_fields
 from .models import AuditLog
 from .relations import Peers
 from .rows import ModelRaised, Row, TableGone, read_images
-from .states import OVERTAKEN
+from .states import OVERTAKEN, UNCLEAR
 from .substitution import NotAsOf, Relations, substituted, unknown_columns
 from .timelimit import TimeLimit
 from .tracking import chosen_repr, log_name, model_for_table
@@ -102,6 +102,10 @@ class Batch:
             by_table[table].append(subject)
         for table, group in by_table.items():
             self._rebuild(table, group)
+        again = self.history.states.changed_again([subject.event for subject in subjects])
+        for subject in subjects:
+            if subject.event.id in again:
+                subject.note(UNCLEAR)
         return iter(subjects)
 
     def _rebuild(self, table: str, subjects: Sequence[Subject]) -> None:

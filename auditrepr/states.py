@@ -101,6 +101,8 @@ class States:
     def __init__(self, vendor: Vendor) -> None:
         self.vendor = vendor
         self._truncations: dict[str, list[Header]] = {}
+        self._restored: dict[int, bool] = {}
+        self._moments: set[int] = set()
 
     @cached_property
     def coverage(self) -> dict[str, Coverage]:
@@ -120,6 +122,7 @@ class States:
 
     def find(self, table: str, wanted: Sequence[tuple[Event, str]]) -> list[State]:
         """Where the states of these rows of one table are found, each as of its event."""
+        self._moments.update(event.id for event, _ in wanted)
         around = self._around(table, wanted)
         headers = self._headers({pk for ids in around for pk in ids if pk is not None})
         return [
@@ -259,6 +262,10 @@ class States:
         deletes = [event for event in moments if event.action == AuditLog.Action.DELETE]
         return self.vendor.overtaken(deletes) if deletes else set()
 
+    def changed_again(self, moments: Sequence[Event]) -> set[int]:
+        """Events that tell what was in the midst of a statement, and not after or before it."""
+        return self.vendor.changed_again([event.id for event in moments]) if moments else set()
+
     def sees(self, moment: Event, transaction_id: int | None) -> bool:
         """Does the moment see what the transaction wrote, maybe in another cluster before it?"""
         if sees(moment.snapshot, transaction_id):
@@ -272,8 +279,17 @@ class States:
         return (
             other.transaction_id == moment.transaction_id
             or self.sees(moment, other.transaction_id)
-            or self.vendor.restored({other.id, moment.id}) == {other.id}
+            or (self._was_restored(other.id) and not self._was_restored(moment.id))
         )
+
+    def _was_restored(self, pk: int) -> bool:
+        """See :meth:`Vendor.restored`; asked for all that may come up, as soon as one does."""
+        if pk not in self._restored:
+            emptied = {one.id for found in self._truncations.values() for one in found}
+            asked = {pk, *self._moments, *emptied} - self._restored.keys()
+            found = self.vendor.restored(asked)
+            self._restored |= {one: one in found for one in asked}
+        return self._restored[pk]
 
 
 def _nearest(by_name: Iterable[Sequence[int | None]]) -> tuple[int | None, ...]:

@@ -6,6 +6,8 @@ its own connection.
 
 import pytest
 from django.db import connection
+from django.db.models import F
+from django.test.utils import CaptureQueriesContext
 
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.representation import Event, Outcome, build
@@ -407,6 +409,25 @@ def test_a_log_that_was_restored_into_another_cluster_is_as_exact_as_before():
     finally:
         for row in kept:
             row.save()
+
+
+@pytest.mark.postgresql
+def test_a_truncate_that_nobody_saw_costs_no_query_for_each_event(two):
+    mine, other = two
+    tree("a")
+    other.begin()
+    other.sql("TRUNCATE app_leaf")
+    for _ in range(20):
+        mine.sql("UPDATE app_slot SET note = note || 'x'")
+        Node.objects.update(rank=F("rank") + 1)
+    other.commit()
+    events = AuditLog.objects.filter(table_name="app_node").order_by("pk")
+    counts = []
+    for number in (3, 20):
+        with CaptureQueriesContext(connection) as queries:
+            build([Event.of(event) for event in events[:number]], "default")
+        counts.append(len(queries))
+    assert counts[0] == counts[1]
 
 
 @pytest.fixture

@@ -180,6 +180,13 @@ class Vendor(ABC):
         """Those of a row that somebody else changed after the statement had first seen it."""
 
     @abstractmethod
+    def changed_again(self, events: Collection[int]) -> set[int]:
+        """Those whose row the same statement may have changed once more, or for a delete before.
+
+        The foreign keys' own actions and the triggers of others do so.
+        """
+
+    @abstractmethod
     def restored(self, ids: Collection[int]) -> set[int]:
         """Those of these events that came out of another cluster, with its transaction ids."""
 

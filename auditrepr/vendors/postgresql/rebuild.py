@@ -24,6 +24,7 @@ from .rows import VIRTUAL, Shape
 from .sql import (
     AROUND_SQL,
     BEYOND_SQL,
+    CHANGED_AGAIN_SQL,
     HELD_SQL,
     IMAGE_SQL,
     LIMITS,
@@ -134,6 +135,11 @@ class Rebuilding(Vendor):
     def overtaken(self, deletes: Sequence[Event]) -> set[int]:
         with self.connection.cursor() as cursor:
             cursor.execute(OVERTAKEN_SQL, [[event.id for event in deletes]])
+            return {pk for (pk,) in cursor}
+
+    def changed_again(self, events: Collection[int]) -> set[int]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(CHANGED_AGAIN_SQL, [list(events)])
             return {pk for (pk,) in cursor}
 
     def restored(self, ids: Collection[int]) -> set[int]:

@@ -81,6 +81,26 @@ WHERE event.id = ANY(%s::bigint[])
     AND other.occurred_at >= event.occurred_at - interval '1 day'
 """
 
+# Only where one statement of a client makes the database send others.
+CHANGED_AGAIN_SQL = """
+SELECT event.id FROM auditrepr_auditlog event
+WHERE event.id = ANY(%s::bigint[]) AND ((
+    SELECT EXISTS (
+        SELECT FROM pg_constraint WHERE contype = 'f'
+            AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))
+    ) OR EXISTS (
+        SELECT FROM pg_trigger WHERE NOT tgisinternal
+            AND tgname NOT LIKE '%%auditrepr\\_%%'
+    )
+)) AND EXISTS (
+    SELECT FROM auditrepr_auditlog other
+    WHERE other.table_name = event.table_name AND other.object_id = event.object_id
+        AND other.transaction_id = event.transaction_id
+        AND other.statement_at = event.statement_at
+        AND CASE event.action WHEN 'D' THEN other.id < event.id ELSE other.id > event.id END
+)
+"""
+
 # The sequence tells handed-out ids from ones that somebody made up, where the role may ask it.
 REACH = f"""
 SELECT coalesce(max(id), 0), coalesce(

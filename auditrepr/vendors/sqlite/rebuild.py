@@ -20,7 +20,7 @@ from ...renames import renamed
 from ...rows import Row
 from ..base import Vendor
 from ..facts import Image
-from .sql import AROUND_SQL, BEYOND_SQL, LIMITS, MENTIONS_SQL, REACHES_BEYOND
+from .sql import AROUND_SQL, BEYOND_SQL, CHANGED_AGAIN_SQL, LIMITS, MENTIONS_SQL, REACHES_BEYOND
 from .types import cast, converter, fitted
 
 if TYPE_CHECKING:
@@ -102,6 +102,11 @@ class Rebuilding(Vendor):
 
     def overtaken(self, deletes: Sequence[Event]) -> set[int]:
         return set()  # there is one writer at a time
+
+    def changed_again(self, events: Collection[int]) -> set[int]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(CHANGED_AGAIN_SQL, [json.dumps(sorted(events))])
+            return {pk for (pk,) in cursor}
 
     def restored(self, ids: Collection[int]) -> set[int]:
         return set()  # there are no transaction ids that could contradict each other

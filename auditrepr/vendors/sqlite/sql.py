@@ -46,6 +46,16 @@ REACHES_BEYOND = """
     )
 """
 
+CHANGED_AGAIN_SQL = f"""
+    SELECT event.id FROM auditrepr_auditlog AS event
+    WHERE event.id IN (SELECT value FROM json_each(%s)) AND ({REACHES_BEYOND}) AND EXISTS (
+        SELECT 1 FROM auditrepr_auditlog AS other
+        WHERE other.table_name = event.table_name AND other.object_id = event.object_id
+            AND other.occurred_at = event.occurred_at
+            AND iif(event.action = 'D', other.id < event.id, other.id > event.id)
+    )
+"""
+
 STORE = """
     INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
     VALUES (%s, %s, %s, %s) ON CONFLICT (audit_log_id) DO NOTHING
