@@ -120,7 +120,7 @@ class History:
             Matches([], self._incomplete(model, column, event, complete)) for event, _ in wanted
         ]
         for (n, _, _), state, one in zip(pairs, states, found, strict=True):
-            if not state.gone and _has(one.row, field, wanted[n][1]):
+            if not state.gone and _may_have(one.row, field, wanted[n][1]):
                 matches[n].found.append(one)
             elif isinstance(one.row, Row) and field.column in one.row.missing:
                 matches[n].doubts.append(UNKNOWN.format(field.column))
@@ -222,5 +222,8 @@ class History:
         return row.without(model, not_yet) if not_yet and isinstance(row, Row) else row
 
 
-def _has(row: Row | Exception | None, field: Field[Any, Any], value: Any) -> bool:
-    return isinstance(row, Row) and row.values.get(field.attname) == value
+def _may_have(row: Row | Exception | None, field: Field[Any, Any], value: Any) -> bool:
+    """A row that cannot be read may be one of those, and left out it would never be missed."""
+    if isinstance(row, Row):
+        return bool(row.values.get(field.attname) == value)
+    return row is not None

@@ -141,14 +141,16 @@ def _many_to_many(field: Any, reverse: bool, peers: Peers) -> list[SetAnswer]:
         Wish(wish.subject, getattr(link.value, target.attname))
         for wish, answer in zip(wishes, links, strict=True)
         for link in answer.objects
+        if isinstance(link.value, Model)
     ]
     found = iter(peers.batch.find_many(model, target, ends))
     answers = []
     for answer in links:
-        reached = [next(found) for _ in answer.objects]
+        unread = [link for link in answer.objects if isinstance(link.value, Exception)]
+        reached = [next(found) for _ in answer.objects[len(unread) :]]
         answers.append(
             Answers(
-                [one for end in reached for one in end.objects],
+                [*(one for end in reached for one in end.objects), *unread],
                 answer.doubts
                 + tuple(doubt for link in answer.objects for doubt in link.doubts)
                 + tuple(doubt for end in reached for doubt in end.doubts),
@@ -174,7 +176,10 @@ def _generic(field: Any, peers: Peers) -> list[SetAnswer]:
     wishes = [Wish(m.subject, key.to_python(m.instance.pk)) for m in peers.members]
     answers = []
     for objects, doubts, rows in peers.batch.find_by(model, key, wishes):
-        ours = [getattr(one.value, kind, None) == content_type.pk for one in objects]
+        ours = [
+            isinstance(one.value, Exception) or getattr(one.value, kind, None) == content_type.pk
+            for one in objects
+        ]
         answers.append(
             Answers(
                 [one for one, our in zip(objects, ours, strict=True) if our],
@@ -189,7 +194,11 @@ def _arranged(peers: Peers, model: type[Model], answers: Sequence[Answers]) -> l
     """The sets as the model's default manager would give them: filtered and in its order."""
     rows = [row for answer in answers for row in answer.rows]
     rank, annotations, doubt = _ranks(peers.batch, model, rows)
-    for one, added in zip((o for a in answers for o in a.objects), annotations, strict=False):
+    for one, added in zip(
+        (one for answer in answers for one in answer.objects[: len(answer.rows)]),
+        annotations,
+        strict=False,
+    ):
         if isinstance(one.value, Model):
             one.value.__dict__.update(added)
     result = []
@@ -201,7 +210,9 @@ def _arranged(peers: Peers, model: type[Model], answers: Sequence[Answers]) -> l
         objects = [answer.objects[n - numbers.start] for n in shown]
         doubts = answer.doubts + tuple(d for one in objects for d in one.doubts)
         doubts += doubt if answer.rows else ()
-        values = [one.value for one in objects]
+        # Nobody could have read a set with a row in it that cannot be read.
+        unread: list[Any] = [o.value for o in answer.objects if isinstance(o.value, Exception)]
+        values = unread or [one.value for one in objects]
         result.append(SetAnswer(values, doubts, {concrete(model): answer.rows}))
     return result
 

@@ -18,6 +18,7 @@ from auditrepr.exceptions import PastIsFixed
 from auditrepr.locks import DatabaseLock
 from auditrepr.models import AuditLog
 from auditrepr.renames import recent_renames
+from tests.app.fields import Own, OwnProxy
 from tests.app.models import Author, Book, Tag
 from tests.app.moment import Slot, Step
 from tests.capturing import sql
@@ -249,3 +250,18 @@ def test_it_reads_the_objects_own_database():
     Author.objects.using("other").update(name="Anna")
     assert as_of(author, event).name == "Ann"
     assert as_of(author, event.pk).name == "Ann"
+
+
+def test_a_proxys_object_has_the_events_of_its_concrete_model():
+    kept = Own.objects.create(name="Ann")
+    events = LOG.for_object(OwnProxy(pk=kept.pk))
+    assert list(events) == list(LOG.for_object(kept)) != []
+
+
+def test_an_object_that_cannot_be_made_says_why(book, marker, monkeypatch):
+    def refuse(cls, db, field_names, values):
+        raise ValueError("not like this")
+
+    monkeypatch.setattr(Book, "from_db", classmethod(refuse))
+    with pytest.raises(ValueError, match="not like this"):
+        as_of(book, marker)

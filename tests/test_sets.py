@@ -8,10 +8,12 @@ import pytest
 from django.db import connection
 from django.db.models import Count, F, Manager, OuterRef, Subquery, Sum
 from django.db.models.expressions import RawSQL
+from django.test import modify_settings
 
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.rebuild import TODAY
 from auditrepr.representation import Event, build
+from auditrepr.sets import UNORDERED, _is_generic_relation
 from auditrepr.substitution import _reads_only
 from tests.app.models import Author, Book
 from tests.app.relations import Label, Line, Order, Remark
@@ -52,6 +54,7 @@ ANSWERED = {
     "defer": lambda o: [line.quantity for line in o.lines.defer("quantity").order_by("pk")],
     "or": lambda o: [n.item for n in o.lines.filter(item="pen") | o.lines.filter(item="lid")],
     "and": lambda o: [n.item for n in o.lines.filter(item="pen") & o.lines.filter(quantity=1)],
+    "xor": lambda o: [n.item for n in o.lines.filter(item="pen") ^ o.lines.filter(quantity=1)],
     "back": lambda o: [line.order.ref for line in o.lines.all()],
     "many": lambda o: [label.name for label in o.labels.order_by("-name")],
     "many filtered": lambda o: o.labels.filter(name__startswith="b").count(),
@@ -261,3 +264,67 @@ def test_what_a_manager_annotates_is_there(joins, monkeypatch):
 )  # fmt: skip
 def test_a_query_is_read_only_where_nothing_is_in_doubt(sql, reads_only):
     assert _reads_only(sql, ['"t"', '"l"']) == reads_only
+
+
+def questioned(question, monkeypatch):
+    """What a question about an order is answered as of its only event, when all has changed."""
+    monkeypatch.setattr(Order, "__str__", lambda order: str(question(order)))
+    (event,) = AuditLog.objects.filter(table_name="app_order")
+    (outcome,) = build([Event.of(event)], "default")
+    return outcome
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_that_the_log_never_mentions_are_filtered_as_they_are_today(monkeypatch):
+    order = Order.objects.create(ref="A")
+    for item, quantity in [("pen", 1), ("ink", 2)]:
+        Line.objects.create(order=order, item=item, quantity=quantity)
+    AuditLog.objects.filter(table_name="app_line").delete()
+    outcome = questioned(ANSWERED["filter"], monkeypatch)
+    assert outcome.text == "['ink']"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_set_whose_order_needs_another_table_is_marked(monkeypatch):
+    order = Order.objects.create(ref="A")
+    Line.objects.create(order=order, item="pen")
+    Order.objects.filter(pk=order.pk).update(ref="B")
+    AuditLog.objects.filter(table_name="app_order", action="I").delete()
+    monkeypatch.setattr(Line._meta, "ordering", ["order__ref"])
+    outcome = questioned(lambda order: [n.item for n in order.lines.all()], monkeypatch)
+    assert (outcome.text, outcome.fidelity) == ("['pen']", Fidelity.MIXED)
+    assert outcome.reason == UNORDERED
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("name", "model", "unread"),
+    [
+        ("lines", Line, "item"),
+        ("labels", Label, "name"),
+        ("labels", Order.labels.through, "label"),
+        ("remarks", Remark, "text"),
+    ],
+)
+def test_a_row_of_a_set_that_cannot_be_read_costs_who_asks_for_it(monkeypatch, name, model, unread):
+    def refuse(value, expression, connection):
+        raise ValueError("cannot be read")
+
+    order = Order.objects.create(ref="A")
+    Line.objects.create(order=order, item="pen")
+    order.labels.add(Label.objects.create(name="big"))
+    Remark.objects.create(target=order, text="late")
+    Order.objects.filter(pk=order.pk).update(ref="B")
+    AuditLog.objects.filter(table_name="app_order", action="I").delete()
+    monkeypatch.setattr(model._meta.get_field(unread), "from_db_value", refuse, raising=False)
+    outcome = questioned(lambda order: list(getattr(order, name).all()), monkeypatch)
+    assert outcome.failure is not None
+    assert "cannot be read" in outcome.failure.message
+    assert questioned(lambda order: order.ref, monkeypatch).fidelity == Fidelity.EXACT
+
+
+def test_without_content_types_no_relation_is_generic(settings):
+    field = Order._meta.get_field("remarks")
+    assert _is_generic_relation(field)
+    with modify_settings(INSTALLED_APPS={"remove": ["django.contrib.contenttypes"]}):
+        assert not _is_generic_relation(field)
