@@ -281,5 +281,6 @@ class BackfillRunAdmin(ReadOnlyAdmin):
             "The next run tries %d representations again.",
             count,
         )
-        self.message_user(request, told % count)
-        return HttpResponseRedirect(reverse("admin:auditrepr_backfillrun_changelist"))
+        self.message_user(request, told % count, fail_silently=True)
+        runs = "admin:auditrepr_backfillrun_changelist"
+        return HttpResponseRedirect(reverse(runs, current_app=self.admin_site.name))

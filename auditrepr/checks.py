@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 import tempfile
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any
 
+from django.apps import apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
 from django.db import DEFAULT_DB_ALIAS, connections, router
@@ -112,12 +114,21 @@ def _without_log(using: str, names: Collection[str]) -> Iterator[CheckMessage]:
         return
     hint = "Keep auditrepr's tables there as well: that is up to your database router."
     if router.allow_migrate_model(using, AuditLog):
+        if _is_being_migrated():
+            return
         hint = f"Run: manage.py migrate --database {using}"
     yield checks.Warning(
         f'Database "{using}" has no audit log: changes to {", ".join(there)} are not recorded.',
         hint=hint,
         id="auditrepr.W003",
     )
+
+
+def _is_being_migrated() -> bool:
+    """Is ``manage.py migrate`` about to make the log? It runs the checks first."""
+    command, *options = [*sys.argv[1:], ""]
+    others = {config.label for config in apps.get_app_configs()} - {AuditLog._meta.app_label}
+    return command == "migrate" and others.isdisjoint(options)
 
 
 def _broken(using: str, states: Collection[State]) -> Iterator[CheckMessage]:

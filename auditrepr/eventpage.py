@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from .lines import describe, list_link, representation, time_of, timeline_link, what_changed
+from .lines import clock, describe, list_link, representation, time_of, timeline_link, what_changed
 from .models import AuditLog
 from .people import facts as people_facts
 from .reading import Shown, object_now, readable_events
@@ -102,9 +102,9 @@ def _trouble(event: AuditLog) -> list[tuple[str, str]]:
     return [
         (_("error"), visible(f"{failure.error_class}: {failure.message}")),
         (_("attempts"), str(failure.attempts)),
-        (_("first"), f"{failure.first_failed_at:%Y-%m-%d %H:%M:%S}"),
-        (_("last"), f"{failure.last_failed_at:%Y-%m-%d %H:%M:%S}"),
-        (_("next attempt"), f"{failure.next_attempt_at or _('never'):}"),
+        (_("first"), clock(failure.first_failed_at)),
+        (_("last"), clock(failure.last_failed_at)),
+        (_("next attempt"), clock(due) if (due := failure.next_attempt_at) else _("never")),
     ]
 
 

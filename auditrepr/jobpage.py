@@ -15,10 +15,11 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
-from . import pending
-from .models import BackfillRun, Checkpoint, Lease
+from . import status
+from .models import BackfillRun
 from .reading import readable_failures
 from .renames import recent_renames
+from .status import Mark, Progress
 from .wording import model_label, visible
 
 #: How many failures the page looks at, the newest first.
@@ -51,7 +52,7 @@ def context(request: HttpRequest) -> dict[str, Any]:
     failures, all_of_them = _failures(request.user)
     return {
         "title": _("The job"),
-        "facts": [*_backlog(using), *_mark(using), *_holder(using)],
+        "facts": _facts(status.progress(using)),
         "bars": bars,
         "hours": _hours(bars),
         "highest": max(bar.rate for bar in bars),
@@ -73,40 +74,30 @@ def retry(user: Any, table_name: str, error_class: str) -> int:
     return failures.filter(its_events).update(next_attempt_at=Now())
 
 
-def _backlog(using: str) -> list[tuple[str, str]]:
-    oldest, count = pending.preview(using, 1)
-    facts = [(_("pending"), str(count))]
-    if oldest:
-        facts.append((_("the oldest has waited for"), timesince(oldest[0].occurred_at)))
+def _facts(found: Progress) -> list[tuple[str, str]]:
+    facts = [(_("pending"), str(found.pending))]
+    if found.oldest_at:
+        facts.append((_("the oldest has waited for"), timesince(found.oldest_at, found.at)))
+    facts += _mark(found.mark)
+    if found.lease:
+        holder = visible(str(found.lease.holder or _("unknown")))
+        label = _("left behind by") if found.lease.expired else _("at work")
+        facts.append((label, holder))
     return facts
 
 
-def _mark(using: str) -> list[tuple[str, str]]:
+def _mark(mark: Mark) -> list[tuple[str, str]]:
     """The settled mark, and what keeps it from following."""
-    mark = Checkpoint.objects.using(using).filter(pk=1).first()
-    if mark is None:
+    if not mark.is_set:
         return [(_("settled mark"), _("none: the job has not run yet"))]
     facts = [(_("settled mark"), str(mark.settled_id))]
-    writers = (mark.candidate_evidence or {}).get("transactions", ())
-    if mark.candidate_at and writers:
+    if mark.held_since:
         held = _("%(since)s, by transactions that were writing then: %(writers)s") % {
-            "since": timesince(mark.candidate_at),
-            "writers": visible(", ".join(map(str, writers))),
+            "since": timesince(mark.held_since),
+            "writers": visible(", ".join(mark.held_by)),
         }
         facts.append((_("it has been held for"), held))
     return facts
-
-
-def _holder(using: str) -> list[tuple[str, str]]:
-    """Who is at work now."""
-    leases = Lease.objects.using(using).filter(token__isnull=False, expires_at__gt=Now())
-    return [
-        (
-            _("at work"),
-            visible(", ".join(f"{name} {what}" for name, what in (lease.holder or {}).items())),
-        )
-        for lease in leases
-    ]
 
 
 def _failures(user: Any) -> tuple[list[dict[str, Any]], bool]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
@@ -43,7 +44,11 @@ def describe(events: Sequence[Any], using: str) -> None:
 
 
 def time_of(event: AuditLog) -> str:
-    when = event.occurred_at
+    return clock(event.occurred_at)
+
+
+def clock(when: datetime) -> str:
+    """A time as the project's clocks show it."""
     return f"{localtime(when) if is_aware(when) else when:%Y-%m-%d %H:%M:%S}"
 
 

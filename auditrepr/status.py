@@ -34,6 +34,7 @@ class Mark:
     settled_id: int = 0
     held_by: tuple[str, ...] = ()  # transactions that were writing when it was last looked at
     held_since: datetime | None = None
+    is_set: bool = True  # False: the job has not run yet
 
 
 @dataclass(frozen=True)
@@ -56,25 +57,31 @@ class Failures:
 
 
 @dataclass(frozen=True)
-class Status:
-    """How the job stands."""
+class Progress:
+    """How far the job is, and who is at work."""
 
-    database: str
     at: datetime
     pending: Count
     oldest_at: datetime | None  # when the oldest pending event occurred
     mark: Mark
     lease: Held | None
-    runs: tuple[BackfillRun, ...]  # the latest first
-    failures: Failures
-    broken: tuple[State, ...]  # tables whose triggers are not in order
-    gaps: tuple[Coverage, ...]  # tables whose capture was interrupted
-    rebuild: RebuildCursor | None  # that was cut short, or is at work
 
     @property
     def lag(self) -> float:
         """For how many seconds the oldest pending event has waited."""
         return max(0.0, (self.at - self.oldest_at).total_seconds()) if self.oldest_at else 0.0
+
+
+@dataclass(frozen=True)
+class Status(Progress):
+    """How the job stands."""
+
+    database: str
+    runs: tuple[BackfillRun, ...]  # the latest first
+    failures: Failures
+    broken: tuple[State, ...]  # tables whose triggers are not in order
+    gaps: tuple[Coverage, ...]  # tables whose capture was interrupted
+    rebuild: RebuildCursor | None  # that was cut short, or is at work
 
     @property
     def skipped(self) -> int:
@@ -89,19 +96,26 @@ def of(using: str) -> Status:
     :raises DatabaseUnreachable: if it cannot be reached.
     """
     capture.databases(using)
-    oldest, count = pending.preview(using, 1)
     return Status(
+        **vars(progress(using)),
         database=using,
-        at=timezone.now(),
-        pending=count,
-        oldest_at=oldest[0].occurred_at if oldest else None,
-        mark=_mark(using),
-        lease=lease(using),
         runs=tuple(BackfillRun.objects.using(using).order_by("-pk")[:LAST_RUNS]),
         failures=_failures(using),
         broken=tuple(s for s in capture.inspect(using) if s.status in capture.BROKEN),
         gaps=tuple(row for row in coverage.rows(using).values() if _is_gap(row)),
         rebuild=RebuildCursor.objects.using(using).first(),
+    )
+
+
+def progress(using: str) -> Progress:
+    """How far the job is in this database. Writes nothing."""
+    oldest, count = pending.preview(using, 1)
+    return Progress(
+        at=timezone.now(),
+        pending=count,
+        oldest_at=oldest[0].occurred_at if oldest else None,
+        mark=_mark(using),
+        lease=lease(using),
     )
 
 
@@ -116,7 +130,9 @@ def lease(using: str) -> Held | None:
 
 
 def _mark(using: str) -> Mark:
-    found = Checkpoint.objects.using(using).filter(pk=1).first() or Checkpoint()
+    found = Checkpoint.objects.using(using).filter(pk=1).first()
+    if found is None:
+        return Mark(is_set=False)
     writers = (found.candidate_evidence or {}).get("transactions", ())
     since = found.candidate_at if writers else None
     return Mark(found.settled_id, tuple(map(str, writers)), since)

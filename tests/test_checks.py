@@ -128,6 +128,27 @@ def test_audited_tables_in_a_database_without_a_log_are_a_warning():
     assert message.hint == "Run: manage.py migrate --database default"
 
 
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("arguments", "warns"),
+    [
+        (["migrate"], False),
+        (["migrate", "auditrepr"], False),
+        (["migrate", "--database", "default"], False),
+        (["migrate", "app"], True),
+        (["check", "--database", "default"], True),
+        ([], True),
+    ],
+)
+def test_a_migrate_that_is_about_to_make_the_log_is_not_told_that_there_is_none(
+    arguments, warns, monkeypatch
+):
+    capture.remove("default")
+    execute(f"DROP TABLE {AuditLog._meta.db_table}")
+    monkeypatch.setattr("sys.argv", ["manage.py", *arguments])
+    assert ("auditrepr.W003" in found(["default"])) == warns
+
+
 class NoLogAnywhere:
     def allow_migrate(self, db, app_label, **hints):
         return False if app_label == "auditrepr" else None

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection
@@ -11,7 +12,8 @@ from django.utils import timezone
 
 from auditrepr import jobpage
 from auditrepr.jobpage import BARS, chart
-from auditrepr.models import BackfillRun, Checkpoint, ReprFailure
+from auditrepr.locks import DatabaseLock
+from auditrepr.models import BackfillRun, Checkpoint, Lease, ReprFailure
 from tests.pages import RUNS, event, fail, page, reader, staff, words
 
 __all__ = ["reader"]
@@ -46,6 +48,29 @@ def test_tells_the_settled_mark_and_what_holds_it_since_when(reader: Client) -> 
     mark.save()
     text = words(page(reader, RUNS))
     assert "It has been held for 20 minutes, by transactions that were writing then: 3/77" in text
+
+
+def test_tells_who_is_at_work_and_who_left_the_lock_behind(reader: Client) -> None:
+    Lease.objects.update_or_create(
+        name=DatabaseLock.NAME,
+        defaults={
+            "token": uuid4(),
+            "holder": {"host": "here", "pid": 7, "since": "noon"},
+            "expires_at": timezone.now() + timedelta(minutes=1),
+        },
+    )
+    assert "At work process 7 on here since noon" in words(page(reader, RUNS))
+    Lease.objects.update(expires_at=timezone.now() - timedelta(minutes=1), holder={})
+    assert "Left behind by unknown" in words(page(reader, RUNS))
+
+
+def test_trying_again_needs_no_messages(reader: Client, settings: Any) -> None:
+    middleware = "django.contrib.messages.middleware.MessageMiddleware"
+    settings.MIDDLEWARE = [name for name in settings.MIDDLEWARE if name != middleware]
+    fail(event(1))
+    answer = reader.post(RETRY, {"table_name": "app_author", "error_class": "ValueError"})
+    assert answer["Location"] == RUNS
+    assert ReprFailure.objects.get().next_attempt_at
 
 
 def test_the_failures_stand_by_model_and_error_and_can_be_tried_again(reader: Client) -> None:
