@@ -26,6 +26,10 @@ from .vendors.facts import Image
 #: How many ids one query looks up: databases limit a statement's parameters.
 CHUNK = 10_000
 
+#: How many moments make it worth to look at a row once for all of them; if they are told apart by
+#: what happened in between, that look was in vain.
+SHARED = 3
+
 BESIDE = "rows of the same table changed at the same time"
 OVERTAKEN = "somebody else changed it while its deletion waited"
 UNCLEAR = "several changes came in one message: their order is not known"
@@ -123,22 +127,30 @@ class States:
     def find(self, table: str, wanted: Sequence[tuple[Event, str]]) -> list[State]:
         """Where the states of these rows of one table are found, each as of its event."""
         self._moments.update(event.id for event, _ in wanted)
-        around = self._around(table, wanted)
-        headers = self._headers({pk for ids in around for pk in ids if pk is not None})
+        together = _together(wanted)
+        at_once = self._around(table, [(_after_all(e), key) for key, e in together.items()])
+        quiet = {
+            key: found
+            for (key, events), found in zip(together.items(), at_once, strict=True)
+            if _is_quiet(found, events)
+        }
+        others = [pair for pair in wanted if pair[1] not in quiet]
+        each = iter(self._around(table, others))
         return [
-            self._state(table, event, Around(*(headers.get(pk) for pk in ids)))
-            for (event, _), ids in zip(wanted, around, strict=True)
+            self._state(table, event, quiet[key] if key in quiet else next(each))
+            for event, key in wanted
         ]
 
-    def _around(
-        self, table: str, wanted: Sequence[tuple[Event, str]]
-    ) -> list[tuple[int | None, ...]]:
+    def _around(self, table: str, wanted: Sequence[tuple[Event, str]]) -> list[Around]:
         """See :meth:`Vendor.around`; by all names that the table has had."""
+        if not wanted:
+            return []
         names = self.renames.lineage(table).names
         by_name = [self.vendor.around(name, wanted) for name in names]
-        if len(by_name) == 1:
-            return by_name[0]
-        return [_nearest(found) for found in zip(*by_name, strict=True)]
+        found = by_name[0] if len(by_name) == 1 else map(_nearest, zip(*by_name, strict=True))
+        ids = list(found)
+        headers = self._headers({pk for one in ids for pk in one if pk is not None})
+        return [Around(*map(headers.get, one)) for one in ids]
 
     def _headers(self, ids: Iterable[int]) -> dict[int | None, Header]:
         log = AuditLog.objects.using(self.vendor.using)
@@ -290,6 +302,41 @@ class States:
             found = self.vendor.restored(asked)
             self._restored |= {one: one in found for one in asked}
         return self._restored[pk]
+
+
+def _together(wanted: Sequence[tuple[Event, str]]) -> dict[str, list[Event]]:
+    """The moments of those rows that enough of them look at to be worth a look at all at once."""
+    moments: dict[str, list[Event]] = {}
+    for event, key in wanted:
+        moments.setdefault(key, []).append(event)
+    return {
+        key: events
+        for key, events in moments.items()
+        # A delete looks at what was before it.
+        if len(events) >= SHARED and all(event.action != "D" for event in events)
+    }
+
+
+def _after_all(moments: Sequence[Event]) -> Event:
+    """The last of these moments, as one that sees all that has a lower id."""
+    return max(moments)._replace(action="U", transaction_id=None, snapshot=None)
+
+
+def _is_quiet(around: Around, moments: Sequence[Event]) -> bool:
+    """Is what lies around the last of these moments, all seen, what lies around each of them?
+
+    It is where the row's newest event up to the last is older than the first, and each has seen
+    it: then there is none in between, and none that one of them sees and another does not.
+    """
+    first = min(moments).id
+    return all(
+        newest is None
+        or (
+            newest.id < first
+            and all(sees_all(moment.snapshot, newest.transaction_id) for moment in moments)
+        )
+        for newest in (around.last, around.last_taking)
+    )
 
 
 def _nearest(by_name: Iterable[Sequence[int | None]]) -> tuple[int | None, ...]:
