@@ -7,6 +7,7 @@ from django.db import connection
 from auditrepr import capture
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.representation import Event, Outcome, build
+from auditrepr.states import States
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author, Book
 from tests.app.moment import Slot, Step
@@ -372,3 +373,27 @@ def test_the_events_of_an_object_with_a_composite_key_are_found():
     steps_change()
     step = Step.objects.get(number=2)
     assert AuditLog.objects.for_object(step).count() == 2
+
+
+def test_what_many_events_look_at_while_nothing_happens_to_it_is_looked_up_once(
+    django_assert_num_queries,
+):
+    oracle = Oracle(MODELS)
+    with oracle.listening():
+        order = Order.objects.create(ref="A")
+    with oracle.listening():
+        Line.objects.create(order=order, item="pen", quantity=1)
+    for ref, names in [("B", "abcd"), ("C", "efgh")]:
+        with oracle.listening():
+            Order.objects.filter(pk=order.pk).update(ref=ref)
+        for name in names:
+            with oracle.listening():
+                Line.objects.create(order=order, item=name, quantity=1)
+    assert_true(oracle)
+    states = States(get_vendor("default"))
+    events = [Event.of(row) for row in AuditLog.objects.filter(table_name="app_line")]
+    states.find("app_order", [(event, str(order.pk)) for event in events[1:5]])
+    with django_assert_num_queries(2):  # where to look, and what is there
+        states.find("app_order", [(event, str(order.pk)) for event in events[1:5]])
+    with django_assert_num_queries(4):  # something has happened in between: each by itself, too
+        states.find("app_order", [(event, str(order.pk)) for event in events])

@@ -1,8 +1,9 @@
-"""How PostgreSQL writes names and constants."""
+"""How PostgreSQL writes names, constants and lists."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterable
 
 from ...tracking import split_name
 
@@ -37,3 +38,8 @@ def stored(name: str) -> str:
 def hashed(text: str) -> str:
     """Stands for the text wherever a name must be short."""
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def joined(values: Iterable[object]) -> str:
+    """A list of values without blanks, as one text for ``string_to_array``."""
+    return " ".join(map(str, values))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from ...snapshots import parse
 from ...tracking import reads
 from ..base import Vendor
 from ..facts import ALL_KNOWN, Image
+from .names import joined
 from .rows import VIRTUAL, Shape
 from .sql import (
     AROUND_SQL,
@@ -106,9 +108,8 @@ class Rebuilding(Vendor):
                 columns=", ".join(sql for sql, _ in columns), rows=shape.rows(steps)
             )
             parameters = [parameter for _, more in columns for parameter in more]
-            wanted = [list(column) for column in zip(*asked, strict=True)]
             with self.connection.cursor() as cursor:
-                cursor.execute(sql, [*parameters, *wanted])
+                cursor.execute(sql, [*parameters, *map(joined, zip(*asked, strict=True))])
                 for event_id, before, unknown, too_big, *values in cursor.fetchall():
                     missing = _missing(unknown, too_big) if unknown else ALL_KNOWN
                     if missing and shape.virtual:
@@ -157,14 +158,14 @@ class Rebuilding(Vendor):
     ) -> list[tuple[int | None, ...]]:
         bounds = {"since": table.since, "until": table.until}
         limits: dict[str, Any] = {LIMITS[name]: limit for name, limit in bounds.items() if limit}
-        columns: list[Any] = [
-            [key for _, key in wanted],
-            [event.id for event, _ in wanted],
-            [event.transaction_id for event, _ in wanted],
-            [event.snapshot for event, _ in wanted],
-            [event.occurred_at for event, _ in wanted],
+        columns = [
+            json.dumps([key for _, key in wanted], ensure_ascii=False),
+            joined(event.id for event, _ in wanted),
+            joined(event.transaction_id for event, _ in wanted),
+            joined(event.snapshot for event, _ in wanted),
+            joined(event.occurred_at.isoformat() for event, _ in wanted),
             # Rows that a delete's own statement deleted were there before it.
-            [event.action == "D" and event.table_name == table.name for event, _ in wanted],
+            joined(event.action == "D" and event.table_name == table.name for event, _ in wanted),
         ]
         sql = AROUND_SQL.format(limits="".join(limits))
         with self.connection.cursor() as cursor:

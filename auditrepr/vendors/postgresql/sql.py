@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+# Long lists come as one text each (see names.joined): the driver takes many times as long to write
+# an array.
 IMAGE_SQL = """
 SELECT wanted.id, wanted.before, unknown.names, too_big.names, {columns}
-FROM unnest(%s::bigint[], %s::boolean[]) AS wanted (id, before) {rows}
+FROM unnest(string_to_array(%s, ' ')::bigint[], string_to_array(%s, ' ')::boolean[])
+    AS wanted (id, before) {rows}
 """
 
 SEQUENCE = "pg_get_serial_sequence('auditrepr_auditlog', 'id')::regclass"
@@ -54,8 +57,11 @@ _BOUNDS = [_SEEN, "AND log.id > wanted.id ORDER BY log.id", "ORDER BY log.id"]
 AROUND_SQL = """
 SELECT {} FROM (
     SELECT key, id, transaction_id, snapshot::pg_snapshot, occurred_at, before, n
-    FROM unnest(%s::text[], %s::bigint[], %s::bigint[], %s::text[], %s::timestamptz[],
-                %s::boolean[]) WITH ORDINALITY
+    FROM unnest(
+        ARRAY(SELECT json_array_elements_text(%s::json)), string_to_array(%s, ' ')::bigint[],
+        string_to_array(%s, ' ', 'None')::bigint[], string_to_array(%s, ' ', 'None'),
+        string_to_array(%s, ' ')::timestamptz[], string_to_array(%s, ' ')::boolean[]
+    ) WITH ORDINALITY
         AS given (key, id, transaction_id, snapshot, occurred_at, before, n)
     OFFSET 0
 ) wanted ORDER BY wanted.n
