@@ -13,7 +13,7 @@ from django.db.models import Field, Model
 from .columns import Columns
 from .drift import UNKNOWN
 from .events import Event
-from .meta import can_hold, concrete
+from .meta import can_hold, compares_loosely, concrete
 from .renames import Renames
 from .rows import Live, Row, read_images, read_live
 from .states import EMPTIED, State, States
@@ -26,6 +26,8 @@ from .vendors.facts import Image
 TIMELESS = frozenset({"django_content_type"})
 
 TYPE_GONE = "its content type is not there any more"
+
+LOOSE = "{} compares texts in a way of its own"
 
 #: How many later events of a table are read to find the rows that had a value before.
 SCAN = 100_000
@@ -86,7 +88,9 @@ class History:
         moments = [event for event, _ in wanted]
         if table in TIMELESS:
             states = [State(live=True, doubt="" if key in live else TYPE_GONE) for key in texts]
-        return self._found(model, list(zip(moments, states, texts, strict=True)), live)
+        found = self._found(model, list(zip(moments, states, texts, strict=True)), live)
+        doubts = self._doubts_of_text(model, model._meta.pk)
+        return [one._replace(doubts=one.doubts + doubts) for one in found] if doubts else found
 
     def matching(
         self, model: type[Model], field: Any, wanted: Sequence[tuple[Event, Any]]
@@ -116,8 +120,10 @@ class History:
         looked_at = [(e, state, key) for (_, e, key), state in zip(pairs, states, strict=True)]
         found = self._found(model, looked_at, live)
         column = field.column
+        doubts = self._doubts_of_text(model, field)
         matches = [
-            Matches([], self._incomplete(model, column, event, complete)) for event, _ in wanted
+            Matches([], [*doubts, *self._incomplete(model, column, event, complete)])
+            for event, _ in wanted
         ]
         for (n, _, _), state, one in zip(pairs, states, found, strict=True):
             if not state.gone and _may_have(one.row, field, wanted[n][1]):
@@ -127,6 +133,12 @@ class History:
             else:
                 matches[n].doubts.extend(one.doubts if state.doubt else ())
         return matches
+
+    def _doubts_of_text(self, model: type[Model], field: Any) -> tuple[str, ...]:
+        """The log finds rows by the text of a value, and by nothing that is equal to it."""
+        if not compares_loosely(field, self.vendor.connection):
+            return ()
+        return (LOOSE.format(f"{log_name(model._meta.db_table)}.{field.column}"),)
 
     def _candidates(
         self,
@@ -139,7 +151,8 @@ class History:
         """The keys of who has or had each value, by its text; and whether these are all."""
         candidates: dict[str, set[str]] = defaultdict(set)
         for key, today in live.items():
-            candidates[texts[today.value]].add(key)
+            if today.value in texts:  # else it is equal for the database alone
+                candidates[texts[today.value]].add(key)
         mentions, complete = self._mentions(table, column, list(texts.values()), moments)
         for text, key in mentions:
             candidates[text].add(key)

@@ -38,6 +38,14 @@ def can_hold(field: Any, value: Any, connection: BaseDatabaseWrapper) -> bool:
     return (lowest is None or lowest <= value) and (highest is None or value <= highest)
 
 
+def compares_loosely(field: Any, connection: BaseDatabaseWrapper) -> bool:
+    """May its column hold a text to be equal to another, as one without regard to case does?"""
+    while field.is_relation:
+        field = field.target_field
+    column = field.db_parameters(connection)
+    return bool(column.get("collation")) or column["type"] == "citext"
+
+
 def all_relations(model: type[Model]) -> list[Any]:
     """The model's fields and the relations that lead to it, hidden ones included."""
     return list(model._meta.get_fields(include_hidden=True))

@@ -188,10 +188,10 @@ class ReprFailure(models.Model):
     error_class = models.TextField()
     message = models.TextField(blank=True)
     traceback = models.TextField(blank=True)
-    attempts = models.PositiveIntegerField(default=1)
-    first_failed_at = models.DateTimeField(db_default=Now())
-    last_failed_at = models.DateTimeField(db_default=Now())
-    next_attempt_at = models.DateTimeField(null=True, db_index=True)
+    attempts = models.PositiveIntegerField(_("attempts"), default=1)
+    first_failed_at = models.DateTimeField(_("first failed at"), db_default=Now())
+    last_failed_at = models.DateTimeField(_("last failed at"), db_default=Now())
+    next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, db_index=True)
 
     class Meta:
         verbose_name = _("failed representation")
@@ -315,21 +315,21 @@ class Lease(models.Model):
 class BackfillRun(models.Model):
     """What one run did. Runs with nothing to do are counted on the run before them."""
 
-    command = models.TextField(default="backfill_reprs")
-    started_at = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True)
-    host = models.TextField()
-    pid = models.PositiveIntegerField()
-    rows = models.PositiveBigIntegerField(default=0)
-    failures = models.PositiveBigIntegerField(default=0)
-    batches = models.PositiveIntegerField(default=0)
-    stop_reason = models.CharField(max_length=12, blank=True, default="")
-    error = models.TextField(blank=True, default="")
+    command = models.TextField(_("command"), default="backfill_reprs")
+    started_at = models.DateTimeField(_("started at"))
+    ended_at = models.DateTimeField(_("ended at"), null=True)
+    host = models.TextField(_("host"))
+    pid = models.PositiveIntegerField(_("process"))
+    rows = models.PositiveBigIntegerField(_("rows"), default=0)
+    failures = models.PositiveBigIntegerField(_("failures"), default=0)
+    batches = models.PositiveIntegerField(_("batches"), default=0)
+    stop_reason = models.CharField(_("stop reason"), max_length=12, blank=True, default="")
+    error = models.TextField(_("error"), blank=True, default="")
     idle_runs = models.PositiveIntegerField(
-        default=0, help_text=_("Runs since then that found nothing to do.")
+        _("idle runs"), default=0, help_text=_("Runs since then that found nothing to do.")
     )
     skipped_runs = models.PositiveIntegerField(
-        default=0, help_text=_("Runs since then that found the lock held.")
+        _("skipped runs"), default=0, help_text=_("Runs since then that found the lock held.")
     )
 
     class Meta:

@@ -397,3 +397,17 @@ def test_what_many_events_look_at_while_nothing_happens_to_it_is_looked_up_once(
         states.find("app_order", [(event, str(order.pk)) for event in events[1:5]])
     with django_assert_num_queries(4):  # something has happened in between: each by itself, too
         states.find("app_order", [(event, str(order.pk)) for event in events])
+
+
+def test_keys_that_a_database_compares_in_its_own_way_are_not_called_exact(monkeypatch):
+    """As one without regard to case, which may be written otherwise where it is referred to."""
+    order = Order.objects.create(ref="A")
+    invoice = Invoice.objects.create(order=order, by_ref=order, number=1)
+    Invoice.objects.filter(pk=invoice.pk).update(by_ref_id="a")
+    monkeypatch.setattr(Invoice, "__str__", lambda one: str(one.by_ref and one.by_ref.ref))
+    monkeypatch.setattr(Order._meta.get_field("ref"), "db_collation", "NOCASE")
+    first, second = [built()[row.pk] for row in AuditLog.objects.filter(table_name="app_invoice")]
+    assert (first.text, first.fidelity) == ("A", Fidelity.MIXED)
+    assert first.reason == "app_order.ref compares texts in a way of its own"
+    assert second.failure is not None
+    assert "DoesNotExist" in second.failure.error_class
