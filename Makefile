@@ -8,8 +8,10 @@ PYTHON ?=
 ARGS ?=
 # How many random histories `make truth` tries on each database.
 EXAMPLES ?= 1000
+# The database whose tests `make mutants` runs.
+MUTANTS_ON ?= postgresql
 
-.PHONY: help demo bench test suites suite-sqlite suite-postgresql truth stress coverage lint types docs matrix clean
+.PHONY: help demo bench test suites suite-sqlite suite-postgresql truth stress coverage mutants lint types docs matrix clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -53,6 +55,15 @@ coverage: $(VENV)/test ## run the tests on both databases, and list what none of
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 
+mutants: $(VENV)/mutants ## change what is committed of three modules, in one small way after another: does a test notice?
+	@rm -rf build/mutants && git clone --quiet . build/mutants
+	@cd build/mutants && PATH="$(CURDIR)/$(BIN):$$PATH" && for module in pending locks backfill; do \
+	    cosmic-ray init tests/mutation/$$module.toml $$module.sqlite && \
+	    cr-filter-operators $$module.sqlite tests/mutation/$$module.toml && \
+	    TEST_DATABASE=$(MUTANTS_ON) cosmic-ray exec tests/mutation/$$module.toml $$module.sqlite && \
+	    cr-report --show-diff --surviving-only $$module.sqlite || exit 1; \
+	done
+
 lint: $(VENV)/dev ## check the style with ruff
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -75,9 +86,10 @@ $(VENV)/test: EXTRAS = test
 $(VENV)/dev: EXTRAS = dev
 $(VENV)/bench: EXTRAS = bench
 $(VENV)/docs: EXTRAS = docs
+$(VENV)/mutants: EXTRAS = test,mutants
 
 # Each environment is the same folder with more in it; the stamp is younger than what it was made of.
-$(VENV)/demo $(VENV)/test $(VENV)/dev $(VENV)/bench $(VENV)/docs: setup.cfg pyproject.toml | $(BIN)/python
+$(VENV)/demo $(VENV)/test $(VENV)/dev $(VENV)/bench $(VENV)/docs $(VENV)/mutants: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	@touch $@
 

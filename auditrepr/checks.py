@@ -23,6 +23,7 @@ from .exceptions import (
     OwnTable,
     UnknownColumn,
     UnknownModel,
+    UnknownSetting,
     UnsupportedDatabase,
 )
 from .models import AuditLog
@@ -31,6 +32,7 @@ from .vendors import get_vendor, supports
 
 IDS = {
     InvalidSetting: "auditrepr.E001",
+    UnknownSetting: "auditrepr.E001",
     UnknownModel: "auditrepr.E002",
     UnknownColumn: "auditrepr.E003",
     KeyExcluded: "auditrepr.E004",

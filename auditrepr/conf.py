@@ -12,7 +12,7 @@ from django.conf import settings as django_settings
 from django.utils.translation import check_for_language
 
 from .batchsize import AUTO, Asked
-from .exceptions import InvalidSetting
+from .exceptions import InvalidSetting, UnknownSetting
 
 #: Tables that hold no business objects: ``"*"`` in ``MODELS`` passes them over, and so does
 #: ``"app_label.*"``. Naming one of them in full audits it all the same.
@@ -89,8 +89,7 @@ class Settings:
         known = {f.name: _PARSERS[f.name] for f in fields(cls)}
         for name in given:
             if name not in known:
-                expected = f"one of {', '.join(known)}"
-                raise InvalidSetting(name=name, value=given[name], expected=expected)
+                raise UnknownSetting(name=name, known=", ".join(known))
         return cls(**{name: known[name](name, value) for name, value in given.items()})
 
 

@@ -44,6 +44,10 @@ class InvalidSetting(AuditReprError):
     """AUDITREPR["{name}"] is {value!r}, but has to be {expected}."""
 
 
+class UnknownSetting(InvalidSetting):
+    """AUDITREPR["{name}"] is no setting. These are: {known}"""
+
+
 class NotAudited(AuditReprError):
     """There is no audited model {name!r}. These are: {known}"""
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from auditrepr.conf import Settings
+from auditrepr.exceptions import InvalidSetting
 from tests.project import ROOT, Project
 
 SHOW = """
@@ -219,3 +220,9 @@ def test_the_examples_defaults_are_those_that_apply(project):
     plain = project.settings(SECRET_KEY="x")
     assert plain.pop("AUDITREPR") == {}
     assert given == plain
+
+
+def test_an_unknown_key_is_named_with_those_that_there_are(settings):
+    settings.AUDITREPR = {"BATCHSIZE": 3}
+    with pytest.raises(InvalidSetting, match=r'^AUDITREPR\["BATCHSIZE"\] is no setting\. .*BATCH_SIZE'):
+        Settings.load()
