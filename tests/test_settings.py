@@ -224,5 +224,7 @@ def test_the_examples_defaults_are_those_that_apply(project):
 
 def test_an_unknown_key_is_named_with_those_that_there_are(settings):
     settings.AUDITREPR = {"BATCHSIZE": 3}
-    with pytest.raises(InvalidSetting, match=r'^AUDITREPR\["BATCHSIZE"\] is no setting\. .*BATCH_SIZE'):
+    with pytest.raises(
+        InvalidSetting, match=r'^AUDITREPR\["BATCHSIZE"\] is no setting\. .*BATCH_SIZE'
+    ):
         Settings.load()
