@@ -1,0 +1,8 @@
+"""Articles ask for their addresses when they are saved."""
+
+from django.urls import include, path
+
+urlpatterns = [
+    path("notifications/", include("django_nyt.urls")),
+    path("", include("wiki.urls")),
+]
