@@ -86,3 +86,4 @@ def _change(music, opera, topics) -> None:
 def test_what_is_stored_of_a_forum_is_what_its_objects_said():
     told = tell(_forum, OTHERS)
     assert (told.events, told.exact, told.mixed) == (182, 182, {})
+    assert told.raised == {}

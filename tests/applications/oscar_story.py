@@ -54,3 +54,4 @@ def test_what_is_stored_of_a_shop_is_what_its_objects_said():
     told = tell(_shop, OTHERS)
     assert (told.events, told.exact) == (93, 90)
     assert told.mixed == {table: {TODAY} for table in ASK_AGAIN}
+    assert told.raised == {}
