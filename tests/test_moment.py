@@ -460,6 +460,22 @@ def test_a_transaction_that_lasts_for_minutes_sees_what_it_saw_at_its_beginning(
 
 
 @pytest.mark.postgresql
+def test_what_many_events_look_at_is_not_what_none_of_them_saw(two, one_node):
+    """Nothing happens to the parent between them, but its last change was not theirs to see."""
+    node, parent = one_node
+    mine, other = two
+    mine.begin(REPEATABLE_READ)
+    mine.sql("SELECT 1")
+    other.sql(f"UPDATE app_node SET name = 'new' WHERE id = {parent.pk}")
+    for rank in range(1, 5):
+        mine.sql(f"UPDATE app_node SET rank = {rank} WHERE id = {node.pk}")
+    mine.commit()
+    last = build([Event.of(row) for row in AuditLog.objects.order_by("-id")[:4]], "default")
+    assert [one.text for one in last] == [f"a{rank}<old0>()[]" for rank in (4, 3, 2, 1)]
+    assert {one.fidelity for one in last} == {Fidelity.EXACT}
+
+
+@pytest.mark.postgresql
 @pytest.mark.parametrize("restored", [True, False])
 def test_what_was_restored_was_seen_although_its_transaction_id_runs_again(two, one_node, restored):
     node, parent = one_node
