@@ -23,7 +23,6 @@ from .exceptions import (
     OwnTable,
     UnknownColumn,
     UnknownModel,
-    UnknownSetting,
     UnsupportedDatabase,
 )
 from .models import AuditLog
@@ -32,7 +31,6 @@ from .vendors import get_vendor, supports
 
 IDS = {
     InvalidSetting: "auditrepr.E001",
-    UnknownSetting: "auditrepr.E001",
     UnknownModel: "auditrepr.E002",
     UnknownColumn: "auditrepr.E003",
     KeyExcluded: "auditrepr.E004",
@@ -54,7 +52,9 @@ def check_settings(**_: Any) -> list[CheckMessage]:
     try:
         tracked_tables(DEFAULT_DB_ALIAS)
     except tuple(IDS) as error:
-        return [Error(str(error), id=IDS[type(error)])]
+        return [
+            Error(str(error), id=next(IDS[kind] for kind in type(error).__mro__ if kind in IDS))
+        ]
     return []
 
 

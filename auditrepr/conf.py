@@ -12,7 +12,7 @@ from django.conf import settings as django_settings
 from django.utils.translation import check_for_language
 
 from .batchsize import AUTO, Asked
-from .exceptions import InvalidSetting, UnknownSetting
+from .exceptions import InvalidSetting, SettingsUnreadable, UnknownSetting
 
 #: Tables that hold no business objects: ``"*"`` in ``MODELS`` passes them over, and so does
 #: ``"app_label.*"``. Naming one of them in full audits it all the same.
@@ -85,7 +85,7 @@ class Settings:
         """
         given = getattr(django_settings, "AUDITREPR", {})
         if not isinstance(given, Mapping):
-            raise InvalidSetting(name="", value=given, expected="a dictionary")
+            raise SettingsUnreadable(value=given)
         known = {f.name: _PARSERS[f.name] for f in fields(cls)}
         for name in given:
             if name not in known:

@@ -44,6 +44,10 @@ class InvalidSetting(AuditReprError):
     """AUDITREPR["{name}"] is {value!r}, but has to be {expected}."""
 
 
+class SettingsUnreadable(InvalidSetting):
+    """AUDITREPR is {value!r}, but has to be a dictionary."""
+
+
 class UnknownSetting(InvalidSetting):
     """AUDITREPR["{name}"] is no setting. These are: {known}"""
 

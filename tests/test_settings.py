@@ -222,6 +222,14 @@ def test_the_examples_defaults_are_those_that_apply(project):
     assert given == plain
 
 
+def test_settings_that_are_no_dictionary_are_called_so(settings):
+    settings.AUDITREPR = ["BATCH_SIZE"]
+    with pytest.raises(
+        InvalidSetting, match=r"^AUDITREPR is \['BATCH_SIZE'\], but has to be a dict"
+    ):
+        Settings.load()
+
+
 def test_an_unknown_key_is_named_with_those_that_there_are(settings):
     settings.AUDITREPR = {"BATCHSIZE": 3}
     with pytest.raises(
