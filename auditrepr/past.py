@@ -10,13 +10,14 @@ from typing import Any, TypeVar, overload
 from django.db import router
 from django.db.models import Model
 
+from .answers import Wish
 from .events import Event, Subject
 from .exceptions import PastIsFixed
 from .history import History
 from .meta import key_parts
 from .models import AuditLog
 from .moments import first_id
-from .rebuild import Batch, Wish
+from .rebuild import Batch
 from .rows import Row
 from .substitution import Relations
 

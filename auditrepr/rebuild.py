@@ -13,6 +13,7 @@ from django.db import Error
 from django.db.models import Model
 from django.db.models.query import ModelIterable
 
+from .answers import Answer, Answers, Wish
 from .barerow import BareRow
 from .conf import get_settings
 from .drift import NOT_RECORDED, UNKNOWN, Unknown, default_of
@@ -37,42 +38,12 @@ HIDES = "a manager hides some of the related rows"
 OF_ITS_OWN = "a manager makes objects of its own of related rows"
 
 
-class Wish(NamedTuple):
-    """A row that some subject needs, as of its event."""
-
-    subject: Subject
-    key: Any  # the primary key, as Python has it; or Unknown
-    doubts: tuple[str, ...] = ()  # why it may be another one
-
-
 class Reference(NamedTuple):
     """What a foreign key held at an event."""
 
     event: Event
     field: Any
     value: Any  # as Python has it
-
-
-class Answer(NamedTuple):
-    """An object as of an event, or the error that it takes to build it; None if none was."""
-
-    value: Model | Exception | None
-    doubts: tuple[str, ...] = ()
-
-
-class Answers(NamedTuple):
-    """The objects of a set as of an event, and why some may be missing."""
-
-    objects: list[Answer]
-    doubts: tuple[str, ...]
-    rows: list[Found]
-
-    def single(self) -> Answer:
-        """The one object of a set that can have no more."""
-        if not self.objects:
-            return Answer(None, self.doubts)
-        value, doubts = self.objects[0]
-        return Answer(value, doubts + self.doubts)
 
 
 class Batch:

@@ -17,6 +17,7 @@ from django.core.exceptions import ValidationError
 from django.db import connections, router
 from django.db.models import ForeignObject, Model, OneToOneRel
 
+from .answers import Answer, Wish
 from .drift import UNKNOWN, Unknown
 from .events import Subject
 from .history import TYPE_GONE
@@ -25,7 +26,7 @@ from .meta import all_relations, can_hold, field_named
 from .sets import AsOfSets, SetAnswer, SetRelation
 
 if TYPE_CHECKING:
-    from .rebuild import Answer, Batch, Wish
+    from .rebuild import Batch
 
 
 class Member(NamedTuple):
@@ -84,8 +85,6 @@ class Peers:
         return [self._wish(member, field) for member in self.members]
 
     def _wish(self, member: Member, field: Any) -> Wish:
-        from .rebuild import Wish
-
         if field.attname in member.instance.__dict__ or field.column not in member.missing:
             return Wish(member.subject, getattr(member.instance, field.attname))
         value = self.batch.stand_in(field, member.missing[field.column])
@@ -157,8 +156,6 @@ def _resolvers(model: type[Model]) -> dict[str, Resolver]:
 
 def forward(field: Any, peers: Peers) -> Sequence[Answer]:
     """ForeignKey and OneToOneField, links to multi-table parents included."""
-    from .rebuild import Answer
-
     model: Any = field.remote_field.model
     ((source, target),) = field.related_fields
     all_wishes = peers.wishes(source)
@@ -202,8 +199,6 @@ def reverse_one(relation: Any, peers: Peers) -> Sequence[Answer]:
 
 def generic(field: Any, peers: Peers) -> Sequence[Answer]:
     """GenericForeignKey: each content type is a model of its own."""
-    from .rebuild import Answer, Wish
-
     by_model = defaultdict(list)
     answers = [Answer(None)] * len(peers.members)
     for index, (instance, subject, _) in enumerate(peers.members):
@@ -248,23 +243,19 @@ def _target(field: Any, instance: Model) -> tuple[type[Model] | None, Any]:
     try:
         model._meta.pk.get_prep_value(key)
         key = model._meta.pk.to_python(key)
-    except (TypeError, ValueError, ValidationError) as error:
+        fits = can_hold(model._meta.pk, key, connections[types.db])
+    except (TypeError, ValueError, ArithmeticError, ValidationError) as error:
         return None, error
-    fits = can_hold(model._meta.pk, key, connections[types.db])
     return (model, key) if fits else (None, None)
 
 
 def _unknown(placeholder: Any, doubts: tuple[str, ...] = ()) -> Answer:
     """In place of an object whose key is not known."""
-    from .rebuild import Answer
-
     return Answer(placeholder, doubts)
 
 
 def _for_django() -> Answer:
     """Leaves it to Django, which asks the database that the project's routers name."""
-    from .rebuild import Answer
-
     return Answer(KeyError("it is in another database"))
 
 

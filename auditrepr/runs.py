@@ -22,7 +22,8 @@ from .batchsize import Asked, BatchSize
 from .conf import get_settings
 from .events import Event
 from .exceptions import LeaseLost
-from .locks import Lock, Process
+from .holders import Process
+from .locks import Lock
 from .models import BackfillRun
 from .patience import Patience
 from .representation import Outcome, build

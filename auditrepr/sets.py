@@ -9,27 +9,27 @@ of the tables, as long as it asks for no other table.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache, partial
+from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.apps import apps
-from django.db.models import ManyToManyField, ManyToOneRel, Model, OneToOneRel, QuerySet
+from django.db.models import ManyToManyField, ManyToOneRel, Model, OneToOneRel
 from django.db.models.expressions import RawSQL
 from django.db.models.manager import BaseManager
-from django.db.models.query import ModelIterable
 
+from .answers import Answers, Wish
 from .drift import Unknown
-from .events import Subject
 from .history import Found
 from .meta import all_relations, concrete, field_named
 from .rows import Row
+from .setqueries import as_of
 from .substitution import NotAsOf
 
 if TYPE_CHECKING:
-    from .rebuild import Answers, Batch
+    from .rebuild import Batch
     from .relations import Peers
 
 UNORDERED = "a related set could not be filtered and ordered as of the event"
@@ -129,8 +129,6 @@ def _reverse(field: Any, peers: Peers) -> list[SetAnswer]:
 
 
 def _many_to_many(field: Any, reverse: bool, peers: Peers) -> list[SetAnswer]:
-    from .rebuild import Answers, Wish
-
     through = field.remote_field.through
     names = [field.m2m_field_name(), field.m2m_reverse_field_name()]
     source, target = (field_named(through, name) for name in names[:: -1 if reverse else 1])
@@ -146,8 +144,8 @@ def _many_to_many(field: Any, reverse: bool, peers: Peers) -> list[SetAnswer]:
     found = iter(peers.batch.find_many(model, target, ends))
     answers = []
     for answer in links:
-        unread = [link for link in answer.objects if isinstance(link.value, Exception)]
-        reached = [next(found) for _ in answer.objects[len(unread) :]]
+        unread = [link for link in answer.objects if not isinstance(link.value, Model)]
+        reached = list(islice(found, len(answer.objects) - len(unread)))
         answers.append(
             Answers(
                 [*(one for end in reached for one in end.objects), *unread],
@@ -165,8 +163,6 @@ def _many_to_many(field: Any, reverse: bool, peers: Peers) -> list[SetAnswer]:
 
 def _generic(field: Any, peers: Peers) -> list[SetAnswer]:
     from django.contrib.contenttypes.models import ContentType
-
-    from .rebuild import Answers, Wish
 
     model = field.remote_field.model
     key = field_named(model, field.object_id_field_name)
@@ -252,87 +248,6 @@ def _sortable(key: Any) -> Any:
 
 def _quoted(batch: Batch, model: type[Model]) -> str:
     return batch.vendor.connection.ops.quote_name(model._meta.db_table)
-
-
-def as_of(live: Any, answer: SetAnswer, batch: Batch, subject: Subject) -> Any:
-    """The queryset of a related set, filled, and able to answer for querysets made from it."""
-    queryset = live._chain()
-    queryset.__class__ = _as_of_class(live.__class__)
-    queryset._as_of = (answer, batch, subject)
-    queryset._result_cache = answer.objects
-    queryset._prefetch_done = True
-    return queryset
-
-
-@cache
-def _as_of_class(queryset_class: type[QuerySet[Any]]) -> type[QuerySet[Any]]:
-    return type(queryset_class.__name__, (AsOfQuerySet, queryset_class), {})
-
-
-# The private methods of QuerySet that it builds on have been the same for many versions of Django.
-class AsOfQuerySet(QuerySet[Any]):
-    """Sends its queries with the rows of a moment in place of the tables."""
-
-    _as_of: tuple[SetAnswer, Batch, Subject] | None
-
-    def _clone(self) -> Any:
-        clone = super()._clone()  # type: ignore[misc]
-        clone._as_of = self._as_of
-        return clone
-
-    def _fetch_all(self) -> None:
-        if self._result_cache is None and self._as_of and self._holds_whole_objects():
-            # The objects are there: they know their own relations, and what is missing of them.
-            there = {one.pk: one for one in self._as_of[0].objects}
-            keys = list(self.values_list("pk", flat=True))
-            if there.keys() >= set(keys):
-                self._result_cache = [there[key] for key in keys]
-        if self._result_cache is not None:
-            return super()._fetch_all()
-        with self._then():
-            return super()._fetch_all()
-
-    def _holds_whole_objects(self) -> bool:
-        query = self.query
-        changed = query.annotations or query.extra or query.combinator or query.distinct_fields
-        # Not only() and defer(): what they leave out would be read from today's row.
-        return self._iterable_class is ModelIterable and not changed
-
-    def __or__(self, other: Any) -> Any:
-        return self._united(super().__or__(other), other)
-
-    def __xor__(self, other: Any) -> Any:
-        return self._united(super().__xor__(other), other)
-
-    def _united(self, united: Any, other: Any) -> Any:
-        """What comes from elsewhere is not among the rows that are known here."""
-        if isinstance(united, AsOfQuerySet) and getattr(other, "_as_of", None) is not self._as_of:
-            united._as_of = None
-        return united
-
-    def iterator(self, chunk_size: int | None = None) -> Iterator[Any]:
-        return iter(list(self))
-
-    def count(self) -> int:
-        with self._then():
-            return super().count()
-
-    def exists(self) -> bool:
-        with self._then():
-            return super().exists()
-
-    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
-        with self._then():
-            return super().aggregate(*args, **kwargs)
-
-    @contextmanager
-    def _then(self) -> Iterator[None]:
-        if self._as_of is None:
-            yield
-            return
-        answer, batch, subject = self._as_of
-        with batch.instead_of(answer.rows, otherwise=subject):
-            yield
 
 
 def _is_generic_relation(field: Any) -> bool:

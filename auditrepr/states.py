@@ -8,12 +8,11 @@ goes.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from functools import cached_property
-from itertools import islice
 from typing import NamedTuple
 
+from .around import LAST, LAST_TAKING, NEXT, NEXT_TAKING, Around, Header, look_up
 from .capture import covered
 from .events import Event
 from .models import AuditLog, Coverage
@@ -23,65 +22,10 @@ from .tracking import tracked_tables
 from .vendors.base import Vendor
 from .vendors.facts import Image
 
-#: How many ids one query looks up: databases limit a statement's parameters.
-CHUNK = 10_000
-
-#: How many moments make it worth to look at a row once for all of them; if they are told apart by
-#: what happened in between, that look was in vain.
-SHARED = 3
-
 BESIDE = "rows of the same table changed at the same time"
 OVERTAKEN = "somebody else changed it while its deletion waited"
 UNCLEAR = "several changes came in one message: their order is not known"
 EMPTIED = "its table was emptied later"
-
-
-class Header(NamedTuple):
-    """What tells how an event of a related row stands to the moment."""
-
-    id: int
-    action: str
-    object_id: str | None
-    previous_object_id: str | None
-    transaction_id: int | None
-    statement_at: datetime | None
-    occurred_at: datetime
-
-    def same_statement(self, moment: Event) -> bool:
-        """Did one firing of a trigger write both? SQLite cannot tell it from the same moment.
-
-        Only events of one table can be of one firing.
-        """
-        return (
-            self.action == moment.action
-            and self.transaction_id == moment.transaction_id
-            and self.occurred_at == moment.occurred_at
-        )
-
-    def same_message(self, moment: Event) -> bool:
-        """Did one message of the client cause both? It may hold one statement or several."""
-        return (
-            self.statement_at is not None
-            and self.statement_at == moment.statement_at
-            and self.transaction_id == moment.transaction_id
-        )
-
-
-class Around(NamedTuple):
-    """The events around a moment, for one key of one table.
-
-    An update that changes a key is an event of two: of the key it gives, and of the one it takes.
-    """
-
-    last: Header | None  # the latest that the moment saw
-    last_taking: Header | None
-    next: Header | None  # the first with a greater id than the moment's
-    next_taking: Header | None
-    first: Header | None  # the very first
-    first_taking: Header | None
-
-
-LAST, LAST_TAKING, NEXT, NEXT_TAKING = range(4)  # places in Around
 
 
 class State(NamedTuple):
@@ -127,39 +71,10 @@ class States:
     def find(self, table: str, wanted: Sequence[tuple[Event, str]]) -> list[State]:
         """Where the states of these rows of one table are found, each as of its event."""
         self._moments.update(event.id for event, _ in wanted)
-        together = _together(wanted)
-        at_once = self._around(table, [(_after_all(e), key) for key, e in together.items()])
-        quiet = {
-            key: found
-            for (key, events), found in zip(together.items(), at_once, strict=True)
-            if _is_quiet(found, events)
-        }
-        others = [pair for pair in wanted if pair[1] not in quiet]
-        each = iter(self._around(table, others))
+        around = look_up(self.vendor, self.renames, table, wanted)
         return [
-            self._state(table, event, quiet[key] if key in quiet else next(each))
-            for event, key in wanted
+            self._state(table, event, one) for (event, _), one in zip(wanted, around, strict=True)
         ]
-
-    def _around(self, table: str, wanted: Sequence[tuple[Event, str]]) -> list[Around]:
-        """See :meth:`Vendor.around`; by all names that the table has had."""
-        if not wanted:
-            return []
-        names = self.renames.lineage(table).names
-        by_name = [self.vendor.around(name, wanted) for name in names]
-        found = by_name[0] if len(by_name) == 1 else map(_nearest, zip(*by_name, strict=True))
-        ids = list(found)
-        headers = self._headers({pk for one in ids for pk in one if pk is not None})
-        return [Around(*map(headers.get, one)) for one in ids]
-
-    def _headers(self, ids: Iterable[int]) -> dict[int | None, Header]:
-        log = AuditLog.objects.using(self.vendor.using)
-        found: dict[int | None, Header] = {}
-        remaining = iter(ids)
-        while chunk := list(islice(remaining, CHUNK)):
-            for values in log.filter(pk__in=chunk).values_list(*Header._fields):
-                found[values[0]] = Header(*values)
-        return found
 
     def _state(self, table: str, moment: Event, around: Around) -> State:
         before = moment.action == AuditLog.Action.DELETE
@@ -302,52 +217,6 @@ class States:
             found = self.vendor.restored(asked)
             self._restored |= {one: one in found for one in asked}
         return self._restored[pk]
-
-
-def _together(wanted: Sequence[tuple[Event, str]]) -> dict[str, list[Event]]:
-    """The moments of those rows that enough of them look at to be worth a look at all at once."""
-    moments: dict[str, list[Event]] = {}
-    for event, key in wanted:
-        moments.setdefault(key, []).append(event)
-    return {
-        key: events
-        for key, events in moments.items()
-        # A delete looks at what was before it.
-        if len(events) >= SHARED and all(event.action != "D" for event in events)
-    }
-
-
-def _after_all(moments: Sequence[Event]) -> Event:
-    """The last of these moments, as one that sees all that has a lower id."""
-    return max(moments)._replace(action="U", transaction_id=None, snapshot=None)
-
-
-def _is_quiet(around: Around, moments: Sequence[Event]) -> bool:
-    """Is what lies around the last of these moments, all seen, what lies around each of them?
-
-    It is where the row's newest event up to the last is older than the first, and each has seen
-    it: then there is none in between, and none that one of them sees and another does not.
-    """
-    first = min(moments).id
-    return all(
-        newest is None
-        or (
-            newest.id < first
-            and all(sees_all(moment.snapshot, newest.transaction_id) for moment in moments)
-        )
-        for newest in (around.last, around.last_taking)
-    )
-
-
-def _nearest(by_name: Iterable[Sequence[int | None]]) -> tuple[int | None, ...]:
-    """The events around a moment, out of those under several names."""
-    latest, earliest = max, min
-    picks = (latest, latest, earliest, earliest, earliest, earliest)
-    places = zip(*by_name, strict=True)
-    return tuple(
-        pick((pk for pk in ids if pk is not None), default=None)
-        for pick, ids in zip(picks, places, strict=True)
-    )
 
 
 def _after(one: Header, other: Header | None) -> bool:

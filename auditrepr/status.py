@@ -16,7 +16,8 @@ from django.utils import timezone
 
 from . import capture, coverage, pending
 from .capture import State
-from .locks import DatabaseLock, Process
+from .holders import Process
+from .locks import DatabaseLock
 from .models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor, ReprFailure
 from .pending import Count
 from .vendors import get_vendor

@@ -16,9 +16,10 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test import override_settings
 
-from auditrepr import locks
+from auditrepr import holders, locks
 from auditrepr.exceptions import LeaseLost, LockUnavailable
-from auditrepr.locks import DatabaseLock, FileLock, Process, default_path
+from auditrepr.holders import Process
+from auditrepr.locks import DatabaseLock, FileLock, default_path
 from auditrepr.models import Lease
 from auditrepr.vendors import get_vendor
 from tests import processes
@@ -355,8 +356,8 @@ def test_a_process_that_may_not_be_asked_is_there_if_its_start_tells_so(monkeypa
 
     monkeypatch.setattr(os, "kill", refuse)
     mine = Process.current()
-    assert not locks._has_ended(mine.pid, mine.started)
-    assert locks._has_ended(mine.pid, "0")
+    assert not holders._has_ended(mine.pid, mine.started)
+    assert holders._has_ended(mine.pid, "0")
 
 
 def test_where_the_system_tells_nothing_of_processes_a_holder_is_one_without_a_start(monkeypatch):
@@ -364,6 +365,6 @@ def test_where_the_system_tells_nothing_of_processes_a_holder_is_one_without_a_s
         raise FileNotFoundError
 
     monkeypatch.setattr(os, "readlink", missing)
-    monkeypatch.setattr(locks.Path, "read_text", missing)
+    monkeypatch.setattr(holders.Path, "read_text", missing)
     process = Process.current()
     assert (process.namespace, process.boot, process.started) == (None, None, None)

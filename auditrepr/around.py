@@ -1,0 +1,154 @@
+"""The events around a moment: what a moment saw last of a row, and what came after it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from itertools import islice
+from operator import attrgetter
+from typing import NamedTuple
+
+from .events import Event
+from .models import AuditLog
+from .renames import Renames
+from .snapshots import sees_all
+from .vendors.base import Vendor
+
+#: How many ids one query looks up: databases limit a statement's parameters.
+CHUNK = 10_000
+
+#: How many moments make it worth to look at a row once for all of them; if they are told apart by
+#: what happened in between, that look was in vain.
+SHARED = 3
+
+_id = attrgetter("id")
+
+
+class Header(NamedTuple):
+    """What tells how an event of a related row stands to the moment."""
+
+    id: int
+    action: str
+    object_id: str | None
+    previous_object_id: str | None
+    transaction_id: int | None
+    statement_at: datetime | None
+    occurred_at: datetime
+
+    def same_statement(self, moment: Event) -> bool:
+        """Did one firing of a trigger write both? SQLite cannot tell it from the same moment.
+
+        Only events of one table can be of one firing.
+        """
+        return (
+            self.action == moment.action
+            and self.transaction_id == moment.transaction_id
+            and self.occurred_at == moment.occurred_at
+        )
+
+    def same_message(self, moment: Event) -> bool:
+        """Did one message of the client cause both? It may hold one statement or several."""
+        return (
+            self.statement_at is not None
+            and self.statement_at == moment.statement_at
+            and self.transaction_id == moment.transaction_id
+        )
+
+
+class Around(NamedTuple):
+    """The events around a moment, for one key of one table.
+
+    An update that changes a key is an event of two: of the key it gives, and of the one it takes.
+    """
+
+    last: Header | None  # the latest that the moment saw
+    last_taking: Header | None
+    next: Header | None  # the first with a greater id than the moment's
+    next_taking: Header | None
+    first: Header | None  # the very first
+    first_taking: Header | None
+
+
+LAST, LAST_TAKING, NEXT, NEXT_TAKING = range(4)  # places in Around
+
+
+def look_up(
+    vendor: Vendor, renames: Renames, table: str, wanted: Sequence[tuple[Event, str]]
+) -> list[Around]:
+    """What lies around each of these moments, for the row with this key."""
+    together = _together(wanted)
+    latest = [(_after_all(moments), key) for key, moments in together.items()]
+    at_once = zip(together.items(), _each(vendor, renames, table, latest), strict=True)
+    quiet = {key: found for (key, moments), found in at_once if _is_quiet(found, moments)}
+    others = [pair for pair in wanted if pair[1] not in quiet]
+    each = iter(_each(vendor, renames, table, others))
+    return [quiet[key] if key in quiet else next(each) for _, key in wanted]
+
+
+def _each(
+    vendor: Vendor, renames: Renames, table: str, wanted: Sequence[tuple[Event, str]]
+) -> list[Around]:
+    """See :meth:`Vendor.around`; by all names that the table has had."""
+    if not wanted:
+        return []
+    by_name = [vendor.around(name, wanted) for name in renames.lineage(table).names]
+    found = by_name[0] if len(by_name) == 1 else map(_nearest, zip(*by_name, strict=True))
+    ids = list(found)
+    headers = _headers(vendor.using, {pk for one in ids for pk in one if pk is not None})
+    return [Around(*map(headers.get, one)) for one in ids]
+
+
+def _headers(using: str, ids: Iterable[int]) -> dict[int | None, Header]:
+    log = AuditLog.objects.using(using)
+    found: dict[int | None, Header] = {}
+    remaining = iter(ids)
+    while chunk := list(islice(remaining, CHUNK)):
+        for values in log.filter(pk__in=chunk).values_list(*Header._fields):
+            found[values[0]] = Header(*values)
+    return found
+
+
+def _together(wanted: Sequence[tuple[Event, str]]) -> dict[str, list[Event]]:
+    """The moments of those rows that enough of them look at to be worth a look at all at once."""
+    moments: dict[str, list[Event]] = {}
+    for event, key in wanted:
+        moments.setdefault(key, []).append(event)
+    return {
+        key: events
+        for key, events in moments.items()
+        # A delete looks at what was before it.
+        if len(events) >= SHARED and all(event.action != "D" for event in events)
+    }
+
+
+def _after_all(moments: Sequence[Event]) -> Event:
+    """The last of these moments, as one that sees all that has a lower id."""
+    return max(moments, key=_id)._replace(action="U", transaction_id=None, snapshot=None)
+
+
+def _is_quiet(around: Around, moments: Sequence[Event]) -> bool:
+    """Is what lies around the last of these moments, all seen, what lies around each of them?
+
+    It is where the row's newest event up to the last is older than the first, and each has seen
+    it: then there is none in between, and none that one of them sees and another does not.
+    """
+    first = min(moments, key=_id).id
+    return all(
+        newest is None
+        or (
+            newest.id < first
+            and all(sees_all(moment.snapshot, newest.transaction_id) for moment in moments)
+        )
+        for newest in (around.last, around.last_taking)
+    )
+
+
+def _nearest(by_name: Iterable[Sequence[int | None]]) -> tuple[int | None, ...]:
+    """The events around a moment, out of those under several names."""
+    latest, earliest = max, min
+    picks = (latest, latest, earliest, earliest, earliest, earliest)
+    places = zip(*by_name, strict=True)
+    return tuple(
+        pick((pk for pk in ids if pk is not None), default=None)
+        for pick, ids in zip(picks, places, strict=True)
+    )

@@ -1,0 +1,98 @@
+"""Querysets made from a related set as of an event, which answer with the rows of that moment."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import QuerySet
+from django.db.models.query import ModelIterable
+
+from .events import Subject
+
+if TYPE_CHECKING:
+    from .rebuild import Batch
+    from .sets import SetAnswer
+
+
+def as_of(live: Any, answer: SetAnswer, batch: Batch, subject: Subject) -> Any:
+    """The queryset of a related set, filled, and able to answer for querysets made from it."""
+    queryset = live._chain()
+    queryset.__class__ = _as_of_class(live.__class__)
+    queryset._as_of = (answer, batch, subject)
+    queryset._result_cache = answer.objects
+    queryset._prefetch_done = True
+    return queryset
+
+
+@cache
+def _as_of_class(queryset_class: type[QuerySet[Any]]) -> type[QuerySet[Any]]:
+    return type(queryset_class.__name__, (AsOfQuerySet, queryset_class), {})
+
+
+# The private methods of QuerySet that it builds on have been the same for many versions of Django.
+class AsOfQuerySet(QuerySet[Any]):
+    """Sends its queries with the rows of a moment in place of the tables."""
+
+    _as_of: tuple[SetAnswer, Batch, Subject] | None
+
+    def _clone(self) -> Any:
+        clone = super()._clone()  # type: ignore[misc]
+        clone._as_of = self._as_of
+        return clone
+
+    def _fetch_all(self) -> None:
+        if self._result_cache is None and self._as_of and self._holds_whole_objects():
+            # The objects are there: they know their own relations, and what is missing of them.
+            there = {one.pk: one for one in self._as_of[0].objects}
+            keys = list(self.values_list("pk", flat=True))
+            if there.keys() >= set(keys):
+                self._result_cache = [there[key] for key in keys]
+        if self._result_cache is not None:
+            return super()._fetch_all()
+        with self._then():
+            return super()._fetch_all()
+
+    def _holds_whole_objects(self) -> bool:
+        query = self.query
+        changed = query.annotations or query.extra or query.combinator or query.distinct_fields
+        # Not only() and defer(): what they leave out would be read from today's row.
+        return self._iterable_class is ModelIterable and not changed
+
+    def __or__(self, other: Any) -> Any:
+        return self._united(super().__or__(other), other)
+
+    def __xor__(self, other: Any) -> Any:
+        return self._united(super().__xor__(other), other)
+
+    def _united(self, united: Any, other: Any) -> Any:
+        """What comes from elsewhere is not among the rows that are known here."""
+        if isinstance(united, AsOfQuerySet) and getattr(other, "_as_of", None) is not self._as_of:
+            united._as_of = None
+        return united
+
+    def iterator(self, chunk_size: int | None = None) -> Iterator[Any]:
+        return iter(list(self))
+
+    def count(self) -> int:
+        with self._then():
+            return super().count()
+
+    def exists(self) -> bool:
+        with self._then():
+            return super().exists()
+
+    def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        with self._then():
+            return super().aggregate(*args, **kwargs)
+
+    @contextmanager
+    def _then(self) -> Iterator[None]:
+        if self._as_of is None:
+            yield
+            return
+        answer, batch, subject = self._as_of
+        with batch.instead_of(answer.rows, otherwise=subject):
+            yield
