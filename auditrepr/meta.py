@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import CompositePrimaryKey, IntegerField, Model
+from django.db.models import CompositePrimaryKey, DecimalField, IntegerField, Model
 
 
 def own_fields(model: type[Model]) -> list[Any]:
@@ -32,10 +33,23 @@ def can_hold(field: Any, value: Any, connection: BaseDatabaseWrapper) -> bool:
     query; the database would refuse one."""
     while field.is_relation:
         field = field.target_field
+    if isinstance(field, DecimalField):
+        return _is_exact(field, field.get_db_prep_value(value, connection))
     if not isinstance(field, IntegerField) or not isinstance(value, int):
         return True
     lowest, highest = connection.ops.integer_field_range(field.get_internal_type())
     return (lowest is None or lowest <= value) and (highest is None or value <= highest)
+
+
+def _is_exact(field: Any, stored: Any) -> bool:
+    """Is this number as the column has it, neither too long nor with more places? What Django has
+    made a text of on the way has been fitted."""
+    if not isinstance(stored, Decimal) or field.max_digits is None:
+        return True
+    most = 10 ** (field.max_digits - field.decimal_places)
+    return (
+        stored.is_finite() and abs(stored) < most and stored == round(stored, field.decimal_places)
+    )
 
 
 def compares_loosely(field: Any, connection: BaseDatabaseWrapper) -> bool:

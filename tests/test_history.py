@@ -14,6 +14,7 @@ from tests.app.moment import Slot, Step
 from tests.app.relations import (
     Badge,
     Diner,
+    Hydrant,
     Invoice,
     Label,
     Line,
@@ -126,12 +127,30 @@ def pinned(model, *keys) -> None:
         Pin.objects.create(content_type=content_type, object_id=key)
 
 
+def said(instance) -> str:
+    """What it is today, or the name of the error that says so."""
+    try:
+        return str(instance)
+    except Exception as error:
+        return type(error).__name__
+
+
 def test_a_generic_key_that_its_model_cannot_have_leads_nowhere_and_costs_no_peer():
     oracle = Oracle([Badge, Pin])
     with oracle.listening():
         Badge.objects.create(number=7)
         pinned(Badge, "7", "99999999999", "-5", "9" * 40)
     assert_true(oracle)
+
+
+def test_a_generic_key_with_too_many_digits_ends_as_it_did_and_costs_no_peer():
+    Toll.objects.create(amount=7)
+    pinned(Toll, "12345", "1.5", "7")
+    _, *told = built().values()
+    assert [one.failure.error_class if one.failure else one.text for one in told] == [
+        said(pin) for pin in Pin.objects.order_by("pk")
+    ]
+    assert told[-1].text == "on Toll object (7)"
 
 
 def test_a_generic_key_that_is_none_fails_as_it_did():
@@ -152,8 +171,7 @@ def test_a_generic_set_of_an_object_whose_key_does_not_fit_there_is_empty():
 
 @pytest.mark.postgresql
 def test_a_query_for_relations_that_the_database_refuses_costs_no_other_row():
-    pinned(Toll, "12345")
-    pinned(Toll, "54321")
+    pinned(Hydrant, "no number", "1.5")
     Author.objects.create(name="Ann")
     *failed, author = built().values()
     assert {one.failure and one.failure.error_class for one in failed} == {"DataError"}

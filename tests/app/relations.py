@@ -101,9 +101,21 @@ class Badge(models.Model):
 
 @auditrepr.track
 class Toll(models.Model):
-    """PostgreSQL refuses to look for a longer key."""
+    """Has no room for a longer key."""
 
     amount = models.DecimalField(max_digits=3, decimal_places=0, primary_key=True)
+
+
+class NumberAsText(models.CharField):
+    """Leaves it to the database to say what is no number."""
+
+    def db_type(self, connection):
+        return "integer"
+
+
+@auditrepr.track
+class Hydrant(models.Model):
+    number = NumberAsText(max_length=9, primary_key=True)
 
 
 @auditrepr.track
