@@ -264,7 +264,7 @@ class BackfillRunAdmin(ReadOnlyAdmin):
     ) -> HttpResponse:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        context = {**jobpage.context(request), **(extra_context or {})}
+        context = {**jobpage.context(request, self.admin_site), **(extra_context or {})}
         return super().changelist_view(request, context)
 
     def retry_view(self, request: HttpRequest) -> HttpResponse:

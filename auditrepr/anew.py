@@ -22,11 +22,11 @@ from .events import Event
 from .exceptions import NotAudited
 from .locks import Lock
 from .meta import concrete
-from .models import AuditLog, Fidelity, RebuildCursor
+from .models import AuditLog, Fidelity, RebuildCursor, StopReason
 from .pending import next_id, windows
 from .renames import get_renames
 from .representation import Outcome, build
-from .runs import Limits, Progress, Result, Run, StopReason, Stored
+from .runs import Limits, Progress, Result, Run, Stored
 from .tracking import log_name, tracked_tables
 from .vendors import get_vendor
 

@@ -11,10 +11,10 @@ from . import pending, preflight, quarantine
 from .batchsize import Asked
 from .events import Event
 from .locks import Lock
-from .models import ReprFailure
+from .models import ReprFailure, StopReason
 from .pending import Backlog, Batch, Count
 from .representation import Outcome, build
-from .runs import Limits, Progress, Result, Run, StopReason, Stored
+from .runs import Limits, Progress, Result, Run, Stored
 
 __all__ = ["Preview", "Progress", "Result", "StopReason", "preview", "run"]
 

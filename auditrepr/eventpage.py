@@ -31,7 +31,7 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
     [said] = words([event], using)
     every = fields(event, said)
     table = described[0].table_now
-    kind = model_label(table)
+    kind, transaction = model_label(table), event.transaction_id
     return {
         "title": f"{capfirst(event.get_action_display())}: {kind}",
         "subtitle": visible(what.text or event.object_id or ""),
@@ -42,9 +42,9 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
         "unchanged": [field for field in every if not field.changed],
         "siblings": [_sibling(one) for one in described[1:]],
         "more_siblings": len(siblings) > SIBLINGS,
-        "transaction_link": event.transaction_id and list_link(transaction_id=event.transaction_id),
-        "actor_link": event.actor and list_link(actor=event.actor),
-        "timeline_link": event.object_id and timeline_link(table, event.object_id),
+        "transaction_link": transaction and list_link(site, transaction_id=transaction),
+        "actor_link": event.actor and list_link(site, actor=event.actor),
+        "timeline_link": event.object_id and timeline_link(site, table, event.object_id),
         "object_now": object_now(request, site, table, event.object_id),
         "raw": _raw(event),
     }

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.contrib.admin import AdminSite
 from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
@@ -16,7 +17,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
 from . import status
-from .models import BackfillRun
+from .models import BackfillRun, ReprFailure
 from .reading import readable_failures
 from .renames import recent_renames
 from .status import Mark, Progress
@@ -44,7 +45,7 @@ class Bar:
         return HEIGHT - self.height
 
 
-def context(request: HttpRequest) -> dict[str, Any]:
+def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
     """What its template gets besides the list of the runs."""
     using = BackfillRun.objects.db
     now = timezone.now()
@@ -60,6 +61,8 @@ def context(request: HttpRequest) -> dict[str, Any]:
         "all_failures": all_of_them,
         "most_failures": MOST_FAILURES,
         "may_retry": may_retry(request.user),
+        "may_read_failures": site.is_registered(ReprFailure)
+        and request.user.has_perm("auditrepr.view_reprfailure"),
     }
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from django.contrib.admin import AdminSite
 from django.db.models import Q, QuerySet
 from django.urls import reverse
 from django.utils.html import format_html, format_html_join
@@ -85,17 +86,19 @@ def by_key(events: QuerySet[AuditLog], term: str) -> QuerySet[AuditLog]:
     return events.filter(Q(**{f"object_id{kind}": text}) | Q(**{f"previous_object_id{kind}": text}))
 
 
-def list_link(**lookups: Any) -> str:
-    """The page of the log with these filters."""
-    return _link("admin:auditrepr_auditlog_changelist", lookups)
+def list_link(site: AdminSite, **lookups: Any) -> str | None:
+    """The page of the log with these filters; none where this site does not have the log."""
+    return _link(site, "auditrepr_auditlog_changelist", lookups)
 
 
-def timeline_link(table_name: str, object_id: str) -> str:
-    """The history of one object."""
+def timeline_link(site: AdminSite, table_name: str, object_id: str) -> str | None:
+    """The history of one object; none where this site does not have the log."""
     lookups = {"table_name": table_name, "object_id": object_id}
-    return _link("admin:auditrepr_timeline", lookups)
+    return _link(site, "auditrepr_timeline", lookups)
 
 
-def _link(name: str, lookups: dict[str, Any]) -> str:
+def _link(site: AdminSite, name: str, lookups: dict[str, Any]) -> str | None:
+    if not site.is_registered(AuditLog):
+        return None
     given = {name: value for name, value in lookups.items() if value is not None}
-    return f"{reverse(name)}?{urlencode(given)}"
+    return f"{reverse(f'admin:{name}', current_app=site.name)}?{urlencode(given)}"

@@ -312,6 +312,18 @@ class Lease(models.Model):
         return f"{self.name} until {self.expires_at}"
 
 
+class StopReason(models.TextChoices):
+    """Why a run ended: for programs, and for people."""
+
+    CAUGHT_UP = "caught-up", _("nothing was left to do")
+    BATCH_LIMIT = "batch-limit", _("it had done as many batches as asked")
+    TIME_BUDGET = "time-budget", _("its time was up")
+    LOCKED = "locked", _("another run was at work")
+    SIGNAL = "signal", _("it was told to stop")
+    LEASE_LOST = "lease-lost", _("another run took over")
+    ERROR = "error", _("an error")
+
+
 class BackfillRun(models.Model):
     """What one run did. Runs with nothing to do are counted on the run before them."""
 
@@ -323,7 +335,9 @@ class BackfillRun(models.Model):
     rows = models.PositiveBigIntegerField(_("rows"), default=0)
     failures = models.PositiveBigIntegerField(_("failures"), default=0)
     batches = models.PositiveIntegerField(_("batches"), default=0)
-    stop_reason = models.CharField(_("stop reason"), max_length=12, blank=True, default="")
+    stop_reason = models.CharField(
+        _("stop reason"), max_length=12, choices=StopReason, blank=True, default=""
+    )
     error = models.TextField(_("error"), blank=True, default="")
     idle_runs = models.PositiveIntegerField(
         _("idle runs"), default=0, help_text=_("Runs since then that found nothing to do.")

@@ -9,7 +9,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import ClassVar, NamedTuple
 
 from django.conf import settings
@@ -24,25 +23,13 @@ from .events import Event
 from .exceptions import LeaseLost
 from .holders import Process
 from .locks import Lock
-from .models import BackfillRun
+from .models import BackfillRun, StopReason
 from .patience import Patience
 from .representation import Outcome, build
 from .vendors import get_vendor
 
 #: What a run writes on its own row when it ends.
 REMEMBERED = ("ended_at", "rows", "failures", "batches", "stop_reason", "error")
-
-
-class StopReason(StrEnum):
-    """Why a run ended."""
-
-    CAUGHT_UP = "caught-up"
-    BATCH_LIMIT = "batch-limit"
-    TIME_BUDGET = "time-budget"
-    LOCKED = "locked"
-    SIGNAL = "signal"
-    LEASE_LOST = "lease-lost"
-    ERROR = "error"
 
 
 @dataclass

@@ -86,8 +86,8 @@ def response(
         "title": _("History of %(model)s %(key)s")
         % {"model": model_label(table_name), "key": visible(object_id)},
         "subtitle": _called(events),
-        "events": [_line(event, object_id) for event in events],
-        "may_read_log": may_read_log(request.user),
+        "events": [_line(event, object_id, site) for event in events],
+        "may_read_log": site.is_registered(AuditLog) and may_read_log(request.user),
         "object_now": object_now(request, site, table_name, object_id),
         "later": f"?{_with_after(request, events[-1].pk)}" if more else None,
         "earlier": f"?{_with_after(request, None)}" if after else None,
@@ -122,7 +122,7 @@ def _called(events: Sequence[Any]) -> str:
     return visible(texts[-1]) if texts else ""
 
 
-def _line(event: Any, object_id: str) -> dict[str, Any]:
+def _line(event: Any, object_id: str, site: admin.AdminSite) -> dict[str, Any]:
     moved = event.previous_object_id is not None
     other = event.previous_object_id if event.object_id == object_id else event.object_id
     return {
@@ -134,7 +134,7 @@ def _line(event: Any, object_id: str) -> dict[str, Any]:
         "representation": representation(event.shown),
         "changes": what_changed(event.changes_in_words),
         "other_key": visible(other) if moved else "",
-        "other_link": timeline_link(event.table_now, other) if moved else None,
+        "other_link": timeline_link(site, event.table_now, other) if moved else None,
     }
 
 

@@ -23,10 +23,10 @@ from tqdm import tqdm
 from ..events import Event
 from ..exceptions import AuditReprError
 from ..locks import DatabaseLock, FileLock
-from ..models import AuditLog
+from ..models import AuditLog, StopReason
 from ..renames import recent_renames
 from ..representation import Outcome
-from ..runs import Progress, Result, StopReason
+from ..runs import Progress, Result
 from ..wording import visible
 from .options import batch_size, count, seconds
 
