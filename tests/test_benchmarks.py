@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import subprocess
 import sys
 from pathlib import Path
@@ -11,9 +12,11 @@ import pytest
 
 from benchmarks.__main__ import NAMES, arguments
 from benchmarks.table import milliseconds, show, times
+from tests.examples import examples
 
 ROOT = Path(__file__).parent.parent
 DATABASE = os.environ.get("TEST_DATABASE", "sqlite")
+(COMMANDS,) = examples("docs/benchmarks.md", "")
 TITLES = {
     "idle": "### Idle run",
     "trickle": "### Trickle",
@@ -41,6 +44,17 @@ def test_every_benchmark_runs_and_prints_its_table() -> None:
     untried = {"opened"} if DATABASE == "sqlite" else set()
     for name in set(NAMES) - untried:
         assert TITLES[name] in done.stdout, name
+
+
+def test_the_commands_that_the_page_shows_are_understood() -> None:
+    lines = [line.partition("#")[0].strip() for line in COMMANDS.splitlines()]
+    made = [line for line in lines if line.startswith("make bench")]
+    given = [line.partition("-m benchmarks")[2] for line in lines if line not in made]
+    assert len(made) == 2
+    assert given[0].strip() == "--help"
+    given += [shlex.split(line)[-1].removeprefix("ARGS=") for line in made[1:]]
+    for line in given[1:]:
+        assert arguments(shlex.split(line)).names
 
 
 def test_an_unknown_benchmark_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,7 +8,6 @@ import shlex
 import shutil
 import sqlite3
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -16,8 +15,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.cronline import adapted, command, project_with_a_pending_row
 from tests.missing import could_not_try
-from tests.project import ROOT, Project
+from tests.project import ROOT
 
 CRONTAB = ROOT / "deploy" / "crontab"
 CRON_D = Path("/etc/cron.d")
@@ -55,10 +55,10 @@ def test_shell_path_and_mail_are_set_without_references_which_cron_does_not_expa
 
 
 def test_the_job_is_a_command_that_the_shell_can_parse_and_is_silent_unless_something_is_wrong():
-    command = JOB.split(None, 6)[6]
-    parsed = subprocess.run(["/bin/sh", "-n", "-c", command], capture_output=True, check=True)
+    job = command(JOB)
+    parsed = subprocess.run(["/bin/sh", "-n", "-c", job], capture_output=True, check=True)
     assert parsed.stderr == b""
-    assert shlex.split(command)[-3:] == ["backfill_reprs", "--verbosity", "0"]
+    assert shlex.split(job)[-3:] == ["backfill_reprs", "--verbosity", "0"]
 
 
 def test_the_file_is_installed_under_a_name_that_cron_does_not_pass_over():
@@ -68,7 +68,7 @@ def test_the_file_is_installed_under_a_name_that_cron_does_not_pass_over():
 
 def test_without_the_environment_file_the_job_fails_with_a_message(tmp_path):
     done = subprocess.run(
-        ["/bin/sh", "-c", _adapted(tmp_path).split(None, 6)[6]], capture_output=True, text=True
+        ["/bin/sh", "-c", command(adapted(JOB, tmp_path))], capture_output=True, text=True
     )
     assert done.returncode != 0, done.stdout
     assert str(tmp_path / "env") in done.stderr
@@ -79,37 +79,14 @@ def test_under_debians_cron_a_pending_row_gets_its_representation(tmp_path):
         could_not_try("deploy/crontab under cron", "only root may write to /etc/cron.d")
     if not shutil.which("cron") or not CRON_D.is_dir():
         could_not_try("deploy/crontab under cron", "Debian's cron is not installed")
-    database = _project_with_a_pending_row(tmp_path)
-    with _cron(re.sub(r"^\*/2", "*", TEXT.replace(JOB, _adapted(tmp_path)), flags=re.MULTILINE)):
+    database = project_with_a_pending_row(tmp_path)
+    assert _representation(database) is None
+    with _cron(
+        re.sub(r"^\*/2", "*", TEXT.replace(JOB, adapted(JOB, tmp_path)), flags=re.MULTILINE)
+    ):
         found = _wait_for_representation(database, seconds=90)
     printed = (tmp_path / "output").read_text()
     assert (found, printed) == ("Auditors", "")
-
-
-def _adapted(folder: Path) -> str:
-    """The job, with the places and the user of this test; what it prints is kept, not mailed."""
-    job = JOB.replace(" auditrepr ", " root ", 1).replace(".venv/bin/python", sys.executable)
-    job = job.replace("/etc/auditrepr/env", str(folder / "env"))
-    return f"{job.replace('/srv/auditrepr', str(folder))} >{folder / 'output'} 2>&1"
-
-
-def _project_with_a_pending_row(folder: Path) -> Path:
-    database = folder / "audit.sqlite3"
-    environment = {
-        "DATABASE_URL": f"sqlite:///{database}",
-        "SECRET_KEY": "a key with spaces, 'quotes' and 100%",
-        "AUDITREPR_MODELS": "auth.Group",
-        "PYTHONPATH": str(ROOT),
-    }
-    lines = [f"{name}={shlex.quote(value)}\n" for name, value in environment.items()]
-    (folder / "env").write_text("".join(lines))
-    create = "from django.contrib.auth.models import Group; Group.objects.create(name='Auditors')"
-    project = Project(folder)
-    for arguments in (["migrate", "-v0"], ["shell", "-v0", "--command", create]):
-        done = project.manage(*arguments, **environment)
-        assert done.returncode == 0, done.stderr
-    assert _representation(database) is None
-    return database
 
 
 @contextmanager

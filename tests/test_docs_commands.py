@@ -12,9 +12,11 @@ from django.core.management.base import DjangoHelpFormatter
 
 from auditrepr.models import AuditLog, Coverage
 from tests.app.models import Author
+from tests.examples import examples, steps, without_figures
 from tests.project import ROOT
 
 PAGE = (ROOT / "docs" / "commands.md").read_text()
+CONSOLE = examples("docs/commands.md", "console")
 SECTIONS = dict(re.findall(r"^## (\w+)\n(.+?)(?=^## |\Z)", PAGE, re.MULTILINE | re.DOTALL))
 COMMANDS = Path(ROOT / "auditrepr" / "management" / "commands")
 
@@ -47,13 +49,6 @@ def test_its_examples_print_what_it_shows(capsys):
     AuditLog.objects.all().delete()
     Author.objects.bulk_create([Author(name="Ann"), Author(name="Bea")])
     Coverage.objects.update(reason="installed")
-    for block in re.findall(r"```console\n(.+?)```", PAGE, re.DOTALL):
-        for example in re.split(r"^\$ python manage\.py ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = example.partition("\n")
-            call_command(*shlex.split(command))
-            assert _without_figures(capsys.readouterr().out) == _without_figures(output), command
-
-
-def _without_figures(text: str) -> str:
-    """Ids, times and durations differ, and the widths of their columns with them."""
-    return re.sub(r" +", " ", re.sub(r"\d[\d.]*", "0", text))
+    for command, output in (step for block in CONSOLE for step in steps(block)):
+        call_command(*shlex.split(command.removeprefix("python manage.py ")))
+        assert without_figures(capsys.readouterr().out) == without_figures(output), command

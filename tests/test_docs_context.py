@@ -13,12 +13,13 @@ import auditrepr
 from auditrepr.conf import Settings
 from auditrepr.models import AuditLog
 from tests.app.models import Author, Book, Tag
+from tests.examples import examples
 from tests.project import ROOT
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGE = (ROOT / "docs" / "context.md").read_text()
-EXAMPLES = re.findall(r"```python\n(.+?)```", PAGE, re.DOTALL)
+EXAMPLES = examples("docs/context.md", "python")
 
 
 def test_its_examples_run_one_after_the_other(django_user_model, settings):

@@ -1,14 +1,118 @@
-"""What docs/operations.md says about erasing by hand works as it says."""
+"""What docs/operations.md shows, and says about erasing by hand, works as it says."""
 
 from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import shlex
+import subprocess
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from threading import Thread
 
 import pytest
 from django.core.management import call_command
 
 from auditrepr.models import AuditLog, InstanceRepr
 from tests.app.models import Author
+from tests.cronline import adapted, command, project_with_a_pending_row
+from tests.examples import examples, steps
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+PAGE = "docs/operations.md"
+CONSOLE = examples(PAGE, "console")
+METRICS, HEARTBEAT = examples(PAGE, "")
+(FORMATTER,) = examples(PAGE, "python")
+TEXTFILES = "/var/lib/prometheus/node-exporter"
+
+
+def test_its_commands_run(capsys):
+    Author.objects.create(name="Ann")
+    for line, output in (step for block in CONSOLE for step in steps(block)):
+        assert output == ""
+        call_command(*shlex.split(line.removeprefix("python manage.py ")))
+    assert "# TYPE auditrepr_lag_seconds gauge" in capsys.readouterr().out
+
+
+def run(line: str) -> subprocess.CompletedProcess[bytes]:
+    """The line as cron runs it: with next to no environment."""
+    return subprocess.run(
+        ["/bin/sh", "-c", command(line)], env={"PATH": os.environ["PATH"]}, capture_output=True
+    )
+
+
+@pytest.mark.sqlite
+def test_its_line_for_prometheus_leaves_a_whole_file_and_nothing_else(tmp_path):
+    project_with_a_pending_row(tmp_path)
+    folder = tmp_path / "node-exporter"
+    folder.mkdir()
+    line = METRICS.strip().replace(TEXTFILES, str(folder))
+    assert run(adapted(line, tmp_path)).returncode == 0
+    (file,) = folder.iterdir()
+    assert file.name == "auditrepr.prom"
+    assert 'auditrepr_pending_rows{database="default"} 1\n' in file.read_text()
+    assert (tmp_path / "output").read_text() == ""
+
+
+class Heartbeats(BaseHTTPRequestHandler):
+    heard: list[str] = []
+
+    def do_GET(self):
+        self.heard.append(self.path)
+        self.send_response(200)
+        self.end_headers()
+
+    def log_message(self, *arguments):
+        pass
+
+
+@pytest.fixture
+def heartbeats():
+    """Where heartbeats arrive, and those that did."""
+    Heartbeats.heard.clear()
+    with HTTPServer(("127.0.0.1", 0), Heartbeats) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}", Heartbeats.heard
+        server.shutdown()
+
+
+@pytest.mark.sqlite
+def test_its_heartbeat_is_heard_after_a_run_that_ended_well_alone(tmp_path, heartbeats):
+    url, heard = heartbeats
+    database = project_with_a_pending_row(tmp_path)
+    line = HEARTBEAT.strip().replace("https://heartbeat.example.org", url)
+    job = adapted(line, tmp_path)
+    assert run(job).returncode == 0
+    assert heard == ["/auditrepr"]
+    assert (tmp_path / "output").read_text() == ""
+    database.write_bytes(b"no database")
+    assert run(job).returncode == 1
+    assert heard == ["/auditrepr"]
+
+
+def test_its_formatter_makes_a_line_of_json_of_each_run(caplog):
+    AuditLog.objects.all().delete()
+    Author.objects.create(name="Ann")
+    names = {}
+    exec(FORMATTER, names)
+    stream = io.StringIO()
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(names["JsonLines"]())
+    logger = logging.getLogger("auditrepr.runs")
+    logger.addHandler(handler)
+    with caplog.at_level(logging.INFO, logger="auditrepr"):
+        call_command("backfill_reprs", verbosity=0)
+    logger.removeHandler(handler)
+    (line,) = stream.getvalue().splitlines()
+    told = json.loads(line)
+    assert told.keys() == {"logger", "message", *names["JsonLines"].fields}
+    assert (told["command"], told["rows"], told["stop_reason"]) == (
+        "backfill_reprs",
+        1,
+        "caught-up",
+    )
 
 
 def test_what_the_owner_erases_by_hand_is_said_anew():

@@ -4,12 +4,34 @@ from __future__ import annotations
 
 import ast
 import re
+import shlex
 from dataclasses import MISSING, fields
 
 import pytest
 
 from auditrepr.conf import Settings
+from tests.examples import examples, without_figures
 from tests.project import ROOT, Project
+from tests.shop import Shop
+
+TRY, INSTALL, IN_A_PROJECT = examples("README.md", "sh")
+SETTINGS = examples("README.md", "python")
+DEMO = examples("README.md", "text")
+CRON = examples("README.md", "")
+
+RENAME = (
+    "from shop.models import Customer; from django.contrib.auth.models import User; "
+    'Customer.objects.update(name="Anna"); User.objects.create_user("ann", password="secret")'
+)
+READ = """
+from auditrepr.models import InstanceRepr
+for stored in InstanceRepr.objects.order_by("pk"):
+    print(stored.instance_repr)
+"""
+READ_ALL = """
+from auditrepr.models import AuditLog
+print(list(AuditLog.objects.values()))
+"""
 
 README = (ROOT / "README.md").read_text()
 
@@ -35,27 +57,38 @@ def test_its_table_names_every_setting_with_its_default():
 
 
 def test_what_it_shows_of_the_demo_is_what_the_demo_prints(tmp_path):
-    (shown,) = re.findall(r"```text\n(.+?)```", README, re.DOTALL)
+    (shown,) = DEMO
     done = Project(tmp_path).manage("demo", "--no-progress", DEBUG="on")
     assert done.returncode == 0, done.stderr
-    printed = {_without_figures(line) for line in done.stdout.splitlines()}
-    assert {_without_figures(line) for line in shown.splitlines()} - printed == set()
+    # The ids and counts depend on the edition of the data, the time on the machine.
+    printed = {without_figures(line) for line in done.stdout.splitlines()}
+    assert {without_figures(line) for line in shown.splitlines()} - printed == set()
 
 
-def _without_figures(line: str) -> str:
-    """The ids and counts depend on the edition of the data, the time on the machine."""
-    return re.sub(r"\d[\d.]*", "0", line)
+def test_its_settings_and_commands_audit_a_project(tmp_path):
+    shop = Shop(tmp_path)
+    (settings,) = SETTINGS
+    shop.add_settings(settings.replace("...", "*INSTALLED_APPS"))
+    migrate, backfill = (line.partition("#")[0] for line in IN_A_PROJECT.splitlines())
+    for line in (migrate, f"python manage.py shell -c '{RENAME}'", backfill):
+        _, *arguments = shlex.split(line)
+        printed = shop.run(*arguments)
+    assert printed.startswith("2 representations stored")
+    assert shop.run("manage.py", "audit_triggers", "check").endswith("are in order.\n")
+    assert shop.run("manage.py", "shell", "-v0", "-c", READ) == "Anna\nann\n"
+    assert "pbkdf2_" not in shop.run("manage.py", "shell", "-v0", "-c", READ_ALL)
 
 
 def test_the_make_targets_it_names_exist():
     named = set(re.findall(r"\bmake ([a-z]+)", README))
+    assert set(re.findall(r"^make ([a-z]+)$", TRY, re.MULTILINE)) == {"demo", "test"}
     assert named >= {"demo", "test"}
     assert named <= set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
 
 
 def test_its_cron_line_is_the_one_in_the_crontab():
-    (line,) = re.findall(r"^\*/2 .+$", README, re.MULTILINE)
-    assert line in (ROOT / "deploy" / "crontab").read_text().splitlines()
+    (line,) = CRON
+    assert line.strip() in (ROOT / "deploy" / "crontab").read_text().splitlines()
 
 
 @pytest.mark.parametrize("page", PAGES)

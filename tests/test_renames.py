@@ -15,11 +15,15 @@ from django.db import migrations, models
 from django.db.migrations.state import ProjectState
 from django.test import Client
 
+import auditrepr
 from auditrepr import jobpage, renames, track, tracking, values, wording
 from auditrepr.anew import Selection
 from auditrepr.migrated import _Walk
 from auditrepr.models import AuditLog, ReprFailure
+from tests.examples import examples
 from tests.migrating import Then, built, from_the_beginning, texts, today
+
+(EXAMPLE,) = examples("docs/drift.md", "python")
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -156,18 +160,37 @@ def logged(table: str, **row: object) -> AuditLog:
     return AuditLog.objects.get(pk=pk)
 
 
-def test_what_no_migration_tells_the_decorator_says(first, monkeypatch):
-    today()
-    label = apps.get_model("drifting", "Label")
+@pytest.fixture
+def _undecorated(monkeypatch):
+    """What a decorator says is forgotten after the test."""
     monkeypatch.setattr(renames, "_KNOWN", {})
     monkeypatch.setattr(tracking, "_RENAMED_BY_DECORATOR", {})
     monkeypatch.setattr(tracking, "_TABLES_BY_DECORATOR", {})
     monkeypatch.setattr(tracking, "_EXCLUDED_BY_DECORATOR", {})
+
+
+@pytest.mark.usefixtures("_undecorated")
+def test_what_no_migration_tells_the_decorator_says(first):
+    today()
+    label = apps.get_model("drifting", "Label")
     track(renamed={"text": ["words", "title"]}, former_tables=["old_label"])(label)
     rows = [{"words": "one"}, {"title": "two"}, {"text": "three"}, {"words": "four", "text": "x"}]
     for row in rows:
         logged("old_label", id=5, **row)
     assert texts() == ["one", "two", "three", "four"]
+
+
+@pytest.mark.usefixtures("_undecorated")
+def test_the_decorator_that_the_page_shows_reads_the_names_that_it_says(first):
+    today()
+    decorator, _, _ = EXAMPLE.partition("\n")
+    eval(decorator.removeprefix("@"), {"auditrepr": auditrepr})(apps.get_model("drifting", "Item"))
+    store = apps.get_model("drifting", "Store").objects.create(name="Corner")
+    row = {"store_id": store.pk, "code": "C", "left": "L", "right": "R", "grams": 5}
+    for pk, name in enumerate(("title", "label", "caption"), start=1):
+        logged("shop_article", id=pk, **row, **{name: name})
+    outcomes = built("shop_article")
+    assert [outcome.text.partition(" ")[0] for outcome in outcomes] == ["title", "label", "caption"]
 
 
 def walked(*made: Any) -> list[Any]:

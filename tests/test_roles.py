@@ -10,15 +10,14 @@ from django.apps import apps
 from django.db import connection
 from psycopg.errors import InsufficientPrivilege, RaiseException
 
-from tests.project import ROOT
+from tests.examples import examples
 from tests.suite import run
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 PREFIX = "auditrepr_test_shop"
 ROLES = ("owner", "app", "job", "reader")
-PAGE = (ROOT / "docs" / "production.md").read_text()
-SQL = [block.replace("shop", PREFIX) for block in re.findall(r"```sql\n(.+?)```", PAGE, re.DOTALL)]
+SQL = [block.replace("shop", PREFIX) for block in examples("docs/production.md", "sql")]
 
 
 def connect(role=None, name=PREFIX):

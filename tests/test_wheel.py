@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -12,6 +13,7 @@ from zipfile import ZipFile
 
 import pytest
 
+from tests.examples import examples
 from tests.project import ROOT
 
 SOURCE = ("auditrepr", "management", "tests", "pyproject.toml", "setup.cfg", "README.md", "LICENSE")
@@ -31,14 +33,19 @@ pytestmark = pytest.mark.sqlite
 
 
 @pytest.fixture(scope="module")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built from a copy: setuptools would leave its files in the project, and find old ones."""
+def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy: setuptools would leave its files in the project, and find old ones."""
     folder = tmp_path_factory.mktemp("source")
     for name in SOURCE:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, folder / name)
-    _run(sys.executable, "-m", "build", "--wheel", "--outdir", folder / "dist", folder, cwd=folder)
-    (found,) = (folder / "dist").iterdir()
+    return folder
+
+
+@pytest.fixture(scope="module")
+def wheel(source: Path) -> Path:
+    _run(sys.executable, "-m", "build", "--wheel", "--outdir", source / "dist", source, cwd=source)
+    (found,) = (source / "dist").iterdir()
     return found
 
 
@@ -66,6 +73,15 @@ def test_it_says_its_license_and_which_pythons_and_djangos_it_needs(wheel):
     assert metadata["Requires-Python"] == ">=3.11"
     assert "django>=5.2" in metadata.get_all("Requires-Dist")
     assert metadata.get_payload().startswith("# auditrepr")
+
+
+def test_the_command_that_the_readme_shows_installs_it_with_its_driver(source, tmp_path):
+    _, command, _ = examples("README.md", "sh")
+    python, *arguments = shlex.split(command.replace("/path/to/auditrepr", str(source)))
+    assert python == "python"
+    _run(sys.executable, *arguments, "--quiet", "--target", tmp_path / "site", cwd=tmp_path)
+    assert (tmp_path / "site" / "auditrepr" / "py.typed").exists()
+    assert (tmp_path / "site" / "psycopg").is_dir()
 
 
 def test_in_an_empty_environment_it_migrates_and_represents_a_change(wheel, tmp_path):

@@ -1,0 +1,31 @@
+"""What docs/admin.md shows works as it says."""
+
+from __future__ import annotations
+
+import pytest
+from django.contrib import admin
+from django.test import Client
+from django.urls import path
+
+from tests.app.models import Author
+from tests.examples import examples
+from tests.pages import link, page, reader, words
+
+__all__ = ["reader"]
+pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
+
+(BUTTON,) = examples("docs/admin.md", "python")
+names = {"admin": admin, "Order": Author}
+exec(BUTTON, names)
+admin.site.unregister(Author)  # for this module's site alone
+site = admin.AdminSite()
+site._registry.update(admin.site._registry)
+site.register(Author, names["OrderAdmin"])
+urlpatterns = [path("admin/", site.urls)]
+
+
+def test_its_history_button_leads_to_what_the_log_has_of_the_object(reader: Client):
+    author = Author.objects.create(name="Mary Godwin")
+    Author.objects.update(name="Mary Shelley")
+    button = link(page(reader, f"/admin/app/author/{author.pk}/change/"), "History")
+    assert "name: Mary Godwin → Mary Shelley" in words(page(reader, button))
