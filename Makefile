@@ -8,8 +8,6 @@ PYTHON ?=
 ARGS ?=
 # How many random histories `make truth` tries on each database.
 EXAMPLES ?= 1000
-# The database whose tests `make mutants` runs.
-MUTANTS_ON ?= postgresql
 
 .PHONY: help demo bench test suites suite-sqlite suite-postgresql truth stress coverage mutants lint types docs matrix clean
 
@@ -55,14 +53,9 @@ coverage: $(VENV)/test ## run the tests on both databases, and list what none of
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 
-mutants: $(VENV)/mutants ## change what is committed of three modules, in one small way after another: does a test notice?
+mutants: $(VENV)/mutants ## change what is committed in one small way after another: does a test notice? ARGS="locks" asks for one module
 	@rm -rf build/mutants && git clone --quiet . build/mutants
-	@cd build/mutants && PATH="$(CURDIR)/$(BIN):$$PATH" && for module in pending locks backfill; do \
-	    cosmic-ray init tests/mutation/$$module.toml $$module.sqlite && \
-	    cr-filter-operators $$module.sqlite tests/mutation/$$module.toml && \
-	    TEST_DATABASE=$(MUTANTS_ON) cosmic-ray exec tests/mutation/$$module.toml $$module.sqlite && \
-	    cr-report --show-diff --surviving-only $$module.sqlite || exit 1; \
-	done
+	@cd build/mutants && $(CURDIR)/$(BIN)/python -m tests.mutation $(ARGS)
 
 lint: $(VENV)/dev ## check the style with ruff
 	$(BIN)/ruff check .

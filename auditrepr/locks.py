@@ -232,11 +232,11 @@ class FileLock(Lock):
             if self._is_current(file):
                 os.ftruncate(file, 0)
                 os.write(file, json.dumps(asdict(Process.current())).encode())
-                self._file, file = file, -1
+                self._file = file
         except BlockingIOError:
             return False
         finally:
-            if file >= 0:
+            if self._file is None:
                 os.close(file)
         return self._file is not None
 

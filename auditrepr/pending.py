@@ -10,7 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.utils import timezone
 
@@ -61,7 +61,7 @@ class Backlog:
         self.vendor = get_vendor(using)
         self.checkpoint = Checkpoint.objects.using(using).get_or_create(pk=1)[0]
         self._stored = _state(self.checkpoint)
-        self.top = 0
+        self.top: int  # how far the log goes, as far as it can be seen
         self._provable = self._prove(rescan)
         # Over what was pruned, or handed out long ago, so that progress is told from the first row.
         self.start = self.checkpoint.settled_id or (next_id(using, 0, self.top) or 1) - 1
@@ -147,8 +147,6 @@ def preview(using: str, limit: int) -> tuple[list[Event], Count]:
     mark = Checkpoint.objects.using(using).filter(pk=1).first() or Checkpoint()
     top = get_vendor(using).reach().visible
     start = mark.settled_id if mark.settled_id <= top else 0
-    if start == top:
-        return [], Count(0, complete=True)
     events = take(using, start, top, limit).events if limit else []
     log = AuditLog.objects.using(using)
     rows = 0
@@ -205,5 +203,5 @@ def _note(mark: Checkpoint, candidate: int | None, writers: Writers | None) -> N
 
 
 def _noted(mark: Checkpoint) -> Writers:
-    evidence = mark.candidate_evidence or {}
+    evidence: Any = mark.candidate_evidence
     return Writers(frozenset(evidence["transactions"]), evidence["server"])

@@ -91,6 +91,10 @@ def test_one_who_finds_it_held_is_told_by_whom_and_since_when(lock_class):
     assert str(holder) == f"process {os.getpid()} on {holder.host} since {holder.since}"
 
 
+def test_a_lock_that_was_not_asked_for_is_not_held(lock_class):
+    assert not lock_class("default")
+
+
 def test_one_who_steps_aside_does_not_free_the_holders_lock(lock_class):
     with lock_class("default"):
         for _ in range(2):
@@ -133,6 +137,11 @@ def test_waiting_ends_with_the_lock_or_with_the_time(lock_class, monkeypatch):
             assert lock
 
 
+def test_one_who_waits_asks_again_after_a_pause(lock_class):
+    with lock_class("default"), lock_class("default", wait=0.01) as lock:
+        assert not lock
+
+
 def test_waiting_ends_when_the_run_is_told_to_stop(lock_class):
     with lock_class("default"), lock_class("default", wait=60, stop=lambda: True) as lock:
         assert not lock
@@ -168,6 +177,26 @@ def test_work_that_takes_longer_than_the_lease_keeps_it():
         time.sleep(0.6)
         with DatabaseLock("default") as other:
             assert other, "but only while it is at work"
+
+
+def test_work_keeps_the_lease_without_renewing_it_all_the_time(monkeypatch):
+    renewed = []
+    extend = DatabaseLock._extend
+    monkeypatch.setattr(DatabaseLock, "_extend", lambda lock: renewed.append(1) or extend(lock))
+    with DatabaseLock("default", seconds=0.9) as lock, lock.kept_alive():
+        time.sleep(0.5)
+    assert 1 <= len(renewed) < 10
+
+
+def test_two_that_find_no_lease_at_the_same_time_do_not_fail():
+    def be_faster(execute, sql, params, many, context):
+        if sql.startswith("INSERT") and not Lease.objects.exists():
+            with connection.cursor() as cursor:
+                cursor.cursor.execute("INSERT INTO auditrepr_lease (name) VALUES ('backfill')")
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(be_faster), DatabaseLock("default") as lock:
+        assert lock
 
 
 def test_who_lost_the_lease_does_not_free_it():
@@ -206,6 +235,13 @@ def test_a_holder_that_cannot_be_read_is_waited_for(stored):
         with other:
             assert not other
         assert other.holder() is None
+
+
+@pytest.mark.parametrize("boot", ["", "~"])
+def test_nothing_is_certain_of_a_process_on_another_host(boot):
+    process = replace(Process.current(), started="1")
+    assert not replace(process, boot=boot).is_dead()
+    assert not replace(process, namespace=boot).is_dead()
 
 
 def test_another_process_with_the_same_pid_is_not_the_holder():
@@ -257,6 +293,30 @@ def test_the_lock_file_is_in_the_users_state_folder_and_differs_between_database
     assert str(default_path("default").parent) == "/home/ann/.local/state/auditrepr"
 
 
+def test_the_lock_file_does_not_depend_on_the_working_directory(tmp_path, monkeypatch):
+    path = default_path("default")
+    monkeypatch.chdir(tmp_path)
+    assert default_path("default") == path
+
+
+@pytest.mark.sqlite
+def test_two_ways_to_the_same_file_of_sqlite_have_one_lock_file(monkeypatch):
+    path = default_path("default")
+    settings = connection.settings_dict
+    monkeypatch.setitem(settings, "NAME", os.path.relpath(settings["NAME"]))
+    assert default_path("default") == path
+
+
+def test_only_its_owner_may_enter_the_folder_or_change_the_lock_file():
+    before = os.umask(0)
+    try:
+        with FileLock("default") as lock:
+            modes = [path.stat().st_mode & 0o777 for path in (lock.path.parent, lock.path)]
+    finally:
+        os.umask(before)
+    assert modes == [0o700, 0o644]
+
+
 def test_a_setting_names_the_lock_file(tmp_path):
     path = tmp_path / "deep" / "down" / "lock"
     with override_settings(AUDITREPR={"LOCK_FILE": path}), FileLock("default"):
@@ -279,6 +339,15 @@ def test_a_lock_file_that_was_deleted_is_lost_and_nobody_locks_the_deleted_one()
             with pytest.raises(LeaseLost):
                 old.renew()
             new.renew()
+
+
+def test_a_lock_file_that_became_a_link_to_itself_is_lost():
+    with FileLock("default") as lock:
+        elsewhere = lock.path.with_name("moved")
+        lock.path.rename(elsewhere)
+        lock.path.symlink_to(elsewhere)
+        with pytest.raises(LeaseLost):
+            lock.renew()
 
 
 def test_a_file_that_is_replaced_between_opening_and_locking_is_not_taken(monkeypatch):
@@ -304,8 +373,10 @@ def test_what_is_no_plain_file_is_refused_with_a_hint(tmp_path, kind):
     else:
         path.write_text("")
         path = path / "below"
-    with pytest.raises(LockUnavailable, match="Set AUDITREPR"), FileLock("default", path=path):
-        pass
+    with pytest.raises(LockUnavailable, match="Set AUDITREPR") as caught:
+        FileLock("default", path=path).__enter__()
+    assert "Errno" not in str(caught.value)
+    assert "None" not in str(caught.value)
     assert kind != "symlink" or (tmp_path / "target").read_text() == "precious"
 
 

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 
 from auditrepr import pending
 from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, ReprFailure
-from auditrepr.pending import Backlog, preview
+from auditrepr.pending import Backlog, preview, windows
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.facts import Writers
 from auditrepr.vendors.postgresql.sql import WRITERS
@@ -158,6 +158,22 @@ def test_rows_that_come_during_a_run_are_taken_by_it_while_its_batches_are_full(
     assert ids
 
 
+def test_a_run_starts_right_before_the_first_row_and_a_later_one_at_the_mark():
+    ids = log(3)
+    assert Backlog("default").start == ids[0] - 1
+    run()
+    assert Backlog("default").start == ids[-1]
+    log(1)
+    assert Backlog("default").start == ids[-1]
+    assert Backlog("default", rescan=True).start == ids[0] - 1
+
+
+def test_windows_grow_so_that_a_narrow_first_one_costs_no_long_walk():
+    first, *_, last = log(63)
+    parts = list(windows("default", first - 1, last, width=1))
+    assert [end - after for after, end in parts] == [1, 2, 4, 8, 16, 32]
+
+
 def test_a_gap_of_millions_of_ids_costs_one_look_up():
     first = log(1)
     far = log_at(first[0] + 50_000_000)
@@ -214,6 +230,31 @@ def test_the_sweep_goes_one_bounded_slice_further_in_each_run(monkeypatch):
     assert run() == [ids[0]], "at the mark it begins anew"
 
 
+def test_the_sweep_tells_the_first_of_the_rows_it_found(caplog):
+    ids = log(4)
+    run()
+    InstanceRepr.objects.filter(pk__in=ids[1:]).delete()
+    run()
+    (record,) = caplog.records
+    assert record.getMessage().startswith(f"3 audit rows from id {ids[1]} on were pending below")
+    assert (record.rows, record.first_id, record.settled_id) == (3, ids[1], ids[-1])
+
+
+def test_the_very_first_row_of_a_log_is_looked_at_like_any_other():
+    log_at(1)
+    assert run() == [1]
+    for options in ({}, {}, {"rescan": True}):
+        InstanceRepr.objects.all().delete()
+        assert run(**options) == [1]
+    InstanceRepr.objects.all().delete()
+    Checkpoint.objects.update(settled_id=5)
+    assert [event.id for event in preview("default", 3)[0]] == [1]
+
+
+def test_an_empty_log_has_no_batches_at_all():
+    assert list(Backlog("default").batches(lambda: 5)) == []
+
+
 def test_a_rescan_looks_at_the_whole_log_and_later_runs_resume_it(monkeypatch):
     monkeypatch.setattr(pending, "SLICE", 1)
     ids = log(10)
@@ -249,6 +290,20 @@ def test_a_preview_writes_nothing_and_counts_no_further_than_one_turn(monkeypatc
     assert str(preview("default", 0)[1]) == "at least 4"
 
 
+def test_a_preview_begins_at_the_mark_that_runs_have_left():
+    ids = log(3)
+    run()
+    InstanceRepr.objects.all().delete()
+    events, count = preview("default", 3)
+    assert (events, str(count)) == ([], "0"), "below it the sweep goes, slice by slice"
+    later = log(1)
+    events, count = preview("default", 3)
+    assert ([event.id for event in events], str(count)) == (later, "1")
+    AuditLog.objects.filter(pk__gte=ids[2]).delete()
+    events, count = preview("default", 3)
+    assert ([event.id for event in events], str(count)) == (ids[:2], "2"), "a log that was restored"
+
+
 @pytest.mark.postgresql
 def test_a_row_that_commits_late_with_a_lower_id_is_not_lost():
     with writer() as late:
@@ -278,6 +333,30 @@ def test_the_mark_follows_as_soon_as_those_who_wrote_at_its_candidate_have_ended
         assert mark() < hidden
         second.commit()
         assert run() == [hidden]
+
+
+@pytest.mark.postgresql
+def test_a_writer_that_came_later_and_took_no_id_holds_nothing_up():
+    with writer() as first, writer() as second:
+        insert(first)
+        (seen,) = log(1)
+        run()
+        first.commit()
+        with second.cursor() as cursor:
+            cursor.execute("DELETE FROM auditrepr_auditlog WHERE false")
+        run()
+        assert mark() == seen
+
+
+@pytest.mark.postgresql
+def test_since_when_the_mark_waits_for_writers_is_noted_while_it_does():
+    with writer() as session:
+        insert(session)
+        log(1)
+        run()
+        assert Checkpoint.objects.get().candidate_at
+    run()
+    assert Checkpoint.objects.get().candidate_at is None
 
 
 @pytest.mark.postgresql
