@@ -174,7 +174,8 @@ class Run(ABC):
             self.vendor.end_if_idle(get_settings().LEASE_SECONDS / 2)
             stored = write(outcomes)
             self.lock.renew()  # the last statement: without the lock, none of it is committed
-        self._size.learn(len(events), time.monotonic() - began)
+        seconds = time.monotonic() - began
+        self._size.learn(len(events), seconds)
         self.patience.reset()
         self._note_failure(outcomes if stored.failures else [])
         self.result.rows += stored.rows
@@ -182,7 +183,7 @@ class Run(ABC):
         self.result.again += stored.again
         self.result.batches += bool(events)
         if events:
-            runlog.batch_stored(self, stored, time.monotonic() - began)
+            runlog.batch_stored(self, stored, seconds)
         if settings.DEBUG:
             reset_queries()  # Django keeps the last 9000 there, each with all of a batch's texts
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 from django.db import connection, transaction
@@ -23,6 +24,7 @@ from auditrepr.models import (
     Lease,
     ReprFailure,
 )
+from auditrepr.runs import Limits
 from auditrepr.vendors import get_vendor
 from tests import processes
 from tests.app.models import Author, Book
@@ -103,6 +105,40 @@ def test_max_seconds_begins_no_further_batch():
     assert (result.stop_reason, result.rows) == (StopReason.TIME_BUDGET, 0)
 
 
+def test_a_time_limit_that_is_far_away_stops_nobody():
+    authors(3)
+    assert run(batch_size=1, max_seconds=10_000).stop_reason is StopReason.CAUGHT_UP
+
+
+def test_the_time_limit_counts_from_the_start_of_the_run():
+    limits = Limits(max_seconds=160, started=time.monotonic() - 100)
+    assert limits.seconds == pytest.approx(100, abs=30)
+    assert limits.seconds_left() == pytest.approx(60, abs=30)
+    assert limits.reached(0) is None
+
+
+def test_a_limit_holds_for_what_is_found_below_the_mark_and_in_quarantine(monkeypatch):
+    authors(2)
+    with monkeypatch.context() as broken:
+        broken.setattr(Author, "__str__", fail)
+        run(batch_size=1, max_batches=1)
+    run()
+    ReprFailure.objects.update(next_attempt_at=Now())
+    InstanceRepr.objects.all().delete()
+    authors(1)
+    assert run(max_batches=1).rows == 1, "the new row, and none from below the mark"
+    swept = run(max_batches=1)
+    assert (swept.rows, swept.again) == (1, 0), "and then the one below the mark"
+    assert run(max_batches=1).again == 1
+
+
+def test_a_run_at_its_limit_with_nothing_left_to_do_has_caught_up():
+    authors(3)
+    last = AuditLog.objects.order_by("pk").last()
+    InstanceRepr.objects.create(audit_log=last, instance_repr="theirs", fidelity="E")
+    assert run(batch_size=2, max_batches=1).stop_reason is StopReason.CAUGHT_UP
+
+
 def test_a_run_that_is_told_to_stop_finishes_its_batch():
     authors(3)
     answers = iter([False, True])
@@ -127,6 +163,16 @@ def test_batches_of_automatic_size_become_smaller_where_rows_take_long(monkeypat
     assert [p.rows for p in told] == [4, 5, 6]
 
 
+def test_batches_of_automatic_size_become_larger_where_rows_are_quick(monkeypatch):
+    monkeypatch.setattr("auditrepr.batchsize.FIRST", 2)
+    monkeypatch.setattr("auditrepr.batchsize.LEAST", 1)
+    monkeypatch.setattr("auditrepr.batchsize.SECONDS", 1000)
+    authors(6)
+    told: list[Progress] = []
+    run(batch_size="auto", on_progress=told.append)
+    assert [p.rows for p in told] == [2, 6]
+
+
 def test_progress_is_told_after_each_batch():
     authors(3)
     told: list[Progress] = []
@@ -144,6 +190,22 @@ def test_a_bad_row_is_put_in_quarantine_and_stops_nobody(monkeypatch):
     assert (failure.error_class, failure.message) == ("ValueError", "no name")
     assert failure.next_attempt_at > failure.last_failed_at
     assert run().idle, "it is not tried for ever"
+
+
+def test_the_first_row_that_fails_is_told_of_and_why(monkeypatch):
+    fine = Book.objects.create(title="fine")
+    authors(3)
+    monkeypatch.setattr(Author, "__str__", fail)
+    first = AuditLog.objects.filter(table_name="app_author").order_by("pk").first()
+    assert run(batch_size=2).first_failure == f"event {first.pk}: ValueError: no name"
+    fine.delete()
+    assert run(retry_failed=True).first_failure == "", "what failed before is no news"
+
+
+def test_the_very_first_row_of_a_log_is_tried_again_like_any_other():
+    AuditLog.objects.create(pk=1, table_name="app_author", action="I", object_id="1", row_data={})
+    ReprFailure.objects.create(audit_log_id=1, error_class="ValueError", next_attempt_at=Now())
+    assert run(retry_failed=True).again == 1
 
 
 def test_what_is_due_in_quarantine_is_tried_again_and_leaves_it(monkeypatch):

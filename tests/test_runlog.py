@@ -50,7 +50,15 @@ def test_each_batch_and_the_end_of_a_run_are_logged_with_their_figures(caplog):
     assert (end.levelname, end.rows, end.batches, end.stop_reason) == ("INFO", 3, 2, "caught-up")
     assert end.run == BackfillRun.objects.get().pk
     assert end.seconds == round(result.seconds, 3)
+    assert 0 <= sum(batch.seconds for batch in batches) < end.seconds + 0.01
     assert end.getMessage() == "backfill_reprs: caught-up, 3 rows, 0 failures"
+
+
+def test_a_run_that_found_the_lock_held_took_no_time(caplog):
+    with DatabaseLock("default"):
+        run()
+    (end,) = caplog.records
+    assert (end.stop_reason, end.seconds) == ("locked", 0)
 
 
 def test_rows_that_fail_are_counted(caplog, monkeypatch):
