@@ -426,6 +426,17 @@ def test_no_representation_is_built_inside_the_transaction_that_writes(monkeypat
     assert seen == [0]
 
 
+@pytest.mark.postgresql
+@override_settings(AUDITREPR={"LEASE_SECONDS": 60})
+def test_the_server_ends_a_run_that_falls_silent_long_before_its_lease_runs_out():
+    authors(1)
+    with CaptureQueriesContext(connection) as captured:
+        run()
+    asked = [q["sql"] for q in captured if "idle_in_transaction_session_timeout" in q["sql"]]
+    assert len(asked) == 2, "to take the lock, and to store a batch"
+    assert all("'30000'" in sql for sql in asked), "milliseconds"
+
+
 def test_memory_does_not_grow_with_the_statements_while_debug_is_on():
     authors(5)
     with override_settings(DEBUG=True):

@@ -15,6 +15,7 @@ from dataclasses import asdict, replace
 import pytest
 from django.db import DatabaseError, connection, transaction
 from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
 
 from auditrepr import holders, locks
 from auditrepr.exceptions import LeaseLost, LockUnavailable
@@ -258,6 +259,14 @@ def test_a_holder_stopped_inside_its_transaction_makes_nobody_wait():
         with DatabaseLock("default") as lock:
             assert not lock
         assert time.monotonic() - began < 1
+
+
+@pytest.mark.postgresql
+def test_the_server_ends_one_who_falls_silent_long_before_the_lease_runs_out():
+    with CaptureQueriesContext(connection) as captured, DatabaseLock("default", seconds=60):
+        pass
+    (asked,) = (q["sql"] for q in captured if "idle_in_transaction_session_timeout" in q["sql"])
+    assert "'30000'" in asked, "milliseconds"
 
 
 @pytest.mark.postgresql
