@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import re
 
 import pytest
 from django.apps import apps
+from django.utils.module_loading import import_string
 
 import auditrepr
+from tests.examples import examples
 from tests.project import ROOT
 
 PAGE = (ROOT / "docs" / "reference.md").read_text()
+PACKAGE = ROOT / "auditrepr"
+NAMED = re.findall(r"^\| `auditrepr\.([\w.]+)` \|", PAGE, re.MULTILINE)
+SIGNATURES = examples("docs/reference.md", "python")
 SECTIONS = dict(re.findall(r"^### (\w+)\n(.+?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL))
 MODELS = {model.__name__: model for model in apps.get_app_config("auditrepr").get_models()}
 
@@ -27,6 +33,30 @@ def test_its_table_names_every_field(name):
     assert set(re.findall(r"^\| `(\w+)` \|", SECTIONS[name], re.MULTILINE)) == fields
 
 
-def test_it_names_all_that_is_public():
-    named = set(re.findall(r"^\| `auditrepr\.(\w+)` \|", PAGE, re.MULTILINE))
-    assert named == set(auditrepr.__all__) - {"models"}
+def test_it_names_all_that_the_package_exports():
+    assert {name for name in NAMED if "." not in name} == set(auditrepr.__all__)
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_what_it_names_as_public_is_there_and_says_what_it_is_for(name):
+    assert import_string(f"auditrepr.{name}").__doc__
+
+
+def test_its_signatures_are_those_of_the_code():
+    files = ("tracking", "context", "past", "models", "querysets")
+    (shown,) = SIGNATURES
+    code = [_signatures((PACKAGE / f"{name}.py").read_text()) for name in files]
+    assert sorted(_signatures(shown) - set().union(*code)) == []
+
+
+def _signatures(source: str) -> set[str]:
+    """The functions of a module, and the methods of its classes, without what they do."""
+    found = set()
+    for node in ast.parse(source).body:
+        owner = f"{node.name}." if isinstance(node, ast.ClassDef) else ""
+        for function in node.body if isinstance(node, ast.ClassDef) else [node]:
+            if isinstance(function, ast.FunctionDef):
+                returned = ast.unparse(function.returns) if function.returns else ""
+                arguments = ast.unparse(function.args)
+                found.add(f"{owner}{function.name}({arguments}) -> {returned}")
+    return found

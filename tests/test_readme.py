@@ -18,6 +18,7 @@ TRY, INSTALL, IN_A_PROJECT = examples("README.md", "sh")
 SETTINGS = examples("README.md", "python")
 DEMO = examples("README.md", "text")
 CRON = examples("README.md", "")
+IN_SHORT = (examples("docs/package.md", "python"), examples("docs/package.md", "sh"))
 
 RENAME = (
     "from shop.models import Customer; from django.contrib.auth.models import User; "
@@ -63,6 +64,10 @@ def test_what_it_shows_of_the_demo_is_what_the_demo_prints(tmp_path):
     # The ids and counts depend on the edition of the data, the time on the machine.
     printed = {without_figures(line) for line in done.stdout.splitlines()}
     assert {without_figures(line) for line in shown.splitlines()} - printed == set()
+
+
+def test_the_page_for_package_indexes_shows_the_same_settings_and_commands():
+    assert IN_SHORT == (SETTINGS, [IN_A_PROJECT])
 
 
 def test_its_settings_and_commands_audit_a_project(tmp_path):

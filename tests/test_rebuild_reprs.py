@@ -117,6 +117,7 @@ def test_another_run_at_work_is_told(rebuild):
         (["--batch-size=0"], "--batch-size"),
     ],
 )
-def test_a_mistake_is_one_clear_line(options, said):
+def test_a_mistake_is_one_clear_line(options, said, capsys):
     with pytest.raises(CommandError, match=said):
         call_command("rebuild_reprs", *options)
+    assert "To continue" not in capsys.readouterr().out

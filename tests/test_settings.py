@@ -33,7 +33,8 @@ class SettingsProject(Project):
     def error(self, **environment: str) -> str:
         done = self.manage("check", **environment)
         assert done.returncode != 0, done.stdout
-        return done.stderr.splitlines()[-1]
+        (line,) = done.stderr.splitlines()
+        return line
 
 
 @pytest.fixture
@@ -156,8 +157,14 @@ def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
 )
 def test_a_value_that_cannot_be_read_is_an_error_that_names_the_variable(project, name, value):
     error = project.error(DEBUG="on", **{name: value})
-    assert error.startswith("django.core.exceptions.ImproperlyConfigured")
+    assert error.startswith("ImproperlyConfigured: The environment variable ")
     assert name in error
+
+
+def test_where_a_bad_value_was_read_is_shown_if_asked(project):
+    done = project.manage("check", "--traceback", DEBUG="on", DATABASE_URL="nonsense")
+    assert "Traceback" in done.stderr
+    assert "DATABASE_URL: it has to begin with" in done.stderr.splitlines()[-1]
 
 
 def test_a_database_url_gives_postgresql_as_it_stands(project):

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import shutil
 import subprocess
 import sys
-from email.parser import Parser
+from email.message import Message
+from email.parser import BytesParser
 from pathlib import Path
 from zipfile import ZipFile
 
@@ -16,7 +18,8 @@ import pytest
 from tests.examples import examples
 from tests.project import ROOT
 
-SOURCE = ("auditrepr", "management", "tests", "pyproject.toml", "setup.cfg", "README.md", "LICENSE")
+SHELL = examples("README.md", "sh")
+SOURCE = ("auditrepr", "management", "tests", "pyproject.toml", "setup.cfg", "docs", "LICENSE")
 SETTINGS = """
 SECRET_KEY = "x"
 DATABASES = {"default": {"ENGINE": "django.db.backends.sqlite3", "NAME": "db.sqlite3"}}
@@ -64,19 +67,23 @@ def test_it_holds_every_module_of_auditrepr_and_nothing_of_the_project_around_it
 
 
 def test_it_says_its_license_and_which_pythons_and_djangos_it_needs(wheel):
-    with ZipFile(wheel) as archive:
-        (name,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
-        metadata = Parser().parsestr(archive.read(name).decode())
-        license_text = archive.read(name.replace("METADATA", "licenses/LICENSE"))
+    metadata, license_text = _metadata(wheel)
     assert metadata["License-Expression"] == "BSD-3-Clause"
     assert license_text == (ROOT / "LICENSE").read_bytes()
     assert metadata["Requires-Python"] == ">=3.11"
     assert "django>=5.2" in metadata.get_all("Requires-Dist")
-    assert metadata.get_payload().startswith("# auditrepr")
+
+
+def test_its_description_has_no_link_or_picture_that_leads_nowhere_on_a_package_index(wheel):
+    metadata, _ = _metadata(wheel)
+    text = metadata.get_payload(decode=True).decode()
+    assert metadata["Description-Content-Type"] == "text/markdown"
+    assert text.strip() == (ROOT / "docs" / "package.md").read_text().strip()
+    assert [link for link in re.findall(r"\]\(([^)]+)", text) if "://" not in link] == []
 
 
 def test_the_command_that_the_readme_shows_installs_it_with_its_driver(source, tmp_path):
-    _, command, _ = examples("README.md", "sh")
+    _, command, _ = SHELL
     python, *arguments = shlex.split(command.replace("/path/to/auditrepr", str(source)))
     assert python == "python"
     _run(sys.executable, *arguments, "--quiet", "--target", tmp_path / "site", cwd=tmp_path)
@@ -96,6 +103,14 @@ def test_in_an_empty_environment_it_migrates_and_represents_a_change(wheel, tmp_
     manage("shell", "-v0", "-c", WRITE)
     manage("backfill_reprs")
     assert manage("shell", "-v0", "-c", READ) == "['Auditors']\n"
+
+
+def _metadata(wheel: Path) -> tuple[Message, bytes]:
+    """What the wheel says of itself, and its license."""
+    with ZipFile(wheel) as archive:
+        (name,) = [name for name in archive.namelist() if name.endswith("/METADATA")]
+        metadata = BytesParser().parsebytes(archive.read(name))
+        return metadata, archive.read(name.replace("METADATA", "licenses/LICENSE"))
 
 
 def _run(*command: str | Path, cwd: Path) -> str:

@@ -72,7 +72,8 @@ class Command(JobCommand):
             self.say(1, f"{result.failures} could not be built, and stay as they are.")
             self.say(1, f"The first one: {result.first_failure}")
         self.say(1, f"Stopped: {result.stop_reason}")
-        if result.stop_reason is not StopReason.CAUGHT_UP:
+        failed_at_once = result.stop_reason is StopReason.ERROR and not result.batches
+        if result.stop_reason is not StopReason.CAUGHT_UP and not failed_at_once:
             self.say(1, "To continue: manage.py rebuild_reprs --resume")
 
     def preview(self, using: str, options: dict[str, Any]) -> None:
