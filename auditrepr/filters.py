@@ -129,9 +129,6 @@ class PeriodFilter(admin.ListFilter):
     def has_output(self) -> bool:
         return True
 
-    def expected_parameters(self) -> list[str | None]:
-        return list(self.parameters)
-
     def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
         self.other_parameters = {
             name: value for name, value in changelist.params.items() if name not in self.parameters

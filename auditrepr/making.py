@@ -47,22 +47,16 @@ class Guard:
         self.culprits = culprits
         self.stand_in = stand_in
         self.can_begin_afresh = True
-        self._subject: Subject | None = None  # whose instance is being made
+        self.making: Subject | None = None  # whose instance the code of others makes now
         self._incomplete = False  # it has attributes without a value
         self._asked = False  # it has sent a query
 
-    @property
-    def making(self) -> bool:
-        """Is it the code of others that runs now?"""
-        return self._subject is not None
-
-    def asks(self) -> None:
+    def asks(self, subject: Subject) -> None:
         """A query is about to be sent by what is being made."""
         self._asked = True
         if self._incomplete:
             raise _Refused
-        if self._subject is not None:
-            self._subject.note(TODAY)
+        subject.note(TODAY)
 
     def make(self, model: type[Model], make: Maker, subject: Subject, row: Row) -> Model:
         """The row's instance.
@@ -110,9 +104,9 @@ class Guard:
         return values
 
     def _made(self, make: Maker, subject: Subject, values: Mapping[str, Any]) -> Model:
-        self._subject, self._asked = subject, False
+        self.making, self._asked = subject, False
         try:
             with self.limit.row():
                 return make(values)
         finally:
-            self._subject = None
+            self.making = None

@@ -273,8 +273,8 @@ class Batch:
 
     def asked_elsewhere(self) -> None:
         """A query is about to be sent from another thread, which sees what is there today."""
-        if self.guard.making:
-            self.guard.asks()
+        if (made := self.guard.making) is not None:
+            self.guard.asks(made)
         elif self.current is not None:
             self.current.note(TODAY)
 
@@ -287,9 +287,9 @@ class Batch:
         context: dict[str, Any],
     ) -> Any:
         """An execute_wrapper: a query while ``__str__`` runs reads what is there today."""
-        if self.guard.making:
+        if (made := self.guard.making) is not None:
             if not sql.startswith(NO_READING):
-                self.guard.asks()
+                self.guard.asks(made)
         elif self._instead is not None:
             relations, subject = self._instead
             self._instead = None  # it is for one query; others in between are not about the set

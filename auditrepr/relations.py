@@ -201,16 +201,17 @@ def generic(field: Any, peers: Peers) -> Sequence[Answer]:
     """GenericForeignKey: each content type is a model of its own."""
     by_model = defaultdict(list)
     answers = [Answer(None)] * len(peers.members)
-    for index, (instance, subject, _) in enumerate(peers.members):
-        model, key = _target(field, instance)
+    types = peers.wishes(field_named(peers.model, field.ct_field))
+    keys = peers.wishes(field_named(peers.model, field.fk_field))
+    for index, (of_type, wish) in enumerate(zip(types, keys, strict=True)):
+        doubts = of_type.doubts + wish.doubts
+        model, key = _target(of_type.key, wish.key, peers.batch.using)
         if model is not None:
-            by_model[model].append((index, Wish(subject, key)))
-        elif isinstance(key, Unknown):
-            answers[index] = _unknown(key)
+            by_model[model].append((index, Wish(wish.subject, key, doubts)))
         elif isinstance(key, Exception):
-            answers[index] = Answer(key)
-        elif key is not None:
-            answers[index] = Answer(None, (TYPE_GONE,))
+            answers[index] = Answer(key, doubts)
+        else:
+            answers[index] = Answer(None, doubts if key is None else (*doubts, TYPE_GONE))
     for model, wanted in by_model.items():
         if peers.elsewhere(model):
             found = [_for_django() for _ in wanted]
@@ -221,20 +222,18 @@ def generic(field: Any, peers: Peers) -> Sequence[Answer]:
     return answers
 
 
-def _target(field: Any, instance: Model) -> tuple[type[Model] | None, Any]:
+def _target(type_id: Any, key: Any, using: str) -> tuple[type[Model] | None, Any]:
     """The model and the key of what it leads to; no model where that is certain to be nothing, or
-    nobody knows which, or the key is not known, or is an error of Django's, which cannot look for
-    such a key."""
+    nobody knows which, or where the key is an error of Django's, which cannot look for such a key.
+
+    Where type or key is not known, Django would take no placeholder for the object: it is nothing.
+    """
     from django.contrib.contenttypes.models import ContentType
 
-    type_id = getattr(instance, field_named(type(instance), field.ct_field).attname)
-    key = getattr(instance, field.fk_field)
-    if type_id is None or key is None:
+    if any(half is None or isinstance(half, Unknown) for half in (type_id, key)):
         return None, None
-    if isinstance(type_id, Unknown) or isinstance(key, Unknown):
-        return None, type_id if isinstance(type_id, Unknown) else key
     try:
-        types = ContentType.objects.db_manager(instance._state.db)
+        types = ContentType.objects.db_manager(using)
         model = types.get_for_id(type_id).model_class()
     except ContentType.DoesNotExist:
         return None, key
@@ -243,7 +242,7 @@ def _target(field: Any, instance: Model) -> tuple[type[Model] | None, Any]:
     try:
         model._meta.pk.get_prep_value(key)
         key = model._meta.pk.to_python(key)
-        fits = can_hold(model._meta.pk, key, connections[types.db])
+        fits = can_hold(model._meta.pk, key, connections[using])
     except (TypeError, ValueError, ArithmeticError, ValidationError) as error:
         return None, error
     return (model, key) if fits else (None, None)

@@ -93,8 +93,9 @@ class SchemaChange:
         using = self.vendor.using
         if coverage.TABLE in shapes:
             coverage.end(using, coverage.replaced(self.before, coverage.rows(using)))
-        self._install(captures)
+        installed = self._install(captures)
         if coverage.TABLE in shapes:
+            self._execute(self.vendor.seal_sql() if installed else [])
             # No write came between: what captured the old name captures the new one.
             coverage.rename(using, self.renamed)
             coverage.rename_columns(using, self.renamed_columns)
@@ -112,7 +113,8 @@ class SchemaChange:
         db_table = self.db_tables.get(name, db_table)
         return Capture(name, db_table, shape, key, frozenset((excluded & columns) - set(key)))
 
-    def _install(self, captures: Iterable[Capture]) -> None:
+    def _install(self, captures: Iterable[Capture]) -> bool:
+        """Were there triggers to install?"""
         now = self.vendor.installed()
         outdated = [
             capture
@@ -124,8 +126,7 @@ class SchemaChange:
             self._execute(self.vendor.support_sql())
         for capture in outdated:
             self._execute(self.vendor.install_sql(capture))
-        if outdated:
-            self._execute(self.vendor.seal_sql())
+        return bool(outdated)
 
     def _remove(self, names: Iterable[str]) -> None:
         for name in sorted(names):

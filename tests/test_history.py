@@ -5,6 +5,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection
 
 from auditrepr import capture
+from auditrepr.making import TODAY
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.representation import Event, Outcome, build
 from auditrepr.states import States
@@ -13,6 +14,7 @@ from tests.app.models import Author, Book
 from tests.app.moment import Slot, Step
 from tests.app.relations import (
     Badge,
+    Crossing,
     Diner,
     Hydrant,
     Invoice,
@@ -162,6 +164,42 @@ def test_a_generic_key_that_is_none_fails_as_it_did():
     assert (good.text, good.fidelity) == ("on badge 7 []", Fidelity.EXACT)
 
 
+def test_a_generic_key_of_nothing_leads_nowhere():
+    oracle = Oracle([Pin])
+    with oracle.listening():
+        Pin.objects.create()
+    assert_true(oracle)
+
+
+@pytest.mark.parametrize(
+    ("field", "column"), [("content_type", "content_type_id"), ("object_id", "object_id")]
+)
+def test_half_a_generic_key_that_is_left_out_of_the_log_leads_nowhere_and_says_so(
+    field, column, settings
+):
+    settings.AUDITREPR = {"EXCLUDE": {"app.Pin": [field]}}
+    capture.install("default")
+    try:
+        Badge.objects.create(number=7)
+        pinned(Badge, "7")
+        *_, outcome = built().values()
+    finally:
+        settings.AUDITREPR = {}
+        capture.install("default")
+    assert (outcome.failure, outcome.fidelity) == (None, Fidelity.MIXED)
+    assert outcome.text == "on None"
+    assert outcome.reason == f"{column} is not in the log"
+
+
+def test_what_several_columns_lead_to_is_read_today_and_marked():
+    Crossing.objects.create(street="Elm", number=1, note="first")
+    Crossing.objects.create(street="Elm", number=2, note="second", next_street="Elm", next_number=1)
+    Crossing.objects.filter(number=1).update(note="changed")
+    first, second, _ = built().values()
+    assert (first.text, first.fidelity) == ("first then -", Fidelity.EXACT)
+    assert (second.text, second.reason) == ("second then changed", TODAY)
+
+
 def test_a_generic_set_of_an_object_whose_key_does_not_fit_there_is_empty():
     oracle = Oracle([Badge])
     with oracle.listening():
@@ -193,6 +231,48 @@ def test_one_to_one_and_foreign_keys_to_other_fields_are_as_they_were():
     Order.objects.filter(pk=other.pk).update(ref="Z")
     assert_true(oracle)
     assert invoice.pk
+
+
+def test_a_many_to_many_that_goes_by_another_field_than_the_key_is_as_it_was(monkeypatch):
+    """By what an object is called that others refer to, which may change."""
+
+    def said(order):
+        return f"{order.ref}: {[one.parent_id for one in order.billed.all()]}"
+
+    monkeypatch.setattr(Order, "__str__", said)
+    oracle = Oracle([Order])
+    with oracle.listening():
+        order, other = Order.objects.create(ref="A"), Order.objects.create(ref="B")
+    Invoice.objects.create(order=order, number=1, by_ref=other)
+    with oracle.listening():
+        Order.objects.filter(pk=order.pk).update(ref="A2")
+    Order.objects.filter(pk=other.pk).update(parent=order)
+    with oracle.listening():
+        Order.objects.filter(pk=order.pk).update(ref="A3")
+    Invoice.objects.all().delete()
+    with oracle.listening():
+        Order.objects.filter(pk=order.pk).update(ref="A4")
+    assert_true(oracle)
+    assert f"A3: [{order.pk}]" in oracle.expected.values()
+
+
+def test_a_row_that_is_incomplete_may_be_read_anew_and_is_marked(settings):
+    settings.AUDITREPR = {"REPR": {"app.Book": lambda b: b.refresh_from_db() or b.title}}
+    Book.objects.create(title="then")
+    Book.objects.update(title="now")
+    first = built()[AuditLog.objects.earliest("pk").pk]
+    assert (first.text, first.reason) == ("now", TODAY)
+
+
+def test_an_inherited_row_that_does_not_fit_its_table_costs_who_inherits_it_alone():
+    Diner.objects.create(name="Ugo")
+    broken = AuditLog.objects.get(table_name="app_ratedplace")
+    Diner.objects.create(name="Gino")
+    AuditLog.objects.filter(pk=broken.pk).update(row_data=broken.row_data | {"owner_id": "nobody"})
+    diners = AuditLog.objects.filter(table_name="app_diner").order_by("pk")
+    bad, good = [built()[row.pk] for row in diners]
+    assert bad.failure is not None
+    assert (good.text, good.fidelity) == ("Gino  (None)", Fidelity.EXACT)
 
 
 def test_inherited_columns_are_as_they_were_in_the_parents_tables():
@@ -239,6 +319,21 @@ def test_a_key_that_a_later_row_had_and_gave_up_leads_nowhere():
         Slot.objects.filter(name="c").update(name="b")
     assert_true(oracle)
     assert AuditLog.objects.earliest("pk").build_instance_repr().text == "a=2 then nothing"
+
+
+def test_a_key_that_a_row_gave_up_which_the_log_had_not_mentioned_leads_nowhere_from_then_on():
+    Slot.objects.create(name="a", note="1")
+    Slot.objects.create(name="c", next_id="a")
+    AuditLog.objects.all().delete()
+    oracle = Oracle([Slot])
+    with oracle.listening():
+        Slot.objects.filter(name="c").update(note="before")
+    with oracle.listening():
+        Slot.objects.filter(name="a").update(name="b")
+    with oracle.listening():
+        Slot.objects.filter(name="c").update(note="after")
+    assert_true(oracle)
+    assert [o.text for o in built().values()][::2] == ["c=before then 1", "c=after then nothing"]
 
 
 def test_what_changed_while_no_trigger_was_there_is_not_taken_for_what_was():
@@ -356,6 +451,15 @@ def test_a_replica_for_reading_makes_nothing_doubtful(settings):
     events = AuditLog.objects.using("default").filter(table_name="app_book")
     (outcome,) = build([Event.of(row) for row in events], "default")
     assert (outcome.text, outcome.fidelity) == ("T (Ann)", Fidelity.EXACT)
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_a_set_that_is_asked_of_another_database_is_read_there_and_marked(monkeypatch):
+    monkeypatch.setattr(Order, "__str__", lambda o: str(o.lines.filter(item="x").using("other")))
+    order = Order.objects.create(ref="A")
+    Line.objects.create(order=order, item="x")
+    outcome = AuditLog.objects.using("default").earliest("pk").build_instance_repr()
+    assert (outcome.text, outcome.reason) == ("<QuerySet []>", TODAY)
 
 
 def steps_change() -> None:

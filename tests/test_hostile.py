@@ -9,6 +9,7 @@ from auditrepr import capture
 from auditrepr.making import TODAY
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.representation import Event, Outcome, build
+from tests.app import hostile
 from tests.app.hostile import (
     ERRORS,
     HOSTILE,
@@ -18,6 +19,7 @@ from tests.app.hostile import (
     HostileInit,
     HostileToRead,
     Remembering,
+    raise_what_it_names,
 )
 
 pytestmark = pytest.mark.django_db
@@ -84,8 +86,7 @@ MAKING = [HostileDescriptor, HostileInit, HostileFromDb]
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("model", "way"),
-    [(HostileToRead, "hangs")]
-    + [(model, way) for model in MAKING for way in ("hangs", "queries wrongly")]
+    [(model, way) for model in [HostileToRead, *MAKING] for way in ("hangs", "queries wrongly")]
     + [(HostileInit, "queries for long")],
 )
 def test_what_hangs_or_fails_in_the_database_while_an_instance_is_made_costs_its_own_row(
@@ -131,6 +132,55 @@ def test_an_excluded_column_that_is_read_while_an_instance_is_made_does_not_show
         "secret is not in the log",
     )
     assert (other.text, other.reason) == ("two", "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_breaks_while_an_incomplete_instance_is_made_is_not_tried_again(settings, monkeypatch):
+    tried = []
+
+    def noting(name):
+        tried.append(name)
+        return raise_what_it_names(name)
+
+    settings.AUDITREPR = {"EXCLUDE": {"app.Remembering": ["secret"]}}
+    capture.install("default")
+    try:
+        insert(Remembering, id=1, name="KeyError", secret="s", asks=False)
+        insert(Remembering, id=2, name="two", secret="s", asks=False)
+        monkeypatch.setattr(hostile, "raise_what_it_names", noting)
+        bad, other = outcomes()
+    finally:
+        settings.AUDITREPR = {}
+        capture.install("default")
+    assert bad.failure is not None
+    assert "KeyError" in bad.failure.message
+    assert (other.text, tried) == ("two", ["KeyError", "two"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_that_a_model_begins_while_it_is_made_asks_nothing():
+    insert(Remembering, id=1, name="begins", secret="s", asks=False)
+    (outcome,) = outcomes()
+    assert (outcome.text, outcome.reason) == ("begins", "")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_hides_that_a_related_object_was_lost_says_what_it_says_for_itself_alone(monkeypatch):
+    """The model asks the database for nonsense, and who leads to it takes that for nothing."""
+
+    def said(leading):
+        try:
+            return f"to {leading.to}"
+        except BaseException:
+            return "to nobody"
+
+    monkeypatch.setattr(LEADING[HostileInit], "__str__", said)
+    for pk, name in enumerate(["a", "queries wrongly", "b"]):
+        insert(HostileInit, id=pk, name=name)
+    AuditLog.objects.all().delete()
+    for pk in range(3):
+        insert(LEADING[HostileInit], id=pk, to_id=pk)
+    assert [one.text for one in outcomes()] == ["to a", "to nobody", "to b"]
 
 
 def leading_to_rows_of_today() -> list[Outcome]:

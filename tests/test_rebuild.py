@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.rebuild import Batch
-from auditrepr.representation import Event
+from auditrepr.representation import Event, build
 from tests.app.fields import ByName, ByPair, ByUUID, Everything, Own, OwnProxy, PointsAtProxy
 from tests.oracle import Oracle
 from tests.test_history import assert_true, built
@@ -209,6 +209,17 @@ def test_one_row_that_does_not_fit_its_table_takes_no_other_with_it():
     assert [pk for pk, o in outcomes.items() if o.failure] == [broken.pk]
     assert outcomes[broken.pk].failure.message
     assert outcomes[max(outcomes)].text == "fine (1, 2)"
+
+
+def test_an_event_that_is_pruned_meanwhile_says_so_and_costs_no_other():
+    ByName.objects.create(name="a")
+    ByName.objects.create(name="b")
+    events = [Event.of(row) for row in AuditLog.objects.order_by("pk")]
+    AuditLog.objects.filter(pk=events[0].id).delete()
+    pruned, other = build(events, "default")
+    assert pruned.failure is not None
+    assert pruned.failure.message == "the audit row is gone"
+    assert other.failure is None
 
 
 def test_an_event_whose_model_is_gone_shows_what_its_row_says():

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,15 +13,16 @@ from django.apps import apps
 from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 from django.core.management.sql import emit_post_migrate_signal
-from django.db import migrations, models
+from django.db import connection, migrations, models
 from django.db.migrations.state import ProjectState
-from django.test import Client
+from django.test import Client, override_settings
 
 import auditrepr
 from auditrepr import jobpage, renames, track, tracking, values, wording
 from auditrepr.anew import Selection
-from auditrepr.migrated import _Walk
+from auditrepr.migrated import TableRenamed, _Walk, changes
 from auditrepr.models import AuditLog, ReprFailure
+from tests.capturing import sql
 from tests.examples import examples
 from tests.migrating import Then, built, from_the_beginning, texts, today
 
@@ -155,6 +158,11 @@ def test_a_batch_without_old_names_asks_as_little_as_ever(first, django_assert_m
     assert counts[0] == counts[1]
 
 
+def forget(monkeypatch) -> None:
+    """What is known of old names is to be found out anew."""
+    monkeypatch.setattr(renames, "_KNOWN", {})
+
+
 def logged(table: str, **row: object) -> AuditLog:
     pk = AuditLog.objects.create(table_name=table, object_id="5", action="I", row_data=row).pk
     return AuditLog.objects.get(pk=pk)
@@ -163,7 +171,7 @@ def logged(table: str, **row: object) -> AuditLog:
 @pytest.fixture
 def _undecorated(monkeypatch):
     """What a decorator says is forgotten after the test."""
-    monkeypatch.setattr(renames, "_KNOWN", {})
+    forget(monkeypatch)
     monkeypatch.setattr(tracking, "_RENAMED_BY_DECORATOR", {})
     monkeypatch.setattr(tracking, "_TABLES_BY_DECORATOR", {})
     monkeypatch.setattr(tracking, "_EXCLUDED_BY_DECORATOR", {})
@@ -191,6 +199,72 @@ def test_the_decorator_that_the_page_shows_reads_the_names_that_it_says(first):
         logged("shop_article", id=pk, **row, **{name: name})
     outcomes = built("shop_article")
     assert [outcome.text.partition(" ")[0] for outcome in outcomes] == ["title", "label", "caption"]
+
+
+def test_a_migration_that_is_not_applied_has_renamed_nothing(first):
+    Then("0002_first_names")
+    names = {change.new for change in changes(connection) if isinstance(change, TableRenamed)}
+    assert ("drifting_store" in names, "outlets" in names) == (True, False)
+
+
+def copied(tmp_path: Path, monkeypatch, name: str, text: str) -> override_settings:
+    """The app with a copy of its migrations and one more, as long as this holds."""
+    package = f"migrations_with_{name}"
+    shutil.copytree(Path(__file__).with_name("drifting") / "migrations", tmp_path / package)
+    (tmp_path / package / f"{name}.py").write_text(text)
+    monkeypatch.syspath_prepend(tmp_path)
+    return override_settings(MIGRATION_MODULES={"drifting": package})
+
+
+SQUASHED = """
+from django.db import migrations
+
+class Migration(migrations.Migration):
+    initial = True
+    replaces = [("drifting", "0001_initial"), ("drifting", "0002_first_names")]
+"""
+
+
+def test_squashed_migrations_tell_what_each_of_them_did_while_they_are_there(
+    first, tmp_path, monkeypatch
+):
+    today()
+    known = changes(connection)
+    with copied(tmp_path, monkeypatch, "squashed", SQUASHED):
+        assert changes(connection) == known
+
+
+def test_migrations_that_cannot_be_read_cost_old_names_alone(first, tmp_path, monkeypatch, caplog):
+    first.Label.create(text="blue")
+    today()
+    forget(monkeypatch)
+    with copied(tmp_path, monkeypatch, "broken", "1 / 0"):
+        assert texts() == ["blue"]
+    said = [record.getMessage() for record in caplog.records]
+    assert said == ["Old names are not known: the migrations cannot be read: division by zero"]
+
+
+def test_without_a_record_of_migrations_all_names_are_todays(first, monkeypatch, caplog):
+    first.Label.create(text="blue")
+    today()
+    forget(monkeypatch)
+    sql("ALTER TABLE django_migrations RENAME TO hidden")
+    try:
+        assert texts() == ["blue"]
+        assert AuditLog.objects.for_model(apps.get_model("drifting", "Label")).count() == 1
+    finally:
+        sql("ALTER TABLE hidden RENAME TO django_migrations")
+    assert not caplog.records
+
+
+def test_a_renamed_table_that_no_migration_has_made_is_followed(first, monkeypatch):
+    today()
+    forget(monkeypatch)
+    logged("old_label", id=5, text="blue")
+    now = dt.datetime.now(dt.UTC)
+    renaming = TableRenamed(now, "old_label", "drifting_label")
+    monkeypatch.setattr(renames, "changes", lambda connection: [renaming])
+    assert [outcome.text for outcome in built()] == ["blue"]
 
 
 def walked(*made: Any) -> list[Any]:
@@ -232,6 +306,28 @@ def test_a_many_to_many_table_follows_its_model_and_its_field():
         ("shop_sale_peers", "from_order_id", "from_sale_id"),
         ("shop_sale_peers", "to_order_id", "to_sale_id"),
         ("shop_order", "shop_sale"),
+    ]
+
+
+def test_a_many_to_many_table_that_goes_and_comes_back_is_another_one():
+    add = migrations.AddField("Order", "friends", models.ManyToManyField("shop.Order"))
+    assert walked(add, migrations.RemoveField("Order", "friends"), add) == [
+        ("shop_order_friends",),
+        ("shop_order_friends",),
+    ]
+
+
+def test_a_composite_key_is_no_column_and_a_model_of_links_makes_one_table():
+    through = models.ManyToManyField("shop.Order", through="shop.Link")
+    columns = [(name, models.IntegerField()) for name in ("left", "right")]
+    key = ("pk", models.CompositePrimaryKey("left", "right"))
+    link = migrations.CreateModel("Link", [key, *columns])
+    assert walked(link, migrations.AddField("Order", "friends", through)) == [("shop_link",)]
+    rename = migrations.RenameField("Order", "ref", "number")
+    assert walked(link, migrations.RenameModel("Link", "Edge"), rename) == [
+        ("shop_link",),
+        ("shop_link", "shop_edge"),
+        ("shop_order", "ref", "number"),
     ]
 
 

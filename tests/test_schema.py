@@ -11,7 +11,7 @@ from django.db import DatabaseError, connection, migrations, models
 from django.db.migrations.state import ProjectState
 
 from auditrepr import capture, schema
-from auditrepr.models import AuditLog
+from auditrepr.models import AuditLog, Coverage
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.facts import Capture
 
@@ -210,10 +210,10 @@ def test_a_write_right_after_a_change_is_logged_with_the_columns_there_are(
     assert rows() == [expected, expected | {"name": "last", "later": 1}]
 
 
-def test_nulls_that_a_change_fills_are_logged(project: Project):
-    project.migrate(
-        migrations.AlterField("Place", "size", models.IntegerField(default=5)), write(name="new")
-    )
+@pytest.mark.parametrize("default", ["default", "db_default"])
+def test_nulls_that_a_change_fills_are_logged(project: Project, default: str):
+    size = models.IntegerField(**{default: 5})
+    project.migrate(migrations.AlterField("Place", "size", size), write(name="new"))
     assert rows() == [{"name": "old", "size": 5}, {"name": "new", "size": 5}]
     assert AuditLog.objects.earliest("id").changed_from == {"size": None}
 
@@ -230,6 +230,19 @@ def test_a_renamed_model_and_its_many_to_many_table_log_under_their_new_names(pr
     assert [sorted(row) for row in rows("changing_thing")] == [["place_id"]]
     assert rows() == rows("changing_place_labels") == []
     assert not {PLACE, "changing_place_labels"} & get_vendor("default").installed().keys()
+
+
+def test_a_renamed_model_without_any_triggers_gets_none(project: Project):
+    with connection.cursor() as cursor:
+        for name in get_vendor("default").installed():
+            for sql in get_vendor("default").remove_sql(name):
+                cursor.execute(sql)
+    try:
+        project.migrate(migrations.RenameModel("Place", "Spot"))
+        project.model("Spot").objects.create(name="unlogged")
+        assert get_vendor("default").installed() == {}
+    finally:
+        capture.install("default")
 
 
 def test_a_table_with_a_new_name_keeps_its_excluded_columns(project: Project):
@@ -365,6 +378,19 @@ def test_without_the_log_the_application_goes_on():
         with connection.schema_editor() as editor:
             editor.create_model(AuditLog)
         capture.install("default")
+
+
+def test_while_the_table_of_coverage_is_gone_a_changed_table_is_still_audited(project: Project):
+    """Between two steps of ``migrate auditrepr zero``."""
+    with connection.schema_editor() as editor:
+        editor.delete_model(Coverage)
+    try:
+        project.migrate(migrations.AddField("Place", "rank", INTEGER), write(name="new", rank=7))
+    finally:
+        with connection.schema_editor() as editor:
+            editor.create_model(Coverage)
+        capture.install("default")
+    assert rows() == [PLAIN | {"rank": 7}]
 
 
 def test_an_excluded_column_of_a_tracked_model_stays_out_under_any_name(own: Project):

@@ -158,8 +158,6 @@ class Vendor(ABC):
         self, fields: Sequence[Field[Any, Any]], rows: Iterable[Sequence[Any]]
     ) -> Iterable[Sequence[Any]]:
         """What a query by Django makes of the driver's values: ``from_db_value`` and all."""
-        if not fields:
-            return rows
         compiler = Query(fields[0].model).get_compiler(self.using)
         columns = [field.get_col(fields[0].model._meta.db_table) for field in fields]
         converters = compiler.get_converters(columns)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from django.db import connection, models
+from django.db import connection, models, transaction
 
 import auditrepr
 
@@ -115,7 +115,10 @@ class Remembering(models.Model):
 
     def __init__(self, *args, **options):
         super().__init__(*args, **options)
-        self.known = self.name
+        self.known = raise_what_it_names(self.name)
+        if self.name == "begins":
+            with transaction.atomic():
+                self.known = "begins"
         if self.name == "shows":
             self.known += f" {self.secret}"
         if self.asks:

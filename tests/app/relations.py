@@ -24,6 +24,9 @@ class Order(models.Model):
     ref = models.CharField(max_length=20, unique=True)
     parent = models.ForeignKey("self", models.SET_NULL, null=True, related_name="children")
     labels = models.ManyToManyField("Label", related_name="orders")
+    billed = models.ManyToManyField(
+        "self", through="Invoice", through_fields=("order", "by_ref"), symmetrical=False
+    )
     remarks = GenericRelation("Remark")
 
     def __str__(self) -> str:
@@ -131,12 +134,32 @@ class Dot(models.Model):
 class Pin(models.Model):
     """Its key of the object may be no key at all."""
 
-    content_type = models.ForeignKey(ContentType, models.CASCADE, db_constraint=False)
-    object_id = models.CharField(max_length=50)
+    content_type = models.ForeignKey(ContentType, models.CASCADE, null=True, db_constraint=False)
+    object_id = models.CharField(max_length=50, null=True)
     target = GenericForeignKey()
 
     def __str__(self) -> str:
         return f"on {self.target}"
+
+
+@auditrepr.track
+class Crossing(models.Model):
+    """Leads to another one by two columns, which are not its key."""
+
+    street = models.CharField(max_length=20)
+    number = models.IntegerField()
+    note = models.CharField(max_length=20)
+    next_street = models.CharField(max_length=20, null=True)
+    next_number = models.IntegerField(null=True)
+    next = models.ForeignObject(
+        "self", models.DO_NOTHING, ["next_street", "next_number"], ["street", "number"], null=True
+    )
+
+    class Meta:
+        unique_together = [("street", "number")]
+
+    def __str__(self) -> str:
+        return f"{self.note} then {self.next.note if self.next_street else '-'}"
 
 
 @auditrepr.track
