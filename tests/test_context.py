@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 import threading
 from contextlib import nullcontext
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import pytest
 from asgiref.sync import sync_to_async
 from django.core.management.base import BaseCommand
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.db.models import F
 
 import auditrepr
@@ -311,6 +312,22 @@ def test_a_database_without_a_log_is_written_to_as_before():
 
         capture.install("default")
     assert Tag.objects.count() == 1
+
+
+@pytest.mark.sqlite
+def test_a_statement_that_finds_the_database_locked_fails_with_a_context_as_without_one(
+    monkeypatch,
+):
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.05)
+    connection.close()
+    other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    try:
+        with auditrepr.context(reason="x"), pytest.raises(OperationalError, match="locked"):
+            Tag.objects.create(label="x")
+    finally:
+        other.close()
+        connection.close()
 
 
 @pytest.mark.sqlite

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -13,7 +12,7 @@ from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
-from django.db import router
+from django.db import OperationalError, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...models import AuditLog
@@ -125,9 +124,11 @@ class Capturing(Vendor):
         about: dict[str, Any],
     ) -> Any:
         # Anew each time: a rollback takes it away, and so does a change of the log's schema.
+        connection = about["connection"]
         try:
-            about["connection"].connection.execute(triggers.TELL)
-        except sqlite3.OperationalError as error:
+            with connection.wrap_database_errors:
+                connection.connection.execute(triggers.TELL)
+        except OperationalError as error:
             if "no such table" not in str(error):  # the log may not be there yet
                 raise
         token = _said.set(said)
