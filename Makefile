@@ -6,6 +6,8 @@ BIN := $(VENV)/bin
 PYTHON ?=
 # Arguments for pytest: make test ARGS="tests/test_settings.py -x"
 ARGS ?=
+# What runs the tests.
+RUN := pytest
 # How many random histories `make truth` tries on each database.
 EXAMPLES ?= 1000
 
@@ -32,7 +34,7 @@ suites: suite-sqlite suite-postgresql
 
 suite-sqlite suite-postgresql: suite-%:
 	@printf '\n== Tests on %s\n' $*
-	@TEST_DATABASE=$* $(BIN)/python -m pytest $(ARGS) || { echo 'Tests failed on $*.'; exit 1; }
+	@TEST_DATABASE=$* $(BIN)/python -m $(RUN) $(ARGS) || { echo 'Tests failed on $*.'; exit 1; }
 
 truth: $(VENV)/test ## try a thousand random histories on both databases at once; EXAMPLES=100_000 tries more
 	@printf 'sqlite\npostgresql\n' | TRUTH_EXAMPLES=$(EXAMPLES) xargs -P 2 -I {} sh -c \
@@ -45,11 +47,9 @@ stress: $(VENV)/test ## kill the job hundreds of times beside writers, and start
 	        $(BIN)/python -m pytest tests/test_kills.py tests/test_overlap.py || exit 1; \
 	done
 
-coverage: $(VENV)/test ## run the tests on both databases, and list what none of them reaches
+coverage: $(VENV)/test ## run the tests on both databases, at twice the cost, and list what none of them reaches
 	@$(BIN)/python -m coverage erase
-	@for database in sqlite postgresql; do \
-	    TEST_DATABASE=$$database $(BIN)/python -m coverage run -m pytest $(ARGS) || exit 1; \
-	done
+	@$(MAKE) suites RUN='coverage run -m pytest'
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 

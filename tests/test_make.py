@@ -98,6 +98,26 @@ def test_the_tests_run_on_both_databases_whatever_the_first_one_says_and_fail_if
     )
 
 
+def test_coverage_is_that_of_both_databases_together_and_of_no_suite_that_failed(tmp_path):
+    (tmp_path / "test").touch()
+    program(tmp_path / "bin/python", FAILS_ON_SQLITE)
+    done = make(f"VENV={tmp_path}", "coverage", "ARGS=-x")
+    assert done.returncode != 0
+    assert "sqlite: -m coverage run -m pytest -x\nTests failed" in done.stdout
+    assert "report" not in done.stdout
+    program(tmp_path / "bin/python", '#!/bin/sh\necho "$TEST_DATABASE: $*"')
+    done = make(f"VENV={tmp_path}", "coverage")
+    told = [line for line in done.stdout.splitlines() if " -m coverage" in line]
+    assert done.returncode == 0
+    assert told == [
+        ": -m coverage erase",
+        "sqlite: -m coverage run -m pytest",
+        "postgresql: -m coverage run -m pytest",
+        ": -m coverage combine --quiet",
+        ": -m coverage report",
+    ]
+
+
 def test_as_many_random_histories_as_asked_for_run_on_both_databases_and_fail_if_one_failed(
     tmp_path,
 ):
