@@ -6,23 +6,28 @@ import io
 import json
 import logging
 import os
+import re
 import shlex
 import subprocess
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from threading import Thread
 
+import psycopg
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
+from django.db import connection
 
+from auditrepr import capture
 from auditrepr.models import AuditLog, InstanceRepr
 from tests.app.models import Author
 from tests.cronline import adapted, command, project_with_a_pending_row
 from tests.examples import examples, steps
+from tests.shop import CREATE, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGE = "docs/operations.md"
-CONSOLE = examples(PAGE, "console")
+TRIGGERS, FIRST_RUN, WATCHING, OUT = map(steps, examples(PAGE, "console"))
 METRICS, HEARTBEAT = examples(PAGE, "")
 (FORMATTER,) = examples(PAGE, "python")
 TEXTFILES = "/var/lib/prometheus/node-exporter"
@@ -30,10 +35,67 @@ TEXTFILES = "/var/lib/prometheus/node-exporter"
 
 def test_its_commands_run(capsys):
     Author.objects.create(name="Ann")
-    for line, output in (step for block in CONSOLE for step in steps(block)):
+    for line, output in (*FIRST_RUN, *WATCHING):
         assert output == ""
         call_command(*shlex.split(line.removeprefix("python manage.py ")))
     assert "# TYPE auditrepr_lag_seconds gauge" in capsys.readouterr().out
+
+
+@pytest.fixture
+def other():
+    """Another session, in a transaction."""
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        yield other
+
+
+@pytest.fixture
+def patience():
+    """How long this session waits for a lock: as the page says, but shorter."""
+    with connection.cursor() as cursor:
+        (option,) = re.findall(r'PGOPTIONS="-c lock_timeout=\d+s" (.+)', TRIGGERS[0][0])
+        cursor.execute("SET lock_timeout = '300ms'")
+        words = shlex.split(option.removeprefix("python manage.py "))
+        yield [*words, "--database=default"]
+        cursor.execute("RESET lock_timeout")
+
+
+@pytest.mark.postgresql
+def test_new_triggers_wait_for_writers_alone_and_replaced_ones_for_readers_too(
+    other, patience, capsys
+):
+    ((_, in_order),) = TRIGGERS
+    call_command("audit_triggers", "remove", "--database=default", verbosity=0)
+    other.execute("UPDATE app_author SET name = name")
+    with pytest.raises(CommandError, match="canceling statement due to lock timeout"):
+        call_command(*patience)
+    assert not capture.get_vendor("default").installed()
+    other.rollback()
+    other.execute("SELECT FROM app_author")
+    call_command(*patience)
+    with connection.cursor() as cursor:
+        other.rollback()
+        cursor.execute("ALTER TABLE app_author DISABLE TRIGGER auditrepr_insert")
+    other.execute("SELECT FROM app_author")
+    with pytest.raises(CommandError, match="canceling statement due to lock timeout"):
+        call_command(*patience)
+    other.rollback()
+    call_command(*patience)
+    capsys.readouterr()
+    call_command(*patience)
+    assert capsys.readouterr().out == in_order
+
+
+@pytest.mark.sqlite
+def test_taking_it_out_leaves_an_application_that_works(tmp_path):
+    shop = Shop(tmp_path)
+    (settings,) = examples("docs/first-steps.md", "python")
+    shop.add_settings(settings)
+    shop.run("manage.py", "migrate", "-v0")
+    for line, output in OUT:
+        assert shop.run(*shlex.split(line.removeprefix("python "))) == output
+    file = shop.folder / "site_of_a_shop" / "settings.py"
+    file.write_text(file.read_text().replace(settings, ""))
+    shop.run("manage.py", "shell", "-v0", "-c", CREATE)
 
 
 def run(line: str) -> subprocess.CompletedProcess[bytes]:
