@@ -12,7 +12,7 @@ from django.db.models.functions import Now
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
-from auditrepr import backfill, runs
+from auditrepr import backfill, pending, runs
 from auditrepr.backfill import Progress, StopReason
 from auditrepr.exceptions import MigrationsPending
 from auditrepr.locks import DatabaseLock
@@ -40,7 +40,7 @@ def _empty_log(transactional_db):
 
 # Builds one representation, says so, and goes on when it is told to.
 SLOW = """
-from auditrepr import backfill, runs
+from auditrepr import backfill, pending, runs
 from auditrepr.locks import DatabaseLock
 def slowly(author):
     print("building", flush=True)
@@ -130,6 +130,17 @@ def test_a_limit_holds_for_what_is_found_below_the_mark_and_in_quarantine(monkey
     swept = run(max_batches=1)
     assert (swept.rows, swept.again) == (1, 0), "and then the one below the mark"
     assert run(max_batches=1).again == 1
+
+
+def test_a_run_that_is_told_to_stop_walks_no_further_through_what_is_represented(monkeypatch):
+    authors(4)
+    run()
+    monkeypatch.setattr(pending, "WINDOW", 1)
+    monkeypatch.setattr(pending, "TURN", 1)
+    Checkpoint.objects.update(settled_id=0)
+    told: list[Progress] = []
+    assert run(stop=lambda: True, on_progress=told.append).stop_reason is StopReason.SIGNAL
+    assert told == []
 
 
 def test_a_run_at_its_limit_with_nothing_left_to_do_has_caught_up():

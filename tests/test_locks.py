@@ -20,7 +20,7 @@ from django.test.utils import CaptureQueriesContext
 from auditrepr import holders, locks
 from auditrepr.exceptions import LeaseLost, LockUnavailable
 from auditrepr.holders import Process
-from auditrepr.locks import DatabaseLock, FileLock, default_path
+from auditrepr.locks import DatabaseLock, FileLock, default_path, release
 from auditrepr.models import Lease
 from auditrepr.vendors import get_vendor
 from tests import processes
@@ -259,6 +259,12 @@ def test_a_holder_stopped_inside_its_transaction_makes_nobody_wait():
         with DatabaseLock("default") as lock:
             assert not lock
         assert time.monotonic() - began < 1
+
+
+@pytest.mark.postgresql
+def test_the_lock_is_not_taken_from_one_who_is_storing_and_that_is_told_at_once():
+    with held_by_process(STOP_INSIDE.format(seconds=60)):
+        assert not release("default", Lease.objects.get().token)
 
 
 @pytest.mark.postgresql
