@@ -306,6 +306,18 @@ def test_what_a_run_did_is_recorded():
     assert record.started_at <= record.ended_at
 
 
+def test_a_run_is_on_record_while_it_works():
+    authors(3)
+    seen: list[object] = []
+
+    def look(progress: Progress) -> None:
+        seen.extend(BackfillRun.objects.values_list("ended_at", flat=True))
+
+    run(batch_size=2, on_progress=look)
+    assert seen == [None, None]
+    assert BackfillRun.objects.get().ended_at
+
+
 def test_runs_that_did_nothing_are_counted_and_not_piled_up():
     for _ in range(3):
         run()
