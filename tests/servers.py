@@ -110,7 +110,13 @@ class PostgresServer:
     PostgreSQL refuses to run as root, so root starts it as another user.
     """
 
-    def __init__(self, options: str = "", binaries: Path | None = None) -> None:
+    def __init__(
+        self,
+        options: str = "",
+        binaries: Path | None = None,
+        primary: PostgresServer | None = None,
+    ) -> None:
+        """:param primary: the server that this one follows, until it is promoted."""
         self.folder = Path(tempfile.mkdtemp(prefix="auditrepr-pg-"))
         self.data = self.folder / "data"
         self.options = options
@@ -118,8 +124,12 @@ class PostgresServer:
         self.binaries = self._reachable(binaries or postgres_binaries())
         if self.user:
             shutil.chown(self.folder, self.user)
-        self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
-                  "--locale=C.UTF-8", "-N")  # fmt: skip
+        if primary:
+            self._run("pg_basebackup", "-D", self.data, "-h", primary.folder, "-U", "postgres",
+                      "-R", "-X", "stream", "-c", "fast")  # fmt: skip
+        else:
+            self._run("initdb", "-D", self.data, "-U", "postgres", "-A", "trust", "-E", "UTF8",
+                      "--locale=C.UTF-8", "-N")  # fmt: skip
         self.start()
 
     @property
@@ -134,6 +144,10 @@ class PostgresServer:
 
     def stop(self, mode: str = "fast") -> None:
         self._run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop")
+
+    def promote(self) -> None:
+        """Make a standby a server of its own."""
+        self._run("pg_ctl", "-D", self.data, "-w", "promote")
 
     def close(self) -> None:
         self.stop("immediate")
