@@ -65,7 +65,7 @@ class Progress:
 class Stored(NamedTuple):
     """What a batch added to the result."""
 
-    rows: int = 0
+    rows: int
     failures: int = 0
     again: int = 0
 

@@ -318,6 +318,14 @@ def test_a_run_is_on_record_while_it_works():
     assert BackfillRun.objects.get().ended_at
 
 
+def test_a_run_that_only_walked_through_what_is_represented_did_nothing():
+    authors(3)
+    run()
+    Checkpoint.objects.update(settled_id=0)
+    assert run().idle
+    assert BackfillRun.objects.get().idle_runs == 1
+
+
 def test_runs_that_did_nothing_are_counted_and_not_piled_up():
     for _ in range(3):
         run()

@@ -92,8 +92,12 @@ def test_one_who_finds_it_held_is_told_by_whom_and_since_when(lock_class):
     assert str(holder) == f"process {os.getpid()} on {holder.host} since {holder.since}"
 
 
-def test_a_lock_that_was_not_asked_for_is_not_held(lock_class):
-    assert not lock_class("default")
+def test_a_lock_is_not_held_before_it_was_asked_for_nor_after_it_was_let_go(lock_class):
+    lock = lock_class("default")
+    assert not lock
+    with lock:
+        assert lock
+    assert not lock
 
 
 def test_one_who_steps_aside_does_not_free_the_holders_lock(lock_class):

@@ -128,7 +128,7 @@ def as_mutant(module: str, item: WorkItem, result: WorkResult) -> Mutant:
 def lines(diff: list[str], sign: str) -> str:
     """What follows this sign, as one line; the names of the files excepted."""
     found = (line for line in diff if line.startswith(sign) and not line.startswith(sign * 3))
-    return " ".join(line[1:].strip() for line in found)
+    return " ".join(" ".join(line[1:] for line in found).split())
 
 
 def explained(module: str) -> set[Mutant]:
