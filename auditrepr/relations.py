@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache, partial
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.apps import apps
@@ -49,6 +50,7 @@ class Peers:
         self._answers: dict[str, Sequence[Answer]] = {}
         self._sets: dict[str, Sequence[SetAnswer]] = {}
         self._elsewhere: dict[tuple[type[Model], ...], bool] = {}
+        self._tracebacks: dict[int, TracebackType | None] = {}  # of the answers that are errors
 
     def add(self, instance: Model, subject: Subject, missing: Mapping[str, str]) -> None:
         index = len(self.members)
@@ -103,7 +105,7 @@ class Peers:
         for doubt in doubts:
             self.members[index].subject.note(doubt)
         if isinstance(value, Exception):
-            raise value
+            raise self._once_more(value)
         return value
 
     def set(self, name: str, relation: SetRelation, index: int) -> SetAnswer:
@@ -116,8 +118,14 @@ class Peers:
             self.members[index].subject.note(doubt)
         for value in answer.objects:
             if isinstance(value, Exception):
-                raise value
+                raise self._once_more(value)
         return answer
+
+    def _once_more(self, error: Exception) -> Exception:
+        """An error that many members have, as it was at first: each raise adds to its traceback,
+        and that keeps what it has come through."""
+        first = self._tracebacks.setdefault(id(error), error.__traceback__)
+        return error.with_traceback(first)
 
 
 class AsOfObjects(dict[str, Any]):

@@ -521,6 +521,22 @@ def test_what_many_events_look_at_while_nothing_happens_to_it_is_looked_up_once(
         states.find("app_order", [(event, str(order.pk)) for event in events])
 
 
+def test_an_error_that_many_rows_share_tells_each_of_them_no_more_than_its_own():
+    """Each time that an error is raised adds to its traceback; told again and again, a batch would
+    take the square of its rows."""
+    author = Author.objects.create(name="Ann")
+    for number in range(20):
+        Book.objects.create(title=f"{number}", author=author)
+    for row in AuditLog.objects.filter(table_name="app_book"):
+        AuditLog.objects.filter(pk=row.pk).update(
+            row_data={"id": int(row.object_id), "title": "x", "author_id": 4711}
+        )
+    failures = [one.failure for one in built().values() if one.failure]
+    assert len(failures) == 20
+    assert {one.error_class for one in failures} == {"Author.DoesNotExist"}
+    assert len({one.traceback for one in failures}) == 1
+
+
 def test_keys_that_a_database_compares_in_its_own_way_are_not_called_exact(monkeypatch):
     """As one without regard to case, which may be written otherwise where it is referred to."""
     order = Order.objects.create(ref="A")
