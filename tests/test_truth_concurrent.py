@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import sys
 from collections import Counter
+from contextlib import contextmanager
 
 import pytest
 from django.core.management import call_command
@@ -44,11 +45,11 @@ class Crowd(RuleBasedStateMachine):
             writer.sql("SET lock_timeout = '20ms'")
 
     def teardown(self) -> None:
-        for writer in self.writers:
-            while writer.blocks:
-                writer.commit()
-        call_command("backfill_reprs", verbosity=0)
         try:
+            for writer in self.writers:
+                while writer.blocks:
+                    self._commit(writer)
+            call_command("backfill_reprs", verbosity=0)
             self.check()
         finally:
             for writer in self.writers:
@@ -72,13 +73,8 @@ class Crowd(RuleBasedStateMachine):
             with transaction.atomic():
                 function()
 
-        try:
+        with undone_if_refused():
             self.writers[number](change)
-        except IntegrityError:
-            pass  # REPEATABLE READ did not see the row that is in the way
-        except OperationalError as error:
-            if "lock timeout" not in str(error) and "serialize" not in str(error):
-                raise
 
     # --- transactions ------------------------------------------------------------------------
 
@@ -90,7 +86,11 @@ class Crowd(RuleBasedStateMachine):
     @rule(writer=WRITER)
     def commit(self, writer):
         if self.writers[writer].blocks:
-            self.writers[writer].commit()
+            self._commit(self.writers[writer])
+
+    def _commit(self, writer: Writer) -> None:
+        with undone_if_refused():
+            writer.commit()
 
     @rule(writer=WRITER)
     def roll_back(self, writer):
@@ -178,6 +178,19 @@ class Crowd(RuleBasedStateMachine):
                 (order.labels.remove if remove else order.labels.add)(label)
 
         self.change(writer, change)
+
+
+@contextmanager
+def undone_if_refused():
+    """Whatever the database may refuse of writers that get in each other's way, then or at COMMIT,
+    where it looks at foreign keys."""
+    try:
+        yield
+    except IntegrityError:
+        pass  # REPEATABLE READ did not see the row that is in the way, or is referred to
+    except OperationalError as error:
+        if "lock timeout" not in str(error) and "serialize" not in str(error):
+            raise
 
 
 def any_of(model, number):

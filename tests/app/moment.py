@@ -21,7 +21,8 @@ class Node(models.Model):
     def __str__(self) -> str:
         parent = f"{self.parent.name}{self.parent.rank}" if self.parent_id else "-"
         children = ",".join(f"{child.name}{child.rank}" for child in self.children.all())
-        leaves = ",".join(leaf.name for leaf in self.leaves.all())
+        # The set has no order of its own: the database gives it as its pages have it.
+        leaves = ",".join(sorted(leaf.name for leaf in self.leaves.all()))
         return f"{self.name}{self.rank}<{parent}>({children})[{leaves}]"
 
 
