@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
-from itertools import islice
 from operator import attrgetter
 from typing import NamedTuple
 
 from .events import Event
+from .meta import field_named
 from .models import AuditLog
 from .renames import Renames
 from .snapshots import sees_all
 from .vendors.base import Vendor
-
-#: How many ids one query looks up: databases limit a statement's parameters.
-CHUNK = 10_000
 
 #: How many moments make it worth to look at a row once for all of them; if they are told apart by
 #: what happened in between, that look was in vain.
@@ -59,6 +56,7 @@ class Around(NamedTuple):
     """The events around a moment, for one key of one table.
 
     An update that changes a key is an event of two: of the key it gives, and of the one it takes.
+    Where the moment saw the row's newest event, nobody needs the first, and it is not looked for.
     """
 
     last: Header | None  # the latest that the moment saw
@@ -70,6 +68,9 @@ class Around(NamedTuple):
 
 
 LAST, LAST_TAKING, NEXT, NEXT_TAKING = range(4)  # places in Around
+
+FIELDS = [field_named(AuditLog, name) for name in Header._fields]
+HEADERS = f"SELECT {', '.join(Header._fields)} FROM auditrepr_auditlog WHERE "  # noqa: S608
 
 
 def look_up(
@@ -94,18 +95,16 @@ def _each(
     by_name = [vendor.around(name, wanted) for name in renames.lineage(table).names]
     found = by_name[0] if len(by_name) == 1 else map(_nearest, zip(*by_name, strict=True))
     ids = list(found)
-    headers = _headers(vendor.using, {pk for one in ids for pk in one if pk is not None})
+    headers = _headers(vendor, {pk for one in ids for pk in one if pk is not None})
     return [Around(*map(headers.get, one)) for one in ids]
 
 
-def _headers(using: str, ids: Iterable[int]) -> dict[int | None, Header]:
-    log = AuditLog.objects.using(using)
-    found: dict[int | None, Header] = {}
-    remaining = iter(ids)
-    while chunk := list(islice(remaining, CHUNK)):
-        for values in log.filter(pk__in=chunk).values_list(*Header._fields):
-            found[values[0]] = Header(*values)
-    return found
+def _headers(vendor: Vendor, ids: Collection[int]) -> dict[int | None, Header]:
+    condition, parameters = vendor.is_among(ids)
+    with vendor.connection.cursor() as cursor:
+        cursor.execute(HEADERS + condition, parameters)
+        rows = vendor.converted(FIELDS, cursor.fetchall())
+    return {row[0]: Header(*row) for row in rows}
 
 
 def _together(wanted: Sequence[tuple[Event, str]]) -> dict[str, list[Event]]:

@@ -22,10 +22,9 @@ def key_parts(field: Any) -> tuple[Any, ...]:
 def stored_parts(field: Any, value: Any, connection: BaseDatabaseWrapper) -> list[Any]:
     """The parts of a key's value as the driver takes them."""
     parts = key_parts(field)
-    values = value if len(parts) > 1 else (value,)
-    return [
-        part.get_db_prep_value(one, connection) for part, one in zip(parts, values, strict=True)
-    ]
+    if len(parts) == 1:
+        return [field.get_db_prep_value(value, connection)]
+    return [part.get_db_prep_value(one, connection) for part, one in zip(parts, value, strict=True)]
 
 
 def can_hold(field: Any, value: Any, connection: BaseDatabaseWrapper) -> bool:

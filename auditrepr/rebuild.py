@@ -175,6 +175,8 @@ class Batch:
             doubts += (OF_ITS_OWN,)
         if model._base_manager.all().query.where:
             doubts += (HIDES,)
+        if not doubts:
+            return answers
         return [answer._replace(doubts=answer.doubts + doubts) for answer in answers]
 
     def objects(
@@ -352,7 +354,7 @@ def _note_unknown(subject: Subject | None, columns: Sequence[str]) -> None:
 
 
 def _doubted(found: Found, wish: Wish) -> Found:
-    return found._replace(doubts=wish.doubts + found.doubts)
+    return found._replace(doubts=wish.doubts + found.doubts) if wish.doubts else found
 
 
 def _fill(subjects: Sequence[Subject], answers: Sequence[Answer]) -> None:

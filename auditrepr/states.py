@@ -39,6 +39,8 @@ class State(NamedTuple):
 
     def doubts(self, row: str) -> tuple[str, ...]:
         """Why what is found there is not certain to be what was there."""
+        if not self.doubt and not self.gone:
+            return ()
         gone = f"{row} had been deleted" if self.gone else ""
         return tuple(filter(None, (self.doubt, gone)))
 

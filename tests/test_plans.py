@@ -1,4 +1,4 @@
-"""What PostgreSQL does for each page of the admin; ``TEST_EVENTS`` says on how large a log."""
+"""What PostgreSQL does for each page and each batch; ``TEST_EVENTS`` says on how large a log."""
 
 from __future__ import annotations
 
@@ -14,7 +14,9 @@ from django.test import Client
 
 from auditrepr import search
 from auditrepr.changelist import LOOKED_AT
-from auditrepr.models import Checkpoint
+from auditrepr.events import Event
+from auditrepr.models import AuditLog, Checkpoint
+from auditrepr.representation import build
 from tests.pages import FAILURES, LOG, RUNS, ids, reader, staff
 
 __all__ = ["reader"]
@@ -109,6 +111,7 @@ class Plans:
     def __init__(self) -> None:
         self.scanned: list[str] = []
         self.read = 0  # rows of auditrepr's tables
+        self.compiled: list[str] = []
 
     def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
         if sql.lstrip().startswith(("SELECT", "WITH")) and "auditrepr_" in sql:
@@ -117,6 +120,8 @@ class Plans:
                 [(plan,)] = cursor.fetchall()
             plan = json.loads(plan) if isinstance(plan, str) else plan
             self._walk(plan[0]["Plan"], sql)
+            if "JIT" in plan[0]:
+                self.compiled.append(sql)
         return execute(sql, params, many, context)
 
     def _walk(self, node: dict[str, Any], sql: str) -> None:
@@ -181,3 +186,14 @@ def test_an_index_finds_the_one_among_all(reader: Client, large: None, settings:
         cursor.execute(EXTENSION["trigrams"])
     search.install("default")
     assert ids(reader, f"{LOG}?text=ect {MIDDLE}") == [MIDDLE]
+
+
+def test_a_batch_reads_what_it_asks_for_and_nothing_is_compiled(large: None) -> None:
+    size = 4000
+    events = [Event.of(row) for row in AuditLog.objects.filter(pk__gt=EVENTS - size)]
+    plans = Plans()
+    with connection.execute_wrapper(plans):
+        built = build(events, "default")
+    assert len(built) == size
+    assert plans.scanned == plans.compiled == []
+    assert size <= plans.read < 4 * size

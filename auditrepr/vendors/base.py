@@ -202,6 +202,10 @@ class Vendor(ABC):
         """
 
     @abstractmethod
+    def is_among(self, ids: Collection[int]) -> tuple[str, list[str]]:
+        """The condition that an event has one of these ids, however many, and its parameters."""
+
+    @abstractmethod
     def relation(self, model: type[Model], rows: Sequence[Found]) -> tuple[str, list[Any]] | None:
         """The head of a common table expression that holds these rows of the model's table.
 

@@ -42,6 +42,12 @@ if TYPE_CHECKING:
     from ...renames import Name, Step
     from ...timelimit import TimeLimit
 
+ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
+NO_WRITES = "SET LOCAL transaction_read_only = on;"
+# Ours are long queries of many short look-ups: to compile one takes longer than to run it, and to
+# remember what no other row asks for, longer than to ask.
+PLANNING = "SET LOCAL jit = off; SET LOCAL enable_memoize = off"
+
 # Values that a key's JSON text and Python's str() write alike.
 _SAME_AS_TEXT = {int, str, UUID}
 
@@ -54,11 +60,11 @@ class Rebuilding(Vendor):
         own = not self.connection.in_atomic_block
         with transaction.atomic(self.using), self.connection.cursor() as cursor:
             if own:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+                cursor.execute(ONE_MOMENT + PLANNING)
                 with self._canceling(limit):
                     yield
                 return
-            cursor.execute("SET LOCAL transaction_read_only = on")
+            cursor.execute(NO_WRITES + PLANNING)
             try:
                 with self._canceling(limit):
                     yield
@@ -171,9 +177,13 @@ class Rebuilding(Vendor):
         ]
         sql = AROUND_SQL.format(limits="".join(limits))
         with self.connection.cursor() as cursor:
-            cursor.execute(sql, [*[table.name, *limits.values()] * 6, *columns])
+            names = [table.name, *limits.values()]
+            cursor.execute(sql, [*names * 6, *columns, *names * 2])
             found: list[tuple[int | None, ...]] = cursor.fetchall()
             return found
+
+    def is_among(self, ids: Collection[int]) -> tuple[str, list[str]]:
+        return "id = ANY(string_to_array(%s, ' ')::bigint[])", [joined(ids)]
 
     def relation(self, model: type[Model], rows: Sequence[Found]) -> tuple[str, list[Any]]:
         quote = self.connection.ops.quote_name

@@ -18,7 +18,9 @@ WHERE attrelid = %s::regclass AND attgenerated = 'v'
 # What the log does not know (a column added later, left out, or replaced by a digest because it
 # was too big) is named as unknown. Each row comes from one of the images in `wanted`.
 _ROWS = """
-JOIN auditrepr_auditlog log ON log.id = wanted.id
+CROSS JOIN LATERAL (
+    SELECT row_data, changed_from FROM auditrepr_auditlog WHERE id = wanted.id OFFSET 0
+) log
 CROSS JOIN LATERAL (
     SELECT CASE WHEN wanted.before
         THEN log.row_data || coalesce(log.changed_from, '{{}}') ELSE log.row_data

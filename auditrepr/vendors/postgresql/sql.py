@@ -32,11 +32,9 @@ SELECT log.id FROM auditrepr_auditlog log
 WHERE log.id = ANY(%s::bigint[]) AND {_RESTORED.format(log="log")}
 """
 
-# One look-up in an index for each place around the moment; see states.Around for their order.
 # What the moment saw: its own transaction's events, what its snapshot sees, and what was restored
 # before the moment's transaction began: there the ids alone tell the order.
-_SEEN = f"""
-    AND log.id <= wanted.id AND CASE
+_SEEN = f"""log.id <= wanted.id AND CASE
         WHEN log.transaction_id IS NOT DISTINCT FROM wanted.transaction_id THEN NOT (
             wanted.before AND log.action = 'D' AND log.occurred_at = wanted.occurred_at
         )
@@ -47,15 +45,26 @@ _SEEN = f"""
                 WHERE moment.id = wanted.id AND {_RESTORED.format(log="moment")}
             )
         )
-    END
-    ORDER BY log.id DESC"""
-_NEAREST = """
-    (SELECT log.id FROM auditrepr_auditlog log
-     WHERE log.table_name = %s{{limits}} AND log.{key} = wanted.key {bound} LIMIT 1)"""
+    END"""
 LIMITS = {"since": " AND log.occurred_at >= %s", "until": " AND log.occurred_at < %s"}
-_BOUNDS = [_SEEN, "AND log.id > wanted.id ORDER BY log.id", "ORDER BY log.id"]
+_EVENTS = """FROM auditrepr_auditlog log
+    WHERE log.table_name = %s{{limits}} AND log.{key} = wanted.key"""
+# The newest event of a row is what most moments saw last. Where it is not, one look-up in an index
+# for each place around the moment; see around.Around for their order.
+_NEWEST_EVENT = f"""LEFT JOIN LATERAL (
+    SELECT log.id, {_SEEN} AS seen {_EVENTS} ORDER BY log.id DESC LIMIT 1
+) {{newest}} ON true"""
+_PLACES = (
+    f"""CASE WHEN {{newest}}.seen THEN {{newest}}.id WHEN NOT {{newest}}.seen THEN
+    (SELECT log.id {_EVENTS} AND {_SEEN} ORDER BY log.id DESC LIMIT 1) END""",
+    f"""CASE WHEN {{newest}}.id > wanted.id THEN
+    (SELECT log.id {_EVENTS} AND log.id > wanted.id ORDER BY log.id LIMIT 1) END""",
+    f"""CASE WHEN NOT {{newest}}.seen THEN
+    (SELECT log.id {_EVENTS} ORDER BY log.id LIMIT 1) END""",
+)
+_KEYS = {"newest": "object_id", "taking": "previous_object_id"}
 AROUND_SQL = """
-SELECT {} FROM (
+SELECT {places} FROM (
     SELECT key, id, transaction_id, snapshot::pg_snapshot, occurred_at, before, n
     FROM unnest(
         ARRAY(SELECT json_array_elements_text(%s::json)), string_to_array(%s, ' ')::bigint[],
@@ -64,13 +73,12 @@ SELECT {} FROM (
     ) WITH ORDINALITY
         AS given (key, id, transaction_id, snapshot, occurred_at, before, n)
     OFFSET 0
-) wanted ORDER BY wanted.n
+) wanted {newest} ORDER BY wanted.n
 """.format(
-    ",".join(
-        _NEAREST.format(key=key, bound=bound)
-        for bound in _BOUNDS
-        for key in ("object_id", "previous_object_id")
-    )
+    places=", ".join(
+        place.format(newest=newest, key=key) for place in _PLACES for newest, key in _KEYS.items()
+    ),
+    newest=" ".join(_NEWEST_EVENT.format(newest=newest, key=key) for newest, key in _KEYS.items()),
 )
 
 # The row's last change by somebody else, where the statement's snapshot does not see that.
@@ -87,24 +95,30 @@ WHERE event.id = ANY(%s::bigint[])
     AND other.occurred_at >= event.occurred_at - interval '1 day'
 """
 
-# Only where one statement of a client makes the database send others.
+# Only where one statement of a client makes the database send others. Nobody else comes between:
+# the row is locked to the transaction's end.
 CHANGED_AGAIN_SQL = """
-SELECT event.id FROM auditrepr_auditlog event
-WHERE event.id = ANY(%s::bigint[]) AND ((
-    SELECT EXISTS (
+SELECT event.id FROM (
+    SELECT * FROM auditrepr_auditlog WHERE id = ANY(%s::bigint[]) AND (SELECT EXISTS (
         SELECT FROM pg_constraint WHERE contype = 'f'
             AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))
     ) OR EXISTS (
         SELECT FROM pg_trigger WHERE NOT tgisinternal
             AND tgname NOT LIKE '%%auditrepr\\_%%'
-    )
-)) AND EXISTS (
-    SELECT FROM auditrepr_auditlog other
-    WHERE other.table_name = event.table_name AND other.object_id = event.object_id
-        AND other.transaction_id = event.transaction_id
-        AND other.statement_at = event.statement_at
-        AND CASE event.action WHEN 'D' THEN other.id < event.id ELSE other.id > event.id END
-)
+    )) OFFSET 0
+) event
+CROSS JOIN LATERAL ((
+    SELECT transaction_id, statement_at FROM auditrepr_auditlog log
+    WHERE log.table_name = event.table_name AND log.object_id = event.object_id
+        AND event.action <> 'D' AND log.id > event.id
+    ORDER BY log.id LIMIT 1
+) UNION ALL (
+    SELECT transaction_id, statement_at FROM auditrepr_auditlog log
+    WHERE log.table_name = event.table_name AND log.object_id = event.object_id
+        AND event.action = 'D' AND log.id < event.id
+    ORDER BY log.id DESC LIMIT 1
+)) beside
+WHERE beside.transaction_id = event.transaction_id AND beside.statement_at = event.statement_at
 """
 
 # The sequence tells handed-out ids from ones that somebody made up, where the role may ask it.

@@ -86,10 +86,10 @@ class Rebuilding(Vendor):
 
     def _documents(self, ids: Collection[int]) -> dict[int, tuple[str, str | None]]:
         with self.connection.cursor() as cursor:
+            condition, parameters = self.is_among(ids)
             cursor.execute(
-                "SELECT id, row_data, changed_from FROM auditrepr_auditlog"
-                " WHERE id IN (SELECT value FROM json_each(%s))",
-                [json.dumps(sorted(ids))],
+                f"SELECT id, row_data, changed_from FROM auditrepr_auditlog WHERE {condition}",
+                parameters,
             )
             return {pk: (row, changed) for pk, row, changed in cursor}
 
@@ -127,6 +127,9 @@ class Rebuilding(Vendor):
             cursor.execute(sql, {"table": table.name, "wanted": json.dumps(rows), **limits})
             found: list[tuple[int | None, ...]] = cursor.fetchall()
             return found
+
+    def is_among(self, ids: Collection[int]) -> tuple[str, list[str]]:
+        return "id IN (SELECT value FROM json_each(%s))", [json.dumps(sorted(ids))]
 
     def relation(self, model: type[Model], rows: Sequence[Found]) -> tuple[str, list[Any]] | None:
         quote = self.connection.ops.quote_name

@@ -9,26 +9,40 @@ POSITION = """
     )
 """
 
-# One look-up in an index for each place around the moment; see states.Around for their order.
-_NEAREST = """
-    (SELECT {extreme}(id) FROM auditrepr_auditlog
-     WHERE table_name = %(table)s{{limits}} AND {key} = json_extract(wanted.value, '$[0]')
-     {bound})"""
-
+# The newest event of a row is what most moments saw last. Where it is not, one look-up in an index
+# for each place around the moment; see around.Around for their order.
+_NEAREST = """(
+        SELECT {extreme}(id) FROM auditrepr_auditlog
+        WHERE table_name = %(table)s{{limits}} AND {key} = wanted.key {bound}
+    )"""
+_KEYS = ("object_id", "previous_object_id")
+_PLACES = (
+    ("CASE WHEN {newest} > wanted.seen THEN {nearest} ELSE {newest} END", "max", "<= wanted.seen"),
+    ("CASE WHEN {newest} > wanted.id THEN {nearest} END", "min", "> wanted.id"),
+    ("CASE WHEN {newest} > wanted.seen THEN {nearest} END", "min", "> 0"),
+)
 LIMITS = {"since": " AND occurred_at >= %(since)s", "until": " AND occurred_at < %(until)s"}
-
-_BOUNDS = [
-    ("max", "AND id <= json_extract(wanted.value, '$[1]')"),
-    ("min", "AND id > json_extract(wanted.value, '$[2]')"),
-    ("min", ""),
-]
-
-AROUND_SQL = "SELECT {} FROM json_each(%(wanted)s) AS wanted ORDER BY wanted.key".format(
-    ",".join(
-        _NEAREST.format(extreme=extreme, key=key, bound=bound)
-        for extreme, bound in _BOUNDS
-        for key in ("object_id", "previous_object_id")
-    )
+AROUND_SQL = """
+WITH given AS MATERIALIZED (
+    SELECT key AS n, json_extract(value, '$[0]') AS key,
+        json_extract(value, '$[1]') AS seen, json_extract(value, '$[2]') AS id
+    FROM json_each(%(wanted)s)
+), wanted AS MATERIALIZED (
+    SELECT wanted.*, {newest} FROM given AS wanted
+)
+SELECT {places} FROM wanted ORDER BY n
+""".format(
+    newest=", ".join(
+        f"{_NEAREST.format(extreme='max', key=key, bound='')} AS newest_{key}" for key in _KEYS
+    ),
+    places=", ".join(
+        place.format(
+            newest=f"newest_{key}",
+            nearest=_NEAREST.format(extreme=extreme, key=key, bound=f"AND id {bound}"),
+        )
+        for place, extreme, bound in _PLACES
+        for key in _KEYS
+    ),
 )
 
 # Triggers of others, and what foreign keys do by themselves when a row goes or gets another key.
@@ -48,12 +62,16 @@ REACHES_BEYOND = """
 
 CHANGED_AGAIN_SQL = f"""
     SELECT event.id FROM auditrepr_auditlog AS event
-    WHERE event.id IN (SELECT value FROM json_each(%s)) AND ({REACHES_BEYOND}) AND EXISTS (
-        SELECT 1 FROM auditrepr_auditlog AS other
-        WHERE other.table_name = event.table_name AND other.object_id = event.object_id
-            AND other.occurred_at = event.occurred_at
-            AND iif(event.action = 'D', other.id < event.id, other.id > event.id)
-    )
+    WHERE event.id IN (SELECT value FROM json_each(%s)) AND ({REACHES_BEYOND})
+        AND event.occurred_at = iif(event.action = 'D', (
+            SELECT occurred_at FROM auditrepr_auditlog AS log
+            WHERE log.table_name = event.table_name AND log.object_id = event.object_id
+                AND log.id < event.id ORDER BY log.id DESC LIMIT 1
+        ), (
+            SELECT occurred_at FROM auditrepr_auditlog AS log
+            WHERE log.table_name = event.table_name AND log.object_id = event.object_id
+                AND log.id > event.id ORDER BY log.id LIMIT 1
+        ))
 """
 
 STORE = """
