@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from . import search
+from .filters import PeriodFilter
 from .keyset import KeysetChangeList
 from .lines import describe
 from .reading import readable_tables
@@ -48,16 +49,17 @@ class LogChangeList(KeysetChangeList):
         self.text_help = search.help_text(index)
         if not self.text:
             return
-        bounds = [getattr(spec, "ids", {}) for spec in self.filter_specs]
-        since = [ids["pk__gte"] - 1 for ids in bounds if "pk__gte" in ids]
-        until = [ids["pk__lt"] for ids in bounds if "pk__lt" in ids]
+        first, end = self.limits()
         window = Window(
-            max([*since, *_given(self.newer_than)], default=None),
-            min([*until, *_given(self.older_than)], default=None),
+            max([*_given(first and first - 1), *_given(self.newer_than)], default=None),
+            min([*_given(end), *_given(self.older_than)], default=None),
         )
         forward = self.newer_than is not None
         self.found = search.find(self.queryset.db, index, self.text, window, forward)
         self.queryset = self.queryset.filter(pk__in=self.found.ids)
+
+    def limits(self) -> tuple[int | None, int | None]:
+        return next((s.ids for s in self.filter_specs if isinstance(s, PeriodFilter)), (None, None))
 
     def last_looked_at(self, forward: bool) -> int | None:
         """Where no index finds what the page asks for, it looks at so many events, then stops."""
@@ -69,8 +71,6 @@ class LogChangeList(KeysetChangeList):
         if table_name := self.params.get("table_name"):
             renames = recent_renames(self.queryset.db)
             looked_at = looked_at.filter(renames.lineage(table_name).events())
-        for spec in self.filter_specs:
-            looked_at = looked_at.filter(**getattr(spec, "ids", {}))
         ids = self.from_here(looked_at, forward).values_list("pk", flat=True)
         return ids[LOOKED_AT : LOOKED_AT + 1].first()
 

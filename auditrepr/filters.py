@@ -124,7 +124,8 @@ class PeriodFilter(admin.ListFilter):
         given = {name: (params.pop(name, None) or [""])[-1] for name in self.parameters}
         self.days = {name: _day(text) for name, text in given.items()}
         self.used_parameters = {name: str(day) for name, day in self.days.items() if day}
-        self.ids: dict[str, int] = {}  # bounds of the primary key
+        # The keys of the first event that may be of this time, and of the first after it.
+        self.ids: tuple[int | None, int | None] = (None, None)
 
     def has_output(self) -> bool:
         return True
@@ -147,17 +148,19 @@ class PeriodFilter(admin.ListFilter):
             }
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        since, until = self.days["since"], self.days["until"]
+        since, until = (self.days[name] for name in self.parameters)
         log = AuditLog.objects.using(queryset.db)
+        first = end = None
         if since:
             begin = _midnight(since)
-            self.ids["pk__gte"] = first_id(log, begin - SLACK)
+            first = first_id(log, begin - SLACK)
             queryset = queryset.filter(occurred_at__gte=begin)
         if until:
-            end = _midnight(until + timedelta(days=1))
-            self.ids["pk__lt"] = first_id(log, end + SLACK)
-            queryset = queryset.filter(occurred_at__lt=end)
-        return queryset.filter(**self.ids)
+            midnight = _midnight(until + timedelta(days=1))
+            end = first_id(log, midnight + SLACK)
+            queryset = queryset.filter(occurred_at__lt=midnight)
+        self.ids = (first, end)
+        return queryset
 
 
 def _day(text: str) -> date | None:

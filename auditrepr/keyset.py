@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -41,19 +42,33 @@ class KeysetChangeList(ChangeList):
         """The key at which this page stops looking; none: it looks until it is full."""
         return None
 
-    def from_here(self, rows: QuerySet[Any], forward: bool) -> QuerySet[Any]:
-        """The rows that this page begins with, in the order in which it looks at them."""
+    def limits(self) -> tuple[int | None, int | None]:
+        """The keys between which all of the list lies: from the one on, and before the other."""
+        return None, None
+
+    def from_here(
+        self, rows: QuerySet[Any], forward: bool, last: int | None = None
+    ) -> QuerySet[Any]:
+        """The rows that this page looks at, up to the last of them, in its order.
+
+        They have one bound at each end: SQLite begins at any of several, and reads on from there.
+        """
+        first, end = self.limits()
         if forward:
-            return rows.order_by("pk").filter(pk__gt=self.newer_than)
-        rows = rows.order_by("-pk")
-        return rows if self.older_than is None else rows.filter(pk__lt=self.older_than)
+            rows = rows.order_by("pk")
+            first = _of(max, first, self.newer_than + 1 if self.newer_than is not None else None)
+            end = _of(min, end, last + 1 if last is not None else None)
+        else:
+            rows = rows.order_by("-pk")
+            first, end = _of(max, first, last), _of(min, end, self.older_than)
+        if first is not None:
+            rows = rows.filter(pk__gte=first)
+        return rows if end is None else rows.filter(pk__lt=end)
 
     def get_results(self, request: HttpRequest) -> None:
         forward = self.newer_than is not None
-        rows = self.from_here(self.queryset, forward)
         last = self.last_looked_at(forward)
-        if last is not None:
-            rows = rows.filter(**{"pk__lte" if forward else "pk__gte": last})
+        rows = self.from_here(self.queryset, forward, last)
         found = list(rows[: self.list_per_page + 1])
         page, more = found[: self.list_per_page], len(found) > self.list_per_page
         if forward:
@@ -80,3 +95,8 @@ class KeysetChangeList(ChangeList):
         self.newer_link = None if newer is None else self.get_query_string({NEWER_THAN: newer})
         self.older_link = None if older is None else self.get_query_string({OLDER_THAN: older})
         self.first_link = self.get_query_string()
+
+
+def _of(choose: Callable[[Iterable[int]], int], *keys: int | None) -> int | None:
+    given = [key for key in keys if key is not None]
+    return choose(given) if given else None

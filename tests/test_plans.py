@@ -1,4 +1,4 @@
-"""What PostgreSQL does for each page and each batch; ``TEST_EVENTS`` says on how large a log."""
+"""What the database does for each page and each batch; ``TEST_EVENTS`` says on how large a log."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from auditrepr.representation import build
 from tests.pages import FAILURES, LOG, RUNS, ids, reader, staff
 
 __all__ = ["reader"]
-pytestmark = [pytest.mark.django_db, pytest.mark.postgresql]
+pytestmark = pytest.mark.django_db
 
 EVENTS = int(os.environ.get("TEST_EVENTS", "100000"))
 MIDDLE = EVENTS // 2
@@ -30,7 +30,7 @@ LARGE = ("auditrepr_auditlog", "auditrepr_instancerepr")
 TABLES = "auditrepr_auditlog, auditrepr_instancerepr, auditrepr_reprfailure, auditrepr_checkpoint"
 #: An event a second: two tables have most of them, one has few; deletes and mixed ones are rare.
 #: In files without gaps: rows that fill those of others are not in the order of their ids.
-FILL = f"""
+POSTGRESQL = f"""
 TRUNCATE {TABLES};
 INSERT INTO auditrepr_auditlog
     (id, table_name, object_id, action, row_data, changed_from, transaction_id, occurred_at,
@@ -50,6 +50,38 @@ FROM generate_series(1, {EVENTS - 100}) n WHERE n % 7777 <> 0;
 INSERT INTO auditrepr_reprfailure (audit_log_id, error_class, message, traceback, attempts)
 SELECT n, 'ValueError', 'no', '', 1 FROM generate_series(1, {EVENTS - 100}) n WHERE n % 7777 = 0;
 ANALYZE auditrepr_auditlog, auditrepr_instancerepr, auditrepr_reprfailure;
+"""
+
+#: The same rows.
+SQLITE = f"""
+DELETE FROM auditrepr_instancerepr;
+DELETE FROM auditrepr_reprfailure;
+DELETE FROM auditrepr_checkpoint;
+DELETE FROM auditrepr_auditlog;
+CREATE TEMP TABLE series AS
+    WITH RECURSIVE series (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM series WHERE n < {EVENTS})
+    SELECT n FROM series;
+INSERT INTO auditrepr_auditlog
+    (id, table_name, object_id, action, row_data, changed_from, transaction_id, occurred_at,
+     context)
+SELECT n,
+    CASE WHEN n % 1000 = 0 THEN 'app_tag' WHEN n % 2 = 0 THEN 'app_book' ELSE 'app_author' END,
+    CAST(n / 10 AS TEXT), CASE WHEN n % 9999 = 0 THEN 'D' WHEN n % 3 = 0 THEN 'U' ELSE 'I' END,
+    json_object('id', n / 10, 'name', 'name ' || n, 'title', 'title ' || n, 'label', n,
+        'price', 1, 'author_id', n),
+    CASE WHEN n % 3 = 0 THEN json_object('author_id', n - 10, 'name', 'before') END,
+    n / 5, datetime('2026-01-01', n || ' seconds'),
+    CASE WHEN n % 97 = 0 THEN json_object('user', CAST(n % 9 AS TEXT)) END
+FROM series;
+INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
+SELECT n, 'object ' || n, CASE WHEN n % 5000 = 1 THEN 'M' ELSE 'E' END, ''
+FROM series WHERE n <= {EVENTS - 100} AND n % 7777 <> 0;
+INSERT INTO auditrepr_reprfailure (audit_log_id, error_class, message, traceback, attempts,
+    first_failed_at, last_failed_at)
+SELECT n, 'ValueError', 'no', '', 1, '2026-01-01', '2026-01-01' FROM series
+WHERE n <= {EVENTS - 100} AND n % 7777 = 0;
+DROP TABLE series;
+ANALYZE;
 """
 
 PAGES = [
@@ -85,16 +117,27 @@ PAGES = [
 ]
 
 
+FILL, EMPTY = {
+    "postgresql": (POSTGRESQL, f"TRUNCATE {TABLES}"),
+    "sqlite": (SQLITE, "".join(f"DELETE FROM {table};" for table in TABLES.split(", ")[::-1])),
+}[connection.vendor]
+
+
 @pytest.fixture(scope="module")
 def large(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
     """A log that is filled once, for all of these tests."""
     with django_db_blocker.unblock():
-        with connection.cursor() as cursor:
-            cursor.execute(FILL)
+        _run(FILL)
         Checkpoint.objects.create(settled_id=EVENTS - 200)
         yield
-        with connection.cursor() as cursor:
-            cursor.execute(f"TRUNCATE {TABLES}")
+        _run(EMPTY)
+
+
+def _run(script: str) -> None:
+    with connection.cursor() as cursor:
+        for statement in script.split(";"):
+            if statement.strip():
+                cursor.execute(statement)
 
 
 @pytest.fixture(params=["everything", "one model"])
@@ -134,6 +177,31 @@ class Plans:
             self._walk(part, sql)
 
 
+class Steps:
+    """Counts what SQLite's machine does for every query, on a connection of its own."""
+
+    def __init__(self) -> None:
+        self.read = 0  # the machine's instructions
+
+    def __call__(self, execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if sql.lstrip().startswith(("SELECT", "WITH")) and "auditrepr_" in sql:
+            other = connection.copy()
+            with other.cursor() as cursor:
+                other.connection.set_progress_handler(self._step, STEP)
+                cursor.execute(sql, params)
+                cursor.fetchall()
+            other.close()
+        return execute(sql, params, many, context)
+
+    def _step(self) -> int:
+        self.read += STEP
+        return 0
+
+
+STEP = 1000  # instructions between two looks
+
+
+@pytest.mark.postgresql
 @pytest.mark.parametrize("url", PAGES)
 def test_a_page_reads_a_bounded_part_of_the_log_and_never_scans_it(
     somebody: Client, url: str
@@ -143,6 +211,31 @@ def test_a_page_reads_a_bounded_part_of_the_log_and_never_scans_it(
         assert somebody.get(url).status_code in (200, 302, 403)
     assert plans.scanned == []
     assert plans.read < 2.1 * LOOKED_AT
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("url", PAGES)
+def test_sqlite_takes_no_more_steps_for_a_page_than_for_a_part_of_the_log(
+    somebody: Client, url: str
+) -> None:
+    steps = Steps()
+    with connection.execute_wrapper(steps):
+        assert somebody.get(url).status_code in (200, 302, 403)
+    assert steps.read < 20 * LOOKED_AT
+
+
+@pytest.mark.parametrize("narrowed", ["", "&table_name=app_book", "&since=2026-01-01"])
+def test_a_page_far_down_costs_what_the_first_one_costs(
+    reader: Client, large: None, narrowed: str
+) -> None:
+    costs = []
+    for url in (f"{LOG}?{narrowed[1:]}", f"{LOG}?before={EVENTS // 10}{narrowed}"):
+        counter = Plans() if connection.vendor == "postgresql" else Steps()
+        with connection.execute_wrapper(counter):
+            assert reader.get(url).status_code == 200
+        costs.append(counter.read)
+    first, far = costs
+    assert far <= 1.2 * first + 1000
 
 
 #: What is everywhere, in one part, in one event, nowhere, and what no index serves.
@@ -161,6 +254,7 @@ AROUND = ["", f"&before={MIDDLE}", f"&after={MIDDLE}", "&action__exact=D", "&tab
 EXTENSION = {"trigrams": "CREATE EXTENSION IF NOT EXISTS pg_trgm"}
 
 
+@pytest.mark.postgresql
 @pytest.mark.parametrize("kind", ["no index", "trigrams", "beginnings"])
 def test_a_search_reads_a_bounded_part_of_the_log_and_never_scans_it(
     somebody: Client, kind: str, settings: Any
@@ -180,6 +274,7 @@ def test_a_search_reads_a_bounded_part_of_the_log_and_never_scans_it(
             assert plans.read < 2.1 * LOOKED_AT, (text, around)
 
 
+@pytest.mark.postgresql
 def test_an_index_finds_the_one_among_all(reader: Client, large: None, settings: Any) -> None:
     settings.AUDITREPR = {"SEARCH": True}
     with connection.cursor() as cursor:
@@ -188,6 +283,7 @@ def test_an_index_finds_the_one_among_all(reader: Client, large: None, settings:
     assert ids(reader, f"{LOG}?text=ect {MIDDLE}") == [MIDDLE]
 
 
+@pytest.mark.postgresql
 def test_a_batch_reads_what_it_asks_for_and_nothing_is_compiled(large: None) -> None:
     size = 4000
     events = [Event.of(row) for row in AuditLog.objects.filter(pk__gt=EVENTS - size)]
