@@ -38,17 +38,20 @@ OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
 OPTIONS += [f"--disable-{name}" for name in ("background-networking", "component-update", "sync")]
 LOG = "/admin/auditrepr/auditlog/"
 JOB = "/admin/auditrepr/backfillrun/"
+LONG = 24 * "long"  # and not a space in it
 INJECTION = '<img src=x onerror="takenOver=1">'
 
 MORE_DATA = f"""
 from django.contrib.auth.models import Permission, User
-from management.gazetteer.models import Country
+from management.gazetteer.models import Country, Language
 User.objects.filter(username="demo").first().set_password("demo")
 demo = User.objects.get(username="demo"); demo.set_password("demo"); demo.save()
 for name, codenames in [("visitor", []), ("linguist", ["view_auditlog", "view_language"])]:
     user = User.objects.create_user(name, password="demo", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
 Country.objects.create(name={INJECTION!r}, alpha_2="XX", alpha_3="XXX")
+Language.objects.create(name={LONG!r}, alpha_3="xxy", scope="I", type="L")
+Language.objects.filter(alpha_3="xxy").update(name={LONG[:-1] + "n"!r})
 """
 
 
@@ -246,6 +249,62 @@ def test_a_representation_that_tries_to_run_is_only_text(reader: Page, look: Any
     reader.get_by_role("link", name="Its history").click()
     expect(reader.get_by_role("cell", name="<img src=x")).to_be_visible()
     assert reader.evaluate("typeof takenOver") == "undefined"
+
+
+def test_a_long_word_pushes_nothing_out_of_a_narrow_window(reader: Page) -> None:
+    reader.goto(f"{LOG}?table_name=gazetteer_language&action__exact=U")
+    reader.get_by_role("link", name=re.compile(r"^\d{4}-")).first.click()
+    expect(reader.get_by_role("heading", name=LONG[:12])).to_be_visible()
+    for link in (None, "Its history"):
+        if link:
+            reader.get_by_role("link", name=link).click()
+        for width in (1440, 600, 360, 600):
+            reader.set_viewport_size({"width": width, "height": 800})
+            assert reader.evaluate(BEYOND) == [], (reader.url, width)
+
+
+#: What of the page a reader would have to scroll sideways for; a table may scroll by itself.
+BEYOND = """
+[...document.querySelectorAll("#content *:not(.module *)")]
+    .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
+    .map(one => `${one.tagName} ${one.className}: ${one.textContent.trim().slice(0, 40)}`)
+"""
+
+
+def press(page: Page, key: str, until: str) -> None:
+    """Press the key until what has the focus is called so."""
+    for _ in range(200):
+        page.keyboard.press(key)
+        if (
+            until
+            in page.evaluate(
+                "document.activeElement.textContent || document.activeElement.value || ''"
+            ).strip()
+        ):
+            return
+    raise AssertionError(f"{key} does not reach {until!r}")
+
+
+def test_a_reader_needs_no_mouse(reader: Page) -> None:
+    reader.goto(f"{LOG}?action__exact=U")
+    press(reader, "Tab", until="Country")
+    reader.keyboard.press("Enter")
+    expect(reader).to_have_url(re.compile("table_name=gazetteer_country"))
+    press(reader, "Tab", until="20")
+    reader.keyboard.press("Enter")
+    expect(reader).to_have_url(re.compile(r"/auditlog/\d+/change/"))
+    press(reader, "Tab", until="What stayed the same")
+    folded = reader.locator("details").first
+    assert folded.get_attribute("open") is None
+    reader.keyboard.press("Enter")
+    expect(folded).to_have_attribute("open", "")
+    press(reader, "Tab", until="Its history")
+    reader.keyboard.press("Enter")
+    expect(reader).to_have_url(re.compile("/object/"))
+    reader.goto(JOB)
+    press(reader, "Tab", until="The numbers")
+    reader.keyboard.press("Enter")
+    expect(reader.get_by_role("columnheader", name="Hour from")).to_be_visible()
 
 
 def test_a_period_is_chosen_by_the_keyboard(reader: Page) -> None:
