@@ -6,6 +6,9 @@ from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 from django.db import connection
+from django.test import override_settings
+
+from auditrepr import search
 
 from . import data
 from .measure import Cost, in_child, repeated
@@ -137,6 +140,28 @@ def relations(sizes: Sequence[int], repeat: int) -> None:
             ],
         )  # fmt: skip
         data.represent_all()
+
+
+def searched(sizes: Sequence[int], repeat: int) -> None:
+    """What the index that finds representations by what they say costs whoever stores them."""
+    rows = []
+    for size in sizes:
+        data.backlog(size)
+        without = repeated(repeat, lambda n=size: _forgotten_run(n))  # type: ignore[misc]
+        with override_settings(AUDITREPR={"SEARCH": True}):
+            if connection.vendor == "postgresql":
+                data.run("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+            made = search.install("default")
+        assert made is not None
+        assert made.anywhere, "the extension is not there"
+        indexed = repeated(repeat, lambda n=size: _forgotten_run(n))  # type: ignore[misc]
+        search.install("default")  # which takes it away
+        for name, cost in (("no index", without), ("an index", indexed)):
+            rows.append([f"{size:,} rows, {name}", round(cost.rate),
+                         cost.database_seconds / cost.rows * 1e6,
+                         times(cost.seconds / without.seconds)])  # fmt: skip
+        data.represent_all()
+    show("Search index", ["", "rows/s", "in the database, µs/row", "ratio"], rows)
 
 
 def opened(sizes: Sequence[int], repeat: int) -> None:

@@ -98,10 +98,10 @@ def make_schema() -> None:
     if Invoice.objects.exists():
         return
     if connection.vendor == "postgresql":
-        _run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
-    _run(sql(_COUNTRIES, 1, COUNTRIES))
-    _run(sql(_CUSTOMERS, 1, CUSTOMERS))
-    _run(sql(_INVOICES, 1, INVOICES))
+        run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
+    run(sql(_COUNTRIES, 1, COUNTRIES))
+    run(sql(_CUSTOMERS, 1, CUSTOMERS))
+    run(sql(_INVOICES, 1, INVOICES))
 
 
 def fill(represented: int) -> None:
@@ -130,7 +130,7 @@ def forget(rows: int) -> None:
 def represent_all() -> None:
     """Give every event a text, and let the job find out that nothing is left to do."""
     last = InstanceRepr.objects.order_by("-pk").values_list("pk", flat=True).first()
-    _run(_REPRESENTED.format(last=last or 0))
+    run(_REPRESENTED.format(last=last or 0))
     Checkpoint.objects.update_or_create(pk=1, defaults={"settled_id": _top(), "swept_id": 0})
     tidy()
 
@@ -139,11 +139,11 @@ def tidy() -> None:
     """What autovacuum does sooner or later; now, so that it does not do it meanwhile."""
     if connection.vendor == "postgresql":
         for table in ("auditrepr_instancerepr", "auditrepr_auditlog", "auditrepr_checkpoint"):
-            _run(f"VACUUM (ANALYZE) {table}")
-        _run("CHECKPOINT")
+            run(f"VACUUM (ANALYZE) {table}")
+        run("CHECKPOINT")
     else:
-        _run("ANALYZE")
-        _run("PRAGMA wal_checkpoint(TRUNCATE)")
+        run("ANALYZE")
+        run("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
 def _top() -> int:
@@ -156,9 +156,10 @@ STEP = 1_000_000  # events that one statement adds
 def _extend(rows: int) -> None:
     template = _POSTGRESQL_LOG if connection.vendor == "postgresql" else _SQLITE_LOG
     for first in range(1, rows + 1, STEP):
-        _run(template.format(first=first, last=min(first + STEP - 1, rows)))
+        run(template.format(first=first, last=min(first + STEP - 1, rows)))
 
 
-def _run(sql: str) -> None:
+def run(sql: str) -> None:
+    """Execute a statement."""
     with connection.cursor() as cursor:
         cursor.execute(sql)

@@ -22,6 +22,7 @@ TITLES = {
     "trickle": "### Trickle",
     "drain": "### Drain",
     "relations": "### Relations",
+    "searched": "### Search index",
     "opened": "### Open transaction",
     "capture": "### Capture",
     "indexes": "### What each index of the log costs its writer",
