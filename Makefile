@@ -43,8 +43,9 @@ truth: $(VENV)/test ## try a thousand random histories on both databases at once
 
 stress: $(VENV)/test ## kill the job hundreds of times beside writers, and start it fifty times at once
 	@for database in sqlite postgresql; do \
-	    STRESS_KILLS=300 STRESS_ROUNDS=3 TEST_DATABASE=$$database \
-	        $(BIN)/python -m pytest tests/test_kills.py tests/test_overlap.py || exit 1; \
+	    STRESS_KILLS=300 STRESS_ROUNDS=3 STRESS_SECONDS=60 TEST_DATABASE=$$database \
+	        $(BIN)/python -m pytest tests/test_kills.py tests/test_overlap.py \
+	        tests/test_pending.py || exit 1; \
 	done
 
 coverage: $(VENV)/test ## run the tests on both databases, at twice the cost, and list what none of them reaches

@@ -1,7 +1,11 @@
-"""Which rows still need a representation: nothing lost, nothing twice, whatever the order."""
+"""Which rows still need a representation: nothing lost, nothing twice, whatever the order.
+
+``STRESS_SECONDS=60`` lets many writers write for so long, as ``make stress`` does.
+"""
 
 from __future__ import annotations
 
+import os
 import random
 import threading
 import time
@@ -23,6 +27,8 @@ from auditrepr.vendors.postgresql.store import as_writers
 from tests.servers import PostgresServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+SECONDS = float(os.environ.get("STRESS_SECONDS", "5"))
 
 
 @pytest.fixture(autouse=True)
@@ -469,7 +475,30 @@ def writers_of(session: psycopg.Connection) -> Writers:
 @pytest.mark.postgresql
 def test_beside_many_writers_nothing_is_lost_nothing_is_twice_and_the_mark_is_never_wrong(caplog):
     """Had the mark ever passed a row that came later, the sweep would have found it and said so."""
-    end = time.monotonic() + 5
+    stored, marks = run_beside_writers(SECONDS)
+    ids = list(AuditLog.objects.order_by("pk").values_list("pk", flat=True))
+    assert sorted(stored) == ids
+    assert len(ids) > 100
+    assert len(marks) > 5, "the mark follows, busy as the log is"
+    assert caplog.text == ""
+
+
+@pytest.mark.postgresql
+def test_a_mark_that_follows_whatever_it_sees_passes_rows_that_come_later(monkeypatch, caplog):
+    """Beside the same writers: so they do what a mark has to stand."""
+
+    def naive(self: Backlog, rescan: bool) -> int:
+        self.top = self.vendor.reach().visible
+        return self.top
+
+    monkeypatch.setattr(Backlog, "_prove", naive)
+    run_beside_writers(SECONDS)
+    assert "were pending below the settled mark" in caplog.text
+
+
+def run_beside_writers(seconds: float) -> tuple[list[int], set[int]]:
+    """What was stored, and where the mark stood, while eight of them wrote for so long."""
+    end = time.monotonic() + seconds
     writers = [threading.Thread(target=write_at_random, args=(n, end)) for n in range(8)]
     for thread in writers:
         thread.start()
@@ -479,11 +508,7 @@ def test_beside_many_writers_nothing_is_lost_nothing_is_twice_and_the_mark_is_ne
         marks.add(mark())
     for _ in range(3):
         stored += run(size=20)
-    ids = list(AuditLog.objects.order_by("pk").values_list("pk", flat=True))
-    assert sorted(stored) == ids
-    assert len(ids) > 100
-    assert len(marks) > 5, "the mark follows, busy as the log is"
-    assert caplog.text == ""
+    return stored, marks
 
 
 def write_at_random(number: int, end: float) -> None:
