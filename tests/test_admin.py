@@ -410,3 +410,15 @@ def test_the_runs_are_listed(reader: Client) -> None:
     )
     assert "4711" in page(reader, RUNS)
     assert "nothing was left to do" in page(reader, RUNS)
+
+
+def test_the_failures_cost_the_same_queries_however_many_there_are(reader: Client) -> None:
+    fail(event(1))
+    reader.get(FAILURES)  # once, so that no page has anything to look up for the first time
+    with CaptureQueriesContext(connection) as few:
+        page(reader, FAILURES)
+    for pk in range(2, 30):
+        fail(event(pk))
+    with CaptureQueriesContext(connection) as many:
+        assert page(reader, FAILURES).count("ValueError") == 29
+    assert len(few) == len(many) <= 4
