@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from .models import Coverage
@@ -71,16 +70,26 @@ def start(using: str, reasons: Reasons) -> None:
     Has to come after what made their triggers fire: in its transaction, or later.
     """
     if reasons:
-        _write(using, reasons, *get_vendor(using).position())
+        event, transaction_id = get_vendor(using).position()
         shapes = get_vendor(using).shapes(list(reasons))
-        for name, shape in shapes.items():
-            columns = dict.fromkeys(column.name for column in shape.columns)
-            Coverage.objects.using(using).filter(table_name=name).update(columns=columns)
+        columns = {n: dict.fromkeys(c.name for c in s.columns) for n, s in shapes.items()}
+        started = [
+            Coverage(
+                table_name=name,
+                since_event=event,
+                transaction_id=transaction_id,
+                reason=reason,
+                columns=columns.get(name, {}),
+            )
+            for name, reason in reasons.items()
+        ]
+        _write(using, started, "since_event", "transaction_id", "reason", "columns")
 
 
 def end(using: str, reasons: Reasons) -> None:
     """These tables are not covered, until their triggers are found in order again."""
-    _write(using, reasons, None, None)
+    ended = [Coverage(table_name=name, reason=reason) for name, reason in reasons.items()]
+    _write(using, ended, "since_event", "transaction_id", "reason")
 
 
 def replaced(installed: Mapping[str, Installed], known: Mapping[str, Coverage]) -> Reasons:
@@ -96,10 +105,12 @@ def replaced(installed: Mapping[str, Installed], known: Mapping[str, Coverage]) 
 def note_triggers(using: str) -> None:
     """Whoever put the triggers there that the tables have now: they count from now on."""
     installed = get_vendor(using).installed()
+    changed = []
     for name, row in rows(using).items():
         if name in installed and installed[name].identity != row.triggers:
             row.triggers = installed[name].identity
-            row.save(using=using, update_fields=["triggers"])
+            changed.append(row)
+    Coverage.objects.using(using).bulk_update(changed, ["triggers"])
 
 
 def rename(using: str, tables: Iterable[tuple[str, str]]) -> None:
@@ -133,7 +144,7 @@ def note_columns(using: str, shapes: Mapping[str, TableShape]) -> None:
     for name, shape in changed.items():
         row = known[name]
         row.columns = {column.name: row.columns.get(column.name, now) for column in shape.columns}
-        row.save(using=using, update_fields=["columns"])
+    Coverage.objects.using(using).bulk_update([known[name] for name in changed], ["columns"])
 
 
 def forget(using: str, names: Iterable[str]) -> None:
@@ -141,12 +152,14 @@ def forget(using: str, names: Iterable[str]) -> None:
     Coverage.objects.using(using).filter(table_name__in=names).delete()
 
 
-def _write(using: str, reasons: Reasons, event: int | None, transaction_id: int | None) -> None:
-    for name, reason in reasons.items():
-        values = {"since_event": event, "transaction_id": transaction_id, "reason": reason}
-        Coverage.objects.using(using).update_or_create(
-            table_name=name, defaults=values | {"recorded_at": Now()}
-        )
+def _write(using: str, changed: Iterable[Coverage], *fields: str) -> None:
+    """These fields and the time, in one statement: an application can have hundreds of tables."""
+    Coverage.objects.using(using).bulk_create(
+        changed,
+        update_conflicts=True,
+        unique_fields=["table_name"],
+        update_fields=[*fields, "recorded_at"],
+    )
 
 
 def _uncaptured_columns(state: State) -> frozenset[str]:
