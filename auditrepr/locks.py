@@ -14,7 +14,7 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -215,30 +215,35 @@ class FileLock(Lock):
 
     def _acquire(self) -> bool:
         try:
-            import fcntl
-
-            self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            # Not inherited by child processes, and no way through a symbolic link.
-            flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            file = os.open(self.path, flags, 0o644)
+            self._file = self._locked()
+        except BlockingIOError:
+            return False
         except (ImportError, OSError) as error:
             reason = getattr(error, "strerror", None) or str(error)
             raise LockUnavailable(path=self.path, reason=reason) from error
-        try:
+        return self._file is not None
+
+    def _locked(self) -> int | None:
+        """The open file, once it is locked; None if it was replaced meanwhile."""
+        import fcntl
+
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Not inherited by child processes, and no way through a symbolic link.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        with ExitStack() as unless_locked:
+            file = os.open(self.path, flags, 0o644)
+            unless_locked.callback(os.close, file)
             if not stat.S_ISREG(os.fstat(file).st_mode):
                 raise LockUnavailable(path=self.path, reason="it is not a regular file")
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Between opening and locking it may have been replaced: the next attempt finds out.
-            if self._is_current(file):
-                os.ftruncate(file, 0)
-                os.write(file, json.dumps(asdict(Process.current())).encode())
-                self._file = file
-        except BlockingIOError:
-            return False
-        finally:
-            if self._file is None:
-                os.close(file)
-        return self._file is not None
+            if not self._is_current(file):
+                return None
+            unless_locked.pop_all()
+        with suppress(OSError):  # a full disk keeps people from reading who it is, and no run back
+            os.ftruncate(file, 0)
+            os.write(file, json.dumps(asdict(Process.current())).encode())
+        return file
 
     def _release(self) -> None:
         if self._file is not None:

@@ -21,7 +21,7 @@ from django.db import connection
 
 from auditrepr import backfill
 from auditrepr.backfill import StopReason
-from auditrepr.locks import DatabaseLock
+from auditrepr.locks import DatabaseLock, FileLock
 from auditrepr.models import AuditLog, InstanceRepr, Lease
 from auditrepr.vendors import get_vendor
 from tests import processes
@@ -210,6 +210,20 @@ def test_a_full_file_keeps_what_was_stored_and_the_next_run_goes_on():
     assert full.error == "database or disk is full"
     assert run().rows == AuditLog.objects.count() - kept
     assert InstanceRepr.objects.count() == AuditLog.objects.count()
+
+
+@pytest.mark.usefixtures("_five_authors")
+def test_a_full_disk_keeps_nobody_from_the_file_lock(tmp_path):
+    with small_disk(tmp_path, megabytes=1) as folder:
+        (folder / "lock").touch()
+        with pytest.raises(OSError, match="No space left"):
+            (folder / "filler").write_bytes(bytes(2**20 + 1))
+        with FileLock("default", path=folder / "lock") as held:
+            assert held
+            assert held.holder() is None, "there is no room for its name"
+            assert not FileLock("default", path=folder / "lock").__enter__()
+            held.renew()
+        assert backfill.run("default", lock=FileLock("default", path=folder / "lock")).rows == 5
 
 
 @pytest.fixture
