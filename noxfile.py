@@ -19,6 +19,7 @@ ON_EVERY_SERVER = [
     "tests/test_history.py",
     "tests/test_pending.py",
     "tests/test_rebuild.py",
+    "tests/test_timeouts.py",
 ]
 
 #: Django's own tests of what comes between an application and its tables. Those of schema changes

@@ -14,7 +14,14 @@ import time
 import uuid
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext, suppress
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    closing,
+    contextmanager,
+    nullcontext,
+    suppress,
+)
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
@@ -144,12 +151,10 @@ class DatabaseLock(Lock):
         return mine.update(expires_at=self.vendor.clock(self.seconds))
 
     def _keep_alive(self, done: threading.Event) -> None:
-        try:
-            while not done.wait(self.seconds / 3):
-                with suppress(Error):
-                    self._extend()
-        finally:
-            connections[self.using].close()  # this thread's own, if it came to have one
+        while not done.wait(self.seconds / 3):
+            # This thread's own. It is silent for long: a server might end it in between.
+            with closing(connections[self.using]), suppress(Error):
+                self._extend()
 
     def _take(self, condition: Q) -> bool:
         # Never waits for a row that its holder has locked, who may be stopped for good. One

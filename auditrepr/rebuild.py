@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -62,6 +63,7 @@ class Batch:
         self.own_error: Error | None = None  # of a query of ours, while __str__ runs
         self.current: Subject | None = None
         self._instead: tuple[Relations, Subject | None] | None = None
+        self._shown_life = time.monotonic()
 
     def subjects(self, events: Sequence[Any]) -> Iterator[Subject]:
         """The objects of these events, in their order."""
@@ -78,6 +80,13 @@ class Batch:
             if subject.event.id in again:
                 subject.note(UNCLEAR)
         return iter(subjects)
+
+    def show_life(self) -> None:
+        """Has to be called between rows: what they do may take long, and send no query."""
+        now = time.monotonic()
+        if now - self._shown_life > self.limit.seconds:
+            self.vendor.show_life()
+            self._shown_life = now
 
     def _rebuild(self, table: str, subjects: Sequence[Subject]) -> None:
         model = model_for_table(table)

@@ -108,6 +108,7 @@ def _build_until_error(
         _without_collecting(),
     ):
         for subject in remaining(batch, done):
+            batch.show_life()
             if outcome := _outcome(subject, batch, careful):
                 yield outcome
             if batch.broken or connection.closed_in_transaction:

@@ -134,8 +134,13 @@ class Vendor(ABC):
 
         Inside the caller's own transaction its isolation is all there is.
 
-        :param limit: ends a query of others that runs for too long.
+        :param limit: ends a query of others that runs for too long. Who reads has to
+            :meth:`show_life` whenever so much time has passed, or is taken for stopped.
         """
+
+    @abstractmethod
+    def show_life(self) -> None:
+        """Let the server know that :meth:`reading` goes on, where it would end who is silent."""
 
     @abstractmethod
     def discard(self) -> None:

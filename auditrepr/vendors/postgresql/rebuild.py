@@ -46,7 +46,15 @@ ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
 NO_WRITES = "SET LOCAL transaction_read_only = on;"
 # Ours are long queries of many short look-ups: to compile one takes longer than to run it, and to
 # remember what no other row asks for, longer than to ask.
-PLANNING = "SET LOCAL jit = off; SET LOCAL enable_memoize = off"
+PLANNING = "SET LOCAL jit = off; SET LOCAL enable_memoize = off;"
+# While Django works, the server hears nothing. Ours instead of its own limit, which may be shorter
+# than what a row may take; and none at all would let a stopped process hold up vacuum for good.
+PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = {milliseconds};"
+# The same of how long all of it may take, which PostgreSQL can limit since version 17.
+UNHURRIED = "SET LOCAL transaction_timeout = 0;"
+#: Seconds that the server waits for who reads, beyond what two rows may take.
+SLACK = 60
+LONGEST = 2**31 - 1  # milliseconds, for PostgreSQL
 
 # Values that a key's JSON text and Python's str() write alike.
 _SAME_AS_TEXT = {int, str, UUID}
@@ -59,18 +67,27 @@ class Rebuilding(Vendor):
     def reading(self, limit: TimeLimit) -> Iterator[None]:
         own = not self.connection.in_atomic_block
         with transaction.atomic(self.using), self.connection.cursor() as cursor:
+            settings = PLANNING + self._own_limits(limit)
             if own:
-                cursor.execute(ONE_MOMENT + PLANNING)
+                cursor.execute(ONE_MOMENT + settings)
                 with self._canceling(limit):
                     yield
                 return
-            cursor.execute(NO_WRITES + PLANNING)
+            cursor.execute(NO_WRITES + settings)
             try:
                 with self._canceling(limit):
                     yield
             finally:
                 # A savepoint's end restores it too, and only that can after an error.
                 transaction.set_rollback(True, self.using)
+
+    def _own_limits(self, limit: TimeLimit) -> str:
+        silence = min(LONGEST, round((2 * limit.seconds + SLACK) * 1000))
+        sql = PATIENCE.format(milliseconds=silence)
+        raw = self.connection.connection
+        if raw.info.server_version >= 170000:  # pragma: no cover - `nox -s servers` runs it
+            sql += UNHURRIED
+        return sql
 
     @contextmanager
     def _canceling(self, limit: TimeLimit) -> Iterator[None]:
@@ -93,6 +110,11 @@ class Rebuilding(Vendor):
 
         with self.connection.execute_wrapper(execute):
             yield
+
+    def show_life(self) -> None:
+        # Whatever it says: the server measures the silence.
+        with self.connection.cursor() as cursor:
+            cursor.execute("SELECT")
 
     def discard(self) -> None:
         raw = self.connection.connection

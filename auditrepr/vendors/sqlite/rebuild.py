@@ -58,6 +58,9 @@ class Rebuilding(Vendor):
         finally:
             setattr(connection, "transaction_mode", mode)  # noqa: B010
 
+    def show_life(self) -> None:
+        """Nobody listens: SQLite has no server."""
+
     def discard(self) -> None:
         pass  # an interrupted statement leaves SQLite's connection as good as it was
 
