@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -14,6 +15,8 @@ from django.db import connection, connections, transaction
 
 import auditrepr
 from auditrepr.models import AuditLog, InstanceRepr, Lease
+from auditrepr.vendors import get_vendor
+from tests import processes
 from tests.app.models import Author, Tag
 from tests.missing import could_not_try
 from tests.servers import unprivileged_user
@@ -149,3 +152,53 @@ def test_the_job_works_and_leaves_nothing_to_the_next_client(clients):
                      "idle_in_transaction_session_timeout"):  # fmt: skip
             cursor.execute("SELECT current_setting(%s)", [name])
             assert cursor.fetchone()[0] in ("0", "off"), name
+
+
+# Says after each batch that it is stored, and goes on when it is told to.
+JOB = """
+from auditrepr import backfill
+from auditrepr.locks import DatabaseLock
+def told(progress):
+    print(progress.rows, flush=True)
+    sys.stdin.readline()
+result = backfill.run("default", lock=DatabaseLock("default"), batch_size=2, on_progress=told)
+print(result.stop_reason, result.rows)
+"""
+
+
+@pytest.fixture
+def through(bouncer) -> dict[str, str]:
+    """What a process needs to reach the database by way of PgBouncer."""
+    user = connection.settings_dict["USER"]
+    AuditLog.objects.all().delete()
+    Author.objects.bulk_create(Author(name=name) for name in "abcde")
+    return {"TEST_POSTGRES_URL": f"postgres://{user}@/auditrepr?host={bouncer}&port={PORT}"}
+
+
+def texts() -> str:
+    return "".join(InstanceRepr.objects.order_by("pk").values_list("instance_repr", flat=True))
+
+
+def test_of_two_jobs_one_works_and_one_that_was_killed_is_replaced_at_once(through, bouncer):
+    with processes.start_python(JOB, env=through) as job:
+        assert job.stdout.readline() == "2\n"
+        other = processes.run("backfill_reprs", "--fail-if-locked", env=through)
+        assert (other.returncode, texts()) == (75, "ab")
+        job.kill()
+        job.communicate()
+    last = processes.run("backfill_reprs", env=through)
+    assert (last.returncode, last.stderr, texts()) == (0, "", "abcde")
+    assert (bouncer / "log").read_text().count("login attempt") >= 3, "all of them came this way"
+
+
+def test_a_job_that_stopped_past_its_lease_commits_nothing(through):
+    with processes.start_python(JOB, env=through) as job:
+        assert job.stdout.readline() == "2\n"
+        job.send_signal(signal.SIGSTOP)
+        Lease.objects.update(expires_at=get_vendor("default").clock(-1))
+        other = processes.run("backfill_reprs", env=through)
+        assert (other.returncode, other.stderr, texts()) == (0, "", "abcde")
+        job.send_signal(signal.SIGCONT)
+        output, errors = job.communicate("\n" * 5, timeout=60)
+    assert output.splitlines()[-1] == "lease-lost 2", errors
+    assert texts() == "abcde"
