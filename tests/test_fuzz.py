@@ -224,6 +224,37 @@ def test_whatever_tables_and_columns_are_called_their_events_are_represented(tab
         AuditLog.objects.all().delete()
 
 
+@settings(tried, max_examples=10)
+@given(table=identifiers, column=identifiers.filter(lambda name: name.lower() != "id"))
+def test_whatever_tables_and_columns_are_called_their_triggers_come_and_go(table, column, capsys):
+    with model_of(table, column) as model, override_settings(AUDITREPR={"MODELS": ["app.Oddly"]}):
+        call_command("audit_triggers", "remove", database="default", verbosity=0)
+        AuditLog.objects.all().delete()
+        model.objects.create(value="nobody sees this")
+        capsys.readouterr()
+        call_command("audit_triggers", "sql", database="default")
+        script = capsys.readouterr().out
+        call_command("audit_triggers", "install", database="default", verbosity=0)
+        call_command("audit_triggers", "check", database="default", verbosity=0)
+        model.objects.create(value="one")
+        call_command("audit_triggers", "remove", database="default", verbosity=0)
+        model.objects.create(value="nor this")
+        run_script(script)
+        call_command("audit_triggers", "check", database="default", verbosity=0)
+        model.objects.create(value="two")
+        rows = AuditLog.objects.order_by("pk").values_list("row_data", flat=True)
+        assert [row[column] for row in rows] == ["one", "two"]
+        AuditLog.objects.all().delete()
+
+
+def run_script(script: str) -> None:
+    """As a shell of the database runs it."""
+    if connection.vendor == "sqlite":
+        connection.connection.executescript(script)
+    else:
+        connection.connection.execute(script)
+
+
 @tried
 @given(table=identifiers, column=identifiers.filter(lambda name: name.lower() != "id"))
 def test_what_only_sql_can_name_is_captured(table, column):
