@@ -19,7 +19,7 @@ from .vendors import get_vendor
 
 if TYPE_CHECKING:
     from .capture import State
-    from .vendors.facts import Installed, TableShape
+    from .vendors.facts import Capture, Installed, TableShape
 
 TABLE = log_name(Coverage._meta.db_table)
 Reasons = Mapping[str, Coverage.Reason]
@@ -54,13 +54,14 @@ def restart(state: State, row: Coverage | None) -> Coverage.Reason | None:
     """Why the coverage of this table has to start anew; None if it runs on."""
     if row is None:
         return Coverage.Reason.INSTALLED
-    if state.captured:
+    if state.captured and state.capture and state.installed:
         # Ended by someone who found the triggers out of order; they are back since.
         if row.since_event is None:
             return Coverage.Reason(row.reason)
-        if state.installed and state.installed.replace(row.triggers):
+        if state.installed.replace(row.triggers):
             return Coverage.Reason.REPLACED
-        return Coverage.Reason.COLUMNS if _uncaptured_columns(state) else None
+        left_out = _uncaptured_columns(state.capture, state.installed)
+        return Coverage.Reason.COLUMNS if left_out else None
     return Coverage.Reason(state.status.value)
 
 
@@ -162,12 +163,10 @@ def _write(using: str, changed: Iterable[Coverage], *fields: str) -> None:
     )
 
 
-def _uncaptured_columns(state: State) -> frozenset[str]:
+def _uncaptured_columns(wanted: Capture, installed: Installed) -> frozenset[str]:
     """Columns that belong in the log, and that the triggers in place leave out."""
-    if state.capture is None or state.installed is None:
-        return frozenset()
-    there = frozenset(column.name for column in state.capture.shape.columns)
-    captured = state.installed.columns
+    there = frozenset(column.name for column in wanted.shape.columns)
+    captured = installed.columns
     if captured is None:
-        captured = there - state.installed.excluded
-    return there - state.capture.excluded - captured
+        captured = there - installed.excluded
+    return there - wanted.excluded - captured

@@ -286,7 +286,7 @@ class Batch:
         """A query is about to be sent from another thread, which sees what is there today."""
         if (made := self.guard.making) is not None:
             self.guard.asks(made)
-        elif self.current is not None:
+        elif self.current is not None:  # pragma: no branch - else it was for a row that is over
             self.current.note(TODAY)
 
     def watch(

@@ -315,19 +315,29 @@ def test_a_database_without_a_log_is_written_to_as_before():
 
 
 @pytest.mark.sqlite
+@pytest.mark.parametrize("mode", ["wal", "delete"])
 def test_a_statement_that_finds_the_database_locked_fails_with_a_context_as_without_one(
-    monkeypatch,
+    monkeypatch, mode
 ):
-    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.05)
+    """Without a write-ahead log, already telling the context does: it has to read the schema."""
+    options = connection.settings_dict["OPTIONS"]
+    monkeypatch.setitem(options, "timeout", 0.05)
+    monkeypatch.setitem(options, "init_command", f"PRAGMA journal_mode={mode}")
     connection.close()
+    connection.ensure_connection()  # which sets the file's mode
     other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
-    other.execute("BEGIN EXCLUSIVE")
     try:
-        with auditrepr.context(reason="x"), pytest.raises(OperationalError, match="locked"):
-            Tag.objects.create(label="x")
+        with auditrepr.context(reason="x"):
+            other.execute("BEGIN EXCLUSIVE")
+            with pytest.raises(OperationalError, match="locked"):
+                Tag.objects.create(label="x")
+            other.rollback()
+            Tag.objects.create(label="y")
     finally:
         other.close()
+        monkeypatch.undo()
         connection.close()
+    assert list(AuditLog.objects.values_list("context", flat=True)) == [{"reason": "x"}]
 
 
 @pytest.mark.sqlite

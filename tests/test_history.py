@@ -549,3 +549,26 @@ def test_keys_that_a_database_compares_in_its_own_way_are_not_called_exact(monke
     assert first.reason == "app_order.ref compares texts in a way of its own"
     assert second.failure is not None
     assert "DoesNotExist" in second.failure.error_class
+
+
+@pytest.mark.sqlite
+def test_a_set_that_a_database_finds_in_its_own_way_is_not_called_exact(monkeypatch):
+    monkeypatch.setattr(Order._meta.get_field("ref"), "db_collation", "NOCASE")
+    _make_anew(Invoice)
+    try:
+        order = Order.objects.create(ref="A")
+        Invoice.objects.create(order=order, by_ref_id="a", number=1)
+        monkeypatch.setattr(Order, "__str__", lambda one: str(one.order_set.count()))
+        assert str(order) == "1", "the database finds it"
+        outcome = built()[AuditLog.objects.get(table_name="app_order").pk]
+    finally:
+        monkeypatch.undo()
+        _make_anew(Invoice)
+    assert outcome.fidelity == Fidelity.MIXED
+    assert "app_invoice.by_ref_id compares texts in a way of its own" in outcome.reason
+
+
+def _make_anew(model):
+    """Its table, as its fields say today."""
+    with connection.schema_editor() as editor:
+        editor._remake_table(model)

@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import connection, connections
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 from django.utils import translation
 
 from auditrepr import representation
@@ -145,6 +145,25 @@ def test_what_asynchronous_code_reads_is_mixed_too(settings, transactional_db):
     Author.objects.update(name="Bea")
     outcome = AuditLog.objects.earliest("pk").build_instance_repr()
     assert (outcome.text, outcome.fidelity) == ("['Bea']", Fidelity.MIXED)
+    assert "today's rows" in outcome.reason
+
+
+def test_what_an_instance_asks_asynchronously_while_it_is_made_is_noticed(monkeypatch):
+    async def count():
+        found = await Author.objects.acount()
+        await sync_to_async(connections.close_all)()
+        return found
+
+    def __init__(author, *values, **options):
+        Model.__init__(author, *values, **options)
+        author.among = asyncio.run(count())
+
+    Author.objects.create(name="Ann")
+    Author.objects.create(name="Bea")
+    monkeypatch.setattr(Author, "__init__", __init__)
+    monkeypatch.setattr(Author, "__str__", lambda author: f"{author.name} of {author.among}")
+    outcome = AuditLog.objects.earliest("pk").build_instance_repr()
+    assert (outcome.text, outcome.fidelity) == ("Ann of 2", Fidelity.MIXED)
     assert "today's rows" in outcome.reason
 
 

@@ -10,11 +10,13 @@ from django.db.models import Count, F, Manager, OuterRef, Subquery, Sum
 from django.db.models.expressions import RawSQL
 from django.test import modify_settings
 
+from auditrepr import capture
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.rebuild import TODAY
 from auditrepr.representation import Event, build
 from auditrepr.sets import UNORDERED, _is_generic_relation
 from auditrepr.substitution import _reads_only
+from auditrepr.vendors.sqlite.types import cast
 from tests.app.models import Author, Book
 from tests.app.relations import Label, Line, Order, Remark
 from tests.oracle import Oracle
@@ -198,17 +200,91 @@ def test_texts_compare_by_the_collation_of_their_column(monkeypatch):
     assert (outcome.text, outcome.fidelity) == ("1", Fidelity.EXACT)
 
 
+NUMBERS = ["7", "'7'", "'7.0'", "7.5", "1", "NULL"]
+TEXTS = ["'2000-01-01'", "'b'", "x'37'"]
+
+
 @pytest.mark.sqlite
 @pytest.mark.django_db
 def test_values_that_do_not_fit_their_column_are_read_live_and_marked(monkeypatch):
+    outcome = outcome_with_quantity("1.5", monkeypatch)
+    assert (outcome.text, outcome.fidelity) == ("1", Fidelity.MIXED)
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db
+def test_a_value_that_no_column_of_its_type_would_give_costs_who_asks_for_the_set(monkeypatch):
+    failure = outcome_with_quantity("'many'", monkeypatch).failure
+    assert failure is not None
+    assert failure.message == "'many' is no integer"
+
+
+def outcome_with_quantity(value, monkeypatch):
+    """What SQLite lets a column of integers hold, although Django would not give it."""
     monkeypatch.setattr(Order, "__str__", lambda o: str(o.lines.filter(item="x").count()))
     order = Order.objects.create(ref="A")
     Line.objects.create(order=order, item="x", quantity=1)
     with connection.cursor() as cursor:
-        cursor.execute("UPDATE app_line SET quantity = 1.5")
+        cursor.execute(f"UPDATE app_line SET quantity = {value}")
     Order.objects.update(ref="B")
-    outcome = AuditLog.objects.latest("pk").build_instance_repr()
-    assert (outcome.text, outcome.fidelity) == ("1", Fidelity.MIXED)
+    event = AuditLog.objects.latest("pk")
+    Line.objects.update(quantity=2)
+    return event.build_instance_repr()
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("declared", "values", "others"),
+    [
+        ("integer", [7, True], NUMBERS),
+        ("varchar(9)", ["7", "b"], NUMBERS + TEXTS),
+        ("BLOB", [b"7", 7], NUMBERS + TEXTS),
+        ("", ["7", 7], NUMBERS + TEXTS),
+        ("real", [7, 0.5], NUMBERS),
+        ("decimal", [7, 7.5], NUMBERS),
+        ("date", ["2000-01-01", "1999-12-31"], TEXTS),
+    ],
+)
+def test_values_out_of_the_log_compare_like_a_column_of_their_type(declared, values, others):
+    """What SQLite does with a comparison rests on the declared type of either side."""
+    picked = cast(declared, values)
+    compared = ", ".join(f"{{0}} = {other}, {{0}} < {other}" for other in others)
+    with connection.cursor() as cursor:
+        cursor.execute(f"CREATE TEMP TABLE held (value {declared})")
+        cursor.executemany("INSERT INTO held VALUES (%s)", [[value] for value in values])
+        stored = cursor.execute(f"SELECT {compared.format('value')} FROM held").fetchall()
+        rows = ", ".join(["(%s)"] * len(values))
+        body = f"SELECT {picked.format('column1')} AS value FROM (VALUES {rows})"
+        logged = cursor.execute(f"SELECT {compared.format('value')} FROM ({body})", values)
+        assert logged.fetchall() == stored
+        cursor.execute("DROP TABLE held")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_set_whose_link_is_left_out_of_the_log_says_so(settings, monkeypatch):
+    settings.AUDITREPR = {"EXCLUDE": {"app.Line": ["order"]}}
+    capture.install("default")
+    try:
+        order = Order.objects.create(ref="A")
+        Line.objects.create(order=order, item="pen")
+        outcome = questioned(lambda order: [line.item for line in order.lines.all()], monkeypatch)
+    finally:
+        settings.AUDITREPR = {}
+        capture.install("default")
+    assert (outcome.text, outcome.fidelity) == ("[]", Fidelity.MIXED)
+    assert outcome.reason == "order_id is not in the log"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_set_whose_table_cannot_be_read_today_costs_who_asks_for_it(monkeypatch):
+    order = Order.objects.create(ref="A")
+    Line.objects.create(order=order, item="pen")
+    monkeypatch.setattr(Line._meta.get_field("item"), "column", "no_such_column")
+    outcome = questioned(lambda order: list(order.lines.all()), monkeypatch)
+    assert outcome.failure is not None
+    assert "no_such_column" in outcome.failure.message
+    assert questioned(lambda order: order.ref, monkeypatch).fidelity == Fidelity.EXACT
 
 
 @pytest.mark.django_db(transaction=True)
