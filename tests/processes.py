@@ -21,6 +21,18 @@ from tests.app.models import Author
 """
 
 
+# Says after each batch how much is stored, and goes on when it is told to.
+IN_STEPS = """
+from auditrepr import backfill
+from auditrepr.locks import DatabaseLock
+def told(progress):
+    print(progress.rows, flush=True)
+    sys.stdin.readline()
+result = backfill.run("default", lock=DatabaseLock("default"), batch_size=2, on_progress=told)
+print(result.stop_reason, result.rows, result.error)
+"""
+
+
 def environment(**more: str) -> dict[str, str]:
     """What a process needs to find the test's database."""
     names = {alias: str(connections[alias].settings_dict["NAME"]) for alias in connections}
@@ -35,6 +47,11 @@ def environment(**more: str) -> dict[str, str]:
 def start_python(code: str, **options: Any) -> subprocess.Popen[str]:
     """Start Python on this code, after Django's setup; its input and output are pipes."""
     return _start([sys.executable, "-c", PRELUDE + code], **options)
+
+
+def start_in_steps(**options: Any) -> subprocess.Popen[str]:
+    """Start the job in batches of two; after each it prints the sum, and reads a line."""
+    return start_python(IN_STEPS, **options)
 
 
 def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:

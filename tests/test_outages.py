@@ -37,16 +37,6 @@ STORED = (
     "SELECT instance_repr FROM auditrepr_instancerepr JOIN auditrepr_auditlog"
     " ON id = audit_log_id WHERE table_name = 'app_author' ORDER BY id"
 )
-# Says after each batch that it is stored, and goes on when it is told to.
-JOB = """
-from auditrepr import backfill
-from auditrepr.locks import DatabaseLock
-def told(progress):
-    print(progress.rows, flush=True)
-    sys.stdin.readline()
-result = backfill.run("default", lock=DatabaseLock("default"), batch_size=2, on_progress=told)
-print(result.stop_reason, result.rows, result.error)
-"""
 
 
 @pytest.fixture
@@ -136,7 +126,7 @@ def test_on_a_standby_the_job_says_so_and_goes_on_once_it_is_promoted(pair):
 
 @pytest.mark.postgresql
 def test_a_run_whose_server_fails_over_goes_on_where_it_takes_writes(pair):
-    with processes.start_python(JOB, env=pair.either) as job:
+    with processes.start_in_steps(env=pair.either) as job:
         assert job.stdout.readline() == "2\n"
         pair.fail_over()
         output, errors = job.communicate("\n" * 6, timeout=60)
@@ -229,10 +219,7 @@ def test_a_full_disk_keeps_nobody_from_the_file_lock(tmp_path):
 @pytest.fixture
 def session() -> Iterator[psycopg.Connection[Any]]:
     """Somebody else's connection."""
-    settings = connection.settings_dict
-    where = {"host": settings["HOST"], "port": settings["PORT"] or None, "user": settings["USER"],
-             "password": settings["PASSWORD"] or None, "dbname": settings["NAME"]}  # fmt: skip
-    with psycopg.connect(**where) as session:
+    with psycopg.connect(**connection.get_connection_params()) as session:
         yield session
         session.rollback()
 

@@ -23,19 +23,6 @@ from tests.servers import PostgresServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-# Says after each batch that it is stored, and goes on when it is told to.
-JOB = """
-from auditrepr import backfill
-from auditrepr.locks import DatabaseLock
-def told(progress):
-    print(progress.rows, flush=True)
-    sys.stdin.readline()
-result = backfill.run(
-    "default", lock=DatabaseLock("default"), batch_size=2, on_progress=told
-)
-print(result.stop_reason, result.rows, result.error)
-"""
-
 
 @pytest.fixture(autouse=True)
 def _five_authors(transactional_db):
@@ -95,7 +82,7 @@ def test_a_run_outlives_a_restart_of_the_server(mode):
         assert processes.run("migrate", "--run-syncdb", env=there).returncode == 0
         write = "Author.objects.bulk_create(Author(name=f'author {n}') for n in range(5))"
         processes.start_python(write, env=there).communicate()
-        with processes.start_python(JOB, env=there) as job:
+        with processes.start_in_steps(env=there) as job:
             assert job.stdout.readline() == "2\n"
             server.stop(mode)
             job.stdin.write("\n")

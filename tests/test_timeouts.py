@@ -67,10 +67,8 @@ def takes(seconds: float):
 @pytest.mark.parametrize("name", ["statement_timeout", "lock_timeout"])
 def test_a_run_outlasts_statements_that_time_out(name, caplog):
     caplog.set_level("INFO", "auditrepr")
-    settings = connection.settings_dict
-    where = {"host": settings["HOST"], "port": settings["PORT"] or None, "user": settings["USER"],
-             "password": settings["PASSWORD"] or None, "dbname": settings["NAME"]}  # fmt: skip
-    with psycopg.connect(**where) as somebody, server_with(**{name: "200ms"}):
+    somebody = psycopg.connect(**connection.get_connection_params())
+    with somebody, server_with(**{name: "200ms"}):
 
         def lock(progress: backfill.Progress) -> None:
             if progress.rows == 2:
