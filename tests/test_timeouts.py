@@ -81,6 +81,15 @@ def test_a_run_outlasts_statements_that_time_out(name, caplog):
     assert texts() == NAMES
 
 
+def test_a_limit_that_no_query_keeps_is_one_clear_line_and_costs_nothing():
+    with server_with(statement_timeout="1ms"):
+        done = processes.run("backfill_reprs", "--max-seconds=1")
+    (line,) = done.stderr.splitlines()
+    assert (done.returncode, "due to statement timeout" in line) == (1, True)
+    assert run().stop_reason == StopReason.CAUGHT_UP
+    assert texts() == NAMES
+
+
 def test_a_row_may_take_longer_than_the_server_lets_transactions_be_idle(monkeypatch):
     monkeypatch.setattr(Author, "__str__", takes(0.5))
     with server_with(idle_in_transaction_session_timeout="200ms"):
