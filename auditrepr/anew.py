@@ -15,7 +15,7 @@ from django.apps import apps
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from . import preflight
+from . import preflight, storing
 from .batchsize import Asked, BatchSize
 from .conf import get_settings
 from .events import Event
@@ -176,15 +176,15 @@ class Rebuild(Run):
 
     def _write(self, cursor: RebuildCursor, held: Held, outcomes: list[Outcome]) -> Stored:
         built = [outcome for outcome in outcomes if outcome.failure is None]
-        changed = [(o.id, *_values(o)) for o in built if _values(o) != held.stored[o.id]]
-        if changed:
-            self.vendor.replace(changed)
+        changed = [outcome for outcome in built if _values(outcome) != held.stored[outcome.id]]
+        rows, changed = storing.store(self.using, changed, self.vendor.replace)
+        failed = storing.failed([*outcomes, *changed])
         cursor.reached_id = held.reaches
         if held.reaches >= cursor.top_id:
             RebuildCursor.objects.using(self.using).filter(pk=cursor.pk).delete()
         else:
             cursor.save(using=self.using, update_fields=["reached_id"])
-        return Stored(len(changed), len(outcomes) - len(built), again=len(outcomes))
+        return Stored(rows, failed, again=len(outcomes))
 
 
 def take(using: str, selection: Selection, after: int, upto: int, size: int) -> Held:

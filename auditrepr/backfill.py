@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from . import pending, preflight, quarantine
+from . import pending, preflight, quarantine, storing
 from .batchsize import Asked
 from .events import Event
 from .locks import Lock
@@ -127,13 +127,13 @@ class Backfill(Run):
         self.store(batch.events, partial(self._write, backlog, batch))
 
     def _write(self, backlog: Backlog, batch: Batch, outcomes: list[Outcome]) -> Stored:
-        rows = self.store_representations(outcomes)
-        failures = self.store_failures(outcomes)
+        rows, outcomes = storing.store(self.using, outcomes, self.vendor.store)
+        quarantine.add(self.using, outcomes)
         backlog.settle(batch.reaches)
-        return Stored(rows, failures)
+        return Stored(rows, storing.failed(outcomes))
 
     def _write_again(self, outcomes: list[Outcome]) -> Stored:
-        rows = self.store_representations(outcomes)
+        rows, outcomes = storing.store(self.using, outcomes, self.vendor.store)
         quarantine.release(self.using, [o.id for o in outcomes if o.failure is None])
-        self.store_failures(outcomes)
+        quarantine.add(self.using, outcomes)
         return Stored(rows, again=len(outcomes))

@@ -37,8 +37,8 @@ def after(using: str, pk: int, size: int) -> list[Event]:
     return _events(ReprFailure.objects.using(using).filter(pk__gt=pk).order_by("pk"), size)
 
 
-def add(using: str, outcomes: Sequence[Outcome]) -> int:
-    """Note these failures; one that is known already has failed once more. Gives their number."""
+def add(using: str, outcomes: Sequence[Outcome]) -> None:
+    """Note the failures among these; one that is known already has failed once more."""
     entries = ReprFailure.objects.using(using)
     vendor = get_vendor(using)
     failed = {outcome.id: outcome.failure for outcome in outcomes if outcome.failure}
@@ -63,7 +63,6 @@ def add(using: str, outcomes: Sequence[Outcome]) -> int:
             "error_class", "message", "traceback", "attempts", "last_failed_at", "next_attempt_at",
         ],
     )  # fmt: skip
-    return len(failed)
 
 
 def release(using: str, ids: Collection[int]) -> None:

@@ -16,7 +16,7 @@ from django.db import Error, reset_queries, transaction
 from django.db.models import F, Subquery
 from django.utils import timezone
 
-from . import preflight, quarantine, runlog
+from . import preflight, runlog
 from .batchsize import Asked, BatchSize
 from .conf import get_settings
 from .events import Event
@@ -66,8 +66,12 @@ class Stored(NamedTuple):
     """What a batch added to the result."""
 
     rows: int
-    failures: int = 0
+    failed: Sequence[Outcome] = ()
     again: int = 0
+
+    @property
+    def failures(self) -> int:
+        return len(self.failed)
 
 
 @dataclass
@@ -177,7 +181,7 @@ class Run(ABC):
         seconds = time.monotonic() - began
         self._size.learn(len(events), seconds)
         self.patience.reset()
-        self._note_failure(outcomes if stored.failures else [])
+        self._note_failure(stored.failed)
         self.result.rows += stored.rows
         self.result.failures += stored.failures
         self.result.again += stored.again
@@ -191,27 +195,14 @@ class Run(ABC):
         """Tell how far the run has come."""
         self.on_progress(Progress(done, total, self.result.rows, self.result.failures))
 
-    def store_representations(self, outcomes: Sequence[Outcome]) -> int:
-        """Insert those that were built; gives the number of those that were not there."""
-        built = [outcome for outcome in outcomes if outcome.failure is None]
-        if not built:
-            return 0
-        return self.vendor.store([(o.id, o.text, str(o.fidelity), o.reason) for o in built])
-
-    def store_failures(self, outcomes: Sequence[Outcome]) -> int:
-        """Put the others in quarantine; gives their number."""
-        return quarantine.add(self.using, outcomes)
-
     def _build(self, events: Sequence[Event]) -> list[Outcome]:
         with self.lock.kept_alive():
             return build(events, self.using)
 
-    def _note_failure(self, outcomes: Sequence[Outcome]) -> None:
-        failed = ((o.id, o.failure) for o in outcomes if o.failure)
-        if not self.result.first_failure and (first := next(failed, None)):
-            pk, failure = first
+    def _note_failure(self, failed: Sequence[Outcome]) -> None:
+        if failed and (failure := failed[0].failure) and not self.result.first_failure:
             said = f"{failure.error_class}: {failure.message}".rstrip(": ")
-            self.result.first_failure = f"event {pk}: {said}"
+            self.result.first_failure = f"event {failed[0].id}: {said}"
 
     def _run(self) -> Result:
         try:

@@ -253,12 +253,17 @@ class Vendor(ABC):
     def store(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
         """Insert representations: id of the audit row, text, fidelity, reason.
 
-        Passes over what is there already; gives the number of those that were not.
+        Passes over what is there already; gives the number of those that were not. After an error
+        nothing of it is stored, and the transaction goes on.
         """
 
     @abstractmethod
-    def replace(self, rows: Sequence[tuple[int, str, str, str]]) -> None:
+    def replace(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
         """Update representations, likewise; passes over what is not there any more."""
+
+    @abstractmethod
+    def refuses_value(self, error: Error) -> bool:
+        """Is it about a value that was to be stored, so that others may well be stored?"""
 
     @abstractmethod
     def passes(self, error: Error) -> bool:

@@ -26,6 +26,9 @@ PASSING = (
     "57P02",
     "57P03",
 )
+# A value that does not fit, one that is too big, as for an index, and one that a constraint of the
+# project's own does not want.
+REFUSING = ("22", "54", "23514")
 
 
 class Storing(Vendor):
@@ -62,14 +65,18 @@ class Storing(Vendor):
 
     def _insert(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
         columns = [list(column) for column in zip(*rows, strict=True)]
-        with self.connection.cursor() as cursor:
+        with transaction.atomic(self.using), self.connection.cursor() as cursor:
             cursor.execute(STORE, columns)
             return int(cursor.rowcount)
 
-    def replace(self, rows: Sequence[tuple[int, str, str, str]]) -> None:
+    def replace(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
         columns = [list(column) for column in zip(*rows, strict=True)]
-        with self.connection.cursor() as cursor:
+        with transaction.atomic(self.using), self.connection.cursor() as cursor:
             cursor.execute(REPLACE, columns)
+            return int(cursor.rowcount)
+
+    def refuses_value(self, error: Error) -> bool:
+        return str(getattr(error.__cause__, "sqlstate", None)).startswith(REFUSING)
 
     def passes(self, error: Error) -> bool:
         code = getattr(error.__cause__, "sqlstate", None)

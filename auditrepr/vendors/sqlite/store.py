@@ -5,7 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from django.db import Error
+from django.db import Error, transaction
 from django.db.models import DateTimeField, Func
 
 from ..base import Vendor
@@ -14,6 +14,8 @@ from .sql import REPLACE, STORE
 
 #: Another connection is writing.
 PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
+#: It is too big, or a constraint of the project's own does not want it.
+REFUSING = frozenset({sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT_CHECK})
 TIME_FORMAT = "%Y-%m-%d %H:%M:%f".replace("%", "%%%%")  # it is formatted twice on its way
 
 
@@ -32,13 +34,17 @@ class Storing(Vendor):
         return Writers()
 
     def store(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
-        with self.connection.cursor() as cursor:
+        with transaction.atomic(self.using), self.connection.cursor() as cursor:
             cursor.executemany(STORE, rows)
             return int(cursor.rowcount)
 
-    def replace(self, rows: Sequence[tuple[int, str, str, str]]) -> None:
-        with self.connection.cursor() as cursor:
+    def replace(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
+        with transaction.atomic(self.using), self.connection.cursor() as cursor:
             cursor.executemany(REPLACE, [(*values, pk) for pk, *values in rows])
+            return int(cursor.rowcount)
+
+    def refuses_value(self, error: Error) -> bool:
+        return getattr(error.__cause__, "sqlite_errorcode", 0) in REFUSING
 
     def passes(self, error: Error) -> bool:
         code = getattr(error.__cause__, "sqlite_errorcode", 0)
