@@ -9,10 +9,12 @@ import re
 import signal
 import subprocess
 import termios
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
 from auditrepr.locks import DatabaseLock, FileLock
@@ -28,6 +30,7 @@ STORED = r"(\d+) representations? stored, (\d+) rows? put in quarantine, in (\d+
 # The command with a __str__ that says that it is at work, and takes its time.
 SLOW = """
 import time
+from concurrent.futures import ThreadPoolExecutor
 def slowly(author):
     print("building", flush=True)
     time.sleep({seconds})
@@ -205,6 +208,7 @@ def test_what_the_output_cannot_encode_is_escaped():
         "--wait=nan",
         "--wait=soon",
         "--limit=-1",
+        "--limit=9223372036854775808",
         "--lock=none",
         "--format=xml",
     ],
@@ -231,6 +235,31 @@ def test_a_usage_error_exits_2_and_shows_the_usage():
     assert done.returncode == 2
     assert "usage:" in done.stderr
     assert "argument --batch-size: '0' is not a whole number of at least 1" in done.stderr
+
+
+def test_a_dry_run_that_cannot_begin_is_one_line_and_no_report(capsys):
+    names = MigrationRecorder.Migration.objects.filter(app="auditrepr")
+    names.update(name="x")
+    try:
+        with pytest.raises(CommandError, match=r"auditrepr\.0001_initial"):
+            call_command("backfill_reprs", "--dry-run", "--format=json")
+    finally:
+        names.update(name="0001_initial")
+    assert capsys.readouterr().out == ""
+
+
+def test_in_a_thread_that_is_not_the_main_one_it_runs_without_signals(ann):
+    """As task queues start it; only the main thread may ask for signals."""
+
+    def job():
+        try:
+            call_command("backfill_reprs", verbosity=0)
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(job).result()
+    assert InstanceRepr.objects.get().instance_repr == "Ann"
 
 
 def test_a_limit_without_a_dry_run_is_a_usage_error_that_names_what_limits_a_run(ann):

@@ -1,13 +1,17 @@
 """Relations as of the event."""
 
 import pytest
+from django.conf import settings
+from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
+from django.test import override_settings
 
 from auditrepr import capture
 from auditrepr.making import TODAY
-from auditrepr.models import AuditLog, Fidelity
-from auditrepr.representation import Event, Outcome, build
+from auditrepr.models import AuditLog, Coverage, Fidelity
+from auditrepr.rebuild import Reference
+from auditrepr.representation import Event, Outcome, build, build_related
 from auditrepr.states import States
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author, Book
@@ -26,6 +30,7 @@ from tests.app.relations import (
     RatedPlace,
     Remark,
     Toll,
+    Trattoria,
 )
 from tests.capturing import sql
 from tests.oracle import Oracle
@@ -164,6 +169,48 @@ def test_a_generic_key_that_is_none_fails_as_it_did():
     assert (good.text, good.fidelity) == ("on badge 7 []", Fidelity.EXACT)
 
 
+def test_a_generic_key_to_a_model_that_is_not_installed_leads_nowhere_and_says_so():
+    gone = ContentType.objects.create(app_label="gone", model="gone")
+    Remark.objects.create(content_type=gone, object_id=1, text="x")
+    outcome = build_with(lambda remark: f"{remark.text} {remark.target}", Remark)
+    assert (outcome.text, outcome.fidelity) == ("x None", Fidelity.MIXED)
+
+
+def test_what_a_table_that_is_not_audited_held_is_not_called_exact(settings, django_user_model):
+    settings.AUDITREPR = {"MODELS": ["admin.LogEntry"]}
+    capture.install("default")
+    try:
+        user = django_user_model.objects.create(username="ann")
+        LogEntry.objects.create(user=user, action_flag=1, object_repr="x")
+        outcome = build_with(lambda entry: entry.user.username, LogEntry)
+    finally:
+        settings.AUDITREPR = {}
+        capture.install("default")
+    assert (outcome.text, outcome.fidelity) == ("ann", Fidelity.MIXED)
+    assert outcome.reason == "auth_user is not audited"
+
+
+def test_a_reference_whose_object_is_in_doubt_says_so():
+    author = Author.objects.create(name="Ann")
+    book = Book.objects.create(title="T", author=author)
+    Coverage.objects.filter(table_name="app_author").update(since_event=None)
+    AuditLog.objects.filter(table_name="app_author").delete()
+    event = Event.of(AuditLog.objects.get(table_name="app_book"))
+    (outcome,) = build_related(
+        [Reference(event, Book._meta.get_field("author"), book.author_id)], "default"
+    )
+    assert (outcome.text, outcome.fidelity) == ("Ann", Fidelity.MIXED)
+    assert outcome.reason.startswith("the audit of app_author was interrupted")
+
+
+def build_with(said, model) -> Outcome:
+    """What is said of the model's newest event."""
+    given = getattr(settings, "AUDITREPR", {})
+    with override_settings(AUDITREPR=given | {"REPR": {model._meta.label: said}}):
+        rows = AuditLog.objects.filter(table_name=model._meta.db_table)
+        return rows.latest("pk").build_instance_repr()
+
+
 def test_a_generic_key_of_nothing_leads_nowhere():
     oracle = Oracle([Pin])
     with oracle.listening():
@@ -279,18 +326,22 @@ def test_inherited_columns_are_as_they_were_in_the_parents_tables():
     oracle = Oracle(MODELS)
     author = Author.objects.create(name="Ann")
     with oracle.listening():
-        pizzeria = Pizzeria.objects.create(name="Da Ugo", owner=author, stars=1, oven="wood")
+        pizzeria = Trattoria.objects.create(
+            name="Da Ugo", owner=author, stars=1, oven="wood", pasta="penne"
+        )
     with oracle.listening():
         RatedPlace.objects.update(name="Da Ugo due")
     with oracle.listening():
         Pizzeria.objects.filter(pk=pizzeria.pk).update(oven="gas")
+    with oracle.listening():
+        Trattoria.objects.update(pasta="ziti")
     with oracle.listening():
         Author.objects.update(name="Bea")
     with oracle.listening():
         Diner.objects.update(stars=3)
     RatedPlace.objects.update(name="closed")
     Diner.objects.update(stars=0)
-    Pizzeria.objects.all().delete()
+    Trattoria.objects.all().delete()
     assert_true(oracle)
 
 
@@ -440,6 +491,36 @@ def test_what_is_in_another_database_is_read_there_and_marked(router, elsewhere,
     settings.AUDITREPR = {"REPR": said}
     outcome = AuditLog.objects.using("default").latest("pk").build_instance_repr()
     assert (outcome.text, outcome.fidelity) == ("T (Ann)", Fidelity.MIXED)
+
+
+class SomeElsewhere:
+    """What refers to orders, and what remarks lead to, is not where these are."""
+
+    def db_for_read(self, model, **hints):
+        return "other" if model in (Invoice, Label) else None
+
+    db_for_write = db_for_read
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_the_other_side_of_a_relation_in_another_database_is_read_there_and_marked(settings):
+    order = Order.objects.using("other").create(ref="A")
+    Invoice.objects.using("other").create(order=order, number=7)
+    Order.objects.create(pk=order.pk, ref="A")
+    Remark.objects.create(content_type=ContentType.objects.get_for_model(Label), object_id=5)
+    settings.DATABASE_ROUTERS = [SomeElsewhere()]
+    settings.AUDITREPR = {
+        "REPR": {
+            "app.order": lambda order: f"{order.ref} {order.invoice.number}",
+            "app.remark": lambda remark: f"on {remark.target}",  # Django looks beside it alone
+        }
+    }
+    events = AuditLog.objects.using("default").filter(table_name__in=["app_order", "app_remark"])
+    told = build([Event.of(row) for row in events.order_by("pk")], "default")
+    assert [(one.text, one.fidelity) for one in told] == [
+        ("A 7", Fidelity.MIXED),
+        ("on None", Fidelity.MIXED),
+    ]
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])

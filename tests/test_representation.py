@@ -16,6 +16,7 @@ from django.utils import translation
 from auditrepr import representation
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.representation import Event, Outcome, build
+from auditrepr.timelimit import TimeLimit, TimeLimitExceeded
 from tests.app.models import Author
 from tests.app.troubled import Troubled
 
@@ -208,3 +209,13 @@ def test_it_is_built_in_any_thread():
     with ThreadPoolExecutor(1) as pool:
         (outcome,) = pool.submit(work).result()
     assert outcome.text == str(Author.objects.get())
+
+
+def test_a_row_is_interrupted_in_time_although_an_alarm_rang_between_two_rows():
+    limit = TimeLimit(0.05)
+    with limit.listening():
+        with limit.row():
+            pass
+        time.sleep(0.1)  # the alarm that the first row has asked for
+        with pytest.raises(TimeLimitExceeded), limit.row():
+            time.sleep(10)

@@ -404,6 +404,28 @@ def test_a_row_of_a_set_that_cannot_be_read_costs_who_asks_for_it(
     assert questioned(lambda order: order.ref, monkeypatch).fidelity == Fidelity.EXACT
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_cannot_be_read_takes_nothing_of_what_a_manager_annotates(monkeypatch):
+    def get_queryset(manager):
+        return Manager.get_queryset(manager).annotate(double=F("quantity") * 2)
+
+    def refuse(value, expression, connection):
+        if value == "ink":
+            raise ValueError("cannot be read")
+        return value
+
+    order = Order.objects.create(ref="A")
+    for item in ("pen", "ink"):
+        Line.objects.create(order=order, item=item)
+    Order.objects.update(ref="B")
+    AuditLog.objects.filter(table_name="app_order", action="I").delete()
+    monkeypatch.setattr(type(Line._default_manager), "get_queryset", get_queryset)
+    monkeypatch.setattr(Line._meta.get_field("item"), "from_db_value", refuse, raising=False)
+    outcome = questioned(lambda order: [line.double for line in order.lines.all()], monkeypatch)
+    assert outcome.failure is not None
+    assert "cannot be read" in outcome.failure.message
+
+
 def test_without_content_types_no_relation_is_generic(settings):
     field = Order._meta.get_field("remarks")
     assert _is_generic_relation(field)

@@ -185,3 +185,13 @@ class Pizzeria(Diner):
 
     def __str__(self) -> str:
         return f"{self.name} {'*' * self.stars} with {self.oven} ({self.owner})"
+
+
+@auditrepr.track
+class Trattoria(Pizzeria):
+    """Its row has parts in the tables of all that it inherits from."""
+
+    pasta = models.CharField(max_length=20)
+
+    def __str__(self) -> str:
+        return f"{super().__str__()} and {self.pasta}"
