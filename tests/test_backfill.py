@@ -463,7 +463,7 @@ def test_the_server_ends_a_run_that_falls_silent_long_before_its_lease_runs_out(
     authors(1)
     with CaptureQueriesContext(connection) as captured:
         run()
-    asked = [q["sql"] for q in captured if "idle_in_transaction_session_timeout" in q["sql"]]
+    asked = [q["sql"] for q in captured if "set_config('idle_in_transaction" in q["sql"]]
     assert len(asked) == 2, "to take the lock, and to store a batch"
     assert all("'30000'" in sql for sql in asked), "milliseconds"
 

@@ -37,7 +37,10 @@ with {lock}("default") as lock:
 STOP_INSIDE = """
 from django.db import transaction
 from auditrepr.locks import DatabaseLock
+from auditrepr.models import Lease
 with DatabaseLock("default", seconds={seconds}) as lock:
+    if {silent}:
+        Lease.objects.update(expires_at=lock.vendor.clock(-1))
     with transaction.atomic():
         lock.vendor.end_if_idle(lock.seconds / 2)
         lock.renew()
@@ -249,6 +252,20 @@ def test_nothing_is_certain_of_a_process_on_another_host(boot):
     assert not replace(process, namespace=boot).is_dead()
 
 
+def test_who_asks_whether_a_process_is_there_sends_it_nothing():
+    heard = []
+    before = {number: signal.getsignal(number) for number in (signal.SIGHUP, signal.SIGUSR1)}
+    try:
+        for number in before:
+            signal.signal(number, lambda number, frame: heard.append(number))
+        assert not Process.current().is_dead()
+        signal.raise_signal(signal.SIGUSR1)  # what was sent before is heard by now
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    assert heard == [signal.SIGUSR1]
+
+
 def test_another_process_with_the_same_pid_is_not_the_holder():
     process = replace(Process.current(), started="1")
     assert process.is_dead()
@@ -256,8 +273,9 @@ def test_another_process_with_the_same_pid_is_not_the_holder():
 
 
 @pytest.mark.postgresql
-def test_a_holder_stopped_inside_its_transaction_makes_nobody_wait():
-    with held_by_process(STOP_INSIDE.format(seconds=60)) as process:
+@pytest.mark.parametrize("silent", [False, True], ids=["its lease runs", "its lease has run out"])
+def test_a_holder_stopped_inside_its_transaction_makes_nobody_wait(silent):
+    with held_by_process(STOP_INSIDE.format(seconds=60, silent=silent)) as process:
         os.kill(process.pid, signal.SIGSTOP)
         began = time.monotonic()
         with DatabaseLock("default") as lock:
@@ -267,7 +285,7 @@ def test_a_holder_stopped_inside_its_transaction_makes_nobody_wait():
 
 @pytest.mark.postgresql
 def test_the_lock_is_not_taken_from_one_who_is_storing_and_that_is_told_at_once():
-    with held_by_process(STOP_INSIDE.format(seconds=60)):
+    with held_by_process(STOP_INSIDE.format(seconds=60, silent=False)):
         assert not release("default", Lease.objects.get().token)
 
 
@@ -281,7 +299,7 @@ def test_the_server_ends_one_who_falls_silent_long_before_the_lease_runs_out():
 
 @pytest.mark.postgresql
 def test_the_server_ends_the_transaction_of_a_holder_that_is_silent_for_too_long():
-    with held_by_process(STOP_INSIDE.format(seconds=1)) as process:
+    with held_by_process(STOP_INSIDE.format(seconds=1, silent=False)) as process:
         os.kill(process.pid, signal.SIGSTOP)
         with DatabaseLock("default", wait=10) as lock:
             assert lock
@@ -403,6 +421,7 @@ def test_what_is_no_plain_file_is_refused_with_a_hint(tmp_path, kind):
 def test_a_forked_process_neither_keeps_the_file_lock_nor_has_it():
     reading, writing = os.pipe()
     ending, end = os.pipe()
+    never_held = FileLock("default")
     with FileLock("default") as lock:
         child = os.fork()
         if child == 0:
@@ -411,8 +430,7 @@ def test_a_forked_process_neither_keeps_the_file_lock_nor_has_it():
             os._exit(0)
         assert os.read(reading, 10) == b"False"
         lock.renew()
-        with FileLock("default") as other:
-            assert not other
+        assert not never_held.__enter__()
     try:
         with FileLock("default") as other:
             assert other

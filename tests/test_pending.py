@@ -93,6 +93,7 @@ def writer() -> Iterator:
     try:
         yield session
     finally:
+        session.rollback()  # the server learns of a closed session a little later
         session.close()
 
 
