@@ -1,14 +1,18 @@
 """Relations as of the event."""
 
+from decimal import Decimal
+
 import pytest
 from django.conf import settings
 from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.db import connection
+from django.db.models import DecimalField
 from django.test import override_settings
 
 from auditrepr import capture
 from auditrepr.making import TODAY
+from auditrepr.meta import can_hold
 from auditrepr.models import AuditLog, Coverage, Fidelity
 from auditrepr.rebuild import Reference
 from auditrepr.representation import Event, Outcome, build, build_related
@@ -158,6 +162,11 @@ def test_a_generic_key_with_too_many_digits_ends_as_it_did_and_costs_no_peer():
         said(pin) for pin in Pin.objects.order_by("pk")
     ]
     assert told[-1].text == "on Toll object (7)"
+
+
+def test_a_column_of_numbers_without_a_limit_can_hold_any():
+    assert can_hold(DecimalField(), Decimal("1e400"), connection)
+    assert not can_hold(DecimalField(max_digits=4, decimal_places=2), Decimal(100), connection)
 
 
 def test_a_generic_key_that_is_none_fails_as_it_did():
