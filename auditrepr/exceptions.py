@@ -60,6 +60,11 @@ class MigrationsPending(AuditReprError):
     """Database "{alias}" lacks migrations: {names}. Run: manage.py migrate --database {alias}"""
 
 
+class NothingCommitted(AuditReprError):
+    """DATABASES["{alias}"] has AUTOCOMMIT off, so that Django commits nothing by itself, and all of
+    this would be lost: run it with settings that leave AUTOCOMMIT on."""
+
+
 class DatabaseUnreachable(AuditReprError):
     """Database "{alias}" cannot be reached: {reason}"""
 

@@ -10,7 +10,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from .exceptions import DatabaseUnreachable, MigrationsPending
+from .exceptions import DatabaseUnreachable, MigrationsPending, NothingCommitted
 from .tracking import tracked_tables
 from .vendors import get_vendor
 
@@ -21,11 +21,13 @@ def check(using: str) -> None:
     What it needs is auditrepr's own tables, and the audited ones: a model that is ahead of its
     table would make every representation fail.
 
+    :raises NothingCommitted: if the project's settings turn Django's transactions off.
     :raises DatabaseUnreachable: if there is no connection.
     :raises MigrationsPending: if one of the migrations that it needs is not applied.
     :raises UnsupportedDatabase: if auditrepr does not work on this database.
     """
     get_vendor(using)
+    commits(using)
     connection = connections[using]
     try:
         connection.ensure_connection()
@@ -48,6 +50,15 @@ def check(using: str) -> None:
     }
     if pending:
         raise MigrationsPending(alias=using, names=", ".join(sorted(pending)))
+
+
+def commits(using: str) -> None:
+    """Make sure that what is written is committed.
+
+    :raises NothingCommitted: if it is not.
+    """
+    if not connections[using].settings_dict["AUTOCOMMIT"]:
+        raise NothingCommitted(alias=using)
 
 
 def _recorded(connection: BaseDatabaseWrapper) -> Collection[tuple[str, str]]:

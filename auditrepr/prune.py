@@ -15,6 +15,7 @@ from datetime import datetime
 from django.db import connections, transaction
 from django.db.models import Exists, Model, OuterRef, Q
 
+from . import preflight
 from .exceptions import LockHeld, MayNotPrune
 from .locks import Lock
 from .models import AuditLog, Coverage, InstanceRepr, ReprFailure
@@ -62,10 +63,12 @@ def prune(
 
     :param lock: the job's: what it is building meanwhile would be stored for events that are gone.
     :param keep_last: keep the latest event of each object, whatever its age.
+    :raises NothingCommitted: if the project's settings turn Django's transactions off.
     :raises MayNotPrune: if the rights of this connection do not suffice.
     :raises LockHeld: if the job is at work.
     :raises LeaseLost: if it has taken over since: the last batch is rolled back.
     """
+    preflight.commits(using)
     if not get_vendor(using).may_prune():
         raise MayNotPrune(alias=using, role=connections[using].settings_dict["USER"])
     with lock:

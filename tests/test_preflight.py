@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
+from uuid import uuid4
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from auditrepr import preflight
 from auditrepr.exceptions import MigrationsPending
+from auditrepr.models import Lease
 
 pytestmark = pytest.mark.django_db
 
@@ -34,3 +37,24 @@ def test_a_squashed_migration_counts_where_those_it_replaces_are_applied(monkeyp
     monkeypatch.setattr(initial, "replaces", [("auditrepr", "0000_old")], raising=False)
     _record_as("0000_old")
     preflight.check("default")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ["backfill_reprs"],
+        ["backfill_reprs", "--dry-run"],
+        ["rebuild_reprs"],
+        ["prune_audit_log", "--before=2020-01-01", "--no-input"],
+        ["backfill_status", "--release-lock", "--no-input"],
+        ["audit_triggers", "install", "--database=default"],
+        ["audit_triggers", "remove", "--database=default"],
+    ],
+    ids=" ".join,
+)
+def test_where_django_commits_nothing_the_commands_say_so_and_do_nothing(command, monkeypatch):
+    """Else they would report what they had done, and all of it would be rolled back."""
+    Lease.objects.update_or_create(name="backfill", defaults={"token": uuid4()})
+    monkeypatch.setitem(connection.settings_dict, "AUTOCOMMIT", False)
+    with pytest.raises(CommandError, match=r'DATABASES\["default"\] has AUTOCOMMIT off'):
+        call_command(*command)

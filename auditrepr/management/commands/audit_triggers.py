@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error, connections
 
-from auditrepr import append_only, capture
+from auditrepr import append_only, capture, preflight
 from auditrepr.conf import get_settings
 from auditrepr.exceptions import AuditReprError
 
@@ -69,6 +69,7 @@ class Command(BaseCommand):
             self._say(1, f"{using}: all triggers are in order.")
 
     def _install(self, using: str) -> Iterable[str]:
+        preflight.commits(using)
         changed = capture.install(using)
         for state in changed:
             self._say(1, f"{using}: {state.name}: triggers were {state.status.value}, mended")
@@ -82,6 +83,7 @@ class Command(BaseCommand):
         return ()
 
     def _remove(self, using: str) -> Iterable[str]:
+        preflight.commits(using)
         names = capture.remove(using)
         listed = f": {', '.join(names)}" if names else ""
         self._say(1, f"{using}: triggers removed from {len(names)} tables{listed}")

@@ -14,7 +14,7 @@ from django.core.management.color import no_style
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
-from auditrepr import locks, status, statusformats
+from auditrepr import locks, preflight, status, statusformats
 from auditrepr.exceptions import AuditReprError
 from auditrepr.status import Status
 from auditrepr.wording import visible
@@ -96,6 +96,7 @@ class Command(BaseCommand):
         self.stdout.write("\n".join(statusformats.metrics(found)))
 
     def _release(self, using: str, interactive: bool) -> None:
+        preflight.commits(using)
         held = status.lease(using)
         if held is None:
             self.stdout.write("Nobody holds the database lock.")
