@@ -179,8 +179,9 @@ class Rebuild(Run):
         changed = [outcome for outcome in built if _values(outcome) != held.stored[outcome.id]]
         rows, changed = storing.store(self.using, changed, self.vendor.replace)
         failed = storing.failed([*outcomes, *changed])
-        cursor.reached_id = held.reaches
-        if held.reaches >= cursor.top_id:
+        whole = len(outcomes) == len(held.events)
+        cursor.reached_id = held.reaches if whole else outcomes[-1].id
+        if cursor.reached_id >= cursor.top_id:
             RebuildCursor.objects.using(self.using).filter(pk=cursor.pk).delete()
         else:
             cursor.save(using=self.using, update_fields=["reached_id"])

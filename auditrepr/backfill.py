@@ -83,8 +83,8 @@ class Backfill(Run):
         backlog = Backlog(self.using, rescan=self.rescan)
         reason = self._pending(backlog) or (self._all_failed() if self.retry_failed else None)
         if reason is None and not self.reached():
-            self._sweep(backlog)
-            if not self.retry_failed:
+            reason = self._sweep(backlog)
+            if reason is None and not self.retry_failed:
                 self._due()
         backlog.settle()
         return reason or StopReason.CAUGHT_UP
@@ -94,14 +94,16 @@ class Backfill(Run):
             reason = self.reached()
             if reason and (batch.events or batch.reaches < backlog.top):
                 return reason
-            self._store(batch, backlog)
+            if reason := self._store(batch, backlog):
+                return reason
             self.tell(batch.reaches - backlog.start, backlog.top - backlog.start)
         return None
 
-    def _sweep(self, backlog: Backlog) -> None:
+    def _sweep(self, backlog: Backlog) -> StopReason | None:
         for batch in backlog.sweep(self.size):
-            if batch.events:
-                self._store(batch, backlog)
+            if batch.events and (reason := self.reached() or self._store(batch, backlog)):
+                return reason
+        return None
 
     def _due(self) -> None:
         if not self.reached() and (events := quarantine.due(self.using, self._retries)):
@@ -113,9 +115,9 @@ class Backfill(Run):
         while events := quarantine.after(self.using, self._retried, self._retries):
             if reason := self.reached():
                 return reason
-            self.store(events, self._write_again)
-            self._retried = events[-1].id
-            done += len(events)
+            tried = self.store(events, self._write_again)
+            self._retried = events[tried - 1].id
+            done += tried
             self.tell(done, max(done, total))
         return None
 
@@ -123,13 +125,21 @@ class Backfill(Run):
     def _retries(self) -> int:
         return min(self.size, quarantine.MOST)
 
-    def _store(self, batch: Batch, backlog: Backlog) -> None:
-        self.store(batch.events, partial(self._write, backlog, batch))
+    def _store(self, batch: Batch, backlog: Backlog) -> StopReason | None:
+        while True:
+            built = self.store(batch.events, partial(self._write, backlog, batch))
+            if built == len(batch.events):
+                return None
+            batch = batch._replace(events=batch.events[built:])
+            if reason := self.reached():
+                return reason
 
     def _write(self, backlog: Backlog, batch: Batch, outcomes: list[Outcome]) -> Stored:
+        whole = len(outcomes) == len(batch.events)
+        reaches = batch.reaches if whole else outcomes[-1].id
         rows, outcomes = storing.store(self.using, outcomes, self.vendor.store)
         quarantine.add(self.using, outcomes)
-        backlog.settle(batch.reaches)
+        backlog.settle(reaches)
         return Stored(rows, storing.failed(outcomes))
 
     def _write_again(self, outcomes: list[Outcome]) -> Stored:

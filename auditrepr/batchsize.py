@@ -22,7 +22,7 @@ class BatchSize:
         self.rows = FIRST if asked == AUTO else asked
 
     def learn(self, rows: int, seconds: float) -> None:
-        """A batch of so many rows took so long; a short one says nothing of full ones."""
-        if self.auto and rows >= self.rows:
+        """A batch of so many rows took so long; a short one that was quick says nothing."""
+        if self.auto and (rows >= self.rows or seconds > SECONDS):
             fitting = int(rows * SECONDS / max(seconds, 0.001))
             self.rows = max(LEAST, min(fitting, 2 * self.rows, MOST))

@@ -60,6 +60,15 @@ class MigrationsPending(AuditReprError):
     """Database "{alias}" lacks migrations: {names}. Run: manage.py migrate --database {alias}"""
 
 
+class RowsHidden(AuditReprError):
+    """Row-level security hides rows of auditrepr_auditlog in "{alias}" from this role, and what it
+    hides would never be represented: give the role BYPASSRLS, or take the policies away."""
+
+
+class MigrationsUnreadable(AuditReprError):
+    """The project's migrations cannot be read: {reason}"""
+
+
 class NothingCommitted(AuditReprError):
     """DATABASES["{alias}"] has AUTOCOMMIT off, so that Django commits nothing by itself, and all of
     this would be lost: run it with settings that leave AUTOCOMMIT on."""

@@ -38,9 +38,10 @@ class Process:
     def of(cls, stored: Any) -> Process | None:
         """The process that was stored, if it can be read."""
         try:
-            return cls(**stored)
+            found = cls(**stored)
         except TypeError:
             return None
+        return found if type(found.pid) is int and 0 < found.pid < 2**31 else None
 
     def is_dead(self) -> bool:
         """Whether it is certain that this process has ended; of another host's, nothing is."""

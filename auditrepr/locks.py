@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import stat
 import threading
@@ -36,6 +37,8 @@ from .exceptions import LeaseLost, LockUnavailable
 from .holders import Process
 from .models import Lease
 from .vendors import get_vendor
+
+logger = logging.getLogger(__name__)
 
 #: Seconds between two attempts of one who waits.
 PAUSE = 0.25
@@ -153,8 +156,13 @@ class DatabaseLock(Lock):
     def _keep_alive(self, done: threading.Event) -> None:
         while not done.wait(self.seconds / 3):
             # This thread's own. It is silent for long: a server might end it in between.
-            with closing(connections[self.using]), suppress(Error):
-                self._extend()
+            with closing(connections[self.using]):
+                try:
+                    self._extend()
+                except Error as error:
+                    said = " ".join(str(error).split())
+                    fields = {"database": self.using, "error": said}
+                    logger.warning("The lease could not be renewed: %s", said, extra=fields)
 
     def _take(self, condition: Q) -> bool:
         # Never waits for a row that its holder has locked, who may be stopped for good. One
@@ -266,7 +274,7 @@ class FileLock(Lock):
     def _is_current(self, file: int) -> bool:
         try:
             return os.path.samestat(os.stat(self.path, follow_symlinks=False), os.fstat(file))
-        except FileNotFoundError:
+        except OSError:  # it is gone, or cannot be looked at any more
             return False
 
 
@@ -292,6 +300,14 @@ def default_path(using: str) -> Path:
     if connections[using].vendor == "sqlite":
         name = Path(name).resolve()
     identity = [settings["ENGINE"], settings["HOST"], settings["PORT"], str(name)]
+    if service := settings["OPTIONS"].get("service"):  # all of it stands in a file of PostgreSQL's
+        identity.append(service)
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
-    state = os.environ.get("XDG_STATE_HOME") or "~/.local/state"
-    return Path(state).expanduser() / "auditrepr" / f"backfill-{digest}.lock"
+    state = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if not state.is_absolute():  # which its specification says to ignore
+        state = Path("~/.local/state")
+    path = state / "auditrepr" / f"backfill-{digest}.lock"
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise LockUnavailable(path=path, reason="this user has no home") from error

@@ -7,10 +7,20 @@ from collections.abc import Collection
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.exceptions import (
+    BadMigrationError,
+    CircularDependencyError,
+    NodeNotFoundError,
+)
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from .exceptions import DatabaseUnreachable, MigrationsPending, NothingCommitted
+from .exceptions import (
+    DatabaseUnreachable,
+    MigrationsPending,
+    MigrationsUnreadable,
+    NothingCommitted,
+)
 from .tracking import tracked_tables
 from .vendors import get_vendor
 
@@ -23,6 +33,7 @@ def check(using: str) -> None:
 
     :raises NothingCommitted: if the project's settings turn Django's transactions off.
     :raises DatabaseUnreachable: if there is no connection.
+    :raises MigrationsUnreadable: if Django cannot make sense of what is there.
     :raises MigrationsPending: if one of the migrations that it needs is not applied.
     :raises UnsupportedDatabase: if auditrepr does not work on this database.
     """
@@ -31,10 +42,10 @@ def check(using: str) -> None:
     connection = connections[using]
     try:
         connection.ensure_connection()
-    except (Error, ImproperlyConfigured) as error:
+    except (Error, ImproperlyConfigured, TypeError) as error:  # as of an option that is none
         raise DatabaseUnreachable(alias=using, reason=" ".join(str(error).split())) from error
     recorded = _recorded(connection)
-    loader = MigrationLoader(None)
+    loader = _migrations()
 
     def applied(key: tuple[str, str]) -> bool:
         replaced = loader.disk_migrations[key].replaces if key in loader.disk_migrations else ()
@@ -50,6 +61,13 @@ def check(using: str) -> None:
     }
     if pending:
         raise MigrationsPending(alias=using, names=", ".join(sorted(pending)))
+
+
+def _migrations() -> MigrationLoader:
+    try:
+        return MigrationLoader(None)
+    except (BadMigrationError, CircularDependencyError, NodeNotFoundError) as error:
+        raise MigrationsUnreadable(reason=" ".join(str(error).split())) from error
 
 
 def commits(using: str) -> None:

@@ -74,12 +74,13 @@ def prune(
     with lock:
         if not lock:
             raise LockHeld(holder=lock.holder())
-        done = Pruned(last_id=_end(using, before))
-        for begin, end in _ranges(using, done.last_id, batch_size):
-            with transaction.atomic(using):
-                _prune_range(using, begin, end, keep_last, done)
-                lock.renew()
-            on_batch(done)
+        with lock.kept_alive():
+            done = Pruned(last_id=_end(using, before))
+            for begin, end in _ranges(using, done.last_id, batch_size):
+                with transaction.atomic(using):
+                    _prune_range(using, begin, end, keep_last, done)
+                    lock.renew()
+                on_batch(done)
     return done
 
 

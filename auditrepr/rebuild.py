@@ -10,7 +10,7 @@ from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 
-from django.db import Error
+from django.db import Error, InternalError
 from django.db.models import Model
 from django.db.models.query import ModelIterable
 
@@ -27,6 +27,7 @@ from .relations import Peers
 from .rows import ModelRaised, Row, TableGone, read_images
 from .states import OVERTAKEN, UNCLEAR
 from .substitution import NotAsOf, Relations, substituted, unknown_columns
+from .telling import may_write
 from .timelimit import TimeLimit
 from .tracking import chosen_repr, log_name, model_for_table
 from .vendors import get_vendor
@@ -297,7 +298,14 @@ class Batch:
         many: bool,
         context: dict[str, Any],
     ) -> Any:
-        """An execute_wrapper: a query while ``__str__`` runs reads what is there today."""
+        """An execute_wrapper: a query while ``__str__`` runs reads what is there today.
+
+        :raises InternalError: if it would write to another database than the one that is read,
+            whose transaction itself refuses that.
+        """
+        theirs = self.current is not None or self.guard.making is not None
+        if theirs and context["connection"].alias != self.using and may_write(sql):
+            raise InternalError("a representation is for reading: nothing can be written")
         if (made := self.guard.making) is not None:
             if not sql.startswith(NO_READING):
                 self.guard.asks(made)

@@ -12,6 +12,7 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import Error, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 from django.utils import timezone, translation
 from django.utils.functional import Promise
@@ -23,7 +24,7 @@ from .making import Afresh, Culprits
 from .models import AuditLog, Fidelity
 from .rebuild import Batch, Reference
 from .threads import watching
-from .timelimit import TimeLimitExceeded
+from .timelimit import TimeLimit, TimeLimitExceeded
 
 __all__ = ["Event", "Failure", "Outcome", "Reference", "build", "build_related"]
 
@@ -40,12 +41,27 @@ class Failure:
     traceback: str
 
     @classmethod
-    def of(cls, error: BaseException) -> Failure:
-        lines = traceback.format_exception(error, limit=-TRACEBACK_FRAMES)
+    def of(cls, error: BaseException, limit: TimeLimit | None = None) -> Failure:
+        """What is to be said of this error, whose own code may fail or hang as well.
+
+        :param limit: how long that may take, for each of the texts.
+        """
+
+        def shown(text: Callable[[], str], length: int, otherwise: str) -> str:
+            try:
+                with limit.row() if limit else NOTHING:
+                    return storable(text(), length)[0]
+            except BaseException:  # not even asking an exception for its text is safe
+                return otherwise
+
         return cls(
-            error_class=type(error).__qualname__,
-            message=storable(_message(error), MESSAGE_LENGTH)[0],
-            traceback=storable("".join(lines), TRACEBACK_LENGTH)[0],
+            error_class=shown(lambda: type(error).__qualname__, CLASS_LENGTH, "?"),
+            message=shown(lambda: str(error), MESSAGE_LENGTH, "(its message cannot be shown)"),
+            traceback=shown(
+                lambda: "".join(traceback.format_exception(error, limit=-TRACEBACK_FRAMES)),
+                TRACEBACK_LENGTH,
+                "(its traceback cannot be shown)",
+            ),
         )
 
 
@@ -61,16 +77,20 @@ class Outcome(NamedTuple):
 
 TRACEBACK_FRAMES = 10
 NOTHING = nullcontext()
+CLASS_LENGTH = 200  # characters
 MESSAGE_LENGTH = 2_000  # characters
 TRACEBACK_LENGTH = 20_000  # characters
 
 
-def build(events: Sequence[Event], using: str) -> list[Outcome]:
+def build(
+    events: Sequence[Event], using: str, enough: Callable[[], bool] = lambda: False
+) -> list[Outcome]:
     """The representations of these events, in their order. Nothing is stored.
 
     :param using: the database that holds the log and the audited tables.
+    :param enough: asked after each; true ends it early, with at least one.
     """
-    return _build(len(events), lambda batch, n: batch.subjects(events[n:]), using)
+    return _build(len(events), lambda batch, n: batch.subjects(events[n:]), using, enough)
 
 
 def build_related(references: Sequence[Reference], using: str) -> list[Outcome]:
@@ -81,7 +101,9 @@ def build_related(references: Sequence[Reference], using: str) -> list[Outcome]:
     return _build(len(references), lambda batch, n: batch.related(references[n:]), using)
 
 
-def _build(count: int, remaining: Remaining, using: str) -> list[Outcome]:
+def _build(
+    count: int, remaining: Remaining, using: str, enough: Callable[[], bool] = lambda: False
+) -> list[Outcome]:
     outcomes: list[Outcome] = []
     careful = False
     culprits: Culprits = {}
@@ -92,6 +114,8 @@ def _build(count: int, remaining: Remaining, using: str) -> list[Outcome]:
             batch = Batch(using, culprits)
             for outcome in _build_until_error(len(outcomes), remaining, batch, careful):
                 outcomes.append(outcome)
+                if enough():
+                    return outcomes
         careful = True
     return outcomes
 
@@ -101,14 +125,16 @@ def _build_until_error(
 ) -> Iterator[Outcome]:
     connection = batch.vendor.connection
     with (
-        _same_words_for_everyone(),
+        _same_words_for_everyone() as same_words,
         batch.limit.listening(),
         batch.vendor.reading(batch.limit),
+        _forgetting_hooks(connection),
         _watching(batch),
         _without_collecting(),
     ):
         for subject in remaining(batch, done):
             batch.show_life()
+            same_words()
             if outcome := _outcome(subject, batch, careful):
                 yield outcome
             if batch.broken or connection.closed_in_transaction:
@@ -120,9 +146,9 @@ def _outcome(subject: Subject, batch: Batch, careful: bool) -> Outcome | None:
     """What becomes of this row; none, if it is to be tried once more, carefully."""
     if subject.event.action == AuditLog.Action.TRUNCATE:
         pk, table = subject.event.id, subject.event.table_name
-        return _failed(subject, NothingToRebuild(pk=pk, table=table))
+        return _failed(subject, NothingToRebuild(pk=pk, table=table), batch)
     if subject.error is not None:
-        return _failed(subject, subject.error)
+        return _failed(subject, subject.error, batch)
     batch.current, batch.own_error = subject, None
     try:
         with batch.limit.row(), transaction.atomic(batch.using) if careful else NOTHING:
@@ -139,7 +165,7 @@ def _outcome(subject: Subject, batch: Batch, careful: bool) -> Outcome | None:
             batch.broken = True
             if batch.vendor.passes(error):
                 return None  # a connection that was lost is no row's fault
-        return _failed(subject, error)
+        return _failed(subject, error, batch)
     finally:
         batch.current = None
     if batch.lost:  # __str__ made something up in place of it
@@ -156,8 +182,8 @@ def _represented(subject: Subject, text: str, length: int) -> Outcome:
     return Outcome(subject.event.id, text, fidelity, "\n".join(subject.notes))
 
 
-def _failed(subject: Subject, error: BaseException) -> Outcome:
-    return Outcome(subject.event.id, failure=Failure.of(error))
+def _failed(subject: Subject, error: BaseException, batch: Batch) -> Outcome:
+    return Outcome(subject.event.id, failure=Failure.of(error, batch.limit))
 
 
 def _text(instance: Any, batch: Batch) -> str:
@@ -171,13 +197,6 @@ def _text(instance: Any, batch: Batch) -> str:
     if not isinstance(text, str):
         raise TypeError(f"__str__ returned non-string (type {type(text).__name__})")
     return str.__str__(text)
-
-
-def _message(error: BaseException) -> str:
-    try:
-        return str(error)
-    except Exception:  # an exception may have a broken __str__ of its own
-        return "(its message cannot be shown)"
 
 
 def storable(text: str, length: int) -> tuple[str, str]:
@@ -201,15 +220,36 @@ def storable(text: str, length: int) -> tuple[str, str]:
 
 
 @contextmanager
-def _same_words_for_everyone() -> Iterator[None]:
-    """Language and time zone of the settings, not of whoever started the job."""
+def _same_words_for_everyone() -> Iterator[Callable[[], None]]:
+    """Language and time zone of the settings, not of whoever started the job.
+
+    Gives what sees to it that one row's code has not changed them for the next.
+    """
     chosen = get_settings()
     zone = ZoneInfo(chosen.TIME_ZONE) if chosen.TIME_ZONE else timezone.get_default_timezone()
     with (
         translation.override(chosen.LANGUAGE or settings.LANGUAGE_CODE),
         timezone.override(zone),
     ):
+        language = translation.get_language()
+
+        def same_words() -> None:
+            if translation.get_language() != language:
+                translation.activate(language or settings.LANGUAGE_CODE)
+            if timezone.get_current_timezone() is not zone:
+                timezone.activate(zone)
+
+        yield same_words
+
+
+@contextmanager
+def _forgetting_hooks(connection: BaseDatabaseWrapper) -> Iterator[None]:
+    """What a row's code wants done on commit would be done once nothing refuses it any more."""
+    before = list(connection.run_on_commit)
+    try:
         yield
+    finally:
+        connection.run_on_commit = before
 
 
 @contextmanager

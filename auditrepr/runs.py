@@ -31,6 +31,9 @@ from .vendors import get_vendor
 #: What a run writes on its own row when it ends.
 REMEMBERED = ("ended_at", "rows", "failures", "batches", "stop_reason", "error")
 
+#: Seconds after which what is built of a batch is stored, and the run asks whether to go on.
+EARLY = 5.0
+
 
 @dataclass
 class Result:
@@ -147,7 +150,9 @@ class Run(ABC):
         with ExitStack() as stack:
             self.patience.retry(lambda: stack.enter_context(self.lock))
             if not self.lock:
-                _count_on_latest_run(self, "skipped_runs", StopReason.LOCKED)
+                # Whoever works is writing to that row as well: no reason to fail for a number.
+                with suppress(Error), transaction.atomic(self.using):
+                    _count_on_latest_run(self, "skipped_runs", StopReason.LOCKED)
                 self.result = Result(StopReason.LOCKED, holder=self.lock.holder())
                 runlog.run_ended(self, self.result)
                 return self.result
@@ -168,8 +173,12 @@ class Run(ABC):
         # A batch that is tried again was begun in time: it ends with success or with its error.
         return None if reason is StopReason.TIME_BUDGET and self.patience.failed else reason
 
-    def store(self, events: Sequence[Event], write: Callable[[list[Outcome]], Stored]) -> None:
-        """Build outside, where nothing is locked; then write all of it in one short transaction."""
+    def store(self, events: Sequence[Event], write: Callable[[list[Outcome]], Stored]) -> int:
+        """Build outside, where nothing is locked; then write all of it in one short transaction.
+
+        :returns: how many of the events were built: a batch that takes long is stored as far as it
+            has come.
+        """
         began = time.monotonic()
         outcomes = self._build(events) if events else []
         if outcomes and self.record.pk is None:
@@ -179,7 +188,7 @@ class Run(ABC):
             stored = write(outcomes)
             self.lock.renew()  # the last statement: without the lock, none of it is committed
         seconds = time.monotonic() - began
-        self._size.learn(len(events), seconds)
+        self._size.learn(len(outcomes), seconds)
         self.patience.reset()
         self._note_failure(stored.failed)
         self.result.rows += stored.rows
@@ -190,14 +199,20 @@ class Run(ABC):
             runlog.batch_stored(self, stored, seconds)
         if settings.DEBUG:
             reset_queries()  # Django keeps the last 9000 there, each with all of a batch's texts
+        return len(outcomes)
 
     def tell(self, done: int, total: int) -> None:
         """Tell how far the run has come."""
         self.on_progress(Progress(done, total, self.result.rows, self.result.failures))
 
     def _build(self, events: Sequence[Event]) -> list[Outcome]:
+        until = time.monotonic() + EARLY
+
+        def enough() -> bool:
+            return time.monotonic() > until
+
         with self.lock.kept_alive():
-            return build(events, self.using)
+            return build(events, self.using, enough)
 
     def _note_failure(self, failed: Sequence[Outcome]) -> None:
         if failed and (failure := failed[0].failure) and not self.result.first_failure:

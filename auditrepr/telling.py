@@ -39,12 +39,13 @@ def tell(
     execute: Callable[..., Any], sql: Any, parameters: Any, many: bool, about: dict[str, Any]
 ) -> Any:
     """An execute_wrapper: lets the triggers know who writes, and why."""
-    said = as_json() if is_known() and _may_write(sql) else None
+    said = as_json() if is_known() and may_write(sql) else None
     if said is None:
         return execute(sql, parameters, many, about)
     vendor = get_vendor(about["connection"].alias)
     return vendor.tell(said, execute, sql, parameters, many, about)
 
 
-def _may_write(sql: Any) -> bool:
+def may_write(sql: Any) -> bool:
+    """Is this anything but a query of some table?"""
     return not isinstance(sql, str) or _MAY_WRITE.match(sql) is not None

@@ -249,7 +249,8 @@ def test_a_default_that_says_something_else_each_time_is_not_guessed(default):
 
 
 @pytest.mark.postgresql
-def test_hstore_and_citext_come_back_as_the_table_gives_them():
+@pytest.mark.parametrize("conforming", ["on", "off"])
+def test_hstore_and_citext_come_back_as_the_table_gives_them(conforming):
     with connection.cursor() as cursor:
         cursor.execute("SELECT name FROM pg_available_extensions WHERE name IN ('hstore','citext')")
         if len(cursor.fetchall()) < 2:
@@ -267,6 +268,7 @@ def test_hstore_and_citext_come_back_as_the_table_gives_them():
         get_hstore_oids.cache_clear()
         connection.close()  # psycopg learns of hstore when it connects
         audit("pgapp_withextensions")
+        sql(f"SET standard_conforming_strings = {conforming}")
         pairs = {"a": "1", 'q"\\': 'x"\\\n', "null": None, "": "=>,", "NULL": "NULL"}
         WithExtensions.objects.create(id=1, pairs=pairs, word="Word")
         WithExtensions.objects.create(id=2, pairs={}, word=None)
@@ -274,7 +276,7 @@ def test_hstore_and_citext_come_back_as_the_table_gives_them():
         expected = [str(one) for one in WithExtensions.objects.order_by("pk")]
         assert [one.text for one in built("pgapp_withextensions")] == expected
     finally:
-        sql("DROP TABLE pgapp_withextensions")
+        sql("RESET standard_conforming_strings", "DROP TABLE pgapp_withextensions")
 
 
 @pytest.mark.postgresql

@@ -478,3 +478,46 @@ def test_where_the_system_tells_nothing_of_processes_a_holder_is_one_without_a_s
     monkeypatch.setattr(holders.Path, "read_text", missing)
     process = Process.current()
     assert (process.namespace, process.boot, process.started) == (None, None, None)
+
+
+def test_without_a_home_the_setting_is_named(monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "")
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr("pwd.getpwuid", raises_key_error)
+    with pytest.raises(LockUnavailable, match=r"no home.*LOCK_FILE"):
+        FileLock("default")
+
+
+def raises_key_error(uid):
+    raise KeyError(uid)
+
+
+def test_a_state_folder_that_is_relative_does_not_count(monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "state")
+    assert default_path("default").is_absolute()
+
+
+def test_what_a_service_of_postgresql_names_has_a_file_of_its_own(monkeypatch):
+    options = connection.settings_dict["OPTIONS"]
+    one, other = (default_path_with(monkeypatch, options, name) for name in ("one", "other"))
+    assert one != other
+
+
+def default_path_with(monkeypatch, options, service):
+    monkeypatch.setitem(options, "service", service)
+    return default_path("default")
+
+
+def test_a_lock_whose_folder_is_no_more_is_lost(tmp_path):
+    with FileLock("default", path=tmp_path / "folder" / "lock") as lock:
+        (tmp_path / "folder").rename(tmp_path / "other")
+        (tmp_path / "folder").write_text("a file")
+        with pytest.raises(LeaseLost):
+            lock.renew()
+
+
+@pytest.mark.parametrize("pid", ["x", None, 2**70, -1, 0, True])
+def test_a_holder_whose_pid_is_none_is_not_known(pid):
+    current = asdict(Process.current())
+    assert Process.of(current) is not None
+    assert Process.of(current | {"pid": pid}) is None

@@ -58,3 +58,25 @@ def test_where_django_commits_nothing_the_commands_say_so_and_do_nothing(command
     monkeypatch.setitem(connection.settings_dict, "AUTOCOMMIT", False)
     with pytest.raises(CommandError, match=r'DATABASES\["default"\] has AUTOCOMMIT off'):
         call_command(*command)
+
+
+def test_migrations_that_cannot_be_read_are_one_clear_line(tmp_path, monkeypatch, settings):
+    (tmp_path / "broken").mkdir()
+    (tmp_path / "broken" / "__init__.py").touch()
+    (tmp_path / "broken" / "0001_initial.py").write_text(
+        "from django.db import migrations\n"
+        "class Migration(migrations.Migration):\n"
+        "    dependencies = [('nowhere', '0001')]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    settings.MIGRATION_MODULES = settings.MIGRATION_MODULES | {"drifting": "broken"}
+    with pytest.raises(CommandError, match=r"migrations cannot be read.*nowhere"):
+        call_command("backfill_reprs")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_option_that_is_none_is_one_clear_line(monkeypatch):
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "no_such_option", 1)
+    connection.close()
+    with pytest.raises(CommandError, match=r"cannot be reached.*no_such_option"):
+        call_command("backfill_reprs")

@@ -211,6 +211,25 @@ def test_nothing_is_pruned_while_the_job_is_at_work():
     assert AuditLog.objects.count() == 1
 
 
+def test_it_keeps_the_lock_however_long_it_looks_for_what_is_old(monkeypatch, settings):
+    settings.AUDITREPR = {"LEASE_SECONDS": 1}
+    Author.objects.bulk_create([Author(name="Ann"), Author(name="Bob")])
+    until = now()
+    taken: list[bool] = []
+    next_id = prune.next_id
+
+    def slowly(*arguments):
+        time.sleep(1.5)
+        with DatabaseLock("default") as other:
+            taken.append(bool(other))
+        return next_id(*arguments)
+
+    monkeypatch.setattr(prune, "next_id", slowly)
+    assert pruned(until).events == 2
+    assert taken
+    assert not any(taken)
+
+
 def test_who_loses_the_lock_deletes_nothing_more():
     Author.objects.bulk_create([Author(name="Ann"), Author(name="Bob")])
     lose = {"token": "0" * 32}

@@ -6,14 +6,17 @@ import io
 import os
 import pty
 import sys
+from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from auditrepr.holders import Process
+from auditrepr.locks import DatabaseLock
 from auditrepr.management.options import moment
-from auditrepr.models import AuditLog
+from auditrepr.models import AuditLog, Lease
 from tests import processes
 from tests.app.models import Author
 
@@ -116,6 +119,14 @@ def test_so_are_those_that_another_program_passes():
     with pytest.raises(CommandError, match="argument --batch-size: 0 is not a whole") as raised:
         run(before=str(TODAY), batch_size=0, interactive=False)
     assert raised.value.returncode == 2
+
+
+def test_who_holds_the_lock_cannot_drive_the_terminal():
+    with DatabaseLock("default"):
+        Lease.objects.update(holder=asdict(replace(Process.current(), host="h\x1b[31m")))
+        with pytest.raises(CommandError, match="The job is at work") as raised:
+            call_command("prune_audit_log", "--before=2020-01-01", "--no-input")
+    assert "\x1b" not in str(raised.value)
 
 
 def test_without_a_terminal_nothing_is_asked_and_nothing_deleted(monkeypatch):

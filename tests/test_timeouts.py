@@ -12,7 +12,7 @@ import pytest
 from django.db import connection
 
 from auditrepr import backfill
-from auditrepr.locks import DatabaseLock
+from auditrepr.locks import DatabaseLock, FileLock
 from auditrepr.models import AuditLog, InstanceRepr, Lease, StopReason
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.postgresql import rebuild
@@ -166,3 +166,24 @@ def test_a_connection_that_is_ended_while_it_waits_does_not_cost_the_lease():
         connection.close()  # ended, too: a run takes a new one
         free = Lease.objects.filter(expires_at__lte=get_vendor("default").clock())
         assert not free.exists()
+
+
+def test_a_run_that_waits_outlasts_sessions_that_time_out(tmp_path):
+    """While it waits for a lock file, it says nothing to the server."""
+    path = tmp_path / "lock"
+    with FileLock("default", path=path) as held, server_with(idle_session_timeout="200ms"):
+        assert held
+        threading.Timer(1, held.__exit__, (None, None, None)).start()
+        result = backfill.run("default", lock=FileLock("default", path=path, wait=20))
+    assert (result.stop_reason, result.error) == (StopReason.CAUGHT_UP, "")
+    assert texts() == NAMES
+
+
+def test_a_run_that_is_skipped_does_not_fail_for_a_number():
+    run()
+    somebody = psycopg.connect(**connection.get_connection_params())
+    with somebody, server_with(lock_timeout="200ms"), DatabaseLock("default") as lock:
+        assert lock
+        somebody.execute("UPDATE auditrepr_backfillrun SET skipped_runs = skipped_runs + 1")
+        assert run().stop_reason == StopReason.LOCKED
+        somebody.rollback()

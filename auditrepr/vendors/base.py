@@ -238,7 +238,10 @@ class Vendor(ABC):
 
     @abstractmethod
     def reach(self) -> Reach:
-        """How far the log's ids go. Look at the writers only after it."""
+        """How far the log's ids go. Look at the writers only after it.
+
+        :raises RowsHidden: if not all of the log can be seen.
+        """
 
     @abstractmethod
     def writers(self) -> Writers:

@@ -11,6 +11,7 @@ from django.db import Error, connections
 from auditrepr import append_only, capture, preflight
 from auditrepr.conf import get_settings
 from auditrepr.exceptions import AuditReprError
+from auditrepr.wording import visible
 
 
 class Command(BaseCommand):
@@ -49,7 +50,7 @@ class Command(BaseCommand):
             found = capture.databases(database, with_log=action != "remove")
             complaints = [complaint for using in found for complaint in act(using)]
         except (AuditReprError, Error) as error:
-            raise CommandError(" ".join(str(error).split())) from error
+            raise CommandError(visible(" ".join(str(error).split()))) from error
         if complaints:
             raise CommandError("\n".join(complaints))
 

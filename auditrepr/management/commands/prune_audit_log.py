@@ -14,6 +14,7 @@ from auditrepr import capture, prune
 from auditrepr.exceptions import AuditReprError
 from auditrepr.locks import DatabaseLock, FileLock
 from auditrepr.prune import Pruned
+from auditrepr.wording import visible
 
 from ..options import moment, seconds, whole_number
 
@@ -96,7 +97,7 @@ class Command(BaseCommand):
                 on_batch=lambda done: self._say(2, _told(done)),
             )
         except (AuditReprError, Error) as error:
-            raise CommandError(" ".join(str(error).split())) from error
+            raise CommandError(visible(" ".join(str(error).split()))) from error
         self._say(1, f"Deleted: {_told(done)}.")
 
     def _check_options(self, options: dict[str, Any]) -> None:

@@ -47,6 +47,8 @@ NO_WRITES = "SET LOCAL transaction_read_only = on;"
 # Ours are long queries of many short look-ups: to compile one takes longer than to run it, and to
 # remember what no other row asks for, longer than to ask.
 PLANNING = "SET LOCAL jit = off; SET LOCAL enable_memoize = off;"
+# A row that a policy hides is an error, and never a row that is not there.
+ALL_ROWS = "SET LOCAL row_security = off;"
 # While Django works, the server hears nothing. Ours instead of its own limit, which may be shorter
 # than what a row may take; and none at all would let a stopped process hold up vacuum for good.
 PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = {milliseconds};"
@@ -67,7 +69,7 @@ class Rebuilding(Vendor):
     def reading(self, limit: TimeLimit) -> Iterator[None]:
         own = not self.connection.in_atomic_block
         with transaction.atomic(self.using), self.connection.cursor() as cursor:
-            settings = PLANNING + self._own_limits(limit)
+            settings = PLANNING + ALL_ROWS + self._own_limits(limit)
             if own:
                 cursor.execute(ONE_MOMENT + settings)
                 with self._canceling(limit):

@@ -61,7 +61,7 @@ _HSTORE = """
             FROM jsonb_each_text({held}.document -> {column}) AS pair
         )
     ) ELSE '{{}}' END"""
-_QUOTED = r"""'"' || replace(replace(pair.{part}, '\', '\\'), '"', '\"') || '"'"""
+_QUOTED = r"""'"' || replace(replace(pair.{part}, E'\\', E'\\\\'), '"', E'\\"') || '"'"""
 _COMPUTED = """
 CROSS JOIN LATERAL (SELECT {expressions} FROM (SELECT image.*) AS own) AS computed"""
 

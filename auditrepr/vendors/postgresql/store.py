@@ -4,9 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from django.db import Error, IntegrityError, InterfaceError, OperationalError, transaction
+from django.db import (
+    Error,
+    IntegrityError,
+    InterfaceError,
+    NotSupportedError,
+    OperationalError,
+    transaction,
+)
 from django.db.models import DateTimeField, Func
 
+from ...exceptions import RowsHidden
 from ..base import Vendor
 from ..facts import Reach, Writers
 from .sql import COPY, END_IF_IDLE, REACH, RECOVERED, REPLACE, STORE, WRITERS
@@ -17,6 +25,7 @@ PASSING = (
     "08",
     "25006",
     "25P03",
+    "25P04",
     "40",
     "53200",
     "53300",
@@ -25,6 +34,7 @@ PASSING = (
     "57P01",
     "57P02",
     "57P03",
+    "57P05",
 )
 # A value that does not fit, one that is too big, as for an index, and one that a constraint of the
 # project's own does not want.
@@ -37,7 +47,9 @@ class Storing(Vendor):
     def reach(self) -> Reach:
         with self.connection.cursor() as cursor:
             cursor.execute(REACH)
-            visible, handed_out = cursor.fetchone()
+            visible, handed_out, filtered = cursor.fetchone()
+            if filtered:
+                raise RowsHidden(alias=self.using)
             return Reach(visible, min(visible, handed_out))
 
     def writers(self) -> Writers:
@@ -49,7 +61,8 @@ class Storing(Vendor):
         try:
             with transaction.atomic(self.using):
                 return self._copy(rows)
-        except IntegrityError:  # somebody has stored one of them already
+        except (IntegrityError, NotSupportedError):
+            # Somebody has stored one of them already, or row-level security refuses COPY.
             return self._insert(rows)
 
     def _copy(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
