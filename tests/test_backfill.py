@@ -203,12 +203,13 @@ def test_a_bad_row_is_put_in_quarantine_and_stops_nobody(monkeypatch):
     assert run().idle, "it is not tried for ever"
 
 
-def test_the_first_row_that_fails_is_told_of_and_why(monkeypatch):
+@pytest.mark.parametrize("size", [2, 10])
+def test_the_first_row_that_fails_is_told_of_and_why(monkeypatch, size):
     fine = Book.objects.create(title="fine")
     authors(3)
     monkeypatch.setattr(Author, "__str__", fail)
     first = AuditLog.objects.filter(table_name="app_author").order_by("pk").first()
-    assert run(batch_size=2).first_failure == f"event {first.pk}: ValueError: no name"
+    assert run(batch_size=size).first_failure == f"event {first.pk}: ValueError: no name"
     fine.delete()
     assert run(retry_failed=True).first_failure == "", "what failed before is no news"
 
