@@ -21,8 +21,11 @@ class BatchSize:
         self.auto = asked == AUTO
         self.rows = FIRST if asked == AUTO else asked
 
-    def learn(self, rows: int, seconds: float) -> None:
-        """A batch of so many rows took so long; a short one that was quick says nothing."""
-        if self.auto and (rows >= self.rows or seconds > SECONDS):
+    def learn(self, rows: int, seconds: float, *, cut: bool = False) -> None:
+        """A batch of so many rows took so long; a short one says nothing of full ones.
+
+        :param cut: unless it was cut short because it took too long.
+        """
+        if self.auto and (rows >= self.rows or cut):
             fitting = int(rows * SECONDS / max(seconds, 0.001))
             self.rows = max(LEAST, min(fitting, 2 * self.rows, MOST))

@@ -188,7 +188,7 @@ class Run(ABC):
             stored = write(outcomes)
             self.lock.renew()  # the last statement: without the lock, none of it is committed
         seconds = time.monotonic() - began
-        self._size.learn(len(outcomes), seconds)
+        self._size.learn(len(outcomes), seconds, cut=len(outcomes) < len(events))
         self.patience.reset()
         self._note_failure(stored.failed)
         self.result.rows += stored.rows

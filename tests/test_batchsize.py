@@ -37,6 +37,12 @@ def test_a_short_batch_says_nothing_of_full_ones():
     assert size.rows == FIRST
 
 
+def test_one_that_was_cut_short_says_that_full_ones_take_too_long():
+    size = BatchSize("auto")
+    size.learn(FIRST // 2, 10 * SECONDS, cut=True)
+    assert size.rows == max(LEAST, FIRST // 20)
+
+
 @pytest.mark.parametrize("seconds", [0.001, 60])
 def test_a_size_that_was_asked_for_stays(seconds):
     size = BatchSize(7)
