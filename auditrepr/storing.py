@@ -18,18 +18,16 @@ def store(using: str, outcomes: Sequence[Outcome], write: Write) -> tuple[int, l
 
     As an index of the project's own may refuse a long text, or a constraint another.
 
-    :returns: how many rows were written; and what became of all, in their order, with what the
-        database refused as failures.
+    :returns: how many rows were written; and what became of all, in the order of their ids, with
+        what the database refused as failures.
     :raises django.db.Error: if it is about no value.
     """
     built = [outcome for outcome in outcomes if outcome.failure is None]
     if not built:
         return 0, list(outcomes)
-    try:
-        return write([_row(outcome) for outcome in built]), list(outcomes)
-    except Error as error:
-        if not get_vendor(using).refuses_value(error):
-            raise
+    written = _write(using, built, write)
+    if not isinstance(written, Error):
+        return written, list(outcomes)
     return _one_by_one(using, outcomes, write)
 
 
@@ -39,17 +37,26 @@ def failed(outcomes: Sequence[Outcome]) -> list[Outcome]:
 
 
 def _one_by_one(using: str, outcomes: Sequence[Outcome], write: Write) -> tuple[int, list[Outcome]]:
-    written, became = 0, []
+    total, became = 0, failed(outcomes)
     for outcome in outcomes:
         if outcome.failure is None:
-            try:
-                written += write([_row(outcome)])
-            except Error as error:
-                if not get_vendor(using).refuses_value(error):
-                    raise
-                outcome = Outcome(outcome.id, failure=Failure.of(error))
-        became.append(outcome)
-    return written, became
+            written = _write(using, [outcome], write)
+            if isinstance(written, Error):
+                became.append(Outcome(outcome.id, failure=Failure.of(written)))
+            else:
+                total += written
+                became.append(outcome)
+    return total, sorted(became, key=lambda outcome: outcome.id)
+
+
+def _write(using: str, built: Sequence[Outcome], write: Write) -> int | Error:
+    """How many rows were written; or the error, if it is about a value of theirs."""
+    try:
+        return write([_row(outcome) for outcome in built])
+    except Error as error:
+        if not get_vendor(using).refuses_value(error):
+            raise
+        return error
 
 
 def _row(outcome: Outcome) -> tuple[int, str, str, str]:

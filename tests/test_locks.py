@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -521,3 +522,17 @@ def test_a_holder_whose_pid_is_none_is_not_known(pid):
     current = asdict(Process.current())
     assert Process.of(current) is not None
     assert Process.of(current | {"pid": pid}) is None
+
+
+@pytest.mark.sqlite
+def test_a_lease_that_cannot_be_renewed_is_told_of_in_time(monkeypatch, caplog):
+    """As where another writer holds the file, or a role may have one connection alone."""
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.05)
+    lock = DatabaseLock("default", seconds=0.9)
+    with lock:
+        other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
+        other.execute("BEGIN IMMEDIATE")
+        with lock.kept_alive():
+            time.sleep(0.5)
+        other.close()
+    assert "The lease could not be renewed: database is locked" in caplog.text

@@ -64,6 +64,16 @@ def test_a_text_that_the_database_refuses_is_put_in_quarantine_and_stops_nobody(
 
 
 @pytest.mark.usefixtures("refuse_long")
+def test_beside_one_that_could_not_be_built(settings):
+    Author.objects.create(name="")
+    said = settings.AUDITREPR["REPR"]["app.author"]
+    failing = {"app.author": lambda author: said(author) if author.name else 1 / 0}
+    settings.AUDITREPR = settings.AUDITREPR | {"REPR": failing}
+    assert (run().failures, texts()) == (2, ["before", "after"])
+    assert ReprFailure.objects.filter(error_class="ZeroDivisionError").count() == 1
+
+
+@pytest.mark.usefixtures("refuse_long")
 def test_it_is_stored_once_the_database_takes_it():
     run()
     call_command("backfill_reprs", "--retry-failed", verbosity=0)
