@@ -6,6 +6,7 @@ import gc
 import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
@@ -231,12 +232,16 @@ def _same_words_for_everyone() -> Iterator[Callable[[], None]]:
         translation.override(chosen.LANGUAGE or settings.LANGUAGE_CODE),
         timezone.override(zone),
     ):
-        language = translation.get_language()
+        language = translation.get_language() or settings.LANGUAGE_CODE
+        at_first: Context | None = None
 
         def same_words() -> None:
-            if translation.get_language() != language:
-                translation.activate(language or settings.LANGUAGE_CODE)
-            if timezone.get_current_timezone() is not zone:
+            # Django keeps both in the context: to compare that takes a tenth of asking for them.
+            nonlocal at_first
+            if at_first is None:
+                at_first = copy_context()
+            elif copy_context() != at_first:
+                translation.activate(language)
                 timezone.activate(zone)
 
         yield same_words
