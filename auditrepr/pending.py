@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 from django.utils import timezone
 
 from .events import Event
+from .exceptions import RowsHidden
 from .models import AuditLog, Checkpoint
 from .vendors import get_vendor
 from .vendors.facts import Writers
@@ -121,9 +122,13 @@ class Backlog:
         Asks, in separate statements whose order counts, how far the log goes and who is writing;
         every scan comes later. In the caller's transaction those statements may all see the same
         moment, so nothing is proven there.
+
+        :raises RowsHidden: if not all of the log can be seen: what is not, would be passed over.
         """
         mark = self.checkpoint
         reach = self.vendor.reach()
+        if not reach.whole:
+            raise RowsHidden(alias=self.using)
         writers = self.vendor.writers()
         self.top = reach.visible
         if rescan or self.top < mark.settled_id:

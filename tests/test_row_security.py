@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.urls import reverse
 
 from auditrepr.models import AuditLog, InstanceRepr, ReprFailure
 from tests.app.models import Author, Book
@@ -47,6 +48,16 @@ def test_a_log_that_is_hidden_is_one_clear_line_and_not_an_empty_log():
         call_command("backfill_reprs", verbosity=0)
     call_command("backfill_reprs", verbosity=0)
     assert InstanceRepr.objects.get().instance_repr == "Ann"
+
+
+def test_who_only_reads_may_be_shown_a_part_of_the_log(admin_client):
+    Author.objects.create(name="Ann")
+    with as_role_under_security_of("auditrepr_auditlog"):
+        for name in ("auditlog", "backfillrun"):
+            page = admin_client.get(reverse(f"admin:auditrepr_{name}_changelist"))
+            assert page.status_code == 200
+            assert b"Ann" not in page.content
+        call_command("backfill_status", verbosity=0)
 
 
 def test_a_row_that_is_hidden_costs_what_leads_to_it_and_makes_nothing_untrue(monkeypatch):

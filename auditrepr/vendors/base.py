@@ -238,10 +238,7 @@ class Vendor(ABC):
 
     @abstractmethod
     def reach(self) -> Reach:
-        """How far the log's ids go. Look at the writers only after it.
-
-        :raises RowsHidden: if not all of the log can be seen.
-        """
+        """How far the log's ids go. Look at the writers only after it."""
 
     @abstractmethod
     def writers(self) -> Writers:

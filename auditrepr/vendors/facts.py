@@ -98,6 +98,7 @@ class Reach(NamedTuple):
 
     visible: int
     handed_out: int  # no id at or below it is taken from now on, except by naming it
+    whole: bool = True  # false where row-level security hides some of it
 
 
 @dataclass(frozen=True)

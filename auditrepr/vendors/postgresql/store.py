@@ -14,7 +14,6 @@ from django.db import (
 )
 from django.db.models import DateTimeField, Func
 
-from ...exceptions import RowsHidden
 from ..base import Vendor
 from ..facts import Reach, Writers
 from .sql import COPY, END_IF_IDLE, REACH, RECOVERED, REPLACE, STORE, WRITERS
@@ -48,9 +47,7 @@ class Storing(Vendor):
         with self.connection.cursor() as cursor:
             cursor.execute(REACH)
             visible, handed_out, filtered = cursor.fetchone()
-            if filtered:
-                raise RowsHidden(alias=self.using)
-            return Reach(visible, min(visible, handed_out))
+            return Reach(visible, min(visible, handed_out), whole=not filtered)
 
     def writers(self) -> Writers:
         with self.connection.cursor() as cursor:
