@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import gc
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
 from contextvars import Context, copy_context
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -113,17 +113,19 @@ def _build(
         # moment that the batch reads. What is left is read anew, with a savepoint for each row.
         with suppress(Afresh):
             batch = Batch(using, culprits)
-            for outcome in _build_until_error(len(outcomes), remaining, batch, careful):
-                outcomes.append(outcome)
-                if enough():
-                    return outcomes
+            # Closed at once where there is enough: what is written next may not be read-only.
+            with closing(_build_until_error(len(outcomes), remaining, batch, careful)) as built:
+                for outcome in built:
+                    outcomes.append(outcome)
+                    if enough():
+                        return outcomes
         careful = True
     return outcomes
 
 
 def _build_until_error(
     done: int, remaining: Remaining, batch: Batch, careful: bool
-) -> Iterator[Outcome]:
+) -> Generator[Outcome, None, None]:
     connection = batch.vendor.connection
     with (
         _same_words_for_everyone() as same_words,
