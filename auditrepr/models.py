@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import json
-from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, router
 from django.db.models.fields.json import KT
-from django.db.models.functions import Now
+from django.db.models.functions import Left, Now
 from django.utils.translation import gettext_lazy as _
 
-from .querysets import AuditLogQuerySet
+from .fields import RowField
+from .querysets import ACTOR_LENGTH, AuditLogQuerySet
 
 if TYPE_CHECKING:
     from .representation import Outcome
-
-
-class ExactDecoder(json.JSONDecoder):
-    """Keeps every digit: what the database wrote as 0.10 does not come back as 0.1."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(parse_float=Decimal, **options)
 
 
 class AuditLog(models.Model):
@@ -47,14 +39,12 @@ class AuditLog(models.Model):
         null=True, help_text=_("Set where an update changed the primary key: the one before.")
     )
     action = models.CharField(_("action"), max_length=1, choices=Action)
-    row_data = models.JSONField(
+    row_data = RowField(
         null=True,
-        decoder=ExactDecoder,
         help_text=_("The whole row: after an insert or update, before a delete."),
     )
-    changed_from = models.JSONField(
+    changed_from = RowField(
         null=True,
-        decoder=ExactDecoder,
         help_text=_("For an update: what each changed column held before."),
     )
     context = models.JSONField(
@@ -62,7 +52,9 @@ class AuditLog(models.Model):
     )
     actor = models.GeneratedField(
         # SQLite would look into the context of every event, for a tenth of what an event costs.
-        expression=models.Case(models.When(context__isnull=False, then=KT("context__user"))),
+        expression=models.Case(
+            models.When(context__isnull=False, then=Left(KT("context__user"), ACTOR_LENGTH))
+        ),
         output_field=models.TextField(null=True),
         db_persist=True,
         verbose_name=_("actor"),

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -13,6 +14,7 @@ from auditrepr import changelist
 from auditrepr.changelist import LOOKED_AT
 from auditrepr.models import AuditLog, BackfillRun, InstanceRepr, ReprFailure
 from tests.app.models import Author, Book
+from tests.capturing import sql
 from tests.pages import (
     FAILURES,
     LOG,
@@ -97,6 +99,25 @@ def test_characters_that_act_unseen_are_written_out(reader: Client, character: s
         html = page(reader, url)
         assert character not in html
         assert f"user{ascii(character)[1:-1]}gpj.exe" in html
+
+
+@pytest.mark.sqlite
+def test_text_that_is_not_utf_8_is_shown_byte_by_byte(reader: Client) -> None:
+    """Which another program wrote; Python refuses to read it, and the page with it."""
+    sql("INSERT INTO app_author (id, name) VALUES (7, CAST(x'41ff22fe0a' AS TEXT))")
+    sql("UPDATE app_author SET name = 'Ada' WHERE id = 7")
+    event(50, text="Grace")
+    inserted, updated, _ = AuditLog.objects.order_by("pk")
+    said = 'A\\xff"\\xfe\n'
+    assert inserted.row_data == {"id": 7, "name": said}
+    assert updated.changes == {"name": (said, "Ada")}
+    assert AuditLog.objects.values_list("row_data__name", flat=True).get(pk=inserted.pk) == said
+    for stored in (False, True):
+        assert ids(reader) == [50, updated.pk, inserted.pk], stored
+        text = words(page(reader, f"{LOG}{inserted.pk}/change/"))
+        assert "no representation" in text.lower()
+        assert r"A\xff" in text
+        call_command("backfill_reprs", verbosity=0)
 
 
 def test_an_event_of_a_table_that_no_model_has_is_shown(reader: Client) -> None:

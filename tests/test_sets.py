@@ -11,14 +11,15 @@ from django.db.models.expressions import RawSQL
 from django.test import modify_settings
 
 from auditrepr import capture
+from auditrepr.making import TODAY
 from auditrepr.models import AuditLog, Fidelity
-from auditrepr.rebuild import TODAY
 from auditrepr.representation import Event, build
 from auditrepr.sets import UNORDERED, _is_generic_relation
 from auditrepr.substitution import _reads_only
 from auditrepr.vendors.sqlite.types import cast
 from tests.app.models import Author, Book
 from tests.app.relations import Label, Line, Order, Remark
+from tests.capturing import sql
 from tests.oracle import Oracle
 
 ANSWERED = {
@@ -404,11 +405,18 @@ def test_a_row_of_a_set_that_cannot_be_read_costs_who_asks_for_it(
     assert questioned(lambda order: order.ref, monkeypatch).fidelity == Fidelity.EXACT
 
 
-@pytest.mark.django_db(transaction=True)
-def test_a_row_that_cannot_be_read_takes_nothing_of_what_a_manager_annotates(monkeypatch):
+@pytest.fixture
+def _annotating(monkeypatch):
     def get_queryset(manager):
         return Manager.get_queryset(manager).annotate(double=F("quantity") * 2)
 
+    monkeypatch.setattr(type(Line._default_manager), "get_queryset", get_queryset)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_annotating")
+@pytest.mark.parametrize("found", ["in the log", "today"])
+def test_a_row_that_cannot_be_read_takes_nothing_of_what_a_manager_annotates(monkeypatch, found):
     def refuse(value, expression, connection):
         if value == "ink":
             raise ValueError("cannot be read")
@@ -419,11 +427,27 @@ def test_a_row_that_cannot_be_read_takes_nothing_of_what_a_manager_annotates(mon
         Line.objects.create(order=order, item=item)
     Order.objects.update(ref="B")
     AuditLog.objects.filter(table_name="app_order", action="I").delete()
-    monkeypatch.setattr(type(Line._default_manager), "get_queryset", get_queryset)
+    if found == "today":
+        AuditLog.objects.exclude(table_name="app_order").delete()
     monkeypatch.setattr(Line._meta.get_field("item"), "from_db_value", refuse, raising=False)
     outcome = questioned(lambda order: [line.double for line in order.lines.all()], monkeypatch)
     assert outcome.failure is not None
     assert "cannot be read" in outcome.failure.message
+
+
+@pytest.mark.sqlite
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_annotating")
+def test_nor_does_a_value_that_no_column_of_its_type_would_give(monkeypatch):
+    order = Order.objects.create(ref="A")
+    for item in ("pen", "ink"):
+        Line.objects.create(order=order, item=item)
+    sql("UPDATE app_line SET quantity = 'many' WHERE item = 'ink'")
+    Order.objects.update(ref="B")
+    AuditLog.objects.filter(table_name="app_order", action="I").delete()
+    outcome = questioned(lambda order: [line.double for line in order.lines.all()], monkeypatch)
+    assert outcome.failure is not None
+    assert outcome.failure.message == "'many' is no integer"
 
 
 def test_without_content_types_no_relation_is_generic(settings):
