@@ -13,13 +13,14 @@ from .context import as_json, is_known
 from .vendors import get_vendor, supports
 
 # A SELECT without a table can only be there for what its function does.
-_MAY_WRITE = re.compile(
-    r"""(?: \s | --[^\n]*\n | /\*.*?\*/ | \( )*
-    (?: INSERT | UPDATE | DELETE | REPLACE | MERGE | TRUNCATE | EXECUTE | CALL | DO
+_WRITE = r"""(?: \s | --[^\n]*\n | /\*.*?\*/ | \( )*+
+    (?: INSERT | UPDATE | DELETE | REPLACE | MERGE | TRUNCATE | COPY | EXECUTE | CALL | DO
+      | EXPLAIN \b (?= .* \b ANALY[SZ]E \b )
       | WITH \b (?= .* \b (?: INSERT | UPDATE | DELETE | MERGE | REPLACE ) \b )
-      | SELECT \b (?! .* \b FROM \b ) ) \b""",
-    re.IGNORECASE | re.VERBOSE | re.DOTALL,
-)
+      | SELECT \b (?! .* \b FROM \b ) ) \b"""
+_BEGINS_WITH_WRITE = re.compile(_WRITE, re.IGNORECASE | re.VERBOSE | re.DOTALL)
+# In a text of several statements; what looks like one inside of a string counts, too.
+_GOES_ON_WITH_WRITE = re.compile(f";{_WRITE}", re.IGNORECASE | re.VERBOSE | re.DOTALL)
 
 
 def connect(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
@@ -48,4 +49,6 @@ def tell(
 
 def may_write(sql: Any) -> bool:
     """Is this anything but a query of some table?"""
-    return not isinstance(sql, str) or _MAY_WRITE.match(sql) is not None
+    if not isinstance(sql, str) or _BEGINS_WITH_WRITE.match(sql):
+        return True
+    return ";" in sql and _GOES_ON_WITH_WRITE.search(sql) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import sqlite3
 import threading
 from contextlib import nullcontext
@@ -87,6 +88,14 @@ def test_a_user_is_kept_by_key_and_name_and_found_by_the_actor(django_user_model
     Tag.objects.create(label="y")
     assert contexts() == [{"user": "7", "user_name": "ann"}, None]
     assert [event.actor for event in AuditLog.objects.order_by("pk")] == ["7", None]
+
+
+def test_a_user_of_any_length_costs_no_write_and_is_found():
+    """PostgreSQL refuses entries of an index that are longer than a third of a page."""
+    user = "".join(random.Random(0).choices("abcdefghijklmnopqrstuvwxyz0123456789", k=9000))
+    with auditrepr.context(user=user):
+        Tag.objects.create(label="x")
+    assert AuditLog.objects.by(user).get().context == {"user": user}
 
 
 def test_within_one_transaction_each_write_has_the_context_of_its_own_time():
@@ -270,6 +279,27 @@ def test_composed_statements_and_server_side_binding_carry_it(autocommit):
     assert contexts() == [{"reason": "x"}] * 5
 
 
+INSERT = "INSERT INTO app_tag (label) VALUES ('x')"
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"EXPLAIN (ANALYZE) {INSERT}",
+        f"; {INSERT}",
+        f"BEGIN; {INSERT}; COMMIT",
+        f"SET LOCAL work_mem = '1MB'; {INSERT}",
+        f"SELECT label FROM app_tag; {INSERT}",
+        "COPY app_tag (label) FROM PROGRAM 'echo x'",
+    ],
+)
+def test_whatever_a_text_begins_with_what_it_writes_carries_it(text):
+    with auditrepr.context(reason="x"):
+        sql(text)
+    assert contexts() == [{"reason": "x"}]
+
+
 @pytest.mark.postgresql
 def test_between_statements_the_session_holds_nothing():
     with auditrepr.context(reason="x"), transaction.atomic():
@@ -286,6 +316,22 @@ def test_the_log_stays_open_to_foreign_shells_while_a_connection_tells_its_conte
     assert sql("SELECT name FROM sqlite_master WHERE name LIKE '%context%'") == []
     shell("INSERT INTO app_tag (label) VALUES ('theirs');")
     assert contexts() == [{"reason": "x"}, None]
+
+
+@pytest.mark.sqlite
+def test_where_the_context_cannot_be_told_nothing_is_written_without_it():
+    interrupted: list[bool] = []
+
+    def once() -> bool:
+        interrupted.append(True)
+        return len(interrupted) == 1
+
+    Tag.objects.create(label="before")
+    connection.connection.set_progress_handler(once, 1)
+    with auditrepr.context(reason="x"), pytest.raises(OperationalError, match="interrupted"):
+        Tag.objects.create(label="x")
+    connection.connection.set_progress_handler(None, 1)
+    assert contexts() == [None]
 
 
 @pytest.mark.sqlite
