@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .context import AuditContextMiddleware, context
-from .tracking import track
+from .decorator import track
 
 if TYPE_CHECKING:
     from .past import as_of, doubts

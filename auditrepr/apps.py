@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from django.apps import AppConfig
-from django.db.models.signals import post_migrate
 from django.utils.translation import gettext_lazy as _
 
 
@@ -13,8 +12,7 @@ class AuditReprConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import capture, checks, renames
+        from . import checks, hooks
 
-        capture.connect(self)
-        post_migrate.connect(renames.look_again, sender=self)
+        hooks.connect(self)
         checks.register()

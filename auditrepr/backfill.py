@@ -81,11 +81,8 @@ class Backfill(Run):
 
     def work(self) -> StopReason:
         backlog = Backlog(self.using, rescan=self.rescan)
-        reason = self._pending(backlog) or (self._all_failed() if self.retry_failed else None)
-        if reason is None and not self.reached():
-            reason = self._sweep(backlog)
-            if reason is None and not self.retry_failed:
-                self._due()
+        retry = self._all_failed if self.retry_failed else self._due
+        reason = self._pending(backlog) or self._sweep(backlog) or retry()
         backlog.settle()
         return reason or StopReason.CAUGHT_UP
 
@@ -106,6 +103,7 @@ class Backfill(Run):
         return None
 
     def _due(self) -> None:
+        """Up to one batch: what is left is no reason to say that a limit was reached."""
         if not self.reached() and (events := quarantine.due(self.using, self._retries)):
             self.store(events, self._write_again)
 

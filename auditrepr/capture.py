@@ -2,26 +2,20 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any
 
-from django.apps import AppConfig
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, router, transaction
-from django.db.backends.signals import connection_created
-from django.db.models.signals import post_migrate, pre_migrate
 
-from . import append_only, coverage, flush, origins, schema, search, telling, threads
-from .exceptions import DatabaseUnreachable, MigrationsPending, UnsupportedDatabase
+from . import coverage, search
+from .exceptions import DatabaseUnreachable, MigrationsPending
 from .models import AuditLog, Coverage
 from .timelimit import TimeLimit
 from .tracking import TrackedTable, log_name, tracked_tables
 from .vendors import get_vendor, supports
 from .vendors.base import Vendor
 from .vendors.facts import Capture, Installed, Kind, TableShape
-from .vendors.sqlite.capture import fire_triggers_on_replace
 
 
 class Status(Enum):
@@ -54,18 +48,6 @@ class State:
     def captured(self) -> bool:
         """Does every change to it reach the log now?"""
         return self.status in (Status.OK, Status.OUTDATED)
-
-
-def connect(app_config: AppConfig) -> None:
-    """Let ``migrate`` keep the triggers in step; once a ``migrate``, not once for each app."""
-    pre_migrate.connect(_before_migrate, sender=app_config)
-    post_migrate.connect(_after_migrate, sender=app_config)
-    connection_created.connect(fire_triggers_on_replace)
-    connection_created.connect(telling.connect)
-    connection_created.connect(threads.connect)
-    origins.connect()
-    schema.connect()
-    flush.connect()
 
 
 def databases(using: str | None = None, *, with_log: bool = True) -> list[str]:
@@ -290,28 +272,3 @@ def _execute(using: str, statements: Iterable[str]) -> None:
     with get_vendor(using).connection.cursor() as cursor:
         for sql in statements:
             cursor.execute(sql)
-
-
-def _before_migrate(*, using: str, plan: Iterable[Any] = (), **_: Any) -> None:
-    """Triggers whose log is about to go would make every write fail."""
-    label = AuditLog._meta.app_label
-    if any(back and step.app_label == label and step.name == "0001_initial" for step, back in plan):
-        remove(using)
-
-
-def _after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: Any) -> None:
-    try:
-        changed = install(using)
-        if append_only.missing(using):
-            append_only.install(using)
-        index = search.install(using)
-    except UnsupportedDatabase:
-        return  # a system check has said so
-    told = []
-    if changed:
-        names = ", ".join(state.name for state in changed)
-        told.append(f"  Audit triggers brought up to date: {names}\n")
-    if index:
-        told.append(f"  Search in representations: {search.MADE[index.anywhere]}\n")
-    if told and verbosity >= 1:
-        (stdout or sys.stdout).writelines(told)

@@ -75,3 +75,8 @@ def field_named(model: Any, name: str) -> Any:
 def concrete(model: type[Model]) -> type[Model]:
     """The model itself, or the one that a proxy stands for."""
     return model._meta.concrete_model or model
+
+
+def parent_links(model: type[Model]) -> dict[type[Model], Any]:
+    """The models in whose tables a part of its rows is kept, and the keys that lead there."""
+    return dict(concrete(model)._meta.parents)  # a proxy has parents, too, but no keys

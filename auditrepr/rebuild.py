@@ -5,35 +5,30 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from functools import cache
 from itertools import islice
 from typing import Any, NamedTuple
 
-from django.db import Error, InternalError
 from django.db.models import Model
 from django.db.models.query import ModelIterable
 
 from .answers import Answer, Answers, Wish
 from .barerow import BareRow
 from .conf import get_settings
+from .decorator import chosen_repr
 from .drift import NOT_RECORDED, UNKNOWN, Unknown, default_of
 from .events import Event, Subject
 from .history import Found, History, Matches
-from .making import TODAY, Afresh, Culprits, Guard
-from .meta import concrete, field_named, own_fields
+from .making import Afresh, Culprits, Guard
+from .meta import field_named, own_fields, parent_links
 from .models import AuditLog
 from .relations import Peers
 from .rows import ModelRaised, Row, TableGone, read_images
 from .states import OVERTAKEN, UNCLEAR
-from .substitution import NotAsOf, Relations, substituted, unknown_columns
-from .telling import may_write
 from .timelimit import TimeLimit
-from .tracking import chosen_repr, log_name, model_for_table
+from .tracking import log_name, model_for_table
 from .vendors import get_vendor
-
-#: Statements that Django sends for a transaction of its own.
-NO_READING = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
+from .watch import Watch
 
 #: ``Meta.base_manager_name`` names it; Django finds single related objects through it.
 HIDES = "a manager hides some of the related rows"
@@ -48,22 +43,19 @@ class Reference(NamedTuple):
     value: Any  # as Python has it
 
 
-class Batch:
+class Batch(Watch):
     """Events whose objects are rebuilt together, so that what one needs is read for all."""
 
     def __init__(self, using: str, culprits: Culprits | None = None) -> None:
-        self.using = using
-        self.vendor = get_vendor(using)
         self.settings = get_settings()
+        limit = TimeLimit(self.settings.ROW_SECONDS)
+        guard = Guard(limit, {} if culprits is None else culprits, self.stand_in)
+        super().__init__(get_vendor(using), limit, guard)
+        self.using = using
         self.chosen_repr = cache(chosen_repr)
-        self.limit = TimeLimit(self.settings.ROW_SECONDS)
-        self.history = History(self.vendor, self.limit)
-        self.guard = Guard(self.limit, {} if culprits is None else culprits, self.stand_in)
+        self.history = History(self.vendor, limit)
         self.lost: Afresh | None = None  # whatever ``__str__`` made of it
         self.broken = False  # the transaction that it reads in cannot go on
-        self.own_error: Error | None = None  # of a query of ours, while __str__ runs
-        self.current: Subject | None = None
-        self._instead: tuple[Relations, Subject | None] | None = None
         self._shown_life = time.monotonic()
 
     def subjects(self, events: Sequence[Any]) -> Iterator[Subject]:
@@ -216,10 +208,8 @@ class Batch:
         self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
     ) -> Sequence[Found]:
         """Rows with the columns that multi-table inheritance keeps in the parents' tables."""
-        model = concrete(model)
-        for parent, link in model._meta.parents.items():
-            if link is not None and link.model is model:  # else a proxy's, or a parent's parent
-                found = self._joined(parent, link.attname, subjects, found)
+        for parent, link in parent_links(model).items():
+            found = self._joined(parent, link.attname, subjects, found)
         return found
 
     def _joined(
@@ -283,78 +273,6 @@ class Batch:
 
         return load
 
-    def asked_elsewhere(self) -> None:
-        """A query is about to be sent from another thread, which sees what is there today."""
-        if (made := self.guard.making) is not None:
-            self.guard.asks(made)
-        elif self.current is not None:  # pragma: no branch - else it was for a row that is over
-            self.current.note(TODAY)
-
-    def watch(
-        self,
-        execute: Callable[..., Any],
-        sql: str,
-        parameters: Any,
-        many: bool,
-        context: dict[str, Any],
-    ) -> Any:
-        """An execute_wrapper: a query while ``__str__`` runs reads what is there today.
-
-        :raises InternalError: if it would write to another database than the one that is read,
-            whose transaction itself refuses that.
-        """
-        theirs = self.current is not None or self.guard.making is not None
-        if theirs and context["connection"].alias != self.using and may_write(sql):
-            raise InternalError("a representation is for reading: nothing can be written")
-        if (made := self.guard.making) is not None:
-            if not sql.startswith(NO_READING):
-                self.guard.asks(made)
-        elif self._instead is not None:
-            relations, subject = self._instead
-            self._instead = None  # it is for one query; others in between are not about the set
-            with self.own_queries():
-                try:
-                    unknown = unknown_columns(self.vendor, relations, sql)
-                    elsewhere = context["connection"].alias != self.using
-                    if elsewhere or (unknown and subject is None):
-                        raise NotAsOf
-                    sql, parameters = substituted(self.vendor, relations, sql, parameters)
-                    _note_unknown(subject, unknown)
-                except NotAsOf:
-                    if subject is None:
-                        raise
-                    subject.note(TODAY)
-        elif self.current is not None and not sql.startswith(NO_READING):
-            self.current.note(TODAY)
-        return execute(sql, parameters, many, context)
-
-    @contextmanager
-    def instead_of(self, relations: Relations, otherwise: Subject | None = None) -> Iterator[None]:
-        """The first query inside sees these rows in place of the models' tables.
-
-        :param otherwise: who reads today's rows where the query asks for another table.
-        :raises NotAsOf: for such a query, if it is nobody.
-        """
-        outer, self._instead = self._instead, (relations, otherwise)
-        try:
-            yield
-        finally:
-            self._instead = outer
-
-    @contextmanager
-    def own_queries(self) -> Iterator[None]:
-        """Queries inside are auditrepr's, not those of the ``__str__`` that runs."""
-        outer, self._instead = self._instead, None
-        current, self.current = self.current, None
-        try:
-            with self.limit.paused():
-                yield
-        except Error as error:
-            self.own_error = error
-            raise
-        finally:
-            self._instead, self.current = outer, current
-
 
 def _joined(parent: type[Model], row: Row, part: Found) -> Row | Exception:
     if isinstance(part.row, Exception):
@@ -362,12 +280,6 @@ def _joined(parent: type[Model], row: Row, part: Found) -> Row | Exception:
     columns = {field.column: NOT_RECORDED for field in own_fields(parent)}
     inherited = part.row or Row({}, columns)
     return Row(inherited.values | row.values, {**inherited.missing, **row.missing})
-
-
-def _note_unknown(subject: Subject | None, columns: Sequence[str]) -> None:
-    if subject is not None:
-        for column in columns:
-            subject.note(UNKNOWN.format(column))
 
 
 def _doubted(found: Found, wish: Wish) -> Found:

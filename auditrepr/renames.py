@@ -21,10 +21,11 @@ from django.db import Error, connections, router, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, Field, Max, Model, Q
 
+from .decorator import former_tables, renamed_fields
 from .meta import own_fields
 from .migrated import Change, ColumnChanged, TableMade, TableRenamed, changes
 from .models import AuditLog
-from .tracking import former_tables_of, log_name, model_for_table, renamed_fields
+from .tracking import log_name, model_for_table
 from .vendors.facts import Image
 
 logger = logging.getLogger(__name__)
@@ -157,7 +158,7 @@ class Renames:
     @cached_property
     def _said(self) -> frozenset[str]:
         """The tables of which the project itself says what has been renamed."""
-        said = (m for m in _models() if renamed_fields(m) or former_tables_of(m))
+        said = (m for m in _models() if renamed_fields(m) or former_tables(m))
         return frozenset(log_name(model._meta.db_table) for model in said)
 
     @cached_property
@@ -233,7 +234,7 @@ def _lineage(model: type[Model], known: Sequence[Change], taken: Mapping[str, in
         since = None
     names.append(Name(name, since, until))
     limited = [one if taken[one.name] > 1 else Name(one.name) for one in names]
-    said = [Name(table) for table in former_tables_of(model)]
+    said = [Name(log_name(table)) for table in former_tables(model)]
     return Lineage((*limited, *said), _needed(model, columns), _said(model))
 
 

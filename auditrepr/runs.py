@@ -215,9 +215,10 @@ class Run(ABC):
             return build(events, self.using, enough)
 
     def _note_failure(self, failed: Sequence[Outcome]) -> None:
-        if failed and (failure := failed[0].failure) and not self.result.first_failure:
-            said = f"{failure.error_class}: {failure.message}".rstrip(": ")
-            self.result.first_failure = f"event {failed[0].id}: {said}"
+        first = next(iter(failed), None)
+        if first and first.failure and not self.result.first_failure:
+            said = f"{first.failure.error_class}: {first.failure.message}".rstrip(": ")
+            self.result.first_failure = f"event {first.id}: {said}"
 
     def _run(self) -> Result:
         try:

@@ -17,7 +17,7 @@ from django.utils import timezone
 from . import capture, coverage, pending
 from .capture import State
 from .holders import Process
-from .locks import DatabaseLock
+from .lease import DatabaseLock
 from .models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor, ReprFailure
 from .pending import Count
 from .vendors import get_vendor

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, overload
+from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
@@ -12,97 +12,10 @@ from django.db import router
 from django.db.models import Field, GeneratedField, ManyToManyField, Model
 from django.db.models.expressions import Col
 from django.db.models.sql import Query
-from django.utils.module_loading import import_string
 
 from .conf import NEVER_BY_WILDCARD, get_settings
+from .decorator import MARKED
 from .exceptions import KeyExcluded, OwnTable, UnknownColumn, UnknownModel
-
-ModelT = TypeVar("ModelT", bound=type[Model])
-
-#: What to use in place of ``str()``: the name of a method, or a function of the instance.
-Repr = str | Callable[[Any], object]
-
-_EXCLUDED_BY_DECORATOR: dict[type[Model], tuple[str, ...]] = {}
-_REPR_BY_DECORATOR: dict[type[Model], Repr] = {}
-_RENAMED_BY_DECORATOR: dict[type[Model], dict[str, tuple[str, ...]]] = {}
-_TABLES_BY_DECORATOR: dict[type[Model], tuple[str, ...]] = {}
-
-
-@overload
-def track(model: ModelT, /) -> ModelT: ...
-@overload
-def track(
-    *,
-    exclude: Iterable[str] = (),
-    repr: Repr | None = None,
-    renamed: Mapping[str, str | Iterable[str]] | None = None,
-    former_tables: Iterable[str] = (),
-) -> Callable[[ModelT], ModelT]: ...
-def track(
-    model: ModelT | None = None,
-    /,
-    *,
-    exclude: Iterable[str] = (),
-    repr: Repr | None = None,  # noqa: A002 - the word that the reader of a model expects
-    renamed: Mapping[str, str | Iterable[str]] | None = None,
-    former_tables: Iterable[str] = (),
-) -> ModelT | Callable[[ModelT], ModelT]:
-    """Audit this model: ``@track`` or ``@track(exclude=["pin"])``.
-
-    :param exclude: names of fields that never reach the log.
-    :param repr: what to use in place of ``str()``: a method's name, or a function of the instance.
-    :param renamed: for fields that were renamed in a way that no migration tells (SQL, squashed
-        migrations): ``{"today": "before"}``, or ``{"today": ["before", "earlier"]}``. A row of the
-        log that holds the old name is read by it, unless it holds both and the old name is in use
-        again.
-    :param former_tables: likewise, names that the model's table had before.
-    :raises TypeError: if a list of names is a bare string, or what is decorated is no model.
-    """
-    if isinstance(exclude, str):
-        raise TypeError(f'exclude takes a list of field names: exclude=["{exclude}"]')
-    if isinstance(former_tables, str):
-        raise TypeError(f'former_tables takes a list of names: former_tables=["{former_tables}"]')
-    names, tables = tuple(exclude), tuple(former_tables)
-    columns = {
-        new: (old,) if isinstance(old, str) else tuple(old) for new, old in (renamed or {}).items()
-    }
-
-    def decorate(model: ModelT) -> ModelT:
-        if not (isinstance(model, type) and issubclass(model, Model)):
-            raise TypeError(f"@auditrepr.track is for model classes, not for {model!r}")
-        _EXCLUDED_BY_DECORATOR[model] = names
-        if repr is not None:
-            _REPR_BY_DECORATOR[model] = repr
-        _RENAMED_BY_DECORATOR[model] = columns
-        _TABLES_BY_DECORATOR[model] = tables
-        return model
-
-    return decorate if model is None else decorate(model)
-
-
-def renamed_fields(model: type[Model]) -> dict[str, tuple[str, ...]]:
-    """The names that fields had before, as ``@track`` gives them, for the model or its bases."""
-    found: dict[str, tuple[str, ...]] = {}
-    for base in reversed(model.__mro__):
-        found |= _RENAMED_BY_DECORATOR.get(base, {})
-    return found
-
-
-def former_tables_of(model: type[Model]) -> tuple[str, ...]:
-    """The names that the model's table had before, as ``@track`` gives them."""
-    return tuple(log_name(name) for name in _TABLES_BY_DECORATOR.get(model, ()))
-
-
-def chosen_repr(model: type[Model]) -> Repr | None:
-    """What the project wants in place of ``str()`` for this model, if anything."""
-    chosen = get_settings().REPR.get(model._meta.label_lower)
-    if isinstance(chosen, str) and "." in chosen:
-        found: Callable[[Any], object] = import_string(chosen)
-        return found
-    if chosen is not None:
-        return chosen
-    decorated = (base for base in model.__mro__ if base in _REPR_BY_DECORATOR)
-    return next((_REPR_BY_DECORATOR[base] for base in decorated), None)
 
 
 @dataclass(frozen=True)
@@ -189,7 +102,7 @@ def _tracked_table(
 
 def _named_models() -> Iterator[type[Model]]:
     own = _own_tables()
-    for decorated in _EXCLUDED_BY_DECORATOR:
+    for decorated in MARKED:
         yield from _auditable(_concrete(decorated), own, "@auditrepr.track")
     for pattern in get_settings().MODELS:
         yield from _auditable(_matching("MODELS", pattern), own, 'AUDITREPR["MODELS"]')
@@ -277,8 +190,8 @@ def _excluded_fields() -> dict[type[Model], set[str]]:
 
 
 def _exclusions() -> Iterator[tuple[str, list[type[Model]], tuple[str, ...]]]:
-    for decorated, names in _EXCLUDED_BY_DECORATOR.items():
-        yield decorated._meta.label, _concrete(decorated), names
+    for decorated, mark in MARKED.items():
+        yield decorated._meta.label, _concrete(decorated), mark.exclude
     for pattern, names in get_settings().EXCLUDE.items():
         yield pattern, _matching("EXCLUDE", pattern), names
 

@@ -20,7 +20,7 @@ from django.db import connection  # noqa: E402
 
 from auditrepr import backfill  # noqa: E402
 from auditrepr.batchsize import MOST  # noqa: E402
-from auditrepr.locks import DatabaseLock  # noqa: E402
+from auditrepr.lease import DatabaseLock  # noqa: E402
 from auditrepr.models import AuditLog, Fidelity, InstanceRepr  # noqa: E402
 from auditrepr.pending import Backlog, Batch, take  # noqa: E402
 from auditrepr.representation import build  # noqa: E402

@@ -16,19 +16,21 @@ from dataclasses import asdict
 from types import FrameType
 from typing import Any, ClassVar
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from tqdm import tqdm
 
 from ..events import Event
 from ..exceptions import AuditReprError
-from ..locks import DatabaseLock, FileLock
+from ..lease import DatabaseLock
+from ..lockfile import FileLock
 from ..models import AuditLog, StopReason
 from ..renames import recent_renames
 from ..representation import Outcome
 from ..runs import Progress, Result
 from ..wording import visible
 from .options import batch_size, count, seconds
+from .terminal import TerminalCommand
 
 LOCKS = {"database": DatabaseLock, "file": FileLock}
 STOPPING = (signal.SIGTERM, signal.SIGINT)
@@ -57,7 +59,7 @@ CHECKED: dict[str, Callable[[Any], Any]] = {
 }
 
 
-class JobCommand(BaseCommand):
+class JobCommand(TerminalCommand):
     """A command that makes a run of the job, or shows with --dry-run what one would do."""
 
     # An error elsewhere in the project is no reason to leave the audit log unreadable.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentTypeError
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from typing import Any
 
 from django.conf import settings
@@ -65,13 +65,15 @@ def moment(text: Any) -> datetime:
     try:
         day = parse_date(str(text))
         found = datetime.combine(day, time()) if day else parse_datetime(str(text))
-    except ValueError:
-        found = None
-    if found is None:
+        aware = timezone.make_aware(found) if found and timezone.is_naive(found) else found
+        if aware:
+            aware.astimezone(UTC)  # which the first and the last day may be beyond
+    except (ValueError, OverflowError):
+        aware = None
+    if aware is None:
         raise ArgumentTypeError(
             f"{str(text)!r} is no date: write 2026-01-31 or 2026-01-31T12:00:00+01:00"
         )
-    aware = found if timezone.is_aware(found) else timezone.make_aware(found)
     if aware > datetime.now(aware.tzinfo):
         raise ArgumentTypeError(f"{str(text)!r} is in the future")
     return aware if settings.USE_TZ else timezone.make_naive(aware)

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import Error, connections
 
 from auditrepr import append_only, capture, preflight
 from auditrepr.conf import get_settings
 from auditrepr.exceptions import AuditReprError
+from auditrepr.management.terminal import TerminalCommand
 from auditrepr.wording import visible
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     help = (
         "The triggers that write the audit log. check: exit 1 and name every table whose triggers"
         " are missing, outdated or disabled. install: mend those. remove: drop them all; what is"

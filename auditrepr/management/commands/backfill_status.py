@@ -9,13 +9,14 @@ import sys
 from argparse import ArgumentTypeError
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.core.management.color import no_style
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
-from auditrepr import locks, preflight, status, statusformats
+from auditrepr import lease, preflight, status, statusformats
 from auditrepr.exceptions import AuditReprError
+from auditrepr.management.terminal import TerminalCommand, answer
 from auditrepr.status import Status
 from auditrepr.wording import visible
 
@@ -35,7 +36,7 @@ def duration(text: Any) -> float:
     return float(found[1]) * UNITS[found[2]]
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     help = (
         "Show how the job stands: what is pending and since when, who is at work, the last runs,"
         " the quarantine, the triggers. Exit codes: 0; 1 if the oldest pending row has waited for"
@@ -104,7 +105,7 @@ class Command(BaseCommand):
         who = visible(str(held.holder or "somebody"))
         if interactive:
             self._confirm(who)
-        if not locks.release(using, held.token):
+        if not lease.release(using, held.token):
             raise CommandError(
                 f"The lock was not released: {who} is storing a batch now, or has let it go."
                 " Look again: manage.py backfill_status"
@@ -115,5 +116,5 @@ class Command(BaseCommand):
         if not sys.stdin.isatty():
             raise CommandError("Nobody is there to be asked: give --no-input to release the lock.")
         self.stdout.write(f"The lock is held by {who}. What it has not stored yet will be undone.")
-        if input("Release the lock? [y/N] ").strip().lower() not in ("y", "yes"):
+        if answer("Release the lock? [y/N] ").lower() not in ("y", "yes"):
             raise CommandError("The lock was not released.")

@@ -7,12 +7,14 @@ from argparse import ArgumentTypeError
 from datetime import datetime
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
 from auditrepr import capture, prune
 from auditrepr.exceptions import AuditReprError
-from auditrepr.locks import DatabaseLock, FileLock
+from auditrepr.lease import DatabaseLock
+from auditrepr.lockfile import FileLock
+from auditrepr.management.terminal import TerminalCommand, answer
 from auditrepr.prune import Pruned
 from auditrepr.wording import visible
 
@@ -35,7 +37,7 @@ def batch_size(text: Any) -> int:
 CHECKED = {"before": moment, "batch_size": batch_size, "wait": seconds}
 
 
-class Command(BaseCommand):
+class Command(TerminalCommand):
     help = (
         "Delete the events from before a date, with their representations. What objects were like"
         " before then can no longer be told; what they were like later is as certain as it was."
@@ -115,7 +117,7 @@ class Command(BaseCommand):
             f'This deletes every event from before {before} from the audit log of "{using}", for'
             " good.\nType 'yes' to go on: "
         )
-        if input(question) != "yes":
+        if answer(question) != "yes":
             raise CommandError("Nothing was deleted.")
 
     def _say(self, level: int, text: str) -> None:

@@ -1,0 +1,126 @@
+"""The lock in the database: a lease, which runs out unless its holder shows signs of life."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import asdict
+from typing import Any
+
+from django.db import Error, connections, transaction
+from django.db.models import Q, QuerySet
+
+from .conf import get_settings
+from .exceptions import LeaseLost
+from .holders import Process
+from .locks import Lock
+from .models import Lease
+from .vendors import get_vendor
+
+logger = logging.getLogger(__name__)
+
+FREE = dict.fromkeys(("token", "holder", "acquired_at", "expires_at"))
+
+
+class DatabaseLock(Lock):
+    """A lease in the database that it protects, on the database's clock, with a random token.
+
+    Who stays silent for `seconds` can be replaced, and learns of it before anything is committed.
+    """
+
+    NAME = "backfill"
+
+    def __init__(self, using: str, *, seconds: float | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.using = using
+        self.seconds = get_settings().LEASE_SECONDS if seconds is None else seconds
+        self.vendor = get_vendor(using)
+        self.token: uuid.UUID | None = None
+
+    @contextmanager
+    def kept_alive(self) -> Iterator[None]:
+        done = threading.Event()
+        thread = threading.Thread(target=self._keep_alive, args=(done,), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def renew(self) -> None:
+        if not self._extend():
+            raise LeaseLost
+
+    def holder(self) -> Process | None:
+        return Process.of(self._leases().values_list("holder", flat=True).first())
+
+    def _acquire(self) -> bool:
+        with transaction.atomic(self.using):
+            self.vendor.end_if_idle(self.seconds / 2)
+            free = Q(token=None) | Q(expires_at__lte=self.vendor.clock())
+            if self._take(free):
+                return True
+            lease = self._leases().first()
+            if lease is None:
+                Lease.objects.using(self.using).bulk_create(
+                    [Lease(name=self.NAME)], ignore_conflicts=True
+                )
+                return self._take(free)
+            holder = Process.of(lease.holder)
+            return bool(holder and holder.is_dead() and self._take(Q(token=lease.token)))
+
+    def _extend(self) -> int:
+        # That it has run out does not matter as long as nobody else has taken it: what keeps a
+        # former holder out is the token, which nobody else has had and nobody has twice.
+        mine = self._leases().filter(token=self.token)
+        return mine.update(expires_at=self.vendor.clock(self.seconds))
+
+    def _keep_alive(self, done: threading.Event) -> None:
+        while not done.wait(self.seconds / 3):
+            # This thread's own. It is silent for long: a server might end it in between.
+            with closing(connections[self.using]):
+                try:
+                    self._extend()
+                except Error as error:
+                    said = " ".join(str(error).split())
+                    fields = {"database": self.using, "error": said}
+                    logger.warning("The lease could not be renewed: %s", said, extra=fields)
+
+    def _take(self, condition: Q) -> bool:
+        # Never waits for a row that its holder has locked, who may be stopped for good. One
+        # statement, which writes: SQLite cannot go from reading to writing beside other writers.
+        leases = self._leases()
+        token = uuid.uuid4()
+        taken = leases.filter(
+            pk__in=leases.filter(condition).select_for_update(skip_locked=True).values("pk")
+        ).update(
+            token=token,
+            holder=asdict(Process.current()),
+            acquired_at=self.vendor.clock(),
+            expires_at=self.vendor.clock(self.seconds),
+        )
+        self.token = token if taken else None
+        return bool(taken)
+
+    def _release(self) -> None:
+        # Where the database cannot be reached any more, the lease runs out by itself.
+        with suppress(Error):
+            self._leases().filter(token=self.token).update(**FREE)
+
+    def _leases(self) -> QuerySet[Lease]:
+        return Lease.objects.using(self.using).filter(name=self.NAME)
+
+
+def release(using: str, token: uuid.UUID) -> bool:
+    """Take the database lock from the holder with this token, who can store nothing from now on.
+
+    Never waits for one who is storing: false, if it is, or has let go of the lock meanwhile.
+    """
+    leases = Lease.objects.using(using).filter(name=DatabaseLock.NAME)
+    with transaction.atomic(using):
+        free = leases.filter(token=token).select_for_update(skip_locked=True).values("pk")
+        return bool(leases.filter(pk__in=free).update(**FREE))

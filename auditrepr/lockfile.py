@@ -1,0 +1,126 @@
+"""The lock in a file of this host, which the kernel frees whatever ends its holder."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import stat
+from contextlib import ExitStack, suppress
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+from weakref import WeakSet
+
+from django.db import connections
+
+from .conf import get_settings
+from .exceptions import LeaseLost, LockUnavailable
+from .holders import Process
+from .locks import Lock
+
+_file_locks: WeakSet[FileLock] = WeakSet()
+
+
+def _let_go_of_file_locks() -> None:
+    for lock in _file_locks:
+        lock.let_go()
+
+
+if hasattr(os, "register_at_fork"):  # pragma: no branch - only Windows has none
+    os.register_at_fork(after_in_child=_let_go_of_file_locks)
+
+
+class FileLock(Lock):
+    """``flock`` on a file of this host; the kernel frees it, whatever ends the process.
+
+    :param path: by default ``AUDITREPR["LOCK_FILE"]``, else a file for this database in the
+        user's state folder.
+    """
+
+    def __init__(self, using: str, *, path: Path | None = None, **options: Any) -> None:
+        super().__init__(**options)
+        self.path = path or get_settings().LOCK_FILE or default_path(using)
+        self._file: int | None = None
+        _file_locks.add(self)
+
+    def renew(self) -> None:
+        # Somebody may have deleted the file, and then another run has a lock on a new one.
+        if self._file is None or not self._is_current(self._file):
+            raise LeaseLost
+
+    def holder(self) -> Process | None:
+        with suppress(OSError, ValueError):
+            return Process.of(json.loads(self.path.read_text()))
+        return None
+
+    def _acquire(self) -> bool:
+        try:
+            self._file = self._locked()
+        except BlockingIOError:
+            return False
+        except (ImportError, OSError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise LockUnavailable(path=self.path, reason=reason) from error
+        return self._file is not None
+
+    def _locked(self) -> int | None:
+        """The open file, once it is locked; None if it was replaced meanwhile."""
+        import fcntl
+
+        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # Not inherited by child processes, and no way through a symbolic link.
+        flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
+        with ExitStack() as unless_locked:
+            file = os.open(self.path, flags, 0o644)
+            unless_locked.callback(os.close, file)
+            if not stat.S_ISREG(os.fstat(file).st_mode):
+                raise LockUnavailable(path=self.path, reason="it is not a regular file")
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # Between opening and locking it may have been replaced: the next attempt finds out.
+            if not self._is_current(file):
+                return None
+            unless_locked.pop_all()
+        with suppress(OSError):  # a full disk keeps people from reading who it is, and no run back
+            os.ftruncate(file, 0)
+            os.write(file, json.dumps(asdict(Process.current())).encode())
+        return file
+
+    def _release(self) -> None:
+        if self._file is not None:
+            os.close(self._file)
+            self._file = None
+
+    def let_go(self) -> None:
+        """Forget the file, of which somebody else has the lock: the process that forked this one.
+
+        A forked process shares its parent's lock, and would keep it beyond the parent's end.
+        """
+        self.acquired = False
+        self._release()
+
+    def _is_current(self, file: int) -> bool:
+        try:
+            return os.path.samestat(os.stat(self.path, follow_symlinks=False), os.fstat(file))
+        except OSError:  # it is gone, or cannot be looked at any more
+            return False
+
+
+def default_path(using: str) -> Path:
+    """The lock file for this database: one for each user and database."""
+    settings = connections[using].settings_dict
+    name = settings["NAME"]
+    if connections[using].vendor == "sqlite":
+        name = Path(name).resolve()
+    identity = [settings["ENGINE"], settings["HOST"], settings["PORT"], str(name)]
+    if service := settings["OPTIONS"].get("service"):  # all of it stands in a file of PostgreSQL's
+        identity.append(service)
+    digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
+    state = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if not state.is_absolute():  # which its specification says to ignore
+        state = Path("~/.local/state")
+    path = state / "auditrepr" / f"backfill-{digest}.lock"
+    try:
+        return path.expanduser()
+    except RuntimeError as error:
+        raise LockUnavailable(path=path, reason="this user has no home") from error

@@ -1,0 +1,80 @@
+"""Where nobody takes a command's output any more, or its questions get no answer."""
+
+from __future__ import annotations
+
+import errno
+import io
+import os
+import pty
+import sys
+
+import pytest
+from django.core.management import call_command
+
+from auditrepr.management.terminal import answer
+from tests import processes
+from tests.app.models import Author
+from tests.missing import could_not_try
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+COMMANDS = [
+    ("backfill_reprs",),
+    ("backfill_reprs", "--dry-run", "--format", "json"),
+    ("rebuild_reprs", "--dry-run"),
+    ("backfill_status",),
+    ("audit_triggers", "sql"),
+    ("prune_audit_log", "--before", "2000-01-01", "--dry-run"),
+]
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_who_stops_reading_the_output_is_told_nothing_more(command):
+    Author.objects.create(name="Ann")
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = processes.start(*command, stdout=writing)
+    os.close(writing)
+    _, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (141, "")
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_output_on_a_full_disk_is_one_clear_line(command):
+    if not os.path.exists("/dev/full"):
+        could_not_try("output on a full disk", "this system has no /dev/full")
+    Author.objects.create(name="Ann")
+    with open("/dev/full", "w") as full:
+        process = processes.start(*command, stdout=full)
+        _, errors = process.communicate(timeout=60)
+    said = "CommandError: Not all of the output could be written: No space left on device.\n"
+    assert (process.returncode, errors) == (1, said)
+
+
+def test_who_ends_the_input_has_not_said_yes(monkeypatch):
+    terminal, end = pty.openpty()
+    os.write(terminal, b"\x04")
+    with open(end) as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert answer("Sure? ") == ""
+    os.close(terminal)
+
+
+def test_output_that_goes_to_a_caller_is_the_callers():
+    class Closed(io.StringIO):
+        def write(self, text):
+            raise BrokenPipeError(errno.EPIPE, "nobody reads it")
+
+    before = os.fstat(sys.__stdout__.fileno())
+    with pytest.raises(BrokenPipeError):
+        call_command("backfill_status", stdout=Closed())
+    assert os.path.samestat(os.fstat(sys.__stdout__.fileno()), before)
+
+
+def test_any_other_error_of_the_system_is_shown_as_it_is(monkeypatch):
+    def fail(using):
+        raise PermissionError(13, "no")
+
+    monkeypatch.setattr("auditrepr.status.of", fail)
+    with pytest.raises(PermissionError):
+        call_command("backfill_status")
