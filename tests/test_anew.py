@@ -14,9 +14,10 @@ from auditrepr import anew, backfill
 from auditrepr.anew import Selection
 from auditrepr.backfill import Progress, StopReason
 from auditrepr.exceptions import NotAudited
-from auditrepr.locks import DatabaseLock
+from auditrepr.lease import DatabaseLock
 from auditrepr.models import AuditLog, BackfillRun, Fidelity, InstanceRepr, RebuildCursor
 from tests.app.models import Author, Tag
+from tests.running import texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,10 +39,6 @@ def better(monkeypatch):
 
 def rebuild(selection: Selection | None = ALL, **options) -> backfill.Result:
     return anew.run("default", selection, lock=DatabaseLock("default"), **options)
-
-
-def texts() -> list[str]:
-    return list(InstanceRepr.objects.order_by("pk").values_list("instance_repr", flat=True))
 
 
 def test_what_differs_is_updated_and_nothing_else_is_written(better):

@@ -15,7 +15,7 @@ import auditrepr
 from auditrepr import as_of, doubts
 from auditrepr.backfill import run
 from auditrepr.exceptions import PastIsFixed
-from auditrepr.locks import DatabaseLock
+from auditrepr.lease import DatabaseLock
 from auditrepr.models import AuditLog
 from auditrepr.renames import recent_renames
 from tests.app.fields import Own, OwnProxy

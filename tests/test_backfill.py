@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from auditrepr import backfill, pending, runs
 from auditrepr.backfill import Progress, StopReason
 from auditrepr.exceptions import MigrationsPending
-from auditrepr.locks import DatabaseLock
+from auditrepr.lease import DatabaseLock
 from auditrepr.models import (
     AuditLog,
     BackfillRun,
@@ -28,6 +28,7 @@ from auditrepr.runs import Limits
 from auditrepr.vendors import get_vendor
 from tests import processes
 from tests.app.models import Author, Book
+from tests.running import run, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,7 +42,7 @@ def _empty_log(transactional_db):
 # Builds one representation, says so, and goes on when it is told to.
 SLOW = """
 from auditrepr import backfill, pending, runs
-from auditrepr.locks import DatabaseLock
+from auditrepr.lease import DatabaseLock
 def slowly(author):
     print("building", flush=True)
     sys.stdin.readline()
@@ -52,16 +53,8 @@ print(result.stop_reason, result.rows)
 """
 
 
-def run(**options) -> backfill.Result:
-    return backfill.run("default", lock=DatabaseLock("default"), **options)
-
-
 def authors(count: int) -> None:
     Author.objects.bulk_create(Author(name=f"author {n}") for n in range(count))
-
-
-def texts() -> list[str]:
-    return list(InstanceRepr.objects.order_by("pk").values_list("instance_repr", flat=True))
 
 
 def fail(*args) -> str:
@@ -164,14 +157,41 @@ def test_the_setting_is_the_batch_size_unless_one_is_given():
         assert run().batches == 2
 
 
-def test_batches_of_automatic_size_become_smaller_where_rows_take_long(monkeypatch):
+@pytest.fixture
+def four_at_first(monkeypatch):
+    """Batches of automatic size; any that takes some time takes too long."""
     monkeypatch.setattr("auditrepr.batchsize.FIRST", 4)
     monkeypatch.setattr("auditrepr.batchsize.LEAST", 1)
     monkeypatch.setattr("auditrepr.batchsize.SECONDS", 1e-9)
-    authors(6)
+
+
+def stored_after_each_batch(**options) -> list[int]:
     told: list[Progress] = []
-    run(batch_size="auto", on_progress=told.append)
-    assert [p.rows for p in told] == [4, 5, 6]
+    run(batch_size="auto", on_progress=told.append, **options)
+    return [progress.rows for progress in told]
+
+
+@pytest.mark.usefixtures("four_at_first")
+def test_batches_of_automatic_size_become_smaller_where_rows_take_long():
+    authors(6)
+    assert stored_after_each_batch() == [4, 5, 6]
+
+
+@pytest.mark.usefixtures("four_at_first")
+def test_batches_of_automatic_size_become_smaller_where_one_is_stored_in_parts(monkeypatch):
+    monkeypatch.setattr(runs, "EARLY", 0)
+    authors(6)
+    assert stored_after_each_batch() == [4, 5, 6]
+
+
+@pytest.mark.usefixtures("four_at_first")
+def test_a_short_batch_says_nothing_of_how_long_full_ones_take(monkeypatch):
+    authors(4)
+    with monkeypatch.context() as failing:
+        failing.setattr(Author, "__str__", fail)
+        assert run().failures == 4
+    authors(2)
+    assert stored_after_each_batch(retry_failed=True) == [2, 6]
 
 
 def test_batches_of_automatic_size_become_larger_where_rows_are_quick(monkeypatch):
@@ -179,9 +199,25 @@ def test_batches_of_automatic_size_become_larger_where_rows_are_quick(monkeypatc
     monkeypatch.setattr("auditrepr.batchsize.LEAST", 1)
     monkeypatch.setattr("auditrepr.batchsize.SECONDS", 1000)
     authors(6)
-    told: list[Progress] = []
-    run(batch_size="auto", on_progress=told.append)
-    assert [p.rows for p in told] == [2, 6]
+    assert stored_after_each_batch() == [2, 6]
+
+
+def test_a_batch_that_takes_long_is_stored_in_parts_and_the_mark_follows_them(monkeypatch):
+    monkeypatch.setattr(runs, "EARLY", 1)
+
+    def __str__(author: Author) -> str:
+        if author.name == "author 2":
+            time.sleep(1.1)
+        return author.name
+
+    monkeypatch.setattr(Author, "__str__", __str__)
+    authors(5)
+    run(max_batches=1)
+    assert texts() == ["author 0", "author 1", "author 2"]
+    assert Checkpoint.objects.get().settled_id == InstanceRepr.objects.latest("pk").pk
+    assert AuditLog.objects.pending().count() == 2
+    authors(5)
+    assert run().rows == 7
 
 
 def test_progress_is_told_after_each_batch():

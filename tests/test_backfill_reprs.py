@@ -17,7 +17,8 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
-from auditrepr.locks import DatabaseLock, FileLock
+from auditrepr.lease import DatabaseLock
+from auditrepr.lockfile import FileLock
 from auditrepr.management.commands.backfill_reprs import Command
 from auditrepr.models import AuditLog, BackfillRun, Checkpoint, InstanceRepr, Lease, ReprFailure
 from tests import processes
@@ -360,7 +361,7 @@ def test_fail_if_locked_exits_75():
 
 def test_wait_waits_for_the_lock(backfill, ann):
     with processes.start_python(
-        "from auditrepr.locks import DatabaseLock\n"
+        "from auditrepr.lease import DatabaseLock\n"
         "with DatabaseLock('default'): print('held', flush=True); sys.stdin.readline()"
     ) as holder:
         assert holder.stdout.readline() == "held\n"

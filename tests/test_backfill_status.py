@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from auditrepr import backfill, capture, statusformats
 from auditrepr.exceptions import LeaseLost
-from auditrepr.locks import DatabaseLock
+from auditrepr.lease import DatabaseLock
 from auditrepr.management.commands.backfill_status import Command, duration
 from auditrepr.models import AuditLog, BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor
 from tests import processes

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from auditrepr import jobpage
 from auditrepr.jobpage import BARS, chart
-from auditrepr.locks import DatabaseLock
+from auditrepr.lease import DatabaseLock
 from auditrepr.models import BackfillRun, Checkpoint, Lease, ReprFailure
 from tests.pages import RUNS, event, fail, page, reader, staff, words
 

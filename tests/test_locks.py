@@ -21,7 +21,8 @@ from django.test.utils import CaptureQueriesContext
 from auditrepr import holders, locks
 from auditrepr.exceptions import LeaseLost, LockUnavailable
 from auditrepr.holders import Process
-from auditrepr.locks import DatabaseLock, FileLock, default_path, release
+from auditrepr.lease import DatabaseLock, release
+from auditrepr.lockfile import FileLock, default_path
 from auditrepr.models import Lease
 from auditrepr.vendors import get_vendor
 from tests import processes
@@ -29,7 +30,8 @@ from tests import processes
 pytestmark = pytest.mark.django_db(transaction=True)
 
 HOLD = """
-from auditrepr.locks import DatabaseLock, FileLock
+from auditrepr.lease import DatabaseLock
+from auditrepr.lockfile import FileLock
 with {lock}("default") as lock:
     print(bool(lock), flush=True)
     sys.stdin.read()
@@ -37,7 +39,7 @@ with {lock}("default") as lock:
 # Stops inside the transaction that renewed the lease, as a machine may that is suspended.
 STOP_INSIDE = """
 from django.db import transaction
-from auditrepr.locks import DatabaseLock
+from auditrepr.lease import DatabaseLock
 from auditrepr.models import Lease
 with DatabaseLock("default", seconds={seconds}) as lock:
     if {silent}:
@@ -517,11 +519,16 @@ def test_a_lock_whose_folder_is_no_more_is_lost(tmp_path):
             lock.renew()
 
 
-@pytest.mark.parametrize("pid", ["x", None, 2**70, -1, 0, True])
+@pytest.mark.parametrize("pid", ["x", None, 2**70, 2**31, -1, 0, True])
 def test_a_holder_whose_pid_is_none_is_not_known(pid):
     current = asdict(Process.current())
-    assert Process.of(current) is not None
     assert Process.of(current | {"pid": pid}) is None
+
+
+@pytest.mark.parametrize("pid", [1, 2**31 - 1])  # the first one of a container, and the last
+def test_a_holder_may_have_any_pid_that_there_is(pid):
+    stored = asdict(Process.current()) | {"pid": pid}
+    assert Process.of(stored) == Process(**stored)
 
 
 @pytest.mark.sqlite

@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,15 +22,18 @@ from django.db import connection
 
 from auditrepr import backfill
 from auditrepr.backfill import StopReason
-from auditrepr.locks import DatabaseLock, FileLock
+from auditrepr.lockfile import FileLock
 from auditrepr.models import AuditLog, InstanceRepr, Lease
 from auditrepr.vendors import get_vendor
-from tests import processes
+from tests import processes, running
 from tests.app.models import Author
 from tests.missing import could_not_try
+from tests.running import texts
 from tests.servers import PostgresServer, unprivileged_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+run = partial(running.run, batch_size=2)
 
 WRITE = "Author.objects.bulk_create(Author(name=f'author {n}') for n in range(5))"
 ALL_FIVE = [f"author {n}" for n in range(5)]
@@ -43,14 +47,6 @@ STORED = (
 def _five_authors():
     AuditLog.objects.all().delete()
     Author.objects.bulk_create(Author(name=name) for name in ALL_FIVE)
-
-
-def run(**options: Any) -> backfill.Result:
-    return backfill.run("default", lock=DatabaseLock("default"), batch_size=2, **options)
-
-
-def texts() -> list[str]:
-    return list(InstanceRepr.objects.order_by("pk").values_list("instance_repr", flat=True))
 
 
 class Pair:
@@ -287,7 +283,7 @@ def test_what_cannot_be_serialized_costs_a_run_one_try(session, caplog, level):
 # Hosts
 
 HOLD = """
-from auditrepr.locks import DatabaseLock
+from auditrepr.lease import DatabaseLock
 with DatabaseLock("default") as lock:
     print("held" if lock else "not held", flush=True)
     sys.stdin.readline()

@@ -6,36 +6,31 @@ import json
 import sqlite3
 import threading
 import time
+from functools import partial
 
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import Error, OperationalError, connection, transaction
 
-from auditrepr import backfill, patience
+from auditrepr import patience
 from auditrepr.backfill import Progress, StopReason
-from auditrepr.locks import DatabaseLock
-from auditrepr.models import AuditLog, BackfillRun, InstanceRepr, Lease
+from auditrepr.models import AuditLog, BackfillRun, Lease
 from auditrepr.vendors import get_vendor
-from tests import processes
+from tests import processes, running
 from tests.app.models import Author
+from tests.running import texts
 from tests.servers import PostgresServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+run = partial(running.run, batch_size=2)
 
 
 @pytest.fixture(autouse=True)
 def _five_authors(transactional_db):
     AuditLog.objects.all().delete()
     Author.objects.bulk_create(Author(name=f"author {n}") for n in range(5))
-
-
-def run(**options) -> backfill.Result:
-    return backfill.run("default", lock=DatabaseLock("default"), batch_size=2, **options)
-
-
-def texts() -> list[str]:
-    return list(InstanceRepr.objects.order_by("pk").values_list("instance_repr", flat=True))
 
 
 def all_five() -> list[str]:

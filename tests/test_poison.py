@@ -11,10 +11,11 @@ import pytest
 from django.db import connections, transaction
 from django.utils import timezone, translation
 
-from auditrepr import backfill, runs
-from auditrepr.locks import DatabaseLock
+from auditrepr import runs
+from auditrepr.lease import DatabaseLock
 from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, ReprFailure, StopReason
 from tests.app.models import Author
+from tests.running import run, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,14 +43,6 @@ def says(monkeypatch):
         monkeypatch.setattr(Author, "__str__", __str__)
 
     return install
-
-
-def run(**options) -> backfill.Result:
-    return backfill.run("default", lock=DatabaseLock("default"), **options)
-
-
-def texts() -> list[str]:
-    return list(InstanceRepr.objects.order_by("pk").values_list("instance_repr", flat=True))
 
 
 def raises(error: BaseException):

@@ -12,9 +12,10 @@ from django.db import close_old_connections, connection, connections
 import auditrepr
 from auditrepr import backfill
 from auditrepr.backfill import StopReason
-from auditrepr.locks import DatabaseLock
-from auditrepr.models import AuditLog, InstanceRepr, Lease
+from auditrepr.lease import DatabaseLock
+from auditrepr.models import AuditLog, Lease
 from tests.app.models import Author
+from tests.running import texts
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -50,10 +51,6 @@ def end(pid: int) -> None:
 
     other.submit(terminate).result()
     other.shutdown()
-
-
-def texts() -> list[str]:
-    return list(InstanceRepr.objects.order_by("pk").values_list("instance_repr", flat=True))
 
 
 def test_the_job_works_with_djangos_pool(pool):

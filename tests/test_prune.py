@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from auditrepr import append_only, prune
 from auditrepr.exceptions import LeaseLost, LockHeld
-from auditrepr.locks import DatabaseLock
+from auditrepr.lease import DatabaseLock
 from auditrepr.models import AuditLog, Checkpoint, Coverage, InstanceRepr, Lease, ReprFailure
 from auditrepr.representation import Event, build
 from tests.app.fields import ByName

@@ -18,8 +18,9 @@ from django.db.migrations.state import ProjectState
 from django.test import Client, override_settings
 
 import auditrepr
-from auditrepr import jobpage, renames, track, tracking, values, wording
+from auditrepr import jobpage, renames, track, values, wording
 from auditrepr.anew import Selection
+from auditrepr.decorator import MARKED
 from auditrepr.migrated import TableRenamed, _Walk, changes
 from auditrepr.models import AuditLog, ReprFailure
 from tests.capturing import sql
@@ -172,9 +173,11 @@ def logged(table: str, **row: object) -> AuditLog:
 def _undecorated(monkeypatch):
     """What a decorator says is forgotten after the test."""
     forget(monkeypatch)
-    monkeypatch.setattr(tracking, "_RENAMED_BY_DECORATOR", {})
-    monkeypatch.setattr(tracking, "_TABLES_BY_DECORATOR", {})
-    monkeypatch.setattr(tracking, "_EXCLUDED_BY_DECORATOR", {})
+    before = dict(MARKED)
+    MARKED.clear()
+    yield
+    MARKED.clear()
+    MARKED.update(before)
 
 
 @pytest.mark.usefixtures("_undecorated")

@@ -9,11 +9,11 @@ import re
 
 import pytest
 
-from auditrepr import backfill
-from auditrepr.locks import DatabaseLock
+from auditrepr.lease import DatabaseLock
 from auditrepr.models import AuditLog, BackfillRun
 from tests.app.models import Author
 from tests.project import ROOT
+from tests.running import run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -30,10 +30,6 @@ def _empty_log(transactional_db):
 @pytest.fixture(autouse=True)
 def _listening(caplog):
     caplog.set_level(logging.DEBUG, logger="auditrepr")
-
-
-def run(**options) -> backfill.Result:
-    return backfill.run("default", lock=DatabaseLock("default"), **options)
 
 
 def fields(record: logging.LogRecord) -> dict[str, object]:

@@ -325,10 +325,10 @@ def test_without_the_extension_nobody_tries_to_create_it(settings: Any) -> None:
 
 def migrate() -> str:
     """What migrate says of the index."""
-    from auditrepr.capture import _after_migrate
+    from auditrepr.hooks import after_migrate
 
     said = StringIO()
-    _after_migrate(using="default", verbosity=1, stdout=said)
+    after_migrate(using="default", verbosity=1, stdout=said)
     return "".join(line for line in said.getvalue().splitlines() if "Search" in line)
 
 

@@ -9,12 +9,13 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from auditrepr import backfill, status
+from auditrepr import status
 from auditrepr.capture import Status as TriggerStatus
-from auditrepr.locks import DatabaseLock
+from auditrepr.lease import DatabaseLock
 from auditrepr.models import AuditLog, Checkpoint, Coverage, Lease, ReprFailure
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author
+from tests.running import run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -22,10 +23,6 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture(autouse=True)
 def _empty_log(transactional_db):
     AuditLog.objects.all().delete()
-
-
-def run() -> backfill.Result:
-    return backfill.run("default", lock=DatabaseLock("default"))
 
 
 def test_the_lag_is_the_age_of_the_oldest_pending_row():

@@ -10,13 +10,14 @@ import pytest
 from django.core.management import call_command
 from django.db import Error, connection
 
-from auditrepr import anew, backfill
+from auditrepr import anew
 from auditrepr.anew import Selection
-from auditrepr.locks import DatabaseLock
-from auditrepr.models import AuditLog, InstanceRepr, ReprFailure, StopReason
+from auditrepr.lease import DatabaseLock
+from auditrepr.models import AuditLog, ReprFailure, StopReason
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author
 from tests.capturing import sql
+from tests.running import run, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,14 +43,6 @@ def refuse_long(settings) -> Iterator[None]:
         sql("CREATE INDEX of_the_project ON auditrepr_instancerepr (instance_repr)")
         yield
         sql("DROP INDEX IF EXISTS of_the_project")
-
-
-def run() -> backfill.Result:
-    return backfill.run("default", lock=DatabaseLock("default"))
-
-
-def texts() -> list[str]:
-    return list(InstanceRepr.objects.order_by("pk").values_list("instance_repr", flat=True))
 
 
 @pytest.mark.usefixtures("refuse_long")

@@ -12,12 +12,14 @@ import pytest
 from django.db import connection
 
 from auditrepr import backfill
-from auditrepr.locks import DatabaseLock, FileLock
-from auditrepr.models import AuditLog, InstanceRepr, Lease, StopReason
+from auditrepr.lease import DatabaseLock
+from auditrepr.lockfile import FileLock
+from auditrepr.models import AuditLog, Lease, StopReason
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.postgresql import rebuild
 from tests import processes
 from tests.app.models import Author
+from tests.running import run, texts
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -46,14 +48,6 @@ def server_with(**settings: str) -> Iterator[None]:
             for name in settings:
                 cursor.execute(f"ALTER DATABASE {database} RESET {name}")
         connection.close()
-
-
-def run(**options) -> backfill.Result:
-    return backfill.run("default", lock=DatabaseLock("default"), **options)
-
-
-def texts() -> list[str]:
-    return list(InstanceRepr.objects.order_by("pk").values_list("instance_repr", flat=True))
 
 
 def takes(seconds: float):

@@ -2,7 +2,7 @@ import pytest
 from django.apps import apps
 
 import auditrepr
-from auditrepr import tracking
+from auditrepr.decorator import MARKED, Mark, chosen_repr
 from auditrepr.exceptions import KeyExcluded, OwnTable, UnknownColumn, UnknownModel
 from auditrepr.tracking import log_name, model_for_table, split_name, tracked_tables
 from tests.app.models import Author
@@ -236,8 +236,6 @@ def test_a_bare_string_for_former_tables_is_refused():
 
 
 def test_a_decorated_model_can_bring_what_takes_the_place_of_str(monkeypatch):
-    for kept in ("_REPR_BY_DECORATOR", "_EXCLUDED_BY_DECORATOR", "_RENAMED_BY_DECORATOR",
-                 "_TABLES_BY_DECORATOR"):  # fmt: skip
-        monkeypatch.setattr(tracking, kept, dict(getattr(tracking, kept)))
+    monkeypatch.setitem(MARKED, Author, Mark())  # what comes in its place goes after the test
     auditrepr.track(repr="name")(Author)
-    assert tracking._REPR_BY_DECORATOR[Author] == "name"
+    assert chosen_repr(Author) == "name"

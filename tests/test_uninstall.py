@@ -133,6 +133,18 @@ def test_a_dump_that_is_restored_elsewhere_holds_the_same_log_and_goes_on(
     assert int(shell(restored, f"{code}; {find}")) > 0
 
 
+def test_a_fixture_without_the_log_is_captured_as_it_is_loaded(access, databases, tmp_path):
+    file = str(tmp_path / "fixture.json")
+    manage(access, "dumpdata", "--exclude", "auditrepr", "--output", file)
+    loaded = databases("loaded")
+    manage(loaded, "migrate", "--run-syncdb", "-v0")
+    manage(loaded, "loaddata", file)
+    assert shell(loaded, EVENTS).split() == ["(1,", "'I',", "'1')"]
+    manage(loaded, "backfill_reprs", "-v0")
+    stored = "SELECT instance_repr, fidelity FROM auditrepr_instancerepr"
+    assert query(loaded, stored) == "[('Low', 'E')]"
+
+
 @pytest.mark.postgresql
 def test_a_session_in_the_role_of_a_replica_writes_no_event(access):
     """Which takes a superuser, or one who was granted the right to set it."""
