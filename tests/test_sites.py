@@ -7,6 +7,7 @@ from datetime import datetime
 from io import StringIO
 
 import pytest
+from django.conf import settings
 from django.contrib.admin import AdminSite, ModelAdmin, site
 from django.contrib.auth.models import User
 from django.core.management import call_command
@@ -14,7 +15,7 @@ from django.test import Client, override_settings
 from django.urls import path
 from django.utils.timezone import localtime
 
-from auditrepr import renames
+from auditrepr import capture, renames
 from auditrepr.admin import AuditLogAdmin, BackfillRunAdmin, ReprFailureAdmin
 from auditrepr.models import AuditLog, BackfillRun, ReprFailure
 from auditrepr.timeline import AuditHistoryMixin
@@ -102,35 +103,47 @@ def test_the_job_on_a_site_without_the_failures_links_to_no_list_of_them(browser
     assert "reprfailure" not in html
 
 
+@pytest.fixture
+def project(request):
+    """A project with these settings, whose triggers are its own."""
+    renames._RECENT.clear()  # read with other settings
+    with override_settings(**request.param):
+        capture.install("default")
+        yield
+    capture.install("default")
+
+
 @pytest.mark.django_db(transaction=True)  # a connection's time zone is that of its settings
 @pytest.mark.parametrize(
-    "settings",
+    "project",
     [
         {"USE_TZ": False},
-        {"USE_TZ": False, "TIME_ZONE": "Asia/Kathmandu"},
-        {"TIME_ZONE": "America/New_York"},
+        # At any hour it is another day than in Greenwich in one of these.
+        {"USE_TZ": False, "TIME_ZONE": "Pacific/Kiritimati"},
+        {"USE_TZ": False, "TIME_ZONE": "Etc/GMT+12"},
+        {"TIME_ZONE": "Pacific/Kiritimati"},
+        {"TIME_ZONE": "Etc/GMT+12"},
         {"USE_I18N": False},
         {"LANGUAGE_CODE": "de", "USE_THOUSAND_SEPARATOR": True},
     ],
     ids=str,
+    indirect=True,
 )
-def test_every_page_stands_with_these_settings(settings):
-    renames._RECENT.clear()  # read with other settings
-    with override_settings(**settings):
-        author = Author.objects.create(name="Ada")
-        Author.objects.filter(pk=author.pk).update(name="Eve")
-        call_command("backfill_reprs", verbosity=0)
-        fail(AuditLog.objects.filter(table_name="app_author").latest("pk"))
-        call_command("backfill_status", stdout=(told := StringIO()))
-        client = Client()
-        client.force_login(User.objects.create_superuser("reader"))
-        first = AuditLog.objects.filter(table_name="app_author").earliest("pk").pk
-        assert "Ada" in page(client, "/admin/auditrepr/auditlog/")
-        assert "Ada" in page(client, f"/admin/auditrepr/auditlog/{first}/change/")
-        timeline = f"object/?table_name=app_author&object_id={author.pk}"
-        assert "Eve" in page(client, f"/admin/auditrepr/auditlog/{timeline}")
-        today = f"{localtime() if settings.get('USE_TZ', True) else datetime.now():%Y-%m-%d}"
-        days = f"?since={today}&until={today}"
-        assert "Ada" in page(client, f"/admin/auditrepr/auditlog/{days}")
-        assert "ValueError" in page(client, "/admin/auditrepr/backfillrun/")
-        assert "backfill_reprs" in told.getvalue()
+def test_every_page_stands_with_these_settings(project):
+    author = Author.objects.create(name="Ada")
+    Author.objects.filter(pk=author.pk).update(name="Eve")
+    call_command("backfill_reprs", verbosity=0)
+    fail(AuditLog.objects.filter(table_name="app_author").latest("pk"))
+    call_command("backfill_status", stdout=(told := StringIO()))
+    client = Client()
+    client.force_login(User.objects.create_superuser("reader"))
+    first = AuditLog.objects.filter(table_name="app_author").earliest("pk").pk
+    assert "Ada" in page(client, "/admin/auditrepr/auditlog/")
+    assert "Ada" in page(client, f"/admin/auditrepr/auditlog/{first}/change/")
+    timeline = f"object/?table_name=app_author&object_id={author.pk}"
+    assert "Eve" in page(client, f"/admin/auditrepr/auditlog/{timeline}")
+    today = f"{localtime() if settings.USE_TZ else datetime.now():%Y-%m-%d}"
+    days = f"?since={today}&until={today}"
+    assert "Ada" in page(client, f"/admin/auditrepr/auditlog/{days}")
+    assert "ValueError" in page(client, "/admin/auditrepr/backfillrun/")
+    assert "backfill_reprs" in told.getvalue()
