@@ -82,7 +82,7 @@ class Command(TerminalCommand):
         if limit is not None and found.lag > limit:
             waited, allowed = statusformats.span(found.lag), statusformats.span(limit)
             raise CommandError(
-                f"The oldest pending row has waited for {waited}, longer than {allowed}."
+                f"The oldest pending row has waited for {waited}; --max-lag allows {allowed}."
             )
 
     def _text(self, found: Status) -> None:
