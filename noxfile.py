@@ -4,6 +4,7 @@ An interpreter that is not installed is named and passed over;
 ``nox --error-on-missing-interpreters`` makes it an error.
 """
 
+import os
 import shlex
 import shutil
 from itertools import product
@@ -51,11 +52,12 @@ nox.options.download_python = "never"
 @nox.session
 @nox.parametrize(("python", "django"), PAIRS)
 def tests(session: nox.Session, django: str) -> None:
-    """Arguments after ``--`` go to pytest."""
+    """On one database, if ``TEST_DATABASE`` names it. Arguments after ``--`` go to pytest."""
     session.install("-e", ".[test]", f"django=={django}.*")
+    suites = f"suite-{database}" if (database := os.environ.get("TEST_DATABASE")) else "suites"
     session.run(
         "make", "-j2", "--keep-going", "--output-sync=target",
-        "suites", f"BIN={session.bin}", f"ARGS={shlex.join(session.posargs)}",
+        suites, f"BIN={session.bin}", f"ARGS={shlex.join(session.posargs)}",
         external=True,
     )  # fmt: skip
 

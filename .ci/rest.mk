@@ -1,0 +1,21 @@
+# What .ci/run checks besides `make test`, each on one core. make starts them in the order of
+# `all`: the longest first, so that no core waits for long at the end. What they need is installed.
+
+BIN := .venv/bin
+NOX := $(BIN)/nox --reuse-existing-virtualenvs --no-install --session
+# The pairs of Python and Django, each in quotes.
+PAIRS ?=
+
+.PHONY: all django servers applications lint types docs
+
+all: pairs-postgresql pairs-sqlite django servers applications docs types lint
+
+pairs-%:
+	TEST_DATABASE=$* $(NOX) $(PAIRS)
+
+django servers: export PATH := $(CURDIR)/$(BIN):$(PATH)
+django servers applications:
+	$(NOX) $@
+
+lint types docs:
+	$(MAKE) --file Makefile $@
