@@ -6,6 +6,8 @@ import json
 import math
 import sqlite3
 import struct
+import subprocess
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -347,3 +349,26 @@ def test_the_time_is_the_one_that_django_reads(settings: Any, use_tz: bool):
     audit("app_tag")
     Tag.objects.create(label="x")
     assert abs((timezone.now() - events()[0].occurred_at).total_seconds()) < 10
+
+
+@pytest.fixture
+def without_time_zones(settings: Any) -> Iterator[None]:
+    settings.USE_TZ, settings.TIME_ZONE = False, "Asia/Tokyo"
+    audit("app_tag")
+    yield
+    settings.USE_TZ = True
+    audit("app_tag")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_without_time_zones_every_program_writes_the_time_of_its_own(without_time_zones: None):
+    Tag.objects.create(label="in Tokyo")
+    program = """
+import sqlite3, sys
+with sqlite3.connect(sys.argv[1]) as shell:
+    shell.execute("INSERT INTO app_tag (label) VALUES ('in Greenwich')")
+"""
+    file = str(connection.settings_dict["NAME"])
+    subprocess.run([sys.executable, "-c", program, file], env={"TZ": "UTC"}, check=True)
+    here, there = events()
+    assert round((here.occurred_at - there.occurred_at).total_seconds() / 3600) == 9
