@@ -77,7 +77,7 @@ class World(RuleBasedStateMachine):
                 continue
             said = self.oracle.expected[row.pk]
             if row.pk in failures:
-                assert failures[row.pk].error_class.endswith(said)
+                self.check_failure(row, said, failures[row.pk])
                 continue
             representation = stored[row.pk]
             if representation.fidelity == Fidelity.EXACT:
@@ -85,6 +85,10 @@ class World(RuleBasedStateMachine):
                 seen["exact"] += 1
             else:
                 self.check_doubts(row, said, representation.reason.splitlines())
+
+    def check_failure(self, row: AuditLog, said: str, failure: ReprFailure) -> None:
+        """What cannot be built could not be said then, either."""
+        assert failure.error_class.endswith(said), (row, said, failure)
 
     def check_doubts(self, row: AuditLog, said: str, reasons: list[str]) -> None:
         """Only what leads nowhere any more may be doubted, and on SQLite what came beside."""
