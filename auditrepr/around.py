@@ -67,7 +67,7 @@ class Around(NamedTuple):
     first_taking: Header | None
 
 
-LAST, LAST_TAKING, NEXT, NEXT_TAKING = range(4)  # places in Around
+LAST, LAST_TAKING, NEXT, NEXT_TAKING, FIRST = range(5)  # places in Around
 
 FIELDS = [field_named(AuditLog, name) for name in Header._fields]
 HEADERS = f"SELECT {', '.join(Header._fields)} FROM auditrepr_auditlog WHERE "  # noqa: S608

@@ -9,10 +9,10 @@ goes.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
-from .around import LAST, LAST_TAKING, NEXT, NEXT_TAKING, Around, Header, look_up
+from .around import FIRST, LAST, LAST_TAKING, NEXT, NEXT_TAKING, Around, Header, look_up
 from .capture import covered
 from .events import Event
 from .models import AuditLog, Coverage
@@ -74,16 +74,23 @@ class States:
         """Where the states of these rows of one table are found, each as of its event."""
         self._moments.update(event.id for event, _ in wanted)
         around = look_up(self.vendor, self.renames, table, wanted)
-        return [
-            self._state(table, event, one) for (event, _), one in zip(wanted, around, strict=True)
-        ]
+        moments = [event for event, _ in wanted]
+        return list(map(partial(self._state, table), moments, around, self._unfit(moments, around)))
 
-    def _state(self, table: str, moment: Event, around: Around) -> State:
+    def _unfit(self, moments: Sequence[Event], around: Sequence[Around]) -> list[str]:
+        """Why the events around each of these moments may be in another order than the log's."""
+        if not moments or not self.statement_reaches_beyond:
+            return [""] * len(moments)
+        bases = list(map(_rests_on, moments, around))
+        unfit = self.vendor.out_of_order(set().union(*bases))
+        return [UNCLEAR if basis & unfit else "" for basis in bases]
+
+    def _state(self, table: str, moment: Event, around: Around, doubt: str) -> State:
         before = moment.action == AuditLog.Action.DELETE
         if not before and (later := self._same_statement(table, moment, around)):
-            return later
+            return later._replace(doubt=doubt or later.doubt)
         last = around.last
-        doubt = self._doubt_of_order(table, moment, around, before)
+        doubt = doubt or self._doubt_of_order(table, moment, around, before)
         if around.last_taking and _after(around.last_taking, last):
             return State(doubt=doubt or self.gap(table, moment, around.last_taking.id))
         emptied = self._emptied(table, moment, last)
@@ -193,7 +200,10 @@ class States:
 
     def changed_again(self, moments: Sequence[Event]) -> set[int]:
         """Events that tell what was in the midst of a statement, and not after or before it."""
-        return self.vendor.changed_again([event.id for event in moments]) if moments else set()
+        if not moments or not self.statement_reaches_beyond:
+            return set()
+        ids = [event.id for event in moments]
+        return self.vendor.changed_again(ids) | self.vendor.out_of_order(ids)
 
     def sees(self, moment: Event, transaction_id: int | None) -> bool:
         """Does the moment see what the transaction wrote, maybe in another cluster before it?"""
@@ -219,6 +229,13 @@ class States:
             found = self.vendor.restored(asked)
             self._restored |= {one: one in found for one in asked}
         return self._restored[pk]
+
+
+def _rests_on(moment: Event, around: Around) -> set[int]:
+    """The events from which the state of the row at the moment is told."""
+    together = [one for one in around[NEXT : NEXT_TAKING + 1] if one and one.same_statement(moment)]
+    seen = [one for one in around[LAST : LAST_TAKING + 1] if one]
+    return {one.id for one in together or seen or around[FIRST:] if one}
 
 
 def _after(one: Header, other: Header | None) -> bool:

@@ -176,7 +176,7 @@ class Vendor(ABC):
 
     @abstractmethod
     def statement_reaches_beyond(self) -> bool:
-        """May one statement change rows of several tables, where the log does not tell?"""
+        """May the database change more for one statement, by triggers of others or foreign keys?"""
 
     @abstractmethod
     def overtaken(self, deletes: Sequence[Event]) -> set[int]:
@@ -184,9 +184,13 @@ class Vendor(ABC):
 
     @abstractmethod
     def changed_again(self, events: Collection[int]) -> set[int]:
-        """Those whose row the same statement may have changed once more, or for a delete before.
+        """Those whose row the same statement may have changed once more, or for a delete before."""
 
-        The foreign keys' own actions and the triggers of others do so.
+    @abstractmethod
+    def out_of_order(self, events: Collection[int]) -> set[int]:
+        """Those next to which the log has another event of their row that does not fit.
+
+        A trigger that changes a row once more is done before the change that fired it is logged.
         """
 
     @abstractmethod

@@ -32,7 +32,9 @@ from .sql import (
     LIMITS,
     MENTIONS_SQL,
     NEWEST,
+    OUT_OF_ORDER_SQL,
     OVERTAKEN_SQL,
+    REACHES_BEYOND,
     RELATION_SQL,
     RESTORED_SQL,
 )
@@ -162,8 +164,10 @@ class Rebuilding(Vendor):
 
     knows_statements = True
 
-    def statement_reaches_beyond(self) -> bool:  # pragma: no cover - the log tells, see above
-        return False
+    def statement_reaches_beyond(self) -> bool:
+        with self.connection.cursor() as cursor:
+            cursor.execute(REACHES_BEYOND)
+            return bool(cursor.fetchone()[0])
 
     def overtaken(self, deletes: Sequence[Event]) -> set[int]:
         with self.connection.cursor() as cursor:
@@ -173,6 +177,11 @@ class Rebuilding(Vendor):
     def changed_again(self, events: Collection[int]) -> set[int]:
         with self.connection.cursor() as cursor:
             cursor.execute(CHANGED_AGAIN_SQL, [list(events)])
+            return {pk for (pk,) in cursor}
+
+    def out_of_order(self, events: Collection[int]) -> set[int]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(OUT_OF_ORDER_SQL, [list(events)])
             return {pk for (pk,) in cursor}
 
     def restored(self, ids: Collection[int]) -> set[int]:

@@ -95,30 +95,45 @@ WHERE event.id = ANY(%s::bigint[])
     AND other.occurred_at >= event.occurred_at - interval '1 day'
 """
 
-# Only where one statement of a client makes the database send others. Nobody else comes between:
-# the row is locked to the transaction's end.
-CHANGED_AGAIN_SQL = """
-SELECT event.id FROM (
-    SELECT * FROM auditrepr_auditlog WHERE id = ANY(%s::bigint[]) AND (SELECT EXISTS (
-        SELECT FROM pg_constraint WHERE contype = 'f'
-            AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))
-    ) OR EXISTS (
-        SELECT FROM pg_trigger WHERE NOT tgisinternal
-            AND tgname NOT LIKE '%%auditrepr\\_%%'
-    )) OFFSET 0
-) event
-CROSS JOIN LATERAL ((
-    SELECT transaction_id, statement_at FROM auditrepr_auditlog log
+REACHES_BEYOND = """
+SELECT EXISTS (
+    SELECT FROM pg_constraint WHERE contype = 'f'
+        AND (confdeltype IN ('c', 'n', 'd') OR confupdtype IN ('c', 'n', 'd'))
+) OR EXISTS (
+    SELECT FROM pg_trigger WHERE NOT tgisinternal AND tgname NOT LIKE '%auditrepr\\_%'
+)
+"""
+
+# Nobody else comes between: the row is locked to the transaction's end.
+_BESIDE = """(
+    SELECT * FROM auditrepr_auditlog log
     WHERE log.table_name = event.table_name AND log.object_id = event.object_id
-        AND event.action <> 'D' AND log.id > event.id
-    ORDER BY log.id LIMIT 1
-) UNION ALL (
-    SELECT transaction_id, statement_at FROM auditrepr_auditlog log
-    WHERE log.table_name = event.table_name AND log.object_id = event.object_id
-        AND event.action = 'D' AND log.id < event.id
-    ORDER BY log.id DESC LIMIT 1
-)) beside
-WHERE beside.transaction_id = event.transaction_id AND beside.statement_at = event.statement_at
+        AND log.id {than} event.id
+    ORDER BY log.id {order} LIMIT 1
+)"""
+_EARLIER = _BESIDE.format(than="<", order="DESC")
+_LATER = _BESIDE.format(than=">", order="")
+_IN_ONE_MESSAGE = """({0}.transaction_id, {0}.statement_at)
+    = (event.transaction_id, event.statement_at)"""
+CHANGED_AGAIN_SQL = f"""
+SELECT event.id FROM auditrepr_auditlog event
+LEFT JOIN LATERAL {_EARLIER} earlier ON event.action = 'D'
+LEFT JOIN LATERAL {_LATER} later ON event.action <> 'D'
+WHERE event.id = ANY(%s::bigint[])
+    AND ({_IN_ONE_MESSAGE.format("earlier")} OR {_IN_ONE_MESSAGE.format("later")})
+"""
+
+# What one event left there is what the next one has to have found.
+_UNFIT = """CASE WHEN {0}.action <> 'D' THEN {0}.row_data END IS DISTINCT FROM
+    CASE {1}.action WHEN 'U' THEN {1}.row_data || {1}.changed_from WHEN 'D' THEN {1}.row_data END"""
+OUT_OF_ORDER_SQL = f"""
+SELECT event.id FROM auditrepr_auditlog event
+LEFT JOIN LATERAL {_EARLIER} earlier ON {_IN_ONE_MESSAGE.format("earlier")}
+LEFT JOIN LATERAL {_LATER} later ON {_IN_ONE_MESSAGE.format("later")}
+WHERE event.id = ANY(%s::bigint[]) AND (
+    (earlier.id IS NOT NULL AND {_UNFIT.format("earlier", "event")})
+    OR (later.id IS NOT NULL AND {_UNFIT.format("event", "later")})
+)
 """
 
 # The sequence tells handed-out ids from ones that somebody made up, where the role may ask it.

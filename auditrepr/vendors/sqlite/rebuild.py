@@ -20,7 +20,15 @@ from ...renames import renamed
 from ...rows import Row
 from ..base import Vendor
 from ..facts import Image
-from .sql import AROUND_SQL, BEYOND_SQL, CHANGED_AGAIN_SQL, LIMITS, MENTIONS_SQL, REACHES_BEYOND
+from .sql import (
+    AROUND_SQL,
+    BEYOND_SQL,
+    CHANGED_AGAIN_SQL,
+    LIMITS,
+    MENTIONS_SQL,
+    OUT_OF_ORDER_SQL,
+    REACHES_BEYOND,
+)
 from .types import cast, converter, fitted
 
 if TYPE_CHECKING:
@@ -109,6 +117,11 @@ class Rebuilding(Vendor):
     def changed_again(self, events: Collection[int]) -> set[int]:
         with self.connection.cursor() as cursor:
             cursor.execute(CHANGED_AGAIN_SQL, [json.dumps(sorted(events))])
+            return {pk for (pk,) in cursor}
+
+    def out_of_order(self, events: Collection[int]) -> set[int]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(OUT_OF_ORDER_SQL, {"events": json.dumps(sorted(events))})
             return {pk for (pk,) in cursor}
 
     # Never asked: an event without a snapshot has seen all that came before it.

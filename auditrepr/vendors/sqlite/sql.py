@@ -60,9 +60,9 @@ REACHES_BEYOND = """
     )
 """
 
-CHANGED_AGAIN_SQL = f"""
+CHANGED_AGAIN_SQL = """
     SELECT event.id FROM auditrepr_auditlog AS event
-    WHERE event.id IN (SELECT value FROM json_each(%s)) AND ({REACHES_BEYOND})
+    WHERE event.id IN (SELECT value FROM json_each(%s))
         AND event.occurred_at = iif(event.action = 'D', (
             SELECT occurred_at FROM auditrepr_auditlog AS log
             WHERE log.table_name = event.table_name AND log.object_id = event.object_id
@@ -72,6 +72,41 @@ CHANGED_AGAIN_SQL = f"""
             WHERE log.table_name = event.table_name AND log.object_id = event.object_id
                 AND log.id > event.id ORDER BY log.id LIMIT 1
         ))
+"""
+
+# What one event left there is what the next one has to have found. One statement is done with a row
+# in less than a second; what comes later may be of another schema.
+OUT_OF_ORDER_SQL = """
+    WITH beside (id, earlier, later) AS (
+        SELECT id, (
+            SELECT max(log.id) FROM auditrepr_auditlog AS log
+            WHERE log.table_name = event.table_name AND log.object_id = event.object_id
+                AND log.id < event.id
+        ), id FROM auditrepr_auditlog AS event
+        WHERE id IN (SELECT value FROM json_each(%(events)s))
+        UNION ALL
+        SELECT id, id, (
+            SELECT min(log.id) FROM auditrepr_auditlog AS log
+            WHERE log.table_name = event.table_name AND log.object_id = event.object_id
+                AND log.id > event.id
+        ) FROM auditrepr_auditlog AS event
+        WHERE id IN (SELECT value FROM json_each(%(events)s))
+    )
+    SELECT beside.id FROM beside
+    JOIN auditrepr_auditlog AS earlier ON earlier.id = beside.earlier
+    JOIN auditrepr_auditlog AS later ON later.id = beside.later
+    WHERE julianday(later.occurred_at) - julianday(earlier.occurred_at) < 1 / 86400.0 AND (
+        (earlier.action = 'D') <> (later.action = 'I')
+        OR earlier.action <> 'D' AND EXISTS (
+            SELECT key, type, value FROM json_each(earlier.row_data)
+            EXCEPT SELECT * FROM (
+                SELECT key, type, value FROM json_each(later.changed_from)
+                UNION ALL
+                SELECT key, type, value FROM json_each(later.row_data)
+                WHERE key NOT IN (SELECT key FROM json_each(later.changed_from))
+            )
+        )
+    )
 """
 
 STORE = """
