@@ -10,12 +10,11 @@ from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 from django.db import router
 from django.db.models import Field, GeneratedField, ManyToManyField, Model
-from django.db.models.expressions import Col
-from django.db.models.sql import Query
 
 from .conf import NEVER_BY_WILDCARD, get_settings
 from .decorator import MARKED
 from .exceptions import KeyExcluded, OwnTable, UnknownColumn, UnknownModel
+from .generated import reads
 
 
 @dataclass(frozen=True)
@@ -217,12 +216,3 @@ def _excluded_columns(
     for _ in generated:
         columns |= {str(field.column) for field in generated if reads(field, columns)}
     return frozenset(columns)
-
-
-def reads(generated: GeneratedField, columns: Collection[str]) -> bool:
-    """Does the generated column depend on one of these?"""
-    query = Query(generated.model, alias_cols=False)
-    expression: Any = generated.expression  # type: ignore[attr-defined]
-    expression = expression.resolve_expression(query, allow_joins=False)
-    parts = [part for part in expression.flatten() if isinstance(part, Col)]
-    return any(part.target.column in columns for part in parts)

@@ -54,7 +54,7 @@ class Restaurant(Premises):
 
 
 class Account(models.Model):
-    """Two generated columns, one through the other, would give the number away."""
+    """Three generated columns, one of them through another, would give the number away."""
 
     number = models.CharField(max_length=50)
     label = models.CharField(max_length=50)
@@ -63,6 +63,9 @@ class Account(models.Model):
     )
     whispered = models.GeneratedField(
         expression=Lower("shouted"), output_field=models.CharField(max_length=50), db_persist=True
+    )
+    numbered = models.GeneratedField(
+        expression=models.Q(number__gt=""), output_field=models.BooleanField(), db_persist=True
     )
     labelled = models.GeneratedField(
         expression=Upper("label"), output_field=models.CharField(max_length=50), db_persist=True

@@ -15,10 +15,10 @@ from psycopg.pq import TransactionStatus
 
 from ...drift import NOT_RECORDED, TOO_BIG
 from ...events import Event
+from ...generated import reads
 from ...meta import key_parts, own_fields, stored_parts
 from ...rows import Row
 from ...snapshots import parse
-from ...tracking import reads
 from ..base import Vendor
 from ..facts import ALL_KNOWN, Image
 from .names import joined
