@@ -373,6 +373,12 @@ def test_one_statement_may_name_the_root_and_a_partition(parted: str):
     assert sorted(events(parted)[1:]) == [("D", "1"), ("I", "151")]
 
 
+def test_two_writes_of_a_kind_in_one_statement_hide_that_to_a_partition(parted: str):
+    """Not promised: a row trigger cannot tell by whose name its row came."""
+    sql("WITH low AS (INSERT INTO low VALUES (1, 'x')) INSERT INTO parted VALUES (2, 'y')")
+    assert events(parted) == [("I", "2")]
+
+
 def test_a_failed_statement_on_the_root_leaves_the_partitions_loud(parted: str):
     sql("INSERT INTO parted VALUES (1, 'x')")
     with pytest.raises(Exception, match="duplicate"), transaction.atomic():
