@@ -75,13 +75,13 @@ class States:
         self._moments.update(event.id for event, _ in wanted)
         around = look_up(self.vendor, self.renames, table, wanted)
         moments = [event for event, _ in wanted]
-        return list(map(partial(self._state, table), moments, around, self._unfit(moments, around)))
+        return list(map(partial(self._state, table), moments, around, self._unfit(around)))
 
-    def _unfit(self, moments: Sequence[Event], around: Sequence[Around]) -> list[str]:
-        """Why the events around each of these moments may be in another order than the log's."""
-        if not moments or not self.statement_reaches_beyond:
-            return [""] * len(moments)
-        bases = list(map(_rests_on, moments, around))
+    def _unfit(self, around: Sequence[Around]) -> list[str]:
+        """Why the events around each moment may have come in another order than the log's."""
+        if not around or not self.statement_reaches_beyond:
+            return [""] * len(around)
+        bases = list(map(_rests_on, around))
         unfit = self.vendor.out_of_order(set().union(*bases))
         return [UNCLEAR if basis & unfit else "" for basis in bases]
 
@@ -231,11 +231,10 @@ class States:
         return self._restored[pk]
 
 
-def _rests_on(moment: Event, around: Around) -> set[int]:
+def _rests_on(around: Around) -> set[int]:
     """The events from which the state of the row at the moment is told."""
-    together = [one for one in around[NEXT : NEXT_TAKING + 1] if one and one.same_statement(moment)]
     seen = [one for one in around[LAST : LAST_TAKING + 1] if one]
-    return {one.id for one in together or seen or around[FIRST:] if one}
+    return {one.id for one in seen or around[FIRST:] if one}
 
 
 def _after(one: Header, other: Header | None) -> bool:

@@ -188,7 +188,7 @@ class Vendor(ABC):
 
     @abstractmethod
     def out_of_order(self, events: Collection[int]) -> set[int]:
-        """Those next to which the log has another event of their row that does not fit.
+        """Those next to which the log has events of their row that do not fit, or fit both ways.
 
         A trigger that changes a row once more is done before the change that fired it is logged.
         """

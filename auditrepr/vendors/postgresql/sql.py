@@ -123,18 +123,26 @@ WHERE event.id = ANY(%s::bigint[])
     AND ({_IN_ONE_MESSAGE.format("earlier")} OR {_IN_ONE_MESSAGE.format("later")})
 """
 
-# What one event left there is what the next one has to have found.
-_UNFIT = """CASE WHEN {0}.action <> 'D' THEN {0}.row_data END IS DISTINCT FROM
-    CASE {1}.action WHEN 'U' THEN {1}.row_data || {1}.changed_from WHEN 'D' THEN {1}.row_data END"""
+# What one event left there is what the next one has to have found, and not the other way round.
+_LEFT = "CASE WHEN {0}.action <> 'D' THEN {0}.row_data END"
+_FOUND = """CASE {0}.action WHEN 'U' THEN {0}.row_data || {0}.changed_from
+    WHEN 'D' THEN {0}.row_data END"""
+_UNFIT = f"""({_LEFT.format("{0}")} IS DISTINCT FROM {_FOUND.format("{1}")}
+    OR {_LEFT.format("{1}")} IS NOT DISTINCT FROM {_FOUND.format("{0}")})"""
 OUT_OF_ORDER_SQL = f"""
-SELECT event.id FROM auditrepr_auditlog event
-LEFT JOIN LATERAL {_EARLIER} earlier ON {_IN_ONE_MESSAGE.format("earlier")}
-LEFT JOIN LATERAL {_LATER} later ON {_IN_ONE_MESSAGE.format("later")}
-WHERE event.id = ANY(%s::bigint[]) AND (
-    (earlier.id IS NOT NULL AND {_UNFIT.format("earlier", "event")})
-    OR (later.id IS NOT NULL AND {_UNFIT.format("event", "later")})
+WITH RECURSIVE event AS (
+    SELECT id AS start, 0 AS steps, false AS unfit, log.*
+    FROM auditrepr_auditlog log WHERE id = ANY(%s::bigint[])
+    UNION ALL
+    SELECT start, steps + 1, {_UNFIT.format("event", "later")}, later.*
+    FROM event CROSS JOIN LATERAL {_LATER} later
+    WHERE {_IN_ONE_MESSAGE.format("later")} AND NOT unfit AND steps < {{steps}}
 )
-"""
+SELECT start FROM event WHERE unfit OR steps = {{steps}}
+UNION
+SELECT start FROM event CROSS JOIN LATERAL {_EARLIER} earlier
+WHERE steps = 0 AND {_IN_ONE_MESSAGE.format("earlier")} AND {_UNFIT.format("earlier", "event")}
+""".format(steps=100)
 
 # The sequence tells handed-out ids from ones that somebody made up, where the role may ask it.
 REACH = f"""

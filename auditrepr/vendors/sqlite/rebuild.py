@@ -121,7 +121,7 @@ class Rebuilding(Vendor):
 
     def out_of_order(self, events: Collection[int]) -> set[int]:
         with self.connection.cursor() as cursor:
-            cursor.execute(OUT_OF_ORDER_SQL, {"events": json.dumps(sorted(events))})
+            cursor.execute(OUT_OF_ORDER_SQL, [json.dumps(sorted(events))])
             return {pk for (pk,) in cursor}
 
     # Never asked: an event without a snapshot has seen all that came before it.

@@ -74,40 +74,44 @@ CHANGED_AGAIN_SQL = """
         ))
 """
 
-# What one event left there is what the next one has to have found. One statement is done with a row
-# in less than a second; what comes later may be of another schema.
-OUT_OF_ORDER_SQL = """
-    WITH beside (id, earlier, later) AS (
-        SELECT id, (
-            SELECT max(log.id) FROM auditrepr_auditlog AS log
-            WHERE log.table_name = event.table_name AND log.object_id = event.object_id
-                AND log.id < event.id
-        ), id FROM auditrepr_auditlog AS event
-        WHERE id IN (SELECT value FROM json_each(%(events)s))
-        UNION ALL
-        SELECT id, id, (
-            SELECT min(log.id) FROM auditrepr_auditlog AS log
-            WHERE log.table_name = event.table_name AND log.object_id = event.object_id
-                AND log.id > event.id
-        ) FROM auditrepr_auditlog AS event
-        WHERE id IN (SELECT value FROM json_each(%(events)s))
-    )
-    SELECT beside.id FROM beside
-    JOIN auditrepr_auditlog AS earlier ON earlier.id = beside.earlier
-    JOIN auditrepr_auditlog AS later ON later.id = beside.later
-    WHERE julianday(later.occurred_at) - julianday(earlier.occurred_at) < 1 / 86400.0 AND (
-        (earlier.action = 'D') <> (later.action = 'I')
-        OR earlier.action <> 'D' AND EXISTS (
-            SELECT key, type, value FROM json_each(earlier.row_data)
-            EXCEPT SELECT * FROM (
-                SELECT key, type, value FROM json_each(later.changed_from)
-                UNION ALL
-                SELECT key, type, value FROM json_each(later.row_data)
-                WHERE key NOT IN (SELECT key FROM json_each(later.changed_from))
-            )
+# What one event left there is what the next one has to have found, and not the other way round. One
+# statement is done with a row in less than a second; what comes later may be of another schema.
+_FITS = """CASE WHEN {0}.action = 'D' OR {1}.action = 'I'
+    THEN {0}.action = 'D' AND {1}.action = 'I'
+    ELSE NOT EXISTS (
+        SELECT key, type, value FROM json_each({0}.row_data)
+        EXCEPT SELECT * FROM (
+            SELECT key, type, value FROM json_each({1}.changed_from)
+            UNION ALL
+            SELECT key, type, value FROM json_each({1}.row_data)
+            WHERE key NOT IN (SELECT key FROM json_each({1}.changed_from))
         )
+    ) END"""
+_UNFIT = f"(NOT {_FITS.format('{0}', '{1}')} OR {_FITS.format('{1}', '{0}')})"
+_TOGETHER = "julianday({1}.occurred_at) - julianday({0}.occurred_at) < 1 / 86400.0"
+_BESIDE = """(
+    SELECT {nearest}(log.id) FROM auditrepr_auditlog AS log
+    WHERE log.table_name = event.table_name AND log.object_id = event.object_id
+        AND log.id {than} event.id
+)"""
+OUT_OF_ORDER_SQL = f"""
+    WITH RECURSIVE walk (start, steps, unfit, id) AS (
+        SELECT value, 0, 0, value FROM json_each(%s)
+        UNION ALL
+        SELECT start, steps + 1, {_UNFIT.format("event", "later")}, later.id
+        FROM walk JOIN auditrepr_auditlog AS event ON event.id = walk.id
+        JOIN auditrepr_auditlog AS later
+            ON later.id = {_BESIDE.format(nearest="min", than=">")}
+        WHERE {_TOGETHER.format("event", "later")} AND NOT unfit AND steps < {{steps}}
     )
-"""
+    SELECT start FROM walk WHERE unfit OR steps = {{steps}}
+    UNION
+    SELECT start FROM walk JOIN auditrepr_auditlog AS event ON event.id = walk.id
+    JOIN auditrepr_auditlog AS earlier
+        ON earlier.id = {_BESIDE.format(nearest="max", than="<")}
+    WHERE steps = 0 AND {_TOGETHER.format("earlier", "event")}
+        AND {_UNFIT.format("earlier", "event")}
+""".format(steps=100)
 
 STORE = """
     INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
