@@ -32,8 +32,10 @@ class Order(models.Model):
     def __str__(self) -> str:
         lines = ", ".join(str(line) for line in self.lines.all())
         labels = "+".join(label.name for label in self.labels.all())
-        remarks = "/".join(remark.text for remark in self.remarks.all())
-        big = [line.item for line in self.lines.filter(quantity__gte=10).order_by("-quantity")]
+        # A set without an order comes as the server has its rows, which cleaning up may change.
+        remarks = "/".join(sorted(remark.text for remark in self.remarks.all()))
+        large = self.lines.filter(quantity__gte=10)
+        big = [line.item for line in large.order_by("-quantity", "id")]
         parent = self.parent.ref if self.parent_id else "-"
         return f"{self.ref}<{parent}: {lines} [{labels}] ({remarks}) {big} {self.lines.count()}"
 
