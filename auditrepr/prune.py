@@ -56,6 +56,7 @@ def prune(
     keep_last: bool = False,
     batch_size: int = BATCH_SIZE,
     on_batch: Callable[[Pruned], None] = lambda pruned: None,
+    stop: Callable[[], bool] = lambda: False,
 ) -> Pruned:
     """Delete the events from before this moment, with all that is stored beside them.
 
@@ -63,6 +64,7 @@ def prune(
 
     :param lock: the job's: what it is building meanwhile would be stored for events that are gone.
     :param keep_last: keep the latest event of each object, whatever its age.
+    :param stop: asked after each batch whether it is to be the last.
     :raises NothingCommitted: if the project's settings turn Django's transactions off.
     :raises MayNotPrune: if the rights of this connection do not suffice.
     :raises LockHeld: if the job is at work.
@@ -81,10 +83,15 @@ def prune(
                     _prune_range(using, begin, end, keep_last, done)
                     lock.renew()
                 on_batch(done)
+                if stop():
+                    done.last_id = end
+                    break
     return done
 
 
 def _prune_range(using: str, begin: int, end: int, keep_last: bool, done: Pruned) -> None:
+    # Writes at once, although nothing: SQLite cannot go from reading to writing beside writers.
+    Coverage.objects.using(using).filter(pruned_id=-1).update(pruned_id=-1)
     rows = dict(_old(using, begin, end, keep_last).values_list("pk", "transaction_id"))
     if not rows:
         return

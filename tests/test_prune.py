@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from datetime import timedelta
+from itertools import pairwise
 
 import pytest
 from django.core.management import call_command
 from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from auditrepr import append_only, prune
@@ -80,6 +82,26 @@ def test_small_batches_delete_the_same():
     pruned(before, batch_size=3, on_batch=lambda done: seen.append(done.events))
     assert seen == [3, 6, 7]
     assert len(remaining()) == 1
+
+
+def test_it_stops_after_a_batch_and_says_how_far_it_came():
+    Author.objects.bulk_create(Author(name=str(n)) for n in range(5))
+    done = pruned(now(), batch_size=2, stop=lambda: True)
+    assert (done.events, len(remaining())) == (2, 3)
+    assert done.last_id == AuditLog.objects.earliest("pk").pk - 1
+
+
+@pytest.mark.sqlite
+def test_a_batch_begins_by_writing():
+    """SQLite refuses at once to go from reading to writing if somebody else wrote meanwhile."""
+    Author.objects.bulk_create(Author(name=str(n)) for n in range(7))
+    before = now()
+    with CaptureQueriesContext(connection) as seen:
+        pruned(before, batch_size=3)
+    said = [query["sql"] for query in seen]
+    first = [after for sql, after in pairwise(said) if sql.startswith("BEGIN")]
+    assert len(first) > 3
+    assert [sql for sql in first if sql.startswith("SELECT")] == []
 
 
 def test_an_event_that_is_older_than_one_before_it_stays_until_that_one_goes():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import os
 import pty
+import signal
 import sys
 from dataclasses import asdict, replace
 from datetime import UTC, date, datetime, timedelta
@@ -15,6 +16,7 @@ from django.utils import timezone
 
 from auditrepr.holders import Process
 from auditrepr.lease import DatabaseLock
+from auditrepr.management.commands import prune_audit_log
 from auditrepr.management.options import moment
 from auditrepr.models import AuditLog, Lease
 from tests import processes
@@ -56,6 +58,25 @@ def test_a_dry_run_asks_nothing_and_deletes_nothing():
         " entries would go.\n"
     )
     assert AuditLog.objects.count() == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_it_after_the_batch_with_the_lock_let_go(monkeypatch, number):
+    make_old()
+    said = []
+
+    def say(self, level, text):
+        said.append(text)
+        if level == 2:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(prune_audit_log.Command, "_say", say)
+    with pytest.raises(SystemExit) as ended:
+        run("--before", str(TODAY), "--no-input", "--batch-size", "1")
+    assert ended.value.code == 128 + number
+    assert said[-1].startswith("Deleted: 1 events up to id ")
+    assert AuditLog.objects.count() == 1
+    assert Lease.objects.get().token is None
 
 
 def test_the_last_events_are_kept_if_asked():

@@ -18,6 +18,7 @@ from auditrepr.management.terminal import TerminalCommand, answer
 from auditrepr.prune import Pruned
 from auditrepr.wording import visible
 
+from ..job import stopping_on_signals
 from ..options import moment, seconds, whole_number
 
 LOCKS = {"database": DatabaseLock, "file": FileLock}
@@ -89,18 +90,25 @@ class Command(TerminalCommand):
                 return
             if interactive:
                 self._confirm(database, options["before"])
-            lock = LOCKS[options["lock"]](database, wait=options["wait"])
-            done = prune.prune(
-                database,
-                options["before"],
-                lock=lock,
-                keep_last=keep_last,
-                batch_size=options["batch_size"],
-                on_batch=lambda done: self._say(2, _told(done)),
-            )
+            with stopping_on_signals() as received:
+
+                def stop() -> bool:
+                    return bool(received)
+
+                done = prune.prune(
+                    database,
+                    options["before"],
+                    lock=LOCKS[options["lock"]](database, wait=options["wait"], stop=stop),
+                    keep_last=keep_last,
+                    batch_size=options["batch_size"],
+                    on_batch=lambda done: self._say(2, _told(done)),
+                    stop=stop,
+                )
         except (AuditReprError, Error) as error:
             raise CommandError(visible(" ".join(str(error).split()))) from error
         self._say(1, f"Deleted: {_told(done)}.")
+        if received:
+            sys.exit(128 + received[0])
 
     def _check_options(self, options: dict[str, Any]) -> None:
         for name, check in CHECKED.items():
