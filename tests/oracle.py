@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from django.db import DatabaseError, connections, transaction
 from django.db.models import Model, QuerySet
+from hypothesis import HealthCheck, settings
 
 from auditrepr.models import AuditLog
 from auditrepr.tracking import log_name
 from auditrepr.vendors import get_vendor
+
+#: How many histories a state machine tries, and how long each is.
+HISTORIES = settings(
+    max_examples=int(os.environ.get("TRUTH_EXAMPLES", "30")),
+    stateful_step_count=30,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
 
 Key = tuple[str, str]  # the table as the log has it, and the object in it
 Said = dict[Key, str]

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import uuid
 from collections import Counter
@@ -15,7 +14,6 @@ from django.core.management import call_command
 from django.core.management.color import no_style
 from django.db import connection, models, transaction
 from django.db.models import F, Model, QuerySet
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
@@ -24,7 +22,7 @@ from auditrepr.states import BESIDE
 from tests.app.fields import ByName, ByUUID
 from tests.app.models import Author, Book, Tag
 from tests.app.relations import Diner, Invoice, Label, Line, Order, Pizzeria, RatedPlace, Remark
-from tests.oracle import Oracle
+from tests.oracle import HISTORIES, Oracle
 
 MODELS: list[type[Model]] = [
     Author, Book, Tag, Order, Label, Line, Invoice, Remark, RatedPlace, Diner, Pizzeria, ByName,
@@ -273,12 +271,7 @@ def test_every_exact_representation_is_what_was_said_at_the_event():
     seen.clear()
     run_state_machine_as_test(
         World,
-        settings=settings(
-            max_examples=int(os.environ.get("TRUTH_EXAMPLES", "30")),
-            stateful_step_count=30,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=HISTORIES,
     )
     sys.stderr.write(f"\n{connection.display_name}: {dict(seen)}\n")
     assert seen["exact"] > 10 * seen["examples"], "the machine hardly changes anything"

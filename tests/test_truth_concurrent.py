@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from collections import Counter
 from contextlib import contextmanager
@@ -14,13 +13,13 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import Model, QuerySet
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 from auditrepr.models import AuditLog, Checkpoint, Fidelity, InstanceRepr, ReprFailure
 from tests.app.moment import Leaf, Node, Slot
 from tests.app.relations import Label, Line, Order
+from tests.oracle import HISTORIES
 from tests.writers import READ_COMMITTED, REPEATABLE_READ, Writer, said
 
 MODELS: list[type[Model]] = [Leaf, Node, Slot, Label, Line, Order]
@@ -208,12 +207,7 @@ def test_every_exact_representation_is_what_the_events_transaction_saw():
     seen.clear()
     run_state_machine_as_test(
         Crowd,
-        settings=settings(
-            max_examples=int(os.environ.get("TRUTH_EXAMPLES", "30")),
-            stateful_step_count=30,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=HISTORIES,
     )
     sys.stderr.write(f"\n{connection.display_name}: {dict(seen)}\n")
     assert seen["exact"] > 9 * seen["mixed"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 from datetime import timedelta
 from typing import Any
@@ -11,13 +10,13 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.db.models import Q
-from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
 from auditrepr import prune
 from auditrepr.lease import DatabaseLock
 from auditrepr.models import AuditLog, Checkpoint, Coverage, InstanceRepr, ReprFailure
+from tests.oracle import HISTORIES
 from tests.test_truth import World, seen
 
 #: Up to which percent of the log, whether with what is there, and in which way.
@@ -85,12 +84,7 @@ def test_every_exact_representation_is_true_whatever_was_pruned():
     seen.clear()
     run_state_machine_as_test(
         PrunedWorld,
-        settings=settings(
-            max_examples=int(os.environ.get("TRUTH_EXAMPLES", "30")),
-            stateful_step_count=30,
-            deadline=None,
-            suppress_health_check=list(HealthCheck),
-        ),
+        settings=HISTORIES,
     )
     sys.stderr.write(f"\n{connection.display_name}, pruned: {dict(seen)}\n")
     assert seen["exact"] > seen["examples"]
