@@ -12,6 +12,7 @@ from django.apps import apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
 from django.db import DEFAULT_DB_ALIAS, connections, router
+from django.db import Error as DatabaseError
 
 from . import append_only, capture
 from .capture import State, Status
@@ -79,7 +80,21 @@ def check_lock_file(**_: Any) -> list[CheckMessage]:
 
 def check_databases(databases: Collection[str] | None, **_: Any) -> list[CheckMessage]:
     """Is everything captured in these databases that ought to be?"""
-    return [message for using in databases or () for message in _check_database(using)]
+    return [message for using in databases or () for message in _looked_at(using)]
+
+
+def _looked_at(using: str) -> list[CheckMessage]:
+    try:
+        return list(_check_database(using))
+    except (AuditReprError, DatabaseError) as error:
+        said = " ".join(str(error).split())
+        return [
+            checks.Warning(
+                f'Whether all is captured in database "{using}" cannot be seen: {said}',
+                hint=f"Once it can be reached, run: manage.py check --database {using}",
+                id="auditrepr.W006",
+            )
+        ]
 
 
 def _check_database(using: str) -> Iterator[CheckMessage]:

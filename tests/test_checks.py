@@ -221,3 +221,18 @@ def test_a_database_of_another_kind_is_left_alone_by_migrate_and_flush(settings)
         assert connection.ops is operations
     finally:
         del connection.vendor
+
+
+@pytest.mark.django_db(databases=["default", "other"])
+def test_a_database_that_cannot_be_reached_is_a_warning_and_no_traceback():
+    there = connections["other"]
+    broken = there.copy()
+    nowhere = {"sqlite": {"NAME": "/nonexistent/file"}, "postgresql": {"HOST": "/nonexistent"}}
+    broken.settings_dict |= nowhere[there.vendor]
+    connections["other"] = broken
+    try:
+        message = found(["other"])["auditrepr.W006"]
+    finally:
+        connections["other"] = there
+    assert "cannot be reached" in message.msg
+    assert message.hint == "Once it can be reached, run: manage.py check --database other"
