@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .context import AuditContextMiddleware, context
-from .decorator import track
+from .attribution import AuditContextMiddleware, context
+from .tracking import track
 
 if TYPE_CHECKING:
-    from .past import as_of, doubts
+    from .asof import as_of, doubts
 
 __all__ = ["AuditContextMiddleware", "as_of", "context", "doubts", "track"]
 
@@ -16,7 +16,7 @@ __all__ = ["AuditContextMiddleware", "as_of", "context", "doubts", "track"]
 def __getattr__(name: str) -> Any:
     # These need the models; what a models module itself needs is above.
     if name in ("as_of", "doubts"):
-        from . import past
+        from .asof import api
 
-        return getattr(past, name)
+        return getattr(api, name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

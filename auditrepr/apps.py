@@ -12,7 +12,7 @@ class AuditReprConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from . import checks, hooks
+        from . import checks, receivers
 
-        hooks.connect(self)
+        receivers.connect(self)
         checks.register()

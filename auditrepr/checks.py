@@ -14,8 +14,9 @@ from django.core.checks import CheckMessage, Error, Tags
 from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.db import Error as DatabaseError
 
-from . import append_only, capture
-from .capture import State, Status
+from . import capture
+from .capture import append_only
+from .capture.state import State, Status
 from .conf import get_settings
 from .exceptions import (
     AuditReprError,

@@ -5,14 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings as django_settings
 from django.utils.translation import check_for_language
 
-from .batchsize import AUTO, Asked
 from .exceptions import InvalidSetting, SettingsUnreadable, UnknownSetting
+
+#: As many rows as take about so many seconds: a batch is long enough that what it costs by itself
+#: does not count, and short enough that a run can stop, and a lock is held for a moment only.
+AUTO: Literal["auto"] = "auto"
+
+Asked = int | Literal["auto"]
 
 #: Tables that hold no business objects: ``"*"`` in ``MODELS`` passes them over, and so does
 #: ``"app_label.*"``. Naming one of them in full audits it all the same.

@@ -7,13 +7,18 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.apps import AppConfig
+from django.db import router
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 
-from . import append_only, capture, flush, origins, renames, schema, search, telling, threads
+from . import capture
+from .asof import query_interceptor
+from .attribution import instrumentation, propagation
+from .capture import append_only, flush, schema_editor, search_index
 from .exceptions import UnsupportedDatabase
+from .lineage import renames
 from .models import AuditLog
-from .vendors.sqlite.capture import fire_triggers_on_replace
 
 
 def connect(app_config: AppConfig) -> None:
@@ -22,10 +27,10 @@ def connect(app_config: AppConfig) -> None:
     post_migrate.connect(after_migrate, sender=app_config)
     post_migrate.connect(renames.look_again, sender=app_config)
     connection_created.connect(fire_triggers_on_replace)
-    connection_created.connect(telling.connect)
-    connection_created.connect(threads.connect)
-    origins.connect()
-    schema.connect()
+    connection_created.connect(propagation.connect)
+    connection_created.connect(query_interceptor.connect)
+    instrumentation.connect()
+    schema_editor.connect()
     flush.connect()
 
 
@@ -42,7 +47,7 @@ def after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: An
         changed = capture.install(using)
         if append_only.missing(using):
             append_only.install(using)
-        index = search.install(using)
+        index = search_index.install(using)
     except UnsupportedDatabase:
         return  # a system check has said so
     told = []
@@ -50,6 +55,12 @@ def after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: An
         names = ", ".join(state.name for state in changed)
         told.append(f"  Audit triggers brought up to date: {names}\n")
     if index:
-        told.append(f"  Search in representations: {search.MADE[index.anywhere]}\n")
+        told.append(f"  Search in representations: {search_index.MADE[index.anywhere]}\n")
     if told and verbosity >= 1:
         (stdout or sys.stdout).writelines(told)
+
+
+def fire_triggers_on_replace(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """A receiver of ``connection_created``: REPLACE fires DELETE triggers for what it replaces."""
+    if connection.vendor == "sqlite" and router.allow_migrate_model(connection.alias, AuditLog):
+        connection.connection.execute("PRAGMA recursive_triggers = ON")

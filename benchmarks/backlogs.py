@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connection
 from django.test import override_settings
 
-from auditrepr import search
+from auditrepr.capture import search_index
 
 from . import data
 from .measure import Cost, in_child, repeated
@@ -151,11 +151,11 @@ def searched(sizes: Sequence[int], repeat: int) -> None:
         with override_settings(AUDITREPR={"SEARCH": True}):
             if connection.vendor == "postgresql":
                 data.run("CREATE EXTENSION IF NOT EXISTS pg_trgm")
-            made = search.install("default")
+            made = search_index.install("default")
         assert made is not None
         assert made.anywhere, "the extension is not there"
         indexed = repeated(repeat, lambda n=size: _forgotten_run(n))  # type: ignore[misc]
-        search.install("default")  # which takes it away
+        search_index.install("default")  # which takes it away
         for name, cost in (("no index", without), ("an index", indexed)):
             rows.append([f"{size:,} rows, {name}", round(cost.rate),
                          cost.database_seconds / cost.rows * 1e6,

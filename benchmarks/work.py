@@ -18,13 +18,21 @@ django.setup()
 
 from django.db import connection  # noqa: E402
 
-from auditrepr import backfill  # noqa: E402
-from auditrepr.batchsize import MOST  # noqa: E402
-from auditrepr.lease import DatabaseLock  # noqa: E402
-from auditrepr.models import AuditLog, Fidelity, InstanceRepr  # noqa: E402
-from auditrepr.pending import Backlog, Batch, take  # noqa: E402
-from auditrepr.representation import build  # noqa: E402
-from auditrepr.tracking import model_for_table  # noqa: E402
+from auditrepr.job import backfill  # noqa: E402
+from auditrepr.job.limits import MOST  # noqa: E402
+from auditrepr.job.locks.lease import DatabaseLock  # noqa: E402
+from auditrepr.job.pending import (
+    Backlog,
+    Batch,
+    take,  # noqa: E402
+)
+from auditrepr.models import (
+    AuditLog,
+    Fidelity,
+    InstanceRepr,  # noqa: E402
+)
+from auditrepr.reprs import build  # noqa: E402
+from auditrepr.utils.table_names import model_for_table  # noqa: E402
 from benchmarks.measure import Cost, measured  # noqa: E402
 from benchmarks.shop.models import Invoice  # noqa: E402
 

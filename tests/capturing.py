@@ -11,7 +11,7 @@ from django.db import connection
 
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
-from auditrepr.vendors.facts import Capture
+from auditrepr.vendors.types import Capture
 from tests.missing import could_not_try
 
 

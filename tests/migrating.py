@@ -9,9 +9,12 @@ from typing import Any
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from auditrepr import capture, coverage, renames
+from auditrepr import capture
+from auditrepr.capture import coverage
+from auditrepr.lineage import renames
 from auditrepr.models import AuditLog, Coverage
-from auditrepr.representation import Event, Outcome, build
+from auditrepr.reprs import Outcome, build
+from auditrepr.vendors.types import Event
 from tests.capturing import audit
 
 APP = "drifting"

@@ -12,7 +12,7 @@ from django.db.models import Model, QuerySet
 from hypothesis import HealthCheck, settings
 
 from auditrepr.models import AuditLog
-from auditrepr.tracking import log_name
+from auditrepr.utils.table_names import log_name
 from auditrepr.vendors import get_vendor
 
 #: How many histories a state machine tries, and how long each is.

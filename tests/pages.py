@@ -10,7 +10,7 @@ import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
 
-from auditrepr import renames
+from auditrepr.lineage import renames
 from auditrepr.models import AuditLog, Fidelity, InstanceRepr, ReprFailure
 
 LOG = "/admin/auditrepr/auditlog/"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from auditrepr import backfill
-from auditrepr.lease import DatabaseLock
+from auditrepr.job import backfill
+from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.result import Result
 from auditrepr.models import InstanceRepr
 
 
-def run(**options: Any) -> backfill.Result:
+def run(**options: Any) -> Result:
     """A run with the lock in the database."""
     return backfill.run("default", lock=DatabaseLock("default"), **options)
 

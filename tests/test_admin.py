@@ -10,8 +10,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from auditrepr import changelist
-from auditrepr.changelist import LOOKED_AT
+from auditrepr.admin import changelist
+from auditrepr.admin.changelist import LOOKED_AT
 from auditrepr.models import AuditLog, BackfillRun, InstanceRepr, ReprFailure
 from tests.app.models import Author, Book
 from tests.capturing import sql

@@ -10,12 +10,20 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from auditrepr import anew, backfill
-from auditrepr.anew import Selection
-from auditrepr.backfill import Progress, StopReason
 from auditrepr.exceptions import NotAudited
-from auditrepr.lease import DatabaseLock
-from auditrepr.models import AuditLog, BackfillRun, Fidelity, InstanceRepr, RebuildCursor
+from auditrepr.job import backfill
+from auditrepr.job import rebuild as job_rebuild
+from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.rebuild import Selection
+from auditrepr.job.result import Progress, Result
+from auditrepr.models import (
+    AuditLog,
+    BackfillRun,
+    Fidelity,
+    InstanceRepr,
+    RebuildCursor,
+    StopReason,
+)
 from tests.app.models import Author, Tag
 from tests.running import texts
 
@@ -37,8 +45,8 @@ def better(monkeypatch):
     monkeypatch.setattr(Author, "__str__", lambda author: author.name.title())
 
 
-def rebuild(selection: Selection | None = ALL, **options) -> backfill.Result:
-    return anew.run("default", selection, lock=DatabaseLock("default"), **options)
+def rebuild(selection: Selection | None = ALL, **options) -> Result:
+    return job_rebuild.run("default", selection, lock=DatabaseLock("default"), **options)
 
 
 def test_what_differs_is_updated_and_nothing_else_is_written(better):
@@ -106,11 +114,11 @@ def test_a_row_that_cannot_be_built_any_more_keeps_its_text(monkeypatch):
 def test_a_run_cut_short_is_continued_where_it_was(better):
     cut = rebuild(Selection.of("default", model="app.Author"), batch_size=2, stop=stop_after(1))
     assert (cut.stop_reason, cut.again) == (StopReason.SIGNAL, 2)
-    assert anew.unfinished("default")
+    assert job_rebuild.unfinished("default")
     rest = rebuild(None, batch_size=2)
     assert (rest.again, rest.stop_reason) == (3, StopReason.CAUGHT_UP)
     assert texts() == [*(f"Author {n}" for n in range(5)), "tag"]
-    assert anew.unfinished("default") is None
+    assert job_rebuild.unfinished("default") is None
     assert rebuild(None).idle
 
 
@@ -155,13 +163,13 @@ def test_progress_reaches_its_end(better):
 
 
 def test_a_preview_shows_what_would_change_and_writes_nothing(better):
-    preview = anew.preview("default", ALL)
+    preview = job_rebuild.preview("default", ALL)
     assert preview.looked_at == 6
     assert [(c.stored[0], c.outcome.text) for c in preview.changes][:1] == [
         ("author 0", "Author 0")
     ]
     assert texts()[0] == "author 0"
-    assert anew.unfinished("default") is None
+    assert job_rebuild.unfinished("default") is None
 
 
 def stop_after(batches: int):

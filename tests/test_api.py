@@ -13,11 +13,11 @@ from django.utils import timezone
 
 import auditrepr
 from auditrepr import as_of, doubts
-from auditrepr.backfill import run
 from auditrepr.exceptions import PastIsFixed
-from auditrepr.lease import DatabaseLock
+from auditrepr.job.backfill import run
+from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.lineage import recent_renames
 from auditrepr.models import AuditLog
-from auditrepr.renames import recent_renames
 from tests.app.fields import Own, OwnProxy
 from tests.app.models import Author, Book, Tag
 from tests.app.moment import Slot, Step

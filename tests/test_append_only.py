@@ -9,7 +9,8 @@ from django.core import checks
 from django.core.management import CommandError, call_command
 from django.db import DatabaseError, connection, connections, transaction
 
-from auditrepr import append_only, capture
+from auditrepr import capture
+from auditrepr.capture import append_only
 from auditrepr.models import AuditLog, InstanceRepr
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author

@@ -5,7 +5,7 @@ from django.core.management import CommandError, call_command
 from django.db import connections
 
 from auditrepr import capture
-from auditrepr.capture import Status
+from auditrepr.capture.state import Status
 from auditrepr.management.commands.audit_triggers import Command
 from auditrepr.models import AuditLog, Coverage
 from auditrepr.vendors import get_vendor

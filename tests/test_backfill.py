@@ -12,10 +12,12 @@ from django.db.models.functions import Now
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
-from auditrepr import backfill, pending, runs
-from auditrepr.backfill import Progress, StopReason
 from auditrepr.exceptions import MigrationsPending
-from auditrepr.lease import DatabaseLock
+from auditrepr.job import backfill, windows
+from auditrepr.job import run as job_run
+from auditrepr.job.limits import Limits
+from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.result import Progress
 from auditrepr.models import (
     AuditLog,
     BackfillRun,
@@ -23,8 +25,8 @@ from auditrepr.models import (
     InstanceRepr,
     Lease,
     ReprFailure,
+    StopReason,
 )
-from auditrepr.runs import Limits
 from auditrepr.vendors import get_vendor
 from tests import processes
 from tests.app.models import Author, Book
@@ -128,8 +130,8 @@ def test_a_limit_holds_for_what_is_found_below_the_mark_and_in_quarantine(monkey
 def test_a_run_that_is_told_to_stop_walks_no_further_through_what_is_represented(monkeypatch):
     authors(4)
     run()
-    monkeypatch.setattr(pending, "WINDOW", 1)
-    monkeypatch.setattr(pending, "TURN", 1)
+    monkeypatch.setattr(windows, "WINDOW", 1)
+    monkeypatch.setattr(windows, "TURN", 1)
     Checkpoint.objects.update(settled_id=0)
     told: list[Progress] = []
     assert run(stop=lambda: True, on_progress=told.append).stop_reason is StopReason.SIGNAL
@@ -160,9 +162,9 @@ def test_the_setting_is_the_batch_size_unless_one_is_given():
 @pytest.fixture
 def four_at_first(monkeypatch):
     """Batches of automatic size; any that takes some time takes too long."""
-    monkeypatch.setattr("auditrepr.batchsize.FIRST", 4)
-    monkeypatch.setattr("auditrepr.batchsize.LEAST", 1)
-    monkeypatch.setattr("auditrepr.batchsize.SECONDS", 1e-9)
+    monkeypatch.setattr("auditrepr.job.limits.FIRST", 4)
+    monkeypatch.setattr("auditrepr.job.limits.LEAST", 1)
+    monkeypatch.setattr("auditrepr.job.limits.SECONDS", 1e-9)
 
 
 def stored_after_each_batch(**options) -> list[int]:
@@ -179,7 +181,7 @@ def test_batches_of_automatic_size_become_smaller_where_rows_take_long():
 
 @pytest.mark.usefixtures("four_at_first")
 def test_batches_of_automatic_size_become_smaller_where_one_is_stored_in_parts(monkeypatch):
-    monkeypatch.setattr(runs, "EARLY", 0)
+    monkeypatch.setattr(job_run, "EARLY", 0)
     authors(6)
     assert stored_after_each_batch() == [4, 5, 6]
 
@@ -195,15 +197,15 @@ def test_a_short_batch_says_nothing_of_how_long_full_ones_take(monkeypatch):
 
 
 def test_batches_of_automatic_size_become_larger_where_rows_are_quick(monkeypatch):
-    monkeypatch.setattr("auditrepr.batchsize.FIRST", 2)
-    monkeypatch.setattr("auditrepr.batchsize.LEAST", 1)
-    monkeypatch.setattr("auditrepr.batchsize.SECONDS", 1000)
+    monkeypatch.setattr("auditrepr.job.limits.FIRST", 2)
+    monkeypatch.setattr("auditrepr.job.limits.LEAST", 1)
+    monkeypatch.setattr("auditrepr.job.limits.SECONDS", 1000)
     authors(6)
     assert stored_after_each_batch() == [2, 6]
 
 
 def test_a_batch_that_takes_long_is_stored_in_parts_and_the_mark_follows_them(monkeypatch):
-    monkeypatch.setattr(runs, "EARLY", 1)
+    monkeypatch.setattr(job_run, "EARLY", 1)
 
     def __str__(author: Author) -> str:
         if author.name == "author 2":
@@ -414,7 +416,7 @@ def test_an_error_of_the_database_keeps_what_was_stored_and_frees_the_lock(monke
 
 def test_an_error_that_is_no_databases_is_recorded_and_raised(monkeypatch):
     authors(1)
-    monkeypatch.setattr(runs, "build", fail)
+    monkeypatch.setattr(job_run, "build", fail)
     with pytest.raises(ValueError, match="no name"):
         run()
     assert BackfillRun.objects.get().error == "no name"

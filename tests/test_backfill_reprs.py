@@ -17,8 +17,8 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
-from auditrepr.lease import DatabaseLock
-from auditrepr.lockfile import FileLock
+from auditrepr.job.locks.file import FileLock
+from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.management.commands.backfill_reprs import Command
 from auditrepr.models import AuditLog, BackfillRun, Checkpoint, InstanceRepr, Lease, ReprFailure
 from tests import processes

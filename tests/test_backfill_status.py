@@ -12,9 +12,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.utils import timezone
 
-from auditrepr import backfill, capture, statusformats
+from auditrepr import capture
 from auditrepr.exceptions import LeaseLost
-from auditrepr.lease import DatabaseLock
+from auditrepr.job import backfill
+from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.management import status_formats
 from auditrepr.management.commands.backfill_status import Command, duration
 from auditrepr.models import AuditLog, BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor
 from tests import processes
@@ -106,7 +108,7 @@ def test_prometheus_can_read_its_format(say):
 
 
 def test_a_label_cannot_break_out_of_its_quotes():
-    assert statusformats._escaped('a"b\\c\nd') == r"a\"b\\c\nd"
+    assert status_formats._escaped('a"b\\c\nd') == r"a\"b\\c\nd"
 
 
 def test_past_the_limit_it_exits_1(say):

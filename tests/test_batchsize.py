@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from auditrepr.batchsize import FIRST, LEAST, MOST, SECONDS, BatchSize
+from auditrepr.job.limits import FIRST, LEAST, MOST, SECONDS, BatchSize
 
 
 def sizes(seconds_a_row: float, batches: int = 20) -> list[int]:

@@ -6,7 +6,8 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.test.utils import CaptureQueriesContext
 
 from auditrepr import capture
-from auditrepr.capture import Status
+from auditrepr.capture import triggers
+from auditrepr.capture.state import Status
 from auditrepr.models import AuditLog, Coverage
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author, Tag
@@ -388,7 +389,7 @@ def test_triggers_that_somebody_put_back_unnoticed_end_coverage(how):
     assert "app_author" not in capture.covered_since("default")
     assert "app_tag" in capture.covered_since("default")
     handed_out = events_so_far()
-    assert getattr(capture, how)("default") == []
+    assert getattr(triggers, how)("default") == []
     row = coverage_of("app_author")
     assert (row.since_event, row.reason) == (handed_out, Coverage.Reason.REPLACED)
     assert "app_author" in capture.covered_since("default")

@@ -7,7 +7,8 @@ from django.db import connection, models, transaction
 
 from auditrepr import capture
 from auditrepr.models import AuditLog, Coverage, Fidelity
-from auditrepr.representation import Event, build
+from auditrepr.reprs import build
+from auditrepr.vendors.types import Event
 from tests.app.cascades import MODELS, Base, Guest, Part, created
 from tests.capturing import sql
 from tests.oracle import Oracle

@@ -6,7 +6,8 @@ import pytest
 from django.core import checks
 from django.db import connections
 
-from auditrepr import capture, flush, hooks
+from auditrepr import capture, receivers
+from auditrepr.capture import flush
 from auditrepr.exceptions import UnsupportedDatabase
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
@@ -216,7 +217,7 @@ def test_a_database_of_another_kind_is_left_alone_by_migrate_and_flush(settings)
     try:
         with pytest.raises(UnsupportedDatabase, match="oracle"):
             get_vendor("other")
-        hooks.after_migrate(using="other")
+        receivers.after_migrate(using="other")
         flush.connect()
         assert connection.ops is operations
     finally:

@@ -16,7 +16,7 @@ from django.db import OperationalError, connection, connections, transaction
 from django.db.models import F
 
 import auditrepr
-from auditrepr import origins
+from auditrepr.attribution import instrumentation
 from auditrepr.models import AuditLog
 from tests.app.models import Author, Book, Tag
 from tests.capturing import shell, sql
@@ -388,7 +388,7 @@ def test_a_statement_that_finds_the_database_locked_fails_with_a_context_as_with
 
 @pytest.mark.sqlite
 def test_an_append_only_log_takes_the_context_of_a_new_event_and_no_other_change():
-    from auditrepr import append_only
+    from auditrepr.capture import append_only
     from auditrepr.vendors.sqlite.triggers import drop_append_only
 
     append_only.install("default")
@@ -418,10 +418,10 @@ def test_the_actor_is_found_by_an_index_that_events_without_one_are_not_in():
 
 def test_what_is_switched_off_is_not_told_of_tasks_and_is_connected_once(settings, monkeypatch):
     settings.AUDITREPR = {"CONTEXT": []}
-    origins._before_task(task_id="1", task=None)
-    origins._after_task(task_id="1")
-    assert origins._running == {}
+    instrumentation._before_task(task_id="1", task=None)
+    instrumentation._after_task(task_id="1")
+    assert instrumentation._running == {}
     wrapped = BaseCommand.execute
-    monkeypatch.setattr(origins, "find_spec", lambda name: None)
-    origins.connect()
+    monkeypatch.setattr(instrumentation, "find_spec", lambda name: None)
+    instrumentation.connect()
     assert BaseCommand.execute is wrapped

@@ -17,7 +17,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from auditrepr import capture
+from auditrepr import vendors
 from auditrepr.models import AuditLog, InstanceRepr
 from tests.app.models import Author
 from tests.cronline import adapted, command, project_with_a_pending_row
@@ -68,7 +68,7 @@ def test_new_triggers_wait_for_writers_alone_and_replaced_ones_for_readers_too(
     other.execute("UPDATE app_author SET name = name")
     with pytest.raises(CommandError, match="canceling statement due to lock timeout"):
         call_command(*patience)
-    assert not capture.get_vendor("default").installed()
+    assert not vendors.get_vendor("default").installed()
     other.rollback()
     other.execute("SELECT FROM app_author")
     call_command(*patience)

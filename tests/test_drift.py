@@ -11,9 +11,9 @@ from django.apps import apps
 from django.db import connection, models
 
 from auditrepr import as_of, capture, doubts
-from auditrepr.drift import Unknown, default_of
+from auditrepr.asof.placeholders import Unknown, default_of
 from auditrepr.models import AuditLog
-from auditrepr.representation import Outcome
+from auditrepr.reprs import Outcome
 from tests.migrating import LAST, Then, built, from_the_beginning, texts, today
 from tests.missing import could_not_try
 from tests.project import ROOT

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import override_settings
 
-from auditrepr import patience
+from auditrepr.job import retry
 from auditrepr.models import AuditLog, BackfillRun, Checkpoint, InstanceRepr, Lease, ReprFailure
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author, Book
@@ -25,7 +25,7 @@ TEXTS = ["ann", "bob", "moby (ann)", "dick (bob)"]
 @pytest.fixture(autouse=True)
 def _backlog(transactional_db, monkeypatch):
     """Two batches, the second of which reads what the first one is about."""
-    monkeypatch.setattr(patience, "PAUSE", 0.001)
+    monkeypatch.setattr(retry, "PAUSE", 0.001)
     AuditLog.objects.all().delete()
     ann, bob = Author.objects.bulk_create([Author(name="ann"), Author(name="bob")])
     Book.objects.bulk_create([Book(title="moby", author=ann), Book(title="dick", author=bob)])

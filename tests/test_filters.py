@@ -6,8 +6,8 @@ from itertools import pairwise
 import pytest
 from django.test import Client
 
-from auditrepr.filters import first_id
 from auditrepr.models import AuditLog, Checkpoint
+from auditrepr.models.log import first_id
 from tests.pages import LOG, event, fail, ids, link, page, reader, words
 
 __all__ = ["reader"]

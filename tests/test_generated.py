@@ -20,7 +20,7 @@ from django.db.models.expressions import RawSQL
 from django.db.models.functions import Cast, Upper
 from django.test.utils import isolate_apps
 
-from auditrepr.generated import reads
+from auditrepr.utils.model_meta import reads
 
 TEXT = CharField(max_length=50)
 READ_IT = {

@@ -11,13 +11,14 @@ from django.db.models import DecimalField
 from django.test import override_settings
 
 from auditrepr import capture
-from auditrepr.making import TODAY
-from auditrepr.meta import can_hold
+from auditrepr.asof.batch import Reference
+from auditrepr.asof.instances import TODAY
+from auditrepr.asof.states import States
 from auditrepr.models import AuditLog, Coverage, Fidelity
-from auditrepr.rebuild import Reference
-from auditrepr.representation import Event, Outcome, build, build_related
-from auditrepr.states import States
+from auditrepr.reprs import Outcome, build, build_related
+from auditrepr.utils.model_meta import can_hold
 from auditrepr.vendors import get_vendor
+from auditrepr.vendors.types import Event
 from tests.app.models import Author, Book
 from tests.app.moment import Slot, Step
 from tests.app.relations import (

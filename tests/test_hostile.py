@@ -6,9 +6,10 @@ import pytest
 from django.db import connection
 
 from auditrepr import capture
-from auditrepr.making import TODAY
+from auditrepr.asof.instances import TODAY
 from auditrepr.models import AuditLog, Fidelity
-from auditrepr.representation import Event, Outcome, build
+from auditrepr.reprs import Outcome, build
+from auditrepr.vendors.types import Event
 from tests.app import hostile
 from tests.app.hostile import (
     ERRORS,

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models.signals import post_init
 from django.test.utils import isolate_apps
 
-from auditrepr.instances import maker
+from auditrepr.asof.instances import maker
 from tests.app.models import Book
 
 VALUES = {"id": 7, "title": "Emma", "author_id": 3}

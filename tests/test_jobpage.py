@@ -10,9 +10,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from auditrepr import jobpage
-from auditrepr.jobpage import BARS, chart
-from auditrepr.lease import DatabaseLock
+from auditrepr.admin import job_page
+from auditrepr.admin.job_page import BARS, chart
+from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import BackfillRun, Checkpoint, Lease, ReprFailure
 from tests.pages import RUNS, event, fail, page, reader, staff, words
 
@@ -109,7 +109,7 @@ def test_takes_the_permission_to_view_the_runs() -> None:
 def test_only_the_newest_failures_are_counted_and_the_page_says_so(
     reader: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(jobpage, "MOST_FAILURES", 2)
+    monkeypatch.setattr(job_page, "MOST_FAILURES", 2)
     for pk in (1, 2, 3):
         fail(event(pk))
     text = words(page(reader, RUNS))

@@ -18,11 +18,12 @@ from django.db import DatabaseError, connection, transaction
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
-from auditrepr import holders, locks
 from auditrepr.exceptions import LeaseLost, LockUnavailable
-from auditrepr.holders import Process
-from auditrepr.lease import DatabaseLock, release
-from auditrepr.lockfile import FileLock, default_path
+from auditrepr.job.locks import base
+from auditrepr.job.locks import process as locks_process
+from auditrepr.job.locks.file import FileLock, default_path
+from auditrepr.job.locks.lease import DatabaseLock, release
+from auditrepr.job.locks.process import Process
 from auditrepr.models import Lease
 from auditrepr.vendors import get_vendor
 from tests import processes
@@ -136,7 +137,7 @@ def test_a_holder_that_nobody_has_buried_yet_counts_as_dead(lock_class):
 
 
 def test_waiting_ends_with_the_lock_or_with_the_time(lock_class, monkeypatch):
-    monkeypatch.setattr(locks, "PAUSE", 0.02)
+    monkeypatch.setattr(base, "PAUSE", 0.02)
     with lock_class("default"):
         began = time.monotonic()
         with lock_class("default", wait=0.2) as lock:
@@ -469,8 +470,8 @@ def test_a_process_that_may_not_be_asked_is_there_if_its_start_tells_so(monkeypa
 
     monkeypatch.setattr(os, "kill", refuse)
     mine = Process.current()
-    assert not holders._has_ended(mine.pid, mine.started)
-    assert holders._has_ended(mine.pid, "0")
+    assert not locks_process._has_ended(mine.pid, mine.started)
+    assert locks_process._has_ended(mine.pid, "0")
 
 
 def test_where_the_system_tells_nothing_of_processes_a_holder_is_one_without_a_start(monkeypatch):
@@ -478,7 +479,7 @@ def test_where_the_system_tells_nothing_of_processes_a_holder_is_one_without_a_s
         raise FileNotFoundError
 
     monkeypatch.setattr(os, "readlink", missing)
-    monkeypatch.setattr(holders.Path, "read_text", missing)
+    monkeypatch.setattr(locks_process.Path, "read_text", missing)
     process = Process.current()
     assert (process.namespace, process.boot, process.started) == (None, None, None)
 

@@ -10,7 +10,8 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from auditrepr.models import AuditLog, Fidelity
-from auditrepr.representation import Event, Outcome, build
+from auditrepr.reprs import Outcome, build
+from auditrepr.vendors.types import Event
 from tests.app.moment import Leaf, Node, Slot
 from tests.capturing import sql
 from tests.oracle import Oracle

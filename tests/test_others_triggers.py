@@ -10,7 +10,8 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from auditrepr.models import AuditLog, Fidelity
-from auditrepr.representation import Event, build
+from auditrepr.reprs import build
+from auditrepr.vendors.types import Event
 from tests.app.models import Author, Book
 from tests.capturing import sql
 from tests.oracle import Oracle

@@ -20,10 +20,10 @@ import psycopg
 import pytest
 from django.db import connection
 
-from auditrepr import backfill
-from auditrepr.backfill import StopReason
-from auditrepr.lockfile import FileLock
-from auditrepr.models import AuditLog, InstanceRepr, Lease
+from auditrepr.job import backfill
+from auditrepr.job.locks.file import FileLock
+from auditrepr.job.result import Progress
+from auditrepr.models import AuditLog, InstanceRepr, Lease, StopReason
 from auditrepr.vendors import get_vendor
 from tests import processes, running
 from tests.app.models import Author
@@ -231,7 +231,7 @@ def in_the_way(session: psycopg.Connection[Any], first: str, then: str) -> Any:
         session.execute(then)
         session.commit()
 
-    def told(progress: backfill.Progress) -> None:
+    def told(progress: Progress) -> None:
         if not threads:
             session.execute(first)
             threads.append(threading.Thread(target=act))

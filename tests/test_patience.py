@@ -13,9 +13,9 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import Error, OperationalError, connection, transaction
 
-from auditrepr import patience
-from auditrepr.backfill import Progress, StopReason
-from auditrepr.models import AuditLog, BackfillRun, Lease
+from auditrepr.job import retry
+from auditrepr.job.result import Progress
+from auditrepr.models import AuditLog, BackfillRun, Lease, StopReason
 from auditrepr.vendors import get_vendor
 from tests import processes, running
 from tests.app.models import Author
@@ -107,7 +107,7 @@ def test_a_server_that_only_reads_is_one_clear_line_after_a_few_tries():
             done = processes.run("backfill_reprs", "--max-seconds", "1")
         finally:
             cursor.execute(f"ALTER DATABASE {quoted} RESET default_transaction_read_only")
-    assert time.monotonic() - started > patience.PAUSE * 3, "it tried three times"
+    assert time.monotonic() - started > retry.PAUSE * 3, "it tried three times"
     assert done.returncode == 1
     (line,) = done.stderr.splitlines()
     assert "read-only transaction" in line
@@ -186,7 +186,7 @@ def test_a_lock_that_cannot_be_taken_for_an_error_is_one_clear_line():
     with pytest.raises(CommandError, match="locked"):
         call_command("backfill_reprs", "--max-seconds=1", verbosity=0)
     session.close()
-    assert time.monotonic() - started > patience.PAUSE * 3, "it tried three times"
+    assert time.monotonic() - started > retry.PAUSE * 3, "it tried three times"
 
 
 def test_an_error_that_does_not_pass_is_not_tried_again(monkeypatch):
@@ -198,14 +198,14 @@ def test_an_error_that_does_not_pass_is_not_tried_again(monkeypatch):
             cursor.execute("SELECT * FROM there_is_no_such_table")
 
     with pytest.raises(Error):
-        patience.Patience("default", lambda: False, lambda: None).retry(work)
+        retry.Patience("default", lambda: False, lambda: None).retry(work)
     assert len(tried) == 1
 
 
 def test_a_signal_ends_the_pauses(monkeypatch):
     stopped: list[bool] = []
-    calm = patience.Patience("default", lambda: bool(stopped), lambda: None)
-    calm.failed = patience.TRIES - 2  # so that the pause is a long one
+    calm = retry.Patience("default", lambda: bool(stopped), lambda: None)
+    calm.failed = retry.TRIES - 2  # so that the pause is a long one
     threading.Timer(0.3, stopped.append, [True]).start()
     started = time.monotonic()
     with pytest.raises(OperationalError):
@@ -230,5 +230,5 @@ def test_inside_the_callers_transaction_nothing_is_tried_again():
         passing_error()
 
     with pytest.raises(OperationalError), transaction.atomic():
-        patience.Patience("default", lambda: False, lambda: None).retry(work)
+        retry.Patience("default", lambda: False, lambda: None).retry(work)
     assert len(tried) == 1

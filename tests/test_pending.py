@@ -17,13 +17,15 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from auditrepr import pending
+from auditrepr.job import pending
+from auditrepr.job import windows as job_windows
+from auditrepr.job.pending import Backlog, preview
+from auditrepr.job.windows import windows
 from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, ReprFailure
-from auditrepr.pending import Backlog, preview, windows
 from auditrepr.vendors import get_vendor
-from auditrepr.vendors.facts import Writers
-from auditrepr.vendors.postgresql.sql import WRITERS
+from auditrepr.vendors.postgresql.queries import WRITERS
 from auditrepr.vendors.postgresql.store import as_writers
+from auditrepr.vendors.types import Writers
 from tests.servers import PostgresServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -135,7 +137,7 @@ def test_a_run_that_is_cut_short_moves_the_mark_no_further_than_it_stored():
 
 
 def test_a_batch_fills_across_windows(monkeypatch):
-    monkeypatch.setattr(pending, "WINDOW", 3)
+    monkeypatch.setattr(job_windows, "WINDOW", 3)
     ids = log(20)
     batches = [
         [event.id for event in batch.events] for batch in Backlog("default").batches(lambda: 8)
@@ -145,8 +147,8 @@ def test_a_batch_fills_across_windows(monkeypatch):
 
 def test_a_turn_without_a_pending_row_is_no_short_batch(monkeypatch):
     """A run goes on through represented rows, and lets its caller stop or renew in between."""
-    monkeypatch.setattr(pending, "WINDOW", 2)
-    monkeypatch.setattr(pending, "TURN", 2)
+    monkeypatch.setattr(job_windows, "WINDOW", 2)
+    monkeypatch.setattr(job_windows, "TURN", 2)
     ids = log(20)
     represent(ids[:15])
     batches = list(Backlog("default").batches(lambda: 8))
@@ -290,8 +292,8 @@ def test_a_preview_writes_nothing_and_counts_no_further_than_one_turn(monkeypatc
     assert [event.id for event in events] == ids[:3]
     assert str(count) == "10"
     assert not Checkpoint.objects.exists()
-    monkeypatch.setattr(pending, "WINDOW", 2)
-    monkeypatch.setattr(pending, "TURN", 2)
+    monkeypatch.setattr(job_windows, "WINDOW", 2)
+    monkeypatch.setattr(job_windows, "TURN", 2)
     Checkpoint.objects.create(settled_id=ids[0] - 1)
     assert str(preview("default", 3)[1]) == "at least 4"
     assert str(preview("default", 0)[1]) == "at least 4"

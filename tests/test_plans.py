@@ -12,11 +12,11 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from auditrepr import search
-from auditrepr.changelist import LOOKED_AT
-from auditrepr.events import Event
+from auditrepr.admin.changelist import LOOKED_AT
+from auditrepr.capture import search_index
 from auditrepr.models import AuditLog, Checkpoint
-from auditrepr.representation import build
+from auditrepr.reprs import build
+from auditrepr.vendors.types import Event
 from tests.pages import FAILURES, LOG, RUNS, ids, reader, staff
 
 __all__ = ["reader"]
@@ -262,7 +262,7 @@ def test_a_search_reads_a_bounded_part_of_the_log_and_never_scans_it(
     settings.AUDITREPR = {"SEARCH": kind != "no index"}
     with connection.cursor() as cursor:
         cursor.execute(EXTENSION.get(kind, "DROP EXTENSION IF EXISTS pg_trgm"))
-    made = search.install("default")
+    made = search_index.install("default")
     assert (made and made.anywhere) == {"no index": None, "trigrams": True}.get(kind, False)
     for text in SEARCHES:
         for around in AROUND:
@@ -279,7 +279,7 @@ def test_an_index_finds_the_one_among_all(reader: Client, large: None, settings:
     settings.AUDITREPR = {"SEARCH": True}
     with connection.cursor() as cursor:
         cursor.execute(EXTENSION["trigrams"])
-    search.install("default")
+    search_index.install("default")
     assert ids(reader, f"{LOG}?text=ect {MIDDLE}") == [MIDDLE]
 
 

@@ -11,8 +11,8 @@ import pytest
 from django.db import connections, transaction
 from django.utils import timezone, translation
 
-from auditrepr import runs
-from auditrepr.lease import DatabaseLock
+from auditrepr.job import run as job_run
+from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, ReprFailure, StopReason
 from tests.app.models import Author
 from tests.running import run, texts
@@ -172,7 +172,7 @@ def test_a_language_or_a_zone_that_one_row_activates_is_not_the_next_ones(monkey
 def test_a_batch_that_takes_long_is_stored_as_far_as_it_has_come(monkeypatch, settings):
     """Else a run that is killed after some time would never come to an end of it."""
     settings.AUDITREPR = {}
-    monkeypatch.setattr(runs, "EARLY", 0.15)
+    monkeypatch.setattr(job_run, "EARLY", 0.15)
 
     def __str__(author: Author) -> str:
         time.sleep(0.1)
@@ -189,18 +189,18 @@ def test_a_batch_that_takes_long_is_stored_as_far_as_it_has_come(monkeypatch, se
 
 
 def test_so_is_one_of_the_quarantine_and_of_what_is_built_anew(monkeypatch, settings, says):
-    from auditrepr import anew
+    from auditrepr.job import rebuild
 
     settings.AUDITREPR = {}
     monkeypatch.setattr(Author, "__str__", raises(ValueError("x")))
     assert run().failures == 5
-    monkeypatch.setattr(runs, "EARLY", 0)
+    monkeypatch.setattr(job_run, "EARLY", 0)
     monkeypatch.setattr(Author, "__str__", lambda author: author.name)
     result = run(retry_failed=True)
     assert (result.rows, result.batches) == (5, 5)
     assert texts() == NAMES
     monkeypatch.setattr(Author, "__str__", lambda author: author.name.upper())
-    result = anew.run("default", anew.Selection(), lock=DatabaseLock("default"))
+    result = rebuild.run("default", rebuild.Selection(), lock=DatabaseLock("default"))
     assert (result.stop_reason, result.rows, result.batches) == (StopReason.CAUGHT_UP, 5, 5)
     assert texts() == [name.upper() for name in NAMES]
 

@@ -10,10 +10,9 @@ from django.core.management import call_command
 from django.db import close_old_connections, connection, connections
 
 import auditrepr
-from auditrepr import backfill
-from auditrepr.backfill import StopReason
-from auditrepr.lease import DatabaseLock
-from auditrepr.models import AuditLog, Lease
+from auditrepr.job import backfill
+from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.models import AuditLog, Lease, StopReason
 from tests.app.models import Author
 from tests.running import texts
 

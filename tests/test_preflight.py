@@ -9,8 +9,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from auditrepr import preflight
 from auditrepr.exceptions import MigrationsPending
+from auditrepr.job import preflight
 from auditrepr.models import Lease
 
 pytestmark = pytest.mark.django_db

@@ -12,11 +12,13 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from auditrepr import append_only, prune
+from auditrepr.capture import append_only
 from auditrepr.exceptions import LeaseLost, LockHeld
-from auditrepr.lease import DatabaseLock
+from auditrepr.job import prune, windows
+from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, Checkpoint, Coverage, InstanceRepr, Lease, ReprFailure
-from auditrepr.representation import Event, build
+from auditrepr.reprs import build
+from auditrepr.vendors.types import Event
 from tests.app.fields import ByName
 from tests.app.models import Author, Book
 from tests.capturing import sql
@@ -238,7 +240,7 @@ def test_it_keeps_the_lock_however_long_it_looks_for_what_is_old(monkeypatch, se
     Author.objects.bulk_create([Author(name="Ann"), Author(name="Bob")])
     until = now()
     taken: list[bool] = []
-    next_id = prune.next_id
+    next_id = windows.next_id
 
     def slowly(*arguments):
         time.sleep(1.5)
@@ -274,12 +276,12 @@ def test_pruning_goes_through_an_append_only_log_and_leaves_it_so():
 
 
 def drop_append_only():
-    from auditrepr.vendors.postgresql import templates
+    from auditrepr.vendors.postgresql import trigger_templates
     from auditrepr.vendors.sqlite import triggers
 
     if connection.vendor == "sqlite":
         return triggers.drop_append_only()
     return [
         f"DROP TRIGGER IF EXISTS {name} ON auditrepr_auditlog"
-        for name in templates.APPEND_ONLY_TRIGGERS
+        for name in trigger_templates.APPEND_ONLY_TRIGGERS
     ]

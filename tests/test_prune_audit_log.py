@@ -14,8 +14,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from auditrepr.holders import Process
-from auditrepr.lease import DatabaseLock
+from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.locks.process import Process
 from auditrepr.management.commands import prune_audit_log
 from auditrepr.management.options import moment
 from auditrepr.models import AuditLog, Lease

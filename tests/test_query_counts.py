@@ -4,7 +4,8 @@ import pytest
 from django.db.models import Model, QuerySet
 
 from auditrepr.models import AuditLog, Fidelity
-from auditrepr.representation import Event, build
+from auditrepr.reprs import build
+from auditrepr.vendors.types import Event
 from tests.app.models import Author, Book, Tag
 from tests.app.moment import Leaf, Node
 from tests.app.relations import Diner, Invoice, Label, Line, Order, Pizzeria, RatedPlace, Remark

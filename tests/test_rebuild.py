@@ -15,9 +15,10 @@ from django.db.models import QuerySet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from auditrepr.asof.batch import Batch
 from auditrepr.models import AuditLog, Fidelity
-from auditrepr.rebuild import Batch
-from auditrepr.representation import Event, build
+from auditrepr.reprs import build
+from auditrepr.vendors.types import Event
 from tests.app.fields import ByName, ByPair, ByUUID, Everything, Own, OwnProxy, PointsAtProxy
 from tests.oracle import Oracle
 from tests.test_history import assert_true, built

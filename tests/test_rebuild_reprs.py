@@ -8,7 +8,7 @@ import re
 import pytest
 from django.core.management import CommandError, call_command
 
-from auditrepr.lease import DatabaseLock
+from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, InstanceRepr, RebuildCursor
 from tests.app.models import Author, Tag
 

@@ -18,11 +18,15 @@ from django.db.migrations.state import ProjectState
 from django.test import Client, override_settings
 
 import auditrepr
-from auditrepr import jobpage, renames, track, values, wording
-from auditrepr.anew import Selection
-from auditrepr.decorator import MARKED
-from auditrepr.migrated import TableRenamed, _Walk, changes
+from auditrepr import track
+from auditrepr.admin import job_page
+from auditrepr.job.rebuild import Selection
+from auditrepr.lineage import renames
+from auditrepr.lineage.migrations import TableRenamed, _Walk, changes
 from auditrepr.models import AuditLog, ReprFailure
+from auditrepr.readers import changes as readers_changes
+from auditrepr.readers import values
+from auditrepr.tracking.decorator import MARKED
 from tests.capturing import sql
 from tests.examples import examples
 from tests.migrating import Then, built, from_the_beginning, texts, today
@@ -347,7 +351,7 @@ def test_people_read_old_events_by_todays_names_and_find_them_with_the_others(fi
     assert [event.row_data["street"] for event in events.for_model(other)] == ["Main Street"]
     assert events.for_object(store.objects.get()).count() == 2
     mug = events.get(row_data__title="Mug")
-    [change] = wording.changes(mug)
+    [change] = readers_changes.changes(mug)
     assert str(change) == "caption: Cup → Mug"
     [said] = values.words([mug], "default", changed_only=True)
     assert said == {("title", False): "Mug", ("title", True): "Cup"}
@@ -388,12 +392,12 @@ def test_a_failure_is_counted_and_tried_again_under_the_model_of_today(first):
     for event in (of_store, of_shop):
         ReprFailure.objects.create(audit_log=event, error_class="ValueError", message="no")
     admin = User.objects.create_superuser("boss")
-    rows, _ = jobpage._failures(admin)
+    rows, _ = job_page._failures(admin)
     assert {(row["table_name"], row["model"]) for row in rows} == {
         ("outlets", "Store"),
         ("drifting_shop", "Shop"),
     }
-    assert jobpage.retry(admin, "outlets", "ValueError") == 1
+    assert job_page.retry(admin, "outlets", "ValueError") == 1
     due = ReprFailure.objects.filter(next_attempt_at__isnull=False)
     assert [failure.pk for failure in due] == [of_store.pk]
 

@@ -13,10 +13,10 @@ from django.db import connection, connections
 from django.db.models import Model, QuerySet
 from django.utils import translation
 
-from auditrepr import representation
 from auditrepr.models import AuditLog, Fidelity
-from auditrepr.representation import Event, Outcome, build
-from auditrepr.timelimit import TimeLimit, TimeLimitExceeded
+from auditrepr.reprs import Outcome, build, builder
+from auditrepr.utils.time_limit import TimeLimit, TimeLimitExceeded
+from auditrepr.vendors.types import Event
 from tests.app.models import Author
 from tests.app.troubled import Troubled
 
@@ -176,7 +176,7 @@ def test_one_statement_can_be_built_inside_the_callers_transaction(transactional
         assert AuditLog.objects.get().build_instance_repr().text == "Ann"
         Author.objects.create(name="Bea")
     assert Author.objects.count() == 2
-    assert representation.build([], "default") == []
+    assert builder.build([], "default") == []
 
 
 def test_a_truncate_has_no_object_to_say():

@@ -9,7 +9,7 @@ import re
 
 import pytest
 
-from auditrepr.lease import DatabaseLock
+from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, BackfillRun
 from tests.app.models import Author
 from tests.project import ROOT

@@ -10,10 +10,11 @@ from django.apps import apps
 from django.db import DatabaseError, connection, migrations, models
 from django.db.migrations.state import ProjectState
 
-from auditrepr import capture, schema
+from auditrepr import capture
+from auditrepr.capture import schema_editor
 from auditrepr.models import AuditLog, Coverage
 from auditrepr.vendors import get_vendor
-from auditrepr.vendors.facts import Capture
+from auditrepr.vendors.types import Capture
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -433,6 +434,6 @@ def test_collected_sql_is_not_carried_out(project: Project, django_assert_num_qu
 
 def test_connecting_twice_changes_nothing():
     before = connection.SchemaEditorClass
-    schema.connect()
+    schema_editor.connect()
     assert connection.SchemaEditorClass is before
-    assert issubclass(before, schema.AuditedSchemaEditor)
+    assert issubclass(before, schema_editor.AuditedSchemaEditor)

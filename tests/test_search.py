@@ -11,10 +11,11 @@ from django.db import DatabaseError, connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from auditrepr import search
+from auditrepr.capture import search_index
 from auditrepr.models import AuditLog, InstanceRepr
+from auditrepr.readers import search
 from auditrepr.vendors import get_vendor
-from auditrepr.vendors.facts import SearchIndex, Window
+from auditrepr.vendors.types import SearchIndex, Window
 from tests.app.models import Author
 from tests.pages import LOG, event, ids, link, page, reader, staff, words
 
@@ -59,7 +60,7 @@ def _make(request: pytest.FixtureRequest) -> SearchIndex | None:
     settings.AUDITREPR = {**getattr(settings, "AUDITREPR", {}), "SEARCH": True}
     if request.param == "trigrams":
         request.getfixturevalue("extension")
-        index = search.install("default")
+        index = search_index.install("default")
         assert index is not None
         assert index.anywhere
     else:
@@ -67,12 +68,12 @@ def _make(request: pytest.FixtureRequest) -> SearchIndex | None:
         with connection.cursor() as cursor:
             for sql in get_vendor("default").search_sql(index):
                 cursor.execute(sql)
-    assert search.index("default") == index
+    assert search_index.index("default") == index
     return index
 
 
 def found(text: str, after: int | None = None, before: int | None = None) -> list[int]:
-    index = search.index("default")
+    index = search_index.index("default")
     window = Window(after, before)
     return sorted(search.find("default", index, text, window, after is not None).ids)
 
@@ -142,7 +143,7 @@ def test_more_matches_than_a_page_chooses_from_are_given_piece_by_piece(
     monkeypatch.setattr(search, "LOOKED_AT", 5)
     for pk in range(1, 12):
         event(pk, text=f"Order {pk}" if pk > 1 else "nothing")
-    index = search.index("default")
+    index = search_index.index("default")
     back = search.find("default", index, "order", Window(before=10), False)
     assert (list(back.ids), back.last) == ([9, 8, 7], 7)
     forward = search.find("default", index, "order", Window(after=3), True)
@@ -249,7 +250,7 @@ def tables() -> list[str]:
 @pytest.mark.sqlite
 def test_an_index_that_is_out_of_step_would_be_noticed(request: pytest.FixtureRequest) -> None:
     request.getfixturevalue("settings").AUDITREPR = {"SEARCH": True}
-    search.install("default")
+    search_index.install("default")
     event(1, text="Order")
     with connection.cursor() as cursor:
         cursor.execute("DROP TRIGGER search_auditrepr_instancerepr_update")
@@ -281,7 +282,7 @@ def test_an_index_that_is_made_later_holds_what_was_stored_before(
 ) -> None:
     event(1, text="stored before")
     request.getfixturevalue("settings").AUDITREPR = {"SEARCH": True}
-    assert search.install("default")
+    assert search_index.install("default")
     assert found("before") == [1]
     in_step()
 
@@ -309,7 +310,7 @@ def test_where_neither_extension_is_there_migrate_makes_an_index_of_beginnings_a
     with monkeypatch.context() as without:
         without.setattr(vendor, "best_search_index", lambda self: beginnings())
         assert "their beginnings alone" in migrate()
-    assert search.index("default") == beginnings()
+    assert search_index.index("default") == beginnings()
 
 
 @pytest.mark.postgresql
@@ -325,7 +326,7 @@ def test_without_the_extension_nobody_tries_to_create_it(settings: Any) -> None:
 
 def migrate() -> str:
     """What migrate says of the index."""
-    from auditrepr.hooks import after_migrate
+    from auditrepr.receivers import after_migrate
 
     said = StringIO()
     after_migrate(using="default", verbosity=1, stdout=said)
@@ -334,8 +335,8 @@ def migrate() -> str:
 
 def test_removing_the_triggers_removes_the_index(made: SearchIndex) -> None:
     event(1, text="Order")
-    search.remove("default")
-    search.remove("default")
+    search_index.remove("default")
+    search_index.remove("default")
     assert get_vendor("default").search_index() is None
     assert not [name for name in tables() if "trigrams" in name]
     assert found("order") == [1]

@@ -11,12 +11,13 @@ from django.db.models.expressions import RawSQL
 from django.test import modify_settings
 
 from auditrepr import capture
-from auditrepr.making import TODAY
+from auditrepr.asof.instances import TODAY
+from auditrepr.asof.related_sets import UNORDERED, _is_generic_relation
+from auditrepr.asof.substitution import _reads_only
 from auditrepr.models import AuditLog, Fidelity
-from auditrepr.representation import Event, build
-from auditrepr.sets import UNORDERED, _is_generic_relation
-from auditrepr.substitution import _reads_only
-from auditrepr.vendors.sqlite.types import cast
+from auditrepr.reprs import build
+from auditrepr.vendors.sqlite.affinity import cast
+from auditrepr.vendors.types import Event
 from tests.app.models import Author, Book
 from tests.app.relations import Label, Line, Order, Remark
 from tests.capturing import sql

@@ -15,10 +15,13 @@ from django.test import Client, override_settings
 from django.urls import path
 from django.utils.timezone import localtime
 
-from auditrepr import capture, renames
-from auditrepr.admin import AuditLogAdmin, BackfillRunAdmin, ReprFailureAdmin
+from auditrepr import capture
+from auditrepr.admin.audit_log import AuditLogAdmin
+from auditrepr.admin.failures import ReprFailureAdmin
+from auditrepr.admin.runs import BackfillRunAdmin
+from auditrepr.admin.timeline import AuditHistoryMixin
+from auditrepr.lineage import renames
 from auditrepr.models import AuditLog, BackfillRun, ReprFailure
-from auditrepr.timeline import AuditHistoryMixin
 from tests.app.models import Author
 from tests.pages import event, fail, page
 

@@ -9,9 +9,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from auditrepr import status
-from auditrepr.capture import Status as TriggerStatus
-from auditrepr.lease import DatabaseLock
+from auditrepr.capture.state import Status as TriggerStatus
+from auditrepr.job import status
+from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, Checkpoint, Coverage, Lease, ReprFailure
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author

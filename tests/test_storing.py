@@ -10,9 +10,9 @@ import pytest
 from django.core.management import call_command
 from django.db import Error, connection
 
-from auditrepr import anew
-from auditrepr.anew import Selection
-from auditrepr.lease import DatabaseLock
+from auditrepr.job import rebuild
+from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.rebuild import Selection
 from auditrepr.models import AuditLog, ReprFailure, StopReason
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author
@@ -86,7 +86,7 @@ def test_what_is_built_anew_and_refused_keeps_what_it_had(settings):
     run()
     chosen = {"app.author": lambda author: LONG if author.name == "long" else author.name}
     settings.AUDITREPR |= {"REPR": chosen}
-    result = anew.run("default", Selection(), lock=DatabaseLock("default"))
+    result = rebuild.run("default", Selection(), lock=DatabaseLock("default"))
     assert (result.stop_reason, result.rows, result.failures) == (StopReason.CAUGHT_UP, 2, 1)
     assert texts() == ["before", "long?", "after"]
 

@@ -75,6 +75,6 @@ def test_any_other_error_of_the_system_is_shown_as_it_is(monkeypatch):
     def fail(using):
         raise PermissionError(13, "no")
 
-    monkeypatch.setattr("auditrepr.status.of", fail)
+    monkeypatch.setattr("auditrepr.job.status.of", fail)
     with pytest.raises(PermissionError):
         call_command("backfill_status")

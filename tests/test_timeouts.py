@@ -11,12 +11,13 @@ import psycopg
 import pytest
 from django.db import connection
 
-from auditrepr import backfill
-from auditrepr.lease import DatabaseLock
-from auditrepr.lockfile import FileLock
+from auditrepr.job import backfill
+from auditrepr.job.locks.file import FileLock
+from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.result import Progress
 from auditrepr.models import AuditLog, Lease, StopReason
 from auditrepr.vendors import get_vendor
-from auditrepr.vendors.postgresql import rebuild
+from auditrepr.vendors.postgresql import asof
 from tests import processes
 from tests.app.models import Author
 from tests.running import run, texts
@@ -64,7 +65,7 @@ def test_a_run_outlasts_statements_that_time_out(name, caplog):
     somebody = psycopg.connect(**connection.get_connection_params())
     with somebody, server_with(**{name: "200ms"}):
 
-        def lock(progress: backfill.Progress) -> None:
+        def lock(progress: Progress) -> None:
             if progress.rows == 2:
                 somebody.execute("LOCK TABLE auditrepr_instancerepr")
                 threading.Timer(1, somebody.rollback).start()
@@ -103,7 +104,7 @@ def test_a_batch_may_take_longer_than_the_server_lets_transactions_last(monkeypa
 def test_many_slow_rows_are_not_taken_for_a_process_that_has_stopped(monkeypatch, settings, caplog):
     caplog.set_level("INFO", "auditrepr")
     settings.AUDITREPR = {"ROW_SECONDS": 0.6}
-    monkeypatch.setattr(rebuild, "SLACK", 0)
+    monkeypatch.setattr(asof, "SLACK", 0)
     monkeypatch.setattr(Author, "__str__", takes(0.4))
     assert run().stop_reason == StopReason.CAUGHT_UP, "2 s, where 1.2 s of silence are allowed"
     assert "Trying again" not in caplog.text

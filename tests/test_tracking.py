@@ -2,9 +2,10 @@ import pytest
 from django.apps import apps
 
 import auditrepr
-from auditrepr.decorator import MARKED, Mark, chosen_repr
 from auditrepr.exceptions import KeyExcluded, OwnTable, UnknownColumn, UnknownModel
-from auditrepr.tracking import log_name, model_for_table, split_name, tracked_tables
+from auditrepr.tracking import tracked_tables
+from auditrepr.tracking.decorator import MARKED, Mark, chosen_repr
+from auditrepr.utils.table_names import log_name, model_for_table, split_name
 from tests.app.models import Author
 from tests.app.tracked import Ledger, Letter, Parcel, Premises, Restaurant
 

@@ -17,8 +17,8 @@ from django.db.models import F, Model, QuerySet
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
+from auditrepr.asof.states import BESIDE
 from auditrepr.models import AuditLog, Checkpoint, Fidelity, InstanceRepr, ReprFailure
-from auditrepr.states import BESIDE
 from tests.app.fields import ByName, ByUUID
 from tests.app.models import Author, Book, Tag
 from tests.app.relations import Diner, Invoice, Label, Line, Order, Pizzeria, RatedPlace, Remark

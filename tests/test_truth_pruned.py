@@ -13,8 +13,8 @@ from django.db.models import Q
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
-from auditrepr import prune
-from auditrepr.lease import DatabaseLock
+from auditrepr.job import prune
+from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, Checkpoint, Coverage, InstanceRepr, ReprFailure
 from tests.oracle import HISTORIES
 from tests.test_truth import World, seen

@@ -7,8 +7,8 @@ from django.db.models import CharField
 from django.test import Client
 
 from auditrepr.models import AuditLog
-from auditrepr.values import said, words
-from auditrepr.wording import changes
+from auditrepr.readers.changes import changes
+from auditrepr.readers.values import said, words
 from tests.app.models import Author, Book
 from tests.app.relations import Invoice, Line, Order
 from tests.pages import LOG, page, reader

@@ -6,7 +6,8 @@ import pytest
 from django.utils.timezone import now
 
 from auditrepr.models import AuditLog
-from auditrepr.wording import VALUE_LENGTH, changes, fields, model_label, visible
+from auditrepr.readers.changes import VALUE_LENGTH, changes, fields, model_label
+from auditrepr.utils.text import visible
 
 pytestmark = pytest.mark.django_db
 

@@ -8,13 +8,14 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from . import search
+from ..capture import search_index
+from ..lineage import recent_renames
+from ..readers import search
+from ..readers.permissions import readable_tables
+from ..vendors.types import Window
+from .event_lines import describe
 from .filters import PeriodFilter
 from .keyset import KeysetChangeList
-from .lines import describe
-from .reading import readable_tables
-from .renames import recent_renames
-from .vendors.facts import Window
 
 #: How many events a page looks at to find what may be rare, before it shows what it has found.
 LOOKED_AT = 20_000
@@ -45,7 +46,7 @@ class LogChangeList(KeysetChangeList):
         describe(self.result_list, self.queryset.db)
 
     def _search(self) -> None:
-        index = search.index(self.queryset.db)
+        index = search_index.index(self.queryset.db)
         self.text_help = search.help_text(index)
         if not self.text:
             return

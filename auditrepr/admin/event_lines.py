@@ -6,23 +6,21 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from django.contrib.admin import AdminSite
 from django.db.models import Q, QuerySet
-from django.urls import reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from .models import AuditLog
-from .people import actor
-from .reading import Shown, shown
-from .renames import recent_renames
-from .values import words
-from .wording import FieldChange, changes, visible
+from ..lineage import recent_renames
+from ..models import AuditLog
+from ..readers.actors import actor
+from ..readers.changes import FieldChange, changes
+from ..readers.shown import Shown, shown
+from ..readers.values import words
+from ..utils.text import visible
 
 LINE_BREAK = mark_safe("<br>")
 SHOWN_CHANGES = 5
@@ -84,21 +82,3 @@ def by_key(events: QuerySet[AuditLog], term: str) -> QuerySet[AuditLog]:
     """Those of the objects with this key, or where it ends with a *, with this beginning."""
     kind, text = ("__startswith", term[:-1]) if term.endswith("*") else ("", term)
     return events.filter(Q(**{f"object_id{kind}": text}) | Q(**{f"previous_object_id{kind}": text}))
-
-
-def list_link(site: AdminSite, **lookups: Any) -> str | None:
-    """The page of the log with these filters; none where this site does not have the log."""
-    return _link(site, "auditrepr_auditlog_changelist", lookups)
-
-
-def timeline_link(site: AdminSite, table_name: str, object_id: str) -> str | None:
-    """The history of one object; none where this site does not have the log."""
-    lookups = {"table_name": table_name, "object_id": object_id}
-    return _link(site, "auditrepr_timeline", lookups)
-
-
-def _link(site: AdminSite, name: str, lookups: dict[str, Any]) -> str | None:
-    if not site.is_registered(AuditLog):
-        return None
-    given = {name: value for name, value in lookups.items() if value is not None}
-    return f"{reverse(f'admin:{name}', current_app=site.name)}?{urlencode(given)}"

@@ -10,12 +10,15 @@ from django.http import HttpRequest
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from .lines import clock, describe, list_link, representation, time_of, timeline_link, what_changed
-from .models import AuditLog
-from .people import facts as people_facts
-from .reading import Shown, object_now, readable_events
-from .values import words
-from .wording import fields, model_label, visible
+from ..models import AuditLog
+from ..readers.actors import facts as people_facts
+from ..readers.changes import fields, model_label
+from ..readers.permissions import readable_events
+from ..readers.shown import Shown
+from ..readers.values import words
+from ..utils.text import visible
+from .event_lines import clock, describe, representation, time_of, what_changed
+from .links import list_link, object_now, timeline_link
 
 #: How many other events of the transaction the page names.
 SIBLINGS = 20

@@ -16,12 +16,13 @@ from django.utils.dateparse import parse_date
 from django.utils.timezone import localdate, make_aware
 from django.utils.translation import gettext_lazy as _
 
-from .models import AuditLog, Checkpoint, Fidelity
-from .moments import first_id
-from .reading import readable_tables
-from .renames import recent_renames
-from .tracking import tracked_tables
-from .wording import model_label, visible
+from ..lineage import recent_renames
+from ..models import AuditLog, Checkpoint, Fidelity
+from ..models.log import first_id
+from ..readers.changes import model_label
+from ..readers.permissions import readable_tables
+from ..tracking import tracked_tables
+from ..utils.text import visible
 
 #: An event can be this much older than the one before it: so long may its statement have run.
 SLACK = timedelta(minutes=10)

@@ -16,12 +16,13 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
-from . import status
-from .models import BackfillRun, ReprFailure
-from .reading import readable_failures
-from .renames import recent_renames
-from .status import Mark, Progress
-from .wording import model_label, visible
+from ..job import status
+from ..job.status import Mark, Progress
+from ..lineage import recent_renames
+from ..models import BackfillRun, ReprFailure
+from ..readers.changes import model_label
+from ..readers.permissions import readable_failures
+from ..utils.text import visible
 
 #: How many failures the page looks at, the newest first.
 MOST_FAILURES = 1000

@@ -14,15 +14,16 @@ from django.template.response import TemplateResponse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from .lines import describe, representation, time_of, timeline_link, what_changed
-from .meta import concrete
-from .models import AuditLog
-from .querysets import AuditLogQuerySet
-from .reading import may_read_log, object_now, with_reprs
-from .renames import recent_renames
-from .tracking import log_name, model_for_table
-from .vendors import get_vendor
-from .wording import model_label, visible
+from ..lineage import recent_renames
+from ..models import AuditLog, AuditLogQuerySet
+from ..readers.changes import model_label
+from ..readers.permissions import may_read_log, with_reprs
+from ..utils.model_meta import concrete
+from ..utils.table_names import log_name, model_for_table
+from ..utils.text import visible
+from ..vendors import get_vendor
+from .event_lines import describe, representation, time_of, what_changed
+from .links import object_now, timeline_link
 
 PAGE = 100
 

@@ -10,15 +10,14 @@ from typing import Any, TypeVar, overload
 from django.db import router
 from django.db.models import Model
 
-from .answers import Wish
-from .events import Event, Subject
-from .exceptions import PastIsFixed
+from ..exceptions import PastIsFixed
+from ..models import AuditLog
+from ..models.log import first_id
+from ..utils.model_meta import key_parts
+from ..vendors.types import Event, Row
+from .batch import Batch
 from .history import History
-from .meta import key_parts
-from .models import AuditLog
-from .moments import first_id
-from .rebuild import Batch
-from .rows import Row
+from .lookups import Subject, Wish
 from .substitution import Relations
 
 ModelT = TypeVar("ModelT", bound=Model)

@@ -12,23 +12,22 @@ from typing import Any, NamedTuple
 from django.db.models import Model
 from django.db.models.query import ModelIterable
 
-from .answers import Answer, Answers, Wish
-from .barerow import BareRow
-from .conf import get_settings
-from .decorator import chosen_repr
-from .drift import NOT_RECORDED, UNKNOWN, Unknown, default_of
-from .events import Event, Subject
-from .history import Found, History, Matches
-from .making import Afresh, Culprits, Guard
-from .meta import field_named, own_fields, parent_links
-from .models import AuditLog
-from .relations import Peers
-from .rows import ModelRaised, Row, TableGone, read_images
+from ..conf import get_settings
+from ..models import AuditLog
+from ..tracking.decorator import chosen_repr
+from ..utils.model_meta import field_named, own_fields, parent_links
+from ..utils.table_names import log_name, model_for_table
+from ..utils.time_limit import TimeLimit
+from ..vendors import get_vendor
+from ..vendors.types import NOT_RECORDED, Event, Found, Row
+from .history import History, Matches
+from .instances import Afresh, Culprits, Guard
+from .lookups import Answer, Answers, Subject, Wish
+from .peers import Peers
+from .placeholders import UNKNOWN, BareRow, Unknown, default_of
+from .query_interceptor import Watch
+from .rows import ModelRaised, TableGone, read_images
 from .states import OVERTAKEN, UNCLEAR
-from .timelimit import TimeLimit
-from .tracking import log_name, model_for_table
-from .vendors import get_vendor
-from .watch import Watch
 
 #: ``Meta.base_manager_name`` names it; Django finds single related objects through it.
 HIDES = "a manager hides some of the related rows"

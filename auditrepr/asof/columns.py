@@ -10,11 +10,11 @@ from collections.abc import Callable, Mapping
 
 from django.db.models import Model
 
-from .coverage import Arrival, arrivals
-from .events import Event
-from .meta import own_fields
-from .models import Coverage
-from .tracking import log_name
+from ..capture.coverage import Arrival, arrivals
+from ..models import Coverage
+from ..utils.model_meta import own_fields
+from ..utils.table_names import log_name
+from ..vendors.types import Event
 
 NONE: frozenset[str] = frozenset()
 

@@ -10,17 +10,17 @@ from typing import Any, NamedTuple
 from django.db import Error
 from django.db.models import Field, Model
 
+from ..lineage import Renames
+from ..tracking import tracked_tables
+from ..utils.model_meta import can_hold, compares_loosely, concrete
+from ..utils.table_names import log_name
+from ..utils.time_limit import TimeLimit
+from ..vendors import Vendor
+from ..vendors.types import Event, Found, Row
 from .columns import Columns
-from .drift import UNKNOWN
-from .events import Event
-from .meta import can_hold, compares_loosely, concrete
-from .renames import Renames
-from .rows import Live, Row, read_images, read_live
+from .placeholders import UNKNOWN
+from .rows import Live, read_images, read_live
 from .states import EMPTIED, State, States
-from .timelimit import TimeLimit
-from .tracking import log_name, tracked_tables
-from .vendors.base import Vendor
-from .vendors.facts import Image
 
 #: Tables whose rows mean the same at all times: a content type stands for its natural key.
 TIMELESS = frozenset({"django_content_type"})
@@ -33,15 +33,6 @@ LOOSE = "{} compares texts in a way of its own"
 SCAN = 100_000
 
 _Read = Row | Exception | None
-
-
-class Found(NamedTuple):
-    """A row as of a moment; none if there was none."""
-
-    row: Row | Exception | None
-    doubts: tuple[str, ...] = ()
-    image: Image | None = None  # where the log holds it; else it is today's
-    gone: bool = False  # the row is its last state, from before its end
 
 
 class Matches(NamedTuple):

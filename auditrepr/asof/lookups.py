@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import Model
 
-from .events import Subject
-from .history import Found
+from ..vendors.types import Found
+
+if TYPE_CHECKING:
+    from ..vendors.types import Event
+    from .peers import Peers
 
 
 class Wish(NamedTuple):
@@ -38,3 +43,34 @@ class Answers(NamedTuple):
             return Answer(None, self.doubts)
         value, doubts = self.objects[0]
         return Answer(value, doubts + self.doubts)
+
+
+@dataclass(eq=False, slots=True)
+class Subject:
+    """The object of one event, as of that event."""
+
+    event: Event
+    instance: Any = None
+    error: BaseException | None = None
+    notes: dict[str, None] = field(default_factory=dict)  # in the order in which they came
+
+    def note(self, reason: str) -> None:
+        """Say why the representation cannot be called exact."""
+        self.notes[reason] = None
+
+
+class SetAnswer(NamedTuple):
+    """The objects of one related set, and the rows that they were made from."""
+
+    objects: list[Any]
+    doubts: tuple[str, ...]
+    rows: Mapping[type[Model], list[Found]]
+
+
+@dataclass(frozen=True)
+class SetRelation:
+    """A relation that leads to several objects."""
+
+    accessor: str
+    resolve: Callable[[Peers], list[SetAnswer]]
+    models: tuple[Any, ...]  # whose tables it reads

@@ -7,12 +7,12 @@ from datetime import datetime
 from operator import attrgetter
 from typing import NamedTuple
 
-from .events import Event
-from .meta import field_named
-from .models import AuditLog
-from .renames import Renames
-from .snapshots import sees_all
-from .vendors.base import Vendor
+from ..lineage import Renames
+from ..models import AuditLog
+from ..utils.model_meta import field_named
+from ..vendors import Vendor
+from ..vendors.snapshots import sees_all
+from ..vendors.types import Event
 
 #: How many moments make it worth to look at a row once for all of them; if they are told apart by
 #: what happened in between, that look was in vain.

@@ -1,20 +1,52 @@
-"""The queries that the code of a row sends: refused, answered as of its event, or noted."""
+"""Queries that the code of a row sends, from its own thread and from others."""
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 from django.db import Error, InternalError
+from django.db.backends.base.base import BaseDatabaseWrapper
 
-from .drift import UNKNOWN
-from .events import Subject
-from .making import TODAY, Guard
+from ..utils.sql import may_write
+from ..utils.time_limit import TimeLimit
+from ..vendors import Vendor
+from .instances import TODAY, Guard
+from .lookups import Subject
+from .placeholders import UNKNOWN
 from .substitution import NotAsOf, Relations, substituted, unknown_columns
-from .telling import may_write
-from .timelimit import TimeLimit
-from .vendors.base import Vendor
+
+_asks: ContextVar[tuple[int, Callable[[], None]] | None] = ContextVar("asks", default=None)
+
+
+@contextmanager
+def watching(asks: Callable[[], None]) -> Iterator[None]:
+    """Have this called before each query that is sent from another thread, on behalf of this."""
+    token = _asks.set((threading.get_ident(), asks))
+    try:
+        yield
+    finally:
+        _asks.reset(token)
+
+
+def connect(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
+    """A receiver of ``connection_created``: from now on this connection tells who asks."""
+    if _tell not in connection.execute_wrappers:
+        connection.execute_wrappers.insert(0, _tell)
+
+
+def _tell(execute: Callable[..., Any], *statement: Any) -> Any:
+    """An execute_wrapper."""
+    waiting = _asks.get()
+    if waiting is not None:
+        thread, asks = waiting
+        if thread != threading.get_ident():
+            asks()
+    return execute(*statement)
+
 
 #: Statements that Django sends for a transaction of its own.
 NO_READING = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")

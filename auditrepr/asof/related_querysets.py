@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import QuerySet
 from django.db.models.query import ModelIterable
 
-from .events import Subject
+from .lookups import Subject
 
 if TYPE_CHECKING:
-    from .rebuild import Batch
-    from .sets import SetAnswer
+    from .batch import Batch
+    from .lookups import SetAnswer
 
 
 def as_of(live: Any, answer: SetAnswer, batch: Batch, subject: Subject) -> Any:

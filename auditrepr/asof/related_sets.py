@@ -8,88 +8,27 @@ of the tables, as long as it asks for no other table.
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from functools import cache, partial
 from itertools import islice
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.db.models import ManyToManyField, ManyToOneRel, Model, OneToOneRel
 from django.db.models.expressions import RawSQL
-from django.db.models.manager import BaseManager
 
-from .answers import Answers, Wish
-from .drift import Unknown
-from .history import Found
-from .meta import all_relations, concrete, field_named
-from .rows import Row
-from .setqueries import as_of
+from ..utils.model_meta import all_relations, concrete, field_named
+from ..vendors.types import Found, Row
+from .lookups import Answers, SetAnswer, SetRelation, Wish
+from .placeholders import Unknown
 from .substitution import NotAsOf
 
 if TYPE_CHECKING:
-    from .rebuild import Batch
-    from .relations import Peers
+    from .batch import Batch
+    from .peers import Peers
+
 
 UNORDERED = "a related set could not be filtered and ordered as of the event"
-
-
-class SetAnswer(NamedTuple):
-    """The objects of one related set, and the rows that they were made from."""
-
-    objects: list[Any]
-    doubts: tuple[str, ...]
-    rows: Mapping[type[Model], list[Found]]
-
-
-class AsOfSets(dict[str, Any]):
-    """``_prefetched_objects_cache`` of one instance."""
-
-    __slots__ = ("_asking", "_index", "_peers")
-
-    def __init__(self, peers: Peers, index: int) -> None:
-        super().__init__()
-        self._peers = peers
-        self._index = index
-        self._asking = False
-
-    def __getitem__(self, name: str) -> Any:
-        relation = set_relations(self._peers.model).get(name)
-        if self._asking or relation is None or self._peers.elsewhere(*relation.models):
-            return super().__getitem__(name)  # or Django makes its own queryset, of today's rows
-        member = self._peers.members[self._index]
-        usual = getattr(member.instance, relation.accessor)
-        # Django's cache knows no difference between managers: who asks is in the caller's frame.
-        asking = sys._getframe(1).f_locals.get("self")
-        chosen = isinstance(asking, BaseManager) and not isinstance(asking, type(usual))
-        if name in self and not chosen:
-            return super().__getitem__(name)
-        answer = self._peers.set(name, relation, self._index)
-        found = as_of(
-            self._live(asking if chosen else usual), answer, self._peers.batch, member.subject
-        )
-        if chosen:
-            found._result_cache = None  # another manager may show other rows, in another order
-        else:
-            self[name] = found
-        return found
-
-    def _live(self, manager: Any) -> Any:
-        self._asking = True
-        try:
-            return manager.get_queryset()
-        finally:
-            self._asking = False
-
-
-@dataclass(frozen=True)
-class SetRelation:
-    """A relation that leads to several objects."""
-
-    accessor: str
-    resolve: Callable[[Peers], list[SetAnswer]]
-    models: tuple[Any, ...]  # whose tables it reads
 
 
 @cache

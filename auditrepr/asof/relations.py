@@ -8,141 +8,20 @@ Django looks a related object up in ``instance._state.fields_cache``, and a rela
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache, partial
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.db import connections, router
+from django.db import connections
 from django.db.models import ForeignObject, Model, OneToOneRel
 
-from .answers import Answer, Wish
-from .drift import UNKNOWN, Unknown
-from .events import Subject
+from ..utils.model_meta import all_relations, can_hold, field_named
 from .history import TYPE_GONE
-from .instances import is_plain, maker
-from .meta import all_relations, can_hold, field_named
-from .sets import AsOfSets, SetAnswer, SetRelation
-
-if TYPE_CHECKING:
-    from .rebuild import Batch
-
-
-class Member(NamedTuple):
-    """An instance, and the subject for whose representation it is read."""
-
-    instance: Model
-    subject: Subject
-    missing: Mapping[str, str]  # columns whose value is not known, and why
-
-
-class Peers:
-    """Instances of one model that were reached in the same way."""
-
-    def __init__(self, batch: Batch, model: type[Model]) -> None:
-        self.batch = batch
-        self.model = model
-        self.make = maker(model, batch.using)
-        self.plain = is_plain(model)
-        self.members: list[Member] = []
-        self._answers: dict[str, Sequence[Answer]] = {}
-        self._sets: dict[str, Sequence[SetAnswer]] = {}
-        self._elsewhere: dict[tuple[type[Model], ...], bool] = {}
-        self._tracebacks: dict[int, TracebackType | None] = {}  # of the answers that are errors
-
-    def add(self, instance: Model, subject: Subject, missing: Mapping[str, str]) -> None:
-        index = len(self.members)
-        instance._state.fields_cache = AsOfObjects(self, index)
-        instance.__dict__["_prefetched_objects_cache"] = AsOfSets(self, index)
-        self.members.append(Member(instance, subject, missing))
-
-    def elsewhere(self, *models: type[Model]) -> bool:
-        """Does the project keep one of these models in another database?
-
-        One that only reads are sent to, as to a replica, is none.
-        """
-        if models not in self._elsewhere:
-            self._elsewhere[models] = self._is_elsewhere(models)
-        return self._elsewhere[models]
-
-    def _is_elsewhere(self, models: Iterable[type[Model]]) -> bool:
-        using, like = self.batch.using, self.members[0].instance
-        return any(
-            not router.allow_migrate_model(using, model)
-            or using
-            not in (
-                router.db_for_read(model, instance=like),
-                router.db_for_write(model, instance=like),
-            )
-            for model in models
-        )
-
-    def wishes(self, field: Any) -> list[Wish]:
-        """What the members' relations lead to by this field of theirs.
-
-        Not every member's relation need be touched: reading the field here notes nothing.
-        """
-        return [self._wish(member, field) for member in self.members]
-
-    def _wish(self, member: Member, field: Any) -> Wish:
-        if field.attname in member.instance.__dict__ or field.column not in member.missing:
-            return Wish(member.subject, getattr(member.instance, field.attname))
-        value = self.batch.stand_in(field, member.missing[field.column])
-        return Wish(member.subject, value, (UNKNOWN.format(field.column),))
-
-    def object(self, name: str, index: int) -> Any:
-        """What the relation with this cache name leads to, from one of the members.
-
-        :raises KeyError: if it is not known here, so that Django looks it up itself.
-        """
-        if name not in self._answers:
-            resolve = _resolvers(self.model)[name]
-            with self.batch.own_queries():
-                self._answers[name] = resolve(self)
-        value, doubts = self._answers[name][index]
-        for doubt in doubts:
-            self.members[index].subject.note(doubt)
-        if isinstance(value, Exception):
-            raise self._once_more(value)
-        return value
-
-    def set(self, name: str, relation: SetRelation, index: int) -> SetAnswer:
-        """What the relation with this cache name leads to, from one of the members."""
-        if name not in self._sets:
-            with self.batch.own_queries():
-                self._sets[name] = relation.resolve(self)
-        answer = self._sets[name][index]
-        for doubt in answer.doubts:
-            self.members[index].subject.note(doubt)
-        for value in answer.objects:
-            if isinstance(value, Exception):
-                raise self._once_more(value)
-        return answer
-
-    def _once_more(self, error: Exception) -> Exception:
-        """An error that many members have, as it was at first: each raise adds to its traceback,
-        and that keeps what it has come through."""
-        first = self._tracebacks.setdefault(id(error), error.__traceback__)
-        return error.with_traceback(first)
-
-
-class AsOfObjects(dict[str, Any]):
-    """``fields_cache`` of one instance."""
-
-    __slots__ = ("_index", "_peers")
-
-    def __init__(self, peers: Peers, index: int) -> None:
-        super().__init__()
-        self._peers = peers
-        self._index = index
-
-    def __missing__(self, name: str) -> Any:
-        value = self._peers.object(name, self._index)
-        self[name] = value
-        return value
-
+from .lookups import Answer, Wish
+from .peers import Peers
+from .placeholders import Unknown
 
 Resolver = Callable[[Peers], "Sequence[Answer]"]
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from django.db import Error, transaction
 from django.db.models import Field, Model, QuerySet
 
-from .drift import NOT_RECORDED
-from .meta import key_parts, own_fields
-from .timelimit import TimeLimit
-from .tracking import log_name
-from .vendors.base import Vendor
-from .vendors.facts import Image
+from ..utils.model_meta import key_parts, own_fields
+from ..utils.table_names import log_name
+from ..utils.time_limit import TimeLimit
+from ..vendors import Vendor
+from ..vendors.types import NOT_RECORDED, Image, Row
 
 
 class ModelRaised(Exception):
@@ -32,19 +31,6 @@ class ModelRaised(Exception):
 
 class TableGone(LookupError):
     """The model's table is not there (any more)."""
-
-
-class Row(NamedTuple):
-    """The model's own table only: a parent's columns are rows of the parent's table."""
-
-    values: dict[str, Any]  # by the field's attname
-    missing: Mapping[str, str] = {}  # columns whose value is not known, and why
-
-    def without(self, model: type[Model], columns: Collection[str]) -> Row:
-        """The row from before it had these columns."""
-        names = {f.attname for f in own_fields(model) if f.column in columns}
-        values = {name: value for name, value in self.values.items() if name not in names}
-        return Row(values, dict.fromkeys(columns, NOT_RECORDED) | dict(self.missing))
 
 
 def read_images(

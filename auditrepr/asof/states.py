@@ -12,15 +12,14 @@ from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import NamedTuple
 
-from .around import FIRST, LAST, LAST_TAKING, NEXT, NEXT_TAKING, Around, Header, look_up
-from .capture import covered
-from .events import Event
-from .models import AuditLog, Coverage
-from .renames import Renames, get_renames
-from .snapshots import sees, sees_all
-from .tracking import tracked_tables
-from .vendors.base import Vendor
-from .vendors.facts import Image
+from ..capture.triggers import covered
+from ..lineage import Renames, get_renames
+from ..models import AuditLog, Coverage
+from ..tracking import tracked_tables
+from ..vendors import Vendor
+from ..vendors.snapshots import sees, sees_all
+from ..vendors.types import Event, Image
+from .neighbours import FIRST, LAST, LAST_TAKING, NEXT, NEXT_TAKING, Around, Header, look_up
 
 BESIDE = "rows of the same table changed at the same time"
 OVERTAKEN = "somebody else changed it while its deletion waited"

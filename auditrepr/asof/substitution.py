@@ -12,10 +12,9 @@ from typing import Any
 
 from django.db.models import Model
 
-from .history import Found
-from .meta import key_parts
-from .rows import Row
-from .vendors.base import Vendor
+from ..utils.model_meta import key_parts
+from ..vendors import Vendor
+from ..vendors.types import Found, Row
 
 _WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--|/\*|\w+|[^\s\w]""")
 _ENDS_FROM = frozenset({"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH"})

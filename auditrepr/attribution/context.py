@@ -6,19 +6,14 @@ Nothing here talks to a database: :mod:`auditrepr.telling` does, when something 
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Callable, Mapping
 from contextvars import ContextVar, Token
-from functools import partial, wraps
+from functools import wraps
 from inspect import iscoroutinefunction
 from math import isfinite
 from typing import Any, ParamSpec, TypeVar, cast
 
-from asgiref.sync import iscoroutinefunction as is_async
-from asgiref.sync import markcoroutinefunction
-from django.http import HttpRequest, HttpResponse
-
-from .conf import get_settings
+from ..conf import get_settings
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -131,46 +126,6 @@ def _text(text: str) -> str:
     """PostgreSQL's JSON has no NUL, and no lone surrogates."""
     visible = text.replace("\0", "\N{SYMBOL FOR NULL}")
     return visible.encode("utf-8", "backslashreplace").decode("utf-8")
-
-
-class AuditContextMiddleware:
-    """Every request is a context: user, request id, remote address and path.
-
-    It can stand anywhere: who the user is, is asked only when something is written. What it tells
-    is up to ``AUDITREPR["CONTEXT"]``.
-    """
-
-    sync_capable = True
-    async_capable = True
-
-    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
-        self.get_response = get_response
-        self._asynchronous = is_async(get_response)
-        if self._asynchronous:
-            markcoroutinefunction(self)
-
-    def __call__(self, request: HttpRequest) -> Any:
-        if self._asynchronous:
-            return self._awaited(request)
-        with context(**_request_context(request)):
-            return self.get_response(request)
-
-    async def _awaited(self, request: HttpRequest) -> HttpResponse:
-        with context(**_request_context(request)):
-            response: HttpResponse = await self.get_response(request)
-            return response
-
-
-def _request_context(request: HttpRequest) -> dict[str, Any]:
-    ways: dict[str, Callable[[], Any]] = {
-        # A login, or an authentication in the view, changes it.
-        "user": lambda: partial(getattr, request, "user", None),
-        "request_id": lambda: request.headers.get("X-Request-ID") or uuid.uuid4().hex,
-        "remote_address": lambda: request.META.get("REMOTE_ADDR") or None,
-        "path": lambda: request.path,
-    }
-    told = {name: ways[name]() for name in ways if tells(name)}
-    return {name: v[:LONGEST] if isinstance(v, str) else v for name, v in told.items()}
 
 
 def tells(name: str) -> bool:

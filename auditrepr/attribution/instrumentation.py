@@ -8,8 +8,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from ..exceptions import InvalidSetting
 from .context import context, tells
-from .exceptions import InvalidSetting
 
 _running: dict[str, context] = {}  # Celery's tasks, by their ids
 

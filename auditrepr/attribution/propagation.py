@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from typing import Any
 
 from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..utils.sql import may_write
+from ..vendors import get_vendor, supports
 from .context import as_json, is_known
-from .vendors import get_vendor, supports
-
-# A SELECT without a table can only be there for what its function does.
-_WRITE = r"""(?: \s | --[^\n]*\n | /\*.*?\*/ | \( )*+
-    (?: INSERT | UPDATE | DELETE | REPLACE | MERGE | TRUNCATE | COPY | EXECUTE | CALL | DO
-      | EXPLAIN \b (?= .* \b ANALY[SZ]E \b )
-      | WITH \b (?= .* \b (?: INSERT | UPDATE | DELETE | MERGE | REPLACE ) \b )
-      | SELECT \b (?! .* \b FROM \b ) ) \b"""
-_BEGINS_WITH_WRITE = re.compile(_WRITE, re.IGNORECASE | re.VERBOSE | re.DOTALL)
-# In a text of several statements; what looks like one inside of a string counts, too.
-_GOES_ON_WITH_WRITE = re.compile(f";{_WRITE}", re.IGNORECASE | re.VERBOSE | re.DOTALL)
 
 
 def connect(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
     """A receiver of ``connection_created``: from now on this connection tells its context."""
-    from .models import AuditLog
+    from ..models import AuditLog
 
     # Django's own connection to no database at all has an alias that no setting has.
     known = connection.alias in connections and supports(connection.vendor)
@@ -45,10 +35,3 @@ def tell(
         return execute(sql, parameters, many, about)
     vendor = get_vendor(about["connection"].alias)
     return vendor.tell(said, execute, sql, parameters, many, about)
-
-
-def may_write(sql: Any) -> bool:
-    """Is this anything but a query of some table?"""
-    if not isinstance(sql, str) or _BEGINS_WITH_WRITE.match(sql):
-        return True
-    return ";" in sql and _GOES_ON_WITH_WRITE.search(sql) is not None

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from django.db import transaction
 
-from .conf import get_settings
-from .models import AuditLog
-from .tracking import log_name
-from .vendors import get_vendor
+from ..conf import get_settings
+from ..models import AuditLog
+from ..utils.table_names import log_name
+from ..vendors import get_vendor
 
 LOG = log_name(AuditLog._meta.db_table)
 

@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.utils import timezone
 
-from .models import Coverage
-from .tracking import log_name
-from .vendors import get_vendor
+from ..models import Coverage
+from ..utils.table_names import log_name
+from ..vendors import get_vendor
 
 if TYPE_CHECKING:
-    from .capture import State
-    from .vendors.facts import Capture, Installed, TableShape
+    from ..vendors.types import Capture, Installed, TableShape
+    from .state import State
+
 
 TABLE = log_name(Coverage._meta.db_table)
 Reasons = Mapping[str, Coverage.Reason]

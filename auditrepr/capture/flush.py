@@ -13,8 +13,8 @@ from django.core.management.color import Style
 from django.db import connections
 from django.db.backends.base.operations import BaseDatabaseOperations
 
-from .models import AuditLog
-from .vendors import get_vendor, supports
+from ..models import AuditLog
+from ..vendors import get_vendor, supports
 
 
 class AuditedOperations(BaseDatabaseOperations):

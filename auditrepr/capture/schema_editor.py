@@ -7,7 +7,6 @@ afterwards. So every schema editor carries out its operations inside :class:`Sch
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
@@ -17,12 +16,13 @@ from django.db import connections, transaction
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 from django.db.models import Field, Model
 
+from ..models import AuditLog
+from ..tracking import TrackedTable, tracked_tables
+from ..utils.sql import _CHANGES_A_TABLE
+from ..utils.table_names import log_name
+from ..vendors import Vendor, get_vendor, supports
+from ..vendors.types import Capture, Kind, TableShape
 from . import coverage
-from .models import AuditLog
-from .tracking import TrackedTable, log_name, tracked_tables
-from .vendors import get_vendor, supports
-from .vendors.base import Vendor
-from .vendors.facts import Capture, Kind, TableShape
 
 # Operations that may change a table that is there; create_model() and indexes do not.
 OPERATIONS = (
@@ -35,12 +35,6 @@ OPERATIONS = (
     "alter_index_together",
     "add_constraint",
     "remove_constraint",
-)
-
-# What does not match changes no table, or is a write, which has to reach the log.
-_CHANGES_A_TABLE = re.compile(
-    r"(?: \s | --[^\n]*\n | /\*.*?\*/ )* (?:ALTER|DROP) \s+ (?:FOREIGN\s+)? TABLE \b",
-    re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 
 LOG = log_name(AuditLog._meta.db_table)

@@ -3,51 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
-from enum import Enum
 
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, router, transaction
 
-from . import coverage, search
-from .exceptions import DatabaseUnreachable, MigrationsPending
-from .models import AuditLog, Coverage
-from .timelimit import TimeLimit
-from .tracking import TrackedTable, log_name, tracked_tables
-from .vendors import get_vendor, supports
-from .vendors.base import Vendor
-from .vendors.facts import Capture, Installed, Kind, TableShape
-
-
-class Status(Enum):
-    """How a table and its triggers stand."""
-
-    OK = "ok"
-    OUTDATED = "outdated"
-    DISABLED = "disabled"
-    MISSING = "missing"
-    ABSENT = "absent"  # the table itself is not there (yet)
-    UNSUPPORTED = "unsupported"  # a view or a foreign table
-    LEFTOVER = "no longer tracked"  # it still has triggers
-
+from ..exceptions import DatabaseUnreachable, MigrationsPending
+from ..models import AuditLog, Coverage
+from ..tracking import TrackedTable, tracked_tables
+from ..utils.table_names import log_name
+from ..utils.time_limit import TimeLimit
+from ..vendors import Vendor, get_vendor, supports
+from ..vendors.types import Capture, Installed, Kind, TableShape
+from . import coverage, search_index
+from .state import BROKEN, State, Status
 
 LOG = log_name(AuditLog._meta.db_table)
-#: What install() mends.
-BROKEN = frozenset({Status.MISSING, Status.OUTDATED, Status.DISABLED, Status.LEFTOVER})
-
-
-@dataclass(frozen=True)
-class State:
-    """One table in one database."""
-
-    name: str  # as the log names it
-    status: Status
-    capture: Capture | None = None  # what its triggers ought to be made from
-    installed: Installed | None = None  # those that it has
-
-    @property
-    def captured(self) -> bool:
-        """Does every change to it reach the log now?"""
-        return self.status in (Status.OK, Status.OUTDATED)
 
 
 def databases(using: str | None = None, *, with_log: bool = True) -> list[str]:
@@ -137,7 +106,7 @@ def remove(using: str) -> list[str]:
     with transaction.atomic(using):
         _execute(using, [sql for name in names for sql in vendor.remove_sql(name)])
         _execute(using, vendor.remove_support_sql())
-        search.remove(using)
+        search_index.remove(using)
         if recorded:
             coverage.forget(using, coverage.rows(using))
     return names

@@ -7,14 +7,16 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from . import pending, preflight, quarantine, storing
-from .batchsize import Asked
-from .events import Event
-from .locks import Lock
-from .models import ReprFailure, StopReason
+from ..conf import Asked
+from ..models import ReprFailure, StopReason
+from ..reprs import Outcome, build
+from ..vendors.types import Event
+from . import pending, preflight, quarantine, store
+from .limits import Limits
+from .locks.base import Lock
 from .pending import Backlog, Batch, Count
-from .representation import Outcome, build
-from .runs import Limits, Progress, Result, Run, Stored
+from .result import Progress, Result, Stored
+from .run import Run
 
 __all__ = ["Preview", "Progress", "Result", "StopReason", "preview", "run"]
 
@@ -135,13 +137,13 @@ class Backfill(Run):
     def _write(self, backlog: Backlog, batch: Batch, outcomes: list[Outcome]) -> Stored:
         whole = len(outcomes) == len(batch.events)
         reaches = batch.reaches if whole else outcomes[-1].id
-        rows, outcomes = storing.store(self.using, outcomes, self.vendor.store)
+        rows, outcomes = store.store(self.using, outcomes, self.vendor.store)
         quarantine.add(self.using, outcomes)
         backlog.settle(reaches)
-        return Stored(rows, storing.failed(outcomes))
+        return Stored(rows, store.failed(outcomes))
 
     def _write_again(self, outcomes: list[Outcome]) -> Stored:
-        rows, outcomes = storing.store(self.using, outcomes, self.vendor.store)
+        rows, outcomes = store.store(self.using, outcomes, self.vendor.store)
         quarantine.release(self.using, [o.id for o in outcomes if o.failure is None])
         quarantine.add(self.using, outcomes)
         return Stored(rows, again=len(outcomes))

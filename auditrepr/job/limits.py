@@ -1,17 +1,22 @@
-"""How many rows make a batch."""
+"""What bounds a run, and each of its batches."""
 
 from __future__ import annotations
 
-from typing import Literal
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
-#: As many rows as take about so many seconds: a batch is long enough that what it costs by itself
-#: does not count, and short enough that a run can stop, and a lock is held for a moment only.
-AUTO: Literal["auto"] = "auto"
+from ..conf import AUTO
+from ..models import StopReason
+
+if TYPE_CHECKING:
+    from ..conf import Asked
+
+
 SECONDS = 0.5
 #: The first batch, and how small and large the others become. What a batch needs is in memory.
 FIRST, LEAST, MOST = 1000, 50, 4000
-
-Asked = int | Literal["auto"]
 
 
 class BatchSize:
@@ -29,3 +34,33 @@ class BatchSize:
         if self.auto and (rows >= self.rows or cut):
             fitting = int(rows * SECONDS / max(seconds, 0.001))
             self.rows = max(LEAST, min(fitting, 2 * self.rows, MOST))
+
+
+@dataclass
+class Limits:
+    """When a run ends although there is more to do.
+
+    :param stop: asked before each batch; true ends the run.
+    """
+
+    max_batches: int | None = None
+    max_seconds: float | None = None
+    stop: Callable[[], bool] = lambda: False
+    started: float = field(default_factory=time.monotonic)
+
+    @property
+    def seconds(self) -> float:
+        return time.monotonic() - self.started
+
+    def seconds_left(self) -> float | None:
+        return None if self.max_seconds is None else self.max_seconds - self.seconds
+
+    def reached(self, batches: int) -> StopReason | None:
+        """The reason not to begin another batch."""
+        if self.stop():
+            return StopReason.SIGNAL
+        if self.max_batches is not None and batches >= self.max_batches:
+            return StopReason.BATCH_LIMIT
+        if self.max_seconds is not None and self.seconds >= self.max_seconds:
+            return StopReason.TIME_BUDGET
+        return None

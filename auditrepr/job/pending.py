@@ -14,18 +14,13 @@ from typing import Any, NamedTuple
 
 from django.utils import timezone
 
-from .events import Event
-from .exceptions import RowsHidden
-from .models import AuditLog, Checkpoint
-from .vendors import get_vendor
-from .vendors.facts import Writers
+from ..exceptions import RowsHidden
+from ..models import AuditLog, Checkpoint
+from ..vendors import get_vendor
+from ..vendors.types import Event, Writers
+from .windows import next_id, windows
 
-logger = logging.getLogger(__name__)
-
-#: Ids that one query looks at, at most.
-WINDOW = 50_000
-#: Windows that are looked at in one turn, so that a run can stop, and renew its lock, in between.
-TURN = 20
+logger = logging.getLogger("auditrepr.pending")
 #: Rows below the settled mark that a run re-checks.
 SLICE = 20_000
 
@@ -170,28 +165,6 @@ def take(using: str, after: int, upto: int, size: int, width: int | None = None)
         if len(events) == size:
             return Batch(events, events[-1].id)
     return Batch(events, end)
-
-
-def windows(
-    using: str, after: int, upto: int, width: int | None = None
-) -> Iterator[tuple[int, int]]:
-    """The parts of ``(after, upto]`` that hold its rows, bounded; as many as one turn looks at.
-
-    :param width: of the first one, in ids; the next ones grow. By default all are ``WINDOW`` wide.
-    """
-    for doubled in range(TURN):
-        end = min(after + min((width or WINDOW) << doubled, WINDOW), upto)
-        yield after, end
-        if end == upto:
-            return
-        # Over a gap in one step, however wide it is.
-        after = (next_id(using, end, upto) or upto) - 1
-
-
-def next_id(using: str, after: int, upto: int) -> int | None:
-    """The lowest id of the log in ``(after, upto]``."""
-    rows = AuditLog.objects.using(using).filter(pk__gt=after, pk__lte=upto)
-    return rows.order_by("pk").values_list("pk", flat=True).first()
 
 
 def _state(mark: Checkpoint) -> tuple[int, int | None, int]:

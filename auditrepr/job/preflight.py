@@ -15,14 +15,14 @@ from django.db.migrations.exceptions import (
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
-from .exceptions import (
+from ..exceptions import (
     DatabaseUnreachable,
     MigrationsPending,
     MigrationsUnreadable,
     NothingCommitted,
 )
-from .tracking import tracked_tables
-from .vendors import get_vendor
+from ..tracking import tracked_tables
+from ..vendors import get_vendor
 
 
 def check(using: str) -> None:

@@ -15,13 +15,12 @@ from datetime import datetime
 from django.db import connections, transaction
 from django.db.models import Exists, Model, OuterRef, Q
 
+from ..exceptions import LockHeld, MayNotPrune
+from ..models import AuditLog, AuditLogQuerySet, Coverage, InstanceRepr, ReprFailure
+from ..vendors import get_vendor
 from . import preflight
-from .exceptions import LockHeld, MayNotPrune
-from .locks import Lock
-from .models import AuditLog, Coverage, InstanceRepr, ReprFailure
-from .pending import WINDOW, next_id
-from .querysets import AuditLogQuerySet
-from .vendors import get_vendor
+from .locks.base import Lock
+from .windows import WINDOW, next_id
 
 BATCH_SIZE = 5000
 

@@ -15,20 +15,22 @@ from django.apps import apps
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from . import preflight, storing
-from .batchsize import Asked, BatchSize
-from .conf import get_settings
-from .events import Event
-from .exceptions import NotAudited
-from .locks import Lock
-from .meta import concrete
-from .models import AuditLog, Fidelity, RebuildCursor, StopReason
-from .pending import next_id, windows
-from .renames import get_renames
-from .representation import Outcome, build
-from .runs import Limits, Progress, Result, Run, Stored
-from .tracking import log_name, tracked_tables
-from .vendors import get_vendor
+from ..conf import Asked, get_settings
+from ..exceptions import NotAudited
+from ..lineage import get_renames
+from ..models import AuditLog, Fidelity, RebuildCursor, StopReason
+from ..reprs import Outcome, build
+from ..tracking import tracked_tables
+from ..utils.model_meta import concrete
+from ..utils.table_names import log_name
+from ..vendors import get_vendor
+from ..vendors.types import Event
+from . import preflight, store
+from .limits import BatchSize, Limits
+from .locks.base import Lock
+from .result import Progress, Result, Stored
+from .run import Run
+from .windows import next_id, windows
 
 
 @dataclass(frozen=True)
@@ -177,8 +179,8 @@ class Rebuild(Run):
     def _write(self, cursor: RebuildCursor, held: Held, outcomes: list[Outcome]) -> Stored:
         built = [outcome for outcome in outcomes if outcome.failure is None]
         changed = [outcome for outcome in built if _values(outcome) != held.stored[outcome.id]]
-        rows, changed = storing.store(self.using, changed, self.vendor.replace)
-        failed = storing.failed([*outcomes, *changed])
+        rows, changed = store.store(self.using, changed, self.vendor.replace)
+        failed = store.failed([*outcomes, *changed])
         whole = len(outcomes) == len(held.events)
         cursor.reached_id = held.reaches if whole else outcomes[-1].id
         if cursor.reached_id >= cursor.top_id:

@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from django.db import Error, connections
 
-from .vendors import get_vendor
+from ..vendors import get_vendor
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("auditrepr.patience")
 
 Done = TypeVar("Done")
 

@@ -8,103 +8,35 @@ import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
-from typing import ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import Error, reset_queries, transaction
 from django.db.models import F, Subquery
 from django.utils import timezone
 
-from . import preflight, runlog
-from .batchsize import Asked, BatchSize
-from .conf import get_settings
-from .events import Event
-from .exceptions import LeaseLost
-from .holders import Process
-from .locks import Lock
-from .models import BackfillRun, StopReason
-from .patience import Patience
-from .representation import Outcome, build
-from .vendors import get_vendor
+from ..conf import Asked, get_settings
+from ..exceptions import LeaseLost
+from ..models import BackfillRun, StopReason
+from ..reprs import Outcome, build
+from ..vendors import get_vendor
+from ..vendors.types import Event
+from . import preflight, run_log
+from .limits import BatchSize
+from .locks.base import Lock
+from .result import Progress, Result
+from .retry import Patience
+
+if TYPE_CHECKING:
+    from .limits import Limits
+    from .result import Stored
+
 
 #: What a run writes on its own row when it ends.
 REMEMBERED = ("ended_at", "rows", "failures", "batches", "stop_reason", "error")
 
 #: Seconds after which what is built of a batch is stored, and the run asks whether to go on.
 EARLY = 5.0
-
-
-@dataclass
-class Result:
-    """What a run did."""
-
-    stop_reason: StopReason = StopReason.CAUGHT_UP
-    rows: int = 0  # representations stored
-    failures: int = 0  # rows that could not be represented, for the first time
-    again: int = 0  # rows among those of this run that had been tried or represented before
-    batches: int = 0
-    seconds: float = 0.0
-    error: str = ""
-    first_failure: str = ""  # of the rows that could not be represented: which, and why
-    holder: Process | None = None  # of the lock, where it was held
-
-    @property
-    def idle(self) -> bool:
-        """Whether there was nothing to do."""
-        return not self.batches
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How far a run has come, in ids of the log or in rows."""
-
-    done: int
-    total: int
-    rows: int
-    failures: int
-
-
-class Stored(NamedTuple):
-    """What a batch added to the result."""
-
-    rows: int
-    failed: Sequence[Outcome] = ()
-    again: int = 0
-
-    @property
-    def failures(self) -> int:
-        return len(self.failed)
-
-
-@dataclass
-class Limits:
-    """When a run ends although there is more to do.
-
-    :param stop: asked before each batch; true ends the run.
-    """
-
-    max_batches: int | None = None
-    max_seconds: float | None = None
-    stop: Callable[[], bool] = lambda: False
-    started: float = field(default_factory=time.monotonic)
-
-    @property
-    def seconds(self) -> float:
-        return time.monotonic() - self.started
-
-    def seconds_left(self) -> float | None:
-        return None if self.max_seconds is None else self.max_seconds - self.seconds
-
-    def reached(self, batches: int) -> StopReason | None:
-        """The reason not to begin another batch."""
-        if self.stop():
-            return StopReason.SIGNAL
-        if self.max_batches is not None and batches >= self.max_batches:
-            return StopReason.BATCH_LIMIT
-        if self.max_seconds is not None and self.seconds >= self.max_seconds:
-            return StopReason.TIME_BUDGET
-        return None
 
 
 class Run(ABC):
@@ -154,7 +86,7 @@ class Run(ABC):
                 with suppress(Error), transaction.atomic(self.using):
                     _count_on_latest_run(self, "skipped_runs", StopReason.LOCKED)
                 self.result = Result(StopReason.LOCKED, holder=self.lock.holder())
-                runlog.run_ended(self, self.result)
+                run_log.run_ended(self, self.result)
                 return self.result
             return self._run()
 
@@ -196,7 +128,7 @@ class Run(ABC):
         self.result.again += stored.again
         self.result.batches += bool(events)
         if events:
-            runlog.batch_stored(self, stored, seconds)
+            run_log.batch_stored(self, stored, seconds)
         if settings.DEBUG:
             reset_queries()  # Django keeps the last 9000 there, each with all of a batch's texts
         return len(outcomes)
@@ -235,7 +167,7 @@ class Run(ABC):
             # Where the database is what failed, it cannot be written there.
             with suppress(Error):
                 self._remember()
-            runlog.run_ended(self, self.result)
+            run_log.run_ended(self, self.result)
         return self.result
 
     def _fail(self, reason: StopReason, error: BaseException) -> None:

@@ -9,7 +9,9 @@ import logging
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from .runs import Result, Run, Stored
+    from .result import Result, Stored
+    from .run import Run
+
 
 logger = logging.getLogger("auditrepr.runs")
 

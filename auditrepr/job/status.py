@@ -14,13 +14,15 @@ from uuid import UUID
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from . import capture, coverage, pending
-from .capture import State
-from .holders import Process
-from .lease import DatabaseLock
-from .models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor, ReprFailure
+from .. import capture
+from ..capture import coverage
+from ..capture.state import State
+from ..models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor, ReprFailure
+from ..vendors import get_vendor
+from . import pending
+from .locks.lease import DatabaseLock
+from .locks.process import Process
 from .pending import Count
-from .vendors import get_vendor
 
 #: Entries of the quarantine that are looked at, the newest first.
 MOST_FAILURES = 10_000

@@ -20,7 +20,7 @@ from django.db.migrations.state import ModelState, ProjectState
 from django.db.models import CompositePrimaryKey, ForeignKey, ManyToManyField
 from django.db.models.fields.related import RECURSIVE_RELATIONSHIP_CONSTANT
 
-from .tracking import log_name
+from ..utils.table_names import log_name
 
 
 class TableMade(NamedTuple):

@@ -17,46 +17,18 @@ from operator import or_
 from typing import Any, NamedTuple
 
 from django.apps import apps
-from django.db import Error, connections, router, transaction
+from django.db import Error, connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, Field, Max, Model, Q
 
-from .decorator import former_tables, renamed_fields
-from .meta import own_fields
-from .migrated import Change, ColumnChanged, TableMade, TableRenamed, changes
-from .models import AuditLog
-from .tracking import log_name, model_for_table
-from .vendors.facts import Image
+from ..models import AuditLog
+from ..tracking.decorator import former_tables, renamed_fields
+from ..utils.model_meta import own_fields
+from ..utils.table_names import log_name, model_for_table
+from ..vendors.types import Image, Name, Step, renamed
+from .migrations import Change, ColumnChanged, TableMade, TableRenamed, changes
 
-logger = logging.getLogger(__name__)
-
-
-class Step(NamedTuple):
-    """What happened to a column of a row that is older."""
-
-    old: str
-    new: str | None  # None: it went, and another one has taken its name since
-    replacing: bool = False  # even where the row has both
-
-
-class Name(NamedTuple):
-    """A name that a table has or had; a limit is given where other tables have had it, too."""
-
-    name: str
-    since: datetime | None = None
-    until: datetime | None = None
-
-    def includes(self, at: datetime) -> bool:
-        return (self.since is None or self.since <= at) and (self.until is None or at < self.until)
-
-    def events(self, prefix: str = "") -> Q:
-        """What is logged under it.
-
-        :param prefix: the way to the log, for a query on another table.
-        """
-        bounds = {"occurred_at__gte": self.since, "occurred_at__lt": self.until}
-        limits = {f"{prefix}{name}": limit for name, limit in bounds.items() if limit is not None}
-        return Q(**{f"{prefix}table_name": self.name}, **limits)
+logger = logging.getLogger("auditrepr.renames")
 
 
 class Lineage(NamedTuple):
@@ -85,18 +57,6 @@ class Lineage(NamedTuple):
             if step.new in names and step.old not in names:
                 names.append(step.old)
         return names
-
-
-def renamed(steps: Iterable[Step], row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row by today's names of its columns."""
-    row = dict(row)
-    for old, new, replacing in steps:
-        # A row that has the new name already was written in the same migration, after this step.
-        if old in row and (new is None or replacing or new not in row):
-            value = row.pop(old)
-            if new is not None:
-                row[new] = value
-    return row
 
 
 class Renames:
@@ -263,11 +223,6 @@ def _said(model: type[Model]) -> tuple[Step, ...]:
             for column in [old, f"{old}_id"] if field.is_relation else [old]:
                 steps.append(Step(column, field.column, replacing=column not in present))
     return tuple(steps)
-
-
-def fields_then(event: AuditLog) -> dict[str, Field[Any, Any]]:
-    """See :meth:`Renames.fields`; for one event by itself."""
-    return recent_renames(event._state.db or router.db_for_read(AuditLog)).fields(event)
 
 
 _KNOWN: dict[str, tuple[object, Renames]] = {}

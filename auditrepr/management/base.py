@@ -20,15 +20,15 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 from tqdm import tqdm
 
-from ..events import Event
 from ..exceptions import AuditReprError
-from ..lease import DatabaseLock
-from ..lockfile import FileLock
+from ..job.locks.file import FileLock
+from ..job.locks.lease import DatabaseLock
+from ..job.result import Progress, Result
+from ..lineage import recent_renames
 from ..models import AuditLog, StopReason
-from ..renames import recent_renames
-from ..representation import Outcome
-from ..runs import Progress, Result
-from ..wording import visible
+from ..reprs import Outcome
+from ..utils.text import visible
+from ..vendors.types import Event
 from .options import batch_size, count, seconds
 from .terminal import TerminalCommand
 

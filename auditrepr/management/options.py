@@ -11,8 +11,7 @@ from django.conf import settings
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
-from ..batchsize import AUTO, Asked
-from ..conf import MOST
+from ..conf import AUTO, MOST, Asked
 
 
 def whole_number(text: Any, least: int = 1) -> int:

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from .models import BackfillRun
-from .status import Status
-from .wording import visible
+from ..job.status import Status
+from ..models import BackfillRun
+from ..utils.text import visible
 
 #: Runs in a row that found the lock held: so many are no coincidence.
 MANY_SKIPPED = 5

@@ -1,19 +1,90 @@
-"""The log, what is stored beside it, and what the job remembers between its runs."""
+"""The log: one row for each change of an audited row, written by the triggers."""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from django.db import models, router
+from django.db.models import Exists, Field, OuterRef, QuerySet
 from django.db.models.fields.json import KT
 from django.db.models.functions import Left, Now
 from django.utils.translation import gettext_lazy as _
 
-from .fields import RowField
-from .querysets import ACTOR_LENGTH, AuditLogQuerySet
+from ..fields import RowField
+from ..lineage import recent_renames
 
 if TYPE_CHECKING:
-    from .representation import Outcome
+    from ..reprs import Outcome
+
+
+#: Characters by which a user's events are found: an index of PostgreSQL takes some 2 700 bytes.
+ACTOR_LENGTH = 200
+
+
+class AuditLogQuerySet(models.QuerySet["AuditLog"]):
+    """Selections of audit rows, in the words of the domain."""
+
+    def for_object(self, instance: models.Model) -> AuditLogQuerySet:
+        """The events of this object; those of its parents' tables, too, if it inherits from them.
+
+        An update that took the object's key away, and gave it another, is among them.
+        """
+        from ..lineage import recent_renames
+        from ..utils.table_names import log_name
+        from ..vendors import get_vendor
+
+        renames = recent_renames(self.db)
+        vendor = get_vendor(self.db)
+        chosen = models.Q()
+        for model in (type(instance), *instance._meta.all_parents):
+            pk = model._meta.pk
+            if not model._meta.proxy:
+                (key,) = vendor.key_texts(pk, [instance._get_pk_val(model._meta)])
+                table = renames.lineage(log_name(model._meta.db_table)).events()
+                chosen |= table & (models.Q(object_id=key) | models.Q(previous_object_id=key))
+        return self.filter(chosen)
+
+    def for_model(self, model: type[models.Model]) -> AuditLogQuerySet:
+        """The events of this model's own table, by whatever name it had."""
+        from ..lineage import recent_renames
+        from ..utils.table_names import log_name
+
+        return self.filter(recent_renames(self.db).lineage(log_name(model._meta.db_table)).events())
+
+    def by(self, user: Any) -> AuditLogQuerySet:
+        """The events whose context names this user: a user, a primary key, or a text."""
+        name = str(user.pk if isinstance(user, models.Model) else user)
+        return self.filter(actor=name[:ACTOR_LENGTH])
+
+    def between(self, begin: datetime, end: datetime) -> AuditLogQuerySet:
+        """The events from the one time on, and before the other."""
+        return self.filter(occurred_at__gte=begin, occurred_at__lt=end)
+
+    def with_reprs(self) -> AuditLogQuerySet:
+        """Together with ``instance_repr``, and ``repr_failure``, where there is one."""
+        return self.select_related("instance_repr", "repr_failure")
+
+    def pending(self, *, after: int | None = None, upto: int | None = None) -> AuditLogQuerySet:
+        """Rows with neither a representation nor a quarantine entry.
+
+        A TRUNCATE has no object, so it never waits for one. On a large log give both bounds of
+        the ids: without them, this looks at every row.
+        """
+        from .reprs import InstanceRepr, ReprFailure
+
+        # The bounds stand in each part: a planner does not carry them over by itself.
+        bounds = {"pk__gt": after, "pk__lte": upto}
+        window = {bound: pk for bound, pk in bounds.items() if pk is not None}
+        row = OuterRef("pk")
+        return (
+            self.filter(**window)
+            .exclude(action=self.model.Action.TRUNCATE)
+            .filter(
+                ~Exists(InstanceRepr.objects.filter(audit_log=row, **window)),
+                ~Exists(ReprFailure.objects.filter(audit_log=row, **window)),
+            )
+        )
 
 
 class AuditLog(models.Model):
@@ -110,7 +181,7 @@ class AuditLog(models.Model):
 
         A column that no field of today's model has goes by its own name.
         """
-        from .renames import fields_then
+        pass
 
         new = self.row_data or {}
         names = {column: field.name for column, field in fields_then(self).items()}
@@ -121,226 +192,32 @@ class AuditLog(models.Model):
 
     def build_instance_repr(self) -> Outcome:
         """The representation of this one row, built as the job builds a batch; not stored."""
-        from .representation import Event, build
+        from ..reprs import build
+        from ..vendors.types import Event
 
         return build([Event.of(self)], using=self._state.db or router.db_for_read(AuditLog))[0]
 
 
-class Fidelity(models.TextChoices):
-    EXACT = "E", _("exact")
-    MIXED = "M", _("mixed")
+def first_id(log: QuerySet[AuditLog], when: datetime) -> int:
+    """The events from this time on have this id or a greater one, nearly, and no others have.
+
+    It is found by halving the range of the ids.
+    """
+    ids = log.order_by("pk").values_list("pk", "occurred_at")
+    first, last = ids.first(), ids.last()
+    if first is None or last is None:
+        return 0
+    low, high = first[0], last[0] + 1
+    while low < high:
+        middle = (low + high) // 2
+        found = ids.filter(pk__gte=middle).first()
+        if found is None or found[1] >= when:
+            high = middle
+        else:
+            low = found[0] + 1
+    return low
 
 
-class InstanceRepr(models.Model):
-    """What ``str(instance)`` said at the event."""
-
-    # No constraint in the database: it would cost four times the write (docs/design.md).
-    audit_log = models.OneToOneField(
-        AuditLog,
-        models.CASCADE,
-        primary_key=True,
-        db_constraint=False,
-        related_name="instance_repr",
-    )
-    instance_repr = models.TextField(_("representation"))
-    fidelity = models.CharField(
-        max_length=1,
-        choices=Fidelity,
-        help_text=_("Mixed: something was read live, guessed or missing."),
-    )
-    reason = models.TextField(
-        blank=True, default="", help_text=_("Why the representation is mixed.")
-    )
-
-    class Meta:
-        verbose_name = _("representation")
-        verbose_name_plural = _("representations")
-        indexes = [
-            models.Index(
-                fields=["audit_log"],
-                name="auditrepr_repr_mixed",
-                condition=models.Q(fidelity="M"),
-            )
-        ]
-
-    def __str__(self) -> str:
-        return self.instance_repr
-
-
-class ReprFailure(models.Model):
-    """The quarantine: a row whose representation could not be built, and why."""
-
-    audit_log = models.OneToOneField(
-        AuditLog,
-        models.CASCADE,
-        primary_key=True,
-        db_constraint=False,
-        related_name="repr_failure",
-    )
-    error_class = models.TextField()
-    message = models.TextField(blank=True)
-    traceback = models.TextField(blank=True)
-    attempts = models.PositiveIntegerField(_("attempts"), default=1)
-    first_failed_at = models.DateTimeField(_("first failed at"), db_default=Now())
-    last_failed_at = models.DateTimeField(_("last failed at"), db_default=Now())
-    next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, db_index=True)
-
-    class Meta:
-        verbose_name = _("failed representation")
-        verbose_name_plural = _("failed representations")
-
-    def __str__(self) -> str:
-        return f"{self.audit_log_id}: {self.error_class}: {self.message}"
-
-
-class Coverage(models.Model):
-    """Since which event an audited table's capture has run unbroken."""
-
-    class Reason(models.TextChoices):
-        INSTALLED = "installed", _("installed")
-        MISSING = "missing", _("found missing")
-        DISABLED = "disabled", _("found disabled")
-        COLUMNS = "columns", _("some columns were left out before")
-        REPLACED = "replaced", _("found put back by somebody else")
-
-    table_name = models.TextField(primary_key=True)
-    since_event = models.BigIntegerField(
-        null=True,
-        help_text=_(
-            "As of any event with a greater id, nothing that changed later is missing from the"
-            " log. Null: the triggers were found out of order."
-        ),
-    )
-    transaction_id = models.BigIntegerField(
-        null=True,
-        help_text=_("PostgreSQL's, of the start: an event whose snapshot is older is not covered."),
-    )
-    reason = models.CharField(max_length=10, choices=Reason)
-    pruned_id = models.BigIntegerField(
-        default=0, help_text=_("Events with this id or a lower one may have been pruned.")
-    )
-    pruned_transaction_id = models.BigIntegerField(
-        null=True, help_text=_("PostgreSQL's, the highest that wrote one of them.")
-    )
-    columns = models.JSONField(
-        default=dict,
-        help_text=_(
-            "The table's columns. Null: there since the start; else the event, the transaction and"
-            " the time at which the column was first seen."
-        ),
-    )
-    triggers = models.TextField(
-        default="",
-        help_text=_("What tells the table's triggers from others that are made just like them."),
-    )
-    recorded_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        verbose_name = _("coverage")
-        verbose_name_plural = _("coverage")
-
-    def __str__(self) -> str:
-        return f"{self.table_name} since {self.since_event} ({self.reason})"
-
-
-class Checkpoint(models.Model):
-    """How far the job has come: one row in each database that holds a log."""
-
-    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
-    settled_id = models.BigIntegerField(
-        default=0, help_text=_("At or below it nothing is pending and nothing can appear.")
-    )
-    candidate_id = models.BigIntegerField(
-        null=True, help_text=_("Becomes the settled mark once the evidence is gone.")
-    )
-    candidate_evidence = models.JSONField(
-        null=True, help_text=_("The transactions that may still write below the candidate.")
-    )
-    candidate_at = models.DateTimeField(null=True)
-    swept_id = models.BigIntegerField(
-        default=0, help_text=_("How far the slow re-check below the settled mark has come.")
-    )
-
-    class Meta:
-        verbose_name = _("checkpoint")
-        verbose_name_plural = _("checkpoints")
-
-    def __str__(self) -> str:
-        return f"settled to {self.settled_id}"
-
-
-class RebuildCursor(models.Model):
-    """How far ``rebuild_reprs`` has come; gone when it is done."""
-
-    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
-    selection = models.JSONField(help_text=_("Which representations are built anew."))
-    start_id = models.BigIntegerField(help_text=_("Whatever is selected has a greater id."))
-    reached_id = models.BigIntegerField(help_text=_("Up to here, all is done."))
-    top_id = models.BigIntegerField(help_text=_("Later events are said in the new way already."))
-    started_at = models.DateTimeField(db_default=Now())
-
-    class Meta:
-        verbose_name = _("rebuilding")
-        verbose_name_plural = _("rebuildings")
-
-    def __str__(self) -> str:
-        return f"rebuilt to {self.reached_id} of {self.top_id}"
-
-
-class Lease(models.Model):
-    """The database lock: who holds it, and until when by the database's clock."""
-
-    name = models.TextField(primary_key=True)
-    token = models.UUIDField(null=True)
-    holder = models.JSONField(null=True, help_text=_("Host, process and start, for people."))
-    acquired_at = models.DateTimeField(null=True)
-    expires_at = models.DateTimeField(null=True)
-
-    class Meta:
-        verbose_name = _("lease")
-        verbose_name_plural = _("leases")
-
-    def __str__(self) -> str:
-        return f"{self.name} until {self.expires_at}"
-
-
-class StopReason(models.TextChoices):
-    """Why a run ended: for programs, and for people."""
-
-    CAUGHT_UP = "caught-up", _("nothing was left to do")
-    BATCH_LIMIT = "batch-limit", _("it had done as many batches as asked")
-    TIME_BUDGET = "time-budget", _("its time was up")
-    LOCKED = "locked", _("another run was at work")
-    SIGNAL = "signal", _("it was told to stop")
-    LEASE_LOST = "lease-lost", _("another run took over")
-    ERROR = "error", _("an error")
-
-
-class BackfillRun(models.Model):
-    """What one run did. Runs with nothing to do are counted on the run before them."""
-
-    command = models.TextField(_("command"), default="backfill_reprs")
-    started_at = models.DateTimeField(_("started at"))
-    ended_at = models.DateTimeField(_("ended at"), null=True)
-    host = models.TextField(_("host"))
-    pid = models.PositiveIntegerField(_("process"))
-    rows = models.PositiveBigIntegerField(_("rows"), default=0)
-    failures = models.PositiveBigIntegerField(_("failures"), default=0)
-    batches = models.PositiveIntegerField(_("batches"), default=0)
-    stop_reason = models.CharField(
-        _("stop reason"), max_length=12, choices=StopReason, blank=True, default=""
-    )
-    error = models.TextField(_("error"), blank=True, default="")
-    idle_runs = models.PositiveIntegerField(
-        _("idle runs"), default=0, help_text=_("Runs since then that found nothing to do.")
-    )
-    skipped_runs = models.PositiveIntegerField(
-        _("skipped runs"), default=0, help_text=_("Runs since then that found the lock held.")
-    )
-
-    class Meta:
-        verbose_name = _("run")
-        verbose_name_plural = _("runs")
-
-    def __str__(self) -> str:
-        return f"{self.started_at:%Y-%m-%d %H:%M:%S}: {self.rows} rows, {self.stop_reason}"
+def fields_then(event: AuditLog) -> dict[str, Field[Any, Any]]:
+    """See :meth:`Renames.fields`; for one event by itself."""
+    return recent_renames(event._state.db or router.db_for_read(AuditLog)).fields(event)

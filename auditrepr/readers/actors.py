@@ -7,8 +7,8 @@ from typing import Any
 
 from django.utils.translation import gettext as _
 
-from .models import AuditLog
-from .wording import visible
+from ..models import AuditLog
+from ..utils.text import visible
 
 #: What tells who it was, the best answer first.
 WHO = ("user_name", "user", "command", "task")

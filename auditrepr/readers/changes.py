@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -11,9 +10,10 @@ from django.db.models import Field
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
-from .models import AuditLog
-from .renames import fields_then
-from .tracking import model_for_table
+from ..models import AuditLog
+from ..models.log import fields_then
+from ..utils.table_names import model_for_table
+from ..utils.text import visible
 
 #: A longer value is cut around its first difference from the other one.
 VALUE_LENGTH = 60
@@ -25,10 +25,6 @@ Words = Mapping[tuple[str, bool], str]
 NO_WORDS: Words = {}
 #: Today's field for each column, by what the column was called then.
 Fields = Mapping[str, "Field[Any, Any]"]
-
-# They act instead of being seen: a terminal obeys the controls, and bidirectional overrides make
-# a text read other than it is. Joiners stay, since scripts and emoji need them.
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
 
 @dataclass(frozen=True)
@@ -43,11 +39,6 @@ class FieldChange:
     def __str__(self) -> str:
         before, after = _around_difference(self.before, self.after)
         return f"{self.label}: {before} → {after}"
-
-
-def visible(text: str) -> str:
-    r"""The text with every character that acts unseen written as what it is: ``\x1b``."""
-    return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
 
 
 def model_label(table_name: str) -> str:

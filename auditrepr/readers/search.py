@@ -9,17 +9,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
-from .conf import get_settings
-from .models import InstanceRepr
-from .tracking import log_name
-from .vendors import get_vendor
-from .vendors.facts import SearchIndex, Window
-
-TABLE = log_name(InstanceRepr._meta.db_table)
+from ..models import InstanceRepr
+from ..vendors import get_vendor
+from ..vendors.types import SearchIndex, Window
 
 #: How many representations a page looks at where no index serves it, before it says how far it is.
 LOOKED_AT = 10_000
@@ -27,12 +22,6 @@ LOOKED_AT = 10_000
 MOST = 2_000
 #: So many of LOOKED_AT, and an index that has to sort all its matches is of no use.
 COMMON = 200
-#: What ``migrate`` says of a new index, by whether it finds a text anywhere.
-MADE = {
-    True: "an index finds any part of them.",
-    False: "an index finds their beginnings alone; any part of them once the extension pg_trgm"
-    " (PostgreSQL) or FTS5 (SQLite) is there and migrate runs again.",
-}
 
 
 @dataclass(frozen=True)
@@ -41,11 +30,6 @@ class Found:
 
     ids: Sequence[int]  # of the events
     last: int | None  # the event at which it stopped looking; none: it has seen all there is
-
-
-def index(using: str) -> SearchIndex | None:
-    """The index that the setting asks for, as far as it is there."""
-    return get_vendor(using).search_index() if get_settings().SEARCH else None
 
 
 def find(using: str, by: SearchIndex | None, text: str, window: Window, forward: bool) -> Found:
@@ -96,29 +80,3 @@ def help_text(by: SearchIndex | None) -> str:
     return _(
         "Its beginning, in capitals or not: nothing further on is found, for want of an index."
     )
-
-
-def install(using: str) -> SearchIndex | None:
-    """Make the index as the setting wishes it: create it, replace it by a better one, or drop it.
-
-    :returns: the index that was created, if one was.
-    """
-    vendor = get_vendor(using)
-    if TABLE not in vendor.shapes([TABLE]):
-        return None
-    wanted = vendor.best_search_index() if get_settings().SEARCH else None
-    if vendor.search_index() == wanted:
-        return None
-    _execute(using, vendor.remove_search_sql() + (vendor.search_sql(wanted) if wanted else []))
-    return wanted
-
-
-def remove(using: str) -> None:
-    """Drop the index; harmless where there is none."""
-    _execute(using, get_vendor(using).remove_search_sql())
-
-
-def _execute(using: str, statements: Sequence[str]) -> None:
-    with transaction.atomic(using), get_vendor(using).connection.cursor() as cursor:
-        for sql in statements:
-            cursor.execute(sql)

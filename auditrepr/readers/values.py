@@ -12,15 +12,18 @@ from django.db.models import Field, Model
 from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext as _
 
-from .conf import get_settings
-from .models import AuditLog
-from .renames import Renames, recent_renames
-from .representation import Event, Reference, build_related
-from .rows import Row, read_images
-from .timelimit import TimeLimit
-from .tracking import log_name
-from .vendors import get_vendor
-from .wording import Words, visible
+from ..asof.batch import Reference
+from ..asof.rows import read_images
+from ..conf import get_settings
+from ..lineage import Renames, recent_renames
+from ..models import AuditLog
+from ..reprs import build_related
+from ..utils.table_names import log_name
+from ..utils.text import visible
+from ..utils.time_limit import TimeLimit
+from ..vendors import get_vendor
+from ..vendors.types import Event, Row
+from .changes import Words
 
 
 class Held(NamedTuple):

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import gc
-import traceback
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from contextvars import Context, copy_context
-from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
@@ -18,69 +16,22 @@ from django.db.models import Model
 from django.utils import timezone, translation
 from django.utils.functional import Promise
 
-from .conf import get_settings
-from .events import Event, Subject
-from .exceptions import NothingToRebuild
-from .making import Afresh, Culprits
-from .models import AuditLog, Fidelity
-from .rebuild import Batch, Reference
-from .threads import watching
-from .timelimit import TimeLimit, TimeLimitExceeded
+from ..asof.batch import Batch, Reference
+from ..asof.instances import Afresh, Culprits
+from ..asof.lookups import Subject
+from ..asof.query_interceptor import watching
+from ..conf import get_settings
+from ..exceptions import NothingToRebuild
+from ..models import AuditLog, Fidelity
+from ..utils.text import storable
+from ..utils.time_limit import TimeLimitExceeded
+from ..vendors.types import Event
+from .outcome import NOTHING, Failure, Outcome
 
 __all__ = ["Event", "Failure", "Outcome", "Reference", "build", "build_related"]
 
 #: Gives the objects to be represented, from the n-th on.
 Remaining = Callable[[Batch, int], Iterator[Subject]]
-
-
-@dataclass(frozen=True)
-class Failure:
-    """Why a representation could not be built; every text fits into the database."""
-
-    error_class: str
-    message: str
-    traceback: str
-
-    @classmethod
-    def of(cls, error: BaseException, limit: TimeLimit | None = None) -> Failure:
-        """What is to be said of this error, whose own code may fail or hang as well.
-
-        :param limit: how long that may take, for each of the texts.
-        """
-
-        def shown(text: Callable[[], str], length: int, otherwise: str) -> str:
-            try:
-                with limit.row() if limit else NOTHING:
-                    return storable(text(), length)[0]
-            except BaseException:  # not even asking an exception for its text is safe
-                return otherwise
-
-        return cls(
-            error_class=shown(lambda: type(error).__qualname__, CLASS_LENGTH, "?"),
-            message=shown(lambda: str(error), MESSAGE_LENGTH, "(its message cannot be shown)"),
-            traceback=shown(
-                lambda: "".join(traceback.format_exception(error, limit=-TRACEBACK_FRAMES)),
-                TRACEBACK_LENGTH,
-                "(its traceback cannot be shown)",
-            ),
-        )
-
-
-class Outcome(NamedTuple):
-    """What became of one audit row: a text, or a failure."""
-
-    id: int
-    text: str = ""
-    fidelity: Fidelity = Fidelity.EXACT
-    reason: str = ""
-    failure: Failure | None = None
-
-
-TRACEBACK_FRAMES = 10
-NOTHING = nullcontext()
-CLASS_LENGTH = 200  # characters
-MESSAGE_LENGTH = 2_000  # characters
-TRACEBACK_LENGTH = 20_000  # characters
 
 
 def build(
@@ -200,26 +151,6 @@ def _text(instance: Any, batch: Batch) -> str:
     if not isinstance(text, str):
         raise TypeError(f"__str__ returned non-string (type {type(text).__name__})")
     return str.__str__(text)
-
-
-def storable(text: str, length: int) -> tuple[str, str]:
-    """The text as every database can store it, and what had to be changed, if anything.
-
-    NUL becomes its visible symbol, a lone surrogate its escape; what is longer than `length`
-    characters is cut, visibly.
-    """
-    if len(text) <= length and text.isprintable():
-        return text, ""
-    changed = []
-    clean = text.replace("\0", "\N{SYMBOL FOR NULL}")
-    clean = clean.encode("utf-8", "backslashreplace").decode("utf-8")
-    if clean != text:
-        changed.append("it held characters that cannot be stored")
-    if len(clean) > length:
-        mark = f"… ({len(clean)} characters)"
-        clean = clean[: max(0, length - len(mark))] + mark
-        changed.append(f"it was longer than {length} characters")
-    return clean, "; ".join(changed)
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from typing import Any, TypeVar, overload
 from django.db.models import Model
 from django.utils.module_loading import import_string
 
-from .conf import get_settings
+from ..conf import get_settings
 
 ModelT = TypeVar("ModelT", bound=type[Model])
 

@@ -11,10 +11,11 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import router
 from django.db.models import Field, GeneratedField, ManyToManyField, Model
 
-from .conf import NEVER_BY_WILDCARD, get_settings
+from ..conf import NEVER_BY_WILDCARD, get_settings
+from ..exceptions import KeyExcluded, OwnTable, UnknownColumn, UnknownModel
+from ..utils.model_meta import reads
+from ..utils.table_names import log_name
 from .decorator import MARKED
-from .exceptions import KeyExcluded, OwnTable, UnknownColumn, UnknownModel
-from .generated import reads
 
 
 @dataclass(frozen=True)
@@ -40,22 +41,6 @@ class TrackedTable:
         return tuple(f.column for f in self.model._meta.pk_fields if f.column)
 
 
-def split_name(db_table: str) -> tuple[str | None, str]:
-    """The schema, if one is named, and the table: ``'app"."order'`` is ``("app", "order")``.
-
-    That is how a table outside the search path is written in ``db_table``: Django puts quotes
-    around it as it is, or leaves it alone if it brings its own.
-    """
-    schema, separator, table = db_table.removeprefix('"').removesuffix('"').partition('"."')
-    return (schema, table) if separator else (None, schema)
-
-
-def log_name(db_table: str) -> str:
-    """What stands in ``AuditLog.table_name``: the table, after its schema if one is named."""
-    schema, table = split_name(db_table)
-    return f"{schema}.{table}" if schema else table
-
-
 def tracked_tables(using: str) -> list[TrackedTable]:
     """The tables to be audited in this database, in the order of their names.
 
@@ -70,16 +55,6 @@ def tracked_tables(using: str) -> list[TrackedTable]:
         if router.allow_migrate_model(using, model):
             by_table.setdefault(log_name(model._meta.db_table), set()).add(model)
     return [_tracked_table(models, excluded) for _, models in sorted(by_table.items())]
-
-
-def model_for_table(table_name: str) -> type[Model] | None:
-    """The installed model whose rows the log keeps under this name, tracked or not."""
-    found = [
-        model
-        for model in apps.get_models(include_auto_created=True)
-        if not model._meta.proxy and log_name(model._meta.db_table) == table_name
-    ]
-    return min(found, key=lambda model: not model._meta.managed, default=None)
 
 
 def _tracked_models(excluded: Mapping[type[Model], set[str]]) -> set[type[Model]]:

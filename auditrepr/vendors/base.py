@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Func, Model
 from django.db.models.sql import Query
 
-from .facts import (
+from .types import (
     Capture,
     Image,
     Installed,
@@ -25,10 +25,8 @@ from .facts import (
 )
 
 if TYPE_CHECKING:
-    from ..events import Event
-    from ..history import Found
-    from ..renames import Name
-    from ..timelimit import TimeLimit
+    from ..utils.time_limit import TimeLimit
+    from .types import Event, Found, Name
 
 
 class Vendor(ABC):

@@ -1,13 +1,99 @@
-"""What databases say of themselves and of a log, in one vocabulary."""
+"""What a vendor is asked for, and what it answers in."""
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from enum import Enum
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from ..renames import Step
+from django.db.models import Model, Q
+
+from ..models import AuditLog
+from ..utils.model_meta import own_fields
+
+NOT_RECORDED = "not recorded"  # left out on purpose, or added to the table later
+TOO_BIG = "too big to be recorded"
+
+
+class Event(NamedTuple):
+    """What the builder has to know of an audit row; the row's data stays in the database."""
+
+    id: int
+    table_name: str
+    object_id: str | None
+    action: str
+    transaction_id: int | None
+    snapshot: str | None
+    statement_at: datetime | None
+    occurred_at: datetime
+
+    @classmethod
+    def of(cls, row: AuditLog) -> Event:
+        return cls(*(getattr(row, name) for name in cls._fields))
+
+
+class Found(NamedTuple):
+    """A row as of a moment; none if there was none."""
+
+    row: Row | Exception | None
+    doubts: tuple[str, ...] = ()
+    image: Image | None = None  # where the log holds it; else it is today's
+    gone: bool = False  # the row is its last state, from before its end
+
+
+class Step(NamedTuple):
+    """What happened to a column of a row that is older."""
+
+    old: str
+    new: str | None  # None: it went, and another one has taken its name since
+    replacing: bool = False  # even where the row has both
+
+
+class Name(NamedTuple):
+    """A name that a table has or had; a limit is given where other tables have had it, too."""
+
+    name: str
+    since: datetime | None = None
+    until: datetime | None = None
+
+    def includes(self, at: datetime) -> bool:
+        return (self.since is None or self.since <= at) and (self.until is None or at < self.until)
+
+    def events(self, prefix: str = "") -> Q:
+        """What is logged under it.
+
+        :param prefix: the way to the log, for a query on another table.
+        """
+        bounds = {"occurred_at__gte": self.since, "occurred_at__lt": self.until}
+        limits = {f"{prefix}{name}": limit for name, limit in bounds.items() if limit is not None}
+        return Q(**{f"{prefix}table_name": self.name}, **limits)
+
+
+def renamed(steps: Iterable[Step], row: Mapping[str, Any]) -> dict[str, Any]:
+    """The row by today's names of its columns."""
+    row = dict(row)
+    for old, new, replacing in steps:
+        # A row that has the new name already was written in the same migration, after this step.
+        if old in row and (new is None or replacing or new not in row):
+            value = row.pop(old)
+            if new is not None:
+                row[new] = value
+    return row
+
+
+class Row(NamedTuple):
+    """The model's own table only: a parent's columns are rows of the parent's table."""
+
+    values: dict[str, Any]  # by the field's attname
+    missing: Mapping[str, str] = {}  # columns whose value is not known, and why
+
+    def without(self, model: type[Model], columns: Collection[str]) -> Row:
+        """The row from before it had these columns."""
+        names = {f.attname for f in own_fields(model) if f.column in columns}
+        values = {name: value for name, value in self.values.items() if name not in names}
+        return Row(values, dict.fromkeys(columns, NOT_RECORDED) | dict(self.missing))
 
 
 class Kind(Enum):

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from auditrepr.models import AuditLog, Fidelity, InstanceRepr, ReprFailure
-from auditrepr.values import words
-from auditrepr.wording import changes, model_label, visible
+from auditrepr.readers.changes import changes, model_label
+from auditrepr.readers.values import words
+from auditrepr.utils.text import visible
 
 #: Which events show what a log tells: so many of the newest, by table and action.
 SHOWN = [

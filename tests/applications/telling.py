@@ -10,7 +10,7 @@ from django.core.management import call_command
 from django.db.models import Model
 
 from auditrepr.models import AuditLog, Fidelity, ReprFailure
-from auditrepr.tracking import log_name
+from auditrepr.utils.table_names import log_name
 from tests.oracle import Oracle
 
 

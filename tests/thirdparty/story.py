@@ -12,10 +12,11 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
 from taggit.models import Tag, TaggedItem
 
+from auditrepr.asof.batch import OF_ITS_OWN
+from auditrepr.asof.states import BESIDE
 from auditrepr.models import AuditLog, Fidelity
-from auditrepr.rebuild import OF_ITS_OWN
-from auditrepr.representation import Event, build
-from auditrepr.states import BESIDE
+from auditrepr.reprs import build
+from auditrepr.vendors.types import Event
 from tests.oracle import Oracle
 from tests.thirdparty.models import ArtProject, Category, Project, Step, StreetArt
 

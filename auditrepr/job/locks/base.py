@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
 
-from .holders import Process
+from .process import Process
 
 #: Seconds between two attempts of one who waits.
 PAUSE = 0.25

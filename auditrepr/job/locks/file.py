@@ -14,10 +14,10 @@ from weakref import WeakSet
 
 from django.db import connections
 
-from .conf import get_settings
-from .exceptions import LeaseLost, LockUnavailable
-from .holders import Process
-from .locks import Lock
+from ...conf import get_settings
+from ...exceptions import LeaseLost, LockUnavailable
+from .base import Lock
+from .process import Process
 
 _file_locks: WeakSet[FileLock] = WeakSet()
 

@@ -13,14 +13,14 @@ from typing import Any
 from django.db import Error, connections, transaction
 from django.db.models import Q, QuerySet
 
-from .conf import get_settings
-from .exceptions import LeaseLost
-from .holders import Process
-from .locks import Lock
-from .models import Lease
-from .vendors import get_vendor
+from ...conf import get_settings
+from ...exceptions import LeaseLost
+from ...models import Lease
+from ...vendors import get_vendor
+from .base import Lock
+from .process import Process
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("auditrepr.lease")
 
 FREE = dict.fromkeys(("token", "holder", "acquired_at", "expires_at"))
 

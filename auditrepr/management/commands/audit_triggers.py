@@ -8,11 +8,13 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import Error, connections
 
-from auditrepr import append_only, capture, preflight
-from auditrepr.conf import get_settings
-from auditrepr.exceptions import AuditReprError
-from auditrepr.management.terminal import TerminalCommand
-from auditrepr.wording import visible
+from ... import capture
+from ...capture import append_only
+from ...conf import get_settings
+from ...exceptions import AuditReprError
+from ...job import preflight
+from ...utils.text import visible
+from ..terminal import TerminalCommand
 
 
 class Command(TerminalCommand):

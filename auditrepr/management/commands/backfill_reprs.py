@@ -8,11 +8,10 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from auditrepr import backfill
-from auditrepr.backfill import Result
-from auditrepr.models import ReprFailure
-
-from ..job import CHECKED, QUARANTINED, JobCommand, counted, described, table
+from ...job import backfill
+from ...job.result import Result
+from ...models import ReprFailure
+from ..base import CHECKED, QUARANTINED, JobCommand, counted, described, table
 from ..options import whole_number
 
 

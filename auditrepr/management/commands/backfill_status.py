@@ -14,13 +14,14 @@ from django.core.management.color import no_style
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
-from auditrepr import lease, preflight, status, statusformats
-from auditrepr.exceptions import AuditReprError
-from auditrepr.management.terminal import TerminalCommand, answer
-from auditrepr.status import Status
-from auditrepr.wording import visible
-
-from ..job import USAGE
+from ...exceptions import AuditReprError
+from ...job import preflight, status
+from ...job.locks import lease
+from ...job.status import Status
+from ...utils.text import visible
+from .. import status_formats
+from ..base import USAGE
+from ..terminal import TerminalCommand, answer
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -80,21 +81,21 @@ class Command(TerminalCommand):
             raise CommandError(visible(" ".join(str(error).split()))) from error
         getattr(self, f"_{options['format']}")(found)
         if limit is not None and found.lag > limit:
-            waited, allowed = statusformats.span(found.lag), statusformats.span(limit)
+            waited, allowed = status_formats.span(found.lag), status_formats.span(limit)
             raise CommandError(
                 f"The oldest pending row has waited for {waited}; --max-lag allows {allowed}."
             )
 
     def _text(self, found: Status) -> None:
-        for line in statusformats.lines(found):
+        for line in status_formats.lines(found):
             self.stdout.write(self.style.ERROR(line.text) if line.alarming else line.text)
 
     def _json(self, found: Status) -> None:
-        document = statusformats.document(found)
+        document = status_formats.document(found)
         self.stdout.write(json.dumps(document, indent=2, cls=DjangoJSONEncoder))
 
     def _prometheus(self, found: Status) -> None:
-        self.stdout.write("\n".join(statusformats.metrics(found)))
+        self.stdout.write("\n".join(status_formats.metrics(found)))
 
     def _release(self, using: str, interactive: bool) -> None:
         preflight.commits(using)

@@ -10,16 +10,16 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
-from auditrepr import capture, prune
-from auditrepr.exceptions import AuditReprError
-from auditrepr.lease import DatabaseLock
-from auditrepr.lockfile import FileLock
-from auditrepr.management.terminal import TerminalCommand, answer
-from auditrepr.prune import Pruned
-from auditrepr.wording import visible
-
-from ..job import stopping_on_signals
+from ... import capture
+from ...exceptions import AuditReprError
+from ...job import prune
+from ...job.locks.file import FileLock
+from ...job.locks.lease import DatabaseLock
+from ...job.prune import Pruned
+from ...utils.text import visible
+from ..base import stopping_on_signals
 from ..options import moment, seconds, whole_number
+from ..terminal import TerminalCommand, answer
 
 LOCKS = {"database": DatabaseLock, "file": FileLock}
 #: Databases limit the parameters of a statement.

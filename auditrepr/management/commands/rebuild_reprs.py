@@ -6,12 +6,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from auditrepr import anew
-from auditrepr.anew import Change, Selection
-from auditrepr.backfill import Result, StopReason
-from auditrepr.models import Fidelity
-
-from ..job import CHECKED, USAGE, JobCommand, counted, described, table
+from ...job import rebuild
+from ...job.rebuild import Change, Selection
+from ...job.result import Result
+from ...models import Fidelity, StopReason
+from ..base import CHECKED, USAGE, JobCommand, counted, described, table
 from ..options import moment
 
 ARROW = "  →  "
@@ -57,8 +56,8 @@ class Command(JobCommand):
 
     def run(self, using: str, options: dict[str, Any], **how: Any) -> Result:
         selection = None if options["resume"] else _selection(using, options)
-        self.given_up = anew.unfinished(using) if selection else None
-        return anew.run(using, selection, **how)
+        self.given_up = rebuild.unfinished(using) if selection else None
+        return rebuild.run(using, selection, **how)
 
     def report_work(self, result: Result) -> None:
         if self.given_up:
@@ -78,7 +77,7 @@ class Command(JobCommand):
 
     def preview(self, using: str, options: dict[str, Any]) -> None:
         selection = _selection(using, options)
-        preview = anew.preview(using, selection, batch_size=options["batch_size"])
+        preview = rebuild.preview(using, selection, batch_size=options["batch_size"])
         shown = preview.changes[: options["limit"]]
         rows = [_side_by_side(change, using) for change in shown]
         if self.json:

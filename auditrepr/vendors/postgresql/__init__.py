@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from .asof import Rebuilding
 from .capture import Capturing
-from .rebuild import Rebuilding
 from .search import Searching
 from .store import Storing
 

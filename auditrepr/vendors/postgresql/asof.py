@@ -13,17 +13,11 @@ from django.db.models import Field, Model
 from django.db.models.sql import Query
 from psycopg.pq import TransactionStatus
 
-from ...drift import NOT_RECORDED, TOO_BIG
-from ...events import Event
-from ...generated import reads
-from ...meta import key_parts, own_fields, stored_parts
-from ...rows import Row
-from ...snapshots import parse
+from ...utils.model_meta import key_parts, own_fields, reads, stored_parts
 from ..base import Vendor
-from ..facts import ALL_KNOWN, Image
-from .names import joined
-from .rows import VIRTUAL, Shape
-from .sql import (
+from ..snapshots import parse
+from ..types import ALL_KNOWN, NOT_RECORDED, TOO_BIG, Event, Image, Row
+from .queries import (
     AROUND_SQL,
     BEYOND_SQL,
     CHANGED_AGAIN_SQL,
@@ -38,11 +32,13 @@ from .sql import (
     RELATION_SQL,
     RESTORED_SQL,
 )
+from .quoting import joined
+from .row_sql import VIRTUAL, Shape
 
 if TYPE_CHECKING:
-    from ...history import Found
-    from ...renames import Name, Step
-    from ...timelimit import TimeLimit
+    from ...utils.time_limit import TimeLimit
+    from ..types import Found, Name, Step
+
 
 ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
 NO_WRITES = "SET LOCAL transaction_read_only = on;"

@@ -10,10 +10,10 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..base import Vendor
-from ..facts import Capture, Installed, Position, TableShape
-from . import catalogue, templates, triggers
+from ..types import Capture, Installed, Position, TableShape
+from . import catalog, trigger_templates, triggers
 from .context import tell
-from .sql import POSITION, SEQUENCE_CACHE
+from .queries import POSITION, SEQUENCE_CACHE
 
 
 class Capturing(Vendor):
@@ -25,17 +25,17 @@ class Capturing(Vendor):
     @cached_property
     def log_schema(self) -> str:
         """The schema that the log is in, or would be created in."""
-        return catalogue.log_schema(self.connection)
+        return catalog.log_schema(self.connection)
 
     def shapes(self, names: Collection[str]) -> dict[str, TableShape]:
         with self.connection.cursor() as cursor:
-            cursor.execute(catalogue.SHAPES, catalogue.shape_parameters(names))
-            return catalogue.shapes(names, cursor.fetchall())
+            cursor.execute(catalog.SHAPES, catalog.shape_parameters(names))
+            return catalog.shapes(names, cursor.fetchall())
 
     def installed(self) -> dict[str, Installed]:
         with self.connection.cursor() as cursor:
-            cursor.execute(catalogue.INSTALLED)
-            return catalogue.installed(cursor.fetchall())
+            cursor.execute(catalog.INSTALLED)
+            return catalog.installed(cursor.fetchall())
 
     def support_sql(self) -> list[str]:
         return triggers.support_sql(self.log_schema)
@@ -60,12 +60,12 @@ class Capturing(Vendor):
 
     def append_only(self) -> bool:
         with self.connection.cursor() as cursor:
-            cursor.execute(catalogue.APPEND_ONLY, [templates.APPEND_ONLY_BODY])
-            return bool(cursor.fetchone()[0] == len(templates.APPEND_ONLY_TRIGGERS))
+            cursor.execute(catalog.APPEND_ONLY, [trigger_templates.APPEND_ONLY_BODY])
+            return bool(cursor.fetchone()[0] == len(trigger_templates.APPEND_ONLY_TRIGGERS))
 
     def may_prune(self) -> bool:
         with self.connection.cursor() as cursor:
-            cursor.execute(catalogue.MAY_PRUNE)
+            cursor.execute(catalog.MAY_PRUNE)
             return bool(cursor.fetchone()[0])
 
     @contextmanager

@@ -10,9 +10,9 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..facts import Column, Installed, Kind, TableShape
-from .names import LOG, LOG_TRIGGER, PARTITION_TRIGGER, stored
-from .templates import APPEND_ONLY_TRIGGERS
+from ..types import Column, Installed, Kind, TableShape
+from .quoting import LOG, LOG_TRIGGER, PARTITION_TRIGGER, stored
+from .trigger_templates import APPEND_ONLY_TRIGGERS
 
 _KINDS = {
     "r": Kind.TABLE,

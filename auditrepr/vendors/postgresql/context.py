@@ -19,7 +19,7 @@ from psycopg import ClientCursor
 from psycopg.pq import PipelineStatus
 from psycopg.sql import Composable
 
-from .names import literal
+from .quoting import literal
 
 _SET = "SELECT set_config('auditrepr.context', {}, true)"
 _CLEAR = _SET.format("''")

@@ -115,6 +115,14 @@ _EARLIER = _BESIDE.format(than="<", order="DESC")
 _LATER = _BESIDE.format(than=">", order="")
 _IN_ONE_MESSAGE = """({0}.transaction_id, {0}.statement_at)
     = (event.transaction_id, event.statement_at)"""
+
+_LATER = """
+    FROM (
+        SELECT * FROM auditrepr_auditlog WHERE table_name = %(table)s AND id > %(since)s
+        UNION ALL
+        SELECT * FROM auditrepr_auditlog WHERE table_name = %(table)s AND id <= %(since)s
+            AND transaction_id >= %(running)s
+    ) log"""
 CHANGED_AGAIN_SQL = f"""
 SELECT event.id FROM auditrepr_auditlog event
 LEFT JOIN LATERAL {_EARLIER} earlier ON event.action = 'D'
@@ -186,14 +194,6 @@ WHERE audit_log_id = anew.id
 """
 
 END_IF_IDLE = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
-
-_LATER = """
-    FROM (
-        SELECT * FROM auditrepr_auditlog WHERE table_name = %(table)s AND id > %(since)s
-        UNION ALL
-        SELECT * FROM auditrepr_auditlog WHERE table_name = %(table)s AND id <= %(since)s
-            AND transaction_id >= %(running)s
-    ) log"""
 MENTIONS_SQL = f"""
 SELECT DISTINCT mention.text, mention.key
 FROM (SELECT * {_LATER} LIMIT %(most)s) log

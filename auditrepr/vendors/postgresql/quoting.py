@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable
 
-from ...tracking import split_name
+from ...utils.table_names import split_name
 
 LOG = "auditrepr_auditlog"
 LOG_TRIGGER = "auditrepr_log"

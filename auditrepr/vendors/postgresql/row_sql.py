@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from ...renames import Step
-from .names import literal, quoted
+from ..types import Step
+from .quoting import literal, quoted
 
 #: The expressions of a table's virtual columns, which no trigger sees.
 VIRTUAL = """

@@ -8,9 +8,9 @@ from django.db import OperationalError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..base import Vendor
-from ..facts import SearchIndex, Window
-from .catalogue import log_schema
-from .names import quoted
+from ..types import SearchIndex, Window
+from .catalog import log_schema
+from .quoting import quoted
 
 TRIGRAMS = SearchIndex(anywhere=True, in_order=False)
 BEGINNINGS = SearchIndex(anywhere=False, in_order=False)

@@ -15,8 +15,8 @@ from django.db import (
 from django.db.models import DateTimeField, Func
 
 from ..base import Vendor
-from ..facts import Reach, Writers
-from .sql import COPY, END_IF_IDLE, REACH, RECOVERED, REPLACE, STORE, WRITERS
+from ..types import Reach, Writers
+from .queries import COPY, END_IF_IDLE, REACH, RECOVERED, REPLACE, STORE, WRITERS
 
 # What its codes for errors begin with: connections, rollbacks of its own (deadlocks, serialization
 # failures), shutdowns, cancelled queries, locks and memory not to be had, a standby's refusal.

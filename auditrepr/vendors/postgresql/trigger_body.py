@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import re
 
-from ..facts import Capture, Column
-from . import templates
-from .names import LOG, hashed, literal, quoted
+from ..types import Capture, Column
+from . import trigger_templates
+from .quoting import LOG, hashed, literal, quoted
 
 # Session settings that change a value's JSON, by the type of the value.
 _PINS = {
@@ -88,7 +88,7 @@ class Body:
             insert=self._whole("I", f"{new} AS image FROM auditrepr_new"),
             update=self._update(),
             delete=self._whole("D", f"{old} AS image FROM auditrepr_old"),
-            truncating=templates.NOT_EMPTIED,
+            truncating=trigger_templates.NOT_EMPTIED,
             truncate=self._event("T", key="NULL", row="NULL"),
         )
 
@@ -101,14 +101,14 @@ class Body:
             update=self._updated(f"SELECT {old} AS past, {new} AS image"),
             delete=self._whole("D", f"{old} AS image"),
             truncating=direct(self.capture, "TRUNCATE", depth="pg_trigger_depth() - 1"),
-            truncate=templates.EMPTIED.format(delete=emptied),
+            truncate=trigger_templates.EMPTIED.format(delete=emptied),
         )
 
     def _function(self, **parts: str) -> str:
         pins = "".join(f" SET {name} = '{_PINNED[name]}'" for name in sorted(self.pins))
         # Estimates are high for what is used once: compiling it takes longer than running it.
         settings = f"SET search_path = pg_catalog, pg_temp SET jit = off{pins}"
-        body = templates.FUNCTION.format(
+        body = trigger_templates.FUNCTION.format(
             function="{0}", settings=settings, quote="{1}", **_safe(parts)
         )
         digest = hashed(body)
@@ -119,7 +119,9 @@ class Body:
         values = {"previous": "NULL", "changed": "NULL", **values}
         name = literal(self.capture.name)
         log = f"{self.schema}.{LOG}"
-        return templates.EVENT.format(log=log, name=name, action=action, key=key, row=row, **values)
+        return trigger_templates.EVENT.format(
+            log=log, name=name, action=action, key=key, row=row, **values
+        )
 
     def _whole(self, action: str, image: str) -> str:
         event = self._event(action, key=self._key("image"), row="image")
@@ -128,27 +130,31 @@ class Body:
     def _update(self) -> str:
         old, new = "before.auditrepr_old", "after.auditrepr_new"
         by_key = self._updated(
-            templates.PAIRS.format(old=self._image(old), new=self._image(new), image="image")
+            trigger_templates.PAIRS.format(
+                old=self._image(old), new=self._image(new), image="image"
+            )
         )
         if not self.surely_fits or len(self.capture.shape.columns) > _MOST_ARGUMENTS:
             return by_key
-        pairs = templates.PAIRS.format(old=old, new=new, image="fresh")
+        pairs = trigger_templates.PAIRS.format(old=old, new=new, image="fresh")
         columns = ", ".join(f"{c.name} {c.type}" for c in self.capture.shape.columns)
-        return templates.BY_SIZE.format(
-            many=templates.MANY,
-            unaltered=templates.UNALTERED.format(columns=literal(columns)),
+        return trigger_templates.BY_SIZE.format(
+            many=trigger_templates.MANY,
+            unaltered=trigger_templates.UNALTERED.format(columns=literal(columns)),
             by_column=self._event_of_update() + self._by_column(pairs),
             by_key=by_key,
         )
 
     def _updated(self, pairs: str) -> str:
         differs = f"was.value{self.text} IS DISTINCT FROM (image -> was.key){self.text}"
-        return self._event_of_update() + templates.UPDATED.format(differs=differs, pairs=pairs)
+        return self._event_of_update() + trigger_templates.UPDATED.format(
+            differs=differs, pairs=pairs
+        )
 
     def _by_column(self, pairs: str) -> str:
         left_out = self.capture.excluded | _virtual(self.capture)
         columns = [c for c in self.capture.shape.columns if c.name not in left_out]
-        return templates.BY_COLUMN.format(
+        return trigger_templates.BY_COLUMN.format(
             new=self._image("fresh"),
             old=self._image("past"),
             fits=_SURELY_FITS,
@@ -166,7 +172,7 @@ class Body:
         if column.type.endswith("[]") or _base(column.type) not in _COMPARABLE:
             values = [f"to_jsonb({value}){self.text}" for value in (past, fresh)]
             differs = " IS DISTINCT FROM ".join(values)
-        return templates.COLUMN.format(differs=differs, label=label, past=past)
+        return trigger_templates.COLUMN.format(differs=differs, label=label, past=past)
 
     def _event_of_update(self) -> str:
         new = self._key("image")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .names import PARTITION_TRIGGER
+from .quoting import PARTITION_TRIGGER
 
 SAME = """CREATE OR REPLACE FUNCTION {schema}.auditrepr_same(record) RETURNS record
 LANGUAGE plpgsql IMMUTABLE AS $auditrepr$

@@ -10,11 +10,10 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 
-from ...tracking import split_name
-from ..facts import Capture, Kind
-from . import templates
-from .body import Body, direct, table_token
-from .names import (
+from ...utils.table_names import split_name
+from ..types import Capture, Kind
+from . import trigger_templates
+from .quoting import (
     COMMENTED,
     LOG,
     LOG_TRIGGER,
@@ -25,6 +24,7 @@ from .names import (
     stored,
     table,
 )
+from .trigger_body import Body, direct, table_token
 
 _TRANSITION_TABLES = {
     "INSERT": "REFERENCING NEW TABLE AS auditrepr_new ",
@@ -46,14 +46,14 @@ def support_sql(schema: str) -> list[str]:
     names = {
         "schema": quoted(schema),
         "same": literal(f"{quoted(schema)}.auditrepr_same"),
-        "statement": templates.STATEMENT,
+        "statement": trigger_templates.STATEMENT,
     }
     functions = (
-        templates.SAME,
-        templates.ROW,
-        templates.LOG_EMPTIED,
-        templates.ENTER,
-        templates.LEAVE,
+        trigger_templates.SAME,
+        trigger_templates.ROW,
+        trigger_templates.LOG_EMPTIED,
+        trigger_templates.ENTER,
+        trigger_templates.LEAVE,
     )
     return [
         *(function.format(**names) for function in functions),
@@ -64,11 +64,13 @@ def support_sql(schema: str) -> list[str]:
 
 def remove_support_sql(schema: str) -> list[str]:
     """Drops what `support_sql` made, and the functions of tables that are gone."""
-    log_triggers = (LOG_TRIGGER, *templates.APPEND_ONLY_TRIGGERS)
+    log_triggers = (LOG_TRIGGER, *trigger_templates.APPEND_ONLY_TRIGGERS)
     return [
         *(f"DROP TRIGGER IF EXISTS {name} ON {quoted(schema)}.{LOG}" for name in log_triggers),
         _do(
-            templates.DROP_FUNCTIONS.format(schema=literal(quoted(schema)), pattern=r"auditrepr\_%")
+            trigger_templates.DROP_FUNCTIONS.format(
+                schema=literal(quoted(schema)), pattern=r"auditrepr\_%"
+            )
         ),
     ]
 
@@ -77,13 +79,18 @@ def append_only_sql(schema: str) -> list[str]:
     """Makes the log, in this schema, refuse to be changed."""
     log = f"{quoted(schema)}.{LOG}"
     return [
-        templates.APPEND_ONLY.format(schema=quoted(schema), body=templates.APPEND_ONLY_BODY),
+        trigger_templates.APPEND_ONLY.format(
+            schema=quoted(schema), body=trigger_templates.APPEND_ONLY_BODY
+        ),
         *(
             f"CREATE OR REPLACE TRIGGER {name} BEFORE {event.format(log=log)} "
             f"EXECUTE FUNCTION {quoted(schema)}.auditrepr_append_only()"
-            for name, event in templates.APPEND_ONLY_TRIGGERS.items()
+            for name, event in trigger_templates.APPEND_ONLY_TRIGGERS.items()
         ),
-        *(f"ALTER TABLE {log} ENABLE TRIGGER {name}" for name in templates.APPEND_ONLY_TRIGGERS),
+        *(
+            f"ALTER TABLE {log} ENABLE TRIGGER {name}"
+            for name in trigger_templates.APPEND_ONLY_TRIGGERS
+        ),
     ]
 
 
@@ -118,14 +125,16 @@ def remove_sql(name: str, schema: str) -> list[str]:
 
 
 def _drop_triggers(name: str, qualified: str) -> str:
-    return templates.DROP_TRIGGERS.format(
+    return trigger_templates.DROP_TRIGGERS.format(
         name=literal(stored(name)), qualified=literal(stored(qualified))
     )
 
 
 def _drop_orphans(schema: str) -> str:
     return _do(
-        templates.DROP_FUNCTIONS.format(schema=literal(quoted(schema)), pattern=r"auditrepr\_on\_%")
+        trigger_templates.DROP_FUNCTIONS.format(
+            schema=literal(quoted(schema)), pattern=r"auditrepr\_on\_%"
+        )
     )
 
 
@@ -144,7 +153,7 @@ def _functions(capture: Capture, schema: str) -> list[str]:
 def _triggers(capture: Capture, schema: str) -> list[str]:
     on = table(capture.db_table)
     function, *row_function = map(_function_name, _functions(capture, schema))
-    seen_before = f"WHEN ({templates.SEEN_BEFORE}) "
+    seen_before = f"WHEN ({trigger_templates.SEEN_BEFORE}) "
     # Who may execute one may put it on a table of his own, and log what he likes.
     triggers = [
         f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC" for name in (function, *row_function)
@@ -171,13 +180,13 @@ def _partition_triggers(capture: Capture, schema: str, function: str) -> Iterato
         if operation != "TRUNCATE":
             when = direct(capture, *_CAUSES[operation])
             if operation == "DELETE":
-                when = f"{when} AND {templates.SEEN_BEFORE}"
+                when = f"{when} AND {trigger_templates.SEEN_BEFORE}"
             yield (
                 f"CREATE TRIGGER auditrepr_row_{suffix} AFTER {operation} ON {on} FOR EACH ROW "
                 f"WHEN ({when}) EXECUTE FUNCTION {function}()"
             )
     yield _do(
-        templates.GUARD_PARTITIONS.format(
+        trigger_templates.GUARD_PARTITIONS.format(
             table=literal(on), trigger=PARTITION_TRIGGER, function=literal(function)
         )
     )

@@ -12,15 +12,12 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model
 
-from ...drift import NOT_RECORDED, TOO_BIG
-from ...events import Event
-from ...meta import key_parts, own_fields, stored_parts
 from ...models import AuditLog
-from ...renames import renamed
-from ...rows import Row
+from ...utils.model_meta import key_parts, own_fields, stored_parts
 from ..base import Vendor
-from ..facts import Image
-from .sql import (
+from ..types import NOT_RECORDED, TOO_BIG, Event, Image, Row, renamed
+from .affinity import cast, converter, fitted
+from .queries import (
     AROUND_SQL,
     BEYOND_SQL,
     CHANGED_AGAIN_SQL,
@@ -29,12 +26,11 @@ from .sql import (
     OUT_OF_ORDER_SQL,
     REACHES_BEYOND,
 )
-from .types import cast, converter, fitted
 
 if TYPE_CHECKING:
-    from ...history import Found
-    from ...renames import Name
-    from ...timelimit import TimeLimit
+    from ...utils.time_limit import TimeLimit
+    from ..types import Found, Name
+
 
 #: SQLite's instructions between two looks at the clock: about a millisecond.
 STEPS = 100_000

@@ -12,14 +12,14 @@ from operator import itemgetter
 from typing import Any
 
 from django.conf import settings
-from django.db import OperationalError, router
+from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...models import AuditLog
 from ..base import Vendor
-from ..facts import Capture, Column, Installed, Kind, Position, TableShape
+from ..types import Capture, Column, Installed, Kind, Position, TableShape
 from . import triggers
-from .sql import POSITION, SHAPES, TRIGGERS
+from .queries import POSITION, SHAPES, TRIGGERS
 
 LOG = AuditLog._meta.db_table
 #: What the statement that runs now tells the triggers.
@@ -136,12 +136,6 @@ class Capturing(Vendor):
             return execute(sql, parameters, many, about)
         finally:
             _said.reset(token)
-
-
-def fire_triggers_on_replace(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """A receiver of ``connection_created``: REPLACE fires DELETE triggers for what it replaces."""
-    if connection.vendor == "sqlite" and router.allow_migrate_model(connection.alias, AuditLog):
-        connection.connection.execute("PRAGMA recursive_triggers = ON")
 
 
 def _shape(kind: str, columns: Sequence[tuple[str | None, str, int]]) -> TableShape:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..base import Vendor
-from ..facts import SearchIndex, Window
+from ..types import SearchIndex, Window
 
 TRIGRAMS = SearchIndex(anywhere=True, in_order=True)
 BEGINNINGS = SearchIndex(anywhere=False, in_order=False)

@@ -9,8 +9,8 @@ from django.db import Error, transaction
 from django.db.models import DateTimeField, Func
 
 from ..base import Vendor
-from ..facts import Reach, Writers
-from .sql import REPLACE, STORE
+from ..types import Reach, Writers
+from .queries import REPLACE, STORE
 
 #: Another connection is writing.
 PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})

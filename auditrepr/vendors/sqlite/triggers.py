@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ..facts import Capture, Column
+from ..types import Capture, Column
 
 PREFIX = "auditrepr_"
 ACTIONS = ("insert", "update", "delete")

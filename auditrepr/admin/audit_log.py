@@ -1,0 +1,151 @@
+"""The list of the log's events, and the page of one event."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import path
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator, capfirst
+from django.utils.translation import gettext_lazy
+
+from ..lineage import recent_renames
+from ..models import AuditLog
+from ..readers.changes import model_label
+from ..readers.permissions import readable_events, readable_tables
+from ..tracking import tracked_tables
+from ..utils.text import visible
+from . import event_page, timeline
+from .base import ReadOnlyAdmin
+from .changelist import TEXT, LogChangeList
+from .event_lines import by_key, representation, time_of, what_changed
+from .filters import (
+    ActorFilter,
+    ModelFilter,
+    ObjectFilter,
+    PeriodFilter,
+    StateFilter,
+    TransactionFilter,
+)
+from .keyset import NEWER_THAN, OLDER_THAN
+
+
+@admin.register(AuditLog)
+class AuditLogAdmin(ReadOnlyAdmin):
+    """Events, newest first."""
+
+    list_display = [
+        "when",
+        "who",
+        "what",
+        "model_name",
+        "object_key",
+        "representation",
+        "what_changed",
+    ]
+    list_display_links = ["when"]
+    list_filter = [
+        ActorFilter,
+        ObjectFilter,
+        TransactionFilter,
+        "action",
+        ModelFilter,
+        StateFilter,
+        PeriodFilter,
+    ]
+    search_fields = ["object_id"]
+    search_help_text = gettext_lazy("The object's id in full, or its beginning and a *.")
+    change_form_template = "auditrepr/event.html"
+    fields = ()
+    allowed_lookups = frozenset(
+        {
+            "action__exact",
+            "table_name",
+            "state",
+            *PeriodFilter.parameters,
+            "actor",
+            "object_id",
+            "transaction_id",
+            TEXT,
+            OLDER_THAN,
+            NEWER_THAN,
+        }
+    )
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[LogChangeList]:
+        return LogChangeList
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        title = capfirst(self.opts.verbose_name_plural)
+        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[AuditLog]:
+        """What this user may see; a page about anything else does not exist."""
+        return readable_events(request.user)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        if "object_id" in request.GET or search_term.strip():
+            queryset = self._in_known_tables(request, queryset)
+        return (by_key(queryset, term) if (term := search_term.strip()) else queryset), False
+
+    @staticmethod
+    def _in_known_tables(request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        """The index by object begins with the table."""
+        if "table_name" in request.GET:
+            return queryset
+        tables = [table.name for table in tracked_tables(queryset.db)]
+        return queryset.filter(recent_renames(queryset.db).events(tables))
+
+    @admin.display(description=gettext_lazy("time"))
+    def when(self, event: AuditLog) -> SafeString:
+        return format_html('<span class="nowrap">{}</span>', time_of(event))
+
+    @admin.display(description=gettext_lazy("who"), empty_value="")
+    def who(self, event: Any) -> str | None:
+        return event.who or None
+
+    @admin.display(description=gettext_lazy("action"))
+    def what(self, event: AuditLog) -> str:
+        return event.get_action_display()
+
+    @admin.display(description=gettext_lazy("model"))
+    def model_name(self, event: Any) -> str:
+        return model_label(event.table_now)
+
+    @admin.display(description=gettext_lazy("object"), empty_value="")
+    def object_key(self, event: AuditLog) -> str | None:
+        return event.object_id and visible(Truncator(event.object_id).chars(40))
+
+    @admin.display(description=gettext_lazy("representation"))
+    def representation(self, event: Any) -> SafeString:
+        return representation(event.shown)
+
+    @admin.display(description=gettext_lazy("what changed"))
+    def what_changed(self, event: Any) -> SafeString:
+        return what_changed(event.changes_in_words)
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.timeline_view)
+        return [path("object/", view, name="auditrepr_timeline"), *super().get_urls()]
+
+    def timeline_view(self, request: HttpRequest) -> HttpResponse:
+        """The history of the object that the address names by its table and its key."""
+        table_name, key = (request.GET.get(name, "") for name in ("table_name", "object_id"))
+        tables = readable_tables(request.user)
+        if not self.has_view_permission(request) or "\0" in table_name + key:
+            raise PermissionDenied
+        if tables is not None and table_name not in tables:
+            raise PermissionDenied
+        return timeline.response(request, self.admin_site, table_name, key)
+
+    def page_context(self, request: HttpRequest, obj: AuditLog) -> dict[str, Any]:
+        return event_page.context(request, self.admin_site, obj)

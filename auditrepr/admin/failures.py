@@ -1,0 +1,52 @@
+"""The events whose representation could not be built."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.text import Truncator
+from django.utils.translation import gettext_lazy
+
+from ..models import ReprFailure
+from ..readers.permissions import readable_failures
+from ..utils.text import visible
+from .base import ReadOnlyAdmin
+from .event_lines import SHOWN_LENGTH
+from .keyset import NEWER_THAN, OLDER_THAN
+
+
+@admin.register(ReprFailure)
+class ReprFailureAdmin(ReadOnlyAdmin):
+    """The quarantine."""
+
+    list_display = ["event", "error", "attempts", "last_failed_at", "next_attempt_at"]
+    list_select_related = ["audit_log"]
+    fields = (
+        "event",
+        "error",
+        "where",
+        "attempts",
+        "first_failed_at",
+        "last_failed_at",
+        "next_attempt_at",
+    )
+    allowed_lookups = frozenset({OLDER_THAN, NEWER_THAN})
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[ReprFailure]:
+        return readable_failures(request.user)
+
+    @admin.display(description=gettext_lazy("event"))
+    def event(self, failure: ReprFailure) -> str:
+        return visible(f"#{failure.pk}: {failure.audit_log}")
+
+    @admin.display(description=gettext_lazy("error"))
+    def error(self, failure: ReprFailure) -> str:
+        return visible(f"{failure.error_class}: {Truncator(failure.message).chars(SHOWN_LENGTH)}")
+
+    @admin.display(description=gettext_lazy("where"))
+    def where(self, failure: ReprFailure) -> SafeString:
+        lines = ((visible(line),) for line in failure.traceback.splitlines())
+        return format_html_join("\n", "<div><code>{}</code></div>", lines)

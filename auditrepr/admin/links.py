@@ -1,0 +1,50 @@
+"""Links from one page of the log to another, and to today's objects."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib.admin import AdminSite
+from django.contrib.admin.utils import quote
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.http import urlencode
+
+from ..models import AuditLog
+from ..utils.table_names import model_for_table
+
+
+def list_link(site: AdminSite, **lookups: Any) -> str | None:
+    """The page of the log with these filters; none where this site does not have the log."""
+    return _link(site, "auditrepr_auditlog_changelist", lookups)
+
+
+def timeline_link(site: AdminSite, table_name: str, object_id: str) -> str | None:
+    """The history of one object; none where this site does not have the log."""
+    lookups = {"table_name": table_name, "object_id": object_id}
+    return _link(site, "auditrepr_timeline", lookups)
+
+
+def _link(site: AdminSite, name: str, lookups: dict[str, Any]) -> str | None:
+    if not site.is_registered(AuditLog):
+        return None
+    given = {name: value for name, value in lookups.items() if value is not None}
+    return f"{reverse(f'admin:{name}', current_app=site.name)}?{urlencode(given)}"
+
+
+def object_now(
+    request: HttpRequest, site: AdminSite, table_name: str, object_id: str | None
+) -> str | None:
+    """Where the admin shows the object today, if it is there and this user may see it."""
+    model = model_for_table(table_name)
+    its_admin = site._registry.get(model) if model else None
+    if model is None or its_admin is None or object_id is None:
+        return None
+    try:
+        found = its_admin.get_object(request, object_id)
+    except Exception:  # today's keys are of another type, or the code of others fails
+        return None
+    if found is None or not its_admin.has_view_or_change_permission(request, found):
+        return None
+    name = f"{site.name}:{model._meta.app_label}_{model._meta.model_name}_change"
+    return reverse(name, args=[quote(found.pk)])

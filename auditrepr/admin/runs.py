@@ -1,0 +1,64 @@
+"""The runs of the job, and the page on how far it is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
+from django.urls import path, reverse
+from django.utils.translation import ngettext
+
+from ..models import BackfillRun
+from . import job_page
+from .base import ReadOnlyAdmin
+from .keyset import NEWER_THAN, OLDER_THAN
+
+
+@admin.register(BackfillRun)
+class BackfillRunAdmin(ReadOnlyAdmin):
+    """The job: how far it is, what failed, and what each run did."""
+
+    change_list_template = "auditrepr/job.html"
+    list_display = [
+        "started_at",
+        "ended_at",
+        "rows",
+        "failures",
+        "stop_reason",
+        "idle_runs",
+        "skipped_runs",
+        "host",
+    ]
+    allowed_lookups = frozenset({OLDER_THAN, NEWER_THAN})
+
+    def get_urls(self) -> list[Any]:
+        view = self.admin_site.admin_view(self.retry_view)
+        return [path("retry/", view, name="auditrepr_retry"), *super().get_urls()]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        context = {**job_page.context(request, self.admin_site), **(extra_context or {})}
+        return super().changelist_view(request, context)
+
+    def retry_view(self, request: HttpRequest) -> HttpResponse:
+        """The next run tries the failures of one kind again."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not job_page.may_retry(request.user):
+            raise PermissionDenied
+        given = (request.POST.get(name, "") for name in ("table_name", "error_class"))
+        table_name, error_class = (text.replace("\0", "") for text in given)
+        count = job_page.retry(request.user, table_name, error_class)
+        told = ngettext(
+            "The next run tries %d representation again.",
+            "The next run tries %d representations again.",
+            count,
+        )
+        self.message_user(request, told % count, fail_silently=True)
+        runs = "admin:auditrepr_backfillrun_changelist"
+        return HttpResponseRedirect(reverse(runs, current_app=self.admin_site.name))

@@ -1,0 +1,1 @@
+"""Keep two runs apart."""

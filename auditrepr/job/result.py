@@ -1,0 +1,53 @@
+"""What a run has done."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..models import StopReason
+from ..reprs import Outcome
+from .locks.process import Process
+
+
+@dataclass
+class Result:
+    """What a run did."""
+
+    stop_reason: StopReason = StopReason.CAUGHT_UP
+    rows: int = 0  # representations stored
+    failures: int = 0  # rows that could not be represented, for the first time
+    again: int = 0  # rows among those of this run that had been tried or represented before
+    batches: int = 0
+    seconds: float = 0.0
+    error: str = ""
+    first_failure: str = ""  # of the rows that could not be represented: which, and why
+    holder: Process | None = None  # of the lock, where it was held
+
+    @property
+    def idle(self) -> bool:
+        """Whether there was nothing to do."""
+        return not self.batches
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come, in ids of the log or in rows."""
+
+    done: int
+    total: int
+    rows: int
+    failures: int
+
+
+class Stored(NamedTuple):
+    """What a batch added to the result."""
+
+    rows: int
+    failed: Sequence[Outcome] = ()
+    again: int = 0
+
+    @property
+    def failures(self) -> int:
+        return len(self.failed)

@@ -1,0 +1,34 @@
+"""Bounded ranges of ids: no query looks at more of the log than one of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..models import AuditLog
+
+#: Ids that one query looks at, at most.
+WINDOW = 50_000
+#: Windows that are looked at in one turn, so that a run can stop, and renew its lock, in between.
+TURN = 20
+
+
+def windows(
+    using: str, after: int, upto: int, width: int | None = None
+) -> Iterator[tuple[int, int]]:
+    """The parts of ``(after, upto]`` that hold its rows, bounded; as many as one turn looks at.
+
+    :param width: of the first one, in ids; the next ones grow. By default all are ``WINDOW`` wide.
+    """
+    for doubled in range(TURN):
+        end = min(after + min((width or WINDOW) << doubled, WINDOW), upto)
+        yield after, end
+        if end == upto:
+            return
+        # Over a gap in one step, however wide it is.
+        after = (next_id(using, end, upto) or upto) - 1
+
+
+def next_id(using: str, after: int, upto: int) -> int | None:
+    """The lowest id of the log in ``(after, upto]``."""
+    rows = AuditLog.objects.using(using).filter(pk__gt=after, pk__lte=upto)
+    return rows.order_by("pk").values_list("pk", flat=True).first()

@@ -1,0 +1,76 @@
+"""What the job stores for the events of the log: representations, and failures."""
+
+from __future__ import annotations
+
+from django.db import models
+from django.db.models.functions import Now
+from django.utils.translation import gettext_lazy as _
+
+from .log import AuditLog
+
+
+class Fidelity(models.TextChoices):
+    EXACT = "E", _("exact")
+    MIXED = "M", _("mixed")
+
+
+class InstanceRepr(models.Model):
+    """What ``str(instance)`` said at the event."""
+
+    # No constraint in the database: it would cost four times the write (docs/design.md).
+    audit_log = models.OneToOneField(
+        AuditLog,
+        models.CASCADE,
+        primary_key=True,
+        db_constraint=False,
+        related_name="instance_repr",
+    )
+    instance_repr = models.TextField(_("representation"))
+    fidelity = models.CharField(
+        max_length=1,
+        choices=Fidelity,
+        help_text=_("Mixed: something was read live, guessed or missing."),
+    )
+    reason = models.TextField(
+        blank=True, default="", help_text=_("Why the representation is mixed.")
+    )
+
+    class Meta:
+        verbose_name = _("representation")
+        verbose_name_plural = _("representations")
+        indexes = [
+            models.Index(
+                fields=["audit_log"],
+                name="auditrepr_repr_mixed",
+                condition=models.Q(fidelity="M"),
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.instance_repr
+
+
+class ReprFailure(models.Model):
+    """The quarantine: a row whose representation could not be built, and why."""
+
+    audit_log = models.OneToOneField(
+        AuditLog,
+        models.CASCADE,
+        primary_key=True,
+        db_constraint=False,
+        related_name="repr_failure",
+    )
+    error_class = models.TextField()
+    message = models.TextField(blank=True)
+    traceback = models.TextField(blank=True)
+    attempts = models.PositiveIntegerField(_("attempts"), default=1)
+    first_failed_at = models.DateTimeField(_("first failed at"), db_default=Now())
+    last_failed_at = models.DateTimeField(_("last failed at"), db_default=Now())
+    next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, db_index=True)
+
+    class Meta:
+        verbose_name = _("failed representation")
+        verbose_name_plural = _("failed representations")
+
+    def __str__(self) -> str:
+        return f"{self.audit_log_id}: {self.error_class}: {self.message}"

@@ -1,0 +1,8 @@
+"""Events to the texts that are stored for them."""
+
+from __future__ import annotations
+
+from .builder import build, build_related
+from .outcome import Failure, Outcome
+
+__all__ = ["Failure", "Outcome", "build", "build_related"]

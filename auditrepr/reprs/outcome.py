@@ -1,0 +1,63 @@
+"""What comes of one event: a representation, or the reason why there is none."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from contextlib import nullcontext
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from ..models import Fidelity
+from ..utils.text import storable
+from ..utils.time_limit import TimeLimit
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a representation could not be built; every text fits into the database."""
+
+    error_class: str
+    message: str
+    traceback: str
+
+    @classmethod
+    def of(cls, error: BaseException, limit: TimeLimit | None = None) -> Failure:
+        """What is to be said of this error, whose own code may fail or hang as well.
+
+        :param limit: how long that may take, for each of the texts.
+        """
+
+        def shown(text: Callable[[], str], length: int, otherwise: str) -> str:
+            try:
+                with limit.row() if limit else NOTHING:
+                    return storable(text(), length)[0]
+            except BaseException:  # not even asking an exception for its text is safe
+                return otherwise
+
+        return cls(
+            error_class=shown(lambda: type(error).__qualname__, CLASS_LENGTH, "?"),
+            message=shown(lambda: str(error), MESSAGE_LENGTH, "(its message cannot be shown)"),
+            traceback=shown(
+                lambda: "".join(traceback.format_exception(error, limit=-TRACEBACK_FRAMES)),
+                TRACEBACK_LENGTH,
+                "(its traceback cannot be shown)",
+            ),
+        )
+
+
+class Outcome(NamedTuple):
+    """What became of one audit row: a text, or a failure."""
+
+    id: int
+    text: str = ""
+    fidelity: Fidelity = Fidelity.EXACT
+    reason: str = ""
+    failure: Failure | None = None
+
+
+TRACEBACK_FRAMES = 10
+NOTHING = nullcontext()
+CLASS_LENGTH = 200  # characters
+MESSAGE_LENGTH = 2_000  # characters
+TRACEBACK_LENGTH = 20_000  # characters

@@ -1,0 +1,32 @@
+"""Tables and their models by name: text alone, no database."""
+
+from __future__ import annotations
+
+from django.apps import apps
+from django.db.models import Model
+
+
+def split_name(db_table: str) -> tuple[str | None, str]:
+    """The schema, if one is named, and the table: ``'app"."order'`` is ``("app", "order")``.
+
+    That is how a table outside the search path is written in ``db_table``: Django puts quotes
+    around it as it is, or leaves it alone if it brings its own.
+    """
+    schema, separator, table = db_table.removeprefix('"').removesuffix('"').partition('"."')
+    return (schema, table) if separator else (None, schema)
+
+
+def log_name(db_table: str) -> str:
+    """What stands in ``AuditLog.table_name``: the table, after its schema if one is named."""
+    schema, table = split_name(db_table)
+    return f"{schema}.{table}" if schema else table
+
+
+def model_for_table(table_name: str) -> type[Model] | None:
+    """The installed model whose rows the log keeps under this name, tracked or not."""
+    found = [
+        model
+        for model in apps.get_models(include_auto_created=True)
+        if not model._meta.proxy and log_name(model._meta.db_table) == table_name
+    ]
+    return min(found, key=lambda model: not model._meta.managed, default=None)
