@@ -7,8 +7,6 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.apps import AppConfig
-from django.db import router
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 
@@ -26,7 +24,6 @@ def connect(app_config: AppConfig) -> None:
     pre_migrate.connect(before_migrate, sender=app_config)
     post_migrate.connect(after_migrate, sender=app_config)
     post_migrate.connect(renames.look_again, sender=app_config)
-    connection_created.connect(fire_triggers_on_replace)
     connection_created.connect(propagation.connect)
     connection_created.connect(query_interceptor.connect)
     instrumentation.connect()
@@ -58,9 +55,3 @@ def after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: An
         told.append(f"  Search in representations: {search_index.MADE[index.anywhere]}\n")
     if told and verbosity >= 1:
         (stdout or sys.stdout).writelines(told)
-
-
-def fire_triggers_on_replace(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """A receiver of ``connection_created``: REPLACE fires DELETE triggers for what it replaces."""
-    if connection.vendor == "sqlite" and router.allow_migrate_model(connection.alias, AuditLog):
-        connection.connection.execute("PRAGMA recursive_triggers = ON")

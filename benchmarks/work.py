@@ -16,25 +16,25 @@ import django
 
 django.setup()
 
-from django.db import connection  # noqa: E402
+from django.db import connection
 
-from auditrepr.job import backfill  # noqa: E402
-from auditrepr.job.limits import MOST  # noqa: E402
-from auditrepr.job.locks.lease import DatabaseLock  # noqa: E402
+from auditrepr.job import backfill
+from auditrepr.job.limits import MOST
+from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.pending import (
     Backlog,
     Batch,
-    take,  # noqa: E402
+    take,
 )
 from auditrepr.models import (
     AuditLog,
     Fidelity,
-    InstanceRepr,  # noqa: E402
+    InstanceRepr,
 )
-from auditrepr.reprs import build  # noqa: E402
-from auditrepr.utils.table_names import model_for_table  # noqa: E402
-from benchmarks.measure import Cost, measured  # noqa: E402
-from benchmarks.shop.models import Invoice  # noqa: E402
+from auditrepr.reprs import build
+from auditrepr.utils.table_names import model_for_table
+from benchmarks.measure import Cost, measured
+from benchmarks.shop.models import Invoice
 
 
 def run(sweep: bool = True, **options: Any) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 
 from django.db import connection
 
+from auditrepr import capture
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.types import Capture
@@ -27,9 +28,9 @@ def audit(name: str, *, excluded: Iterable[str] = (), db_table: str | None = Non
     """Install the triggers of this table, whether or not a model has it."""
     vendor = get_vendor("default")
     shape = vendor.shapes([name])[name]
-    capture = Capture(name, db_table or name, shape, shape.key_columns, frozenset(excluded))
-    sql(*vendor.support_sql(), *vendor.install_sql(capture))
-    return capture
+    made = Capture(name, db_table or name, shape, shape.key_columns, frozenset(excluded))
+    sql(*vendor.support_sql(), *vendor.install_sql(made))
+    return made
 
 
 def events(name: str, *fields: str) -> list[Any]:
@@ -55,3 +56,9 @@ def shell(script: str) -> None:
     if not shutil.which(program):
         could_not_try("a shell's writes", f"no {program} is installed")
     subprocess.run([program, *arguments], input=script, text=True, check=True)
+
+
+def covered_since(using: str) -> dict[str, int]:
+    """The event after which each table that is captured now has been, without a gap."""
+    since = {name: row.since_event for name, row in capture.covered(using).items()}
+    return {name: event for name, event in since.items() if event is not None}

@@ -12,6 +12,7 @@ from auditrepr.models import AuditLog, Coverage
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author, Tag
 from tests.app.tracked import Awkward
+from tests.capturing import covered_since
 
 pytestmark = pytest.mark.django_db
 
@@ -57,7 +58,7 @@ class LogOnlyInDefault:
 def test_after_migrate_every_tracked_table_has_its_triggers_and_its_coverage():
     states = [state for state in capture.inspect("default") if state.status is not Status.ABSENT]
     assert {state.status for state in states} == {Status.OK}
-    assert set(capture.covered_since("default")) == {state.name for state in states}
+    assert set(covered_since("default")) == {state.name for state in states}
     assert coverage_of("app_author").reason == Coverage.Reason.INSTALLED
 
 
@@ -120,7 +121,7 @@ def test_taking_auditrepr_out_of_a_database_leaves_its_tables_writable_and_comin
 def test_a_flushed_database_is_covered_again_at_once():
     Author.objects.create(name="Ada")
     call_command("flush", interactive=False, verbosity=0)
-    assert "app_author" in capture.covered_since("default")
+    assert "app_author" in covered_since("default")
 
 
 # --- what is installed -------------------------------------------------------------------------
@@ -138,7 +139,7 @@ def test_changed_exclusions_make_the_triggers_outdated_until_the_next_install(se
 def test_the_triggers_and_the_coverage_of_a_table_that_is_tracked_no_more_vanish(settings):
     settings.AUDITREPR = {"MODELS": ["auth.Group"]}
     capture.install("default")
-    assert "auth_group" in capture.covered_since("default")
+    assert "auth_group" in covered_since("default")
     settings.AUDITREPR = {}
     assert status_of("auth_group") is Status.LEFTOVER
     capture.install("default")
@@ -155,7 +156,7 @@ def test_a_name_full_of_what_needs_quoting_is_installed_covered_and_removed(sett
     Awkward.objects.create(name="x")
     assert AuditLog.objects.get().row_data["it's a Näme"] == "x"
     assert status_of("O'Brien's Önly table") is Status.OK
-    assert "O'Brien's Önly table" in capture.covered_since("default")
+    assert "O'Brien's Önly table" in covered_since("default")
     settings.AUDITREPR = {}
     capture.install("default")
     assert "O'Brien's Önly table" not in get_vendor("default").installed()
@@ -166,7 +167,7 @@ def test_a_view_is_left_out(settings):
     execute("CREATE VIEW app_author_view AS SELECT id, name FROM app_author")
     assert status_of("app_author_view") is Status.UNSUPPORTED
     assert capture.install("default") == []
-    assert "app_author_view" not in capture.covered_since("default")
+    assert "app_author_view" not in covered_since("default")
 
 
 def test_a_table_that_is_not_there_is_passed_over(settings):
@@ -193,10 +194,10 @@ def test_only_the_named_tables_are_installed():
 
 
 def test_force_replaces_triggers_that_are_in_order_without_a_gap():
-    before = capture.covered_since("default")
+    before = covered_since("default")
     changed = {state.name for state in capture.install("default", force=True)}
     assert before.keys() == changed
-    assert capture.covered_since("default") == before
+    assert covered_since("default") == before
 
 
 def test_an_install_that_fails_halfway_leaves_all_as_it_was(monkeypatch):
@@ -234,7 +235,7 @@ def test_the_script_installs_what_install_would():
     execute(*capture.script("default"))
     assert status_of("app_author") is Status.OK
     assert capture.install("default") == []
-    assert "app_author" in capture.covered_since("default")
+    assert "app_author" in covered_since("default")
 
 
 # --- several databases -------------------------------------------------------------------------
@@ -307,7 +308,7 @@ def test_taking_a_column_in_again_starts_coverage_anew(settings):
     capture.install("default")
     handed_out = events_so_far()
     settings.AUDITREPR = {}
-    assert "app_author" not in capture.covered_since("default")
+    assert "app_author" not in covered_since("default")
     capture.install("default")
     row = coverage_of("app_author")
     assert (row.since_event, row.reason) == (handed_out, Coverage.Reason.COLUMNS)
@@ -316,8 +317,8 @@ def test_taking_a_column_in_again_starts_coverage_anew(settings):
 @pytest.mark.sqlite
 def test_a_column_that_another_program_added_is_not_covered_before_the_next_install():
     execute("ALTER TABLE app_author ADD COLUMN email text")
-    assert "app_author" not in capture.covered_since("default")
-    assert "app_tag" in capture.covered_since("default")
+    assert "app_author" not in covered_since("default")
+    assert "app_tag" in covered_since("default")
     capture.install("default")
     assert coverage_of("app_author").reason == Coverage.Reason.COLUMNS
 
@@ -325,7 +326,7 @@ def test_a_column_that_another_program_added_is_not_covered_before_the_next_inst
 @pytest.mark.postgresql
 def test_a_column_that_another_program_added_is_covered_at_once():
     execute("ALTER TABLE app_author ADD COLUMN email text")
-    assert "app_author" in capture.covered_since("default")
+    assert "app_author" in covered_since("default")
     Author.objects.create(name="Ada")
     assert "email" in AuditLog.objects.get().row_data
 
@@ -341,8 +342,8 @@ def test_an_excluded_column_that_is_gone_breaks_no_coverage():
 
 def test_a_table_without_triggers_counts_as_covered_for_nobody():
     drop_triggers("app_author")
-    assert "app_author" not in capture.covered_since("default")
-    assert "app_tag" in capture.covered_since("default")
+    assert "app_author" not in covered_since("default")
+    assert "app_tag" in covered_since("default")
 
 
 def test_a_noted_gap_outlasts_triggers_that_come_back_unnoticed():
@@ -351,7 +352,7 @@ def test_a_noted_gap_outlasts_triggers_that_come_back_unnoticed():
     row = coverage_of("app_author")
     assert (row.since_event, row.reason) == (None, Coverage.Reason.MISSING)
     execute(*capture.script("default"))
-    assert "app_author" not in capture.covered_since("default")
+    assert "app_author" not in covered_since("default")
     handed_out = events_so_far()
     assert capture.note_gaps("default") == []
     row = coverage_of("app_author")
@@ -363,10 +364,10 @@ def test_a_noted_disabled_trigger_is_not_covered_until_it_is_seen_enabled():
     disable_triggers("app_author")
     capture.note_gaps("default")
     execute("ALTER TABLE app_author ENABLE TRIGGER USER")
-    assert "app_author" not in capture.covered_since("default")
+    assert "app_author" not in covered_since("default")
     capture.note_gaps("default")
     assert coverage_of("app_author").reason == Coverage.Reason.DISABLED
-    assert "app_author" in capture.covered_since("default")
+    assert "app_author" in covered_since("default")
 
 
 def put_back(*names, using="default"):
@@ -386,26 +387,26 @@ def audited():
 def test_triggers_that_somebody_put_back_unnoticed_end_coverage(how):
     put_back("app_author")
     assert status_of("app_author") is Status.OK
-    assert "app_author" not in capture.covered_since("default")
-    assert "app_tag" in capture.covered_since("default")
+    assert "app_author" not in covered_since("default")
+    assert "app_tag" in covered_since("default")
     handed_out = events_so_far()
     assert getattr(triggers, how)("default") == []
     row = coverage_of("app_author")
     assert (row.since_event, row.reason) == (handed_out, Coverage.Reason.REPLACED)
-    assert "app_author" in capture.covered_since("default")
+    assert "app_author" in covered_since("default")
     assert coverage_of("app_tag").reason == Coverage.Reason.INSTALLED
 
 
 def test_all_triggers_at_once_are_not_put_back_unnoticed_either():
     put_back(*audited())
-    assert capture.covered_since("default") == {}
+    assert covered_since("default") == {}
 
 
 def test_no_install_of_another_table_hides_that_triggers_were_put_back():
     put_back("app_author")
     drop_triggers("app_tag")
     capture.install("default", names=["app_tag"])
-    assert "app_author" not in capture.covered_since("default")
+    assert "app_author" not in covered_since("default")
     capture.install("default")
     assert coverage_of("app_author").reason == Coverage.Reason.REPLACED
 
@@ -420,8 +421,8 @@ def test_no_schema_change_hides_that_triggers_were_put_back():
     try:
         put_back("app_author")
         change_the_schema()
-        assert "app_author" not in capture.covered_since("default")
-        assert "app_tag" in capture.covered_since("default")
+        assert "app_author" not in covered_since("default")
+        assert "app_tag" in covered_since("default")
         capture.install("default")
         assert coverage_of("app_author").reason == Coverage.Reason.REPLACED
     finally:
@@ -435,7 +436,7 @@ def test_no_schema_change_hides_that_triggers_were_put_back():
 def test_triggers_that_were_disabled_and_enabled_again_unnoticed_end_coverage():
     disable_triggers("app_author")
     execute("ALTER TABLE app_author ENABLE TRIGGER USER")
-    assert "app_author" not in capture.covered_since("default")
+    assert "app_author" not in covered_since("default")
 
 
 @pytest.mark.postgresql
@@ -447,15 +448,15 @@ def test_a_function_that_was_replaced_and_put_back_unnoticed_ends_coverage():
         definition, name = cursor.fetchone()
     empty = "RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
     execute(f"CREATE OR REPLACE FUNCTION {name}() {empty}", definition.replace("%", "%%"))
-    assert "app_author" not in capture.covered_since("default")
+    assert "app_author" not in covered_since("default")
 
 
 @pytest.mark.sqlite
 @pytest.mark.django_db(transaction=True)
 def test_a_database_that_was_vacuumed_is_covered_as_before():
-    before = capture.covered_since("default")
+    before = covered_since("default")
     execute("CREATE TABLE other (id integer)", "DROP TABLE other", "VACUUM")
-    assert capture.covered_since("default") == before
+    assert covered_since("default") == before
 
 
 @pytest.mark.sqlite
@@ -467,10 +468,10 @@ def test_triggers_put_back_with_all_that_was_there_and_in_its_order_are_not_told
             " ORDER BY rowid"
         )
         found = cursor.fetchall()
-    before = capture.covered_since("default")
+    before = covered_since("default")
     execute(*(f'DROP TRIGGER "{name}"' for name, _ in found))
     execute(*(sql.replace("%", "%%") for _, sql in found))
-    assert capture.covered_since("default") == before
+    assert covered_since("default") == before
 
 
 def test_noting_no_gaps_takes_as_few_queries(django_assert_num_queries):

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.core.exceptions import ValidationError
@@ -20,10 +20,12 @@ from django.db.models import ForeignObject, Model, OneToOneRel
 from ..utils.model_meta import all_relations, can_hold, field_named
 from .history import TYPE_GONE
 from .lookups import Answer, Wish
-from .peers import Peers
 from .placeholders import Unknown
 
-Resolver = Callable[[Peers], "Sequence[Answer]"]
+Resolver = Callable[["Peers"], "Sequence[Answer]"]
+
+if TYPE_CHECKING:
+    from .peers import Peers
 
 
 @cache

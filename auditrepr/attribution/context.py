@@ -1,6 +1,7 @@
 """Who changes something, and why: what the log keeps beside every event.
 
-Nothing here talks to a database: :mod:`auditrepr.telling` does, when something is written.
+Nothing here talks to a database: :mod:`auditrepr.attribution.propagation` does, when something is
+written.
 """
 
 from __future__ import annotations

@@ -20,7 +20,7 @@ def connect(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
     # Django's own connection to no database at all has an alias that no setting has.
     known = connection.alias in connections and supports(connection.vendor)
     if known and router.allow_migrate_model(connection.alias, AuditLog):
-        get_vendor(connection.alias).listen(connection)
+        get_vendor(connection.alias).prepare(connection)
         # At the front: a wrapper that is in use meanwhile takes itself away from the end.
         if tell not in connection.execute_wrappers:
             connection.execute_wrappers.insert(0, tell)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from .state import BROKEN, State, Status
 from .triggers import (
     covered,
-    covered_since,
     databases,
     holds_log,
     inspect,
@@ -20,7 +19,6 @@ __all__ = [
     "State",
     "Status",
     "covered",
-    "covered_since",
     "databases",
     "holds_log",
     "inspect",

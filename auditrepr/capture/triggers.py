@@ -145,12 +145,6 @@ def covered(using: str) -> dict[str, Coverage]:
     }
 
 
-def covered_since(using: str) -> dict[str, int]:
-    """The event after which each table that is captured now has been, without a gap."""
-    since = {name: row.since_event for name, row in covered(using).items()}
-    return {name: event for name, event in since.items() if event is not None}
-
-
 def _seen(using: str) -> tuple[list[State], dict[str, Coverage]]:
     """How every table stands, and what is on record."""
     states = inspect(using)

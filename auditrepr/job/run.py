@@ -72,6 +72,10 @@ class Run(ABC):
             pid=os.getpid(),
         )
 
+    @property
+    def _id(self) -> run_log.RunId:
+        return run_log.RunId(self.command, self.using, self.record.pk)
+
     def run(self) -> Result:
         """Work until nothing is left, or a limit is reached.
 
@@ -86,7 +90,7 @@ class Run(ABC):
                 with suppress(Error), transaction.atomic(self.using):
                     _count_on_latest_run(self, "skipped_runs", StopReason.LOCKED)
                 self.result = Result(StopReason.LOCKED, holder=self.lock.holder())
-                run_log.run_ended(self, self.result)
+                run_log.run_ended(self._id, self.result)
                 return self.result
             return self._run()
 
@@ -128,7 +132,7 @@ class Run(ABC):
         self.result.again += stored.again
         self.result.batches += bool(events)
         if events:
-            run_log.batch_stored(self, stored, seconds)
+            run_log.batch_stored(self._id, self.result.batches, stored, seconds)
         if settings.DEBUG:
             reset_queries()  # Django keeps the last 9000 there, each with all of a batch's texts
         return len(outcomes)
@@ -167,7 +171,7 @@ class Run(ABC):
             # Where the database is what failed, it cannot be written there.
             with suppress(Error):
                 self._remember()
-            run_log.run_ended(self, self.result)
+            run_log.run_ended(self._id, self.result)
         return self.result
 
     def _fail(self, reason: StopReason, error: BaseException) -> None:

@@ -6,21 +6,28 @@ All of it is below WARNING: an error is the command's to tell, on standard error
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from .result import Result, Stored
-    from .run import Run
 
 
 logger = logging.getLogger("auditrepr.runs")
 
 
-def batch_stored(run: Run, stored: Stored, seconds: float) -> None:
+class RunId(NamedTuple):
+    """Which run it is, in the names of the fields."""
+
+    command: str
+    database: str
+    run: int | None  # the key of its BackfillRun
+
+
+def batch_stored(run: RunId, batch: int, stored: Stored, seconds: float) -> None:
     """A batch was committed, so long after it was begun."""
     fields = {
-        **_of(run),
-        "batch": run.result.batches,
+        **run._asdict(),
+        "batch": batch,
         "rows": stored.rows,
         "failures": stored.failures,
         "again": stored.again,
@@ -31,10 +38,10 @@ def batch_stored(run: Run, stored: Stored, seconds: float) -> None:
     )
 
 
-def run_ended(run: Run, result: Result) -> None:
+def run_ended(run: RunId, result: Result) -> None:
     """A run has ended, or never begun because another one held the lock."""
     fields = {
-        **_of(run),
+        **run._asdict(),
         "batches": result.batches,
         "rows": result.rows,
         "failures": result.failures,
@@ -46,7 +53,3 @@ def run_ended(run: Run, result: Result) -> None:
     logger.info(
         "%(command)s: %(stop_reason)s, %(rows)d rows, %(failures)d failures", fields, extra=fields
     )
-
-
-def _of(run: Run) -> dict[str, object]:
-    return {"command": run.command, "database": run.using, "run": run.record.pk}

@@ -1,7 +1,8 @@
 """Old names: which table an event is about today, and what its columns are called now.
 
-The project's migrations know (:mod:`auditrepr.migrated`); where they cannot, because they were
-squashed or because somebody used SQL, ``@auditrepr.track(renamed=..., former_tables=...)`` says it.
+The project's migrations know (:mod:`auditrepr.lineage.migrations`). Where they cannot, because they
+were squashed or because somebody used SQL, the project says it:
+``@auditrepr.track(renamed=..., former_tables=...)``.
 """
 
 from __future__ import annotations
@@ -14,14 +15,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cached_property, reduce
 from operator import or_
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from django.apps import apps
 from django.db import Error, connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Count, Field, Max, Model, Q
 
-from ..models import AuditLog
 from ..tracking.decorator import former_tables, renamed_fields
 from ..utils.model_meta import own_fields
 from ..utils.table_names import log_name, model_for_table
@@ -29,6 +29,16 @@ from ..vendors.types import Image, Name, Step, renamed
 from .migrations import Change, ColumnChanged, TableMade, TableRenamed, changes
 
 logger = logging.getLogger("auditrepr.renames")
+
+
+class HasRow(Protocol):
+    """An event with its row; the log's model is above this package."""
+
+    pk: Any
+    table_name: str
+    occurred_at: datetime
+    row_data: Any
+    changed_from: Any
 
 
 class Lineage(NamedTuple):
@@ -86,7 +96,7 @@ class Renames:
         limited = (name.events(prefix) for name in names - {Name(name) for name in always})
         return reduce(or_, limited, Q(**{f"{prefix}table_name__in": always}))
 
-    def fields(self, event: AuditLog) -> dict[str, Field[Any, Any]]:
+    def fields(self, event: HasRow) -> dict[str, Field[Any, Any]]:
         """Today's field for each column of the event's row, by what the column was called then."""
         model = self.model(event)
         if model is None:

@@ -13,6 +13,10 @@ from django.utils.translation import gettext_lazy as _
 
 from ..fields import RowField
 from ..lineage import recent_renames
+from ..utils.table_names import log_name
+from ..vendors import get_vendor
+from ..vendors.types import Event
+from .reprs import InstanceRepr, ReprFailure
 
 if TYPE_CHECKING:
     from ..reprs import Outcome
@@ -30,10 +34,6 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
 
         An update that took the object's key away, and gave it another, is among them.
         """
-        from ..lineage import recent_renames
-        from ..utils.table_names import log_name
-        from ..vendors import get_vendor
-
         renames = recent_renames(self.db)
         vendor = get_vendor(self.db)
         chosen = models.Q()
@@ -47,9 +47,6 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
 
     def for_model(self, model: type[models.Model]) -> AuditLogQuerySet:
         """The events of this model's own table, by whatever name it had."""
-        from ..lineage import recent_renames
-        from ..utils.table_names import log_name
-
         return self.filter(recent_renames(self.db).lineage(log_name(model._meta.db_table)).events())
 
     def by(self, user: Any) -> AuditLogQuerySet:
@@ -71,8 +68,6 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
         A TRUNCATE has no object, so it never waits for one. On a large log give both bounds of
         the ids: without them, this looks at every row.
         """
-        from .reprs import InstanceRepr, ReprFailure
-
         # The bounds stand in each part: a planner does not carry them over by itself.
         bounds = {"pk__gt": after, "pk__lte": upto}
         window = {bound: pk for bound, pk in bounds.items() if pk is not None}
@@ -181,19 +176,20 @@ class AuditLog(models.Model):
 
         A column that no field of today's model has goes by its own name.
         """
-        pass
-
         new = self.row_data or {}
-        names = {column: field.name for column, field in fields_then(self).items()}
+        names = {column: field.name for column, field in self.recorded_fields().items()}
         return {
             names.get(column, column): (old, new.get(column))
             for column, old in (self.changed_from or {}).items()
         }
 
+    def recorded_fields(self) -> dict[str, Field[Any, Any]]:
+        """Today's field for each column of the row, by what the column was called then."""
+        return recent_renames(self._state.db or router.db_for_read(AuditLog)).fields(self)
+
     def build_instance_repr(self) -> Outcome:
         """The representation of this one row, built as the job builds a batch; not stored."""
-        from ..reprs import build
-        from ..vendors.types import Event
+        from ..reprs import build  # the one import against the direction of the data
 
         return build([Event.of(self)], using=self._state.db or router.db_for_read(AuditLog))[0]
 
@@ -216,8 +212,3 @@ def first_id(log: QuerySet[AuditLog], when: datetime) -> int:
         else:
             low = found[0] + 1
     return low
-
-
-def fields_then(event: AuditLog) -> dict[str, Field[Any, Any]]:
-    """See :meth:`Renames.fields`; for one event by itself."""
-    return recent_renames(event._state.db or router.db_for_read(AuditLog)).fields(event)

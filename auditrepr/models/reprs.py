@@ -6,8 +6,6 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
-from .log import AuditLog
-
 
 class Fidelity(models.TextChoices):
     EXACT = "E", _("exact")
@@ -19,7 +17,7 @@ class InstanceRepr(models.Model):
 
     # No constraint in the database: it would cost four times the write (docs/design.md).
     audit_log = models.OneToOneField(
-        AuditLog,
+        "auditrepr.AuditLog",
         models.CASCADE,
         primary_key=True,
         db_constraint=False,
@@ -54,7 +52,7 @@ class ReprFailure(models.Model):
     """The quarantine: a row whose representation could not be built, and why."""
 
     audit_log = models.OneToOneField(
-        AuditLog,
+        "auditrepr.AuditLog",
         models.CASCADE,
         primary_key=True,
         db_constraint=False,

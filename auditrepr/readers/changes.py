@@ -11,7 +11,6 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from ..models import AuditLog
-from ..models.log import fields_then
 from ..utils.table_names import model_for_table
 from ..utils.text import visible
 
@@ -61,12 +60,12 @@ def fields(
 ) -> list[FieldChange]:
     """Every field of the event's row: those of an added row were nothing before.
 
-    :param words: what stands for its values (auditrepr/values.py); else they show as logged.
+    :param words: what stands for its values (``readers.values``); else they show as logged.
     :param known: today's fields for its columns, where somebody has looked already.
     """
     row: Mapping[str, Any] = event.row_data or {}
     old: Mapping[str, Any] = event.changed_from or {}
-    known = fields_then(event) if known is None else known
+    known = event.recorded_fields() if known is None else known
     columns = [*(c for c in known if c in row or c in old), *(c for c in row if c not in known)]
     columns += [column for column in old if column not in known and column not in row]
     return [_field_change(event, column, known.get(column), words) for column in columns]

@@ -106,8 +106,8 @@ class Vendor(ABC):
     # --- context -------------------------------------------------------------------------------
 
     @abstractmethod
-    def listen(self, connection: BaseDatabaseWrapper) -> None:
-        """Prepare a connection that has just been opened; sends nothing."""
+    def prepare(self, connection: BaseDatabaseWrapper) -> None:
+        """Make ready a connection that has just been opened; asks the server nothing."""
 
     @abstractmethod
     def tell(

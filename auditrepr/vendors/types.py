@@ -10,7 +10,6 @@ from typing import Any, NamedTuple
 
 from django.db.models import Model, Q
 
-from ..models import AuditLog
 from ..utils.model_meta import own_fields
 
 NOT_RECORDED = "not recorded"  # left out on purpose, or added to the table later
@@ -30,7 +29,7 @@ class Event(NamedTuple):
     occurred_at: datetime
 
     @classmethod
-    def of(cls, row: AuditLog) -> Event:
+    def of(cls, row: Any) -> Event:
         return cls(*(getattr(row, name) for name in cls._fields))
 
 

@@ -86,7 +86,7 @@ class Capturing(Vendor):
             row = cursor.fetchone()
             return row[0] if row else 1
 
-    def listen(self, connection: BaseDatabaseWrapper) -> None:
+    def prepare(self, connection: BaseDatabaseWrapper) -> None:
         pass
 
     def tell(

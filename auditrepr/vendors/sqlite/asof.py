@@ -12,7 +12,6 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model
 
-from ...models import AuditLog
 from ...utils.model_meta import key_parts, own_fields, stored_parts
 from ..base import Vendor
 from ..types import NOT_RECORDED, TOO_BIG, Event, Image, Row, renamed
@@ -21,6 +20,7 @@ from .queries import (
     AROUND_SQL,
     BEYOND_SQL,
     CHANGED_AGAIN_SQL,
+    LAST_BEFORE,
     LIMITS,
     MENTIONS_SQL,
     OUT_OF_ORDER_SQL,
@@ -220,14 +220,14 @@ class Rebuilding(Vendor):
         A delete's own statement may have begun with any event of the same millisecond.
         """
         since = min((event.id for event in moments), default=0)
-        deletes = [event for event in moments if event.action == AuditLog.Action.DELETE]
+        deletes = [event for event in moments if event.action == "D"]
         if not deletes:
             return since
         first = min(deletes, key=attrgetter("id"))
-        earlier = AuditLog.objects.using(self.using).filter(
-            table_name=table, pk__lt=first.id, occurred_at__lt=first.occurred_at
-        )
-        return min(since, earlier.order_by("-pk").values_list("pk", flat=True).first() or 0)
+        with self.connection.cursor() as cursor:
+            cursor.execute(LAST_BEFORE, [table, first.id, first.id])
+            (earlier,) = cursor.fetchone()
+        return min(since, earlier)
 
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
         stored = [stored_parts(field, value, self.connection) for value in values]

@@ -15,13 +15,12 @@ from django.conf import settings
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ...models import AuditLog
 from ..base import Vendor
 from ..types import Capture, Column, Installed, Kind, Position, TableShape
 from . import triggers
 from .queries import POSITION, SHAPES, TRIGGERS
 
-LOG = AuditLog._meta.db_table
+LOG = "auditrepr_auditlog"
 #: What the statement that runs now tells the triggers.
 _said: ContextVar[str | None] = ContextVar("auditrepr_said", default=None)
 
@@ -111,8 +110,10 @@ class Capturing(Vendor):
     def sequence_cache(self) -> int:
         return 1
 
-    def listen(self, connection: BaseDatabaseWrapper) -> None:
+    def prepare(self, connection: BaseDatabaseWrapper) -> None:
         connection.connection.create_function("auditrepr_context", 0, _said.get)
+        # REPLACE fires the DELETE triggers of what it replaces.
+        connection.connection.execute("PRAGMA recursive_triggers = ON")
 
     def tell(
         self,

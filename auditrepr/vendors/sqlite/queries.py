@@ -10,7 +10,7 @@ POSITION = """
 """
 
 # The newest event of a row is what most moments saw last. Where it is not, one look-up in an index
-# for each place around the moment; see around.Around for their order.
+# for each place around the moment; see asof.neighbours.Around for their order.
 _NEAREST = """(
         SELECT {extreme}(id) FROM auditrepr_auditlog
         WHERE table_name = %(table)s{{limits}} AND {key} = wanted.key {bound}
@@ -44,6 +44,13 @@ SELECT {places} FROM wanted ORDER BY n
         for key in _KEYS
     ),
 )
+
+# The last event of a table from an earlier millisecond than this event's.
+LAST_BEFORE = """
+    SELECT coalesce(max(id), 0) FROM auditrepr_auditlog
+    WHERE table_name = %s AND id < %s
+        AND occurred_at < (SELECT occurred_at FROM auditrepr_auditlog WHERE id = %s)
+"""
 
 # Triggers of others, and what foreign keys do by themselves when a row goes or gets another key.
 REACHES_BEYOND = """
