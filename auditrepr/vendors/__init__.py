@@ -9,6 +9,8 @@ from django.db import connections
 from ..exceptions import UnsupportedDatabase
 from .base import Vendor
 
+__all__ = ["Vendor", "get_vendor", "supports"]
+
 _CLASSES = {
     "postgresql": "postgresql.PostgreSQL",
     "sqlite": "sqlite.SQLite",

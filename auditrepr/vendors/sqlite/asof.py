@@ -226,8 +226,8 @@ class Rebuilding(Vendor):
         first = min(deletes, key=attrgetter("id"))
         with self.connection.cursor() as cursor:
             cursor.execute(LAST_BEFORE, [table, first.id, first.id])
-            (earlier,) = cursor.fetchone()
-        return min(since, earlier)
+            row: tuple[int] = cursor.fetchone()
+        return min(since, *row)
 
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
         stored = [stored_parts(field, value, self.connection) for value in values]
