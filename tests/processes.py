@@ -23,8 +23,8 @@ from tests.app.models import Author
 
 # Says after each batch how much is stored, and goes on when it is told to.
 IN_STEPS = """
-from auditrepr import backfill
-from auditrepr.lease import DatabaseLock
+from auditrepr.job import backfill
+from auditrepr.job.locks.lease import DatabaseLock
 def told(progress):
     print(progress.rows, flush=True)
     sys.stdin.readline()

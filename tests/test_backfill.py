@@ -43,8 +43,8 @@ def _empty_log(transactional_db):
 
 # Builds one representation, says so, and goes on when it is told to.
 SLOW = """
-from auditrepr import backfill, pending, runs
-from auditrepr.lease import DatabaseLock
+from auditrepr.job import backfill
+from auditrepr.job.locks.lease import DatabaseLock
 def slowly(author):
     print("building", flush=True)
     sys.stdin.readline()

@@ -361,7 +361,7 @@ def test_fail_if_locked_exits_75():
 
 def test_wait_waits_for_the_lock(backfill, ann):
     with processes.start_python(
-        "from auditrepr.lease import DatabaseLock\n"
+        "from auditrepr.job.locks.lease import DatabaseLock\n"
         "with DatabaseLock('default'): print('held', flush=True); sys.stdin.readline()"
     ) as holder:
         assert holder.stdout.readline() == "held\n"

@@ -87,11 +87,14 @@ def test_the_fields_are_those_that_the_page_names(caplog):
 
 def test_the_page_names_every_place_that_logs_with_its_level_and_fields():
     found = set()
-    for file in (ROOT / "auditrepr").glob("*.py"):
-        for call in ast.walk(ast.parse(file.read_text())):
+    for file in (ROOT / "auditrepr").rglob("*.py"):
+        source = file.read_text()
+        for call in ast.walk(ast.parse(source)):
             if isinstance(call, ast.Call) and ast.unparse(call.func).startswith("logger."):
-                name = "runs" if file.stem == "runlog" else file.stem
-                found.add((f"auditrepr.{name}", ast.unparse(call.func)[7:].upper()))
+                (name,) = re.findall(
+                    r'^logger = logging.getLogger\("(.+)"\)$', source, re.MULTILINE
+                )
+                found.add((name, ast.unparse(call.func)[7:].upper()))
                 assert "extra" in {keyword.arg for keyword in call.keywords}, file.name
     assert found == {(name, level) for name, level, _ in ROWS}
 

@@ -127,9 +127,13 @@ def test_a_dump_that_is_restored_elsewhere_holds_the_same_log_and_goes_on(
     manage(restored, "backfill_reprs", "-v0")
     stored = "SELECT count(*), min(fidelity), max(fidelity) FROM auditrepr_instancerepr"
     assert query(restored, stored) == f"[({after.count('(')}, 'E', 'E')]"
-    code = "from auditrepr import search as s; from auditrepr.vendors.facts import Window as W"
-    find = "print(len(s.find('default', s.index('default'), 'low', W(), False).ids))"
-    assert "anywhere=True" in shell(restored, f"{code}; print(s.index('default'))")
+    code = (
+        "from auditrepr.capture import search_index as i;"
+        " from auditrepr.readers import search as s;"
+        " from auditrepr.vendors.types import Window as W"
+    )
+    find = "print(len(s.find('default', i.index('default'), 'low', W(), False).ids))"
+    assert "anywhere=True" in shell(restored, f"{code}; print(i.index('default'))")
     assert int(shell(restored, f"{code}; {find}")) > 0
 
 

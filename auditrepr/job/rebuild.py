@@ -129,7 +129,7 @@ def run(
     """Build stored representations anew, in batches, and update those that differ.
 
     :param selection: none continues the run that was cut short, if there is one.
-    :returns: what it did; see :func:`auditrepr.backfill.run`. Its ``rows`` are those that changed,
+    :returns: what it did; see :func:`.backfill.run`. Its ``rows`` are those that changed,
         its ``failures`` those that could not be built and keep what they had.
     """
     limits = Limits(None, max_seconds, stop)

@@ -203,7 +203,7 @@ class Vendor(ABC):
     def around(
         self, table: Name, wanted: Sequence[tuple[Event, str]]
     ) -> list[tuple[int | None, ...]]:
-        """The ids of the events around each moment: see :class:`auditrepr.states.Around`.
+        """The ids of the events around each moment: see :class:`auditrepr.asof.neighbours.Around`.
 
         A moment is that after its event, or for a delete that before; one query for all.
         """

@@ -100,7 +100,7 @@ class Shape:
 
 
 def _step(n: int, old: str, new: str | None, replacing: bool) -> str:
-    """As auditrepr.renames.renamed() does it."""
+    """As vendors.types.renamed() does it."""
     condition, after = f"was.document ? {literal(old)}", f"was.document - {literal(old)}"
     if new is not None:
         after = f"({after}) || jsonb_build_object({literal(new)}, was.document -> {literal(old)})"
