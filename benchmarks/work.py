@@ -33,6 +33,7 @@ from auditrepr.models import (
 )
 from auditrepr.reprs import build
 from auditrepr.utils.table_names import model_for_table
+from auditrepr.utils.time_limit import JobTimeLimit
 from benchmarks.measure import Cost, measured
 from benchmarks.shop.models import Invoice
 
@@ -118,7 +119,8 @@ def related_loop(size: int = 1000, method: str = "with_relations") -> int:
 
 def building(rows: int, size: int = MOST) -> int:
     """Building alone: the batches are read and built, and nothing is stored."""
-    return sum(len(build(batch.events, "default")) for batch in _batches(rows, size))
+    limit = JobTimeLimit.from_settings()
+    return sum(len(build(batch.events, "default", limit=limit)) for batch in _batches(rows, size))
 
 
 def _batches(rows: int, size: int) -> Sequence[Batch]:

@@ -2,17 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from auditrepr.job import backfill
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.result import Result
 from auditrepr.models import InstanceRepr
+from auditrepr.reprs import Outcome, build
+from auditrepr.utils.time_limit import JobTimeLimit
+from auditrepr.vendors.types import Event
 
 
 def run(**options: Any) -> Result:
     """A run with the lock in the database."""
     return backfill.run("default", lock=DatabaseLock("default"), **options)
+
+
+def built_by_job(events: Sequence[Event]) -> list[Outcome]:
+    """What the job builds of these events, in a process that it owns."""
+    return build(events, "default", limit=JobTimeLimit.from_settings())
 
 
 def texts() -> list[str]:

@@ -11,8 +11,8 @@ from django.db.models import DecimalField
 from django.test import override_settings
 
 from auditrepr import capture
-from auditrepr.asof.batch import Reference
-from auditrepr.asof.instances import TODAY
+from auditrepr.asof.building import TODAY
+from auditrepr.asof.lookups import Reference
 from auditrepr.asof.states import States
 from auditrepr.models import AuditLog, Coverage, Fidelity
 from auditrepr.reprs import Outcome, build, build_related

@@ -6,9 +6,9 @@ import pytest
 from django.db import connection
 
 from auditrepr import capture
-from auditrepr.asof.instances import TODAY
+from auditrepr.asof.building import TODAY
 from auditrepr.models import AuditLog, Fidelity
-from auditrepr.reprs import Outcome, build
+from auditrepr.reprs import Outcome
 from auditrepr.vendors.types import Event
 from tests.app import hostile
 from tests.app.hostile import (
@@ -22,6 +22,7 @@ from tests.app.hostile import (
     Remembering,
     raise_what_it_names,
 )
+from tests.running import built_by_job
 
 pytestmark = pytest.mark.django_db
 
@@ -43,7 +44,7 @@ def insert(model, **values) -> None:
 
 
 def outcomes() -> list[Outcome]:
-    return build([Event.of(row) for row in AuditLog.objects.order_by("id")], "default")
+    return built_by_job([Event.of(row) for row in AuditLog.objects.order_by("id")])
 
 
 @pytest.mark.parametrize("error", ERRORS)

@@ -15,10 +15,11 @@ from django.utils import translation
 
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.reprs import Outcome, build, builder
-from auditrepr.utils.time_limit import TimeLimit, TimeLimitExceeded
+from auditrepr.utils.time_limit import JobTimeLimit, TimeLimitExceeded
 from auditrepr.vendors.types import Event
 from tests.app.models import Author
 from tests.app.troubled import Troubled
+from tests.running import built_by_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -32,8 +33,8 @@ def outcome_of(way: str) -> Outcome:
     """What becomes of the row in trouble; rows around it are shown to be well."""
     for does in ["fine", way, "fine"]:
         Troubled.objects.create(does=does)
-    before, outcome, after = build(
-        [Event.of(row) for row in AuditLog.objects.order_by("id")], "default"
+    before, outcome, after = built_by_job(
+        [Event.of(row) for row in AuditLog.objects.order_by("id")]
     )
     assert (before.text, after.text) == ("fine", "fine")
     assert connection.is_usable()
@@ -190,7 +191,7 @@ def test_a_process_that_collects_no_garbage_goes_on_not_to():
     Author.objects.create(name="Ada")
     gc.disable()
     try:
-        assert build([Event.of(AuditLog.objects.get())], "default")[0].text
+        assert built_by_job([Event.of(AuditLog.objects.get())])[0].text
         assert not gc.isenabled()
     finally:
         gc.enable()
@@ -212,8 +213,8 @@ def test_it_is_built_in_any_thread():
 
 
 def test_a_row_is_interrupted_in_time_although_an_alarm_rang_between_two_rows():
-    limit = TimeLimit(0.05)
-    with limit.listening():
+    limit = JobTimeLimit(0.05)
+    with limit.enforced():
         with limit.row():
             pass
         time.sleep(0.1)  # the alarm that the first row has asked for

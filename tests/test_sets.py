@@ -11,7 +11,7 @@ from django.db.models.expressions import RawSQL
 from django.test import modify_settings
 
 from auditrepr import capture
-from auditrepr.asof.instances import TODAY
+from auditrepr.asof.building import TODAY
 from auditrepr.asof.related_sets import UNORDERED, _is_generic_relation
 from auditrepr.asof.substitution import _reads_only
 from auditrepr.models import AuditLog, Fidelity

@@ -21,20 +21,25 @@ from ..readers.changes import FieldChange, changes
 from ..readers.shown import Shown, shown
 from ..readers.values import words
 from ..utils.text import visible
+from ..utils.time_limit import PageTimeLimit, TimeLimit
 
 LINE_BREAK = mark_safe("<br>")
 SHOWN_CHANGES = 5
 SHOWN_LENGTH = 120  # characters of a representation
 
 
-def describe(events: Sequence[Any], using: str) -> None:
+def describe(events: Sequence[Any], using: str, limit: TimeLimit | None = None) -> None:
     """Give each event what stands for its object, who caused it, and its changes in words.
 
     And what its table is called today; a table that is not there any more keeps its name.
+
+    :param limit: the time that building may take, by default that of one page.
     """
-    said = words(events, using, changed_only=True)
+    limit = limit or PageTimeLimit.from_settings()
+    what_stands = shown(events, using, limit)
+    said = words(events, using, limit, changed_only=True)
     renames = recent_renames(using)
-    whole = zip(events, shown(events, using), said, strict=True)
+    whole = zip(events, what_stands, said, strict=True)
     for event, what, its_words in whole:
         event.shown = what
         event.who = actor(event)

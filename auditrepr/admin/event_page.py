@@ -17,6 +17,7 @@ from ..readers.permissions import readable_events
 from ..readers.shown import Shown
 from ..readers.values import words
 from ..utils.text import visible
+from ..utils.time_limit import PageTimeLimit
 from .event_lines import clock, describe, representation, time_of, what_changed
 from .links import list_link, object_now, timeline_link
 
@@ -29,9 +30,10 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
     using = event._state.db or "default"
     siblings = _siblings(request, event)
     described: list[Any] = [event, *siblings[:SIBLINGS]]
-    describe(described, using)
+    limit = PageTimeLimit.from_settings()
+    describe(described, using, limit)
     what: Shown = described[0].shown
-    [said] = words([event], using)
+    [said] = words([event], using, limit)
     every = fields(event, said)
     table = described[0].table_now
     kind, transaction = model_label(table), event.transaction_id
@@ -83,14 +85,20 @@ def _facts(event: Any, what: Shown, who: str) -> list[tuple[str, str]]:
         (_("representation"), visible(what.text)),
         (_("fidelity"), _fidelity(what)),
         (_("no representation") if what.failed else _("why mixed"), visible(what.reason)),
-        (_("stored"), "" if what.stored else _("not yet: built for this page")),
+        (_("stored"), _stored(what)),
         (_("transaction"), str(event.transaction_id or "")),
     ]
     return [(label, value) for label, value in facts if value]
 
 
+def _stored(what: Shown) -> str:
+    if what.stored:
+        return ""
+    return _("not yet: built for this page") if what.built else _("not stored yet")
+
+
 def _fidelity(what: Shown) -> str:
-    if what.failed:
+    if what.failed or not what.built:
         return ""
     if what.mixed:
         return _("mixed: something in it is of today, guessed, or missing")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, overload
 
@@ -14,14 +14,13 @@ from ..exceptions import PastIsFixed
 from ..models import AuditLog
 from ..models.log import first_id
 from ..utils.model_meta import key_parts
-from ..vendors.types import Event, Row
-from .batch import Batch
-from .history import History
-from .lookups import Subject, Wish
-from .substitution import Relations
+from ..utils.time_limit import TimeLimit
+from ..vendors.types import Event, Moment
+from .lookups import Lookup, Subject
+from .reader import Reader
 
 ModelT = TypeVar("ModelT", bound=Model)
-Moment = AuditLog | int | datetime
+When = AuditLog | int | datetime
 
 _SUBJECT = "_auditrepr_subject"
 #: So many ids further on there may be events that are older: so many rows may concurrent
@@ -30,12 +29,10 @@ SLACK = 10_000
 
 
 @overload
-def as_of(what: ModelT, moment: Moment, /, *, using: str | None = None) -> ModelT: ...
+def as_of(what: ModelT, moment: When, /, *, using: str | None = None) -> ModelT: ...
 @overload
-def as_of(
-    what: type[ModelT], moment: Moment, /, *, pk: Any, using: str | None = None
-) -> ModelT: ...
-def as_of(what: Any, moment: Moment, /, *, pk: Any = None, using: str | None = None) -> Any:
+def as_of(what: type[ModelT], moment: When, /, *, pk: Any, using: str | None = None) -> ModelT: ...
+def as_of(what: Any, moment: When, /, *, pk: Any = None, using: str | None = None) -> Any:
     """The object as it was at a moment, with its relations as they were.
 
     ``as_of(book, event)`` or ``as_of(Book, event, pk=5)``. What it gives can be read, at any time
@@ -53,18 +50,18 @@ def as_of(what: Any, moment: Moment, /, *, pk: Any = None, using: str | None = N
     model: Any = what if isinstance(what, type) else type(what)
     key = _key(model, pk if isinstance(what, type) else what.pk)
     using = using or _database(what, moment)
-    batch = Lasting(using)
-    with batch.own_queries():
-        subject = Subject(_event(moment, using))
-        (found,) = batch._rows(model, [Wish(subject, key)])
-        if found.gone or found.row is None:
-            raise model.DoesNotExist(f"There was no {model._meta.label} {key} at that moment.")
-        ((value, answer_doubts),) = batch.objects(model, [subject], [found])
-    for doubt in answer_doubts:
+    reader = Reader(using, TimeLimit.from_settings())
+    reader.outlive(OwnViews(reader), _keep_in_the_past)
+    with reader.own_queries():
+        subject = Subject(_moment(moment, using))
+        (found,) = reader.find_present(model, [Lookup(subject, key)])
+    for doubt in found.doubts:
         subject.note(doubt)
-    if not isinstance(value, Model):
-        raise value or model.DoesNotExist
-    return value
+    if found.value is None:
+        raise model.DoesNotExist(f"There was no {model._meta.label} {key} at that moment.")
+    if not isinstance(found.value, Model):
+        raise found.value
+    return found.value
 
 
 def doubts(instance: Model) -> list[str]:
@@ -84,78 +81,60 @@ def _key(model: type[Model], key: Any) -> Any:
     return tuple(part.to_python(value) for part, value in zip(parts, key, strict=True))
 
 
-def _database(what: Any, moment: Moment) -> str:
+def _database(what: Any, moment: When) -> str:
     named = moment._state.db if isinstance(moment, AuditLog) else None
     if not named and isinstance(what, Model):
         named = what._state.db
     return named or router.db_for_read(what if isinstance(what, type) else type(what))
 
 
-def _event(moment: Moment, using: str) -> Event:
-    if isinstance(moment, datetime):
-        return _last_until(moment, using)
-    if isinstance(moment, AuditLog):
-        return Event.of(moment)
-    return Event.of(AuditLog.objects.using(using).get(pk=moment))
+def _moment(when: When, using: str) -> Moment:
+    if isinstance(when, datetime):
+        return _last_until(when, using)
+    if isinstance(when, AuditLog):
+        return Event.of(when).moment
+    return Event.of(AuditLog.objects.using(using).get(pk=when)).moment
 
 
-def _last_until(when: datetime, using: str) -> Event:
-    """Stands for the moment right after the last event up to this time."""
+def _last_until(when: datetime, using: str) -> Moment:
+    """Right after the last event up to this time: whatever is in the log up to it was seen."""
     log = AuditLog.objects.using(using).all()
     near = log.filter(
         pk__lt=first_id(log, when) + SLACK, occurred_at__lt=when + timedelta.resolution
     )
-    last = near.order_by("-pk").values_list("pk", flat=True).first() or 0
-    # Of no table and no transaction: whatever is in the log up to it was seen.
-    return Event(last, "", None, AuditLog.Action.UPDATE, None, None, None, when)
+    return Moment(near.order_by("-pk").values_list("pk", flat=True).first() or 0)
 
 
-class Lasting(Batch):
-    """A batch of one, whose object goes on reading as of its moment after the call.
+class OwnViews:
+    """Lets an object go on reading as of its moment after the call that made it.
 
-    Every look at the log is a moment of its own, in which nothing can be written: what is read
+    Every look at the log is a view of its own, in which nothing can be written: what is read
     live, because the log has never mentioned it, has not been changed up to then.
     """
 
-    _inside = False
-
-    def __init__(self, using: str) -> None:
-        super().__init__(using)
-        self.guard.can_begin_afresh = False
+    def __init__(self, reader: Reader) -> None:
+        self.reader = reader
+        self._inside = False
 
     @contextmanager
-    def own_queries(self) -> Iterator[None]:
-        with self._reading(), super().own_queries():
-            yield
-
-    @contextmanager
-    def instead_of(self, relations: Relations, otherwise: Subject | None = None) -> Iterator[None]:
-        with self._reading(), super().instead_of(relations, otherwise):
-            yield
-
-    @contextmanager
-    def _reading(self) -> Iterator[None]:
+    def __call__(self) -> Iterator[None]:
         if self._inside:
             yield
             return
-        with ExitStack() as stack:
-            stack.enter_context(self.vendor.reading(self.limit))
-            stack.enter_context(self.vendor.connection.execute_wrapper(self.watch))
-            self.history = History(self.vendor, self.limit)
+        with self.reader.view():
             self._inside = True
             try:
                 yield
             finally:
                 self._inside = False
 
-    def _instance(self, peers: Any, subject: Subject, row: Row) -> Model | Exception:
-        instance = super()._instance(peers, subject, row)
-        if isinstance(instance, Model):
-            instance.__dict__[_SUBJECT] = subject
-            for name in ("save", "save_base", "delete"):
-                instance.__dict__[name] = _refuse(type(instance)._meta.label)
-            instance.__dict__.setdefault("refresh_from_db", _refuse(type(instance)._meta.label))
-        return instance
+
+def _keep_in_the_past(instance: Model, subject: Subject) -> None:
+    there, label = instance.__dict__, type(instance)._meta.label
+    there[_SUBJECT] = subject
+    for name in ("save", "save_base", "delete"):
+        there[name] = _refuse(label)
+    there.setdefault("refresh_from_db", _refuse(label))
 
 
 def _refuse(label: str) -> Callable[..., Any]:

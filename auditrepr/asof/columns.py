@@ -14,7 +14,7 @@ from ..capture.coverage import Arrival, arrivals
 from ..models import Coverage
 from ..utils.model_meta import own_fields
 from ..utils.table_names import log_name
-from ..vendors.types import Event
+from ..vendors.types import Moment
 
 NONE: frozenset[str] = frozenset()
 
@@ -23,13 +23,13 @@ class Columns:
     """Answers from what the coverage of each table has written down."""
 
     def __init__(
-        self, coverage: Mapping[str, Coverage], sees: Callable[[Event, int | None], bool]
+        self, coverage: Mapping[str, Coverage], sees: Callable[[Moment, int | None], bool]
     ) -> None:
         self._coverage = coverage
         self._sees = sees
         self._late: dict[type[Model], dict[str, Arrival | None]] = {}
 
-    def not_yet(self, model: type[Model], moment: Event) -> frozenset[str]:
+    def not_yet(self, model: type[Model], moment: Moment) -> frozenset[str]:
         """The columns that the model's own table may have got since the moment."""
         late = self._late_ones(model)
         if not late:
@@ -45,10 +45,10 @@ class Columns:
             self._late[model] = _late_ones(model, row) if row else {}
         return self._late[model]
 
-    def _was_there(self, arrival: Arrival | None, moment: Event) -> bool:
+    def _was_there(self, arrival: Arrival | None, moment: Moment) -> bool:
         return (
             arrival is not None
-            and arrival.event < moment.id
+            and arrival.event < moment.upto
             and self._sees(moment, arrival.transaction_id)
         )
 

@@ -1,4 +1,4 @@
-"""Rows of any audited table as of an event: the state where it is found, read as it was then."""
+"""Rows of any audited table as of a moment: the state where it is found, read as it was then."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ from ..utils.model_meta import can_hold, compares_loosely, concrete
 from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor
-from ..vendors.types import Event, Found, Row
+from ..vendors.types import Found, Moment, Row
 from .columns import Columns
 from .placeholders import UNKNOWN
-from .rows import Live, read_images, read_live
-from .states import EMPTIED, State, States
+from .rows import LiveRow, read_images, read_live
+from .states import EMPTIED, States, StateSource
 
 #: Tables whose rows mean the same at all times: a content type stands for its natural key.
 TIMELESS = frozenset({"django_content_type"})
@@ -36,10 +36,17 @@ _Read = Row | Exception | None
 
 
 class Matches(NamedTuple):
-    """The rows that had a value at a moment."""
+    """All that had a value at a moment: from the log as rows, to a related set as its objects."""
 
-    found: list[Found]
-    doubts: list[str]
+    found: Sequence[Found]
+    doubts: tuple[str, ...] = ()  # why some may be missing
+    rows: Mapping[type[Model], Sequence[Found]] = {}  # what queries of the set read, by table
+
+    def single(self) -> Found:
+        """The one of a set that can have no more."""
+        if not self.found:
+            return Found(None, self.doubts)
+        return self.found[0]._replace(doubts=self.found[0].doubts + self.doubts)
 
 
 class History:
@@ -62,31 +69,33 @@ class History:
     def excluded(self) -> dict[str, frozenset[str]]:
         return {table.name: table.excluded for table in tracked_tables(self.vendor.using)}
 
-    def rows(self, model: type[Model], wanted: Sequence[tuple[Event, Any]]) -> list[Found]:
-        """The rows of the model's own table with these primary keys, each as of its event."""
+    def rows(self, model: type[Model], wanted: Sequence[tuple[Moment, Any]]) -> list[Found]:
+        """The rows of the model's own table with these primary keys, each as of its moment."""
         model = concrete(model)
         table = log_name(model._meta.db_table)
         texts = self.vendor.key_texts(model._meta.pk, [key for _, key in wanted])
         if table in TIMELESS:
-            states = [State(live=True)] * len(wanted)
+            states = [StateSource(live=True)] * len(wanted)
         else:
-            pairs = zip((event for event, _ in wanted), texts, strict=True)
+            pairs = zip((moment for moment, _ in wanted), texts, strict=True)
             states = self.states.find(table, list(pairs))
         now = {key for state, (_, key) in zip(states, wanted, strict=True) if state.live}
         live = self._live(model, model._meta.pk, now)
         if isinstance(live, Error):
-            live = dict.fromkeys(texts, Live(None, live))
-        moments = [event for event, _ in wanted]
+            live = dict.fromkeys(texts, LiveRow(None, live))
+        moments = [moment for moment, _ in wanted]
         if table in TIMELESS:
-            states = [State(live=True, doubt="" if key in live else TYPE_GONE) for key in texts]
+            states = [
+                StateSource(live=True, doubt="" if key in live else TYPE_GONE) for key in texts
+            ]
         found = self._found(model, list(zip(moments, states, texts, strict=True)), live)
         doubts = self._doubts_of_text(model, model._meta.pk)
         return [one._replace(doubts=one.doubts + doubts) for one in found] if doubts else found
 
     def matching(
-        self, model: type[Model], field: Any, wanted: Sequence[tuple[Event, Any]]
+        self, model: type[Model], field: Any, wanted: Sequence[tuple[Moment, Any]]
     ) -> list[Matches]:
-        """All rows of the model's own table whose field had the value, each as of its event.
+        """All rows of the model's own table whose field had the value, each as of its moment.
 
         Who had it then either has it today, or was changed since: an event after the moment
         tells so. Candidates are looked for there, and each is looked at as of the moment.
@@ -94,36 +103,36 @@ class History:
         model = concrete(model)
         table = log_name(model._meta.db_table)
         if field.column in self.excluded.get(table, ()):
-            return [Matches([], [UNKNOWN.format(field.column)]) for _ in wanted]
+            return [Matches([], (UNKNOWN.format(field.column),)) for _ in wanted]
         values = {value for _, value in wanted if can_hold(field, value, self.vendor.connection)}
         texts = dict(zip(values, self.vendor.key_texts(field, list(values)), strict=True))
         live = self._live(model, field, values)
         if isinstance(live, Error):
-            return [Matches([Found(live)], []) for _ in wanted]
-        moments = [event for event, _ in wanted]
+            return [Matches([Found(live)]) for _ in wanted]
+        moments = [moment for moment, _ in wanted]
         candidates, complete = self._candidates(table, field.column, texts, live, moments)
         pairs = [
-            (n, event, key)
-            for n, (event, value) in enumerate(wanted)
+            (n, moment, key)
+            for n, (moment, value) in enumerate(wanted)
             for key in sorted(candidates[texts[value]] if value in texts else ())
         ]
-        states = self.states.find(table, [(event, key) for _, event, key in pairs])
-        looked_at = [(e, state, key) for (_, e, key), state in zip(pairs, states, strict=True)]
+        states = self.states.find(table, [(moment, key) for _, moment, key in pairs])
+        looked_at = [
+            (then, state, key) for (_, then, key), state in zip(pairs, states, strict=True)
+        ]
         found = self._found(model, looked_at, live)
         column = field.column
         doubts = self._doubts_of_text(model, field)
-        matches = [
-            Matches([], [*doubts, *self._incomplete(model, column, event, complete)])
-            for event, _ in wanted
-        ]
+        had: list[list[Found]] = [[] for _ in wanted]
+        why = [[*doubts, *self._incomplete(model, column, then, complete)] for then in moments]
         for (n, _, _), state, one in zip(pairs, states, found, strict=True):
             if not state.gone and _may_have(one.row, field, wanted[n][1]):
-                matches[n].found.append(one)
+                had[n].append(one)
             elif isinstance(one.row, Row) and field.column in one.row.missing:
-                matches[n].doubts.append(UNKNOWN.format(field.column))
+                why[n].append(UNKNOWN.format(field.column))
             else:
-                matches[n].doubts.extend(one.doubts if state.doubt else ())
-        return matches
+                why[n].extend(one.doubts if state.doubt else ())
+        return [Matches(found, tuple(doubts)) for found, doubts in zip(had, why, strict=True)]
 
     def _doubts_of_text(self, model: type[Model], field: Any) -> tuple[str, ...]:
         """The log finds rows by the text of a value, and by nothing that is equal to it."""
@@ -136,8 +145,8 @@ class History:
         table: str,
         column: str,
         texts: Mapping[Any, str],
-        live: Mapping[str, Live],
-        moments: Sequence[Event],
+        live: Mapping[str, LiveRow],
+        moments: Sequence[Moment],
     ) -> tuple[Mapping[str, set[str]], bool]:
         """The keys of who has or had each value, by its text; and whether these are all."""
         candidates: dict[str, set[str]] = defaultdict(set)
@@ -150,7 +159,7 @@ class History:
         return candidates, complete
 
     def _mentions(
-        self, table: str, column: str, texts: Sequence[str], moments: Sequence[Event]
+        self, table: str, column: str, texts: Sequence[str], moments: Sequence[Moment]
     ) -> tuple[set[tuple[str, str]], bool]:
         """See :meth:`Vendor.mentions`; by all names that the table and the column have had."""
         lineage = self.renames.lineage(table)
@@ -164,14 +173,14 @@ class History:
         return found, complete
 
     def _incomplete(
-        self, model: type[Model], column: str, moment: Event, complete: bool
+        self, model: type[Model], column: str, moment: Moment, complete: bool
     ) -> list[str]:
         """Why rows may be missing among those that match by this column."""
         table = log_name(model._meta.db_table)
         came_later = column in self.columns.not_yet(model, moment)
         emptied = any(not self.states.saw(moment, t) for t in self.states.truncates(table))
         reasons = (
-            self.states.gap(table, moment, moment.id),
+            self.states.gap(table, moment, moment.upto),
             EMPTIED if emptied else "",
             UNKNOWN.format(column) if came_later else "",
             "" if complete else f"too much has changed in {table} since",
@@ -180,7 +189,7 @@ class History:
 
     def _live(
         self, model: type[Model], field: Field[Any, Any], values: Collection[Any]
-    ) -> dict[str, Live] | Error:
+    ) -> dict[str, LiveRow] | Error:
         """Today's rows, see :func:`read_live`; or why the table cannot be read.
 
         :raises django.db.Error: if that passes.
@@ -191,21 +200,21 @@ class History:
         try:
             return read_live(self.vendor, model, field, values, excluded, self.limit)
         except Error as error:
-            if self.vendor.passes(error):
+            if self.limit.ends_work(error) or self.vendor.passes(error):
                 raise
             return error
 
     def _found(
         self,
         model: type[Model],
-        states: Sequence[tuple[Event, State, str]],
-        live: Mapping[str, Live],
+        states: Sequence[tuple[Moment, StateSource, str]],
+        live: Mapping[str, LiveRow],
     ) -> list[Found]:
         images = list({state.image for _, state, _ in states if state.image})
         held = read_images(self.vendor, model, images, self.limit) if images else {}
         table = log_name(model._meta.db_table)
 
-        def read(state: State, key: str) -> _Read:
+        def read(state: StateSource, key: str) -> _Read:
             if state.image:
                 return held.get(state.image)
             return live[key].row if state.live and key in live else None
@@ -220,7 +229,7 @@ class History:
             for moment, state, key in states
         ]
 
-    def _of_then(self, model: type[Model], row: _Read, state: State, moment: Event) -> _Read:
+    def _of_then(self, model: type[Model], row: _Read, state: StateSource, moment: Moment) -> _Read:
         """Without the columns that came after the moment."""
         not_yet = self.columns.not_yet(model, moment) if state.later else ()
         return row.without(model, not_yet) if not_yet and isinstance(row, Row) else row

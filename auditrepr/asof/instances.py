@@ -12,8 +12,10 @@ from django.db.models.base import ModelState
 from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
 from django.db.models.signals import post_init, pre_init
 
-from ..utils.time_limit import TimeLimit, TimeLimitExceeded
+from ..utils.model_meta import field_named
+from ..utils.time_limit import TimeLimitExceeded
 from ..vendors.types import NOT_RECORDED, Row
+from .building import Building, Making, StartOver
 from .lookups import Subject
 from .placeholders import UNKNOWN
 from .rows import ModelRaised
@@ -75,95 +77,100 @@ def _is_stored_as_it_is(model: type[Model], name: str) -> bool:
     return kind is ForeignKeyDeferredAttribute or not hasattr(kind, "__set__")
 
 
-TODAY = "it was read in part from today's rows"
-
-#: An instance: of which event, of which model, with which key.
+#: An instance: as of which event, of which model, with which key.
 Key = tuple[int, type[Model], str]
-Culprits = dict[Key, Exception]
+#: The instances that have lost a transaction, and how: they are not tried again.
+KnownFailures = dict[Key, Exception]
+
+#: Gives what a field without a value reads as, and why it has none.
+Placeholder = Callable[[Any, str], Any]
 
 
-class Afresh(BaseException):
-    """The transaction that the batch reads in is lost: it is read anew, without who lost it."""
-
-
-class _Refused(BaseException):
-    """A query for an attribute without a value."""
-
-
-class Guard:
+class GuardedMaker:
     """Makes instances with the code of others.
 
-    :param culprits: those that lost an earlier transaction; they are not tried again.
-    :param stand_in: gives what a field without a value reads as.
+    :param can_start_over: what is read can be read once more, if a query costs the transaction.
     """
 
     def __init__(
-        self, limit: TimeLimit, culprits: Culprits, stand_in: Callable[[Any, str], Any]
+        self,
+        building: Building,
+        known_failures: KnownFailures,
+        placeholder: Placeholder,
+        *,
+        can_start_over: bool,
     ) -> None:
-        self.limit = limit
-        self.culprits = culprits
-        self.stand_in = stand_in
-        self.can_begin_afresh = True
-        self.making: Subject | None = None  # whose instance the code of others makes now
-        self._incomplete = False  # it has attributes without a value
-        self._asked = False  # it has sent a query
-
-    def asks(self, subject: Subject) -> None:
-        """A query is about to be sent by what is being made."""
-        self._asked = True
-        if self._incomplete:
-            raise _Refused
-        subject.note(TODAY)
+        self.building = building
+        self.known_failures = known_failures
+        self.placeholder = placeholder
+        self.can_start_over = can_start_over
 
     def make(self, model: type[Model], make: Maker, subject: Subject, row: Row) -> Model:
         """The row's instance.
 
-        :raises Afresh: if a query that failed, or hung, has cost the transaction.
+        :raises StartOver: if a query that failed, or hung, has cost the transaction.
         :raises BaseException: whatever the model's code raises.
         """
-        key = subject.event.id, model, str(row.values.get(str(model._meta.pk.attname)))
-        if key in self.culprits:
-            raise self.culprits[key]
+        key = subject.moment.upto, model, str(row.values.get(str(model._meta.pk.attname)))
+        if key in self.known_failures:
+            raise self.known_failures[key]
         values: Mapping[str, Any] = row.values
         if row.missing:
             instance = self._tried(make, subject, values)
             if instance is not None:
                 return instance
             values = self._filled(model, subject, row)
+        making = Making(subject)
         try:
-            return self._made(make, subject, values)
+            return self._made(make, making, values)
         except (Error, TimeLimitExceeded) as error:
-            if not (self._asked and self.can_begin_afresh):
+            lost = making.asked and self.can_start_over
+            if not lost or self.building.limit.ends_work(error):
                 raise
-            self.culprits[key] = ModelRaised.of(error)
-            raise Afresh from error
+            self.known_failures[key] = ModelRaised.of(error)
+            raise StartOver from error
 
     def _tried(self, make: Maker, subject: Subject, values: Mapping[str, Any]) -> Model | None:
         """The instance, if that takes none of the values that are not known."""
-        self._incomplete = True
+        making = Making(subject, incomplete=True)
         try:
-            instance = self._made(make, subject, values)
-        except BaseException:
-            if not self._asked:
+            instance = self._made(make, making, values)
+        except BaseException as error:
+            if not making.asked or self.building.limit.ends_work(error):
                 raise
             return None
-        finally:
-            self._incomplete = False
-        return None if self._asked else instance
+        return None if making.asked else instance
 
     def _filled(self, model: type[Model], subject: Subject, row: Row) -> Mapping[str, Any]:
         values = dict(row.values)
         for field in model._meta.concrete_fields:
             if field.attname not in values:
                 why = row.missing.get(str(field.column), NOT_RECORDED)
-                values[field.attname] = self.stand_in(field, why)
+                values[field.attname] = self.placeholder(field, why)
                 subject.note(UNKNOWN.format(field.column))
         return values
 
-    def _made(self, make: Maker, subject: Subject, values: Mapping[str, Any]) -> Model:
-        self.making, self._asked = subject, False
-        try:
-            with self.limit.row():
-                return make(values)
-        finally:
-            self.making = None
+    def _made(self, make: Maker, making: Making, values: Mapping[str, Any]) -> Model:
+        with self.building.during(making), self.building.limit.row():
+            return make(values)
+
+
+def loader(
+    instance: Model, subject: Subject, missing: Mapping[str, str], placeholder: Placeholder
+) -> Callable[..., None]:
+    """Stands in for ``refresh_from_db``, which Django calls for an attribute without value.
+
+    What the log does not know must not be filled from today's row.
+    """
+
+    def load(using: str | None = None, fields: list[str] | None = None, **options: Any) -> None:
+        if not fields:
+            type(instance).refresh_from_db(instance, using=using, **options)
+            return
+        for name in fields:
+            field = field_named(type(instance), name)
+            why = missing.get(field.column, NOT_RECORDED)
+            instance.__dict__[field.attname] = placeholder(field, why)
+            subject.note(UNKNOWN.format(field.column))
+
+    return load

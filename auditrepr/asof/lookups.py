@@ -2,54 +2,71 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 from django.db.models import Model
 
-from ..vendors.types import Found
+from ..vendors import Vendor
+from ..vendors.types import Event, Found
+from .history import Matches
+from .substitution import Relations
 
 if TYPE_CHECKING:
-    from ..vendors.types import Event
+    from ..vendors.types import Moment
     from .peers import Peers
 
 
-class Wish(NamedTuple):
-    """A row that some subject needs, as of its event."""
+class Lookup(NamedTuple):
+    """A row that some subject needs as of its moment: from a relation to whoever reads the log."""
 
     subject: Subject
-    key: Any  # the primary key, as Python has it; or Unknown
+    key: Any  # the primary key, or the value of the field that it is found by; or Unknown
     doubts: tuple[str, ...] = ()  # why it may be another one
 
 
-class Answer(NamedTuple):
-    """An object as of an event, or the error that it takes to build it; None if none was."""
+class Reference(NamedTuple):
+    """What a foreign key held at an event: from a page to the builder of its text."""
 
-    value: Model | Exception | None
-    doubts: tuple[str, ...] = ()
+    event: Event
+    field: Any
+    value: Any  # as Python has it
 
 
-class Answers(NamedTuple):
-    """The objects of a set as of an event, and why some may be missing."""
+class AsOfReader(Protocol):
+    """Reads what relations lead to, each as of its subject's moment, for many at once."""
 
-    objects: list[Answer]
-    doubts: tuple[str, ...]
-    rows: list[Found]
+    using: str
+    vendor: Vendor
 
-    def single(self) -> Answer:
-        """The one object of a set that can have no more."""
-        if not self.objects:
-            return Answer(None, self.doubts)
-        value, doubts = self.objects[0]
-        return Answer(value, doubts + self.doubts)
+    def find(self, model: type[Model], lookups: Sequence[Lookup]) -> list[Found]:
+        """The objects with these primary keys."""
+
+    def find_by(self, model: type[Model], field: Any, lookups: Sequence[Lookup]) -> list[Matches]:
+        """All objects whose field had the value that is looked up as key."""
+
+    def find_many(self, model: type[Model], field: Any, lookups: Sequence[Lookup]) -> list[Matches]:
+        """The objects at the far end of links, which point at them through this foreign key."""
+
+    def own_queries(self) -> AbstractContextManager[None]:
+        """Queries inside are auditrepr's, not those of the code that runs."""
+
+    def instead_of(
+        self, relations: Relations, otherwise: Subject | None = None
+    ) -> AbstractContextManager[None]:
+        """The first query inside sees these rows in place of the models' tables."""
+
+    def placeholder(self, field: Any, why: str) -> Any:
+        """What a column without a value reads as."""
 
 
 @dataclass(eq=False, slots=True)
 class Subject:
-    """The object of one event, as of that event."""
+    """An object as of a moment: from what is asked for to what is said of it."""
 
-    event: Event
+    moment: Moment
     instance: Any = None
     error: BaseException | None = None
     notes: dict[str, None] = field(default_factory=dict)  # in the order in which they came
@@ -59,18 +76,10 @@ class Subject:
         self.notes[reason] = None
 
 
-class SetAnswer(NamedTuple):
-    """The objects of one related set, and the rows that they were made from."""
-
-    objects: list[Any]
-    doubts: tuple[str, ...]
-    rows: Mapping[type[Model], list[Found]]
-
-
 @dataclass(frozen=True)
 class SetRelation:
     """A relation that leads to several objects."""
 
     accessor: str
-    resolve: Callable[[Peers], list[SetAnswer]]
+    resolve: Callable[[Peers], list[Matches]]
     models: tuple[Any, ...]  # whose tables it reads

@@ -11,19 +11,19 @@ from django.db import router
 from django.db.models import Model
 from django.db.models.manager import BaseManager
 
+from ..vendors.types import Found
+from .history import Matches
 from .instances import is_plain, maker
-from .lookups import Answer, SetAnswer, SetRelation, Subject, Wish
+from .lookups import AsOfReader, Lookup, SetRelation, Subject
 from .placeholders import UNKNOWN
 from .related_querysets import as_of
-from .related_sets import set_relations
-from .relations import _resolvers
 
 if TYPE_CHECKING:
-    from .batch import Batch
+    from .relations import Resolver
 
 
 class Member(NamedTuple):
-    """An instance, and the subject for whose representation it is read."""
+    """An instance, from where it is made to where its relations are resolved, for its subject."""
 
     instance: Model
     subject: Subject
@@ -31,16 +31,28 @@ class Member(NamedTuple):
 
 
 class Peers:
-    """Instances of one model that were reached in the same way."""
+    """Instances of one model that were reached in the same way.
 
-    def __init__(self, batch: Batch, model: type[Model]) -> None:
-        self.batch = batch
+    :param resolvers: how each relation that leads to one object is resolved, by its cache name.
+    :param sets: the relations that lead to sets, likewise.
+    """
+
+    def __init__(
+        self,
+        reader: AsOfReader,
+        model: type[Model],
+        resolvers: Mapping[str, Resolver],
+        sets: Mapping[str, SetRelation],
+    ) -> None:
+        self.reader = reader
         self.model = model
-        self.make = maker(model, batch.using)
+        self.resolvers = resolvers
+        self.sets = sets
+        self.make = maker(model, reader.using)
         self.plain = is_plain(model)
         self.members: list[Member] = []
-        self._answers: dict[str, Sequence[Answer]] = {}
-        self._sets: dict[str, Sequence[SetAnswer]] = {}
+        self._objects: dict[str, Sequence[Found]] = {}
+        self._sets: dict[str, Sequence[Matches]] = {}
         self._elsewhere: dict[tuple[type[Model], ...], bool] = {}
         self._tracebacks: dict[int, TracebackType | None] = {}  # of the answers that are errors
 
@@ -60,7 +72,7 @@ class Peers:
         return self._elsewhere[models]
 
     def _is_elsewhere(self, models: Iterable[type[Model]]) -> bool:
-        using, like = self.batch.using, self.members[0].instance
+        using, like = self.reader.using, self.members[0].instance
         return any(
             not router.allow_migrate_model(using, model)
             or using
@@ -71,47 +83,52 @@ class Peers:
             for model in models
         )
 
-    def wishes(self, field: Any) -> list[Wish]:
+    def lookups(self, field: Any) -> list[Lookup]:
         """What the members' relations lead to by this field of theirs.
 
         Not every member's relation need be touched: reading the field here notes nothing.
         """
-        return [self._wish(member, field) for member in self.members]
+        return [self._lookup(member, field) for member in self.members]
 
-    def _wish(self, member: Member, field: Any) -> Wish:
+    def _lookup(self, member: Member, field: Any) -> Lookup:
         if field.attname in member.instance.__dict__ or field.column not in member.missing:
-            return Wish(member.subject, getattr(member.instance, field.attname))
-        value = self.batch.stand_in(field, member.missing[field.column])
-        return Wish(member.subject, value, (UNKNOWN.format(field.column),))
+            return Lookup(member.subject, getattr(member.instance, field.attname))
+        value = self.reader.placeholder(field, member.missing[field.column])
+        return Lookup(member.subject, value, (UNKNOWN.format(field.column),))
 
     def object(self, name: str, index: int) -> Any:
         """What the relation with this cache name leads to, from one of the members.
 
         :raises KeyError: if it is not known here, so that Django looks it up itself.
         """
-        if name not in self._answers:
-            resolve = _resolvers(self.model)[name]
-            with self.batch.own_queries():
-                self._answers[name] = resolve(self)
-        value, doubts = self._answers[name][index]
-        for doubt in doubts:
+        if self._lacks(self._objects.get(name), index):
+            resolve = self.resolvers[name]
+            with self.reader.own_queries():
+                self._objects[name] = resolve(self)
+        found = self._objects[name][index]
+        for doubt in found.doubts:
             self.members[index].subject.note(doubt)
-        if isinstance(value, Exception):
-            raise self._once_more(value)
-        return value
+        if isinstance(found.value, Exception):
+            raise self._once_more(found.value)
+        return found.value
 
-    def set(self, name: str, relation: SetRelation, index: int) -> SetAnswer:
+    def set(self, name: str, index: int) -> Matches:
         """What the relation with this cache name leads to, from one of the members."""
-        if name not in self._sets:
-            with self.batch.own_queries():
-                self._sets[name] = relation.resolve(self)
-        answer = self._sets[name][index]
-        for doubt in answer.doubts:
+        if self._lacks(self._sets.get(name), index):
+            with self.reader.own_queries():
+                self._sets[name] = self.sets[name].resolve(self)
+        matches = self._sets[name][index]
+        for doubt in matches.doubts:
             self.members[index].subject.note(doubt)
-        for value in answer.objects:
-            if isinstance(value, Exception):
-                raise self._once_more(value)
-        return answer
+        for one in matches.found:
+            if isinstance(one.value, Exception):
+                raise self._once_more(one.value)
+        return matches
+
+    @staticmethod
+    def _lacks(answers: Sequence[Any] | None, index: int) -> bool:
+        """A model's code may have asked already while its next instances were to be made."""
+        return answers is None or index >= len(answers)
 
     def _once_more(self, error: Exception) -> Exception:
         """An error that many members have, as it was at first: each raise adds to its traceback,
@@ -148,7 +165,7 @@ class AsOfSets(dict[str, Any]):
         self._asking = False
 
     def __getitem__(self, name: str) -> Any:
-        relation = set_relations(self._peers.model).get(name)
+        relation = self._peers.sets.get(name)
         if self._asking or relation is None or self._peers.elsewhere(*relation.models):
             return super().__getitem__(name)  # or Django makes its own queryset, of today's rows
         member = self._peers.members[self._index]
@@ -158,10 +175,9 @@ class AsOfSets(dict[str, Any]):
         chosen = isinstance(asking, BaseManager) and not isinstance(asking, type(usual))
         if name in self and not chosen:
             return super().__getitem__(name)
-        answer = self._peers.set(name, relation, self._index)
-        found = as_of(
-            self._live(asking if chosen else usual), answer, self._peers.batch, member.subject
-        )
+        matches = self._peers.set(name, self._index)
+        live = self._live(asking if chosen else usual)
+        found = as_of(live, matches, self._peers.reader, member.subject)
         if chosen:
             found._result_cache = None  # another manager may show other rows, in another order
         else:

@@ -5,24 +5,21 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db.models import QuerySet
 from django.db.models.query import ModelIterable
 
-from .lookups import Subject
-
-if TYPE_CHECKING:
-    from .batch import Batch
-    from .lookups import SetAnswer
+from .history import Matches
+from .lookups import AsOfReader, Subject
 
 
-def as_of(live: Any, answer: SetAnswer, batch: Batch, subject: Subject) -> Any:
+def as_of(live: Any, matches: Matches, reader: AsOfReader, subject: Subject) -> Any:
     """The queryset of a related set, filled, and able to answer for querysets made from it."""
     queryset = live._chain()
     queryset.__class__ = _as_of_class(live.__class__)
-    queryset._as_of = (answer, batch, subject)
-    queryset._result_cache = answer.objects
+    queryset._as_of = (matches, reader, subject)
+    queryset._result_cache = [one.value for one in matches.found]
     queryset._prefetch_done = True
     return queryset
 
@@ -36,7 +33,7 @@ def _as_of_class(queryset_class: type[QuerySet[Any]]) -> type[QuerySet[Any]]:
 class AsOfQuerySet(QuerySet[Any]):
     """Sends its queries with the rows of a moment in place of the tables."""
 
-    _as_of: tuple[SetAnswer, Batch, Subject] | None
+    _as_of: tuple[Matches, AsOfReader, Subject] | None
 
     def _clone(self) -> Any:
         clone = super()._clone()  # type: ignore[misc]
@@ -46,7 +43,7 @@ class AsOfQuerySet(QuerySet[Any]):
     def _fetch_all(self) -> None:
         if self._result_cache is None and self._as_of and self._holds_whole_objects():
             # The objects are there: they know their own relations, and what is missing of them.
-            there = {one.pk: one for one in self._as_of[0].objects}
+            there = {one.value.pk: one.value for one in self._as_of[0].found}
             keys = list(self.values_list("pk", flat=True))
             if there.keys() >= set(keys):
                 self._result_cache = [there[key] for key in keys]
@@ -93,6 +90,6 @@ class AsOfQuerySet(QuerySet[Any]):
         if self._as_of is None:
             yield
             return
-        answer, batch, subject = self._as_of
-        with batch.instead_of(answer.rows, otherwise=subject):
+        matches, reader, subject = self._as_of
+        with reader.instead_of(matches.rows, otherwise=subject):
             yield

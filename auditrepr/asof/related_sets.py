@@ -19,12 +19,12 @@ from django.db.models.expressions import RawSQL
 
 from ..utils.model_meta import all_relations, concrete, field_named
 from ..vendors.types import Found, Row
-from .lookups import Answers, SetAnswer, SetRelation, Wish
+from .history import Matches
+from .lookups import AsOfReader, Lookup, SetRelation
 from .placeholders import Unknown
 from .substitution import NotAsOf
 
 if TYPE_CHECKING:
-    from .batch import Batch
     from .peers import Peers
 
 
@@ -57,103 +57,91 @@ def set_relations(model: type[Model]) -> dict[str, SetRelation]:
     return found
 
 
-def _reverse(field: Any, peers: Peers) -> list[SetAnswer]:
-    wishes = peers.wishes(field.foreign_related_fields[0])
-    answers = peers.batch.find_by(field.model, field, wishes)
-    for member, (objects, *_) in zip(peers.members, answers, strict=True):
-        for child in objects:
+def _reverse(field: Any, peers: Peers) -> list[Matches]:
+    lookups = peers.lookups(field.foreign_related_fields[0])
+    sets = peers.reader.find_by(field.model, field, lookups)
+    for member, matches in zip(peers.members, sets, strict=True):
+        for child in matches.found:
             if isinstance(child.value, Model):
                 field.set_cached_value(child.value, member.instance)
-    return _arranged(peers, field.model, answers)
+    return _arranged(peers.reader, field.model, sets)
 
 
-def _many_to_many(field: Any, reverse: bool, peers: Peers) -> list[SetAnswer]:
+def _many_to_many(field: Any, reverse: bool, peers: Peers) -> list[Matches]:
     through = field.remote_field.through
     names = [field.m2m_field_name(), field.m2m_reverse_field_name()]
     source, target = (field_named(through, name) for name in names[:: -1 if reverse else 1])
     model = field.model if reverse else field.remote_field.model
-    wishes = peers.wishes(source.foreign_related_fields[0])
-    links = peers.batch.find_by(through, source, wishes)
+    lookups = peers.lookups(source.foreign_related_fields[0])
+    links = peers.reader.find_by(through, source, lookups)
     ends = [
-        Wish(wish.subject, getattr(link.value, target.attname))
-        for wish, answer in zip(wishes, links, strict=True)
-        for link in answer.objects
+        Lookup(lookup.subject, getattr(link.value, target.attname))
+        for lookup, of_one in zip(lookups, links, strict=True)
+        for link in of_one.found
         if isinstance(link.value, Model)
     ]
-    found = iter(peers.batch.find_many(model, target, ends))
-    answers = []
-    for answer in links:
-        unread = [link for link in answer.objects if not isinstance(link.value, Model)]
-        reached = list(islice(found, len(answer.objects) - len(unread)))
-        answers.append(
-            Answers(
-                [*(one for end in reached for one in end.objects), *unread],
-                answer.doubts
-                + tuple(doubt for link in answer.objects for doubt in link.doubts)
-                + tuple(doubt for end in reached for doubt in end.doubts),
-                [row for end in reached for row in end.rows],
-            )
-        )
+    far = iter(peers.reader.find_many(model, target, ends))
+    sets = []
+    for of_one in links:
+        # Nobody knows what they lead to: no row stands behind these in the model's own table.
+        unread = [
+            Found(None, link.doubts, value=link.value)
+            for link in of_one.found
+            if not isinstance(link.value, Model)
+        ]
+        reached = list(islice(far, len(of_one.found) - len(unread)))
+        doubts = [*of_one.doubts, *(doubt for link in of_one.found for doubt in link.doubts)]
+        doubts += (doubt for end in reached for doubt in end.doubts)
+        sets.append(Matches([*(one for end in reached for one in end.found), *unread], (*doubts,)))
     return [
-        one._replace(rows={**one.rows, through: link.rows})
-        for one, link in zip(_arranged(peers, model, answers), links, strict=True)
+        one._replace(rows={**one.rows, through: of_one.found})
+        for one, of_one in zip(_arranged(peers.reader, model, sets), links, strict=True)
     ]
 
 
-def _generic(field: Any, peers: Peers) -> list[SetAnswer]:
+def _generic(field: Any, peers: Peers) -> list[Matches]:
     from django.contrib.contenttypes.models import ContentType
 
     model = field.remote_field.model
     key = field_named(model, field.object_id_field_name)
     kind = field_named(model, field.content_type_field_name).attname
-    types = ContentType.objects.db_manager(peers.batch.using)
+    types = ContentType.objects.db_manager(peers.reader.using)
     content_type = types.get_for_model(peers.model, for_concrete_model=field.for_concrete_model)
-    wishes = [Wish(m.subject, key.to_python(m.instance.pk)) for m in peers.members]
-    answers = []
-    for objects, doubts, rows in peers.batch.find_by(model, key, wishes):
-        ours = [
-            isinstance(one.value, Exception) or getattr(one.value, kind, None) == content_type.pk
-            for one in objects
-        ]
-        answers.append(
-            Answers(
-                [one for one, our in zip(objects, ours, strict=True) if our],
-                doubts,
-                [row for row, our in zip(rows, ours, strict=True) if our],
-            )
-        )
-    return _arranged(peers, model, answers)
+    lookups = [Lookup(m.subject, key.to_python(m.instance.pk)) for m in peers.members]
+
+    def is_ours(one: Found) -> bool:
+        of_type = getattr(one.value, kind, None)
+        return isinstance(one.value, Exception) or of_type == content_type.pk
+
+    sets = peers.reader.find_by(model, key, lookups)
+    ours = [one._replace(found=list(filter(is_ours, one.found))) for one in sets]
+    return _arranged(peers.reader, model, ours)
 
 
-def _arranged(peers: Peers, model: type[Model], answers: Sequence[Answers]) -> list[SetAnswer]:
+def _arranged(reader: AsOfReader, model: type[Model], sets: Sequence[Matches]) -> list[Matches]:
     """The sets as the model's default manager would give them: filtered and in its order."""
-    rows = [row for answer in answers for row in answer.rows]
-    rank, annotations, doubt = _ranks(peers.batch, model, rows)
-    for one, added in zip(
-        (one for answer in answers for one in answer.objects[: len(answer.rows)]),
-        annotations,
-        strict=False,
-    ):
+    every = [one for matches in sets for one in matches.found]
+    rank, annotations, doubt = _ranks(reader, model, every)
+    for one, added in zip(every, annotations, strict=False):
         if isinstance(one.value, Model):
             one.value.__dict__.update(added)
     result = []
     start = 0
-    for answer in answers:
-        numbers = range(start, start + len(answer.rows))
+    for found, doubts, _ in sets:
+        numbers = range(start, start + len(found))
         start = numbers.stop
         shown = sorted((n for n in numbers if n in rank), key=rank.__getitem__)
-        objects = [answer.objects[n - numbers.start] for n in shown]
-        doubts = answer.doubts + tuple(d for one in objects for d in one.doubts)
-        doubts += doubt if answer.rows else ()
+        in_order = [every[n] for n in shown]
+        doubts += tuple(d for one in in_order for d in one.doubts)
+        doubts += doubt if found else ()
         # Nobody could have read a set with a row in it that cannot be read.
-        unread: list[Any] = [o.value for o in answer.objects if isinstance(o.value, Exception)]
-        values = unread or [one.value for one in objects]
-        result.append(SetAnswer(values, doubts, {concrete(model): answer.rows}))
+        unread = [one for one in found if isinstance(one.value, Exception)]
+        result.append(Matches(unread or in_order, doubts, {concrete(model): found}))
     return result
 
 
 def _ranks(
-    batch: Batch, model: type[Model], rows: Sequence[Found]
+    reader: AsOfReader, model: type[Model], rows: Sequence[Found]
 ) -> tuple[dict[int, int], list[dict[str, Any]], tuple[str, ...]]:
     """The places of those rows that the default manager shows, by the rows' numbers.
 
@@ -163,15 +151,15 @@ def _ranks(
     keys = {n: one.row.values.get(key) for n, one in enumerate(rows) if isinstance(one.row, Row)}
     there = sorted(keys, key=lambda n: _sortable(keys[n]))
     by_key = {n: place for place, n in enumerate(there)}
-    queryset = model._default_manager.using(batch.using).all()
+    queryset = model._default_manager.using(reader.using).all()
     names = list(queryset.query.annotation_select)
     plain = not queryset.query.where and not queryset.ordered and not names
     if plain or not there:
         return by_key, [], ()
-    number = RawSQL(f"{_quoted(batch, model)}.auditrepr_n", ())  # noqa: S611 - quoted
+    number = RawSQL(f"{_quoted(reader, model)}.auditrepr_n", ())  # noqa: S611 - quoted
     numbered = queryset.values_list(number, *names)
     try:
-        with batch.instead_of({concrete(model): rows}):
+        with reader.instead_of({concrete(model): rows}):
             read = list(numbered)
     except NotAsOf:
         unknown = {name: Unknown(name) for name in names}
@@ -185,8 +173,8 @@ def _sortable(key: Any) -> Any:
     return (str(type(key)), key if hasattr(key, "__lt__") else str(key))
 
 
-def _quoted(batch: Batch, model: type[Model]) -> str:
-    return batch.vendor.connection.ops.quote_name(model._meta.db_table)
+def _quoted(reader: AsOfReader, model: type[Model]) -> str:
+    return reader.vendor.connection.ops.quote_name(model._meta.db_table)
 
 
 def _is_generic_relation(field: Any) -> bool:

@@ -18,18 +18,20 @@ from django.db import connections
 from django.db.models import ForeignObject, Model, OneToOneRel
 
 from ..utils.model_meta import all_relations, can_hold, field_named
+from ..vendors.types import Found
 from .history import TYPE_GONE
-from .lookups import Answer, Wish
+from .lookups import Lookup
 from .placeholders import Unknown
-
-Resolver = Callable[["Peers"], "Sequence[Answer]"]
 
 if TYPE_CHECKING:
     from .peers import Peers
 
 
+Resolver = Callable[["Peers"], Sequence[Found]]
+
+
 @cache
-def _resolvers(model: type[Model]) -> dict[str, Resolver]:
+def object_relations(model: type[Model]) -> dict[str, Resolver]:
     """How each relation of the model that leads to one object is resolved, by its cache name."""
     found: dict[str, Resolver] = {}
     for field in all_relations(model):
@@ -43,71 +45,71 @@ def _resolvers(model: type[Model]) -> dict[str, Resolver]:
     return found
 
 
-def forward(field: Any, peers: Peers) -> Sequence[Answer]:
+def forward(field: Any, peers: Peers) -> Sequence[Found]:
     """ForeignKey and OneToOneField, links to multi-table parents included."""
     model: Any = field.remote_field.model
     ((source, target),) = field.related_fields
-    all_wishes = peers.wishes(source)
+    every = peers.lookups(source)
     if peers.elsewhere(model):
         return [
             _unknown(key, doubts) if isinstance(key, Unknown) else _for_django()
-            for _, key, doubts in all_wishes
+            for _, key, doubts in every
         ]
-    wishes = [wish for wish in all_wishes if wish.key is not None]
+    lookups = [lookup for lookup in every if lookup.key is not None]
     if target.primary_key:
-        answers = iter(peers.batch.find(model, wishes))
+        answers = iter(peers.reader.find(model, lookups))
     else:
-        answers = (found.single() for found in peers.batch.find_by(model, target, wishes))
+        answers = (found.single() for found in peers.reader.find_by(model, target, lookups))
     absent = model.DoesNotExist(f"{model._meta.object_name} matching query does not exist.")
     result = []
-    for member, (_, value, doubts) in zip(peers.members, all_wishes, strict=True):
-        answer = Answer(None, doubts) if value is None else next(answers)
-        if isinstance(value, Unknown):
-            answer = _unknown(value, answer.doubts)
-        elif value is not None and answer.value is None:
-            answer = Answer(absent, answer.doubts)
-        if isinstance(answer.value, Model) and not field.remote_field.multiple:
-            field.remote_field.set_cached_value(answer.value, member.instance)
-        result.append(answer)
+    for member, (_, key, doubts) in zip(peers.members, every, strict=True):
+        found = Found(None, doubts) if key is None else next(answers)
+        if isinstance(key, Unknown):
+            found = _unknown(key, found.doubts)
+        elif key is not None and found.value is None:
+            found = found._replace(value=absent)
+        if isinstance(found.value, Model) and not field.remote_field.multiple:
+            field.remote_field.set_cached_value(found.value, member.instance)
+        result.append(found)
     return result
 
 
-def reverse_one(relation: Any, peers: Peers) -> Sequence[Answer]:
+def reverse_one(relation: Any, peers: Peers) -> Sequence[Found]:
     """The other side of a OneToOneField, children in multi-table inheritance included."""
     field = relation.field
     model = relation.related_model
     if peers.elsewhere(model):
         return [_for_django() for _ in peers.members]
-    wishes = peers.wishes(field.foreign_related_fields[0])
-    answers = [found.single() for found in peers.batch.find_by(model, field, wishes)]
-    for member, answer in zip(peers.members, answers, strict=True):
-        if isinstance(answer.value, Model):
-            field.set_cached_value(answer.value, member.instance)
-    return answers
+    lookups = peers.lookups(field.foreign_related_fields[0])
+    single = [matches.single() for matches in peers.reader.find_by(model, field, lookups)]
+    for member, found in zip(peers.members, single, strict=True):
+        if isinstance(found.value, Model):
+            field.set_cached_value(found.value, member.instance)
+    return single
 
 
-def generic(field: Any, peers: Peers) -> Sequence[Answer]:
+def generic(field: Any, peers: Peers) -> Sequence[Found]:
     """GenericForeignKey: each content type is a model of its own."""
     by_model = defaultdict(list)
-    answers = [Answer(None)] * len(peers.members)
-    types = peers.wishes(field_named(peers.model, field.ct_field))
-    keys = peers.wishes(field_named(peers.model, field.fk_field))
-    for index, (of_type, wish) in enumerate(zip(types, keys, strict=True)):
-        doubts = of_type.doubts + wish.doubts
-        model, key = _target(of_type.key, wish.key, peers.batch.using)
+    answers = [Found(None)] * len(peers.members)
+    types = peers.lookups(field_named(peers.model, field.ct_field))
+    keys = peers.lookups(field_named(peers.model, field.fk_field))
+    for index, (of_type, of_key) in enumerate(zip(types, keys, strict=True)):
+        doubts = of_type.doubts + of_key.doubts
+        model, key = _target(of_type.key, of_key.key, peers.reader.using)
         if model is not None:
-            by_model[model].append((index, Wish(wish.subject, key, doubts)))
+            by_model[model].append((index, Lookup(of_key.subject, key, doubts)))
         elif isinstance(key, Exception):
-            answers[index] = Answer(key, doubts)
+            answers[index] = Found(None, doubts, value=key)
         else:
-            answers[index] = Answer(None, doubts if key is None else (*doubts, TYPE_GONE))
+            answers[index] = Found(None, doubts if key is None else (*doubts, TYPE_GONE))
     for model, wanted in by_model.items():
         if peers.elsewhere(model):
             found = [_for_django() for _ in wanted]
         else:
-            found = peers.batch.find(model, [wish for _, wish in wanted])
-        for (index, _), answer in zip(wanted, found, strict=True):
-            answers[index] = answer
+            found = peers.reader.find(model, [lookup for _, lookup in wanted])
+        for (index, _), one in zip(wanted, found, strict=True):
+            answers[index] = one
     return answers
 
 
@@ -137,14 +139,14 @@ def _target(type_id: Any, key: Any, using: str) -> tuple[type[Model] | None, Any
     return (model, key) if fits else (None, None)
 
 
-def _unknown(placeholder: Any, doubts: tuple[str, ...] = ()) -> Answer:
+def _unknown(placeholder: Any, doubts: tuple[str, ...] = ()) -> Found:
     """In place of an object whose key is not known."""
-    return Answer(placeholder, doubts)
+    return Found(None, doubts, value=placeholder)
 
 
-def _for_django() -> Answer:
+def _for_django() -> Found:
     """Leaves it to Django, which asks the database that the project's routers name."""
-    return Answer(KeyError("it is in another database"))
+    return Found(None, value=KeyError("it is in another database"))
 
 
 def _is_generic(field: Any) -> bool:

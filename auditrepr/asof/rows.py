@@ -47,7 +47,7 @@ def read_images(
     try:
         return _read_together(vendor, model, images, limit)
     except BaseException as error:  # a field's from_db_value may raise anything
-        if isinstance(error, Error) and vendor.passes(error):
+        if limit.ends_work(error) or (isinstance(error, Error) and vendor.passes(error)):
             raise
         name = log_name(model._meta.db_table)
         if not vendor.shapes([name]):
@@ -61,7 +61,7 @@ def _narrowed(
     try:
         return _read_together(vendor, model, images, limit)
     except BaseException as error:
-        if isinstance(error, Error) and vendor.passes(error):
+        if limit.ends_work(error) or (isinstance(error, Error) and vendor.passes(error)):
             raise
         if len(images) == 1:
             return {images[0]: ModelRaised.of(error)}
@@ -95,8 +95,8 @@ def _read(
         yield image, Row(row, missing)
 
 
-class Live(NamedTuple):
-    """What one of today's rows is."""
+class LiveRow(NamedTuple):
+    """One of today's rows, from the table to the history that looks for it by a value."""
 
     value: Any  # of the field that it was found by
     row: Row | Exception
@@ -109,7 +109,7 @@ def read_live(
     values: Collection[Any],
     excluded: frozenset[str],
     limit: TimeLimit,
-) -> dict[str, Live]:
+) -> dict[str, LiveRow]:
     """Today's rows whose field has one of the values, by their keys as the log writes them.
 
     One that its fields cannot read stands there as the error that they raised.
@@ -132,7 +132,9 @@ def read_live(
     missing = dict.fromkeys(excluded, NOT_RECORDED)
     texts = vendor.key_texts(model._meta.pk, [key for key, _ in keys])
     return {
-        text: Live(value, one if isinstance(one, Exception) else Row(_named(names, one), missing))
+        text: LiveRow(
+            value, one if isinstance(one, Exception) else Row(_named(names, one), missing)
+        )
         for text, (_, value), one in zip(
             texts, keys, _converted(vendor, fields, raw, limit), strict=True
         )
@@ -156,10 +158,12 @@ def _converted(
     """
     try:
         with limit.row():
-            return list(vendor.converted(fields, rows))
+            return list(limit.each(vendor.converted(fields, rows)))
     except Error:
         raise  # a query of its own: the transaction may be lost
     except BaseException as error:
+        if limit.ends_work(error):
+            raise
         if len(rows) == 1:
             return [ModelRaised.of(error)]
     return [one for row in rows for one in _converted(vendor, fields, [row], limit)]

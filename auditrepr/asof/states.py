@@ -18,8 +18,8 @@ from ..models import AuditLog, Coverage
 from ..tracking import tracked_tables
 from ..vendors import Vendor
 from ..vendors.snapshots import sees, sees_all
-from ..vendors.types import Event, Image
-from .neighbours import FIRST, LAST, LAST_TAKING, NEXT, NEXT_TAKING, Around, Header, look_up
+from ..vendors.types import Image, Moment
+from .neighbours import Neighbour, Neighbours, look_up
 
 BESIDE = "rows of the same table changed at the same time"
 OVERTAKEN = "somebody else changed it while its deletion waited"
@@ -27,8 +27,8 @@ UNCLEAR = "several changes came in one message: their order is not known"
 EMPTIED = "its table was emptied later"
 
 
-class State(NamedTuple):
-    """Where the state of a row at a moment is found, if there was such a row."""
+class StateSource(NamedTuple):
+    """Where the state of a row at a moment is found, from whoever decides it to who reads it."""
 
     image: Image | None = None
     live: bool = False
@@ -49,7 +49,7 @@ class States:
 
     def __init__(self, vendor: Vendor) -> None:
         self.vendor = vendor
-        self._truncations: dict[str, list[Header]] = {}
+        self._truncations: dict[str, list[Neighbour]] = {}
         self._restored: dict[int, bool] = {}
         self._moments: set[int] = set()
 
@@ -69,14 +69,14 @@ class States:
     def _newest(self) -> int | None:
         return self.vendor.newest_transaction()
 
-    def find(self, table: str, wanted: Sequence[tuple[Event, str]]) -> list[State]:
-        """Where the states of these rows of one table are found, each as of its event."""
-        self._moments.update(event.id for event, _ in wanted)
+    def find(self, table: str, wanted: Sequence[tuple[Moment, str]]) -> list[StateSource]:
+        """Where the states of these rows of one table are found, each as of its moment."""
+        self._moments.update(moment.upto for moment, _ in wanted)
         around = look_up(self.vendor, self.renames, table, wanted)
-        moments = [event for event, _ in wanted]
+        moments = [moment for moment, _ in wanted]
         return list(map(partial(self._state, table), moments, around, self._unfit(around)))
 
-    def _unfit(self, around: Sequence[Around]) -> list[str]:
+    def _unfit(self, around: Sequence[Neighbours]) -> list[str]:
         """Why the events around each moment may have come in another order than the log's."""
         if not around or not self.statement_reaches_beyond:
             return [""] * len(around)
@@ -84,73 +84,78 @@ class States:
         unfit = self.vendor.out_of_order(set().union(*bases))
         return [UNCLEAR if basis & unfit else "" for basis in bases]
 
-    def _state(self, table: str, moment: Event, around: Around, doubt: str) -> State:
-        before = moment.action == AuditLog.Action.DELETE
-        if not before and (later := self._same_statement(table, moment, around)):
+    def _state(self, table: str, moment: Moment, around: Neighbours, doubt: str) -> StateSource:
+        if not moment.before and (later := self._same_statement(table, moment, around)):
             return later._replace(doubt=doubt or later.doubt)
         last = around.last
-        doubt = doubt or self._doubt_of_order(table, moment, around, before)
+        doubt = doubt or self._doubt_of_order(table, moment, around)
         if around.last_taking and _after(around.last_taking, last):
-            return State(doubt=doubt or self.gap(table, moment, around.last_taking.id))
+            return StateSource(doubt=doubt or self.gap(table, moment, around.last_taking.id))
         emptied = self._emptied(table, moment, last)
         if last is None:
             return self._before_the_log(table, moment, around, emptied, doubt)
         doubt = doubt or self.gap(table, moment, last.id)
         gone = emptied or last.action == AuditLog.Action.DELETE
-        return State(image=self._image(table, last), gone=gone, doubt=doubt)
+        return StateSource(image=self._image(table, last), gone=gone, doubt=doubt)
 
-    def _same_statement(self, table: str, moment: Event, around: Around) -> State | None:
+    def _same_statement(self, table: str, moment: Moment, around: Neighbours) -> StateSource | None:
         """The whole statement counts, also what it did after the event."""
         doubt = "" if self.vendor.knows_statements else BESIDE
-        if self.renames.table(moment.table_name, moment.occurred_at) != table:
+        if not self._is_of(moment, table):
             return None
-        together = [
-            header if header and header.same_statement(moment) else None for header in around
-        ]
-        given = around.next if together[NEXT] else around.last if together[LAST] else None
-        if together[NEXT] or together[NEXT_TAKING]:
-            # A key that it takes from one row and gives to another has the other.
-            return State(image=self._image(table, given) if given else None, doubt=doubt)
-        return None
+        if not any(header.same_statement(moment) for header in around.later):
+            return None
+        # A key that it takes from one row and gives to another has the other.
+        given = next(
+            (h for h in (around.next, around.last) if h and h.same_statement(moment)), None
+        )
+        return StateSource(image=self._image(table, given) if given else None, doubt=doubt)
 
-    def _image(self, table: str, header: Header, *, before: bool = False) -> Image:
+    def _is_of(self, moment: Moment, table: str) -> bool:
+        """Is it the moment of a statement on this table?"""
+        at = moment.occurred_at
+        return at is not None and self.renames.table(moment.table_name, at) == table
+
+    def _image(self, table: str, header: Neighbour, *, before: bool = False) -> Image:
         return self.renames.image(table, header.id, header.occurred_at, before=before)
 
     def _before_the_log(
-        self, table: str, moment: Event, around: Around, emptied: bool, doubt: str
-    ) -> State:
+        self, table: str, moment: Moment, around: Neighbours, emptied: bool, doubt: str
+    ) -> StateSource:
         """The moment saw no event of this row: what its first later one found, or today's row."""
-        doubt = doubt or self.gap(table, moment, moment.id)
+        doubt = doubt or self.gap(table, moment, moment.upto)
         first, taking = around.first, around.first_taking
         if taking and (first is None or not _after(taking, first)):
-            return State(image=self._image(table, taking, before=True), later=True, doubt=doubt)
+            return StateSource(
+                image=self._image(table, taking, before=True), later=True, doubt=doubt
+            )
         if first is None:
             # Today's row, unless its table was emptied: then nothing is known of it.
             unknown = EMPTIED if emptied or self.truncates(table) else ""
-            return State(live=True, later=True, doubt=doubt or unknown)
+            return StateSource(live=True, later=True, doubt=doubt or unknown)
         if first.action == AuditLog.Action.INSERT or first.previous_object_id is not None:
-            return State(doubt=doubt)
-        return State(image=self._image(table, first, before=True), later=True, doubt=doubt)
+            return StateSource(doubt=doubt)
+        return StateSource(image=self._image(table, first, before=True), later=True, doubt=doubt)
 
-    def gap(self, table: str, moment: Event, since: int) -> str:
+    def gap(self, table: str, moment: Moment, since: int) -> str:
         """Why the log may have missed a change after this id; empty if it has not."""
         coverage = self.coverage.get(table)
         if coverage is None and table not in self._audited:
             return f"{table} is not audited"
         if coverage is None or not self._began(coverage, moment, since):
             return f"the audit of {table} was interrupted, or began later"
-        if coverage.pruned_id >= moment.id or not sees_all(
+        if coverage.pruned_id >= moment.upto or not sees_all(
             moment.snapshot, coverage.pruned_transaction_id
         ):
             return f"older events of {table} were pruned"
         return ""
 
-    def _began(self, coverage: Coverage, moment: Event, since: int) -> bool:
+    def _began(self, coverage: Coverage, moment: Moment, since: int) -> bool:
         """Had capture begun by this id, for what the moment saw?"""
         start = coverage.since_event
         return start is not None and start < since and self.sees(moment, coverage.transaction_id)
 
-    def truncates(self, table: str) -> list[Header]:
+    def truncates(self, table: str) -> list[Neighbour]:
         if table not in self._truncations:
             names = self.renames.lineage(table).names
             rows = AuditLog.objects.using(self.vendor.using).filter(
@@ -158,66 +163,65 @@ class States:
                 object_id=None,
                 action=AuditLog.Action.TRUNCATE,
             )
-            found = rows.values_list("table_name", *Header._fields)
+            found = rows.values_list("table_name", *Neighbour._fields)
             self._truncations[table] = [
                 header
-                for name, header in ((name, Header(*values)) for name, *values in found)
+                for name, header in ((name, Neighbour(*values)) for name, *values in found)
                 if self.renames.lineage(table).had(name, header.occurred_at)
             ]
         return self._truncations[table]
 
-    def _emptied(self, table: str, moment: Event, last: Header | None) -> bool:
+    def _emptied(self, table: str, moment: Moment, last: Neighbour | None) -> bool:
         """Has a TRUNCATE that the moment saw ended the row since its last event?"""
         since = last.id if last else 0
         return any(t.id > since and self.saw(moment, t) for t in self.truncates(table))
 
-    def _doubt_of_order(self, table: str, moment: Event, around: Around, before: bool) -> str:
+    def _doubt_of_order(self, table: str, moment: Moment, around: Neighbours) -> str:
         """One message may hold one statement, whose changes are one, or several.
 
         After a change, what came earlier in the message was seen in either case, and what came
         later is the doubt. Before a delete it is the other way round.
         """
-        others = around[LAST : LAST_TAKING + 1] if before else around[NEXT : NEXT_TAKING + 1]
-        if any(other and other.same_message(moment) for other in others):
+        others = around.seen if moment.before else around.later
+        if any(other.same_message(moment) for other in others):
             return UNCLEAR
         if self.vendor.knows_statements:
             return ""
         # SQLite cannot tell one statement from another one in the same millisecond.
-        same_time = any(other and other.occurred_at == moment.occurred_at for other in others)
-        named = self.renames.table(moment.table_name, moment.occurred_at)
-        near = table == named or self.statement_reaches_beyond
-        return BESIDE if same_time and near else ""
+        same_time = any(other.occurred_at == moment.occurred_at for other in others)
+        near = same_time and (self._is_of(moment, table) or self.statement_reaches_beyond)
+        return BESIDE if near else ""
 
     @cached_property
     def statement_reaches_beyond(self) -> bool:
         return self.vendor.statement_reaches_beyond()
 
-    def overtaken(self, moments: Sequence[Event]) -> set[int]:
+    def overtaken(self, moments: Sequence[Moment]) -> set[int]:
         """Deletes that waited for a change of their row by somebody else, which they then saw."""
-        deletes = [event for event in moments if event.action == AuditLog.Action.DELETE]
+        deletes = [moment.upto for moment in moments if moment.before]
         return self.vendor.overtaken(deletes) if deletes else set()
 
-    def changed_again(self, moments: Sequence[Event]) -> set[int]:
+    def changed_again(self, moments: Sequence[Moment]) -> set[int]:
         """Events that tell what was in the midst of a statement, and not after or before it."""
         if not moments or not self.statement_reaches_beyond:
             return set()
-        ids = [event.id for event in moments]
+        ids = [moment.upto for moment in moments]
         return self.vendor.changed_again(ids) | self.vendor.out_of_order(ids)
 
-    def sees(self, moment: Event, transaction_id: int | None) -> bool:
+    def sees(self, moment: Moment, transaction_id: int | None) -> bool:
         """Does the moment see what the transaction wrote, maybe in another cluster before it?"""
         if sees(moment.snapshot, transaction_id):
             return True
         ours, theirs, newest = moment.transaction_id, transaction_id, self._newest
         return None not in (ours, theirs, newest) and ours < newest <= theirs  # type: ignore[operator]
 
-    def saw(self, moment: Event, other: Header) -> bool:
-        if other.id > moment.id:
+    def saw(self, moment: Moment, other: Neighbour) -> bool:
+        if other.id > moment.upto:
             return False
         return (
             other.transaction_id == moment.transaction_id
             or self.sees(moment, other.transaction_id)
-            or (self._was_restored(other.id) and not self._was_restored(moment.id))
+            or (self._was_restored(other.id) and not self._was_restored(moment.upto))
         )
 
     def _was_restored(self, pk: int) -> bool:
@@ -230,13 +234,12 @@ class States:
         return self._restored[pk]
 
 
-def _rests_on(around: Around) -> set[int]:
+def _rests_on(around: Neighbours) -> set[int]:
     """The events from which the state of the row at the moment is told."""
-    seen = [one for one in around[LAST : LAST_TAKING + 1] if one]
-    return {one.id for one in seen or around[FIRST:] if one}
+    return {one.id for one in around.seen or around.earliest}
 
 
-def _after(one: Header, other: Header | None) -> bool:
+def _after(one: Neighbour, other: Neighbour | None) -> bool:
     """Did a later statement make the one? Where keys are swapped, a single one gives and takes."""
     if other is None:
         return True

@@ -10,6 +10,7 @@ from typing import Any
 from ..conf import Asked
 from ..models import ReprFailure, StopReason
 from ..reprs import Outcome, build
+from ..utils.time_limit import JobTimeLimit
 from ..vendors.types import Event
 from . import pending, preflight, quarantine, store
 from .limits import Limits
@@ -34,7 +35,8 @@ def preview(using: str, *, limit: int) -> Preview:
     """What a run would store now: the first rows, and how many there are. Writes nothing."""
     preflight.check(using)
     events, count = pending.preview(using, limit)
-    return Preview(events, build(events, using) if events else [], count)
+    job = JobTimeLimit.from_settings()
+    return Preview(events, build(events, using, limit=job) if events else [], count)
 
 
 def run(

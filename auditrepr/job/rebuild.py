@@ -23,6 +23,7 @@ from ..reprs import Outcome, build
 from ..tracking import tracked_tables
 from ..utils.model_meta import concrete
 from ..utils.table_names import log_name
+from ..utils.time_limit import JobTimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import Event
 from . import preflight, store
@@ -102,7 +103,8 @@ def preview(using: str, selection: Selection, *, batch_size: Asked | None = None
     held = Held([], {}, 0)
     while held.reaches < top and not held.events:
         held = take(using, selection, held.reaches, top, size)
-    outcomes = build(held.events, using) if held.events else []
+    limit = JobTimeLimit.from_settings()
+    outcomes = build(held.events, using, limit=limit) if held.events else []
     changes = [
         Change(event, held.stored[event.id], outcome)
         for event, outcome in zip(held.events, outcomes, strict=True)

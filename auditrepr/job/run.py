@@ -19,6 +19,7 @@ from ..conf import Asked, get_settings
 from ..exceptions import LeaseLost
 from ..models import BackfillRun, StopReason
 from ..reprs import Outcome, build
+from ..utils.time_limit import JobTimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import Event
 from . import preflight, run_log
@@ -148,7 +149,7 @@ class Run(ABC):
             return time.monotonic() > until
 
         with self.lock.kept_alive():
-            return build(events, self.using, enough)
+            return build(events, self.using, enough, limit=JobTimeLimit.from_settings())
 
     def _note_failure(self, failed: Sequence[Outcome]) -> None:
         first = next(iter(failed), None)

@@ -9,6 +9,7 @@ from django.utils.translation import gettext as _
 
 from ..models import AuditLog, Fidelity
 from ..reprs import Outcome, build
+from ..utils.time_limit import TimeLimit
 from ..vendors.types import Event
 
 
@@ -20,17 +21,20 @@ class Shown:
     mixed: bool = False
     failed: bool = False
     stored: bool = True
+    built: bool = True  # or else there was no time for it
     reason: str = ""  # why it is mixed, or what failed
 
 
-def shown(events: Sequence[AuditLog], using: str) -> list[Shown]:
+def shown(events: Sequence[AuditLog], using: str, limit: TimeLimit | None = None) -> list[Shown]:
     """What stands for these events' objects, in their order; what is pending is built, not stored.
 
     :param events: selected together with their representations and failures.
+    :param limit: the time that this may take; for what is pending still, nothing stands there.
     """
     pending = [Event.of(event) for event in events if _is_pending(event)]
-    built = {outcome.id: outcome for outcome in build(pending, using)} if pending else {}
-    return [_built(built[event.pk]) if event.pk in built else _stored(event) for event in events]
+    built = {one.id: _built(one) for one in build(pending, using, limit=limit)} if pending else {}
+    not_built = {event.id: Shown(stored=False, built=False) for event in pending} | built
+    return [not_built.get(event.pk) or _stored(event) for event in events]
 
 
 def _is_pending(event: AuditLog) -> bool:

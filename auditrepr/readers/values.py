@@ -12,9 +12,8 @@ from django.db.models import Field, Model
 from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext as _
 
-from ..asof.batch import Reference
+from ..asof.lookups import Reference
 from ..asof.rows import read_images
-from ..conf import get_settings
 from ..lineage import Renames, recent_renames
 from ..models import AuditLog
 from ..reprs import build_related
@@ -22,7 +21,7 @@ from ..utils.table_names import log_name
 from ..utils.text import visible
 from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
-from ..vendors.types import Event, Row
+from ..vendors.types import Event, Image, Row
 from .changes import Words
 
 
@@ -36,20 +35,28 @@ class Held(NamedTuple):
     value: Any
 
 
-def words(events: Sequence[AuditLog], using: str, *, changed_only: bool = False) -> Sequence[Words]:
+def words(
+    events: Sequence[AuditLog],
+    using: str,
+    limit: TimeLimit | None = None,
+    *,
+    changed_only: bool = False,
+) -> Sequence[Words]:
     """What stands for the columns of these events, in their order; what is missing is said raw.
 
     The number of queries depends on how many models there are, not on how many events.
 
+    :param limit: the time that this may take; what it does not reach is said raw, too.
     :param changed_only: only for the columns that an update changed.
     """
+    limit = limit or TimeLimit.from_settings()
     found: dict[int, dict[tuple[str, bool], str]] = {event.pk: {} for event in events}
     if changed_only:
         events = [event for event in events if event.changed_from]
-    held = [one for one in _held(events, using) if not changed_only or _changed(one)]
+    held = [one for one in _held(events, using, limit) if not changed_only or _changed(one)]
     for one in held:
         found[one.event.pk][one.column, one.before] = said(one.field, one.value)
-    for one, text in _related([one for one in held if _leads_somewhere(one)], using):
+    for one, text in _related([one for one in held if _leads_somewhere(one)], using, limit):
         found[one.event.pk][one.column, one.before] = text
     return list(found.values())
 
@@ -75,18 +82,18 @@ def said(field: Field[Any, Any], value: Any) -> str:
     return visible(str(value))
 
 
-def _held(events: Iterable[AuditLog], using: str) -> Iterator[Held]:
+def _held(events: Iterable[AuditLog], using: str, limit: TimeLimit) -> Iterator[Held]:
     renames = recent_renames(using)
     by_model = defaultdict(list)
     for event in events:
         by_model[renames.model(event)].append(event)
     for model, group in by_model.items():
         if model is not None:
-            yield from _held_by(model, group, using, renames)
+            yield from _held_by(model, group, using, renames, limit)
 
 
 def _held_by(
-    model: type[Model], events: Sequence[AuditLog], using: str, renames: Renames
+    model: type[Model], events: Sequence[AuditLog], using: str, renames: Renames, limit: TimeLimit
 ) -> Iterator[Held]:
     table = log_name(model._meta.db_table)
     images = [
@@ -96,8 +103,8 @@ def _held_by(
         for before in ([False, True] if event.changed_from else [False])
     ]
     vendor = get_vendor(using)
-    limit = TimeLimit(get_settings().ROW_SECONDS)
-    with vendor.reading(limit):
+    rows: dict[Image, Row | Exception] = {}
+    with limit.ending_quietly(), vendor.reading(limit):
         rows = read_images(vendor, model, [image for _, image in images], limit) if images else {}
     for event, image in images:
         row = rows.get(image)
@@ -115,9 +122,9 @@ def _leads_somewhere(held: Held) -> bool:
     return bool(held.field.many_to_one or held.field.one_to_one) and held.value is not None
 
 
-def _related(held: Sequence[Held], using: str) -> Iterator[tuple[Held, str]]:
+def _related(held: Sequence[Held], using: str, limit: TimeLimit) -> Iterator[tuple[Held, str]]:
     wanted = [Reference(Event.of(one.event), one.field, one.value) for one in held]
-    outcomes = build_related(wanted, using) if wanted else []
-    for one, outcome in zip(held, outcomes, strict=True):
+    outcomes = build_related(wanted, using, limit=limit) if wanted else []
+    for one, outcome in zip(held, outcomes, strict=False):  # as far as there was time
         if outcome.failure is None:
             yield one, visible(outcome.text)

@@ -2,142 +2,160 @@
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager, suppress
 from contextvars import Context, copy_context
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import Error, connections, transaction
+from django.db import connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 from django.utils import timezone, translation
 from django.utils.functional import Promise
 
-from ..asof.batch import Batch, Reference
-from ..asof.instances import Afresh, Culprits
-from ..asof.lookups import Subject
+from ..asof.batch import Batch
+from ..asof.building import StartOver, Transaction
+from ..asof.instances import KnownFailures
+from ..asof.lookups import Reference, Subject
 from ..asof.query_interceptor import watching
 from ..conf import get_settings
 from ..exceptions import NothingToRebuild
 from ..models import AuditLog, Fidelity
 from ..utils.text import storable
-from ..utils.time_limit import TimeLimitExceeded
+from ..utils.time_limit import TimeLimit
 from ..vendors.types import Event
 from .outcome import NOTHING, Failure, Outcome
 
 __all__ = ["Event", "Failure", "Outcome", "Reference", "build", "build_related"]
+
+
+def never() -> bool:
+    return False
+
 
 #: Gives the objects to be represented, from the n-th on.
 Remaining = Callable[[Batch, int], Iterator[Subject]]
 
 
 def build(
-    events: Sequence[Event], using: str, enough: Callable[[], bool] = lambda: False
+    events: Sequence[Event],
+    using: str,
+    enough: Callable[[], bool] = never,
+    *,
+    limit: TimeLimit | None = None,
 ) -> list[Outcome]:
     """The representations of these events, in their order. Nothing is stored.
 
     :param using: the database that holds the log and the audited tables.
     :param enough: asked after each; true ends it early, with at least one.
+    :param limit: who owns the process, and how long this may take; by default somebody else, and
+        a row's queries may take as long as the setting ``ROW_SECONDS`` says.
+    :returns: all of them, unless there was enough, or no time was left.
     """
-    return _build(len(events), lambda batch, n: batch.subjects(events[n:]), using, enough)
+    limit = limit or TimeLimit.from_settings()
+    return _build(events, lambda batch, n: batch.subjects(events[n:]), using, enough, limit)
 
 
-def build_related(references: Sequence[Reference], using: str) -> list[Outcome]:
+def build_related(
+    references: Sequence[Reference], using: str, *, limit: TimeLimit | None = None
+) -> list[Outcome]:
     """The representations of the objects that events refer to, as of those events, in order.
 
     One that nothing is known of is a failure.
+
+    :param limit: as of :func:`build`.
     """
-    return _build(len(references), lambda batch, n: batch.related(references[n:]), using)
+    limit = limit or TimeLimit.from_settings()
+    events = [reference.event for reference in references]
+    return _build(events, lambda batch, n: batch.related(references[n:]), using, never, limit)
 
 
 def _build(
-    count: int, remaining: Remaining, using: str, enough: Callable[[], bool] = lambda: False
+    events: Sequence[Event],
+    remaining: Remaining,
+    using: str,
+    enough: Callable[[], bool],
+    limit: TimeLimit,
 ) -> list[Outcome]:
     outcomes: list[Outcome] = []
     careful = False
-    culprits: Culprits = {}
-    while len(outcomes) < count:
-        # An error in the database, or a time limit, ends PostgreSQL's transaction, and with it the
-        # moment that the batch reads. What is left is read anew, with a savepoint for each row.
-        with suppress(Afresh):
-            batch = Batch(using, culprits)
-            # Closed at once where there is enough: what is written next may not be read-only.
-            with closing(_build_until_error(len(outcomes), remaining, batch, careful)) as built:
-                for outcome in built:
-                    outcomes.append(outcome)
-                    if enough():
-                        return outcomes
-        careful = True
+    known_failures: KnownFailures = {}
+    with limit.ending_quietly(), limit.enforced():
+        while left := events[len(outcomes) :]:
+            # An error in the database, or a time limit, ends PostgreSQL's transaction, and with it
+            # the moment that the batch reads. What is left is read anew, with a savepoint for each.
+            with suppress(StartOver):
+                batch = Batch(using, limit, known_failures)
+                # Closed at once where there is enough: what is written next may not be read-only.
+                subjects = partial(remaining, batch, len(outcomes))
+                with closing(_build_until_error(left, subjects, batch, careful)) as built:
+                    for outcome in built:
+                        outcomes.append(outcome)
+                        if enough():
+                            return outcomes
+            careful = True
     return outcomes
 
 
 def _build_until_error(
-    done: int, remaining: Remaining, batch: Batch, careful: bool
+    events: Sequence[Event],
+    subjects: Callable[[], Iterator[Subject]],
+    batch: Batch,
+    careful: bool,
 ) -> Generator[Outcome, None, None]:
     connection = batch.vendor.connection
     with (
         _same_words_for_everyone() as same_words,
-        batch.limit.listening(),
         batch.vendor.reading(batch.limit),
         _forgetting_hooks(connection),
         _watching(batch),
-        _without_collecting(),
+        _discarding(batch),
     ):
-        for subject in remaining(batch, done):
+        for event, subject in zip(events, subjects(), strict=True):
             batch.show_life()
             same_words()
-            if outcome := _outcome(subject, batch, careful):
+            if outcome := _outcome(event, subject, batch, careful):
                 yield outcome
-            if batch.broken or connection.closed_in_transaction:
-                batch.vendor.discard()
+            if (
+                batch.building.transaction is not Transaction.WHOLE
+                or connection.closed_in_transaction
+            ):
                 return
 
 
-def _outcome(subject: Subject, batch: Batch, careful: bool) -> Outcome | None:
+def _outcome(event: Event, subject: Subject, batch: Batch, careful: bool) -> Outcome | None:
     """What becomes of this row; none, if it is to be tried once more, carefully."""
-    if subject.event.action == AuditLog.Action.TRUNCATE:
-        pk, table = subject.event.id, subject.event.table_name
-        return _failed(subject, NothingToRebuild(pk=pk, table=table), batch)
+    if event.action == AuditLog.Action.TRUNCATE:
+        return _failed(event, NothingToRebuild(pk=event.id, table=event.table_name), batch)
     if subject.error is not None:
-        return _failed(subject, subject.error, batch)
-    batch.current, batch.own_error = subject, None
+        return _failed(event, subject.error, batch)
+    building = batch.building
+    building.run(subject)
     try:
         with batch.limit.row(), transaction.atomic(batch.using) if careful else NOTHING:
             text = _text(subject.instance, batch)
-            if batch.own_error is not None:  # __str__ made something up in place of the answer
-                raise batch.own_error
+            building.check()
     except BaseException as raised:  # __str__ may raise anything, SystemExit included
-        if batch.lost:
-            batch.vendor.discard()
-            raise batch.lost from None
-        error = batch.own_error or raised
-        batch.broken = isinstance(error, TimeLimitExceeded)
-        if isinstance(error, Error) and not careful:
-            batch.broken = True
-            if batch.vendor.passes(error):
-                return None  # a connection that was lost is no row's fault
-        return _failed(subject, error, batch)
+        error = building.failure(raised, careful=careful)
+        return None if error is None else _failed(event, error, batch)
     finally:
-        batch.current = None
-    if batch.lost:  # __str__ made something up in place of it
-        batch.vendor.discard()
-        raise batch.lost
-    return _represented(subject, text, batch.settings.MAX_LENGTH)
+        building.rest()
+    return _represented(event, subject, text, batch.settings.MAX_LENGTH)
 
 
-def _represented(subject: Subject, text: str, length: int) -> Outcome:
+def _represented(event: Event, subject: Subject, text: str, length: int) -> Outcome:
     text, altered = storable(text, length)
     if altered:
         subject.note(altered)
     fidelity = Fidelity.MIXED if subject.notes else Fidelity.EXACT
-    return Outcome(subject.event.id, text, fidelity, "\n".join(subject.notes))
+    return Outcome(event.id, text, fidelity, "\n".join(subject.notes))
 
 
-def _failed(subject: Subject, error: BaseException, batch: Batch) -> Outcome:
-    return Outcome(subject.event.id, failure=Failure.of(error, batch.limit))
+def _failed(event: Event, error: BaseException, batch: Batch) -> Outcome:
+    return Outcome(event.id, failure=Failure.of(error, batch.limit))
 
 
 def _text(instance: Any, batch: Batch) -> str:
@@ -191,22 +209,19 @@ def _forgetting_hooks(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 
 @contextmanager
-def _without_collecting() -> Iterator[None]:
-    """What a batch makes, it needs to its end: looking for garbage on the way finds none."""
-    collecting = gc.isenabled()
-    gc.disable()
+def _discarding(batch: Batch) -> Iterator[None]:
+    """However it ends: what was interrupted may have left a connection that still waits."""
     try:
         yield
     finally:
-        if collecting:
-            gc.enable()
+        batch.vendor.discard()
 
 
 @contextmanager
 def _watching(batch: Batch) -> Iterator[None]:
     """Every query that ``__str__`` sends by itself reads today's rows, and is noted."""
     with ExitStack() as stack:
-        stack.enter_context(watching(batch.asked_elsewhere))
+        stack.enter_context(watching(batch.building.intercept_in_thread))
         for connection in connections.all():
-            stack.enter_context(connection.execute_wrapper(batch.watch))
+            stack.enter_context(connection.execute_wrapper(batch.building.intercept))
         yield

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from ..models import Fidelity
+from ..utils.interrupts import from_outside
 from ..utils.text import storable
 from ..utils.time_limit import TimeLimit
 
@@ -25,14 +26,16 @@ class Failure:
     def of(cls, error: BaseException, limit: TimeLimit | None = None) -> Failure:
         """What is to be said of this error, whose own code may fail or hang as well.
 
-        :param limit: how long that may take, for each of the texts.
+        :param limit: how long that may take, for each of the texts; none if its code is ours.
         """
 
         def shown(text: Callable[[], str], length: int, otherwise: str) -> str:
             try:
                 with limit.row() if limit else NOTHING:
                     return storable(text(), length)[0]
-            except BaseException:  # not even asking an exception for its text is safe
+            except BaseException as raised:  # not even asking an exception for its text is safe
+                if limit.ends_work(raised) if limit else from_outside(raised):
+                    raise
                 return otherwise
 
         return cls(

@@ -26,7 +26,7 @@ from .types import (
 
 if TYPE_CHECKING:
     from ..utils.time_limit import TimeLimit
-    from .types import Event, Found, Name
+    from .types import Found, Moment, Name
 
 
 class Vendor(ABC):
@@ -132,7 +132,7 @@ class Vendor(ABC):
 
         Inside the caller's own transaction its isolation is all there is.
 
-        :param limit: ends a query of others that runs for too long. Who reads has to
+        :param limit: ends a query that runs for too long. Who reads has to
             :meth:`show_life` whenever so much time has passed, or is taken for stopped.
         """
 
@@ -177,7 +177,7 @@ class Vendor(ABC):
         """May the database change more for one statement, by triggers of others or foreign keys?"""
 
     @abstractmethod
-    def overtaken(self, deletes: Sequence[Event]) -> set[int]:
+    def overtaken(self, deletes: Collection[int]) -> set[int]:
         """Those of a row that somebody else changed after the statement had first seen it."""
 
     @abstractmethod
@@ -201,11 +201,11 @@ class Vendor(ABC):
 
     @abstractmethod
     def around(
-        self, table: Name, wanted: Sequence[tuple[Event, str]]
+        self, table: Name, wanted: Sequence[tuple[Moment, str]]
     ) -> list[tuple[int | None, ...]]:
-        """The ids of the events around each moment: see :class:`auditrepr.asof.neighbours.Around`.
+        """The ids of the events around each moment: see :class:`auditrepr.asof.neighbours.Neighbours`.
 
-        A moment is that after its event, or for a delete that before; one query for all.
+        One query for all.
         """
 
     @abstractmethod
@@ -222,7 +222,7 @@ class Vendor(ABC):
 
     @abstractmethod
     def mentions(
-        self, table: str, column: str, texts: Sequence[str], moments: Sequence[Event], most: int
+        self, table: str, column: str, texts: Sequence[str], moments: Sequence[Moment], most: int
     ) -> tuple[Collection[tuple[str, str]], bool]:
         """Which rows had one of these values in the column, before or after a later event.
 

@@ -16,8 +16,26 @@ NOT_RECORDED = "not recorded"  # left out on purpose, or added to the table late
 TOO_BIG = "too big to be recorded"
 
 
+class Moment(NamedTuple):
+    """What of the log had been seen by then: from an event, or a time, to the queries of the log.
+
+    All up to an event, as far as the snapshot saw it. What stands below the line is of the
+    statement that the moment follows, or comes before; a moment that is only a time has none.
+    """
+
+    upto: int  # the id of the event
+    before: bool = False  # right before the event, not right after it
+    snapshot: str | None = None  # none: everything up to there was seen
+    transaction_id: int | None = None
+    # ---
+    table_name: str = ""
+    action: str = ""
+    statement_at: datetime | None = None
+    occurred_at: datetime | None = None
+
+
 class Event(NamedTuple):
-    """What the builder has to know of an audit row; the row's data stays in the database."""
+    """An audit row, from the log to the builder; the row's data stays in the database."""
 
     id: int
     table_name: str
@@ -30,16 +48,32 @@ class Event(NamedTuple):
 
     @classmethod
     def of(cls, row: Any) -> Event:
+        """The event that anything with these attributes is, as a row of the log."""
         return cls(*(getattr(row, name) for name in cls._fields))
+
+    @property
+    def moment(self) -> Moment:
+        """Right after it, as its transaction saw it; for a delete right before."""
+        return Moment(
+            self.id,
+            self.action == "D",
+            self.snapshot,
+            self.transaction_id,
+            self.table_name,
+            self.action,
+            self.statement_at,
+            self.occurred_at,
+        )
 
 
 class Found(NamedTuple):
-    """A row as of a moment; none if there was none."""
+    """What there was at a moment: from the log as a row, to a relation as an object, too."""
 
-    row: Row | Exception | None
+    row: Row | Exception | None  # none if there was none
     doubts: tuple[str, ...] = ()
     image: Image | None = None  # where the log holds it; else it is today's
     gone: bool = False  # the row is its last state, from before its end
+    value: Any = None  # the object that was made of it, or the error that this takes
 
 
 class Step(NamedTuple):
@@ -83,7 +117,10 @@ def renamed(steps: Iterable[Step], row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Row(NamedTuple):
-    """The model's own table only: a parent's columns are rows of the parent's table."""
+    """A row's values, from the database to the instance that is made of them.
+
+    Of the model's own table only: a parent's columns are rows of the parent's table.
+    """
 
     values: dict[str, Any]  # by the field's attname
     missing: Mapping[str, str] = {}  # columns whose value is not known, and why
@@ -156,7 +193,9 @@ class Installed:
 
 
 class Image(NamedTuple):
-    """A state of a row that an event holds: the one it left, or the one it found.
+    """A state of a row that an event holds, from where it is found to where it is read.
+
+    It is the state that the event left, or the one that it found.
 
     What an event is about is its own image with ``before`` false; for a delete that is the last
     state of the row.

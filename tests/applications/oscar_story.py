@@ -9,7 +9,7 @@ from django.db import transaction
 from oscar.core.loading import get_model
 from oscar.test import factories
 
-from auditrepr.asof.instances import TODAY
+from auditrepr.asof.building import TODAY
 from tests.applications.telling import tell
 
 #: Their rows are not objects of the shop; "oscar" are its test data's models without tables.

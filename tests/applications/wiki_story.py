@@ -14,7 +14,7 @@ from wiki.plugins.attachments.models import Attachment, AttachmentRevision
 from wiki.plugins.images.models import Image, ImageRevision
 from wiki.plugins.notifications.models import ArticleSubscription
 
-from auditrepr.asof.instances import TODAY
+from auditrepr.asof.building import TODAY
 from tests.applications.telling import tell
 
 PIXEL = (

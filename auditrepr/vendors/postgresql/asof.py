@@ -16,7 +16,7 @@ from psycopg.pq import TransactionStatus
 from ...utils.model_meta import key_parts, own_fields, reads, stored_parts
 from ..base import Vendor
 from ..snapshots import parse
-from ..types import ALL_KNOWN, NOT_RECORDED, TOO_BIG, Event, Image, Row
+from ..types import ALL_KNOWN, NOT_RECORDED, TOO_BIG, Image, Moment, Row
 from .queries import (
     AROUND_SQL,
     BEYOND_SQL,
@@ -91,19 +91,19 @@ class Rebuilding(Vendor):
 
     @contextmanager
     def _canceling(self, limit: TimeLimit) -> Iterator[None]:
-        """The server ends a query of others in time, before it is left alone with it."""
-        canceling: bool | None = False
+        """The server ends a query in time, before it is left alone with it."""
+        canceling: float | None = 0
 
         def execute(run: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
             nonlocal canceling
-            theirs = limit.running
+            seconds = limit.query_seconds
             if self.connection.needs_rollback or _has_failed(self.connection.connection):
                 canceling = (
                     None  # nothing else runs now, and the roll-back brings what was set back
                 )
-            elif theirs != canceling:
-                canceling = theirs
-                milliseconds = max(1, int(limit.seconds * 1000)) if theirs else 0
+            elif seconds != canceling:
+                canceling = seconds
+                milliseconds = max(1, int(seconds * 1000)) if seconds else 0
                 with self.connection.cursor() as cursor:
                     cursor.cursor.execute(f"SET LOCAL statement_timeout = {milliseconds}")
             return run(sql, parameters, many, context)
@@ -165,9 +165,9 @@ class Rebuilding(Vendor):
             cursor.execute(REACHES_BEYOND)
             return bool(cursor.fetchone()[0])
 
-    def overtaken(self, deletes: Sequence[Event]) -> set[int]:
+    def overtaken(self, deletes: Collection[int]) -> set[int]:
         with self.connection.cursor() as cursor:
-            cursor.execute(OVERTAKEN_SQL, [[event.id for event in deletes]])
+            cursor.execute(OVERTAKEN_SQL, [list(deletes)])
             return {pk for (pk,) in cursor}
 
     def changed_again(self, events: Collection[int]) -> set[int]:
@@ -191,18 +191,18 @@ class Rebuilding(Vendor):
             return int(cursor.fetchone()[0])
 
     def around(
-        self, table: Name, wanted: Sequence[tuple[Event, str]]
+        self, table: Name, wanted: Sequence[tuple[Moment, str]]
     ) -> list[tuple[int | None, ...]]:
         bounds = {"since": table.since, "until": table.until}
         limits: dict[str, Any] = {LIMITS[name]: limit for name, limit in bounds.items() if limit}
         columns = [
             json.dumps([key for _, key in wanted], ensure_ascii=False),
-            joined(event.id for event, _ in wanted),
-            joined(event.transaction_id for event, _ in wanted),
-            joined(event.snapshot for event, _ in wanted),
-            joined(event.occurred_at.isoformat() for event, _ in wanted),
+            joined(moment.upto for moment, _ in wanted),
+            joined(moment.transaction_id for moment, _ in wanted),
+            joined(moment.snapshot for moment, _ in wanted),
+            joined(at and at.isoformat() for at in (moment.occurred_at for moment, _ in wanted)),
             # Rows that a delete's own statement deleted were there before it.
-            joined(event.action == "D" and event.table_name == table.name for event, _ in wanted),
+            joined(moment.before and moment.table_name == table.name for moment, _ in wanted),
         ]
         sql = AROUND_SQL.format(limits="".join(limits))
         with self.connection.cursor() as cursor:
@@ -249,16 +249,16 @@ class Rebuilding(Vendor):
         return sql, parameters
 
     def mentions(
-        self, table: str, column: str, texts: Sequence[str], moments: Sequence[Event], most: int
+        self, table: str, column: str, texts: Sequence[str], moments: Sequence[Moment], most: int
     ) -> tuple[Collection[tuple[str, str]], bool]:
         parameters: dict[str, Any] = {
             "table": table,
             "column": column,
             "texts": list(texts),
             # A delete has not been seen before itself.
-            "since": min((event.id - 1 for event in moments), default=0),
+            "since": min((moment.upto - 1 for moment in moments), default=0),
             # Nor has anybody seen what was still under way, although it may have a lower id.
-            "running": min((parse(e.snapshot).xmin for e in moments if e.snapshot), default=None),
+            "running": min((parse(m.snapshot).xmin for m in moments if m.snapshot), default=None),
             "most": most,
         }
         with self.connection.cursor() as cursor:

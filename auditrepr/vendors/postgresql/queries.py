@@ -50,7 +50,7 @@ LIMITS = {"since": " AND log.occurred_at >= %s", "until": " AND log.occurred_at 
 _EVENTS = """FROM auditrepr_auditlog log
     WHERE log.table_name = %s{{limits}} AND log.{key} = wanted.key"""
 # The newest event of a row is what most moments saw last. Where it is not, one look-up in an index
-# for each place around the moment; see asof.neighbours.Around for their order.
+# for each place around the moment; see asof.neighbours.Neighbours for their order.
 _NEWEST_EVENT = f"""LEFT JOIN LATERAL (
     SELECT log.id, {_SEEN} AS seen {_EVENTS} ORDER BY log.id DESC LIMIT 1
 ) {{newest}} ON true"""
@@ -69,7 +69,7 @@ SELECT {places} FROM (
     FROM unnest(
         ARRAY(SELECT json_array_elements_text(%s::json)), string_to_array(%s, ' ')::bigint[],
         string_to_array(%s, ' ', 'None')::bigint[], string_to_array(%s, ' ', 'None'),
-        string_to_array(%s, ' ')::timestamptz[], string_to_array(%s, ' ')::boolean[]
+        string_to_array(%s, ' ', 'None')::timestamptz[], string_to_array(%s, ' ')::boolean[]
     ) WITH ORDINALITY
         AS given (key, id, transaction_id, snapshot, occurred_at, before, n)
     OFFSET 0

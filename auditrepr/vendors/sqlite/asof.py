@@ -14,7 +14,7 @@ from django.db.models import Field, Model
 
 from ...utils.model_meta import key_parts, own_fields, stored_parts
 from ..base import Vendor
-from ..types import NOT_RECORDED, TOO_BIG, Event, Image, Row, renamed
+from ..types import NOT_RECORDED, TOO_BIG, Image, Moment, Row, renamed
 from .affinity import cast, converter, fitted
 from .queries import (
     AROUND_SQL,
@@ -107,7 +107,7 @@ class Rebuilding(Vendor):
             cursor.execute(REACHES_BEYOND)
             return bool(cursor.fetchone()[0])
 
-    def overtaken(self, deletes: Sequence[Event]) -> set[int]:
+    def overtaken(self, deletes: Collection[int]) -> set[int]:
         return set()  # there is one writer at a time
 
     def changed_again(self, events: Collection[int]) -> set[int]:
@@ -128,10 +128,10 @@ class Rebuilding(Vendor):
         return None
 
     def around(
-        self, table: Name, wanted: Sequence[tuple[Event, str]]
+        self, table: Name, wanted: Sequence[tuple[Moment, str]]
     ) -> list[tuple[int | None, ...]]:
-        # A delete is looked at from before it: its own id is not part of what it saw.
-        rows = [[key, event.id - (event.action == "D"), event.id] for event, key in wanted]
+        # What is looked at from before an event: its own id is not part of what that saw.
+        rows = [[key, moment.upto - moment.before, moment.upto] for moment, key in wanted]
         adapt = self.connection.ops.adapt_datetimefield_value
         limits = {"since": adapt(table.since), "until": adapt(table.until)}
         sql = AROUND_SQL.format(limits="".join(LIMITS[name] for name in limits if limits[name]))
@@ -198,7 +198,7 @@ class Rebuilding(Vendor):
         return f"{picked} COLLATE {quoted}" if collation else picked, held
 
     def mentions(
-        self, table: str, column: str, texts: Sequence[str], moments: Sequence[Event], most: int
+        self, table: str, column: str, texts: Sequence[str], moments: Sequence[Moment], most: int
     ) -> tuple[Collection[tuple[str, str]], bool]:
         parameters: dict[str, Any] = {
             "table": table,
@@ -214,18 +214,18 @@ class Rebuilding(Vendor):
             cursor.execute(BEYOND_SQL, parameters)
             return found, cursor.fetchone() is None
 
-    def _unseen_since(self, table: str, moments: Sequence[Event]) -> int:
+    def _unseen_since(self, table: str, moments: Sequence[Moment]) -> int:
         """The id before the first event that one of the moments has not seen.
 
         A delete's own statement may have begun with any event of the same millisecond.
         """
-        since = min((event.id for event in moments), default=0)
-        deletes = [event for event in moments if event.action == "D"]
+        since = min((moment.upto for moment in moments), default=0)
+        deletes = [moment for moment in moments if moment.before]
         if not deletes:
             return since
-        first = min(deletes, key=attrgetter("id"))
+        first = min(deletes, key=attrgetter("upto"))
         with self.connection.cursor() as cursor:
-            cursor.execute(LAST_BEFORE, [table, first.id, first.id])
+            cursor.execute(LAST_BEFORE, [table, first.upto, first.upto])
             row: tuple[int] = cursor.fetchone()
         return min(since, *row)
 

@@ -10,7 +10,7 @@ POSITION = """
 """
 
 # The newest event of a row is what most moments saw last. Where it is not, one look-up in an index
-# for each place around the moment; see asof.neighbours.Around for their order.
+# for each place around the moment; see asof.neighbours.Neighbours for their order.
 _NEAREST = """(
         SELECT {extreme}(id) FROM auditrepr_auditlog
         WHERE table_name = %(table)s{{limits}} AND {key} = wanted.key {bound}

@@ -1,0 +1,261 @@
+"""What goes on in a build: whose code runs, what becomes of its queries, and what is still whole.
+
+One :class:`Building` for each view of the database. Its phases, from the outside to the inside::
+
+    Idle -> Running -> Reading -> Making
+                    -> Answering, until its query comes
+
+Whoever enters a phase leaves it again: what was before goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from enum import Enum
+from typing import Any
+
+from django.db import Error, InternalError
+
+from ..utils.sql import may_write
+from ..utils.time_limit import TimeLimit, TimeLimitExceeded
+from ..vendors import Vendor
+from .lookups import Subject
+from .placeholders import UNKNOWN
+from .substitution import NotAsOf, Relations, substituted, unknown_columns
+
+TODAY = "it was read in part from today's rows"
+
+#: Statements that Django sends for a transaction of its own.
+NO_READING = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
+
+
+class StartOver(BaseException):
+    """The transaction is lost: its rows are read once more, without what has lost it."""
+
+
+class QueryRefused(BaseException):
+    """A query for an attribute without a value."""
+
+
+class Transaction(Enum):
+    """What has become of the one that everything is read in."""
+
+    WHOLE = "it goes on"
+    BROKEN = "it ends after this row"
+    LOST = "it ended before this row was built"
+
+
+class Idle:
+    """Nobody's code runs: a query is sent as it is."""
+
+    __slots__ = ()
+    #: Is it the code of a row that runs?
+    theirs = False
+
+    def query(self, building: Building, sql: str, parameters: Any, elsewhere: bool) -> Any:
+        """Sees a query before it is sent: gives what is sent, and its parameters.
+
+        :param elsewhere: it goes to another database than the one that is read.
+        """
+        return sql, parameters
+
+    def query_in_thread(self) -> None:
+        """A query is about to be sent by another thread, on behalf of this one."""
+
+
+class Reading(Idle):
+    """auditrepr's own queries, also while a row's code waits for them."""
+
+    __slots__ = ()
+
+
+class Running(Idle):
+    """A row's code says its text: its queries read what is there today."""
+
+    __slots__ = ("subject",)
+    theirs = True
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+
+    def query(self, building: Building, sql: str, parameters: Any, elsewhere: bool) -> Any:
+        if not sql.startswith(NO_READING):
+            self.query_in_thread()
+        return sql, parameters
+
+    def query_in_thread(self) -> None:
+        self.subject.note(TODAY)
+
+
+class Making(Running):
+    """A model's code makes an instance.
+
+    :param incomplete: it has attributes without a value, for which Django would go to the table.
+    """
+
+    __slots__ = ("asked", "incomplete")
+
+    def __init__(self, subject: Subject, *, incomplete: bool = False) -> None:
+        super().__init__(subject)
+        self.incomplete = incomplete
+        self.asked = False  # it has sent a query
+
+    def query_in_thread(self) -> None:
+        self.asked = True
+        if self.incomplete:
+            raise QueryRefused
+        self.subject.note(TODAY)
+
+
+class Answering(Idle):
+    """The next query sees these rows in place of the models' tables.
+
+    :param before: the phase that goes on after it: others in between are not about the rows.
+    :param otherwise: who reads today's rows where the query asks for another table.
+    """
+
+    __slots__ = ("before", "otherwise", "relations")
+
+    def __init__(self, before: Idle, relations: Relations, otherwise: Subject | None) -> None:
+        self.before = before
+        self.relations = relations
+        self.otherwise = otherwise
+
+    @property
+    def theirs(self) -> bool:  # type: ignore[override]
+        return self.before.theirs
+
+    def query_in_thread(self) -> None:
+        self.before.query_in_thread()
+
+    def query(self, building: Building, sql: str, parameters: Any, elsewhere: bool) -> Any:
+        """:raises NotAsOf: if it asks for another table, and nobody reads today's."""
+        building.phase = self.before
+        with building.reading():
+            try:
+                return self._as_of(building.vendor, sql, parameters, elsewhere)
+            except NotAsOf:
+                if self.otherwise is None:
+                    raise
+                self.otherwise.note(TODAY)
+        return sql, parameters
+
+    def _as_of(self, vendor: Vendor, sql: str, parameters: Any, elsewhere: bool) -> Any:
+        unknown = unknown_columns(vendor, self.relations, sql)
+        if elsewhere or (unknown and self.otherwise is None):
+            raise NotAsOf
+        answered = substituted(vendor, self.relations, sql, parameters)
+        for column in unknown:
+            self.otherwise.note(UNKNOWN.format(column))  # type: ignore[union-attr]
+        return answered
+
+
+IDLE, READING = Idle(), Reading()
+
+
+class Building:
+    """The phase of a build, and what of it is lost.
+
+    :param limit: the time that a row's code has; it stands still during auditrepr's own queries.
+    """
+
+    def __init__(self, vendor: Vendor, limit: TimeLimit) -> None:
+        self.vendor = vendor
+        self.limit = limit
+        self.phase: Idle = IDLE
+        self.transaction = Transaction.WHOLE
+        self._start_over: StartOver | None = None
+        self._own_error: BaseException | None = None  # of what is ours, while a row's code runs
+
+    # --- transitions ---------------------------------------------------------------------------
+
+    def run(self, subject: Subject) -> None:
+        """From here to :meth:`rest`, a row's code runs."""
+        self.phase = Running(subject)
+        self._own_error = None
+
+    def rest(self) -> None:
+        self.phase = IDLE
+
+    @contextmanager
+    def during(self, phase: Idle) -> Iterator[None]:
+        before, self.phase = self.phase, phase
+        try:
+            yield
+        finally:
+            self.phase = before
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """Queries inside are auditrepr's, not those of the code that runs."""
+        try:
+            with self.during(READING), self.limit.paused():
+                yield
+        except BaseException as error:
+            if isinstance(error, Error) or self.limit.ends_work(error):
+                self._own_error = error
+            raise
+
+    @contextmanager
+    def answering(self, relations: Relations, otherwise: Subject | None = None) -> Iterator[None]:
+        """The first query inside is answered with these rows; see :class:`Answering`."""
+        with self.during(Answering(self.phase, relations, otherwise)):
+            yield
+
+    def lose(self, start_over: StartOver) -> None:
+        """Whatever the code that runs makes of it: nothing that is built now counts."""
+        self.transaction, self._start_over = Transaction.LOST, start_over
+
+    # --- what a row's code has come to -----------------------------------------------------------
+
+    def check(self) -> None:
+        """:raises BaseException: what the row's code has made something up in place of."""
+        for error in (self._start_over, self._own_error):
+            if error is not None:
+                raise error
+
+    def failure(self, raised: BaseException, *, careful: bool) -> BaseException | None:
+        """The error that is the row's failure; none if the row is to be tried once more.
+
+        :param careful: it ran in a savepoint of its own.
+        :raises BaseException: what is no row's, but ends the work, or the transaction.
+        """
+        if self._start_over is not None:
+            raise self._start_over from None
+        for error in (raised, self._own_error):
+            if error is not None and self.limit.ends_work(error):
+                raise error
+        error = self._own_error or raised
+        if isinstance(error, Error) and not careful:
+            self.transaction = Transaction.BROKEN
+            # A connection that was lost is no row's fault.
+            return None if self.vendor.passes(error) else error
+        if isinstance(error, TimeLimitExceeded):
+            self.transaction = Transaction.BROKEN
+        return error
+
+    # --- queries ---------------------------------------------------------------------------------
+
+    def intercept(
+        self,
+        execute: Callable[..., Any],
+        sql: str,
+        parameters: Any,
+        many: bool,
+        context: dict[str, Any],
+    ) -> Any:
+        """An execute_wrapper: the phase says what becomes of a query.
+
+        :raises InternalError: if a row's code would write to another database than the one that is
+            read, whose transaction itself refuses that.
+        """
+        elsewhere = context["connection"].alias != self.vendor.connection.alias
+        if elsewhere and self.phase.theirs and may_write(sql):
+            raise InternalError("a representation is for reading: nothing can be written")
+        sql, parameters = self.phase.query(self, sql, parameters, elsewhere)
+        return execute(sql, parameters, many, context)
+
+    def intercept_in_thread(self) -> None:
+        """A query is about to be sent from another thread, which sees what is there today."""
+        self.phase.query_in_thread()

@@ -1,0 +1,243 @@
+"""Rows as of a moment -> objects: those of events, and whatever their relations lead to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from itertools import islice
+from typing import Any
+
+from django.db.models import Model
+from django.db.models.query import ModelIterable
+
+from ..utils.model_meta import own_fields, parent_links
+from ..utils.table_names import log_name
+from ..utils.time_limit import TimeLimit
+from ..vendors import get_vendor
+from ..vendors.types import NOT_RECORDED, Found, Row
+from .building import Building, StartOver
+from .history import History, Matches
+from .instances import GuardedMaker, KnownFailures, loader
+from .lookups import Lookup, Subject
+from .peers import Peers
+from .placeholders import Unknown, default_of
+from .related_sets import set_relations
+from .relations import object_relations
+from .rows import ModelRaised
+from .substitution import Relations
+
+#: ``Meta.base_manager_name`` names it; Django finds single related objects through it.
+HIDES = "a manager hides some of the related rows"
+OF_ITS_OWN = "a manager makes objects of its own of related rows"
+
+Views = Callable[[], AbstractContextManager[None]]
+
+
+class Reader:
+    """An :class:`AsOfReader`, as long as somebody has opened a view of the database.
+
+    :param known_failures: instances that have lost the transaction of a reader before this one.
+    """
+
+    def __init__(
+        self, using: str, limit: TimeLimit, known_failures: KnownFailures | None = None
+    ) -> None:
+        self.using = using
+        self.vendor = get_vendor(using)
+        self.limit = limit
+        self.building = Building(self.vendor, limit)
+        self.history = History(self.vendor, limit)
+        known = {} if known_failures is None else known_failures
+        self._maker = GuardedMaker(self.building, known, self.placeholder, can_start_over=True)
+        self._views: Views = nullcontext
+        self._on_made: Callable[[Model, Subject], None] | None = None
+
+    def outlive(self, views: Views, on_made: Callable[[Model, Subject], None]) -> None:
+        """Let the objects go on reading after the call that made them.
+
+        :param views: a view of the database for each look at the log.
+        :param on_made: called with each object.
+        """
+        self._views, self._on_made = views, on_made
+        self._maker.can_start_over = False
+
+    @contextmanager
+    def view(self) -> Iterator[None]:
+        """Everything read inside is of one moment of the database."""
+        intercepting = self.vendor.connection.execute_wrapper(self.building.intercept)
+        with self.vendor.reading(self.limit), intercepting:
+            self.history = History(self.vendor, self.limit)
+            yield
+
+    @contextmanager
+    def own_queries(self) -> Iterator[None]:
+        """Queries inside are auditrepr's, not those of the code that runs."""
+        with self._views(), self.building.reading():
+            yield
+
+    @contextmanager
+    def instead_of(self, relations: Relations, otherwise: Subject | None = None) -> Iterator[None]:
+        """The first query inside sees these rows in place of the models' tables."""
+        with self._views(), self.building.answering(relations, otherwise):
+            yield
+
+    def find(self, model: type[Model], lookups: Sequence[Lookup]) -> list[Found]:
+        """The objects with these primary keys, each as of its subject's moment.
+
+        An object that was deleted by then shows its last state, and is doubtful.
+        """
+        subjects = [lookup.subject for lookup in lookups]
+        return self._reached(model, subjects, self._rows(model, lookups))
+
+    def find_present(self, model: type[Model], lookups: Sequence[Lookup]) -> list[Found]:
+        """Likewise, but not what was deleted by then, nor by way of the model's managers."""
+        found = [_unless_gone(one) for one in self._rows(model, lookups)]
+        return self.objects(model, [lookup.subject for lookup in lookups], found)
+
+    def find_by(self, model: type[Model], field: Any, lookups: Sequence[Lookup]) -> list[Matches]:
+        """All objects whose field had the value that is looked up as key."""
+        known = [lookup for lookup in lookups if not isinstance(lookup.key, Unknown)]
+        wanted = [(lookup.subject.moment, lookup.key) for lookup in known]
+        answers = iter(self.history.matching(model, field, wanted))
+        matches = [
+            Matches([]) if isinstance(lookup.key, Unknown) else next(answers) for lookup in lookups
+        ]
+        pairs = [
+            (lookup.subject, one)
+            for lookup, match in zip(lookups, matches, strict=True)
+            for one in match.found
+        ]
+        subjects, rows = [subject for subject, _ in pairs], [one for _, one in pairs]
+        objects = iter(self._reached(model, subjects, rows))
+        return [
+            Matches(list(islice(objects, len(match.found))), lookup.doubts + match.doubts)
+            for lookup, match in zip(lookups, matches, strict=True)
+        ]
+
+    def find_many(self, model: type[Model], field: Any, lookups: Sequence[Lookup]) -> list[Matches]:
+        """The objects at the far end of links, which point at them through this foreign key."""
+        (target,) = field.foreign_related_fields
+        if not target.primary_key:
+            return self.find_by(model, target, lookups)
+        rows = [Found(None) if one.gone else one for one in self._rows(model, lookups)]
+        found = self._reached(model, [lookup.subject for lookup in lookups], rows)
+        return [
+            Matches([one]) if row.row is not None else Matches([], row.doubts)
+            for one, row in zip(found, rows, strict=True)
+        ]
+
+    def placeholder(self, field: Any, why: str) -> Any:
+        """What a column without a value reads as."""
+        excluded = self.history.excluded.get(log_name(field.model._meta.db_table), ())
+        if why == NOT_RECORDED and field.column not in excluded:
+            return default_of(field)
+        return Unknown(field.column, why)
+
+    def _reached(
+        self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
+    ) -> list[Found]:
+        """Objects that a relation leads to: the model's managers decide what is made of a row."""
+        objects = self.objects(model, subjects, found)
+        managers = model._base_manager, model._default_manager
+        doubts: tuple[str, ...] = ()
+        if not all(_makes_plain_objects(manager) for manager in managers):
+            doubts += (OF_ITS_OWN,)
+        if model._base_manager.all().query.where:
+            doubts += (HIDES,)
+        return [one._replace(doubts=one.doubts + doubts) for one in objects] if doubts else objects
+
+    def objects(
+        self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
+    ) -> list[Found]:
+        """The rows with instances made of them; these share what they read of their relations."""
+        peers = Peers(self, model, object_relations(model), set_relations(model))
+        return [
+            Found(
+                one.row,
+                whole.doubts,
+                one.image,
+                one.gone,
+                self._instance(peers, subject, whole.row)
+                if isinstance(whole.row, Row)
+                else whole.row,
+            )
+            for subject, one, whole in zip(
+                subjects, found, self._whole(model, subjects, found), strict=True
+            )
+        ]
+
+    def _rows(self, model: type[Model], lookups: Sequence[Lookup]) -> list[Found]:
+        known = [lookup for lookup in lookups if not isinstance(lookup.key, Unknown)]
+        wanted = [(lookup.subject.moment, lookup.key) for lookup in known]
+        rows = iter(self.history.rows(model, wanted))
+        return [
+            Found(None, lookup.doubts)
+            if isinstance(lookup.key, Unknown)
+            else _doubted(next(rows), lookup)
+            for lookup in lookups
+        ]
+
+    def _whole(
+        self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
+    ) -> Sequence[Found]:
+        """Rows with the columns that multi-table inheritance keeps in the parents' tables."""
+        for parent, link in parent_links(model).items():
+            found = self._joined(parent, link.attname, subjects, found)
+        return found
+
+    def _joined(
+        self,
+        parent: type[Model],
+        link: str,
+        subjects: Sequence[Subject],
+        found: Sequence[Found],
+    ) -> list[Found]:
+        there = [(i, one.row) for i, one in enumerate(found) if isinstance(one.row, Row)]
+        owners = [subjects[i] for i, _ in there]
+        lookups = [Lookup(subjects[i], row.values.get(link, Unknown(link))) for i, row in there]
+        parts = self._whole(parent, owners, self._rows(parent, lookups))
+        joined = list(found)
+        for (i, row), part in zip(there, parts, strict=True):
+            joined[i] = Found(_joined(parent, row, part), found[i].doubts + part.doubts)
+        return joined
+
+    def _instance(self, peers: Peers, subject: Subject, row: Row) -> Model | Exception:
+        try:
+            if peers.plain:
+                instance = peers.make(row.values)
+            else:
+                instance = self._maker.make(peers.model, peers.make, subject, row)
+            if row.missing:
+                load = loader(instance, subject, row.missing, self.placeholder)
+                instance.__dict__["refresh_from_db"] = load
+            peers.add(instance, subject, row.missing)
+        except StartOver as lost:
+            self.building.lose(lost)
+            raise
+        except BaseException as error:  # a model's from_db and __init__ may do and give anything
+            if self.limit.ends_work(error):
+                raise
+            return ModelRaised.of(error)
+        if self._on_made is not None:
+            self._on_made(instance, subject)
+        return instance
+
+
+def _joined(parent: type[Model], row: Row, part: Found) -> Row | Exception:
+    if isinstance(part.row, Exception):
+        return part.row
+    columns = {field.column: NOT_RECORDED for field in own_fields(parent)}
+    inherited = part.row or Row({}, columns)
+    return Row(inherited.values | row.values, {**inherited.missing, **row.missing})
+
+
+def _unless_gone(found: Found) -> Found:
+    return Found(None) if found.gone else found
+
+
+def _doubted(found: Found, lookup: Lookup) -> Found:
+    return found._replace(doubts=lookup.doubts + found.doubts) if lookup.doubts else found
+
+
+def _makes_plain_objects(manager: Any) -> bool:
+    return bool(manager.all()._iterable_class is ModelIterable)
