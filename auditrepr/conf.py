@@ -111,7 +111,9 @@ def _is_by_model(value: Any) -> bool:
 
 def _names_by_model(name: str, value: Any) -> dict[str, tuple[str, ...]]:
     if not _is_by_model(value):
-        raise InvalidSetting(name=name, value=value, expected='like {"auth.User": ["password"]}')
+        raise InvalidSetting(
+            name=name, value=value, expected='a dictionary such as {"auth.User": ["password"]}'
+        )
     return {model: _names(name, names) for model, names in value.items()}
 
 
@@ -124,7 +126,9 @@ def _flag(name: str, value: Any) -> bool:
 def _origins(name: str, value: Any) -> tuple[str, ...]:
     names = _names(name, value)
     if not set(names) <= set(ORIGINS):
-        raise InvalidSetting(name=name, value=value, expected=f"some of {', '.join(ORIGINS)}")
+        raise InvalidSetting(
+            name=name, value=value, expected=f"a list with any of {', '.join(ORIGINS)}"
+        )
     return names
 
 
@@ -148,7 +152,7 @@ def _batch_size(name: str, value: Any) -> Asked:
 
 def _path(name: str, value: Any) -> Path | None:
     if value is not None and (not isinstance(value, str | Path) or "\0" in str(value)):
-        raise InvalidSetting(name=name, value=value, expected="the path of a file")
+        raise InvalidSetting(name=name, value=value, expected="a file path")
     return Path(value) if value else None
 
 
@@ -162,20 +166,26 @@ def _time_zone(name: str, value: Any) -> str | None:
     try:
         return value and ZoneInfo(value).key
     except (TypeError, ValueError, OSError, ZoneInfoNotFoundError):
-        raise InvalidSetting(name=name, value=value, expected='like "Europe/Berlin"') from None
+        raise InvalidSetting(
+            name=name, value=value, expected='a time zone name such as "Europe/Berlin"'
+        ) from None
 
 
 def _reprs(name: str, value: Any) -> dict[str, str | Callable[[Any], object]]:
     if not _is_by_model(value) or not all(
         isinstance(way, str) or callable(way) for way in value.values()
     ):
-        raise InvalidSetting(name=name, value=value, expected='like {"auth.User": "get_full_name"}')
+        raise InvalidSetting(
+            name=name, value=value, expected='a dictionary such as {"auth.User": "get_full_name"}'
+        )
     return {model.lower(): way for model, way in value.items()}
 
 
 def _duration(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < DAY:
-        raise InvalidSetting(name=name, value=value, expected="a number of seconds above 0")
+        raise InvalidSetting(
+            name=name, value=value, expected="a number of seconds between 0 and 86400"
+        )
     return float(value)
 
 

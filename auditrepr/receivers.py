@@ -53,9 +53,9 @@ def after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: An
     told = []
     if changed:
         names = ", ".join(state.name for state in changed)
-        told.append(f"  Audit triggers brought up to date: {names}\n")
+        told.append(f"  Updated audit triggers: {names}\n")
     if index:
-        told.append(f"  Search in representations: {search_index.MADE[index.anywhere]}\n")
+        told.append(f"  Representation search:  {search_index.MADE[index.anywhere]}\n")
     if told and verbosity >= 1:
         (stdout or sys.stdout).writelines(told)
 

@@ -59,7 +59,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
         PeriodFilter,
     ]
     search_fields = ["object_id"]
-    search_help_text = gettext_lazy("The object's id in full, or its beginning and a *.")
+    search_help_text = gettext_lazy("A complete object ID, or its beginning followed by *.")
     change_form_template = "auditrepr/event.html"
     fields = ()
     allowed_lookups = frozenset(
@@ -109,7 +109,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
     def when(self, event: AuditLog) -> SafeString:
         return format_html('<span class="nowrap">{}</span>', time_of(event))
 
-    @admin.display(description=gettext_lazy("who"), empty_value="")
+    @admin.display(description=gettext_lazy("changed by"), empty_value="")
     def who(self, event: Any) -> str | None:
         return event.who or None
 
@@ -121,7 +121,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
     def model_name(self, event: Any) -> str:
         return model_label(event.table_now)
 
-    @admin.display(description=gettext_lazy("object"), empty_value="")
+    @admin.display(description=gettext_lazy("object ID"), empty_value="")
     def object_key(self, event: AuditLog) -> str | None:
         return event.object_id and visible(Truncator(event.object_id).chars(40))
 
@@ -129,7 +129,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
     def representation(self, event: Any) -> SafeString:
         return representation(event.shown)
 
-    @admin.display(description=gettext_lazy("what changed"))
+    @admin.display(description=gettext_lazy("changes"))
     def what_changed(self, event: Any) -> SafeString:
         return what_changed(event.changes_in_words)
 

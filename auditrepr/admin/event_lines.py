@@ -63,7 +63,7 @@ def representation(what: Shown) -> SafeString:
 
 def _remark(what: Shown) -> str:
     remarks = [
-        (what.failed, _("no representation")),
+        (what.failed, _("failed")),
         (what.mixed, _("mixed")),
         (not what.stored, _("not stored yet")),
     ]

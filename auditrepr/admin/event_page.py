@@ -73,17 +73,17 @@ def _facts(event: Any, what: Shown, who: str) -> list[tuple[str, str]]:
     facts = [
         (_("event"), str(event.pk)),
         (_("time"), time_of(event)),
-        (_("who"), who),
+        (_("changed by"), who),
         *people_facts(event.context),
         (_("action"), str(event.get_action_display())),
         (_("model"), model_label(event.table_now)),
         (_("table"), visible(event.table_name)),
-        (_("object"), visible(event.object_id or "")),
-        (_("object before"), visible(event.previous_object_id or "")),
+        (_("object ID"), visible(event.object_id or "")),
+        (_("previous object ID"), visible(event.previous_object_id or "")),
         (_("representation"), visible(what.text)),
         (_("fidelity"), _fidelity(what)),
-        (_("no representation") if what.failed else _("why mixed"), visible(what.reason)),
-        (_("stored"), "" if what.stored else _("not yet: built for this page")),
+        (_("error") if what.failed else _("why mixed"), visible(what.reason)),
+        (_("stored"), "" if what.stored else _("no, built for this page")),
         (_("transaction"), str(event.transaction_id or "")),
     ]
     return [(label, value) for label, value in facts if value]
@@ -93,8 +93,8 @@ def _fidelity(what: Shown) -> str:
     if what.failed:
         return ""
     if what.mixed:
-        return _("mixed: something in it is of today, guessed, or missing")
-    return _("exact: what the application said at that moment")
+        return _("mixed: some of it is current, guessed or missing data")
+    return _("exact: all of it is data as of this event")
 
 
 def _trouble(event: AuditLog) -> list[tuple[str, str]]:
@@ -105,8 +105,8 @@ def _trouble(event: AuditLog) -> list[tuple[str, str]]:
     return [
         (_("error"), visible(f"{failure.error_class}: {failure.message}")),
         (_("attempts"), str(failure.attempts)),
-        (_("first"), clock(failure.first_failed_at)),
-        (_("last"), clock(failure.last_failed_at)),
+        (_("first failed at"), clock(failure.first_failed_at)),
+        (_("last failed at"), clock(failure.last_failed_at)),
         (_("next attempt"), clock(due) if (due := failure.next_attempt_at) else _("never")),
     ]
 

@@ -46,7 +46,7 @@ class ReprFailureAdmin(ReadOnlyAdmin):
     def error(self, failure: ReprFailure) -> str:
         return visible(f"{failure.error_class}: {Truncator(failure.message).chars(SHOWN_LENGTH)}")
 
-    @admin.display(description=gettext_lazy("where"))
+    @admin.display(description=gettext_lazy("traceback"))
     def where(self, failure: ReprFailure) -> SafeString:
         lines = ((visible(line),) for line in failure.traceback.splitlines())
         return format_html_join("\n", "<div><code>{}</code></div>", lines)

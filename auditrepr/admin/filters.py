@@ -66,12 +66,12 @@ class GivenFilter(admin.SimpleListFilter):
 
 
 class ActorFilter(GivenFilter):
-    title = _("who")
+    title = _("actor")
     parameter_name = "actor"
 
 
 class ObjectFilter(GivenFilter):
-    title = _("object")
+    title = _("object ID")
     parameter_name = "object_id"
 
 
@@ -89,7 +89,7 @@ class TransactionFilter(GivenFilter):
 class StateFilter(admin.SimpleListFilter):
     """By what became of the representation."""
 
-    title = _("representation")
+    title = _("representation status")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -110,7 +110,7 @@ class StateFilter(admin.SimpleListFilter):
 class PeriodFilter(admin.ListFilter):
     """By day. The log has no index by time, but its ids are in the order of time, nearly."""
 
-    title = _("period")
+    title = _("date")
     template = "auditrepr/period_filter.html"
     parameters: ClassVar = ("since", "until")
 

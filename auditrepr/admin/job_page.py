@@ -53,7 +53,7 @@ def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
     bars = chart(BackfillRun.objects.filter(Q(ended_at__gte=now - DAY) | Q(ended_at=None)), now)
     failures, all_of_them = _failures(request.user)
     return {
-        "title": _("The job"),
+        "title": _("Backfill status"),
         "facts": _facts(status.progress(using)),
         "bars": bars,
         "hours": _hours(bars),
@@ -79,13 +79,13 @@ def retry(user: Any, table_name: str, error_class: str) -> int:
 
 
 def _facts(found: Progress) -> list[tuple[str, str]]:
-    facts = [(_("pending"), str(found.pending))]
+    facts = [(_("pending events"), str(found.pending))]
     if found.oldest_at:
-        facts.append((_("the oldest has waited for"), timesince(found.oldest_at, found.at)))
+        facts.append((_("longest wait"), timesince(found.oldest_at, found.at)))
     facts += _mark(found.mark)
     if found.lease:
         holder = visible(str(found.lease.holder or _("unknown")))
-        label = _("left behind by") if found.lease.expired else _("at work")
+        label = _("expired lock of") if found.lease.expired else _("current run")
         facts.append((label, holder))
     return facts
 
@@ -93,14 +93,14 @@ def _facts(found: Progress) -> list[tuple[str, str]]:
 def _mark(mark: Mark) -> list[tuple[str, str]]:
     """The settled mark, and what keeps it from following."""
     if not mark.is_set:
-        return [(_("settled mark"), _("none: the job has not run yet"))]
-    facts = [(_("settled mark"), str(mark.settled_id))]
+        return [(_("watermark"), _("not set: the job has not run yet"))]
+    facts = [(_("watermark"), str(mark.settled_id))]
     if mark.held_since:
-        held = _("%(since)s, by transactions that were writing then: %(writers)s") % {
+        held = _("%(since)s by transactions that were open at the last check: %(writers)s") % {
             "since": timesince(mark.held_since),
             "writers": visible(", ".join(mark.held_by)),
         }
-        facts.append((_("it has been held for"), held))
+        facts.append((_("watermark held back for"), held))
     return facts
 
 

@@ -55,8 +55,8 @@ class BackfillRunAdmin(ReadOnlyAdmin):
         table_name, error_class = (text.replace("\0", "") for text in given)
         count = job_page.retry(request.user, table_name, error_class)
         told = ngettext(
-            "The next run tries %d representation again.",
-            "The next run tries %d representations again.",
+            "%d representation will be retried in the next run.",
+            "%d representations will be retried in the next run.",
             count,
         )
         self.message_user(request, told % count, fail_silently=True)

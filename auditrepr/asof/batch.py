@@ -31,7 +31,7 @@ from .states import OVERTAKEN, UNCLEAR
 
 #: ``Meta.base_manager_name`` names it; Django finds single related objects through it.
 HIDES = "a manager hides some of the related rows"
-OF_ITS_OWN = "a manager makes objects of its own of related rows"
+OF_ITS_OWN = "a manager returns custom objects for related rows"
 
 
 class Reference(NamedTuple):
@@ -89,9 +89,9 @@ class Batch(Watch):
         images = [self.history.renames.image(table, e.id, e.occurred_at) for e in events]
         rows = read_images(self.vendor, model, images, self.limit)
         if any(isinstance(row, TableGone) for row in rows.values()):
-            self._describe(subjects, "its table is not there any more")
+            self._describe(subjects, "its table no longer exists")
             return
-        gone = LookupError("the audit row is gone")
+        gone = LookupError("the event no longer exists")
         found = [Found(rows.get(image, gone)) for image in images]
         _fill(subjects, self.objects(model, subjects, found))
         overtaken = self.history.states.overtaken([subject.event for subject in subjects])
@@ -290,7 +290,7 @@ def _fill(subjects: Sequence[Subject], answers: Sequence[Answer]) -> None:
         for doubt in doubts:
             subject.note(doubt)
         if value is None:
-            subject.error = LookupError("nothing is known of it")
+            subject.error = LookupError("the log knows nothing about this object")
         elif isinstance(value, Exception):
             subject.error = value
         else:

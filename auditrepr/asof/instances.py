@@ -75,7 +75,7 @@ def _is_stored_as_it_is(model: type[Model], name: str) -> bool:
     return kind is ForeignKeyDeferredAttribute or not hasattr(kind, "__set__")
 
 
-TODAY = "it was read in part from today's rows"
+TODAY = "partly read from current rows"
 
 #: An instance: of which event, of which model, with which key.
 Key = tuple[int, type[Model], str]

@@ -83,7 +83,7 @@ class Watch:
         theirs = self.current is not None or self.guard.making is not None
         elsewhere = context["connection"].alias != self.vendor.connection.alias
         if theirs and elsewhere and may_write(sql):
-            raise InternalError("a representation is for reading: nothing can be written")
+            raise InternalError("code that builds a representation must not write to the database")
         if (made := self.guard.making) is not None:
             if not sql.startswith(NO_READING):
                 self.guard.asks(made)

@@ -15,9 +15,9 @@ from ..vendors.types import SearchIndex
 TABLE = log_name(InstanceRepr._meta.db_table)
 #: What ``migrate`` says of a new index, by whether it finds a text anywhere.
 MADE = {
-    True: "an index finds any part of them.",
-    False: "an index finds their beginnings alone; any part of them once the extension pg_trgm"
-    " (PostgreSQL) or FTS5 (SQLite) is there and migrate runs again.",
+    True: "created an index that matches any part of the text.",
+    False: "created an index that matches only the beginning of the text. To match any part,"
+    " install pg_trgm (PostgreSQL) or an SQLite with FTS5 and run migrate again.",
 }
 
 

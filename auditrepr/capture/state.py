@@ -17,7 +17,7 @@ class Status(Enum):
     MISSING = "missing"
     ABSENT = "absent"  # the table itself is not there (yet)
     UNSUPPORTED = "unsupported"  # a view or a foreign table
-    LEFTOVER = "no longer tracked"  # it still has triggers
+    LEFTOVER = "left over"  # it still has triggers
 
 
 #: What install() mends.

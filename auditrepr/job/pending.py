@@ -86,8 +86,9 @@ class Backlog:
             batch = take(self.using, done, end, size)
             if batch.events:
                 logger.warning(
-                    "%d audit rows from id %d on were pending below the settled mark %d: they were"
-                    " restored or given ids by hand, or their representations were deleted",
+                    "Found %d pending events from ID %d on below the watermark %d: they were"
+                    " restored or inserted with explicit IDs, or their representations were"
+                    " deleted",
                     len(batch.events),
                     batch.events[0].id,
                     settled,

@@ -74,7 +74,7 @@ def prune(
         raise MayNotPrune(alias=using, role=connections[using].settings_dict["USER"])
     with lock:
         if not lock:
-            raise LockHeld(holder=lock.holder())
+            raise LockHeld(holder=lock.holder() or "an unknown process")
         with lock.kept_alive():
             done = Pruned(last_id=_end(using, before))
             for begin, end in _ranges(using, done.last_id, batch_size):

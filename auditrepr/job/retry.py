@@ -56,7 +56,12 @@ class Patience:
                     raise
                 said = " ".join(str(error).split())
                 fields = {"database": self.using, "tries": self.failed, "error": said}
-                logger.info("Trying again (%d): %s", self.failed, said, extra=fields)
+                logger.info(
+                    "Retrying after database error (attempt %d failed): %s",
+                    self.failed,
+                    said,
+                    extra=fields,
+                )
                 self._pause()
 
     def reset(self) -> None:

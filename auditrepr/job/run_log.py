@@ -27,7 +27,7 @@ def batch_stored(run: Run, stored: Stored, seconds: float) -> None:
         "seconds": round(seconds, 3),
     }
     logger.debug(
-        "%(command)s: batch %(batch)d, %(rows)d rows, %(failures)d failures", fields, extra=fields
+        "%(command)s: batch %(batch)d: %(rows)d stored, %(failures)d failed", fields, extra=fields
     )
 
 
@@ -44,7 +44,7 @@ def run_ended(run: Run, result: Result) -> None:
         "error": result.error,
     }
     logger.info(
-        "%(command)s: %(stop_reason)s, %(rows)d rows, %(failures)d failures", fields, extra=fields
+        "%(command)s: %(stop_reason)s: %(rows)d stored, %(failures)d failed", fields, extra=fields
     )
 
 

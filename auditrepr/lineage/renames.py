@@ -149,7 +149,7 @@ class Renames:
             return changes(connections[self.using])
         except Exception as error:  # they are other people's modules
             logger.warning(
-                "Old names are not known: the migrations cannot be read: %s",
+                "Could not load the migrations, so former table and column names are unknown: %s",
                 error,
                 extra={"database": self.using, "error": str(error)},
             )

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentTypeError
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time
 from typing import Any
 
 from django.conf import settings
+from django.core.management.base import CommandError
+from django.db import connections
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from ..conf import AUTO, MOST, Asked
+from ..utils.text import visible
+
+#: The exit code for wrong usage.
+USAGE = 2
 
 
 def whole_number(text: Any, least: int = 1) -> int:
@@ -24,7 +31,7 @@ def whole_number(text: Any, least: int = 1) -> int:
     except ValueError:
         number = least - 1
     if number > MOST:
-        raise ArgumentTypeError(f"{text!r} is more than {MOST}")
+        raise ArgumentTypeError(f"{text!r} is too large: the maximum is {MOST}")
     if number < least:
         raise ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
     return number
@@ -50,7 +57,7 @@ def seconds(text: Any) -> float:
     except ValueError:
         span = -1
     if not 0 <= span < math.inf:
-        raise ArgumentTypeError(f"{text!r} is not a number of seconds")
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds (0 or more)")
     return span
 
 
@@ -71,8 +78,33 @@ def moment(text: Any) -> datetime:
         aware = None
     if aware is None:
         raise ArgumentTypeError(
-            f"{str(text)!r} is no date: write 2026-01-31 or 2026-01-31T12:00:00+01:00"
+            f"{str(text)!r} is not a date: use 2026-01-31 or 2026-01-31T12:00:00+01:00"
         )
     if aware > datetime.now(aware.tzinfo):
         raise ArgumentTypeError(f"{str(text)!r} is in the future")
     return aware if settings.USE_TZ else timezone.make_naive(aware)
+
+
+def database_alias(text: Any) -> str:
+    """Return the alias of a database.
+
+    :raises ArgumentTypeError: if DATABASES does not define it.
+    """
+    alias = str(text)
+    if alias not in connections:
+        known = ", ".join(connections)
+        raise ArgumentTypeError(f'Unknown database "{visible(alias)}". DATABASES defines: {known}.')
+    return alias
+
+
+def check_options(options: dict[str, Any], checks: Mapping[str, Callable[[Any], Any]]) -> None:
+    """Replace each option by its checked value; `call_command()` does not use the parser.
+
+    :raises CommandError: with exit code 2.
+    """
+    for name, checked in checks.items():
+        try:
+            options[name] = None if options[name] is None else checked(options[name])
+        except ArgumentTypeError as error:
+            option = name.replace("_", "-")
+            raise CommandError(f"argument --{option}: {error}", returncode=USAGE) from error

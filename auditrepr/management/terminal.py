@@ -31,7 +31,7 @@ class TerminalCommand(BaseCommand):
             _discard_output()
             if error.errno == errno.EPIPE:
                 sys.exit(128 + signal.SIGPIPE)
-            message = f"Not all of the output could be written: {error.strerror}."
+            message = f"Could not write all of the output: {error.strerror}."
             raise CommandError(message) from error
         return said
 

@@ -102,24 +102,25 @@ class AuditLog(models.Model):
     id = models.BigAutoField(primary_key=True)
     table_name = models.TextField(_("table"))
     object_id = models.TextField(
-        _("object"),
+        _("object ID"),
         null=True,
-        help_text=_("The primary key as text; a JSON array if it has several columns."),
+        help_text=_("Primary key as text. A composite key is stored as a JSON array."),
     )
     previous_object_id = models.TextField(
-        null=True, help_text=_("Set where an update changed the primary key: the one before.")
+        null=True, help_text=_("Primary key before the update, if the update changed it.")
     )
     action = models.CharField(_("action"), max_length=1, choices=Action)
     row_data = RowField(
         null=True,
-        help_text=_("The whole row: after an insert or update, before a delete."),
+        help_text=_("All recorded columns of the row: after an insert or update, before a delete."),
     )
     changed_from = RowField(
         null=True,
-        help_text=_("For an update: what each changed column held before."),
+        help_text=_("For an update: the previous value of each changed column."),
     )
     context = models.JSONField(
-        null=True, help_text=_("Who and why, where the application said so.")
+        null=True,
+        help_text=_("Who made the change and why, if the application provided a context."),
     )
     actor = models.GeneratedField(
         # SQLite would look into the context of every event, for a tenth of what an event costs.
@@ -129,29 +130,29 @@ class AuditLog(models.Model):
         output_field=models.TextField(null=True),
         db_persist=True,
         verbose_name=_("actor"),
-        help_text=_("The user of the context: to be found by an index."),
+        help_text=_("The user from the context. Indexed."),
     )
     writer = models.TextField(
         null=True,
-        help_text=_("Without a context: the database role and its program. PostgreSQL only."),
+        help_text=_("If there is no context: database role and client program. PostgreSQL only."),
     )
     transaction_id = models.BigIntegerField(
-        null=True, help_text=_("PostgreSQL's; SQLite has none.")
+        null=True, help_text=_("PostgreSQL transaction ID. Null on SQLite.")
     )
     snapshot = models.TextField(
         null=True,
-        help_text=_("PostgreSQL's pg_snapshot: what the transaction saw right after the event."),
+        help_text=_("The transaction's pg_snapshot right after the event. PostgreSQL only."),
     )
     statement_at = models.DateTimeField(
-        null=True, help_text=_("When the client's message arrived: PostgreSQL only.")
+        null=True, help_text=_("When the server received the client message. PostgreSQL only.")
     )
     occurred_at = models.DateTimeField(_("time"), db_default=Now())
 
     objects = AuditLogQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("audit log entry")
-        verbose_name_plural = _("audit log")
+        verbose_name = _("audit event")
+        verbose_name_plural = _("audit events")
         indexes = [
             models.Index(fields=["table_name", "object_id", "id"], name="auditrepr_log_object"),
             models.Index(fields=["table_name", "id"], name="auditrepr_log_table"),

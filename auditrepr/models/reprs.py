@@ -29,7 +29,10 @@ class InstanceRepr(models.Model):
     fidelity = models.CharField(
         max_length=1,
         choices=Fidelity,
-        help_text=_("Mixed: something was read live, guessed or missing."),
+        help_text=_(
+            "Exact: built only from data as of the event. Mixed: partly current, guessed"
+            " or missing data."
+        ),
     )
     reason = models.TextField(
         blank=True, default="", help_text=_("Why the representation is mixed.")

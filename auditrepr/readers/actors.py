@@ -26,13 +26,13 @@ def facts(context: Any) -> list[tuple[str, str]]:
     if not isinstance(context, Mapping):
         return []
     labels = {
-        "reason": _("why"),
+        "reason": _("reason"),
         "user": _("user"),
         "command": _("command"),
         "task": _("task"),
         "path": _("path"),
         "remote_address": _("remote address"),
-        "request_id": _("request"),
+        "request_id": _("request ID"),
     }
     names = [name for name in labels if name in context]
     names += [name for name in context if name not in labels and name != "user_name"]

@@ -93,9 +93,9 @@ def _field_change(
 
 def _value(field: Field[Any, Any] | None, value: Any) -> str:
     if value is None:
-        return _("nothing")
+        return _("(none)")
     if value == "":
-        return _("empty")
+        return _("(empty)")
     choices = dict(field.flatchoices) if field else {}
     label = choices.get(value) if isinstance(value, str | int) else None
     return visible(str(value if label is None else label))

@@ -72,11 +72,9 @@ def help_text(by: SearchIndex | None) -> str:
     """What the page says of its search."""
     if by is None:
         return _(
-            "A part of it, in capitals or not. The newest %(number)d are looked at first, then"
-            " the next with “Older”."
+            "Any part of the text, ignoring case. Searches the newest %(number)d"
+            " representations; choose “Older” to search further back."
         ) % {"number": LOOKED_AT}
     if by.anywhere:
-        return _("A part of it, in capitals or not.")
-    return _(
-        "Its beginning, in capitals or not: nothing further on is found, for want of an index."
-    )
+        return _("Any part of the text, ignoring case.")
+    return _("Beginning of the text only, ignoring case: the search index supports no more.")

@@ -49,7 +49,7 @@ def _built(outcome: Outcome) -> Shown:
 
 def _stored(event: AuditLog) -> Shown:
     if event.action == AuditLog.Action.TRUNCATE:
-        return Shown(_("every row"))
+        return Shown(_("all rows"))
     if hasattr(event, "instance_repr"):
         found = event.instance_repr
         mixed = found.fidelity == Fidelity.MIXED

@@ -57,9 +57,9 @@ def words(events: Sequence[AuditLog], using: str, *, changed_only: bool = False)
 def said(field: Field[Any, Any], value: Any) -> str:
     """A value of this field, in a line that a person reads."""
     if value is None:
-        return _("nothing")
+        return _("(none)")
     if value == "":
-        return _("empty")
+        return _("(empty)")
     if field.choices and isinstance(value, str | int):
         return visible(str(dict(field.flatchoices).get(value, value)))
     if isinstance(value, bool):

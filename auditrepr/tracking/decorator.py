@@ -62,9 +62,12 @@ def track(
     :raises TypeError: if a list of names is a bare string, or what is decorated is no model.
     """
     if isinstance(exclude, str):
-        raise TypeError(f'exclude takes a list of field names: exclude=["{exclude}"]')
+        raise TypeError(f'exclude must be a list of field names, such as exclude=["{exclude}"]')
     if isinstance(former_tables, str):
-        raise TypeError(f'former_tables takes a list of names: former_tables=["{former_tables}"]')
+        raise TypeError(
+            "former_tables must be a list of table names, such as"
+            f' former_tables=["{former_tables}"]'
+        )
     columns = {
         new: (old,) if isinstance(old, str) else tuple(old) for new, old in (renamed or {}).items()
     }
@@ -72,7 +75,7 @@ def track(
 
     def decorate(model: ModelT) -> ModelT:
         if not (isinstance(model, type) and issubclass(model, Model)):
-            raise TypeError(f"@auditrepr.track is for model classes, not for {model!r}")
+            raise TypeError(f"@auditrepr.track decorates model classes, not {model!r}")
         MARKED[model] = mark
         return model
 

@@ -17,11 +17,11 @@ def storable(text: str, length: int) -> tuple[str, str]:
     clean = text.replace("\0", "\N{SYMBOL FOR NULL}")
     clean = clean.encode("utf-8", "backslashreplace").decode("utf-8")
     if clean != text:
-        changed.append("it held characters that cannot be stored")
+        changed.append("characters that cannot be stored were replaced")
     if len(clean) > length:
         mark = f"… ({len(clean)} characters)"
         clean = clean[: max(0, length - len(mark))] + mark
-        changed.append(f"it was longer than {length} characters")
+        changed.append(f"cut to {length} characters")
     return clean, "; ".join(changed)
 
 

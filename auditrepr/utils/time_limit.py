@@ -90,6 +90,6 @@ class TimeLimit:
         self._ticking = False
         if self.expired:
             self._ring_in(max(self.seconds, 0.01))  # once more, where a bare except swallows it
-            raise TimeLimitExceeded(f"it took longer than {self.seconds:g} seconds")
+            raise TimeLimitExceeded(f"took longer than {self.seconds:g} seconds (ROW_SECONDS)")
         if self._ends is not None and self._listening:
             self._ring_in(max(0.001, self._ends - time.monotonic()))

@@ -14,7 +14,7 @@ from ..models import AuditLog
 from ..utils.model_meta import own_fields
 
 NOT_RECORDED = "not recorded"  # left out on purpose, or added to the table later
-TOO_BIG = "too big to be recorded"
+TOO_BIG = "too large to record"
 
 
 class Event(NamedTuple):

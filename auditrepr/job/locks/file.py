@@ -75,7 +75,7 @@ class FileLock(Lock):
             file = os.open(self.path, flags, 0o644)
             unless_locked.callback(os.close, file)
             if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise LockUnavailable(path=self.path, reason="it is not a regular file")
+                raise LockUnavailable(path=self.path, reason="not a regular file")
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Between opening and locking it may have been replaced: the next attempt finds out.
             if not self._is_current(file):
@@ -123,4 +123,4 @@ def default_path(using: str) -> Path:
     try:
         return path.expanduser()
     except RuntimeError as error:
-        raise LockUnavailable(path=path, reason="this user has no home") from error
+        raise LockUnavailable(path=path, reason="this user has no home directory") from error

@@ -88,7 +88,7 @@ class DatabaseLock(Lock):
                 except Error as error:
                     said = " ".join(str(error).split())
                     fields = {"database": self.using, "error": said}
-                    logger.warning("The lease could not be renewed: %s", said, extra=fields)
+                    logger.warning("Could not renew the database lock: %s", said, extra=fields)
 
     def _take(self, condition: Q) -> bool:
         # Never waits for a row that its holder has locked, who may be stopped for good. One

@@ -11,6 +11,8 @@ from typing import Any
 
 from django.utils import timezone
 
+from ...phrases import timestamp
+
 
 @dataclass(frozen=True)
 class Process:
@@ -28,7 +30,7 @@ class Process:
         return cls(
             socket.gethostname(),
             os.getpid(),
-            timezone.now().isoformat(timespec="seconds"),
+            timestamp(timezone.now()),
             _boot(),
             _namespace(),
             _started(os.getpid()),

@@ -29,7 +29,7 @@ def converter(declared: str) -> Callable[[Any], Any]:
         held = fit(value)
         found = convert(held if isinstance(held, bytes) else str(held).encode())
         if found is None:
-            raise ValueError(f"{value!r} is no {declared}")
+            raise ValueError(f"{value!r} is not a valid {declared}")
         return found
 
     return convert_fitted
