@@ -236,4 +236,4 @@ def test_a_database_that_cannot_be_reached_is_a_warning_and_no_traceback():
     finally:
         connections["other"] = there
     assert "cannot be reached" in message.msg
-    assert message.hint == "Once it can be reached, run: manage.py check --database other"
+    assert message.hint == "Fix this, then run: manage.py check --database other"

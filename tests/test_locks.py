@@ -543,4 +543,4 @@ def test_a_lease_that_cannot_be_renewed_is_told_of_in_time(monkeypatch, caplog):
         with lock.kept_alive():
             time.sleep(0.5)
         other.close()
-    assert "The lease could not be renewed: database is locked" in caplog.text
+    assert "Could not renew the database lock: database is locked" in caplog.text

@@ -232,7 +232,7 @@ def test_the_examples_defaults_are_those_that_apply(project):
 def test_settings_that_are_no_dictionary_are_called_so(settings):
     settings.AUDITREPR = ["BATCH_SIZE"]
     with pytest.raises(
-        InvalidSetting, match=r"^AUDITREPR is \['BATCH_SIZE'\], but has to be a dict"
+        InvalidSetting, match=r"^AUDITREPR must be a dictionary, not \['BATCH_SIZE'\]"
     ):
         Settings.load()
 

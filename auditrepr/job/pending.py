@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from ..exceptions import RowsHidden
 from ..models import AuditLog, Checkpoint
+from ..phrases import counted
 from ..vendors import get_vendor
 from ..vendors.types import Event, Writers
 from .windows import next_id, windows
@@ -86,10 +87,9 @@ class Backlog:
             batch = take(self.using, done, end, size)
             if batch.events:
                 logger.warning(
-                    "Found %d pending events from ID %d on below the watermark %d: they were"
-                    " restored or inserted with explicit IDs, or their representations were"
-                    " deleted",
-                    len(batch.events),
+                    "Found %s from ID %d on below the watermark %d: restored, inserted with an"
+                    " explicit ID, or the representation was deleted",
+                    counted(len(batch.events), "pending event"),
                     batch.events[0].id,
                     settled,
                     extra={
