@@ -1,4 +1,4 @@
-"""What can be wrong before anything runs. ``docs/checks.md`` lists the ids."""
+"""System checks of settings, triggers and databases; ``docs/checks.md`` lists their IDs."""
 
 from __future__ import annotations
 
@@ -43,14 +43,14 @@ CLEANED = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108
 
 
 def register() -> None:
-    """Make ``manage.py check`` and ``migrate`` run these checks."""
+    """Register the checks for ``manage.py check`` and ``migrate``."""
     checks.register(check_settings)
     checks.register(check_lock_file)
     checks.register(check_databases, Tags.database)
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """Can it be told what is audited, and what is left out?"""
+    """Check that MODELS, EXCLUDE and @track name existing models and fields."""
     try:
         tracked_tables(DEFAULT_DB_ALIAS)
     except tuple(IDS) as error:
@@ -61,7 +61,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 
 def check_lock_file(**_: Any) -> list[CheckMessage]:
-    """Is the lock file where nobody deletes it under a running job?"""
+    """Check that the lock file is not in a directory that the system cleans up."""
     try:
         file = get_settings().LOCK_FILE
     except InvalidSetting:
@@ -80,7 +80,7 @@ def check_lock_file(**_: Any) -> list[CheckMessage]:
 
 
 def check_databases(databases: Collection[str] | None, **_: Any) -> list[CheckMessage]:
-    """Is everything captured in these databases that ought to be?"""
+    """Check that all audited tables in these databases are captured."""
     return [message for using in databases or () for message in _looked_at(using)]
 
 
@@ -144,7 +144,7 @@ def _without_log(using: str, names: Collection[str]) -> Iterator[CheckMessage]:
 
 
 def _is_being_migrated() -> bool:
-    """Is ``manage.py migrate`` about to make the log? It runs the checks first."""
+    """Return whether ``manage.py migrate``, which runs the checks first, will create the log."""
     command, *options = [*sys.argv[1:], ""]
     others = {config.label for config in apps.get_app_configs()} - {AuditLog._meta.app_label}
     return command == "migrate" and others.isdisjoint(options)

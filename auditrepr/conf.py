@@ -1,4 +1,4 @@
-"""The settings, in one typed place, read when they are first used."""
+"""The settings, typed, and read when they are first used."""
 
 from __future__ import annotations
 
@@ -40,30 +40,29 @@ ORIGINS = ("user", "request_id", "remote_address", "path", "command", "task")
 
 @dataclass(frozen=True)
 class Settings:
-    """``AUDITREPR = {...}`` in the project's settings; every key may be left out.
+    """``AUDITREPR = {...}`` in the project's settings; every key is optional.
 
-    :param MODELS: which models are audited besides those with ``@auditrepr.track``:
+    :param MODELS: models to audit, in addition to those decorated with ``@auditrepr.track``:
         ``"app.Model"``, ``"app.*"`` or ``"*"``.
-    :param EXCLUDE: fields that never reach the log, by model: ``{"auth.User": ["password"]}``.
-    :param APPEND_ONLY: the log refuses to be changed, by triggers of its own; see
-        docs/production.md.
-    :param SEARCH: whether an index finds representations by what they say; see docs/admin.md.
-    :param MODEL_PERMISSIONS: whether seeing an event in the admin takes the permission to view its
-        model; without, whoever may view the log sees all of it.
-    :param CONTEXT: what requests, management commands and Celery tasks tell by themselves of who
-        writes, and why.
-    :param BATCH_SIZE: audit rows in one batch; ``"auto"``: what takes about half a second.
-    :param LEASE_SECONDS: after how many seconds without a sign of life another run may take over
-        the database lock.
-    :param LOCK_FILE: the file of ``--lock file``; by default one for each database, in the
-        current user's state folder.
-    :param MAX_LENGTH: a longer representation is cut, visibly, at this many characters.
-    :param RUNS_KEPT: how many rows ``BackfillRun`` keeps.
-    :param LANGUAGE: the language of representations; ``LANGUAGE_CODE`` by default.
-    :param TIME_ZONE: the time zone of representations; Django's ``TIME_ZONE`` by default.
-    :param REPR: what to use in place of ``str()``, by model: the name of a method, the dotted path
-        of a function that takes the instance, or the function itself.
-    :param ROW_SECONDS: how long one representation may take.
+    :param EXCLUDE: fields that are never recorded, by model: ``{"auth.User": ["password"]}``.
+    :param APPEND_ONLY: install triggers that reject changes to the log; see docs/production.md.
+    :param SEARCH: maintain an index for searching the text of representations; see docs/admin.md.
+    :param MODEL_PERMISSIONS: in the admin, show an event only to users who may view its model;
+        ``False``: users who may view the log see all events.
+    :param CONTEXT: what is recorded automatically about who makes a change, from requests,
+        management commands and Celery tasks.
+    :param BATCH_SIZE: events per batch; ``"auto"``: as many as take about half a second.
+    :param LEASE_SECONDS: seconds until another run may take over a database lock that its holder
+        does not renew.
+    :param LOCK_FILE: the lock file for ``--lock file``; by default one file per database in the
+        user's state directory.
+    :param MAX_LENGTH: maximum length of a representation; longer text is visibly truncated.
+    :param RUNS_KEPT: number of past runs to keep.
+    :param LANGUAGE: language of representations; ``LANGUAGE_CODE`` by default.
+    :param TIME_ZONE: time zone of representations; Django's ``TIME_ZONE`` by default.
+    :param REPR: what to use instead of ``str()``, by model: a method name, the dotted path of a
+        function that takes the instance, or the function itself.
+    :param ROW_SECONDS: time limit for building one representation, in seconds.
     """
 
     MODELS: tuple[str, ...] = ()
@@ -84,7 +83,7 @@ class Settings:
 
     @classmethod
     def load(cls) -> Settings:
-        """Read ``settings.AUDITREPR``.
+        """Return the settings read from ``settings.AUDITREPR``.
 
         :raises InvalidSetting: for an unknown key or a value of the wrong kind.
         """
@@ -209,5 +208,5 @@ _PARSERS: dict[str, Any] = {
 
 
 def get_settings() -> Settings:
-    """The settings as they are now; tests may change ``settings.AUDITREPR`` at any time."""
+    """Return the current settings; tests may change ``settings.AUDITREPR`` at any time."""
     return Settings.load()

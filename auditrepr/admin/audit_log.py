@@ -37,7 +37,7 @@ from .keyset import NEWER_THAN, OLDER_THAN
 
 @admin.register(AuditLog)
 class AuditLogAdmin(ReadOnlyAdmin):
-    """Events, newest first."""
+    """The list of events, newest first, and the page of each event."""
 
     list_display = [
         "when",
@@ -87,7 +87,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditLog]:
-        """What this user may see; a page about anything else does not exist."""
+        """Return the events that this user may see; other events have no page."""
         return readable_events(request.user)
 
     def get_search_results(
@@ -99,7 +99,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
 
     @staticmethod
     def _in_known_tables(request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The index by object begins with the table."""
+        """Restrict the events to known tables: the index by object begins with the table."""
         if "table_name" in request.GET:
             return queryset
         tables = [table.name for table in tracked_tables(queryset.db)]
@@ -138,7 +138,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
         return [path("object/", view, name="auditrepr_timeline"), *super().get_urls()]
 
     def timeline_view(self, request: HttpRequest) -> HttpResponse:
-        """The history of the object that the address names by its table and its key."""
+        """Return the history of the object that the URL names by table and object ID."""
         table_name, key = (request.GET.get(name, "") for name in ("table_name", "object_id"))
         tables = readable_tables(request.user)
         if not self.has_view_permission(request) or "\0" in table_name + key:

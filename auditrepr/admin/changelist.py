@@ -1,4 +1,4 @@
-"""A page of the log."""
+"""A page of the list of events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ TEXT = "text"
 
 
 class LogChangeList(KeysetChangeList):
-    """A page of events, each with what stands for its object and for what changed."""
+    """A page of events, each with its representation and its changes in words."""
 
     text: str  # what the representations are searched for
     text_help: str
@@ -63,7 +63,7 @@ class LogChangeList(KeysetChangeList):
         return next((s.ids for s in self.filter_specs if isinstance(s, PeriodFilter)), (None, None))
 
     def last_looked_at(self, forward: bool) -> int | None:
-        """Where no index finds what the page asks for, it looks at so many events, then stops."""
+        """Return the event ID at which the page stops searching, if no index serves its filters."""
         if self.text:
             return self.found.last
         if {"actor", "object_id", "transaction_id"} & self.params.keys() or not self._may_be_rare():

@@ -1,4 +1,4 @@
-"""What every page of the admin says of an event, in a line of a list."""
+"""Describes an event in one line of a list."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ SHOWN_LENGTH = 120  # characters of a representation
 
 
 def describe(events: Sequence[Any], using: str) -> None:
-    """Give each event what stands for its object, who caused it, and its changes in words.
+    """Add its representation, its author, its changes and its current table name to each event.
 
-    And what its table is called today; a table that is not there any more keeps its name.
+    A table that no longer exists keeps its name.
     """
     said = words(events, using, changed_only=True)
     renames = recent_renames(using)
@@ -47,7 +47,7 @@ def time_of(event: AuditLog) -> str:
 
 
 def clock(when: datetime) -> str:
-    """A time as the project's clocks show it."""
+    """Return the time in the current time zone."""
     return f"{localtime(when) if is_aware(when) else when:%Y-%m-%d %H:%M:%S}"
 
 
@@ -79,6 +79,6 @@ def what_changed(found: Sequence[FieldChange]) -> SafeString:
 
 
 def by_key(events: QuerySet[AuditLog], term: str) -> QuerySet[AuditLog]:
-    """Those of the objects with this key, or where it ends with a *, with this beginning."""
+    """Filter events by object ID; a trailing ``*`` matches any ending."""
     kind, text = ("__startswith", term[:-1]) if term.endswith("*") else ("", term)
     return events.filter(Q(**{f"object_id{kind}": text}) | Q(**{f"previous_object_id{kind}": text}))

@@ -1,4 +1,4 @@
-"""What the page of one event says."""
+"""Builds the page of one event."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIBLINGS = 20
 
 
 def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str, Any]:
-    """What its template gets besides what Django gives it."""
+    """Return what the template needs in addition to Django's context."""
     using = event._state.db or "default"
     siblings = _siblings(request, event)
     described: list[Any] = [event, *siblings[:SIBLINGS]]
@@ -98,7 +98,7 @@ def _fidelity(what: Shown) -> str:
 
 
 def _trouble(event: AuditLog) -> list[tuple[str, str]]:
-    """The quarantine entry, if it has one."""
+    """Return the facts about the failure, if the event has one."""
     if not hasattr(event, "repr_failure"):
         return []
     failure = event.repr_failure

@@ -20,7 +20,7 @@ from .keyset import NEWER_THAN, OLDER_THAN
 
 @admin.register(ReprFailure)
 class ReprFailureAdmin(ReadOnlyAdmin):
-    """The quarantine."""
+    """The list of failed representations."""
 
     list_display = ["event", "error", "attempts", "last_failed_at", "next_attempt_at"]
     list_select_related = ["audit_log"]

@@ -1,4 +1,4 @@
-"""The filters of the log's page: each is served by an index, or by a bounded part of the log."""
+"""The filters of the list of events; an index or a bounded part of the log serves each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SLACK = timedelta(minutes=10)
 
 
 class ModelFilter(admin.SimpleListFilter):
-    """By table: those audited now, known without reading the log."""
+    """A filter by table; the choices are the audited ones, known without reading the log."""
 
     title = _("model")
     parameter_name = "table_name"
@@ -54,7 +54,7 @@ class ModelFilter(admin.SimpleListFilter):
 
 
 class GivenFilter(admin.SimpleListFilter):
-    """By a value that a link brought: it shows while it holds, so that it can be taken away."""
+    """A filter that only links set; it is listed while active, so that users can remove it."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         value = self.value()
@@ -87,7 +87,7 @@ class TransactionFilter(GivenFilter):
 
 
 class StateFilter(admin.SimpleListFilter):
-    """By what became of the representation."""
+    """A filter by the status of the representation."""
 
     title = _("representation status")
     parameter_name = "state"
@@ -108,7 +108,10 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class PeriodFilter(admin.ListFilter):
-    """By day. The log has no index by time, but its ids are in the order of time, nearly."""
+    """A filter by date.
+
+    The log has no index by time, but its IDs are in the order of time, approximately.
+    """
 
     title = _("date")
     template = "auditrepr/period_filter.html"

@@ -1,4 +1,4 @@
-"""What the page about the job says: how far it is behind, and why."""
+"""Builds the page about the backfill job."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ HEIGHT = 100  # of the chart, in its own units
 
 @dataclass(frozen=True)
 class Bar:
-    """A part of the day: when it began, and how many rows a minute were represented."""
+    """A part of the day: its start, and the representations stored per minute."""
 
     since: datetime
     rate: float
@@ -47,7 +47,7 @@ class Bar:
 
 
 def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
-    """What its template gets besides the list of the runs."""
+    """Return what the template needs in addition to the list of runs."""
     using = BackfillRun.objects.db
     now = timezone.now()
     bars = chart(BackfillRun.objects.filter(Q(ended_at__gte=now - DAY) | Q(ended_at=None)), now)
@@ -72,7 +72,7 @@ def may_retry(user: Any) -> bool:
 
 
 def retry(user: Any, table_name: str, error_class: str) -> int:
-    """Let the next run try these again; the number of them."""
+    """Make these failures due for the next run; return their number."""
     failures = readable_failures(user).filter(error_class=error_class)
     its_events = recent_renames(failures.db).lineage(table_name).events("audit_log__")
     return failures.filter(its_events).update(next_attempt_at=Now())
@@ -91,7 +91,7 @@ def _facts(found: Progress) -> list[tuple[str, str]]:
 
 
 def _mark(mark: Mark) -> list[tuple[str, str]]:
-    """The settled mark, and what keeps it from following."""
+    """Return the watermark, and what holds it back."""
     if not mark.is_set:
         return [(_("watermark"), _("not set: the job has not run yet"))]
     facts = [(_("watermark"), str(mark.settled_id))]
@@ -105,7 +105,7 @@ def _mark(mark: Mark) -> list[tuple[str, str]]:
 
 
 def _failures(user: Any) -> tuple[list[dict[str, Any]], bool]:
-    """The newest failures by model and error, and whether there are no others."""
+    """Return the newest failures by model and error, and whether these are all."""
     failures = readable_failures(user).order_by("-pk")
     renames = recent_renames(failures.db)
     kinds = failures.values_list("audit_log__table_name", "audit_log__occurred_at", "error_class")
@@ -127,7 +127,7 @@ def _failures(user: Any) -> tuple[list[dict[str, Any]], bool]:
 
 
 def chart(runs: Iterable[BackfillRun], now: datetime) -> list[Bar]:
-    """Rows a minute over the last day: those of a run are spread evenly over its time."""
+    """Return the representations per minute over the last day; each run's are spread evenly."""
     begin = now - DAY
     rates = [0.0] * BARS
     for run in runs:

@@ -1,4 +1,4 @@
-"""Querysets made from a related set as of an event, which answer with the rows of that moment."""
+"""Querysets derived from a related set as of an event; they return rows of that moment."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def as_of(live: Any, answer: SetAnswer, batch: Batch, subject: Subject) -> Any:
-    """The queryset of a related set, filled, and able to answer for querysets made from it."""
+    """Return the queryset of a related set, filled, and able to answer queries derived from it."""
     queryset = live._chain()
     queryset.__class__ = _as_of_class(live.__class__)
     queryset._as_of = (answer, batch, subject)
@@ -34,7 +34,7 @@ def _as_of_class(queryset_class: type[QuerySet[Any]]) -> type[QuerySet[Any]]:
 
 # The private methods of QuerySet that it builds on have been the same for many versions of Django.
 class AsOfQuerySet(QuerySet[Any]):
-    """Sends its queries with the rows of a moment in place of the tables."""
+    """A queryset that runs its queries on the rows of a moment instead of the tables."""
 
     _as_of: tuple[SetAnswer, Batch, Subject] | None
 
@@ -68,7 +68,7 @@ class AsOfQuerySet(QuerySet[Any]):
         return self._united(super().__xor__(other), other)
 
     def _united(self, united: Any, other: Any) -> Any:
-        """What comes from elsewhere is not among the rows that are known here."""
+        """Return the union; rows from elsewhere turn it into an ordinary queryset."""
         if isinstance(united, AsOfQuerySet) and getattr(other, "_as_of", None) is not self._as_of:
             united._as_of = None
         return united

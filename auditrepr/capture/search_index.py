@@ -22,12 +22,12 @@ MADE = {
 
 
 def index(using: str) -> SearchIndex | None:
-    """The index that the setting asks for, as far as it is there."""
+    """Return the index that the setting asks for, if it exists."""
     return get_vendor(using).search_index() if get_settings().SEARCH else None
 
 
 def install(using: str) -> SearchIndex | None:
-    """Make the index as the setting wishes it: create it, replace it by a better one, or drop it.
+    """Create, replace or drop the index, as the setting asks.
 
     :returns: the index that was created, if one was.
     """
@@ -42,7 +42,7 @@ def install(using: str) -> SearchIndex | None:
 
 
 def remove(using: str) -> None:
-    """Drop the index; harmless where there is none."""
+    """Drop the index, if there is one."""
     _execute(using, get_vendor(using).remove_search_sql())
 
 

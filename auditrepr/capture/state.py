@@ -9,7 +9,7 @@ from ..vendors.types import Capture, Installed
 
 
 class Status(Enum):
-    """How a table and its triggers stand."""
+    """The state of a table's triggers."""
 
     OK = "ok"
     OUTDATED = "outdated"
@@ -35,5 +35,5 @@ class State:
 
     @property
     def captured(self) -> bool:
-        """Does every change to it reach the log now?"""
+        """Return whether every change to the table is recorded now."""
         return self.status in (Status.OK, Status.OUTDATED)

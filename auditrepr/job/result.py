@@ -27,13 +27,13 @@ class Result:
 
     @property
     def idle(self) -> bool:
-        """Whether there was nothing to do."""
+        """Return whether there was nothing to do."""
         return not self.batches
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come, in ids of the log or in rows."""
+    """The progress of a run, in event IDs or in events."""
 
     done: int
     total: int
@@ -42,7 +42,7 @@ class Progress:
 
 
 class Stored(NamedTuple):
-    """What a batch added to the result."""
+    """What a batch adds to the result."""
 
     rows: int
     failed: Sequence[Outcome] = ()

@@ -1,4 +1,4 @@
-"""An error of the database that passes by itself: the same is tried again, for a while."""
+"""Retries what failed with a transient database error, for a while."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ GLANCE = 0.1
 
 @dataclass
 class Patience:
-    """Tries again what failed for a passing reason, each time on a fresh connection.
+    """Retries after a transient error, each time on a new connection.
 
-    :param stop: asked during pauses; true ends them, and the tries.
-    :param seconds_left: how much of the run's time is left; none if it has no limit.
+    :param stop: called during pauses; true ends the pauses and the retries.
+    :param seconds_left: returns the rest of the run's time; None if it has no limit.
     """
 
     using: str
@@ -41,9 +41,9 @@ class Patience:
     failed: int = field(default=0, init=False)  # tries in a row
 
     def retry(self, work: Callable[[], Done]) -> Done:
-        """What `work` gives, as soon as it succeeds.
+        """Return the result of `work` as soon as it succeeds.
 
-        :raises django.db.Error: its own, if that does not pass by itself, or not in time.
+        :raises django.db.Error: if the error of `work` is not transient, or lasts too long.
         """
         while True:
             try:
@@ -65,7 +65,7 @@ class Patience:
                 self._pause()
 
     def reset(self) -> None:
-        """Something was achieved: the next error finds all patience anew."""
+        """Reset the retry counter after progress."""
         self.failed = 0
 
     def _is_worth_it(self, error: Error) -> bool:

@@ -1,4 +1,4 @@
-"""What every run of the job has in common: the lock, the batches, and what is remembered of it."""
+"""What every run of the job has in common: the lock, the batches, and its record."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ EARLY = 5.0
 class Run(ABC):
     """A run of one of the commands.
 
-    :param size: rows of one batch, or ``"auto"``; the setting ``BATCH_SIZE`` by default.
+    :param size: events per batch, or ``"auto"``; the setting ``BATCH_SIZE`` by default.
     :param on_progress: called after each batch.
     """
 
@@ -75,8 +75,8 @@ class Run(ABC):
     def run(self) -> Result:
         """Work until nothing is left, or a limit is reached.
 
-        :returns: what it did. An error of the database, and a lock that was lost, are in it: what
-            was stored before them stays stored.
+        :returns: the result. It includes a database error or a lost lock: what was stored before
+            stays stored.
         """
         self.patience.retry(lambda: preflight.check(self.using))
         with ExitStack() as stack:
@@ -92,24 +92,23 @@ class Run(ABC):
 
     @property
     def size(self) -> int:
-        """How many rows the next batch is to have."""
+        """Return the number of events for the next batch."""
         return self._size.rows
 
     @abstractmethod
     def work(self) -> StopReason:
-        """All of it; begun anew after an error that passed."""
+        """Do all the work; called again after a transient error."""
 
     def reached(self) -> StopReason | None:
-        """The reason not to begin another batch."""
+        """Return the reason to start no further batch, if there is one."""
         reason = self.limits.reached(self.result.batches)
         # A batch that is tried again was begun in time: it ends with success or with its error.
         return None if reason is StopReason.TIME_BUDGET and self.patience.failed else reason
 
     def store(self, events: Sequence[Event], write: Callable[[list[Outcome]], Stored]) -> int:
-        """Build outside, where nothing is locked; then write all of it in one short transaction.
+        """Build without a transaction, so that nothing is locked; then write in a short one.
 
-        :returns: how many of the events were built: a batch that takes long is stored as far as it
-            has come.
+        :returns: how many of the events were built: a batch that takes too long is stored in part.
         """
         began = time.monotonic()
         outcomes = self._build(events) if events else []
@@ -134,7 +133,7 @@ class Run(ABC):
         return len(outcomes)
 
     def tell(self, done: int, total: int) -> None:
-        """Tell how far the run has come."""
+        """Report the progress of the run."""
         self.on_progress(Progress(done, total, self.result.rows, self.result.failures))
 
     def _build(self, events: Sequence[Event]) -> list[Outcome]:

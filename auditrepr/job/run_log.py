@@ -1,6 +1,6 @@
-"""What a run says to Python's logging: a sentence for people, and fields for programs.
+"""Writes what a run does to Python's logging: a sentence for people, fields for programs.
 
-All of it is below WARNING: an error is the command's to tell, on standard error and once.
+All messages are below WARNING: the command itself reports an error, once, on standard error.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ logger = logging.getLogger("auditrepr.runs")
 
 
 def batch_stored(run: Run, stored: Stored, seconds: float) -> None:
-    """A batch was committed, so long after it was begun."""
+    """Log that a batch was committed, and how long it took."""
     fields = {
         **_of(run),
         "batch": run.result.batches,
@@ -32,7 +32,7 @@ def batch_stored(run: Run, stored: Stored, seconds: float) -> None:
 
 
 def run_ended(run: Run, result: Result) -> None:
-    """A run has ended, or never begun because another one held the lock."""
+    """Log that a run has ended, or was skipped because another one held the lock."""
     fields = {
         **_of(run),
         "batches": result.batches,

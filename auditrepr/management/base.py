@@ -1,4 +1,4 @@
-"""What the commands share that run the job: options, signals, output, exit codes."""
+"""What the commands that run the job share: options, signals, output, exit codes."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ CHECKED: dict[str, Callable[[Any], Any]] = {
 
 
 class JobCommand(TerminalCommand):
-    """A command that makes a run of the job, or shows with --dry-run what one would do."""
+    """A command that runs the job, or shows with --dry-run what a run would do."""
 
     # An error elsewhere in the project is no reason to leave the audit log unreadable.
     requires_system_checks = []
@@ -62,7 +62,7 @@ class JobCommand(TerminalCommand):
 
     @abstractmethod
     def run(self, using: str, options: dict[str, Any], **how: Any) -> Result:
-        """Make a run.
+        """Run the job.
 
         :param how: what every run takes: lock, max_seconds, batch_size, on_progress, stop.
         """
@@ -73,7 +73,7 @@ class JobCommand(TerminalCommand):
 
     @abstractmethod
     def report_work(self, result: Result) -> None:
-        """Tell what a run did, if it did anything."""
+        """Print what a run did, if it did anything."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
@@ -147,7 +147,7 @@ class JobCommand(TerminalCommand):
             raise CommandError(visible(message)) from error
 
     def check_options(self, options: dict[str, Any], *, dry_run: bool) -> None:
-        """Check what may not have come through the parser, and what does not go together.
+        """Check values that did not come through the parser, and options that exclude each other.
 
         :raises CommandError: with exit code 2.
         """
@@ -161,17 +161,17 @@ class JobCommand(TerminalCommand):
             )
 
     def finish(self, using: str, options: dict[str, Any]) -> None:
-        """What follows a run that ended well."""
+        """Do what follows a successful run."""
 
     def say(self, level: int, text: str) -> None:
-        """A line of output that is shown from this verbosity on."""
+        """Print a line from this verbosity on."""
         if self.verbosity >= level:
             encoding = getattr(self.stdout, "encoding", None) or "utf-8"
             shown = visible(text).encode(encoding, "backslashreplace")
             self.stdout.write(shown.decode(encoding))
 
     def say_json(self, document: dict[str, Any]) -> None:
-        """One document."""
+        """Print one document."""
         if self.verbosity >= 1:
             self.stdout.write(json.dumps(document, indent=2))
 
@@ -214,7 +214,7 @@ class JobCommand(TerminalCommand):
 
 
 def described(event: Event, outcome: Outcome, using: str) -> dict[str, Any]:
-    """One row of a dry run, as JSON holds it."""
+    """Return one event of a dry run, as in the JSON output."""
     model = recent_renames(using).model(event)
     return {
         "id": event.id,
@@ -231,7 +231,7 @@ def described(event: Event, outcome: Outcome, using: str) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """The rows of a dry run as lines, their columns one below the other."""
+    """Yield the events of a dry run as lines with aligned columns."""
     columns = ("id", "time", "action", "model", "object")
     head = {name: name for name in columns} | {"representation": "representation"}
     cells = [
@@ -252,7 +252,7 @@ def _outcome(row: dict[str, Any]) -> str:
 
 @contextmanager
 def stopping_on_signals() -> Iterator[list[int]]:
-    """Gives the list that the first SIGTERM or SIGINT goes into; a second ends the process."""
+    """Yield the list that the first SIGTERM or SIGINT is added to; a second ends the process."""
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -275,7 +275,7 @@ def stopping_on_signals() -> Iterator[list[int]]:
 
 @contextmanager
 def progress_bar(*, show: bool) -> Iterator[Callable[[Progress], None]]:
-    """Gives what draws a bar on standard error, from the first batch on, if that is a terminal."""
+    """Yield a function that draws a bar on standard error, if that is a terminal."""
     if not (show and sys.stderr.isatty()):
         yield lambda progress: None
         return

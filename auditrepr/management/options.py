@@ -1,4 +1,4 @@
-"""What the commands' options take."""
+"""Parses and checks the values of the commands' options."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ USAGE = 2
 
 
 def whole_number(text: Any, least: int = 1) -> int:
-    """An option's value.
+    """Return the option's value as a number.
 
-    :raises ArgumentTypeError: if it is not a whole number, less than `least`, or out of all reason.
+    :raises ArgumentTypeError: if it is not a whole number, less than `least`, or too large.
     """
     try:
         number = int(str(text))
@@ -38,19 +38,19 @@ def whole_number(text: Any, least: int = 1) -> int:
 
 
 def batch_size(text: Any) -> Asked:
-    """How many rows make a batch."""
+    """Return the number of events per batch, or ``"auto"``."""
     return AUTO if text == AUTO else whole_number(text)
 
 
 def count(text: Any) -> int:
-    """A whole number, 0 included."""
+    """Return a whole number; 0 is allowed."""
     return whole_number(text, least=0)
 
 
 def seconds(text: Any) -> float:
-    """A span of time.
+    """Return a number of seconds.
 
-    :raises ArgumentTypeError: if it is not a number, or below 0, or has no end.
+    :raises ArgumentTypeError: if it is not a number, negative, or infinite.
     """
     try:
         span = float(str(text))
@@ -62,11 +62,11 @@ def seconds(text: Any) -> float:
 
 
 def moment(text: Any) -> datetime:
-    """A point in time, from ``2026-01-31`` or ``2026-01-31T12:00+01:00``, or from the like.
+    """Return the time that ``2026-01-31`` or ``2026-01-31T12:00+01:00`` means.
 
-    A day begins at midnight; without an offset, ``TIME_ZONE`` counts.
+    A date means midnight; without an offset, ``TIME_ZONE`` applies.
 
-    :raises ArgumentTypeError: if it is none, or lies in the future.
+    :raises ArgumentTypeError: if the text is not a date or time, or lies in the future.
     """
     try:
         day = parse_date(str(text))

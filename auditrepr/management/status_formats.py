@@ -1,4 +1,4 @@
-"""How the job stands, as text for people, as JSON, and as Prometheus reads it."""
+"""Formats the state of the job as text, as JSON, and for Prometheus."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ MANY_SKIPPED = 5
 
 
 class Line(NamedTuple):
-    """A line of text, and whether it asks for somebody's attention."""
+    """A line of text, and whether it needs attention."""
 
     text: str
     alarming: bool = False
 
 
 def lines(status: Status) -> Iterator[Line]:
-    """One screen."""
+    """Yield the lines of one screen."""
     yield Line(f"{'database':<12}{status.database}")
     for name, part in _PARTS.items():
         for line in part(status):
@@ -126,7 +126,7 @@ _PARTS = {
 
 
 def document(status: Status) -> dict[str, Any]:
-    """What JSON says; times as the ISO writes them, spans in seconds."""
+    """Return the JSON document; times are ISO 8601, durations are seconds."""
     held = status.lease
     return {
         "database": status.database,
@@ -164,7 +164,7 @@ def _run_document(run: BackfillRun) -> dict[str, Any]:
 
 
 def metrics(status: Status) -> Iterator[str]:
-    """Lines in Prometheus' text format, for the textfile collector of its node exporter."""
+    """Yield lines in Prometheus' text format, for the textfile collector of its node exporter."""
     latest = status.runs[0] if status.runs else None
     held_since = status.mark.held_since
     values: dict[str, tuple[str, Any]] = {
@@ -219,7 +219,7 @@ def _escaped(label: str) -> str:
 
 
 def span(seconds: float) -> str:
-    """A span of time in its two largest units: ``"2 h 5 min"``."""
+    """Return a duration in its two largest units: ``"2 h 5 min"``."""
     rest = int(seconds)
     parts = []
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):

@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Coverage(models.Model):
-    """Since which event an audited table's capture has run unbroken."""
+    """Since which event an audited table is captured without a gap."""
 
     class Reason(models.TextChoices):
         INSTALLED = "installed", _("installed")

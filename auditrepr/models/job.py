@@ -8,7 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Checkpoint(models.Model):
-    """How far the job has come: one row in each database that holds a log."""
+    """The watermark of the job: one row in each database that has a log."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     settled_id = models.BigIntegerField(
@@ -38,7 +38,7 @@ class Checkpoint(models.Model):
 
 
 class RebuildCursor(models.Model):
-    """How far ``rebuild_reprs`` has come; gone when it is done."""
+    """The progress of ``rebuild_reprs``; deleted when the rebuild is done."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     selection = models.JSONField(help_text=_("Which representations are rebuilt."))
@@ -58,7 +58,7 @@ class RebuildCursor(models.Model):
 
 
 class Lease(models.Model):
-    """The database lock: who holds it, and until when by the database's clock."""
+    """The database lock: its holder, and until when, by the database's clock."""
 
     name = models.TextField(primary_key=True)
     token = models.UUIDField(null=True)
@@ -77,7 +77,7 @@ class Lease(models.Model):
 
 
 class StopReason(models.TextChoices):
-    """Why a run ended: for programs, and for people."""
+    """Why a run ended: a value for programs, a label for people."""
 
     CAUGHT_UP = "caught-up", _("nothing left to do")
     BATCH_LIMIT = "batch-limit", _("batch limit reached")
@@ -89,7 +89,7 @@ class StopReason(models.TextChoices):
 
 
 class BackfillRun(models.Model):
-    """What one run did. Runs with nothing to do are counted on the run before them."""
+    """One run of the job; runs with nothing to do are counted on the run before them."""
 
     command = models.TextField(_("command"), default="backfill_reprs")
     started_at = models.DateTimeField(_("started at"))

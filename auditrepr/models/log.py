@@ -23,12 +23,12 @@ ACTOR_LENGTH = 200
 
 
 class AuditLogQuerySet(models.QuerySet["AuditLog"]):
-    """Selections of audit rows, in the words of the domain."""
+    """Selections of events."""
 
     def for_object(self, instance: models.Model) -> AuditLogQuerySet:
-        """The events of this object; those of its parents' tables, too, if it inherits from them.
+        """Return the events of this object, and those of its parents' tables if the model inherits.
 
-        An update that took the object's key away, and gave it another, is among them.
+        They include an update that took the object's key away and gave it another.
         """
         from ..lineage import recent_renames
         from ..utils.table_names import log_name
@@ -46,30 +46,30 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
         return self.filter(chosen)
 
     def for_model(self, model: type[models.Model]) -> AuditLogQuerySet:
-        """The events of this model's own table, by whatever name it had."""
+        """Return the events of this model's own table, including those under former names."""
         from ..lineage import recent_renames
         from ..utils.table_names import log_name
 
         return self.filter(recent_renames(self.db).lineage(log_name(model._meta.db_table)).events())
 
     def by(self, user: Any) -> AuditLogQuerySet:
-        """The events whose context names this user: a user, a primary key, or a text."""
+        """Return the events whose context names this user: a user, a primary key, or a text."""
         name = str(user.pk if isinstance(user, models.Model) else user)
         return self.filter(actor=name[:ACTOR_LENGTH])
 
     def between(self, begin: datetime, end: datetime) -> AuditLogQuerySet:
-        """The events from the one time on, and before the other."""
+        """Return the events at or after `begin` and before `end`."""
         return self.filter(occurred_at__gte=begin, occurred_at__lt=end)
 
     def with_reprs(self) -> AuditLogQuerySet:
-        """Together with ``instance_repr``, and ``repr_failure``, where there is one."""
+        """Select ``instance_repr`` and ``repr_failure`` with the events."""
         return self.select_related("instance_repr", "repr_failure")
 
     def pending(self, *, after: int | None = None, upto: int | None = None) -> AuditLogQuerySet:
-        """Rows with neither a representation nor a quarantine entry.
+        """Return the events with neither a representation nor a failure.
 
-        A TRUNCATE has no object, so it never waits for one. On a large log give both bounds of
-        the ids: without them, this looks at every row.
+        A TRUNCATE has no object, so it is never pending. On a large log give both bounds of the
+        IDs: without them, this reads every event.
         """
         from .reprs import InstanceRepr, ReprFailure
 
@@ -88,9 +88,9 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
 
 
 class AuditLog(models.Model):
-    """One event: one row of an audited table that was inserted, updated or deleted.
+    """One event: a row of an audited table was added, changed or deleted, or the table was emptied.
 
-    Triggers write it; nothing in Python does.
+    Only triggers write it.
     """
 
     class Action(models.TextChoices):
@@ -178,9 +178,9 @@ class AuditLog(models.Model):
 
     @property
     def changes(self) -> dict[str, tuple[Any, Any]]:
-        """What an update changed: ``{field: (old, new)}``, values as the log holds them.
+        """Return what an update changed: ``{field: (old, new)}``, with values as in the log.
 
-        A column that no field of today's model has goes by its own name.
+        A column for which the current model has no field appears by its own name.
         """
         pass
 
@@ -192,7 +192,7 @@ class AuditLog(models.Model):
         }
 
     def build_instance_repr(self) -> Outcome:
-        """The representation of this one row, built as the job builds a batch; not stored."""
+        """Build the representation of this event as the job does, without storing it."""
         from ..reprs import build
         from ..vendors.types import Event
 
@@ -200,10 +200,7 @@ class AuditLog(models.Model):
 
 
 def first_id(log: QuerySet[AuditLog], when: datetime) -> int:
-    """The events from this time on have this id or a greater one, nearly, and no others have.
-
-    It is found by halving the range of the ids.
-    """
+    """Return approximately the lowest event ID at or after this time (binary search over IDs)."""
     ids = log.order_by("pk").values_list("pk", "occurred_at")
     first, last = ids.first(), ids.last()
     if first is None or last is None:
@@ -220,5 +217,5 @@ def first_id(log: QuerySet[AuditLog], when: datetime) -> int:
 
 
 def fields_then(event: AuditLog) -> dict[str, Field[Any, Any]]:
-    """See :meth:`Renames.fields`; for one event by itself."""
+    """Return the fields as :meth:`Renames.fields` does, for a single event."""
     return recent_renames(event._state.db or router.db_for_read(AuditLog)).fields(event)

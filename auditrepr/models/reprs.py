@@ -15,7 +15,7 @@ class Fidelity(models.TextChoices):
 
 
 class InstanceRepr(models.Model):
-    """What ``str(instance)`` said at the event."""
+    """The representation of one event: ``str(instance)``, built on the data as of the event."""
 
     # No constraint in the database: it would cost four times the write (docs/design.md).
     audit_log = models.OneToOneField(
@@ -54,7 +54,7 @@ class InstanceRepr(models.Model):
 
 
 class ReprFailure(models.Model):
-    """The quarantine: a row whose representation could not be built, and why."""
+    """A failed event: its representation could not be built; the error, and when it is retried."""
 
     audit_log = models.OneToOneField(
         AuditLog,

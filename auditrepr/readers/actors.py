@@ -1,4 +1,4 @@
-"""Who and why: what the context of an event says, in words."""
+"""Says in words who made a change and why, from the event's context."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ WHO = ("user_name", "user", "command", "task")
 
 
 def actor(event: AuditLog) -> str:
-    """Who or what caused the event, by the name that it had then; empty where nothing is known."""
+    """Return who or what caused the event, by the name of that time; empty if unknown."""
     context = event.context if isinstance(event.context, Mapping) else {}
     known = (str(context[name]) for name in WHO if context.get(name) is not None)
     return visible(next(known, None) or event.writer or "")
 
 
 def facts(context: Any) -> list[tuple[str, str]]:
-    """What the context says besides: label and value, the reason first."""
+    """Return the rest of the context as labels and values, the reason first."""
     if not isinstance(context, Mapping):
         return []
     labels = {

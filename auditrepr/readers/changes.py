@@ -1,4 +1,4 @@
-"""Events in words, for people: on a page of the admin, in a terminal."""
+"""Describes events in words, for the admin and for terminals."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ Fields = Mapping[str, "Field[Any, Any]"]
 
 @dataclass(frozen=True)
 class FieldChange:
-    """One field of one event: what it held before and after, as people read it."""
+    """One field of one event: its value before and after, as text."""
 
     label: str
     before: str
@@ -42,7 +42,7 @@ class FieldChange:
 
 
 def model_label(table_name: str) -> str:
-    """What people call the rows of this table: the model's name, or the table's if it has none."""
+    """Return the model's verbose name for this table, or the table's name if it has no model."""
     model = model_for_table(table_name)
     return str(capfirst(model._meta.verbose_name)) if model else visible(table_name)
 
@@ -50,7 +50,7 @@ def model_label(table_name: str) -> str:
 def changes(
     event: AuditLog, words: Words = NO_WORDS, known: Fields | None = None
 ) -> list[FieldChange]:
-    """What an update changed, in the order of the model's fields."""
+    """Return what an update changed, in the order of the model's fields."""
     if not event.changed_from:
         return []
     return [change for change in fields(event, words, known) if change.changed]
@@ -59,10 +59,10 @@ def changes(
 def fields(
     event: AuditLog, words: Words = NO_WORDS, known: Fields | None = None
 ) -> list[FieldChange]:
-    """Every field of the event's row: those of an added row were nothing before.
+    """Return every field of the event's row; fields of an added row have no value before.
 
-    :param words: what stands for its values (auditrepr/values.py); else they show as logged.
-    :param known: today's fields for its columns, where somebody has looked already.
+    :param words: texts for its values (auditrepr/values.py); others are shown as recorded.
+    :param known: the current fields for its columns, if the caller has them.
     """
     row: Mapping[str, Any] = event.row_data or {}
     old: Mapping[str, Any] = event.changed_from or {}

@@ -14,7 +14,7 @@ from ..vendors.types import Event
 
 @dataclass(frozen=True)
 class Shown:
-    """What a reader sees of an event's object: its representation, or why there is none."""
+    """What is shown for an event's object: its representation, or why there is none."""
 
     text: str = ""
     mixed: bool = False
@@ -24,7 +24,7 @@ class Shown:
 
 
 def shown(events: Sequence[AuditLog], using: str) -> list[Shown]:
-    """What stands for these events' objects, in their order; what is pending is built, not stored.
+    """Return what is shown for these events, in their order; pending ones are built, not stored.
 
     :param events: selected together with their representations and failures.
     """

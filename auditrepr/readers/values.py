@@ -1,4 +1,4 @@
-"""What the columns of events held, as people read it: related objects by what they were called."""
+"""Shows the column values of events; related objects appear by the names that they had then."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from .changes import Words
 
 
 class Held(NamedTuple):
-    """What a field held at an event: a value as Python has it."""
+    """A value that a field held at an event, as Python has it."""
 
     event: AuditLog
     column: str  # what it was called then
@@ -37,11 +37,11 @@ class Held(NamedTuple):
 
 
 def words(events: Sequence[AuditLog], using: str, *, changed_only: bool = False) -> Sequence[Words]:
-    """What stands for the columns of these events, in their order; what is missing is said raw.
+    """Return texts for the columns of these events, in their order; a missing one is shown raw.
 
-    The number of queries depends on how many models there are, not on how many events.
+    The number of queries depends on the number of models, not on the number of events.
 
-    :param changed_only: only for the columns that an update changed.
+    :param changed_only: only the columns that an update changed.
     """
     found: dict[int, dict[tuple[str, bool], str]] = {event.pk: {} for event in events}
     if changed_only:
@@ -55,7 +55,7 @@ def words(events: Sequence[AuditLog], using: str, *, changed_only: bool = False)
 
 
 def said(field: Field[Any, Any], value: Any) -> str:
-    """A value of this field, in a line that a person reads."""
+    """Return a value of this field in one line, for people."""
     if value is None:
         return _("(none)")
     if value == "":

@@ -23,7 +23,7 @@ _GOES_ON_WITH_WRITE = re.compile(f";{_WRITE}", re.IGNORECASE | re.VERBOSE | re.D
 
 
 def may_write(sql: Any) -> bool:
-    """Is this anything but a query of some table?"""
+    """Return whether the SQL may write: anything except a query that reads from a table."""
     if not isinstance(sql, str) or _BEGINS_WITH_WRITE.match(sql):
         return True
     return ";" in sql and _GOES_ON_WITH_WRITE.search(sql) is not None

@@ -31,5 +31,5 @@ _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff
 
 
 def visible(text: str) -> str:
-    r"""The text with every character that acts unseen written as what it is: ``\x1b``."""
+    r"""Return the text with every invisible control character written out: ``\x1b``."""
     return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)

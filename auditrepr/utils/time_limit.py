@@ -1,4 +1,4 @@
-"""A limit on how long the code of others may run."""
+"""Limits how long third-party code may run."""
 
 from __future__ import annotations
 
@@ -11,14 +11,17 @@ from types import FrameType
 
 
 class TimeLimitExceeded(BaseException):
-    """It took longer than allowed. No ``except Exception`` of the code that runs can stop it."""
+    """Raised in code that runs for too long.
+
+    It is not an Exception, so that an ``except Exception`` of that code cannot stop it.
+    """
 
 
 class TimeLimit:
-    """Interrupts what runs inside :meth:`row` after so many seconds.
+    """Interrupts code that runs inside :meth:`row` for too long.
 
-    Python code is interrupted by SIGALRM, which only a process's main thread can ask for; in any
-    other thread nothing is. What waits in the database is asked to look at :attr:`expired`.
+    SIGALRM interrupts Python code, but only in a process's main thread; in other threads nothing is
+    interrupted. Code that waits for the database is expected to check :attr:`expired`.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -29,7 +32,7 @@ class TimeLimit:
 
     @property
     def running(self) -> bool:
-        """Is it the code of others that runs now?"""
+        """Return whether third-party code is running now."""
         return self._ends is not None
 
     @property
@@ -38,7 +41,7 @@ class TimeLimit:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Has to be around all rows: takes SIGALRM over, and gives it back."""
+        """Take over SIGALRM during the block, which must contain all rows."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -52,9 +55,9 @@ class TimeLimit:
             signal.signal(signal.SIGALRM, previous)
 
     def row(self) -> TimeLimit:
-        """A context manager: the time runs inside.
+        """Return a context manager inside which the time runs.
 
-        :raises TimeLimitExceeded: when it is over.
+        :raises TimeLimitExceeded: when the time is over.
         """
         return self
 
@@ -66,7 +69,7 @@ class TimeLimit:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Time inside does not count, and nothing is interrupted."""
+        """Stop the time during the block; nothing is interrupted."""
         left = None if self._ends is None else max(0.001, self._ends - time.monotonic())
         self._ends = None
         try:

@@ -44,7 +44,7 @@ class Found(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What happened to a column of a row that is older."""
+    """A change of a column since an older row was recorded."""
 
     old: str
     new: str | None  # None: it went, and another one has taken its name since
@@ -52,7 +52,7 @@ class Step(NamedTuple):
 
 
 class Name(NamedTuple):
-    """A name that a table has or had; a limit is given where other tables have had it, too."""
+    """A current or former name of a table; a limit is given if other tables have had it, too."""
 
     name: str
     since: datetime | None = None
@@ -62,9 +62,9 @@ class Name(NamedTuple):
         return (self.since is None or self.since <= at) and (self.until is None or at < self.until)
 
     def events(self, prefix: str = "") -> Q:
-        """What is logged under it.
+        """Return the condition for the events recorded under this name.
 
-        :param prefix: the way to the log, for a query on another table.
+        :param prefix: the path to the log, for a query on another table.
         """
         bounds = {"occurred_at__gte": self.since, "occurred_at__lt": self.until}
         limits = {f"{prefix}{name}": limit for name, limit in bounds.items() if limit is not None}
@@ -72,7 +72,7 @@ class Name(NamedTuple):
 
 
 def renamed(steps: Iterable[Step], row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row by today's names of its columns."""
+    """Return the row by the current names of its columns."""
     row = dict(row)
     for old, new, replacing in steps:
         # A row that has the new name already was written in the same migration, after this step.
@@ -84,13 +84,13 @@ def renamed(steps: Iterable[Step], row: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Row(NamedTuple):
-    """The model's own table only: a parent's columns are rows of the parent's table."""
+    """A row of the model's own table; a parent's columns are in rows of the parent's table."""
 
     values: dict[str, Any]  # by the field's attname
     missing: Mapping[str, str] = {}  # columns whose value is not known, and why
 
     def without(self, model: type[Model], columns: Collection[str]) -> Row:
-        """The row from before it had these columns."""
+        """Return the row as it was before it had these columns."""
         names = {f.attname for f in own_fields(model) if f.column in columns}
         values = {name: value for name, value in self.values.items() if name not in names}
         return Row(values, dict.fromkeys(columns, NOT_RECORDED) | dict(self.missing))

@@ -1,4 +1,4 @@
-"""The lock in a file of this host, which the kernel frees whatever ends its holder."""
+"""The file lock: a lock in a file of this host, which the kernel frees when its holder ends."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - only Windows has none
 
 
 class FileLock(Lock):
-    """``flock`` on a file of this host; the kernel frees it, whatever ends the process.
+    """``flock`` on a file of this host; the kernel frees it, however the process ends.
 
-    :param path: by default ``AUDITREPR["LOCK_FILE"]``, else a file for this database in the
-        user's state folder.
+    :param path: by default ``AUDITREPR["LOCK_FILE"]``, or else a file for this database in the
+        user's state directory.
     """
 
     def __init__(self, using: str, *, path: Path | None = None, **options: Any) -> None:
@@ -65,7 +65,7 @@ class FileLock(Lock):
         return self._file is not None
 
     def _locked(self) -> int | None:
-        """The open file, once it is locked; None if it was replaced meanwhile."""
+        """Return the open file once it is locked; None if it was replaced in the meantime."""
         import fcntl
 
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -92,7 +92,7 @@ class FileLock(Lock):
             self._file = None
 
     def let_go(self) -> None:
-        """Forget the file, of which somebody else has the lock: the process that forked this one.
+        """Close the file in a forked process, so that the lock stays with the parent only.
 
         A forked process shares its parent's lock, and would keep it beyond the parent's end.
         """
@@ -107,7 +107,7 @@ class FileLock(Lock):
 
 
 def default_path(using: str) -> Path:
-    """The lock file for this database: one for each user and database."""
+    """Return the default lock file: one for each user and database."""
     settings = connections[using].settings_dict
     name = settings["NAME"]
     if connections[using].vendor == "sqlite":

@@ -1,4 +1,4 @@
-"""The lock in the database: a lease, which runs out unless its holder shows signs of life."""
+"""The database lock: a lease that expires unless its holder renews it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ FREE = dict.fromkeys(("token", "holder", "acquired_at", "expires_at"))
 
 
 class DatabaseLock(Lock):
-    """A lease in the database that it protects, on the database's clock, with a random token.
+    """A lease in the database that it protects, by the database's clock, with a random token.
 
-    Who stays silent for `seconds` can be replaced, and learns of it before anything is committed.
+    A holder that does not renew it for `seconds` can be replaced, and notices before it commits.
     """
 
     NAME = "backfill"
@@ -116,9 +116,9 @@ class DatabaseLock(Lock):
 
 
 def release(using: str, token: uuid.UUID) -> bool:
-    """Take the database lock from the holder with this token, who can store nothing from now on.
+    """Release the database lock of the holder with this token, which can no longer store anything.
 
-    Never waits for one who is storing: false, if it is, or has let go of the lock meanwhile.
+    Never waits for a holder that is storing a batch: false, if it is, or has released the lock.
     """
     leases = Lease.objects.using(using).filter(name=DatabaseLock.NAME)
     with transaction.atomic(using):

@@ -1,4 +1,4 @@
-"""Who holds a lock, and whether that process is still there."""
+"""Identifies the process that holds a lock, and determines whether it still runs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ...phrases import timestamp
 
 @dataclass(frozen=True)
 class Process:
-    """Who holds a lock, in words that another process on the same host can check."""
+    """The holder of a lock, in a form that another process on the same host can check."""
 
     host: str
     pid: int
@@ -38,7 +38,7 @@ class Process:
 
     @classmethod
     def of(cls, stored: Any) -> Process | None:
-        """The process that was stored, if it can be read."""
+        """Return the process that was stored, or None if it cannot be read."""
         try:
             found = cls(**stored)
         except TypeError:
@@ -46,7 +46,7 @@ class Process:
         return found if type(found.pid) is int and 0 < found.pid < 2**31 else None
 
     def is_dead(self) -> bool:
-        """Whether it is certain that this process has ended; of another host's, nothing is."""
+        """Return whether this process has certainly ended; unknown for another host's process."""
         here = self.boot is not None and (self.boot, self.namespace) == (_boot(), _namespace())
         return here and _has_ended(self.pid, self.started)
 
@@ -65,7 +65,7 @@ def _namespace() -> str | None:
 
 
 def _started(pid: int) -> str | None:
-    """When the process started; none if that cannot be seen, or nothing but its name is left."""
+    """Return when the process started; None if that is not visible or the process is a zombie."""
     # The command stands in parentheses and may hold anything: what counts comes after the last.
     state, *fields = (_read(f"/proc/{pid}/stat") or ") X").rpartition(")")[2].split()
     return None if state in "ZX" else fields[18]

@@ -1,4 +1,4 @@
-"""The triggers by hand: ``migrate`` installs them by itself."""
+"""Manages the triggers by hand; ``migrate`` installs them automatically."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Stores the representations of new audit rows: what cron runs."""
+"""Stores representations of new events: the command for cron."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the job stands, on one screen and for monitoring; and the lock, in an emergency."""
+"""Shows the state of the backfill job, and releases the lock of a hung run."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def duration(text: Any) -> float:
-    """Seconds, from ``10m``, ``90s``, ``2h``, ``1d``, or a bare number of them.
+    """Return the seconds in ``10m``, ``90s``, ``2h``, ``1d``, or in a bare number.
 
-    :raises ArgumentTypeError: if it is none of these.
+    :raises ArgumentTypeError: if the text is not a duration.
     """
     found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*([smhd]?)", str(text))
     if not found:

@@ -1,4 +1,4 @@
-"""Deletes old events: a deliberate act, that nothing else does."""
+"""Deletes old events; nothing else does."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ LARGEST_BATCH = 10_000
 
 
 def batch_size(text: Any) -> int:
-    """How many events go in one transaction."""
+    """Return the number of events per transaction."""
     size = whole_number(text)
     if size > LARGEST_BATCH:
         raise ArgumentTypeError(f"{text!r} is too large: the maximum is {LARGEST_BATCH}")

@@ -1,4 +1,4 @@
-"""Builds stored representations anew, as after a better ``__str__``."""
+"""Rebuilds stored representations, for example after improving ``__str__``."""
 
 from __future__ import annotations
 
