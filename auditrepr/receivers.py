@@ -64,6 +64,6 @@ def after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: An
 
 
 def fire_triggers_on_replace(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """A receiver of ``connection_created``: REPLACE fires DELETE triggers for what it replaces."""
+    """Make REPLACE fire DELETE triggers; a receiver of ``connection_created``."""
     if connection.vendor == "sqlite" and router.allow_migrate_model(connection.alias, AuditLog):
         connection.connection.execute("PRAGMA recursive_triggers = ON")

@@ -55,7 +55,7 @@ def test_text_is_one_screen(say):
         "lock        free",
         "runs        none yet: schedule backfill_reprs (see deploy/crontab)",
         "quarantine  empty",
-        "triggers    in order",
+        "triggers    OK",
         "coverage    no gap",
         "rebuild     none",
     ]
@@ -88,7 +88,7 @@ def test_text_says_what_is_wrong(say, monkeypatch):
 def test_json_is_one_document(say):
     late(1)
     document = json.loads(say("--format=json"))
-    assert document["pending"] == {"rows": 1, "complete": True}
+    assert document["pending"] == {"count": 1, "complete": True}
     assert 3600 <= document["lag_seconds"] < 3700
     assert document["lock"] is None
     backfill.run("default", lock=DatabaseLock("default"))

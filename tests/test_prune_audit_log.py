@@ -117,10 +117,10 @@ def test_without_time_zones_times_have_none(settings):
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["--before", "yesterday"], "'yesterday' is no date: write 2026-01-31"),
-        (["--before", "2023-02-29"], "'2023-02-29' is no date"),
-        (["--before", "0001-01-01T00:00+14:00"], "14:00' is no date"),
-        (["--before", "9999-12-31T23:00-14:00"], "14:00' is no date"),
+        (["--before", "yesterday"], "'yesterday' is not a date: use 2026-01-31"),
+        (["--before", "2023-02-29"], "'2023-02-29' is not a date"),
+        (["--before", "0001-01-01T00:00+14:00"], "14:00' is not a date"),
+        (["--before", "9999-12-31T23:00-14:00"], "14:00' is not a date"),
         (["--before", "2999-01-01"], "'2999-01-01' is in the future"),
         (["--before", "2024-01-01", "--batch-size", "0"], "at least 1"),
         (["--before", "2024-01-01", "--batch-size", "10001"], "more than 10000"),

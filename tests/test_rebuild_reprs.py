@@ -74,14 +74,14 @@ def test_a_dry_run_shows_old_and_new_side_by_side(rebuild):
 def test_a_dry_run_as_json_is_one_document(rebuild):
     document = json.loads("\n".join(rebuild("--dry-run", "--format=json", "--model=app.Author")))
     assert (document["looked_at"], document["would_change"]) == (3, 3)
-    row = document["rows"][0]
+    row = document["events"][0]
     assert (row["stored"], row["representation"]) == ("author 0", "Author 0")
     assert (row["stored_fidelity"], row["fidelity"]) == ("exact", "exact")
 
 
 def test_json_is_one_document(rebuild):
     document = json.loads("\n".join(rebuild("--format=json")))
-    assert (document["again"], document["rows"], document["stop_reason"]) == (4, 3, "caught-up")
+    assert (document["again"], document["stored"], document["stop_reason"]) == (4, 3, "caught-up")
 
 
 def test_what_cannot_be_built_is_named(rebuild, monkeypatch):
@@ -112,7 +112,7 @@ def test_another_run_at_work_is_told(rebuild):
     ("options", "said"),
     [
         (["--model=app.Nobody"], "'app.Nobody' is not an audited model"),
-        (["--since=yesterday"], "is no date"),
+        (["--since=yesterday"], "is not a date"),
         (["--resume", "--mixed"], "--resume goes on with what was selected before"),
         (["--resume", "--dry-run"], "not allowed with"),
         (["--batch-size=0"], "--batch-size"),

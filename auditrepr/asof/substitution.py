@@ -86,7 +86,7 @@ def substituted(
 
 
 def unknown_columns(vendor: Vendor, relations: Relations, sql: str) -> list[str]:
-    """Return the columns that the statement reads although some of these rows lack a value there."""
+    """Return the columns that the statement reads although some rows lack a value there."""
     missing = {
         column
         for rows in relations.values()

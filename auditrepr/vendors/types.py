@@ -97,7 +97,7 @@ class Row(NamedTuple):
 
 
 class Kind(Enum):
-    """What a name in the database stands for."""
+    """What a name in the database refers to."""
 
     TABLE = "table"
     PARTITIONED = "partitioned table"
@@ -108,7 +108,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Column:
-    """A column as the database has it, not as the model says it should be."""
+    """A column as the database has it, not as the model declares it."""
 
     name: str
     type: str
@@ -126,7 +126,7 @@ class TableShape:
 
 @dataclass(frozen=True)
 class Capture:
-    """All that the triggers of one table are made from."""
+    """Everything that the triggers of one table are made from."""
 
     name: str  # what stands in AuditLog.table_name
     db_table: str  # as Django writes it
@@ -147,9 +147,9 @@ class Installed:
     identity: str = ""  # where they are, a colon, and what those that replace them have not
 
     def replace(self, recorded: str) -> bool:
-        """Did somebody put them in the place of those that had this identity?
+        """Return whether these triggers were re-created since `recorded` was noted.
 
-        In a database that was restored elsewhere, all are others.
+        False in a database that was restored elsewhere, where all identities differ.
         """
         where, _, these = self.identity.partition(":")
         there, _, those = recorded.partition(":")
@@ -157,9 +157,9 @@ class Installed:
 
 
 class Image(NamedTuple):
-    """A state of a row that an event holds: the one it left, or the one it found.
+    """A state of a row that an event holds: the one after it, or the one before it.
 
-    What an event is about is its own image with ``before`` false; for a delete that is the last
+    The state of an event itself is the image with ``before`` false; for a delete that is the last
     state of the row.
     """
 
@@ -173,14 +173,14 @@ ALL_KNOWN: dict[str, str] = {}
 
 
 class Position(NamedTuple):
-    """Where a log stands."""
+    """The position of a log."""
 
     event: int  # the highest id that it has handed out, whether or not its row is committed
     transaction_id: int | None  # the one that asked; SQLite has none
 
 
 class Reach(NamedTuple):
-    """The highest ids of a log; 0 where there is none."""
+    """The highest IDs of a log; 0 if there is none."""
 
     visible: int
     handed_out: int  # no id at or below it is taken from now on, except by naming it
@@ -189,27 +189,27 @@ class Reach(NamedTuple):
 
 @dataclass(frozen=True)
 class Writers:
-    """Transactions that may still bring audit rows to light, with ids that they hold already."""
+    """Open transactions that may still commit events, with IDs that they hold already."""
 
     names: frozenset[str] = frozenset()
     server: str = ""  # the server's life: in the next one the names begin anew
     renamed: bool = False  # one of them came over from an earlier life, under a new name
 
     def include_any_of(self, earlier: Writers) -> bool:
-        """Can one of those that were there earlier be among these?"""
+        """Return whether one of the earlier writers may be among these."""
         same_life = self.server == earlier.server
         return self.renamed or (same_life and not self.names.isdisjoint(earlier.names))
 
 
 class SearchIndex(NamedTuple):
-    """An index that finds representations by what they say."""
+    """An index for searching the text of representations."""
 
     anywhere: bool  # or else only by how they begin
     in_order: bool  # Can it give the nearest matches without reading all the others?
 
 
 class Window(NamedTuple):
-    """A range of events, without its ends; none: it has no end there."""
+    """A range of events, without its ends; None: unbounded on that side."""
 
     after: int | None = None
     before: int | None = None

@@ -1,4 +1,4 @@
-"""A part of the audit log, as a person reads it, and the log in numbers."""
+"""An excerpt of the audit log for people, and the log in numbers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SHOWN = [
 
 
 def lines() -> Iterator[str]:
-    """Oldest first: what was done to which object, and below it what changed."""
+    """Yield the excerpt, oldest first: each event's action and object, and below it its changes."""
     log = AuditLog.objects.select_related("instance_repr", "repr_failure")
     events = [
         event
@@ -47,7 +47,7 @@ def _representation(event: AuditLog) -> str:
 
 
 def numbers() -> dict[str, int]:
-    """How many events there are, and what became of them."""
+    """Return the numbers of events and of their representations."""
     represented = InstanceRepr.objects.all()
     return {
         "events": AuditLog.objects.count(),

@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 from ...job import backfill
 from ...job.result import Result
 from ...models import ReprFailure
-from ...phrases import counted, noun
+from ...phrases import counted
 from ..base import CHECKED, FAILED, JobCommand, described, table
 from ..options import whole_number
 
@@ -87,5 +87,4 @@ class Command(JobCommand):
             return
         for line in table(rows):
             self.say(1, line)
-        events = noun(preview.pending.rows, "event")
-        self.say(1, f"{preview.pending} {events} pending; nothing was written.")
+        self.say(1, f"{preview.pending} pending; nothing was written.")

@@ -1,4 +1,4 @@
-"""PostgreSQL's side of the rebuild: rows as the log holds them."""
+"""PostgreSQL's part of reconstruction: rows as of an event."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ _SAME_AS_TEXT = {int, str, UUID}
 
 
 class Rebuilding(Vendor):
-    """Rows as of an event, read from the log."""
+    """Reads rows as of an event from the log."""
 
     @contextmanager
     def reading(self, limit: TimeLimit) -> Iterator[None]:
@@ -91,7 +91,7 @@ class Rebuilding(Vendor):
 
     @contextmanager
     def _canceling(self, limit: TimeLimit) -> Iterator[None]:
-        """The server ends a query of others in time, before it is left alone with it."""
+        """Make the server end a third-party query in time, before it runs unattended."""
         canceling: bool | None = False
 
         def execute(run: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
@@ -288,7 +288,7 @@ def _has_failed(raw: Any) -> bool:
 
 
 def _by_steps(images: Iterable[Image]) -> list[tuple[tuple[Step, ...], list[Image]]]:
-    """Rows whose columns were renamed alike are read by one query."""
+    """Group images whose columns were renamed alike: one query reads each group."""
     groups: dict[tuple[Step, ...], list[Image]] = {}
     for image in images:
         groups.setdefault(image.steps, []).append(image)
@@ -302,7 +302,7 @@ def _missing(unknown: Sequence[str], too_big: Sequence[str]) -> dict[str, str]:
 def _uncomputed(  # pragma: no cover - PostgreSQL 18
     fields: Iterable[Any], missing: Collection[str]
 ) -> dict[str, str]:
-    """The virtual columns that need one that is missing."""
+    """Return the virtual columns that need a missing one."""
     return {
         field.column: NOT_RECORDED
         for field in fields

@@ -1,4 +1,4 @@
-"""The triggers on PostgreSQL: their SQL, with gaps that are filled for each table."""
+"""The SQL of PostgreSQL's triggers, with placeholders that are filled for each table."""
 
 from __future__ import annotations
 

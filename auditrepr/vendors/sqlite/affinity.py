@@ -10,11 +10,11 @@ _NUMBERS = ("INT", "REAL", "FLOA", "DOUB", "DECIMAL", "BOOL")
 
 
 def converter(declared: str) -> Callable[[Any], Any]:
-    """What a value that the log holds has become when a query gives it.
+    """Return a function that converts a value from the log as a query of the column would.
 
     A value from before the column had this type is converted as the table would do it.
 
-    :raises ValueError: by what is given, for a value that the type cannot hold.
+    :raises ValueError: by the function, for a value that the type cannot hold.
     """
     # The driver goes by the first word (PARSE_DECLTYPES).
     words = declared.upper().replace("(", " ").split()
@@ -36,9 +36,9 @@ def converter(declared: str) -> Callable[[Any], Any]:
 
 
 def cast(declared: str, values: Iterable[Any]) -> str | None:
-    """What gives these values, which a column of this type held, what it gives to comparisons.
+    """Return SQL that gives these values the comparisons of a column of this type.
 
-    An SQL expression with a place for the value; None if none does.
+    The expression has a place for the value; None if no expression does.
     """
     kinds = {type(value) for value in values if value is not None}
     declared = declared.upper()
@@ -55,7 +55,7 @@ def cast(declared: str, values: Iterable[Any]) -> str | None:
 
 
 def fitted(declared: str) -> Callable[[Any], Any]:
-    """What a column of this type makes of a value.
+    """Return a function that converts a value as a column of this type would.
 
     Source: SQLite's documentation, "Determination Of Column Affinity".
     """

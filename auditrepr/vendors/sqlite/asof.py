@@ -1,4 +1,4 @@
-"""SQLite's side of the rebuild: rows as the log holds them."""
+"""SQLite's part of reconstruction: rows as of an event."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ UNKNOWN = object()  # what a digest stands for
 
 
 class Rebuilding(Vendor):
-    """Rows as of an event, read from the log."""
+    """Reads rows as of an event from the log."""
 
     @contextmanager
     def reading(self, limit: TimeLimit) -> Iterator[None]:
@@ -63,7 +63,7 @@ class Rebuilding(Vendor):
             setattr(connection, "transaction_mode", mode)  # noqa: B010
 
     def show_life(self) -> None:
-        """Nobody listens: SQLite has no server."""
+        """Do nothing: SQLite has no server."""
 
     def discard(self) -> None:
         pass  # an interrupted statement leaves SQLite's connection as good as it was
@@ -168,7 +168,7 @@ class Rebuilding(Vendor):
         return f"({names}, auditrepr_n) AS ({body})", [one for line in values for one in line]
 
     def _lines(self, fields: Sequence[Any], rows: Sequence[Found]) -> Iterator[list[Any]]:
-        """The rows' values as they would be stored, and their numbers."""
+        """Yield the rows' values as they would be stored, and their numbers."""
         documents = self._documents({found.image.event_id for found in rows if found.image})
         for n, found in enumerate(rows):
             if found.image:
@@ -183,7 +183,7 @@ class Rebuilding(Vendor):
             yield [*(None if value is UNKNOWN else value for value in raw), n]
 
     def _as_column(self, field: Any, values: Sequence[Any]) -> tuple[str, list[Any]] | None:
-        """How the values are picked, and what the field's own column makes of them."""
+        """Return how the values are selected, and what the field's own column makes of them."""
         declared = field.db_type(self.connection) or ""
         fit = fitted(declared)
         try:
@@ -215,7 +215,7 @@ class Rebuilding(Vendor):
             return found, cursor.fetchone() is None
 
     def _unseen_since(self, table: str, moments: Sequence[Event]) -> int:
-        """The id before the first event that one of the moments has not seen.
+        """Return the ID before the first event that one of the moments has not seen.
 
         A delete's own statement may have begun with any event of the same millisecond.
         """
@@ -257,7 +257,10 @@ def _refusing_writes(connection: BaseDatabaseWrapper) -> Iterator[None]:
 
 @contextmanager
 def _interrupting(connection: BaseDatabaseWrapper, limit: TimeLimit) -> Iterator[None]:
-    """SQLite works in the process, where no signal reaches Python until it returns."""
+    """Interrupt SQLite when the time is over.
+
+    It works in this process, where no signal reaches Python until SQLite returns.
+    """
     raw = connection.connection
     raw.set_progress_handler(lambda: limit.expired, STEPS)
     try:
@@ -268,7 +271,7 @@ def _interrupting(connection: BaseDatabaseWrapper, limit: TimeLimit) -> Iterator
 
 
 def _document(row_data: str, changed_from: str | None, image: Image) -> dict[str, Any]:
-    """The raw values of a row as SQLite stored them, by column."""
+    """Return the raw values of a row as SQLite stored them, by column."""
     document: dict[str, Any] = json.loads(row_data)
     if image.before and changed_from:
         document |= json.loads(changed_from)
@@ -281,12 +284,12 @@ def _document(row_data: str, changed_from: str | None, image: Image) -> dict[str
 
 
 def _why(column: str, document: dict[str, Any]) -> str:
-    """Why its value is not known."""
+    """Return why the column's value is not known."""
     return TOO_BIG if column in document else NOT_RECORDED
 
 
 def _stored(value: dict[str, str]) -> Any:
-    """A value that JSON cannot hold, or that was too big for the log."""
+    """Return a value that JSON cannot hold, or that was too large for the log."""
     return bytes.fromhex(value["$blob"]) if "$blob" in value else UNKNOWN
 
 

@@ -1,4 +1,4 @@
-"""SQLite's side of capture: triggers, and who and why."""
+"""SQLite's part of capture: triggers and context."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _said: ContextVar[str | None] = ContextVar("auditrepr_said", default=None)
 
 
 class Capturing(Vendor):
-    """Triggers, and what they are told."""
+    """Triggers, and the context that is passed to them."""
 
     triggers_block_schema_changes = True
     flushes_table_by_table = True
@@ -148,7 +148,7 @@ def _shape(kind: str, columns: Sequence[tuple[str | None, str, int]]) -> TableSh
 
 
 def _installed(table: str, found: Sequence[tuple[str, dict[str, Any], bool]]) -> Installed:
-    """One table's triggers: they work if all three are there, on their table, of the same make."""
+    """Return one table's triggers; they work if all three exist and are from one install."""
     tables = {on.lower() for on, _, _ in found}
     made_from = {note.get("fingerprint", "") for _, note, _ in found}
     whole = len(found) == len(triggers.ACTIONS) and tables == {table.lower()}
@@ -160,7 +160,7 @@ def _installed(table: str, found: Sequence[tuple[str, dict[str, Any], bool]]) ->
 
 
 def _now() -> str:
-    """The time as Django stores it."""
+    """Return SQL for the time as Django stores it."""
     zone = "" if settings.USE_TZ else ", 'localtime'"
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now'{zone})"
 

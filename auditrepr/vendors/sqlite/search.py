@@ -1,4 +1,4 @@
-"""SQLite's indexes for searching representations: FTS5 where it is there, or beginnings."""
+"""SQLite's indexes for searching representations: FTS5 if available, or else prefixes."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ _LAST = 2**63 - 1
 
 
 def installed(connection: BaseDatabaseWrapper) -> SearchIndex | None:
-    """The index that is there, and kept in step."""
+    """Return the index that exists and is kept up to date."""
     with connection.cursor() as cursor:
         cursor.execute(INSTALLED)
         names = {name for (name,) in cursor}
@@ -70,7 +70,7 @@ def installed(connection: BaseDatabaseWrapper) -> SearchIndex | None:
 
 
 def best(connection: BaseDatabaseWrapper) -> SearchIndex:
-    """The best index that this SQLite can have."""
+    """Return the best index that this SQLite can have."""
     with connection.cursor() as cursor:
         cursor.execute(HAS_TRIGRAMS)
         return TRIGRAMS if cursor.fetchone() else BEGINNINGS
@@ -84,7 +84,7 @@ def search(
     forward: bool,
     most: int,
 ) -> list[int] | None:
-    """The events of the window whose representations say this: see :meth:`.Vendor.search`."""
+    """Return the events of the window whose representations match: see :meth:`.Vendor.search`."""
     if index == TRIGRAMS and len(text) < SHORTEST:
         return None
     beginning = text[:INDEXED_LENGTH]

@@ -1,4 +1,4 @@
-"""SQLite's side of a run: what is pending, what is stored, and the lease."""
+"""SQLite's part of a run: pending events, representations, and the lease."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ TIME_FORMAT = "%Y-%m-%d %H:%M:%f".replace("%", "%%%%")  # it is formatted twice 
 
 
 class Storing(Vendor):
-    """What a run asks and writes."""
+    """The queries and writes of a run."""
 
     def reach(self) -> Reach:
         with self.connection.cursor() as cursor:
@@ -51,7 +51,7 @@ class Storing(Vendor):
         return code & 0xFF in PASSING  # the other bits say more about it
 
     def end_if_idle(self, seconds: float) -> None:
-        """SQLite cannot: it has no server."""
+        """Do nothing: SQLite has no server."""
 
     def clock(self, seconds: float = 0) -> Func:
         # UTC whatever USE_TZ says, as Django's Now(): no summer time between two looks at it.

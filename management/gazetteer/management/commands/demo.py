@@ -100,6 +100,6 @@ def _steps() -> ModuleType:
 
 
 def _manage() -> str:
-    """What to type here to run manage.py as it runs now."""
+    """Return the command line that runs manage.py as it runs now."""
     python, here = sys.executable, os.getcwd() + os.sep
     return f"{python.removeprefix(here)} {os.path.relpath(sys.argv[0])}"
