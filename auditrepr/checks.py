@@ -38,7 +38,7 @@ IDS = {
     KeyExcluded: "auditrepr.E004",
     OwnTable: "auditrepr.E005",
 }
-#: Folders that the system empties while nobody looks.
+#: Directories that the system cleans up.
 CLEANED = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108
 
 

@@ -13,8 +13,8 @@ from django.utils.translation import check_for_language
 
 from .exceptions import InvalidSetting, SettingsUnreadable, UnknownSetting
 
-#: As many rows as take about so many seconds: a batch is long enough that what it costs by itself
-#: does not count, and short enough that a run can stop, and a lock is held for a moment only.
+#: As many events as take about this long: long enough that the fixed cost of a batch does not count,
+#: short enough that a run can stop soon and holds its locks only briefly.
 AUTO: Literal["auto"] = "auto"
 
 Asked = int | Literal["auto"]

@@ -77,7 +77,7 @@ env.ENVIRON = {name: value for name, value in os.environ.items() if value}  # em
 
 def secret_key() -> str:
     """Return the key that signs sessions; a known one is used only while DEBUG is on."""
-    # Not through env(), where a value that begins with "$" means another variable.
+    # Not through env(): there a value that starts with "$" means another variable.
     key: str = env.ENVIRON.get("SECRET_KEY", "insecure: only for DEBUG" if DEBUG else "")
     if not key:
         raise ImproperlyConfigured(
@@ -172,7 +172,7 @@ CSRF_TRUSTED_ORIGINS = env("CSRF_TRUSTED_ORIGINS")
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env("HTTPS") and not DEBUG
 if env("PROXY_SSL_HEADER"):
     SECURE_PROXY_SSL_HEADER = (env("PROXY_SSL_HEADER"), "https")
-# Strict transport security binds a whole domain: whoever runs its proxy decides.
+# Strict transport security binds a whole domain, so its proxy's operator decides.
 SILENCED_SYSTEM_CHECKS = ["security.W004"]
 
 LOGGING = {

@@ -44,7 +44,7 @@ class ModelFilter(admin.SimpleListFilter):
         if readable is not None:
             names &= readable
         if chosen := self.value():
-            names.add(chosen)  # perhaps a table that no model has any more
+            names.add(chosen)  # perhaps a table without a model
         return sorted(((name, model_label(name)) for name in names), key=lambda pair: pair[1])
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
@@ -172,7 +172,7 @@ def _day(text: str) -> date | None:
         day = parse_date(text)
     except ValueError:
         return None
-    # Around it there has to be room for a time zone, and for some slack.
+    # Leave room around it for a time zone, and for some slack.
     return day if day and date.min.year < day.year < date.max.year else None
 
 

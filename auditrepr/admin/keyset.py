@@ -19,7 +19,7 @@ class KeysetChangeList(ChangeList):
 
     older_link: str | None
     newer_link: str | None
-    searched_to: int | None  # where a page that is not full stopped looking
+    searched_to: int | None  # where a page that is not full stopped searching
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Model]:
         # Taken out here, so that the links of the filters lead to their first page.
@@ -78,7 +78,7 @@ class KeysetChangeList(ChangeList):
         self._set_links(page, more or self.searched_to is not None)
         self.result_list = page
         # Unknown on purpose: counting would read the whole table.
-        # Of this page alone; no template shows it, but Django makes a plural of it.
+        # Only of this page; no template shows it, but Django makes a plural of it.
         self.result_count = len(page)
         self.full_result_count = None
         self.show_full_result_count = self.show_admin_actions = False

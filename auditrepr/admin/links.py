@@ -42,7 +42,7 @@ def object_now(
         return None
     try:
         found = its_admin.get_object(request, object_id)
-    except Exception:  # today's keys are of another type, or the code of others fails
+    except Exception:  # current keys are of another type, or third-party code fails
         return None
     if found is None or not its_admin.has_view_or_change_permission(request, found):
         return None

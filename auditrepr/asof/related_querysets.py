@@ -58,7 +58,7 @@ class AsOfQuerySet(QuerySet[Any]):
     def _holds_whole_objects(self) -> bool:
         query = self.query
         changed = query.annotations or query.extra or query.combinator or query.distinct_fields
-        # Not only() and defer(): what they leave out would be read from today's row.
+        # Not only() and defer(): omitted fields would be read from the current row.
         return self._iterable_class is ModelIterable and not changed
 
     def __or__(self, other: Any) -> Any:

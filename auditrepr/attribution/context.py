@@ -77,7 +77,7 @@ def is_known() -> bool:
 def as_json() -> str | None:
     """Return the current context as JSON that every database accepts; None if it is empty."""
     what = dict(_current.get(_NOTHING))
-    # Whatever is called now may query and write: that is not part of what is going on.
+    # The callables may query and write: run them outside the context.
     token = _current.set(_NOTHING)
     try:
         user = what.pop("user", None)

@@ -44,7 +44,7 @@ class AuditContextMiddleware:
 
 def _request_context(request: HttpRequest) -> dict[str, Any]:
     ways: dict[str, Callable[[], Any]] = {
-        # A login, or an authentication in the view, changes it.
+        # Evaluate late: a login, or authentication in the view, changes request.user.
         "user": lambda: partial(getattr, request, "user", None),
         "request_id": lambda: request.headers.get("X-Request-ID") or uuid.uuid4().hex,
         "remote_address": lambda: request.META.get("REMOTE_ADDR") or None,

@@ -21,7 +21,7 @@ def connect(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
     known = connection.alias in connections and supports(connection.vendor)
     if known and router.allow_migrate_model(connection.alias, AuditLog):
         get_vendor(connection.alias).listen(connection)
-        # At the front: a wrapper that is in use meanwhile takes itself away from the end.
+        # At the front: a wrapper that is in use now removes itself from the end.
         if tell not in connection.execute_wrappers:
             connection.execute_wrappers.insert(0, tell)
 

@@ -23,7 +23,7 @@ class AuditedOperations(BaseDatabaseOperations):
     def sql_flush(self, style: Style, tables: Sequence[str], **options: Any) -> list[str]:
         statements = super().sql_flush(style, tables, **options)
         log = AuditLog._meta.db_table
-        # The tables come in any order: what was written into the log meanwhile goes at the end.
+        # The tables come in any order: delete what was recorded in the meantime at the end.
         if log in tables and get_vendor(self.connection.alias).flushes_table_by_table:
             statements += super().sql_flush(style, [log], **options)
         return statements

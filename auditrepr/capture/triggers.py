@@ -88,7 +88,7 @@ def install(
     if changed or starting or stale or shapes or _has_other_triggers(every, known):
         with transaction.atomic(using):
             _execute(using, _install_sql(get_vendor(using), changed))
-            # Only now: CREATE TRIGGER has waited for whoever was writing to its table.
+            # Not earlier: CREATE TRIGGER has waited for all open writes to the table.
             _start(using, every, known, starting)
             coverage.note_columns(using, shapes)
             coverage.forget(using, stale)
@@ -156,7 +156,7 @@ def _seen(using: str) -> tuple[list[State], dict[str, Coverage]]:
     states = inspect(using)
     known = coverage.rows(using) if states else {}
     if _has_other_triggers(states, known):
-        # Has somebody installed them between the two? At one moment, both are there or neither.
+        # Another process may install them between the two reads; one snapshot has both or neither.
         with get_vendor(using).reading(TimeLimit(0)):
             states, known = inspect(using), coverage.rows(using)
     return states, known
@@ -221,7 +221,7 @@ def _state(
 
 
 def _capture(table: TrackedTable, shape: TableShape) -> Capture:
-    # Between two migrations the model's key may not be there yet, or not any more.
+    # Between two migrations the model's key may not exist yet, or no longer.
     there = {column.name for column in shape.columns}.issuperset(table.key_columns)
     key = table.key_columns if there else shape.key_columns
     return Capture(table.name, table.db_table, shape, key, table.excluded)

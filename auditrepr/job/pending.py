@@ -30,7 +30,7 @@ class Batch(NamedTuple):
     """Pending events in the order of their IDs; empty if a turn found none."""
 
     events: list[Event]
-    reaches: int  # whatever is pending up to this id is in this batch or in one before
+    reaches: int  # all pending events up to this ID are in this batch or an earlier one
 
 
 @dataclass(frozen=True)

@@ -89,7 +89,7 @@ def prune(
 
 
 def _prune_range(using: str, begin: int, end: int, keep_last: bool, done: Pruned) -> None:
-    # Writes at once, although nothing: SQLite cannot go from reading to writing beside writers.
+    # Start with a no-op write: SQLite cannot upgrade a read transaction while others write.
     Coverage.objects.using(using).filter(pruned_id=-1).update(pruned_id=-1)
     rows = dict(_old(using, begin, end, keep_last).values_list("pk", "transaction_id"))
     if not rows:
@@ -140,7 +140,7 @@ def _old(using: str, begin: int, end: int, keep_last: bool) -> AuditLogQuerySet:
         | Exists(later.filter(previous_object_id=OuterRef("object_id")))
         # It ended objects whose last event is kept; only one of the same range says that as well.
         | emptied & Exists(later.filter(emptied, pk__lte=end))
-        # A row without a primary key is no object that anybody could look up.
+        # A row without a primary key is not an object that could be looked up.
         | Q(object_id=None) & ~emptied
     )
 

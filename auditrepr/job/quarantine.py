@@ -27,7 +27,7 @@ def delay(attempts: int) -> int:
 
 def due(using: str, size: int) -> list[Event]:
     """Return the failed events that are due for a retry, the longest overdue first."""
-    # Not the vendor's clock: it goes on during the statement, so no index could serve it.
+    # Now(), not the vendor's clock: that is volatile, so no index could be used.
     entries = ReprFailure.objects.using(using).filter(next_attempt_at__lte=Now())
     return _events(entries.order_by("next_attempt_at"), size)
 

@@ -37,9 +37,9 @@ from .windows import next_id, windows
 class Selection:
     """The representations that a rebuild covers; by default all."""
 
-    table_name: str = ""  # of these events, as the log names it today
-    since: str = ""  # ISO: of events that occurred then or later
-    mixed: bool = False  # of those that are not exact
+    table_name: str = ""  # of these events, by its current name in the log
+    since: str = ""  # ISO: only events at or after this time
+    mixed: bool = False  # only mixed ones
 
     @classmethod
     def of(
@@ -55,7 +55,7 @@ class Selection:
     def rows(self, using: str, after: int, upto: int) -> QuerySet[AuditLog]:
         """Return the events in ``(after, upto]`` whose representations are selected."""
         bounds = {"gt": after, "lte": upto}
-        # A planner does not carry the bounds over to the other table by itself.
+        # A planner does not carry the bounds over to the other table.
         window = {f"{at}{bound}": pk for bound, pk in bounds.items() for at in _IDS}
         rows = AuditLog.objects.using(using).filter(**window)
         if self.table_name:
@@ -76,7 +76,7 @@ class Held(NamedTuple):
 
     events: list[Event]
     stored: dict[int, tuple[str, str, str]]
-    reaches: int  # whatever was selected up to this id is among these, or was before
+    reaches: int  # all selected events up to this ID are among these, or were before
 
 
 class Change(NamedTuple):

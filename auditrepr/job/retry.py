@@ -21,9 +21,9 @@ PAUSE = 0.5
 LONGEST_PAUSE = 30.0
 #: Tries in a row, in a run without a time limit: they span a minute and a half.
 TRIES = 8
-#: Tries in a row, whatever the time limit says.
+#: Attempts in a row, regardless of the time limit.
 FEW = 3
-#: Seconds between two looks at whether the run has to stop.
+#: Seconds between two checks whether the run must stop.
 GLANCE = 0.1
 
 
@@ -69,7 +69,7 @@ class Patience:
         self.failed = 0
 
     def _is_worth_it(self, error: Error) -> bool:
-        # Within the caller's transaction there is nothing to begin anew.
+        # Inside the caller's transaction nothing can be retried.
         in_callers = connections[self.using].in_atomic_block
         if in_callers or self.stop() or not get_vendor(self.using).passes(error):
             return False

@@ -82,7 +82,7 @@ class Run(ABC):
         with ExitStack() as stack:
             self.patience.retry(lambda: stack.enter_context(self.lock))
             if not self.lock:
-                # Whoever works is writing to that row as well: no reason to fail for a number.
+                # The run that holds the lock updates this row, too: a count is not worth an error.
                 with suppress(Error), transaction.atomic(self.using):
                     _count_on_latest_run(self, "skipped_runs", StopReason.LOCKED)
                 self.result = Result(StopReason.LOCKED, holder=self.lock.holder())
@@ -163,7 +163,7 @@ class Run(ABC):
             raise
         finally:
             self.result.seconds = self.limits.seconds
-            # Where the database is what failed, it cannot be written there.
+            # If the database failed, the run cannot be recorded in it.
             with suppress(Error):
                 self._remember()
             run_log.run_ended(self, self.result)
@@ -182,7 +182,7 @@ class Run(ABC):
         record.rows, record.failures = result.rows, result.failures
         record.batches, record.stop_reason = result.batches, result.stop_reason
         record.error = result.error
-        # Runs that were skipped meanwhile have counted themselves on this row.
+        # Runs that were skipped in the meantime have counted themselves on this row.
         record.save(using=self.using, update_fields=REMEMBERED if record.pk else None)
         _prune_runs(self.using)
 

@@ -35,7 +35,7 @@ class Mark:
     """The watermark, and what holds it back."""
 
     settled_id: int = 0
-    held_by: tuple[str, ...] = ()  # transactions that were writing when it was last looked at
+    held_by: tuple[str, ...] = ()  # transactions that were open at the last check
     held_since: datetime | None = None
     is_set: bool = True  # False: the job has not run yet
 
@@ -47,7 +47,7 @@ class Held:
     token: UUID
     holder: Process | None
     expires_at: datetime
-    expired: bool  # by the database's clock: the next run takes it
+    expired: bool  # by the database's clock: the next run takes it over
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,7 @@ class Status(Progress):
     failures: Failures
     broken: tuple[State, ...]  # tables whose triggers are not in order
     gaps: tuple[Coverage, ...]  # tables whose capture was interrupted
-    rebuild: RebuildCursor | None  # that was cut short, or is at work
+    rebuild: RebuildCursor | None  # interrupted, or running
 
     @property
     def skipped(self) -> int:

@@ -40,7 +40,7 @@ FAILED, LOCKED = 3, 75
 #: How many rows a dry run shows.
 SHOWN_ROWS = 20
 
-#: What call_command() passes as it is, so that it has to be checked here, too.
+#: The options to check here, too: call_command() passes them unchecked.
 CHECKED: dict[str, Callable[[Any], Any]] = {
     "database": database_alias,
     "batch_size": batch_size,
@@ -57,7 +57,7 @@ class JobCommand(TerminalCommand):
     requires_system_checks = []
     #: What checks the value of each option.
     checked: ClassVar[dict[str, Callable[[Any], Any]]] = CHECKED
-    #: From which verbosity on it is told that another run is at work.
+    #: The verbosity from which a run says that another one holds the lock.
     locked_level = 1
 
     @abstractmethod
@@ -257,7 +257,7 @@ def stopping_on_signals() -> Iterator[list[int]]:
 
     def note(number: int, frame: FrameType | None) -> None:
         if received:  # pragma: no cover - the process ends here, and what it measured with it
-            # What is open rolls back, and the lock of a process that is gone is free.
+            # Open transactions roll back, and the lock of a dead process counts as free.
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         received.append(number)

@@ -10,7 +10,7 @@ from ..models import BackfillRun
 from ..phrases import noun, timestamp
 from ..utils.text import visible
 
-#: Runs in a row that found the lock held: so many are no coincidence.
+#: This many runs in a row that found the lock held are no coincidence.
 MANY_SKIPPED = 5
 
 

@@ -73,7 +73,7 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
         """
         from .reprs import InstanceRepr, ReprFailure
 
-        # The bounds stand in each part: a planner does not carry them over by itself.
+        # The bounds are in each part: a planner does not carry them over.
         bounds = {"pk__gt": after, "pk__lte": upto}
         window = {bound: pk for bound, pk in bounds.items() if pk is not None}
         row = OuterRef("pk")

@@ -16,11 +16,11 @@ from ..models import InstanceRepr
 from ..vendors import get_vendor
 from ..vendors.types import SearchIndex, Window
 
-#: How many representations a page looks at where no index serves it, before it says how far it is.
+#: Representations that a page searches without an index before it says how far it got.
 LOOKED_AT = 10_000
 #: From how many matches a page chooses those that its other filters let through.
 MOST = 2_000
-#: So many of LOOKED_AT, and an index that has to sort all its matches is of no use.
+#: If more of LOOKED_AT match, an index that must sort all its matches is of no use.
 COMMON = 200
 
 

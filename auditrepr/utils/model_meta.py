@@ -34,7 +34,7 @@ def _parts(expression: Any) -> Iterator[Any]:
 def _reads(part: Any, columns: Collection[str]) -> bool:
     if isinstance(part, Col):
         return part.target.column in columns
-    # Whoever writes SQL may name any column there.
+    # Raw SQL may name any column.
     written = [getattr(part, "sql", ""), getattr(part, "template", "")]
     written += getattr(part, "extra", {}).values()
     text = _PLACEHOLDER.sub("", " ".join(map(str, written)))

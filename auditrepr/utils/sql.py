@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Any
 
-# What does not match changes no table, or is a write, which has to reach the log.
+# Other statements change no table, or are writes, which must be recorded.
 _CHANGES_A_TABLE = re.compile(
     r"(?: \s | --[^\n]*\n | /\*.*?\*/ )* (?:ALTER|DROP) \s+ (?:FOREIGN\s+)? TABLE \b",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,

@@ -81,7 +81,7 @@ class TimeLimit:
     def _start(self, seconds: float) -> None:
         self._ends = time.monotonic() + seconds
         # One alarm serves many rows: it comes before the end of any later one.
-        # Unless the code of others has taken the alarm for itself.
+        # Unless third-party code has installed its own handler.
         if self._listening and not (self._ticking and signal.getitimer(signal.ITIMER_REAL)[0]):
             self._ring_in(seconds)
 
@@ -92,7 +92,7 @@ class TimeLimit:
     def _interrupt(self, number: int, frame: FrameType | None) -> None:
         self._ticking = False
         if self.expired:
-            self._ring_in(max(self.seconds, 0.01))  # once more, where a bare except swallows it
+            self._ring_in(max(self.seconds, 0.01))  # again, in case a bare except swallows it
             raise TimeLimitExceeded(f"took longer than {self.seconds:g} seconds (ROW_SECONDS)")
         if self._ends is not None and self._listening:
             self._ring_in(max(0.001, self._ends - time.monotonic()))

@@ -251,7 +251,7 @@ class Vendor(ABC):
 
     @abstractmethod
     def writers(self) -> Writers:
-        """Return the transactions that may hold IDs of events that nobody can see yet.
+        """Return the transactions that may hold IDs of events that are not visible yet.
 
         A transaction that took its ID before the call is among them, or has ended.
         """

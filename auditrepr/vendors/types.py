@@ -48,7 +48,7 @@ class Step(NamedTuple):
 
     old: str
     new: str | None  # None: it went, and another one has taken its name since
-    replacing: bool = False  # even where the row has both
+    replacing: bool = False  # even if the row has both
 
 
 class Name(NamedTuple):
@@ -168,7 +168,7 @@ class Image(NamedTuple):
     steps: tuple[Step, ...] = ()  # what has happened to the table's columns since
 
 
-#: What is missing where every column's value is known: nothing.
+#: The missing columns if every value is known: none.
 ALL_KNOWN: dict[str, str] = {}
 
 
@@ -184,7 +184,7 @@ class Reach(NamedTuple):
 
     visible: int
     handed_out: int  # no id at or below it is taken from now on, except by naming it
-    whole: bool = True  # false where row-level security hides some of it
+    whole: bool = True  # false if row-level security hides some of it
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ class Writers:
     """Open transactions that may still commit events, with IDs that they hold already."""
 
     names: frozenset[str] = frozenset()
-    server: str = ""  # the server's life: in the next one the names begin anew
+    server: str = ""  # the server's start: after the next one the names start again
     renamed: bool = False  # one of them came over from an earlier life, under a new name
 
     def include_any_of(self, earlier: Writers) -> bool:

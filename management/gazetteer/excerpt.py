@@ -9,7 +9,7 @@ from auditrepr.readers.changes import changes, model_label
 from auditrepr.readers.values import words
 from auditrepr.utils.text import visible
 
-#: Which events show what a log tells: so many of the newest, by table and action.
+#: The events of the excerpt: how many of the newest, by table and action.
 SHOWN = [
     ("gazetteer_country", AuditLog.Action.UPDATE, 14),
     ("gazetteer_country", AuditLog.Action.INSERT, 2),

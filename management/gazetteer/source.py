@@ -59,7 +59,7 @@ FRENCH_REGIONS = [
     Region("FR-S", "Picardie", "FR-HDF", "02 60 80"),
 ]
 
-#: Who came after, where the last two letters of the ISO 3166-3 code do not say it.
+#: Successors that the last two letters of the ISO 3166-3 code do not name.
 _SUCCESSORS = {
     "ANHH": "BQ CW SX",
     "BYAA": "BY",

@@ -102,7 +102,7 @@ class FileLock(Lock):
     def _is_current(self, file: int) -> bool:
         try:
             return os.path.samestat(os.stat(self.path, follow_symlinks=False), os.fstat(file))
-        except OSError:  # it is gone, or cannot be looked at any more
+        except OSError:  # it was deleted, or can no longer be read
             return False
 
 

@@ -74,8 +74,8 @@ class DatabaseLock(Lock):
             return bool(holder and holder.is_dead() and self._take(Q(token=lease.token)))
 
     def _extend(self) -> int:
-        # That it has run out does not matter as long as nobody else has taken it: what keeps a
-        # former holder out is the token, which nobody else has had and nobody has twice.
+        # Expiry does not matter as long as no other run has taken the lock: the token, which is
+        # unique to each acquisition, keeps a former holder out.
         mine = self._leases().filter(token=self.token)
         return mine.update(expires_at=self.vendor.clock(self.seconds))
 
@@ -91,8 +91,8 @@ class DatabaseLock(Lock):
                     logger.warning("Could not renew the database lock: %s", said, extra=fields)
 
     def _take(self, condition: Q) -> bool:
-        # Never waits for a row that its holder has locked, who may be stopped for good. One
-        # statement, which writes: SQLite cannot go from reading to writing beside other writers.
+        # skip_locked: the holder may have locked this row and be stopped forever. One
+        # statement, which writes: SQLite cannot upgrade a read transaction while others write.
         leases = self._leases()
         token = uuid.uuid4()
         taken = leases.filter(
@@ -107,7 +107,7 @@ class DatabaseLock(Lock):
         return bool(taken)
 
     def _release(self) -> None:
-        # Where the database cannot be reached any more, the lease runs out by itself.
+        # If the database cannot be reached, the lease expires.
         with suppress(Error):
             self._leases().filter(token=self.token).update(**FREE)
 

@@ -55,7 +55,7 @@ class Command(TerminalCommand):
         self.verbosity = verbosity
         act = getattr(self, f"_{action}")
         try:
-            # Nothing needs the log less than taking the triggers away.
+            # remove works without the log's tables.
             found = capture.databases(options["database"], with_log=action != "remove")
             complaints = [complaint for using in found for complaint in act(using)]
         except (AuditReprError, Error) as error:

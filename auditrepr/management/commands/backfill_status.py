@@ -37,7 +37,7 @@ def duration(text: Any) -> float:
     return float(found[1]) * UNITS[found[2]]
 
 
-#: The options that `call_command()` passes unchecked.
+#: The options to check here, too: call_command() passes them unchecked.
 CHECKED = {"database": database_alias, "max_lag": duration}
 
 

@@ -35,7 +35,7 @@ def batch_size(text: Any) -> int:
     return size
 
 
-#: What call_command() passes as it is, so that it has to be checked here, too.
+#: The options to check here, too: call_command() passes them unchecked.
 CHECKED = {
     "database": database_alias,
     "before": moment,

@@ -112,7 +112,7 @@ class Rebuilding(Vendor):
             yield
 
     def show_life(self) -> None:
-        # Whatever it says: the server measures the silence.
+        # Any statement will do: the server measures idle time.
         with self.connection.cursor() as cursor:
             cursor.execute("SELECT")
 
@@ -224,7 +224,7 @@ class Rebuilding(Vendor):
             for n, found in enumerate(rows)
             if not found.image and isinstance(found.row, Row)
         ]
-        # What is left out of the log must not show through today's row either.
+        # Excluded columns must not be visible through the current row either.
         missing = {c for one in rows if isinstance(one.row, Row) for c in one.row.missing}
         parameters: list[Any] = [[n for n, _ in live], [key for _, key in live]]
         shape = self._shape(model)

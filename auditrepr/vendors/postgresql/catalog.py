@@ -81,7 +81,7 @@ WHERE tgrelid = '{LOG}'::regclass AND tgenabled IN ('O', 'A') AND prosrc = %s
     AND tgname IN ({", ".join(f"'{name}'" for name in APPEND_ONLY_TRIGGERS)})
 """
 
-#: Has the role the right to delete events, and where triggers refuse it, the owner's too?
+#: Whether the role may delete events, and owns the log if triggers refuse it to others.
 MAY_PRUNE = f"""
 SELECT has_table_privilege('{LOG}', 'DELETE') AND (
     pg_has_role(session_user, relowner, 'MEMBER') OR NOT EXISTS (

@@ -81,7 +81,7 @@ SELECT {places} FROM (
     newest=" ".join(_NEWEST_EVENT.format(newest=newest, key=key) for newest, key in _KEYS.items()),
 )
 
-# The row's last change by somebody else, where the statement's snapshot does not see that.
+# The row's last change by another transaction, if the statement's snapshot does not see it.
 OVERTAKEN_SQL = """
 SELECT event.id FROM auditrepr_auditlog event
 CROSS JOIN LATERAL (
@@ -152,7 +152,7 @@ SELECT start FROM event CROSS JOIN LATERAL {_EARLIER} earlier
 WHERE steps = 0 AND {_IN_ONE_MESSAGE.format("earlier")} AND {_UNFIT.format("earlier", "event")}
 """.format(steps=100)
 
-# The sequence tells handed-out ids from ones that somebody made up, where the role may ask it.
+# The sequence distinguishes its own IDs from explicit ones, if the role may read it.
 REACH = f"""
 SELECT coalesce(max(id), 0), coalesce(
     CASE WHEN has_sequence_privilege({SEQUENCE}, 'USAGE, SELECT')

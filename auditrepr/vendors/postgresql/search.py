@@ -16,7 +16,7 @@ TRIGRAMS = SearchIndex(anywhere=True, in_order=False)
 BEGINNINGS = SearchIndex(anywhere=False, in_order=False)
 NAMES = {"auditrepr_repr_trigrams": TRIGRAMS, "auditrepr_repr_beginnings": BEGINNINGS}
 
-#: An entry of a B-tree has to fit on a third of a page.
+#: An entry of a B-tree must fit on a third of a page.
 INDEXED_LENGTH = 100
 #: Words that are in most representations are better looked for without an index.
 PATIENCE = "2s"
@@ -36,7 +36,7 @@ _SAID = {
     BEGINNINGS: f"{_BEGINNING} LIKE upper(%(beginning)s)"
     " AND upper(instance_repr) LIKE upper(%(pattern)s)",
 }
-# Whatever the planner thinks of these words: "+ 0" keeps it from the primary key's index, too.
+# "+ 0" keeps the planner from the primary key's index, whatever its estimates.
 SETTINGS = f"""
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'off', true),
     set_config('enable_indexonlyscan', 'off', true), set_config('enable_bitmapscan', 'on', true),
@@ -90,7 +90,7 @@ def search(
     connection: BaseDatabaseWrapper, index: SearchIndex, text: str, window: Window, most: int
 ) -> list[int] | None:
     """Return all events of the window whose representations match; None if there are too many."""
-    # pg_trgm makes its trigrams of letters and digits alone, and takes no index for fewer.
+    # pg_trgm makes trigrams only of letters and digits, and uses no index for fewer of them.
     if index == TRIGRAMS and not re.search(r"[^\W_]{3}", text):
         return None
     pattern = connection.ops.prep_for_like_query(text) + "%"

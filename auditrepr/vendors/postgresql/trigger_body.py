@@ -53,7 +53,7 @@ _COMPARABLE = _CHARACTERS | frozenset(
         "timestamp without time zone", "timestamp with time zone", "time without time zone",
     }
 )  # fmt: skip
-# A function takes so many arguments.
+# The maximum number of arguments of a function.
 _MOST_ARGUMENTS = 100
 # JSON ends at 256 MB. At most it takes 32 times the value (an array of nulls, four bytes a bit).
 _SURELY_FITS = 1_000_000

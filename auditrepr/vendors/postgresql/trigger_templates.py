@@ -60,7 +60,7 @@ BEGIN
 END
 $auditrepr$"""
 
-# The setting alone, which anybody may set, opens nothing.
+# The setting is not enough, because any role may set it.
 APPEND_ONLY_BODY = """
 BEGIN
     IF TG_OP = 'DELETE' AND current_setting('auditrepr.pruning', true) = 'on' AND pg_has_role(

@@ -154,7 +154,7 @@ def _triggers(capture: Capture, schema: str) -> list[str]:
     on = table(capture.db_table)
     function, *row_function = map(_function_name, _functions(capture, schema))
     seen_before = f"WHEN ({trigger_templates.SEEN_BEFORE}) "
-    # Who may execute one may put it on a table of his own, and log what he likes.
+    # A role that may execute one could put it on its own table, and record anything.
     triggers = [
         f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC" for name in (function, *row_function)
     ]

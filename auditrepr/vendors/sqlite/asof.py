@@ -251,7 +251,7 @@ def _refusing_writes(connection: BaseDatabaseWrapper) -> Iterator[None]:
     try:
         yield
     finally:
-        if not connection.closed_in_transaction:  # somebody's __str__ may have closed it
+        if not connection.closed_in_transaction:  # a __str__ may have closed it
             raw.execute("PRAGMA query_only = OFF")
 
 

@@ -45,7 +45,7 @@ class Capturing(Vendor):
         with self.connection.cursor() as cursor:
             cursor.execute(TRIGGERS)
             found = cursor.fetchall()
-        # Whatever is created comes after all that is there, and VACUUM and dumps keep the order.
+        # New objects come after existing ones, and VACUUM and dumps keep the order.
         seal = max((place for name, _, _, place in found if name == triggers.SEAL), default=0)
         ours = sorted(
             (table, on, sql, place < seal)
@@ -89,7 +89,7 @@ class Capturing(Vendor):
 
     @contextmanager
     def pruning(self) -> Iterator[None]:
-        # Whoever else writes waits until the transaction has ended, and then finds them there.
+        # Other writers wait until the transaction has ended, and then find the triggers.
         found = self._append_only()
         with self.connection.cursor() as cursor:
             for name in found:

@@ -45,7 +45,7 @@ SELECT {places} FROM wanted ORDER BY n
     ),
 )
 
-# Triggers of others, and what foreign keys do by themselves when a row goes or gets another key.
+# Third-party triggers, and what foreign keys do when a row is deleted or gets another key.
 REACHES_BEYOND = """
     SELECT EXISTS (
         SELECT 1 FROM sqlite_master

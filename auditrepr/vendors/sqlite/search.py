@@ -20,7 +20,7 @@ INDEX = "auditrepr_repr_beginnings"
 _GONE = f"INSERT INTO {FTS} ({FTS}, rowid, instance_repr)"
 _GONE += " VALUES ('delete', old.audit_log_id, old.instance_repr);"
 _NEW = f"INSERT INTO {FTS} (rowid, instance_repr) VALUES (new.audit_log_id, new.instance_repr);"
-#: What keeps it in step, whoever writes.
+#: The triggers that keep the index up to date.
 TRIGGERS = {
     f"search_{TABLE}_insert": f"INSERT ON {TABLE} BEGIN {_NEW} END",
     f"search_{TABLE}_update": f"UPDATE ON {TABLE} BEGIN {_GONE} {_NEW} END",

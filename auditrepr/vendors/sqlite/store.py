@@ -26,7 +26,7 @@ class Storing(Vendor):
         with self.connection.cursor() as cursor:
             cursor.execute("SELECT coalesce(max(id), 0) FROM auditrepr_auditlog")
             (visible,) = cursor.fetchone()
-            # AUTOINCREMENT never goes back, and remembers ids that somebody made up.
+            # AUTOINCREMENT never decreases, and remembers explicit IDs.
             return Reach(visible, visible)
 
     def writers(self) -> Writers:

@@ -107,7 +107,7 @@ def create(capture: Capture, log: str, now: str, fingerprint: str = "") -> list[
     columns = [column.name for column in _columns(capture)]
     excluded = sorted(capture.excluded)
     note = json.dumps({"fingerprint": fingerprint, "excluded": excluded, "columns": columns})
-    # Whatever a column is called, the comment ends where it should.
+    # A column's name must not end the comment early.
     note = note.replace("*", "\\u002a")
     events = {"insert": _insert(capture), "update": _update(capture), "delete": _delete(capture)}
     return [
@@ -230,7 +230,7 @@ def _keeps_any_type(column: Column) -> bool:
 
 
 def _balanced(conditions: Sequence[str]) -> str:
-    """Return the conditions joined by OR, as a tree: SQLite limits an expression's depth to 1000."""
+    """Return the conditions joined by OR, as a tree: SQLite limits the depth to 1000."""
     if len(conditions) == 1:
         return conditions[0]
     half = len(conditions) // 2
