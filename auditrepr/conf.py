@@ -13,7 +13,7 @@ from django.utils.translation import check_for_language
 
 from .exceptions import InvalidSetting, SettingsUnreadable, UnknownSetting
 
-#: As many events as take about this long: long enough that the fixed cost of a batch does not count,
+#: As many events as take about this long: long enough that a batch's fixed cost does not count,
 #: short enough that a run can stop soon and holds its locks only briefly.
 AUTO: Literal["auto"] = "auto"
 

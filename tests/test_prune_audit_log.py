@@ -152,7 +152,9 @@ def test_who_holds_the_lock_cannot_drive_the_terminal():
 def test_without_a_terminal_nothing_is_asked_and_nothing_deleted(monkeypatch):
     make_old()
     monkeypatch.setattr(sys, "stdin", io.StringIO("yes\n"))
-    with pytest.raises(CommandError, match="no terminal to ask on: give --no-input"):
+    with pytest.raises(
+        CommandError, match=r"there is no terminal\. To delete anyway, use --no-input"
+    ):
         run("--before", str(TODAY))
     assert AuditLog.objects.count() == 2
 

@@ -94,6 +94,17 @@ def test_what_cannot_be_built_is_named(rebuild, monkeypatch):
     assert re.fullmatch(r"First failure: event \d+: ValueError: no name", first)
 
 
+def test_a_dry_run_says_that_what_cannot_be_rebuilt_keeps_its_text(rebuild, monkeypatch):
+    def fail(author) -> str:
+        raise ValueError("no name")
+
+    monkeypatch.setattr(Author, "__str__", fail)
+    *_, last = lines = rebuild("--dry-run")
+    kept = ", 3 cannot be rebuilt and would keep their text; nothing was written."
+    assert last == f"0 of the first 4 representations would change{kept}"
+    assert sum("(cannot be built: ValueError: no name; keeps its text: " in x for x in lines) == 3
+
+
 def test_selections_reach_the_engine(rebuild):
     assert rebuild("--model=app.Tag")[0].startswith("1 representation rebuilt, 0 changed")
     assert rebuild("--mixed")[0].startswith("0 representations")

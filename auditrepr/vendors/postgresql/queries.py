@@ -187,10 +187,10 @@ ON CONFLICT (audit_log_id) DO NOTHING
 """
 REPLACE = """
 UPDATE auditrepr_instancerepr SET
-    instance_repr = anew.instance_repr, fidelity = anew.fidelity, reason = anew.reason
+    instance_repr = rebuilt.instance_repr, fidelity = rebuilt.fidelity, reason = rebuilt.reason
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[])
-    AS anew (id, instance_repr, fidelity, reason)
-WHERE audit_log_id = anew.id
+    AS rebuilt (id, instance_repr, fidelity, reason)
+WHERE audit_log_id = rebuilt.id
 """
 
 END_IF_IDLE = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
