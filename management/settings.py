@@ -30,7 +30,7 @@ class Environment(environ.Env):
 def database(url: str) -> dict[str, Any]:
     """Return Django's settings for the database that a URL names."""
     if not url.startswith(("postgres://", "postgresql://", "sqlite://")):
-        raise ValueError("it has to begin with postgres:// or sqlite:///")
+        raise ValueError("it must begin with postgres:// or sqlite:///")
     found: dict[str, Any] = environ.Env.db_url_config(url)
     if url.startswith("sqlite://") and found["NAME"] != ":memory:":
         found["NAME"] = BASE_DIR / found["NAME"]  # cron starts in another folder than people

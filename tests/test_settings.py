@@ -164,7 +164,7 @@ def test_a_value_that_cannot_be_read_is_an_error_that_names_the_variable(project
 def test_where_a_bad_value_was_read_is_shown_if_asked(project):
     done = project.manage("check", "--traceback", DEBUG="on", DATABASE_URL="nonsense")
     assert "Traceback" in done.stderr
-    assert "DATABASE_URL: it has to begin with" in done.stderr.splitlines()[-1]
+    assert "DATABASE_URL: it must begin with" in done.stderr.splitlines()[-1]
 
 
 def test_a_database_url_gives_postgresql_as_it_stands(project):

@@ -68,7 +68,8 @@ BEGIN
     ) THEN
         RETURN OLD;
     END IF;
-    RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege';
+    RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege',
+        HINT = 'To delete old events, run manage.py prune_audit_log as the owner of the table.';
 END
 """
 APPEND_ONLY = """CREATE OR REPLACE FUNCTION {schema}.auditrepr_append_only() RETURNS trigger

@@ -75,4 +75,4 @@ def _number(text: str, declared: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no {declared.lower()}") from None
+        raise ValueError(f"{text!r} is not a valid {declared.lower()}") from None
