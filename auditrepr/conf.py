@@ -19,8 +19,8 @@ AUTO: Literal["auto"] = "auto"
 
 Asked = int | Literal["auto"]
 
-#: Tables that hold no business objects: ``"*"`` in ``MODELS`` passes them over, and so does
-#: ``"app_label.*"``. Naming one of them in full audits it all the same.
+#: Tables without business objects: ``"*"`` and ``"app_label.*"`` in ``MODELS`` skip them.
+#: Naming one of them in full still audits it.
 NEVER_BY_WILDCARD = frozenset(
     {
         "admin.logentry",
@@ -34,7 +34,7 @@ MOST = 2**31 - 1
 #: Seconds; no lease and no row takes longer.
 DAY = 86_400
 
-#: What is known of who writes without anybody saying so.
+#: What can be recorded automatically about who makes a change.
 ORIGINS = ("user", "request_id", "remote_address", "path", "command", "task")
 
 

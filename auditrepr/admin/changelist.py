@@ -17,21 +17,21 @@ from .event_lines import describe
 from .filters import PeriodFilter
 from .keyset import KeysetChangeList
 
-#: How many events a page looks at to find what may be rare, before it shows what it has found.
+#: Maximum number of events that a page searches for rare matches before it shows its results.
 LOOKED_AT = 20_000
-#: The parameter with what the representations are searched for.
+#: The parameter with the text to search for.
 TEXT = "text"
 
 
 class LogChangeList(KeysetChangeList):
     """A page of events, each with its representation and its changes in words."""
 
-    text: str  # what the representations are searched for
+    text: str  # the text to search for
     text_help: str
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         self.text = self.params.get(TEXT, "").strip()
-        if "\0" in self.text:  # which PostgreSQL cannot even take
+        if "\0" in self.text:  # PostgreSQL cannot take it
             raise IncorrectLookupParameters
         return super().get_queryset(request, exclude_parameters)
 

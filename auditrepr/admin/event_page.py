@@ -20,7 +20,7 @@ from ..utils.text import visible
 from .event_lines import clock, describe, representation, time_of, what_changed
 from .links import list_link, object_now, timeline_link
 
-#: How many other events of the transaction the page names.
+#: Maximum number of other events of the transaction on the page.
 SIBLINGS = 20
 
 

@@ -24,7 +24,7 @@ from ..readers.changes import model_label
 from ..readers.permissions import readable_failures
 from ..utils.text import visible
 
-#: How many failures the page looks at, the newest first.
+#: Maximum number of failures that the page counts, the newest first.
 MOST_FAILURES = 1000
 DAY = timedelta(days=1)
 BARS = 96  # a quarter of an hour each

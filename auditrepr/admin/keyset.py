@@ -22,7 +22,7 @@ class KeysetChangeList(ChangeList):
     searched_to: int | None  # where a page that is not full stopped searching
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Model]:
-        # Taken out here, so that the links of the filters lead to their first page.
+        # Removed here, so that the links of the filters lead to their first page.
         self.older_than = self._take_key(OLDER_THAN)
         self.newer_than = self._take_key(NEWER_THAN)
         return super().get_queryset(request, exclude_parameters)

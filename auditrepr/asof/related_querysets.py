@@ -45,7 +45,7 @@ class AsOfQuerySet(QuerySet[Any]):
 
     def _fetch_all(self) -> None:
         if self._result_cache is None and self._as_of and self._holds_whole_objects():
-            # The objects are there: they know their own relations, and what is missing of them.
+            # Use the existing objects: they have their relations, and know what is missing.
             there = {one.pk: one for one in self._as_of[0].objects}
             keys = list(self.values_list("pk", flat=True))
             if there.keys() >= set(keys):

@@ -18,7 +18,7 @@ from ..vendors.types import Found, Row
 
 _WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--|/\*|\w+|[^\s\w]""")
 _ENDS_FROM = frozenset({"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH"})
-# Strings of another kind, comments, and other ways to name a table.
+# Other kinds of strings, comments, and other ways to name a table.
 _UNREADABLE = frozenset({"--", "/*", "$", "\\", "TABLE", "LATERAL", "ONLY"})
 
 Relations = Mapping[type[Model], Sequence[Found]]
@@ -36,7 +36,7 @@ def _reads_only(sql: str, names: Collection[str]) -> bool:
     """
     words = _WORD.findall(sql)
     read: list[str] = []
-    inside_from: set[int] = set()  # the depths, in parentheses, of the FROM clauses that go on
+    inside_from: set[int] = set()  # the parenthesis depths of the FROM clauses that are still open
     depth = 0
     for place, word in enumerate(map(str.upper, words)):
         if word in _UNREADABLE or (word == "," and depth in inside_from):

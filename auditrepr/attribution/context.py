@@ -19,7 +19,7 @@ from ..conf import get_settings
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Characters of what a client may choose freely.
+#: Maximum length of values that a client may choose freely.
 LONGEST = 1000
 
 _current: ContextVar[Mapping[str, Any]] = ContextVar("auditrepr_context")

@@ -17,7 +17,7 @@ def connect(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
     """Make this connection pass on its context; a receiver of ``connection_created``."""
     from ..models import AuditLog
 
-    # Django's own connection to no database at all has an alias that no setting has.
+    # Django's connection without a database has an alias that DATABASES lacks.
     known = connection.alias in connections and supports(connection.vendor)
     if known and router.allow_migrate_model(connection.alias, AuditLog):
         get_vendor(connection.alias).listen(connection)

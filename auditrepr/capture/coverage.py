@@ -56,7 +56,7 @@ def restart(state: State, row: Coverage | None) -> Coverage.Reason | None:
     if row is None:
         return Coverage.Reason.INSTALLED
     if state.captured and state.capture and state.installed:
-        # Ended by someone who found the triggers out of order; they are back since.
+        # Ended when the triggers were found broken; they are OK again.
         if row.since_event is None:
             return Coverage.Reason(row.reason)
         if state.installed.replace(row.triggers):

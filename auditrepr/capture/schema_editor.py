@@ -90,7 +90,7 @@ class SchemaChange:
         installed = self._install(captures)
         if coverage.TABLE in shapes:
             self._execute(self.vendor.seal_sql() if installed else [])
-            # No write came between: what captured the old name captures the new one.
+            # No write came between: the triggers of the old name still capture the new one.
             coverage.rename(using, self.renamed)
             coverage.rename_columns(using, self.renamed_columns)
             coverage.note_columns(using, shapes)
@@ -138,7 +138,7 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
     A change starts with its first statement, so that an operation without statements costs nothing.
     """
 
-    _operation: ExitStack | None = None  # the one under way
+    _operation: ExitStack | None = None  # the current one
     _begin: Callable[[], AbstractContextManager[SchemaChange | None]] | None = None
     _change: SchemaChange | None = None
 

@@ -13,7 +13,7 @@ from ..vendors import get_vendor
 from ..vendors.types import SearchIndex
 
 TABLE = log_name(InstanceRepr._meta.db_table)
-#: What ``migrate`` says of a new index, by whether it finds a text anywhere.
+#: What ``migrate`` prints about a new index, by whether it matches any part of the text.
 MADE = {
     True: "created an index that matches any part of the text.",
     False: "created an index that matches only the beginning of the text. To match any part,"

@@ -20,7 +20,7 @@ class Status(Enum):
     LEFTOVER = "left over"  # it still has triggers
 
 
-#: What install() mends.
+#: The states that install() fixes.
 BROKEN = frozenset({Status.MISSING, Status.OUTDATED, Status.DISABLED, Status.LEFTOVER})
 
 
@@ -28,10 +28,10 @@ BROKEN = frozenset({Status.MISSING, Status.OUTDATED, Status.DISABLED, Status.LEF
 class State:
     """One table in one database."""
 
-    name: str  # as the log names it
+    name: str  # its name in the log
     status: Status
-    capture: Capture | None = None  # what its triggers ought to be made from
-    installed: Installed | None = None  # those that it has
+    capture: Capture | None = None  # what its triggers should be made from
+    installed: Installed | None = None  # the triggers that it has
 
     @property
     def captured(self) -> bool:

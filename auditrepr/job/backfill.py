@@ -79,7 +79,7 @@ class Backfill(Run):
         super().__init__(using, **options)
         self.rescan = rescan
         self.retry_failed = retry_failed
-        self._retried = 0  # the last entry, in the order of their ids, that was tried again
+        self._retried = 0  # the ID of the last event that was retried
 
     def work(self) -> StopReason:
         backlog = Backlog(self.using, rescan=self.rescan)

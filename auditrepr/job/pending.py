@@ -22,7 +22,7 @@ from ..vendors.types import Event, Writers
 from .windows import next_id, windows
 
 logger = logging.getLogger("auditrepr.pending")
-#: Rows below the settled mark that a run re-checks.
+#: IDs below the watermark that a run re-checks.
 SLICE = 20_000
 
 
@@ -58,7 +58,7 @@ class Backlog:
         self.vendor = get_vendor(using)
         self.checkpoint = Checkpoint.objects.using(using).get_or_create(pk=1)[0]
         self._stored = _state(self.checkpoint)
-        self.top: int  # how far the log goes, as far as it can be seen
+        self.top: int  # the end of the visible log
         self._provable = self._prove(rescan)
         # Over what was pruned, or handed out long ago, so that progress is told from the first row.
         self.start = self.checkpoint.settled_id or (next_id(using, 0, self.top) or 1) - 1
@@ -68,8 +68,8 @@ class Backlog:
         done = self.start
         while done < self.top:
             size = next_size()
-            # What is new lies close together: without its rows' statistics, a planner may well
-            # read all of a window to sort it.
+            # New events have adjacent IDs. Without statistics for them, a planner may read all of a
+            # window to sort it.
             batch = take(self.using, done, self.top, size, width=2 * size)
             yield batch
             done = batch.reaches

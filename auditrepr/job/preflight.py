@@ -42,7 +42,7 @@ def check(using: str) -> None:
     connection = connections[using]
     try:
         connection.ensure_connection()
-    except (Error, ImproperlyConfigured, TypeError) as error:  # as of an option that is none
+    except (Error, ImproperlyConfigured, TypeError) as error:  # for example an invalid option
         raise DatabaseUnreachable(alias=using, reason=" ".join(str(error).split())) from error
     recorded = _recorded(connection)
     loader = _migrations()
@@ -88,5 +88,5 @@ def _recorded(connection: BaseDatabaseWrapper) -> Collection[tuple[str, str]]:
     recorder = MigrationRecorder(connection)
     try:
         return set(recorder.migration_qs.values_list("app", "name"))
-    except Error:  # there is no such table yet, or it is something else, which shows here again
+    except Error:  # the table does not exist yet, or another error, which recurs here
         return recorder.applied_migrations()

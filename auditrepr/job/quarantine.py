@@ -15,7 +15,7 @@ from ..vendors.types import Event
 #: Seconds until the second attempt; each further delay is twice as long, up to the longest.
 FIRST_DELAY = 300
 LONGEST_DELAY = 86_400
-#: Entries that are tried again in one batch, at most.
+#: Maximum number of failures retried in one batch.
 MOST = 1000
 
 

@@ -16,10 +16,10 @@ logger = logging.getLogger("auditrepr.patience")
 
 Done = TypeVar("Done")
 
-#: Seconds before the second try; each further pause is twice as long, up to the longest.
+#: Seconds before the second attempt; each further pause is twice as long, up to the longest.
 PAUSE = 0.5
 LONGEST_PAUSE = 30.0
-#: Tries in a row, in a run without a time limit: they span a minute and a half.
+#: Attempts in a row, in a run without a time limit: they span a minute and a half.
 TRIES = 8
 #: Attempts in a row, regardless of the time limit.
 FEW = 3
@@ -38,7 +38,7 @@ class Patience:
     using: str
     stop: Callable[[], bool]
     seconds_left: Callable[[], float | None]
-    failed: int = field(default=0, init=False)  # tries in a row
+    failed: int = field(default=0, init=False)  # attempts in a row
 
     def retry(self, work: Callable[[], Done]) -> Done:
         """Return the result of `work` as soon as it succeeds.

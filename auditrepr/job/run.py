@@ -32,10 +32,10 @@ if TYPE_CHECKING:
     from .result import Stored
 
 
-#: What a run writes on its own row when it ends.
+#: The fields that a run updates in its record when it ends.
 REMEMBERED = ("ended_at", "rows", "failures", "batches", "stop_reason", "error")
 
-#: Seconds after which what is built of a batch is stored, and the run asks whether to go on.
+#: Seconds after which a batch is stored as far as it is built, and limits are checked.
 EARLY = 5.0
 
 
@@ -102,7 +102,7 @@ class Run(ABC):
     def reached(self) -> StopReason | None:
         """Return the reason to start no further batch, if there is one."""
         reason = self.limits.reached(self.result.batches)
-        # A batch that is tried again was begun in time: it ends with success or with its error.
+        # A retried batch was started in time: it ends with success or with its error.
         return None if reason is StopReason.TIME_BUDGET and self.patience.failed else reason
 
     def store(self, events: Sequence[Event], write: Callable[[list[Outcome]], Stored]) -> int:

@@ -24,9 +24,9 @@ from .locks.lease import DatabaseLock
 from .locks.process import Process
 from .pending import Count
 
-#: Entries of the quarantine that are looked at, the newest first.
+#: Maximum number of failures to count, the newest first.
 MOST_FAILURES = 10_000
-#: The runs that are shown.
+#: Number of runs to show.
 LAST_RUNS = 5
 
 
@@ -82,8 +82,8 @@ class Status(Progress):
     database: str
     runs: tuple[BackfillRun, ...]  # the latest first
     failures: Failures
-    broken: tuple[State, ...]  # tables whose triggers are not in order
-    gaps: tuple[Coverage, ...]  # tables whose capture was interrupted
+    broken: tuple[State, ...]  # tables whose triggers are broken
+    gaps: tuple[Coverage, ...]  # tables with a gap in coverage
     rebuild: RebuildCursor | None  # interrupted, or running
 
     @property

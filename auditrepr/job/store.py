@@ -9,7 +9,7 @@ from django.db import Error
 from ..reprs import Failure, Outcome
 from ..vendors import get_vendor
 
-#: As :meth:`Vendor.store`: id of the audit row, text, fidelity, reason.
+#: As :meth:`Vendor.store`: event ID, text, fidelity, reason.
 Write = Callable[[list[tuple[int, str, str, str]]], int]
 
 

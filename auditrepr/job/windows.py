@@ -6,9 +6,9 @@ from collections.abc import Iterator
 
 from ..models import AuditLog
 
-#: Ids that one query looks at, at most.
+#: Maximum number of IDs that one query covers.
 WINDOW = 50_000
-#: Windows that are looked at in one turn, so that a run can stop, and renew its lock, in between.
+#: Windows searched in one turn, so that a run can stop, and renew its lock, in between.
 TURN = 20
 
 

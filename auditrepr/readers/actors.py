@@ -10,7 +10,7 @@ from django.utils.translation import gettext as _
 from ..models import AuditLog
 from ..utils.text import visible
 
-#: What tells who it was, the best answer first.
+#: The context values that name the author of a change, the best first.
 WHO = ("user_name", "user", "command", "task")
 
 

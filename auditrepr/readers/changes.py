@@ -17,13 +17,13 @@ from ..utils.text import visible
 
 #: A longer value is cut around its first difference from the other one.
 VALUE_LENGTH = 60
-#: How much of what two values have in common stands before their first difference.
+#: Number of common characters shown before the first difference.
 LEAD = 15
 
-#: What stands for the values of an event: by column, and whether before it.
+#: Texts for the values of an event, by column and whether before it.
 Words = Mapping[tuple[str, bool], str]
 NO_WORDS: Words = {}
-#: Today's field for each column, by what the column was called then.
+#: The current field for each column, by its name at the event.
 Fields = Mapping[str, "Field[Any, Any]"]
 
 

@@ -18,7 +18,7 @@ from ..vendors.types import SearchIndex, Window
 
 #: Representations that a page searches without an index before it says how far it got.
 LOOKED_AT = 10_000
-#: From how many matches a page chooses those that its other filters let through.
+#: Number of matches to which a page applies its other filters.
 MOST = 2_000
 #: If more of LOOKED_AT match, an index that must sort all its matches is of no use.
 COMMON = 200
@@ -29,7 +29,7 @@ class Found:
     """The result of a search: the nearest matches, in the order of the search."""
 
     ids: Sequence[int]  # of the events
-    last: int | None  # the event at which it stopped looking; none: it has seen all there is
+    last: int | None  # the event at which the search stopped; None: it has searched everything
 
 
 def find(using: str, by: SearchIndex | None, text: str, window: Window, forward: bool) -> Found:

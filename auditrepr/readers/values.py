@@ -30,7 +30,7 @@ class Held(NamedTuple):
     """A value that a field held at an event, as Python has it."""
 
     event: AuditLog
-    column: str  # what it was called then
+    column: str  # its name at the event
     field: Any
     before: bool
     value: Any

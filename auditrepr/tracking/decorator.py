@@ -13,7 +13,7 @@ from ..conf import get_settings
 
 ModelT = TypeVar("ModelT", bound=type[Model])
 
-#: What to use in place of ``str()``: the name of a method, or a function of the instance.
+#: What to use instead of ``str()``: the name of a method, or a function of the instance.
 Repr = str | Callable[[Any], object]
 
 

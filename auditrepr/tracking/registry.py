@@ -83,7 +83,7 @@ def _named_models() -> Iterator[type[Model]]:
 
 
 def _own_tables() -> set[str]:
-    # Not from the app's config: a test may take auditrepr out of INSTALLED_APPS for a while.
+    # Not from the app's config: a test may remove auditrepr from INSTALLED_APPS temporarily.
     return {model._meta.db_table for model in apps.all_models["auditrepr"].values()}
 
 
@@ -152,7 +152,7 @@ def _excluded_fields() -> dict[type[Model], set[str]]:
     for label, models, names in _exclusions():
         for name in names:
             fields = [field for model in models if (field := _storable(model, name))]
-            # What stands for several models need not fit each of them.
+            # A name for several models need not exist in each of them.
             if models and not fields:
                 raise UnknownColumn(model=label, name=name)
             for field in fields:

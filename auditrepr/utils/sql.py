@@ -11,14 +11,14 @@ _CHANGES_A_TABLE = re.compile(
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )
 
-# A SELECT without a table can only be there for what its function does.
+# A SELECT without a table is run for the effect of a function.
 _WRITE = r"""(?: \s | --[^\n]*\n | /\*.*?\*/ | \( )*+
     (?: INSERT | UPDATE | DELETE | REPLACE | MERGE | TRUNCATE | COPY | EXECUTE | CALL | DO
       | EXPLAIN \b (?= .* \b ANALY[SZ]E \b )
       | WITH \b (?= .* \b (?: INSERT | UPDATE | DELETE | MERGE | REPLACE ) \b )
       | SELECT \b (?! .* \b FROM \b ) ) \b"""
 _BEGINS_WITH_WRITE = re.compile(_WRITE, re.IGNORECASE | re.VERBOSE | re.DOTALL)
-# In a text of several statements; what looks like one inside of a string counts, too.
+# In a text of several statements; one inside a string counts, too.
 _GOES_ON_WITH_WRITE = re.compile(f";{_WRITE}", re.IGNORECASE | re.VERBOSE | re.DOTALL)
 
 

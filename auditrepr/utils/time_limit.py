@@ -28,7 +28,7 @@ class TimeLimit:
         self.seconds = seconds
         self._ends: float | None = None
         self._listening = False
-        self._ticking = False  # a SIGALRM is on its way
+        self._ticking = False  # a SIGALRM is scheduled
 
     @property
     def running(self) -> bool:

@@ -39,10 +39,10 @@ class Vendor(ABC):
     def connection(self) -> BaseDatabaseWrapper:
         return connections[self.using]
 
-    # Must the triggers be out of the way while the schema changes?
+    # Whether the triggers must be removed during a schema change.
     triggers_block_schema_changes: bool
 
-    # Does Django's flush empty one table after the other, so that the triggers log every row?
+    # Whether Django's flush deletes from each table, so that the triggers record every row.
     flushes_table_by_table: bool
 
     # --- capture -------------------------------------------------------------------------------
@@ -169,7 +169,7 @@ class Vendor(ABC):
             return converted
         return rows
 
-    # Does the log tell which rows one statement changed?
+    # Whether the log shows which rows one statement changed.
     knows_statements: bool
 
     @abstractmethod

@@ -128,7 +128,7 @@ class TableShape:
 class Capture:
     """Everything that the triggers of one table are made from."""
 
-    name: str  # what stands in AuditLog.table_name
+    name: str  # as in AuditLog.table_name
     db_table: str  # as Django writes it
     shape: TableShape
     key_columns: tuple[str, ...]
@@ -143,7 +143,7 @@ class Installed:
     fingerprint: str  # of the SQL that they were made from
     enabled: bool
     excluded: frozenset[str]
-    columns: frozenset[str] | None = None  # that reach the log; None: all but the excluded
+    columns: frozenset[str] | None = None  # that are recorded; None: all but the excluded
     identity: str = ""  # where they are, a colon, and what those that replace them have not
 
     def replace(self, recorded: str) -> bool:
@@ -165,7 +165,7 @@ class Image(NamedTuple):
 
     event_id: int
     before: bool = False
-    steps: tuple[Step, ...] = ()  # what has happened to the table's columns since
+    steps: tuple[Step, ...] = ()  # later changes of the table's columns
 
 
 #: The missing columns if every value is known: none.
@@ -176,14 +176,14 @@ class Position(NamedTuple):
     """The position of a log."""
 
     event: int  # the highest id that it has handed out, whether or not its row is committed
-    transaction_id: int | None  # the one that asked; SQLite has none
+    transaction_id: int | None  # the caller's; SQLite has none
 
 
 class Reach(NamedTuple):
     """The highest IDs of a log; 0 if there is none."""
 
     visible: int
-    handed_out: int  # no id at or below it is taken from now on, except by naming it
+    handed_out: int  # no ID up to this one will be handed out again
     whole: bool = True  # false if row-level security hides some of it
 
 
@@ -204,8 +204,8 @@ class Writers:
 class SearchIndex(NamedTuple):
     """An index for searching the text of representations."""
 
-    anywhere: bool  # or else only by how they begin
-    in_order: bool  # Can it give the nearest matches without reading all the others?
+    anywhere: bool  # False: only at the beginning of the text
+    in_order: bool  # whether it returns the nearest matches without reading the others
 
 
 class Window(NamedTuple):

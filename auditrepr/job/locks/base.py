@@ -14,7 +14,7 @@ from typing import Self
 
 from .process import Process
 
-#: Seconds between two attempts of one who waits.
+#: Seconds between two attempts while waiting.
 PAUSE = 0.25
 
 

@@ -45,7 +45,7 @@ class FileLock(Lock):
         _file_locks.add(self)
 
     def renew(self) -> None:
-        # Somebody may have deleted the file, and then another run has a lock on a new one.
+        # If the file was deleted, another run may have a lock on a new one.
         if self._file is None or not self._is_current(self._file):
             raise LeaseLost
 
@@ -69,7 +69,7 @@ class FileLock(Lock):
         import fcntl
 
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Not inherited by child processes, and no way through a symbolic link.
+        # Not inherited by child processes; a symbolic link is not followed.
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         with ExitStack() as unless_locked:
             file = os.open(self.path, flags, 0o644)
@@ -81,7 +81,7 @@ class FileLock(Lock):
             if not self._is_current(file):
                 return None
             unless_locked.pop_all()
-        with suppress(OSError):  # a full disk keeps people from reading who it is, and no run back
+        with suppress(OSError):  # on a full disk, only the holder's name is lost
             os.ftruncate(file, 0)
             os.write(file, json.dumps(asdict(Process.current())).encode())
         return file
@@ -113,11 +113,11 @@ def default_path(using: str) -> Path:
     if connections[using].vendor == "sqlite":
         name = Path(name).resolve()
     identity = [settings["ENGINE"], settings["HOST"], settings["PORT"], str(name)]
-    if service := settings["OPTIONS"].get("service"):  # all of it stands in a file of PostgreSQL's
+    if service := settings["OPTIONS"].get("service"):  # the rest is in PostgreSQL's service file
         identity.append(service)
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
     state = Path(os.environ.get("XDG_STATE_HOME", ""))
-    if not state.is_absolute():  # which its specification says to ignore
+    if not state.is_absolute():  # the specification says to ignore it
         state = Path("~/.local/state")
     path = state / "auditrepr" / f"backfill-{digest}.lock"
     try:

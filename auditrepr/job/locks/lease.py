@@ -81,7 +81,7 @@ class DatabaseLock(Lock):
 
     def _keep_alive(self, done: threading.Event) -> None:
         while not done.wait(self.seconds / 3):
-            # This thread's own. It is silent for long: a server might end it in between.
+            # A connection of this thread, which is idle for long: a server might end it.
             with closing(connections[self.using]):
                 try:
                     self._extend()

@@ -20,7 +20,7 @@ class Process:
 
     host: str
     pid: int
-    since: str  # when it took the lock, for people
+    since: str  # when it acquired the lock, for people
     boot: str | None = None  # this start of the machine
     namespace: str | None = None  # within which the pid is unique
     started: str | None = None  # in the machine's ticks: tells apart two that had the same pid
@@ -77,7 +77,7 @@ def _has_ended(pid: int, started: str | None) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        pass  # it is another user's; /proc may hide it, too
+        pass  # another user's process; /proc may hide it, too
     return _read(f"/proc/{pid}/stat") is not None and _started(pid) != started
 
 

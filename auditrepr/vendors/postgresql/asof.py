@@ -45,14 +45,14 @@ NO_WRITES = "SET LOCAL transaction_read_only = on;"
 # Ours are long queries of many short look-ups: to compile one takes longer than to run it, and to
 # remember what no other row asks for, longer than to ask.
 PLANNING = "SET LOCAL jit = off; SET LOCAL enable_memoize = off;"
-# A row that a policy hides is an error, and never a row that is not there.
+# A row that a policy hides is an error, never a missing row.
 ALL_ROWS = "SET LOCAL row_security = off;"
 # While Django works, the server hears nothing. Ours instead of its own limit, which may be shorter
 # than what a row may take; and none at all would let a stopped process hold up vacuum for good.
 PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = {milliseconds};"
-# The same of how long all of it may take, which PostgreSQL can limit since version 17.
+# Likewise the limit of the whole transaction, which PostgreSQL has since version 17.
 UNHURRIED = "SET LOCAL transaction_timeout = 0;"
-#: Seconds that the server waits for who reads, beyond what two rows may take.
+#: Seconds that the server waits for the reader, beyond the time limit of two rows.
 SLACK = 60
 LONGEST = 2**31 - 1  # milliseconds, for PostgreSQL
 
@@ -78,7 +78,7 @@ class Rebuilding(Vendor):
                 with self._canceling(limit):
                     yield
             finally:
-                # A savepoint's end restores it too, and only that can after an error.
+                # The end of a savepoint restores it too; after an error nothing else can.
                 transaction.set_rollback(True, self.using)
 
     def _own_limits(self, limit: TimeLimit) -> str:
@@ -119,7 +119,7 @@ class Rebuilding(Vendor):
     def discard(self) -> None:
         raw = self.connection.connection
         if raw is not None and raw.info.transaction_status == TransactionStatus.ACTIVE:
-            # Interrupted while it waited for the server: the answer is still to come.
+            # Interrupted while waiting for the server: the result is still to come.
             self.connection.close()
 
     def image_rows(
@@ -257,7 +257,7 @@ class Rebuilding(Vendor):
             "texts": list(texts),
             # A delete has not been seen before itself.
             "since": min((event.id - 1 for event in moments), default=0),
-            # Nor has anybody seen what was still under way, although it may have a lower id.
+            # Nor what was still open, although it may have a lower ID.
             "running": min((parse(e.snapshot).xmin for e in moments if e.snapshot), default=None),
             "most": most,
         }

@@ -104,7 +104,7 @@ SELECT EXISTS (
 )
 """
 
-# Nobody else comes between: the row is locked to the transaction's end.
+# No other transaction interferes: the row is locked until the transaction ends.
 _BESIDE = """(
     SELECT * FROM auditrepr_auditlog log
     WHERE log.table_name = event.table_name AND log.object_id = event.object_id

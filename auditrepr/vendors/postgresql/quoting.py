@@ -10,7 +10,7 @@ from ...utils.table_names import split_name
 LOG = "auditrepr_auditlog"
 LOG_TRIGGER = "auditrepr_log"
 PARTITION_TRIGGER = "auditrepr_partition"
-# The trigger whose comment says what all of the table's triggers were made from.
+# The trigger whose comment holds the fingerprint of all the table's triggers.
 COMMENTED = "auditrepr_insert"
 
 

@@ -18,7 +18,7 @@ NAMES = {"auditrepr_repr_trigrams": TRIGRAMS, "auditrepr_repr_beginnings": BEGIN
 
 #: An entry of a B-tree must fit on a third of a page.
 INDEXED_LENGTH = 100
-#: Words that are in most representations are better looked for without an index.
+#: Words in most representations are faster to search for without an index.
 PATIENCE = "2s"
 
 INSTALLED = """
@@ -106,7 +106,7 @@ def search(
             cursor.execute(SETTINGS)
             cursor.execute(SEARCH.format(said=_SAID[index]), parameters)
             found = [pk for (pk,) in cursor.fetchall()]
-            # A rollback takes the settings back, inside a transaction of the caller's, too.
+            # A rollback restores the settings, inside the caller's transaction, too.
             transaction.set_rollback(True, connection.alias)
     except OperationalError:  # it took too long
         return None

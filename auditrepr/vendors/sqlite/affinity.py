@@ -16,7 +16,7 @@ def converter(declared: str) -> Callable[[Any], Any]:
 
     :raises ValueError: by the function, for a value that the type cannot hold.
     """
-    # The driver goes by the first word (PARSE_DECLTYPES).
+    # The driver uses the first word (PARSE_DECLTYPES).
     words = declared.upper().replace("(", " ").split()
     convert = sqlite3.converters.get(words[0]) if words else None
     fit = fitted(declared)

@@ -32,9 +32,9 @@ if TYPE_CHECKING:
     from ..types import Found, Name
 
 
-#: SQLite's instructions between two looks at the clock: about a millisecond.
+#: SQLite's instructions between two checks of the time: about a millisecond.
 STEPS = 100_000
-UNKNOWN = object()  # what a digest stands for
+UNKNOWN = object()  # the value of a digest
 
 
 class Rebuilding(Vendor):
@@ -120,7 +120,7 @@ class Rebuilding(Vendor):
             cursor.execute(OUT_OF_ORDER_SQL, [json.dumps(sorted(events))])
             return {pk for (pk,) in cursor}
 
-    # Never asked: an event without a snapshot has seen all that came before it.
+    # Never called: an event without a snapshot has seen everything before it.
     def restored(self, ids: Collection[int]) -> set[int]:  # pragma: no cover
         return set()
 
@@ -130,7 +130,7 @@ class Rebuilding(Vendor):
     def around(
         self, table: Name, wanted: Sequence[tuple[Event, str]]
     ) -> list[tuple[int | None, ...]]:
-        # A delete is looked at from before it: its own id is not part of what it saw.
+        # The moment of a delete is before it: its own ID is not part of what it saw.
         rows = [[key, event.id - (event.action == "D"), event.id] for event, key in wanted]
         adapt = self.connection.ops.adapt_datetimefield_value
         limits = {"since": adapt(table.since), "until": adapt(table.until)}
@@ -151,7 +151,7 @@ class Rebuilding(Vendor):
         if not lines:
             nothing = f"SELECT {', '.join(['NULL'] * (len(fields) + 1))} WHERE 0"
             return f"({names}, auditrepr_n) AS ({nothing})", []
-        # What stands in VALUES has neither the columns' types nor their collations.
+        # VALUES have neither the columns' types nor their collations.
         *held_values, numbers = (list(column) for column in zip(*lines, strict=True))
         columns = [
             column

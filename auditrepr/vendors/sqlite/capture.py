@@ -22,7 +22,7 @@ from . import triggers
 from .queries import POSITION, SHAPES, TRIGGERS
 
 LOG = AuditLog._meta.db_table
-#: What the statement that runs now tells the triggers.
+#: The context of the running statement.
 _said: ContextVar[str | None] = ContextVar("auditrepr_said", default=None)
 
 
@@ -85,7 +85,7 @@ class Capturing(Vendor):
         return set(self._append_only().values()) == set(triggers.create_append_only(LOG))
 
     def may_prune(self) -> bool:
-        return True  # who may write to the file may do anything
+        return True  # a process that may write to the file may do anything
 
     @contextmanager
     def pruning(self) -> Iterator[None]:
@@ -123,7 +123,7 @@ class Capturing(Vendor):
         many: bool,
         about: dict[str, Any],
     ) -> Any:
-        # Anew each time: a rollback takes it away, and so does a change of the log's schema.
+        # Re-created each time: a rollback or a change of the log's schema drops it.
         connection = about["connection"]
         try:
             with connection.wrap_database_errors:

@@ -10,7 +10,7 @@ from ..types import SearchIndex, Window
 TRIGRAMS = SearchIndex(anywhere=True, in_order=True)
 BEGINNINGS = SearchIndex(anywhere=False, in_order=False)
 
-#: What FTS5 makes its trigrams of.
+#: The expression whose trigrams FTS5 indexes.
 SHORTEST = 3
 INDEXED_LENGTH = 100
 
@@ -49,7 +49,7 @@ HAS_TRIGRAMS = "SELECT 1 FROM pragma_compile_options WHERE compile_options = 'EN
 SEARCH = {
     TRIGRAMS: f"SELECT rowid FROM {FTS} WHERE {FTS} MATCH %(phrase)s"
     " AND rowid > %(after)s AND rowid < %(before)s ORDER BY rowid {direction} LIMIT %(limit)s",
-    # LIKE takes no index together with ESCAPE.
+    # LIKE uses no index together with ESCAPE.
     BEGINNINGS: f"SELECT audit_log_id FROM {TABLE}"
     f" WHERE substr(instance_repr, 1, {INDEXED_LENGTH}) COLLATE NOCASE >= %(beginning)s"
     f" AND substr(instance_repr, 1, {INDEXED_LENGTH}) COLLATE NOCASE < %(end)s"

@@ -14,9 +14,9 @@ from .queries import REPLACE, STORE
 
 #: Another connection is writing.
 PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-#: It is too big, or a constraint of the project's own does not want it.
+#: The value is too large, or violates a constraint of the project.
 REFUSING = frozenset({sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT_CHECK})
-TIME_FORMAT = "%Y-%m-%d %H:%M:%f".replace("%", "%%%%")  # it is formatted twice on its way
+TIME_FORMAT = "%Y-%m-%d %H:%M:%f".replace("%", "%%%%")  # it is formatted twice
 
 
 class Storing(Vendor):
@@ -30,7 +30,7 @@ class Storing(Vendor):
             return Reach(visible, visible)
 
     def writers(self) -> Writers:
-        # There is one at a time: who holds an id now holds a higher one than all that is visible.
+        # There is one writer at a time: the ID that it holds is higher than all visible ones.
         return Writers()
 
     def store(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
@@ -54,6 +54,6 @@ class Storing(Vendor):
         """Do nothing: SQLite has no server."""
 
     def clock(self, seconds: float = 0) -> Func:
-        # UTC whatever USE_TZ says, as Django's Now(): no summer time between two looks at it.
+        # UTC regardless of USE_TZ, as Django's Now(): daylight saving time must not shift it.
         template = f"strftime('{TIME_FORMAT}', 'now', '{float(seconds):+} seconds')"
         return Func(template=template, output_field=DateTimeField())
