@@ -50,13 +50,13 @@ def test_text_is_one_screen(say):
     lines = [line.rstrip() for line in say().splitlines()]
     assert lines == [
         "database    default",
-        "pending     1 rows; longest wait 2 h",
+        "pending     1 event; the oldest has waited 2 h",
         "watermark   not set: no run has finished yet",
         "lock        free",
         "runs        none yet: schedule backfill_reprs (see deploy/crontab)",
-        "quarantine  empty",
+        "failed      none",
         "triggers    OK",
-        "coverage    no gap",
+        "coverage    no gaps",
         "rebuild     none",
     ]
 
@@ -77,7 +77,7 @@ def test_text_says_what_is_wrong(say, monkeypatch):
         out = say()
     assert "held back for 1 h 30 min by transactions open at the last check: 3/17, 4/2" in out
     assert re.search(rf"lock +held by process {os.getpid()} on \S+ since", out)
-    assert re.search(r"runs +\d{4}-.* backfill_reprs: error, 0 rows, 1 failures, .* 7 skipped", out)
+    assert re.search(r"runs +\d{4}-.* backfill_reprs: error, 0 stored, 1 failed, .* 7 skipped", out)
     assert "the disk is full" in out
     assert "the last 7 runs found the lock held" in out
     assert "failed      1 event, 0 due for a retry" in out
@@ -156,7 +156,7 @@ def test_a_released_lock_lets_its_former_holder_store_nothing(say):
     Author.objects.create(name="a")
     lock = DatabaseLock("default")
     with lock:
-        assert "is free" in say("--release-lock", "--no-input")
+        assert "Lock released." in say("--release-lock", "--no-input")
         assert Lease.objects.get().token is None
         with pytest.raises(LeaseLost):
             lock.renew()
@@ -167,7 +167,7 @@ def test_releasing_asks_and_needs_somebody_to_ask(say):
     with DatabaseLock("default"):
         done = processes.run("backfill_status", "--release-lock")
         assert done.returncode == 1
-        assert "give --no-input" in done.stderr
+        assert "use --no-input" in done.stderr
         assert Lease.objects.get().token
 
 
@@ -191,7 +191,7 @@ def test_text_names_a_lock_left_behind_and_how_to_go_on_with_a_rebuilding(say):
         Lease.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
         RebuildCursor.objects.create(selection={}, start_id=0, reached_id=5, top_id=9)
         out = say()
-    assert re.search(rf"lock +expired lock of process {os.getpid()} on .*; the next run takes", out)
+    assert re.search(rf"lock +expired, last held by process {os.getpid()} on .*; the next", out)
     assert "To continue: manage.py rebuild_reprs --resume" in out
 
 
@@ -210,7 +210,7 @@ def test_text_names_what_is_not_captured(say):
     assert "app_book: missing" in out
     assert "Run: manage.py audit_triggers install --database default" in out
     assert re.search(r"app_author: gap, still open \(.+\)", out)
-    assert re.search(r"app_tag: a gap, up to event 7 \(.+\)", out)
+    assert re.search(r"app_tag: gap, up to event 7 \(.+\)", out)
 
 
 def test_prometheus_counts_failures_by_their_error(say, monkeypatch):

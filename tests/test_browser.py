@@ -152,7 +152,7 @@ def look(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 
 def test_finds_what_renamed_a_country_and_sees_before_and_after(reader: Page, look: Any) -> None:
-    reader.get_by_role("link", name="Audit log", exact=True).last.click()
+    reader.get_by_role("link", name="Audit events", exact=True).last.click()
     side = reader.locator("#changelist-filter")
     side.get_by_role("link", name="Country").click()
     side.get_by_role("link", name="changed", exact=True).click()
@@ -216,7 +216,7 @@ def test_the_history_button_of_an_object_leads_to_its_events(reader: Page) -> No
 def test_the_job_page_shows_what_was_done_and_what_is_left(reader: Page, look: Any) -> None:
     reader.goto("/admin/")
     reader.get_by_role("link", name="Runs", exact=True).last.click()
-    expect(reader.get_by_role("heading", name="The job")).to_be_visible()
+    expect(reader.get_by_role("heading", name="Backfill status")).to_be_visible()
     expect(reader.get_by_role("row", name="Pending")).to_be_visible()
     expect(
         reader.get_by_role("img", name="Representations stored per minute, last 24 hours")

@@ -33,8 +33,8 @@ def test_by_who_caused_it_and_by_object_shown_while_they_hold(reader: Client) ->
     assert link(html, "Other events by this actor") == f"{LOG}?actor=5"
     assert ids(reader, f"{LOG}?actor=5") == [1]
     assert ids(reader, f"{LOG}?object_id=1") == [2, 1]
-    assert "By who All 5 By action" in words(page(reader, f"{LOG}?actor=5"))
-    assert "By who" not in words(page(reader))
+    assert "By actor All 5 By action" in words(page(reader, f"{LOG}?actor=5"))
+    assert "By actor" not in words(page(reader))
 
 
 def test_by_transaction_shown_while_it_holds(reader: Client) -> None:

@@ -30,19 +30,19 @@ def run(minutes_ago: float, minutes: float, rows: int, **values: Any) -> Backfil
 
 
 def test_tells_the_backlog_and_how_long_the_oldest_has_waited(reader: Client) -> None:
-    assert "Pending 0" in words(page(reader, RUNS))
+    assert "Pending events 0" in words(page(reader, RUNS))
     event(1, occurred_at=timezone.now() - timedelta(hours=3))
     event(2)
     text = words(page(reader, RUNS))
-    assert "Pending 2 The oldest has waited for 3 hours" in text
+    assert "Pending events 2 Longest wait 3 hours" in text
 
 
 def test_tells_the_settled_mark_and_what_holds_it_since_when(reader: Client) -> None:
-    assert "Settled mark not set: the job has not run yet" in words(page(reader, RUNS))
+    assert "Watermark not set: the job has not run yet" in words(page(reader, RUNS))
     mark = Checkpoint.objects.create(settled_id=41)
     text = words(page(reader, RUNS))
-    assert "Settled mark 41" in text
-    assert "It has been held" not in text
+    assert "Watermark 41" in text
+    assert "held back" not in text
     mark.candidate_id, mark.candidate_at = 50, timezone.now() - timedelta(minutes=20)
     mark.candidate_evidence = {"server": "1", "transactions": ["3/77"]}
     mark.save()
@@ -62,9 +62,9 @@ def test_tells_who_is_at_work_and_who_left_the_lock_behind(reader: Client) -> No
             "expires_at": timezone.now() + timedelta(minutes=1),
         },
     )
-    assert "At work process 7 on here since noon" in words(page(reader, RUNS))
+    assert "Current run process 7 on here since noon" in words(page(reader, RUNS))
     Lease.objects.update(expires_at=timezone.now() - timedelta(minutes=1), holder={})
-    assert "Left behind by unknown" in words(page(reader, RUNS))
+    assert "Expired lock of unknown" in words(page(reader, RUNS))
 
 
 def test_trying_again_needs_no_messages(reader: Client, settings: Any) -> None:
@@ -140,7 +140,7 @@ def test_the_chart_can_be_read_without_being_seen(reader: Client) -> None:
     )
     html = page(reader, RUNS)
     assert 'role="img" aria-labelledby="rate-title rate-desc"' in html
-    assert "the highest of them 10" in words(html)
+    assert "The highest bar is 10 per minute" in words(html)
     assert "Hour starting at Per minute" in words(html)
     assert html.count("<rect") >= 1
     assert "<script" not in html[html.index('<svg viewBox="-2') : html.index("<h2>Runs")]

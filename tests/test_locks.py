@@ -488,7 +488,7 @@ def test_without_a_home_the_setting_is_named(monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", "")
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr("pwd.getpwuid", raises_key_error)
-    with pytest.raises(LockUnavailable, match=r"no home.*LOCK_FILE"):
+    with pytest.raises(LockUnavailable, match=r"no home directory.*LOCK_FILE"):
         FileLock("default")
 
 
