@@ -51,7 +51,7 @@ def test_text_is_one_screen(say):
     assert lines == [
         "database    default",
         "pending     1 event; the oldest has waited 2 h",
-        "watermark   not set: no run has finished yet",
+        "watermark   not set: the job has not run yet",
         "lock        free",
         "runs        none yet: schedule backfill_reprs (see deploy/crontab)",
         "failed      none",

@@ -101,7 +101,7 @@ def test_a_dry_run_says_that_what_cannot_be_rebuilt_keeps_its_text(rebuild, monk
     monkeypatch.setattr(Author, "__str__", fail)
     *_, last = lines = rebuild("--dry-run")
     kept = ", 3 cannot be rebuilt and would keep their text; nothing was written."
-    assert last == f"0 of the first 4 representations would change{kept}"
+    assert last == f"0 of the first 4 would change{kept}"
     assert sum("(cannot be built: ValueError: no name; keeps its text: " in x for x in lines) == 3
 
 

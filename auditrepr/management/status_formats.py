@@ -39,7 +39,7 @@ def _pending(status: Status) -> Iterator[str | Line]:
 def _mark(status: Status) -> Iterator[str | Line]:
     mark = status.mark
     if not mark.is_set:
-        yield "not set: no run has finished yet"
+        yield "not set: the job has not run yet"
         return
     yield f"event {mark.settled_id}"
     if mark.held_since:

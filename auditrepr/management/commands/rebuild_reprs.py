@@ -103,7 +103,7 @@ class Command(JobCommand):
                 row["error"] = f"{row['error']}; keeps its text: {row['stored']}"
         for line in table(rows):
             self.say(1, line)
-        found = f"{changing} of the first {counted(preview.looked_at, 'representation')}"
+        found = f"{changing} of the first {preview.looked_at}"
         kept = f", {failing} cannot be rebuilt and would keep their text" if failing else ""
         self.say(1, f"{found} would change{kept}; nothing was written.")
 
