@@ -81,7 +81,7 @@ def applications(session: nox.Session) -> None:
 
 @nox.session(python=False)
 def servers(session: nox.Session) -> None:
-    """The tests of capture and rebuild on the other PostgreSQL versions that a wheel brings."""
+    """Test capture and rebuild on the other PostgreSQL versions that a wheel brings."""
     found = session.run(
         "python", "-c", "import tests.servers as s; print(*s.bundled_versions())", silent=True
     )

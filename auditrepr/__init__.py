@@ -1,4 +1,4 @@
-"""Audit rows written by the database, made readable by Django."""
+"""A readable audit log for Django, written by database triggers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where Django meets auditrepr."""
+"""The app configuration."""
 
 from __future__ import annotations
 

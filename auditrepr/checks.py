@@ -1,4 +1,4 @@
-"""What can be wrong before anything runs. ``docs/checks.md`` lists the ids."""
+"""System checks of settings, triggers and databases; ``docs/checks.md`` lists their IDs."""
 
 from __future__ import annotations
 
@@ -38,19 +38,19 @@ IDS = {
     KeyExcluded: "auditrepr.E004",
     OwnTable: "auditrepr.E005",
 }
-#: Folders that the system empties while nobody looks.
+#: Directories that the system cleans up.
 CLEANED = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108
 
 
 def register() -> None:
-    """Make ``manage.py check`` and ``migrate`` run these checks."""
+    """Register the checks for ``manage.py check`` and ``migrate``."""
     checks.register(check_settings)
     checks.register(check_lock_file)
     checks.register(check_databases, Tags.database)
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """Can it be told what is audited, and what is left out?"""
+    """Check that MODELS, EXCLUDE and @track name existing models and fields."""
     try:
         tracked_tables(DEFAULT_DB_ALIAS)
     except tuple(IDS) as error:
@@ -61,7 +61,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 
 def check_lock_file(**_: Any) -> list[CheckMessage]:
-    """Is the lock file where nobody deletes it under a running job?"""
+    """Check that the lock file is not in a directory that the system cleans up."""
     try:
         file = get_settings().LOCK_FILE
     except InvalidSetting:
@@ -71,16 +71,16 @@ def check_lock_file(**_: Any) -> list[CheckMessage]:
         return []
     return [
         checks.Warning(
-            f'AUDITREPR["LOCK_FILE"] is {file}, in a folder that gets cleaned: a second run could'
-            " start beside one that has lost its lock file.",
-            hint="Name a file in a folder that lasts, such as /var/lib, or leave LOCK_FILE out.",
+            f'AUDITREPR["LOCK_FILE"] ({file}) is in a directory that the system cleans up. If the'
+            " file is deleted during a run, a second run can start.",
+            hint="Use a persistent directory such as /var/lib, or remove LOCK_FILE.",
             id="auditrepr.W004",
         )
     ]
 
 
 def check_databases(databases: Collection[str] | None, **_: Any) -> list[CheckMessage]:
-    """Is everything captured in these databases that ought to be?"""
+    """Check that all audited tables in these databases are captured."""
     return [message for using in databases or () for message in _looked_at(using)]
 
 
@@ -91,8 +91,8 @@ def _looked_at(using: str) -> list[CheckMessage]:
         said = " ".join(str(error).split())
         return [
             checks.Warning(
-                f'Whether all is captured in database "{using}" cannot be seen: {said}',
-                hint=f"Once it can be reached, run: manage.py check --database {using}",
+                f'Could not check the audit triggers in database "{using}": {said}',
+                hint=f"Fix this, then run: manage.py check --database {using}",
                 id="auditrepr.W006",
             )
         ]
@@ -121,7 +121,8 @@ def _unsupported(using: str) -> Iterator[CheckMessage]:
     if router.allow_migrate_model(using, AuditLog):
         yield Error(
             str(UnsupportedDatabase(alias=using, vendor=connections[using].display_name)),
-            hint="Keep auditrepr out of it with a database router (allow_migrate).",
+            hint="Exclude auditrepr from this database: return False from allow_migrate() in a"
+            " database router.",
             id="auditrepr.E006",
         )
 
@@ -130,20 +131,20 @@ def _without_log(using: str, names: Collection[str]) -> Iterator[CheckMessage]:
     there = sorted(get_vendor(using).shapes(names))
     if not there:
         return
-    hint = "Keep auditrepr's tables there as well: that is up to your database router."
+    hint = "Allow auditrepr's tables in this database in your router's allow_migrate()."
     if router.allow_migrate_model(using, AuditLog):
         if _is_being_migrated():
             return
         hint = f"Run: manage.py migrate --database {using}"
     yield checks.Warning(
-        f'Database "{using}" has no audit log: changes to {", ".join(there)} are not recorded.',
+        f'Database "{using}" has no audit log, so changes to {", ".join(there)} are not recorded.',
         hint=hint,
         id="auditrepr.W003",
     )
 
 
 def _is_being_migrated() -> bool:
-    """Is ``manage.py migrate`` about to make the log? It runs the checks first."""
+    """Return whether ``manage.py migrate``, which runs the checks first, will create the log."""
     command, *options = [*sys.argv[1:], ""]
     others = {config.label for config in apps.get_app_configs()} - {AuditLog._meta.app_label}
     return command == "migrate" and others.isdisjoint(options)
@@ -153,7 +154,8 @@ def _broken(using: str, states: Collection[State]) -> Iterator[CheckMessage]:
     broken = [f"{s.name} ({s.status.value})" for s in states if s.status in capture.BROKEN]
     if broken:
         yield checks.Warning(
-            f'Database "{using}" has audit triggers that are not in order: {", ".join(broken)}.',
+            f'Database "{using}" has broken audit triggers; changes may go unrecorded:'
+            f" {', '.join(broken)}.",
             hint=f"Run: manage.py audit_triggers install --database {using}",
             id="auditrepr.W001",
         )
@@ -163,8 +165,9 @@ def _left_out(using: str, states: Collection[State]) -> Iterator[CheckMessage]:
     names = [state.name for state in states if state.status is Status.UNSUPPORTED]
     if names:
         yield checks.Warning(
-            f'Database "{using}": {", ".join(names)}: views and foreign tables are not audited.',
-            hint="Audit the tables behind them, or leave their models out.",
+            f'Database "{using}": {", ".join(names)} cannot be audited: views and foreign tables'
+            " are not supported.",
+            hint="Audit the underlying tables, or stop auditing these models.",
             id="auditrepr.W002",
         )
 
@@ -174,8 +177,8 @@ def _sequence(using: str) -> Iterator[CheckMessage]:
     if cache > 1:
         table = AuditLog._meta.db_table
         yield Error(
-            f'Database "{using}": sessions take {cache} of the audit log\'s ids at once, so that'
-            " ids do not tell what came first.",
+            f'Database "{using}": the ID sequence of the audit log has CACHE {cache}, so IDs do'
+            " not show the order of events.",
             hint=f"Run in that database: ALTER TABLE {table} ALTER COLUMN id SET CACHE 1;",
             id="auditrepr.E007",
         )
@@ -184,8 +187,8 @@ def _sequence(using: str) -> Iterator[CheckMessage]:
 def _not_append_only(using: str) -> Iterator[CheckMessage]:
     if append_only.missing(using):
         yield checks.Warning(
-            f'Database "{using}": the audit log can be changed, although'
-            ' AUDITREPR["APPEND_ONLY"] is true.',
+            f'Database "{using}": AUDITREPR["APPEND_ONLY"] is True, but the append-only triggers'
+            " are missing or disabled.",
             hint=f"Run: manage.py audit_triggers install --database {using}",
             id="auditrepr.W005",
         )

@@ -1,4 +1,4 @@
-"""The settings, in one typed place, read when they are first used."""
+"""The settings, typed, and read when they are first used."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from django.utils.translation import check_for_language
 
 from .exceptions import InvalidSetting, SettingsUnreadable, UnknownSetting
 
-#: As many rows as take about so many seconds: a batch is long enough that what it costs by itself
-#: does not count, and short enough that a run can stop, and a lock is held for a moment only.
+#: As many events as take about this long: long enough that a batch's fixed cost does not count,
+#: short enough that a run can stop soon and holds its locks only briefly.
 AUTO: Literal["auto"] = "auto"
 
 Asked = int | Literal["auto"]
 
-#: Tables that hold no business objects: ``"*"`` in ``MODELS`` passes them over, and so does
-#: ``"app_label.*"``. Naming one of them in full audits it all the same.
+#: Tables without business objects: ``"*"`` and ``"app_label.*"`` in ``MODELS`` skip them.
+#: Naming one of them in full still audits it.
 NEVER_BY_WILDCARD = frozenset(
     {
         "admin.logentry",
@@ -34,36 +34,35 @@ MOST = 2**31 - 1
 #: Seconds; no lease and no row takes longer.
 DAY = 86_400
 
-#: What is known of who writes without anybody saying so.
+#: What can be recorded automatically about who makes a change.
 ORIGINS = ("user", "request_id", "remote_address", "path", "command", "task")
 
 
 @dataclass(frozen=True)
 class Settings:
-    """``AUDITREPR = {...}`` in the project's settings; every key may be left out.
+    """``AUDITREPR = {...}`` in the project's settings; every key is optional.
 
-    :param MODELS: which models are audited besides those with ``@auditrepr.track``:
+    :param MODELS: models to audit, in addition to those decorated with ``@auditrepr.track``:
         ``"app.Model"``, ``"app.*"`` or ``"*"``.
-    :param EXCLUDE: fields that never reach the log, by model: ``{"auth.User": ["password"]}``.
-    :param APPEND_ONLY: the log refuses to be changed, by triggers of its own; see
-        docs/production.md.
-    :param SEARCH: whether an index finds representations by what they say; see docs/admin.md.
-    :param MODEL_PERMISSIONS: whether seeing an event in the admin takes the permission to view its
-        model; without, whoever may view the log sees all of it.
-    :param CONTEXT: what requests, management commands and Celery tasks tell by themselves of who
-        writes, and why.
-    :param BATCH_SIZE: audit rows in one batch; ``"auto"``: what takes about half a second.
-    :param LEASE_SECONDS: after how many seconds without a sign of life another run may take over
-        the database lock.
-    :param LOCK_FILE: the file of ``--lock file``; by default one for each database, in the
-        current user's state folder.
-    :param MAX_LENGTH: a longer representation is cut, visibly, at this many characters.
-    :param RUNS_KEPT: how many rows ``BackfillRun`` keeps.
-    :param LANGUAGE: the language of representations; ``LANGUAGE_CODE`` by default.
-    :param TIME_ZONE: the time zone of representations; Django's ``TIME_ZONE`` by default.
-    :param REPR: what to use in place of ``str()``, by model: the name of a method, the dotted path
-        of a function that takes the instance, or the function itself.
-    :param ROW_SECONDS: how long one representation may take.
+    :param EXCLUDE: fields that are never recorded, by model: ``{"auth.User": ["password"]}``.
+    :param APPEND_ONLY: install triggers that reject changes to the log; see docs/production.md.
+    :param SEARCH: maintain an index for searching the text of representations; see docs/admin.md.
+    :param MODEL_PERMISSIONS: in the admin, show an event only to users who may view its model;
+        ``False``: users who may view the log see all events.
+    :param CONTEXT: what is recorded automatically about who makes a change, from requests,
+        management commands and Celery tasks.
+    :param BATCH_SIZE: events per batch; ``"auto"``: as many as take about half a second.
+    :param LEASE_SECONDS: seconds until another run may take over a database lock that its holder
+        does not renew.
+    :param LOCK_FILE: the lock file for ``--lock file``; by default one file per database in the
+        user's state directory.
+    :param MAX_LENGTH: maximum length of a representation; longer text is visibly truncated.
+    :param RUNS_KEPT: number of past runs to keep.
+    :param LANGUAGE: language of representations; ``LANGUAGE_CODE`` by default.
+    :param TIME_ZONE: time zone of representations; Django's ``TIME_ZONE`` by default.
+    :param REPR: what to use instead of ``str()``, by model: a method name, the dotted path of a
+        function that takes the instance, or the function itself.
+    :param ROW_SECONDS: time limit for building one representation, in seconds.
     """
 
     MODELS: tuple[str, ...] = ()
@@ -84,7 +83,7 @@ class Settings:
 
     @classmethod
     def load(cls) -> Settings:
-        """Read ``settings.AUDITREPR``.
+        """Return the settings read from ``settings.AUDITREPR``.
 
         :raises InvalidSetting: for an unknown key or a value of the wrong kind.
         """
@@ -111,7 +110,9 @@ def _is_by_model(value: Any) -> bool:
 
 def _names_by_model(name: str, value: Any) -> dict[str, tuple[str, ...]]:
     if not _is_by_model(value):
-        raise InvalidSetting(name=name, value=value, expected='like {"auth.User": ["password"]}')
+        raise InvalidSetting(
+            name=name, value=value, expected='a dictionary such as {"auth.User": ["password"]}'
+        )
     return {model: _names(name, names) for model, names in value.items()}
 
 
@@ -124,7 +125,9 @@ def _flag(name: str, value: Any) -> bool:
 def _origins(name: str, value: Any) -> tuple[str, ...]:
     names = _names(name, value)
     if not set(names) <= set(ORIGINS):
-        raise InvalidSetting(name=name, value=value, expected=f"some of {', '.join(ORIGINS)}")
+        raise InvalidSetting(
+            name=name, value=value, expected=f"a list with any of {', '.join(ORIGINS)}"
+        )
     return names
 
 
@@ -148,7 +151,7 @@ def _batch_size(name: str, value: Any) -> Asked:
 
 def _path(name: str, value: Any) -> Path | None:
     if value is not None and (not isinstance(value, str | Path) or "\0" in str(value)):
-        raise InvalidSetting(name=name, value=value, expected="the path of a file")
+        raise InvalidSetting(name=name, value=value, expected="a file path")
     return Path(value) if value else None
 
 
@@ -162,20 +165,26 @@ def _time_zone(name: str, value: Any) -> str | None:
     try:
         return value and ZoneInfo(value).key
     except (TypeError, ValueError, OSError, ZoneInfoNotFoundError):
-        raise InvalidSetting(name=name, value=value, expected='like "Europe/Berlin"') from None
+        raise InvalidSetting(
+            name=name, value=value, expected='a time zone name such as "Europe/Berlin"'
+        ) from None
 
 
 def _reprs(name: str, value: Any) -> dict[str, str | Callable[[Any], object]]:
     if not _is_by_model(value) or not all(
         isinstance(way, str) or callable(way) for way in value.values()
     ):
-        raise InvalidSetting(name=name, value=value, expected='like {"auth.User": "get_full_name"}')
+        raise InvalidSetting(
+            name=name, value=value, expected='a dictionary such as {"auth.User": "get_full_name"}'
+        )
     return {model.lower(): way for model, way in value.items()}
 
 
 def _duration(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < DAY:
-        raise InvalidSetting(name=name, value=value, expected="a number of seconds above 0")
+        raise InvalidSetting(
+            name=name, value=value, expected="a number of seconds between 0 and 86400"
+        )
     return float(value)
 
 
@@ -199,5 +208,5 @@ _PARSERS: dict[str, Any] = {
 
 
 def get_settings() -> Settings:
-    """The settings as they are now; tests may change ``settings.AUDITREPR`` at any time."""
+    """Return the current settings; tests may change ``settings.AUDITREPR`` at any time."""
     return Settings.load()

@@ -1,110 +1,177 @@
 """Errors that say, in their first line, what is wrong and what to do.
 
-One base; a subclass's docstring is its message, with ``{placeholders}`` for what the raiser knows.
+Each subclass has its text in `message`, with ``{placeholders}`` for what the raiser knows. It is
+an attribute and not the docstring, because ``python -OO`` drops docstrings.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 
 class AuditReprError(Exception):
-    """auditrepr cannot go on."""
+    """The base class of auditrepr's errors."""
+
+    message: ClassVar[str] = "auditrepr cannot continue."
 
     def __init__(self, **details: Any) -> None:
         self.details = details
-        super().__init__(" ".join((self.__doc__ or "").format(**details).split()))
+        super().__init__(self.message.format(**details))
 
 
 class UnsupportedDatabase(AuditReprError):
-    """auditrepr works on PostgreSQL and SQLite; database "{alias}" is {vendor}."""
+    """Raised when a database is neither PostgreSQL nor SQLite."""
+
+    message = 'auditrepr supports PostgreSQL and SQLite, but database "{alias}" is {vendor}.'
 
 
 class UnknownModel(AuditReprError):
-    """AUDITREPR["{setting}"] names {name!r}, which matches no installed model: write
-    "app_label.Model", "app_label.*" or "*"."""
+    """Raised when a setting names a model that is not installed."""
+
+    message = (
+        'AUDITREPR["{setting}"] contains {name!r}, which matches no installed model. Use'
+        ' "app_label.Model", "app_label.*" or "*".'
+    )
 
 
 class OwnTable(AuditReprError):
-    """{setting} names {name}, whose table is one of the audit log's own: those cannot be
-    audited."""
+    """Raised when auditrepr is asked to audit one of its own models."""
+
+    message = (
+        "{setting} names {name}, one of auditrepr's own models. These cannot be audited; remove it."
+    )
 
 
 class UnknownColumn(AuditReprError):
-    """{model} has no field {name!r} that could be left out of its audit log: correct
-    @auditrepr.track(exclude=[...]) or AUDITREPR["EXCLUDE"]."""
+    """Raised when a field to exclude does not exist."""
+
+    message = (
+        "{model} has no field {name!r} to exclude. Correct @auditrepr.track(exclude=[...]) or"
+        ' AUDITREPR["EXCLUDE"].'
+    )
 
 
 class KeyExcluded(AuditReprError):
-    """{model}.{name} is part of the primary key, which is how the log names an object: it cannot
-    be left out of the log."""
+    """Raised when a field to exclude is part of the primary key."""
+
+    message = (
+        "{model}.{name} cannot be excluded: it is part of the primary key, by which the log"
+        " identifies objects."
+    )
 
 
 class InvalidSetting(AuditReprError):
-    """AUDITREPR["{name}"] is {value!r}, but has to be {expected}."""
+    """Raised when a setting has a value that it cannot have."""
+
+    message = 'AUDITREPR["{name}"] must be {expected}, not {value!r}.'
 
 
 class SettingsUnreadable(InvalidSetting):
-    """AUDITREPR is {value!r}, but has to be a dictionary."""
+    """Raised when AUDITREPR is not a dictionary."""
+
+    message = "AUDITREPR must be a dictionary, not {value!r}."
 
 
 class UnknownSetting(InvalidSetting):
-    """AUDITREPR["{name}"] is no setting. These are: {known}"""
+    """Raised when AUDITREPR has a key that is not a setting."""
+
+    message = 'Unknown setting AUDITREPR["{name}"]. Valid settings: {known}.'
 
 
 class NotAudited(AuditReprError):
-    """There is no audited model {name!r}. These are: {known}"""
+    """Raised when a command is given a model that is not audited."""
+
+    message = "{name!r} is not an audited model. Audited models: {known}."
 
 
 class MigrationsPending(AuditReprError):
-    """Database "{alias}" lacks migrations: {names}. Run: manage.py migrate --database {alias}"""
+    """Raised when the tables of the audit log are missing or outdated."""
+
+    message = (
+        'Database "{alias}" has unapplied migrations: {names}. Run: manage.py migrate --database'
+        " {alias}"
+    )
 
 
 class RowsHidden(AuditReprError):
-    """Row-level security hides rows of auditrepr_auditlog in "{alias}" from this role, and what it
-    hides would never be represented: give the role BYPASSRLS, or take the policies away."""
+    """Raised when row-level security hides events from the job."""
+
+    message = (
+        'Row-level security hides rows of auditrepr_auditlog in database "{alias}" from this role.'
+        " Hidden events would never get a representation. Grant the role BYPASSRLS, or drop the"
+        " policies."
+    )
 
 
 class MigrationsUnreadable(AuditReprError):
-    """The project's migrations cannot be read: {reason}"""
+    """Raised when Django cannot load the project's migrations."""
+
+    message = (
+        "Could not load the project's migrations: {reason}. Check with: manage.py showmigrations"
+    )
 
 
 class NothingCommitted(AuditReprError):
-    """DATABASES["{alias}"] has AUTOCOMMIT off, so that Django commits nothing by itself, and all of
-    this would be lost: run it with settings that leave AUTOCOMMIT on."""
+    """Raised when a database does not commit automatically."""
+
+    message = (
+        'DATABASES["{alias}"] turns AUTOCOMMIT off, so nothing that this command writes would be'
+        " committed. Run it with settings that leave AUTOCOMMIT on."
+    )
 
 
 class DatabaseUnreachable(AuditReprError):
-    """Database "{alias}" cannot be reached: {reason}"""
+    """Raised when the database cannot be connected to."""
+
+    message = 'Could not connect to database "{alias}": {reason}'
 
 
 class LockUnavailable(AuditReprError):
-    """The lock file {path} cannot be used: {reason}. Set AUDITREPR["LOCK_FILE"] to a file that
-    this user may write, or use --lock database."""
+    """Raised when the lock file cannot be opened or created."""
+
+    message = (
+        'Could not use the lock file {path}: {reason}. Set AUDITREPR["LOCK_FILE"] to a file that'
+        " this user can write, or use --lock database."
+    )
 
 
 class LeaseLost(AuditReprError):
-    """Another run took over the lock; this one has stored nothing since its last batch."""
+    """Raised when another run has taken over the database lock of this one."""
+
+    message = (
+        "Another run took over the lock. Earlier batches are stored; the current one was rolled"
+        " back."
+    )
 
 
 class LockHeld(AuditReprError):
-    """The job is at work: {holder}. Try again later, or give --wait SECONDS."""
+    """Raised when a command needs the lock that a run holds."""
+
+    message = "The lock is held by {holder}. Try again later, or use --wait SECONDS."
 
 
 class MayNotPrune(AuditReprError):
-    """Role {role} may not delete from the audit log of database "{alias}": prune as the role that
-    owns its table (docs/production.md)."""
+    """Raised when the database role may not delete events."""
+
+    message = (
+        'Role {role} may not delete from the audit log in database "{alias}". Run prune_audit_log'
+        " as the role that owns the table (docs/production.md)."
+    )
 
 
 class NothingToRebuild(AuditReprError):
-    """Audit row {pk} is a TRUNCATE of {table}: it stands for a table, so there is no object to
-    represent."""
+    """Raised when a representation is requested for the event of a TRUNCATE."""
 
-
-class ModelUnknown(AuditReprError):
-    """No installed model uses the table {table}."""
+    message = (
+        "Event {pk} is a TRUNCATE of {table}. It concerns the whole table, so there is no object to"
+        " represent."
+    )
 
 
 class PastIsFixed(AuditReprError):
-    """This {model} is one of the past, from auditrepr.as_of(): copy what you need of it to
-    today's object, and save that."""
+    """Raised when an instance from `auditrepr.as_of()` is saved or deleted."""
+
+    message = (
+        "This {model} comes from auditrepr.as_of() and is read-only. Copy what you need to the"
+        " current object and save that."
+    )

@@ -1,4 +1,4 @@
-"""Columns of the log that hold whole rows, as they are read back."""
+"""Columns of the log that hold whole rows."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ from django.db.models.fields.json import KeyTransform
 
 
 class ExactDecoder(json.JSONDecoder):
-    """Keeps every digit: what the database wrote as 0.10 does not come back as 0.1."""
+    """A JSON decoder that keeps every digit: 0.10 does not become 0.1."""
 
     def __init__(self, **options: Any) -> None:
         super().__init__(parse_float=Decimal, **options)
 
 
 class RowField(models.JSONField):
-    """A row, or a part of it, as a trigger wrote it.
+    r"""A row, or a part of it, as a trigger wrote it.
 
-    Another program may have written text to SQLite that is not UTF-8, which Python refuses to read
-    together with the rest of the page: its bytes are read as ``\\xff`` and the like.
+    Another program may have written text to SQLite that is not UTF-8. Python would refuse to read
+    the whole page because of it, so its bytes are read as ``\xff`` and the like.
     """
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options | {"decoder": ExactDecoder})
 
     def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
-        """The column as bytes, where it is text."""
+        """Return the column as bytes, if it is text."""
         if compiler.connection.vendor == "sqlite":
             sql = f"CAST({sql} AS BLOB)"
         return sql, params
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:
-        """What the bytes say."""
+        """Return the row that the bytes contain."""
         if isinstance(value, bytes):
             in_json = not isinstance(expression, KeyTransform)
             value = value.decode("utf-8", "auditrepr.bytes" if in_json else "backslashreplace")
@@ -43,7 +43,7 @@ class RowField(models.JSONField):
 
 
 def _written_out(error: Any) -> tuple[str, int]:
-    """The bytes as digits, in the way of ``backslashreplace``, inside of a string in JSON."""
+    """Return the bytes as escapes in a JSON string, like ``backslashreplace``."""
     wrong = error.object[error.start : error.end]
     return "".join(f"\\\\x{byte:02x}" for byte in wrong), error.end
 

@@ -1,4 +1,4 @@
-"""Where auditrepr acts without being called: at ``migrate``, and on new connections."""
+"""Signal receivers for ``migrate``, and what runs on new connections."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from .models import AuditLog
 
 
 def connect(app_config: AppConfig) -> None:
-    """Let ``migrate`` keep the triggers in step; once a ``migrate``, not once for each app."""
+    """Connect the receivers that keep the triggers up to date, once for each ``migrate``."""
     pre_migrate.connect(before_migrate, sender=app_config)
     post_migrate.connect(after_migrate, sender=app_config)
     post_migrate.connect(renames.look_again, sender=app_config)
@@ -32,14 +32,17 @@ def connect(app_config: AppConfig) -> None:
 
 
 def before_migrate(*, using: str, plan: Iterable[Any] = (), **_: Any) -> None:
-    """Triggers whose log is about to go would make every write fail."""
+    """Remove the triggers before a migration drops the log's tables.
+
+    Triggers without a log would make every write fail.
+    """
     label = AuditLog._meta.app_label
     if any(back and step.app_label == label and step.name == "0001_initial" for step, back in plan):
         capture.remove(using)
 
 
 def after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: Any) -> None:
-    """Whatever changed the tables, the triggers fit them now."""
+    """Update the triggers, the append-only triggers and the search index after ``migrate``."""
     try:
         changed = capture.install(using)
         if append_only.missing(using):
@@ -50,8 +53,8 @@ def after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: An
     told = []
     if changed:
         names = ", ".join(state.name for state in changed)
-        told.append(f"  Audit triggers brought up to date: {names}\n")
+        told.append(f"  Updated audit triggers: {names}\n")
     if index:
-        told.append(f"  Search in representations: {search_index.MADE[index.anywhere]}\n")
+        told.append(f"  Representation search:  {search_index.MADE[index.anywhere]}\n")
     if told and verbosity >= 1:
         (stdout or sys.stdout).writelines(told)

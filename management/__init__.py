@@ -1,1 +1,1 @@
-"""The Django project that ``manage.py`` drives."""
+"""The Django project that ``manage.py`` uses."""

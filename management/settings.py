@@ -1,6 +1,6 @@
-"""The project's settings: all of them come from the environment, or from ``.env`` beside manage.py.
+"""The project's settings, from the environment or from ``.env`` next to manage.py.
 
-``.env.example`` explains every variable. What is unsafe is a default only while DEBUG is on.
+``.env.example`` explains every variable. Unsafe values are defaults only while DEBUG is on.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ DATA_DIR = BASE_DIR / "data"
 
 
 class Environment(environ.Env):
-    """Names the variable when a value cannot be read; django-environ leaves a bare ValueError."""
+    """Names the variable when a value cannot be read; django-environ raises a bare ValueError."""
 
     def get_value(self, var: str, *args: Any, **kwargs: Any) -> Any:
         try:
@@ -28,9 +28,9 @@ class Environment(environ.Env):
 
 
 def database(url: str) -> dict[str, Any]:
-    """Django's settings for the database that a URL names."""
+    """Return Django's settings for the database that a URL names."""
     if not url.startswith(("postgres://", "postgresql://", "sqlite://")):
-        raise ValueError("it has to begin with postgres:// or sqlite:///")
+        raise ValueError("it must begin with postgres:// or sqlite:///")
     found: dict[str, Any] = environ.Env.db_url_config(url)
     if url.startswith("sqlite://") and found["NAME"] != ":memory:":
         found["NAME"] = BASE_DIR / found["NAME"]  # cron starts in another folder than people
@@ -38,7 +38,7 @@ def database(url: str) -> dict[str, Any]:
 
 
 def batch_size(text: str) -> int | str:
-    """A number of rows, or ``auto``."""
+    """Return a number of events, or ``auto``."""
     return text if text == "auto" else int(text)
 
 
@@ -76,8 +76,8 @@ env.ENVIRON = {name: value for name, value in os.environ.items() if value}  # em
 
 
 def secret_key() -> str:
-    """The key that signs sessions; a known one will do only while DEBUG is on."""
-    # Not through env(), where a value that begins with "$" means another variable.
+    """Return the key that signs sessions; a known one is used only while DEBUG is on."""
+    # Not through env(): there a value that starts with "$" means another variable.
     key: str = env.ENVIRON.get("SECRET_KEY", "insecure: only for DEBUG" if DEBUG else "")
     if not key:
         raise ImproperlyConfigured(
@@ -88,7 +88,7 @@ def secret_key() -> str:
 
 
 def sqlite_file() -> dict[str, Any]:
-    """The database of a project that names none."""
+    """Return the default database."""
     DATA_DIR.mkdir(exist_ok=True)
     return {"ENGINE": "django.db.backends.sqlite3", "NAME": DATA_DIR / "auditrepr.sqlite3"}
 
@@ -172,7 +172,7 @@ CSRF_TRUSTED_ORIGINS = env("CSRF_TRUSTED_ORIGINS")
 SECURE_SSL_REDIRECT = SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = env("HTTPS") and not DEBUG
 if env("PROXY_SSL_HEADER"):
     SECURE_PROXY_SSL_HEADER = (env("PROXY_SSL_HEADER"), "https")
-# Strict transport security binds a whole domain: whoever runs its proxy decides.
+# Strict transport security binds a whole domain, so its proxy's operator decides.
 SILENCED_SYSTEM_CHECKS = ["security.W004"]
 
 LOGGING = {

@@ -1,4 +1,4 @@
-"""The admin, and the way to it from the root."""
+"""The admin, and a redirect to it from the root."""
 
 from django.contrib import admin
 from django.urls import path

@@ -123,16 +123,16 @@ def test_migrate_keeps_what_was_installed_without_the_setting():
 
 def test_install_does_it_and_says_what_keeps_it():
     assert run("install", "--append-only") == (
-        "default: auditrepr_auditlog: append-only from now on\n"
-        'Set AUDITREPR["APPEND_ONLY"] to True, so that migrate keeps it so.\n'
+        "default: auditrepr_auditlog: now append-only\nTo have migrate and check keep it that"
+        ' way, set AUDITREPR["APPEND_ONLY"] = True.\n'
     )
     assert in_place()
 
 
 def test_install_by_the_setting_says_so_once(settings):
     settings.AUDITREPR = WISH
-    assert run("install") == "default: auditrepr_auditlog: append-only from now on\n"
-    assert run("install") == "default: all triggers are in order.\n"
+    assert run("install") == "default: auditrepr_auditlog: now append-only\n"
+    assert run("install") == "default: all triggers are OK.\n"
 
 
 def test_check_names_what_is_not_as_the_setting_says(settings):
@@ -140,11 +140,11 @@ def test_check_names_what_is_not_as_the_setting_says(settings):
     with pytest.raises(CommandError) as raised:
         run("check")
     assert str(raised.value).splitlines() == [
-        "default: auditrepr_auditlog: it is not append-only",
+        "default: auditrepr_auditlog: not append-only",
         "Run: manage.py audit_triggers install --database default",
     ]
     append_only.install("default")
-    assert run("check") == "default: all triggers are in order.\n"
+    assert run("check") == "default: all triggers are OK.\n"
 
 
 def test_the_system_check_does_too(settings):
@@ -175,7 +175,7 @@ def test_remove_takes_it_away():
 
 @pytest.mark.parametrize("action", ["check", "remove"])
 def test_the_option_goes_only_with_what_installs(action):
-    with pytest.raises(CommandError, match="--append-only does not go with") as raised:
+    with pytest.raises(CommandError, match="--append-only cannot be used with") as raised:
         run(action, "--append-only")
     assert raised.value.returncode == 2
 

@@ -40,9 +40,7 @@ def status_of(name, using="default"):
 
 
 def test_check_is_content_with_triggers_in_order():
-    assert run("check") == (
-        "default: all triggers are in order.\nother: all triggers are in order.\n"
-    )
+    assert run("check") == ("default: all triggers are OK.\nother: all triggers are OK.\n")
 
 
 def test_check_names_every_table_in_every_database_and_what_to_run():
@@ -82,7 +80,7 @@ def test_check_writes_down_the_gap_that_it_found():
 
 def test_check_looks_only_at_the_database_it_is_told():
     drop_triggers("app_author", using="other")
-    assert run("check", database="default") == "default: all triggers are in order.\n"
+    assert run("check", database="default") == "default: all triggers are OK.\n"
 
 
 def test_check_at_verbosity_2_lists_every_table():
@@ -97,23 +95,23 @@ def test_verbosity_0_prints_nothing(action):
 def test_install_mends_and_says_what_it_mended():
     drop_triggers("app_author")
     assert run("install", database="default") == (
-        "default: app_author: triggers were missing, mended\n"
+        "default: app_author: triggers fixed (were missing)\n"
     )
     assert status_of("app_author") is Status.OK
     assert Coverage.objects.get(table_name="app_author").reason == Coverage.Reason.MISSING
 
 
 def test_install_with_nothing_to_mend_says_so():
-    assert run("install", database="default") == "default: all triggers are in order.\n"
+    assert run("install", database="default") == "default: all triggers are OK.\n"
 
 
 def test_remove_asks_nothing_and_says_what_it_did():
     printed = run("remove", database="default")
-    assert printed.startswith("default: triggers removed from ")
+    assert printed.startswith("default: removed the triggers of ")
     assert "app_author" in printed
     assert get_vendor("default").installed() == {}
     assert get_vendor("other").installed() != {}
-    assert run("remove", database="default") == "default: triggers removed from 0 tables\n"
+    assert run("remove", database="default") == "default: removed the triggers of 0 tables\n"
 
 
 def test_remove_works_when_the_settings_are_broken(settings):
@@ -124,7 +122,7 @@ def test_remove_works_when_the_settings_are_broken(settings):
 
 def test_remove_works_in_a_database_whose_log_is_gone():
     drop_log("other")
-    assert run("remove", database="other") == "other: triggers removed from 0 tables\n"
+    assert run("remove", database="other") == "other: removed the triggers of 0 tables\n"
 
 
 def test_no_system_check_keeps_anyone_from_removing():
@@ -150,7 +148,7 @@ def test_broken_settings_are_one_clear_line(settings):
 
 def test_a_database_without_the_log_is_passed_over_unless_it_is_named():
     drop_log("other")
-    assert run("check") == "default: all triggers are in order.\n"
+    assert run("check") == "default: all triggers are OK.\n"
     with pytest.raises(CommandError, match=r"Run: manage\.py migrate --database other"):
         run("check", database="other")
 
@@ -187,6 +185,6 @@ def unreachable(db):
 
 
 def test_an_unreachable_database_is_one_clear_line(unreachable):
-    with pytest.raises(CommandError, match='Database "other" cannot be reached') as raised:
+    with pytest.raises(CommandError, match='Could not connect to database "other"') as raised:
         run("check", database="other")
     assert "\n" not in str(raised.value)

@@ -26,7 +26,7 @@ from tests.app.models import Author
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-STORED = r"(\d+) representations? stored, (\d+) rows? put in quarantine, in (\d+) batch(?:es)?"
+STORED = r"(\d+) representations? stored, (\d+) failed, in (\d+) batch(?:es)?"
 
 # The command with a __str__ that says that it is at work, and takes its time.
 SLOW = """
@@ -84,7 +84,7 @@ def test_it_says_what_it_stored_and_why_it_stopped(backfill, ann):
 
 def test_it_counts_as_people_do(backfill):
     Author.objects.create(name="Ann")
-    assert backfill().startswith("1 representation stored, 0 rows put in quarantine, in 1 batch ")
+    assert backfill().startswith("1 representation stored, 0 failed, in 1 batch ")
 
 
 def test_it_is_silent_when_there_is_nothing_to_do(backfill):
@@ -98,7 +98,7 @@ def test_it_is_silent_when_another_run_is_at_work(backfill, lock):
     with lock("default"):
         assert backfill(option) == ""
         who, stopped = backfill(option, "--verbosity=2").splitlines()
-    assert re.match(rf"Another run is at work: process {os.getpid()} on .* since \d{{4}}-", who)
+    assert re.match(rf"Another run holds the lock: process {os.getpid()} on .* since \d{{4}}-", who)
     assert stopped == "Stopped: locked"
 
 
@@ -125,7 +125,7 @@ def test_json_is_one_document(backfill, ann):
     assert document == {
         "database": "default",
         "stop_reason": "caught-up",
-        "rows": 1,
+        "stored": 1,
         "failures": 0,
         "again": 0,
         "batches": 1,
@@ -168,15 +168,15 @@ def test_a_dry_run_says_what_is_not_exact_and_what_fails(backfill, ann, monkeypa
     AuditLog.objects.create(table_name="gone", object_id="5", action="I", row_data={"a": 1})
     monkeypatch.setattr(Author, "__str__", fail)
     failing, gone, _ = backfill("--dry-run").splitlines()[1:]
-    assert failing.endswith(r"(goes into quarantine: ValueError: no\nname\x1b[2J)")
+    assert failing.endswith(r"(cannot be built: ValueError: no\nname\x1b[2J)")
     assert "gone" in gone
-    assert "(mixed: " in gone or "(goes into quarantine: " in gone
+    assert "(mixed: " in gone or "(cannot be built: " in gone
 
 
 def test_a_dry_run_as_json_is_one_document(backfill, ann):
     document = json.loads(backfill("--dry-run", "--format=json"))
-    assert document["pending"] == {"rows": 1, "complete": True}
-    (row,) = document["rows"]
+    assert document["pending"] == {"count": 1, "complete": True}
+    (row,) = document["events"]
     assert (row["model"], row["object"], row["representation"]) == (
         "app.Author",
         str(ann.pk),
@@ -264,7 +264,7 @@ def test_in_a_thread_that_is_not_the_main_one_it_runs_without_signals(ann):
 
 
 def test_a_limit_without_a_dry_run_is_a_usage_error_that_names_what_limits_a_run(ann):
-    with pytest.raises(CommandError, match="--max-batches") as raised:
+    with pytest.raises(CommandError, match="--limit: requires --dry-run") as raised:
         call_command("backfill_reprs", "--limit=1")
     assert raised.value.returncode == 2
     assert not InstanceRepr.objects.exists()
@@ -276,14 +276,16 @@ def test_dry_run_and_rescan_exclude_each_other():
 
 
 def one_line(done: subprocess.CompletedProcess[str]) -> str:
-    assert done.returncode == 1
+    assert done.returncode == 1, done.stderr
     (line,) = done.stderr.splitlines()
     return line
 
 
 def test_an_unknown_database_is_one_clear_line():
     done = processes.run("backfill_reprs", "--database", "nowhere")
-    assert 'There is no database "nowhere"' in one_line(done)
+    assert done.returncode == 2, "as for any other wrong option"
+    known = 'argument --database: Unknown database "nowhere". DATABASES defines: default, other.'
+    assert done.stderr.splitlines()[-1].endswith(known)
     assert done.stdout == ""
 
 
@@ -304,23 +306,23 @@ def test_a_server_that_cannot_be_reached_is_one_clear_line(tmp_path):
     name = "nowhere" if connection.vendor == "postgresql" else str(tmp_path / "no" / "such")
     names = json.dumps({"default": name})
     done = processes.run("backfill_reprs", env={"TEST_DATABASE_NAMES": names})
-    assert 'Database "default" cannot be reached: ' in one_line(done)
+    assert 'Could not connect to database "default": ' in one_line(done)
 
 
 def test_a_lock_file_that_cannot_be_written_is_one_clear_line(tmp_path, ann):
     (tmp_path / "auditrepr").write_text("a file where the folder ought to be")
     done = processes.run("backfill_reprs", "--lock", "file")
-    assert "The lock file" in (line := one_line(done))
+    assert "Could not use the lock file" in (line := one_line(done))
     assert 'Set AUDITREPR["LOCK_FILE"]' in line
     assert not InstanceRepr.objects.exists()
 
 
 def test_an_error_leaves_the_reason_as_the_last_line_and_as_json(backfill, capsys, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", "/dev/null")
-    with pytest.raises(CommandError, match="The lock file"):
+    with pytest.raises(CommandError, match="Could not use the lock file"):
         backfill("--lock=file")
     assert capsys.readouterr().out.splitlines()[-1] == "Stopped: error"
-    with pytest.raises(CommandError, match="The lock file"):
+    with pytest.raises(CommandError, match="Could not use the lock file"):
         backfill("--lock=file", "--format=json")
     assert json.loads(capsys.readouterr().out)["stop_reason"] == "error"
 
@@ -342,7 +344,7 @@ def test_retry_failed_tries_the_whole_quarantine_again(backfill, monkeypatch):
     assert backfill() == "", "nothing is due yet"
     stored, again, stopped = backfill("--retry-failed", "--batch-size=2").splitlines()
     assert re.match(STORED, stored).groups() == ("5", "0", "3")
-    assert again == "Tried again from the quarantine: 5 rows."
+    assert again == "Retried: 5 events."
     assert stopped == "Stopped: caught-up"
     assert not ReprFailure.objects.exists()
 
@@ -351,7 +353,7 @@ def test_it_is_silent_when_all_that_it_tried_again_failed_again(backfill, ann, m
     monkeypatch.setattr(Author, "__str__", fail)
     backfill()
     assert backfill("--retry-failed") == ""
-    assert "quarantine: 1 row." in backfill("--retry-failed", "--verbosity=2")
+    assert "Retried: 1 event." in backfill("--retry-failed", "--verbosity=2")
 
 
 def test_fail_if_locked_exits_75():
@@ -417,7 +419,7 @@ def on_terminal(*arguments: str) -> str:
 def test_a_terminal_gets_a_progress_bar_with_rate_and_time_left():
     Author.objects.bulk_create(Author(name="a") for _ in range(10))
     shown = on_terminal("--batch-size=3")
-    assert re.search(r"3 rows, \d+ rows/s +30%\|.*\| \d\d:\d\d<\d\d:\d\d", shown)
+    assert re.search(r"3 stored, \d+/s +30%\|.*\| \d\d:\d\d<\d\d:\d\d", shown)
     assert "100%" in shown
 
 

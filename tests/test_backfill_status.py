@@ -50,14 +50,14 @@ def test_text_is_one_screen(say):
     lines = [line.rstrip() for line in say().splitlines()]
     assert lines == [
         "database    default",
-        "pending     1 rows; the oldest has waited for 2 h",
-        "mark        nothing is pending up to event 0",
+        "pending     1 event; the oldest has waited 2 h",
+        "watermark   not set: the job has not run yet",
         "lock        free",
-        "runs        none yet: is the job in the crontab?",
-        "quarantine  empty",
-        "triggers    in order",
-        "coverage    no gap",
-        "rebuild     none is unfinished",
+        "runs        none yet: schedule backfill_reprs (see deploy/crontab)",
+        "failed      none",
+        "triggers    OK",
+        "coverage    no gaps",
+        "rebuild     none",
     ]
 
 
@@ -75,12 +75,12 @@ def test_text_says_what_is_wrong(say, monkeypatch):
     RebuildCursor.objects.create(selection={}, start_id=0, reached_id=5, top_id=9)
     with DatabaseLock("default"):
         out = say()
-    assert "held for 1 h 30 min by transactions that were writing then: 3/17, 4/2" in out
+    assert "held back for 1 h 30 min by transactions open at the last check: 3/17, 4/2" in out
     assert re.search(rf"lock +held by process {os.getpid()} on \S+ since", out)
-    assert re.search(r"runs +\d{4}-.* backfill_reprs: error, 0 rows, 1 failures, .* 7 skipped", out)
+    assert re.search(r"runs +\d{4}-.* backfill_reprs: error, 0 stored, 1 failed, .* 7 skipped", out)
     assert "the disk is full" in out
     assert "the last 7 runs found the lock held" in out
-    assert "quarantine  1 rows, 0 of them due for another attempt" in out
+    assert "failed      1 event, 0 due for a retry" in out
     assert "1 ValueError" in out
     assert "at event 5 of 9" in out
 
@@ -88,7 +88,7 @@ def test_text_says_what_is_wrong(say, monkeypatch):
 def test_json_is_one_document(say):
     late(1)
     document = json.loads(say("--format=json"))
-    assert document["pending"] == {"rows": 1, "complete": True}
+    assert document["pending"] == {"count": 1, "complete": True}
     assert 3600 <= document["lag_seconds"] < 3700
     assert document["lock"] is None
     backfill.run("default", lock=DatabaseLock("default"))
@@ -135,7 +135,7 @@ def test_a_span_that_is_none_is_a_usage_error(text):
 
 
 def test_an_unknown_database_is_one_clear_line():
-    with pytest.raises(CommandError, match='There is no database "nowhere"'):
+    with pytest.raises(CommandError, match='Unknown database "nowhere"'):
         call_command("backfill_status", "--database=nowhere")
 
 
@@ -156,18 +156,18 @@ def test_a_released_lock_lets_its_former_holder_store_nothing(say):
     Author.objects.create(name="a")
     lock = DatabaseLock("default")
     with lock:
-        assert "is free" in say("--release-lock", "--no-input")
+        assert "Lock released." in say("--release-lock", "--no-input")
         assert Lease.objects.get().token is None
         with pytest.raises(LeaseLost):
             lock.renew()
-    assert say("--release-lock") == "Nobody holds the database lock.\n"
+    assert say("--release-lock") == "The database lock is not held.\n"
 
 
 def test_releasing_asks_and_needs_somebody_to_ask(say):
     with DatabaseLock("default"):
         done = processes.run("backfill_status", "--release-lock")
         assert done.returncode == 1
-        assert "give --no-input" in done.stderr
+        assert "use --no-input" in done.stderr
         assert Lease.objects.get().token
 
 
@@ -177,7 +177,9 @@ def test_only_yes_releases(say, monkeypatch, answer, released):
     monkeypatch.setattr("builtins.input", lambda prompt: answer)
     with DatabaseLock("default"):
         if released:
-            assert "What it has not stored yet will be undone." in say("--release-lock")
+            assert "Releasing it discards the batch that is not committed yet." in say(
+                "--release-lock"
+            )
         else:
             with pytest.raises(CommandError, match="not released"):
                 say("--release-lock")
@@ -189,7 +191,7 @@ def test_text_names_a_lock_left_behind_and_how_to_go_on_with_a_rebuilding(say):
         Lease.objects.update(expires_at=timezone.now() - timedelta(minutes=1))
         RebuildCursor.objects.create(selection={}, start_id=0, reached_id=5, top_id=9)
         out = say()
-    assert re.search(rf"lock +left behind by process {os.getpid()} on .*; the next run takes", out)
+    assert re.search(rf"lock +expired, last held by process {os.getpid()} on .*; the next", out)
     assert "To continue: manage.py rebuild_reprs --resume" in out
 
 
@@ -207,8 +209,8 @@ def test_text_names_what_is_not_captured(say):
         capture.install("default")
     assert "app_book: missing" in out
     assert "Run: manage.py audit_triggers install --database default" in out
-    assert re.search(r"app_author: a gap, now open \(.+\)", out)
-    assert re.search(r"app_tag: a gap, up to event 7 \(.+\)", out)
+    assert re.search(r"app_author: gap, still open \(.+\)", out)
+    assert re.search(r"app_tag: gap, up to event 7 \(.+\)", out)
 
 
 def test_prometheus_counts_failures_by_their_error(say, monkeypatch):

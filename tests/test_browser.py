@@ -152,7 +152,7 @@ def look(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 
 
 def test_finds_what_renamed_a_country_and_sees_before_and_after(reader: Page, look: Any) -> None:
-    reader.get_by_role("link", name="Audit log", exact=True).last.click()
+    reader.get_by_role("link", name="Audit events", exact=True).last.click()
     side = reader.locator("#changelist-filter")
     side.get_by_role("link", name="Country").click()
     side.get_by_role("link", name="changed", exact=True).click()
@@ -165,7 +165,7 @@ def test_finds_what_renamed_a_country_and_sees_before_and_after(reader: Page, lo
     )
     expect(name.first).to_contain_text(re.compile("Swaziland.*Eswatini", re.DOTALL))
     expect(reader.get_by_role("rowheader", name="Two-letter code")).to_be_hidden()
-    reader.get_by_text("What stayed the same").focus()
+    reader.get_by_text("Unchanged fields").focus()
     reader.keyboard.press("Enter")
     expect(reader.get_by_role("rowheader", name="Two-letter code")).to_be_visible()
     look(reader, "event")
@@ -181,7 +181,7 @@ def test_finds_who_renamed_a_country(reader: Page) -> None:
     row = reader.get_by_role("row").filter(has_text=f"→ {name}")
     expect(row).to_contain_text("demo")
     row.get_by_role("link").first.click()
-    reader.get_by_role("link", name="By the same user").click()
+    reader.get_by_role("link", name="Other events by this actor").click()
     expect(reader.get_by_role("row").filter(has_text=name).first).to_contain_text("demo")
 
 
@@ -197,8 +197,8 @@ def test_follows_an_object_past_its_deletion(reader: Page, look: Any) -> None:
     side.get_by_role("link", name="Subdivision").click()
     side.get_by_role("link", name="deleted", exact=True).click()
     reader.get_by_role("row").filter(has_text="Picardie").get_by_role("link").first.click()
-    expect(reader.get_by_role("link", name="The object now")).to_be_hidden()
-    reader.get_by_role("link", name="Its history").click()
+    expect(reader.get_by_role("link", name="Current object")).to_be_hidden()
+    reader.get_by_role("link", name="Object history").click()
     actions = reader.locator("#content-main tbody tr td:nth-child(3)")
     expect(actions.first).to_have_text("Added")
     expect(actions.last).to_have_text("Deleted")
@@ -216,11 +216,13 @@ def test_the_history_button_of_an_object_leads_to_its_events(reader: Page) -> No
 def test_the_job_page_shows_what_was_done_and_what_is_left(reader: Page, look: Any) -> None:
     reader.goto("/admin/")
     reader.get_by_role("link", name="Runs", exact=True).last.click()
-    expect(reader.get_by_role("heading", name="The job")).to_be_visible()
+    expect(reader.get_by_role("heading", name="Backfill status")).to_be_visible()
     expect(reader.get_by_role("row", name="Pending")).to_be_visible()
-    expect(reader.get_by_role("img", name="Rows per minute over the last day")).to_be_visible()
-    reader.get_by_text("The numbers", exact=True).click()
-    expect(reader.get_by_role("columnheader", name="Hour from")).to_be_visible()
+    expect(
+        reader.get_by_role("img", name="Representations stored per minute, last 24 hours")
+    ).to_be_visible()
+    reader.get_by_text("Show as table", exact=True).click()
+    expect(reader.get_by_role("columnheader", name="Hour starting at")).to_be_visible()
     look(reader, "job")
 
 
@@ -244,9 +246,9 @@ def test_a_representation_that_tries_to_run_is_only_text(reader: Page, look: Any
     expect(row).to_contain_text("not stored yet")
     row.get_by_role("link").first.click()
     expect(reader.get_by_role("heading", name="<img src=x")).to_be_visible()
-    reader.get_by_text("As the log holds it").click()
+    reader.get_by_text("Raw data").click()
     look(reader, "injection")
-    reader.get_by_role("link", name="Its history").click()
+    reader.get_by_role("link", name="Object history").click()
     expect(reader.get_by_role("cell", name="<img src=x")).to_be_visible()
     assert reader.evaluate("typeof takenOver") == "undefined"
 
@@ -255,7 +257,7 @@ def test_a_long_word_pushes_nothing_out_of_a_narrow_window(reader: Page) -> None
     reader.goto(f"{LOG}?table_name=gazetteer_language&action__exact=U")
     reader.get_by_role("link", name=re.compile(r"^\d{4}-")).first.click()
     expect(reader.get_by_role("heading", name=LONG[:12])).to_be_visible()
-    for link in (None, "Its history"):
+    for link in (None, "Object history"):
         if link:
             reader.get_by_role("link", name=link).click()
         for width in (1440, 600, 360, 600):
@@ -293,18 +295,18 @@ def test_a_reader_needs_no_mouse(reader: Page) -> None:
     press(reader, "Tab", until="20")
     reader.keyboard.press("Enter")
     expect(reader).to_have_url(re.compile(r"/auditlog/\d+/change/"))
-    press(reader, "Tab", until="What stayed the same")
+    press(reader, "Tab", until="Unchanged fields")
     folded = reader.locator("details").first
     assert folded.get_attribute("open") is None
     reader.keyboard.press("Enter")
     expect(folded).to_have_attribute("open", "")
-    press(reader, "Tab", until="Its history")
+    press(reader, "Tab", until="Object history")
     reader.keyboard.press("Enter")
     expect(reader).to_have_url(re.compile("/object/"))
     reader.goto(JOB)
-    press(reader, "Tab", until="The numbers")
+    press(reader, "Tab", until="Show as table")
     reader.keyboard.press("Enter")
-    expect(reader.get_by_role("columnheader", name="Hour from")).to_be_visible()
+    expect(reader.get_by_role("columnheader", name="Hour starting at")).to_be_visible()
 
 
 def test_a_period_is_chosen_by_the_keyboard(reader: Page) -> None:
@@ -312,7 +314,7 @@ def test_a_period_is_chosen_by_the_keyboard(reader: Page) -> None:
     reader.get_by_label("to", exact=True).fill("2001-01-01")
     reader.get_by_label("to", exact=True).press("Enter")
     expect(reader).to_have_url(re.compile("until=2001-01-01"))
-    expect(reader.get_by_text("There is nothing here.")).to_be_visible()
+    expect(reader.get_by_text("No results.")).to_be_visible()
 
 
 def test_who_may_view_nothing_sees_nothing(visitor: Page) -> None:

@@ -88,7 +88,7 @@ def test_triggers_dropped_by_hand_are_found_named_and_put_back_by_migrate():
 def test_migrate_says_what_it_installed(capsys):
     drop_triggers("app_author")
     call_command("migrate", verbosity=1)
-    assert "Audit triggers brought up to date: app_author\n" in capsys.readouterr().out
+    assert "Updated audit triggers: app_author\n" in capsys.readouterr().out
 
 
 @pytest.mark.postgresql

@@ -197,7 +197,7 @@ for model in ("country", "subdivision", "succession", "language"):
 def test_a_second_run_replays_nothing_and_keeps_the_password(done) -> None:
     demo, _, before = done
     printed = demo.demo()
-    assert "is loaded already" in printed
+    assert "is already loaded" in printed
     assert "name: Swaziland → Eswatini" in printed
     assert "shown only now" not in printed
     assert demo.look() == before
@@ -257,4 +257,4 @@ def test_without_pycountry_it_says_what_to_install(empty: Demo, tmp_path: Path) 
 @pytest.mark.postgresql
 def test_a_server_that_does_not_answer_is_one_line(empty: Demo) -> None:
     url = "postgres://nobody@127.0.0.1:1/nothing"
-    assert "The database cannot be used" in empty.refusal(DATABASE_URL=url)
+    assert "Could not use the database" in empty.refusal(DATABASE_URL=url)

@@ -213,13 +213,13 @@ def test_a_table_that_is_gone_leaves_what_the_row_says():
         finally:
             cursor.execute("ALTER TABLE hidden RENAME TO drifting_shop")
     assert outcome.text == "drifting_shop 5: id=5, street=Main Street"
-    assert outcome.reason == "its table is not there any more"
+    assert outcome.reason == "its table no longer exists"
 
 
 def test_a_value_too_big_for_the_log_shows_a_placeholder():
     digest = {"$digest": {"bytes": 300_000_000, "sha256": "00", "head": "00"}}
     outcome = event("drifting_label", id=5, text=digest)
-    assert outcome.text == "[text: too big to be recorded]"
+    assert outcome.text == "[text: too large to record]"
     assert outcome.reason == "text is not in the log"
 
 

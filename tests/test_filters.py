@@ -30,11 +30,11 @@ def test_by_who_caused_it_and_by_object_shown_while_they_hold(reader: Client) ->
     event(1, text="x", context={"user": "5", "user_name": "grace"})
     event(2, text="x", object_id="1", context={"user": "6"})
     html = page(reader, f"{LOG}1/change/")
-    assert link(html, "By the same user") == f"{LOG}?actor=5"
+    assert link(html, "Other events by this actor") == f"{LOG}?actor=5"
     assert ids(reader, f"{LOG}?actor=5") == [1]
     assert ids(reader, f"{LOG}?object_id=1") == [2, 1]
-    assert "By who All 5 By action" in words(page(reader, f"{LOG}?actor=5"))
-    assert "By who" not in words(page(reader))
+    assert "By actor All 5 By action" in words(page(reader, f"{LOG}?actor=5"))
+    assert "By actor" not in words(page(reader))
 
 
 def test_by_transaction_shown_while_it_holds(reader: Client) -> None:

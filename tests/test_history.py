@@ -210,7 +210,7 @@ def test_a_reference_whose_object_is_in_doubt_says_so():
         [Reference(event, Book._meta.get_field("author"), book.author_id)], "default"
     )
     assert (outcome.text, outcome.fidelity) == ("Ann", Fidelity.MIXED)
-    assert outcome.reason.startswith("the audit of app_author was interrupted")
+    assert outcome.reason.startswith("capture of app_author was interrupted")
 
 
 def build_with(said, model) -> Outcome:
@@ -407,7 +407,7 @@ def test_what_changed_while_no_trigger_was_there_is_not_taken_for_what_was():
     Book.objects.filter(pk=book.pk).update(title="U")
     before, after = built().values()
     assert (before.text, after.text) == ("T (Bea)", "U (Bea)")
-    assert before.reason == "the audit of app_author was interrupted, or began later"
+    assert before.reason == "capture of app_author was interrupted or started later"
     assert after.fidelity == Fidelity.EXACT
 
 
@@ -422,7 +422,7 @@ def test_what_changed_unseen_is_not_taken_for_what_was_although_the_triggers_are
     sql(*vendor.install_sql(state.capture))
     (outcome,) = built().values()
     assert (outcome.text, outcome.fidelity) == ("T (Bea)", Fidelity.MIXED)
-    assert outcome.reason == "the audit of app_author was interrupted, or began later"
+    assert outcome.reason == "capture of app_author was interrupted or started later"
 
 
 @pytest.mark.parametrize("by", ["target", "content_type"])
@@ -443,7 +443,7 @@ def test_what_a_content_type_that_is_gone_led_to_is_not_passed_off_as_nothing(by
         ContentType.objects.clear_cache()
         ContentType.objects.get_for_model(Label)
     assert outcome.fidelity == Fidelity.MIXED
-    assert outcome.reason == "its content type is not there any more"
+    assert outcome.reason == "its content type no longer exists"
 
 
 class AuthorsElsewhere:
@@ -637,7 +637,7 @@ def test_keys_that_a_database_compares_in_its_own_way_are_not_called_exact(monke
     monkeypatch.setattr(Order._meta.get_field("ref"), "db_collation", "NOCASE")
     first, second = [built()[row.pk] for row in AuditLog.objects.filter(table_name="app_invoice")]
     assert (first.text, first.fidelity) == ("A", Fidelity.MIXED)
-    assert first.reason == "app_order.ref compares texts in a way of its own"
+    assert first.reason == "app_order.ref has its own rules for comparing text"
     assert second.failure is not None
     assert "DoesNotExist" in second.failure.error_class
 
@@ -656,7 +656,7 @@ def test_a_set_that_a_database_finds_in_its_own_way_is_not_called_exact(monkeypa
         monkeypatch.undo()
         _make_anew(Invoice)
     assert outcome.fidelity == Fidelity.MIXED
-    assert "app_invoice.by_ref_id compares texts in a way of its own" in outcome.reason
+    assert "app_invoice.by_ref_id has its own rules for comparing text" in outcome.reason
 
 
 def _make_anew(model):

@@ -30,24 +30,27 @@ def run(minutes_ago: float, minutes: float, rows: int, **values: Any) -> Backfil
 
 
 def test_tells_the_backlog_and_how_long_the_oldest_has_waited(reader: Client) -> None:
-    assert "Pending 0" in words(page(reader, RUNS))
+    assert "Pending events 0" in words(page(reader, RUNS))
     event(1, occurred_at=timezone.now() - timedelta(hours=3))
     event(2)
     text = words(page(reader, RUNS))
-    assert "Pending 2 The oldest has waited for 3 hours" in text
+    assert "Pending events 2 Longest wait 3 hours" in text
 
 
 def test_tells_the_settled_mark_and_what_holds_it_since_when(reader: Client) -> None:
-    assert "Settled mark none: the job has not run yet" in words(page(reader, RUNS))
+    assert "Watermark not set: the job has not run yet" in words(page(reader, RUNS))
     mark = Checkpoint.objects.create(settled_id=41)
     text = words(page(reader, RUNS))
-    assert "Settled mark 41" in text
-    assert "It has been held" not in text
+    assert "Watermark 41" in text
+    assert "held back" not in text
     mark.candidate_id, mark.candidate_at = 50, timezone.now() - timedelta(minutes=20)
     mark.candidate_evidence = {"server": "1", "transactions": ["3/77"]}
     mark.save()
     text = words(page(reader, RUNS))
-    assert "It has been held for 20 minutes, by transactions that were writing then: 3/77" in text
+    assert (
+        "Watermark held back for 20 minutes by transactions that were open at the last check: 3/77"
+        in text
+    )
 
 
 def test_tells_who_is_at_work_and_who_left_the_lock_behind(reader: Client) -> None:
@@ -59,9 +62,9 @@ def test_tells_who_is_at_work_and_who_left_the_lock_behind(reader: Client) -> No
             "expires_at": timezone.now() + timedelta(minutes=1),
         },
     )
-    assert "At work process 7 on here since noon" in words(page(reader, RUNS))
+    assert "Current run process 7 on here since noon" in words(page(reader, RUNS))
     Lease.objects.update(expires_at=timezone.now() - timedelta(minutes=1), holder={})
-    assert "Left behind by unknown" in words(page(reader, RUNS))
+    assert "Expired lock of unknown" in words(page(reader, RUNS))
 
 
 def test_trying_again_needs_no_messages(reader: Client, settings: Any) -> None:
@@ -80,7 +83,7 @@ def test_the_failures_stand_by_model_and_error_and_can_be_tried_again(reader: Cl
     assert "Author ValueError 2" in words(page(reader, RUNS))
     answer = reader.post(RETRY, {"table_name": "app_author", "error_class": "ValueError"})
     assert answer["Location"] == RUNS
-    assert "The next run tries 2 representations again." in words(page(reader, RUNS))
+    assert "2 representations will be retried in the next run." in words(page(reader, RUNS))
     due = ReprFailure.objects.filter(next_attempt_at__lte=timezone.now())
     assert sorted(due.values_list("pk", flat=True)) == [1, 2]
 
@@ -92,7 +95,7 @@ def test_trying_again_takes_a_post_and_the_permission() -> None:
     text = page(viewer, RUNS)
     assert "Author ValueError 1" in words(text)
     assert "Book" not in words(text)
-    assert "Try again" not in text
+    assert "Retry" not in text
     assert viewer.get(RETRY).status_code == 405
     assert viewer.post(RETRY, {}).status_code == 403
     changer = staff("view_backfillrun", "view_author", "change_reprfailure", name="changer")
@@ -114,7 +117,7 @@ def test_only_the_newest_failures_are_counted_and_the_page_says_so(
         fail(event(pk))
     text = words(page(reader, RUNS))
     assert "Author ValueError 2" in text
-    assert "Of the newest 2 alone." in text
+    assert "Counts include only the newest 2 failures." in text
 
 
 def test_the_chart_spreads_a_runs_rows_over_its_time() -> None:
@@ -137,10 +140,10 @@ def test_the_chart_can_be_read_without_being_seen(reader: Client) -> None:
     )
     html = page(reader, RUNS)
     assert 'role="img" aria-labelledby="rate-title rate-desc"' in html
-    assert "the highest of them 10" in words(html)
-    assert "Hour from Rows per minute" in words(html)
+    assert "The highest bar is 10 per minute" in words(html)
+    assert "Hour starting at Per minute" in words(html)
     assert html.count("<rect") >= 1
-    assert "<script" not in html[html.index('<svg viewBox="-2') : html.index("What it did")]
+    assert "<script" not in html[html.index('<svg viewBox="-2') : html.index("<h2>Runs")]
 
 
 def test_takes_as_many_queries_whatever_has_failed(reader: Client) -> None:

@@ -488,7 +488,7 @@ def test_without_a_home_the_setting_is_named(monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", "")
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr("pwd.getpwuid", raises_key_error)
-    with pytest.raises(LockUnavailable, match=r"no home.*LOCK_FILE"):
+    with pytest.raises(LockUnavailable, match=r"no home directory.*LOCK_FILE"):
         FileLock("default")
 
 
@@ -543,4 +543,4 @@ def test_a_lease_that_cannot_be_renewed_is_told_of_in_time(monkeypatch, caplog):
         with lock.kept_alive():
             time.sleep(0.5)
         other.close()
-    assert "The lease could not be renewed: database is locked" in caplog.text
+    assert "Could not renew the database lock: database is locked" in caplog.text

@@ -158,7 +158,7 @@ def test_each_part_can_be_left_out(settings, user):
     client.get("/write/")
     assert said("sync") is None
     settings.AUDITREPR = {"CONTEXT": ["weather"]}
-    with pytest.raises(InvalidSetting, match="some of user, request_id"):
+    with pytest.raises(InvalidSetting, match="a list with any of user, request_id"):
         client.get("/write/")
 
 

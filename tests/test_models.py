@@ -12,8 +12,8 @@ from auditrepr.models import Checkpoint, Coverage, InstanceRepr, RebuildCursor
     ("row", "text"),
     [
         (InstanceRepr(instance_repr="Ada"), "Ada"),
-        (Checkpoint(settled_id=7), "settled to 7"),
-        (RebuildCursor(reached_id=3, top_id=9), "rebuilt to 3 of 9"),
+        (Checkpoint(settled_id=7), "watermark at event 7"),
+        (RebuildCursor(reached_id=3, top_id=9), "rebuilt up to event 3 of 9"),
         (
             Coverage(table_name="app_author", since_event=5, reason="installed"),
             "app_author since 5 (installed)",

@@ -73,7 +73,7 @@ def test_of_fifty_at_the_same_moment_one_works_and_the_others_step_aside(
         assert (codes.split(), errors, set(said)) == (["0"] * PROCESSES, "", {""})
         reports = [json.loads(file.read_text()) for file in folder.glob("*.1")]
         others = PROCESSES - 1
-        assert sorted(report["rows"] for report in reports) == [0] * others + [200]
+        assert sorted(report["stored"] for report in reports) == [0] * others + [200]
         reasons = sorted(report["stop_reason"] for report in reports)
         assert reasons == ["caught-up"] + ["locked"] * others
         assert InstanceRepr.objects.count() == 200 * number

@@ -223,7 +223,7 @@ def test_the_sweep_finds_what_lost_its_representation_and_says_so(caplog):
     run()
     InstanceRepr.objects.filter(pk=ids[3]).delete()
     assert run() == [ids[3]]
-    assert f"1 audit rows from id {ids[3]} on were pending below" in caplog.text
+    assert f"Found 1 pending event from ID {ids[3]} on below" in caplog.text
     assert run() == []
 
 
@@ -245,7 +245,7 @@ def test_the_sweep_tells_the_first_of_the_rows_it_found(caplog):
     InstanceRepr.objects.filter(pk__in=ids[1:]).delete()
     run()
     (record,) = caplog.records
-    assert record.getMessage().startswith(f"3 audit rows from id {ids[1]} on were pending below")
+    assert record.getMessage().startswith(f"Found 3 pending events from ID {ids[1]} on below")
     assert (record.rows, record.first_id, record.settled_id) == (3, ids[1], ids[-1])
 
 
@@ -496,7 +496,7 @@ def test_a_mark_that_follows_whatever_it_sees_passes_rows_that_come_later(monkey
 
     monkeypatch.setattr(Backlog, "_prove", naive)
     run_beside_writers(SECONDS)
-    assert "were pending below the settled mark" in caplog.text
+    assert "on below the watermark" in caplog.text
 
 
 def run_beside_writers(seconds: float) -> tuple[list[int], set[int]]:

@@ -127,7 +127,7 @@ def test_nor_in_the_transaction_of_a_caller(says):
 def test_it_cannot_write_to_another_database_either(says):
     says(lambda author: Author.objects.using("other").create(name="never"))
     assert run().failures == 1
-    assert "nothing can be written" in ReprFailure.objects.get().message
+    assert "must not write to the database" in ReprFailure.objects.get().message
     assert not Author.objects.using("other").exists()
 
 

@@ -235,6 +235,13 @@ def test_nothing_is_pruned_while_the_job_is_at_work():
     assert AuditLog.objects.count() == 1
 
 
+def test_a_holder_that_cannot_be_read_is_said_to_be_unknown():
+    with DatabaseLock("default"):
+        Lease.objects.update(holder=None)
+        with pytest.raises(LockHeld, match=r"^The lock is held by an unknown process\. Try again"):
+            pruned(now())
+
+
 def test_it_keeps_the_lock_however_long_it_looks_for_what_is_old(monkeypatch, settings):
     settings.AUDITREPR = {"LEASE_SECONDS": 1}
     Author.objects.bulk_create([Author(name="Ann"), Author(name="Bob")])

@@ -219,7 +219,7 @@ def test_an_event_that_is_pruned_meanwhile_says_so_and_costs_no_other():
     AuditLog.objects.filter(pk=events[0].id).delete()
     pruned, other = build(events, "default")
     assert pruned.failure is not None
-    assert pruned.failure.message == "the audit row is gone"
+    assert pruned.failure.message == "the event no longer exists"
     assert other.failure is None
 
 

@@ -39,7 +39,7 @@ def first_text() -> str:
 
 def test_it_says_what_it_changed(rebuild):
     done, stopped = rebuild()
-    assert re.match(r"4 representations built anew, 3 of them changed, in 1 batch", done)
+    assert re.match(r"4 representations rebuilt, 3 changed, in 1 batch", done)
     assert stopped == "Stopped: caught-up"
     assert first_text() == "Author 0"
 
@@ -50,13 +50,14 @@ def test_a_run_cut_short_says_how_to_go_on(rebuild):
         "To continue: manage.py rebuild_reprs --resume",
     ]
     assert RebuildCursor.objects.exists()
-    assert rebuild("--resume")[0].startswith("4 representations built anew, 3 of them")
-    assert rebuild("--resume")[0].startswith("0 representations built anew")
+    assert rebuild("--resume")[0].startswith("4 representations rebuilt, 3 changed")
+    assert rebuild("--resume")[0].startswith("0 representations rebuilt")
 
 
 def test_a_new_run_says_that_it_gives_up_another(rebuild):
     rebuild("--max-seconds=0")
-    assert rebuild()[0] == "An earlier run was given up, which --resume would have continued."
+    discarded = "Discarded an interrupted rebuild. To continue one instead, use --resume."
+    assert rebuild()[0] == discarded
 
 
 def test_a_dry_run_shows_old_and_new_side_by_side(rebuild):
@@ -73,14 +74,14 @@ def test_a_dry_run_shows_old_and_new_side_by_side(rebuild):
 def test_a_dry_run_as_json_is_one_document(rebuild):
     document = json.loads("\n".join(rebuild("--dry-run", "--format=json", "--model=app.Author")))
     assert (document["looked_at"], document["would_change"]) == (3, 3)
-    row = document["rows"][0]
+    row = document["events"][0]
     assert (row["stored"], row["representation"]) == ("author 0", "Author 0")
     assert (row["stored_fidelity"], row["fidelity"]) == ("exact", "exact")
 
 
 def test_json_is_one_document(rebuild):
     document = json.loads("\n".join(rebuild("--format=json")))
-    assert (document["again"], document["rows"], document["stop_reason"]) == (4, 3, "caught-up")
+    assert (document["again"], document["stored"], document["stop_reason"]) == (4, 3, "caught-up")
 
 
 def test_what_cannot_be_built_is_named(rebuild, monkeypatch):
@@ -89,19 +90,30 @@ def test_what_cannot_be_built_is_named(rebuild, monkeypatch):
 
     monkeypatch.setattr(Author, "__str__", fail)
     _, failed, first, _ = rebuild()
-    assert failed == "3 could not be built, and stay as they are."
-    assert re.fullmatch(r"The first one: event \d+: ValueError: no name", first)
+    assert failed == "3 could not be rebuilt and keep their text."
+    assert re.fullmatch(r"First failure: event \d+: ValueError: no name", first)
+
+
+def test_a_dry_run_says_that_what_cannot_be_rebuilt_keeps_its_text(rebuild, monkeypatch):
+    def fail(author) -> str:
+        raise ValueError("no name")
+
+    monkeypatch.setattr(Author, "__str__", fail)
+    *_, last = lines = rebuild("--dry-run")
+    kept = ", 3 cannot be rebuilt and would keep their text; nothing was written."
+    assert last == f"0 of the first 4 would change{kept}"
+    assert sum("(cannot be built: ValueError: no name; keeps its text: " in x for x in lines) == 3
 
 
 def test_selections_reach_the_engine(rebuild):
-    assert rebuild("--model=app.Tag")[0].startswith("1 representation built anew, 0 of them")
+    assert rebuild("--model=app.Tag")[0].startswith("1 representation rebuilt, 0 changed")
     assert rebuild("--mixed")[0].startswith("0 representations")
     assert rebuild("--since=2020-01-01")[0].startswith("4 representations")
 
 
 def test_another_run_at_work_is_told(rebuild):
     with DatabaseLock("default"):
-        assert rebuild()[0].startswith("Another run is at work: process ")
+        assert rebuild()[0].startswith("Another run holds the lock: process ")
         with pytest.raises(SystemExit) as raised:
             rebuild("--fail-if-locked")
     assert raised.value.code == 75
@@ -110,8 +122,8 @@ def test_another_run_at_work_is_told(rebuild):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (["--model=app.Nobody"], "There is no audited model 'app.Nobody'"),
-        (["--since=yesterday"], "is no date"),
+        (["--model=app.Nobody"], "'app.Nobody' is not an audited model"),
+        (["--since=yesterday"], "is not a date"),
         (["--resume", "--mixed"], "--resume goes on with what was selected before"),
         (["--resume", "--dry-run"], "not allowed with"),
         (["--batch-size=0"], "--batch-size"),

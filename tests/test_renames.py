@@ -248,7 +248,10 @@ def test_migrations_that_cannot_be_read_cost_old_names_alone(first, tmp_path, mo
     with copied(tmp_path, monkeypatch, "broken", "1 / 0"):
         assert texts() == ["blue"]
     said = [record.getMessage() for record in caplog.records]
-    assert said == ["Old names are not known: the migrations cannot be read: division by zero"]
+    assert said == [
+        "Could not load the migrations, so former table and column names are unknown:"
+        " division by zero"
+    ]
 
 
 def test_without_a_record_of_migrations_all_names_are_todays(first, monkeypatch, caplog):

@@ -218,7 +218,7 @@ def test_values_that_do_not_fit_their_column_are_read_live_and_marked(monkeypatc
 def test_a_value_that_no_column_of_its_type_would_give_costs_who_asks_for_the_set(monkeypatch):
     failure = outcome_with_quantity("'many'", monkeypatch).failure
     assert failure is not None
-    assert failure.message == "'many' is no integer"
+    assert failure.message == "'many' is not a valid integer"
 
 
 def outcome_with_quantity(value, monkeypatch):
@@ -448,7 +448,7 @@ def test_nor_does_a_value_that_no_column_of_its_type_would_give(monkeypatch):
     AuditLog.objects.filter(table_name="app_order", action="I").delete()
     outcome = questioned(lambda order: [line.double for line in order.lines.all()], monkeypatch)
     assert outcome.failure is not None
-    assert outcome.failure.message == "'many' is no integer"
+    assert outcome.failure.message == "'many' is not a valid integer"
 
 
 def test_without_content_types_no_relation_is_generic(settings):

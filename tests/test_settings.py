@@ -164,7 +164,7 @@ def test_a_value_that_cannot_be_read_is_an_error_that_names_the_variable(project
 def test_where_a_bad_value_was_read_is_shown_if_asked(project):
     done = project.manage("check", "--traceback", DEBUG="on", DATABASE_URL="nonsense")
     assert "Traceback" in done.stderr
-    assert "DATABASE_URL: it has to begin with" in done.stderr.splitlines()[-1]
+    assert "DATABASE_URL: it must begin with" in done.stderr.splitlines()[-1]
 
 
 def test_a_database_url_gives_postgresql_as_it_stands(project):
@@ -232,7 +232,7 @@ def test_the_examples_defaults_are_those_that_apply(project):
 def test_settings_that_are_no_dictionary_are_called_so(settings):
     settings.AUDITREPR = ["BATCH_SIZE"]
     with pytest.raises(
-        InvalidSetting, match=r"^AUDITREPR is \['BATCH_SIZE'\], but has to be a dict"
+        InvalidSetting, match=r"^AUDITREPR must be a dictionary, not \['BATCH_SIZE'\]"
     ):
         Settings.load()
 
@@ -240,6 +240,6 @@ def test_settings_that_are_no_dictionary_are_called_so(settings):
 def test_an_unknown_key_is_named_with_those_that_there_are(settings):
     settings.AUDITREPR = {"BATCHSIZE": 3}
     with pytest.raises(
-        InvalidSetting, match=r'^AUDITREPR\["BATCHSIZE"\] is no setting\. .*BATCH_SIZE'
+        InvalidSetting, match=r'^Unknown setting AUDITREPR\["BATCHSIZE"\]\. Valid .*BATCH_SIZE'
     ):
         Settings.load()

@@ -47,7 +47,7 @@ def test_output_on_a_full_disk_is_one_clear_line(command):
     with open("/dev/full", "w") as full:
         process = processes.start(*command, stdout=full)
         _, errors = process.communicate(timeout=60)
-    said = "CommandError: Not all of the output could be written: No space left on device.\n"
+    said = "CommandError: Could not write all of the output: No space left on device.\n"
     assert (process.returncode, errors) == (1, said)
 
 

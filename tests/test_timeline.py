@@ -99,11 +99,11 @@ def test_a_long_history_comes_in_pages(reader: Client, monkeypatch: pytest.Monke
 def test_leads_to_the_events_and_to_the_object_now(reader: Client) -> None:
     author = Author.objects.create(name="Ada")
     html = page(reader, history(author.pk))
-    assert link(html, "The object now") == f"/admin/app/author/{author.pk}/change/"
+    assert link(html, "Current object") == f"/admin/app/author/{author.pk}/change/"
     [event_link] = {part for part in html.split('"') if part.startswith(LOG) and "change" in part}
     text = words(page(reader, event_link))
     assert "Added: Author" in text
-    assert link(page(reader, event_link), "Its history") == of("app_author", author.pk)
+    assert link(page(reader, event_link), "Object history") == of("app_author", author.pk)
 
 
 def test_an_object_that_its_own_admin_cannot_get_costs_nothing_but_the_way_there(
@@ -111,15 +111,15 @@ def test_an_object_that_its_own_admin_cannot_get_costs_nothing_but_the_way_there
 ) -> None:
     monkeypatch.setitem(admin.site._registry, Author, ShelfAdmin(Author, admin.site))
     there, broken = (Author.objects.create(name=name) for name in ("there", "broken"))
-    assert link(page(reader, of("app_author", there.pk)), "The object now") is not None
+    assert link(page(reader, of("app_author", there.pk)), "Current object") is not None
     html = page(reader, of("app_author", broken.pk))
-    assert link(html, "The object now") is None
+    assert link(html, "Current object") is None
     assert "Added" in words(html)
 
 
 def test_an_object_without_events_says_so(reader: Client) -> None:
-    assert "The log holds no event of it." in words(page(reader, of("app_author", 4711)))
-    assert "The log holds no event of it." in words(page(reader, of("nowhere", "x")))
+    assert "No events recorded for this object." in words(page(reader, of("app_author", 4711)))
+    assert "No events recorded for this object." in words(page(reader, of("nowhere", "x")))
 
 
 def test_takes_as_many_queries_however_long_it_is(reader: Client) -> None:

@@ -107,7 +107,7 @@ def test_many_slow_rows_are_not_taken_for_a_process_that_has_stopped(monkeypatch
     monkeypatch.setattr(asof, "SLACK", 0)
     monkeypatch.setattr(Author, "__str__", takes(0.4))
     assert run().stop_reason == StopReason.CAUGHT_UP, "2 s, where 1.2 s of silence are allowed"
-    assert "Trying again" not in caplog.text
+    assert "Retrying" not in caplog.text
     assert texts() == NAMES
 
 

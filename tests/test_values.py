@@ -101,7 +101,7 @@ def test_bytes_and_structures_are_written_out() -> None:
 def test_a_text_that_was_empty_is_called_so() -> None:
     author = Author.objects.create(name="")
     Author.objects.filter(pk=author.pk).update(name="Mary")
-    assert told(last()) == ["name: empty → Mary"]
+    assert told(last()) == ["name: (empty) → Mary"]
 
 
 def test_choices_go_by_their_labels_and_a_value_that_is_none_by_itself() -> None:

@@ -26,12 +26,12 @@ def test_changes_stand_in_the_order_of_the_models_fields_under_their_names() -> 
     assert said(old, row) == [
         "title: A → B",
         "author: 2 → 3",
-        "published: 1818-01-01 → nothing",
+        "published: 1818-01-01 → (none)",
     ]
 
 
 def test_nothing_and_empty_are_told_apart() -> None:
-    assert said({"title": None}, {"title": ""}) == ["title: nothing → empty"]
+    assert said({"title": None}, {"title": ""}) == ["title: (none) → (empty)"]
 
 
 def test_choices_go_by_their_labels() -> None:
@@ -46,7 +46,7 @@ def test_a_column_that_no_field_has_goes_by_its_own_name() -> None:
 
 
 def test_a_column_that_the_row_no_longer_has_is_not_left_out() -> None:
-    assert said({"gone": 1}, {"title": "A"}) == ["gone: 1 → nothing"]
+    assert said({"gone": 1}, {"title": "A"}) == ["gone: 1 → (none)"]
 
 
 def test_long_values_are_cut_around_their_first_difference() -> None:

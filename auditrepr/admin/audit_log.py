@@ -37,7 +37,7 @@ from .keyset import NEWER_THAN, OLDER_THAN
 
 @admin.register(AuditLog)
 class AuditLogAdmin(ReadOnlyAdmin):
-    """Events, newest first."""
+    """The list of events, newest first, and the page of each event."""
 
     list_display = [
         "when",
@@ -59,7 +59,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
         PeriodFilter,
     ]
     search_fields = ["object_id"]
-    search_help_text = gettext_lazy("The object's id in full, or its beginning and a *.")
+    search_help_text = gettext_lazy("A complete object ID, or its beginning followed by *.")
     change_form_template = "auditrepr/event.html"
     fields = ()
     allowed_lookups = frozenset(
@@ -87,7 +87,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, {"title": title, **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditLog]:
-        """What this user may see; a page about anything else does not exist."""
+        """Return the events that this user may see; other events have no page."""
         return readable_events(request.user)
 
     def get_search_results(
@@ -99,7 +99,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
 
     @staticmethod
     def _in_known_tables(request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        """The index by object begins with the table."""
+        """Restrict the events to known tables: the index by object begins with the table."""
         if "table_name" in request.GET:
             return queryset
         tables = [table.name for table in tracked_tables(queryset.db)]
@@ -109,7 +109,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
     def when(self, event: AuditLog) -> SafeString:
         return format_html('<span class="nowrap">{}</span>', time_of(event))
 
-    @admin.display(description=gettext_lazy("who"), empty_value="")
+    @admin.display(description=gettext_lazy("changed by"), empty_value="")
     def who(self, event: Any) -> str | None:
         return event.who or None
 
@@ -121,7 +121,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
     def model_name(self, event: Any) -> str:
         return model_label(event.table_now)
 
-    @admin.display(description=gettext_lazy("object"), empty_value="")
+    @admin.display(description=gettext_lazy("object ID"), empty_value="")
     def object_key(self, event: AuditLog) -> str | None:
         return event.object_id and visible(Truncator(event.object_id).chars(40))
 
@@ -129,7 +129,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
     def representation(self, event: Any) -> SafeString:
         return representation(event.shown)
 
-    @admin.display(description=gettext_lazy("what changed"))
+    @admin.display(description=gettext_lazy("changes"))
     def what_changed(self, event: Any) -> SafeString:
         return what_changed(event.changes_in_words)
 
@@ -138,7 +138,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
         return [path("object/", view, name="auditrepr_timeline"), *super().get_urls()]
 
     def timeline_view(self, request: HttpRequest) -> HttpResponse:
-        """The history of the object that the address names by its table and its key."""
+        """Return the history of the object that the URL names by table and object ID."""
         table_name, key = (request.GET.get(name, "") for name in ("table_name", "object_id"))
         tables = readable_tables(request.user)
         if not self.has_view_permission(request) or "\0" in table_name + key:

@@ -14,7 +14,7 @@ from .keyset import KeysetChangeList
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Lists and shows; whatever would write is refused, superusers included."""
+    """A ModelAdmin that lists and shows; changes are refused, even to superusers."""
 
     actions = None
     list_per_page = 50
@@ -47,7 +47,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return super().render_change_form(request, context, add, change, form_url, obj)
 
     def page_context(self, request: HttpRequest, obj: Any) -> dict[str, Any]:
-        """What the template of an object's page gets besides what Django gives it."""
+        """Return what the template of an object's page needs in addition to Django's context."""
         # "original" ends the breadcrumbs.
         return {"subtitle": visible(str(obj)), "original": visible(str(obj))}
 
@@ -55,5 +55,8 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return KeysetChangeList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Only what an index or the list's order serves; PostgreSQL cannot even take a NUL."""
+        """Return whether an index or the list's order serves the lookup.
+
+        PostgreSQL cannot take a NUL in a value at all.
+        """
         return lookup in self.allowed_lookups and "\0" not in value

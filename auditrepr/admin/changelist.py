@@ -1,4 +1,4 @@
-"""A page of the log."""
+"""A page of the list of events."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from .event_lines import describe
 from .filters import PeriodFilter
 from .keyset import KeysetChangeList
 
-#: How many events a page looks at to find what may be rare, before it shows what it has found.
+#: Maximum number of events that a page searches for rare matches before it shows its results.
 LOOKED_AT = 20_000
-#: The parameter with what the representations are searched for.
+#: The parameter with the text to search for.
 TEXT = "text"
 
 
 class LogChangeList(KeysetChangeList):
-    """A page of events, each with what stands for its object and for what changed."""
+    """A page of events, each with its representation and its changes in words."""
 
-    text: str  # what the representations are searched for
+    text: str  # the text to search for
     text_help: str
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         self.text = self.params.get(TEXT, "").strip()
-        if "\0" in self.text:  # which PostgreSQL cannot even take
+        if "\0" in self.text:  # PostgreSQL cannot take it
             raise IncorrectLookupParameters
         return super().get_queryset(request, exclude_parameters)
 
@@ -63,7 +63,7 @@ class LogChangeList(KeysetChangeList):
         return next((s.ids for s in self.filter_specs if isinstance(s, PeriodFilter)), (None, None))
 
     def last_looked_at(self, forward: bool) -> int | None:
-        """Where no index finds what the page asks for, it looks at so many events, then stops."""
+        """Return the event ID at which the page stops searching, if no index serves its filters."""
         if self.text:
             return self.found.last
         if {"actor", "object_id", "transaction_id"} & self.params.keys() or not self._may_be_rare():

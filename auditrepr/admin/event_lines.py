@@ -1,4 +1,4 @@
-"""What every page of the admin says of an event, in a line of a list."""
+"""Describes an event in one line of a list."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def time_of(event: AuditLog) -> str:
 
 
 def clock(when: datetime) -> str:
-    """A time as the project's clocks show it."""
+    """Return the time in the current time zone."""
     return f"{localtime(when) if is_aware(when) else when:%Y-%m-%d %H:%M:%S}"
 
 
@@ -68,7 +68,7 @@ def representation(what: Shown) -> SafeString:
 
 def _remark(what: Shown) -> str:
     remarks = [
-        (what.failed, _("no representation")),
+        (what.failed, _("failed")),
         (what.mixed, _("mixed")),
         (not what.stored, _("not stored yet")),
     ]
@@ -84,6 +84,6 @@ def what_changed(found: Sequence[FieldChange]) -> SafeString:
 
 
 def by_key(events: QuerySet[AuditLog], term: str) -> QuerySet[AuditLog]:
-    """Those of the objects with this key, or where it ends with a *, with this beginning."""
+    """Filter events by object ID; a trailing ``*`` matches any ending."""
     kind, text = ("__startswith", term[:-1]) if term.endswith("*") else ("", term)
     return events.filter(Q(**{f"object_id{kind}": text}) | Q(**{f"previous_object_id{kind}": text}))

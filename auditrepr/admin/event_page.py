@@ -1,4 +1,4 @@
-"""What the page of one event says."""
+"""Builds the page of one event."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from ..utils.time_limit import PageTimeLimit
 from .event_lines import clock, describe, representation, time_of, what_changed
 from .links import list_link, object_now, timeline_link
 
-#: How many other events of the transaction the page names.
+#: Maximum number of other events of the transaction on the page.
 SIBLINGS = 20
 
 
 def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str, Any]:
-    """What its template gets besides what Django gives it."""
+    """Return what the template needs in addition to Django's context."""
     using = event._state.db or "default"
     siblings = _siblings(request, event)
     described: list[Any] = [event, *siblings[:SIBLINGS]]
@@ -75,13 +75,13 @@ def _facts(event: Any, what: Shown, who: str) -> list[tuple[str, str]]:
     facts = [
         (_("event"), str(event.pk)),
         (_("time"), time_of(event)),
-        (_("who"), who),
+        (_("changed by"), who),
         *people_facts(event.context),
         (_("action"), str(event.get_action_display())),
         (_("model"), model_label(event.table_now)),
         (_("table"), visible(event.table_name)),
-        (_("object"), visible(event.object_id or "")),
-        (_("object before"), visible(event.previous_object_id or "")),
+        (_("object ID"), visible(event.object_id or "")),
+        (_("previous object ID"), visible(event.previous_object_id or "")),
         (_("representation"), visible(what.text)),
         (_("fidelity"), _fidelity(what)),
         (_("no representation") if what.failed else _("why mixed"), visible(what.reason)),
@@ -101,20 +101,20 @@ def _fidelity(what: Shown) -> str:
     if what.failed or not what.built:
         return ""
     if what.mixed:
-        return _("mixed: something in it is of today, guessed, or missing")
-    return _("exact: what the application said at that moment")
+        return _("mixed: some of it is current, guessed or missing data")
+    return _("exact: all of it is data as of this event")
 
 
 def _trouble(event: AuditLog) -> list[tuple[str, str]]:
-    """The quarantine entry, if it has one."""
+    """Return the facts about the failure, if the event has one."""
     if not hasattr(event, "repr_failure"):
         return []
     failure = event.repr_failure
     return [
         (_("error"), visible(f"{failure.error_class}: {failure.message}")),
         (_("attempts"), str(failure.attempts)),
-        (_("first"), clock(failure.first_failed_at)),
-        (_("last"), clock(failure.last_failed_at)),
+        (_("first failed at"), clock(failure.first_failed_at)),
+        (_("last failed at"), clock(failure.last_failed_at)),
         (_("next attempt"), clock(due) if (due := failure.next_attempt_at) else _("never")),
     ]
 

@@ -20,7 +20,7 @@ from .keyset import NEWER_THAN, OLDER_THAN
 
 @admin.register(ReprFailure)
 class ReprFailureAdmin(ReadOnlyAdmin):
-    """The quarantine."""
+    """The list of failed representations."""
 
     list_display = ["event", "error", "attempts", "last_failed_at", "next_attempt_at"]
     list_select_related = ["audit_log"]
@@ -46,7 +46,7 @@ class ReprFailureAdmin(ReadOnlyAdmin):
     def error(self, failure: ReprFailure) -> str:
         return visible(f"{failure.error_class}: {Truncator(failure.message).chars(SHOWN_LENGTH)}")
 
-    @admin.display(description=gettext_lazy("where"))
+    @admin.display(description=gettext_lazy("traceback"))
     def where(self, failure: ReprFailure) -> SafeString:
         lines = ((visible(line),) for line in failure.traceback.splitlines())
         return format_html_join("\n", "<div><code>{}</code></div>", lines)

@@ -1,4 +1,4 @@
-"""The filters of the log's page: each is served by an index, or by a bounded part of the log."""
+"""The filters of the list of events; an index or a bounded part of the log serves each."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SLACK = timedelta(minutes=10)
 
 
 class ModelFilter(admin.SimpleListFilter):
-    """By table: those audited now, known without reading the log."""
+    """A filter by table; the choices are the audited ones, known without reading the log."""
 
     title = _("model")
     parameter_name = "table_name"
@@ -44,7 +44,7 @@ class ModelFilter(admin.SimpleListFilter):
         if readable is not None:
             names &= readable
         if chosen := self.value():
-            names.add(chosen)  # perhaps a table that no model has any more
+            names.add(chosen)  # perhaps a table without a model
         return sorted(((name, model_label(name)) for name in names), key=lambda pair: pair[1])
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
@@ -54,7 +54,7 @@ class ModelFilter(admin.SimpleListFilter):
 
 
 class GivenFilter(admin.SimpleListFilter):
-    """By a value that a link brought: it shows while it holds, so that it can be taken away."""
+    """A filter that only links set; it is listed while active, so that users can remove it."""
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
         value = self.value()
@@ -66,12 +66,12 @@ class GivenFilter(admin.SimpleListFilter):
 
 
 class ActorFilter(GivenFilter):
-    title = _("who")
+    title = _("actor")
     parameter_name = "actor"
 
 
 class ObjectFilter(GivenFilter):
-    title = _("object")
+    title = _("object ID")
     parameter_name = "object_id"
 
 
@@ -87,9 +87,9 @@ class TransactionFilter(GivenFilter):
 
 
 class StateFilter(admin.SimpleListFilter):
-    """By what became of the representation."""
+    """A filter by the status of the representation."""
 
-    title = _("representation")
+    title = _("representation status")
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
@@ -108,9 +108,12 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class PeriodFilter(admin.ListFilter):
-    """By day. The log has no index by time, but its ids are in the order of time, nearly."""
+    """A filter by date.
 
-    title = _("period")
+    The log has no index by time, but its IDs are in the order of time, approximately.
+    """
+
+    title = _("date")
     template = "auditrepr/period_filter.html"
     parameters: ClassVar = ("since", "until")
 
@@ -169,7 +172,7 @@ def _day(text: str) -> date | None:
         day = parse_date(text)
     except ValueError:
         return None
-    # Around it there has to be room for a time zone, and for some slack.
+    # Leave room around it for a time zone, and for some slack.
     return day if day and date.min.year < day.year < date.max.year else None
 
 

@@ -1,4 +1,4 @@
-"""What the page about the job says: how far it is behind, and why."""
+"""Builds the page about the backfill job."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from ..readers.changes import model_label
 from ..readers.permissions import readable_failures
 from ..utils.text import visible
 
-#: How many failures the page looks at, the newest first.
+#: Maximum number of failures that the page counts, the newest first.
 MOST_FAILURES = 1000
 DAY = timedelta(days=1)
 BARS = 96  # a quarter of an hour each
@@ -34,7 +34,7 @@ HEIGHT = 100  # of the chart, in its own units
 
 @dataclass(frozen=True)
 class Bar:
-    """A part of the day: when it began, and how many rows a minute were represented."""
+    """A part of the day: its start, and the representations stored per minute."""
 
     since: datetime
     rate: float
@@ -47,13 +47,13 @@ class Bar:
 
 
 def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
-    """What its template gets besides the list of the runs."""
+    """Return what the template needs in addition to the list of runs."""
     using = BackfillRun.objects.db
     now = timezone.now()
     bars = chart(BackfillRun.objects.filter(Q(ended_at__gte=now - DAY) | Q(ended_at=None)), now)
     failures, all_of_them = _failures(request.user)
     return {
-        "title": _("The job"),
+        "title": _("Backfill status"),
         "facts": _facts(status.progress(using)),
         "bars": bars,
         "hours": _hours(bars),
@@ -72,40 +72,40 @@ def may_retry(user: Any) -> bool:
 
 
 def retry(user: Any, table_name: str, error_class: str) -> int:
-    """Let the next run try these again; the number of them."""
+    """Make these failures due for the next run; return their number."""
     failures = readable_failures(user).filter(error_class=error_class)
     its_events = recent_renames(failures.db).lineage(table_name).events("audit_log__")
     return failures.filter(its_events).update(next_attempt_at=Now())
 
 
 def _facts(found: Progress) -> list[tuple[str, str]]:
-    facts = [(_("pending"), str(found.pending))]
+    facts = [(_("pending events"), str(found.pending))]
     if found.oldest_at:
-        facts.append((_("the oldest has waited for"), timesince(found.oldest_at, found.at)))
+        facts.append((_("longest wait"), timesince(found.oldest_at, found.at)))
     facts += _mark(found.mark)
     if found.lease:
         holder = visible(str(found.lease.holder or _("unknown")))
-        label = _("left behind by") if found.lease.expired else _("at work")
+        label = _("expired lock of") if found.lease.expired else _("current run")
         facts.append((label, holder))
     return facts
 
 
 def _mark(mark: Mark) -> list[tuple[str, str]]:
-    """The settled mark, and what keeps it from following."""
+    """Return the watermark, and what holds it back."""
     if not mark.is_set:
-        return [(_("settled mark"), _("none: the job has not run yet"))]
-    facts = [(_("settled mark"), str(mark.settled_id))]
+        return [(_("watermark"), _("not set: the job has not run yet"))]
+    facts = [(_("watermark"), str(mark.settled_id))]
     if mark.held_since:
-        held = _("%(since)s, by transactions that were writing then: %(writers)s") % {
+        held = _("%(since)s by transactions that were open at the last check: %(writers)s") % {
             "since": timesince(mark.held_since),
             "writers": visible(", ".join(mark.held_by)),
         }
-        facts.append((_("it has been held for"), held))
+        facts.append((_("watermark held back for"), held))
     return facts
 
 
 def _failures(user: Any) -> tuple[list[dict[str, Any]], bool]:
-    """The newest failures by model and error, and whether there are no others."""
+    """Return the newest failures by model and error, and whether these are all."""
     failures = readable_failures(user).order_by("-pk")
     renames = recent_renames(failures.db)
     kinds = failures.values_list("audit_log__table_name", "audit_log__occurred_at", "error_class")
@@ -127,7 +127,7 @@ def _failures(user: Any) -> tuple[list[dict[str, Any]], bool]:
 
 
 def chart(runs: Iterable[BackfillRun], now: datetime) -> list[Bar]:
-    """Rows a minute over the last day: those of a run are spread evenly over its time."""
+    """Return the representations per minute over the last day; each run's are spread evenly."""
     begin = now - DAY
     rates = [0.0] * BARS
     for run in runs:

@@ -1,4 +1,4 @@
-"""Pages of an admin list that cost the same wherever they are: no COUNT, no OFFSET."""
+"""Pages of an admin list at constant cost: no COUNT, no OFFSET."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ NEWER_THAN = "after"
 
 
 class KeysetChangeList(ChangeList):
-    """Newest first by primary key; a page is named by the key that it follows or precedes."""
+    """A list by descending primary key; a page is addressed by the key next to it."""
 
     older_link: str | None
     newer_link: str | None
-    searched_to: int | None  # where a page that is not full stopped looking
+    searched_to: int | None  # where a page that is not full stopped searching
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Model]:
-        # Taken out here, so that the links of the filters lead to their first page.
+        # Removed here, so that the links of the filters lead to their first page.
         self.older_than = self._take_key(OLDER_THAN)
         self.newer_than = self._take_key(NEWER_THAN)
         return super().get_queryset(request, exclude_parameters)
@@ -39,19 +39,20 @@ class KeysetChangeList(ChangeList):
         return ["-pk"]
 
     def last_looked_at(self, forward: bool) -> int | None:
-        """The key at which this page stops looking; none: it looks until it is full."""
+        """Return the key at which this page stops searching; None: it searches until it is full."""
         return None
 
     def limits(self) -> tuple[int | None, int | None]:
-        """The keys between which all of the list lies: from the one on, and before the other."""
+        """Return the bounds of the list's keys: inclusive start, exclusive end; None: unbounded."""
         return None, None
 
     def from_here(
         self, rows: QuerySet[Any], forward: bool, last: int | None = None
     ) -> QuerySet[Any]:
-        """The rows that this page looks at, up to the last of them, in its order.
+        """Return the rows that this page may read, up to `last`, in its order.
 
-        They have one bound at each end: SQLite begins at any of several, and reads on from there.
+        They have one bound at each end: with several, SQLite starts at any of them and reads on
+        from there.
         """
         first, end = self.limits()
         if forward:
@@ -77,7 +78,7 @@ class KeysetChangeList(ChangeList):
         self._set_links(page, more or self.searched_to is not None)
         self.result_list = page
         # Unknown on purpose: counting would read the whole table.
-        # Of this page alone; no template shows it, but Django makes a plural of it.
+        # Only of this page; no template shows it, but Django makes a plural of it.
         self.result_count = len(page)
         self.full_result_count = None
         self.show_full_result_count = self.show_admin_actions = False

@@ -15,12 +15,12 @@ from ..utils.table_names import model_for_table
 
 
 def list_link(site: AdminSite, **lookups: Any) -> str | None:
-    """The page of the log with these filters; none where this site does not have the log."""
+    """Return the link to the list of events with these filters; None if this site has no log."""
     return _link(site, "auditrepr_auditlog_changelist", lookups)
 
 
 def timeline_link(site: AdminSite, table_name: str, object_id: str) -> str | None:
-    """The history of one object; none where this site does not have the log."""
+    """Return the link to the history of one object; None if this site has no log."""
     lookups = {"table_name": table_name, "object_id": object_id}
     return _link(site, "auditrepr_timeline", lookups)
 
@@ -35,14 +35,14 @@ def _link(site: AdminSite, name: str, lookups: dict[str, Any]) -> str | None:
 def object_now(
     request: HttpRequest, site: AdminSite, table_name: str, object_id: str | None
 ) -> str | None:
-    """Where the admin shows the object today, if it is there and this user may see it."""
+    """Return the admin page of the current object, if it exists and this user may see it."""
     model = model_for_table(table_name)
     its_admin = site._registry.get(model) if model else None
     if model is None or its_admin is None or object_id is None:
         return None
     try:
         found = its_admin.get_object(request, object_id)
-    except Exception:  # today's keys are of another type, or the code of others fails
+    except Exception:  # current keys are of another type, or third-party code fails
         return None
     if found is None or not its_admin.has_view_or_change_permission(request, found):
         return None

@@ -18,7 +18,7 @@ from .keyset import NEWER_THAN, OLDER_THAN
 
 @admin.register(BackfillRun)
 class BackfillRunAdmin(ReadOnlyAdmin):
-    """The job: how far it is, what failed, and what each run did."""
+    """The backfill status: progress, failures by kind, and the list of runs."""
 
     change_list_template = "auditrepr/job.html"
     list_display = [
@@ -46,7 +46,7 @@ class BackfillRunAdmin(ReadOnlyAdmin):
         return super().changelist_view(request, context)
 
     def retry_view(self, request: HttpRequest) -> HttpResponse:
-        """The next run tries the failures of one kind again."""
+        """Make the failures of one model and error due, so that the next run retries them."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if not job_page.may_retry(request.user):
@@ -55,8 +55,8 @@ class BackfillRunAdmin(ReadOnlyAdmin):
         table_name, error_class = (text.replace("\0", "") for text in given)
         count = job_page.retry(request.user, table_name, error_class)
         told = ngettext(
-            "The next run tries %d representation again.",
-            "The next run tries %d representations again.",
+            "%d representation will be retried in the next run.",
+            "%d representations will be retried in the next run.",
             count,
         )
         self.message_user(request, told % count, fail_silently=True)

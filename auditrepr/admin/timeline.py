@@ -1,4 +1,4 @@
-"""The history of one object, from its first event to its last, whether or not it is still there."""
+"""The history of one object, from its first event to its last, whether or not it still exists."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ PAGE = 100
 
 
 class AuditHistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """Puts the audit log behind the History button of a ModelAdmin.
+    """A mixin for a ModelAdmin whose History button shows the audit log.
 
-    Whoever may view the object sees its history. That of a deleted object takes the permission to
-    view the audit log besides: nobody can say any more who might have viewed it.
+    Users who may view the object see its history. A deleted object's history requires the
+    permission to view the audit log, because it is no longer known who was allowed to view the
+    object.
     """
 
     def history_view(
@@ -76,7 +77,7 @@ def response(
     object_id: str,
     extra_context: dict[str, Any] | None = None,
 ) -> HttpResponse:
-    """The page of an object's history. Whether it may be seen has been asked before."""
+    """Return the page of an object's history; the caller has checked the permission."""
     after = request.GET.get("after", "")
     log = with_reprs(AuditLog.objects.all())
     found = _events(log, table_name, object_id, int(after) if after.isdecimal() else 0)
@@ -99,7 +100,7 @@ def response(
 
 
 def _events(log: AuditLogQuerySet, table_name: str, object_id: str, after: int) -> list[Any]:
-    """One more than a page holds. Each part is a range of an index, read in its order."""
+    """Return one event more than a page holds; each part is read from an index in its order."""
     found: dict[int, AuditLog] = {}
     renames = recent_renames(log.db)
     names = {name for table in _tables(table_name) for name in renames.lineage(table).names}
@@ -112,7 +113,7 @@ def _events(log: AuditLogQuerySet, table_name: str, object_id: str, after: int) 
 
 
 def _tables(table_name: str) -> list[str]:
-    """The table, and those that hold the inherited parts of its rows."""
+    """Return the table, and those that hold the inherited parts of its rows."""
     model = model_for_table(table_name)
     parents = model._meta.all_parents if model else ()
     return [table_name, *(log_name(parent._meta.db_table) for parent in parents)]

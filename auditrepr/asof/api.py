@@ -58,7 +58,9 @@ def as_of(what: Any, moment: When, /, *, pk: Any = None, using: str | None = Non
     for doubt in found.doubts:
         subject.note(doubt)
     if found.value is None:
-        raise model.DoesNotExist(f"There was no {model._meta.label} {key} at that moment.")
+        raise model.DoesNotExist(
+            f"No {model._meta.label} with primary key {key} existed at that moment."
+        )
     if not isinstance(found.value, Model):
         raise found.value
     return found.value
@@ -77,7 +79,7 @@ def _key(model: type[Model], key: Any) -> Any:
     if key is None or not isinstance(key, list | tuple) or len(key) != len(parts) or None in key:
         names = ", ".join(part.name for part in parts)
         pk = f"a pk of {len(parts)} values ({names})" if len(parts) > 1 else "a pk"
-        raise TypeError(f"as_of() takes a saved object, or a model and {pk}")
+        raise TypeError(f"as_of() requires a saved instance, or a model class and {pk}")
     return tuple(part.to_python(value) for part, value in zip(parts, key, strict=True))
 
 

@@ -74,9 +74,9 @@ class Batch:
         images = [self.reader.history.renames.image(table, e.id, e.occurred_at) for e in events]
         rows = read_images(self.vendor, model, images, self.limit)
         if any(isinstance(row, TableGone) for row in rows.values()):
-            self._describe(subjects, "its table is not there any more")
+            self._describe(subjects, "its table no longer exists")
             return
-        gone = LookupError("the audit row is gone")
+        gone = LookupError("the event no longer exists")
         found = [Found(rows.get(image, gone)) for image in images]
         _fill(subjects, self.reader.objects(model, subjects, found))
         overtaken = self.reader.history.states.overtaken([subject.moment for subject in subjects])
@@ -113,7 +113,7 @@ def _fill(subjects: Sequence[Subject], found: Sequence[Found]) -> None:
         for doubt in one.doubts:
             subject.note(doubt)
         if one.value is None:
-            subject.error = LookupError("nothing is known of it")
+            subject.error = LookupError("the log knows nothing about this object")
         elif isinstance(one.value, Exception):
             subject.error = one.value
         else:

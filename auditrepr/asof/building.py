@@ -24,7 +24,7 @@ from .lookups import Subject
 from .placeholders import UNKNOWN
 from .substitution import NotAsOf, Relations, substituted, unknown_columns
 
-TODAY = "it was read in part from today's rows"
+TODAY = "partly read from current rows"
 
 #: Statements that Django sends for a transaction of its own.
 NO_READING = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
@@ -252,7 +252,7 @@ class Building:
         """
         elsewhere = context["connection"].alias != self.vendor.connection.alias
         if elsewhere and self.phase.theirs and may_write(sql):
-            raise InternalError("a representation is for reading: nothing can be written")
+            raise InternalError("code that builds a representation must not write to the database")
         sql, parameters = self.phase.query(self, sql, parameters, elsewhere)
         return execute(sql, parameters, many, context)
 

@@ -1,7 +1,8 @@
-"""Which columns a table had at a moment.
+"""Determines which columns a table had at a moment.
 
-A row without an event up to a moment is read as it was found later: today, or by its next event.
-It then has the columns that came in between, too, with what a migration or somebody else wrote.
+A row without an event up to a moment is read in a later state: the current row, or its next event.
+That state includes columns that were added in between, with the values that a migration or another
+client wrote.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ NONE: frozenset[str] = frozenset()
 
 
 class Columns:
-    """Answers from what the coverage of each table has written down."""
+    """Answers from the columns that the coverage of each table has recorded."""
 
     def __init__(
         self, coverage: Mapping[str, Coverage], sees: Callable[[Moment, int | None], bool]
@@ -39,7 +40,7 @@ class Columns:
         )
 
     def _late_ones(self, model: type[Model]) -> dict[str, Arrival | None]:
-        """The columns that were not there from the start; none: nobody has seen it so far."""
+        """Return the columns that were added after coverage started; None: not seen so far."""
         if model not in self._late:
             row = self._coverage.get(log_name(model._meta.db_table))
             self._late[model] = _late_ones(model, row) if row else {}

@@ -25,9 +25,9 @@ from .states import EMPTIED, States, StateSource
 #: Tables whose rows mean the same at all times: a content type stands for its natural key.
 TIMELESS = frozenset({"django_content_type"})
 
-TYPE_GONE = "its content type is not there any more"
+TYPE_GONE = "its content type no longer exists"
 
-LOOSE = "{} compares texts in a way of its own"
+LOOSE = "{} has its own rules for comparing text"
 
 #: How many later events of a table are read to find the rows that had a value before.
 SCAN = 100_000
@@ -183,7 +183,7 @@ class History:
             self.states.gap(table, moment, moment.upto),
             EMPTIED if emptied else "",
             UNKNOWN.format(column) if came_later else "",
-            "" if complete else f"too much has changed in {table} since",
+            "" if complete else f"{table} has too many later changes to search",
         )
         return [reason for reason in reasons if reason]
 

@@ -27,9 +27,9 @@ Maker = Callable[[Mapping[str, Any]], Model]
 
 
 def maker(model: type[Model], using: str) -> Maker:
-    """Makes an instance of the values of a row, by their fields' attnames.
+    """Return a function that makes an instance from the values of a row, by attname.
 
-    A field without value is deferred, as Django calls it.
+    A field without a value is deferred, as Django calls it.
     """
     return _at_once(model, using) if is_plain(model) else _by_django(model, using)
 
@@ -61,7 +61,7 @@ def _at_once(model: type[Model], using: str) -> Maker:
 
 
 def is_plain(model: type[Model]) -> bool:
-    """Does Django alone make its instances, in a way that no field or receiver changes?"""
+    """Return whether only Django makes the model's instances: no field or receiver changes them."""
     others = (vars(base) for base in model.__mro__ if base not in (Model, object))
     return (
         not any(name in defined for defined in others for name in _SAYING)

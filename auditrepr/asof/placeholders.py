@@ -11,7 +11,7 @@ from ..vendors.types import NOT_RECORDED
 
 
 class BareRow:
-    """Stands in for the instance: "shop_order 5: ref=A7, total=12.50"."""
+    """A substitute for the instance: "shop_order 5: ref=A7, total=12.50"."""
 
     def __init__(self, table_name: str, object_id: str | None, row: Mapping[str, Any]) -> None:
         self.table_name = table_name
@@ -52,7 +52,7 @@ class Unknown(str):
 
 
 def default_of(field: Any) -> Any:
-    """What the migration that added the column wrote into the rows that were there, if known."""
+    """Return what the migration that added the column wrote into existing rows, if known."""
     if field.generated:
         return Unknown(field.column)
     if field.has_db_default():
@@ -77,5 +77,5 @@ def _literal(field: Any) -> Any:
 
 
 def _is_constant(field: Any) -> bool:
-    """Does the default give the same at all times? Of what is called, only a plain type does."""
+    """Return whether the default is always the same: a value, or a built-in type such as dict."""
     return not callable(field.default) or field.default in (bool, bytes, dict, int, list, str)

@@ -15,7 +15,7 @@ _asks: ContextVar[tuple[int, Callable[[], None]] | None] = ContextVar("asks", de
 
 @contextmanager
 def watching(asks: Callable[[], None]) -> Iterator[None]:
-    """Have this called before each query that is sent from another thread, on behalf of this."""
+    """Call `asks` before each query that another thread sends on behalf of this one."""
     token = _asks.set((threading.get_ident(), asks))
     try:
         yield
@@ -24,13 +24,13 @@ def watching(asks: Callable[[], None]) -> Iterator[None]:
 
 
 def connect(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """A receiver of ``connection_created``: from now on this connection tells who asks."""
+    """Make this connection report queries; a receiver of ``connection_created``."""
     if _tell not in connection.execute_wrappers:
         connection.execute_wrappers.insert(0, _tell)
 
 
 def _tell(execute: Callable[..., Any], *statement: Any) -> Any:
-    """An execute_wrapper."""
+    """Report a query of another thread; an execute_wrapper."""
     waiting = _asks.get()
     if waiting is not None:
         thread, asks = waiting

@@ -28,7 +28,7 @@ from .substitution import Relations
 
 #: ``Meta.base_manager_name`` names it; Django finds single related objects through it.
 HIDES = "a manager hides some of the related rows"
-OF_ITS_OWN = "a manager makes objects of its own of related rows"
+OF_ITS_OWN = "a manager returns custom objects for related rows"
 
 Views = Callable[[], AbstractContextManager[None]]
 

@@ -1,4 +1,4 @@
-"""Querysets made from a related set as of an event, which answer with the rows of that moment."""
+"""Querysets derived from a related set as of an event; they return rows of that moment."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def _as_of_class(queryset_class: type[QuerySet[Any]]) -> type[QuerySet[Any]]:
 
 # The private methods of QuerySet that it builds on have been the same for many versions of Django.
 class AsOfQuerySet(QuerySet[Any]):
-    """Sends its queries with the rows of a moment in place of the tables."""
+    """A queryset that runs its queries on the rows of a moment instead of the tables."""
 
     _as_of: tuple[Matches, AsOfReader, Subject] | None
 
@@ -55,7 +55,7 @@ class AsOfQuerySet(QuerySet[Any]):
     def _holds_whole_objects(self) -> bool:
         query = self.query
         changed = query.annotations or query.extra or query.combinator or query.distinct_fields
-        # Not only() and defer(): what they leave out would be read from today's row.
+        # Not only() and defer(): omitted fields would be read from the current row.
         return self._iterable_class is ModelIterable and not changed
 
     def __or__(self, other: Any) -> Any:
@@ -65,7 +65,7 @@ class AsOfQuerySet(QuerySet[Any]):
         return self._united(super().__xor__(other), other)
 
     def _united(self, united: Any, other: Any) -> Any:
-        """What comes from elsewhere is not among the rows that are known here."""
+        """Return the union; rows from elsewhere turn it into an ordinary queryset."""
         if isinstance(united, AsOfQuerySet) and getattr(other, "_as_of", None) is not self._as_of:
             united._as_of = None
         return united

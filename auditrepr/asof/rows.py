@@ -1,4 +1,4 @@
-"""Rows of one table, from the log or from the table itself, as Django's own query gives them."""
+"""Reads rows of one table, from the log or from the table, as Django's own query returns them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,15 @@ from ..vendors.types import NOT_RECORDED, Image, Row
 
 
 class ModelRaised(Exception):
-    """What a model's own code raised: no error at all, as SystemExit, or one that Django takes for
-    an empty cache (and then reads today's row)."""
+    """An exception raised by a model's own code that is unsafe to raise again as it is.
+
+    It is no error at all, such as SystemExit, or one that Django takes for an empty cache (and then
+    reads the current row).
+    """
 
     @classmethod
     def of(cls, error: BaseException) -> Exception:
-        """The error itself, where it can be raised again anywhere."""
+        """Return the error itself, if it can be raised again anywhere."""
         if isinstance(error, Exception) and not isinstance(error, KeyError):
             return error
         raised = cls(type(error).__qualname__)
@@ -30,19 +33,18 @@ class ModelRaised(Exception):
 
 
 class TableGone(LookupError):
-    """The model's table is not there (any more)."""
+    """Raised when the model's table does not exist."""
 
 
 def read_images(
     vendor: Vendor, model: type[Model], images: Sequence[Image], limit: TimeLimit
 ) -> dict[Image, Row | Exception]:
-    """The rows that these images hold.
+    """Return the rows that these images hold.
 
-    A row that does not fit its table any more takes no other with it: it is narrowed down, and
-    stands in the result as the error that the database gave. Where there is no such table, all of
-    them are `TableGone`.
+    A row that no longer fits its table does not affect others: it is isolated, and the result has
+    the database's error in its place. If there is no such table, all of them are `TableGone`.
 
-    :raises django.db.Error: if it is no row's fault, and passes.
+    :raises django.db.Error: if no row is the cause, and the error is transient.
     """
     try:
         return _read_together(vendor, model, images, limit)
@@ -112,9 +114,9 @@ def read_live(
 ) -> dict[str, LiveRow]:
     """Today's rows whose field has one of the values, by their keys as the log writes them.
 
-    One that its fields cannot read stands there as the error that they raised.
+    A row that its fields cannot read is represented by the error that they raised.
 
-    :param excluded: columns that are left out of the log: they do not show here either.
+    :param excluded: columns that are excluded from the log: they are hidden here, too.
     :raises django.db.Error: if the table cannot be read.
     """
     fields = [f for f in own_fields(model) if f.column not in excluded]
@@ -152,9 +154,9 @@ def _named(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
 def _converted(
     vendor: Vendor, fields: Sequence[Field[Any, Any]], rows: Sequence[Any], limit: TimeLimit
 ) -> Sequence[Any]:
-    """The values that Django makes of each of these rows, or the error that it takes.
+    """Return the values that Django makes of each of these rows, or the error that this raises.
 
-    A field's ``from_db_value`` may raise anything, or hang: then each row has its own time.
+    A field's ``from_db_value`` may raise anything, or hang: then each row gets its own time limit.
     """
     try:
         with limit.row():

@@ -22,9 +22,9 @@ from ..vendors.types import Image, Moment
 from .neighbours import Neighbour, Neighbours, look_up
 
 BESIDE = "rows of the same table changed at the same time"
-OVERTAKEN = "somebody else changed it while its deletion waited"
-UNCLEAR = "several changes came in one message: their order is not known"
-EMPTIED = "its table was emptied later"
+OVERTAKEN = "another transaction changed the row while its deletion waited"
+UNCLEAR = "one client message made several changes in unknown order"
+EMPTIED = "the table was truncated later"
 
 
 class StateSource(NamedTuple):
@@ -143,7 +143,7 @@ class States:
         if coverage is None and table not in self._audited:
             return f"{table} is not audited"
         if coverage is None or not self._began(coverage, moment, since):
-            return f"the audit of {table} was interrupted, or began later"
+            return f"capture of {table} was interrupted or started later"
         if coverage.pruned_id >= moment.upto or not sees_all(
             moment.snapshot, coverage.pruned_transaction_id
         ):

@@ -1,4 +1,4 @@
-"""Queries whose tables hold the rows of another moment.
+"""Replaces the tables of a query by the rows of another moment.
 
 A common table expression hides the table of the same name from the rest of its statement: what
 Django compiled runs unchanged, with the database's own semantics, on rows that the log provides.
@@ -18,24 +18,25 @@ from ..vendors.types import Found, Row
 
 _WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--|/\*|\w+|[^\s\w]""")
 _ENDS_FROM = frozenset({"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH"})
-# Strings of another kind, comments, and other ways to name a table.
+# Other kinds of strings, comments, and other ways to name a table.
 _UNREADABLE = frozenset({"--", "/*", "$", "\\", "TABLE", "LATERAL", "ONLY"})
 
 Relations = Mapping[type[Model], Sequence[Found]]
 
 
 class NotAsOf(Exception):
-    """A query asks for a table whose rows of the moment are not known."""
+    """Raised when a query uses a table whose rows at the moment are unknown."""
 
 
 def _reads_only(sql: str, names: Collection[str]) -> bool:
-    """Is it a query that reads each of these tables once at most, and no other? In doubt, no.
+    """Return whether the query reads each of these tables at most once, and no other.
 
-    The rows stand for a table where it is restricted to them; where it occurs again, it is not.
+    False if unsure. The rows replace a table where the query is restricted to them; a second use of
+    the table is not restricted.
     """
     words = _WORD.findall(sql)
     read: list[str] = []
-    inside_from: set[int] = set()  # the depths, in parentheses, of the FROM clauses that go on
+    inside_from: set[int] = set()  # the parenthesis depths of the FROM clauses that are still open
     depth = 0
     for place, word in enumerate(map(str.upper, words)):
         if word in _UNREADABLE or (word == "," and depth in inside_from):
@@ -55,7 +56,7 @@ def _reads_only(sql: str, names: Collection[str]) -> bool:
 
 
 def _table(words: Sequence[str]) -> str:
-    """What FROM or JOIN reads: a table as it is quoted, a SELECT, or something else."""
+    """Return what FROM or JOIN reads: a quoted table, a SELECT, or something else."""
     name, *following = [word for word in words[:8] if word != "("] or [""]
     return "" if following[:1] == ["."] else name
 
@@ -63,9 +64,9 @@ def _table(words: Sequence[str]) -> str:
 def substituted(
     vendor: Vendor, relations: Relations, sql: str, parameters: Any
 ) -> tuple[str, list[Any]]:
-    """The statement with these relations in place of the tables.
+    """Return the statement with these relations in place of the tables.
 
-    :raises NotAsOf: if it is no query, asks for any other table, or a table's key is composite.
+    :raises NotAsOf: if it is not a query, uses any other table, or a table's key is composite.
     """
     quote = vendor.connection.ops.quote_name
     names = {quote(model._meta.db_table): model for model in relations}
@@ -85,7 +86,7 @@ def substituted(
 
 
 def unknown_columns(vendor: Vendor, relations: Relations, sql: str) -> list[str]:
-    """The columns that the statement reads although some of these rows have no value there."""
+    """Return the columns that the statement reads although some rows lack a value there."""
     missing = {
         column
         for rows in relations.values()

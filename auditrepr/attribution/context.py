@@ -1,4 +1,4 @@
-"""Who changes something, and why: what the log keeps beside every event.
+"""The context: who changes something and why, as recorded with every event.
 
 Nothing here talks to a database: :mod:`auditrepr.attribution.propagation` does, when something is
 written.
@@ -19,7 +19,7 @@ from ..conf import get_settings
 P = ParamSpec("P")
 R = TypeVar("R")
 
-#: Characters of what a client may choose freely.
+#: Maximum length of values that a client may choose freely.
 LONGEST = 1000
 
 _current: ContextVar[Mapping[str, Any]] = ContextVar("auditrepr_context")
@@ -27,14 +27,14 @@ _NOTHING: Mapping[str, Any] = {}
 
 
 class context:  # noqa: N801 - reads as contextlib's own context managers do
-    """Everything written inside, or by the decorated function, is logged with this.
+    """Record this context with every change made inside the block or the decorated function.
 
     ``with context(user=request.user, reason="import"):`` or ``@context(reason="import")``, the
-    latter for functions and coroutine functions. A nested context adds to the one around it; its
-    values win, and None takes one away.
+    latter for functions and coroutine functions. A nested context adds to the outer one; its values
+    take precedence, and None removes a value.
 
-    :param what: anything. ``user`` may be a user, whose primary key and name are kept, or a text.
-        A function without parameters is called when something is written.
+    :param what: any values. ``user`` may be a user, whose primary key and name are kept, or a text.
+        A function without parameters is called when a change is written.
     """
 
     def __init__(self, **what: Any) -> None:
@@ -65,19 +65,19 @@ class context:  # noqa: N801 - reads as contextlib's own context managers do
         return called
 
     def _again(self) -> context:
-        """One of its own for each call: calls may overlap."""
+        """Return a copy for each call of the decorated function, because calls may overlap."""
         return context(**self._what)
 
 
 def is_known() -> bool:
-    """Is there any context now?"""
+    """Return whether there is a context now."""
     return bool(_current.get(_NOTHING))
 
 
 def as_json() -> str | None:
-    """The context as it is now, as JSON that every database takes; None if it says nothing."""
+    """Return the current context as JSON that every database accepts; None if it is empty."""
     what = dict(_current.get(_NOTHING))
-    # Whatever is called now may query and write: that is not part of what is going on.
+    # The callables may query and write: run them outside the context.
     token = _current.set(_NOTHING)
     try:
         user = what.pop("user", None)
@@ -89,7 +89,10 @@ def as_json() -> str | None:
 
 
 def _lasting(name: str, value: Any) -> Any:
-    """The value as it is now, so that what cannot be kept is an error where it is given."""
+    """Convert the value to JSON now, so that an unusable value raises where the context is created.
+
+    Users and callables are evaluated later, when a change is written.
+    """
     return value if name == "user" or callable(value) else _plain(value)
 
 
@@ -108,7 +111,7 @@ def _user(user: Any) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """The value as JSON knows it; what JSON does not know as text."""
+    """Return the value as JSON types; other types become text."""
     match value:
         case None | bool() | int():
             return value
@@ -124,11 +127,11 @@ def _plain(value: Any) -> Any:
 
 
 def _text(text: str) -> str:
-    """PostgreSQL's JSON has no NUL, and no lone surrogates."""
+    """Return the text without NUL and lone surrogates, which PostgreSQL's JSON cannot hold."""
     visible = text.replace("\0", "\N{SYMBOL FOR NULL}")
     return visible.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def tells(name: str) -> bool:
-    """Does the project want this in the context of what runs by itself?"""
+    """Return whether the setting CONTEXT includes this name."""
     return name in get_settings().CONTEXT

@@ -1,4 +1,4 @@
-"""Management commands and Celery tasks name themselves in the context of what they write."""
+"""Adds the names of management commands and Celery tasks to the context."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _running: dict[str, context] = {}  # Celery's tasks, by their ids
 
 
 def connect() -> None:
-    """Let commands name themselves, and tasks where Celery is installed; once is enough."""
+    """Make commands name themselves, and tasks if Celery is installed; later calls do nothing."""
     if not hasattr(BaseCommand.execute, "__wrapped__"):
         BaseCommand.execute = _naming(BaseCommand.execute)  # type: ignore[method-assign]
     if find_spec("celery"):

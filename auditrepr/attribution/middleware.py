@@ -15,10 +15,10 @@ from .context import LONGEST, context, tells
 
 
 class AuditContextMiddleware:
-    """Every request is a context: user, request id, remote address and path.
+    """Makes every request a context: user, request ID, remote address and path.
 
-    It can stand anywhere: who the user is, is asked only when something is written. What it tells
-    is up to ``AUDITREPR["CONTEXT"]``.
+    It can be anywhere in MIDDLEWARE: the user is determined only when a change is written. The
+    setting ``AUDITREPR["CONTEXT"]`` chooses the values.
     """
 
     sync_capable = True
@@ -44,7 +44,7 @@ class AuditContextMiddleware:
 
 def _request_context(request: HttpRequest) -> dict[str, Any]:
     ways: dict[str, Callable[[], Any]] = {
-        # A login, or an authentication in the view, changes it.
+        # Evaluate late: a login, or authentication in the view, changes request.user.
         "user": lambda: partial(getattr, request, "user", None),
         "request_id": lambda: request.headers.get("X-Request-ID") or uuid.uuid4().hex,
         "remote_address": lambda: request.META.get("REMOTE_ADDR") or None,

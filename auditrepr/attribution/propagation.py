@@ -1,4 +1,4 @@
-"""How the context reaches the triggers: beside each statement that may write, and no other."""
+"""Passes the context to the triggers, with each statement that may write and no other."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from .context import as_json, is_known
 
 
 def connect(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """A receiver of ``connection_created``: from now on this connection tells its context."""
+    """Make this connection pass on its context; a receiver of ``connection_created``."""
     from ..models import AuditLog
 
-    # Django's own connection to no database at all has an alias that no setting has.
+    # Django's connection without a database has an alias that DATABASES lacks.
     known = connection.alias in connections and supports(connection.vendor)
     if known and router.allow_migrate_model(connection.alias, AuditLog):
         get_vendor(connection.alias).prepare(connection)
@@ -29,7 +29,7 @@ def connect(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
 def tell(
     execute: Callable[..., Any], sql: Any, parameters: Any, many: bool, about: dict[str, Any]
 ) -> Any:
-    """An execute_wrapper: lets the triggers know who writes, and why."""
+    """Pass the context to the triggers; an execute_wrapper."""
     said = as_json() if is_known() and may_write(sql) else None
     if said is None:
         return execute(sql, parameters, many, about)

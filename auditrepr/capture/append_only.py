@@ -1,7 +1,7 @@
-"""The log refuses to be changed, where the project wishes so.
+"""Makes the log append-only, if the project asks for it.
 
-The wish is a setting: it is reviewed with the code, and no role of the database can take it back.
-What was installed without it stays, too, until ``audit_triggers remove``.
+The request is a setting: it is reviewed with the code, and no database role can revoke it.
+Triggers that were installed without the setting stay until ``audit_triggers remove``.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ LOG = log_name(AuditLog._meta.db_table)
 
 
 def script(using: str) -> list[str]:
-    """The SQL that makes the log refuse updates, deletes and TRUNCATE."""
+    """Return the SQL that makes the log reject updates, deletes and TRUNCATE."""
     return get_vendor(using).append_only_sql()
 
 
 def missing(using: str) -> bool:
-    """Does the setting ask for what is not there, or not in order?"""
+    """Return whether APPEND_ONLY is set but its triggers are missing or broken."""
     if not get_settings().APPEND_ONLY:
         return False
     vendor = get_vendor(using)
@@ -30,9 +30,9 @@ def missing(using: str) -> bool:
 
 
 def install(using: str) -> bool:
-    """Let the log refuse to be changed.
+    """Install the append-only triggers.
 
-    :returns: whether it did not, or not just as it ought to, before.
+    :returns: whether they were missing, disabled or outdated.
     """
     vendor = get_vendor(using)
     if vendor.append_only():

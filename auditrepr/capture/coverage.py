@@ -1,8 +1,8 @@
-"""Since which event each audited table's capture has run unbroken, and why it began then.
+"""Records since which event each audited table is captured without a gap, and why it started then.
 
-It never says more than is true. Coverage starts at the highest id that the log has handed out, at
-a moment when the table's triggers fire and no uncaptured change to it is still under way; a gap
-that anyone finds, however late, ends it.
+It never claims more than is true. Coverage starts at the highest ID that the log has handed out, at
+a moment when the table's triggers fire and no uncaptured change to it is still open; a gap, however
+late it is found, ends it.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ Reasons = Mapping[str, Coverage.Reason]
 
 
 class Arrival(NamedTuple):
-    """When a column was first seen: it may have come earlier, and surely was there afterwards."""
+    """When a column was first seen: it may be older, and was certainly there afterwards."""
 
     event: int
     transaction_id: int | None
@@ -38,7 +38,7 @@ class Arrival(NamedTuple):
 
 
 def arrivals(row: Coverage) -> dict[str, Arrival]:
-    """The columns that came after this coverage had begun."""
+    """Return the columns that were added after this coverage had started."""
     later = {name: seen for name, seen in row.columns.items() if seen}
     return {
         name: Arrival(event, transaction_id, datetime.fromisoformat(at))
@@ -47,16 +47,16 @@ def arrivals(row: Coverage) -> dict[str, Arrival]:
 
 
 def rows(using: str) -> dict[str, Coverage]:
-    """What is on record, by table."""
+    """Return the recorded coverage, by table."""
     return {row.table_name: row for row in Coverage.objects.using(using).all()}
 
 
 def restart(state: State, row: Coverage | None) -> Coverage.Reason | None:
-    """Why the coverage of this table has to start anew; None if it runs on."""
+    """Return why the coverage of this table must restart; None if it continues."""
     if row is None:
         return Coverage.Reason.INSTALLED
     if state.captured and state.capture and state.installed:
-        # Ended by someone who found the triggers out of order; they are back since.
+        # Ended when the triggers were found broken; they are OK again.
         if row.since_event is None:
             return Coverage.Reason(row.reason)
         if state.installed.replace(row.triggers):
@@ -67,9 +67,9 @@ def restart(state: State, row: Coverage | None) -> Coverage.Reason | None:
 
 
 def start(using: str, reasons: Reasons) -> None:
-    """These tables are covered from now on.
+    """Start the coverage of these tables.
 
-    Has to come after what made their triggers fire: in its transaction, or later.
+    Call this after making their triggers fire: in the same transaction, or later.
     """
     if reasons:
         event, transaction_id = get_vendor(using).position()
@@ -89,13 +89,13 @@ def start(using: str, reasons: Reasons) -> None:
 
 
 def end(using: str, reasons: Reasons) -> None:
-    """These tables are not covered, until their triggers are found in order again."""
+    """End the coverage of these tables, until their triggers are OK again."""
     ended = [Coverage(table_name=name, reason=reason) for name, reason in reasons.items()]
     _write(using, ended, "since_event", "transaction_id", "reason")
 
 
 def replaced(installed: Mapping[str, Installed], known: Mapping[str, Coverage]) -> Reasons:
-    """The tables whose triggers somebody else has put there."""
+    """Return the tables whose triggers were replaced outside auditrepr."""
     names = [name for name in installed if name in known]
     return {
         name: Coverage.Reason.REPLACED
@@ -105,7 +105,7 @@ def replaced(installed: Mapping[str, Installed], known: Mapping[str, Coverage]) 
 
 
 def note_triggers(using: str) -> None:
-    """Whoever put the triggers there that the tables have now: they count from now on."""
+    """Record the identity of the installed triggers."""
     installed = get_vendor(using).installed()
     changed = []
     for name, row in rows(using).items():
@@ -116,14 +116,14 @@ def note_triggers(using: str) -> None:
 
 
 def rename(using: str, tables: Iterable[tuple[str, str]]) -> None:
-    """The coverage of these tables, old names and new, runs on."""
+    """Continue the coverage of these tables under their new names."""
     for old, new in tables:
         forget(using, [new])
         Coverage.objects.using(using).filter(table_name=old).update(table_name=new)
 
 
 def rename_columns(using: str, names: Iterable[tuple[str, str, str]]) -> None:
-    """These columns, each with its table, the old name and the new, were there before."""
+    """Rename columns in the record; each comes with its table, the old name and the new."""
     known = rows(using)
     for table, old, new in names:
         if table in known and old in known[table].columns:
@@ -132,12 +132,12 @@ def rename_columns(using: str, names: Iterable[tuple[str, str, str]]) -> None:
 
 
 def has_other_columns(row: Coverage | None, shape: TableShape) -> bool:
-    """Have columns come or gone since this was last written down?"""
+    """Return whether columns were added or dropped since the last record."""
     return row is not None and row.columns.keys() != {column.name for column in shape.columns}
 
 
 def note_columns(using: str, shapes: Mapping[str, TableShape]) -> None:
-    """Write down which columns these tables have now: what is new has come since the last time."""
+    """Record the columns that these tables have now; new ones were added since the last record."""
     known = rows(using)
     changed = {n: s for n, s in shapes.items() if has_other_columns(known.get(n), s)}
     if not changed:
@@ -150,12 +150,12 @@ def note_columns(using: str, shapes: Mapping[str, TableShape]) -> None:
 
 
 def forget(using: str, names: Iterable[str]) -> None:
-    """These tables are none of our business any more."""
+    """Delete the coverage of these tables."""
     Coverage.objects.using(using).filter(table_name__in=names).delete()
 
 
 def _write(using: str, changed: Iterable[Coverage], *fields: str) -> None:
-    """These fields and the time, in one statement: an application can have hundreds of tables."""
+    """Write these fields and the time in one statement: a project can have hundreds of tables."""
     Coverage.objects.using(using).bulk_create(
         changed,
         update_conflicts=True,
@@ -165,7 +165,7 @@ def _write(using: str, changed: Iterable[Coverage], *fields: str) -> None:
 
 
 def _uncaptured_columns(wanted: Capture, installed: Installed) -> frozenset[str]:
-    """Columns that belong in the log, and that the triggers in place leave out."""
+    """Return the columns that should be recorded but are missing from the installed triggers."""
     there = frozenset(column.name for column in wanted.shape.columns)
     captured = installed.columns
     if captured is None:

@@ -1,7 +1,7 @@
-"""Django's flush, with which test suites start over: it leaves nothing in the log.
+"""Makes Django's flush, with which test suites start over, leave nothing in the log.
 
-PostgreSQL empties all tables in one statement, and the triggers know that the log is among them.
-SQLite empties them one after the other, so that the log holds every row that went.
+PostgreSQL truncates all tables in one statement, and the triggers know that the log is among them.
+SQLite deletes from one table after the other, so the log would record every deleted row.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ from ..vendors import get_vendor, supports
 
 
 class AuditedOperations(BaseDatabaseOperations):
-    """Goes in front of a database's own operations."""
+    """A mixin that comes before a database's own operations."""
 
     def sql_flush(self, style: Style, tables: Sequence[str], **options: Any) -> list[str]:
         statements = super().sql_flush(style, tables, **options)
         log = AuditLog._meta.db_table
-        # The tables come in any order: what was written into the log meanwhile goes at the end.
+        # The tables come in any order: delete what was recorded in the meantime at the end.
         if log in tables and get_vendor(self.connection.alias).flushes_table_by_table:
             statements += super().sql_flush(style, [log], **options)
         return statements
 
 
 def connect() -> None:
-    """Put the audited operations in front of those of every database; once is enough."""
+    """Put the audited operations before those of every database; later calls do nothing."""
     for connection in connections.all():
         wrapper = type(connection)
         if not supports(connection.vendor):

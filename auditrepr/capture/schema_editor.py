@@ -1,7 +1,7 @@
-"""Schema changes: captured before and after, and never in the way.
+"""Keeps the triggers working across schema changes.
 
-SQLite's triggers are part of the schema: a table that is rebuilt loses them, and one that names a
-column that went makes other changes fail. PostgreSQL's stay where they are, but may be outdated
+SQLite's triggers are part of the schema: a table that is rebuilt loses them, and a trigger that
+names a dropped column makes other changes fail. PostgreSQL's stay in place, but may be outdated
 afterwards. So every schema editor carries out its operations inside :class:`SchemaChange`.
 """
 
@@ -41,11 +41,11 @@ LOG = log_name(AuditLog._meta.db_table)
 
 
 class SchemaChange:
-    """From before one change of the schema, when the triggers go, until they are back."""
+    """One change of the schema, from the removal of the triggers until they are back."""
 
     def __init__(self, vendor: Vendor) -> None:
         self.vendor = vendor
-        # Triggers that do not work now are not ours to mend: that would hide the gap.
+        # Do not fix triggers that are broken already: that would hide a gap in coverage.
         self.before = self.vendor.installed()
         self.excluded = {name: set(i.excluded) for name, i in self.before.items() if i.enabled}
         self.db_tables: dict[str, str] = {}
@@ -55,14 +55,14 @@ class SchemaChange:
             self._remove(self.before)
 
     def rename_table(self, old: str, new: str) -> None:
-        """The triggers of this table, as ``db_table`` writes it, belong to the new one."""
+        """Move the triggers of this table, as in ``db_table``, to the new name."""
         if log_name(old) in self.excluded and old != new:
             self.excluded[log_name(new)] = self.excluded.pop(log_name(old))
             self.db_tables[log_name(new)] = new
             self.renamed.append((log_name(old), log_name(new)))
 
     def rename_column(self, db_table: str, old: str, new: str) -> None:
-        """What was left out of the log stays left out, and what was there stays there."""
+        """Keep an excluded column excluded, and a known column known, under the new name."""
         if old != new:
             self.renamed_columns.append((log_name(db_table), old, new))
         columns = self.excluded.get(log_name(db_table), set())
@@ -70,7 +70,7 @@ class SchemaChange:
             columns.add(new)
 
     def end(self) -> None:
-        """Give every table that had triggers those that fit it now."""
+        """Install the triggers that fit now on every table that had some."""
         names = [LOG, coverage.TABLE, *self.excluded]
         shapes = self.vendor.shapes(names) if self.excluded else {}
         if LOG not in shapes:
@@ -90,7 +90,7 @@ class SchemaChange:
         installed = self._install(captures)
         if coverage.TABLE in shapes:
             self._execute(self.vendor.seal_sql() if installed else [])
-            # No write came between: what captured the old name captures the new one.
+            # No write came between: the triggers of the old name still capture the new one.
             coverage.rename(using, self.renamed)
             coverage.rename_columns(using, self.renamed_columns)
             coverage.note_columns(using, shapes)
@@ -101,14 +101,14 @@ class SchemaChange:
         excluded, key = self.excluded[name], shape.key_columns
         if tracked:
             excluded = excluded | tracked.excluded
-            # Between two migrations the model's key may not be there yet, or not any more.
+            # Between two migrations the model's key may not exist yet, or no longer.
             key = tracked.key_columns if columns.issuperset(tracked.key_columns) else key
         db_table = tracked.db_table if tracked else name.replace(".", '"."', 1)
         db_table = self.db_tables.get(name, db_table)
         return Capture(name, db_table, shape, key, frozenset((excluded & columns) - set(key)))
 
     def _install(self, captures: Iterable[Capture]) -> bool:
-        """Were there triggers to install?"""
+        """Install the triggers; return whether there were any."""
         now = self.vendor.installed()
         outdated = [
             capture
@@ -133,12 +133,12 @@ class SchemaChange:
 
 
 class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
-    """Goes in front of a database's own schema editor.
+    """A mixin that comes before a database's own schema editor.
 
-    A change begins with its first statement, so that what changes nothing costs nothing.
+    A change starts with its first statement, so that an operation without statements costs nothing.
     """
 
-    _operation: ExitStack | None = None  # the one under way
+    _operation: ExitStack | None = None  # the current one
     _begin: Callable[[], AbstractContextManager[SchemaChange | None]] | None = None
     _change: SchemaChange | None = None
 
@@ -188,7 +188,7 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
     def _fill_nulls(
         self, model: type[Model], old_field: Field[Any, Any], new_field: Field[Any, Any]
     ) -> None:
-        """What Django does while it rebuilds SQLite's table, done where the triggers see it."""
+        """Do in an UPDATE that triggers see what Django does while it rebuilds SQLite's table."""
         if not (old_field.column and old_field.null) or new_field.null or new_field.generated:
             return
         if new_field.has_db_default():
@@ -203,9 +203,9 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
     def _changing(
         self, *, sql_of_its_own: bool = False, first: Callable[[], None] | None = None
     ) -> Iterator[None]:
-        """An operation, or a part of the one under way.
+        """Wrap an operation, or a part of the current one.
 
-        :param first: what has to be done before triggers go, if they do.
+        :param first: what must be done before triggers are removed, if they are.
         """
         if self._operation is not None or self.collect_sql:
             yield
@@ -221,9 +221,9 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
     def _new_change(
         self, sql_of_its_own: bool, first: Callable[[], None] | None
     ) -> Iterator[SchemaChange | None]:
-        """From the first statement on, which no other connection sees half done.
+        """Yield a change that starts with the first statement; None if none is needed.
 
-        None if there is nothing to look after.
+        It is in a transaction, so that no other connection sees it half done.
         """
         vendor = get_vendor(self.connection.alias)
         if not vendor.installed():
@@ -254,7 +254,7 @@ for _name in OPERATIONS:
 
 
 def connect() -> None:
-    """Put the audited schema editor in front of that of every database; once is enough."""
+    """Put the audited schema editor before that of every database; later calls do nothing."""
     for connection in connections.all():
         wrapper = type(connection)
         editor = wrapper.SchemaEditorClass

@@ -13,21 +13,21 @@ from ..vendors import get_vendor
 from ..vendors.types import SearchIndex
 
 TABLE = log_name(InstanceRepr._meta.db_table)
-#: What ``migrate`` says of a new index, by whether it finds a text anywhere.
+#: What ``migrate`` prints about a new index, by whether it matches any part of the text.
 MADE = {
-    True: "an index finds any part of them.",
-    False: "an index finds their beginnings alone; any part of them once the extension pg_trgm"
-    " (PostgreSQL) or FTS5 (SQLite) is there and migrate runs again.",
+    True: "created an index that matches any part of the text.",
+    False: "created an index that matches only the beginning of the text. To match any part,"
+    " install pg_trgm (PostgreSQL) or an SQLite with FTS5 and run migrate again.",
 }
 
 
 def index(using: str) -> SearchIndex | None:
-    """The index that the setting asks for, as far as it is there."""
+    """Return the index that the setting asks for, if it exists."""
     return get_vendor(using).search_index() if get_settings().SEARCH else None
 
 
 def install(using: str) -> SearchIndex | None:
-    """Make the index as the setting wishes it: create it, replace it by a better one, or drop it.
+    """Create, replace or drop the index, as the setting asks.
 
     :returns: the index that was created, if one was.
     """
@@ -42,7 +42,7 @@ def install(using: str) -> SearchIndex | None:
 
 
 def remove(using: str) -> None:
-    """Drop the index; harmless where there is none."""
+    """Drop the index, if there is one."""
     _execute(using, get_vendor(using).remove_search_sql())
 
 

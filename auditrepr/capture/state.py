@@ -9,7 +9,7 @@ from ..vendors.types import Capture, Installed
 
 
 class Status(Enum):
-    """How a table and its triggers stand."""
+    """The state of a table's triggers."""
 
     OK = "ok"
     OUTDATED = "outdated"
@@ -17,10 +17,10 @@ class Status(Enum):
     MISSING = "missing"
     ABSENT = "absent"  # the table itself is not there (yet)
     UNSUPPORTED = "unsupported"  # a view or a foreign table
-    LEFTOVER = "no longer tracked"  # it still has triggers
+    LEFTOVER = "left over"  # it still has triggers
 
 
-#: What install() mends.
+#: The states that install() fixes.
 BROKEN = frozenset({Status.MISSING, Status.OUTDATED, Status.DISABLED, Status.LEFTOVER})
 
 
@@ -28,12 +28,12 @@ BROKEN = frozenset({Status.MISSING, Status.OUTDATED, Status.DISABLED, Status.LEF
 class State:
     """One table in one database."""
 
-    name: str  # as the log names it
+    name: str  # its name in the log
     status: Status
-    capture: Capture | None = None  # what its triggers ought to be made from
-    installed: Installed | None = None  # those that it has
+    capture: Capture | None = None  # what its triggers should be made from
+    installed: Installed | None = None  # the triggers that it has
 
     @property
     def captured(self) -> bool:
-        """Does every change to it reach the log now?"""
+        """Return whether every change to the table is recorded now."""
         return self.status in (Status.OK, Status.OUTDATED)

@@ -1,4 +1,4 @@
-"""The triggers: which are there, which are not, and since when they have run unbroken."""
+"""Inspects, installs and removes the triggers, and keeps their coverage up to date."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ LOG = log_name(AuditLog._meta.db_table)
 
 
 def databases(using: str | None = None, *, with_log: bool = True) -> list[str]:
-    """This database, or by default all that hold an audit log.
+    """Return the aliases to work on: `using`, or every database that has an audit log.
 
-    :param with_log: is one that holds none out of the question?
+    :param with_log: leave out databases that have no audit log.
     :raises MigrationsPending: if none is left.
-    :raises DatabaseUnreachable: if one of them cannot be reached.
+    :raises DatabaseUnreachable: if one of them cannot be connected to.
     """
     aliases = [using] if using else [alias for alias in connections if _may_hold_log(alias)]
     found = [alias for alias in aliases if not with_log or holds_log(alias)]
@@ -34,7 +34,7 @@ def databases(using: str | None = None, *, with_log: bool = True) -> list[str]:
 
 
 def holds_log(using: str) -> bool:
-    """Does this database have auditrepr's tables?
+    """Return whether this database has auditrepr's tables.
 
     :raises DatabaseUnreachable: if it cannot be reached.
     """
@@ -48,11 +48,11 @@ def holds_log(using: str) -> bool:
 
 
 def inspect(using: str) -> list[State]:
-    """Every tracked table of this database, then those whose triggers are left over.
+    """Return the state of every tracked table, then of tables whose triggers are left over.
 
-    Nothing at all if the database has no audit log.
+    The list is empty if the database has no audit log.
 
-    :raises UnsupportedDatabase: if auditrepr does not work on this database.
+    :raises UnsupportedDatabase: if auditrepr does not support this database.
     """
     vendor = get_vendor(using)
     tables = {table.name: table for table in tracked_tables(using)}
@@ -71,10 +71,10 @@ def inspect(using: str) -> list[State]:
 def install(
     using: str, names: Collection[str] | None = None, *, force: bool = False
 ) -> list[State]:
-    """Create the triggers that are missing, outdated or disabled; drop those left over.
+    """Create missing, outdated or disabled triggers; drop those left over.
 
-    :param names: only these tables, as the log names them; all by default.
-    :param force: the triggers that are in order, too.
+    :param names: only these tables, by their names in the log; all by default.
+    :param force: re-create the triggers that are OK, too.
     :returns: the states that were changed, as they were before.
     """
     every, known = _seen(using)
@@ -88,7 +88,7 @@ def install(
     if changed or starting or stale or shapes or _has_other_triggers(every, known):
         with transaction.atomic(using):
             _execute(using, _install_sql(get_vendor(using), changed))
-            # Only now: CREATE TRIGGER has waited for whoever was writing to its table.
+            # Not earlier: CREATE TRIGGER has waited for all open writes to the table.
             _start(using, every, known, starting)
             coverage.note_columns(using, shapes)
             coverage.forget(using, stale)
@@ -96,9 +96,9 @@ def install(
 
 
 def remove(using: str) -> list[str]:
-    """Drop all triggers and what they share; gives the names of the tables that had some.
+    """Drop all triggers and what they share; return the names of the tables that had some.
 
-    Needs no model and no valid setting.
+    This needs neither a model nor a valid setting.
     """
     vendor = get_vendor(using)
     names = sorted(vendor.installed())
@@ -113,9 +113,9 @@ def remove(using: str) -> list[str]:
 
 
 def note_gaps(using: str) -> list[State]:
-    """Write down which tables are not captured, and start the coverage of those that are again.
+    """Record which tables are not captured, and restart the coverage of those that are again.
 
-    :returns: the tables that ought to be captured, and are not.
+    :returns: the audited tables that are not captured.
     """
     every, known = _seen(using)
     states = [state for state in every if state.capture]
@@ -132,9 +132,9 @@ def note_gaps(using: str) -> list[State]:
 
 
 def covered(using: str) -> dict[str, Coverage]:
-    """Since when each table that is captured now has been, without a gap.
+    """Return the coverage of each table that is captured without a gap, by table name.
 
-    To rely on what a live table says, read it first and ask this afterwards.
+    Call this after reading the current rows that depend on it, so that a gap in between is noticed.
     """
     states = [state for state in inspect(using) if state.captured]
     known = coverage.rows(using) if states else {}
@@ -146,11 +146,11 @@ def covered(using: str) -> dict[str, Coverage]:
 
 
 def _seen(using: str) -> tuple[list[State], dict[str, Coverage]]:
-    """How every table stands, and what is on record."""
+    """Return the state of every table, and the recorded coverage."""
     states = inspect(using)
     known = coverage.rows(using) if states else {}
     if _has_other_triggers(states, known):
-        # Has somebody installed them between the two? At one moment, both are there or neither.
+        # Another process may install them between the two reads; one snapshot has both or neither.
         with get_vendor(using).reading(TimeLimit(0)):
             states, known = inspect(using), coverage.rows(using)
     return states, known
@@ -162,7 +162,7 @@ def _start(
     known: Mapping[str, Coverage],
     starting: Mapping[str, Coverage.Reason],
 ) -> None:
-    """These are covered from now on, by the triggers that are there now."""
+    """Start the coverage of these tables with the triggers that they have now."""
     firing = {s.name: s.installed for s in states if s.installed and s.captured}
     replaced = coverage.replaced(firing, known)
     coverage.end(using, {name: replaced[name] for name in replaced.keys() - starting.keys()})
@@ -172,7 +172,7 @@ def _start(
 
 
 def _has_other_triggers(states: Iterable[State], known: Mapping[str, Coverage]) -> bool:
-    """Are there triggers that nobody wrote down?"""
+    """Return whether installed triggers differ from those recorded in Coverage."""
     there = [(s.installed, known[s.name]) for s in states if s.installed and s.name in known]
     return any(installed.identity != row.triggers for installed, row in there)
 
@@ -183,13 +183,13 @@ def _restarts(states: Iterable[State], known: Mapping[str, Coverage]) -> dict[st
 
 
 def _other_columns(states: Iterable[State], known: Mapping[str, Coverage]) -> dict[str, TableShape]:
-    """The tables whose columns are not those that were written down."""
+    """Return the tables whose columns differ from those recorded in Coverage."""
     shapes = {state.name: state.capture.shape for state in states if state.capture}
     return {n: s for n, s in shapes.items() if coverage.has_other_columns(known.get(n), s)}
 
 
 def script(using: str) -> list[str]:
-    """The SQL that installs the triggers of every tracked table that exists."""
+    """Return the SQL that installs the triggers of every tracked table that exists."""
     vendor = get_vendor(using)
     return _install_sql(vendor, [state for state in inspect(using) if state.capture])
 
@@ -215,7 +215,7 @@ def _state(
 
 
 def _capture(table: TrackedTable, shape: TableShape) -> Capture:
-    # Between two migrations the model's key may not be there yet, or not any more.
+    # Between two migrations the model's key may not exist yet, or no longer.
     there = {column.name for column in shape.columns}.issuperset(table.key_columns)
     key = table.key_columns if there else shape.key_columns
     return Capture(table.name, table.db_table, shape, key, table.excluded)

@@ -1,4 +1,4 @@
-"""Representations for the audit rows that lack one: what is pending, and what failed before."""
+"""Stores representations for pending events, and retries failed ones."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Preview:
 
 
 def preview(using: str, *, limit: int) -> Preview:
-    """What a run would store now: the first rows, and how many there are. Writes nothing."""
+    """Return the first events that a run would take, and how many are pending, without writing."""
     preflight.check(using)
     events, count = pending.preview(using, limit)
     job = JobTimeLimit.from_settings()
@@ -51,19 +51,19 @@ def run(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Result:
-    """Store the representations of what is pending, in batches, until a short one.
+    """Store the representations of pending events in batches, until none is pending.
 
-    Then try again what is due of the rows in quarantine, up to one batch.
+    Then retry failed events that are due, up to one batch.
 
-    :param batch_size: rows of one batch, or ``"auto"``; the setting ``BATCH_SIZE`` by default.
-    :param max_batches: end after so many.
-    :param max_seconds: begin no batch after so many.
-    :param rescan: look at the whole log again.
-    :param retry_failed: try all rows in quarantine again, due or not.
+    :param batch_size: events per batch, or ``"auto"``; the setting ``BATCH_SIZE`` by default.
+    :param max_batches: number of batches after which the run ends.
+    :param max_seconds: seconds after which no new batch is started.
+    :param rescan: search the whole log for pending events.
+    :param retry_failed: retry all failed events, due or not.
     :param on_progress: called after each batch.
-    :param stop: asked before each batch; true ends the run.
-    :returns: what it did. An error of the database, and a lock that was lost, are in it: what was
-        stored before them stays stored.
+    :param stop: called before each batch; true ends the run.
+    :returns: the result. It includes a database error or a lost lock: what was stored before stays
+        stored.
     """
     limits = Limits(max_batches, max_seconds, stop)
     options: dict[str, Any] = {"lock": lock, "limits": limits, "size": batch_size}
@@ -81,7 +81,7 @@ class Backfill(Run):
         super().__init__(using, **options)
         self.rescan = rescan
         self.retry_failed = retry_failed
-        self._retried = 0  # the last entry, in the order of their ids, that was tried again
+        self._retried = 0  # the ID of the last event that was retried
 
     def work(self) -> StopReason:
         backlog = Backlog(self.using, rescan=self.rescan)
@@ -107,7 +107,10 @@ class Backfill(Run):
         return None
 
     def _due(self) -> None:
-        """Up to one batch: what is left is no reason to say that a limit was reached."""
+        """Retry failed events that are due, up to one batch.
+
+        If more are left, that is not a limit that the run reached.
+        """
         if not self.reached() and (events := quarantine.due(self.using, self._retries)):
             self.store(events, self._write_again)
 

@@ -20,16 +20,16 @@ FIRST, LEAST, MOST = 1000, 50, 4000
 
 
 class BatchSize:
-    """The size of the next batch: what was asked for, or what the last ones suggest."""
+    """The size of the next batch: fixed, or adapted to the duration of earlier batches."""
 
     def __init__(self, asked: Asked) -> None:
         self.auto = asked == AUTO
         self.rows = FIRST if asked == AUTO else asked
 
     def learn(self, rows: int, seconds: float, *, cut: bool = False) -> None:
-        """A batch of so many rows took so long; a short one says nothing of full ones.
+        """Adapt the size to the duration of a full batch; ignore batches that were not full.
 
-        :param cut: unless it was cut short because it took too long.
+        :param cut: the batch was stopped early because it took too long: it counts as full.
         """
         if self.auto and (rows >= self.rows or cut):
             fitting = int(rows * SECONDS / max(seconds, 0.001))
@@ -40,7 +40,7 @@ class BatchSize:
 class Limits:
     """When a run ends although there is more to do.
 
-    :param stop: asked before each batch; true ends the run.
+    :param stop: called before each batch; true ends the run.
     """
 
     max_batches: int | None = None
@@ -56,7 +56,7 @@ class Limits:
         return None if self.max_seconds is None else self.max_seconds - self.seconds
 
     def reached(self, batches: int) -> StopReason | None:
-        """The reason not to begin another batch."""
+        """Return the reason to start no further batch, if there is one."""
         if self.stop():
             return StopReason.SIGNAL
         if self.max_batches is not None and batches >= self.max_batches:

@@ -1,8 +1,8 @@
-"""Which audit rows still need a representation, at a cost that the size of the log does not set.
+"""Finds pending events, at a cost that does not depend on the size of the log.
 
-``Checkpoint`` holds the settled mark: the id at or below which nothing is pending and nothing can
-appear any more. What is visible above it is handed out at once, window by window; the mark itself
-follows only where it is proven that no transaction still holds an id below it (docs/design.md).
+``Checkpoint`` holds the watermark: the event ID up to which no event is pending and none can still
+be committed. Visible events above it are handed out at once, window by window; the watermark itself
+follows only when it is proven that no open transaction holds an ID below it (docs/design.md).
 """
 
 from __future__ import annotations
@@ -16,25 +16,26 @@ from django.utils import timezone
 
 from ..exceptions import RowsHidden
 from ..models import AuditLog, Checkpoint
+from ..phrases import counted
 from ..vendors import get_vendor
 from ..vendors.types import Event, Writers
 from .windows import next_id, windows
 
 logger = logging.getLogger("auditrepr.pending")
-#: Rows below the settled mark that a run re-checks.
+#: IDs below the watermark that a run re-checks.
 SLICE = 20_000
 
 
 class Batch(NamedTuple):
-    """Pending rows in the order of their ids; none, where a turn found none."""
+    """Pending events in the order of their IDs; empty if a turn found none."""
 
     events: list[Event]
-    reaches: int  # whatever is pending up to this id is in this batch or in one before
+    reaches: int  # all pending events up to this ID are in this batch or an earlier one
 
 
 @dataclass(frozen=True)
 class Count:
-    """How many rows are pending, counted up to a limit."""
+    """The number of pending events, counted up to a limit."""
 
     rows: int
     complete: bool
@@ -44,12 +45,12 @@ class Count:
 
 
 class Backlog:
-    """What is pending in one database, for one run.
+    """The pending events of one database, for one run.
 
     Take a batch, store all of it, call :meth:`settle` in the same transaction, take the next one.
 
-    :param rescan: start at the beginning of the log. A run that is cut short is resumed by any
-        later one, which need not ask for it again.
+    :param rescan: start at the beginning of the log. If the run is interrupted, the next one
+        continues the rescan without being asked.
     """
 
     def __init__(self, using: str, *, rescan: bool = False) -> None:
@@ -57,18 +58,18 @@ class Backlog:
         self.vendor = get_vendor(using)
         self.checkpoint = Checkpoint.objects.using(using).get_or_create(pk=1)[0]
         self._stored = _state(self.checkpoint)
-        self.top: int  # how far the log goes, as far as it can be seen
+        self.top: int  # the end of the visible log
         self._provable = self._prove(rescan)
         # Over what was pruned, or handed out long ago, so that progress is told from the first row.
         self.start = self.checkpoint.settled_id or (next_id(using, 0, self.top) or 1) - 1
 
     def batches(self, next_size: Callable[[], int]) -> Iterator[Batch]:
-        """What is pending above the settled mark, until a short batch."""
+        """Yield pending events above the watermark, until a batch is short."""
         done = self.start
         while done < self.top:
             size = next_size()
-            # What is new lies close together: without its rows' statistics, a planner may well
-            # read all of a window to sort it.
+            # New events have adjacent IDs. Without statistics for them, a planner may read all of a
+            # window to sort it.
             batch = take(self.using, done, self.top, size, width=2 * size)
             yield batch
             done = batch.reaches
@@ -77,7 +78,7 @@ class Backlog:
             self.top = max(self.top, self.vendor.reach().visible)
 
     def sweep(self, size: int) -> Iterator[Batch]:
-        """What ought not to be there: pending rows in one slice below the settled mark."""
+        """Yield pending events from one slice below the watermark; normally there are none."""
         settled = self.checkpoint.settled_id
         done = self.checkpoint.swept_id
         first = next_id(self.using, done, settled)
@@ -86,9 +87,9 @@ class Backlog:
             batch = take(self.using, done, end, size)
             if batch.events:
                 logger.warning(
-                    "%d audit rows from id %d on were pending below the settled mark %d: they were"
-                    " restored or given ids by hand, or their representations were deleted",
-                    len(batch.events),
+                    "Found %s from ID %d on below the watermark %d: restored, inserted with an"
+                    " explicit ID, or the representation was deleted",
+                    counted(len(batch.events), "pending event"),
                     batch.events[0].id,
                     settled,
                     extra={
@@ -103,7 +104,7 @@ class Backlog:
         self.checkpoint.swept_id = 0 if end >= settled else end
 
     def settle(self, reached: int | None = None) -> None:
-        """Write down how far everything is stored, if that is news."""
+        """Record up to where everything is stored, if that has changed."""
         if reached is not None:
             proven = min(reached, self._provable)
             self.checkpoint.settled_id = max(self.checkpoint.settled_id, proven)
@@ -112,13 +113,13 @@ class Backlog:
             self._stored = state
 
     def _prove(self, rescan: bool) -> int:
-        """The id up to which the mark may follow what this run stores.
+        """Return the highest event ID to which this run may move the watermark.
 
-        Asks, in separate statements whose order counts, how far the log goes and who is writing;
-        every scan comes later. In the caller's transaction those statements may all see the same
-        moment, so nothing is proven there.
+        Reads the end of the log first and the open transactions second, in separate statements;
+        every scan for events comes later. Inside the caller's transaction both may see the same
+        snapshot, so the watermark does not move.
 
-        :raises RowsHidden: if not all of the log can be seen: what is not, would be passed over.
+        :raises RowsHidden: if row-level security hides events: they would be skipped.
         """
         mark = self.checkpoint
         reach = self.vendor.reach()
@@ -143,7 +144,7 @@ class Backlog:
 
 
 def preview(using: str, limit: int) -> tuple[list[Event], Count]:
-    """The first rows that a run would take now, and how many there are. Writes nothing."""
+    """Return the first events that a run would take, and how many are pending, without writing."""
     mark = Checkpoint.objects.using(using).filter(pk=1).first() or Checkpoint()
     top = get_vendor(using).reach().visible
     start = mark.settled_id if mark.settled_id <= top else 0
@@ -156,7 +157,7 @@ def preview(using: str, limit: int) -> tuple[list[Event], Count]:
 
 
 def take(using: str, after: int, upto: int, size: int, width: int | None = None) -> Batch:
-    """The next pending rows in ``(after, upto]``, from as many windows as one turn looks at."""
+    """Return the next pending events in ``(after, upto]``, from a bounded number of windows."""
     events: list[Event] = []
     log = AuditLog.objects.using(using)
     for begin, end in windows(using, after, upto, width):

@@ -1,4 +1,4 @@
-"""What has to be so before the job touches a database."""
+"""Checks what must be true before the job uses a database."""
 
 from __future__ import annotations
 
@@ -26,23 +26,23 @@ from ..vendors import get_vendor
 
 
 def check(using: str) -> None:
-    """Make sure that the database can be reached, and is migrated as far as the job needs it.
+    """Check that the database can be connected to, and is migrated as far as the job needs it.
 
-    What it needs is auditrepr's own tables, and the audited ones: a model that is ahead of its
-    table would make every representation fail.
+    The job needs auditrepr's own tables and the audited ones: a model that is ahead of its table
+    would make every representation fail.
 
     :raises NothingCommitted: if the project's settings turn Django's transactions off.
     :raises DatabaseUnreachable: if there is no connection.
-    :raises MigrationsUnreadable: if Django cannot make sense of what is there.
-    :raises MigrationsPending: if one of the migrations that it needs is not applied.
-    :raises UnsupportedDatabase: if auditrepr does not work on this database.
+    :raises MigrationsUnreadable: if Django cannot load the migrations.
+    :raises MigrationsPending: if a migration that the job needs is not applied.
+    :raises UnsupportedDatabase: if auditrepr does not support this database.
     """
     get_vendor(using)
     commits(using)
     connection = connections[using]
     try:
         connection.ensure_connection()
-    except (Error, ImproperlyConfigured, TypeError) as error:  # as of an option that is none
+    except (Error, ImproperlyConfigured, TypeError) as error:  # for example an invalid option
         raise DatabaseUnreachable(alias=using, reason=" ".join(str(error).split())) from error
     recorded = _recorded(connection)
     loader = _migrations()
@@ -71,7 +71,7 @@ def _migrations() -> MigrationLoader:
 
 
 def commits(using: str) -> None:
-    """Make sure that what is written is committed.
+    """Check that what is written is committed.
 
     :raises NothingCommitted: if it is not.
     """
@@ -80,13 +80,13 @@ def commits(using: str) -> None:
 
 
 def _recorded(connection: BaseDatabaseWrapper) -> Collection[tuple[str, str]]:
-    """The migrations that are applied.
+    """Return the migrations that are applied.
 
-    Asked for directly: Django would list all tables of the database first, which is most of what
-    a run with nothing to do would cost.
+    A direct query: Django would list all tables of the database first, which is most of the cost of
+    a run with nothing to do.
     """
     recorder = MigrationRecorder(connection)
     try:
         return set(recorder.migration_qs.values_list("app", "name"))
-    except Error:  # there is no such table yet, or it is something else, which shows here again
+    except Error:  # the table does not exist yet, or another error, which recurs here
         return recorder.applied_migrations()

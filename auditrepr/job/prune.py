@@ -1,9 +1,9 @@
-"""Pruning: old events go, on purpose, and what stays is as true as before.
+"""Deletes old events; what is left stays as true as before.
 
-Events go in the order of their ids, all that are older than the first one that is not. So each
-one that is missing has a lower id than :attr:`Coverage.pruned_id`, and whatever comes after that
-is whole: what an object was like then is what its next event found, or the table holds today.
-What was before can only be told where all events are there.
+Events are deleted in the order of their IDs, up to the first one that is not old enough. So each
+deleted event has an ID up to :attr:`Coverage.pruned_id`, and the log after it is complete: the
+state of an object there is what its next event recorded, or the current row. States before it can
+only be determined if all events are there.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ BATCH_SIZE = 5000
 
 @dataclass
 class Pruned:
-    """What went, or would go."""
+    """What was deleted, or would be."""
 
     events: int = 0
     representations: int = 0
@@ -36,7 +36,7 @@ class Pruned:
 
 
 def preview(using: str, before: datetime, *, keep_last: bool = False) -> Pruned:
-    """What :func:`prune` would delete now."""
+    """Return what :func:`prune` would delete now."""
     end = _end(using, before)
     events = _old(using, 0, end, keep_last)
     return Pruned(
@@ -57,24 +57,24 @@ def prune(
     on_batch: Callable[[Pruned], None] = lambda pruned: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Pruned:
-    """Delete the events from before this moment, with all that is stored beside them.
+    """Delete the events before this time, with their representations and failures.
 
     Each batch is a short transaction of its own: what was deleted before an error stays deleted.
 
-    :param lock: the job's: what it is building meanwhile would be stored for events that are gone.
+    :param lock: the job's lock: a run could store representations for events that are deleted.
     :param keep_last: keep the latest event of each object, whatever its age.
-    :param stop: asked after each batch whether it is to be the last.
+    :param stop: called after each batch; true ends the work.
     :raises NothingCommitted: if the project's settings turn Django's transactions off.
-    :raises MayNotPrune: if the rights of this connection do not suffice.
-    :raises LockHeld: if the job is at work.
-    :raises LeaseLost: if it has taken over since: the last batch is rolled back.
+    :raises MayNotPrune: if this connection lacks the rights.
+    :raises LockHeld: if a run holds the lock.
+    :raises LeaseLost: if a run has taken over the lock: the last batch is rolled back.
     """
     preflight.commits(using)
     if not get_vendor(using).may_prune():
         raise MayNotPrune(alias=using, role=connections[using].settings_dict["USER"])
     with lock:
         if not lock:
-            raise LockHeld(holder=lock.holder())
+            raise LockHeld(holder=lock.holder() or "an unknown process")
         with lock.kept_alive():
             done = Pruned(last_id=_end(using, before))
             for begin, end in _ranges(using, done.last_id, batch_size):
@@ -89,7 +89,7 @@ def prune(
 
 
 def _prune_range(using: str, begin: int, end: int, keep_last: bool, done: Pruned) -> None:
-    # Writes at once, although nothing: SQLite cannot go from reading to writing beside writers.
+    # Start with a no-op write: SQLite cannot upgrade a read transaction while others write.
     Coverage.objects.using(using).filter(pruned_id=-1).update(pruned_id=-1)
     rows = dict(_old(using, begin, end, keep_last).values_list("pk", "transaction_id"))
     if not rows:
@@ -102,7 +102,7 @@ def _prune_range(using: str, begin: int, end: int, keep_last: bool, done: Pruned
 
 
 def _end(using: str, before: datetime) -> int:
-    """The id up to which all events are older: those just beyond it may be, too."""
+    """Return the ID up to which all events are older; events just beyond it may be older, too."""
     log = AuditLog.objects.using(using)
     top = get_vendor(using).reach().visible
     begin = 0
@@ -117,7 +117,7 @@ def _end(using: str, before: datetime) -> int:
 
 
 def _ranges(using: str, end: int, size: int) -> Iterator[tuple[int, int]]:
-    """``(0, end]`` in parts of so many events each."""
+    """Yield parts of ``(0, end]`` with `size` events each."""
     begin = 0
     while (first := next_id(using, begin, end)) is not None:
         rows = AuditLog.objects.using(using).filter(pk__gte=first, pk__lte=end).order_by("pk")
@@ -127,7 +127,7 @@ def _ranges(using: str, end: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _old(using: str, begin: int, end: int, keep_last: bool) -> AuditLogQuerySet:
-    """The events in ``(begin, end]`` that may go."""
+    """Return the events in ``(begin, end]`` that may be deleted."""
     log = AuditLog.objects.using(using)
     events = log.filter(pk__gt=begin, pk__lte=end)
     if not keep_last:
@@ -140,13 +140,13 @@ def _old(using: str, begin: int, end: int, keep_last: bool) -> AuditLogQuerySet:
         | Exists(later.filter(previous_object_id=OuterRef("object_id")))
         # It ended objects whose last event is kept; only one of the same range says that as well.
         | emptied & Exists(later.filter(emptied, pk__lte=end))
-        # A row without a primary key is no object that anybody could look up.
+        # A row without a primary key is not an object that could be looked up.
         | Q(object_id=None) & ~emptied
     )
 
 
 def _mark(using: str, pruned_id: int, transaction_id: int | None) -> None:
-    """Write down, before they go, what nobody can tell any more."""
+    """Record in Coverage up to which ID and transaction events are pruned; call before deleting."""
     coverage = Coverage.objects.using(using)
     coverage.filter(pruned_id__lt=pruned_id).update(pruned_id=pruned_id)
     if transaction_id is not None:
@@ -155,6 +155,6 @@ def _mark(using: str, pruned_id: int, transaction_id: int | None) -> None:
 
 
 def _delete(using: str, model: type[Model], ids: Collection[int]) -> int:
-    """One statement: Django's own delete() would load every event, for what refers to it."""
+    """Delete in one statement: Django's own delete() would load every event and its relations."""
     rows = model._base_manager.using(using).filter(pk__in=ids)
     return rows._raw_delete(using)

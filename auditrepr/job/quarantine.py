@@ -1,4 +1,4 @@
-"""Rows whose representation could not be built: when they are tried again, and what is kept."""
+"""Stores failed events, and finds those that are due for a retry."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ from ..vendors.types import Event
 #: Seconds until the second attempt; each further delay is twice as long, up to the longest.
 FIRST_DELAY = 300
 LONGEST_DELAY = 86_400
-#: Entries that are tried again in one batch, at most.
+#: Maximum number of failures retried in one batch.
 MOST = 1000
 
 
 def delay(attempts: int) -> int:
-    """Seconds until a row that has failed so often may be tried again."""
+    """Return the seconds until an event with this many failed attempts may be retried."""
     doubled = min(attempts - 1, LONGEST_DELAY.bit_length())
     return min(FIRST_DELAY << doubled, LONGEST_DELAY)
 
 
 def due(using: str, size: int) -> list[Event]:
-    """What is to be tried again by now, the longest overdue first."""
-    # Not the vendor's clock: it goes on during the statement, so no index could serve it.
+    """Return the failed events that are due for a retry, the longest overdue first."""
+    # Now(), not the vendor's clock: that is volatile, so no index could be used.
     entries = ReprFailure.objects.using(using).filter(next_attempt_at__lte=Now())
     return _events(entries.order_by("next_attempt_at"), size)
 
 
 def after(using: str, pk: int, size: int) -> list[Event]:
-    """The next entries in the order of their ids, due or not."""
+    """Return the next failed events in the order of their IDs, due or not."""
     return _events(ReprFailure.objects.using(using).filter(pk__gt=pk).order_by("pk"), size)
 
 
 def add(using: str, outcomes: Sequence[Outcome]) -> None:
-    """Note the failures among these; one that is known already has failed once more."""
+    """Record the failures among these outcomes; a known one counts another attempt."""
     entries = ReprFailure.objects.using(using)
     vendor = get_vendor(using)
     failed = {outcome.id: outcome.failure for outcome in outcomes if outcome.failure}
@@ -66,7 +66,7 @@ def add(using: str, outcomes: Sequence[Outcome]) -> None:
 
 
 def release(using: str, ids: Collection[int]) -> None:
-    """These rows have a representation now."""
+    """Delete the failures of these events, which have a representation now."""
     ReprFailure.objects.using(using).filter(pk__in=ids).delete()
 
 

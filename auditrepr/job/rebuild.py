@@ -1,6 +1,6 @@
-"""Representations that are stored already, built anew: after a better ``__str__``, for example.
+"""Rebuilds stored representations, for example after improving ``__str__``.
 
-A row that cannot be built any more keeps the text that it has.
+A representation that can no longer be built keeps its text.
 """
 
 from __future__ import annotations
@@ -36,26 +36,27 @@ from .windows import next_id, windows
 
 @dataclass(frozen=True)
 class Selection:
-    """Which representations: all, unless it says otherwise."""
+    """The representations that a rebuild covers; by default all."""
 
-    table_name: str = ""  # of these events, as the log names it today
-    since: str = ""  # ISO: of events that occurred then or later
-    mixed: bool = False  # of those that are not exact
+    table_name: str = ""  # of these events, by its current name in the log
+    since: str = ""  # ISO: only events at or after this time
+    mixed: bool = False  # only mixed ones
 
     @classmethod
     def of(
         cls, using: str, *, model: str = "", since: datetime | None = None, mixed: bool = False
     ) -> Selection:
-        """
+        """Return the selection for these options of ``rebuild_reprs``.
+
         :param model: ``"app_label.Model"``.
-        :raises NotAudited: if there is no such model, or its changes are not logged.
+        :raises NotAudited: if there is no such model, or it is not audited.
         """
         return cls(_table(using, model) if model else "", since.isoformat() if since else "", mixed)
 
     def rows(self, using: str, after: int, upto: int) -> QuerySet[AuditLog]:
-        """The events in ``(after, upto]`` whose representations these are."""
+        """Return the events in ``(after, upto]`` whose representations are selected."""
         bounds = {"gt": after, "lte": upto}
-        # A planner does not carry the bounds over to the other table by itself.
+        # A planner does not carry the bounds over to the other table.
         window = {f"{at}{bound}": pk for bound, pk in bounds.items() for at in _IDS}
         rows = AuditLog.objects.using(using).filter(**window)
         if self.table_name:
@@ -72,15 +73,15 @@ _TEXTS = ("instance_repr__instance_repr", "instance_repr__fidelity", "instance_r
 
 
 class Held(NamedTuple):
-    """Events, and what is stored of each: text, fidelity, reason."""
+    """Events with what is stored of each: text, fidelity, reason."""
 
     events: list[Event]
     stored: dict[int, tuple[str, str, str]]
-    reaches: int  # whatever was selected up to this id is among these, or was before
+    reaches: int  # all selected events up to this ID are among these, or were before
 
 
 class Change(NamedTuple):
-    """An event whose representation would become another."""
+    """An event whose rebuilt representation differs from the stored one, or failed."""
 
     event: Event
     stored: tuple[str, str, str]
@@ -89,14 +90,14 @@ class Change(NamedTuple):
 
 @dataclass(frozen=True)
 class Preview:
-    """What a run would change among the first rows that it looks at."""
+    """What a run would change in its first batch."""
 
     looked_at: int
     changes: list[Change]
 
 
 def preview(using: str, selection: Selection, *, batch_size: Asked | None = None) -> Preview:
-    """What a run would change in its first batch. Writes nothing."""
+    """Return what a run would change in its first batch, without writing."""
     preflight.check(using)
     top = get_vendor(using).reach().visible
     size = BatchSize(batch_size or get_settings().BATCH_SIZE).rows
@@ -114,7 +115,7 @@ def preview(using: str, selection: Selection, *, batch_size: Asked | None = None
 
 
 def unfinished(using: str) -> RebuildCursor | None:
-    """The run that was cut short, if there is one."""
+    """Return the cursor of an interrupted rebuild, if there is one."""
     return RebuildCursor.objects.using(using).first()
 
 
@@ -128,7 +129,7 @@ def run(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Result:
-    """Build stored representations anew, in batches, and update those that differ.
+    """Rebuild stored representations in batches, and update those that differ.
 
     :param selection: none continues the run that was cut short, if there is one.
     :returns: what it did; see :func:`.backfill.run`. Its ``rows`` are those that changed,
@@ -165,7 +166,11 @@ class Rebuild(Run):
         return StopReason.CAUGHT_UP
 
     def _cursor(self) -> RebuildCursor | None:
-        """Where to go on; one that was begun in this run is gone on with, too."""
+        """Return the rebuild cursor, or None if nothing is left to rebuild.
+
+        The first call of a run with a selection replaces the stored cursor; after a retried error,
+        the cursor of this run is continued.
+        """
         cursors = RebuildCursor.objects.using(self.using)
         if self.selection is not None:
             top = self.vendor.reach().visible
@@ -193,7 +198,7 @@ class Rebuild(Run):
 
 
 def take(using: str, selection: Selection, after: int, upto: int, size: int) -> Held:
-    """The next selected events in ``(after, upto]``, from as many windows as one turn looks at."""
+    """Return the next selected events in ``(after, upto]``, from a bounded number of windows."""
     events: list[Event] = []
     stored: dict[int, tuple[str, str, str]] = {}
     width = len(Event._fields)

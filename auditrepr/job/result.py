@@ -17,23 +17,23 @@ class Result:
 
     stop_reason: StopReason = StopReason.CAUGHT_UP
     rows: int = 0  # representations stored
-    failures: int = 0  # rows that could not be represented, for the first time
-    again: int = 0  # rows among those of this run that had been tried or represented before
+    failures: int = 0  # events that failed, for the first time
+    again: int = 0  # events of this run that had failed or been represented before
     batches: int = 0
     seconds: float = 0.0
     error: str = ""
-    first_failure: str = ""  # of the rows that could not be represented: which, and why
-    holder: Process | None = None  # of the lock, where it was held
+    first_failure: str = ""  # the first failed event, and its error
+    holder: Process | None = None  # of the lock, if it was held
 
     @property
     def idle(self) -> bool:
-        """Whether there was nothing to do."""
+        """Return whether there was nothing to do."""
         return not self.batches
 
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run has come, in ids of the log or in rows."""
+    """The progress of a run, in event IDs or in events."""
 
     done: int
     total: int
@@ -42,7 +42,7 @@ class Progress:
 
 
 class Stored(NamedTuple):
-    """What a batch added to the result."""
+    """What a batch adds to the result."""
 
     rows: int
     failed: Sequence[Outcome] = ()

@@ -1,4 +1,4 @@
-"""An error of the database that passes by itself: the same is tried again, for a while."""
+"""Retries what failed with a transient database error, for a while."""
 
 from __future__ import annotations
 
@@ -16,34 +16,34 @@ logger = logging.getLogger("auditrepr.patience")
 
 Done = TypeVar("Done")
 
-#: Seconds before the second try; each further pause is twice as long, up to the longest.
+#: Seconds before the second attempt; each further pause is twice as long, up to the longest.
 PAUSE = 0.5
 LONGEST_PAUSE = 30.0
-#: Tries in a row, in a run without a time limit: they span a minute and a half.
+#: Attempts in a row, in a run without a time limit: they span a minute and a half.
 TRIES = 8
-#: Tries in a row, whatever the time limit says.
+#: Attempts in a row, regardless of the time limit.
 FEW = 3
-#: Seconds between two looks at whether the run has to stop.
+#: Seconds between two checks whether the run must stop.
 GLANCE = 0.1
 
 
 @dataclass
 class Patience:
-    """Tries again what failed for a passing reason, each time on a fresh connection.
+    """Retries after a transient error, each time on a new connection.
 
-    :param stop: asked during pauses; true ends them, and the tries.
-    :param seconds_left: how much of the run's time is left; none if it has no limit.
+    :param stop: called during pauses; true ends the pauses and the retries.
+    :param seconds_left: returns the rest of the run's time; None if it has no limit.
     """
 
     using: str
     stop: Callable[[], bool]
     seconds_left: Callable[[], float | None]
-    failed: int = field(default=0, init=False)  # tries in a row
+    failed: int = field(default=0, init=False)  # attempts in a row
 
     def retry(self, work: Callable[[], Done]) -> Done:
-        """What `work` gives, as soon as it succeeds.
+        """Return the result of `work` as soon as it succeeds.
 
-        :raises django.db.Error: its own, if that does not pass by itself, or not in time.
+        :raises django.db.Error: if the error of `work` is not transient, or lasts too long.
         """
         while True:
             try:
@@ -56,15 +56,20 @@ class Patience:
                     raise
                 said = " ".join(str(error).split())
                 fields = {"database": self.using, "tries": self.failed, "error": said}
-                logger.info("Trying again (%d): %s", self.failed, said, extra=fields)
+                logger.info(
+                    "Retrying after database error (attempt %d failed): %s",
+                    self.failed,
+                    said,
+                    extra=fields,
+                )
                 self._pause()
 
     def reset(self) -> None:
-        """Something was achieved: the next error finds all patience anew."""
+        """Reset the retry counter after progress."""
         self.failed = 0
 
     def _is_worth_it(self, error: Error) -> bool:
-        # Within the caller's transaction there is nothing to begin anew.
+        # Inside the caller's transaction nothing can be retried.
         in_callers = connections[self.using].in_atomic_block
         if in_callers or self.stop() or not get_vendor(self.using).passes(error):
             return False

@@ -1,4 +1,4 @@
-"""What every run of the job has in common: the lock, the batches, and what is remembered of it."""
+"""What every run of the job has in common: the lock, the batches, and its record."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ if TYPE_CHECKING:
     from .result import Stored
 
 
-#: What a run writes on its own row when it ends.
+#: The fields that a run updates in its record when it ends.
 REMEMBERED = ("ended_at", "rows", "failures", "batches", "stop_reason", "error")
 
-#: Seconds after which what is built of a batch is stored, and the run asks whether to go on.
+#: Seconds after which a batch is stored as far as it is built, and limits are checked.
 EARLY = 5.0
 
 
 class Run(ABC):
     """A run of one of the commands.
 
-    :param size: rows of one batch, or ``"auto"``; the setting ``BATCH_SIZE`` by default.
+    :param size: events per batch, or ``"auto"``; the setting ``BATCH_SIZE`` by default.
     :param on_progress: called after each batch.
     """
 
@@ -80,14 +80,14 @@ class Run(ABC):
     def run(self) -> Result:
         """Work until nothing is left, or a limit is reached.
 
-        :returns: what it did. An error of the database, and a lock that was lost, are in it: what
-            was stored before them stays stored.
+        :returns: the result. It includes a database error or a lost lock: what was stored before
+            stays stored.
         """
         self.patience.retry(lambda: preflight.check(self.using))
         with ExitStack() as stack:
             self.patience.retry(lambda: stack.enter_context(self.lock))
             if not self.lock:
-                # Whoever works is writing to that row as well: no reason to fail for a number.
+                # The run that holds the lock updates this row, too: a count is not worth an error.
                 with suppress(Error), transaction.atomic(self.using):
                     _count_on_latest_run(self, "skipped_runs", StopReason.LOCKED)
                 self.result = Result(StopReason.LOCKED, holder=self.lock.holder())
@@ -97,24 +97,23 @@ class Run(ABC):
 
     @property
     def size(self) -> int:
-        """How many rows the next batch is to have."""
+        """Return the number of events for the next batch."""
         return self._size.rows
 
     @abstractmethod
     def work(self) -> StopReason:
-        """All of it; begun anew after an error that passed."""
+        """Do all the work; called again after a transient error."""
 
     def reached(self) -> StopReason | None:
-        """The reason not to begin another batch."""
+        """Return the reason to start no further batch, if there is one."""
         reason = self.limits.reached(self.result.batches)
-        # A batch that is tried again was begun in time: it ends with success or with its error.
+        # A retried batch was started in time: it ends with success or with its error.
         return None if reason is StopReason.TIME_BUDGET and self.patience.failed else reason
 
     def store(self, events: Sequence[Event], write: Callable[[list[Outcome]], Stored]) -> int:
-        """Build outside, where nothing is locked; then write all of it in one short transaction.
+        """Build without a transaction, so that nothing is locked; then write in a short one.
 
-        :returns: how many of the events were built: a batch that takes long is stored as far as it
-            has come.
+        :returns: how many of the events were built: a batch that takes too long is stored in part.
         """
         began = time.monotonic()
         outcomes = self._build(events) if events else []
@@ -139,7 +138,7 @@ class Run(ABC):
         return len(outcomes)
 
     def tell(self, done: int, total: int) -> None:
-        """Tell how far the run has come."""
+        """Report the progress of the run."""
         self.on_progress(Progress(done, total, self.result.rows, self.result.failures))
 
     def _build(self, events: Sequence[Event]) -> list[Outcome]:
@@ -169,7 +168,7 @@ class Run(ABC):
             raise
         finally:
             self.result.seconds = self.limits.seconds
-            # Where the database is what failed, it cannot be written there.
+            # If the database failed, the run cannot be recorded in it.
             with suppress(Error):
                 self._remember()
             run_log.run_ended(self._id, self.result)
@@ -188,7 +187,7 @@ class Run(ABC):
         record.rows, record.failures = result.rows, result.failures
         record.batches, record.stop_reason = result.batches, result.stop_reason
         record.error = result.error
-        # Runs that were skipped meanwhile have counted themselves on this row.
+        # Runs that were skipped in the meantime have counted themselves on this row.
         record.save(using=self.using, update_fields=REMEMBERED if record.pk else None)
         _prune_runs(self.using)
 

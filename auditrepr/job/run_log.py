@@ -1,6 +1,6 @@
-"""What a run says to Python's logging: a sentence for people, and fields for programs.
+"""Writes what a run does to Python's logging: a sentence for people, fields for programs.
 
-All of it is below WARNING: an error is the command's to tell, on standard error and once.
+All messages are below WARNING: the command itself reports an error, once, on standard error.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def batch_stored(run: RunId, batch: int, stored: Stored, seconds: float) -> None
         "seconds": round(seconds, 3),
     }
     logger.debug(
-        "%(command)s: batch %(batch)d, %(rows)d rows, %(failures)d failures", fields, extra=fields
+        "%(command)s: batch %(batch)d: %(rows)d stored, %(failures)d failed", fields, extra=fields
     )
 
 
@@ -51,5 +51,5 @@ def run_ended(run: RunId, result: Result) -> None:
         "error": result.error,
     }
     logger.info(
-        "%(command)s: %(stop_reason)s, %(rows)d rows, %(failures)d failures", fields, extra=fields
+        "%(command)s: %(stop_reason)s: %(rows)d stored, %(failures)d failed", fields, extra=fields
     )

@@ -1,7 +1,7 @@
-"""How the job stands in one database: what monitoring asks, and what its page in the admin shows.
+"""The state of the job in one database, for monitoring and for the admin.
 
-Everything is bounded: nothing here reads more of the log than a run with nothing to do, or a
-million ids of what is pending.
+All queries are bounded: nothing here reads more of the log than a run with nothing to do, or a
+million IDs of pending events.
 """
 
 from __future__ import annotations
@@ -24,35 +24,35 @@ from .locks.lease import DatabaseLock
 from .locks.process import Process
 from .pending import Count
 
-#: Entries of the quarantine that are looked at, the newest first.
+#: Maximum number of failures to count, the newest first.
 MOST_FAILURES = 10_000
-#: The runs that are shown.
+#: Number of runs to show.
 LAST_RUNS = 5
 
 
 @dataclass(frozen=True)
 class Mark:
-    """The settled mark, and what keeps it from following."""
+    """The watermark, and what holds it back."""
 
     settled_id: int = 0
-    held_by: tuple[str, ...] = ()  # transactions that were writing when it was last looked at
+    held_by: tuple[str, ...] = ()  # transactions that were open at the last check
     held_since: datetime | None = None
     is_set: bool = True  # False: the job has not run yet
 
 
 @dataclass(frozen=True)
 class Held:
-    """The database lock, in somebody's hands."""
+    """The database lock while it is held."""
 
     token: UUID
     holder: Process | None
     expires_at: datetime
-    expired: bool  # by the database's clock: the next run takes it
+    expired: bool  # by the database's clock: the next run takes it over
 
 
 @dataclass(frozen=True)
 class Failures:
-    """The quarantine."""
+    """The failed events."""
 
     by_error: tuple[tuple[str, int], ...]  # the most frequent first
     rows: Count
@@ -61,7 +61,7 @@ class Failures:
 
 @dataclass(frozen=True)
 class Progress:
-    """How far the job is, and who is at work."""
+    """The progress of the job, and the holder of the lock."""
 
     at: datetime
     pending: Count
@@ -71,32 +71,32 @@ class Progress:
 
     @property
     def lag(self) -> float:
-        """For how many seconds the oldest pending event has waited."""
+        """Return the seconds that the oldest pending event has waited."""
         return max(0.0, (self.at - self.oldest_at).total_seconds()) if self.oldest_at else 0.0
 
 
 @dataclass(frozen=True)
 class Status(Progress):
-    """How the job stands."""
+    """The state of the job."""
 
     database: str
     runs: tuple[BackfillRun, ...]  # the latest first
     failures: Failures
-    broken: tuple[State, ...]  # tables whose triggers are not in order
-    gaps: tuple[Coverage, ...]  # tables whose capture was interrupted
-    rebuild: RebuildCursor | None  # that was cut short, or is at work
+    broken: tuple[State, ...]  # tables whose triggers are broken
+    gaps: tuple[Coverage, ...]  # tables with a gap in coverage
+    rebuild: RebuildCursor | None  # interrupted, or running
 
     @property
     def skipped(self) -> int:
-        """Runs that found the lock held, since the latest one that had something to do."""
+        """Return how many runs found the lock held since the latest run that was not idle."""
         return self.runs[0].skipped_runs if self.runs else 0
 
 
 def of(using: str) -> Status:
-    """How the job stands in this database. Writes nothing.
+    """Return the state of the job in this database, without writing.
 
-    :raises MigrationsPending: if it holds no audit log.
-    :raises DatabaseUnreachable: if it cannot be reached.
+    :raises MigrationsPending: if it has no audit log.
+    :raises DatabaseUnreachable: if it cannot be connected to.
     """
     capture.databases(using)
     return Status(
@@ -111,7 +111,7 @@ def of(using: str) -> Status:
 
 
 def progress(using: str) -> Progress:
-    """How far the job is in this database. Writes nothing."""
+    """Return the progress of the job in this database, without writing."""
     oldest, count = pending.preview(using, 1)
     return Progress(
         at=timezone.now(),
@@ -123,7 +123,7 @@ def progress(using: str) -> Progress:
 
 
 def lease(using: str) -> Held | None:
-    """Who holds the database lock."""
+    """Return the holder of the database lock."""
     leases = Lease.objects.using(using).filter(name=DatabaseLock.NAME, token__isnull=False)
     found = leases.first()
     if found is None or found.token is None or found.expires_at is None:

@@ -1,4 +1,4 @@
-"""What was built is stored together; a row that the database refuses costs itself alone."""
+"""Stores built representations together, and isolates those that the database refuses."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from django.db import Error
 from ..reprs import Failure, Outcome
 from ..vendors import get_vendor
 
-#: As :meth:`Vendor.store`: id of the audit row, text, fidelity, reason.
+#: As :meth:`Vendor.store`: event ID, text, fidelity, reason.
 Write = Callable[[list[tuple[int, str, str, str]]], int]
 
 
 def store(using: str, outcomes: Sequence[Outcome], write: Write) -> tuple[int, list[Outcome]]:
-    """Write what was built of these, within the caller's transaction.
+    """Write what was built, within the caller's transaction.
 
-    As an index of the project's own may refuse a long text, or a constraint another.
+    The project's own index may refuse a long text, for example, or a constraint another.
 
-    :returns: how many rows were written; and what became of all, in the order of their ids, with
-        what the database refused as failures.
-    :raises django.db.Error: if it is about no value.
+    :returns: the number of rows written; and all outcomes, in the order of their IDs, with what the
+        database refused as failures.
+    :raises django.db.Error: if the error does not concern a value.
     """
     built = [outcome for outcome in outcomes if outcome.failure is None]
     if not built:
@@ -32,7 +32,7 @@ def store(using: str, outcomes: Sequence[Outcome], write: Write) -> tuple[int, l
 
 
 def failed(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Those without a text to store."""
+    """Return the outcomes without a text to store."""
     return [outcome for outcome in outcomes if outcome.failure]
 
 
@@ -50,7 +50,7 @@ def _one_by_one(using: str, outcomes: Sequence[Outcome], write: Write) -> tuple[
 
 
 def _write(using: str, built: Sequence[Outcome], write: Write) -> int | Error:
-    """How many rows were written; or the error, if it is about a value of theirs."""
+    """Return the number of rows written, or the error if it concerns one of their values."""
     try:
         return write([_row(outcome) for outcome in built])
     except Error as error:

@@ -6,18 +6,19 @@ from collections.abc import Iterator
 
 from ..models import AuditLog
 
-#: Ids that one query looks at, at most.
+#: Maximum number of IDs that one query covers.
 WINDOW = 50_000
-#: Windows that are looked at in one turn, so that a run can stop, and renew its lock, in between.
+#: Windows searched in one turn, so that a run can stop, and renew its lock, in between.
 TURN = 20
 
 
 def windows(
     using: str, after: int, upto: int, width: int | None = None
 ) -> Iterator[tuple[int, int]]:
-    """The parts of ``(after, upto]`` that hold its rows, bounded; as many as one turn looks at.
+    """Yield a bounded number of parts of ``(after, upto]`` that contain its events.
 
-    :param width: of the first one, in ids; the next ones grow. By default all are ``WINDOW`` wide.
+    :param width: size of the first part, in IDs; the next ones grow. By default all are ``WINDOW``
+        wide.
     """
     for doubled in range(TURN):
         end = min(after + min((width or WINDOW) << doubled, WINDOW), upto)
@@ -29,6 +30,6 @@ def windows(
 
 
 def next_id(using: str, after: int, upto: int) -> int | None:
-    """The lowest id of the log in ``(after, upto]``."""
+    """Return the lowest event ID in ``(after, upto]``."""
     rows = AuditLog.objects.using(using).filter(pk__gt=after, pk__lte=upto)
     return rows.order_by("pk").values_list("pk", flat=True).first()

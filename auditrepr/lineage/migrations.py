@@ -1,4 +1,4 @@
-"""What the project's migrations have done to the names of tables and columns, and when.
+"""Reads from the project's migrations when tables and columns were renamed.
 
 Django keeps no such history. But its migrations are on disk and the time at which each was applied
 is in the database, so walking through the states of the project shows every name before and after.
@@ -35,7 +35,7 @@ class TableRenamed(NamedTuple):
 
 
 class ColumnChanged(NamedTuple):
-    """A column has another name since, or is gone."""
+    """A column was renamed or removed."""
 
     at: datetime
     table: str
@@ -55,9 +55,9 @@ class Table(NamedTuple):
 
 
 def changes(connection: BaseDatabaseWrapper) -> list[Change]:
-    """All changes of names that were applied to this database, in their order.
+    """Return all changes of names that were applied to this database, in their order.
 
-    :raises Exception: what the project's migrations raise, if they cannot be read.
+    :raises Exception: whatever the project's migrations raise, if they cannot be loaded.
     """
     loader = MigrationLoader(connection)
     recorded = MigrationRecorder(connection).applied_migrations()
@@ -75,13 +75,13 @@ def changes(connection: BaseDatabaseWrapper) -> list[Change]:
 
 
 def _plan(loader: MigrationLoader) -> Iterable[tuple[str, str]]:
-    """All migrations, each after those that it depends on."""
+    """Return all migrations, each after those that it depends on."""
     plans = (loader.graph.forwards_plan(leaf) for leaf in loader.graph.leaf_nodes())
     return dict.fromkeys(key for plan in plans for key in plan)
 
 
 def _parts(loader: MigrationLoader, migration: Migration) -> list[Migration]:
-    """The migrations that this one has replaced, if all of them are still there; or itself."""
+    """Return the migrations that this one has replaced, if all are still there, or itself."""
     replaced = [loader.disk_migrations.get(key) for key in migration.replaces]
     if not replaced or None in replaced:
         return [migration]
@@ -97,7 +97,7 @@ def _applied_at(
 
 
 class _Walk:
-    """One migration's way through the states of the project."""
+    """The walk of one migration through the states of the project."""
 
     def __init__(self, at: datetime, app_label: str, state: ProjectState, limit: int | None):
         self.at = at
@@ -106,7 +106,7 @@ class _Walk:
         self.limit = limit
 
     def operate(self, operation: Any) -> list[Change]:
-        """Carry out the operation on the state; gives what it does to names."""
+        """Apply the operation to the state; return its changes of names."""
         if isinstance(operation, operations.SeparateDatabaseAndState):
             return self._separately(operation)
         if isinstance(operation, operations.RunSQL):
@@ -125,7 +125,10 @@ class _Walk:
         return done + [change for change in said if change not in done]
 
     def _in_name_only(self, parts: Iterable[Any]) -> list[Change]:
-        """What is renamed here, SQL has renamed; but what is made or removed, may be elsewhere."""
+        """Return the renames among state-only operations.
+
+        Created and removed tables and columns are ignored: they may exist outside this migration.
+        """
         said = [change for part in parts for change in self.operate(part)]
         return [c for c in said if isinstance(c, TableRenamed) or getattr(c, "new", None)]
 
@@ -200,7 +203,7 @@ class _Walk:
 
 
 def _followed(operation: Any, app_label: str, key: ModelKey) -> ModelKey:
-    """What the model is called after the operation."""
+    """Return the model's key after the operation."""
     if isinstance(operation, operations.RenameModel) and key == (
         app_label,
         operation.old_name_lower,
@@ -210,7 +213,7 @@ def _followed(operation: Any, app_label: str, key: ModelKey) -> ModelKey:
 
 
 def _renamed_field(operation: Any, name: str) -> str:
-    """What the field is called after the operation."""
+    """Return the field's name after the operation."""
     if isinstance(operation, operations.RenameField) and name == operation.old_name:
         return str(operation.new_name)
     return name

@@ -1,4 +1,4 @@
-"""Old names: which table an event is about today, and what its columns are called now.
+"""Maps former names to current ones: the table of an event, and its columns.
 
 The project's migrations know (:mod:`auditrepr.lineage.migrations`). Where they cannot, because they
 were squashed or because somebody used SQL, the project says it:
@@ -42,26 +42,26 @@ class HasRow(Protocol):
 
 
 class Lineage(NamedTuple):
-    """The names of one table, from today's back to its first, and of its columns."""
+    """The names of one table and its columns, from the current one back to the first."""
 
     names: tuple[Name, ...]
     changes: tuple[tuple[datetime, Step], ...] = ()  # in the order in which they came
     said: tuple[Step, ...] = ()  # by the project, without saying when
 
     def steps(self, at: datetime) -> tuple[Step, ...]:
-        """What has happened to the columns since then."""
+        """Return the changes of the columns since `at`."""
         return tuple(step for applied, step in self.changes if applied > at) + self.said
 
     def had(self, table_name: str, at: datetime) -> bool:
-        """Was this its name then?"""
+        """Return whether the table had this name at that time."""
         return any(name.name == table_name and name.includes(at) for name in self.names)
 
     def events(self, prefix: str = "") -> Q:
-        """The table's events, by whatever name it had."""
+        """Return the condition for the table's events, under all its names."""
         return reduce(or_, (name.events(prefix) for name in self.names))
 
     def columns(self, column: str) -> list[str]:
-        """The names that this column may have in the log, today's first."""
+        """Return the names that this column may have in the log, the current one first."""
         names = [column]
         for step in reversed([*(step for _, step in self.changes), *self.said]):
             if step.new in names and step.old not in names:
@@ -70,14 +70,14 @@ class Lineage(NamedTuple):
 
 
 class Renames:
-    """All that is known for one database. Reads the migrations when it first has to."""
+    """The renames known for one database; reads the migrations on first use."""
 
     def __init__(self, using: str, latest: datetime | None) -> None:
         self.using = using
         self.latest = latest  # nothing has been renamed after it
 
     def table(self, table_name: str, at: datetime) -> str:
-        """What the table that had this name then is called today; empty if there is none."""
+        """Return the current name of the table that had this name then; empty if there is none."""
         if table_name in self._tables and not self._older(at):
             return table_name
         lineages = self._by_name.get(table_name)
@@ -86,11 +86,11 @@ class Renames:
         return next((one.names[0].name for one in lineages if one.had(table_name, at)), "")
 
     def model(self, event: Any) -> type[Model] | None:
-        """The model whose table this is today."""
+        """Return the model that uses the event's table now."""
         return model_for_table(self.table(event.table_name, event.occurred_at))
 
     def events(self, tables: Iterable[str], prefix: str = "") -> Q:
-        """The events of these tables, by whatever names they had."""
+        """Return the condition for the events of these tables, under all their names."""
         names = {name for table in tables for name in self.lineage(table).names}
         always = {name.name for name in names if name == Name(name.name)}
         limited = (name.events(prefix) for name in names - {Name(name) for name in always})
@@ -108,17 +108,17 @@ class Renames:
         return {then[f.column]: f for f in own_fields(model) if f.column in then}
 
     def image(self, table: str, event_id: int, at: datetime, *, before: bool = False) -> Image:
-        """A state that an event of this table, by today's name, holds."""
+        """Return the state that an event of this table, by its current name, holds."""
         if not self._older(at) and table not in self._said:
             return Image(event_id, before)
         return Image(event_id, before, self.lineage(table).steps(at))
 
     def lineage(self, table: str) -> Lineage:
-        """The names that this table and its columns have had."""
+        """Return the names that this table and its columns have had."""
         return self._lineages.get(table) or Lineage((Name(table),))
 
     def _older(self, at: datetime) -> bool:
-        """Has any migration been applied since?"""
+        """Return whether a migration was applied after that time."""
         return self.latest is not None and at <= self.latest
 
     @cached_property
@@ -127,7 +127,7 @@ class Renames:
 
     @cached_property
     def _said(self) -> frozenset[str]:
-        """The tables of which the project itself says what has been renamed."""
+        """Return the tables for which the project itself gives former names."""
         said = (m for m in _models() if renamed_fields(m) or former_tables(m))
         return frozenset(log_name(model._meta.db_table) for model in said)
 
@@ -141,7 +141,7 @@ class Renames:
 
     @cached_property
     def _lineages(self) -> dict[str, Lineage]:
-        """By today's names; a table that never changed any may be absent."""
+        """Return the lineages by current table name; a table without renames may be absent."""
         known = self._changes()
         taken = Counter(_given(change) for change in known)
         moved = {c.new if isinstance(c, TableRenamed) else c.table for c in known if _tells(c)}
@@ -159,7 +159,7 @@ class Renames:
             return changes(connections[self.using])
         except Exception as error:  # they are other people's modules
             logger.warning(
-                "Old names are not known: the migrations cannot be read: %s",
+                "Could not load the migrations, so former table and column names are unknown: %s",
                 error,
                 extra={"database": self.using, "error": str(error)},
             )
@@ -172,7 +172,7 @@ def _models() -> list[type[Model]]:
 
 
 def _given(change: Change) -> str:
-    """The name that a table takes by the change."""
+    """Return the name that a table gets by the change."""
     match change:
         case TableMade():
             return change.table
@@ -186,7 +186,7 @@ def _tells(change: Change) -> bool:
 
 
 def _lineage(model: type[Model], known: Sequence[Change], taken: Mapping[str, int]) -> Lineage:
-    """Follow the model's table from its name of today back to where it was made."""
+    """Return the lineage of the model's table, from its current name back to its creation."""
     name, until = log_name(model._meta.db_table), None
     names: list[Name] = []
     columns: list[ColumnChanged] = []
@@ -211,7 +211,7 @@ def _lineage(model: type[Model], known: Sequence[Change], taken: Mapping[str, in
 def _needed(
     model: type[Model], columns: Iterable[ColumnChanged]
 ) -> tuple[tuple[datetime, Step], ...]:
-    """What tells of the columns that there are; given, and looked at, from the latest back."""
+    """Return the changes that concern the existing columns; read from the latest back."""
     needed = {field.column for field in own_fields(model)}
     steps = []
     for at, _, old, new in columns:
@@ -224,7 +224,7 @@ def _needed(
 
 
 def _said(model: type[Model]) -> tuple[Step, ...]:
-    """What the project says of the model's columns."""
+    """Return the renames that the project gives for the model's columns."""
     said = renamed_fields(model)
     present = {field.column for field in own_fields(model)}
     steps = []
@@ -239,7 +239,7 @@ _KNOWN: dict[str, tuple[object, Renames]] = {}
 
 
 def get_renames(using: str) -> Renames:
-    """What is known for this database, as of the migrations that are applied to it."""
+    """Return the renames known for this database, as of the migrations applied to it."""
     recorded = MigrationRecorder(connections[using]).migration_qs
     try:
         with transaction.atomic(using):
@@ -258,7 +258,7 @@ _RECENT: dict[str, tuple[float, Renames]] = {}
 
 
 def recent_renames(using: str) -> Renames:
-    """What was known less than a minute ago: enough for pages, and no query for each of them."""
+    """Return the renames known less than a minute ago: good enough for pages, without a query."""
     looked_at, known = _RECENT.get(using, (-math.inf, None))
     if known is None or time.monotonic() - looked_at > FRESH:
         known = get_renames(using)
@@ -267,5 +267,5 @@ def recent_renames(using: str) -> Renames:
 
 
 def look_again(*, using: str, **_: Any) -> None:
-    """A receiver: readers in the process that migrates need not wait."""
+    """Forget the known renames after ``migrate``, so that this process need not wait."""
     _RECENT.pop(using, None)

@@ -1,4 +1,4 @@
-"""What the commands share that run the job: options, signals, output, exit codes."""
+"""What the commands that run the job share: options, signals, output, exit codes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import sys
 import threading
 import time
 from abc import abstractmethod
-from argparse import ArgumentTypeError
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
@@ -17,7 +16,7 @@ from types import FrameType
 from typing import Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import DEFAULT_DB_ALIAS, Error
 from tqdm import tqdm
 
 from ..exceptions import AuditReprError
@@ -26,32 +25,24 @@ from ..job.locks.lease import DatabaseLock
 from ..job.result import Progress, Result
 from ..lineage import recent_renames
 from ..models import AuditLog, StopReason
+from ..phrases import timestamp
 from ..reprs import Outcome
 from ..utils.text import visible
 from ..vendors.types import Event
-from .options import batch_size, count, seconds
+from .options import USAGE, batch_size, check_options, count, database_alias, seconds
 from .terminal import TerminalCommand
 
 LOCKS = {"database": DatabaseLock, "file": FileLock}
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 # Exit codes; 75 is EX_TEMPFAIL.
-USAGE, QUARANTINED, LOCKED = 2, 3, 75
-
-
-def counted(number: int, one: str, many: str = "") -> str:
-    """The number with the word for so many.
-
-    >>> counted(2, "batch", "batches")
-    '2 batches'
-    """
-    return f"{number} {one if number == 1 else many or one + 's'}"
-
+FAILED, LOCKED = 3, 75
 
 #: How many rows a dry run shows.
 SHOWN_ROWS = 20
 
-#: What call_command() passes as it is, so that it has to be checked here, too.
+#: The options to check here, too: call_command() passes them unchecked.
 CHECKED: dict[str, Callable[[Any], Any]] = {
+    "database": database_alias,
     "batch_size": batch_size,
     "max_seconds": seconds,
     "wait": seconds,
@@ -60,18 +51,18 @@ CHECKED: dict[str, Callable[[Any], Any]] = {
 
 
 class JobCommand(TerminalCommand):
-    """A command that makes a run of the job, or shows with --dry-run what one would do."""
+    """A command that runs the job, or shows with --dry-run what a run would do."""
 
     # An error elsewhere in the project is no reason to leave the audit log unreadable.
     requires_system_checks = []
     #: What checks the value of each option.
     checked: ClassVar[dict[str, Callable[[Any], Any]]] = CHECKED
-    #: From which verbosity on it is told that another run is at work.
+    #: The verbosity from which a run says that another one holds the lock.
     locked_level = 1
 
     @abstractmethod
     def run(self, using: str, options: dict[str, Any], **how: Any) -> Result:
-        """Make a run.
+        """Run the job.
 
         :param how: what every run takes: lock, max_seconds, batch_size, on_progress, stop.
         """
@@ -82,48 +73,68 @@ class JobCommand(TerminalCommand):
 
     @abstractmethod
     def report_work(self, result: Result) -> None:
-        """Tell what a run did, if it did anything."""
+        """Print what a run did, if it did anything."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
-        add("--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="Default: %(default)s.")
+        add(
+            "--database",
+            default=DEFAULT_DB_ALIAS,
+            type=database_alias,
+            metavar="ALIAS",
+            help="Database to work on. Default: %(default)s.",
+        )
         add(
             "--batch-size",
             type=batch_size,
             metavar="ROWS",
-            help="Rows stored in one transaction; auto: what takes about half a second."
+            help="Events per transaction, or 'auto' for as many as take about half a second."
             ' Default: AUDITREPR["BATCH_SIZE"].',
         )
         add(
             "--max-seconds",
             type=seconds,
             metavar="SECONDS",
-            help="Begin no batch after so many seconds.",
+            help="Start no new batch after this many seconds.",
         )
         add(
             "--lock",
             choices=LOCKS,
             default="database",
-            help="What keeps two runs apart: a lease in the database, or a file on this host.",
+            help="Lock that prevents concurrent runs: 'database' works across hosts, 'file' only"
+            " on this host. Default: %(default)s.",
         )
-        add("--wait", type=seconds, default=0.0, metavar="SECONDS", help="Wait for the lock.")
+        add(
+            "--wait",
+            type=seconds,
+            default=0.0,
+            metavar="SECONDS",
+            help="Wait up to this many seconds for the lock. Default: do not wait.",
+        )
         add(
             "--limit",
             type=count,
             metavar="ROWS",
-            help=f"Rows that a dry run shows. Default: {SHOWN_ROWS}.",
+            help=f"Events that --dry-run shows. Default: {SHOWN_ROWS}.",
         )
-        add("--format", choices=("text", "json"), default="text", help="Default: %(default)s.")
-        add("--no-progress", action="store_true", help="No progress bar on a terminal.")
-        add("--fail-if-locked", action="store_true", help="Exit 75 if another run is at work.")
+        add(
+            "--format",
+            choices=("text", "json"),
+            default="text",
+            help="Output format. Default: %(default)s.",
+        )
+        add("--no-progress", action="store_true", help="Do not show a progress bar.")
+        add(
+            "--fail-if-locked",
+            action="store_true",
+            help="Exit with code 75 if another run holds the lock.",
+        )
 
-    def handle(self, *, database: str, dry_run: bool, **options: Any) -> None:
+    def handle(self, *, dry_run: bool, **options: Any) -> None:
         self.verbosity = options["verbosity"]
         self.json = options["format"] == "json"
         self.check_options(options, dry_run=dry_run)
-        if database not in connections:
-            known = ", ".join(connections)
-            raise CommandError(f'There is no database "{visible(database)}" in DATABASES: {known}')
+        database = options["database"]
         try:
             if dry_run:
                 self.preview(database, options)
@@ -136,37 +147,31 @@ class JobCommand(TerminalCommand):
             raise CommandError(visible(message)) from error
 
     def check_options(self, options: dict[str, Any], *, dry_run: bool) -> None:
-        """Check what may not have come through the parser, and what does not go together.
+        """Check values that did not come through the parser, and options that exclude each other.
 
         :raises CommandError: with exit code 2.
         """
-        for name, check in self.checked.items():
-            try:
-                options[name] = None if options[name] is None else check(options[name])
-            except ArgumentTypeError as error:
-                option = name.replace("_", "-")
-                raise CommandError(f"argument --{option}: {error}", returncode=USAGE) from error
+        check_options(options, self.checked)
         if options["limit"] is None:
             options["limit"] = SHOWN_ROWS
         elif not dry_run:
             raise CommandError(
-                "argument --limit: it goes with --dry-run; --max-batches and --max-seconds limit"
-                " a run",
+                "argument --limit: requires --dry-run. To limit a run, use --max-seconds.",
                 returncode=USAGE,
             )
 
     def finish(self, using: str, options: dict[str, Any]) -> None:
-        """What follows a run that ended well."""
+        """Do what follows a successful run."""
 
     def say(self, level: int, text: str) -> None:
-        """A line of output that is shown from this verbosity on."""
+        """Print a line from this verbosity on."""
         if self.verbosity >= level:
             encoding = getattr(self.stdout, "encoding", None) or "utf-8"
             shown = visible(text).encode(encoding, "backslashreplace")
             self.stdout.write(shown.decode(encoding))
 
     def say_json(self, document: dict[str, Any]) -> None:
-        """One document."""
+        """Print one document."""
         if self.verbosity >= 1:
             self.stdout.write(json.dumps(document, indent=2))
 
@@ -197,22 +202,23 @@ class JobCommand(TerminalCommand):
 
     def _report(self, using: str, result: Result) -> None:
         if self.json:
-            self.say_json({"database": using, **asdict(result)})
+            document = asdict(result)
+            self.say_json({"database": using, "stored": document.pop("rows"), **document})
             return
         if result.stop_reason is StopReason.LOCKED:
-            who = result.holder or "it does not say which"
-            self.say(self.locked_level, f"Another run is at work: {who}")
+            who = result.holder or "holder unknown"
+            self.say(self.locked_level, f"Another run holds the lock: {who}")
             self.say(self.locked_level, f"Stopped: {result.stop_reason}")
             return
         self.report_work(result)
 
 
 def described(event: Event, outcome: Outcome, using: str) -> dict[str, Any]:
-    """One row of a dry run, as JSON holds it."""
+    """Return one event of a dry run, as in the JSON output."""
     model = recent_renames(using).model(event)
     return {
         "id": event.id,
-        "time": event.occurred_at.isoformat(sep=" ", timespec="seconds"),
+        "time": timestamp(event.occurred_at),
         "action": str(AuditLog.Action(event.action).label),
         "model": model._meta.label if model else event.table_name,
         "object": event.object_id,
@@ -225,7 +231,7 @@ def described(event: Event, outcome: Outcome, using: str) -> dict[str, Any]:
 
 
 def table(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """The rows of a dry run as lines, their columns one below the other."""
+    """Yield the events of a dry run as lines with aligned columns."""
     columns = ("id", "time", "action", "model", "object")
     head = {name: name for name in columns} | {"representation": "representation"}
     cells = [
@@ -239,19 +245,19 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 def _outcome(row: dict[str, Any]) -> str:
     if row.get("error"):
-        return f"(goes into quarantine: {row['error']})"
+        return f"(cannot be built: {row['error']})"
     why = f" (mixed: {row['reason']})" if row.get("fidelity") == "mixed" else ""
     return f"{row['representation']}{why}"
 
 
 @contextmanager
 def stopping_on_signals() -> Iterator[list[int]]:
-    """Gives the list that the first SIGTERM or SIGINT goes into; a second ends the process."""
+    """Yield the list that the first SIGTERM or SIGINT is added to; a second ends the process."""
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         if received:  # pragma: no cover - the process ends here, and what it measured with it
-            # What is open rolls back, and the lock of a process that is gone is free.
+            # Open transactions roll back, and the lock of a dead process counts as free.
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         received.append(number)
@@ -269,7 +275,7 @@ def stopping_on_signals() -> Iterator[list[int]]:
 
 @contextmanager
 def progress_bar(*, show: bool) -> Iterator[Callable[[Progress], None]]:
-    """Gives what draws a bar on standard error, from the first batch on, if that is a terminal."""
+    """Yield a function that draws a bar on standard error, if that is a terminal."""
     if not (show and sys.stderr.isatty()):
         yield lambda progress: None
         return
@@ -285,7 +291,7 @@ def progress_bar(*, show: bool) -> Iterator[Callable[[Progress], None]]:
             (bar,) = bars
             rate = progress.rows / max(time.monotonic() - began, 0.001)
             bar.total = progress.total  # it grows while others write
-            bar.set_description_str(f"{progress.rows} rows, {rate:.0f} rows/s", refresh=False)
+            bar.set_description_str(f"{progress.rows} stored, {rate:.0f}/s", refresh=False)
             bar.update(progress.done - bar.n)
 
         yield draw

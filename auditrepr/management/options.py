@@ -1,65 +1,72 @@
-"""What the commands' options take."""
+"""Parses and checks the values of the commands' options."""
 
 from __future__ import annotations
 
 import math
 from argparse import ArgumentTypeError
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, time
 from typing import Any
 
 from django.conf import settings
+from django.core.management.base import CommandError
+from django.db import connections
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from ..conf import AUTO, MOST, Asked
+from ..utils.text import visible
+
+#: The exit code for wrong usage.
+USAGE = 2
 
 
 def whole_number(text: Any, least: int = 1) -> int:
-    """An option's value.
+    """Return the option's value as a number.
 
-    :raises ArgumentTypeError: if it is not a whole number, less than `least`, or out of all reason.
+    :raises ArgumentTypeError: if it is not a whole number, less than `least`, or too large.
     """
     try:
         number = int(str(text))
     except ValueError:
         number = least - 1
     if number > MOST:
-        raise ArgumentTypeError(f"{text!r} is more than {MOST}")
+        raise ArgumentTypeError(f"{text!r} is too large: the maximum is {MOST}")
     if number < least:
         raise ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
     return number
 
 
 def batch_size(text: Any) -> Asked:
-    """How many rows make a batch."""
+    """Return the number of events per batch, or ``"auto"``."""
     return AUTO if text == AUTO else whole_number(text)
 
 
 def count(text: Any) -> int:
-    """A whole number, 0 included."""
+    """Return a whole number; 0 is allowed."""
     return whole_number(text, least=0)
 
 
 def seconds(text: Any) -> float:
-    """A span of time.
+    """Return a number of seconds.
 
-    :raises ArgumentTypeError: if it is not a number, or below 0, or has no end.
+    :raises ArgumentTypeError: if it is not a number, negative, or infinite.
     """
     try:
         span = float(str(text))
     except ValueError:
         span = -1
     if not 0 <= span < math.inf:
-        raise ArgumentTypeError(f"{text!r} is not a number of seconds")
+        raise ArgumentTypeError(f"{text!r} is not a number of seconds (0 or more)")
     return span
 
 
 def moment(text: Any) -> datetime:
-    """A point in time, from ``2026-01-31`` or ``2026-01-31T12:00+01:00``, or from the like.
+    """Return the time that ``2026-01-31`` or ``2026-01-31T12:00+01:00`` means.
 
-    A day begins at midnight; without an offset, ``TIME_ZONE`` counts.
+    A date means midnight; without an offset, ``TIME_ZONE`` applies.
 
-    :raises ArgumentTypeError: if it is none, or lies in the future.
+    :raises ArgumentTypeError: if the text is not a date or time, or lies in the future.
     """
     try:
         day = parse_date(str(text))
@@ -71,8 +78,33 @@ def moment(text: Any) -> datetime:
         aware = None
     if aware is None:
         raise ArgumentTypeError(
-            f"{str(text)!r} is no date: write 2026-01-31 or 2026-01-31T12:00:00+01:00"
+            f"{str(text)!r} is not a date: use 2026-01-31 or 2026-01-31T12:00:00+01:00"
         )
     if aware > datetime.now(aware.tzinfo):
         raise ArgumentTypeError(f"{str(text)!r} is in the future")
     return aware if settings.USE_TZ else timezone.make_naive(aware)
+
+
+def database_alias(text: Any) -> str:
+    """Return the alias of a database.
+
+    :raises ArgumentTypeError: if DATABASES does not define it.
+    """
+    alias = str(text)
+    if alias not in connections:
+        known = ", ".join(connections)
+        raise ArgumentTypeError(f'Unknown database "{visible(alias)}". DATABASES defines: {known}.')
+    return alias
+
+
+def check_options(options: dict[str, Any], checks: Mapping[str, Callable[[Any], Any]]) -> None:
+    """Replace each option by its checked value; `call_command()` does not use the parser.
+
+    :raises CommandError: with exit code 2.
+    """
+    for name, checked in checks.items():
+        try:
+            options[name] = None if options[name] is None else checked(options[name])
+        except ArgumentTypeError as error:
+            option = name.replace("_", "-")
+            raise CommandError(f"argument --{option}: {error}", returncode=USAGE) from error

@@ -1,28 +1,28 @@
-"""How the job stands, as text for people, as JSON, and as Prometheus reads it."""
+"""Formats the state of the job as text, as JSON, and for Prometheus."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
 from typing import Any, NamedTuple
 
 from ..job.status import Status
 from ..models import BackfillRun
+from ..phrases import noun, timestamp
 from ..utils.text import visible
 
-#: Runs in a row that found the lock held: so many are no coincidence.
+#: This many runs in a row that found the lock held are no coincidence.
 MANY_SKIPPED = 5
 
 
 class Line(NamedTuple):
-    """A line of text, and whether it asks for somebody's attention."""
+    """A line of text, and whether it needs attention."""
 
     text: str
     alarming: bool = False
 
 
 def lines(status: Status) -> Iterator[Line]:
-    """One screen."""
+    """Yield the lines of one screen."""
     yield Line(f"{'database':<12}{status.database}")
     for name, part in _PARTS.items():
         for line in part(status):
@@ -32,55 +32,61 @@ def lines(status: Status) -> Iterator[Line]:
 
 
 def _pending(status: Status) -> Iterator[str | Line]:
-    waited = f"; the oldest has waited for {span(status.lag)}" if status.oldest_at else ""
-    yield f"{status.pending} rows{waited}"
+    waited = f"; the oldest has waited {span(status.lag)}" if status.oldest_at else ""
+    yield f"{status.pending} {noun(status.pending.rows, 'event')}{waited}"
 
 
 def _mark(status: Status) -> Iterator[str | Line]:
     mark = status.mark
-    yield f"nothing is pending up to event {mark.settled_id}"
+    if not mark.is_set:
+        yield "not set: the job has not run yet"
+        return
+    yield f"event {mark.settled_id}"
     if mark.held_since:
         since = span((status.at - mark.held_since).total_seconds())
-        yield f"held for {since} by transactions that were writing then: {', '.join(mark.held_by)}"
+        held_by = ", ".join(mark.held_by)
+        yield f"held back for {since} by transactions open at the last check: {held_by}"
 
 
 def _lock(status: Status) -> Iterator[str | Line]:
     if status.lease is None:
         yield "free"
         return
-    holder, until = status.lease.holder or "somebody", _time(status.lease.expires_at)
+    holder = status.lease.holder or "an unknown process"
     if status.lease.expired:
-        yield f"left behind by {holder}; the next run takes it"
+        yield f"expired, last held by {holder}; the next run takes it over"
     else:
+        until = timestamp(status.lease.expires_at)
         yield f"held by {holder}, until {until} unless renewed"
 
 
 def _runs(status: Status) -> Iterator[str | Line]:
     if not status.runs:
-        yield Line("none yet: is the job in the crontab?", alarming=True)
+        yield Line("none yet: schedule backfill_reprs (see deploy/crontab)", alarming=True)
     for run in status.runs:
         text = (
-            f"{_time(run.started_at)}  {run.command}: {run.stop_reason or 'at work'},"
-            f" {run.rows} rows, {run.failures} failures{_duration(run)}{_idle(run)}"
+            f"{timestamp(run.started_at)}  {run.command}: {run.stop_reason or 'running'},"
+            f" {run.rows} stored, {run.failures} failed{_duration(run)}{_idle(run)}"
         )
         yield Line(f"{text}  {run.error}".rstrip(), alarming=bool(run.error))
     if status.skipped >= MANY_SKIPPED:
-        yield Line(f"the last {status.skipped} runs found the lock held", alarming=True)
+        found = f"the last {status.skipped} runs found the lock held"
+        yield Line(f"{found}: check whether its holder hangs", alarming=True)
 
 
 def _failures(status: Status) -> Iterator[str | Line]:
     found = status.failures
     if not found.by_error:
-        yield "empty"
+        yield "none"
         return
-    yield f"{found.rows} rows, {found.due} of them due for another attempt"
+    yield f"{found.rows} {noun(found.rows.rows, 'event')}, {found.due} due for a retry"
     for error_class, count in found.by_error[:5]:
         yield f"{count} {error_class}"
 
 
 def _triggers(status: Status) -> Iterator[str | Line]:
     if not status.broken:
-        yield "in order"
+        yield "OK"
         return
     for state in status.broken:
         yield Line(f"{state.name}: {state.status.value}", alarming=True)
@@ -89,18 +95,18 @@ def _triggers(status: Status) -> Iterator[str | Line]:
 
 def _coverage(status: Status) -> Iterator[str | Line]:
     if not status.gaps:
-        yield "no gap"
+        yield "no gaps"
     for gap in status.gaps:
-        since = "now open" if gap.since_event is None else f"up to event {gap.since_event}"
+        since = "still open" if gap.since_event is None else f"up to event {gap.since_event}"
         yield Line(
-            f"{gap.table_name}: a gap, {since} ({gap.get_reason_display()})",
+            f"{gap.table_name}: gap, {since} ({gap.get_reason_display()})",
             alarming=gap.since_event is None,
         )
 
 
 def _rebuild(status: Status) -> Iterator[str | Line]:
     if status.rebuild is None:
-        yield "none is unfinished"
+        yield "none"
         return
     yield f"at event {status.rebuild.reached_id} of {status.rebuild.top_id}"
     if status.lease is None or status.lease.expired:
@@ -109,10 +115,10 @@ def _rebuild(status: Status) -> Iterator[str | Line]:
 
 _PARTS = {
     "pending": _pending,
-    "mark": _mark,
+    "watermark": _mark,
     "lock": _lock,
     "runs": _runs,
-    "quarantine": _failures,
+    "failed": _failures,
     "triggers": _triggers,
     "coverage": _coverage,
     "rebuild": _rebuild,
@@ -120,12 +126,12 @@ _PARTS = {
 
 
 def document(status: Status) -> dict[str, Any]:
-    """What JSON says; times as the ISO writes them, spans in seconds."""
+    """Return the JSON document; times are ISO 8601, durations are seconds."""
     held = status.lease
     return {
         "database": status.database,
         "at": status.at,
-        "pending": {"rows": status.pending.rows, "complete": status.pending.complete},
+        "pending": {"count": status.pending.rows, "complete": status.pending.complete},
         "lag_seconds": status.lag,
         "settled_id": status.mark.settled_id,
         "mark_held_by": status.mark.held_by,
@@ -139,7 +145,7 @@ def document(status: Status) -> dict[str, Any]:
         "runs": [_run_document(run) for run in status.runs],
         "skipped_runs": status.skipped,
         "failures": {
-            "rows": status.failures.rows.rows,
+            "count": status.failures.rows.rows,
             "complete": status.failures.rows.complete,
             "due": status.failures.due.rows,
             "by_error": dict(status.failures.by_error),
@@ -152,42 +158,54 @@ def document(status: Status) -> dict[str, Any]:
 
 
 def _run_document(run: BackfillRun) -> dict[str, Any]:
-    names = ("command", "started_at", "ended_at", "host", "pid", "rows", "failures", "batches")
+    names = ("command", "started_at", "ended_at", "host", "pid", "failures", "batches")
     more = ("stop_reason", "error", "idle_runs", "skipped_runs")
-    return {name: getattr(run, name) for name in (*names, *more)}
+    return {name: getattr(run, name) for name in (*names, *more)} | {"stored": run.rows}
 
 
 def metrics(status: Status) -> Iterator[str]:
-    """Lines in Prometheus' text format, for the textfile collector of its node exporter."""
+    """Yield lines in Prometheus' text format, for the textfile collector of its node exporter."""
     latest = status.runs[0] if status.runs else None
     held_since = status.mark.held_since
     values: dict[str, tuple[str, Any]] = {
-        "pending_rows": ("Audit rows without a representation, at least.", status.pending.rows),
-        "lag_seconds": ("Age of the oldest pending audit row.", status.lag),
-        "settled_id": ("Nothing is pending up to this event.", status.mark.settled_id),
+        "pending_rows": ("Pending events (lower bound).", status.pending.rows),
+        "lag_seconds": ("Seconds that the oldest pending event has waited.", status.lag),
+        "settled_id": ("Watermark: no event up to this ID is pending.", status.mark.settled_id),
         "mark_held_seconds": (
-            "How long the settled mark has waited for transactions.",
+            "Seconds that open transactions have held back the watermark.",
             (status.at - held_since).total_seconds() if held_since else 0,
         ),
         "lock_held": (
-            "Whether a run holds the lock.",
+            "1 if a run holds the database lock, else 0.",
             int(status.lease is not None and not status.lease.expired),
         ),
-        "skipped_runs": ("Runs since the latest that found the lock held.", status.skipped),
+        "skipped_runs": (
+            "Runs since the latest recorded run that found the lock held.",
+            status.skipped,
+        ),
         "last_run_start_seconds": (
-            "When the latest run with something to do began.",
+            "Unix time at which the latest run that was not idle started.",
             latest.started_at.timestamp() if latest else 0,
         ),
-        "last_run_failed": ("Whether it ended with an error.", int(bool(latest and latest.error))),
-        "triggers_broken": ("Tables whose triggers are not in order.", len(status.broken)),
-        "coverage_gaps": ("Tables whose capture was interrupted.", len(status.gaps)),
-        "failures_due": ("Rows in quarantine to be tried again.", status.failures.due.rows),
+        "last_run_failed": (
+            "1 if the latest run that was not idle ended with an error, else 0.",
+            int(bool(latest and latest.error)),
+        ),
+        "triggers_broken": (
+            "Tables whose triggers are missing, outdated, disabled or left over.",
+            len(status.broken),
+        ),
+        "coverage_gaps": ("Tables with a gap in coverage.", len(status.gaps)),
+        "failures_due": (
+            "Failed representations that are due for a retry.",
+            status.failures.due.rows,
+        ),
     }
     database = f'database="{_escaped(status.database)}"'
     for name, (help_text, value) in values.items():
         yield from _head(name, help_text)
         yield f"auditrepr_{name}{{{database}}} {value}"
-    yield from _head("failures", "Rows in quarantine, at least, by the class of their error.")
+    yield from _head("failures", "Failed representations (lower bound) by error class.")
     for error_class, count in status.failures.by_error:
         yield f'auditrepr_failures{{{database},error="{_escaped(error_class)}"}} {count}'
 
@@ -201,7 +219,7 @@ def _escaped(label: str) -> str:
 
 
 def span(seconds: float) -> str:
-    """A span of time in its two largest units: ``"2 h 5 min"``."""
+    """Return a duration in its two largest units: ``"2 h 5 min"``."""
     rest = int(seconds)
     parts = []
     for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
@@ -211,14 +229,10 @@ def span(seconds: float) -> str:
     return " ".join(parts[:2]) or "0 s"
 
 
-def _time(moment: datetime) -> str:
-    return moment.isoformat(sep=" ", timespec="seconds")
-
-
 def _duration(run: BackfillRun) -> str:
     return f", {(run.ended_at - run.started_at).total_seconds():.1f} s" if run.ended_at else ""
 
 
 def _idle(run: BackfillRun) -> str:
-    idle = f", then {run.idle_runs} with nothing to do" if run.idle_runs else ""
+    idle = f", then {run.idle_runs} idle" if run.idle_runs else ""
     return idle + (f", {run.skipped_runs} skipped" if run.skipped_runs else "")

@@ -1,4 +1,4 @@
-"""Commands beside people: output that is read in part, or cannot be written; questions."""
+"""Commands on a terminal: output that is cut off or cannot be written, and questions."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from django.core.management.base import BaseCommand, CommandError
 
 
 class TerminalCommand(BaseCommand):
-    """A command that ends in order, too, where nobody takes its output any more."""
+    """A command that ends cleanly if its output is no longer read."""
 
     def execute(self, *args: Any, **options: Any) -> str | None:
-        """Run it.
+        """Run the command.
 
-        :raises SystemExit: with 128 + SIGPIPE, as of a program that this signal ends, if whoever
-            read the output has left (``| head``).
-        :raises CommandError: if the output is a file on a disk that is full.
+        :raises SystemExit: with 128 + SIGPIPE, as for a program that this signal ends, if the
+            reader of the output has ended (``| head``).
+        :raises CommandError: if the output is a file on a full disk.
         """
         try:
             said = super().execute(*args, **options)
@@ -31,13 +31,13 @@ class TerminalCommand(BaseCommand):
             _discard_output()
             if error.errno == errno.EPIPE:
                 sys.exit(128 + signal.SIGPIPE)
-            message = f"Not all of the output could be written: {error.strerror}."
+            message = f"Could not write all of the output: {error.strerror}."
             raise CommandError(message) from error
         return said
 
 
 def answer(question: str) -> str:
-    """What somebody says to this on the terminal; nothing, if they end the input."""
+    """Return the answer that is typed on the terminal; empty at the end of input."""
     try:
         return input(question).strip()
     except EOFError:
@@ -46,7 +46,10 @@ def answer(question: str) -> str:
 
 
 def _discard_output() -> None:
-    """Python tries to write what is left when it ends, and would fail once more."""
+    """Redirect standard output to nowhere.
+
+    Python would try to write the rest when it ends, and fail.
+    """
     nowhere = os.open(os.devnull, os.O_WRONLY)
     os.dup2(nowhere, sys.stdout.fileno())
     os.close(nowhere)

@@ -8,44 +8,49 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Coverage(models.Model):
-    """Since which event an audited table's capture has run unbroken."""
+    """Since which event an audited table is captured without a gap."""
 
     class Reason(models.TextChoices):
         INSTALLED = "installed", _("installed")
-        MISSING = "missing", _("found missing")
-        DISABLED = "disabled", _("found disabled")
-        COLUMNS = "columns", _("some columns were left out before")
-        REPLACED = "replaced", _("found put back by somebody else")
+        MISSING = "missing", _("triggers were missing")
+        DISABLED = "disabled", _("triggers were disabled")
+        COLUMNS = "columns", _("some columns were not captured before")
+        REPLACED = "replaced", _("triggers were replaced outside auditrepr")
 
     table_name = models.TextField(primary_key=True)
     since_event = models.BigIntegerField(
         null=True,
         help_text=_(
-            "As of any event with a greater id, nothing that changed later is missing from the"
-            " log. Null: the triggers were found out of order."
+            "Every change after this event ID is in the log. Null: the triggers were last found"
+            " broken."
         ),
     )
     transaction_id = models.BigIntegerField(
         null=True,
-        help_text=_("PostgreSQL's, of the start: an event whose snapshot is older is not covered."),
+        help_text=_(
+            "PostgreSQL transaction in which coverage started. An event whose snapshot"
+            " does not include it is not covered."
+        ),
     )
     reason = models.CharField(max_length=10, choices=Reason)
     pruned_id = models.BigIntegerField(
-        default=0, help_text=_("Events with this id or a lower one may have been pruned.")
+        default=0, help_text=_("Events up to this ID may have been pruned.")
     )
     pruned_transaction_id = models.BigIntegerField(
-        null=True, help_text=_("PostgreSQL's, the highest that wrote one of them.")
+        null=True, help_text=_("Highest PostgreSQL transaction ID among the pruned events.")
     )
     columns = models.JSONField(
         default=dict,
         help_text=_(
-            "The table's columns. Null: there since the start; else the event, the transaction and"
-            " the time at which the column was first seen."
+            "The table's columns. Null: present when coverage started. Otherwise: event,"
+            " transaction and time at which the column was first seen."
         ),
     )
     triggers = models.TextField(
         default="",
-        help_text=_("What tells the table's triggers from others that are made just like them."),
+        help_text=_(
+            "Identity of the installed triggers. Shows whether they were dropped and re-created."
+        ),
     )
     recorded_at = models.DateTimeField(db_default=Now())
 

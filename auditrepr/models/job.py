@@ -8,21 +8,25 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Checkpoint(models.Model):
-    """How far the job has come: one row in each database that holds a log."""
+    """The watermark of the job: one row in each database that has a log."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     settled_id = models.BigIntegerField(
-        default=0, help_text=_("At or below it nothing is pending and nothing can appear.")
+        default=0,
+        help_text=_(
+            "The watermark: no event up to this ID is pending, and none can still be committed."
+        ),
     )
     candidate_id = models.BigIntegerField(
-        null=True, help_text=_("Becomes the settled mark once the evidence is gone.")
+        null=True,
+        help_text=_("Becomes the watermark once no transaction in candidate_evidence is open."),
     )
     candidate_evidence = models.JSONField(
-        null=True, help_text=_("The transactions that may still write below the candidate.")
+        null=True, help_text=_("Open transactions that may still commit events up to candidate_id.")
     )
     candidate_at = models.DateTimeField(null=True)
     swept_id = models.BigIntegerField(
-        default=0, help_text=_("How far the slow re-check below the settled mark has come.")
+        default=0, help_text=_("Event ID that the sweep below the watermark has reached.")
     )
 
     class Meta:
@@ -30,33 +34,37 @@ class Checkpoint(models.Model):
         verbose_name_plural = _("checkpoints")
 
     def __str__(self) -> str:
-        return f"settled to {self.settled_id}"
+        return f"watermark at event {self.settled_id}"
 
 
 class RebuildCursor(models.Model):
-    """How far ``rebuild_reprs`` has come; gone when it is done."""
+    """The progress of ``rebuild_reprs``; deleted when the rebuild is done."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
-    selection = models.JSONField(help_text=_("Which representations are built anew."))
-    start_id = models.BigIntegerField(help_text=_("Whatever is selected has a greater id."))
-    reached_id = models.BigIntegerField(help_text=_("Up to here, all is done."))
-    top_id = models.BigIntegerField(help_text=_("Later events are said in the new way already."))
+    selection = models.JSONField(help_text=_("Which representations are rebuilt."))
+    start_id = models.BigIntegerField(help_text=_("Event ID after which the rebuild starts."))
+    reached_id = models.BigIntegerField(help_text=_("Event ID up to which the rebuild is done."))
+    top_id = models.BigIntegerField(
+        help_text=_("Last event ID to rebuild. Later events were built with the current code.")
+    )
     started_at = models.DateTimeField(db_default=Now())
 
     class Meta:
-        verbose_name = _("rebuilding")
-        verbose_name_plural = _("rebuildings")
+        verbose_name = _("rebuild cursor")
+        verbose_name_plural = _("rebuild cursors")
 
     def __str__(self) -> str:
-        return f"rebuilt to {self.reached_id} of {self.top_id}"
+        return f"rebuilt up to event {self.reached_id} of {self.top_id}"
 
 
 class Lease(models.Model):
-    """The database lock: who holds it, and until when by the database's clock."""
+    """The database lock: its holder, and until when, by the database's clock."""
 
     name = models.TextField(primary_key=True)
     token = models.UUIDField(null=True)
-    holder = models.JSONField(null=True, help_text=_("Host, process and start, for people."))
+    holder = models.JSONField(
+        null=True, help_text=_("Host, process ID and start time of the holder.")
+    )
     acquired_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
 
@@ -69,26 +77,26 @@ class Lease(models.Model):
 
 
 class StopReason(models.TextChoices):
-    """Why a run ended: for programs, and for people."""
+    """Why a run ended: a value for programs, a label for people."""
 
-    CAUGHT_UP = "caught-up", _("nothing was left to do")
-    BATCH_LIMIT = "batch-limit", _("it had done as many batches as asked")
-    TIME_BUDGET = "time-budget", _("its time was up")
-    LOCKED = "locked", _("another run was at work")
-    SIGNAL = "signal", _("it was told to stop")
-    LEASE_LOST = "lease-lost", _("another run took over")
-    ERROR = "error", _("an error")
+    CAUGHT_UP = "caught-up", _("nothing left to do")
+    BATCH_LIMIT = "batch-limit", _("batch limit reached")
+    TIME_BUDGET = "time-budget", _("time limit reached")
+    LOCKED = "locked", _("another run held the lock")
+    SIGNAL = "signal", _("stopped by a signal")
+    LEASE_LOST = "lease-lost", _("another run took over the lock")
+    ERROR = "error", _("error")
 
 
 class BackfillRun(models.Model):
-    """What one run did. Runs with nothing to do are counted on the run before them."""
+    """One run of the job; runs with nothing to do are counted on the run before them."""
 
     command = models.TextField(_("command"), default="backfill_reprs")
     started_at = models.DateTimeField(_("started at"))
     ended_at = models.DateTimeField(_("ended at"), null=True)
     host = models.TextField(_("host"))
-    pid = models.PositiveIntegerField(_("process"))
-    rows = models.PositiveBigIntegerField(_("rows"), default=0)
+    pid = models.PositiveIntegerField(_("process ID"))
+    rows = models.PositiveBigIntegerField(_("representations"), default=0)
     failures = models.PositiveBigIntegerField(_("failures"), default=0)
     batches = models.PositiveIntegerField(_("batches"), default=0)
     stop_reason = models.CharField(
@@ -96,10 +104,10 @@ class BackfillRun(models.Model):
     )
     error = models.TextField(_("error"), blank=True, default="")
     idle_runs = models.PositiveIntegerField(
-        _("idle runs"), default=0, help_text=_("Runs since then that found nothing to do.")
+        _("idle runs"), default=0, help_text=_("Later runs that found nothing to do.")
     )
     skipped_runs = models.PositiveIntegerField(
-        _("skipped runs"), default=0, help_text=_("Runs since then that found the lock held.")
+        _("skipped runs"), default=0, help_text=_("Later runs that found the lock held.")
     )
 
     class Meta:

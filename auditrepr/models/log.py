@@ -27,12 +27,12 @@ ACTOR_LENGTH = 200
 
 
 class AuditLogQuerySet(models.QuerySet["AuditLog"]):
-    """Selections of audit rows, in the words of the domain."""
+    """Selections of events."""
 
     def for_object(self, instance: models.Model) -> AuditLogQuerySet:
-        """The events of this object; those of its parents' tables, too, if it inherits from them.
+        """Return the events of this object, and those of its parents' tables if the model inherits.
 
-        An update that took the object's key away, and gave it another, is among them.
+        They include an update that took the object's key away and gave it another.
         """
         renames = recent_renames(self.db)
         vendor = get_vendor(self.db)
@@ -50,23 +50,23 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
         return self.filter(recent_renames(self.db).lineage(log_name(model._meta.db_table)).events())
 
     def by(self, user: Any) -> AuditLogQuerySet:
-        """The events whose context names this user: a user, a primary key, or a text."""
+        """Return the events whose context names this user: a user, a primary key, or a text."""
         name = str(user.pk if isinstance(user, models.Model) else user)
         return self.filter(actor=name[:ACTOR_LENGTH])
 
     def between(self, begin: datetime, end: datetime) -> AuditLogQuerySet:
-        """The events from the one time on, and before the other."""
+        """Return the events at or after `begin` and before `end`."""
         return self.filter(occurred_at__gte=begin, occurred_at__lt=end)
 
     def with_reprs(self) -> AuditLogQuerySet:
-        """Together with ``instance_repr``, and ``repr_failure``, where there is one."""
+        """Select ``instance_repr`` and ``repr_failure`` with the events."""
         return self.select_related("instance_repr", "repr_failure")
 
     def pending(self, *, after: int | None = None, upto: int | None = None) -> AuditLogQuerySet:
-        """Rows with neither a representation nor a quarantine entry.
+        """Return the events with neither a representation nor a failure.
 
-        A TRUNCATE has no object, so it never waits for one. On a large log give both bounds of
-        the ids: without them, this looks at every row.
+        A TRUNCATE has no object, so it is never pending. On a large log give both bounds of the
+        IDs: without them, this reads every event.
         """
         # The bounds stand in each part: a planner does not carry them over by itself.
         bounds = {"pk__gt": after, "pk__lte": upto}
@@ -83,9 +83,9 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
 
 
 class AuditLog(models.Model):
-    """One event: one row of an audited table that was inserted, updated or deleted.
+    """One event: a row of an audited table was added, changed or deleted, or the table was emptied.
 
-    Triggers write it; nothing in Python does.
+    Only triggers write it.
     """
 
     class Action(models.TextChoices):
@@ -97,24 +97,25 @@ class AuditLog(models.Model):
     id = models.BigAutoField(primary_key=True)
     table_name = models.TextField(_("table"))
     object_id = models.TextField(
-        _("object"),
+        _("object ID"),
         null=True,
-        help_text=_("The primary key as text; a JSON array if it has several columns."),
+        help_text=_("Primary key as text. A composite key is stored as a JSON array."),
     )
     previous_object_id = models.TextField(
-        null=True, help_text=_("Set where an update changed the primary key: the one before.")
+        null=True, help_text=_("Primary key before the update, if the update changed it.")
     )
     action = models.CharField(_("action"), max_length=1, choices=Action)
     row_data = RowField(
         null=True,
-        help_text=_("The whole row: after an insert or update, before a delete."),
+        help_text=_("All recorded columns of the row: after an insert or update, before a delete."),
     )
     changed_from = RowField(
         null=True,
-        help_text=_("For an update: what each changed column held before."),
+        help_text=_("For an update: the previous value of each changed column."),
     )
     context = models.JSONField(
-        null=True, help_text=_("Who and why, where the application said so.")
+        null=True,
+        help_text=_("Who made the change and why, if the application provided a context."),
     )
     actor = models.GeneratedField(
         # SQLite would look into the context of every event, for a tenth of what an event costs.
@@ -124,29 +125,29 @@ class AuditLog(models.Model):
         output_field=models.TextField(null=True),
         db_persist=True,
         verbose_name=_("actor"),
-        help_text=_("The user of the context: to be found by an index."),
+        help_text=_("The user from the context. Indexed."),
     )
     writer = models.TextField(
         null=True,
-        help_text=_("Without a context: the database role and its program. PostgreSQL only."),
+        help_text=_("If there is no context: database role and client program. PostgreSQL only."),
     )
     transaction_id = models.BigIntegerField(
-        null=True, help_text=_("PostgreSQL's; SQLite has none.")
+        null=True, help_text=_("PostgreSQL transaction ID. Null on SQLite.")
     )
     snapshot = models.TextField(
         null=True,
-        help_text=_("PostgreSQL's pg_snapshot: what the transaction saw right after the event."),
+        help_text=_("The transaction's pg_snapshot right after the event. PostgreSQL only."),
     )
     statement_at = models.DateTimeField(
-        null=True, help_text=_("When the client's message arrived: PostgreSQL only.")
+        null=True, help_text=_("When the server received the client message. PostgreSQL only.")
     )
     occurred_at = models.DateTimeField(_("time"), db_default=Now())
 
     objects = AuditLogQuerySet.as_manager()
 
     class Meta:
-        verbose_name = _("audit log entry")
-        verbose_name_plural = _("audit log")
+        verbose_name = _("audit event")
+        verbose_name_plural = _("audit events")
         indexes = [
             models.Index(fields=["table_name", "object_id", "id"], name="auditrepr_log_object"),
             models.Index(fields=["table_name", "id"], name="auditrepr_log_table"),
@@ -172,9 +173,9 @@ class AuditLog(models.Model):
 
     @property
     def changes(self) -> dict[str, tuple[Any, Any]]:
-        """What an update changed: ``{field: (old, new)}``, values as the log holds them.
+        """Return what an update changed: ``{field: (old, new)}``, with values as in the log.
 
-        A column that no field of today's model has goes by its own name.
+        A column for which the current model has no field appears by its own name.
         """
         new = self.row_data or {}
         names = {column: field.name for column, field in self.recorded_fields().items()}
@@ -195,10 +196,7 @@ class AuditLog(models.Model):
 
 
 def first_id(log: QuerySet[AuditLog], when: datetime) -> int:
-    """The events from this time on have this id or a greater one, nearly, and no others have.
-
-    It is found by halving the range of the ids.
-    """
+    """Return approximately the lowest event ID at or after this time (binary search over IDs)."""
     ids = log.order_by("pk").values_list("pk", "occurred_at")
     first, last = ids.first(), ids.last()
     if first is None or last is None:

@@ -13,7 +13,7 @@ class Fidelity(models.TextChoices):
 
 
 class InstanceRepr(models.Model):
-    """What ``str(instance)`` said at the event."""
+    """The representation of one event: ``str(instance)``, built on the data as of the event."""
 
     # No constraint in the database: it would cost four times the write (docs/design.md).
     audit_log = models.OneToOneField(
@@ -27,7 +27,10 @@ class InstanceRepr(models.Model):
     fidelity = models.CharField(
         max_length=1,
         choices=Fidelity,
-        help_text=_("Mixed: something was read live, guessed or missing."),
+        help_text=_(
+            "Exact: built only from data as of the event. Mixed: partly current, guessed"
+            " or missing data."
+        ),
     )
     reason = models.TextField(
         blank=True, default="", help_text=_("Why the representation is mixed.")
@@ -49,7 +52,7 @@ class InstanceRepr(models.Model):
 
 
 class ReprFailure(models.Model):
-    """The quarantine: a row whose representation could not be built, and why."""
+    """A failed event: its representation could not be built; the error, and when it is retried."""
 
     audit_log = models.OneToOneField(
         "auditrepr.AuditLog",

@@ -1,4 +1,4 @@
-"""Who and why: what the context of an event says, in words."""
+"""Says in words who made a change and why, from the event's context."""
 
 from __future__ import annotations
 
@@ -10,29 +10,29 @@ from django.utils.translation import gettext as _
 from ..models import AuditLog
 from ..utils.text import visible
 
-#: What tells who it was, the best answer first.
+#: The context values that name the author of a change, the best first.
 WHO = ("user_name", "user", "command", "task")
 
 
 def actor(event: AuditLog) -> str:
-    """Who or what caused the event, by the name that it had then; empty where nothing is known."""
+    """Return who or what caused the event, by the name of that time; empty if unknown."""
     context = event.context if isinstance(event.context, Mapping) else {}
     known = (str(context[name]) for name in WHO if context.get(name) is not None)
     return visible(next(known, None) or event.writer or "")
 
 
 def facts(context: Any) -> list[tuple[str, str]]:
-    """What the context says besides: label and value, the reason first."""
+    """Return the rest of the context as labels and values, the reason first."""
     if not isinstance(context, Mapping):
         return []
     labels = {
-        "reason": _("why"),
+        "reason": _("reason"),
         "user": _("user"),
         "command": _("command"),
         "task": _("task"),
         "path": _("path"),
         "remote_address": _("remote address"),
-        "request_id": _("request"),
+        "request_id": _("request ID"),
     }
     names = [name for name in labels if name in context]
     names += [name for name in context if name not in labels and name != "user_name"]

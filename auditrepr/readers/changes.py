@@ -1,4 +1,4 @@
-"""Events in words, for people: on a page of the admin, in a terminal."""
+"""Describes events in words, for the admin and for terminals."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from ..utils.text import visible
 
 #: A longer value is cut around its first difference from the other one.
 VALUE_LENGTH = 60
-#: How much of what two values have in common stands before their first difference.
+#: Number of common characters shown before the first difference.
 LEAD = 15
 
-#: What stands for the values of an event: by column, and whether before it.
+#: Texts for the values of an event, by column and whether before it.
 Words = Mapping[tuple[str, bool], str]
 NO_WORDS: Words = {}
-#: Today's field for each column, by what the column was called then.
+#: The current field for each column, by its name at the event.
 Fields = Mapping[str, "Field[Any, Any]"]
 
 
 @dataclass(frozen=True)
 class FieldChange:
-    """One field of one event: what it held before and after, as people read it."""
+    """One field of one event: its value before and after, as text."""
 
     label: str
     before: str
@@ -41,7 +41,7 @@ class FieldChange:
 
 
 def model_label(table_name: str) -> str:
-    """What people call the rows of this table: the model's name, or the table's if it has none."""
+    """Return the model's verbose name for this table, or the table's name if it has no model."""
     model = model_for_table(table_name)
     return str(capfirst(model._meta.verbose_name)) if model else visible(table_name)
 
@@ -49,7 +49,7 @@ def model_label(table_name: str) -> str:
 def changes(
     event: AuditLog, words: Words = NO_WORDS, known: Fields | None = None
 ) -> list[FieldChange]:
-    """What an update changed, in the order of the model's fields."""
+    """Return what an update changed, in the order of the model's fields."""
     if not event.changed_from:
         return []
     return [change for change in fields(event, words, known) if change.changed]
@@ -58,7 +58,7 @@ def changes(
 def fields(
     event: AuditLog, words: Words = NO_WORDS, known: Fields | None = None
 ) -> list[FieldChange]:
-    """Every field of the event's row: those of an added row were nothing before.
+    """Return every field of the event's row; fields of an added row have no value before.
 
     :param words: what stands for its values (``readers.values``); else they show as logged.
     :param known: today's fields for its columns, where somebody has looked already.
@@ -92,9 +92,9 @@ def _field_change(
 
 def _value(field: Field[Any, Any] | None, value: Any) -> str:
     if value is None:
-        return _("nothing")
+        return _("(none)")
     if value == "":
-        return _("empty")
+        return _("(empty)")
     choices = dict(field.flatchoices) if field else {}
     label = choices.get(value) if isinstance(value, str | int) else None
     return visible(str(value if label is None else label))

@@ -1,4 +1,4 @@
-"""What a person may read of the log, and what stands for each event's object."""
+"""Determines which events a user may read, and what is shown for each event's object."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from ..utils.table_names import log_name
 
 
 def readable_events(user: Any) -> AuditLogQuerySet:
-    """The events that this user may see, with what stands for their objects."""
+    """Return the events that this user may see, with their representations."""
     events = with_reprs(AuditLog.objects.all())
     tables = readable_tables(user)
     return events if tables is None else events.filter(recent_renames(events.db).events(tables))
 
 
 def readable_failures(user: Any) -> QuerySet[ReprFailure]:
-    """The failures of the events that this user may see: a message can quote their data."""
+    """Return the failures of the events that this user may see: a message can quote their data."""
     failures = ReprFailure.objects.all()
     tables = readable_tables(user)
     if tables is None:
@@ -31,11 +31,11 @@ def readable_failures(user: Any) -> QuerySet[ReprFailure]:
 
 
 def readable_tables(user: Any) -> set[str] | None:
-    """The tables whose events this user may see, by today's names; none means every table.
+    """Return the tables whose events this user may see, by current names; None means all tables.
 
-    Seeing an event takes the permission to view, or change, the model whose row it is about; an
-    automatic many-to-many table goes with the model that has the field. Where the setting
-    ``MODEL_PERMISSIONS`` is off, the permission to view the log is enough.
+    Seeing an event requires the permission to view, or change, its model; an automatic many-to-many
+    table belongs to the model that has the field. If the setting ``MODEL_PERMISSIONS`` is off, the
+    permission to view the log is enough.
     """
     if user.is_active and user.is_superuser:
         return None
@@ -49,15 +49,15 @@ def readable_tables(user: Any) -> set[str] | None:
 
 
 def with_reprs(events: AuditLogQuerySet) -> AuditLogQuerySet:
-    """The events together with what stands for their objects.
+    """Return the events with their representations and failures.
 
-    By queries of their own: a join with all representations can be read as a whole.
+    They come from separate queries: a join could read all representations.
     """
     return events.prefetch_related("instance_repr", "repr_failure")
 
 
 def may_read_log(user: Any) -> bool:
-    """May this user open the log's own pages?"""
+    """Return whether this user may open the pages of the log."""
     return any(user.has_perm(f"auditrepr.{action}_auditlog") for action in ("view", "change"))
 
 

@@ -1,7 +1,7 @@
-"""Search in representations: by an index where there is one, otherwise a part of the log at a time.
+"""Searches the text of representations, by an index, or else one part of the log at a time.
 
-The wish for an index is a setting, and ``migrate`` fulfils it: every representation that the job
-stores pays for it.
+The index is a setting, because every representation that the job stores pays for it; ``migrate``
+creates it.
 """
 
 from __future__ import annotations
@@ -16,26 +16,26 @@ from ..models import InstanceRepr
 from ..vendors import get_vendor
 from ..vendors.types import SearchIndex, Window
 
-#: How many representations a page looks at where no index serves it, before it says how far it is.
+#: Representations that a page searches without an index before it says how far it got.
 LOOKED_AT = 10_000
-#: From how many matches a page chooses those that its other filters let through.
+#: Number of matches to which a page applies its other filters.
 MOST = 2_000
-#: So many of LOOKED_AT, and an index that has to sort all its matches is of no use.
+#: If more of LOOKED_AT match, an index that must sort all its matches is of no use.
 COMMON = 200
 
 
 @dataclass(frozen=True)
 class Found:
-    """What a search has found: the nearest matches, in the order in which it looks at them."""
+    """The result of a search: the nearest matches, in the order of the search."""
 
     ids: Sequence[int]  # of the events
-    last: int | None  # the event at which it stopped looking; none: it has seen all there is
+    last: int | None  # the event at which the search stopped; None: it has searched everything
 
 
 def find(using: str, by: SearchIndex | None, text: str, window: Window, forward: bool) -> Found:
-    """The representations that say this, the oldest of the window first if it looks forward.
+    """Return the representations that contain the text, from the oldest on if `forward`.
 
-    :param by: what :func:`index` gave.
+    :param by: the result of :func:`index`.
     """
     vendor = get_vendor(using)
     if by is not None and by.in_order:
@@ -50,7 +50,7 @@ def find(using: str, by: SearchIndex | None, text: str, window: Window, forward:
 
 
 def _look(using: str, by: SearchIndex | None, text: str, window: Window, forward: bool) -> Found:
-    """What the nearest representations of the window say."""
+    """Return the matches among the nearest representations of the window."""
     rows = _inside(InstanceRepr.objects.using(using), window)
     rows = rows.order_by("audit_log_id" if forward else "-audit_log_id")
     ids = rows.values_list("audit_log_id", flat=True)
@@ -69,14 +69,12 @@ def _inside(rows: QuerySet[InstanceRepr], window: Window) -> QuerySet[InstanceRe
 
 
 def help_text(by: SearchIndex | None) -> str:
-    """What the page says of its search."""
+    """Return the help text of the search box."""
     if by is None:
         return _(
-            "A part of it, in capitals or not. The newest %(number)d are looked at first, then"
-            " the next with “Older”."
+            "Any part of the text, ignoring case. Searches the newest %(number)d"
+            " representations; choose “Older” to search further back."
         ) % {"number": LOOKED_AT}
     if by.anywhere:
-        return _("A part of it, in capitals or not.")
-    return _(
-        "Its beginning, in capitals or not: nothing further on is found, for want of an index."
-    )
+        return _("Any part of the text, ignoring case.")
+    return _("Beginning of the text only, ignoring case: the search index supports no more.")

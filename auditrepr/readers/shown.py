@@ -15,7 +15,7 @@ from ..vendors.types import Event
 
 @dataclass(frozen=True)
 class Shown:
-    """What a reader sees of an event's object: its representation, or why there is none."""
+    """What is shown for an event's object: its representation, or why there is none."""
 
     text: str = ""
     mixed: bool = False
@@ -53,7 +53,7 @@ def _built(outcome: Outcome) -> Shown:
 
 def _stored(event: AuditLog) -> Shown:
     if event.action == AuditLog.Action.TRUNCATE:
-        return Shown(_("every row"))
+        return Shown(_("all rows"))
     if hasattr(event, "instance_repr"):
         found = event.instance_repr
         mixed = found.fidelity == Fidelity.MIXED

@@ -1,4 +1,4 @@
-"""What the columns of events held, as people read it: related objects by what they were called."""
+"""Shows the column values of events; related objects appear by the names that they had then."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ from .changes import Words
 
 
 class Held(NamedTuple):
-    """What a field held at an event: a value as Python has it."""
+    """A value that a field held at an event, as Python has it."""
 
     event: AuditLog
-    column: str  # what it was called then
+    column: str  # its name at the event
     field: Any
     before: bool
     value: Any
@@ -44,7 +44,7 @@ def words(
 ) -> Sequence[Words]:
     """What stands for the columns of these events, in their order; what is missing is said raw.
 
-    The number of queries depends on how many models there are, not on how many events.
+    The number of queries depends on the number of models, not on the number of events.
 
     :param limit: the time that this may take; what it does not reach is said raw, too.
     :param changed_only: only for the columns that an update changed.
@@ -62,11 +62,11 @@ def words(
 
 
 def said(field: Field[Any, Any], value: Any) -> str:
-    """A value of this field, in a line that a person reads."""
+    """Return a value of this field in one line, for people."""
     if value is None:
-        return _("nothing")
+        return _("(none)")
     if value == "":
-        return _("empty")
+        return _("(empty)")
     if field.choices and isinstance(value, str | int):
         return visible(str(dict(field.flatchoices).get(value, value)))
     if isinstance(value, bool):

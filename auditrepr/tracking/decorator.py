@@ -1,4 +1,4 @@
-"""``@auditrepr.track``: what a model says of itself where it stands."""
+"""``@auditrepr.track``: audits the model that it decorates."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from ..conf import get_settings
 
 ModelT = TypeVar("ModelT", bound=type[Model])
 
-#: What to use in place of ``str()``: the name of a method, or a function of the instance.
+#: What to use instead of ``str()``: the name of a method, or a function of the instance.
 Repr = str | Callable[[Any], object]
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What the decorator was told: see :func:`track`."""
+    """The arguments of the decorator: see :func:`track`."""
 
     exclude: tuple[str, ...] = ()
     repr: Repr | None = None
@@ -52,19 +52,22 @@ def track(
 ) -> ModelT | Callable[[ModelT], ModelT]:
     """Audit this model: ``@track`` or ``@track(exclude=["pin"])``.
 
-    :param exclude: names of fields that never reach the log.
-    :param repr: what to use in place of ``str()``: a method's name, or a function of the instance.
-    :param renamed: for fields that were renamed in a way that no migration tells (SQL, squashed
-        migrations): ``{"today": "before"}``, or ``{"today": ["before", "earlier"]}``. A row of the
-        log that holds the old name is read by it, unless it holds both and the old name is in use
+    :param exclude: names of fields that are never recorded.
+    :param repr: what to use instead of ``str()``: a method's name, or a function of the instance.
+    :param renamed: former names of fields whose rename is in no migration (SQL, squashed
+        migrations): ``{"current": "former"}``, or ``{"current": ["former", "earlier"]}``. An event
+        that holds the former name is read by it, unless it holds both and the former name is in use
         again.
-    :param former_tables: likewise, names that the model's table had before.
-    :raises TypeError: if a list of names is a bare string, or what is decorated is no model.
+    :param former_tables: former names of the model's table, likewise.
+    :raises TypeError: if a list of names is a bare string, or what is decorated is not a model.
     """
     if isinstance(exclude, str):
-        raise TypeError(f'exclude takes a list of field names: exclude=["{exclude}"]')
+        raise TypeError(f'exclude must be a list of field names, such as exclude=["{exclude}"]')
     if isinstance(former_tables, str):
-        raise TypeError(f'former_tables takes a list of names: former_tables=["{former_tables}"]')
+        raise TypeError(
+            "former_tables must be a list of table names, such as"
+            f' former_tables=["{former_tables}"]'
+        )
     columns = {
         new: (old,) if isinstance(old, str) else tuple(old) for new, old in (renamed or {}).items()
     }
@@ -72,7 +75,7 @@ def track(
 
     def decorate(model: ModelT) -> ModelT:
         if not (isinstance(model, type) and issubclass(model, Model)):
-            raise TypeError(f"@auditrepr.track is for model classes, not for {model!r}")
+            raise TypeError(f"@auditrepr.track decorates model classes, not {model!r}")
         MARKED[model] = mark
         return model
 
@@ -80,7 +83,7 @@ def track(
 
 
 def renamed_fields(model: type[Model]) -> dict[str, tuple[str, ...]]:
-    """The names that fields had before, as ``@track`` gives them, for the model or its bases."""
+    """Return the former names of fields that ``@track`` gives for the model or its bases."""
     found: dict[str, tuple[str, ...]] = {}
     for base in reversed(model.__mro__):
         if base in MARKED:
@@ -89,12 +92,12 @@ def renamed_fields(model: type[Model]) -> dict[str, tuple[str, ...]]:
 
 
 def former_tables(model: type[Model]) -> tuple[str, ...]:
-    """The names that the model's table had before, as ``@track`` gives them."""
+    """Return the former names of the model's table that ``@track`` gives."""
     return MARKED[model].former_tables if model in MARKED else ()
 
 
 def chosen_repr(model: type[Model]) -> Repr | None:
-    """What the project wants in place of ``str()`` for this model, if anything."""
+    """Return what the project uses instead of ``str()`` for this model, if anything."""
     chosen = get_settings().REPR.get(model._meta.label_lower)
     if isinstance(chosen, str) and "." in chosen:
         found: Callable[[Any], object] = import_string(chosen)

@@ -1,4 +1,4 @@
-"""Which models are audited, and which of their columns never reach the log."""
+"""Determines which models are audited, and which of their columns are excluded."""
 
 from __future__ import annotations
 
@@ -20,34 +20,34 @@ from .decorator import MARKED
 
 @dataclass(frozen=True)
 class TrackedTable:
-    """A table to be audited, and the model whose rows it holds."""
+    """A table to audit, and the model whose rows it holds."""
 
     model: type[Model]
     excluded: frozenset[str] = frozenset()  # names of columns
 
     @property
     def db_table(self) -> str:
-        """The table as Django writes it, quoted schema and all."""
+        """Return the table as Django writes it, with schema and quotes."""
         return self.model._meta.db_table
 
     @property
     def name(self) -> str:
-        """The table as the log names it."""
+        """Return the table's name in the log."""
         return log_name(self.db_table)
 
     @property
     def key_columns(self) -> tuple[str, ...]:
-        """The columns of the model's primary key, in its order."""
+        """Return the columns of the model's primary key, in its order."""
         return tuple(f.column for f in self.model._meta.pk_fields if f.column)
 
 
 def tracked_tables(using: str) -> list[TrackedTable]:
-    """The tables to be audited in this database, in the order of their names.
+    """Return the tables to audit in this database, sorted by name.
 
     :raises UnknownModel: if a setting names a model that is not installed.
     :raises OwnTable: if one of auditrepr's own models is to be audited.
-    :raises UnknownColumn: if a field to be left out does not exist.
-    :raises KeyExcluded: if a field to be left out is part of the primary key.
+    :raises UnknownColumn: if a field to exclude does not exist.
+    :raises KeyExcluded: if a field to exclude is part of the primary key.
     """
     excluded = _excluded_fields()
     by_table: dict[str, set[type[Model]]] = {}
@@ -67,7 +67,7 @@ def _tracked_models(excluded: Mapping[type[Model], set[str]]) -> set[type[Model]
 def _tracked_table(
     models: Collection[type[Model]], excluded: Mapping[type[Model], set[str]]
 ) -> TrackedTable:
-    """The table that these models share: what any model leaves out is left out."""
+    """Return the table that these models share; it excludes what any of the models excludes."""
     best = min(models, key=lambda model: (not model._meta.managed, model._meta.label))
     name = log_name(best._meta.db_table)
     sharing = {m for m in excluded if log_name(m._meta.db_table) == name}.union(models)
@@ -83,14 +83,14 @@ def _named_models() -> Iterator[type[Model]]:
 
 
 def _own_tables() -> set[str]:
-    # Not from the app's config: a test may take auditrepr out of INSTALLED_APPS for a while.
+    # Not from the app's config: a test may remove auditrepr from INSTALLED_APPS temporarily.
     return {model._meta.db_table for model in apps.all_models["auditrepr"].values()}
 
 
 def _auditable(
     models: Iterable[type[Model]], own: Collection[str], setting: str
 ) -> Iterator[type[Model]]:
-    """Writing to the log is an event that would have to be written to the log."""
+    """Yield the models; raise OwnTable for auditrepr's own, whose capture would never end."""
     for model in models:
         if model._meta.db_table in own:
             raise OwnTable(setting=setting, name=model._meta.label)
@@ -98,7 +98,7 @@ def _auditable(
 
 
 def _concrete(model: type[Model]) -> list[type[Model]]:
-    """The model itself, or for an abstract one every installed model that inherits from it."""
+    """Return the model itself, or every installed model that inherits from an abstract one."""
     return [
         installed
         for installed in apps.get_models()
@@ -133,7 +133,7 @@ def _normal(app_label: str, name: str) -> str:
 def _with_its_tables(
     model: type[Model], excluded: Mapping[type[Model], set[str]]
 ) -> Iterator[type[Model]]:
-    """The model, the parents whose tables hold a part of it, and its automatic m2m tables."""
+    """Yield the model, the parents whose tables hold parts of it, and its automatic m2m tables."""
     for part in (model, *model._meta.all_parents):
         yield part
         for relation in part._meta.local_many_to_many:
@@ -147,12 +147,12 @@ def _with_its_tables(
 
 
 def _excluded_fields() -> dict[type[Model], set[str]]:
-    """The names of the fields to be left out, by the model whose table has them."""
+    """Return the names of excluded fields, by the model whose table has them."""
     excluded: dict[type[Model], set[str]] = {}
     for label, models, names in _exclusions():
         for name in names:
             fields = [field for model in models if (field := _storable(model, name))]
-            # What stands for several models need not fit each of them.
+            # A name for several models need not exist in each of them.
             if models and not fields:
                 raise UnknownColumn(model=label, name=name)
             for field in fields:
@@ -171,7 +171,7 @@ def _exclusions() -> Iterator[tuple[str, list[type[Model]], tuple[str, ...]]]:
 
 
 def _storable(model: type[Model], name: str) -> Field[Any, Any] | None:
-    """The field of this name, if it has a column or a table to be left out."""
+    """Return the field of this name, if it has a column or a table that can be excluded."""
     try:
         field = model._meta.get_field(name)
     except FieldDoesNotExist:
@@ -183,7 +183,7 @@ def _storable(model: type[Model], name: str) -> Field[Any, Any] | None:
 def _excluded_columns(
     models: Iterable[type[Model]], excluded: Mapping[type[Model], set[str]]
 ) -> frozenset[str]:
-    """The columns to be left out, with the generated ones that would give them away."""
+    """Return the excluded columns, with the generated ones that would reveal them."""
     fields = [(model, field) for model in models for field in model._meta.local_concrete_fields]
     columns = {str(f.column) for model, f in fields if f.name in excluded.get(model, ())}
     generated = [field for _, field in fields if isinstance(field, GeneratedField)]

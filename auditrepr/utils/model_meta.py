@@ -16,7 +16,7 @@ _PLACEHOLDER = re.compile(r"%\(\w+\)s")
 
 
 def reads(generated: GeneratedField, columns: Collection[str]) -> bool:
-    """Does the generated column depend on one of these? Where it may, it does."""
+    """Return whether the generated column depends on one of these, or may do so."""
     query = Query(generated.model, alias_cols=False)
     expression: Any = generated.expression  # type: ignore[attr-defined]
     expression = expression.resolve_expression(query, allow_joins=False)
@@ -24,7 +24,7 @@ def reads(generated: GeneratedField, columns: Collection[str]) -> bool:
 
 
 def _parts(expression: Any) -> Iterator[Any]:
-    """The expression and all within it: conditions have parts, too, but no ``flatten()``."""
+    """Yield the expression and all its parts; conditions have parts but no ``flatten()``."""
     yield expression
     for part in expression.get_source_expressions():
         if hasattr(part, "get_source_expressions"):
@@ -34,7 +34,7 @@ def _parts(expression: Any) -> Iterator[Any]:
 def _reads(part: Any, columns: Collection[str]) -> bool:
     if isinstance(part, Col):
         return part.target.column in columns
-    # Whoever writes SQL may name any column there.
+    # Raw SQL may name any column.
     written = [getattr(part, "sql", ""), getattr(part, "template", "")]
     written += getattr(part, "extra", {}).values()
     text = _PLACEHOLDER.sub("", " ".join(map(str, written)))
@@ -43,17 +43,17 @@ def _reads(part: Any, columns: Collection[str]) -> bool:
 
 
 def own_fields(model: type[Model]) -> list[Any]:
-    """The fields with a column in the model's own table, in their order."""
+    """Return the fields with a column in the model's own table, in their order."""
     return list(model._meta.local_concrete_fields)
 
 
 def key_parts(field: Any) -> tuple[Any, ...]:
-    """The fields that a key consists of: of a composite one several, else itself."""
+    """Return the fields of a key: several for a composite one, else the field itself."""
     return field.fields if isinstance(field, CompositePrimaryKey) else (field,)
 
 
 def stored_parts(field: Any, value: Any, connection: BaseDatabaseWrapper) -> list[Any]:
-    """The parts of a key's value as the driver takes them."""
+    """Return the parts of a key's value as the driver takes them."""
     parts = key_parts(field)
     if len(parts) == 1:
         return [field.get_db_prep_value(value, connection)]
@@ -61,8 +61,10 @@ def stored_parts(field: Any, value: Any, connection: BaseDatabaseWrapper) -> lis
 
 
 def can_hold(field: Any, value: Any, connection: BaseDatabaseWrapper) -> bool:
-    """Can the field's column hold this value? If it cannot, no row has it, and Django sends no
-    query; the database would refuse one."""
+    """Return whether the field's column can hold this value.
+
+    If it cannot, no row has the value, and Django sends no query: the database would refuse it.
+    """
     while field.is_relation:
         field = field.target_field
     if isinstance(field, DecimalField):
@@ -74,8 +76,10 @@ def can_hold(field: Any, value: Any, connection: BaseDatabaseWrapper) -> bool:
 
 
 def _is_exact(field: Any, stored: Any) -> bool:
-    """Is this number as the column has it, neither too long nor with more places? What Django has
-    made a text of on the way has been fitted."""
+    """Return whether this number fits the column: not too long, and without more decimal places.
+
+    A number that Django has turned into text is fitted already.
+    """
     if not isinstance(stored, Decimal) or field.max_digits is None:
         return True
     most = 10 ** (field.max_digits - field.decimal_places)
@@ -85,7 +89,7 @@ def _is_exact(field: Any, stored: Any) -> bool:
 
 
 def compares_loosely(field: Any, connection: BaseDatabaseWrapper) -> bool:
-    """May its column hold a text to be equal to another, as one without regard to case does?"""
+    """Return whether the column may treat different texts as equal (collation, citext)."""
     while field.is_relation:
         field = field.target_field
     column = field.db_parameters(connection)
@@ -93,12 +97,12 @@ def compares_loosely(field: Any, connection: BaseDatabaseWrapper) -> bool:
 
 
 def all_relations(model: type[Model]) -> list[Any]:
-    """The model's fields and the relations that lead to it, hidden ones included."""
+    """Return the model's fields and the relations to it, including hidden ones."""
     return list(model._meta.get_fields(include_hidden=True))
 
 
 def field_named(model: Any, name: str) -> Any:
-    """The model's field with this name.
+    """Return the model's field with this name.
 
     :raises FieldDoesNotExist: if it has none.
     """
@@ -106,10 +110,10 @@ def field_named(model: Any, name: str) -> Any:
 
 
 def concrete(model: type[Model]) -> type[Model]:
-    """The model itself, or the one that a proxy stands for."""
+    """Return the model itself, or the model of a proxy."""
     return model._meta.concrete_model or model
 
 
 def parent_links(model: type[Model]) -> dict[type[Model], Any]:
-    """The models in whose tables a part of its rows is kept, and the keys that lead there."""
+    """Return the parent models whose tables hold parts of its rows, with the keys to them."""
     return dict(concrete(model)._meta.parents)  # a proxy has parents, too, but no keys

@@ -7,23 +7,23 @@ from django.db.models import Model
 
 
 def split_name(db_table: str) -> tuple[str | None, str]:
-    """The schema, if one is named, and the table: ``'app"."order'`` is ``("app", "order")``.
+    """Return the schema, if one is named, and the table: ``'app"."order'`` is ``("app", "order")``.
 
-    That is how a table outside the search path is written in ``db_table``: Django puts quotes
-    around it as it is, or leaves it alone if it brings its own.
+    That is how ``db_table`` names a table outside the search path: Django puts quotes around the
+    whole, or leaves it alone if it has quotes already.
     """
     schema, separator, table = db_table.removeprefix('"').removesuffix('"').partition('"."')
     return (schema, table) if separator else (None, schema)
 
 
 def log_name(db_table: str) -> str:
-    """What stands in ``AuditLog.table_name``: the table, after its schema if one is named."""
+    """Return the value of ``AuditLog.table_name``: the table, after its schema if one is named."""
     schema, table = split_name(db_table)
     return f"{schema}.{table}" if schema else table
 
 
 def model_for_table(table_name: str) -> type[Model] | None:
-    """The installed model whose rows the log keeps under this name, tracked or not."""
+    """Return the installed model whose rows the log keeps under this name, audited or not."""
     found = [
         model
         for model in apps.get_models(include_auto_created=True)

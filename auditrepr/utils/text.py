@@ -17,11 +17,11 @@ def storable(text: str, length: int) -> tuple[str, str]:
     clean = text.replace("\0", "\N{SYMBOL FOR NULL}")
     clean = clean.encode("utf-8", "backslashreplace").decode("utf-8")
     if clean != text:
-        changed.append("it held characters that cannot be stored")
+        changed.append("characters that cannot be stored were replaced")
     if len(clean) > length:
         mark = f"… ({len(clean)} characters)"
         clean = clean[: max(0, length - len(mark))] + mark
-        changed.append(f"it was longer than {length} characters")
+        changed.append(f"cut to {length} characters")
     return clean, "; ".join(changed)
 
 
@@ -31,5 +31,5 @@ _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff
 
 
 def visible(text: str) -> str:
-    r"""The text with every character that acts unseen written as what it is: ``\x1b``."""
+    r"""Return the text with every invisible control character written out: ``\x1b``."""
     return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)

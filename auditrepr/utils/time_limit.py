@@ -24,7 +24,10 @@ T = TypeVar("T")
 
 
 class TimeLimitExceeded(BaseException):
-    """It took longer than allowed. No ``except Exception`` of the code that runs can stop it."""
+    """Raised in code that runs for too long.
+
+    It is not an Exception, so that an ``except Exception`` of that code cannot stop it.
+    """
 
 
 class OutOfTime(BaseException):
@@ -220,7 +223,7 @@ class JobTimeLimit(TimeLimit):
         self._ticking = False
         if self.expired:
             self._ring_in(max(self.seconds, 0.01))  # once more, where a bare except swallows it
-            raise TimeLimitExceeded(f"it took longer than {self.seconds:g} seconds")
+            raise TimeLimitExceeded(f"took longer than {self.seconds:g} seconds (ROW_SECONDS)")
         if self._ends is not None and self._owning:
             self._ring_in(max(0.001, self._ends - time.monotonic()))
 

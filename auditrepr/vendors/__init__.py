@@ -1,4 +1,4 @@
-"""The only place that knows one database from another."""
+"""The only package that distinguishes one kind of database from another."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _CLASSES = {
 
 
 def supports(vendor: str) -> bool:
-    """Does auditrepr work on databases of this kind, by Django's name for it?"""
+    """Return whether auditrepr supports databases of this kind, by Django's name for it."""
     return vendor in _CLASSES
 
 
 def get_vendor(using: str) -> Vendor:
-    """The vendor that serves this database.
+    """Return the vendor for this database.
 
     :raises UnsupportedDatabase: if it is neither PostgreSQL nor SQLite.
     """

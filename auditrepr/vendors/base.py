@@ -1,4 +1,4 @@
-"""What auditrepr asks of a database. The vendors have the same attributes in the same order."""
+"""The interface of a database; the vendors have the same methods in the same order."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 
 class Vendor(ABC):
-    """One database. What ends in ``_sql`` or ``fingerprint`` is pure: the caller executes it."""
+    """One database. ``*_sql`` methods and ``fingerprint`` are pure: the caller executes the SQL."""
 
     def __init__(self, using: str) -> None:
         self.using = using
@@ -39,69 +39,69 @@ class Vendor(ABC):
     def connection(self) -> BaseDatabaseWrapper:
         return connections[self.using]
 
-    # Must the triggers be out of the way while the schema changes?
+    # Whether the triggers must be removed during a schema change.
     triggers_block_schema_changes: bool
 
-    # Does Django's flush empty one table after the other, so that the triggers log every row?
+    # Whether Django's flush deletes from each table, so that the triggers record every row.
     flushes_table_by_table: bool
 
     # --- capture -------------------------------------------------------------------------------
 
     @abstractmethod
     def shapes(self, names: Collection[str]) -> dict[str, TableShape]:
-        """The named tables that exist, as they are now, by the names that the log has for them."""
+        """Return the named tables that exist, as they are now, by their names in the log."""
 
     @abstractmethod
     def installed(self) -> dict[str, Installed]:
-        """The tables that carry auditrepr's triggers, by the log's names; one catalogue query."""
+        """Return the tables with auditrepr's triggers, by their names in the log; one query."""
 
     @abstractmethod
     def support_sql(self) -> list[str]:
-        """Creates, or replaces, what the triggers of all tables share."""
+        """Return the SQL that creates or replaces what the triggers of all tables share."""
 
     @abstractmethod
     def fingerprint(self, capture: Capture) -> str:
-        """A hash of all the SQL that the table's capture consists of."""
+        """Return a hash of all the SQL that the table's capture consists of."""
 
     @abstractmethod
     def install_sql(self, capture: Capture) -> list[str]:
-        """Creates the table's triggers, in place of those that are there."""
+        """Return the SQL that creates the table's triggers, in place of existing ones."""
 
     @abstractmethod
     def seal_sql(self) -> list[str]:
-        """Follows whatever created triggers: tells them from all that come later."""
+        """Return the SQL to run after creating triggers; it tells them from all later ones."""
 
     @abstractmethod
     def remove_sql(self, name: str) -> list[str]:
-        """Drops the table's triggers; harmless where there are none."""
+        """Return the SQL that drops the table's triggers, if there are any."""
 
     @abstractmethod
     def remove_support_sql(self) -> list[str]:
-        """Drops what the triggers of all tables shared; the last trace."""
+        """Return the SQL that drops what the triggers of all tables shared; the last trace."""
 
     @abstractmethod
     def append_only_sql(self) -> list[str]:
-        """Makes the log refuse updates, deletes and TRUNCATE, those of its owner included."""
+        """Return the SQL that makes the log reject updates, deletes and TRUNCATE by anybody."""
 
     @abstractmethod
     def append_only(self) -> bool:
-        """Does it, just as `append_only_sql` would make it?"""
+        """Return whether the append-only triggers are installed, enabled and up to date."""
 
     @abstractmethod
     def may_prune(self) -> bool:
-        """Do the rights of this connection suffice to delete events?"""
+        """Return whether this connection has the rights to delete events."""
 
     @abstractmethod
     def pruning(self) -> AbstractContextManager[None]:
-        """Inside, and inside a transaction, deletes by the log's owner are not refused."""
+        """Allow the log's owner to delete events during the block, inside a transaction."""
 
     @abstractmethod
     def position(self) -> Position:
-        """Where the log stands now."""
+        """Return the current position of the log."""
 
     @abstractmethod
     def sequence_cache(self) -> int:
-        """How many of the log's ids a session takes at once; more than 1 breaks their order."""
+        """Return how many of the log's IDs a session takes at once; more than 1 breaks order."""
 
     # --- context -------------------------------------------------------------------------------
 
@@ -119,18 +119,18 @@ class Vendor(ABC):
         many: bool,
         about: dict[str, Any],
     ) -> Any:
-        """Run a statement that may write, and let the triggers know this context meanwhile.
+        """Run a statement that may write, and pass this context to the triggers during it.
 
-        :param said: the context, as JSON. What follows it is what an execute_wrapper gets.
+        :param said: the context, as JSON. The other parameters are those of an execute_wrapper.
         """
 
     # --- rebuild -------------------------------------------------------------------------------
 
     @abstractmethod
     def reading(self, limit: TimeLimit) -> AbstractContextManager[None]:
-        """Everything read inside is of one moment, and nothing can be written.
+        """Read from one snapshot during the block, in which nothing can be written.
 
-        Inside the caller's own transaction its isolation is all there is.
+        Inside the caller's own transaction only its isolation level applies.
 
         :param limit: ends a query that runs for too long. Who reads has to
             :meth:`show_life` whenever so much time has passed, or is taken for stopped.
@@ -138,21 +138,21 @@ class Vendor(ABC):
 
     @abstractmethod
     def show_life(self) -> None:
-        """Let the server know that :meth:`reading` goes on, where it would end who is silent."""
+        """Tell the server that :meth:`reading` continues, if it would end an idle client."""
 
     @abstractmethod
     def discard(self) -> None:
-        """Give up the connection where the transaction that :meth:`reading` began is broken."""
+        """Close the connection if the transaction that :meth:`reading` began is broken."""
 
     @abstractmethod
     def image_rows(
         self, model: type[Model], images: Sequence[Image]
     ) -> list[tuple[Image, Mapping[str, str], Sequence[Any]]]:
-        """The rows that these images hold, typed as the table's own.
+        """Return the rows that these images hold, with the types of the table's columns.
 
-        Gives each image that exists with the columns whose value the log does not know, and why,
-        and the values of the model's own concrete fields, in their order, as the database driver
-        gives them.
+        Each existing image comes with the columns whose value the log does not have, and why, and
+        with the values of the model's own concrete fields, in their order, as the database driver
+        returns them.
 
         :raises django.db.Error: if one of the images does not fit the table.
         """
@@ -160,7 +160,7 @@ class Vendor(ABC):
     def converted(
         self, fields: Sequence[Field[Any, Any]], rows: Iterable[Sequence[Any]]
     ) -> Iterable[Sequence[Any]]:
-        """What a query by Django makes of the driver's values: ``from_db_value`` and all."""
+        """Return what a Django query makes of the driver's values, including ``from_db_value``."""
         compiler = Query(fields[0].model).get_compiler(self.using)
         columns = [field.get_col(fields[0].model._meta.db_table) for field in fields]
         converters = compiler.get_converters(columns)
@@ -169,12 +169,12 @@ class Vendor(ABC):
             return converted
         return rows
 
-    # Does the log tell which rows one statement changed?
+    # Whether the log shows which rows one statement changed.
     knows_statements: bool
 
     @abstractmethod
     def statement_reaches_beyond(self) -> bool:
-        """May the database change more for one statement, by triggers of others or foreign keys?"""
+        """Return whether third-party triggers or foreign keys may change more for one statement."""
 
     @abstractmethod
     def overtaken(self, deletes: Collection[int]) -> set[int]:
@@ -182,22 +182,26 @@ class Vendor(ABC):
 
     @abstractmethod
     def changed_again(self, events: Collection[int]) -> set[int]:
-        """Those whose row the same statement may have changed once more, or for a delete before."""
+        """Return the IDs of events whose row the same statement may have changed again.
+
+        For a delete: before it.
+        """
 
     @abstractmethod
     def out_of_order(self, events: Collection[int]) -> set[int]:
-        """Those next to which the log has events of their row that do not fit, or fit both ways.
+        """Return the IDs of events whose neighbors do not match, or match in either order.
 
-        A trigger that changes a row once more is done before the change that fired it is logged.
+        The neighbors are the events of the same row next to an event. A trigger that changes a row
+        again is done before the change that fired it is recorded.
         """
 
     @abstractmethod
     def restored(self, ids: Collection[int]) -> set[int]:
-        """Those of these events that came out of another cluster, with its transaction ids."""
+        """Return the IDs of events that came from another cluster, with its transaction IDs."""
 
     @abstractmethod
     def newest_transaction(self) -> int | None:
-        """What is in the log and has this transaction id, or a higher one, was restored."""
+        """Return the transaction ID at or above which events in the log were restored."""
 
     @abstractmethod
     def around(
@@ -210,13 +214,13 @@ class Vendor(ABC):
 
     @abstractmethod
     def is_among(self, ids: Collection[int]) -> tuple[str, list[str]]:
-        """The condition that an event has one of these ids, however many, and its parameters."""
+        """Return a condition that an event has one of these IDs, and its parameters."""
 
     @abstractmethod
     def relation(self, model: type[Model], rows: Sequence[Found]) -> tuple[str, list[Any]] | None:
-        """The head of a common table expression that holds these rows of the model's table.
+        """Return the head of a common table expression that holds these rows of the model's table.
 
-        Begins with the columns' names; the last one, ``auditrepr_n``, numbers the rows from 0.
+        It starts with the columns' names; the last one, ``auditrepr_n``, numbers the rows from 0.
         None if no expression compares as the table's own columns do.
         """
 
@@ -224,85 +228,84 @@ class Vendor(ABC):
     def mentions(
         self, table: str, column: str, texts: Sequence[str], moments: Sequence[Moment], most: int
     ) -> tuple[Collection[tuple[str, str]], bool]:
-        """Which rows had one of these values in the column, before or after a later event.
+        """Return which rows had one of these values in the column, before or after a later event.
 
-        Later: what at least one of the moments has not seen. Gives pairs of value and key, both as
-        the log writes them, and whether all later events were read.
+        Later events are those that at least one of the moments has not seen. The result is pairs of
+        value and key, both as in the log, and whether all later events were read.
 
-        :param most: how many events may be read.
+        :param most: maximum number of events to read.
         """
 
     @abstractmethod
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
-        """What ``AuditLog.object_id`` holds for these values of a primary key."""
+        """Return the values of ``AuditLog.object_id`` for these values of a primary key."""
 
     # --- pending -------------------------------------------------------------------------------
 
     @abstractmethod
     def reach(self) -> Reach:
-        """How far the log's ids go. Look at the writers only after it."""
+        """Return the highest IDs of the log; call :meth:`writers` only afterwards."""
 
     @abstractmethod
     def writers(self) -> Writers:
-        """The transactions that may hold ids of the log whose rows nobody sees yet.
+        """Return the transactions that may hold IDs of events that are not visible yet.
 
-        One that took its id before this asks is among them, or has ended.
+        A transaction that took its ID before the call is among them, or has ended.
         """
 
     # --- store and lease -----------------------------------------------------------------------
 
     @abstractmethod
     def store(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
-        """Insert representations: id of the audit row, text, fidelity, reason.
+        """Insert representations: event ID, text, fidelity, reason; return how many were new.
 
-        Passes over what is there already; gives the number of those that were not. After an error
-        nothing of it is stored, and the transaction goes on.
+        Existing ones are skipped. After an error nothing is stored, and the transaction continues.
         """
 
     @abstractmethod
     def replace(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
-        """Update representations, likewise; passes over what is not there any more."""
+        """Update representations, likewise; those that no longer exist are skipped."""
 
     @abstractmethod
     def refuses_value(self, error: Error) -> bool:
-        """Is it about a value that was to be stored, so that others may well be stored?"""
+        """Return whether the error concerns one stored value: other rows can be stored."""
 
     @abstractmethod
     def passes(self, error: Error) -> bool:
-        """May the same succeed in a while, on a new connection?"""
+        """Return whether the error is transient: a retry on a new connection may succeed."""
 
     @abstractmethod
     def end_if_idle(self, seconds: float) -> None:
-        """Let the server end this transaction if its client is silent for so long, if it can."""
+        """Make the server end this transaction if its client is idle for that long, if it can."""
 
     @abstractmethod
     def clock(self, seconds: float = 0) -> Func:
-        """The database's own time, not the transaction's, so many seconds from now."""
+        """Return the database's current time, not the transaction's, plus these seconds."""
 
     # --- search --------------------------------------------------------------------------------
 
     @abstractmethod
     def search_index(self) -> SearchIndex | None:
-        """The index for searching representations, if one is there and in order."""
+        """Return the index for searching representations, if it exists and is valid."""
 
     @abstractmethod
     def best_search_index(self) -> SearchIndex:
-        """The best one that this database can have, with what is installed in it."""
+        """Return the best index that this database can have, with its extensions."""
 
     @abstractmethod
     def search_sql(self, index: SearchIndex) -> list[str]:
-        """Creates the index; there must be none yet."""
+        """Return the SQL that creates the index; there must be none yet."""
 
     @abstractmethod
     def remove_search_sql(self) -> list[str]:
-        """Drops whatever index there is; harmless where there is none."""
+        """Return the SQL that drops every index for searching, if there is one."""
 
     @abstractmethod
     def search(
         self, index: SearchIndex, text: str, window: Window, forward: bool, most: int
     ) -> list[int] | None:
-        """The events of the window whose representations say this, by the index.
+        """Return the events of the window whose representations match, by the index.
 
-        In order, the oldest first if it looks forward, and no more than so many; where the index
-        has no order: all in any order. None if there are more, or if the index is of no use.
+        At most `most`, in order, the oldest first if `forward`; if the index has no order, all in
+        any order. None if there are more, or if the index cannot be used.
         """

@@ -14,20 +14,20 @@ class Snapshot(NamedTuple):
 
 @lru_cache(maxsize=4096)
 def parse(text: str) -> Snapshot:
-    """Source: PostgreSQL's documentation, "Snapshot Components"."""
+    """Parse a snapshot. Source: PostgreSQL's documentation, "Snapshot Components"."""
     xmin, xmax, running = text.split(":")
     return Snapshot(int(xmin), int(xmax), frozenset(map(int, filter(None, running.split(",")))))
 
 
 def sees_all(snapshot: str | None, upto: int | None) -> bool:
-    """Does the snapshot see every transaction up to this one?"""
+    """Return whether the snapshot sees every transaction up to this one."""
     return snapshot is None or upto is None or upto < parse(snapshot).xmin
 
 
 def sees(snapshot: str | None, transaction_id: int | None) -> bool:
-    """Does the snapshot see what the transaction has committed?
+    """Return whether the snapshot sees what the transaction has committed.
 
-    A database without snapshots has one writer at a time: what is in the log was seen.
+    A database without snapshots has one writer at a time: everything in the log was seen.
     """
     if snapshot is None or transaction_id is None:
         return True

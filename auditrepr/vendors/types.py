@@ -13,7 +13,7 @@ from django.db.models import Model, Q
 from ..utils.model_meta import own_fields
 
 NOT_RECORDED = "not recorded"  # left out on purpose, or added to the table later
-TOO_BIG = "too big to be recorded"
+TOO_BIG = "too large to record"
 
 
 class Moment(NamedTuple):
@@ -77,15 +77,15 @@ class Found(NamedTuple):
 
 
 class Step(NamedTuple):
-    """What happened to a column of a row that is older."""
+    """A change of a column since an older row was recorded."""
 
     old: str
     new: str | None  # None: it went, and another one has taken its name since
-    replacing: bool = False  # even where the row has both
+    replacing: bool = False  # even if the row has both
 
 
 class Name(NamedTuple):
-    """A name that a table has or had; a limit is given where other tables have had it, too."""
+    """A current or former name of a table; a limit is given if other tables have had it, too."""
 
     name: str
     since: datetime | None = None
@@ -95,9 +95,9 @@ class Name(NamedTuple):
         return (self.since is None or self.since <= at) and (self.until is None or at < self.until)
 
     def events(self, prefix: str = "") -> Q:
-        """What is logged under it.
+        """Return the condition for the events recorded under this name.
 
-        :param prefix: the way to the log, for a query on another table.
+        :param prefix: the path to the log, for a query on another table.
         """
         bounds = {"occurred_at__gte": self.since, "occurred_at__lt": self.until}
         limits = {f"{prefix}{name}": limit for name, limit in bounds.items() if limit is not None}
@@ -105,7 +105,7 @@ class Name(NamedTuple):
 
 
 def renamed(steps: Iterable[Step], row: Mapping[str, Any]) -> dict[str, Any]:
-    """The row by today's names of its columns."""
+    """Return the row by the current names of its columns."""
     row = dict(row)
     for old, new, replacing in steps:
         # A row that has the new name already was written in the same migration, after this step.
@@ -126,14 +126,14 @@ class Row(NamedTuple):
     missing: Mapping[str, str] = {}  # columns whose value is not known, and why
 
     def without(self, model: type[Model], columns: Collection[str]) -> Row:
-        """The row from before it had these columns."""
+        """Return the row as it was before it had these columns."""
         names = {f.attname for f in own_fields(model) if f.column in columns}
         values = {name: value for name, value in self.values.items() if name not in names}
         return Row(values, dict.fromkeys(columns, NOT_RECORDED) | dict(self.missing))
 
 
 class Kind(Enum):
-    """What a name in the database stands for."""
+    """What a name in the database refers to."""
 
     TABLE = "table"
     PARTITIONED = "partitioned table"
@@ -144,7 +144,7 @@ class Kind(Enum):
 
 @dataclass(frozen=True)
 class Column:
-    """A column as the database has it, not as the model says it should be."""
+    """A column as the database has it, not as the model declares it."""
 
     name: str
     type: str
@@ -162,9 +162,9 @@ class TableShape:
 
 @dataclass(frozen=True)
 class Capture:
-    """All that the triggers of one table are made from."""
+    """Everything that the triggers of one table are made from."""
 
-    name: str  # what stands in AuditLog.table_name
+    name: str  # as in AuditLog.table_name
     db_table: str  # as Django writes it
     shape: TableShape
     key_columns: tuple[str, ...]
@@ -179,13 +179,13 @@ class Installed:
     fingerprint: str  # of the SQL that they were made from
     enabled: bool
     excluded: frozenset[str]
-    columns: frozenset[str] | None = None  # that reach the log; None: all but the excluded
+    columns: frozenset[str] | None = None  # that are recorded; None: all but the excluded
     identity: str = ""  # where they are, a colon, and what those that replace them have not
 
     def replace(self, recorded: str) -> bool:
-        """Did somebody put them in the place of those that had this identity?
+        """Return whether these triggers were re-created since `recorded` was noted.
 
-        In a database that was restored elsewhere, all are others.
+        False in a database that was restored elsewhere, where all identities differ.
         """
         where, _, these = self.identity.partition(":")
         there, _, those = recorded.partition(":")
@@ -197,57 +197,57 @@ class Image(NamedTuple):
 
     It is the state that the event left, or the one that it found.
 
-    What an event is about is its own image with ``before`` false; for a delete that is the last
+    The state of an event itself is the image with ``before`` false; for a delete that is the last
     state of the row.
     """
 
     event_id: int
     before: bool = False
-    steps: tuple[Step, ...] = ()  # what has happened to the table's columns since
+    steps: tuple[Step, ...] = ()  # later changes of the table's columns
 
 
-#: What is missing where every column's value is known: nothing.
+#: The missing columns if every value is known: none.
 ALL_KNOWN: dict[str, str] = {}
 
 
 class Position(NamedTuple):
-    """Where a log stands."""
+    """The position of a log."""
 
     event: int  # the highest id that it has handed out, whether or not its row is committed
-    transaction_id: int | None  # the one that asked; SQLite has none
+    transaction_id: int | None  # the caller's; SQLite has none
 
 
 class Reach(NamedTuple):
-    """The highest ids of a log; 0 where there is none."""
+    """The highest IDs of a log; 0 if there is none."""
 
     visible: int
-    handed_out: int  # no id at or below it is taken from now on, except by naming it
-    whole: bool = True  # false where row-level security hides some of it
+    handed_out: int  # no ID up to this one will be handed out again
+    whole: bool = True  # false if row-level security hides some of it
 
 
 @dataclass(frozen=True)
 class Writers:
-    """Transactions that may still bring audit rows to light, with ids that they hold already."""
+    """Open transactions that may still commit events, with IDs that they hold already."""
 
     names: frozenset[str] = frozenset()
-    server: str = ""  # the server's life: in the next one the names begin anew
+    server: str = ""  # the server's start: after the next one the names start again
     renamed: bool = False  # one of them came over from an earlier life, under a new name
 
     def include_any_of(self, earlier: Writers) -> bool:
-        """Can one of those that were there earlier be among these?"""
+        """Return whether one of the earlier writers may be among these."""
         same_life = self.server == earlier.server
         return self.renamed or (same_life and not self.names.isdisjoint(earlier.names))
 
 
 class SearchIndex(NamedTuple):
-    """An index that finds representations by what they say."""
+    """An index for searching the text of representations."""
 
-    anywhere: bool  # or else only by how they begin
-    in_order: bool  # Can it give the nearest matches without reading all the others?
+    anywhere: bool  # False: only at the beginning of the text
+    in_order: bool  # whether it returns the nearest matches without reading the others
 
 
 class Window(NamedTuple):
-    """A range of events, without its ends; none: it has no end there."""
+    """A range of events, without its ends; None: unbounded on that side."""
 
     after: int | None = None
     before: int | None = None

@@ -1,1 +1,1 @@
-"""An example over real data: the world's countries, their subdivisions, and its languages."""
+"""An example with real data: the world's countries, their subdivisions, and languages."""

@@ -1,4 +1,4 @@
-"""A part of the audit log, as a person reads it, and the log in numbers."""
+"""An excerpt of the audit log for people, and the log in numbers."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from auditrepr.readers.changes import changes, model_label
 from auditrepr.readers.values import words
 from auditrepr.utils.text import visible
 
-#: Which events show what a log tells: so many of the newest, by table and action.
+#: The events of the excerpt: how many of the newest, by table and action.
 SHOWN = [
     ("gazetteer_country", AuditLog.Action.UPDATE, 14),
     ("gazetteer_country", AuditLog.Action.INSERT, 2),
@@ -21,7 +21,7 @@ SHOWN = [
 
 
 def lines() -> Iterator[str]:
-    """Oldest first: what was done to which object, and below it what changed."""
+    """Yield the excerpt, oldest first: each event's action and object, and below it its changes."""
     log = AuditLog.objects.select_related("instance_repr", "repr_failure")
     events = [
         event
@@ -47,7 +47,7 @@ def _representation(event: AuditLog) -> str:
 
 
 def numbers() -> dict[str, int]:
-    """How many events there are, and what became of them."""
+    """Return the numbers of events and of their representations."""
     represented = InstanceRepr.objects.all()
     return {
         "events": AuditLog.objects.count(),

@@ -1,8 +1,8 @@
-"""What really happened to countries since 1974, done again in its order.
+"""What really happened to countries since 1974, repeated in its order.
 
-Every kind of change is written in another way, as it is in a grown application: a country that
-goes on under a new code is saved, one that ends is updated without being read, a new name comes
-in raw SQL, and regions are merged with all three.
+Each kind of change is written in another way, as in a grown application: a country that continues
+under a new code is saved, one that ends is updated without being read, a new name comes in raw SQL,
+and regions are merged with all three.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from .models import Country, Subdivision, Succession
 
 @dataclass(frozen=True)
 class Change:
-    """One thing that happened, and how to make it happen here."""
+    """One historical change, and how to make it here."""
 
     when: str  # a year or a day
     what: str
@@ -29,7 +29,7 @@ class Change:
 
 
 def changes() -> list[Change]:
-    """All of them, oldest first."""
+    """Return all changes, oldest first."""
     return sorted([*_withdrawals(), *_new_names(), *_mergers()], key=lambda change: change.when)
 
 

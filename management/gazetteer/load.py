@@ -1,4 +1,4 @@
-"""The gazetteer as it begins: countries one by one, the rest in bulk."""
+"""Loads the initial gazetteer: countries one by one, the rest in bulk."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def load_languages() -> None:
 
 
 def add_country(alpha_2: str) -> Country:
-    """Save a country that comes into being, with its subdivisions."""
+    """Save a new country, with its subdivisions."""
     country = source.country(alpha_2)
     country.save()
     add_subdivisions([(country, alpha_2)])
@@ -36,7 +36,7 @@ def add_country(alpha_2: str) -> Country:
 def add_subdivisions(countries: Iterable[tuple[Country, str]]) -> None:
     """Insert the subdivisions in bulk, parents before those within them.
 
-    :param countries: each with the two-letter code that its subdivisions go by.
+    :param countries: each with the two-letter code of its subdivisions.
     """
     waiting = [(country, row) for country, code in countries for row in _subdivisions(code)]
     saved: dict[str, Subdivision] = {}
@@ -54,7 +54,7 @@ def add_subdivisions(countries: Iterable[tuple[Country, str]]) -> None:
 
 
 def _subdivisions(alpha_2: str) -> Iterator[dict[str, Any]]:
-    """A country's subdivisions as they were before French regions were merged."""
+    """Yield a country's subdivisions as they were before French regions were merged."""
     merged = {region.merged_into for region in source.FRENCH_REGIONS}
     before = {
         f"FR-{number}": region.code

@@ -10,7 +10,7 @@ import auditrepr
 
 @auditrepr.track
 class Country(models.Model):
-    """A country, or one that there was."""
+    """A current or former country."""
 
     alpha_2 = models.CharField("two-letter code", max_length=2, db_index=True)
     alpha_3 = models.CharField("three-letter code", max_length=3, db_index=True)
@@ -37,7 +37,7 @@ class Country(models.Model):
 
 @auditrepr.track
 class Succession(models.Model):
-    """A country that ended, and one that its code went over to."""
+    """A former country, and a country that took over its code."""
 
     predecessor = models.ForeignKey(Country, models.CASCADE, related_name="successions")
     successor = models.ForeignKey(Country, models.CASCADE, related_name="inheritances")
@@ -72,7 +72,7 @@ class Subdivision(models.Model):
 
 @auditrepr.track
 class Language(models.Model):
-    """A language, living or not."""
+    """A living or extinct language."""
 
     class Scope(models.TextChoices):
         INDIVIDUAL = "I", "individual language"
@@ -104,7 +104,7 @@ class Language(models.Model):
 
 
 class Step(models.Model):
-    """A part of the demo that is done: it is not done twice."""
+    """A completed part of the demo, which is not repeated."""
 
     name = models.TextField(primary_key=True)
     done_at = models.DateTimeField(db_default=Now())

@@ -1,4 +1,4 @@
-"""May the demo write here? Only where nothing else is."""
+"""Checks that the demo may write to the database: only if it holds no other data."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .models import Step
 
 
 def not_ours() -> str | None:
-    """What the database holds that is not the demo's; none if it is empty or the demo's own."""
+    """Return what the database holds that is not the demo's; None if there is nothing."""
     there = set(connection.introspection.table_names())
     models = apps.get_models(include_auto_created=True)
     known = {model._meta.db_table for model in models}
@@ -31,7 +31,7 @@ def not_ours() -> str | None:
 
 
 def _tells(model: type[Model]) -> bool:
-    """Would a row of this model be somebody's data? What migrate and the job write is not."""
+    """Return whether a row of this model is data; what migrate and the job write is not."""
     if model._meta.app_label == AuditLog._meta.app_label:
         return model is AuditLog
     return model not in (ContentType, Permission)

@@ -1,8 +1,8 @@
-"""What ISO says: pycountry's entries as unsaved models, and what they looked like before.
+"""Data from ISO: pycountry's entries as unsaved models, and their earlier names.
 
-pycountry knows today's codes (ISO 3166-1) and the withdrawn ones (ISO 3166-3). A withdrawn code
-whose number is still in use is the same country under an earlier name (Burma, Myanmar). Names
-that changed while the code stayed are listed here.
+pycountry knows current codes (ISO 3166-1) and withdrawn ones (ISO 3166-3). A withdrawn code whose
+number is still in use is the same country under an earlier name (Burma, Myanmar). Names that
+changed while the code stayed are listed here.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ FRENCH_REGIONS = [
     Region("FR-S", "Picardie", "FR-HDF", "02 60 80"),
 ]
 
-#: Who came after, where the last two letters of the ISO 3166-3 code do not say it.
+#: Successors that the last two letters of the ISO 3166-3 code do not name.
 _SUCCESSORS = {
     "ANHH": "BQ CW SX",
     "BYAA": "BY",
@@ -78,13 +78,13 @@ _LANGUAGE_FIELDS = [field.name for field in Language._meta.concrete_fields if no
 
 
 def languages() -> Iterator[Language]:
-    """Every language, not saved."""
+    """Yield every language, not saved."""
     for entry in pycountry.languages:
         yield Language(**_values(entry, _LANGUAGE_FIELDS))
 
 
 def first_countries() -> Iterator[tuple[str, Country]]:
-    """The countries to begin with, not saved: today's code, if it still has one, and the row."""
+    """Yield the initial countries, not saved, with their current codes, if any."""
     withdrawn = withdrawals()
     later = {*_NEW_STATES.split(), *map(_heir, withdrawn)}
     for entry in pycountry.countries:
@@ -97,7 +97,7 @@ def first_countries() -> Iterator[tuple[str, Country]]:
 
 
 def country(alpha_2: str) -> Country:
-    """The country of this code as it first was called under it, not saved."""
+    """Return the country by the first name that it had under this code, not saved."""
     values = today(alpha_2)
     for change in NEW_NAMES:
         if change.alpha_2 == alpha_2:
@@ -107,17 +107,17 @@ def country(alpha_2: str) -> Country:
 
 
 def today(alpha_2: str) -> dict[str, str]:
-    """What ISO has for this code today, by the names of the model's fields."""
+    """Return what ISO has for this code today, by the names of the model's fields."""
     return _values(_find(pycountry.countries, alpha_2=alpha_2), _COUNTRY_FIELDS)
 
 
 def withdrawals() -> list[Any]:
-    """The entries of ISO 3166-3, in the order of their ends."""
+    """Return the entries of ISO 3166-3, in the order of their ends."""
     return sorted(pycountry.historic_countries, key=lambda entry: entry.withdrawal_date)
 
 
 def renamed_to(entry: Any) -> dict[str, str] | None:
-    """What a withdrawn entry's country is called under its next code; none if it ended."""
+    """Return the country's name under its next code; None if it ended."""
     if entry.alpha_4 == "YUCS":
         second = _find(pycountry.historic_countries, alpha_4="CSXX")
         return _values(second, _COUNTRY_FIELDS)
@@ -126,25 +126,25 @@ def renamed_to(entry: Any) -> dict[str, str] | None:
 
 
 def successors(entry: Any) -> list[str]:
-    """The two-letter codes of those that came after, those that went on under it left out."""
+    """Return the two-letter codes of the successors, except a continuation under the same code."""
     codes = _SUCCESSORS.get(entry.alpha_4, entry.alpha_4[2:]).split()
     return [] if entry.alpha_4 == "YUCS" else [c for c in codes if c != _heir(entry)]
 
 
 def subdivision_entries(alpha_2: str) -> list[Any]:
-    """The subdivisions of a country, in the order of their codes; it may have none."""
+    """Return the subdivisions of a country, in the order of their codes; it may have none."""
     return sorted(
         _find(pycountry.subdivisions, country_code=alpha_2) or [], key=lambda entry: entry.code
     )
 
 
 def subdivision(code: str) -> Any:
-    """The entry of one subdivision."""
+    """Return the entry of one subdivision."""
     return _find(pycountry.subdivisions, code=code)
 
 
 def _heir(entry: Any) -> str | None:
-    """The code under which the same country goes on: it kept its number or its letters."""
+    """Return the code under which the country continues: it kept its number or its letters."""
     if entry.alpha_4 == "FQHH":
         return "TF"
     number = dict(entry).get("numeric")

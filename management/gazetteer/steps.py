@@ -1,4 +1,4 @@
-"""The demo's parts, in order, each done in a transaction of its own and never twice."""
+"""The parts of the demo, in order; each runs once, in its own transaction."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .models import Step
 
 
 def remaining() -> Iterator[tuple[str, Callable[[], None]]]:
-    """What has not been done yet, so that an interrupted demo goes on where it was."""
+    """Yield the parts that are not done yet, so that an interrupted demo continues."""
     done = set(Step.objects.values_list("name", flat=True))
     steps = [
         ("load the countries and their subdivisions", load.load_countries),
@@ -22,7 +22,7 @@ def remaining() -> Iterator[tuple[str, Callable[[], None]]]:
 
 
 def take(name: str, apply: Callable[[], None]) -> None:
-    """Do one step and remember it: both or neither."""
+    """Do one step and record it: both or neither."""
     with transaction.atomic():
         Step.objects.create(name=name)
         apply()

@@ -1,4 +1,4 @@
-"""Somebody who may look around in the admin."""
+"""A user for looking around in the admin."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PASSWORD_LENGTH = 16
 
 
 def create() -> str | None:
-    """Make the user: the password, or none if the user is there already."""
+    """Create the user; return the password, or None if the user exists already."""
     users = get_user_model().objects
     if users.filter(username=USERNAME).exists():
         return None

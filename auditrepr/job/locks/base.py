@@ -1,6 +1,6 @@
-"""What keeps a second run from doing the first one's work again: two locks, and what both are.
+"""The interface of the two locks that prevent concurrent runs.
 
-They only save work: that nothing is stored twice rests on the primary key of ``InstanceRepr``.
+They only save work: the primary key of ``InstanceRepr`` is what prevents storing anything twice.
 """
 
 from __future__ import annotations
@@ -14,15 +14,15 @@ from typing import Self
 
 from .process import Process
 
-#: Seconds between two attempts of one who waits.
+#: Seconds between two attempts while waiting.
 PAUSE = 0.25
 
 
 class Lock(ABC):
-    """A context manager whose value is true if the lock was acquired, and false if not.
+    """A context manager whose value is true if the lock was acquired.
 
-    :param wait: seconds to wait for it.
-    :param stop: asked while waiting; true ends the wait.
+    :param wait: seconds to wait for the lock.
+    :param stop: called while waiting; true ends the wait.
     """
 
     def __init__(self, *, wait: float = 0, stop: Callable[[], bool] = lambda: False) -> None:
@@ -52,19 +52,19 @@ class Lock(ABC):
         return self.acquired
 
     def kept_alive(self) -> AbstractContextManager[None]:
-        """Work inside keeps the lock, however long it takes."""
+        """Keep the lock during the block, however long it takes."""
         return nullcontext()
 
     @abstractmethod
     def renew(self) -> None:
-        """Show a sign of life, as the last statement of the transaction that stores a batch.
+        """Renew the lock, as the last statement of the transaction that stores a batch.
 
-        :raises LeaseLost: if somebody else may hold the lock by now: roll back.
+        :raises LeaseLost: if another run may hold the lock by now: roll back.
         """
 
     @abstractmethod
     def holder(self) -> Process | None:
-        """Who holds it, as far as one can tell."""
+        """Return the process that holds the lock, if it is known."""
 
     @abstractmethod
     def _acquire(self) -> bool: ...

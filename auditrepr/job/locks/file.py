@@ -1,4 +1,4 @@
-"""The lock in a file of this host, which the kernel frees whatever ends its holder."""
+"""The file lock: a lock in a file of this host, which the kernel frees when its holder ends."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ if hasattr(os, "register_at_fork"):  # pragma: no branch - only Windows has none
 
 
 class FileLock(Lock):
-    """``flock`` on a file of this host; the kernel frees it, whatever ends the process.
+    """``flock`` on a file of this host; the kernel frees it, however the process ends.
 
-    :param path: by default ``AUDITREPR["LOCK_FILE"]``, else a file for this database in the
-        user's state folder.
+    :param path: by default ``AUDITREPR["LOCK_FILE"]``, or else a file for this database in the
+        user's state directory.
     """
 
     def __init__(self, using: str, *, path: Path | None = None, **options: Any) -> None:
@@ -45,7 +45,7 @@ class FileLock(Lock):
         _file_locks.add(self)
 
     def renew(self) -> None:
-        # Somebody may have deleted the file, and then another run has a lock on a new one.
+        # If the file was deleted, another run may have a lock on a new one.
         if self._file is None or not self._is_current(self._file):
             raise LeaseLost
 
@@ -65,23 +65,23 @@ class FileLock(Lock):
         return self._file is not None
 
     def _locked(self) -> int | None:
-        """The open file, once it is locked; None if it was replaced meanwhile."""
+        """Return the open file once it is locked; None if it was replaced in the meantime."""
         import fcntl
 
         self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        # Not inherited by child processes, and no way through a symbolic link.
+        # Not inherited by child processes; a symbolic link is not followed.
         flags = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
         with ExitStack() as unless_locked:
             file = os.open(self.path, flags, 0o644)
             unless_locked.callback(os.close, file)
             if not stat.S_ISREG(os.fstat(file).st_mode):
-                raise LockUnavailable(path=self.path, reason="it is not a regular file")
+                raise LockUnavailable(path=self.path, reason="not a regular file")
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             # Between opening and locking it may have been replaced: the next attempt finds out.
             if not self._is_current(file):
                 return None
             unless_locked.pop_all()
-        with suppress(OSError):  # a full disk keeps people from reading who it is, and no run back
+        with suppress(OSError):  # on a full disk, only the holder's name is lost
             os.ftruncate(file, 0)
             os.write(file, json.dumps(asdict(Process.current())).encode())
         return file
@@ -92,7 +92,7 @@ class FileLock(Lock):
             self._file = None
 
     def let_go(self) -> None:
-        """Forget the file, of which somebody else has the lock: the process that forked this one.
+        """Close the file in a forked process, so that the lock stays with the parent only.
 
         A forked process shares its parent's lock, and would keep it beyond the parent's end.
         """
@@ -102,25 +102,25 @@ class FileLock(Lock):
     def _is_current(self, file: int) -> bool:
         try:
             return os.path.samestat(os.stat(self.path, follow_symlinks=False), os.fstat(file))
-        except OSError:  # it is gone, or cannot be looked at any more
+        except OSError:  # it was deleted, or can no longer be read
             return False
 
 
 def default_path(using: str) -> Path:
-    """The lock file for this database: one for each user and database."""
+    """Return the default lock file: one for each user and database."""
     settings = connections[using].settings_dict
     name = settings["NAME"]
     if connections[using].vendor == "sqlite":
         name = Path(name).resolve()
     identity = [settings["ENGINE"], settings["HOST"], settings["PORT"], str(name)]
-    if service := settings["OPTIONS"].get("service"):  # all of it stands in a file of PostgreSQL's
+    if service := settings["OPTIONS"].get("service"):  # the rest is in PostgreSQL's service file
         identity.append(service)
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
     state = Path(os.environ.get("XDG_STATE_HOME", ""))
-    if not state.is_absolute():  # which its specification says to ignore
+    if not state.is_absolute():  # the specification says to ignore it
         state = Path("~/.local/state")
     path = state / "auditrepr" / f"backfill-{digest}.lock"
     try:
         return path.expanduser()
     except RuntimeError as error:
-        raise LockUnavailable(path=path, reason="this user has no home") from error
+        raise LockUnavailable(path=path, reason="this user has no home directory") from error

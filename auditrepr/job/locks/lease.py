@@ -1,4 +1,4 @@
-"""The lock in the database: a lease, which runs out unless its holder shows signs of life."""
+"""The database lock: a lease that expires unless its holder renews it."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ FREE = dict.fromkeys(("token", "holder", "acquired_at", "expires_at"))
 
 
 class DatabaseLock(Lock):
-    """A lease in the database that it protects, on the database's clock, with a random token.
+    """A lease in the database that it protects, by the database's clock, with a random token.
 
-    Who stays silent for `seconds` can be replaced, and learns of it before anything is committed.
+    A holder that does not renew it for `seconds` can be replaced, and notices before it commits.
     """
 
     NAME = "backfill"
@@ -74,25 +74,25 @@ class DatabaseLock(Lock):
             return bool(holder and holder.is_dead() and self._take(Q(token=lease.token)))
 
     def _extend(self) -> int:
-        # That it has run out does not matter as long as nobody else has taken it: what keeps a
-        # former holder out is the token, which nobody else has had and nobody has twice.
+        # Expiry does not matter as long as no other run has taken the lock: the token, which is
+        # unique to each acquisition, keeps a former holder out.
         mine = self._leases().filter(token=self.token)
         return mine.update(expires_at=self.vendor.clock(self.seconds))
 
     def _keep_alive(self, done: threading.Event) -> None:
         while not done.wait(self.seconds / 3):
-            # This thread's own. It is silent for long: a server might end it in between.
+            # A connection of this thread, which is idle for long: a server might end it.
             with closing(connections[self.using]):
                 try:
                     self._extend()
                 except Error as error:
                     said = " ".join(str(error).split())
                     fields = {"database": self.using, "error": said}
-                    logger.warning("The lease could not be renewed: %s", said, extra=fields)
+                    logger.warning("Could not renew the database lock: %s", said, extra=fields)
 
     def _take(self, condition: Q) -> bool:
-        # Never waits for a row that its holder has locked, who may be stopped for good. One
-        # statement, which writes: SQLite cannot go from reading to writing beside other writers.
+        # skip_locked: the holder may have locked this row and be stopped forever. One
+        # statement, which writes: SQLite cannot upgrade a read transaction while others write.
         leases = self._leases()
         token = uuid.uuid4()
         taken = leases.filter(
@@ -107,7 +107,7 @@ class DatabaseLock(Lock):
         return bool(taken)
 
     def _release(self) -> None:
-        # Where the database cannot be reached any more, the lease runs out by itself.
+        # If the database cannot be reached, the lease expires.
         with suppress(Error):
             self._leases().filter(token=self.token).update(**FREE)
 
@@ -116,9 +116,9 @@ class DatabaseLock(Lock):
 
 
 def release(using: str, token: uuid.UUID) -> bool:
-    """Take the database lock from the holder with this token, who can store nothing from now on.
+    """Release the database lock of the holder with this token, which can no longer store anything.
 
-    Never waits for one who is storing: false, if it is, or has let go of the lock meanwhile.
+    Never waits for a holder that is storing a batch: false, if it is, or has released the lock.
     """
     leases = Lease.objects.using(using).filter(name=DatabaseLock.NAME)
     with transaction.atomic(using):

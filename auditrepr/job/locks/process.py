@@ -1,4 +1,4 @@
-"""Who holds a lock, and whether that process is still there."""
+"""Identifies the process that holds a lock, and determines whether it still runs."""
 
 from __future__ import annotations
 
@@ -11,14 +11,16 @@ from typing import Any
 
 from django.utils import timezone
 
+from ...phrases import timestamp
+
 
 @dataclass(frozen=True)
 class Process:
-    """Who holds a lock, in words that another process on the same host can check."""
+    """The holder of a lock, in a form that another process on the same host can check."""
 
     host: str
     pid: int
-    since: str  # when it took the lock, for people
+    since: str  # when it acquired the lock, for people
     boot: str | None = None  # this start of the machine
     namespace: str | None = None  # within which the pid is unique
     started: str | None = None  # in the machine's ticks: tells apart two that had the same pid
@@ -28,7 +30,7 @@ class Process:
         return cls(
             socket.gethostname(),
             os.getpid(),
-            timezone.now().isoformat(timespec="seconds"),
+            timestamp(timezone.now()),
             _boot(),
             _namespace(),
             _started(os.getpid()),
@@ -36,7 +38,7 @@ class Process:
 
     @classmethod
     def of(cls, stored: Any) -> Process | None:
-        """The process that was stored, if it can be read."""
+        """Return the process that was stored, or None if it cannot be read."""
         try:
             found = cls(**stored)
         except TypeError:
@@ -44,7 +46,7 @@ class Process:
         return found if type(found.pid) is int and 0 < found.pid < 2**31 else None
 
     def is_dead(self) -> bool:
-        """Whether it is certain that this process has ended; of another host's, nothing is."""
+        """Return whether this process has certainly ended; unknown for another host's process."""
         here = self.boot is not None and (self.boot, self.namespace) == (_boot(), _namespace())
         return here and _has_ended(self.pid, self.started)
 
@@ -63,7 +65,7 @@ def _namespace() -> str | None:
 
 
 def _started(pid: int) -> str | None:
-    """When the process started; none if that cannot be seen, or nothing but its name is left."""
+    """Return when the process started; None if that is not visible or the process is a zombie."""
     # The command stands in parentheses and may hold anything: what counts comes after the last.
     state, *fields = (_read(f"/proc/{pid}/stat") or ") X").rpartition(")")[2].split()
     return None if state in "ZX" else fields[18]
@@ -75,7 +77,7 @@ def _has_ended(pid: int, started: str | None) -> bool:
     except ProcessLookupError:
         return True
     except PermissionError:
-        pass  # it is another user's; /proc may hide it, too
+        pass  # another user's process; /proc may hide it, too
     return _read(f"/proc/{pid}/stat") is not None and _started(pid) != started
 
 

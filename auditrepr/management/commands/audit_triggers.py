@@ -1,4 +1,4 @@
-"""The triggers by hand: ``migrate`` installs them by itself."""
+"""Manages the triggers by hand; ``migrate`` installs them automatically."""
 
 from __future__ import annotations
 
@@ -6,22 +6,25 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import Error, connections
+from django.db import Error
 
 from ... import capture
 from ...capture import append_only
 from ...conf import get_settings
 from ...exceptions import AuditReprError
 from ...job import preflight
+from ...phrases import counted
 from ...utils.text import visible
+from ..options import USAGE, check_options, database_alias
 from ..terminal import TerminalCommand
 
 
 class Command(TerminalCommand):
     help = (
-        "The triggers that write the audit log. check: exit 1 and name every table whose triggers"
-        " are missing, outdated or disabled. install: mend those. remove: drop them all; what is"
-        " in the log stays. sql: print what installs them."
+        "Manage the triggers that write the audit log. check: exit with code 1 and list the"
+        " tables whose triggers are missing, outdated, disabled or left over. install: fix them."
+        " remove: drop all triggers and keep the log. sql: print the SQL that installs the"
+        " triggers."
     )
     # Broken models must not keep anyone from removing the triggers.
     requires_system_checks = []
@@ -30,27 +33,30 @@ class Command(TerminalCommand):
         parser.add_argument("action", choices=("check", "install", "remove", "sql"))
         parser.add_argument(
             "--database",
-            choices=tuple(connections),
-            help="Only this one; by default every database that holds an audit log.",
+            type=database_alias,
+            metavar="ALIAS",
+            help="Database to work on. Default: every database that has an audit log.",
         )
         parser.add_argument(
             "--append-only",
             action="store_true",
-            help="With install and sql: the log refuses to be changed, too, as it does without"
-            ' this option if AUDITREPR["APPEND_ONLY"] is true.',
+            help="With install and sql: also make the log append-only. Implied by"
+            ' AUDITREPR["APPEND_ONLY"] = True.',
         )
 
-    def handle(
-        self, *, action: str, database: str | None, append_only: bool, verbosity: int, **_: Any
-    ) -> None:
+    def handle(self, *, action: str, append_only: bool, verbosity: int, **options: Any) -> None:
+        check_options(options, {"database": database_alias})
         if append_only and action not in ("install", "sql"):
-            raise CommandError(f"--append-only does not go with {action}.", returncode=2)
+            raise CommandError(
+                f"--append-only cannot be used with {action}, only with install and sql.",
+                returncode=USAGE,
+            )
         self.append_only = append_only
         self.verbosity = verbosity
         act = getattr(self, f"_{action}")
         try:
-            # Nothing needs the log less than taking the triggers away.
-            found = capture.databases(database, with_log=action != "remove")
+            # remove works without the log's tables.
+            found = capture.databases(options["database"], with_log=action != "remove")
             complaints = [complaint for using in found for complaint in act(using)]
         except (AuditReprError, Error) as error:
             raise CommandError(visible(" ".join(str(error).split()))) from error
@@ -66,31 +72,34 @@ class Command(TerminalCommand):
         if broken:
             yield from (f"{using}: {s.name}: triggers {s.status.value}" for s in broken)
         if unguarded := append_only.missing(using):
-            yield f"{using}: {append_only.LOG}: it is not append-only"
+            yield f"{using}: {append_only.LOG}: not append-only"
         if broken or unguarded:
             yield f"Run: manage.py audit_triggers install --database {using}"
         else:
-            self._say(1, f"{using}: all triggers are in order.")
+            self._say(1, f"{using}: all triggers are OK.")
 
     def _install(self, using: str) -> Iterable[str]:
         preflight.commits(using)
         changed = capture.install(using)
         for state in changed:
-            self._say(1, f"{using}: {state.name}: triggers were {state.status.value}, mended")
+            self._say(1, f"{using}: {state.name}: triggers fixed (were {state.status.value})")
         guarded = self._guards() and append_only.install(using)
         if guarded:
-            self._say(1, f"{using}: {append_only.LOG}: append-only from now on")
+            self._say(1, f"{using}: {append_only.LOG}: now append-only")
         if self.append_only and not get_settings().APPEND_ONLY:
-            self._say(1, 'Set AUDITREPR["APPEND_ONLY"] to True, so that migrate keeps it so.')
+            self._say(
+                1,
+                'To have migrate and check keep it that way, set AUDITREPR["APPEND_ONLY"] = True.',
+            )
         if not changed and not guarded:
-            self._say(1, f"{using}: all triggers are in order.")
+            self._say(1, f"{using}: all triggers are OK.")
         return ()
 
     def _remove(self, using: str) -> Iterable[str]:
         preflight.commits(using)
         names = capture.remove(using)
         listed = f": {', '.join(names)}" if names else ""
-        self._say(1, f"{using}: triggers removed from {len(names)} tables{listed}")
+        self._say(1, f"{using}: removed the triggers of {counted(len(names), 'table')}{listed}")
         return ()
 
     def _sql(self, using: str) -> Iterable[str]:

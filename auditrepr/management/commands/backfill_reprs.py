@@ -1,9 +1,8 @@
-"""Stores the representations of new audit rows: what cron runs."""
+"""Stores representations of new events: the command for cron."""
 
 from __future__ import annotations
 
 import sys
-from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandParser
@@ -11,16 +10,18 @@ from django.core.management.base import CommandParser
 from ...job import backfill
 from ...job.result import Result
 from ...models import ReprFailure
-from ..base import CHECKED, QUARANTINED, JobCommand, counted, described, table
+from ...phrases import counted
+from ..base import CHECKED, FAILED, JobCommand, described, table
 from ..options import whole_number
 
 
 class Command(JobCommand):
     help = (
-        "Store what str(instance) said at the event beside every audit row that lacks it. Made to"
-        " be run often: a run that finds nothing costs next to nothing, and one that finds another"
-        " at work steps aside. Exit codes: 0 done, or nothing to do, or another run is at work;"
-        " 1 error; 2 usage; 3 with --strict; 75 with --fail-if-locked; 128+n after signal n."
+        "Store a representation, str(instance) as of the event, for every event that has none."
+        " Run it from cron every few minutes: a run with nothing to do costs next to nothing,"
+        " and a run that finds the lock held exits. Exit codes: 0 success, nothing to do, or"
+        " lock held; 1 error; 2 wrong usage; 3 failed representations exist (--strict); 75 lock"
+        " held (--fail-if-locked); 128+n stopped by signal n."
     )
     checked = CHECKED | {"max_batches": whole_number}
     locked_level = 2
@@ -28,8 +29,12 @@ class Command(JobCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         add = parser.add_argument
-        add("--max-batches", type=whole_number, metavar="N", help="End after so many batches.")
-        add("--strict", action="store_true", help="Exit 3 if rows are in quarantine.")
+        add("--max-batches", type=whole_number, metavar="N", help="Stop after this many batches.")
+        add(
+            "--strict",
+            action="store_true",
+            help="Exit with code 3 if there are failed representations.",
+        )
         once = parser.add_mutually_exclusive_group()
         once.add_argument(
             "--dry-run", action="store_true", help="Show what would be stored; write nothing."
@@ -37,12 +42,13 @@ class Command(JobCommand):
         once.add_argument(
             "--rescan",
             action="store_true",
-            help="Look at the whole log again, as after importing one. Later runs resume it.",
+            help="Search the whole log for pending events, for example after an import. If"
+            " interrupted, the next run continues.",
         )
         once.add_argument(
             "--retry-failed",
             action="store_true",
-            help="Try all rows in quarantine again now, as after mending a __str__.",
+            help="Retry all failed representations now, for example after fixing a __str__().",
         )
 
     def run(self, using: str, options: dict[str, Any], **how: Any) -> Result:
@@ -51,7 +57,7 @@ class Command(JobCommand):
 
     def finish(self, using: str, options: dict[str, Any]) -> None:
         if options["strict"] and ReprFailure.objects.using(using).exists():
-            sys.exit(QUARANTINED)
+            sys.exit(FAILED)
 
     def report_work(self, result: Result) -> None:
         told = 1 if result.rows or result.failures or result.error else 2
@@ -61,14 +67,14 @@ class Command(JobCommand):
             self.say(
                 told,
                 f"{counted(result.rows, 'representation')} stored,"
-                f" {counted(result.failures, 'row')} put in quarantine,"
-                f" in {counted(result.batches, 'batch', 'batches')}"
-                f" and {result.seconds:.1f} seconds.",
+                f" {result.failures} failed, in"
+                f" {counted(result.batches, 'batch', 'batches')} and {result.seconds:.1f}"
+                " seconds.",
             )
         if result.again:
-            self.say(told, f"Tried again from the quarantine: {counted(result.again, 'row')}.")
+            self.say(told, f"Retried: {counted(result.again, 'event')}.")
         if result.first_failure:
-            self.say(told, f"The first row put in quarantine: {result.first_failure}")
+            self.say(told, f"First failure: {result.first_failure}")
         self.say(told, f"Stopped: {result.stop_reason}")
 
     def preview(self, using: str, options: dict[str, Any]) -> None:
@@ -76,7 +82,8 @@ class Command(JobCommand):
         pairs = zip(preview.events, preview.outcomes, strict=True)
         rows = [described(*pair, using) for pair in pairs]
         if self.json:
-            self.say_json({"database": using, "pending": asdict(preview.pending), "rows": rows})
+            pending = {"count": preview.pending.rows, "complete": preview.pending.complete}
+            self.say_json({"database": using, "pending": pending, "events": rows})
             return
         for line in table(rows):
             self.say(1, line)

@@ -1,4 +1,4 @@
-"""How the job stands, on one screen and for monitoring; and the lock, in an emergency."""
+"""Shows the state of the backfill job, and releases the lock of a hung run."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.color import no_style
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import DEFAULT_DB_ALIAS, Error
 
 from ...exceptions import AuditReprError
 from ...job import preflight, status
@@ -20,58 +20,75 @@ from ...job.locks import lease
 from ...job.status import Status
 from ...utils.text import visible
 from .. import status_formats
-from ..base import USAGE
+from ..options import check_options, database_alias
 from ..terminal import TerminalCommand, answer
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
 def duration(text: Any) -> float:
-    """Seconds, from ``10m``, ``90s``, ``2h``, ``1d``, or a bare number of them.
+    """Return the seconds in ``10m``, ``90s``, ``2h``, ``1d``, or in a bare number.
 
-    :raises ArgumentTypeError: if it is none of these.
+    :raises ArgumentTypeError: if the text is not a duration.
     """
     found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*([smhd]?)", str(text))
     if not found:
-        raise ArgumentTypeError(f"{str(text)!r} is no span of time: write 10m, 90s, 2h or 1d")
+        raise ArgumentTypeError(f"{str(text)!r} is not a duration: use 90s, 10m, 2h or 1d")
     return float(found[1]) * UNITS[found[2]]
+
+
+#: The options to check here, too: call_command() passes them unchecked.
+CHECKED = {"database": database_alias, "max_lag": duration}
 
 
 class Command(TerminalCommand):
     help = (
-        "Show how the job stands: what is pending and since when, who is at work, the last runs,"
-        " the quarantine, the triggers. Exit codes: 0; 1 if the oldest pending row has waited for"
-        " longer than --max-lag, or on an error; 2 usage."
+        "Show the state of the backfill job: pending events, watermark, lock, latest runs,"
+        " failures, triggers and coverage. Exit codes: 0 success; 1 error, or the oldest pending"
+        " event has waited longer than --max-lag; 2 wrong usage."
     )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
-        add("--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="Default: %(default)s.")
-        add("--format", choices=("text", "json", "prometheus"), default="text")
+        add(
+            "--database",
+            default=DEFAULT_DB_ALIAS,
+            type=database_alias,
+            metavar="ALIAS",
+            help="Database to inspect. Default: %(default)s.",
+        )
+        add(
+            "--format",
+            choices=("text", "json", "prometheus"),
+            default="text",
+            help="Output format. Default: %(default)s.",
+        )
         add(
             "--max-lag",
             type=duration,
             metavar="10m",
-            help="Exit 1 if the oldest pending row has waited for longer: 90s, 10m, 2h, 1d.",
+            help="Exit with code 1 if the oldest pending event has waited longer than this: 90s,"
+            " 10m, 2h, 1d.",
         )
         add(
             "--release-lock",
             action="store_true",
-            help="Take the database lock from a run that hangs: it can store nothing more.",
+            help="Release the database lock of a hung run. That run can no longer store anything.",
         )
-        add("--no-input", "--noinput", action="store_false", dest="interactive", help="Do not ask.")
+        add(
+            "--no-input",
+            "--noinput",
+            action="store_false",
+            dest="interactive",
+            help="Do not ask for confirmation.",
+        )
 
-    def handle(self, *, database: str, release_lock: bool, **options: Any) -> None:
+    def handle(self, *, release_lock: bool, **options: Any) -> None:
         if "NO_COLOR" in os.environ:
             self.style = no_style()
-        try:
-            limit = options["max_lag"] and duration(options["max_lag"])
-        except ArgumentTypeError as error:
-            raise CommandError(f"argument --max-lag: {error}", returncode=USAGE) from error
-        if database not in connections:
-            known = ", ".join(connections)
-            raise CommandError(f'There is no database "{visible(database)}" in DATABASES: {known}')
+        check_options(options, CHECKED)
+        database, limit = options["database"], options["max_lag"]
         try:
             if release_lock:
                 self._release(database, options["interactive"])
@@ -83,7 +100,7 @@ class Command(TerminalCommand):
         if limit is not None and found.lag > limit:
             waited, allowed = status_formats.span(found.lag), status_formats.span(limit)
             raise CommandError(
-                f"The oldest pending row has waited for {waited}; --max-lag allows {allowed}."
+                f"The oldest pending event has waited {waited}; --max-lag allows {allowed}."
             )
 
     def _text(self, found: Status) -> None:
@@ -101,21 +118,26 @@ class Command(TerminalCommand):
         preflight.commits(using)
         held = status.lease(using)
         if held is None:
-            self.stdout.write("Nobody holds the database lock.")
+            self.stdout.write("The database lock is not held.")
             return
-        who = visible(str(held.holder or "somebody"))
+        who = visible(str(held.holder or "an unknown process"))
         if interactive:
             self._confirm(who)
         if not lease.release(using, held.token):
             raise CommandError(
-                f"The lock was not released: {who} is storing a batch now, or has let it go."
-                " Look again: manage.py backfill_status"
+                f"The lock was not released: {who} is storing a batch, or has released it"
+                " meanwhile. Check with: manage.py backfill_status"
             )
-        self.stdout.write(f"The lock is free. {who} can store nothing more.")
+        self.stdout.write(f"Lock released. {who} can no longer store anything.")
 
     def _confirm(self, who: str) -> None:
         if not sys.stdin.isatty():
-            raise CommandError("Nobody is there to be asked: give --no-input to release the lock.")
-        self.stdout.write(f"The lock is held by {who}. What it has not stored yet will be undone.")
+            raise CommandError(
+                "Cannot ask for confirmation: there is no terminal. To release"
+                " the lock anyway, use --no-input."
+            )
+        self.stdout.write(
+            f"The lock is held by {who}. Releasing it discards the batch that is not committed yet."
+        )
         if answer("Release the lock? [y/N] ").lower() not in ("y", "yes"):
             raise CommandError("The lock was not released.")

@@ -1,4 +1,4 @@
-"""Deletes old events: a deliberate act, that nothing else does."""
+"""Deletes old events; nothing else does."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import DEFAULT_DB_ALIAS, Error
 
 from ... import capture
 from ...exceptions import AuditReprError
@@ -16,9 +16,10 @@ from ...job import prune
 from ...job.locks.file import FileLock
 from ...job.locks.lease import DatabaseLock
 from ...job.prune import Pruned
+from ...phrases import counted, timestamp
 from ...utils.text import visible
 from ..base import stopping_on_signals
-from ..options import moment, seconds, whole_number
+from ..options import check_options, database_alias, moment, seconds, whole_number
 from ..terminal import TerminalCommand, answer
 
 LOCKS = {"database": DatabaseLock, "file": FileLock}
@@ -27,34 +28,54 @@ LARGEST_BATCH = 10_000
 
 
 def batch_size(text: Any) -> int:
-    """How many events go in one transaction."""
+    """Return the number of events per transaction."""
     size = whole_number(text)
     if size > LARGEST_BATCH:
-        raise ArgumentTypeError(f"{text!r} is more than {LARGEST_BATCH}")
+        raise ArgumentTypeError(f"{text!r} is too large: the maximum is {LARGEST_BATCH}")
     return size
 
 
-#: What call_command() passes as it is, so that it has to be checked here, too.
-CHECKED = {"before": moment, "batch_size": batch_size, "wait": seconds}
+#: The options to check here, too: call_command() passes them unchecked.
+CHECKED = {
+    "database": database_alias,
+    "before": moment,
+    "batch_size": batch_size,
+    "wait": seconds,
+}
 
 
 class Command(TerminalCommand):
     help = (
-        "Delete the events from before a date, with their representations. What objects were like"
-        " before then can no longer be told; what they were like later is as certain as it was."
+        "Delete events older than a date, with their representations. The state of objects"
+        " before that date can no longer be determined; their later states stay as certain as"
+        " before."
     )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
-        add("--before", required=True, type=moment, metavar="DATE", help="A date or a time, ISO.")
+        add(
+            "--before",
+            required=True,
+            type=moment,
+            metavar="DATE",
+            help="Delete events before this date or time (ISO 8601).",
+        )
         add(
             "--keep-last",
             action="store_true",
             help="Keep the latest event of every object, however old it is.",
         )
-        add("--dry-run", action="store_true", help="Say what would go; delete nothing.")
-        add("--database", default=DEFAULT_DB_ALIAS, choices=tuple(connections), help="Its alias.")
+        add(
+            "--dry-run", action="store_true", help="Show how much would be deleted; delete nothing."
+        )
+        add(
+            "--database",
+            default=DEFAULT_DB_ALIAS,
+            type=database_alias,
+            metavar="ALIAS",
+            help="Database to prune. Default: %(default)s.",
+        )
         add(
             "--batch-size",
             type=batch_size,
@@ -66,27 +87,33 @@ class Command(TerminalCommand):
             "--lock",
             choices=LOCKS,
             default="database",
-            help="The lock that backfill_reprs uses: it waits meanwhile.",
+            help="Lock shared with backfill_reprs, which cannot run meanwhile. Default:"
+            " %(default)s.",
         )
-        add("--wait", type=seconds, default=0.0, metavar="SECONDS", help="Wait for the lock.")
+        add(
+            "--wait",
+            type=seconds,
+            default=0.0,
+            metavar="SECONDS",
+            help="Wait up to this many seconds for the lock. Default: do not wait.",
+        )
         add(
             "--no-input",
             "--noinput",
             action="store_false",
             dest="interactive",
-            help="Do not ask for a confirmation.",
+            help="Do not ask for confirmation.",
         )
 
-    def handle(
-        self, *, database: str, dry_run: bool, keep_last: bool, interactive: bool, **options: Any
-    ) -> None:
+    def handle(self, *, dry_run: bool, keep_last: bool, interactive: bool, **options: Any) -> None:
         self.verbosity = options["verbosity"]
-        self._check_options(options)
+        check_options(options, CHECKED)
+        database = options["database"]
         try:
             capture.databases(database)
             if dry_run:
                 found = prune.preview(database, options["before"], keep_last=keep_last)
-                self._say(1, f"Nothing was deleted; {_told(found)} would go.")
+                self._say(1, f"Would delete {_told(found)}.")
                 return
             if interactive:
                 self._confirm(database, options["before"])
@@ -106,24 +133,19 @@ class Command(TerminalCommand):
                 )
         except (AuditReprError, Error) as error:
             raise CommandError(visible(" ".join(str(error).split()))) from error
-        self._say(1, f"Deleted: {_told(done)}.")
+        self._say(1, f"Deleted {_told(done)}.")
         if received:
             sys.exit(128 + received[0])
 
-    def _check_options(self, options: dict[str, Any]) -> None:
-        for name, check in CHECKED.items():
-            try:
-                options[name] = check(options[name])
-            except ArgumentTypeError as error:
-                option = name.replace("_", "-")
-                raise CommandError(f"argument --{option}: {error}", returncode=2) from error
-
     def _confirm(self, using: str, before: datetime) -> None:
         if not sys.stdin.isatty():
-            raise CommandError("There is no terminal to ask on: give --no-input.")
+            raise CommandError(
+                "Cannot ask for confirmation: there is no terminal. To delete"
+                " anyway, use --no-input."
+            )
         question = (
-            f'This deletes every event from before {before} from the audit log of "{using}", for'
-            " good.\nType 'yes' to go on: "
+            f"This permanently deletes all events before {timestamp(before)} from the audit log in"
+            f" database \"{using}\".\nType 'yes' to continue: "
         )
         if answer(question) != "yes":
             raise CommandError("Nothing was deleted.")
@@ -135,6 +157,7 @@ class Command(TerminalCommand):
 
 def _told(pruned: Pruned) -> str:
     return (
-        f"{pruned.events} events up to id {pruned.last_id}, {pruned.representations}"
-        f" representations and {pruned.failures} quarantine entries"
+        f"{counted(pruned.events, 'event')} up to ID {pruned.last_id},"
+        f" {counted(pruned.representations, 'representation')} and"
+        f" {counted(pruned.failures, 'failure')}"
     )

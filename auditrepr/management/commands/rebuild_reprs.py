@@ -1,4 +1,4 @@
-"""Builds stored representations anew, as after a better ``__str__``."""
+"""Rebuilds stored representations, for example after improving ``__str__``."""
 
 from __future__ import annotations
 
@@ -10,19 +10,20 @@ from ...job import rebuild
 from ...job.rebuild import Change, Selection
 from ...job.result import Result
 from ...models import Fidelity, StopReason
-from ..base import CHECKED, USAGE, JobCommand, counted, described, table
-from ..options import moment
+from ...phrases import counted
+from ..base import CHECKED, JobCommand, described, table
+from ..options import USAGE, moment
 
 ARROW = "  →  "
 
 
 class Command(JobCommand):
     help = (
-        "Build stored representations anew, as after a better __str__, and update those that"
-        " differ. One that cannot be built any more stays as it is. backfill_reprs steps aside"
-        " meanwhile: on a large log give --max-seconds, and continue with --resume. Exit codes: 0"
-        " done, or another run is at work; 1 error; 2 usage; 75 with --fail-if-locked; 128+n after"
-        " signal n."
+        "Rebuild stored representations, for example after improving a __str__(), and update"
+        " those that differ. A representation that can no longer be built keeps its text."
+        " backfill_reprs cannot run meanwhile: on a large log, limit the run with --max-seconds"
+        " and continue with --resume. Exit codes: 0 success, or lock held; 1 error; 2 wrong"
+        " usage; 75 lock held (--fail-if-locked); 128+n stopped by signal n."
     )
     checked = CHECKED | {"since": moment}
     given_up: object = None
@@ -30,27 +31,37 @@ class Command(JobCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         add = parser.add_argument
-        add("--model", default="", metavar="APP.MODEL", help="Only events of this model's rows.")
-        add("--since", type=moment, metavar="DATE", help="Only events from then on: an ISO date.")
-        add("--mixed", action="store_true", help="Only what is not exact.")
+        add(
+            "--model",
+            default="",
+            metavar="APP.MODEL",
+            help="Only events of this model, such as shop.Order.",
+        )
+        add(
+            "--since",
+            type=moment,
+            metavar="DATE",
+            help="Only events from this date or time on (ISO 8601).",
+        )
+        add("--mixed", action="store_true", help="Only mixed representations.")
         once = parser.add_mutually_exclusive_group()
         once.add_argument(
             "--dry-run",
             action="store_true",
-            help="Show what would change in the first batch, old and new; write nothing.",
+            help="Show the old and new text of the first batch; write nothing.",
         )
         once.add_argument(
             "--resume",
             action="store_true",
-            help="Continue the run that was cut short, with the selection that it was begun with.",
+            help="Continue the interrupted rebuild with its original selection.",
         )
 
     def check_options(self, options: dict[str, Any], *, dry_run: bool) -> None:
         super().check_options(options, dry_run=dry_run)
         if options["resume"] and (options["model"] or options["since"] or options["mixed"]):
             raise CommandError(
-                "--resume goes on with what was selected before: leave out --model, --since and"
-                " --mixed.",
+                "--resume keeps the original selection: it cannot be combined with --model,"
+                " --since or --mixed.",
                 returncode=USAGE,
             )
 
@@ -61,15 +72,15 @@ class Command(JobCommand):
 
     def report_work(self, result: Result) -> None:
         if self.given_up:
-            self.say(1, "An earlier run was given up, which --resume would have continued.")
+            self.say(1, "Discarded an interrupted rebuild. To continue one instead, use --resume.")
         self.say(
             1,
-            f"{counted(result.again, 'representation')} built anew, {result.rows} of them changed,"
-            f" in {counted(result.batches, 'batch', 'batches')} and {result.seconds:.1f} seconds.",
+            f"{counted(result.again, 'representation')} rebuilt, {result.rows} changed, in"
+            f" {counted(result.batches, 'batch', 'batches')} and {result.seconds:.1f} seconds.",
         )
         if result.failures:
-            self.say(1, f"{result.failures} could not be built, and stay as they are.")
-            self.say(1, f"The first one: {result.first_failure}")
+            self.say(1, f"{result.failures} could not be rebuilt and keep their text.")
+            self.say(1, f"First failure: {result.first_failure}")
         self.say(1, f"Stopped: {result.stop_reason}")
         failed_at_once = result.stop_reason is StopReason.ERROR and not result.batches
         if result.stop_reason is not StopReason.CAUGHT_UP and not failed_at_once:
@@ -80,19 +91,21 @@ class Command(JobCommand):
         preview = rebuild.preview(using, selection, batch_size=options["batch_size"])
         shown = preview.changes[: options["limit"]]
         rows = [_side_by_side(change, using) for change in shown]
+        failing = sum(change.outcome.failure is not None for change in preview.changes)
+        changing = len(preview.changes) - failing
         if self.json:
-            count = {"looked_at": preview.looked_at, "would_change": len(preview.changes)}
-            self.say_json({"database": using, **count, "rows": rows})
+            count = {"looked_at": preview.looked_at, "would_change": changing}
+            self.say_json({"database": using, **count, "would_fail": failing, "events": rows})
             return
         for row in rows:
             row["representation"] = f"{row['stored']}{ARROW}{row['representation']}"
+            if row["error"]:
+                row["error"] = f"{row['error']}; keeps its text: {row['stored']}"
         for line in table(rows):
             self.say(1, line)
-        self.say(
-            1,
-            f"{len(preview.changes)} of the first {preview.looked_at} would change;"
-            " nothing was written.",
-        )
+        found = f"{changing} of the first {preview.looked_at}"
+        kept = f", {failing} cannot be rebuilt and would keep their text" if failing else ""
+        self.say(1, f"{found} would change{kept}; nothing was written.")
 
 
 def _selection(using: str, options: dict[str, Any]) -> Selection:

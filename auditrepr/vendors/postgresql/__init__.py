@@ -1,4 +1,4 @@
-"""PostgreSQL: each module is one side of it."""
+"""The PostgreSQL vendor; each module implements a part of it."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from .store import Storing
 
 
 class PostgreSQL(Capturing, Rebuilding, Storing, Searching):
-    """All that auditrepr asks of PostgreSQL."""
+    """Everything that auditrepr needs from PostgreSQL."""

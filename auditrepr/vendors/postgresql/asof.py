@@ -1,4 +1,4 @@
-"""PostgreSQL's side of the rebuild: rows as the log holds them."""
+"""PostgreSQL's part of reconstruction: rows as of an event."""
 
 from __future__ import annotations
 
@@ -45,14 +45,14 @@ NO_WRITES = "SET LOCAL transaction_read_only = on;"
 # Ours are long queries of many short look-ups: to compile one takes longer than to run it, and to
 # remember what no other row asks for, longer than to ask.
 PLANNING = "SET LOCAL jit = off; SET LOCAL enable_memoize = off;"
-# A row that a policy hides is an error, and never a row that is not there.
+# A row that a policy hides is an error, never a missing row.
 ALL_ROWS = "SET LOCAL row_security = off;"
 # While Django works, the server hears nothing. Ours instead of its own limit, which may be shorter
 # than what a row may take; and none at all would let a stopped process hold up vacuum for good.
 PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = {milliseconds};"
-# The same of how long all of it may take, which PostgreSQL can limit since version 17.
+# Likewise the limit of the whole transaction, which PostgreSQL has since version 17.
 UNHURRIED = "SET LOCAL transaction_timeout = 0;"
-#: Seconds that the server waits for who reads, beyond what two rows may take.
+#: Seconds that the server waits for the reader, beyond the time limit of two rows.
 SLACK = 60
 LONGEST = 2**31 - 1  # milliseconds, for PostgreSQL
 
@@ -61,7 +61,7 @@ _SAME_AS_TEXT = {int, str, UUID}
 
 
 class Rebuilding(Vendor):
-    """Rows as of an event, read from the log."""
+    """Reads rows as of an event from the log."""
 
     @contextmanager
     def reading(self, limit: TimeLimit) -> Iterator[None]:
@@ -78,7 +78,7 @@ class Rebuilding(Vendor):
                 with self._canceling(limit):
                     yield
             finally:
-                # A savepoint's end restores it too, and only that can after an error.
+                # The end of a savepoint restores it too; after an error nothing else can.
                 transaction.set_rollback(True, self.using)
 
     def _own_limits(self, limit: TimeLimit) -> str:
@@ -112,14 +112,14 @@ class Rebuilding(Vendor):
             yield
 
     def show_life(self) -> None:
-        # Whatever it says: the server measures the silence.
+        # Any statement will do: the server measures idle time.
         with self.connection.cursor() as cursor:
             cursor.execute("SELECT")
 
     def discard(self) -> None:
         raw = self.connection.connection
         if raw is not None and raw.info.transaction_status == TransactionStatus.ACTIVE:
-            # Interrupted while it waited for the server: the answer is still to come.
+            # Interrupted while waiting for the server: the result is still to come.
             self.connection.close()
 
     def image_rows(
@@ -224,7 +224,7 @@ class Rebuilding(Vendor):
             for n, found in enumerate(rows)
             if not found.image and isinstance(found.row, Row)
         ]
-        # What is left out of the log must not show through today's row either.
+        # Excluded columns must not be visible through the current row either.
         missing = {c for one in rows if isinstance(one.row, Row) for c in one.row.missing}
         parameters: list[Any] = [[n for n, _ in live], [key for _, key in live]]
         shape = self._shape(model)
@@ -288,7 +288,7 @@ def _has_failed(raw: Any) -> bool:
 
 
 def _by_steps(images: Iterable[Image]) -> list[tuple[tuple[Step, ...], list[Image]]]:
-    """Rows whose columns were renamed alike are read by one query."""
+    """Group images whose columns were renamed alike: one query reads each group."""
     groups: dict[tuple[Step, ...], list[Image]] = {}
     for image in images:
         groups.setdefault(image.steps, []).append(image)
@@ -302,7 +302,7 @@ def _missing(unknown: Sequence[str], too_big: Sequence[str]) -> dict[str, str]:
 def _uncomputed(  # pragma: no cover - PostgreSQL 18
     fields: Iterable[Any], missing: Collection[str]
 ) -> dict[str, str]:
-    """The virtual columns that need one that is missing."""
+    """Return the virtual columns that need a missing one."""
     return {
         field.column: NOT_RECORDED
         for field in fields

@@ -1,4 +1,4 @@
-"""PostgreSQL's side of capture: triggers, and who and why."""
+"""PostgreSQL's part of capture: triggers and context."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from .queries import POSITION, SEQUENCE_CACHE
 
 
 class Capturing(Vendor):
-    """Triggers, and what they are told."""
+    """Triggers, and the context that is passed to them."""
 
     triggers_block_schema_changes = False
     flushes_table_by_table = False
 
     @cached_property
     def log_schema(self) -> str:
-        """The schema that the log is in, or would be created in."""
+        """Return the schema that the log is in, or would be created in."""
         return catalog.log_schema(self.connection)
 
     def shapes(self, names: Collection[str]) -> dict[str, TableShape]:

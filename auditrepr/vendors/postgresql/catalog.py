@@ -1,4 +1,4 @@
-"""What PostgreSQL's catalogue says of tables and of the triggers that they carry."""
+"""Reads tables and their triggers from PostgreSQL's catalog."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ WHERE tgrelid = '{LOG}'::regclass AND tgenabled IN ('O', 'A') AND prosrc = %s
     AND tgname IN ({", ".join(f"'{name}'" for name in APPEND_ONLY_TRIGGERS)})
 """
 
-#: Has the role the right to delete events, and where triggers refuse it, the owner's too?
+#: Whether the role may delete events, and owns the log if triggers refuse it to others.
 MAY_PRUNE = f"""
 SELECT has_table_privilege('{LOG}', 'DELETE') AND (
     pg_has_role(session_user, relowner, 'MEMBER') OR NOT EXISTS (
@@ -95,7 +95,7 @@ SELECT has_table_privilege('{LOG}', 'DELETE') AND (
 
 
 def log_schema(connection: BaseDatabaseWrapper) -> str:
-    """The schema that the log is in, or would be created in."""
+    """Return the schema that the log is in, or would be created in."""
     with connection.cursor() as cursor:
         cursor.execute(LOG_SCHEMA)
         return str(cursor.fetchone()[0])
@@ -107,7 +107,7 @@ def shape_parameters(names: Collection[str]) -> dict[str, list[str]]:
 
 
 def shapes(names: Collection[str], rows: Iterable[Any]) -> dict[str, TableShape]:
-    """The named tables, from the rows of `SHAPES`."""
+    """Return the named tables, from the rows of `SHAPES`."""
     found: dict[str, TableShape] = {}
     for (schema, table, visible, kind), group in groupby(rows, key=itemgetter(0, 1, 2, 3)):
         shape = _shape(kind, list(group))
@@ -116,7 +116,7 @@ def shapes(names: Collection[str], rows: Iterable[Any]) -> dict[str, TableShape]
 
 
 def installed(rows: Iterable[Any]) -> dict[str, Installed]:
-    """The tables with triggers, from the rows of `INSTALLED`."""
+    """Return the tables with triggers, from the rows of `INSTALLED`."""
     found = (_installed(*row) for row in rows)
     return {table.name: table for table in found}
 
@@ -139,7 +139,7 @@ def _installed(
 
 
 def _log_names(schema: str, table: str, visible: bool) -> list[str]:
-    """What the log may call a table; first what it calls it if no model says otherwise."""
+    """Return the names that the log may have for a table, first the one without a model."""
     return [table, f"{schema}.{table}"] if visible else [f"{schema}.{table}"]
 
 

@@ -1,9 +1,9 @@
-"""The context on PostgreSQL: a setting that the triggers read, for one statement and no longer.
+"""Passes the context on PostgreSQL: a setting that the triggers read, for one statement only.
 
-It goes with the statement in one message, so that it costs no round trip. The server runs a message
-as one transaction, and the setting is local to that: behind a pooler, whoever gets the connection
-next finds nothing. What rolls a transaction back, to a savepoint or altogether, leaves nothing
-either: outside the statement the setting is always empty.
+It is sent with the statement in one message, so that it costs no round trip. The server runs a
+message as one transaction, and the setting is local to that: behind a pooler, the next user of the
+connection finds nothing. A rollback, complete or to a savepoint, leaves nothing either: outside the
+statement the setting is always empty.
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def tell(
 
 
 def _takes_several(cursor: Any) -> bool:
-    """Can one message hold several statements? Not where the server binds the parameters."""
+    """Return whether one message can hold several statements: not if the server binds values."""
     in_pipeline = cursor.connection.pgconn.pipeline_status != PipelineStatus.OFF
     return isinstance(cursor, ClientCursor) and not in_pipeline
 

@@ -1,4 +1,4 @@
-"""The statements with which PostgreSQL answers: what is between braces is filled in for each."""
+"""PostgreSQL's queries, with placeholders in braces."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ SELECT {places} FROM (
     newest=" ".join(_NEWEST_EVENT.format(newest=newest, key=key) for newest, key in _KEYS.items()),
 )
 
-# The row's last change by somebody else, where the statement's snapshot does not see that.
+# The row's last change by another transaction, if the statement's snapshot does not see it.
 OVERTAKEN_SQL = """
 SELECT event.id FROM auditrepr_auditlog event
 CROSS JOIN LATERAL (
@@ -104,7 +104,7 @@ SELECT EXISTS (
 )
 """
 
-# Nobody else comes between: the row is locked to the transaction's end.
+# No other transaction interferes: the row is locked until the transaction ends.
 _BESIDE = """(
     SELECT * FROM auditrepr_auditlog log
     WHERE log.table_name = event.table_name AND log.object_id = event.object_id
@@ -152,7 +152,7 @@ SELECT start FROM event CROSS JOIN LATERAL {_EARLIER} earlier
 WHERE steps = 0 AND {_IN_ONE_MESSAGE.format("earlier")} AND {_UNFIT.format("earlier", "event")}
 """.format(steps=100)
 
-# The sequence tells handed-out ids from ones that somebody made up, where the role may ask it.
+# The sequence distinguishes its own IDs from explicit ones, if the role may read it.
 REACH = f"""
 SELECT coalesce(max(id), 0), coalesce(
     CASE WHEN has_sequence_privilege({SEQUENCE}, 'USAGE, SELECT')
@@ -187,10 +187,10 @@ ON CONFLICT (audit_log_id) DO NOTHING
 """
 REPLACE = """
 UPDATE auditrepr_instancerepr SET
-    instance_repr = anew.instance_repr, fidelity = anew.fidelity, reason = anew.reason
+    instance_repr = rebuilt.instance_repr, fidelity = rebuilt.fidelity, reason = rebuilt.reason
 FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[])
-    AS anew (id, instance_repr, fidelity, reason)
-WHERE audit_log_id = anew.id
+    AS rebuilt (id, instance_repr, fidelity, reason)
+WHERE audit_log_id = rebuilt.id
 """
 
 END_IF_IDLE = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"

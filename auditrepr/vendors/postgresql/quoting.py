@@ -1,4 +1,4 @@
-"""How PostgreSQL writes names, constants and lists."""
+"""Writes names, constants and lists as PostgreSQL expects them."""
 
 from __future__ import annotations
 
@@ -10,36 +10,36 @@ from ...utils.table_names import split_name
 LOG = "auditrepr_auditlog"
 LOG_TRIGGER = "auditrepr_log"
 PARTITION_TRIGGER = "auditrepr_partition"
-# The trigger whose comment says what all of the table's triggers were made from.
+# The trigger whose comment holds the fingerprint of all the table's triggers.
 COMMENTED = "auditrepr_insert"
 
 
 def quoted(name: str) -> str:
-    """An identifier, whatever it is made of."""
+    """Return the name as a quoted identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """A string constant."""
+    """Return the text as a string constant."""
     prefix = "E" if "\\" in text else ""
     return prefix + "'" + text.replace("\\", "\\\\").replace("'", "''") + "'"
 
 
 def table(db_table: str) -> str:
-    """A table as SQL names it, from the way Django writes it."""
+    """Return the table's name for SQL, from the way Django writes it."""
     return ".".join(quoted(part) for part in split_name(db_table) if part)
 
 
 def stored(name: str) -> str:
-    """The name as the server keeps it: 63 bytes a part."""
+    """Return the name as the server keeps it: 63 bytes a part."""
     return ".".join(part.encode()[:63].decode(errors="ignore") for part in name.split("."))
 
 
 def hashed(text: str) -> str:
-    """Stands for the text wherever a name must be short."""
+    """Return a short substitute for the text, for names of limited length."""
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
 def joined(values: Iterable[object]) -> str:
-    """A list of values without blanks, as one text for ``string_to_array``."""
+    """Return a list of values without blanks, as one text for ``string_to_array``."""
     return " ".join(map(str, values))

@@ -1,4 +1,4 @@
-"""How PostgreSQL makes rows of what the log holds, as SQL. Nothing here talks to a database."""
+"""Builds the SQL that makes rows of events on PostgreSQL; nothing here is executed."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ CROSS JOIN LATERAL (SELECT {expressions} FROM (SELECT image.*) AS own) AS comput
 
 @dataclass(frozen=True)
 class Shape:
-    """What has to be known of a table to read its rows out of the log."""
+    """The properties of a table that are needed to read its rows from the log."""
 
     table: str  # quoted
     columns: Sequence[str]
@@ -76,7 +76,7 @@ class Shape:
     virtual: Mapping[str, str] = field(default_factory=dict)  # the expressions, by column
 
     def rows(self, steps: Sequence[Step]) -> str:
-        """What follows ``FROM … wanted (id, before)`` in a query that selects a `value`."""
+        """Return what follows ``FROM … wanted (id, before)`` in a query that selects a `value`."""
         held = f"held_{len(steps)}"
         needed = ", ".join(literal(c) for c in self.columns if c not in self.virtual)
         sql = _ROWS.format(
@@ -90,7 +90,7 @@ class Shape:
         return sql.replace("%", "%%")
 
     def value(self, column: str) -> str:
-        """The column's value."""
+        """Return SQL for the column's value."""
         source = "computed" if column in self.virtual else "image"
         return f"{source}.{quoted(column)}"
 

@@ -1,4 +1,4 @@
-"""PostgreSQL's indexes for searching representations: pg_trgm where it is there, or beginnings."""
+"""PostgreSQL's indexes for searching representations: pg_trgm if installed, or else prefixes."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ TRIGRAMS = SearchIndex(anywhere=True, in_order=False)
 BEGINNINGS = SearchIndex(anywhere=False, in_order=False)
 NAMES = {"auditrepr_repr_trigrams": TRIGRAMS, "auditrepr_repr_beginnings": BEGINNINGS}
 
-#: An entry of a B-tree has to fit on a third of a page.
+#: An entry of a B-tree must fit on a third of a page.
 INDEXED_LENGTH = 100
-#: Words that are in most representations are better looked for without an index.
+#: Words in most representations are faster to search for without an index.
 PATIENCE = "2s"
 
 INSTALLED = """
@@ -36,7 +36,7 @@ _SAID = {
     BEGINNINGS: f"{_BEGINNING} LIKE upper(%(beginning)s)"
     " AND upper(instance_repr) LIKE upper(%(pattern)s)",
 }
-# Whatever the planner thinks of these words: "+ 0" keeps it from the primary key's index, too.
+# "+ 0" keeps the planner from the primary key's index, whatever its estimates.
 SETTINGS = f"""
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'off', true),
     set_config('enable_indexonlyscan', 'off', true), set_config('enable_bitmapscan', 'on', true),
@@ -52,7 +52,7 @@ LIMIT %(limit)s
 
 
 def installed(connection: BaseDatabaseWrapper) -> SearchIndex | None:
-    """The index that is there, and valid."""
+    """Return the index that exists and is valid."""
     with connection.cursor() as cursor:
         cursor.execute(INSTALLED, [list(NAMES)])
         found = [NAMES[name] for (name,) in cursor.fetchall()]
@@ -60,7 +60,7 @@ def installed(connection: BaseDatabaseWrapper) -> SearchIndex | None:
 
 
 def trigram_class(connection: BaseDatabaseWrapper) -> str | None:
-    """The operator class of pg_trgm with its schema, if the extension is there."""
+    """Return the operator class of pg_trgm with its schema, if the extension is installed."""
     with connection.cursor() as cursor:
         cursor.execute(TRIGRAM_CLASS)
         row = cursor.fetchone()
@@ -68,10 +68,10 @@ def trigram_class(connection: BaseDatabaseWrapper) -> str | None:
 
 
 def create_sql(index: SearchIndex, trigrams: str | None, schema: str) -> list[str]:
-    """Creates the index.
+    """Return the SQL that creates the index.
 
-    :param trigrams: what :func:`trigram_class` gave.
-    :param schema: where the log is, quoted.
+    :param trigrams: the result of :func:`trigram_class`.
+    :param schema: the schema of the log, quoted.
     """
     name = next(name for name, other in NAMES.items() if other == index)
     by = {
@@ -82,15 +82,15 @@ def create_sql(index: SearchIndex, trigrams: str | None, schema: str) -> list[st
 
 
 def drop_sql(schema: str) -> list[str]:
-    """Drops both indexes; harmless where there are none."""
+    """Return the SQL that drops both indexes, if they exist."""
     return [f"DROP INDEX IF EXISTS {schema}.{name}" for name in NAMES]
 
 
 def search(
     connection: BaseDatabaseWrapper, index: SearchIndex, text: str, window: Window, most: int
 ) -> list[int] | None:
-    """All events of the window whose representations say this; none if they are too many."""
-    # pg_trgm makes its trigrams of letters and digits alone, and takes no index for fewer.
+    """Return all events of the window whose representations match; None if there are too many."""
+    # pg_trgm makes trigrams only of letters and digits, and uses no index for fewer of them.
     if index == TRIGRAMS and not re.search(r"[^\W_]{3}", text):
         return None
     pattern = connection.ops.prep_for_like_query(text) + "%"
@@ -106,7 +106,7 @@ def search(
             cursor.execute(SETTINGS)
             cursor.execute(SEARCH.format(said=_SAID[index]), parameters)
             found = [pk for (pk,) in cursor.fetchall()]
-            # A rollback takes the settings back, inside a transaction of the caller's, too.
+            # A rollback restores the settings, inside the caller's transaction, too.
             transaction.set_rollback(True, connection.alias)
     except OperationalError:  # it took too long
         return None

@@ -1,4 +1,4 @@
-"""PostgreSQL's side of a run: what is pending, what is stored, and the lease."""
+"""PostgreSQL's part of a run: pending events, representations, and the lease."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ REFUSING = ("22", "54", "23514")
 
 
 class Storing(Vendor):
-    """What a run asks and writes."""
+    """The queries and writes of a run."""
 
     def reach(self) -> Reach:
         with self.connection.cursor() as cursor:
@@ -104,6 +104,6 @@ class Storing(Vendor):
 
 
 def as_writers(server: str, names: Sequence[str]) -> Writers:
-    """What a row of the query for the writers says."""
+    """Return the writers, from a row of the query for them."""
     renamed = any(name.startswith(RECOVERED) for name in names)
     return Writers(frozenset(names), server, renamed)

@@ -1,4 +1,4 @@
-"""What the triggers of one table on PostgreSQL do, and with which settings."""
+"""The bodies of one table's trigger functions on PostgreSQL, and their settings."""
 
 from __future__ import annotations
 
@@ -53,19 +53,19 @@ _COMPARABLE = _CHARACTERS | frozenset(
         "timestamp without time zone", "timestamp with time zone", "time without time zone",
     }
 )  # fmt: skip
-# A function takes so many arguments.
+# The maximum number of arguments of a function.
 _MOST_ARGUMENTS = 100
 # JSON ends at 256 MB. At most it takes 32 times the value (an array of nulls, four bytes a bit).
 _SURELY_FITS = 1_000_000
 
 
 def table_token(capture: Capture) -> str:
-    """What stands for the table among the statements under way."""
+    """Return the text that stands for the table among the running statements."""
     return hashed(capture.name)
 
 
 def direct(capture: Capture, *operations: str, depth: str = "pg_trigger_depth()") -> str:
-    """Is none of these statements under way on the partitioned table itself?"""
+    """Return a condition: none of these running statements is on the partitioned table itself."""
     return " AND ".join(
         f"position(concat('{table_token(capture)}:{operation}:', {depth}, ' ') "
         f"IN coalesce(current_setting('auditrepr.open', true), '')) = 0"
@@ -93,7 +93,7 @@ class Body:
         )
 
     def of_row(self) -> str:
-        """For a statement that names a partition."""
+        """Return the function for a statement that names a partition."""
         new, old = self._image("NEW"), self._image("OLD")
         emptied = self._whole("D", f"{self._image('gone')} AS image")
         return self._function(
@@ -164,7 +164,7 @@ class Body:
         )
 
     def _column(self, column: Column) -> str:
-        """What the column held before as JSON's text, with its name; null if it still does."""
+        """Return SQL for the column's name and its previous JSON text; null if it is unchanged."""
         past, fresh = (f"({record}).{quoted(column.name)}" for record in ("past", "fresh"))
         label = literal(f",{json.dumps(column.name, ensure_ascii=False)}:")
         collation = ' COLLATE "C"' if _base(column.type) in _CHARACTERS else ""
@@ -182,7 +182,7 @@ class Body:
         return self._event("U", key=new, row="image", previous=previous, changed="changed")
 
     def _image(self, record: str) -> str:
-        """A record as JSON, without the columns that stay out of the log."""
+        """Return SQL for a record as JSON, without the excluded columns."""
         image = f"{self.schema}.auditrepr_row({record}, TG_RELID)"
         if self.surely_fits:
             image = (
@@ -214,7 +214,7 @@ def _virtual(capture: Capture) -> set[str]:
 
 
 def _needs(capture: Capture) -> tuple[set[str], bool, bool]:
-    """The settings to pin; does JSON hold every value; are there equal values that differ?
+    """Return the settings to pin, whether JSON holds every value, and whether equal values differ.
 
     numeric's 1.0 and 1.00 are equal, as JSON too.
     """
@@ -225,7 +225,7 @@ def _needs(capture: Capture) -> tuple[set[str], bool, bool]:
 
 
 def _base(type_: str) -> str:
-    """A type without its schema, its modifiers and its dimensions; numeric(p, s) is its own."""
+    """Return a type without its schema, modifiers and dimensions; numeric(p, s) stays as it is."""
     name = type_.removesuffix("[]")
     if re.fullmatch(r"numeric\(.*\)", name):
         return "decimal"

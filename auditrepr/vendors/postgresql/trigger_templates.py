@@ -1,4 +1,4 @@
-"""The triggers on PostgreSQL: their SQL, with gaps that are filled for each table."""
+"""The SQL of PostgreSQL's triggers, with placeholders that are filled for each table."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ BEGIN
 END
 $auditrepr$"""
 
-# The setting alone, which anybody may set, opens nothing.
+# The setting is not enough, because any role may set it.
 APPEND_ONLY_BODY = """
 BEGIN
     IF TG_OP = 'DELETE' AND current_setting('auditrepr.pruning', true) = 'on' AND pg_has_role(
@@ -68,7 +68,8 @@ BEGIN
     ) THEN
         RETURN OLD;
     END IF;
-    RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege';
+    RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege',
+        HINT = 'To delete old events, run manage.py prune_audit_log as the owner of the table.';
 END
 """
 APPEND_ONLY = """CREATE OR REPLACE FUNCTION {schema}.auditrepr_append_only() RETURNS trigger

@@ -1,8 +1,8 @@
-"""The triggers on PostgreSQL, as SQL. Nothing here talks to a database.
+"""Builds the SQL of PostgreSQL's triggers; nothing here is executed.
 
-One statement logs what a statement changed, from its transition tables, as whole rows. A column
-is named only where the table still has the columns that it had at the last install: no schema
-change between two installs makes a write fail.
+One trigger records what a statement changed, from its transition tables, as whole rows. A column is
+named only while the table has the columns that it had at the last install: no schema change between
+two installs makes a write fail.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ _CAUSES = {
 
 
 def support_sql(schema: str) -> list[str]:
-    """What the triggers of all tables share, in the schema that the log is in."""
+    """Return the SQL for what the triggers of all tables share, in the schema of the log."""
     names = {
         "schema": quoted(schema),
         "same": literal(f"{quoted(schema)}.auditrepr_same"),
@@ -63,7 +63,7 @@ def support_sql(schema: str) -> list[str]:
 
 
 def remove_support_sql(schema: str) -> list[str]:
-    """Drops what `support_sql` made, and the functions of tables that are gone."""
+    """Return the SQL that drops what `support_sql` made, and the functions of dropped tables."""
     log_triggers = (LOG_TRIGGER, *trigger_templates.APPEND_ONLY_TRIGGERS)
     return [
         *(f"DROP TRIGGER IF EXISTS {name} ON {quoted(schema)}.{LOG}" for name in log_triggers),
@@ -76,7 +76,7 @@ def remove_support_sql(schema: str) -> list[str]:
 
 
 def append_only_sql(schema: str) -> list[str]:
-    """Makes the log, in this schema, refuse to be changed."""
+    """Return the SQL that makes the log in this schema append-only."""
     log = f"{quoted(schema)}.{LOG}"
     return [
         trigger_templates.APPEND_ONLY.format(
@@ -95,13 +95,13 @@ def append_only_sql(schema: str) -> list[str]:
 
 
 def fingerprint(capture: Capture, schema: str) -> str:
-    """A hash of all the SQL that the table's capture consists of."""
+    """Return a hash of all the SQL that the table's capture consists of."""
     statements = support_sql(schema) + _functions(capture, schema) + _triggers(capture, schema)
     return hashed("\n".join(statements))
 
 
 def install_sql(capture: Capture, schema: str) -> list[str]:
-    """Creates the table's triggers, in place of those that are there."""
+    """Return the SQL that creates the table's triggers, in place of existing ones."""
     triggers = _triggers(capture, schema)
     note: dict[str, object] = {
         "name": capture.name,
@@ -120,7 +120,7 @@ def install_sql(capture: Capture, schema: str) -> list[str]:
 
 
 def remove_sql(name: str, schema: str) -> list[str]:
-    """Drops the triggers of the table that the log calls by this name."""
+    """Return the SQL that drops the triggers of the table with this name in the log."""
     return [_do(_drop_triggers(name, name)), _drop_orphans(schema)]
 
 
@@ -154,7 +154,7 @@ def _triggers(capture: Capture, schema: str) -> list[str]:
     on = table(capture.db_table)
     function, *row_function = map(_function_name, _functions(capture, schema))
     seen_before = f"WHEN ({trigger_templates.SEEN_BEFORE}) "
-    # Who may execute one may put it on a table of his own, and log what he likes.
+    # A role that may execute one could put it on its own table, and record anything.
     triggers = [
         f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC" for name in (function, *row_function)
     ]

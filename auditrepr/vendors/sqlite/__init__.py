@@ -1,4 +1,4 @@
-"""SQLite: each module is one side of it."""
+"""The SQLite vendor; each module implements a part of it."""
 
 from __future__ import annotations
 
@@ -9,4 +9,4 @@ from .store import Storing
 
 
 class SQLite(Capturing, Rebuilding, Storing, Searching):
-    """All that auditrepr asks of SQLite."""
+    """Everything that auditrepr needs from SQLite."""

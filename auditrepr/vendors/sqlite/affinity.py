@@ -10,13 +10,13 @@ _NUMBERS = ("INT", "REAL", "FLOA", "DOUB", "DECIMAL", "BOOL")
 
 
 def converter(declared: str) -> Callable[[Any], Any]:
-    """What a value that the log holds has become when a query gives it.
+    """Return a function that converts a value from the log as a query of the column would.
 
     A value from before the column had this type is converted as the table would do it.
 
-    :raises ValueError: by what is given, for a value that the type cannot hold.
+    :raises ValueError: by the function, for a value that the type cannot hold.
     """
-    # The driver goes by the first word (PARSE_DECLTYPES).
+    # The driver uses the first word (PARSE_DECLTYPES).
     words = declared.upper().replace("(", " ").split()
     convert = sqlite3.converters.get(words[0]) if words else None
     fit = fitted(declared)
@@ -29,16 +29,16 @@ def converter(declared: str) -> Callable[[Any], Any]:
         held = fit(value)
         found = convert(held if isinstance(held, bytes) else str(held).encode())
         if found is None:
-            raise ValueError(f"{value!r} is no {declared}")
+            raise ValueError(f"{value!r} is not a valid {declared}")
         return found
 
     return convert_fitted
 
 
 def cast(declared: str, values: Iterable[Any]) -> str | None:
-    """What gives these values, which a column of this type held, what it gives to comparisons.
+    """Return SQL that gives these values the comparisons of a column of this type.
 
-    An SQL expression with a place for the value; None if none does.
+    The expression has a place for the value; None if no expression does.
     """
     kinds = {type(value) for value in values if value is not None}
     declared = declared.upper()
@@ -55,7 +55,7 @@ def cast(declared: str, values: Iterable[Any]) -> str | None:
 
 
 def fitted(declared: str) -> Callable[[Any], Any]:
-    """What a column of this type makes of a value.
+    """Return a function that converts a value as a column of this type would.
 
     Source: SQLite's documentation, "Determination Of Column Affinity".
     """
@@ -75,4 +75,4 @@ def _number(text: str, declared: str) -> float:
     try:
         return float(text)
     except ValueError:
-        raise ValueError(f"{text!r} is no {declared.lower()}") from None
+        raise ValueError(f"{text!r} is not a valid {declared.lower()}") from None

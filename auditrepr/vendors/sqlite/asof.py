@@ -1,4 +1,4 @@
-"""SQLite's side of the rebuild: rows as the log holds them."""
+"""SQLite's part of reconstruction: rows as of an event."""
 
 from __future__ import annotations
 
@@ -32,13 +32,13 @@ if TYPE_CHECKING:
     from ..types import Found, Name
 
 
-#: SQLite's instructions between two looks at the clock: about a millisecond.
+#: SQLite's instructions between two checks of the time: about a millisecond.
 STEPS = 100_000
-UNKNOWN = object()  # what a digest stands for
+UNKNOWN = object()  # the value of a digest
 
 
 class Rebuilding(Vendor):
-    """Rows as of an event, read from the log."""
+    """Reads rows as of an event from the log."""
 
     @contextmanager
     def reading(self, limit: TimeLimit) -> Iterator[None]:
@@ -63,7 +63,7 @@ class Rebuilding(Vendor):
             setattr(connection, "transaction_mode", mode)  # noqa: B010
 
     def show_life(self) -> None:
-        """Nobody listens: SQLite has no server."""
+        """Do nothing: SQLite has no server."""
 
     def discard(self) -> None:
         pass  # an interrupted statement leaves SQLite's connection as good as it was
@@ -120,7 +120,7 @@ class Rebuilding(Vendor):
             cursor.execute(OUT_OF_ORDER_SQL, [json.dumps(sorted(events))])
             return {pk for (pk,) in cursor}
 
-    # Never asked: an event without a snapshot has seen all that came before it.
+    # Never called: an event without a snapshot has seen everything before it.
     def restored(self, ids: Collection[int]) -> set[int]:  # pragma: no cover
         return set()
 
@@ -151,7 +151,7 @@ class Rebuilding(Vendor):
         if not lines:
             nothing = f"SELECT {', '.join(['NULL'] * (len(fields) + 1))} WHERE 0"
             return f"({names}, auditrepr_n) AS ({nothing})", []
-        # What stands in VALUES has neither the columns' types nor their collations.
+        # VALUES have neither the columns' types nor their collations.
         *held_values, numbers = (list(column) for column in zip(*lines, strict=True))
         columns = [
             column
@@ -168,7 +168,7 @@ class Rebuilding(Vendor):
         return f"({names}, auditrepr_n) AS ({body})", [one for line in values for one in line]
 
     def _lines(self, fields: Sequence[Any], rows: Sequence[Found]) -> Iterator[list[Any]]:
-        """The rows' values as they would be stored, and their numbers."""
+        """Yield the rows' values as they would be stored, and their numbers."""
         documents = self._documents({found.image.event_id for found in rows if found.image})
         for n, found in enumerate(rows):
             if found.image:
@@ -183,7 +183,7 @@ class Rebuilding(Vendor):
             yield [*(None if value is UNKNOWN else value for value in raw), n]
 
     def _as_column(self, field: Any, values: Sequence[Any]) -> tuple[str, list[Any]] | None:
-        """How the values are picked, and what the field's own column makes of them."""
+        """Return how the values are selected, and what the field's own column makes of them."""
         declared = field.db_type(self.connection) or ""
         fit = fitted(declared)
         try:
@@ -251,13 +251,16 @@ def _refusing_writes(connection: BaseDatabaseWrapper) -> Iterator[None]:
     try:
         yield
     finally:
-        if not connection.closed_in_transaction:  # somebody's __str__ may have closed it
+        if not connection.closed_in_transaction:  # a __str__ may have closed it
             raw.execute("PRAGMA query_only = OFF")
 
 
 @contextmanager
 def _interrupting(connection: BaseDatabaseWrapper, limit: TimeLimit) -> Iterator[None]:
-    """SQLite works in the process, where no signal reaches Python until it returns."""
+    """Interrupt SQLite when the time is over.
+
+    It works in this process, where no signal reaches Python until SQLite returns.
+    """
     raw = connection.connection
     raw.set_progress_handler(lambda: limit.expired, STEPS)
     try:
@@ -268,7 +271,7 @@ def _interrupting(connection: BaseDatabaseWrapper, limit: TimeLimit) -> Iterator
 
 
 def _document(row_data: str, changed_from: str | None, image: Image) -> dict[str, Any]:
-    """The raw values of a row as SQLite stored them, by column."""
+    """Return the raw values of a row as SQLite stored them, by column."""
     document: dict[str, Any] = json.loads(row_data)
     if image.before and changed_from:
         document |= json.loads(changed_from)
@@ -281,12 +284,12 @@ def _document(row_data: str, changed_from: str | None, image: Image) -> dict[str
 
 
 def _why(column: str, document: dict[str, Any]) -> str:
-    """Why its value is not known."""
+    """Return why the column's value is not known."""
     return TOO_BIG if column in document else NOT_RECORDED
 
 
 def _stored(value: dict[str, str]) -> Any:
-    """A value that JSON cannot hold, or that was too big for the log."""
+    """Return a value that JSON cannot hold, or that was too large for the log."""
     return bytes.fromhex(value["$blob"]) if "$blob" in value else UNKNOWN
 
 

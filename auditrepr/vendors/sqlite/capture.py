@@ -1,4 +1,4 @@
-"""SQLite's side of capture: triggers, and who and why."""
+"""SQLite's part of capture: triggers and context."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _said: ContextVar[str | None] = ContextVar("auditrepr_said", default=None)
 
 
 class Capturing(Vendor):
-    """Triggers, and what they are told."""
+    """Triggers, and the context that is passed to them."""
 
     triggers_block_schema_changes = True
     flushes_table_by_table = True
@@ -44,7 +44,7 @@ class Capturing(Vendor):
         with self.connection.cursor() as cursor:
             cursor.execute(TRIGGERS)
             found = cursor.fetchall()
-        # Whatever is created comes after all that is there, and VACUUM and dumps keep the order.
+        # New objects come after existing ones, and VACUUM and dumps keep the order.
         seal = max((place for name, _, _, place in found if name == triggers.SEAL), default=0)
         ours = sorted(
             (table, on, sql, place < seal)
@@ -84,11 +84,11 @@ class Capturing(Vendor):
         return set(self._append_only().values()) == set(triggers.create_append_only(LOG))
 
     def may_prune(self) -> bool:
-        return True  # who may write to the file may do anything
+        return True  # a process that may write to the file may do anything
 
     @contextmanager
     def pruning(self) -> Iterator[None]:
-        # Whoever else writes waits until the transaction has ended, and then finds them there.
+        # Other writers wait until the transaction has ended, and then find the triggers.
         found = self._append_only()
         with self.connection.cursor() as cursor:
             for name in found:
@@ -124,7 +124,7 @@ class Capturing(Vendor):
         many: bool,
         about: dict[str, Any],
     ) -> Any:
-        # Anew each time: a rollback takes it away, and so does a change of the log's schema.
+        # Re-created each time: a rollback or a change of the log's schema drops it.
         connection = about["connection"]
         try:
             with connection.wrap_database_errors:
@@ -149,7 +149,7 @@ def _shape(kind: str, columns: Sequence[tuple[str | None, str, int]]) -> TableSh
 
 
 def _installed(table: str, found: Sequence[tuple[str, dict[str, Any], bool]]) -> Installed:
-    """One table's triggers: they work if all three are there, on their table, of the same make."""
+    """Return one table's triggers; they work if all three exist and are from one install."""
     tables = {on.lower() for on, _, _ in found}
     made_from = {note.get("fingerprint", "") for _, note, _ in found}
     whole = len(found) == len(triggers.ACTIONS) and tables == {table.lower()}
@@ -161,7 +161,7 @@ def _installed(table: str, found: Sequence[tuple[str, dict[str, Any], bool]]) ->
 
 
 def _now() -> str:
-    """The time as Django stores it."""
+    """Return SQL for the time as Django stores it."""
     zone = "" if settings.USE_TZ else ", 'localtime'"
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now'{zone})"
 

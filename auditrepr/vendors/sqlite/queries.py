@@ -1,4 +1,4 @@
-"""The statements with which SQLite answers: what is between braces is filled in for each."""
+"""SQLite's queries, with placeholders in braces."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""SQLite's indexes for searching representations: FTS5 where it is there, or beginnings."""
+"""SQLite's indexes for searching representations: FTS5 if available, or else prefixes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from ..types import SearchIndex, Window
 TRIGRAMS = SearchIndex(anywhere=True, in_order=True)
 BEGINNINGS = SearchIndex(anywhere=False, in_order=False)
 
-#: What FTS5 makes its trigrams of.
+#: The expression whose trigrams FTS5 indexes.
 SHORTEST = 3
 INDEXED_LENGTH = 100
 
@@ -20,7 +20,7 @@ INDEX = "auditrepr_repr_beginnings"
 _GONE = f"INSERT INTO {FTS} ({FTS}, rowid, instance_repr)"
 _GONE += " VALUES ('delete', old.audit_log_id, old.instance_repr);"
 _NEW = f"INSERT INTO {FTS} (rowid, instance_repr) VALUES (new.audit_log_id, new.instance_repr);"
-#: What keeps it in step, whoever writes.
+#: The triggers that keep the index up to date.
 TRIGGERS = {
     f"search_{TABLE}_insert": f"INSERT ON {TABLE} BEGIN {_NEW} END",
     f"search_{TABLE}_update": f"UPDATE ON {TABLE} BEGIN {_GONE} {_NEW} END",
@@ -49,7 +49,7 @@ HAS_TRIGRAMS = "SELECT 1 FROM pragma_compile_options WHERE compile_options = 'EN
 SEARCH = {
     TRIGRAMS: f"SELECT rowid FROM {FTS} WHERE {FTS} MATCH %(phrase)s"
     " AND rowid > %(after)s AND rowid < %(before)s ORDER BY rowid {direction} LIMIT %(limit)s",
-    # LIKE takes no index together with ESCAPE.
+    # LIKE uses no index together with ESCAPE.
     BEGINNINGS: f"SELECT audit_log_id FROM {TABLE}"
     f" WHERE substr(instance_repr, 1, {INDEXED_LENGTH}) COLLATE NOCASE >= %(beginning)s"
     f" AND substr(instance_repr, 1, {INDEXED_LENGTH}) COLLATE NOCASE < %(end)s"
@@ -60,7 +60,7 @@ _LAST = 2**63 - 1
 
 
 def installed(connection: BaseDatabaseWrapper) -> SearchIndex | None:
-    """The index that is there, and kept in step."""
+    """Return the index that exists and is kept up to date."""
     with connection.cursor() as cursor:
         cursor.execute(INSTALLED)
         names = {name for (name,) in cursor}
@@ -70,7 +70,7 @@ def installed(connection: BaseDatabaseWrapper) -> SearchIndex | None:
 
 
 def best(connection: BaseDatabaseWrapper) -> SearchIndex:
-    """The best index that this SQLite can have."""
+    """Return the best index that this SQLite can have."""
     with connection.cursor() as cursor:
         cursor.execute(HAS_TRIGRAMS)
         return TRIGRAMS if cursor.fetchone() else BEGINNINGS
@@ -84,7 +84,7 @@ def search(
     forward: bool,
     most: int,
 ) -> list[int] | None:
-    """The events of the window whose representations say this: see :meth:`.Vendor.search`."""
+    """Return the events of the window whose representations match: see :meth:`.Vendor.search`."""
     if index == TRIGRAMS and len(text) < SHORTEST:
         return None
     beginning = text[:INDEXED_LENGTH]

@@ -1,4 +1,4 @@
-"""SQLite's side of a run: what is pending, what is stored, and the lease."""
+"""SQLite's part of a run: pending events, representations, and the lease."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from .queries import REPLACE, STORE
 
 #: Another connection is writing.
 PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
-#: It is too big, or a constraint of the project's own does not want it.
+#: The value is too large, or violates a constraint of the project.
 REFUSING = frozenset({sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT_CHECK})
-TIME_FORMAT = "%Y-%m-%d %H:%M:%f".replace("%", "%%%%")  # it is formatted twice on its way
+TIME_FORMAT = "%Y-%m-%d %H:%M:%f".replace("%", "%%%%")  # it is formatted twice
 
 
 class Storing(Vendor):
-    """What a run asks and writes."""
+    """The queries and writes of a run."""
 
     def reach(self) -> Reach:
         with self.connection.cursor() as cursor:
             cursor.execute("SELECT coalesce(max(id), 0) FROM auditrepr_auditlog")
             (visible,) = cursor.fetchone()
-            # AUTOINCREMENT never goes back, and remembers ids that somebody made up.
+            # AUTOINCREMENT never decreases, and remembers explicit IDs.
             return Reach(visible, visible)
 
     def writers(self) -> Writers:
-        # There is one at a time: who holds an id now holds a higher one than all that is visible.
+        # There is one writer at a time: the ID that it holds is higher than all visible ones.
         return Writers()
 
     def store(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
@@ -51,9 +51,9 @@ class Storing(Vendor):
         return code & 0xFF in PASSING  # the other bits say more about it
 
     def end_if_idle(self, seconds: float) -> None:
-        """SQLite cannot: it has no server."""
+        """Do nothing: SQLite has no server."""
 
     def clock(self, seconds: float = 0) -> Func:
-        # UTC whatever USE_TZ says, as Django's Now(): no summer time between two looks at it.
+        # UTC regardless of USE_TZ, as Django's Now(): daylight saving time must not shift it.
         template = f"strftime('{TIME_FORMAT}', 'now', '{float(seconds):+} seconds')"
         return Func(template=template, output_field=DateTimeField())

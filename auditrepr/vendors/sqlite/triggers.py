@@ -1,6 +1,6 @@
-"""The SQL of SQLite's triggers; pure functions, nothing is executed here.
+"""Builds the SQL of SQLite's triggers; nothing here is executed.
 
-Only functions that are built into SQLite occur, so that any program can go on writing to the file.
+Only functions that are built into SQLite occur, so that any program can still write to the file.
 
 A statement that fires a trigger compiles it first, and that takes longer than running it. So the
 columns are the rows of a common table expression, and one expression serves all of them: with 15
@@ -77,37 +77,37 @@ _VALUE = f"""CASE
 
 
 def quote(name: str) -> str:
-    """The name as an SQL identifier."""
+    """Return the name as an SQL identifier."""
     return '"' + name.replace('"', '""') + '"'
 
 
 def literal(text: str) -> str:
-    """The text as an SQL string."""
+    """Return the text as an SQL string."""
     return "'" + text.replace("'", "''") + "'"
 
 
 def trigger_name(action: str, table: str) -> str:
-    """What the table's trigger for ``insert``, ``update`` or ``delete`` is called."""
+    """Return the name of the table's trigger for ``insert``, ``update`` or ``delete``."""
     return f"{PREFIX}{action}_{table}"
 
 
 def action_and_table(trigger: str) -> tuple[str, str]:
-    """What trigger_name() was given; two empty strings if the trigger is somebody else's."""
+    """Return the arguments of trigger_name(); two empty strings for a third-party trigger."""
     action, _, table = trigger.removeprefix(PREFIX).partition("_")
     return (action, table) if trigger == trigger_name(action, table) else ("", "")
 
 
 def create(capture: Capture, log: str, now: str, fingerprint: str = "") -> list[str]:
-    """Creates the three triggers of a table.
+    """Return the SQL that creates the three triggers of a table.
 
     :param log: the audit log's table.
     :param now: an SQL expression for the time, as Django stores it.
-    :param fingerprint: what the triggers say in a comment that they were made from.
+    :param fingerprint: what the triggers were made from, for a comment in them.
     """
     columns = [column.name for column in _columns(capture)]
     excluded = sorted(capture.excluded)
     note = json.dumps({"fingerprint": fingerprint, "excluded": excluded, "columns": columns})
-    # Whatever a column is called, the comment ends where it should.
+    # A column's name must not end the comment early.
     note = note.replace("*", "\\u002a")
     events = {"insert": _insert(capture), "update": _update(capture), "delete": _delete(capture)}
     return [
@@ -123,24 +123,24 @@ def create(capture: Capture, log: str, now: str, fingerprint: str = "") -> list[
 
 
 def read_note(sql: str) -> dict[str, Any]:
-    """What create() wrote into the comment of this trigger; empty if there is none."""
+    """Return what create() wrote into the comment of this trigger; empty if there is none."""
     _, found, rest = sql.rpartition(_NOTE)
     return dict(json.loads(rest.partition(" */")[0])) if found else {}
 
 
 def drop(table: str) -> list[str]:
-    """Drops the three triggers of a table where they are there."""
+    """Return the SQL that drops the three triggers of a table, if they exist."""
     return [f"DROP TRIGGER IF EXISTS {quote(trigger_name(action, table))}" for action in ACTIONS]
 
 
 def create_seal() -> list[str]:
-    """Creates the seal anew."""
+    """Return the SQL that re-creates the seal."""
     on = "DELETE ON auditrepr_coverage WHEN 0"
     return [DROP_SEAL, f"CREATE TRIGGER {SEAL} AFTER {on} BEGIN SELECT 1; END"]
 
 
 def create_append_only(log: str) -> list[str]:
-    """Creates the triggers that keep the log from being changed."""
+    """Return the SQL that creates the append-only triggers."""
     return [
         f"CREATE TRIGGER {name} BEFORE {event.format(log=quote(log))}"
         f" BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
@@ -149,7 +149,7 @@ def create_append_only(log: str) -> list[str]:
 
 
 def drop_append_only() -> list[str]:
-    """Drops them where they are there."""
+    """Return the SQL that drops the append-only triggers, if they exist."""
     return [f"DROP TRIGGER IF EXISTS {name}" for name in APPEND_ONLY]
 
 
@@ -173,7 +173,7 @@ def _update(capture: Capture) -> str:
 
 
 def _row(capture: Capture, row: str) -> str:
-    """The whole row as JSON text."""
+    """Return SQL for the whole row as JSON text."""
     return (
         f"(WITH image (name, value) AS {_image(capture, row)}"
         f" SELECT {_object(capture, 'value')} FROM image)"
@@ -181,15 +181,17 @@ def _row(capture: Capture, row: str) -> str:
 
 
 def _object(capture: Capture, value: str) -> str:
-    """The JSON object of the image's rows: a value in full if it is no more than its share of
-    what a row may have together, or if the row has the room.
+    """Return SQL for the JSON object of the image's rows.
+
+    A value is included in full if it is no larger than its share of the row's limit, or if the row
+    has room for it.
     """
     share = LARGEST_ROW // len(_columns(capture))
     return f"json_group_object(name, {_VALUE.format(value=value, share=share)})"
 
 
 def _image(capture: Capture, *rows: str) -> str:
-    """One row for each column: its name, and its value in each of the rows."""
+    """Return SQL for one row per column: its name, and its value in each of the rows."""
     values = ", ".join(
         f"({literal(name)}, {', '.join(f'{row}.{quote(name)}' for row in rows)})"
         for name in (column.name for column in _columns(capture))
@@ -199,7 +201,7 @@ def _image(capture: Capture, *rows: str) -> str:
 
 
 def _changed(capture: Capture) -> str:
-    """Is any column not what it was?"""
+    """Return a condition that any column has changed."""
     pairs = [
         f"old.{quote(column.name)} IS NOT new.{quote(column.name)} COLLATE BINARY"
         for column in _columns(capture)
@@ -222,13 +224,13 @@ def _differ(capture: Capture) -> str:
 
 
 def _keeps_any_type(column: Column) -> bool:
-    """May 1 become 1.0 in this column? Elsewhere its type makes them the same."""
+    """Return whether 1 may become 1.0 in this column; other types make them the same."""
     declared = column.type.upper()
     return "BLOB" in declared or declared in ("", "ANY")
 
 
 def _balanced(conditions: Sequence[str]) -> str:
-    """All of them joined by OR, as a tree: SQLite allows an expression a depth of 1000."""
+    """Return the conditions joined by OR, as a tree: SQLite limits the depth to 1000."""
     if len(conditions) == 1:
         return conditions[0]
     half = len(conditions) // 2
@@ -253,13 +255,13 @@ def _key_text(value: str) -> str:
 
 
 def _rowid(capture: Capture, row: str) -> str:
-    """SQLite's own number of the row, by one of its names that no column has taken."""
+    """Return SQLite's own number of the row, by a name that no column has."""
     taken = {column.name.lower() for column in capture.shape.columns}
     free = [name for name in ("rowid", "oid", "_rowid_") if name not in taken]
     return f"CAST({row}.{free[0]} AS TEXT)" if free else "NULL"
 
 
 def _columns(capture: Capture) -> list[Column]:
-    """The columns that the log may hold; a key is never excluded, so there is at least one."""
+    """Return the columns that may be recorded; a key is never excluded, so there is always one."""
     excluded = {name.lower() for name in capture.excluded}
     return [column for column in capture.shape.columns if column.name.lower() not in excluded]

@@ -15,17 +15,17 @@ from ... import excerpt, ownership, visitor
 
 class Command(BaseCommand):
     help = (
-        "Shows auditrepr on real data: loads the world's countries, subdivisions and languages, "
-        "replays what happened to them, and reads the audit log. Works only in a database that "
-        "is empty or holds nothing but this demo."
+        "Show auditrepr on real data: load the world's countries, subdivisions and languages, "
+        "replay their history, and print part of the audit log. Requires a database that is "
+        "empty or holds only this demo."
     )
 
-    # They may ask the server, and one that does not answer is to be one line.
+    # Checks may connect to the server; if it does not answer, the error must be one line.
     requires_system_checks = []
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
-            "--no-progress", action="store_true", help="Show no progress bar, even on a terminal."
+            "--no-progress", action="store_true", help="Do not show a progress bar."
         )
 
     def handle(self, *, no_progress: bool, verbosity: int, **options: Any) -> None:
@@ -44,7 +44,7 @@ class Command(BaseCommand):
             found = ownership.not_ours()
         except DatabaseError as error:
             reason = " ".join(str(error).split())
-            raise CommandError(f"The database cannot be used: {reason}") from error
+            raise CommandError(f"Could not use the database: {reason}") from error
         if found:
             name = connection.settings_dict["NAME"]
             raise CommandError(
@@ -57,7 +57,7 @@ class Command(BaseCommand):
         if remaining:
             self.say("Loading, then replaying what happened since:")
         else:
-            self.say("The gazetteer is loaded already, and its history replayed.")
+            self.say("The gazetteer is already loaded and its history replayed.")
         for name, apply in remaining:
             self.stdout.write(f"  {name}")
             self.stdout.flush()
@@ -100,6 +100,6 @@ def _steps() -> ModuleType:
 
 
 def _manage() -> str:
-    """What to type here to run manage.py as it runs now."""
+    """Return the command line that runs manage.py as it runs now."""
     python, here = sys.executable, os.getcwd() + os.sep
     return f"{python.removeprefix(here)} {os.path.relpath(sys.argv[0])}"

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.utils.timezone import is_aware, localtime
+
+
+def noun(number: int, one: str, many: str = "") -> str:
+    """Return the noun in the form that goes with the number.
+
+    >>> noun(2, "batch", "batches")
+    'batches'
+    """
+    return one if number == 1 else many or one + "s"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """Return the number and the noun.
+
+    >>> counted(1, "event"), counted(0, "event")
+    ('1 event', '0 events')
+    """
+    return f"{number} {noun(number, one, many)}"
+
+
+def timestamp(moment: datetime) -> str:
+    """Return ``2026-01-31 12:00:00+01:00``: ISO 8601 with a space, in the current time zone.
+
+    A naive time, as with ``USE_TZ = False``, has no offset to show.
+    """
+    local = localtime(moment) if is_aware(moment) else moment
+    return local.isoformat(sep=" ", timespec="seconds")

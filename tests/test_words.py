@@ -1,0 +1,114 @@
+"""The words of the product: plain ones, in what users read and in docstrings."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import polib
+import pytest
+
+from tests.project import ROOT
+
+pytestmark = pytest.mark.sqlite
+
+PACKAGE = ROOT / "auditrepr"
+#: What not to write, and what to write instead.
+PLAIN = {
+    "anew": "again, re-create, rebuild",
+    "any more": "no longer",
+    "at work": "running, holds the lock",
+    "for want of": "because there is no",
+    "goes into quarantine": "fails",
+    "in quarantine": "failed",
+    "mended?": "fix, fixed",
+    "nobody": "no run, no user, no transaction",
+    "not in order": "broken",
+    "of others": "other, third-party",
+    "settled mark": "watermark",
+    "so many": "the number",
+    "somebody": "another process, user or transaction",
+    "steps? aside": "exits",
+    "whoever": "users who, any process that",
+    "(?:by|of) (?:itself|themselves)": "automatically, by default",
+    "is no (?:date|file|integer|model|number|setting|span)": "is not a",
+}
+#: Docstrings begin with what is returned or done, not with a question or a pronoun.
+OPENINGS = re.compile(r"(Those|What|Whatever|Who|Whoever|Where|Since when|Has to|Does|Is|Are|It) ")
+#: How a docstring of a module or class may still begin, as a title.
+TITLES = re.compile(r"What \w+")
+#: The as-of engine is still to follow.
+LATER = {"asof", "reprs"}
+
+
+def modules() -> Iterator[tuple[Path, ast.Module]]:
+    for path in sorted(PACKAGE.rglob("*.py")):
+        if path.parent.name != "migrations":
+            yield path, ast.parse(path.read_text())
+
+
+def documented(tree: ast.Module) -> Iterator[tuple[ast.AST, str]]:
+    for node in ast.walk(tree):
+        kinds = ast.Module | ast.ClassDef | ast.FunctionDef
+        if isinstance(node, kinds) and (text := ast.get_docstring(node)):
+            yield node, text
+
+
+def strings(tree: ast.Module) -> Iterator[str]:
+    """Every string of the module but its SQL and names: what has a blank in it."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and " " in node.value:
+            yield " ".join(node.value.split())
+
+
+def complaints(text: str) -> list[str]:
+    found = []
+    for words, plain in PLAIN.items():
+        if match := re.search(rf"\b(?:{words})\b", text):
+            found.append(f"{match[0]!r}: write {plain!r}: {text[:100]}")
+    return found
+
+
+def test_every_word_to_avoid_is_found():
+    text = "Another run is at work: it steps aside, for want of a lock that somebody mended."
+    assert len(complaints(text)) == 5
+    assert complaints("It is no date.") != []
+    assert complaints("It no longer exists.") == []
+
+
+def test_strings_and_docstrings_are_in_plain_words():
+    found = [
+        f"{path.relative_to(ROOT)}: {complaint}"
+        for path, tree in modules()
+        for text in dict.fromkeys(strings(tree))
+        if path.parent.name not in LATER
+        for complaint in complaints(text)
+    ]
+    assert found == []
+
+
+def test_templates_and_examples_are_in_plain_words():
+    files = [*PACKAGE.rglob("*.html"), *(ROOT / "deploy").iterdir(), ROOT / ".env.example"]
+    texts = [(file, " ".join(file.read_text().replace("#", " ").split())) for file in files]
+    assert len(texts) > 8
+    assert [(file.name, found) for file, text in texts if (found := complaints(text))] == []
+
+
+def test_what_is_translated_is_in_plain_words():
+    catalogue = polib.pofile(str(PACKAGE / "locale" / "de" / "LC_MESSAGES" / "django.po"))
+    assert [found for entry in catalogue if (found := complaints(entry.msgid))] == []
+
+
+def test_docstrings_begin_with_what_is_returned_or_done():
+    found = []
+    for path, tree in modules():
+        if path.parent.name in LATER:
+            continue
+        for node, text in documented(tree):
+            first = text.splitlines()[0]
+            title = not isinstance(node, ast.FunctionDef) and TITLES.match(first)
+            if first.endswith("?") or (OPENINGS.match(first) and not title):
+                found.append(f"{path.relative_to(ROOT)}: {first}")
+    assert found == []
