@@ -105,7 +105,7 @@ def _check_database(using: str) -> Iterator[CheckMessage]:
         return  # check_settings says so
     if not names:
         return
-    if not supports(connections[using].vendor):
+    if not supports(connections[using]):
         yield from _unsupported(using)
     elif not capture.holds_log(using):
         yield from _without_log(using, names)

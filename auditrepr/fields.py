@@ -30,7 +30,7 @@ class RowField(models.JSONField):
 
     def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
         """The column as bytes, where it is text."""
-        if compiler.connection.vendor == "sqlite":
+        if not compiler.connection.features.has_native_json_field:
             sql = f"CAST({sql} AS BLOB)"
         return sql, params
 
