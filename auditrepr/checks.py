@@ -29,6 +29,7 @@ from .exceptions import (
 )
 from .models import AuditLog
 from .tracking import tracked_tables
+from .utils.text import one_line
 from .vendors import get_vendor, supports
 
 IDS = {
@@ -88,10 +89,9 @@ def _looked_at(using: str) -> list[CheckMessage]:
     try:
         return list(_check_database(using))
     except (AuditReprError, DatabaseError) as error:
-        said = " ".join(str(error).split())
         return [
             checks.Warning(
-                f'Whether all is captured in database "{using}" cannot be seen: {said}',
+                f'Whether all is captured in database "{using}" cannot be seen: {one_line(error)}',
                 hint=f"Once it can be reached, run: manage.py check --database {using}",
                 id="auditrepr.W006",
             )

@@ -101,10 +101,6 @@ class NothingToRebuild(AuditReprError):
     represent."""
 
 
-class ModelUnknown(AuditReprError):
-    """No installed model uses the table {table}."""
-
-
 class PastIsFixed(AuditReprError):
     """This {model} is one of the past, from auditrepr.as_of(): copy what you need of it to
     today's object, and save that."""

@@ -10,6 +10,7 @@ from ..exceptions import DatabaseUnreachable, MigrationsPending
 from ..models import AuditLog, Coverage
 from ..tracking import TrackedTable, tracked_tables
 from ..utils.table_names import log_name
+from ..utils.text import one_line
 from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor, get_vendor, supports
 from ..vendors.types import Capture, Installed, Kind, TableShape
@@ -42,8 +43,7 @@ def holds_log(using: str) -> bool:
     try:
         vendor.connection.ensure_connection()
     except OperationalError as error:
-        reason = " ".join(str(error).split())
-        raise DatabaseUnreachable(alias=using, reason=reason) from error
+        raise DatabaseUnreachable(alias=using, reason=one_line(error)) from error
     return LOG in vendor.shapes([LOG])
 
 

@@ -4,14 +4,53 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentTypeError
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, time
 from typing import Any
 
 from django.conf import settings
+from django.core.management.base import CommandError
+from django.db import connections
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from ..conf import AUTO, MOST, Asked
+from ..utils.text import visible
+
+#: The exit code for a wrong use of a command.
+USAGE = 2
+
+
+def check_options(
+    options: dict[str, Any],
+    checks: Mapping[str, Callable[[Any], Any]],
+    required: Collection[str] = (),
+) -> None:
+    """Replace the options' values by what their checks make of them.
+
+    call_command() passes values past the parser.
+
+    :param required: the names of options for which None is no value.
+    :raises CommandError: with exit code 2, if a check refuses a value.
+    """
+    for name, check in checks.items():
+        if options[name] is None and name not in required:
+            continue
+        try:
+            options[name] = check(options[name])
+        except ArgumentTypeError as error:
+            option = name.replace("_", "-")
+            raise CommandError(f"argument --{option}: {error}", returncode=USAGE) from error
+
+
+def check_database(alias: str) -> None:
+    """Make sure that the project's settings know this database.
+
+    :raises CommandError: if they do not.
+    """
+    if alias not in connections:
+        known = ", ".join(connections)
+        raise CommandError(f'There is no database "{visible(alias)}" in DATABASES: {known}')
 
 
 def whole_number(text: Any, least: int = 1) -> int:

@@ -6,9 +6,15 @@ import errno
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+from django.db import Error
+
+from ..exceptions import AuditReprError
+from ..utils.text import one_line, visible
 
 
 class TerminalCommand(BaseCommand):
@@ -34,6 +40,18 @@ class TerminalCommand(BaseCommand):
             message = f"Not all of the output could be written: {error.strerror}."
             raise CommandError(message) from error
         return said
+
+
+@contextmanager
+def errors_as_messages() -> Iterator[None]:
+    """Let an error that says what to do end the command with that line, and no traceback.
+
+    :raises CommandError: for an error of auditrepr's own, or of the database.
+    """
+    try:
+        yield
+    except (AuditReprError, Error) as error:
+        raise CommandError(visible(one_line(error))) from error
 
 
 def answer(question: str) -> str:

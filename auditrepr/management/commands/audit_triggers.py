@@ -6,15 +6,14 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import Error, connections
+from django.db import connections
 
 from ... import capture
 from ...capture import append_only
 from ...conf import get_settings
-from ...exceptions import AuditReprError
 from ...job import preflight
-from ...utils.text import visible
-from ..terminal import TerminalCommand
+from ..options import USAGE, check_database
+from ..terminal import TerminalCommand, errors_as_messages
 
 
 class Command(TerminalCommand):
@@ -44,16 +43,16 @@ class Command(TerminalCommand):
         self, *, action: str, database: str | None, append_only: bool, verbosity: int, **_: Any
     ) -> None:
         if append_only and action not in ("install", "sql"):
-            raise CommandError(f"--append-only does not go with {action}.", returncode=2)
+            raise CommandError(f"--append-only does not go with {action}.", returncode=USAGE)
         self.append_only = append_only
         self.verbosity = verbosity
         act = getattr(self, f"_{action}")
-        try:
+        if database is not None:
+            check_database(database)
+        with errors_as_messages():
             # Nothing needs the log less than taking the triggers away.
             found = capture.databases(database, with_log=action != "remove")
             complaints = [complaint for using in found for complaint in act(using)]
-        except (AuditReprError, Error) as error:
-            raise CommandError(visible(" ".join(str(error).split()))) from error
         if complaints:
             raise CommandError("\n".join(complaints))
 

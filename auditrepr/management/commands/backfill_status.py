@@ -12,16 +12,15 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.color import no_style
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import DEFAULT_DB_ALIAS
 
-from ...exceptions import AuditReprError
 from ...job import preflight, status
 from ...job.locks import lease
 from ...job.status import Status
 from ...utils.text import visible
 from .. import status_formats
-from ..base import USAGE
-from ..terminal import TerminalCommand, answer
+from ..options import check_database, check_options
+from ..terminal import TerminalCommand, answer, errors_as_messages
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -65,20 +64,14 @@ class Command(TerminalCommand):
     def handle(self, *, database: str, release_lock: bool, **options: Any) -> None:
         if "NO_COLOR" in os.environ:
             self.style = no_style()
-        try:
-            limit = options["max_lag"] and duration(options["max_lag"])
-        except ArgumentTypeError as error:
-            raise CommandError(f"argument --max-lag: {error}", returncode=USAGE) from error
-        if database not in connections:
-            known = ", ".join(connections)
-            raise CommandError(f'There is no database "{visible(database)}" in DATABASES: {known}')
-        try:
+        check_options(options, {"max_lag": duration})
+        check_database(database)
+        with errors_as_messages():
             if release_lock:
                 self._release(database, options["interactive"])
                 return
             found = status.of(database)
-        except (AuditReprError, Error) as error:
-            raise CommandError(visible(" ".join(str(error).split()))) from error
+        limit = options["max_lag"]
         getattr(self, f"_{options['format']}")(found)
         if limit is not None and found.lag > limit:
             waited, allowed = status_formats.span(found.lag), status_formats.span(limit)

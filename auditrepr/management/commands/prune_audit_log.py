@@ -8,18 +8,16 @@ from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from ... import capture
-from ...exceptions import AuditReprError
 from ...job import prune
 from ...job.locks.file import FileLock
 from ...job.locks.lease import DatabaseLock
 from ...job.prune import Pruned
-from ...utils.text import visible
 from ..base import stopping_on_signals
-from ..options import moment, seconds, whole_number
-from ..terminal import TerminalCommand, answer
+from ..options import check_database, check_options, moment, seconds, whole_number
+from ..terminal import TerminalCommand, answer, errors_as_messages
 
 LOCKS = {"database": DatabaseLock, "file": FileLock}
 #: Databases limit the parameters of a statement.
@@ -81,8 +79,9 @@ class Command(TerminalCommand):
         self, *, database: str, dry_run: bool, keep_last: bool, interactive: bool, **options: Any
     ) -> None:
         self.verbosity = options["verbosity"]
-        self._check_options(options)
-        try:
+        check_options(options, CHECKED, required=CHECKED)
+        check_database(database)
+        with errors_as_messages():
             capture.databases(database)
             if dry_run:
                 found = prune.preview(database, options["before"], keep_last=keep_last)
@@ -104,19 +103,9 @@ class Command(TerminalCommand):
                     on_batch=lambda done: self._say(2, _told(done)),
                     stop=stop,
                 )
-        except (AuditReprError, Error) as error:
-            raise CommandError(visible(" ".join(str(error).split()))) from error
         self._say(1, f"Deleted: {_told(done)}.")
         if received:
             sys.exit(128 + received[0])
-
-    def _check_options(self, options: dict[str, Any]) -> None:
-        for name, check in CHECKED.items():
-            try:
-                options[name] = check(options[name])
-            except ArgumentTypeError as error:
-                option = name.replace("_", "-")
-                raise CommandError(f"argument --{option}: {error}", returncode=2) from error
 
     def _confirm(self, using: str, before: datetime) -> None:
         if not sys.stdin.isatty():
