@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
 from auditrepr.models import Fidelity
@@ -18,7 +16,7 @@ MOST = 10
 
 
 @pytest.fixture
-def index(vendor: Vendor) -> Iterator[SearchIndex]:
+def index(vendor: Vendor) -> SearchIndex:
     """The best index, over a few representations; one comes after it was created."""
     vendor.execute(vendor.remove_search_sql())
     for pk, text in enumerate(["Order of Ann", "Orders", "Invoice of Ann", "order 100%"], start=1):
@@ -26,7 +24,7 @@ def index(vendor: Vendor) -> Iterator[SearchIndex]:
     best = vendor.best_search_index()
     vendor.execute(vendor.search_sql(best))
     event(5, text="Order of Bea")
-    yield best
+    return best
 
 
 def found(
