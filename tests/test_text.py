@@ -68,6 +68,6 @@ def test_a_database_that_the_settings_do_not_know_is_named(command: tuple[str, .
 def test_an_option_that_python_passes_is_checked_as_the_parser_would(
     option: str, value: object
 ) -> None:
-    with pytest.raises(CommandError, match="^argument --") as raised:
+    with pytest.raises(CommandError, match=r"^argument --") as raised:
         call_command("prune_audit_log", before="2026-01-01", **{option: value})
     assert raised.value.returncode == 2
