@@ -230,7 +230,6 @@ def test_pruning_may_delete_and_the_log_refuses_it_again_afterwards(vendor: Vend
     with transaction.atomic(), vendor.pruning():
         assert not refused(f"DELETE FROM {LOG} WHERE table_name = '{TABLE}'")
     assert (logged(), vendor.append_only()) == ([], True)
-    assert refused(f"DELETE FROM {LOG}") or not AuditLog.objects.exists()
     insert(2)
     assert refused(f"DELETE FROM {LOG}")
 

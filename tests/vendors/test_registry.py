@@ -47,7 +47,7 @@ def test_an_alias_whose_database_is_another_has_another_vendor(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with monkeypatch.context() as changed:
-        changed.setattr(type(connection), "vendor", ELSEWHERE[connection.vendor])
+        changed.setattr(type(connections["default"]), "vendor", ELSEWHERE[connection.vendor])
         other = get_vendor("default")
         assert type(other) is not type(vendor)
     assert get_vendor("default") is vendor
@@ -55,7 +55,7 @@ def test_an_alias_whose_database_is_another_has_another_vendor(
 
 def test_a_database_that_is_not_supported_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     assert supports(connection)
-    monkeypatch.setattr(type(connection), "vendor", "oracle")
+    monkeypatch.setattr(type(connections["default"]), "vendor", "oracle")
     assert not supports(connection)
     with pytest.raises(UnsupportedDatabase, match="oracle"):
         get_vendor("default")

@@ -97,6 +97,6 @@ def test_it_is_of_no_use_for_what_it_cannot_find_and_says_so(
 
 
 def test_it_keeps_in_step_with_what_is_stored(vendor: Vendor, index: SearchIndex) -> None:
-    vendor.replace([(1, "Receipt", Fidelity.EXACT, "")])
+    vendor.replace([(1, "Receipt", Fidelity.EXACT.value, "")])
     assert found(vendor, index, "receipt") == [1]
     assert found(vendor, index, "order") == [2, 4, 5]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+from contextlib import suppress
 from datetime import timedelta
+from time import monotonic
 
 import pytest
-from django.db import Error, IntegrityError, connection, transaction
+from django.db import Error, IntegrityError, OperationalError, connection, transaction
 from django.db.models import CheckConstraint, Q
 from django.test.utils import CaptureQueriesContext
 
@@ -64,11 +66,14 @@ def test_who_holds_an_id_that_nobody_sees_is_among_the_writers_or_took_a_later_o
 ) -> None:
     Author.objects.create(name="seen")
     with open_transaction(write) as unseen:
+        # Where there is one writer at a time, nobody can.
+        with impatient(), suppress(OperationalError):
+            Author.objects.create(name="overtakes")
         reach, writers = vendor.reach(), vendor.writers()
-        assert reach.visible < unseen
+        assert unseen not in AuditLog.objects.values_list("pk", flat=True)
         assert unseen > reach.handed_out or vendor.writers().include_any_of(writers)
     assert not vendor.writers().include_any_of(writers)
-    assert vendor.reach().visible == unseen
+    assert vendor.reach().visible >= unseen
 
 
 # --- representations -----------------------------------------------------------------------------
@@ -155,12 +160,14 @@ def test_a_limit_on_silence_ends_with_its_transaction(vendor: Vendor) -> None:
 
 def test_the_databases_clock_runs_within_a_transaction(vendor: Vendor) -> None:
     event(1)
-    clock = AuditLog.objects.filter(pk=1).annotate(now=vendor.clock(), then=vendor.clock(10))
-    before = clock.get()
-    after = clock.get()
-    assert before.now < after.now
-    assert timedelta(seconds=9) < before.then - before.now < timedelta(seconds=11)
-    assert AuditLog.objects.filter(pk=1).annotate(past=vendor.clock(-10)).get().past < before.now
+    spans = {"now": vendor.clock(), "then": vendor.clock(600), "past": vendor.clock(-600)}
+    clock = AuditLog.objects.filter(pk=1).annotate(**spans).values_list(*spans)
+    now, then, past = clock.get()
+    assert timedelta(seconds=590) < then - now < timedelta(seconds=610)
+    assert timedelta(seconds=590) < now - past < timedelta(seconds=610)
+    ends = monotonic() + 10
+    while clock.get()[0] <= now:  # some milliseconds at the most
+        assert monotonic() < ends
 
 
 def test_its_identity_distinguishes_a_database_without_a_query(vendor: Vendor) -> None:
