@@ -58,9 +58,10 @@ mutants: $(VENV)/mutants ## change what is committed in one small way after anot
 	@rm -rf build/mutants && git clone --quiet . build/mutants
 	@cd build/mutants && $(CURDIR)/$(BIN)/python -m tests.mutation $(ARGS)
 
-lint: $(VENV)/dev ## check the style with ruff
+lint: $(VENV)/dev ## check the style with ruff, and the directions of imports (.importlinter)
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-logo
 
 types: $(VENV)/dev ## check the types with mypy
 	DEBUG=on $(BIN)/mypy

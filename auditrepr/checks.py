@@ -29,6 +29,7 @@ from .exceptions import (
 )
 from .models import AuditLog
 from .tracking import tracked_tables
+from .utils.text import one_line
 from .vendors import get_vendor, supports
 
 IDS = {
@@ -88,7 +89,7 @@ def _looked_at(using: str) -> list[CheckMessage]:
     try:
         return list(_check_database(using))
     except (AuditReprError, DatabaseError) as error:
-        said = " ".join(str(error).split())
+        said = one_line(error)
         return [
             checks.Warning(
                 f'Could not check the audit triggers in database "{using}": {said}',
@@ -105,7 +106,7 @@ def _check_database(using: str) -> Iterator[CheckMessage]:
         return  # check_settings says so
     if not names:
         return
-    if not supports(connections[using].vendor):
+    if not supports(connections[using]):
         yield from _unsupported(using)
     elif not capture.holds_log(using):
         yield from _without_log(using, names)

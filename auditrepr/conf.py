@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from django.conf import settings as django_settings
+from django.core.signals import setting_changed
 from django.utils.translation import check_for_language
 
 from .exceptions import InvalidSetting, SettingsUnreadable, UnknownSetting
@@ -82,12 +83,11 @@ class Settings:
     ROW_SECONDS: float = 10.0
 
     @classmethod
-    def load(cls) -> Settings:
-        """Return the settings read from ``settings.AUDITREPR``.
+    def parse(cls, given: Any) -> Settings:
+        """Return the settings that these values of ``settings.AUDITREPR`` mean.
 
         :raises InvalidSetting: for an unknown key or a value of the wrong kind.
         """
-        given = getattr(django_settings, "AUDITREPR", {})
         if not isinstance(given, Mapping):
             raise SettingsUnreadable(value=given)
         known = {f.name: _PARSERS[f.name] for f in fields(cls)}
@@ -207,6 +207,36 @@ _PARSERS: dict[str, Any] = {
 }
 
 
+class _Parsed(NamedTuple):
+    """Settings, and what they were parsed from."""
+
+    given: Any
+    values: dict[str, Any]  # as they were: somebody may change a key in place
+    settings: Settings
+
+
+_NONE: Mapping[str, Any] = {}
+_parsed: _Parsed | None = None
+
+
 def get_settings() -> Settings:
-    """Return the current settings; tests may change ``settings.AUDITREPR`` at any time."""
-    return Settings.load()
+    """Return the settings as they are now; they are parsed once, and again when they change.
+
+    :raises InvalidSetting: for an unknown key or a value of the wrong kind.
+    """
+    global _parsed
+    given = getattr(django_settings, "AUDITREPR", _NONE)
+    found = _parsed  # another thread may replace it
+    if found is None or found.given is not given or found.values != given:
+        settings = Settings.parse(given)
+        _parsed = found = _Parsed(given, dict(given), settings)
+    return found.settings
+
+
+def _forget(**_: Any) -> None:
+    """A receiver of ``setting_changed``: what is valid depends on other settings, too."""
+    global _parsed
+    _parsed = None
+
+
+setting_changed.connect(_forget)

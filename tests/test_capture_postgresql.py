@@ -418,7 +418,7 @@ def test_emptying_the_root_is_one_event_and_emptying_a_partition_deletes_its_row
 def test_installed_tells_what_the_triggers_were_made_from(numbers: str):
     vendor = get_vendor("default")
     capture = audit("numbers", excluded=["other"])
-    expected = Installed("numbers", vendor.fingerprint(capture), True, frozenset(["other"]))
+    expected = Installed("numbers", *vendor.fingerprints(capture), True, frozenset(["other"]))
     found = vendor.installed()["numbers"]
     assert replace(found, identity="") == expected
     assert "auditrepr_auditlog" not in vendor.installed()

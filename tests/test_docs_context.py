@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.utils.module_loading import import_string
 
 import auditrepr
-from auditrepr.conf import Settings
+from auditrepr.conf import get_settings
 from auditrepr.models import AuditLog
 from tests.app.models import Author, Book, Tag
 from tests.examples import examples
@@ -35,5 +35,5 @@ def test_its_examples_run_one_after_the_other(django_user_model, settings):
         "user": str(user.pk), "user_name": "ann", "reason": "price list of May",
     }  # fmt: skip
     settings.AUDITREPR = names["AUDITREPR"]
-    assert Settings.load().CONTEXT == ("user", "request_id", "command")
+    assert get_settings().CONTEXT == ("user", "request_id", "command")
     assert import_string(names["MIDDLEWARE"][-1]) is auditrepr.AuditContextMiddleware

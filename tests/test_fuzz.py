@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, example, given, reject, settings
 from hypothesis import strategies as st
 
 from auditrepr import capture
-from auditrepr.conf import Settings
+from auditrepr.conf import Settings, get_settings
 from auditrepr.exceptions import InvalidSetting
 from auditrepr.models import AuditLog, InstanceRepr, Lease, ReprFailure
 from tests.app.models import Author, Book
@@ -125,7 +125,7 @@ names = st.sampled_from(sorted(Settings.__dataclass_fields__)) | st.text(max_siz
 def test_whatever_the_settings_are_the_checks_say_what_is_wrong(given):
     with override_settings(AUDITREPR=given):
         try:
-            Settings.load()
+            get_settings()
         except InvalidSetting as error:
             said = str(error)
         else:
@@ -147,7 +147,7 @@ def test_a_number_that_is_allowed_can_be_worked_with(name, number):
     Author.objects.create(name="ann")
     with override_settings(AUDITREPR={name: number}):
         try:
-            Settings.load()
+            get_settings()
         except InvalidSetting:
             return
         call_command("backfill_reprs", verbosity=0)

@@ -501,6 +501,7 @@ def test_a_state_folder_that_is_relative_does_not_count(monkeypatch):
     assert default_path("default").is_absolute()
 
 
+@pytest.mark.postgresql
 def test_what_a_service_of_postgresql_names_has_a_file_of_its_own(monkeypatch):
     options = connection.settings_dict["OPTIONS"]
     one, other = (default_path_with(monkeypatch, options, name) for name in ("one", "other"))

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from auditrepr.conf import Settings
+from auditrepr.conf import Settings, get_settings
 from auditrepr.exceptions import InvalidSetting
 from tests.project import ROOT, Project
 
@@ -234,7 +234,7 @@ def test_settings_that_are_no_dictionary_are_called_so(settings):
     with pytest.raises(
         InvalidSetting, match=r"^AUDITREPR must be a dictionary, not \['BATCH_SIZE'\]"
     ):
-        Settings.load()
+        get_settings()
 
 
 def test_an_unknown_key_is_named_with_those_that_there_are(settings):
@@ -242,4 +242,4 @@ def test_an_unknown_key_is_named_with_those_that_there_are(settings):
     with pytest.raises(
         InvalidSetting, match=r'^Unknown setting AUDITREPR\["BATCHSIZE"\]\. Valid .*BATCH_SIZE'
     ):
-        Settings.load()
+        get_settings()

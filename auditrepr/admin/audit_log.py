@@ -19,7 +19,7 @@ from ..models import AuditLog
 from ..readers.changes import model_label
 from ..readers.permissions import readable_events, readable_tables
 from ..tracking import tracked_tables
-from ..utils.text import visible
+from ..utils.text import can_be_stored, visible
 from . import event_page, timeline
 from .base import ReadOnlyAdmin
 from .changelist import TEXT, LogChangeList
@@ -141,7 +141,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
         """Return the history of the object that the URL names by table and object ID."""
         table_name, key = (request.GET.get(name, "") for name in ("table_name", "object_id"))
         tables = readable_tables(request.user)
-        if not self.has_view_permission(request) or "\0" in table_name + key:
+        if not self.has_view_permission(request) or not can_be_stored(table_name + key):
             raise PermissionDenied
         if tables is not None and table_name not in tables:
             raise PermissionDenied

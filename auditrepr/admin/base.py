@@ -9,7 +9,7 @@ from django.contrib.admin import ShowFacets
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 
-from ..utils.text import visible
+from ..utils.text import can_be_stored, visible
 from .keyset import KeysetChangeList
 
 
@@ -55,8 +55,5 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return KeysetChangeList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Return whether an index or the list's order serves the lookup.
-
-        PostgreSQL cannot take a NUL in a value at all.
-        """
-        return lookup in self.allowed_lookups and "\0" not in value
+        """Only what an index or the list's order serves."""
+        return lookup in self.allowed_lookups and can_be_stored(value)

@@ -12,6 +12,7 @@ from ..capture import search_index
 from ..lineage import recent_renames
 from ..readers import search
 from ..readers.permissions import readable_tables
+from ..utils.text import can_be_stored
 from ..vendors.types import Window
 from .event_lines import describe
 from .filters import PeriodFilter
@@ -31,7 +32,7 @@ class LogChangeList(KeysetChangeList):
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Any]:
         self.text = self.params.get(TEXT, "").strip()
-        if "\0" in self.text:  # PostgreSQL cannot take it
+        if not can_be_stored(self.text):
             raise IncorrectLookupParameters
         return super().get_queryset(request, exclude_parameters)
 

@@ -11,6 +11,7 @@ from django.urls import path, reverse
 from django.utils.translation import ngettext
 
 from ..models import BackfillRun
+from ..utils.text import clean
 from . import job_page
 from .base import ReadOnlyAdmin
 from .keyset import NEWER_THAN, OLDER_THAN
@@ -52,7 +53,7 @@ class BackfillRunAdmin(ReadOnlyAdmin):
         if not job_page.may_retry(request.user):
             raise PermissionDenied
         given = (request.POST.get(name, "") for name in ("table_name", "error_class"))
-        table_name, error_class = (text.replace("\0", "") for text in given)
+        table_name, error_class = map(clean, given)
         count = job_page.retry(request.user, table_name, error_class)
         told = ngettext(
             "%d representation will be retried in the next run.",

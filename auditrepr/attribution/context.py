@@ -15,6 +15,7 @@ from math import isfinite
 from typing import Any, ParamSpec, TypeVar, cast
 
 from ..conf import get_settings
+from ..utils.text import clean
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -105,9 +106,9 @@ def _user(user: Any) -> dict[str, Any]:
         return {}
     key = getattr(user, "pk", None)
     if key is None:
-        return {"user": _text(str(user))}
+        return {"user": clean(str(user))}
     name = user.get_username() if hasattr(user, "get_username") else user
-    return {"user": _text(str(key)), "user_name": _text(str(name))}
+    return {"user": clean(str(key)), "user_name": clean(str(name))}
 
 
 def _plain(value: Any) -> Any:
@@ -118,18 +119,12 @@ def _plain(value: Any) -> Any:
         case float() if isfinite(value):
             return value
         case str():
-            return _text(value)
+            return clean(value)
         case Mapping():
-            return {_text(str(key)): _plain(item) for key, item in value.items()}
+            return {clean(str(key)): _plain(item) for key, item in value.items()}
         case list() | tuple() | set() | frozenset():
             return [_plain(item) for item in value]
-    return _text(str(value))
-
-
-def _text(text: str) -> str:
-    """Return the text without NUL and lone surrogates, which PostgreSQL's JSON cannot hold."""
-    visible = text.replace("\0", "\N{SYMBOL FOR NULL}")
-    return visible.encode("utf-8", "backslashreplace").decode("utf-8")
+    return clean(str(value))
 
 
 def tells(name: str) -> bool:

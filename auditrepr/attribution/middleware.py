@@ -11,7 +11,8 @@ from asgiref.sync import iscoroutinefunction as is_async
 from asgiref.sync import markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
 
-from .context import LONGEST, context, tells
+from ..conf import get_settings
+from .context import LONGEST, context
 
 
 class AuditContextMiddleware:
@@ -50,5 +51,6 @@ def _request_context(request: HttpRequest) -> dict[str, Any]:
         "remote_address": lambda: request.META.get("REMOTE_ADDR") or None,
         "path": lambda: request.path,
     }
-    told = {name: ways[name]() for name in ways if tells(name)}
+    wanted = get_settings().CONTEXT
+    told = {name: way() for name, way in ways.items() if name in wanted}
     return {name: v[:LONGEST] if isinstance(v, str) else v for name, v in told.items()}

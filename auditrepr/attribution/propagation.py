@@ -8,7 +8,7 @@ from typing import Any
 from django.db import connections, router
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..utils.sql import may_write
+from ..utils.sql import Statement, may_write
 from ..vendors import get_vendor, supports
 from .context import as_json, is_known
 
@@ -17,8 +17,8 @@ def connect(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
     """Make this connection pass on its context; a receiver of ``connection_created``."""
     from ..models import AuditLog
 
-    # Django's connection without a database has an alias that DATABASES lacks.
-    known = connection.alias in connections and supports(connection.vendor)
+    # Django's own connection to no database at all has an alias that no setting has.
+    known = connection.alias in connections and supports(connection)
     if known and router.allow_migrate_model(connection.alias, AuditLog):
         get_vendor(connection.alias).prepare(connection)
         # At the front: a wrapper that is in use meanwhile takes itself away from the end.
@@ -33,5 +33,5 @@ def tell(
     said = as_json() if is_known() and may_write(sql) else None
     if said is None:
         return execute(sql, parameters, many, about)
-    vendor = get_vendor(about["connection"].alias)
-    return vendor.tell(said, execute, sql, parameters, many, about)
+    statement = Statement(execute, sql, parameters, many, about)
+    return get_vendor(about["connection"].alias).tell(said, statement)

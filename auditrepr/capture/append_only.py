@@ -37,7 +37,6 @@ def install(using: str) -> bool:
     vendor = get_vendor(using)
     if vendor.append_only():
         return False
-    with transaction.atomic(using), vendor.connection.cursor() as cursor:
-        for sql in script(using):
-            cursor.execute(sql)
+    with transaction.atomic(using):
+        vendor.execute(script(using))
     return True

@@ -33,7 +33,7 @@ def connect() -> None:
     """Put the audited operations before those of every database; later calls do nothing."""
     for connection in connections.all():
         wrapper = type(connection)
-        if not supports(connection.vendor):
+        if not supports(connection):
             continue
         if not issubclass(wrapper.ops_class, AuditedOperations):
             bases = (AuditedOperations, wrapper.ops_class)

@@ -7,7 +7,7 @@ afterwards. So every schema editor carries out its operations inside :class:`Sch
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager, nullcontext
 from functools import partial
 from typing import Any
@@ -75,7 +75,7 @@ class SchemaChange:
         shapes = self.vendor.shapes(names) if self.excluded else {}
         if LOG not in shapes:
             self._remove(self.before)
-            self._execute(self.vendor.remove_support_sql() if self.before else [])
+            self.vendor.execute(self.vendor.remove_support_sql() if self.before else [])
             return
         tracked = {table.name: table for table in tracked_tables(self.vendor.using)}
         captures = [
@@ -89,8 +89,8 @@ class SchemaChange:
             coverage.end(using, coverage.replaced(self.before, coverage.rows(using)))
         installed = self._install(captures)
         if coverage.TABLE in shapes:
-            self._execute(self.vendor.seal_sql() if installed else [])
-            # No write came between: the triggers of the old name still capture the new one.
+            self.vendor.execute(self.vendor.seal_sql() if installed else [])
+            # No write came between: what captured the old name captures the new one.
             coverage.rename(using, self.renamed)
             coverage.rename_columns(using, self.renamed_columns)
             coverage.note_columns(using, shapes)
@@ -107,29 +107,22 @@ class SchemaChange:
         db_table = self.db_tables.get(name, db_table)
         return Capture(name, db_table, shape, key, frozenset((excluded & columns) - set(key)))
 
-    def _install(self, captures: Iterable[Capture]) -> bool:
-        """Install the triggers; return whether there were any."""
+    def _install(self, captures: Sequence[Capture]) -> bool:
+        """Were there triggers to install?"""
         now = self.vendor.installed()
+        made_from = zip(captures, self.vendor.fingerprints(*captures), strict=True)
         outdated = [
             capture
-            for capture in captures
-            if capture.name not in now
-            or now[capture.name].fingerprint != self.vendor.fingerprint(capture)
+            for capture, fingerprint in made_from
+            if capture.name not in now or now[capture.name].fingerprint != fingerprint
         ]
         if outdated:
-            self._execute(self.vendor.support_sql())
-        for capture in outdated:
-            self._execute(self.vendor.install_sql(capture))
+            self.vendor.execute(self.vendor.support_sql())
+            self.vendor.execute(self.vendor.install_sql(*outdated))
         return bool(outdated)
 
     def _remove(self, names: Iterable[str]) -> None:
-        for name in sorted(names):
-            self._execute(self.vendor.remove_sql(name))
-
-    def _execute(self, statements: Iterable[str]) -> None:
-        with self.vendor.connection.cursor() as cursor:
-            for sql in statements:
-                cursor.execute(sql)
+        self.vendor.execute(self.vendor.remove_sql(*sorted(names)))
 
 
 class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
@@ -258,5 +251,5 @@ def connect() -> None:
     for connection in connections.all():
         wrapper = type(connection)
         editor = wrapper.SchemaEditorClass
-        if supports(connection.vendor) and not issubclass(editor, AuditedSchemaEditor):
+        if supports(connection) and not issubclass(editor, AuditedSchemaEditor):
             wrapper.SchemaEditorClass = type(editor.__name__, (AuditedSchemaEditor, editor), {})

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from django.db import transaction
 
 from ..conf import get_settings
@@ -37,16 +35,14 @@ def install(using: str) -> SearchIndex | None:
     wanted = vendor.best_search_index() if get_settings().SEARCH else None
     if vendor.search_index() == wanted:
         return None
-    _execute(using, vendor.remove_search_sql() + (vendor.search_sql(wanted) if wanted else []))
+    with transaction.atomic(using):
+        vendor.execute(vendor.remove_search_sql())
+        vendor.execute(vendor.search_sql(wanted) if wanted else [])
     return wanted
 
 
 def remove(using: str) -> None:
-    """Drop the index, if there is one."""
-    _execute(using, get_vendor(using).remove_search_sql())
-
-
-def _execute(using: str, statements: Sequence[str]) -> None:
-    with transaction.atomic(using), get_vendor(using).connection.cursor() as cursor:
-        for sql in statements:
-            cursor.execute(sql)
+    """Drop the index; harmless where there is none."""
+    vendor = get_vendor(using)
+    with transaction.atomic(using):
+        vendor.execute(vendor.remove_search_sql())

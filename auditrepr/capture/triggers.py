@@ -10,6 +10,7 @@ from ..exceptions import DatabaseUnreachable, MigrationsPending
 from ..models import AuditLog, Coverage
 from ..tracking import TrackedTable, tracked_tables
 from ..utils.table_names import log_name
+from ..utils.text import one_line
 from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor, get_vendor, supports
 from ..vendors.types import Capture, Installed, Kind, TableShape
@@ -42,8 +43,7 @@ def holds_log(using: str) -> bool:
     try:
         vendor.connection.ensure_connection()
     except OperationalError as error:
-        reason = " ".join(str(error).split())
-        raise DatabaseUnreachable(alias=using, reason=reason) from error
+        raise DatabaseUnreachable(alias=using, reason=one_line(error)) from error
     return LOG in vendor.shapes([LOG])
 
 
@@ -60,9 +60,10 @@ def inspect(using: str) -> list[State]:
     if LOG not in shapes:
         return []
     installed = vendor.installed()
+    captures = {n: _capture(table, shapes[n]) for n, table in tables.items() if n in shapes}
+    wanted = dict(zip(captures, vendor.fingerprints(*captures.values()), strict=True))
     states = [
-        _state(vendor, table, shapes.get(name), installed.get(name))
-        for name, table in tables.items()
+        _state(name, captures.get(name), installed.get(name), wanted.get(name)) for name in tables
     ]
     leftovers = sorted(installed.keys() - tables.keys())
     return states + [State(name, Status.LEFTOVER, None, installed[name]) for name in leftovers]
@@ -87,8 +88,9 @@ def install(
     shapes = _other_columns(states, known)
     if changed or starting or stale or shapes or _has_other_triggers(every, known):
         with transaction.atomic(using):
-            _execute(using, _install_sql(get_vendor(using), changed))
-            # Not earlier: CREATE TRIGGER has waited for all open writes to the table.
+            vendor = get_vendor(using)
+            vendor.execute(_install_sql(vendor, changed))
+            # Only now: CREATE TRIGGER has waited for whoever was writing to its table.
             _start(using, every, known, starting)
             coverage.note_columns(using, shapes)
             coverage.forget(using, stale)
@@ -104,8 +106,8 @@ def remove(using: str) -> list[str]:
     names = sorted(vendor.installed())
     recorded = vendor.shapes([coverage.TABLE])
     with transaction.atomic(using):
-        _execute(using, [sql for name in names for sql in vendor.remove_sql(name)])
-        _execute(using, vendor.remove_support_sql())
+        vendor.execute(vendor.remove_sql(*names))
+        vendor.execute(vendor.remove_support_sql())
         search_index.remove(using)
         if recorded:
             coverage.forget(using, coverage.rows(using))
@@ -167,7 +169,8 @@ def _start(
     replaced = coverage.replaced(firing, known)
     coverage.end(using, {name: replaced[name] for name in replaced.keys() - starting.keys()})
     coverage.start(using, starting)
-    _execute(using, get_vendor(using).seal_sql())
+    vendor = get_vendor(using)
+    vendor.execute(vendor.seal_sql())
     coverage.note_triggers(using)
 
 
@@ -195,23 +198,23 @@ def script(using: str) -> list[str]:
 
 
 def _may_hold_log(using: str) -> bool:
-    return supports(connections[using].vendor) and router.allow_migrate_model(using, AuditLog)
+    return supports(connections[using]) and router.allow_migrate_model(using, AuditLog)
 
 
 def _state(
-    vendor: Vendor, table: TrackedTable, shape: TableShape | None, installed: Installed | None
+    name: str, capture: Capture | None, installed: Installed | None, wanted: str | None
 ) -> State:
-    if shape is None:
-        return State(table.name, Status.ABSENT)
-    if shape.kind not in (Kind.TABLE, Kind.PARTITIONED):
-        return State(table.name, Status.UNSUPPORTED)
-    capture = _capture(table, shape)
+    """How a tracked table stands, whose triggers ought to have this fingerprint."""
+    if capture is None:
+        return State(name, Status.ABSENT)
+    if capture.shape.kind not in (Kind.TABLE, Kind.PARTITIONED):
+        return State(name, Status.UNSUPPORTED)
     if installed is None:
-        return State(table.name, Status.MISSING, capture)
+        return State(name, Status.MISSING, capture)
     if not installed.enabled:
-        return State(table.name, Status.DISABLED, capture, installed)
-    current = installed.fingerprint == vendor.fingerprint(capture)
-    return State(table.name, Status.OK if current else Status.OUTDATED, capture, installed)
+        return State(name, Status.DISABLED, capture, installed)
+    current = installed.fingerprint == wanted
+    return State(name, Status.OK if current else Status.OUTDATED, capture, installed)
 
 
 def _capture(table: TrackedTable, shape: TableShape) -> Capture:
@@ -224,14 +227,7 @@ def _capture(table: TrackedTable, shape: TableShape) -> Capture:
 def _install_sql(vendor: Vendor, states: Iterable[State]) -> list[str]:
     leftovers = [state.name for state in states if state.status is Status.LEFTOVER]
     wanted = [state.capture for state in states if state.capture]
-    statements = [sql for name in leftovers for sql in vendor.remove_sql(name)]
-    if wanted:
-        statements += vendor.support_sql()
-    statements += [sql for capture in wanted for sql in vendor.install_sql(capture)]
-    return statements + (vendor.seal_sql() if wanted else [])
-
-
-def _execute(using: str, statements: Iterable[str]) -> None:
-    with get_vendor(using).connection.cursor() as cursor:
-        for sql in statements:
-            cursor.execute(sql)
+    removing = vendor.remove_sql(*leftovers)
+    if not wanted:
+        return removing
+    return removing + vendor.support_sql() + vendor.install_sql(*wanted) + vendor.seal_sql()

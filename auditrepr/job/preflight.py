@@ -22,6 +22,7 @@ from ..exceptions import (
     NothingCommitted,
 )
 from ..tracking import tracked_tables
+from ..utils.text import one_line
 from ..vendors import get_vendor
 
 
@@ -42,8 +43,8 @@ def check(using: str) -> None:
     connection = connections[using]
     try:
         connection.ensure_connection()
-    except (Error, ImproperlyConfigured, TypeError) as error:  # for example an invalid option
-        raise DatabaseUnreachable(alias=using, reason=" ".join(str(error).split())) from error
+    except (Error, ImproperlyConfigured, TypeError) as error:  # as of an option that is none
+        raise DatabaseUnreachable(alias=using, reason=one_line(error)) from error
     recorded = _recorded(connection)
     loader = _migrations()
 
@@ -67,7 +68,7 @@ def _migrations() -> MigrationLoader:
     try:
         return MigrationLoader(None)
     except (BadMigrationError, CircularDependencyError, NodeNotFoundError) as error:
-        raise MigrationsUnreadable(reason=" ".join(str(error).split())) from error
+        raise MigrationsUnreadable(reason=one_line(error)) from error
 
 
 def commits(using: str) -> None:

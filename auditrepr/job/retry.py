@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from django.db import Error, connections
 
+from ..utils.text import one_line
 from ..vendors import get_vendor
 
 logger = logging.getLogger("auditrepr.patience")
@@ -54,7 +55,7 @@ class Patience:
                 self._start_afresh()
                 if not again:
                     raise
-                said = " ".join(str(error).split())
+                said = one_line(error)
                 fields = {"database": self.using, "tries": self.failed, "error": said}
                 logger.info(
                     "Retrying after database error (attempt %d failed): %s",

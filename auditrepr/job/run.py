@@ -19,6 +19,7 @@ from ..conf import Asked, get_settings
 from ..exceptions import LeaseLost
 from ..models import BackfillRun, StopReason
 from ..reprs import Outcome, build
+from ..utils.text import one_line
 from ..utils.time_limit import JobTimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import Event
@@ -176,7 +177,7 @@ class Run(ABC):
 
     def _fail(self, reason: StopReason, error: BaseException) -> None:
         self.result.stop_reason = reason
-        self.result.error = " ".join(f"{error}".split()) or type(error).__name__
+        self.result.error = one_line(error)
 
     def _remember(self) -> None:
         result, record = self.result, self.record

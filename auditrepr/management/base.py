@@ -27,7 +27,7 @@ from ..lineage import recent_renames
 from ..models import AuditLog, StopReason
 from ..phrases import timestamp
 from ..reprs import Outcome
-from ..utils.text import visible
+from ..utils.text import one_line, visible
 from ..vendors.types import Event
 from .options import USAGE, batch_size, check_options, count, database_alias, seconds
 from .terminal import TerminalCommand
@@ -141,7 +141,7 @@ class JobCommand(TerminalCommand):
             else:
                 self._run(database, options)
         except (AuditReprError, Error) as error:
-            message = " ".join(str(error).split())
+            message = one_line(error)
             if not dry_run:
                 self._report(database, Result(StopReason.ERROR, error=message))
             raise CommandError(visible(message)) from error

@@ -1,9 +1,25 @@
-"""What kind of statement an SQL text is."""
+"""Statements on their way to a database, and what kind an SQL text is."""
 
 from __future__ import annotations
 
 import re
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+
+class Statement(NamedTuple):
+    """What Django gives an execute_wrapper: a statement, and what runs it."""
+
+    execute: Callable[..., Any]
+    sql: Any
+    parameters: Any
+    many: bool
+    context: dict[str, Any]  # the connection and the cursor
+
+    def run(self) -> Any:
+        """Run it, and return what it returns."""
+        return self.execute(self.sql, self.parameters, self.many, self.context)
+
 
 # Other statements change no table, or are writes, which must be recorded.
 _CHANGES_A_TABLE = re.compile(

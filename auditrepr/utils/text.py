@@ -5,24 +5,41 @@ from __future__ import annotations
 import re
 
 
-def storable(text: str, length: int) -> tuple[str, str]:
-    """The text as every database can store it, and what had to be changed, if anything.
+def one_line(error: BaseException) -> str:
+    """Return what the error says as one line, or the name of its class if it says nothing."""
+    return " ".join(str(error).split()) or type(error).__name__
 
-    NUL becomes its visible symbol, a lone surrogate its escape; what is longer than `length`
-    characters is cut, visibly.
+
+def clean(text: str) -> str:
+    """Return the text as every database can store it.
+
+    NUL becomes its visible symbol, a lone surrogate its escape.
+    """
+    shown = text.replace("\0", "\N{SYMBOL FOR NULL}")
+    return shown.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def can_be_stored(text: str) -> bool:
+    """Return whether a database can hold this very text, and so find it."""
+    return clean(text) == text
+
+
+def storable(text: str, length: int) -> tuple[str, str]:
+    """Return the text as every database can store it, and what had to be changed, if anything.
+
+    See :func:`clean`; what is longer than `length` characters is cut, visibly.
     """
     if len(text) <= length and text.isprintable():
         return text, ""
     changed = []
-    clean = text.replace("\0", "\N{SYMBOL FOR NULL}")
-    clean = clean.encode("utf-8", "backslashreplace").decode("utf-8")
-    if clean != text:
+    stored = clean(text)
+    if stored != text:
         changed.append("characters that cannot be stored were replaced")
-    if len(clean) > length:
-        mark = f"… ({len(clean)} characters)"
-        clean = clean[: max(0, length - len(mark))] + mark
+    if len(stored) > length:
+        mark = f"… ({len(stored)} characters)"
+        stored = stored[: max(0, length - len(mark))] + mark
         changed.append(f"cut to {length} characters")
-    return clean, "; ".join(changed)
+    return stored, "; ".join(changed)
 
 
 # They act instead of being seen: a terminal obeys the controls, and bidirectional overrides make

@@ -2,35 +2,43 @@
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 
 from django.db import connections
+from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..exceptions import UnsupportedDatabase
 from .base import Vendor
 
 __all__ = ["Vendor", "get_vendor", "supports"]
 
+#: The vendors, by Django's names for them.
 _CLASSES = {
     "postgresql": "postgresql.PostgreSQL",
     "sqlite": "sqlite.SQLite",
 }
 
 
-def supports(vendor: str) -> bool:
-    """Return whether auditrepr supports databases of this kind, by Django's name for it."""
-    return vendor in _CLASSES
+def supports(connection: BaseDatabaseWrapper) -> bool:
+    """Return whether auditrepr works on this connection's database."""
+    return connection.vendor in _CLASSES
 
 
 def get_vendor(using: str) -> Vendor:
-    """Return the vendor for this database.
+    """Return the vendor that serves this database: one object for each alias.
 
     :raises UnsupportedDatabase: if it is neither PostgreSQL nor SQLite.
     """
-    vendor = connections[using].vendor
-    try:
-        module, _, name = _CLASSES[vendor].partition(".")
-    except KeyError:
-        raise UnsupportedDatabase(alias=using, vendor=vendor) from None
-    found: type[Vendor] = getattr(import_module(f".{module}", __name__), name)
-    return found(using)
+    connection = connections[using]
+    if not supports(connection):
+        raise UnsupportedDatabase(alias=using, vendor=connection.vendor)
+    # Tests may give the alias to a database of another vendor.
+    return _made(using, connection.vendor)
+
+
+@cache
+def _made(using: str, name: str) -> Vendor:
+    module, _, class_name = _CLASSES[name].partition(".")
+    vendor: type[Vendor] = getattr(import_module(f".{module}", __name__), class_name)
+    return vendor(using)

@@ -12,10 +12,9 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from django.db import connections
-
 from ...conf import get_settings
 from ...exceptions import LeaseLost, LockUnavailable
+from ...vendors import get_vendor
 from .base import Lock
 from .process import Process
 
@@ -107,14 +106,8 @@ class FileLock(Lock):
 
 
 def default_path(using: str) -> Path:
-    """Return the default lock file: one for each user and database."""
-    settings = connections[using].settings_dict
-    name = settings["NAME"]
-    if connections[using].vendor == "sqlite":
-        name = Path(name).resolve()
-    identity = [settings["ENGINE"], settings["HOST"], settings["PORT"], str(name)]
-    if service := settings["OPTIONS"].get("service"):  # the rest is in PostgreSQL's service file
-        identity.append(service)
+    """The lock file for this database: one for each user and database."""
+    identity = get_vendor(using).identity()
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
     state = Path(os.environ.get("XDG_STATE_HOME", ""))
     if not state.is_absolute():  # the specification says to ignore it

@@ -16,6 +16,7 @@ from django.db.models import Q, QuerySet
 from ...conf import get_settings
 from ...exceptions import LeaseLost
 from ...models import Lease
+from ...utils.text import one_line
 from ...vendors import get_vendor
 from .base import Lock
 from .process import Process
@@ -86,7 +87,7 @@ class DatabaseLock(Lock):
                 try:
                     self._extend()
                 except Error as error:
-                    said = " ".join(str(error).split())
+                    said = one_line(error)
                     fields = {"database": self.using, "error": said}
                     logger.warning("Could not renew the database lock: %s", said, extra=fields)
 

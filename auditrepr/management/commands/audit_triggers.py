@@ -14,7 +14,7 @@ from ...conf import get_settings
 from ...exceptions import AuditReprError
 from ...job import preflight
 from ...phrases import counted
-from ...utils.text import visible
+from ...utils.text import one_line, visible
 from ..options import USAGE, check_options, database_alias
 from ..terminal import TerminalCommand
 
@@ -59,7 +59,7 @@ class Command(TerminalCommand):
             found = capture.databases(options["database"], with_log=action != "remove")
             complaints = [complaint for using in found for complaint in act(using)]
         except (AuditReprError, Error) as error:
-            raise CommandError(visible(" ".join(str(error).split()))) from error
+            raise CommandError(visible(one_line(error))) from error
         if complaints:
             raise CommandError("\n".join(complaints))
 

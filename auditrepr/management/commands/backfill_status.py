@@ -18,7 +18,7 @@ from ...exceptions import AuditReprError
 from ...job import preflight, status
 from ...job.locks import lease
 from ...job.status import Status
-from ...utils.text import visible
+from ...utils.text import one_line, visible
 from .. import status_formats
 from ..options import check_options, database_alias
 from ..terminal import TerminalCommand, answer
@@ -95,7 +95,7 @@ class Command(TerminalCommand):
                 return
             found = status.of(database)
         except (AuditReprError, Error) as error:
-            raise CommandError(visible(" ".join(str(error).split()))) from error
+            raise CommandError(visible(one_line(error))) from error
         getattr(self, f"_{options['format']}")(found)
         if limit is not None and found.lag > limit:
             waited, allowed = status_formats.span(found.lag), status_formats.span(limit)

@@ -17,7 +17,7 @@ from ...job.locks.file import FileLock
 from ...job.locks.lease import DatabaseLock
 from ...job.prune import Pruned
 from ...phrases import counted, timestamp
-from ...utils.text import visible
+from ...utils.text import one_line, visible
 from ..base import stopping_on_signals
 from ..options import check_options, database_alias, moment, seconds, whole_number
 from ..terminal import TerminalCommand, answer
@@ -132,7 +132,7 @@ class Command(TerminalCommand):
                     stop=stop,
                 )
         except (AuditReprError, Error) as error:
-            raise CommandError(visible(" ".join(str(error).split()))) from error
+            raise CommandError(visible(one_line(error))) from error
         self._say(1, f"Deleted {_told(done)}.")
         if received:
             sys.exit(128 + received[0])

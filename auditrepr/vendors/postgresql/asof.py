@@ -14,7 +14,7 @@ from django.db.models.sql import Query
 from psycopg.pq import TransactionStatus
 
 from ...utils.model_meta import key_parts, own_fields, reads, stored_parts
-from ..base import Vendor
+from ..base import AsOfFacet
 from ..snapshots import parse
 from ..types import ALL_KNOWN, NOT_RECORDED, TOO_BIG, Image, Moment, Row
 from .queries import (
@@ -60,8 +60,8 @@ LONGEST = 2**31 - 1  # milliseconds, for PostgreSQL
 _SAME_AS_TEXT = {int, str, UUID}
 
 
-class Rebuilding(Vendor):
-    """Reads rows as of an event from the log."""
+class Reconstructing(AsOfFacet):
+    """Rows as of an event, read from the log."""
 
     @contextmanager
     def reading(self, limit: TimeLimit) -> Iterator[None]:
@@ -112,9 +112,8 @@ class Rebuilding(Vendor):
             yield
 
     def show_life(self) -> None:
-        # Any statement will do: the server measures idle time.
-        with self.connection.cursor() as cursor:
-            cursor.execute("SELECT")
+        # Whatever it says: the server measures the silence.
+        self.execute(["SELECT"])
 
     def discard(self) -> None:
         raw = self.connection.connection
@@ -136,14 +135,13 @@ class Rebuilding(Vendor):
                 columns=", ".join(sql for sql, _ in columns), rows=shape.rows(steps)
             )
             parameters = [parameter for _, more in columns for parameter in more]
-            with self.connection.cursor() as cursor:
-                cursor.execute(sql, [*parameters, *map(joined, zip(*asked, strict=True))])
-                for event_id, before, unknown, too_big, *values in cursor.fetchall():
-                    missing = _missing(unknown, too_big) if unknown else ALL_KNOWN
-                    # Only PostgreSQL 18 has them: `nox -s servers` runs its tests there.
-                    if missing and shape.virtual:  # pragma: no cover
-                        missing |= _uncomputed(fields, missing)
-                    found.append((asked[event_id, before], missing, values))
+            rows = self.rows(sql, [*parameters, *map(joined, zip(*asked, strict=True))])
+            for event_id, before, unknown, too_big, *values in rows:
+                missing = _missing(unknown, too_big) if unknown else ALL_KNOWN
+                # Only PostgreSQL 18 has them: `nox -s servers` runs its tests there.
+                if missing and shape.virtual:  # pragma: no cover
+                    missing |= _uncomputed(fields, missing)
+                found.append((asked[event_id, before], missing, values))
         return found
 
     def _shape(self, model: type[Model]) -> Shape:
@@ -153,42 +151,28 @@ class Rebuilding(Vendor):
         virtual: dict[str, str] = {}
         # As above.
         if any(f.generated and not f.db_persist for f in fields):  # pragma: no cover
-            with self.connection.cursor() as cursor:
-                cursor.execute(VIRTUAL, [table])
-                virtual = dict(cursor.fetchall())
+            virtual = dict(self.rows(VIRTUAL, [table]))
         return Shape(table, [field.column for field in fields], hstores, virtual)
 
     knows_statements = True
 
     def statement_reaches_beyond(self) -> bool:
-        with self.connection.cursor() as cursor:
-            cursor.execute(REACHES_BEYOND)
-            return bool(cursor.fetchone()[0])
+        return bool(self.value(REACHES_BEYOND))
 
     def overtaken(self, deletes: Collection[int]) -> set[int]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(OVERTAKEN_SQL, [list(deletes)])
-            return {pk for (pk,) in cursor}
+        return set(self.column(OVERTAKEN_SQL, [list(deletes)]))
 
     def changed_again(self, events: Collection[int]) -> set[int]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(CHANGED_AGAIN_SQL, [list(events)])
-            return {pk for (pk,) in cursor}
+        return set(self.column(CHANGED_AGAIN_SQL, [list(events)]))
 
     def out_of_order(self, events: Collection[int]) -> set[int]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(OUT_OF_ORDER_SQL, [list(events)])
-            return {pk for (pk,) in cursor}
+        return set(self.column(OUT_OF_ORDER_SQL, [list(events)]))
 
     def restored(self, ids: Collection[int]) -> set[int]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(RESTORED_SQL, [list(ids)])
-            return {pk for (pk,) in cursor}
+        return set(self.column(RESTORED_SQL, [list(ids)]))
 
     def newest_transaction(self) -> int | None:
-        with self.connection.cursor() as cursor:
-            cursor.execute(f"SELECT {NEWEST}::text::bigint")
-            return int(cursor.fetchone()[0])
+        return int(self.value(f"SELECT {NEWEST}::text::bigint"))
 
     def around(
         self, table: Name, wanted: Sequence[tuple[Moment, str]]
@@ -205,11 +189,8 @@ class Rebuilding(Vendor):
             joined(moment.before and moment.table_name == table.name for moment, _ in wanted),
         ]
         sql = AROUND_SQL.format(limits="".join(limits))
-        with self.connection.cursor() as cursor:
-            names = [table.name, *limits.values()]
-            cursor.execute(sql, [*names * 6, *columns, *names * 2])
-            found: list[tuple[int | None, ...]] = cursor.fetchall()
-            return found
+        names = [table.name, *limits.values()]
+        return self.rows(sql, [*names * 6, *columns, *names * 2])
 
     def is_among(self, ids: Collection[int]) -> tuple[str, list[str]]:
         return "id = ANY(string_to_array(%s, ' ')::bigint[])", [joined(ids)]
@@ -261,11 +242,8 @@ class Rebuilding(Vendor):
             "running": min((parse(m.snapshot).xmin for m in moments if m.snapshot), default=None),
             "most": most,
         }
-        with self.connection.cursor() as cursor:
-            cursor.execute(MENTIONS_SQL, parameters)
-            found = set(cursor.fetchall())
-            cursor.execute(BEYOND_SQL, parameters)
-            return found, cursor.fetchone() is None
+        found = set(self.rows(MENTIONS_SQL, parameters))
+        return found, self.row(BEYOND_SQL, parameters) is None
 
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
         parts = key_parts(field)
@@ -275,12 +253,9 @@ class Rebuilding(Vendor):
         # The types' own way into JSON, as in the triggers.
         each = ", ".join(f"to_jsonb(%s::{part.db_type(self.connection)})" for part in parts)
         text = f"{each} #>> '{{}}'" if len(parts) == 1 else f"jsonb_build_array({each})::text"
-        with self.connection.cursor() as cursor:
-            texts = ", ".join([text] * len(stored))
-            cursor.execute(
-                f"SELECT ARRAY[{texts}]::text[]", [part for key in stored for part in key]
-            )
-            return list(cursor.fetchone()[0])
+        texts = ", ".join([text] * len(stored))
+        parameters = [part for key in stored for part in key]
+        return list(self.value(f"SELECT ARRAY[{texts}]::text[]", parameters))
 
 
 def _has_failed(raw: Any) -> bool:

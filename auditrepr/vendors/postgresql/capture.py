@@ -2,55 +2,57 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from functools import cached_property
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..base import Vendor
+from ...utils.sql import Statement
+from ..base import CaptureFacet
 from ..types import Capture, Installed, Position, TableShape
 from . import catalog, trigger_templates, triggers
 from .context import tell
 from .queries import POSITION, SEQUENCE_CACHE
 
 
-class Capturing(Vendor):
-    """Triggers, and the context that is passed to them."""
+class Capturing(CaptureFacet):
+    """Triggers, and what they are told."""
 
     triggers_block_schema_changes = False
     flushes_table_by_table = False
 
-    @cached_property
+    @property
     def log_schema(self) -> str:
-        """Return the schema that the log is in, or would be created in."""
+        """The schema that the log is in, or would be created in; a query each time.
+
+        A connection may change its search path, and each may have another one.
+        """
         return catalog.log_schema(self.connection)
 
     def shapes(self, names: Collection[str]) -> dict[str, TableShape]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(catalog.SHAPES, catalog.shape_parameters(names))
-            return catalog.shapes(names, cursor.fetchall())
+        return catalog.shapes(names, self.rows(catalog.SHAPES, catalog.shape_parameters(names)))
 
     def installed(self) -> dict[str, Installed]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(catalog.INSTALLED)
-            return catalog.installed(cursor.fetchall())
+        return catalog.installed(self.rows(catalog.INSTALLED))
 
     def support_sql(self) -> list[str]:
         return triggers.support_sql(self.log_schema)
 
-    def fingerprint(self, capture: Capture) -> str:
-        return triggers.fingerprint(capture, self.log_schema)
+    def fingerprints(self, *captures: Capture) -> list[str]:
+        schema = self.log_schema if captures else ""
+        return [triggers.fingerprint(capture, schema) for capture in captures]
 
-    def install_sql(self, capture: Capture) -> list[str]:
-        return triggers.install_sql(capture, self.log_schema)
+    def install_sql(self, *captures: Capture) -> list[str]:
+        schema = self.log_schema if captures else ""
+        return [sql for capture in captures for sql in triggers.install_sql(capture, schema)]
 
     def seal_sql(self) -> list[str]:
         return []  # the catalogue tells them apart
 
-    def remove_sql(self, name: str) -> list[str]:
-        return triggers.remove_sql(name, self.log_schema)
+    def remove_sql(self, *names: str) -> list[str]:
+        schema = self.log_schema if names else ""
+        return [sql for name in names for sql in triggers.remove_sql(name, schema)]
 
     def remove_support_sql(self) -> list[str]:
         return triggers.remove_support_sql(self.log_schema)
@@ -59,43 +61,27 @@ class Capturing(Vendor):
         return triggers.append_only_sql(self.log_schema)
 
     def append_only(self) -> bool:
-        with self.connection.cursor() as cursor:
-            cursor.execute(catalog.APPEND_ONLY, [trigger_templates.APPEND_ONLY_BODY])
-            return bool(cursor.fetchone()[0] == len(trigger_templates.APPEND_ONLY_TRIGGERS))
+        firing = self.value(catalog.APPEND_ONLY, [trigger_templates.APPEND_ONLY_BODY])
+        return bool(firing == len(trigger_templates.APPEND_ONLY_TRIGGERS))
 
     def may_prune(self) -> bool:
-        with self.connection.cursor() as cursor:
-            cursor.execute(catalog.MAY_PRUNE)
-            return bool(cursor.fetchone()[0])
+        return bool(self.value(catalog.MAY_PRUNE))
 
     @contextmanager
     def pruning(self) -> Iterator[None]:
-        with self.connection.cursor() as cursor:
-            cursor.execute("SET LOCAL auditrepr.pruning = on")
-            yield
-            cursor.execute("SET LOCAL auditrepr.pruning = off")
+        self.execute(["SET LOCAL auditrepr.pruning = on"])
+        yield
+        self.execute(["SET LOCAL auditrepr.pruning = off"])
 
     def position(self) -> Position:
-        with self.connection.cursor() as cursor:
-            cursor.execute(POSITION)
-            return Position(*cursor.fetchone())
+        return Position(*self.rows(POSITION)[0])
 
     def sequence_cache(self) -> int:
-        with self.connection.cursor() as cursor:
-            cursor.execute(SEQUENCE_CACHE)
-            row = cursor.fetchone()
-            return row[0] if row else 1
+        cache: int | None = self.value(SEQUENCE_CACHE)
+        return 1 if cache is None else cache
 
     def prepare(self, connection: BaseDatabaseWrapper) -> None:
         pass
 
-    def tell(
-        self,
-        said: str,
-        execute: Callable[..., Any],
-        sql: Any,
-        parameters: Any,
-        many: bool,
-        about: dict[str, Any],
-    ) -> Any:
-        return tell(said, execute, sql, parameters, many, about)
+    def tell(self, said: str, statement: Statement) -> Any:
+        return tell(said, statement)

@@ -9,7 +9,6 @@ statement the setting is always empty.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
 
@@ -19,6 +18,7 @@ from psycopg import ClientCursor
 from psycopg.pq import PipelineStatus
 from psycopg.sql import Composable
 
+from ...utils.sql import Statement
 from .quoting import literal
 
 _SET = "SELECT set_config('auditrepr.context', {}, true)"
@@ -27,26 +27,21 @@ _CLEAR = _SET.format("''")
 _OWN_TRANSACTIONS = re.compile(r"\s*(?:CALL|DO)\b", re.IGNORECASE)
 
 
-def tell(
-    said: str,
-    execute: Callable[..., Any],
-    sql: Any,
-    parameters: Any,
-    many: bool,
-    about: dict[str, Any],
-) -> Any:
-    """Run the statement with this context."""
-    connection, cursor = about["connection"], about["cursor"].cursor
+def tell(said: str, statement: Statement) -> Any:
+    """Run the statement with this context, and return what it returns."""
+    connection, cursor = statement.context["connection"], statement.context["cursor"].cursor
+    sql = statement.sql
     text = sql.as_string(cursor) if isinstance(sql, Composable) else sql
     text = text.decode() if isinstance(text, bytes) else text
     if connection.get_autocommit() and _OWN_TRANSACTIONS.match(text):
-        return execute(sql, parameters, many, about)
-    if many or not _takes_several(cursor):
-        return _beside(connection, said, lambda: execute(sql, parameters, many, about))
-    value = literal(said) if parameters is None else literal(said).replace("%", "%%")
+        return statement.run()
+    if statement.many or not _takes_several(cursor):
+        return _beside(connection, said, statement)
+    value = literal(said)
+    if statement.parameters is not None:
+        value = value.replace("%", "%%")
     # A comment may end the statement.
-    message = f"{_SET.format(value)}; {text}\n; {_CLEAR}"
-    result = execute(message, parameters, many, about)
+    result = statement._replace(sql=f"{_SET.format(value)}; {text}\n; {_CLEAR}").run()
     cursor.nextset()  # from the answer to the setting to that of the statement
     return result
 
@@ -57,11 +52,11 @@ def _takes_several(cursor: Any) -> bool:
     return isinstance(cursor, ClientCursor) and not in_pipeline
 
 
-def _beside(connection: BaseDatabaseWrapper, said: str, run: Callable[[], Any]) -> Any:
+def _beside(connection: BaseDatabaseWrapper, said: str, statement: Statement) -> Any:
     begin = transaction.atomic(connection.alias) if connection.get_autocommit() else nullcontext()
     with begin:
         raw: Any = connection.connection
         raw.execute(_SET.format("%s"), [said])
-        result = run()
+        result = statement.run()
         raw.execute(_CLEAR)
         return result

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 
 from django.db import OperationalError, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..base import Vendor
+from ..base import SearchFacet
 from ..types import SearchIndex, Window
 from .catalog import log_schema
 from .quoting import quoted
@@ -51,27 +50,11 @@ LIMIT %(limit)s
 """
 
 
-def installed(connection: BaseDatabaseWrapper) -> SearchIndex | None:
-    """Return the index that exists and is valid."""
-    with connection.cursor() as cursor:
-        cursor.execute(INSTALLED, [list(NAMES)])
-        found = [NAMES[name] for (name,) in cursor.fetchall()]
-    return TRIGRAMS if TRIGRAMS in found else next(iter(found), None)
-
-
-def trigram_class(connection: BaseDatabaseWrapper) -> str | None:
-    """Return the operator class of pg_trgm with its schema, if the extension is installed."""
-    with connection.cursor() as cursor:
-        cursor.execute(TRIGRAM_CLASS)
-        row = cursor.fetchone()
-        return str(row[0]) if row else None
-
-
 def create_sql(index: SearchIndex, trigrams: str | None, schema: str) -> list[str]:
     """Return the SQL that creates the index.
 
-    :param trigrams: the result of :func:`trigram_class`.
-    :param schema: the schema of the log, quoted.
+    :param trigrams: the operator class of pg_trgm with its schema, where the extension is there.
+    :param schema: where the log is, quoted.
     """
     name = next(name for name, other in NAMES.items() if other == index)
     by = {
@@ -86,45 +69,19 @@ def drop_sql(schema: str) -> list[str]:
     return [f"DROP INDEX IF EXISTS {schema}.{name}" for name in NAMES]
 
 
-def search(
-    connection: BaseDatabaseWrapper, index: SearchIndex, text: str, window: Window, most: int
-) -> list[int] | None:
-    """Return all events of the window whose representations match; None if there are too many."""
-    # pg_trgm makes trigrams only of letters and digits, and uses no index for fewer of them.
-    if index == TRIGRAMS and not re.search(r"[^\W_]{3}", text):
-        return None
-    pattern = connection.ops.prep_for_like_query(text) + "%"
-    parameters = {
-        "pattern": "%" + pattern if index.anywhere else pattern,
-        "beginning": connection.ops.prep_for_like_query(text[:INDEXED_LENGTH]) + "%",
-        "after": window.after,
-        "before": window.before,
-        "limit": most + 1,
-    }
-    try:
-        with transaction.atomic(connection.alias), connection.cursor() as cursor:
-            cursor.execute(SETTINGS)
-            cursor.execute(SEARCH.format(said=_SAID[index]), parameters)
-            found = [pk for (pk,) in cursor.fetchall()]
-            # A rollback restores the settings, inside the caller's transaction, too.
-            transaction.set_rollback(True, connection.alias)
-    except OperationalError:  # it took too long
-        return None
-    return None if len(found) > most else found
-
-
-class Searching(Vendor):
+class Searching(SearchFacet):
     """Searches representations."""
 
     def search_index(self) -> SearchIndex | None:
-        return installed(self.connection)
+        found = [NAMES[name] for name in self.column(INSTALLED, [list(NAMES)])]
+        return TRIGRAMS if TRIGRAMS in found else next(iter(found), None)
 
     def best_search_index(self) -> SearchIndex:
-        return TRIGRAMS if trigram_class(self.connection) else BEGINNINGS
+        return TRIGRAMS if self.row(TRIGRAM_CLASS) else BEGINNINGS
 
     def search_sql(self, index: SearchIndex) -> list[str]:
-        trigrams = trigram_class(self.connection)
-        return create_sql(index, trigrams, quoted(log_schema(self.connection)))
+        schema = quoted(log_schema(self.connection))
+        return create_sql(index, self.value(TRIGRAM_CLASS), schema)
 
     def remove_search_sql(self) -> list[str]:
         return drop_sql(quoted(log_schema(self.connection)))
@@ -132,4 +89,24 @@ class Searching(Vendor):
     def search(
         self, index: SearchIndex, text: str, window: Window, forward: bool, most: int
     ) -> list[int] | None:
-        return search(self.connection, index, text, window, most)
+        # pg_trgm makes its trigrams of letters and digits alone, and takes no index for fewer.
+        if index == TRIGRAMS and not re.search(r"[^\W_]{3}", text):
+            return None
+        prepare = self.connection.ops.prep_for_like_query
+        pattern = prepare(text) + "%"
+        parameters = {
+            "pattern": "%" + pattern if index.anywhere else pattern,
+            "beginning": prepare(text[:INDEXED_LENGTH]) + "%",
+            "after": window.after,
+            "before": window.before,
+            "limit": most + 1,
+        }
+        try:
+            with transaction.atomic(self.using):
+                self.row(SETTINGS)
+                found = self.column(SEARCH.format(said=_SAID[index]), parameters)
+                # A rollback takes the settings back, inside a transaction of the caller's, too.
+                transaction.set_rollback(True, self.using)
+        except OperationalError:  # it took too long
+            return None
+        return None if len(found) > most else found

@@ -14,7 +14,8 @@ from django.db import (
 )
 from django.db.models import DateTimeField, Func
 
-from ..base import Vendor
+from ..base import StoreFacet
+from ..base.store import Stored
 from ..types import Reach, Writers
 from .queries import COPY, END_IF_IDLE, REACH, RECOVERED, REPLACE, STORE, WRITERS
 
@@ -40,21 +41,17 @@ PASSING = (
 REFUSING = ("22", "54", "23514")
 
 
-class Storing(Vendor):
-    """The queries and writes of a run."""
+class Storing(StoreFacet):
+    """What a run asks and writes."""
 
     def reach(self) -> Reach:
-        with self.connection.cursor() as cursor:
-            cursor.execute(REACH)
-            visible, handed_out, filtered = cursor.fetchone()
-            return Reach(visible, min(visible, handed_out), whole=not filtered)
+        ((visible, handed_out, filtered),) = self.rows(REACH)
+        return Reach(visible, min(visible, handed_out), whole=not filtered)
 
     def writers(self) -> Writers:
-        with self.connection.cursor() as cursor:
-            cursor.execute(WRITERS)
-            return as_writers(*cursor.fetchone())
+        return as_writers(*self.rows(WRITERS)[0])
 
-    def store(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
+    def store(self, rows: Sequence[Stored]) -> int:
         try:
             with transaction.atomic(self.using):
                 return self._copy(rows)
@@ -62,7 +59,7 @@ class Storing(Vendor):
             # Somebody has stored one of them already, or row-level security refuses COPY.
             return self._insert(rows)
 
-    def _copy(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
+    def _copy(self, rows: Sequence[Stored]) -> int:
         with (
             self.connection.cursor() as cursor,
             self.connection.wrap_database_errors,
@@ -73,13 +70,13 @@ class Storing(Vendor):
                 copy.write_row(row)
         return len(rows)
 
-    def _insert(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
+    def _insert(self, rows: Sequence[Stored]) -> int:
         columns = [list(column) for column in zip(*rows, strict=True)]
         with transaction.atomic(self.using), self.connection.cursor() as cursor:
             cursor.execute(STORE, columns)
             return int(cursor.rowcount)
 
-    def replace(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
+    def replace(self, rows: Sequence[Stored]) -> int:
         columns = [list(column) for column in zip(*rows, strict=True)]
         with transaction.atomic(self.using), self.connection.cursor() as cursor:
             cursor.execute(REPLACE, columns)
@@ -95,12 +92,17 @@ class Storing(Vendor):
         return str(code).startswith(PASSING)
 
     def end_if_idle(self, seconds: float) -> None:
-        with self.connection.cursor() as cursor:
-            cursor.execute(END_IF_IDLE, [str(max(1, round(seconds * 1000)))])
+        self.value(END_IF_IDLE, [str(max(1, round(seconds * 1000)))])
 
     def clock(self, seconds: float = 0) -> Func:
         template = f"(clock_timestamp() + interval '{float(seconds)} seconds')"
         return Func(template=template, output_field=DateTimeField())
+
+    def identity(self) -> list[str]:
+        settings = self.connection.settings_dict
+        named = [settings[key] for key in ("ENGINE", "HOST", "PORT")] + [str(settings["NAME"])]
+        service = settings["OPTIONS"].get("service")  # a file of PostgreSQL's says all of it
+        return [*named, service] if service else named
 
 
 def as_writers(server: str, names: Sequence[str]) -> Writers:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from .asof import Rebuilding
+from ..base import Vendor
+from .asof import Reconstructing
 from .capture import Capturing
 from .search import Searching
 from .store import Storing
 
 
-class SQLite(Capturing, Rebuilding, Storing, Searching):
-    """Everything that auditrepr needs from SQLite."""
+class SQLite(Capturing, Reconstructing, Storing, Searching, Vendor):
+    """All that auditrepr asks of SQLite."""

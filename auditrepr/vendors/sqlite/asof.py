@@ -13,7 +13,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model
 
 from ...utils.model_meta import key_parts, own_fields, stored_parts
-from ..base import Vendor
+from ..base import AsOfFacet
 from ..types import NOT_RECORDED, TOO_BIG, Image, Moment, Row, renamed
 from .affinity import cast, converter, fitted
 from .queries import (
@@ -37,8 +37,8 @@ STEPS = 100_000
 UNKNOWN = object()  # the value of a digest
 
 
-class Rebuilding(Vendor):
-    """Reads rows as of an event from the log."""
+class Reconstructing(AsOfFacet):
+    """Rows as of an event, read from the log."""
 
     @contextmanager
     def reading(self, limit: TimeLimit) -> Iterator[None]:
@@ -92,40 +92,23 @@ class Rebuilding(Vendor):
         return found
 
     def _documents(self, ids: Collection[int]) -> dict[int, tuple[str, str | None]]:
-        with self.connection.cursor() as cursor:
-            condition, parameters = self.is_among(ids)
-            cursor.execute(
-                f"SELECT id, row_data, changed_from FROM auditrepr_auditlog WHERE {condition}",
-                parameters,
-            )
-            return {pk: (row, changed) for pk, row, changed in cursor}
+        condition, parameters = self.is_among(ids)
+        sql = f"SELECT id, row_data, changed_from FROM auditrepr_auditlog WHERE {condition}"
+        return {pk: (row, changed) for pk, row, changed in self.rows(sql, parameters)}
 
     knows_statements = False
 
     def statement_reaches_beyond(self) -> bool:
-        with self.connection.cursor() as cursor:
-            cursor.execute(REACHES_BEYOND)
-            return bool(cursor.fetchone()[0])
+        return bool(self.value(REACHES_BEYOND))
 
     def overtaken(self, deletes: Collection[int]) -> set[int]:
         return set()  # there is one writer at a time
 
     def changed_again(self, events: Collection[int]) -> set[int]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(CHANGED_AGAIN_SQL, [json.dumps(sorted(events))])
-            return {pk for (pk,) in cursor}
+        return set(self.column(CHANGED_AGAIN_SQL, [json.dumps(sorted(events))]))
 
     def out_of_order(self, events: Collection[int]) -> set[int]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(OUT_OF_ORDER_SQL, [json.dumps(sorted(events))])
-            return {pk for (pk,) in cursor}
-
-    # Never called: an event without a snapshot has seen everything before it.
-    def restored(self, ids: Collection[int]) -> set[int]:  # pragma: no cover
-        return set()
-
-    def newest_transaction(self) -> int | None:  # pragma: no cover
-        return None
+        return set(self.column(OUT_OF_ORDER_SQL, [json.dumps(sorted(events))]))
 
     def around(
         self, table: Name, wanted: Sequence[tuple[Moment, str]]
@@ -135,10 +118,7 @@ class Rebuilding(Vendor):
         adapt = self.connection.ops.adapt_datetimefield_value
         limits = {"since": adapt(table.since), "until": adapt(table.until)}
         sql = AROUND_SQL.format(limits="".join(LIMITS[name] for name in limits if limits[name]))
-        with self.connection.cursor() as cursor:
-            cursor.execute(sql, {"table": table.name, "wanted": json.dumps(rows), **limits})
-            found: list[tuple[int | None, ...]] = cursor.fetchall()
-            return found
+        return self.rows(sql, {"table": table.name, "wanted": json.dumps(rows), **limits})
 
     def is_among(self, ids: Collection[int]) -> tuple[str, list[str]]:
         return "id IN (SELECT value FROM json_each(%s))", [json.dumps(sorted(ids))]
@@ -208,11 +188,8 @@ class Rebuilding(Vendor):
             "since": self._unseen_since(table, moments),
             "most": most,
         }
-        with self.connection.cursor() as cursor:
-            cursor.execute(MENTIONS_SQL, parameters)
-            found = set(cursor)
-            cursor.execute(BEYOND_SQL, parameters)
-            return found, cursor.fetchone() is None
+        found = set(self.rows(MENTIONS_SQL, parameters))
+        return found, self.row(BEYOND_SQL, parameters) is None
 
     def _unseen_since(self, table: str, moments: Sequence[Moment]) -> int:
         """The id before the first event that one of the moments has not seen.
@@ -224,10 +201,8 @@ class Rebuilding(Vendor):
         if not deletes:
             return since
         first = min(deletes, key=attrgetter("upto"))
-        with self.connection.cursor() as cursor:
-            cursor.execute(LAST_BEFORE, [table, first.upto, first.upto])
-            row: tuple[int] = cursor.fetchone()
-        return min(since, *row)
+        before: int = self.value(LAST_BEFORE, [table, first.upto, first.upto])
+        return min(since, before)
 
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
         stored = [stored_parts(field, value, self.connection) for value in values]
@@ -237,10 +212,8 @@ class Rebuilding(Vendor):
         # As in the triggers: the database writes numbers in its own way.
         parts = ", ".join(f"json_extract(value, '$[{n}]')" for n in range(count))
         keys = [[p.hex().upper() if isinstance(p, bytes) else p for p in key] for key in stored]
-        with self.connection.cursor() as cursor:
-            sql = f"SELECT json_array({parts}) FROM json_each(%s) ORDER BY key"
-            cursor.execute(sql, [json.dumps(keys)])
-            return [text for (text,) in cursor]
+        sql = f"SELECT json_array({parts}) FROM json_each(%s) ORDER BY key"
+        return self.column(sql, [json.dumps(keys)])
 
 
 @contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from itertools import groupby
@@ -15,7 +15,8 @@ from django.conf import settings
 from django.db import OperationalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..base import Vendor
+from ...utils.sql import Statement
+from ..base import CaptureFacet
 from ..types import Capture, Column, Installed, Kind, Position, TableShape
 from . import triggers
 from .queries import POSITION, SHAPES, TRIGGERS
@@ -25,26 +26,22 @@ LOG = "auditrepr_auditlog"
 _said: ContextVar[str | None] = ContextVar("auditrepr_said", default=None)
 
 
-class Capturing(Vendor):
-    """Triggers, and the context that is passed to them."""
+class Capturing(CaptureFacet):
+    """Triggers, and what they are told."""
 
     triggers_block_schema_changes = True
     flushes_table_by_table = True
 
     def shapes(self, names: Collection[str]) -> dict[str, TableShape]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(SHAPES, [json.dumps(sorted(names))])
-            found = cursor.fetchall()
+        found = self.rows(SHAPES, [json.dumps(sorted(names))])
         return {
             name: _shape(kind, [row[2:] for row in rows])
             for (name, kind), rows in groupby(found, key=itemgetter(0, 1))
         }
 
     def installed(self) -> dict[str, Installed]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(TRIGGERS)
-            found = cursor.fetchall()
-        # New objects come after existing ones, and VACUUM and dumps keep the order.
+        found = self.rows(TRIGGERS)
+        # Whatever is created comes after all that is there, and VACUUM and dumps keep the order.
         seal = max((place for name, _, _, place in found if name == triggers.SEAL), default=0)
         ours = sorted(
             (table, on, sql, place < seal)
@@ -60,19 +57,25 @@ class Capturing(Vendor):
     def support_sql(self) -> list[str]:
         return []
 
-    def fingerprint(self, capture: Capture) -> str:
-        return _hash(triggers.create(capture, LOG, _now()))
+    def fingerprints(self, *captures: Capture) -> list[str]:
+        return [_hash(triggers.create(capture, LOG, _now())) for capture in captures]
 
-    def install_sql(self, capture: Capture) -> list[str]:
-        made_from = self.fingerprint(capture)
-        create = triggers.create(capture, LOG, _now(), made_from)
-        return [*triggers.drop(capture.name), *create]
+    def install_sql(self, *captures: Capture) -> list[str]:
+        made_from = zip(captures, self.fingerprints(*captures), strict=True)
+        return [
+            sql
+            for capture, fingerprint in made_from
+            for sql in (
+                *triggers.drop(capture.name),
+                *triggers.create(capture, LOG, _now(), fingerprint),
+            )
+        ]
 
     def seal_sql(self) -> list[str]:
         return triggers.create_seal()
 
-    def remove_sql(self, name: str) -> list[str]:
-        return triggers.drop(name)
+    def remove_sql(self, *names: str) -> list[str]:
+        return [sql for name in names for sql in triggers.drop(name)]
 
     def remove_support_sql(self) -> list[str]:
         return [*triggers.drop_append_only(), triggers.DROP_SEAL]
@@ -90,22 +93,16 @@ class Capturing(Vendor):
     def pruning(self) -> Iterator[None]:
         # Other writers wait until the transaction has ended, and then find the triggers.
         found = self._append_only()
-        with self.connection.cursor() as cursor:
-            for name in found:
-                cursor.execute(f"DROP TRIGGER {triggers.quote(name)}")
-            yield
-            for sql in found.values():
-                cursor.execute(sql)
+        self.execute(f"DROP TRIGGER {triggers.quote(name)}" for name in found)
+        yield
+        self.execute(found.values())
 
     def _append_only(self) -> dict[str, str]:
-        with self.connection.cursor() as cursor:
-            cursor.execute(TRIGGERS)
-            return {name: sql for name, _, sql, _ in cursor if name in triggers.APPEND_ONLY}
+        found = self.rows(TRIGGERS)
+        return {name: sql for name, _, sql, _ in found if name in triggers.APPEND_ONLY}
 
     def position(self) -> Position:
-        with self.connection.cursor() as cursor:
-            cursor.execute(POSITION)
-            return Position(cursor.fetchone()[0], None)
+        return Position(self.value(POSITION), None)
 
     def sequence_cache(self) -> int:
         return 1
@@ -115,17 +112,9 @@ class Capturing(Vendor):
         # REPLACE fires the DELETE triggers of what it replaces.
         connection.connection.execute("PRAGMA recursive_triggers = ON")
 
-    def tell(
-        self,
-        said: str,
-        execute: Callable[..., Any],
-        sql: Any,
-        parameters: Any,
-        many: bool,
-        about: dict[str, Any],
-    ) -> Any:
-        # Re-created each time: a rollback or a change of the log's schema drops it.
-        connection = about["connection"]
+    def tell(self, said: str, statement: Statement) -> Any:
+        # Anew each time: a rollback takes it away, and so does a change of the log's schema.
+        connection = statement.context["connection"]
         try:
             with connection.wrap_database_errors:
                 connection.connection.execute(triggers.TELL)
@@ -134,7 +123,7 @@ class Capturing(Vendor):
                 raise
         token = _said.set(said)
         try:
-            return execute(sql, parameters, many, about)
+            return statement.run()
         finally:
             _said.reset(token)
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from django.db.backends.base.base import BaseDatabaseWrapper
-
-from ..base import Vendor
+from ..base import SearchFacet
 from ..types import SearchIndex, Window
 
 TRIGRAMS = SearchIndex(anywhere=True, in_order=True)
@@ -59,59 +57,17 @@ SEARCH = {
 _LAST = 2**63 - 1
 
 
-def installed(connection: BaseDatabaseWrapper) -> SearchIndex | None:
-    """Return the index that exists and is kept up to date."""
-    with connection.cursor() as cursor:
-        cursor.execute(INSTALLED)
-        names = {name for (name,) in cursor}
-    if names.issuperset({FTS, *TRIGGERS}):
-        return TRIGRAMS
-    return BEGINNINGS if INDEX in names else None
-
-
-def best(connection: BaseDatabaseWrapper) -> SearchIndex:
-    """Return the best index that this SQLite can have."""
-    with connection.cursor() as cursor:
-        cursor.execute(HAS_TRIGRAMS)
-        return TRIGRAMS if cursor.fetchone() else BEGINNINGS
-
-
-def search(
-    connection: BaseDatabaseWrapper,
-    index: SearchIndex,
-    text: str,
-    window: Window,
-    forward: bool,
-    most: int,
-) -> list[int] | None:
-    """Return the events of the window whose representations match: see :meth:`.Vendor.search`."""
-    if index == TRIGRAMS and len(text) < SHORTEST:
-        return None
-    beginning = text[:INDEXED_LENGTH]
-    parameters: dict[str, str | int] = {
-        "phrase": '"' + text.replace('"', '""') + '"',
-        "beginning": beginning,
-        "end": beginning + chr(0x10FFFF),
-        "pattern": connection.ops.prep_for_like_query(text) + "%",
-        "after": -1 if window.after is None else window.after,
-        "before": _LAST if window.before is None else window.before,
-        "limit": most if index.in_order else most + 1,
-    }
-    direction = "ASC" if forward else "DESC"
-    with connection.cursor() as cursor:
-        cursor.execute(SEARCH[index].format(direction=direction), parameters)
-        found = [pk for (pk,) in cursor.fetchall()]
-    return None if len(found) > most else found
-
-
-class Searching(Vendor):
+class Searching(SearchFacet):
     """Searches representations."""
 
     def search_index(self) -> SearchIndex | None:
-        return installed(self.connection)
+        names = set(self.column(INSTALLED))
+        if names.issuperset({FTS, *TRIGGERS}):  # and kept in step
+            return TRIGRAMS
+        return BEGINNINGS if INDEX in names else None
 
     def best_search_index(self) -> SearchIndex:
-        return best(self.connection)
+        return TRIGRAMS if self.row(HAS_TRIGRAMS) else BEGINNINGS
 
     def search_sql(self, index: SearchIndex) -> list[str]:
         return CREATE[index]
@@ -122,4 +78,18 @@ class Searching(Vendor):
     def search(
         self, index: SearchIndex, text: str, window: Window, forward: bool, most: int
     ) -> list[int] | None:
-        return search(self.connection, index, text, window, forward, most)
+        if index == TRIGRAMS and len(text) < SHORTEST:
+            return None
+        beginning = text[:INDEXED_LENGTH]
+        parameters: dict[str, str | int] = {
+            "phrase": '"' + text.replace('"', '""') + '"',
+            "beginning": beginning,
+            "end": beginning + chr(0x10FFFF),
+            "pattern": self.connection.ops.prep_for_like_query(text) + "%",
+            "after": -1 if window.after is None else window.after,
+            "before": _LAST if window.before is None else window.before,
+            "limit": most if index.in_order else most + 1,
+        }
+        direction = "ASC" if forward else "DESC"
+        found = self.column(SEARCH[index].format(direction=direction), parameters)
+        return None if len(found) > most else found

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from pathlib import Path
 
 from django.db import Error, transaction
 from django.db.models import DateTimeField, Func
 
-from ..base import Vendor
+from ..base import StoreFacet
+from ..base.store import Stored
 from ..types import Reach, Writers
 from .queries import REPLACE, STORE
 
@@ -19,26 +21,24 @@ REFUSING = frozenset({sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT_CHECK})
 TIME_FORMAT = "%Y-%m-%d %H:%M:%f".replace("%", "%%%%")  # it is formatted twice
 
 
-class Storing(Vendor):
-    """The queries and writes of a run."""
+class Storing(StoreFacet):
+    """What a run asks and writes."""
 
     def reach(self) -> Reach:
-        with self.connection.cursor() as cursor:
-            cursor.execute("SELECT coalesce(max(id), 0) FROM auditrepr_auditlog")
-            (visible,) = cursor.fetchone()
-            # AUTOINCREMENT never decreases, and remembers explicit IDs.
-            return Reach(visible, visible)
+        # AUTOINCREMENT never goes back, and remembers ids that somebody made up.
+        visible = self.value("SELECT coalesce(max(id), 0) FROM auditrepr_auditlog")
+        return Reach(visible, visible)
 
     def writers(self) -> Writers:
         # There is one writer at a time: the ID that it holds is higher than all visible ones.
         return Writers()
 
-    def store(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
+    def store(self, rows: Sequence[Stored]) -> int:
         with transaction.atomic(self.using), self.connection.cursor() as cursor:
             cursor.executemany(STORE, rows)
             return int(cursor.rowcount)
 
-    def replace(self, rows: Sequence[tuple[int, str, str, str]]) -> int:
+    def replace(self, rows: Sequence[Stored]) -> int:
         with transaction.atomic(self.using), self.connection.cursor() as cursor:
             cursor.executemany(REPLACE, [(*values, pk) for pk, *values in rows])
             return int(cursor.rowcount)
@@ -57,3 +57,8 @@ class Storing(Vendor):
         # UTC regardless of USE_TZ, as Django's Now(): daylight saving time must not shift it.
         template = f"strftime('{TIME_FORMAT}', 'now', '{float(seconds):+} seconds')"
         return Func(template=template, output_field=DateTimeField())
+
+    def identity(self) -> list[str]:
+        settings = self.connection.settings_dict
+        file = str(Path(settings["NAME"]).resolve())
+        return [settings["ENGINE"], settings["HOST"], settings["PORT"], file]

@@ -1,0 +1,136 @@
+"""The as-of facet: rows as of an event, from what the log holds."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+
+from django.db.models import Field, Model
+from django.db.models.sql import Query
+
+from ..types import Image
+from .facet import Facet
+
+if TYPE_CHECKING:
+    from ...utils.time_limit import TimeLimit
+    from ..types import Found, Moment, Name
+
+
+class AsOfFacet(Facet, ABC):
+    """Reads rows as of an event."""
+
+    # Does the log tell which rows one statement changed?
+    knows_statements: bool
+
+    @abstractmethod
+    def reading(self, limit: TimeLimit) -> AbstractContextManager[None]:
+        """Read from one snapshot during the block, in which nothing can be written.
+
+        Inside the caller's own transaction only its isolation level applies.
+
+        :param limit: ends a query that runs for too long. Who reads has to
+            :meth:`show_life` whenever so much time has passed, or is taken for stopped.
+        """
+
+    @abstractmethod
+    def show_life(self) -> None:
+        """Tell the server that :meth:`reading` continues, if it would end an idle client."""
+
+    @abstractmethod
+    def discard(self) -> None:
+        """Close the connection if the transaction that :meth:`reading` began is broken."""
+
+    @abstractmethod
+    def image_rows(
+        self, model: type[Model], images: Sequence[Image]
+    ) -> list[tuple[Image, Mapping[str, str], Sequence[Any]]]:
+        """Return the rows that these images hold, with the types of the table's columns.
+
+        Each existing image comes with the columns whose value the log does not have, and why, and
+        with the values of the model's own concrete fields, in their order, as the database driver
+        returns them.
+
+        :raises django.db.Error: if one of the images does not fit the table.
+        """
+
+    def converted(
+        self, fields: Sequence[Field[Any, Any]], rows: Iterable[Sequence[Any]]
+    ) -> Iterable[Sequence[Any]]:
+        """Return what a Django query makes of the driver's values, including ``from_db_value``."""
+        compiler = Query(fields[0].model).get_compiler(self.using)
+        columns = [field.get_col(fields[0].model._meta.db_table) for field in fields]
+        converters = compiler.get_converters(columns)
+        if converters:
+            converted: Iterator[list[Any]] = compiler.apply_converters(rows, converters)
+            return converted
+        return rows
+
+    @abstractmethod
+    def statement_reaches_beyond(self) -> bool:
+        """Return whether third-party triggers or foreign keys may change more for one statement."""
+
+    @abstractmethod
+    def overtaken(self, deletes: Collection[int]) -> set[int]:
+        """Those of a row that somebody else changed after the statement had first seen it."""
+
+    @abstractmethod
+    def changed_again(self, events: Collection[int]) -> set[int]:
+        """Return the IDs of events whose row the same statement may have changed again.
+
+        For a delete: before it.
+        """
+
+    @abstractmethod
+    def out_of_order(self, events: Collection[int]) -> set[int]:
+        """Return the IDs of events whose neighbors do not match, or match in either order.
+
+        The neighbors are the events of the same row next to an event. A trigger that changes a row
+        again is done before the change that fired it is recorded.
+        """
+
+    @abstractmethod
+    def restored(self, ids: Collection[int]) -> set[int]:
+        """Return the IDs of events that came from another cluster, with its transaction IDs."""
+
+    @abstractmethod
+    def newest_transaction(self) -> int | None:
+        """Return the transaction ID at or above which events in the log were restored."""
+
+    @abstractmethod
+    def around(
+        self, table: Name, wanted: Sequence[tuple[Moment, str]]
+    ) -> list[tuple[int | None, ...]]:
+        """The ids of the events around each moment: see :class:`.neighbours.Neighbours`.
+
+        One query for all.
+        """
+
+    @abstractmethod
+    def is_among(self, ids: Collection[int]) -> tuple[str, list[str]]:
+        """Return a condition that an event has one of these IDs, and its parameters."""
+
+    @abstractmethod
+    def relation(self, model: type[Model], rows: Sequence[Found]) -> tuple[str, list[Any]] | None:
+        """Return the head of a common table expression that holds these rows of the model's table.
+
+        It starts with the columns' names; the last one, ``auditrepr_n``, numbers the rows from 0.
+        None if no expression compares as the table's own columns do.
+        """
+
+    @abstractmethod
+    def mentions(
+        self, table: str, column: str, texts: Sequence[str], moments: Sequence[Moment], most: int
+    ) -> tuple[Collection[tuple[str, str]], bool]:
+        """Return which rows had one of these values in the column, before or after a later event.
+
+        Later events are those that at least one of the moments has not seen. The result is pairs of
+        value and key, both as in the log, and whether all later events were read.
+
+        :param most: maximum number of events to read.
+        """
+
+    @abstractmethod
+    def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
+        """Return the values of ``AuditLog.object_id`` for these values of a primary key."""

@@ -1,0 +1,103 @@
+"""The capture facet: triggers, what they are told, and where the log stands."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection
+from contextlib import AbstractContextManager
+from typing import Any
+
+from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ...utils.sql import Statement
+from ..types import Capture, Installed, Position, TableShape
+from .facet import Facet
+
+
+class CaptureFacet(Facet, ABC):
+    """Records changes. What ends in ``_sql`` returns statements, which the caller executes."""
+
+    # Must the triggers be out of the way while the schema changes?
+    triggers_block_schema_changes: bool
+
+    # Does Django's flush empty one table after the other, so that the triggers log every row?
+    flushes_table_by_table: bool
+
+    # --- tables and their triggers -------------------------------------------------------------
+
+    @abstractmethod
+    def shapes(self, names: Collection[str]) -> dict[str, TableShape]:
+        """Return the named tables that exist, as they are now, by their names in the log."""
+
+    @abstractmethod
+    def installed(self) -> dict[str, Installed]:
+        """Return the tables with auditrepr's triggers, by their names in the log; one query."""
+
+    @abstractmethod
+    def support_sql(self) -> list[str]:
+        """Return the SQL that creates or replaces what the triggers of all tables share."""
+
+    @abstractmethod
+    def fingerprints(self, *captures: Capture) -> list[str]:
+        """Return a hash for each capture, of all the SQL that it consists of.
+
+        It is the one that :meth:`installed` gives once :meth:`install_sql` was executed. The
+        number of queries does not depend on the number of captures.
+        """
+
+    @abstractmethod
+    def install_sql(self, *captures: Capture) -> list[str]:
+        """Return what creates these tables' triggers, replacing those that are there."""
+
+    @abstractmethod
+    def seal_sql(self) -> list[str]:
+        """Return the SQL to run after creating triggers; it tells them from all later ones."""
+
+    @abstractmethod
+    def remove_sql(self, *names: str) -> list[str]:
+        """Return what drops these tables' triggers; harmless if there are none."""
+
+    @abstractmethod
+    def remove_support_sql(self) -> list[str]:
+        """Return the SQL that drops what the triggers of all tables shared; the last trace."""
+
+    # --- the log -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def append_only_sql(self) -> list[str]:
+        """Return the SQL that makes the log reject updates, deletes and TRUNCATE by anybody."""
+
+    @abstractmethod
+    def append_only(self) -> bool:
+        """Return whether the append-only triggers are installed, enabled and up to date."""
+
+    @abstractmethod
+    def may_prune(self) -> bool:
+        """Return whether this connection has the rights to delete events."""
+
+    @abstractmethod
+    def pruning(self) -> AbstractContextManager[None]:
+        """Allow the log's owner to delete events during the block, inside a transaction."""
+
+    @abstractmethod
+    def position(self) -> Position:
+        """Return the current position of the log."""
+
+    @abstractmethod
+    def sequence_cache(self) -> int:
+        """Return how many of the log's IDs a session takes at once; more than 1 breaks order."""
+
+    # --- context -------------------------------------------------------------------------------
+
+    @abstractmethod
+    def prepare(self, connection: BaseDatabaseWrapper) -> None:
+        """Make ready a connection that has just been opened; asks the server nothing."""
+
+    @abstractmethod
+    def tell(self, said: str, statement: Statement) -> Any:
+        """Run a statement that may write, and return what it returns.
+
+        Events that it causes have this context; what runs afterwards has not.
+
+        :param said: the context, as JSON.
+        """

@@ -1,0 +1,65 @@
+"""The store facet: what a run asks and writes, and its lock."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+
+from django.db import Error
+from django.db.models import Func
+
+from ..types import Reach, Writers
+from .facet import Facet
+
+#: One representation: id of the event, text, fidelity, reason.
+Stored = tuple[int, str, str, str]
+
+
+class StoreFacet(Facet, ABC):
+    """Serves a run of the job."""
+
+    @abstractmethod
+    def reach(self) -> Reach:
+        """Return the highest IDs of the log; call :meth:`writers` only afterwards."""
+
+    @abstractmethod
+    def writers(self) -> Writers:
+        """Return the transactions that may hold IDs of events that are not visible yet.
+
+        A transaction that took its ID before the call is among them, or has ended.
+        """
+
+    @abstractmethod
+    def store(self, rows: Sequence[Stored]) -> int:
+        """Insert representations, and return how many.
+
+        Those that exist already are passed over. After an error nothing is stored, and the
+        caller's transaction can continue.
+        """
+
+    @abstractmethod
+    def replace(self, rows: Sequence[Stored]) -> int:
+        """Update representations likewise, and return how many; missing ones are passed over."""
+
+    @abstractmethod
+    def refuses_value(self, error: Error) -> bool:
+        """Return whether the error concerns one stored value: other rows can be stored."""
+
+    @abstractmethod
+    def passes(self, error: Error) -> bool:
+        """Return whether the error is transient: a retry on a new connection may succeed."""
+
+    @abstractmethod
+    def end_if_idle(self, seconds: float) -> None:
+        """Make the server end this transaction if its client is idle for that long, if it can."""
+
+    @abstractmethod
+    def clock(self, seconds: float = 0) -> Func:
+        """Return the database's current time, not the transaction's, plus these seconds."""
+
+    @abstractmethod
+    def identity(self) -> list[str]:
+        """Return what distinguishes this database from others, without a query to the server.
+
+        Every process of this host that is configured for the same database gets the same.
+        """

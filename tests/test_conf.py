@@ -1,0 +1,124 @@
+"""The settings are parsed once, and again whenever they are others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.conf import settings as django_settings
+from django.http import HttpResponse
+from django.test import RequestFactory, override_settings
+
+from auditrepr.attribution import AuditContextMiddleware, middleware
+from auditrepr.conf import Settings, get_settings
+from auditrepr.exceptions import InvalidSetting
+
+pytestmark = pytest.mark.sqlite
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What has been parsed since the test began."""
+    given: list[Any] = []
+    parse = Settings.parse
+
+    def noting(value: Any) -> Settings:
+        given.append(value)
+        return parse(value)
+
+    monkeypatch.setattr(Settings, "parse", noting)
+    return given
+
+
+@pytest.fixture
+def without_the_fixture() -> Iterator[None]:
+    """Settings that the test assigns as a project does, and that it leaves as they were."""
+    missing = object()
+    before = getattr(django_settings, "AUDITREPR", missing)
+    yield
+    if before is missing:
+        if hasattr(django_settings, "AUDITREPR"):
+            del django_settings.AUDITREPR
+    else:
+        django_settings.AUDITREPR = before
+
+
+def test_they_are_parsed_once(settings: Any, parsed: list[Any]) -> None:
+    settings.AUDITREPR = {"BATCH_SIZE": 7}
+    assert [get_settings().BATCH_SIZE for _ in range(3)] == [7] * 3
+    assert get_settings() is get_settings()
+    assert parsed == [{"BATCH_SIZE": 7}]
+
+
+def test_they_are_parsed_once_where_the_project_has_none(
+    without_the_fixture: None, parsed: list[Any]
+) -> None:
+    with override_settings():
+        if hasattr(django_settings, "AUDITREPR"):
+            del django_settings.AUDITREPR
+        assert [get_settings().MAX_LENGTH for _ in range(3)] == [10_000] * 3
+    assert parsed == [{}]
+
+
+def test_a_test_may_override_them(settings: Any) -> None:
+    settings.AUDITREPR = {"BATCH_SIZE": 7}
+    with override_settings(AUDITREPR={"BATCH_SIZE": 8}):
+        assert get_settings().BATCH_SIZE == 8
+        with override_settings(AUDITREPR={"BATCH_SIZE": 9}):
+            assert get_settings().BATCH_SIZE == 9
+        assert get_settings().BATCH_SIZE == 8
+    assert get_settings().BATCH_SIZE == 7
+
+
+def test_a_project_may_assign_them_and_send_no_signal(without_the_fixture: None) -> None:
+    django_settings.AUDITREPR = {"BATCH_SIZE": 7}
+    assert get_settings().BATCH_SIZE == 7
+    django_settings.AUDITREPR = {"BATCH_SIZE": 8}
+    assert get_settings().BATCH_SIZE == 8
+
+
+def test_a_key_may_be_changed_in_place(settings: Any) -> None:
+    settings.AUDITREPR = {"BATCH_SIZE": 7}
+    assert get_settings().BATCH_SIZE == 7
+    django_settings.AUDITREPR["BATCH_SIZE"] = 8
+    assert get_settings().BATCH_SIZE == 8
+    django_settings.AUDITREPR["MAX_LENGTH"] = 50
+    assert get_settings().MAX_LENGTH == 50
+
+
+def test_other_settings_decide_what_is_valid(settings: Any, parsed: list[Any]) -> None:
+    settings.AUDITREPR = {"LANGUAGE": "de"}
+    assert get_settings().LANGUAGE == "de"
+    settings.USE_I18N = False
+    assert get_settings().LANGUAGE == "de"
+    assert len(parsed) == 2
+
+
+def test_an_error_is_raised_each_time_and_hides_nothing(settings: Any) -> None:
+    settings.AUDITREPR = {"BATCH_SIZE": 7}
+    assert get_settings().BATCH_SIZE == 7
+    settings.AUDITREPR = {"BATCH_SIZE": "many"}
+    for _ in range(2):
+        with pytest.raises(InvalidSetting, match="BATCH_SIZE"):
+            get_settings()
+    settings.AUDITREPR = {"BATCH_SIZE": 9}
+    assert get_settings().BATCH_SIZE == 9
+
+
+def test_a_request_asks_for_them_once_and_parses_nothing(
+    settings: Any, parsed: list[Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.AUDITREPR = {"CONTEXT": ["path", "request_id"]}
+    get_settings()
+    parsed.clear()
+    asked: list[Settings] = []
+
+    def noting() -> Settings:
+        asked.append(get_settings())
+        return asked[-1]
+
+    monkeypatch.setattr(middleware, "get_settings", noting)
+    answer = AuditContextMiddleware(lambda request: HttpResponse("fine"))
+    assert answer(RequestFactory().get("/")).content == b"fine"
+    assert (len(asked), parsed) == (1, [])

@@ -1,0 +1,59 @@
+"""The package's layout: few modules at its top, and none that the import contract forgets.
+
+``make lint`` checks the contract itself (``.importlinter``).
+"""
+
+from __future__ import annotations
+
+from configparser import ConfigParser
+
+import pytest
+
+from tests.project import ROOT
+
+PACKAGE = ROOT / "auditrepr"
+CONTRACT = ConfigParser()
+CONTRACT.read(ROOT / ".importlinter")
+
+#: What imports packages, and is imported by none.
+TOP = "auditrepr"
+REGISTRY = "auditrepr.vendors"
+
+pytestmark = pytest.mark.sqlite
+
+
+def children(package: str) -> set[str]:
+    """The modules and packages that stand directly in this package."""
+    folder = ROOT.joinpath(*package.split("."))
+    modules = {file.stem for file in folder.glob("*.py")} - {"__init__"}
+    packages = {file.parent.name for file in folder.glob("*/__init__.py")} - {"migrations"}
+    return {f"{package}.{name}" for name in modules | packages}
+
+
+def listed(contract: str, option: str) -> set[str]:
+    """The modules that an option of a contract names."""
+    text = CONTRACT[f"importlinter:contract:{contract}"][option]
+    return set(text.replace("|", " ").split())
+
+
+def test_at_most_a_dozen_modules_stand_directly_in_the_package():
+    assert len(list(PACKAGE.glob("*.py"))) <= 12
+
+
+def test_every_package_and_module_has_its_layer():
+    assert listed("flow", "layers") == children(TOP)
+
+
+def test_every_module_but_the_registry_may_name_no_database():
+    databases = listed("backends", "forbidden_modules")
+    everything = (children(TOP) | children(REGISTRY)) - {REGISTRY}
+    assert listed("backends", "source_modules") == everything - databases
+
+
+def test_every_database_is_independent_of_the_others():
+    assert listed("vendors", "modules") == listed("backends", "forbidden_modules")
+
+
+def test_the_layers_have_one_exception():
+    text = CONTRACT["importlinter:contract:flow"]["ignore_imports"]
+    assert text.strip().splitlines() == ["auditrepr.models.log -> auditrepr.reprs"]

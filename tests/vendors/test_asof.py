@@ -1,0 +1,356 @@
+"""The as-of facet: rows as of an event, from what the log holds."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, Error, connection, transaction
+from django.db.models import Model
+
+from auditrepr.models import AuditLog
+from auditrepr.utils.model_meta import own_fields
+from auditrepr.utils.time_limit import TimeLimit
+from auditrepr.vendors import Vendor
+from auditrepr.vendors.types import NOT_RECORDED, Event, Found, Image, Name, Row, Step
+from tests.app.fields import ByName, ByPair, ByUUID
+from tests.app.models import Author, Book, Tag
+from tests.app.relations import Badge, Toll
+from tests.capturing import sql
+from tests.vendors.recording import elsewhere, moments
+
+pytestmark = pytest.mark.django_db
+
+PATIENT = 60
+ENDLESS = "WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n"
+LATER = datetime(2030, 1, 1, tzinfo=UTC)
+
+AUTHORS, BOOKS = "app_author", "app_book"
+
+
+@pytest.fixture
+def life(vendor: Vendor) -> list[Event]:
+    """An author's events: added, changed twice, deleted."""
+    author = Author.objects.create(name="a")
+    for name in ("b", "c"):
+        Author.objects.filter(pk=author.pk).update(name=name)
+    author.delete()
+    return moments(AUTHORS)
+
+
+def at(ids: list[int], *, apart: bool) -> None:
+    """Let these events be of one statement, or of statements a minute apart."""
+    first = AuditLog.objects.get(pk=ids[0])
+    for n, pk in enumerate(ids):
+        when = LATER + timedelta(minutes=n) if apart else first.occurred_at
+        said = first.statement_at and (when if apart else first.statement_at)
+        AuditLog.objects.filter(pk=pk).update(occurred_at=when, statement_at=said)
+
+
+# --- reading -------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_reading_sees_one_moment(vendor: Vendor) -> None:
+    with vendor.reading(TimeLimit(PATIENT)):
+        assert Author.objects.count() == 0
+        elsewhere(lambda: Author.objects.create(name="new"))
+        assert Author.objects.count() == 0
+    assert Author.objects.count() == 1
+
+
+def refuses_to_write(vendor: Vendor) -> None:
+    with pytest.raises(DatabaseError), vendor.reading(TimeLimit(PATIENT)):
+        Author.objects.create(name="refused")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_reading_refuses_to_write(vendor: Vendor) -> None:
+    refuses_to_write(vendor)
+    Author.objects.create(name="kept")
+    assert [author.name for author in Author.objects.all()] == ["kept"]
+
+
+def test_reading_refuses_to_write_in_the_callers_transaction_and_keeps_that(vendor: Vendor) -> None:
+    Author.objects.create(name="before")
+    refuses_to_write(vendor)
+    with vendor.reading(TimeLimit(PATIENT)):
+        assert Author.objects.count() == 1
+    Author.objects.create(name="after")
+    assert [author.name for author in Author.objects.order_by("pk")] == ["before", "after"]
+
+
+def test_reading_ends_a_query_that_runs_for_too_long(vendor: Vendor) -> None:
+    limit = TimeLimit(0.2)
+    with pytest.raises(DatabaseError), vendor.reading(limit), limit.row():
+        sql(ENDLESS)
+    assert sql("SELECT 1") == [(1,)]
+
+
+def test_who_reads_may_show_life(vendor: Vendor) -> None:
+    with vendor.reading(TimeLimit(PATIENT)):
+        vendor.show_life()
+        assert Author.objects.count() == 0
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_broken_connection_can_be_discarded_and_another_serves(vendor: Vendor) -> None:
+    with pytest.raises(DatabaseError), vendor.reading(TimeLimit(PATIENT)):
+        sql("SELECT 1 FROM there_is_no_such_table")
+    vendor.discard()
+    assert Author.objects.count() == 0
+    connection.close()
+    vendor.discard()
+    assert Author.objects.count() == 0
+
+
+# --- rows ----------------------------------------------------------------------------------------
+
+
+def rows(vendor: Vendor, model: type[Model], *images: Image) -> list[tuple[dict[str, Any], Any]]:
+    """The images' values, as Django converts them, by attname; and what is missing."""
+    fields = own_fields(model)
+    found = vendor.image_rows(model, images)
+    converted = vendor.converted(fields, [values for _, _, values in found])
+    return [
+        (dict(zip((f.attname for f in fields), values, strict=True)), dict(missing))
+        for (_, missing, _), values in zip(found, converted, strict=True)
+    ]
+
+
+def test_images_are_read_typed_as_the_tables_own_rows(vendor: Vendor) -> None:
+    author = Author.objects.create(name="Ann")
+    book = Book.objects.create(
+        title="One", author=author, price=Decimal("1.50"), published=date(2030, 2, 1), secret="x"
+    )
+    (event,) = moments(BOOKS)
+    ((values, missing),) = rows(vendor, Book, Image(event.id))
+    assert values == {
+        "id": book.pk,
+        "title": "One",
+        "author_id": author.pk,
+        "price": Decimal("1.50"),
+        "published": date(2030, 2, 1),
+        "secret": None,
+    }
+    assert missing == {"secret": NOT_RECORDED}
+
+
+def test_images_hold_the_state_that_an_event_left_and_that_it_found(
+    vendor: Vendor, life: list[Event]
+) -> None:
+    _, changed, _, deleted = life
+    wanted = [Image(changed.id), Image(changed.id, before=True), Image(deleted.id)]
+    found = vendor.image_rows(Author, [*wanted, Image(deleted.id + 1000)])
+    assert {image: list(values)[1] for image, _, values in found} == dict(
+        zip(wanted, ["b", "a", "c"], strict=True)
+    )
+
+
+def test_images_follow_the_renames_of_columns(vendor: Vendor) -> None:
+    author = Author.objects.create(name="Ann")
+    (event,) = moments(AUTHORS)
+    renamed = Image(event.id, steps=(Step("name", "label"),))
+    ((values, missing),) = rows(vendor, Tag, renamed)
+    assert (values, missing) == ({"id": author.pk, "label": "Ann"}, {})
+    gone = Image(event.id, steps=(Step("name", None),))
+    ((_, missing),) = rows(vendor, Author, gone)
+    assert missing == {"name": NOT_RECORDED}
+
+
+def test_an_image_that_does_not_fit_is_an_error(vendor: Vendor) -> None:
+    Book.objects.create(title="One")
+    (event,) = moments(BOOKS)
+    unfit = {"id": 1, "published": "no date at all"}
+    AuditLog.objects.filter(pk=event.id).update(row_data=unfit)
+    with pytest.raises((Error, ValueError)), transaction.atomic():
+        rows(vendor, Book, Image(event.id))
+
+
+def test_converted_values_are_those_of_a_query(vendor: Vendor) -> None:
+    book = Book.objects.create(title="One", price=Decimal("1.50"), published=date(2030, 2, 1))
+    fields = own_fields(Book)
+    (raw,) = sql(f"SELECT {', '.join(f.column for f in fields)} FROM {BOOKS}")
+    (values,) = vendor.converted(fields, [raw])
+    assert list(values) == [getattr(Book.objects.get(pk=book.pk), f.attname) for f in fields]
+
+
+# --- the order of events -------------------------------------------------------------------------
+
+
+def test_events_name_their_statement_if_the_flag_says_so(vendor: Vendor) -> None:
+    Author.objects.bulk_create([Author(name="a"), Author(name="b")])
+    one, other = moments(AUTHORS)
+    assert (one.statement_at is not None) is vendor.knows_statements
+    assert one.statement_at == other.statement_at
+
+
+def test_a_statement_reaches_beyond_its_rows_where_a_foreign_key_cascades(vendor: Vendor) -> None:
+    sql(
+        "CREATE TABLE conformance_parent (id integer PRIMARY KEY)",
+        "CREATE TABLE conformance_child (id integer PRIMARY KEY,"
+        " parent integer REFERENCES conformance_parent (id) ON DELETE CASCADE)",
+    )
+    assert vendor.statement_reaches_beyond() is True
+
+
+def test_a_delete_that_waited_for_nobody_is_not_overtaken(
+    vendor: Vendor, life: list[Event]
+) -> None:
+    assert vendor.overtaken([life[-1]]) == set()
+    assert vendor.overtaken([]) == set()
+
+
+def test_rows_changed_again_by_one_statement_are_told_from_rows_changed_later(
+    vendor: Vendor, life: list[Event]
+) -> None:
+    ids = [event.id for event in life]
+    at(ids, apart=True)
+    assert vendor.changed_again(ids) == set()
+    at(ids[1:3], apart=False)
+    assert vendor.changed_again(ids) == {ids[1]}
+
+
+def test_events_that_do_not_fit_their_neighbours_are_out_of_order(
+    vendor: Vendor, life: list[Event]
+) -> None:
+    ids = [event.id for event in life]
+    at(ids, apart=False)
+    assert vendor.out_of_order(ids) == set()
+    one, other = (AuditLog.objects.get(pk=pk) for pk in ids[1:3])
+    for pk, held in ((one.pk, other), (other.pk, one)):
+        AuditLog.objects.filter(pk=pk).update(
+            row_data=held.row_data, changed_from=held.changed_from
+        )
+    assert vendor.out_of_order(ids) >= {one.pk, other.pk}
+
+
+def test_restored_events_are_known_where_events_have_a_snapshot(
+    vendor: Vendor, life: list[Event]
+) -> None:
+    event = life[0]
+    if event.snapshot is None:
+        for ask in (vendor.newest_transaction, lambda: vendor.restored([event.id])):
+            with pytest.raises(NotImplementedError):
+                ask()
+        return
+    newest = vendor.newest_transaction()
+    assert event.transaction_id < newest
+    assert vendor.restored([event.id]) == set()
+    AuditLog.objects.filter(pk=event.id).update(transaction_id=newest + 1000)
+    assert vendor.restored([one.id for one in life]) == {event.id}
+
+
+def test_around_each_moment_lie_the_events_that_it_saw_and_those_that_it_did_not(
+    vendor: Vendor, life: list[Event]
+) -> None:
+    key = str(life[0].object_id)
+    added, changed, again, deleted = (event.id for event in life)
+    found = vendor.around(Name(AUTHORS), [(event, key) for event in life])
+    assert [list(ids[:4]) for ids in found] == [
+        [added, None, changed, None],
+        [changed, None, again, None],
+        [again, None, deleted, None],
+        [again, None, None, None],
+    ]
+    assert {ids[4] for ids in found} <= {added, None}
+    assert vendor.around(Name(AUTHORS), [(life[0], "no such key")]) == [(None,) * 6]
+
+
+def test_around_a_moment_a_key_may_be_taken(vendor: Vendor) -> None:
+    Badge.objects.create(pk=1)
+    Badge.objects.filter(pk=1).update(number=2)
+    added, taken = moments(Badge._meta.db_table)
+    ((last, last_taking, *_),) = vendor.around(Name(Badge._meta.db_table), [(taken, "1")])
+    assert (last, last_taking) == (added.id, taken.id)
+
+
+def test_around_a_moment_only_the_time_of_a_name_counts(vendor: Vendor, life: list[Event]) -> None:
+    at([event.id for event in life], apart=True)
+    event, key = Event.of(AuditLog.objects.get(pk=life[2].id)), str(life[0].object_id)
+    until = Name(AUTHORS, until=LATER + timedelta(minutes=2))
+    ((last, _, later, *_),) = vendor.around(until, [(event, key)])
+    assert (last, later) == (life[1].id, None)
+    since = Name(AUTHORS, since=LATER + timedelta(minutes=3))
+    ((last, _, later, *_),) = vendor.around(since, [(event, key)])
+    assert (last, later) == (None, life[3].id)
+
+
+def test_events_are_selected_by_any_number_of_ids(vendor: Vendor, life: list[Event]) -> None:
+    ids = [event.id for event in life[:2]]
+    for wanted in (ids, [*ids, *range(10**9, 10**9 + 70_000)], []):
+        condition, parameters = vendor.is_among(wanted)
+        found = vendor.column(
+            f"SELECT id FROM {AuditLog._meta.db_table} WHERE {condition}", parameters
+        )
+        assert set(found) == set(wanted) & set(ids)
+
+
+# --- relations -----------------------------------------------------------------------------------
+
+
+def test_a_relation_stands_for_the_models_table(vendor: Vendor) -> None:
+    kept = Author.objects.create(name="live")
+    gone = Author.objects.create(name="then")
+    event = moments(AUTHORS)[-1]
+    Author.objects.filter(pk=gone.pk).update(name="now")
+    found = [
+        Found(Row({"id": gone.pk, "name": "then"}), image=Image(event.id)),
+        Found(Row({"id": kept.pk, "name": "live"})),
+        Found(None),
+    ]
+    relation = vendor.relation(Author, found)
+    assert relation is not None
+    head, parameters = relation
+    query = f"WITH {AUTHORS} {head} SELECT id, name, auditrepr_n FROM {AUTHORS}"
+    expected = [(gone.pk, "then", 0), (kept.pk, "live", 1)]
+    assert sorted(vendor.rows(query, parameters), key=lambda row: row[2]) == expected
+    found_by_name = vendor.column(f"{query} WHERE name = 'then' AND id > 0", parameters)
+    assert found_by_name == [gone.pk]
+
+
+def test_a_relation_may_be_empty(vendor: Vendor) -> None:
+    relation = vendor.relation(Author, [])
+    assert relation is not None
+    head, parameters = relation
+    assert vendor.rows(f"WITH {AUTHORS} {head} SELECT * FROM {AUTHORS}", parameters) == []
+
+
+def test_mentions_are_rows_that_had_the_value_before_or_after_a_later_event(
+    vendor: Vendor,
+) -> None:
+    one, other = Author.objects.create(name="one"), Author.objects.create(name="other")
+    book = Book.objects.create(title="One", author=one)
+    Book.objects.filter(pk=book.pk).update(author=other)
+    (moment, _) = moments(BOOKS)
+    first = Event.of(AuditLog.objects.filter(table_name=AUTHORS).earliest("pk"))
+    texts = [str(one.pk), str(other.pk)]
+    found, all_read = vendor.mentions(BOOKS, "author_id", texts, [moment], 100)
+    assert (set(found), all_read) == ({(text, str(book.pk)) for text in texts}, True)
+    found, all_read = vendor.mentions(BOOKS, "author_id", texts[:1], [moment], 100)
+    assert set(found) == {(texts[0], str(book.pk))}
+    assert vendor.mentions(BOOKS, "author_id", ["0"], [first], 100) == (set(), True)
+    assert vendor.mentions(BOOKS, "author_id", texts, [first], 1)[1] is False
+
+
+KEYED: list[Callable[[], Model]] = [
+    lambda: Author.objects.create(name="Ann"),
+    lambda: ByUUID.objects.create(id=uuid.UUID(int=7)),
+    lambda: ByName.objects.create(name="O'Brien \\ \N{SNOWMAN}"),
+    lambda: ByPair.objects.create(left=1, right="two"),
+    lambda: Badge.objects.create(number=5),
+    lambda: Toll.objects.create(amount=Decimal(12)),
+]
+
+
+@pytest.mark.parametrize("create", KEYED)
+def test_keys_are_written_as_the_log_writes_them(
+    vendor: Vendor, create: Callable[[], Model]
+) -> None:
+    made = create()
+    event = AuditLog.objects.filter(table_name=made._meta.db_table).latest("pk")
+    assert vendor.key_texts(made._meta.pk, [made.pk, made.pk]) == [event.object_id] * 2

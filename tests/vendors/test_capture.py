@@ -1,0 +1,309 @@
+"""The capture facet: triggers, what they are told, and where the log stands."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.core.management.color import no_style
+from django.db import DatabaseError, connection, transaction
+from django.test.utils import CaptureQueriesContext
+
+from auditrepr.models import AuditLog
+from auditrepr.utils.sql import Statement
+from auditrepr.vendors import Vendor
+from auditrepr.vendors.types import Kind
+from tests.capturing import sql
+from tests.vendors.recording import CREATE, TABLE, audit, captured, insert, logged
+
+pytestmark = pytest.mark.django_db
+
+OTHER = "conformance_other"
+LOG = AuditLog._meta.db_table
+
+
+def queries(work: Callable[[], Any]) -> int:
+    """How many queries this takes."""
+    with CaptureQueriesContext(connection) as captured:
+        work()
+    return len(captured)
+
+
+def refused(statement: str) -> bool:
+    try:
+        with transaction.atomic():
+            sql(statement)
+    except DatabaseError:
+        return True
+    return False
+
+
+# --- tables and their triggers -------------------------------------------------------------------
+
+
+def test_shapes_are_those_of_the_tables_that_exist(vendor: Vendor) -> None:
+    sql(CREATE, f"CREATE VIEW {OTHER} AS SELECT id FROM {TABLE}")
+    found = vendor.shapes([TABLE, OTHER, "conformance_nowhere"])
+    assert found.keys() == {TABLE, OTHER}
+    assert found[OTHER].kind is Kind.VIEW
+    shape = found[TABLE]
+    assert (shape.kind, shape.key_columns) == (Kind.TABLE, ("id",))
+    assert [column.name for column in shape.columns] == ["id", "name", "secret"]
+    assert all(column.stored for column in shape.columns)
+
+
+def test_installed_triggers_say_what_they_were_made_from(vendor: Vendor) -> None:
+    capture = audit(vendor, excluded=["secret"])
+    found = vendor.installed()[TABLE]
+    assert [found.fingerprint] == vendor.fingerprints(capture)
+    assert (found.name, found.enabled, found.excluded) == (TABLE, True, {"secret"})
+    if found.columns is not None:
+        assert found.columns == {"id", "name"}
+    assert LOG not in vendor.installed()
+
+
+def test_installed_triggers_are_found_by_as_many_queries_however_many_there_are(
+    vendor: Vendor,
+) -> None:
+    audit(vendor)
+    before = queries(vendor.installed)
+    audit(vendor, table=OTHER)
+    assert queries(vendor.installed) == before
+
+
+def test_fingerprints_differ_where_the_triggers_do(vendor: Vendor) -> None:
+    sql(CREATE)
+    one, other = captured(vendor), captured(vendor, excluded=["secret"])
+    first, second, again = vendor.fingerprints(one, other, one)
+    assert (first == again, first == second) == (True, False)
+    assert vendor.fingerprints() == []
+
+
+def test_fingerprints_change_with_the_tables_columns(vendor: Vendor) -> None:
+    sql(CREATE)
+    before = vendor.fingerprints(captured(vendor))
+    sql(f"ALTER TABLE {TABLE} ADD COLUMN more integer")
+    assert vendor.fingerprints(captured(vendor)) != before
+
+
+def test_the_number_of_queries_does_not_depend_on_the_number_of_tables(vendor: Vendor) -> None:
+    one = audit(vendor)
+    other = audit(vendor, table=OTHER)
+    for ask in (vendor.fingerprints, vendor.install_sql):
+        assert queries(lambda ask=ask: ask(one)) == queries(lambda ask=ask: ask(one, other))
+    assert queries(lambda: vendor.remove_sql(TABLE)) == queries(
+        lambda: vendor.remove_sql(TABLE, OTHER)
+    )
+
+
+def test_triggers_record_every_change_but_not_what_is_excluded(vendor: Vendor) -> None:
+    audit(vendor, excluded=["secret"])
+    insert(1)
+    sql(
+        f"UPDATE {TABLE} SET name = 'Bea', secret = 'more' WHERE id = 1",
+        f"UPDATE {TABLE} SET secret = 'again' WHERE id = 1",
+        f"UPDATE {TABLE} SET id = 2 WHERE id = 1",
+        f"DELETE FROM {TABLE}",
+    )
+    found = logged()
+    assert [(e.action, e.object_id, e.previous_object_id) for e in found] == [
+        ("I", "1", None),
+        ("U", "1", None),
+        ("U", "2", "1"),
+        ("D", "2", None),
+    ]
+    assert [event.row_data for event in found] == [
+        {"id": 1, "name": "Ann"},
+        {"id": 1, "name": "Bea"},
+        {"id": 2, "name": "Bea"},
+        {"id": 2, "name": "Bea"},
+    ]
+    assert [event.changed_from for event in found] == [None, {"name": "Ann"}, {"id": 1}, None]
+
+
+def test_triggers_that_are_installed_again_replace_those_that_are_there(vendor: Vendor) -> None:
+    capture = audit(vendor)
+    vendor.execute(vendor.install_sql(capture))
+    insert(1)
+    assert [event.action for event in logged()] == ["I"]
+
+
+def test_several_tables_get_their_triggers_at_once(vendor: Vendor) -> None:
+    sql(CREATE, CREATE.replace(TABLE, OTHER))
+    captures = [captured(vendor), captured(vendor, table=OTHER)]
+    vendor.execute([*vendor.support_sql(), *vendor.install_sql(*captures)])
+    insert(1)
+    insert(2, table=OTHER)
+    assert [event.object_id for event in (*logged(), *logged(OTHER))] == ["1", "2"]
+    assert vendor.install_sql() == []
+
+
+def test_what_triggers_share_may_be_created_again(vendor: Vendor) -> None:
+    audit(vendor)
+    vendor.execute(vendor.support_sql())
+    insert(1)
+    assert len(logged()) == 1
+
+
+def test_sealed_triggers_differ_from_those_that_somebody_creates_later(vendor: Vendor) -> None:
+    capture = audit(vendor)
+    ours = vendor.installed()[TABLE]
+    assert not vendor.installed()[TABLE].replace(ours.identity)
+    vendor.execute([*vendor.remove_sql(TABLE), *vendor.install_sql(capture)])
+    theirs = vendor.installed()[TABLE]
+    assert theirs.replace(ours.identity)
+    assert theirs.fingerprint == ours.fingerprint
+    vendor.execute(vendor.seal_sql())
+    assert vendor.installed()[TABLE].enabled
+
+
+def test_removed_triggers_record_nothing_more(vendor: Vendor) -> None:
+    audit(vendor)
+    audit(vendor, table=OTHER)
+    vendor.execute(vendor.remove_sql(TABLE, OTHER))
+    insert(1)
+    insert(1, table=OTHER)
+    assert vendor.installed().keys().isdisjoint({TABLE, OTHER})
+    assert logged() == logged(OTHER) == []
+    vendor.execute(vendor.remove_sql(TABLE))
+    assert vendor.remove_sql() == []
+
+
+def test_nothing_is_left_where_all_is_removed(vendor: Vendor) -> None:
+    capture = audit(vendor)
+    vendor.execute(vendor.append_only_sql())
+    vendor.execute(vendor.remove_sql(*vendor.installed()))
+    vendor.execute(vendor.remove_support_sql())
+    assert (vendor.installed(), vendor.append_only()) == ({}, False)
+    insert(1)
+    assert logged() == []
+    vendor.execute(vendor.remove_support_sql())
+    vendor.execute([*vendor.support_sql(), *vendor.install_sql(capture)])
+    insert(2)
+    assert len(logged()) == 1
+
+
+def test_a_schema_changes_beside_triggers_unless_the_flag_says_that_they_block_it(
+    vendor: Vendor,
+) -> None:
+    audit(vendor)
+    change = f"ALTER TABLE {TABLE} DROP COLUMN name"
+    if vendor.triggers_block_schema_changes:
+        assert refused(change)
+        vendor.execute(vendor.remove_sql(TABLE))
+    sql(change, f"INSERT INTO {TABLE} (id) VALUES (1)")
+    assert sql(f"SELECT id FROM {TABLE}") == [(1,)]
+
+
+def test_djangos_flush_empties_one_table_after_the_other_if_the_flag_says_so(
+    vendor: Vendor,
+) -> None:
+    statements = vendor.connection.ops.sql_flush(no_style(), [TABLE, OTHER])
+    assert (len(statements) > 1) is vendor.flushes_table_by_table
+
+
+# --- the log -------------------------------------------------------------------------------------
+
+
+def test_an_append_only_log_refuses_what_would_change_it(vendor: Vendor) -> None:
+    audit(vendor)
+    insert(1)
+    assert not vendor.append_only()
+    vendor.execute(vendor.append_only_sql())
+    assert vendor.append_only()
+    emptying = connection.ops.sql_flush(no_style(), [LOG])
+    changes = [f"UPDATE {LOG} SET object_id = '2'", f"DELETE FROM {LOG}", emptying[0]]
+    assert [refused(change) for change in changes] == [True] * 3
+    insert(2)
+    assert [event.object_id for event in logged()] == ["1", "2"]
+    vendor.execute(vendor.append_only_sql())
+    assert vendor.append_only()
+
+
+def test_pruning_may_delete_and_the_log_refuses_it_again_afterwards(vendor: Vendor) -> None:
+    audit(vendor)
+    insert(1)
+    vendor.execute(vendor.append_only_sql())
+    assert vendor.may_prune()
+    with transaction.atomic(), vendor.pruning():
+        assert not refused(f"DELETE FROM {LOG} WHERE table_name = '{TABLE}'")
+    assert (logged(), vendor.append_only()) == ([], True)
+    insert(2)
+    assert refused(f"DELETE FROM {LOG}")
+
+
+def test_the_position_lies_between_what_is_recorded_before_and_after(vendor: Vendor) -> None:
+    audit(vendor)
+    insert(1)
+    position = vendor.position()
+    insert(2)
+    before, after = logged()
+    assert before.pk <= position.event < after.pk
+    assert position.transaction_id == after.transaction_id
+
+
+def test_a_session_takes_one_of_the_logs_ids_at_once(vendor: Vendor) -> None:
+    assert vendor.sequence_cache() == 1
+
+
+# --- context -------------------------------------------------------------------------------------
+
+
+def telling(vendor: Vendor, said: str, statement: str, *parameters: Any, many: bool = False) -> Any:
+    """Run a statement with this context; gives its rows, or how many it wrote."""
+
+    def wrapper(*given: Any) -> Any:
+        return vendor.tell(said, Statement(*given))
+
+    with connection.execute_wrapper(wrapper), connection.cursor() as cursor:
+        (cursor.executemany if many else cursor.execute)(statement, *parameters)
+        return cursor.fetchall() if cursor.description else cursor.rowcount
+
+
+def test_a_statement_is_recorded_with_its_context_and_the_next_without(vendor: Vendor) -> None:
+    audit(vendor)
+    said = {"user": "Ann", "reason": "50 %s, it's \\ \N{SNOWMAN}"}
+    values = f"INSERT INTO {TABLE} (id, name) VALUES"
+    assert telling(vendor, json.dumps(said), f"{values} (1, '100%')") == 1
+    assert telling(vendor, json.dumps(said), f"{values} (%s, '100%%')", [2]) == 1
+    insert(3)
+    assert [event.context for event in logged()] == [said, said, None]
+    assert {event.row_data["name"] for event in logged()} == {"100%", "Ann"}
+
+
+def test_a_statement_with_a_context_gives_its_rows(vendor: Vendor) -> None:
+    audit(vendor)
+    statement = f"INSERT INTO {TABLE} (id, name) VALUES (%s, %s) RETURNING id, name"
+    assert telling(vendor, '{"user": "Ann"}', statement, [1, "Bea"]) == [(1, "Bea")]
+
+
+def test_many_statements_have_the_context_of_the_call(vendor: Vendor) -> None:
+    audit(vendor)
+    statement = f"INSERT INTO {TABLE} (id) VALUES (%s)"
+    telling(vendor, '{"user": "Ann"}', statement, [[1], [2]], many=True)
+    insert(3)
+    assert [event.context for event in logged()] == [{"user": "Ann"}] * 2 + [None]
+
+
+def test_a_statement_that_fails_leaves_no_context(vendor: Vendor) -> None:
+    audit(vendor)
+    with pytest.raises(DatabaseError), transaction.atomic():
+        telling(vendor, '{"user": "Ann"}', f"INSERT INTO {TABLE} (nothing) VALUES (1)")
+    insert(1)
+    assert [event.context for event in logged()] == [None]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_new_connection_is_prepared_without_a_query(vendor: Vendor) -> None:
+    audit(vendor)
+    try:
+        connection.close()
+        connection.ensure_connection()
+        assert queries(lambda: vendor.prepare(connection)) == 0
+        statement = f"INSERT INTO {TABLE} (id) VALUES (1)"
+        telling(vendor, '{"user": "Ann"}', statement)
+        assert [event.context for event in logged()] == [{"user": "Ann"}]
+    finally:
+        vendor.execute([*vendor.remove_sql(TABLE), f"DROP TABLE {TABLE}"])

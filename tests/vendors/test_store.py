@@ -1,0 +1,178 @@
+"""The store facet: what a run asks and writes, and its lock."""
+
+from __future__ import annotations
+
+import json
+from contextlib import suppress
+from datetime import timedelta
+from time import monotonic
+
+import pytest
+from django.db import Error, IntegrityError, OperationalError, connection, transaction
+from django.db.models import CheckConstraint, Q
+from django.test.utils import CaptureQueriesContext
+
+from auditrepr.models import AuditLog, Fidelity, InstanceRepr
+from auditrepr.vendors import Vendor, get_vendor
+from tests.app.models import Author
+from tests.capturing import sql
+from tests.pages import event
+from tests.vendors.recording import impatient, open_transaction
+
+pytestmark = pytest.mark.django_db
+
+EXACT, MIXED = Fidelity.EXACT.value, Fidelity.MIXED.value
+
+
+def stored() -> list[tuple[int, str, str, str]]:
+    return list(
+        InstanceRepr.objects.order_by("pk").values_list(
+            "audit_log_id", "instance_repr", "fidelity", "reason"
+        )
+    )
+
+
+# --- what is pending -----------------------------------------------------------------------------
+
+
+def test_the_log_reaches_as_far_as_its_highest_id(vendor: Vendor) -> None:
+    AuditLog.objects.all().delete()
+    assert vendor.reach().visible == 0
+    Author.objects.create(name="Ann")
+    reach = vendor.reach()
+    assert (reach.visible, reach.whole) == (AuditLog.objects.latest("pk").pk, True)
+    assert reach.handed_out == reach.visible
+
+
+def test_an_id_that_is_made_up_is_not_handed_out_a_second_time(vendor: Vendor) -> None:
+    Author.objects.create(name="Ann")
+    event(10**9)
+    reach = vendor.reach()
+    Author.objects.create(name="Bea")
+    latest = AuditLog.objects.filter(table_name="app_author", row_data__name="Bea").get()
+    assert reach.visible == 10**9
+    assert reach.handed_out < latest.pk
+
+
+def write() -> int:
+    """An event of a transaction that is still open."""
+    Author.objects.create(name="unseen")
+    return AuditLog.objects.latest("pk").pk
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_holds_an_id_that_nobody_sees_is_among_the_writers_or_took_a_later_one(
+    vendor: Vendor,
+) -> None:
+    Author.objects.create(name="seen")
+    with open_transaction(write) as unseen:
+        # Where there is one writer at a time, nobody can.
+        with impatient(), suppress(OperationalError):
+            Author.objects.create(name="overtakes")
+        reach, writers = vendor.reach(), vendor.writers()
+        assert unseen not in AuditLog.objects.values_list("pk", flat=True)
+        assert unseen > reach.handed_out or vendor.writers().include_any_of(writers)
+    assert not vendor.writers().include_any_of(writers)
+    assert vendor.reach().visible >= unseen
+
+
+# --- representations -----------------------------------------------------------------------------
+
+
+def test_representations_are_stored_and_counted(vendor: Vendor) -> None:
+    event(1), event(2)
+    rows = [(1, "Ann \N{SNOWMAN} 100%s\t\\", EXACT, ""), (2, "", MIXED, "one\ntwo")]
+    assert vendor.store(rows) == 2
+    assert stored() == rows
+
+
+def test_representations_that_are_there_are_passed_over(vendor: Vendor) -> None:
+    event(1, text="first"), event(2)
+    assert vendor.store([(1, "second", MIXED, "x"), (2, "Bea", EXACT, "")]) == 1
+    assert stored() == [(1, "first", EXACT, ""), (2, "Bea", EXACT, "")]
+
+
+def test_representations_are_replaced_and_counted_and_missing_ones_passed_over(
+    vendor: Vendor,
+) -> None:
+    event(1, text="first"), event(2)
+    assert vendor.replace([(1, "second", MIXED, "x"), (2, "Bea", EXACT, "")]) == 1
+    assert stored() == [(1, "second", MIXED, "x")]
+
+
+@pytest.mark.parametrize("write", ["store", "replace"])
+def test_after_an_error_nothing_is_written_and_the_transaction_goes_on(
+    vendor: Vendor, write: str
+) -> None:
+    event(1), event(2)
+    if write == "replace":
+        vendor.store([(1, "a", EXACT, ""), (2, "b", EXACT, "")])
+    before = stored()
+    with pytest.raises(IntegrityError):
+        getattr(vendor, write)([(1, "new", EXACT, ""), (2, None, EXACT, "")])
+    assert stored() == before
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_error_about_a_value_is_told_from_others(vendor: Vendor) -> None:
+    constraint = CheckConstraint(condition=~Q(instance_repr="forbidden"), name="own")
+    event(1)
+    with connection.schema_editor() as editor:
+        editor.add_constraint(InstanceRepr, constraint)
+    try:
+        with pytest.raises(Error) as about_a_value:
+            vendor.store([(1, "forbidden", EXACT, "")])
+    finally:
+        with connection.schema_editor() as editor:
+            editor.remove_constraint(InstanceRepr, constraint)
+    with pytest.raises(Error) as about_none:
+        sql("SELECT * FROM there_is_no_such_table")
+    assert vendor.refuses_value(about_a_value.value)
+    assert not vendor.refuses_value(about_none.value)
+    assert not vendor.passes(about_a_value.value)
+    assert not vendor.passes(about_none.value)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_error_that_passes_by_itself_is_known(vendor: Vendor) -> None:
+    author = Author.objects.create(name="Ann")
+
+    def change() -> int:
+        return Author.objects.filter(pk=author.pk).update(name="Bea")
+
+    with open_transaction(change), pytest.raises(Error) as locked, impatient():
+        change()
+    assert vendor.passes(locked.value)
+    assert not vendor.refuses_value(locked.value)
+
+
+# --- the lock ------------------------------------------------------------------------------------
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_limit_on_silence_ends_with_its_transaction(vendor: Vendor) -> None:
+    with transaction.atomic():
+        vendor.end_if_idle(60)
+        Author.objects.create(name="Ann")
+    Author.objects.create(name="Bea")
+    assert Author.objects.count() == 2
+
+
+def test_the_databases_clock_runs_within_a_transaction(vendor: Vendor) -> None:
+    event(1)
+    spans = {"now": vendor.clock(), "then": vendor.clock(600), "past": vendor.clock(-600)}
+    clock = AuditLog.objects.filter(pk=1).annotate(**spans).values_list(*spans)
+    now, then, past = clock.get()
+    assert timedelta(seconds=590) < then - now < timedelta(seconds=610)
+    assert timedelta(seconds=590) < now - past < timedelta(seconds=610)
+    ends = monotonic() + 10
+    while clock.get()[0] <= now:  # some milliseconds at the most
+        assert monotonic() < ends
+
+
+def test_its_identity_distinguishes_a_database_without_a_query(vendor: Vendor) -> None:
+    with CaptureQueriesContext(connection) as queries:
+        own, again = vendor.identity(), vendor.identity()
+    assert len(queries) == 0
+    assert own == again != get_vendor("other").identity()
+    assert json.loads(json.dumps(own)) == own
