@@ -11,7 +11,7 @@ RUN := pytest
 # How many random histories `make truth` tries on each database.
 EXAMPLES ?= 1000
 
-.PHONY: help demo bench test suites suite-sqlite suite-postgresql truth stress coverage mutants lint types docs matrix clean
+.PHONY: help demo bench test prove suites suite-sqlite suite-postgresql truth stress coverage mutants lint types docs matrix clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -25,16 +25,26 @@ bench: $(VENV)/bench ## measure what it costs, on PostgreSQL and SQLite; docs/be
 	    $(BIN)/python -m benchmarks --database $$database --rows 20_000 $(ARGS) || exit 1; \
 	done
 
-test: export TEST_NOT_TRIED = $(VENV)/not-tried
-test: $(VENV)/test ## run the tests on SQLite and on PostgreSQL; with -j2 side by side
-	@rm -f $(TEST_NOT_TRIED); $(MAKE) --keep-going suites; failed=$$?; \
-	printf '\n== Not tried\n'; sort -u $(TEST_NOT_TRIED); exit $$failed
+# Side by side; what each of them says is shown when it ends.
+test prove: export TEST_NOT_TRIED = $(VENV)/not-tried
+test prove: BOTH = rm -f $(TEST_NOT_TRIED); \
+    $(MAKE) -j2 --output-sync=target --keep-going suites; failed=$$?; \
+    printf '\n== Not tried\n'; sort -u $(TEST_NOT_TRIED); exit $$failed
+
+test: $(VENV)/test ## run the tests on SQLite and PostgreSQL side by side
+	@$(BOTH)
+
+prove: export TEST_MARKED = proof or sized
+prove: export TEST_FULL_SIZE = 1
+prove: $(VENV)/test ## run what takes longer: kills, outages, random histories, a browser, the demo, others' applications
+	@$(BOTH)
 
 suites: suite-sqlite suite-postgresql
 
 suite-sqlite suite-postgresql: suite-%:
 	@printf '\n== Tests on %s\n' $*
-	@TEST_DATABASE=$* $(BIN)/python -m $(RUN) $(ARGS) || { echo 'Tests failed on $*.'; exit 1; }
+	@TEST_DATABASE=$* $(BIN)/python -m $(RUN) $(if $(TEST_MARKED),-m '$(TEST_MARKED)') $(ARGS) || \
+	    { echo 'Tests failed on $*.'; exit 1; }
 
 truth: $(VENV)/test ## try a thousand random histories on both databases at once; EXAMPLES=100_000 tries more
 	@printf 'sqlite\npostgresql\n' | TRUTH_EXAMPLES=$(EXAMPLES) xargs -P 2 -I {} sh -c \
@@ -44,11 +54,12 @@ truth: $(VENV)/test ## try a thousand random histories on both databases at once
 stress: $(VENV)/test ## kill the job hundreds of times beside writers, and start it fifty times at once
 	@for database in sqlite postgresql; do \
 	    STRESS_KILLS=300 STRESS_ROUNDS=3 STRESS_SECONDS=60 TEST_DATABASE=$$database \
-	        $(BIN)/python -m pytest tests/test_kills.py tests/test_overlap.py \
+	        $(BIN)/python -m pytest -m proof tests/test_kills.py tests/test_overlap.py \
 	        tests/test_pending.py || exit 1; \
 	done
 
-coverage: $(VENV)/test ## run the tests on both databases, at twice the cost, and list what none of them reaches
+coverage: export TEST_MARKED = proof or not proof
+coverage: $(VENV)/test ## run all tests on both databases, at twice the cost, and list what none of them reaches
 	@$(BIN)/python -m coverage erase
 	@$(MAKE) suites RUN='coverage run -m pytest'
 	@$(BIN)/python -m coverage combine --quiet

@@ -88,7 +88,8 @@ def servers(session: nox.Session) -> None:
     for binaries in str(found).split():
         session.log(f"PostgreSQL of {Path(binaries).parent.name}")
         session.run(
-            "python", "-m", "pytest", *(session.posargs or ON_EVERY_SERVER),
+            "python", "-m", "pytest", "-m", "proof or not proof",
+            *(session.posargs or ON_EVERY_SERVER),
             env={
                 "TEST_DATABASE": "postgresql",
                 "TEST_POSTGRES_BINARIES": binaries,

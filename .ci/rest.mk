@@ -1,5 +1,6 @@
-# What .ci/run checks besides `make test`, each on one core. make starts them in the order of
-# `all`: the longest first, so that no core waits for long at the end. What they need is installed.
+# What .ci/run checks besides `make test` and `make prove`, each on one core. make starts them in
+# the order of `all`: the longest first, so that no core waits for long at the end. What they need
+# is installed.
 
 BIN := .venv/bin
 NOX := $(BIN)/nox --reuse-existing-virtualenvs --no-install --session
@@ -8,7 +9,7 @@ PAIRS ?=
 
 .PHONY: all django servers applications lint types docs
 
-all: pairs-postgresql pairs-sqlite django servers applications docs types lint
+all: django pairs-postgresql pairs-sqlite servers applications docs types lint
 
 pairs-%:
 	TEST_DATABASE=$* $(NOX) $(PAIRS)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 import django
@@ -14,6 +15,7 @@ from django.db import connection
 from tests.missing import PREFIX
 
 ELSEWHERE = pytest.StashKey[int]()
+DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
 
 
 # CI tries the same examples each time: a change is judged by itself, and not by its luck.
@@ -22,14 +24,38 @@ if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
 
 
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup) -> Iterator[None]:
+    """The databases, which are restored after each transactional test."""
+    # Not before Django is set up: a plugin is read earlier than a conftest.
+    from tests.restoring import restored_after_each_test
+
+    with restored_after_each_test():
+        yield
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out the tests about the other database: they run when the tests run there."""
-    about = {"sqlite", "postgresql"} - {connection.vendor}
-    elsewhere = [item for item in items if any(map(item.get_closest_marker, about))]
+    """Leave out what runs when the tests run on the other database."""
+    elsewhere = [item for item in items if _runs_elsewhere(item)]
     config.stash[ELSEWHERE] = len(elsewhere)
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)
         items[:] = [item for item in items if item not in elsewhere]
+
+
+def _runs_elsewhere(item: pytest.Item) -> bool:
+    """Tests about the other database, and on PostgreSQL those that open none.
+
+    On SQLite the latter always run, so none is lost. Those that start databases of their own by
+    what ``TEST_DATABASE`` says are marked ``each_database``.
+    """
+    marks = {mark.name for mark in item.iter_markers()}
+    if marks & ({"sqlite", "postgresql"} - {connection.vendor}):
+        return True
+    opens = "django_db" in marks or not DATABASE_FIXTURES.isdisjoint(item.fixturenames)
+    return connection.vendor == "postgresql" and not (
+        opens or marks & {"postgresql", "each_database"}
+    )
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

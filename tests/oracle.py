@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -14,10 +13,11 @@ from hypothesis import HealthCheck, settings
 from auditrepr.models import AuditLog
 from auditrepr.utils.table_names import log_name
 from auditrepr.vendors import get_vendor
+from tests.sizes import examples
 
 #: How many histories a state machine tries, and how long each is.
 HISTORIES = settings(
-    max_examples=int(os.environ.get("TRUTH_EXAMPLES", "30")),
+    **examples(quick=15, full=100, named="TRUTH_EXAMPLES"),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),

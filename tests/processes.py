@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
 
+from django.core.management import execute_from_command_line
 from django.db import connections
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -64,6 +67,23 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     process = start(*arguments, **options)
     output, errors = process.communicate(timeout=60)
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def run_here(*arguments: str, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
+    """The same as :func:`run` in this process: for options and messages, at a tenth of the cost.
+
+    Signals, terminals, locks and the database's name in the environment need a real one.
+    """
+    streams = [io.TextIOWrapper(io.BytesIO(), encoding, newline="\n") for _ in range(2)]
+    with redirect_stdout(streams[0]), redirect_stderr(streams[1]):
+        try:
+            execute_from_command_line(["manage.py", *arguments])
+            code = 0
+        except SystemExit as exit_:
+            code = exit_.code
+    for stream in streams:
+        stream.seek(0)
+    return subprocess.CompletedProcess(arguments, code, *(stream.read() for stream in streams))
 
 
 def _start(command: list[str], env: dict[str, str] | None = None, **options: Any) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
+from types import SimpleNamespace
 
 import pytest
 from django.db import connection, transaction
@@ -205,11 +206,12 @@ def test_batches_of_automatic_size_become_larger_where_rows_are_quick(monkeypatc
 
 
 def test_a_batch_that_takes_long_is_stored_in_parts_and_the_mark_follows_them(monkeypatch):
-    monkeypatch.setattr(job_run, "EARLY", 1)
+    now = [0.0]
+    monkeypatch.setattr(job_run, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
     def __str__(author: Author) -> str:
         if author.name == "author 2":
-            time.sleep(1.1)
+            now[0] += job_run.EARLY + 0.1
         return author.name
 
     monkeypatch.setattr(Author, "__str__", __str__)

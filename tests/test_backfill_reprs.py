@@ -193,7 +193,7 @@ def test_a_representation_can_neither_drive_the_terminal_nor_forge_a_line(backfi
 
 def test_what_the_output_cannot_encode_is_escaped():
     Author.objects.create(name="Zoë ✓")
-    done = processes.run("backfill_reprs", "--dry-run", env={"PYTHONIOENCODING": "ascii"})
+    done = processes.run_here("backfill_reprs", "--dry-run", encoding="ascii")
     assert r"Zo\xeb \u2713" in done.stdout
     assert done.returncode == 0
 
@@ -232,7 +232,7 @@ def test_the_size_of_a_batch_may_be_left_to_the_job(backfill, ann):
 
 
 def test_a_usage_error_exits_2_and_shows_the_usage():
-    done = processes.run("backfill_reprs", "--batch-size", "0")
+    done = processes.run_here("backfill_reprs", "--batch-size", "0")
     assert done.returncode == 2
     assert "usage:" in done.stderr
     assert "argument --batch-size: '0' is not a whole number of at least 1" in done.stderr
@@ -282,7 +282,7 @@ def one_line(done: subprocess.CompletedProcess[str]) -> str:
 
 
 def test_an_unknown_database_is_one_clear_line():
-    done = processes.run("backfill_reprs", "--database", "nowhere")
+    done = processes.run_here("backfill_reprs", "--database", "nowhere")
     assert done.returncode == 2, "as for any other wrong option"
     known = 'argument --database: Unknown database "nowhere". DATABASES defines: default, other.'
     assert done.stderr.splitlines()[-1].endswith(known)
@@ -311,7 +311,7 @@ def test_a_server_that_cannot_be_reached_is_one_clear_line(tmp_path):
 
 def test_a_lock_file_that_cannot_be_written_is_one_clear_line(tmp_path, ann):
     (tmp_path / "auditrepr").write_text("a file where the folder ought to be")
-    done = processes.run("backfill_reprs", "--lock", "file")
+    done = processes.run_here("backfill_reprs", "--lock", "file")
     assert "Could not use the lock file" in (line := one_line(done))
     assert 'Set AUDITREPR["LOCK_FILE"]' in line
     assert not InstanceRepr.objects.exists()
@@ -431,7 +431,7 @@ def test_a_terminal_gets_no_progress_bar_if_it_is_not_wanted(option):
 
 def test_a_pipe_gets_no_progress_bar():
     Author.objects.bulk_create(Author(name="a") for _ in range(10))
-    done = processes.run("backfill_reprs", "--batch-size=3")
+    done = processes.run_here("backfill_reprs", "--batch-size=3")
     assert done.stderr == ""
     assert re.match(STORED, done.stdout)
 

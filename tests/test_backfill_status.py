@@ -147,7 +147,7 @@ def test_colours_only_on_a_terminal_and_not_with_no_color(monkeypatch):
     monkeypatch.setenv("NO_COLOR", "1")
     call_command(command)
     assert command.style.ERROR("x") == "x"
-    done = processes.run("backfill_status")
+    done = processes.run_here("backfill_status")
     assert "\x1b" not in done.stdout
     assert "none yet" in done.stdout
 
@@ -165,7 +165,7 @@ def test_a_released_lock_lets_its_former_holder_store_nothing(say):
 
 def test_releasing_asks_and_needs_somebody_to_ask(say):
     with DatabaseLock("default"):
-        done = processes.run("backfill_status", "--release-lock")
+        done = processes.run_here("backfill_status", "--release-lock")
         assert done.returncode == 1
         assert "use --no-input" in done.stderr
         assert Lease.objects.get().token

@@ -14,6 +14,8 @@ from benchmarks.__main__ import NAMES, arguments
 from benchmarks.table import milliseconds, show, times
 from tests.examples import examples
 
+pytestmark = [pytest.mark.proof, pytest.mark.each_database]
+
 ROOT = Path(__file__).parent.parent
 DATABASE = os.environ.get("TEST_DATABASE", "sqlite")
 (COMMANDS,) = examples("docs/benchmarks.md", "")

@@ -23,6 +23,8 @@ from tests.missing import could_not_try
 from tests.project import ROOT
 from tests.test_demo import Demo, databases
 
+pytestmark = [pytest.mark.proof, pytest.mark.each_database]
+
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
 if not CHROMIUM:
     could_not_try("the admin in a browser", "no Chromium is installed")

@@ -21,6 +21,7 @@ from auditrepr.vendors import get_vendor
 from auditrepr.vendors.sqlite import triggers
 from auditrepr.vendors.types import Capture, Kind
 from tests.app.models import Author, Tag
+from tests.sizes import examples
 
 pytestmark = [pytest.mark.sqlite, pytest.mark.django_db]
 
@@ -89,10 +90,13 @@ def anything() -> Iterator[None]:
 
 
 UNLIMITED = settings(
-    max_examples=400, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
+    deadline=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    **examples(quick=50, full=400),
 )
 
 
+@pytest.mark.sized
 @UNLIMITED
 @given(SQLITE_VALUES, SQLITE_VALUES)
 @example(math.inf, -math.inf)
@@ -109,6 +113,7 @@ def test_every_storage_value_comes_back_exactly(anything: None, x: Any, y: Any):
     assert same(stored(row["y"]), y)
 
 
+@pytest.mark.sized
 @UNLIMITED
 @given(SQLITE_VALUES, SQLITE_VALUES)
 @example(1, 1.0)

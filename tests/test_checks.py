@@ -12,6 +12,8 @@ from auditrepr.exceptions import UnsupportedDatabase
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
 
+pytestmark = pytest.mark.each_database
+
 STATIC = {
     "auditrepr.E001": {"MODEL": []},
     "auditrepr.E002": {"MODELS": ["app.Nobody"]},

@@ -26,7 +26,7 @@ LINES = [line for line in TEXT.splitlines() if line and not line.startswith("#")
 JOB = LINES[-1]
 VARIABLES = dict(line.split("=", 1) for line in LINES[:-1])
 
-pytestmark = pytest.mark.sqlite
+pytestmark = [pytest.mark.proof, pytest.mark.sqlite]
 
 
 def test_it_ends_with_a_newline_without_which_cron_refuses_the_file():

@@ -20,6 +20,8 @@ from django.db import connection
 from tests.project import ROOT, Project
 from tests.servers import postgres_url
 
+pytestmark = [pytest.mark.proof, pytest.mark.each_database]
+
 LOOK = """
 import json
 from auditrepr.models import AuditLog, InstanceRepr, ReprFailure

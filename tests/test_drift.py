@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -22,10 +21,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def first(settings) -> Iterator[Then]:
+def first(settings) -> Then:
     settings.AUDITREPR = {"MODELS": ["drifting.*"]}
-    with from_the_beginning() as first:
-        yield first
+    return from_the_beginning()
 
 
 def late(column: str, settings) -> Outcome:

@@ -9,15 +9,14 @@ from itertools import count
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.test import override_settings
 
 from auditrepr.job import retry
 from auditrepr.models import AuditLog, BackfillRun, Checkpoint, InstanceRepr, Lease, ReprFailure
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author, Book
-from tests.relay import Relay
+from tests.relay import DELAY, Relay
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.proof, pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 TEXTS = ["ann", "bob", "moby (ann)", "dick (bob)"]
 
@@ -29,9 +28,6 @@ def _backlog(transactional_db, monkeypatch):
     AuditLog.objects.all().delete()
     ann, bob = Author.objects.bulk_create([Author(name="ann"), Author(name="bob")])
     Book.objects.bulk_create([Book(title="moby", author=ann), Book(title="dick", author=bob)])
-    # A silence of half of it inside a transaction ends the session, and with it the transaction.
-    with override_settings(AUDITREPR={"LEASE_SECONDS": 1}):
-        yield
 
 
 def calm(book: Book) -> str:
@@ -84,6 +80,11 @@ def forget() -> None:
 def test_whatever_statement_it_breaks_at_nothing_is_lost_and_nothing_is_twice(
     fault, relay, monkeypatch, caplog, capfd
 ):
+    if fault == "delay":
+        # So long a silence inside a transaction ends the session, and with it the transaction.
+        vendor = type(get_vendor("default"))
+        end_if_idle = vendor.end_if_idle
+        monkeypatch.setattr(vendor, "end_if_idle", lambda self, _: end_if_idle(self, DELAY - 0.1))
     said = _break_everywhere(fault, relay, monkeypatch)
     assert [line for line in said if "\n" in line] == [], "one clear line"
     if fault == "gone":

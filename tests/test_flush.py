@@ -47,6 +47,7 @@ def test_every_test_of_a_suite_begins_with_an_empty_log(database, options):
     assert "Ran 10 tests" in said
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_a_suite_runs_again_on_the_database_that_it_kept(database):
     pytest_django = ("pytest", "-q", "--noconftest", "tests/suite/tests.py", "--reuse-db")

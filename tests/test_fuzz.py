@@ -22,13 +22,17 @@ from auditrepr.exceptions import InvalidSetting
 from auditrepr.models import AuditLog, InstanceRepr, Lease, ReprFailure
 from tests.app.models import Author, Book
 from tests.capturing import audit, sql
+from tests.sizes import examples
 
-pytestmark = pytest.mark.django_db(transaction=True)
-tried = settings(
-    deadline=None,
-    max_examples=25,
-    suppress_health_check=list(HealthCheck),
-)
+pytestmark = [pytest.mark.sized, pytest.mark.django_db(transaction=True)]
+
+
+def tried(full: int) -> settings:
+    """So many examples at full size, a fifth of them otherwise."""
+    return settings(
+        deadline=None, suppress_health_check=list(HealthCheck), **examples(full // 5, full)
+    )
+
 
 # Options
 
@@ -80,7 +84,7 @@ def ends_with(command: str, given: list[str]) -> int:
 
 @pytest.mark.parametrize("command", COMMANDS)
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
-@tried
+@tried(25)
 @given(data=st.data())
 def test_no_value_of_an_option_ends_in_a_traceback(command, data, capsys):
     if not AuditLog.objects.exists():
@@ -113,7 +117,7 @@ names = st.sampled_from(sorted(Settings.__dataclass_fields__)) | st.text(max_siz
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
-@settings(tried, max_examples=60)
+@tried(60)
 @given(given=junk | st.dictionaries(names, junk, max_size=3))
 @example(given={"MODELS": None})
 @example(given={"REPR": {1: str}})
@@ -137,7 +141,7 @@ def test_whatever_the_settings_are_the_checks_say_what_is_wrong(given):
     assert all("\n" not in message.msg for message in found)
 
 
-@settings(tried, max_examples=10)
+@tried(10)
 @given(number=st.integers(min_value=1) | st.sampled_from([2**31, 2**63, 10**30]))
 @pytest.mark.parametrize(
     "name", ["BATCH_SIZE", "LEASE_SECONDS", "MAX_LENGTH", "RUNS_KEPT", "ROW_SECONDS"]
@@ -211,7 +215,7 @@ def works_in_django(model):
             editor.delete_model(model)
 
 
-@tried
+@tried(25)
 @given(table=identifiers, column=identifiers.filter(lambda name: name.lower() != "id"))
 def test_whatever_tables_and_columns_are_called_their_events_are_represented(table, column):
     with model_of(table, column) as model, override_settings(AUDITREPR={"MODELS": ["app.Oddly"]}):
@@ -226,7 +230,7 @@ def test_whatever_tables_and_columns_are_called_their_events_are_represented(tab
         AuditLog.objects.all().delete()
 
 
-@settings(tried, max_examples=10)
+@tried(10)
 @given(table=identifiers, column=identifiers.filter(lambda name: name.lower() != "id"))
 def test_whatever_tables_and_columns_are_called_their_triggers_come_and_go(table, column, capsys):
     with model_of(table, column) as model, override_settings(AUDITREPR={"MODELS": ["app.Oddly"]}):
@@ -257,7 +261,7 @@ def run_script(script: str) -> None:
         connection.connection.execute(script)
 
 
-@tried
+@tried(25)
 @given(table=identifiers, column=identifiers.filter(lambda name: name.lower() != "id"))
 def test_what_only_sql_can_name_is_captured(table, column):
     AuditLog.objects.all().delete()
@@ -319,7 +323,7 @@ def insert(**columns) -> bool:
     return True
 
 
-@settings(tried, max_examples=40)
+@tried(40)
 @given(
     events=st.lists(
         st.fixed_dictionaries(

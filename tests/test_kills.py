@@ -20,6 +20,8 @@ from tests import processes
 from tests.processes import start_python
 from tests.servers import PostgresServer
 
+pytestmark = pytest.mark.proof
+
 KILLS = int(os.environ.get("STRESS_KILLS", "20"))
 CRASHES = max(3, KILLS // 10)
 

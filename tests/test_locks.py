@@ -27,6 +27,7 @@ from auditrepr.job.locks.process import Process
 from auditrepr.models import Lease
 from auditrepr.vendors import get_vendor
 from tests import processes
+from tests.waiting import expire, is_held, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,10 +72,6 @@ def held_by_process(code: str) -> Iterator[subprocess.Popen]:
             yield process
         finally:
             process.kill()
-
-
-def expire() -> None:
-    Lease.objects.update(expires_at=get_vendor("default").clock(-1))
 
 
 def write_and_renew(lock: DatabaseLock) -> None:
@@ -142,7 +139,7 @@ def test_waiting_ends_with_the_lock_or_with_the_time(lock_class, monkeypatch):
         began = time.monotonic()
         with lock_class("default", wait=0.2) as lock:
             assert not lock
-        assert 0.2 <= time.monotonic() - began < 2
+        assert time.monotonic() - began >= 0.2
     with held_by_process(HOLD.format(lock=lock_class.__name__)) as process:
         process.stdin.close()
         with lock_class("default", wait=10) as lock:
@@ -183,10 +180,10 @@ def test_a_batch_that_took_longer_than_the_lease_is_kept_if_nobody_took_over():
 def test_work_that_takes_longer_than_the_lease_keeps_it():
     with DatabaseLock("default", seconds=0.5) as lock:
         with lock.kept_alive():
-            time.sleep(1)
-            with DatabaseLock("default") as other:
-                assert not other
-        time.sleep(0.6)
+            for _ in range(2):
+                expire()
+                wait_until(is_held)
+        expire()
         with DatabaseLock("default") as other:
             assert other, "but only while it is at work"
 
@@ -196,8 +193,9 @@ def test_work_keeps_the_lease_without_renewing_it_all_the_time(monkeypatch):
     extend = DatabaseLock._extend
     monkeypatch.setattr(DatabaseLock, "_extend", lambda lock: renewed.append(1) or extend(lock))
     with DatabaseLock("default", seconds=0.9) as lock, lock.kept_alive():
-        time.sleep(0.5)
-    assert 1 <= len(renewed) < 10
+        began = time.monotonic()
+        wait_until(lambda: len(renewed) == 2)
+        assert time.monotonic() - began > 0.5
 
 
 def test_two_that_find_no_lease_at_the_same_time_do_not_fail():
@@ -284,7 +282,7 @@ def test_a_holder_stopped_inside_its_transaction_makes_nobody_wait(silent):
         began = time.monotonic()
         with DatabaseLock("default") as lock:
             assert not lock
-        assert time.monotonic() - began < 1
+        assert time.monotonic() - began < 15, "half of what the server allows for"
 
 
 @pytest.mark.postgresql
@@ -542,6 +540,6 @@ def test_a_lease_that_cannot_be_renewed_is_told_of_in_time(monkeypatch, caplog):
         other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with lock.kept_alive():
-            time.sleep(0.5)
+            wait_until(lambda: "could not be renewed: database is locked" in caplog.text)
         other.close()
     assert "Could not renew the database lock: database is locked" in caplog.text

@@ -82,17 +82,20 @@ def test_it_passes_over_a_shim_that_stands_for_a_python_that_is_not_there(tmp_pa
     assert subprocess.check_output([venv / "bin/python", "-c", "print(1)"]) == b"1\n"
 
 
-@pytest.mark.parametrize("how", [(), ("-j2", "--output-sync=target")], ids=["in turn", "at once"])
+@pytest.mark.parametrize(
+    ("target", "chosen"), [("test", ""), ("prove", " -m proof or sized")], ids=["test", "prove"]
+)
+@pytest.mark.parametrize("how", [(), ("-j2", "--output-sync=target")], ids=["", "at once"])
 def test_the_tests_run_on_both_databases_whatever_the_first_one_says_and_fail_if_it_failed(
-    tmp_path, how
+    tmp_path, how, target, chosen
 ):
     program(tmp_path / "bin/python", FAILS_ON_SQLITE)
     (tmp_path / "test").touch()
-    done = make(*how, f"VENV={tmp_path}", "test", "ARGS=-x")
+    done = make(*how, f"VENV={tmp_path}", target, "ARGS=-x")
     assert done.returncode != 0
-    first = "== Tests on sqlite\nsqlite: -m pytest -x\nTests failed on sqlite.\n"
+    first = f"== Tests on sqlite\nsqlite: -m pytest{chosen} -x\nTests failed on sqlite.\n"
     assert first in done.stdout
-    assert "== Tests on postgresql\npostgresql: -m pytest -x\n" in done.stdout
+    assert f"== Tests on postgresql\npostgresql: -m pytest{chosen} -x\n" in done.stdout
     assert done.stdout.endswith(
         "== Not tried\npostgresql: some extension\nsqlite: some extension\n"
     )
@@ -103,7 +106,7 @@ def test_coverage_is_that_of_both_databases_together_and_of_no_suite_that_failed
     program(tmp_path / "bin/python", FAILS_ON_SQLITE)
     done = make(f"VENV={tmp_path}", "coverage", "ARGS=-x")
     assert done.returncode != 0
-    assert "sqlite: -m coverage run -m pytest -x\nTests failed" in done.stdout
+    assert "sqlite: -m coverage run -m pytest -m proof or not proof -x\nTests failed" in done.stdout
     assert "report" not in done.stdout
     program(tmp_path / "bin/python", '#!/bin/sh\necho "$TEST_DATABASE: $*"')
     done = make(f"VENV={tmp_path}", "coverage")
@@ -111,8 +114,8 @@ def test_coverage_is_that_of_both_databases_together_and_of_no_suite_that_failed
     assert done.returncode == 0
     assert told == [
         ": -m coverage erase",
-        "sqlite: -m coverage run -m pytest",
-        "postgresql: -m coverage run -m pytest",
+        "sqlite: -m coverage run -m pytest -m proof or not proof",
+        "postgresql: -m coverage run -m pytest -m proof or not proof",
         ": -m coverage combine --quiet",
         ": -m coverage report",
     ]

@@ -31,7 +31,7 @@ from tests.missing import could_not_try
 from tests.running import texts
 from tests.servers import PostgresServer, unprivileged_user
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.proof, pytest.mark.django_db(transaction=True)]
 
 run = partial(running.run, batch_size=2)
 

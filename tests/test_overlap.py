@@ -14,6 +14,8 @@ from auditrepr.models import BackfillRun, InstanceRepr
 from tests.app.models import Author
 from tests.processes import start_python
 
+pytestmark = pytest.mark.proof
+
 PROCESSES = 50
 ROUNDS = int(os.environ.get("STRESS_ROUNDS", "1"))
 

@@ -26,6 +26,7 @@ from auditrepr.vendors import get_vendor
 from auditrepr.vendors.postgresql.queries import WRITERS
 from auditrepr.vendors.postgresql.store import as_writers
 from auditrepr.vendors.types import Writers
+from tests.capturing import sql
 from tests.servers import PostgresServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -384,9 +385,10 @@ def test_an_insert_that_has_its_id_but_no_transaction_id_yet_holds_the_mark():
     """Between nextval and the heap a writer shows in no snapshot; its lock shows it."""
     slow = (
         "INSERT INTO auditrepr_auditlog (table_name, action, object_id)"
-        " VALUES ('t', 'I', pg_sleep(1)::text)"
+        " VALUES ('t', 'I', pg_advisory_lock(1)::text)"
     )
     before = last_id()
+    sql("SELECT pg_advisory_lock(1)")
 
     def insert_slowly() -> None:
         session = connection.copy()
@@ -401,6 +403,7 @@ def test_an_insert_that_has_its_id_but_no_transaction_id_yet_holds_the_mark():
     (seen,) = log(1)
     assert run() == [seen]
     assert mark() <= before
+    sql("SELECT pg_advisory_unlock(1)")
     thread.join()
     assert run() == [before + 1]
 
@@ -475,6 +478,7 @@ def writers_of(session: psycopg.Connection) -> Writers:
     return as_writers(*session.execute(WRITERS).fetchone())
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_beside_many_writers_nothing_is_lost_nothing_is_twice_and_the_mark_is_never_wrong(caplog):
     """Had the mark ever passed a row that came later, the sweep would have found it and said so."""
@@ -486,6 +490,7 @@ def test_beside_many_writers_nothing_is_lost_nothing_is_twice_and_the_mark_is_ne
     assert caplog.text == ""
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_a_mark_that_follows_whatever_it_sees_passes_rows_that_come_later(monkeypatch, caplog):
     """Beside the same writers: so they do what a mark has to stand."""

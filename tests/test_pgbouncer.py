@@ -21,7 +21,7 @@ from tests.app.models import Author, Tag
 from tests.missing import could_not_try
 from tests.servers import unprivileged_user
 
-pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.proof, pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 PORT = "6544"
 CONFIGURATION = """
@@ -60,7 +60,7 @@ def bouncer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     as_user = {"user": user, "group": user, "extra_groups": []} if user else {}
     process = subprocess.Popen([program, "-q", configuration], cwd=folder, **as_user)
     try:
-        until = time.monotonic() + 10
+        until = time.monotonic() + 60
         while not (folder / f".s.PGSQL.{PORT}").exists():
             assert time.monotonic() < until, "PgBouncer did not start"
             assert process.poll() is None, "PgBouncer did not start"

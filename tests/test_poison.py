@@ -16,6 +16,7 @@ from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, ReprFailure, StopReason
 from tests.app.models import Author
 from tests.running import run, texts
+from tests.waiting import ENDLESS, LONG
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -59,7 +60,7 @@ class Exits(Exception):
 
 class Hangs(Exception):
     def __str__(self) -> str:
-        time.sleep(10)
+        time.sleep(ENDLESS)
         return "late"
 
 
@@ -95,7 +96,7 @@ def test_an_error_whose_own_code_fails_or_hangs_costs_its_own_row(error, says):
     says(raises(error))
     began = time.monotonic()
     result = run()
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < LONG
     assert (result.stop_reason, result.rows, result.failures) == (StopReason.CAUGHT_UP, 4, 1)
     assert ReprFailure.objects.get().error_class
 
@@ -135,12 +136,12 @@ def test_whoever_swallows_the_time_limit_meets_it_again(says):
     def sleep(author: Author) -> None:
         for _ in range(20):
             with suppress(BaseException):
-                time.sleep(10)
+                time.sleep(ENDLESS)
 
     says(sleep)
     began = time.monotonic()
     run()
-    assert time.monotonic() - began < 20 * SECONDS + 5
+    assert time.monotonic() - began < 20 * SECONDS + LONG
 
 
 def test_whoever_takes_the_alarm_away_does_not_take_it_from_the_next_row(monkeypatch):
@@ -148,13 +149,13 @@ def test_whoever_takes_the_alarm_away_does_not_take_it_from_the_next_row(monkeyp
         if author.name == NAMES[0]:
             signal.setitimer(signal.ITIMER_REAL, 0)
         if author.name == NAMES[2]:
-            time.sleep(10)
+            time.sleep(ENDLESS)
         return author.name
 
     monkeypatch.setattr(Author, "__str__", __str__)
     began = time.monotonic()
     assert run().failures == 1
-    assert time.monotonic() - began < 5
+    assert time.monotonic() - began < LONG
 
 
 def test_a_language_or_a_zone_that_one_row_activates_is_not_the_next_ones(monkeypatch):

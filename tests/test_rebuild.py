@@ -21,6 +21,7 @@ from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
 from tests.app.fields import ByName, ByPair, ByUUID, Everything, Own, OwnProxy, PointsAtProxy
 from tests.oracle import Oracle
+from tests.sizes import examples
 from tests.test_history import assert_true, built
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -94,12 +95,13 @@ VALUES = {
     "renamed": TEXT,
 }
 EXAMPLES = settings(
-    max_examples=100,
+    **examples(quick=25, full=100),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 
 
+@pytest.mark.sized
 @given(st.fixed_dictionaries({}, optional=VALUES))
 @EXAMPLES
 def test_every_core_field_comes_back_as_the_table_gives_it(values):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import datetime as dt
 import shutil
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,10 +36,9 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)
-def first(settings) -> Iterator[Then]:
+def first(settings) -> Then:
     settings.AUDITREPR = {"MODELS": ["drifting.*"]}
-    with from_the_beginning() as first:
-        yield first
+    return from_the_beginning()
 
 
 def item(then: Then, shop: object, name: str = "shop", **columns: object):

@@ -10,8 +10,12 @@ import subprocess
 import sys
 from importlib.util import find_spec
 
+import pytest
+
 from tests.missing import could_not_try
 from tests.processes import ROOT
+
+pytestmark = [pytest.mark.proof, pytest.mark.each_database]
 
 PACKAGES = ("polymorphic", "taggit", "treebeard")
 

@@ -14,6 +14,7 @@ from django.core.management import call_command
 from django.core.management.color import no_style
 from django.db import connection, models, transaction
 from django.db.models import F, Model, QuerySet
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
@@ -23,6 +24,7 @@ from tests.app.fields import ByName, ByUUID
 from tests.app.models import Author, Book, Tag
 from tests.app.relations import Diner, Invoice, Label, Line, Order, Pizzeria, RatedPlace, Remark
 from tests.oracle import HISTORIES, Oracle
+from tests.sizes import examples
 
 MODELS: list[type[Model]] = [
     Author, Book, Tag, Order, Label, Line, Invoice, Remark, RatedPlace, Diner, Pizzeria, ByName,
@@ -266,12 +268,13 @@ def _number_from_one() -> None:
             cursor.execute(statement)
 
 
+@pytest.mark.sized
 @pytest.mark.django_db(transaction=True)
 def test_every_exact_representation_is_what_was_said_at_the_event():
     seen.clear()
     run_state_machine_as_test(
         World,
-        settings=HISTORIES,
+        settings=settings(HISTORIES, **examples(quick=15, full=1000, named="TRUTH_EXAMPLES")),
     )
     sys.stderr.write(f"\n{connection.display_name}: {dict(seen)}\n")
     assert seen["exact"] > 10 * seen["examples"], "the machine hardly changes anything"

@@ -202,6 +202,7 @@ def any_name(number):
 
 
 @pytest.mark.postgresql
+@pytest.mark.sized
 @pytest.mark.django_db(transaction=True)
 def test_every_exact_representation_is_what_the_events_transaction_saw():
     seen.clear()

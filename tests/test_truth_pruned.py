@@ -10,6 +10,7 @@ import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.db.models import Q
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
@@ -17,6 +18,7 @@ from auditrepr.job import prune
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, Checkpoint, Coverage, InstanceRepr, ReprFailure
 from tests.oracle import HISTORIES
+from tests.sizes import examples
 from tests.test_truth import World, seen
 
 #: Up to which percent of the log, whether with what is there, and in which way.
@@ -79,12 +81,13 @@ def reaches_back(row: AuditLog) -> bool:
     return Coverage.objects.filter(pruned).exists()
 
 
+@pytest.mark.sized
 @pytest.mark.django_db(transaction=True)
 def test_every_exact_representation_is_true_whatever_was_pruned():
     seen.clear()
     run_state_machine_as_test(
         PrunedWorld,
-        settings=HISTORIES,
+        settings=settings(HISTORIES, **examples(quick=30, full=100, named="TRUTH_EXAMPLES")),
     )
     sys.stderr.write(f"\n{connection.display_name}, pruned: {dict(seen)}\n")
     assert seen["exact"] > seen["examples"]

@@ -12,7 +12,7 @@ from tests.missing import could_not_try
 from tests.servers import postgres_binaries
 from tests.suite.run import WRITE, manage, shell
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.proof, pytest.mark.django_db(transaction=True)]
 
 TRACES = {
     "sqlite": "SELECT name FROM sqlite_master WHERE name LIKE '%auditrepr%'",

@@ -32,7 +32,7 @@ from auditrepr.models import AuditLog
 print([str(event.instance_repr) for event in AuditLog.objects.all()])
 """
 
-pytestmark = pytest.mark.sqlite
+pytestmark = [pytest.mark.proof, pytest.mark.sqlite]
 
 
 @pytest.fixture(scope="module")

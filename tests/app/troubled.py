@@ -24,16 +24,16 @@ def query(sql):
 
 def hang_in_database():
     if connection.vendor == "postgresql":
-        return query("SELECT pg_sleep(20)")
+        return query("SELECT pg_sleep(600)")
     return query(
-        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000000000)"
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 1000000000000)"
         " SELECT max(i) FROM n"
     )
 
 
 def hang_in_python():
     try:
-        time.sleep(20)
+        time.sleep(600)
     except Exception:
         return "it was not to be stopped"
 

@@ -1,0 +1,23 @@
+"""How much is tried by the tests that could try without end.
+
+A test that is marked ``sized`` runs twice: little of it in ``make test``, all of it in
+``make prove``, which sets ``TEST_FULL_SIZE``.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+FULL = bool(os.environ.get("TEST_FULL_SIZE"))
+
+
+def size(quick: int, full: int, named: str = "") -> int:
+    """How many to try; the environment variable of this name has the last word."""
+    return int(os.environ.get(named) or (full if FULL else quick))
+
+
+def examples(quick: int, full: int, named: str = "") -> dict[str, Any]:
+    """Hypothesis's settings for so many; a few are the same each time, so that they always tell."""
+    chosen: dict[str, Any] = {"max_examples": size(quick, full, named)}
+    return chosen if FULL or os.environ.get(named) else chosen | {"derandomize": True}
