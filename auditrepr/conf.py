@@ -46,7 +46,7 @@ class Settings:
         ``"app.Model"``, ``"app.*"`` or ``"*"``.
     :param EXCLUDE: fields that never reach the log, by model: ``{"auth.User": ["password"]}``.
     :param APPEND_ONLY: the log refuses to be changed, by triggers of its own; see
-        docs/production.md.
+        docs/security.md.
     :param SEARCH: whether an index finds representations by what they say; see docs/admin.md.
     :param MODEL_PERMISSIONS: whether seeing an event in the admin takes the permission to view its
         model; without, whoever may view the log sees all of it.

@@ -93,7 +93,7 @@ class LockHeld(AuditReprError):
 
 class MayNotPrune(AuditReprError):
     """Role {role} may not delete from the audit log of database "{alias}": prune as the role that
-    owns its table (docs/production.md)."""
+    owns its table (docs/security.md)."""
 
 
 class NothingToRebuild(AuditReprError):

@@ -10,6 +10,8 @@ from .log import AuditLog
 
 
 class Fidelity(models.TextChoices):
+    """How far a representation can be trusted."""
+
     EXACT = "E", _("exact")
     MIXED = "M", _("mixed")
 
