@@ -46,7 +46,7 @@ class Settings:
     :param MODELS: models to audit, in addition to those decorated with ``@auditrepr.track``:
         ``"app.Model"``, ``"app.*"`` or ``"*"``.
     :param EXCLUDE: fields that are never recorded, by model: ``{"auth.User": ["password"]}``.
-    :param APPEND_ONLY: install triggers that reject changes to the log; see docs/production.md.
+    :param APPEND_ONLY: install triggers that reject changes to the log; see docs/security.md.
     :param SEARCH: maintain an index for searching the text of representations; see docs/admin.md.
     :param MODEL_PERMISSIONS: in the admin, show an event only to users who may view its model;
         ``False``: users who may view the log see all events.

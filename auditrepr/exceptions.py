@@ -155,7 +155,7 @@ class MayNotPrune(AuditReprError):
 
     message = (
         'Role {role} may not delete from the audit log in database "{alias}". Run prune_audit_log'
-        " as the role that owns the table (docs/production.md)."
+        " as the role that owns the table (docs/security.md)."
     )
 
 

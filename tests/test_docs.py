@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from importlib import import_module
 
 import pytest
@@ -27,3 +28,16 @@ def test_each_fence_of_a_page_begins_or_ends_an_example(page):
         line for line in (ROOT / page).read_text().splitlines() if line.strip().startswith("```")
     ]
     assert len(fences) == 2 * len(blocks(page))
+
+
+def test_each_page_that_the_code_names_is_there():
+    folders = ("auditrepr", "management", "benchmarks", "deploy")
+    files = [file for name in folders for file in (ROOT / name).rglob("*") if file.is_file()]
+    texts = [file for file in files if file.suffix not in (".pyc", ".mo", ".sqlite3")]
+    named = {
+        page
+        for file in [*texts, ROOT / ".env.example", ROOT / "setup.cfg", ROOT / "Makefile"]
+        for page in re.findall(r"docs/[\w-]+\.md", file.read_text(errors="replace"))
+    }
+    assert len(named) > 3
+    assert sorted(page for page in named if not (ROOT / page).exists()) == []

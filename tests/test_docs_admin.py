@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib import admin
 from django.test import Client
@@ -10,18 +12,22 @@ from django.urls import path
 from tests.app.models import Author
 from tests.examples import examples
 from tests.pages import link, page, reader, words
+from tests.project import ROOT
 
 __all__ = ["reader"]
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
-(BUTTON,) = examples("docs/admin.md", "python")
+PAGE = (ROOT / "docs" / "admin.md").read_text()
+BUTTON, OFFICE = examples("docs/admin.md", "python")
 names = {"admin": admin, "Order": Author}
 exec(BUTTON, names)
+exec(OFFICE, names)
 admin.site.unregister(Author)  # for this module's site alone
 site = admin.AdminSite()
 site._registry.update(admin.site._registry)
 site.register(Author, names["OrderAdmin"])
-urlpatterns = [path("admin/", site.urls)]
+office = names["office"]
+urlpatterns = [path("admin/", site.urls), path("office/", office.urls)]
 
 
 def test_its_history_button_leads_to_what_the_log_has_of_the_object(reader: Client):
@@ -29,3 +35,11 @@ def test_its_history_button_leads_to_what_the_log_has_of_the_object(reader: Clie
     Author.objects.update(name="Mary Shelley")
     button = link(page(reader, f"/admin/app/author/{author.pk}/change/"), "History")
     assert "name: Mary Godwin → Mary Shelley" in words(page(reader, button))
+
+
+def test_its_pages_are_on_another_site_and_where_it_says(reader: Client):
+    Author.objects.create(name="Mary Godwin")
+    for address in re.findall(r"`/admin/(auditrepr/\w+/)`", PAGE):
+        assert reader.get(f"/admin/{address}").status_code == 200
+        assert reader.get(f"/office/{address}").status_code == 200
+    assert "Mary Godwin" in words(page(reader, "/office/auditrepr/auditlog/"))

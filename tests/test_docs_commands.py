@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -10,7 +11,7 @@ import pytest
 from django.core.management import call_command, load_command_class
 from django.core.management.base import DjangoHelpFormatter
 
-from auditrepr.models import AuditLog, Coverage
+from auditrepr.models import AuditLog, Coverage, InstanceRepr, StopReason
 from tests.app.models import Author
 from tests.examples import examples, steps, without_figures
 from tests.project import ROOT
@@ -52,3 +53,53 @@ def test_its_examples_print_what_it_shows(capsys):
     for command, output in (step for block in CONSOLE for step in steps(block)):
         call_command(*shlex.split(command.removeprefix("python manage.py ")))
         assert without_figures(capsys.readouterr().out) == without_figures(output), command
+
+
+def test_it_names_every_stop_reason():
+    section = PAGE[PAGE.index("## Stop reasons") : PAGE.index("## Options of several commands")]
+    assert re.findall(r"^\| `([a-z-]+)` \|", section, re.MULTILINE) == list(StopReason)
+
+
+def documented(title: str) -> set[str]:
+    """The keys of one of the JSON documents, inner ones too."""
+    (part,) = re.findall(rf"^\*\*{re.escape(title)}.+?(?=^\*\*|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    return set(re.findall(r"`([a-z_]+)`", part.replace(title, "")))
+
+
+def keys(found: object) -> set[str]:
+    match found:
+        case dict():
+            return set(found).union(*map(keys, found.values()))
+        case list():
+            return set().union(*map(keys, found))
+    return set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_names_every_key_of_the_json_documents(capsys):
+    AuditLog.objects.all().delete()
+    Author.objects.create(name="Ann")
+
+    def printed(*command: str) -> set[str]:
+        call_command(*command, "--format=json")
+        return keys(json.loads(capsys.readouterr().out))
+
+    assert documented("`backfill_reprs --dry-run`:") - {"false"} == printed(
+        "backfill_reprs", "--dry-run"
+    )
+    run = printed("backfill_reprs")
+    assert documented("A run") - {"backfill_reprs", "rebuild_reprs", "null"} == run
+    InstanceRepr.objects.update(instance_repr="Anna")
+    changed = printed("rebuild_reprs", "--dry-run")
+    same_list = documented("`backfill_reprs --dry-run`:") - {
+        "false",
+        "pending",
+        "complete",
+        "count",
+    }
+    assert documented("`rebuild_reprs --dry-run`:") | same_list == changed
+    printed("rebuild_reprs", "--max-seconds=0")
+    status = printed("backfill_status")
+    values = {"false", "null", "missing", "outdated", "disabled"}
+    optional = {"holder", "expires_at", "expired"}
+    assert documented("`backfill_status`:") - values - optional == status

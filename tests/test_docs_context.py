@@ -1,39 +1,62 @@
-"""What docs/context.md shows works as it says."""
+"""What docs/context.md and docs/querying.md show works as they say."""
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import date, timedelta
 
 import pytest
+from django.core.management import call_command
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
 import auditrepr
 from auditrepr.conf import get_settings
-from auditrepr.models import AuditLog
+from auditrepr.models import AuditLog, Fidelity, InstanceRepr
 from tests.app.models import Author, Book, Tag
 from tests.examples import examples
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-EXAMPLES = examples("docs/context.md", "python")
+MIDDLEWARE, WRITING, CONTEXT = examples("docs/context.md", "python")
+QUERIES = examples("docs/querying.md", "python")
 
 
-def test_its_examples_run_one_after_the_other(django_user_model, settings):
+def test_their_examples_run_one_after_the_other(django_user_model):
     begin = timezone.now() + timedelta(seconds=1)
     user = django_user_model.objects.create_user("ann")
     book = Book.objects.create(title="A", author=Author.objects.create(name="Ann"))
     book.tags.add(Tag.objects.create(label="x"))
     names = {"user": user, "book": book, "Book": Book, "begin": begin, "end": begin}
-    for example in EXAMPLES:
+    exec(WRITING, names)
+    call_command("backfill_reprs", verbosity=0)
+    for example in QUERIES:
         exec(example, names)
     assert names["old"].price == 0
     assert names["old"].author.name == "Ann"
     assert auditrepr.doubts(names["old"]) == []
-    told = AuditLog.objects.for_model(Book).by(user).get()
-    assert told.context == {
+    by_user = AuditLog.objects.for_model(Book).by(user).get()
+    assert by_user.context == {
         "user": str(user.pk), "user_name": "ann", "reason": "price list of May",
     }  # fmt: skip
+    assert AuditLog.objects.get(context__reason="price list of May") == by_user
+    assert set(by_user.changes) == {"price"}
+    assert by_user.build_instance_repr().fidelity == Fidelity.EXACT
+    InstanceRepr.objects.all().delete()
+    with pytest.raises(InstanceRepr.DoesNotExist):
+        AuditLog.objects.with_reprs().latest("pk").instance_repr  # noqa: B018
+
+
+def test_its_settings_are_understood(settings):
+    names = {}
+    exec(MIDDLEWARE + CONTEXT, names)
     settings.AUDITREPR = names["AUDITREPR"]
     assert get_settings().CONTEXT == ("user", "request_id", "command")
     assert import_string(names["MIDDLEWARE"][-1]) is auditrepr.AuditContextMiddleware
+
+
+def test_values_that_json_knows_are_kept_as_they_are_and_others_as_text():
+    with auditrepr.context(numbers=[1, 2.5, None], flag=True, day=date(2026, 1, 31)):
+        Author.objects.create(name="Ann")
+    assert AuditLog.objects.for_model(Author).get().context == {
+        "numbers": [1, 2.5, None], "flag": True, "day": "2026-01-31",
+    }  # fmt: skip

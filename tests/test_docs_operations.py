@@ -1,4 +1,4 @@
-"""What docs/operations.md shows, and says about erasing by hand, works as it says."""
+"""What the docs show of running auditrepr, and say about erasing by hand, works as they say."""
 
 from __future__ import annotations
 
@@ -22,23 +22,34 @@ from auditrepr.models import AuditLog, InstanceRepr
 from tests.app.models import Author
 from tests.cronline import adapted, command, project_with_a_pending_row
 from tests.examples import examples, steps
+from tests.project import ROOT
 from tests.shop import CREATE, Shop
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-PAGE = "docs/operations.md"
-TRIGGERS, FIRST_RUN, WATCHING, OUT = map(steps, examples(PAGE, "console"))
-METRICS, HEARTBEAT = examples(PAGE, "")
-(FORMATTER,) = examples(PAGE, "python")
+TRIGGERS, FIRST_RUN = map(steps, examples("docs/large-databases.md", "console"))
+(WATCHING,) = map(steps, examples("docs/monitoring.md", "console"))
+METRICS, HEARTBEAT = examples("docs/monitoring.md", "")
+(FORMATTER,) = examples("docs/monitoring.md", "python")
+(OUT,) = map(steps, examples("docs/upgrading.md", "console"))
+ALARMS = (ROOT / "docs" / "monitoring.md").read_text()
+REFERENCE = (ROOT / "docs" / "metrics-and-logging.md").read_text()
 TEXTFILES = "/var/lib/prometheus/node-exporter"
 
 
-def test_its_commands_run(capsys):
+def test_their_commands_run(capsys):
     Author.objects.create(name="Ann")
     for line, output in (*FIRST_RUN, *WATCHING):
         assert output == ""
         call_command(*shlex.split(line.removeprefix("python manage.py ")))
     assert "# TYPE auditrepr_lag_seconds gauge" in capsys.readouterr().out
+
+
+def test_the_reference_names_every_metric_and_alarms_name_no_other(capsys):
+    call_command("backfill_status", "--format=prometheus")
+    printed = re.findall(r"^# TYPE (\w+) gauge$", capsys.readouterr().out, re.MULTILINE)
+    assert re.findall(r"^\| `(auditrepr_\w+)` \|", REFERENCE, re.MULTILINE) == printed
+    assert set(re.findall(r"auditrepr_\w+", ALARMS)) <= set(printed)
 
 
 @pytest.fixture
@@ -88,7 +99,7 @@ def test_new_triggers_wait_for_writers_alone_and_replaced_ones_for_readers_too(
 @pytest.mark.sqlite
 def test_taking_it_out_leaves_an_application_that_works(tmp_path):
     shop = Shop(tmp_path)
-    (settings,) = examples("docs/first-steps.md", "python")
+    settings, _ = examples("docs/first-steps.md", "python")
     shop.add_settings(settings)
     shop.run("manage.py", "migrate", "-v0")
     for line, output in OUT:

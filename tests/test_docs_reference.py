@@ -1,4 +1,4 @@
-"""docs/reference.md names every model with its fields, and all that is public."""
+"""docs/models-and-api.md names every model with its fields, and all that is public."""
 
 from __future__ import annotations
 
@@ -13,10 +13,11 @@ import auditrepr
 from tests.examples import examples
 from tests.project import ROOT
 
-PAGE = (ROOT / "docs" / "reference.md").read_text()
+PAGE = (ROOT / "docs" / "models-and-api.md").read_text()
 PACKAGE = ROOT / "auditrepr"
-NAMED = re.findall(r"^\| `auditrepr\.([\w.]+)` \|", PAGE, re.MULTILINE)
-SIGNATURES = examples("docs/reference.md", "python")
+TABLE = "".join(re.findall(r"^\| (`auditrepr\..+?) \|", PAGE, re.MULTILINE))
+NAMED = re.findall(r"`auditrepr\.([\w.]+)`", TABLE)
+SIGNATURES = examples("docs/models-and-api.md", "python")
 SECTIONS = dict(re.findall(r"^### (\w+)\n(.+?)(?=^##|\Z)", PAGE, re.MULTILINE | re.DOTALL))
 MODELS = {model.__name__: model for model in apps.get_app_config("auditrepr").get_models()}
 
@@ -24,13 +25,14 @@ pytestmark = pytest.mark.sqlite
 
 
 def test_every_model_has_its_section():
-    assert set(SECTIONS) == set(MODELS)
+    assert set(SECTIONS) >= set(MODELS)
 
 
 @pytest.mark.parametrize("name", sorted(MODELS))
 def test_its_table_names_every_field(name):
     fields = {field.name for field in MODELS[name]._meta.concrete_fields}
-    assert set(re.findall(r"^\| `(\w+)` \|", SECTIONS[name], re.MULTILINE)) == fields
+    cells = re.findall(r"^\| (`.+?`) \|", SECTIONS[name], re.MULTILINE)
+    assert {field for cell in cells for field in re.findall(r"`(\w+)`", cell)} == fields
 
 
 def test_it_names_all_that_the_package_exports():
@@ -44,7 +46,7 @@ def test_what_it_names_as_public_is_there_and_says_what_it_is_for(name):
 
 def test_its_signatures_are_those_of_the_code():
     files = ("tracking/decorator", "attribution/context", "asof/api", "models/log")
-    (shown,) = SIGNATURES
+    shown = "\n".join(SIGNATURES)
     code = [_signatures((PACKAGE / f"{name}.py").read_text()) for name in files]
     assert sorted(_signatures(shown) - set().union(*code)) == []
 

@@ -1,4 +1,4 @@
-"""docs/guarantees.md promises nothing that no test shows."""
+"""docs/guarantees.md promises nothing that no test of docs/verification.md shows."""
 
 from __future__ import annotations
 
@@ -10,22 +10,40 @@ import pytest
 from tests.project import ROOT
 
 PAGE = (ROOT / "docs" / "guarantees.md").read_text()
-PROMISES, _, _ = PAGE.partition("## Not promised")
-NAMED = re.findall(r"`(\w+\.py)::(\w+)`", PAGE)
+PROOFS = (ROOT / "docs" / "verification.md").read_text()
+NUMBERED = re.compile(r"^\| ([CJRL]\d+) \| (.+) \|$", re.MULTILINE)
+NAMED = re.findall(r"`(\w+\.py)::(\w+)`", PAGE + PROOFS)
 
 pytestmark = pytest.mark.sqlite
 
 
-def test_each_test_that_it_names_exists():
+def test_each_test_that_they_name_exists():
     assert NAMED
     defined = {file: _tests(file) for file, _ in NAMED}
     assert [f"{file}::{name}" for file, name in NAMED if name not in defined[file]] == []
 
 
-def test_each_promise_names_a_test():
-    rows = re.findall(r"^\| (?!promise )(.+) \|$", PROMISES, re.MULTILINE)
-    assert len(rows) > 20
-    assert [row for row in rows if not re.search(r"`\w+\.py::\w+`$", row)] == []
+def test_each_guarantee_names_a_test():
+    promised = [number for number, _ in NUMBERED.findall(PAGE)]
+    proven = dict(NUMBERED.findall(PROOFS))
+    assert len(promised) > 20
+    assert promised == list(proven)
+    test = r"`\w+\.py::\w+`"
+    assert [n for n, tests in proven.items() if not re.fullmatch(f"{test}(, {test})*", tests)] == []
+
+
+def test_the_guarantees_of_a_table_are_numbered_from_one_on():
+    numbers = [number for number, _ in NUMBERED.findall(PAGE)]
+    for letter in "CJRL":
+        ours = [number for number in numbers if number[0] == letter]
+        assert ours == [f"{letter}{n}" for n in range(1, len(ours) + 1)]
+
+
+def test_the_summary_names_guarantees_that_are_there():
+    summary = PAGE[: PAGE.index("## Capture")]
+    named = set(re.findall(r"\b[CJRL]\d+\b", summary))
+    assert named
+    assert named <= {number for number, _ in NUMBERED.findall(PAGE)}
 
 
 def _tests(file):

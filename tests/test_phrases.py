@@ -8,7 +8,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from auditrepr.models import BackfillRun
-from auditrepr.phrases import counted, noun, timestamp
+from auditrepr.utils.phrases import counted, noun, timestamp
 from tests import processes
 from tests.app.models import Author
 

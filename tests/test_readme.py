@@ -10,7 +10,7 @@ from dataclasses import MISSING, fields
 import pytest
 
 from auditrepr.conf import Settings
-from tests.examples import examples, without_figures
+from tests.examples import examples, steps, without_figures
 from tests.project import ROOT, Project
 from tests.shop import Shop
 
@@ -18,23 +18,31 @@ TRY, INSTALL, IN_A_PROJECT = examples("README.md", "sh")
 SETTINGS = examples("README.md", "python")
 DEMO = examples("README.md", "text")
 CRON = examples("README.md", "")
+CONSOLE = examples("README.md", "console")
 IN_SHORT = (examples("docs/package.md", "python"), examples("docs/package.md", "sh"))
 
-RENAME = (
-    "from shop.models import Customer; from django.contrib.auth.models import User; "
-    'Customer.objects.update(name="Anna"); User.objects.create_user("ann", password="secret")'
-)
-READ = """
-from auditrepr.models import InstanceRepr
-for stored in InstanceRepr.objects.order_by("pk"):
-    print(stored.instance_repr)
-"""
-READ_ALL = """
+REQUEST = """
 from auditrepr.models import AuditLog
+from django.contrib.auth.models import User
+from django.test import Client
+admin = User.objects.create_superuser("ann", password="secret")
+client = Client(headers={"host": "localhost"})
+client.force_login(admin)
+client.post("/admin/password_change/", {
+    "old_password": "secret", "new_password1": "correct-horse", "new_password2": "correct-horse",
+})
+client.post("/admin/auth/user/add/", {
+    "username": "bea", "usable_password": "false",
+    "password1": "correct-horse", "password2": "correct-horse",
+})
+added = AuditLog.objects.for_model(User).latest("pk")
+print(added.actor == str(admin.pk), added.context["user_name"], added.context["path"])
 print(list(AuditLog.objects.values()))
 """
 
 README = (ROOT / "README.md").read_text()
+REFERENCE = (ROOT / "docs" / "settings.md").read_text()
+(EXAMPLE,) = examples("docs/settings.md", "python")
 
 PAGES = [
     "README.md",
@@ -45,8 +53,8 @@ PAGES = [
 pytestmark = pytest.mark.sqlite
 
 
-def test_its_table_names_every_setting_with_its_default():
-    table = dict(re.findall(r"^\| `([A-Z_]+)` \| `(.+?)` \|", README, re.MULTILINE))
+def test_the_table_of_settings_names_every_one_with_its_default():
+    table = dict(re.findall(r"^\| `([A-Z_]+)` \| `(.+?)` \|", REFERENCE, re.MULTILINE))
     shown = {name: ast.literal_eval(default) for name, default in table.items()}
     defaults = {
         field.name: field.default if field.default_factory is MISSING else field.default_factory()
@@ -55,6 +63,14 @@ def test_its_table_names_every_setting_with_its_default():
     assert shown == defaults | {
         name: list(getattr(Settings, name)) for name in ("MODELS", "CONTEXT")
     }
+
+
+def test_the_example_of_settings_is_understood(settings):
+    names = {}
+    exec(EXAMPLE, names)
+    settings.AUDITREPR = names["AUDITREPR"]
+    assert Settings.load().REPR == {"auth.user": "get_full_name"}
+    assert Settings.load().APPEND_ONLY is True
 
 
 def test_what_it_shows_of_the_demo_is_what_the_demo_prints(tmp_path):
@@ -70,18 +86,31 @@ def test_the_page_for_package_indexes_shows_the_same_settings_and_commands():
     assert IN_SHORT == (SETTINGS, [IN_A_PROJECT])
 
 
-def test_its_settings_and_commands_audit_a_project(tmp_path):
-    shop = Shop(tmp_path)
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory):
+    """A project with what the README adds to it."""
+    shop = Shop(tmp_path_factory.mktemp("shop"))
     (settings,) = SETTINGS
-    shop.add_settings(settings.replace("...", "*INSTALLED_APPS"))
-    migrate, backfill = (line.partition("#")[0] for line in IN_A_PROJECT.splitlines())
-    for line in (migrate, f"python manage.py shell -c '{RENAME}'", backfill):
-        _, *arguments = shlex.split(line)
-        printed = shop.run(*arguments)
-    assert printed.startswith("2 representations stored")
-    assert shop.run("manage.py", "audit_triggers", "check").endswith("are in order.\n")
-    assert shop.run("manage.py", "shell", "-v0", "-c", READ) == "Anna\nann\n"
-    assert "pbkdf2_" not in shop.run("manage.py", "shell", "-v0", "-c", READ_ALL)
+    shop.add_settings(re.sub(r"^(\w+) = \[\.\.\.", r"\1 = [*\1", settings, flags=re.MULTILINE))
+    for line in IN_A_PROJECT.splitlines():
+        _, *arguments = shlex.split(line, comments=True)
+        shop.run(*arguments)
+    return shop
+
+
+def test_its_steps_lead_to_the_first_representation(shop):
+    assert shop.run("manage.py", "audit_triggers", "check").endswith("are OK.\n")
+    for command, output in (step for block in CONSOLE for step in steps(block)):
+        python, *arguments = shlex.split(command)
+        assert python == "python"
+        assert without_figures(shop.run(*arguments)) == without_figures(output)
+
+
+def test_with_its_settings_a_request_is_recorded_with_its_user_and_no_password(shop):
+    recorded, log = shop.run("manage.py", "shell", "-v0", "-c", REQUEST).split("\n", 1)
+    assert recorded == "True ann /admin/auth/user/add/"
+    assert "'table_name': 'auth_user'" in log
+    assert not re.search("pbkdf2_|last_login", log)
 
 
 def test_the_make_targets_it_names_exist():

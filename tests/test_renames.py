@@ -30,7 +30,7 @@ from tests.capturing import sql
 from tests.examples import examples
 from tests.migrating import Then, built, from_the_beginning, texts, today
 
-(EXAMPLE,) = examples("docs/drift.md", "python")
+(EXAMPLE,) = examples("docs/schema-drift.md", "python")
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

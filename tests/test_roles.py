@@ -1,4 +1,4 @@
-"""The roles of docs/production.md: its SQL, as it stands there, against the server."""
+"""The roles of docs/security.md: its SQL, as it stands there, against the server."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 PREFIX = "auditrepr_test_shop"
 ROLES = ("owner", "app", "job", "reader")
-SQL = [block.replace("shop", PREFIX) for block in examples("docs/production.md", "sql")]
+SQL = [block.replace("shop", PREFIX) for block in examples("docs/security.md", "sql")]
 
 
 def connect(role=None, name=PREFIX):

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from ..exceptions import RowsHidden
 from ..models import AuditLog, Checkpoint
-from ..phrases import counted
+from ..utils.phrases import counted
 from ..vendors import get_vendor
 from ..vendors.types import Event, Writers
 from .windows import next_id, windows

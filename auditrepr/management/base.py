@@ -25,8 +25,8 @@ from ..job.locks.lease import DatabaseLock
 from ..job.result import Progress, Result
 from ..lineage import recent_renames
 from ..models import AuditLog, StopReason
-from ..phrases import timestamp
 from ..reprs import Outcome
+from ..utils.phrases import timestamp
 from ..utils.text import one_line, visible
 from ..vendors.types import Event
 from .options import USAGE, batch_size, check_options, count, database_alias, seconds

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from ..job.status import Status
 from ..models import BackfillRun
-from ..phrases import noun, timestamp
+from ..utils.phrases import noun, timestamp
 from ..utils.text import visible
 
 #: This many runs in a row that found the lock held are no coincidence.

@@ -8,6 +8,8 @@ from django.utils.translation import gettext_lazy as _
 
 
 class Fidelity(models.TextChoices):
+    """How far a representation can be trusted."""
+
     EXACT = "E", _("exact")
     MIXED = "M", _("mixed")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from django.utils import timezone
 
-from ...phrases import timestamp
+from ...utils.phrases import timestamp
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,7 @@ from ...capture import append_only
 from ...conf import get_settings
 from ...exceptions import AuditReprError
 from ...job import preflight
-from ...phrases import counted
+from ...utils.phrases import counted
 from ...utils.text import one_line, visible
 from ..options import USAGE, check_options, database_alias
 from ..terminal import TerminalCommand

@@ -10,7 +10,7 @@ from django.core.management.base import CommandParser
 from ...job import backfill
 from ...job.result import Result
 from ...models import ReprFailure
-from ...phrases import counted
+from ...utils.phrases import counted
 from ..base import CHECKED, FAILED, JobCommand, described, table
 from ..options import whole_number
 

@@ -16,7 +16,7 @@ from ...job import prune
 from ...job.locks.file import FileLock
 from ...job.locks.lease import DatabaseLock
 from ...job.prune import Pruned
-from ...phrases import counted, timestamp
+from ...utils.phrases import counted, timestamp
 from ...utils.text import one_line, visible
 from ..base import stopping_on_signals
 from ..options import check_options, database_alias, moment, seconds, whole_number

@@ -10,7 +10,7 @@ from ...job import rebuild
 from ...job.rebuild import Change, Selection
 from ...job.result import Result
 from ...models import Fidelity, StopReason
-from ...phrases import counted
+from ...utils.phrases import counted
 from ..base import CHECKED, JobCommand, described, table
 from ..options import USAGE, moment
 
