@@ -6,7 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import ConnectionDoesNotExist, connection, connections
+from django.db import connection, connections
+from django.utils.connection import ConnectionDoesNotExist
 
 from auditrepr.exceptions import UnsupportedDatabase
 from auditrepr.vendors import Vendor, get_vendor, supports
