@@ -229,6 +229,7 @@ def test_events_that_do_not_fit_their_neighbours_are_out_of_order(
     assert vendor.out_of_order(ids) >= {one.pk, other.pk}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_restored_events_are_known_where_events_have_a_snapshot(
     vendor: Vendor, life: list[Event]
 ) -> None:

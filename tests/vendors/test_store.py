@@ -9,6 +9,7 @@ from time import monotonic
 
 import pytest
 from django.db import Error, IntegrityError, OperationalError, connection, transaction
+from django.db.models import CheckConstraint, Q
 from django.test.utils import CaptureQueriesContext
 
 from auditrepr.models import AuditLog, Fidelity, InstanceRepr
@@ -113,15 +114,22 @@ def test_after_an_error_nothing_is_written_and_the_transaction_goes_on(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_error_about_a_value_is_told_from_others(vendor: Vendor) -> None:
-    event(1), event(2)
-    sql("CREATE UNIQUE INDEX own ON auditrepr_instancerepr (instance_repr)")
-    vendor.store([(1, "only once", EXACT, "")])
+def test_an_error_about_a_value_is_told_from_others(
+    vendor: Vendor, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    constraint = CheckConstraint(condition=~Q(instance_repr="forbidden"), name="own")
+    event(1)
+    # A table that is made anew, as on SQLite, gets the constraints of its model.
+    monkeypatch.setattr(InstanceRepr._meta, "constraints", [constraint])
+    with connection.schema_editor() as editor:
+        editor.add_constraint(InstanceRepr, constraint)
     try:
         with pytest.raises(Error) as about_a_value:
-            vendor.store([(2, "only once", EXACT, "")])
+            vendor.store([(1, "forbidden", EXACT, "")])
     finally:
-        sql("DROP INDEX own")
+        monkeypatch.undo()
+        with connection.schema_editor() as editor:
+            editor.remove_constraint(InstanceRepr, constraint)
     with pytest.raises(Error) as about_none:
         sql("SELECT * FROM there_is_no_such_table")
     assert vendor.refuses_value(about_a_value.value)
