@@ -53,7 +53,9 @@ def test_goes_from_the_first_event_to_the_last_past_the_objects_deletion(reader:
     for url in (history(pk), of("app_author", pk)):
         text = words(page(reader, url))
         assert f"History of Author {pk} Mary Shelley" in text
-        first, second, third = (text.index(w) for w in ("Added", "Changed", "Deleted"))
+        first, second, third = (
+            text.index(w) for w in ("Added Mary", "Changed Mary", "Deleted Mary")
+        )
         assert first < second < third
         assert "name: Mary Godwin → Mary Shelley" in text
         assert "somebody else" not in text

@@ -18,6 +18,8 @@ from . import coverage, search_index
 from .state import BROKEN, State, Status
 
 LOG = log_name(AuditLog._meta.db_table)
+#: What can have the triggers.
+AUDITABLE = frozenset({Kind.TABLE, Kind.PARTITIONED})
 
 
 def databases(using: str | None = None, *, with_log: bool = True) -> list[str]:
@@ -61,7 +63,8 @@ def inspect(using: str) -> list[State]:
         return []
     installed = vendor.installed()
     captures = {n: _capture(table, shapes[n]) for n, table in tables.items() if n in shapes}
-    wanted = dict(zip(captures, vendor.fingerprints(*captures.values()), strict=True))
+    auditable = {n: one for n, one in captures.items() if one.shape.kind in AUDITABLE}
+    wanted = dict(zip(auditable, vendor.fingerprints(*auditable.values()), strict=True))
     states = [
         _state(name, captures.get(name), installed.get(name), wanted.get(name)) for name in tables
     ]
@@ -207,7 +210,7 @@ def _state(
     """How a tracked table stands, whose triggers ought to have this fingerprint."""
     if capture is None:
         return State(name, Status.ABSENT)
-    if capture.shape.kind not in (Kind.TABLE, Kind.PARTITIONED):
+    if capture.shape.kind not in AUDITABLE:
         return State(name, Status.UNSUPPORTED)
     if installed is None:
         return State(name, Status.MISSING, capture)

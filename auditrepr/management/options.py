@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, time
 from typing import Any
 
@@ -97,14 +97,21 @@ def database_alias(text: Any) -> str:
     return alias
 
 
-def check_options(options: dict[str, Any], checks: Mapping[str, Callable[[Any], Any]]) -> None:
+def check_options(
+    options: dict[str, Any],
+    checks: Mapping[str, Callable[[Any], Any]],
+    required: Collection[str] = (),
+) -> None:
     """Replace each option by its checked value; `call_command()` does not use the parser.
 
+    :param required: the names of options for which None is not a value.
     :raises CommandError: with exit code 2.
     """
     for name, checked in checks.items():
+        if options[name] is None and name not in required:
+            continue
         try:
-            options[name] = None if options[name] is None else checked(options[name])
+            options[name] = checked(options[name])
         except ArgumentTypeError as error:
             option = name.replace("_", "-")
             raise CommandError(f"argument --{option}: {error}", returncode=USAGE) from error

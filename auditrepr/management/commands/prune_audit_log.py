@@ -107,7 +107,7 @@ class Command(TerminalCommand):
 
     def handle(self, *, dry_run: bool, keep_last: bool, interactive: bool, **options: Any) -> None:
         self.verbosity = options["verbosity"]
-        check_options(options, CHECKED)
+        check_options(options, CHECKED, required=CHECKED)
         database = options["database"]
         try:
             capture.databases(database)
