@@ -15,7 +15,7 @@ TABLE = log_name(InstanceRepr._meta.db_table)
 MADE = {
     True: "created an index that matches any part of the text.",
     False: "created an index that matches only the beginning of the text. To match any part,"
-    " install pg_trgm (PostgreSQL) or an SQLite with FTS5 and run migrate again.",
+    " install pg_trgm (PostgreSQL) or SQLite with FTS5 and run migrate again.",
 }
 
 

@@ -46,9 +46,9 @@ CHECKED = {
 
 class Command(TerminalCommand):
     help = (
-        "Delete events older than a date, with their representations. The state of objects"
-        " before that date can no longer be determined; their later states stay as certain as"
-        " before."
+        "Delete events older than a date, with their representations and failures. The state of"
+        " objects before that date can no longer be determined. What that means for events that"
+        " remain: docs/pruning.md."
     )
     requires_system_checks = []
 
