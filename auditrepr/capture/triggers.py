@@ -61,7 +61,8 @@ def inspect(using: str) -> list[State]:
         return []
     installed = vendor.installed()
     captures = {n: _capture(table, shapes[n]) for n, table in tables.items() if n in shapes}
-    wanted = dict(zip(captures, vendor.fingerprints(*captures.values()), strict=True))
+    auditable = {name: capture for name, capture in captures.items() if _can_be_audited(capture)}
+    wanted = dict(zip(auditable, vendor.fingerprints(*auditable.values()), strict=True))
     states = [
         _state(name, captures.get(name), installed.get(name), wanted.get(name)) for name in tables
     ]
@@ -207,7 +208,7 @@ def _state(
     """How a tracked table stands, whose triggers ought to have this fingerprint."""
     if capture is None:
         return State(name, Status.ABSENT)
-    if capture.shape.kind not in (Kind.TABLE, Kind.PARTITIONED):
+    if not _can_be_audited(capture):
         return State(name, Status.UNSUPPORTED)
     if installed is None:
         return State(name, Status.MISSING, capture)
@@ -215,6 +216,10 @@ def _state(
         return State(name, Status.DISABLED, capture, installed)
     current = installed.fingerprint == wanted
     return State(name, Status.OK if current else Status.OUTDATED, capture, installed)
+
+
+def _can_be_audited(capture: Capture) -> bool:
+    return capture.shape.kind in (Kind.TABLE, Kind.PARTITIONED)
 
 
 def _capture(table: TrackedTable, shape: TableShape) -> Capture:

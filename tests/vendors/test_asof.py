@@ -77,7 +77,9 @@ def test_reading_refuses_to_write(vendor: Vendor) -> None:
 
 def test_reading_refuses_to_write_in_the_callers_transaction_and_keeps_that(vendor: Vendor) -> None:
     Author.objects.create(name="before")
-    refuses_to_write(vendor)
+    with transaction.atomic():
+        refuses_to_write(vendor)
+        transaction.set_rollback(True)
     with vendor.reading(TimeLimit(PATIENT)):
         assert Author.objects.count() == 1
     Author.objects.create(name="after")
@@ -229,6 +231,7 @@ def test_events_that_do_not_fit_their_neighbours_are_out_of_order(
     assert vendor.out_of_order(ids) >= {one.pk, other.pk}
 
 
+@pytest.mark.django_db(transaction=True)
 def test_restored_events_are_known_where_events_have_a_snapshot(
     vendor: Vendor, life: list[Event]
 ) -> None:

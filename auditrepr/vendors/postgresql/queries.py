@@ -116,7 +116,7 @@ _LATER = _BESIDE.format(than=">", order="")
 _IN_ONE_MESSAGE = """({0}.transaction_id, {0}.statement_at)
     = (event.transaction_id, event.statement_at)"""
 
-_LATER = """
+_UNSEEN = """
     FROM (
         SELECT * FROM auditrepr_auditlog WHERE table_name = %(table)s AND id > %(since)s
         UNION ALL
@@ -196,7 +196,7 @@ WHERE audit_log_id = anew.id
 END_IF_IDLE = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
 MENTIONS_SQL = f"""
 SELECT DISTINCT mention.text, mention.key
-FROM (SELECT * {_LATER} LIMIT %(most)s) log
+FROM (SELECT * {_UNSEEN} LIMIT %(most)s) log
 CROSS JOIN LATERAL (VALUES
     (row_data ->> %(column)s, object_id),
     (changed_from ->> %(column)s, object_id),
@@ -204,7 +204,7 @@ CROSS JOIN LATERAL (VALUES
 ) mention (text, key)
 WHERE mention.key IS NOT NULL AND mention.text = ANY(%(texts)s)
 """
-BEYOND_SQL = f"SELECT 1 {_LATER} LIMIT 1 OFFSET %(most)s"
+BEYOND_SQL = f"SELECT 1 {_UNSEEN} LIMIT 1 OFFSET %(most)s"
 
 RELATION_SQL = """({names}, auditrepr_n) AS (
     SELECT {live}, wanted.n
