@@ -220,6 +220,10 @@ def _state(
     return State(name, Status.OK if current else Status.OUTDATED, capture, installed)
 
 
+def _can_be_audited(capture: Capture) -> bool:
+    return capture.shape.kind in (Kind.TABLE, Kind.PARTITIONED)
+
+
 def _capture(table: TrackedTable, shape: TableShape) -> Capture:
     # Between two migrations the model's key may not exist yet, or no longer.
     there = {column.name for column in shape.columns}.issuperset(table.key_columns)

@@ -77,7 +77,9 @@ def test_reading_refuses_to_write(vendor: Vendor) -> None:
 
 def test_reading_refuses_to_write_in_the_callers_transaction_and_keeps_that(vendor: Vendor) -> None:
     Author.objects.create(name="before")
-    refuses_to_write(vendor)
+    with transaction.atomic():
+        refuses_to_write(vendor)
+        transaction.set_rollback(True)
     with vendor.reading(TimeLimit(PATIENT)):
         assert Author.objects.count() == 1
     Author.objects.create(name="after")

@@ -117,11 +117,11 @@ def test_after_an_error_nothing_is_written_and_the_transaction_goes_on(
 def test_an_error_about_a_value_is_told_from_others(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    constraint = CheckConstraint(condition=~Q(instance_repr="forbidden"), name="own")
     event(1)
-    # A table that is made anew, as some databases do for a constraint, gets the constraints of its model.
-    monkeypatch.setattr(InstanceRepr._meta, "constraints", [constraint])
-    with connection.schema_editor() as editor:
+    constraint = CheckConstraint(condition=~Q(instance_repr="forbidden"), name="own")
+    with monkeypatch.context() as constrained, connection.schema_editor() as editor:
+        # Where a table has to be made anew for it, it is made as the model says.
+        constrained.setattr(InstanceRepr._meta, "constraints", [constraint])
         editor.add_constraint(InstanceRepr, constraint)
     try:
         with pytest.raises(Error) as about_a_value:
