@@ -540,6 +540,6 @@ def test_a_lease_that_cannot_be_renewed_is_told_of_in_time(monkeypatch, caplog):
         other = sqlite3.connect(connection.settings_dict["NAME"], isolation_level=None)
         other.execute("BEGIN IMMEDIATE")
         with lock.kept_alive():
-            wait_until(lambda: "could not be renewed: database is locked" in caplog.text)
+            wait_until(lambda: "renew the database lock: database is locked" in caplog.text)
         other.close()
     assert "Could not renew the database lock: database is locked" in caplog.text
