@@ -52,6 +52,12 @@ class UnknownSetting(InvalidSetting):
     """AUDITREPR["{name}"] is no setting. These are: {known}"""
 
 
+class CacheOutOfReach(AuditReprError, AttributeError):
+    """{backend}.{name} leads to what the cache holds today, and code that runs for the past has
+    an empty cache of its own: use the methods that Django's caches have, or name a text that does
+    without in AUDITREPR["REPR"] or @auditrepr.track(repr=...)."""
+
+
 class NotAudited(AuditReprError):
     """There is no audited model {name!r}. These are: {known}"""
 

@@ -11,6 +11,7 @@ from django.db import router
 from django.db.models import Model
 
 from ..exceptions import PastIsFixed
+from ..isolation import isolated
 from ..models import AuditLog
 from ..models.log import first_id
 from ..utils.model_meta import key_parts
@@ -139,6 +140,7 @@ class Lasting(Batch):
             yield
             return
         with ExitStack() as stack:
+            stack.enter_context(isolated())
             stack.enter_context(self.vendor.reading(self.limit))
             stack.enter_context(self.vendor.connection.execute_wrapper(self.watch))
             self.history = History(self.vendor, self.limit)

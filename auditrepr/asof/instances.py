@@ -12,6 +12,7 @@ from django.db.models.base import ModelState
 from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
 from django.db.models.signals import post_init, pre_init
 
+from ..isolation import of_one_object
 from ..utils.time_limit import TimeLimit, TimeLimitExceeded
 from ..vendors.types import NOT_RECORDED, Row
 from .lookups import Subject
@@ -163,7 +164,7 @@ class Guard:
     def _made(self, make: Maker, subject: Subject, values: Mapping[str, Any]) -> Model:
         self.making, self._asked = subject, False
         try:
-            with self.limit.row():
+            with self.limit.row(), of_one_object():
                 return make(values)
         finally:
             self.making = None

@@ -11,6 +11,7 @@ from typing import Any
 from django.db import Error, InternalError
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ..isolation import of_nobody
 from ..utils.sql import may_write
 from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor
@@ -121,7 +122,7 @@ class Watch:
         outer, self._instead = self._instead, None
         current, self.current = self.current, None
         try:
-            with self.limit.paused():
+            with self.limit.paused(), of_nobody():
                 yield
         except Error as error:
             self.own_error = error

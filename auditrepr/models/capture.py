@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from ..isolation.query_caches import Afresh
+
 
 class Coverage(models.Model):
     """Since which event an audited table's capture has run unbroken."""
@@ -48,6 +50,8 @@ class Coverage(models.Model):
         help_text=_("What tells the table's triggers from others that are made just like them."),
     )
     recorded_at = models.DateTimeField(db_default=Now())
+
+    objects = Afresh()
 
     class Meta:
         verbose_name = _("coverage")

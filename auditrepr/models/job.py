@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from ..isolation.query_caches import Afresh
+
 
 class Checkpoint(models.Model):
     """How far the job has come: one row in each database that holds a log."""
@@ -25,6 +27,8 @@ class Checkpoint(models.Model):
         default=0, help_text=_("How far the slow re-check below the settled mark has come.")
     )
 
+    objects = Afresh()
+
     class Meta:
         verbose_name = _("checkpoint")
         verbose_name_plural = _("checkpoints")
@@ -43,6 +47,8 @@ class RebuildCursor(models.Model):
     top_id = models.BigIntegerField(help_text=_("Later events are said in the new way already."))
     started_at = models.DateTimeField(db_default=Now())
 
+    objects = Afresh()
+
     class Meta:
         verbose_name = _("rebuilding")
         verbose_name_plural = _("rebuildings")
@@ -59,6 +65,8 @@ class Lease(models.Model):
     holder = models.JSONField(null=True, help_text=_("Host, process and start, for people."))
     acquired_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
+
+    objects = Afresh()
 
     class Meta:
         verbose_name = _("lease")
@@ -101,6 +109,8 @@ class BackfillRun(models.Model):
     skipped_runs = models.PositiveIntegerField(
         _("skipped runs"), default=0, help_text=_("Runs since then that found the lock held.")
     )
+
+    objects = Afresh()
 
     class Meta:
         verbose_name = _("run")

@@ -12,6 +12,7 @@ from django.db.models.functions import Left, Now
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import RowField
+from ..isolation.query_caches import Afresh
 from ..lineage import recent_renames
 from ..utils.table_names import log_name
 from ..vendors import get_vendor
@@ -142,7 +143,7 @@ class AuditLog(models.Model):
     )
     occurred_at = models.DateTimeField(_("time"), db_default=Now())
 
-    objects = AuditLogQuerySet.as_manager()
+    objects = Afresh.from_queryset(AuditLogQuerySet)()
 
     class Meta:
         verbose_name = _("audit log entry")

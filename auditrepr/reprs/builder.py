@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import Error, connections, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 from django.utils import timezone, translation
 from django.utils.functional import Promise
@@ -22,6 +21,7 @@ from ..asof.lookups import Subject
 from ..asof.query_interceptor import watching
 from ..conf import get_settings
 from ..exceptions import NothingToRebuild
+from ..isolation import hooks, isolated
 from ..models import AuditLog, Fidelity
 from ..utils.text import storable
 from ..utils.time_limit import TimeLimitExceeded
@@ -79,17 +79,21 @@ def _build_until_error(
 ) -> Generator[Outcome, None, None]:
     connection = batch.vendor.connection
     with (
+        isolated(batch.own_queries) as isolation,
         _same_words_for_everyone() as same_words,
         batch.limit.listening(),
         batch.vendor.reading(batch.limit),
-        _forgetting_hooks(connection),
+        hooks.forgotten(),
         _watching(batch),
         _without_collecting(),
     ):
         for subject in remaining(batch, done):
             batch.show_life()
             same_words()
-            if outcome := _outcome(subject, batch, careful):
+            isolation.begin()
+            outcome = _outcome(subject, batch, careful)
+            isolation.end()
+            if outcome:
                 yield outcome
             if batch.broken or connection.closed_in_transaction:
                 batch.vendor.discard()
@@ -178,16 +182,6 @@ def _same_words_for_everyone() -> Iterator[Callable[[], None]]:
                 timezone.activate(zone)
 
         yield same_words
-
-
-@contextmanager
-def _forgetting_hooks(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """What a row's code wants done on commit would be done once nothing refuses it any more."""
-    before = list(connection.run_on_commit)
-    try:
-        yield
-    finally:
-        connection.run_on_commit = before
 
 
 @contextmanager
