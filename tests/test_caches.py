@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from contextvars import copy_context
 from typing import Any
 
 import pytest
@@ -30,6 +31,7 @@ from auditrepr.vendors.types import Event
 from tests.app.models import Author, Book
 from tests.app.relations import Line, Order
 from tests.cache_backends import Shelf
+from tests.examples import examples
 from tests.pages import LOG, page, reader  # noqa: F401
 from tests.running import run, texts
 
@@ -321,6 +323,23 @@ def test_an_object_as_of_a_moment_is_made_in_isolation_and_used_in_a_block(said_
     assert cache.get(f"author-{author.pk}") == "today"
     assert str(old) == "b (today)"  # as the docs say
     ends_clean()
+
+
+def test_the_example_of_the_docs(said_by: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    said_by(lambda author: cache.get_or_set("author", author.name))
+    story()
+    event = AuditLog.objects.filter(table_name="app_book").earliest("pk")
+    (example,) = examples("docs/truth.md", "python")
+    exec(example, {"book": Book.objects.get(), "event": event})
+    assert capsys.readouterr().out == "b (old)\n"
+    assert cache.get("author") is None
+
+
+def test_a_thread_takes_the_isolation_along(elsewhere: Any) -> None:
+    cache.set("a", "live")
+    with auditrepr.past():
+        assert elsewhere(lambda: cache.get("a")) == "live"
+        assert elsewhere(copy_context().run, lambda: cache.get("a")) is None
 
 
 def test_between_events_nothing_is_kept() -> None:

@@ -20,14 +20,17 @@ EXAMPLES = examples("docs/context.md", "python")
 
 
 def test_its_examples_run_one_after_the_other(django_user_model, settings):
+    worked: list[Book] = []
     begin = timezone.now() + timedelta(seconds=1)
     user = django_user_model.objects.create_user("ann")
     book = Book.objects.create(title="A", author=Author.objects.create(name="Ann"))
     book.tags.add(Tag.objects.create(label="x"))
     names = {"user": user, "book": book, "Book": Book, "begin": begin, "end": begin}
+    names["work"] = worked.append
     for example in EXAMPLES:
         exec(example, names)
     assert names["old"].price == 0
+    assert worked == [book]
     assert names["old"].author.name == "Ann"
     assert auditrepr.doubts(names["old"]) == []
     told = AuditLog.objects.for_model(Book).by(user).get()

@@ -173,15 +173,23 @@ class AuditLog(models.Model):
 
     @property
     def changes(self) -> dict[str, tuple[Any, Any]]:
-        """What an update changed: ``{field: (old, new)}``, values as the log holds them.
+        """What an update changed: ``{field: (old, new)}``, values as the model's fields give them.
 
-        A column that no field of today's model has goes by its own name.
+        A column that no field of today's model has goes by its own name; its values, and those
+        that its field cannot read, are as the log holds them. The log is read for it.
         """
-        new = self.row_data or {}
+        from ..asof.held import held  # against the direction of the data, as below
+
+        old, new = self.changed_from or {}, self.row_data or {}
+        using = self._state.db or router.db_for_read(AuditLog)
+        known = {(one.column, one.before): one.value for one in held([self] if old else [], using)}
         names = {column: field.name for column, field in self.recorded_fields().items()}
         return {
-            names.get(column, column): (old, new.get(column))
-            for column, old in (self.changed_from or {}).items()
+            names.get(column, column): (
+                known.get((column, True), old[column]),
+                known.get((column, False), new.get(column)),
+            )
+            for column in old
         }
 
     def recorded_fields(self) -> dict[str, Field[Any, Any]]:
@@ -190,7 +198,7 @@ class AuditLog(models.Model):
 
     def build_instance_repr(self) -> Outcome:
         """The representation of this one row, built as the job builds a batch; not stored."""
-        from ..reprs import build  # the one import against the direction of the data
+        from ..reprs import build  # against the direction of the data
 
         return build([Event.of(self)], using=self._state.db or router.db_for_read(AuditLog))[0]
 
