@@ -235,6 +235,8 @@ class Batch(Watch):
                 instance = self.guard.make(peers.model, peers.make, subject, row)
             if row.missing:
                 instance.__dict__["refresh_from_db"] = self._loader(instance, subject, row.missing)
+            for why in row.lossy:
+                subject.note(why)
             peers.add(instance, subject, row.missing)
         except Afresh as lost:
             self.lost = lost
@@ -278,7 +280,8 @@ def _joined(parent: type[Model], row: Row, part: Found) -> Row | Exception:
         return part.row
     columns = {field.column: NOT_RECORDED for field in own_fields(parent)}
     inherited = part.row or Row({}, columns)
-    return Row(inherited.values | row.values, {**inherited.missing, **row.missing})
+    lossy = inherited.lossy + row.lossy
+    return Row(inherited.values | row.values, {**inherited.missing, **row.missing}, lossy)
 
 
 def _doubted(found: Found, wish: Wish) -> Found:

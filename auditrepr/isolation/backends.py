@@ -30,9 +30,8 @@ def connect() -> None:
         if hasattr(caches._connections, alias):  # type: ignore[attr-defined]
             _remember(caches[alias], alias)
     if not hasattr(CacheHandler.create_connection, "__wrapped__"):
-        CacheHandler.create_connection = _remembering(  # type: ignore[method-assign]
-            CacheHandler.create_connection
-        )
+        remembering: Any = _remembering(CacheHandler.create_connection)
+        CacheHandler.create_connection = remembering  # type: ignore[method-assign]
 
 
 def _remembering(create: Callable[[CacheHandler, str], Any]) -> Callable[[CacheHandler, str], Any]:
@@ -59,10 +58,10 @@ def _remember(backend: Any, alias: str) -> None:
 
 def guards() -> Iterator[tuple[type, str, Any]]:
     """The classes of all caches, and what looks up their objects' attributes from now on."""
-    yield BaseCache, _LOOK_UP, _guarded(BaseCache.__getattribute__)
+    yield BaseCache, _LOOK_UP, _guarded(BaseCache)
     for kind in [*_subclasses(BaseCache), *_configured(), *_others]:
         if _looks_up_otherwise(kind):
-            yield kind, _LOOK_UP, _guarded(kind.__getattribute__)
+            yield kind, _LOOK_UP, _guarded(kind)
 
 
 def _configured() -> Iterator[type]:
@@ -77,6 +76,7 @@ _LOOK_UP = "__getattribute__"
 
 
 def _subclasses(kind: type) -> Iterator[type]:
+    one: type
     for one in kind.__subclasses__():
         yield one
         yield from _subclasses(one)
@@ -87,7 +87,9 @@ def _looks_up_otherwise(kind: type) -> bool:
     return not issubclass(kind, StandIn) and not hasattr(kind.__getattribute__, "guarded")
 
 
-def _guarded(look_up: Callable[[Any, str], Any]) -> Callable[[Any, str], Any]:
+def _guarded(kind: type) -> Callable[[Any, str], Any]:
+    look_up: Callable[[Any, str], Any] = kind.__getattribute__  # type: ignore[assignment]
+
     def look_up_guarded(backend: Any, name: str) -> Any:
         isolation = current()
         # Python's own names tell of the object, and not of what it holds.

@@ -38,7 +38,7 @@ def done_by(isolated: Isolated) -> Iterator[None]:
 
 
 def _connected() -> list[Any]:
-    return connections.all(initialized_only=True)
+    return list(connections.all(initialized_only=True))
 
 
 def _inside(isolated: Isolated, done: Callable[[], Any]) -> Callable[[], Any]:

@@ -57,7 +57,7 @@ class _Types(dict[str, dict[Any, Any]]):
         from django.contrib.contenttypes.models import ContentType
 
         with self._isolation.own_queries():
-            there = list(QuerySet(ContentType, using=using))
+            there: list[Any] = list(QuerySet(ContentType, using=using))
         by_name: dict[Any, Any] = {(one.app_label, one.model): one for one in there}
         self[using] = by_name | {one.pk: one for one in there}
         return self[using]

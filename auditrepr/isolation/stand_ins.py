@@ -37,7 +37,7 @@ class StandIn(LocMemCache):
     """
 
     # Caches are guarded by this method; but this one is what their guard leads to.
-    __getattribute__ = object.__getattribute__  # type: ignore[assignment]
+    __getattribute__ = object.__getattribute__
 
     def __init__(self, backend: Any, store: Store) -> None:
         self._backend = backend
@@ -133,7 +133,7 @@ class _Freezer(pickle.Pickler):
 
     def reducer_override(self, value: Any) -> Any:
         if isinstance(value, QuerySet):
-            value._fetch_all()  # type: ignore[attr-defined]
+            value._fetch_all()
         if isinstance(value, Model | QuerySet):
             return self._kept(value)
         if isinstance(value, _Whole):

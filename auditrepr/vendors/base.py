@@ -169,6 +169,10 @@ class Vendor(ABC):
             return converted
         return rows
 
+    def loss(self, field: Field[Any, Any]) -> tuple[str, Callable[[Any], bool]] | None:
+        """Why the log may give another value of this field than the table, and which values."""
+        return None
+
     # Does the log tell which rows one statement changed?
     knows_statements: bool
 

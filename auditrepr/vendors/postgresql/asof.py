@@ -17,6 +17,7 @@ from ...utils.model_meta import key_parts, own_fields, reads, stored_parts
 from ..base import Vendor
 from ..snapshots import parse
 from ..types import ALL_KNOWN, NOT_RECORDED, TOO_BIG, Event, Image, Row
+from .losses import Loses, loss
 from .queries import (
     AROUND_SQL,
     BEYOND_SQL,
@@ -157,6 +158,9 @@ class Rebuilding(Vendor):
                 cursor.execute(VIRTUAL, [table])
                 virtual = dict(cursor.fetchall())
         return Shape(table, [field.column for field in fields], hstores, virtual)
+
+    def loss(self, field: Field[Any, Any]) -> tuple[str, Loses] | None:
+        return loss(field.db_type(self.connection) or "")
 
     knows_statements = True
 
