@@ -93,6 +93,9 @@ def _read(
         for field in fields if missing else ():
             if field.column in missing:
                 del row[field.attname]
+        if not losses:
+            yield image, Row(row, missing)
+            continue
         lossy = tuple(why.format(name) for n, name, (why, loses) in losses if loses(raw[n]))
         yield image, Row(row, missing, lossy)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext
 
 from . import guards, hooks, query_caches
-from .state import Isolation, OwnQueries, Store, current, isolation_now
+from .state import Isolation, OwnQueries, current, isolation_now
 
 
 @contextmanager
@@ -44,25 +44,26 @@ def past() -> Iterator[None]:
 @contextmanager
 def of_nobody() -> Iterator[None]:
     """What code inside puts into caches is forgotten at once: it runs for many events."""
-    with _instead(None):
+    with _instead(keeps=False):
         yield
 
 
 @contextmanager
 def of_one_object() -> Iterator[None]:
     """Code inside, which makes one object, has empty caches of its own."""
-    with _instead(Store()):
+    with _instead(keeps=True):
         yield
 
 
 @contextmanager
-def _instead(store: Store | None) -> Iterator[None]:
+def _instead(keeps: bool) -> Iterator[None]:
     isolation = current()
     if isolation is None:
         yield
         return
-    outer, isolation.store = isolation.store, store
+    outer = isolation.keeps, isolation.store
+    isolation.keeps, isolation.store = keeps, None
     try:
         yield
     finally:
-        isolation.store = outer
+        isolation.keeps, isolation.store = outer

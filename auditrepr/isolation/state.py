@@ -29,19 +29,24 @@ class Isolation:
 
     def __init__(self, own_queries: OwnQueries = nullcontext) -> None:
         self.own_queries = own_queries
-        self.store: Store | None = None
+        self.keeps = False  # what is put into a cache; else it is forgotten at once
+        self.store: Store | None = None  # of most events nothing is asked for it
         self.types: dict[str, Any] | None = None  # content types are the same at every event
 
     def begin(self) -> None:
         """The code of an event starts, with empty caches."""
-        self.store = Store()
+        self.keeps = True
+        self.store = None
 
     def end(self) -> None:
         """The code of no event runs: whatever is put into a cache from now on is forgotten."""
+        self.keeps = False
         self.store = None
 
     def now(self) -> Store:
         """What whoever asks may see, and add to."""
+        if self.store is None and self.keeps:
+            self.store = Store()
         return self.store or Store()
 
 

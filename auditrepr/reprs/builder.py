@@ -91,9 +91,7 @@ def _build_until_error(
             batch.show_life()
             same_words()
             isolation.begin()
-            outcome = _outcome(subject, batch, careful)
-            isolation.end()
-            if outcome:
+            if outcome := _outcome(subject, batch, careful):
                 yield outcome
             if batch.broken or connection.closed_in_transaction:
                 batch.vendor.discard()
