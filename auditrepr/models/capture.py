@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from ..isolation.query_caches import Afresh
+
 
 class Coverage(models.Model):
     """Since which event an audited table is captured without a gap."""
@@ -53,6 +55,8 @@ class Coverage(models.Model):
         ),
     )
     recorded_at = models.DateTimeField(db_default=Now())
+
+    objects = Afresh()
 
     class Meta:
         verbose_name = _("coverage")

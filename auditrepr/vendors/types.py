@@ -124,12 +124,13 @@ class Row(NamedTuple):
 
     values: dict[str, Any]  # by the field's attname
     missing: Mapping[str, str] = {}  # columns whose value is not known, and why
+    lossy: tuple[str, ...] = ()  # why some value may not be just what the table held
 
     def without(self, model: type[Model], columns: Collection[str]) -> Row:
         """Return the row as it was before it had these columns."""
         names = {f.attname for f in own_fields(model) if f.column in columns}
         values = {name: value for name, value in self.values.items() if name not in names}
-        return Row(values, dict.fromkeys(columns, NOT_RECORDED) | dict(self.missing))
+        return Row(values, dict.fromkeys(columns, NOT_RECORDED) | dict(self.missing), self.lossy)
 
 
 class Kind(Enum):

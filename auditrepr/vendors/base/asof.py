@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -66,6 +66,14 @@ class AsOfFacet(Facet, ABC):
             converted: Iterator[list[Any]] = compiler.apply_converters(rows, converters)
             return converted
         return rows
+
+    def loss(self, field: Field[Any, Any]) -> tuple[str, Callable[[Any], bool]] | None:
+        """Return why the log may hold another value of this field than the table, and of which.
+
+        The reason has ``{}`` for the column; the function tells whether a value is one of those.
+        None if the log holds every value of the field as it is.
+        """
+        return None
 
     @abstractmethod
     def statement_reaches_beyond(self) -> bool:
