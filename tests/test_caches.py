@@ -329,7 +329,7 @@ def test_the_example_of_the_docs(said_by: Any, capsys: pytest.CaptureFixture[str
     said_by(lambda author: cache.get_or_set("author", author.name))
     story()
     event = AuditLog.objects.filter(table_name="app_book").earliest("pk")
-    (example,) = examples("docs/truth.md", "python")
+    (example,) = examples("docs/exact-and-mixed.md", "python")
     exec(example, {"book": Book.objects.get(), "event": event})
     assert capsys.readouterr().out == "b (old)\n"
     assert cache.get("author") is None

@@ -1,4 +1,4 @@
-"""What code that runs for the past remembers: for one event alone, and out of the live code's way.
+"""Empty caches for code that runs as of an event: for that event alone, beside the live ones.
 
 Other threads, requests and tasks see the application's own caches at all times.
 """

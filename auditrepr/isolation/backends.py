@@ -1,7 +1,7 @@
-"""Every object that is a cache: the code of an event that asks it reaches one of the event's own.
+"""Guards every cache object: the code of an event that uses it gets a cache of that event.
 
-It does so whoever has made the object, and since when a module has held it, because the guard
-stands on the class, where Python looks up all of its attributes.
+It does not matter who has made the object, or how long a module has held it: the guard is on the
+class, where Python looks up all of its attributes.
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def _remember(backend: Any, alias: str) -> None:
 
 
 def guards() -> Iterator[tuple[type, str, Any]]:
-    """The classes of all caches, and what looks up their objects' attributes from now on."""
+    """Return the classes of all caches, and the guarded lookup of their objects' attributes."""
     yield BaseCache, _LOOK_UP, _guarded(BaseCache)
     for kind in [*_subclasses(BaseCache), *_configured(), *_others]:
         if _looks_up_otherwise(kind):
@@ -83,7 +83,7 @@ def _subclasses(kind: type) -> Iterator[type]:
 
 
 def _looks_up_otherwise(kind: type) -> bool:
-    """Does no guard reach it yet? This is asked once the guard of `BaseCache` stands."""
+    """Return whether no guard reaches it yet, with that of `BaseCache` in place."""
     return not issubclass(kind, StandIn) and not hasattr(kind.__getattribute__, "guarded")
 
 

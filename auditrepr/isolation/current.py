@@ -11,7 +11,7 @@ from .state import Isolation, OwnQueries, current, isolation_now
 
 @contextmanager
 def isolated(own_queries: OwnQueries = nullcontext) -> Iterator[Isolation]:
-    """Code inside sees none of the application's caches, and leaves nothing in them.
+    """Hide the application's caches from code inside, which leaves nothing in them.
 
     What it puts into a cache is forgotten at once, except between `Isolation.begin` and
     `Isolation.end`.
@@ -28,11 +28,11 @@ def isolated(own_queries: OwnQueries = nullcontext) -> Iterator[Isolation]:
 
 @contextmanager
 def past() -> Iterator[None]:
-    """Code inside that uses objects from :func:`auditrepr.as_of` has empty caches of its own.
+    """Give code inside that uses objects from :func:`auditrepr.as_of` empty caches of its own.
 
-    ``with auditrepr.past():`` around whatever may ask a cache for what is only true as of one
-    moment, or put it there: a block for each moment. What is to be done on commit is still done,
-    with caches of its own, too.
+    Put ``with auditrepr.past():`` around code that may read from a cache, or write to it, what is
+    only true as of one moment: a block for each moment. Functions that code inside passes to
+    ``transaction.on_commit()`` are called at the commit, with empty caches of their own.
     """
     with ExitStack() as stack:
         isolation = stack.enter_context(isolated())
@@ -43,14 +43,14 @@ def past() -> Iterator[None]:
 
 @contextmanager
 def of_nobody() -> Iterator[None]:
-    """What code inside puts into caches is forgotten at once: it runs for many events."""
+    """Forget at once what code inside puts into caches: it runs for many events."""
     with _instead(keeps=False):
         yield
 
 
 @contextmanager
 def of_one_object() -> Iterator[None]:
-    """Code inside, which makes one object, has empty caches of its own."""
+    """Give code inside, which makes one object, empty caches of its own."""
     with _instead(keeps=True):
         yield
 

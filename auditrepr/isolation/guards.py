@@ -1,7 +1,7 @@
-"""What stands between code and the caches, only while something runs for the past.
+"""Guards between code and the caches, only while something runs as of an event.
 
-Live code pays nothing for it otherwise; and while it does stand there, it lets through whoever
-does not run for the past.
+At other times live code pays nothing for them; and while they are in place, they let live code
+through.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _ABSENT = object()
 
 @contextmanager
 def raised() -> Iterator[None]:
-    """The guards stand, however many threads run for the past."""
+    """Keep the guards in place, however many threads run as of an event."""
     global _users
     with _lock:
         if not _users:

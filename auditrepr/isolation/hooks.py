@@ -1,4 +1,4 @@
-"""What code that runs for the past wants done once a transaction is committed."""
+"""Functions that code which runs as of an event passes to ``transaction.on_commit()``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Isolated = Callable[[], AbstractContextManager[Any]]
 
 @contextmanager
 def forgotten() -> Iterator[None]:
-    """It would be done once nothing refuses it, and nothing isolates it, any more."""
+    """Drop them: they would be called when writes are no longer refused, nor caches isolated."""
     before = {one.alias: list(one.run_on_commit) for one in _connected()}
     try:
         yield
@@ -25,7 +25,7 @@ def forgotten() -> Iterator[None]:
 
 @contextmanager
 def done_by(isolated: Isolated) -> Iterator[None]:
-    """It is done inside of this, whenever that is."""
+    """Have them called inside of this context manager, whenever that is."""
     before = {one.alias: len(one.run_on_commit) for one in _connected()}
     try:
         yield

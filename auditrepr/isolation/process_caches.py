@@ -1,4 +1,4 @@
-"""What Django itself keeps in the process: content types and sites."""
+"""Isolates what Django keeps in the process: content types and sites."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from .state import Isolation, current
 
 
 def guards() -> Iterator[tuple[Any, str, Any]]:
-    """The classes that keep something, and what stands in place of how they do it."""
+    """Return the classes that keep something, and what replaces how they do it."""
     if apps.is_installed("django.contrib.contenttypes"):
         from django.contrib.contenttypes.models import ContentTypeManager
 
@@ -64,7 +64,7 @@ class _Types(dict[str, dict[Any, Any]]):
 
 
 def _with_sites_of_its_own(method: FunctionType) -> Callable[..., Any]:
-    """The method, with the dictionary of whoever asks in place of the module's."""
+    """Return the method with the event's own dictionary in place of the module's."""
 
     @wraps(method)
     def with_sites(*args: Any, **kwargs: Any) -> Any:

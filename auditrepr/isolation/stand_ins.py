@@ -69,7 +69,7 @@ class StandIn(LocMemCache):
             self._set(self.make_and_validate_key(key, version=version), frozen, timeout)
 
     def __getattr__(self, name: str) -> Any:
-        """What the other cache has beyond Django's.
+        """Return what the other cache has beyond Django's.
 
         :raises CacheOutOfReach: for what would lead to the values that it holds.
         """
@@ -97,7 +97,7 @@ def _attributes(backend: Any) -> dict[str, Any]:
 
 
 def _is_being_made(backend: Any, frame: FrameType | None) -> bool:
-    """Is its ``__init__`` at work? What it makes of itself outlives the event."""
+    """Return whether its ``__init__`` runs: what that sets up outlives the event."""
     while frame is not None:
         code = frame.f_code
         myself = code.co_varnames[:1] if code.co_name == "__init__" else ()
@@ -108,7 +108,7 @@ def _is_being_made(backend: Any, frame: FrameType | None) -> bool:
 
 
 def _frozen(value: Any, store: Store) -> bytes:
-    """The value as it is now, whatever its owner does with it later."""
+    """Return the value as it is now, whatever its owner does with it later."""
     try:
         with io.BytesIO() as written:
             _Freezer(written, store).dump(value)
@@ -120,7 +120,7 @@ def _frozen(value: Any, store: Store) -> bytes:
 
 
 class _Whole:
-    """In place of a value that cannot be copied."""
+    """Stands for a value that cannot be copied."""
 
 
 class _Freezer(pickle.Pickler):

@@ -1,4 +1,4 @@
-"""Whether code runs for the past now, and what it has put into caches so far."""
+"""Knows whether code runs as of an event, and what it has put into caches so far."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Store:
 
 
 class Isolation:
-    """Where the caches of a batch are, while its code runs.
+    """The caches of a batch, while its code runs.
 
     :param own_queries: a context manager for the queries that auditrepr sends for a cache.
     """
@@ -34,17 +34,17 @@ class Isolation:
         self.types: dict[str, Any] | None = None  # content types are the same at every event
 
     def begin(self) -> None:
-        """The code of an event starts, with empty caches."""
+        """Start the code of an event, with empty caches."""
         self.keeps = True
         self.store = None
 
     def end(self) -> None:
-        """The code of no event runs: whatever is put into a cache from now on is forgotten."""
+        """Forget what is put into caches from now on: no event's code runs."""
         self.keeps = False
         self.store = None
 
     def now(self) -> Store:
-        """What whoever asks may see, and add to."""
+        """Return what the running code may see, and add to."""
         if self.store is None and self.keeps:
             self.store = Store()
         return self.store or Store()

@@ -47,7 +47,7 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
         return self.filter(chosen)
 
     def for_model(self, model: type[models.Model]) -> AuditLogQuerySet:
-        """The events of this model's own table, by whatever name it had."""
+        """Return the events of this model's own table, under every name that it had."""
         return self.filter(recent_renames(self.db).lineage(log_name(model._meta.db_table)).events())
 
     def by(self, user: Any) -> AuditLogQuerySet:
@@ -198,7 +198,7 @@ class AuditLog(models.Model):
         return recent_renames(self._state.db or router.db_for_read(AuditLog)).fields(self)
 
     def build_instance_repr(self) -> Outcome:
-        """The representation of this one row, built as the job builds a batch; not stored."""
+        """Return the representation of this event, built as the job builds it; not stored."""
         from ..reprs import build  # against the direction of the data
 
         return build([Event.of(self)], using=self._state.db or router.db_for_read(AuditLog))[0]

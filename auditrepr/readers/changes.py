@@ -62,7 +62,7 @@ def fields(
     """Return every field of the event's row; fields of an added row have no value before.
 
     :param words: what stands for its values (``readers.values``); else they show as logged.
-    :param known: today's fields for its columns, where somebody has looked already.
+    :param known: today's fields for its columns, if the caller has looked already.
     """
     row: Mapping[str, Any] = event.row_data or {}
     old: Mapping[str, Any] = event.changed_from or {}
@@ -104,7 +104,7 @@ def _value(field: Field[Any, Any] | None, value: Any) -> str:
 
 
 def _sorted(value: Any) -> str:
-    """A JSON value with its keys in order, and all else as it is.
+    """Return a JSON value with its keys in order, and everything else as it is.
 
     The log of SQLite holds it as the table does: as text, in which `str()` may show their order.
     """

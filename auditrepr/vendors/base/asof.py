@@ -81,7 +81,7 @@ class AsOfFacet(Facet, ABC):
 
     @abstractmethod
     def overtaken(self, deletes: Collection[int]) -> set[int]:
-        """Those of a row that somebody else changed after the statement had first seen it."""
+        """Return the deletes of rows that another transaction changed while they waited."""
 
     @abstractmethod
     def changed_again(self, events: Collection[int]) -> set[int]:
@@ -116,7 +116,7 @@ class AsOfFacet(Facet, ABC):
     def around(
         self, table: Name, wanted: Sequence[tuple[Moment, str]]
     ) -> list[tuple[int | None, ...]]:
-        """The ids of the events around each moment: see :class:`.neighbours.Neighbours`.
+        """Return the IDs of the events around each moment: see :class:`.neighbours.Neighbours`.
 
         One query for all.
         """

@@ -92,7 +92,7 @@ class Reconstructing(AsOfFacet):
 
     @contextmanager
     def _canceling(self, limit: TimeLimit) -> Iterator[None]:
-        """The server ends a query in time, before it is left alone with it."""
+        """Have the server end a query in time, before it is left alone with it."""
         canceling: float | None = 0
 
         def execute(run: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:

@@ -1,4 +1,4 @@
-"""What ``jsonb``, in which the log holds rows, cannot hold as the table does."""
+"""Values that ``jsonb``, in which the log holds rows, does not keep as the table does."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Loses = Callable[[Any], bool]
 
 
 def loss(db_type: str) -> tuple[str, Loses] | None:
-    """Why a column of this type may read otherwise out of the log, and which values do."""
+    """Return why a column of this type may read otherwise from the log, and which values do."""
     kind, _, array = db_type.lower().partition("[")
     if kind == "json":
         return ORDER, lambda value: value is not None
@@ -22,7 +22,7 @@ def loss(db_type: str) -> tuple[str, Loses] | None:
 
 
 def _has_zero(value: Any) -> bool:
-    """A zero in an array, of any depth."""
+    """Return whether an array of any depth has a zero."""
     if isinstance(value, list | tuple):
         return any(map(_has_zero, value))
     return value is not None and value == 0
