@@ -119,7 +119,7 @@ def test_an_error_about_a_value_is_told_from_others(
 ) -> None:
     constraint = CheckConstraint(condition=~Q(instance_repr="forbidden"), name="own")
     event(1)
-    # A table that is made anew, as on SQLite, gets the constraints of its model.
+    # A table that is created again, as some databases need for this, gets the constraints of its model.
     monkeypatch.setattr(InstanceRepr._meta, "constraints", [constraint])
     with connection.schema_editor() as editor:
         editor.add_constraint(InstanceRepr, constraint)
