@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from .attribution import AuditContextMiddleware, context
+from .isolation import past
 from .tracking import track
 
 if TYPE_CHECKING:
     from .asof import as_of, doubts
 
-__all__ = ["AuditContextMiddleware", "as_of", "context", "doubts", "track"]
+__all__ = ["AuditContextMiddleware", "as_of", "context", "doubts", "past", "track"]
 
 
 def __getattr__(name: str) -> Any:

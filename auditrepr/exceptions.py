@@ -78,6 +78,16 @@ class UnknownSetting(InvalidSetting):
     message = 'Unknown setting AUDITREPR["{name}"]. Valid settings: {known}.'
 
 
+class CacheOutOfReach(AuditReprError, AttributeError):
+    """Raised when code that runs as of an event asks a cache for what it holds today."""
+
+    message = (
+        "{backend}.{name} leads to what the cache holds today, but code that runs as of an event "
+        "has an empty cache of its own. Use the methods that Django's caches have, or name a text "
+        'that does without in AUDITREPR["REPR"] or @auditrepr.track(repr=...).'
+    )
+
+
 class NotAudited(AuditReprError):
     """Raised when a command is given a model that is not audited."""
 

@@ -15,6 +15,7 @@ from .asof import query_interceptor
 from .attribution import instrumentation, propagation
 from .capture import append_only, flush, schema_editor, search_index
 from .exceptions import UnsupportedDatabase
+from .isolation import backends
 from .lineage import renames
 from .models import AuditLog
 
@@ -27,6 +28,7 @@ def connect(app_config: AppConfig) -> None:
     connection_created.connect(propagation.connect)
     connection_created.connect(query_interceptor.connect)
     instrumentation.connect()
+    backends.connect()
     schema_editor.connect()
     flush.connect()
 

@@ -113,8 +113,9 @@ def test_text_that_is_not_utf_8_is_shown_byte_by_byte(reader: Client) -> None:
     for stored in (False, True):
         assert ids(reader) == [50, updated.pk, inserted.pk], stored
         text = words(page(reader, f"{LOG}{inserted.pk}/change/"))
-        assert r"Name A\xff" in text
-        assert "Error OperationalError: Could not decode to UTF-8" in text or stored
+        assert r'A\xff"\xfe' in text
+        # Python's own message has lost the bytes; the row above it has them.
+        assert "Error OperationalError: Could not decode to UTF-8" in text
         call_command("backfill_reprs", verbosity=0)
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import date, timedelta
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 from django.utils.module_loading import import_string
 
@@ -17,7 +19,7 @@ from tests.examples import examples
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-MIDDLEWARE, WRITING, CONTEXT = examples("docs/context.md", "python")
+MIDDLEWARE, WRITING, CONTEXT, THREAD = examples("docs/context.md", "python")
 QUERIES = examples("docs/querying.md", "python")
 
 
@@ -52,6 +54,26 @@ def test_its_settings_are_understood(settings):
     settings.AUDITREPR = names["AUDITREPR"]
     assert get_settings().CONTEXT == ("user", "request_id", "command")
     assert import_string(names["MIDDLEWARE"][-1]) is auditrepr.AuditContextMiddleware
+
+
+def test_a_thread_takes_the_context_along():
+    def work(name: str) -> None:
+        try:
+            Author.objects.create(name=name)
+        finally:
+            connection.close()
+
+    started: list[threading.Thread] = []
+    start = threading.Thread.start
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        auditrepr.context(reason="price list of May"),
+    ):
+        patch.setattr(threading.Thread, "start", lambda one: (started.append(one), start(one)))
+        exec(THREAD, {"work": work, "book": "Ann"})
+        started[0].join()
+    event = AuditLog.objects.for_model(Author).get()
+    assert event.context == {"reason": "price list of May"}
 
 
 def test_values_that_json_knows_are_kept_as_they_are_and_others_as_text():

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from auditrepr.asof import building, history, placeholders, reader, related_sets, states
+from auditrepr.vendors.postgresql import losses
 from tests.project import ROOT
 
 DOCS = ROOT / "docs"
@@ -71,6 +72,6 @@ def test_the_page_lists_every_reason_for_mixed():
     reasons = [
         states.BESIDE, states.OVERTAKEN, states.UNCLEAR, states.EMPTIED, history.TYPE_GONE,
         history.LOOSE, placeholders.UNKNOWN, building.TODAY, reader.HIDES, reader.OF_ITS_OWN,
-        related_sets.UNORDERED,
+        related_sets.UNORDERED, losses.ORDER, losses.SIGN,
     ]  # fmt: skip
     assert [r for r in reasons if r.replace("{}", "…") not in listed] == []

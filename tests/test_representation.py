@@ -13,6 +13,7 @@ from django.db import connection, connections
 from django.db.models import Model, QuerySet
 from django.utils import translation
 
+from auditrepr.asof.building import TODAY
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.reprs import Outcome, build, builder
 from auditrepr.utils.time_limit import JobTimeLimit, TimeLimitExceeded
@@ -132,7 +133,7 @@ def test_what_reads_todays_rows_by_itself_is_mixed_and_says_so(settings):
     Author.objects.create(name="Ann")
     outcome = AuditLog.objects.get().build_instance_repr()
     assert (outcome.text, outcome.fidelity) == ("1", Fidelity.MIXED)
-    assert "today's rows" in outcome.reason
+    assert TODAY in outcome.reason
 
 
 def test_what_asynchronous_code_reads_is_mixed_too(settings, transactional_db):
@@ -148,7 +149,7 @@ def test_what_asynchronous_code_reads_is_mixed_too(settings, transactional_db):
     Author.objects.update(name="Bea")
     outcome = AuditLog.objects.earliest("pk").build_instance_repr()
     assert (outcome.text, outcome.fidelity) == ("['Bea']", Fidelity.MIXED)
-    assert "today's rows" in outcome.reason
+    assert TODAY in outcome.reason
 
 
 def test_what_an_instance_asks_asynchronously_while_it_is_made_is_noticed(monkeypatch):
@@ -167,7 +168,7 @@ def test_what_an_instance_asks_asynchronously_while_it_is_made_is_noticed(monkey
     monkeypatch.setattr(Author, "__str__", lambda author: f"{author.name} of {author.among}")
     outcome = AuditLog.objects.earliest("pk").build_instance_repr()
     assert (outcome.text, outcome.fidelity) == ("Ann of 2", Fidelity.MIXED)
-    assert "today's rows" in outcome.reason
+    assert TODAY in outcome.reason
 
 
 def test_one_statement_can_be_built_inside_the_callers_transaction(transactional_db):

@@ -1,14 +1,19 @@
 from __future__ import annotations
 
-from datetime import UTC, date, datetime
+import uuid
+from datetime import UTC, date, datetime, time, timedelta
+from decimal import Decimal
+from typing import Any
 
 import pytest
-from django.db.models import CharField
+from django.core.cache import cache
+from django.db.models import CharField, Field
 from django.test import Client
 
 from auditrepr.models import AuditLog
 from auditrepr.readers.changes import changes
 from auditrepr.readers.values import said, words
+from tests.app.fields import Everything, ScrambledField
 from tests.app.models import Author, Book
 from tests.app.relations import Invoice, Line, Order
 from tests.pages import LOG, page, reader
@@ -107,3 +112,85 @@ def test_a_text_that_was_empty_is_called_so() -> None:
 def test_choices_go_by_their_labels_and_a_value_that_is_none_by_itself() -> None:
     field = CharField(choices=[("n", "new"), ("p", "paid")])
     assert [said(field, value) for value in ("n", "p", "z")] == ["new", "paid", "z"]
+
+
+#: Old and new values of fields, as Python has them.
+CHANGED = {
+    "boolean": (False, True),
+    "float": (1.0, 0.1),
+    "decimal": (Decimal("1.5000000000"), Decimal("2.2500000000")),
+    "uuid": (uuid.UUID(int=1), uuid.UUID(int=2)),
+    "json": ({}, {"b": [1, None, True], "a": 0.5}),
+    "duration": (None, timedelta(days=-1, seconds=5)),
+    "date_time": (None, datetime(2024, 3, 31, 1, 30, 0, 5, tzinfo=UTC)),
+    "date": (None, date(2024, 1, 2)),
+    "time": (None, time(1, 2, 3)),
+    "binary": (None, b"\0\xff"),
+    "char": ("", "x"),
+    "big_integer": (None, 2**62),
+    "pair": ((1, 2), (3, 4)),
+    "scrambled": ("ab", "cd"),
+    "renamed": ("a", None),
+}
+
+
+def test_changes_are_what_the_fields_give_on_each_database() -> None:
+    one = Everything.objects.create(**{name: old for name, (old, _) in CHANGED.items()})
+    for name, (_, new) in CHANGED.items():
+        setattr(one, name, new)
+    one.save()
+    found = last().changes
+    assert found.pop("upper") == ("", "X")
+    assert found == CHANGED
+    kinds = {name: tuple(map(type, pair)) for name, pair in found.items()}
+    assert kinds == {name: tuple(map(type, pair)) for name, pair in CHANGED.items()}
+
+
+def test_changes_hold_what_no_field_can_read_as_it_is_logged() -> None:
+    one = Everything.objects.create(integer=1)
+    event = AuditLog.objects.create(
+        table_name="app_everything",
+        object_id=str(one.pk),
+        action="U",
+        row_data={"id": one.pk, "uuid": "no uuid", "gone": 2},
+        changed_from={"uuid": "none", "gone": 1},
+    )
+    assert event.changes == {"uuid": ("none", "no uuid"), "gone": (1, 2)}
+
+
+def test_code_that_reads_a_value_leaves_nothing_in_a_cache(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def from_db_value(field: Field[Any, Any], value: Any, *_: Any) -> Any:
+        return cache.get_or_set("scrambled", value)
+
+    one = Everything.objects.create(scrambled="ab")
+    one.scrambled = "cd"
+    one.save()
+    monkeypatch.setattr(ScrambledField, "from_db_value", from_db_value)
+    old, new = last().changes["scrambled"]
+    assert old != new
+    assert cache.get("scrambled") is None
+
+
+@pytest.mark.sqlite
+def test_json_whose_keys_come_in_another_order_says_so(reader: Client) -> None:
+    """It is an event, since what is stored has changed, and ``str()`` may print it."""
+    one = Everything.objects.create(json={"a": 1, "b": [{"c": 1, "d": 2}]})
+    one.json = {"b": [{"d": 2, "c": 1}], "a": 1}
+    one.save()
+    event = last()
+    assert [change.split(" → ")[1] for change in told(event)] == ["the same, keys in another order"]
+    assert "the same, keys in another order" in text_of(page(reader, f"{LOG}{event.pk}/change/"))
+    old, new = event.changes["json"]
+    assert old == new
+    assert list(old) != list(new)
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("now", [{"a": 1.0, "b": 2}, {"a": True, "b": 2}, {"b": [2], "a": 1}])
+def test_json_that_says_something_else_is_no_other_order(now: dict[str, Any]) -> None:
+    one = Everything.objects.create(json={"a": 1, "b": 2})
+    one.json = now
+    one.save()
+    assert "the same" not in told(last())[0]

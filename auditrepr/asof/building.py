@@ -17,6 +17,7 @@ from typing import Any
 
 from django.db import Error, InternalError
 
+from ..isolation import of_nobody
 from ..utils.sql import may_write
 from ..utils.time_limit import TimeLimit, TimeLimitExceeded
 from ..vendors import Vendor
@@ -190,7 +191,7 @@ class Building:
     def reading(self) -> Iterator[None]:
         """Queries inside are auditrepr's, not those of the code that runs."""
         try:
-            with self.during(READING), self.limit.paused():
+            with self.during(READING), self.limit.paused(), of_nobody():
                 yield
         except BaseException as error:
             if isinstance(error, Error) or self.limit.ends_work(error):

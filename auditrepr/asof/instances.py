@@ -12,6 +12,7 @@ from django.db.models.base import ModelState
 from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
 from django.db.models.signals import post_init, pre_init
 
+from ..isolation import of_one_object
 from ..utils.model_meta import field_named
 from ..utils.time_limit import TimeLimitExceeded
 from ..vendors.types import NOT_RECORDED, Row
@@ -151,7 +152,7 @@ class GuardedMaker:
         return values
 
     def _made(self, make: Maker, making: Making, values: Mapping[str, Any]) -> Model:
-        with self.building.during(making), self.building.limit.row():
+        with self.building.during(making), self.building.limit.row(), of_one_object():
             return make(values)
 
 

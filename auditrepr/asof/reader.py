@@ -10,6 +10,7 @@ from typing import Any
 from django.db.models import Model
 from django.db.models.query import ModelIterable
 
+from ..isolation import isolated
 from ..utils.model_meta import own_fields, parent_links
 from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
@@ -65,7 +66,8 @@ class Reader:
     def view(self) -> Iterator[None]:
         """Everything read inside is of one moment of the database."""
         intercepting = self.vendor.connection.execute_wrapper(self.building.intercept)
-        with self.vendor.reading(self.limit), intercepting:
+        isolation = isolated(self.building.reading)
+        with isolation, self.vendor.reading(self.limit), intercepting:
             self.history = History(self.vendor, self.limit)
             yield
 
@@ -210,6 +212,8 @@ class Reader:
             if row.missing:
                 load = loader(instance, subject, row.missing, self.placeholder)
                 instance.__dict__["refresh_from_db"] = load
+            for why in row.lossy:
+                subject.note(why)
             peers.add(instance, subject, row.missing)
         except StartOver as lost:
             self.building.lose(lost)
@@ -228,7 +232,8 @@ def _joined(parent: type[Model], row: Row, part: Found) -> Row | Exception:
         return part.row
     columns = {field.column: NOT_RECORDED for field in own_fields(parent)}
     inherited = part.row or Row({}, columns)
-    return Row(inherited.values | row.values, {**inherited.missing, **row.missing})
+    lossy = inherited.lossy + row.lossy
+    return Row(inherited.values | row.values, {**inherited.missing, **row.missing}, lossy)
 
 
 def _unless_gone(found: Found) -> Found:

@@ -86,7 +86,8 @@ def _read(
     names = [field.attname for field in fields]
     read = vendor.image_rows(model, images)
     converted = _converted(vendor, fields, [values for _, _, values in read], limit)
-    for (image, missing, _), values in zip(read, converted, strict=True):
+    losses = [(n, f.column, loss) for n, f in enumerate(fields) if (loss := vendor.loss(f))]
+    for (image, missing, raw), values in zip(read, converted, strict=True):
         if isinstance(values, Exception):
             yield image, values
             continue
@@ -94,7 +95,11 @@ def _read(
         for field in fields if missing else ():
             if field.column in missing:
                 del row[field.attname]
-        yield image, Row(row, missing)
+        if not losses:
+            yield image, Row(row, missing)
+            continue
+        lossy = tuple(why.format(name) for n, name, (why, loses) in losses if loses(raw[n]))
+        yield image, Row(row, missing, lossy)
 
 
 class LiveRow(NamedTuple):

@@ -1,10 +1,12 @@
-"""Since when the log is without a gap, for each table."""
+"""The start of the unbroken log, for each table."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+
+from ..isolation.query_caches import Afresh
 
 
 class Coverage(models.Model):
@@ -53,6 +55,8 @@ class Coverage(models.Model):
         ),
     )
     recorded_at = models.DateTimeField(db_default=Now())
+
+    objects = Afresh()
 
     class Meta:
         verbose_name = _("coverage")

@@ -1,10 +1,12 @@
-"""What the job keeps of itself: how far it is, its lock, its runs."""
+"""The job's own tables: how far it is, its lock, its runs."""
 
 from __future__ import annotations
 
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
+
+from ..isolation.query_caches import Afresh
 
 
 class Checkpoint(models.Model):
@@ -29,6 +31,8 @@ class Checkpoint(models.Model):
         default=0, help_text=_("Event ID that the sweep below the watermark has reached.")
     )
 
+    objects = Afresh()
+
     class Meta:
         verbose_name = _("checkpoint")
         verbose_name_plural = _("checkpoints")
@@ -49,6 +53,8 @@ class RebuildCursor(models.Model):
     )
     started_at = models.DateTimeField(db_default=Now())
 
+    objects = Afresh()
+
     class Meta:
         verbose_name = _("rebuild cursor")
         verbose_name_plural = _("rebuild cursors")
@@ -67,6 +73,8 @@ class Lease(models.Model):
     )
     acquired_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
+
+    objects = Afresh()
 
     class Meta:
         verbose_name = _("lease")
@@ -109,6 +117,8 @@ class BackfillRun(models.Model):
     skipped_runs = models.PositiveIntegerField(
         _("skipped runs"), default=0, help_text=_("Later runs that found the lock held.")
     )
+
+    objects = Afresh()
 
     class Meta:
         verbose_name = _("run")

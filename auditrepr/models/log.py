@@ -12,6 +12,7 @@ from django.db.models.functions import Left, Now
 from django.utils.translation import gettext_lazy as _
 
 from ..fields import RowField
+from ..isolation.query_caches import Afresh
 from ..lineage import recent_renames
 from ..utils.table_names import log_name
 from ..vendors import get_vendor
@@ -46,7 +47,7 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
         return self.filter(chosen)
 
     def for_model(self, model: type[models.Model]) -> AuditLogQuerySet:
-        """The events of this model's own table, by whatever name it had."""
+        """Return the events of this model's own table, under every name that it had."""
         return self.filter(recent_renames(self.db).lineage(log_name(model._meta.db_table)).events())
 
     def by(self, user: Any) -> AuditLogQuerySet:
@@ -143,7 +144,7 @@ class AuditLog(models.Model):
     )
     occurred_at = models.DateTimeField(_("time"), db_default=Now())
 
-    objects = AuditLogQuerySet.as_manager()
+    objects = Afresh.from_queryset(AuditLogQuerySet)()
 
     class Meta:
         verbose_name = _("audit event")
@@ -173,15 +174,23 @@ class AuditLog(models.Model):
 
     @property
     def changes(self) -> dict[str, tuple[Any, Any]]:
-        """Return what an update changed: ``{field: (old, new)}``, with values as in the log.
+        """Return what an update changed: ``{field: (old, new)}``, with values as fields have them.
 
-        A column for which the current model has no field appears by its own name.
+        A column for which the current model has no field appears by its own name. Its values, and
+        those that their field cannot read, are as in the log. Each call reads the log.
         """
-        new = self.row_data or {}
+        from ..asof.held import held  # against the direction of the data, as below
+
+        old, new = self.changed_from or {}, self.row_data or {}
+        using = self._state.db or router.db_for_read(AuditLog)
+        known = {(one.column, one.before): one.value for one in held([self] if old else [], using)}
         names = {column: field.name for column, field in self.recorded_fields().items()}
         return {
-            names.get(column, column): (old, new.get(column))
-            for column, old in (self.changed_from or {}).items()
+            names.get(column, column): (
+                known.get((column, True), old[column]),
+                known.get((column, False), new.get(column)),
+            )
+            for column in old
         }
 
     def recorded_fields(self) -> dict[str, Field[Any, Any]]:
@@ -189,8 +198,8 @@ class AuditLog(models.Model):
         return recent_renames(self._state.db or router.db_for_read(AuditLog)).fields(self)
 
     def build_instance_repr(self) -> Outcome:
-        """The representation of this one row, built as the job builds a batch; not stored."""
-        from ..reprs import build  # the one import against the direction of the data
+        """Return the representation of this event, built as the job builds it; not stored."""
+        from ..reprs import build  # against the direction of the data
 
         return build([Event.of(self)], using=self._state.db or router.db_for_read(AuditLog))[0]
 

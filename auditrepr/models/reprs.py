@@ -6,6 +6,8 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from ..isolation.query_caches import Afresh
+
 
 class Fidelity(models.TextChoices):
     """How far a representation can be trusted."""
@@ -37,6 +39,8 @@ class InstanceRepr(models.Model):
     reason = models.TextField(
         blank=True, default="", help_text=_("Why the representation is mixed.")
     )
+
+    objects = Afresh()
 
     class Meta:
         verbose_name = _("representation")
@@ -70,6 +74,8 @@ class ReprFailure(models.Model):
     first_failed_at = models.DateTimeField(_("first failed at"), db_default=Now())
     last_failed_at = models.DateTimeField(_("last failed at"), db_default=Now())
     next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, db_index=True)
+
+    objects = Afresh()
 
     class Meta:
         verbose_name = _("failed representation")

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Field
+from django.db.models import Field, JSONField
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
@@ -61,7 +62,7 @@ def fields(
     """Return every field of the event's row; fields of an added row have no value before.
 
     :param words: what stands for its values (``readers.values``); else they show as logged.
-    :param known: today's fields for its columns, where somebody has looked already.
+    :param known: today's fields for its columns, if the caller has looked already.
     """
     row: Mapping[str, Any] = event.row_data or {}
     old: Mapping[str, Any] = event.changed_from or {}
@@ -82,6 +83,8 @@ def _field_change(
         if before == now:  # two objects of the same name
             before = f"{before} ({_value(None, old[column])})"
             now = f"{now} ({_value(None, row.get(column))})"
+        elif isinstance(field, JSONField) and _sorted(old[column]) == _sorted(row.get(column)):
+            now = _("the same, keys in another order")
     return FieldChange(
         label=str(field.verbose_name) if field else visible(column),
         before="" if event.action == AuditLog.Action.INSERT else before,
@@ -98,6 +101,22 @@ def _value(field: Field[Any, Any] | None, value: Any) -> str:
     choices = dict(field.flatchoices) if field else {}
     label = choices.get(value) if isinstance(value, str | int) else None
     return visible(str(value if label is None else label))
+
+
+def _sorted(value: Any) -> str:
+    """Return a JSON value with its keys in order, and everything else as it is.
+
+    The log of SQLite holds it as the table does: as text, in which `str()` may show their order.
+    """
+    text = value if isinstance(value, str) else json.dumps(value, default=str)
+    try:
+        return repr(json.loads(text, object_pairs_hook=_in_order, parse_float=str))
+    except ValueError:
+        return text
+
+
+def _in_order(pairs: list[tuple[str, Any]]) -> list[Any]:
+    return ["{}", *sorted((key, repr(value)) for key, value in pairs)]
 
 
 def _around_difference(before: str, after: str) -> tuple[str, str]:

@@ -3,36 +3,22 @@
 from __future__ import annotations
 
 import json
-from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date, datetime, time
-from typing import Any, NamedTuple
+from typing import Any
 
-from django.db.models import Field, Model
+from django.db.models import Field
 from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext as _
 
+from ..asof.held import Held, held
 from ..asof.lookups import Reference
-from ..asof.rows import read_images
-from ..lineage import Renames, recent_renames
 from ..models import AuditLog
 from ..reprs import build_related
-from ..utils.table_names import log_name
 from ..utils.text import visible
 from ..utils.time_limit import TimeLimit
-from ..vendors import get_vendor
-from ..vendors.types import Event, Image, Row
+from ..vendors.types import Event
 from .changes import Words
-
-
-class Held(NamedTuple):
-    """A value that a field held at an event, as Python has it."""
-
-    event: AuditLog
-    column: str  # its name at the event
-    field: Any
-    before: bool
-    value: Any
 
 
 def words(
@@ -42,7 +28,7 @@ def words(
     *,
     changed_only: bool = False,
 ) -> Sequence[Words]:
-    """What stands for the columns of these events, in their order; what is missing is said raw.
+    """Return what stands for the columns of these events, in order; what is missing is said raw.
 
     The number of queries depends on the number of models, not on the number of events.
 
@@ -53,10 +39,10 @@ def words(
     found: dict[int, dict[tuple[str, bool], str]] = {event.pk: {} for event in events}
     if changed_only:
         events = [event for event in events if event.changed_from]
-    held = [one for one in _held(events, using, limit) if not changed_only or _changed(one)]
-    for one in held:
+    known = [one for one in held(events, using, limit) if not changed_only or _changed(one)]
+    for one in known:
         found[one.event.pk][one.column, one.before] = said(one.field, one.value)
-    for one, text in _related([one for one in held if _leads_somewhere(one)], using, limit):
+    for one, text in _related([one for one in known if _leads_somewhere(one)], using, limit):
         found[one.event.pk][one.column, one.before] = text
     return list(found.values())
 
@@ -82,49 +68,17 @@ def said(field: Field[Any, Any], value: Any) -> str:
     return visible(str(value))
 
 
-def _held(events: Iterable[AuditLog], using: str, limit: TimeLimit) -> Iterator[Held]:
-    renames = recent_renames(using)
-    by_model = defaultdict(list)
-    for event in events:
-        by_model[renames.model(event)].append(event)
-    for model, group in by_model.items():
-        if model is not None:
-            yield from _held_by(model, group, using, renames, limit)
+def _changed(one: Held) -> bool:
+    return one.column in (one.event.changed_from or ())
 
 
-def _held_by(
-    model: type[Model], events: Sequence[AuditLog], using: str, renames: Renames, limit: TimeLimit
-) -> Iterator[Held]:
-    table = log_name(model._meta.db_table)
-    images = [
-        (event, renames.image(table, event.pk, event.occurred_at, before=before))
-        for event in events
-        if event.row_data is not None
-        for before in ([False, True] if event.changed_from else [False])
-    ]
-    vendor = get_vendor(using)
-    rows: dict[Image, Row | Exception] = {}
-    with limit.ending_quietly(), vendor.reading(limit):
-        rows = read_images(vendor, model, [image for _, image in images], limit) if images else {}
-    for event, image in images:
-        row = rows.get(image)
-        values = row.values if isinstance(row, Row) else {}
-        for column, field in renames.fields(event).items():
-            if field.attname in values:
-                yield Held(event, column, field, image.before, values[field.attname])
+def _leads_somewhere(one: Held) -> bool:
+    return bool(one.field.many_to_one or one.field.one_to_one) and one.value is not None
 
 
-def _changed(held: Held) -> bool:
-    return held.column in (held.event.changed_from or ())
-
-
-def _leads_somewhere(held: Held) -> bool:
-    return bool(held.field.many_to_one or held.field.one_to_one) and held.value is not None
-
-
-def _related(held: Sequence[Held], using: str, limit: TimeLimit) -> Iterator[tuple[Held, str]]:
-    wanted = [Reference(Event.of(one.event), one.field, one.value) for one in held]
+def _related(known: Sequence[Held], using: str, limit: TimeLimit) -> Iterator[tuple[Held, str]]:
+    wanted = [Reference(Event.of(one.event), one.field, one.value) for one in known]
     outcomes = build_related(wanted, using, limit=limit) if wanted else []
-    for one, outcome in zip(held, outcomes, strict=False):  # as far as there was time
+    for one, outcome in zip(known, outcomes, strict=False):  # as far as there was time
         if outcome.failure is None:
             yield one, visible(outcome.text)

@@ -11,7 +11,6 @@ from zoneinfo import ZoneInfo
 
 from django.conf import settings
 from django.db import connections, transaction
-from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 from django.utils import timezone, translation
 from django.utils.functional import Promise
@@ -23,6 +22,7 @@ from ..asof.lookups import Reference, Subject
 from ..asof.query_interceptor import watching
 from ..conf import get_settings
 from ..exceptions import NothingToRebuild
+from ..isolation import hooks, isolated
 from ..models import AuditLog, Fidelity
 from ..utils.text import storable
 from ..utils.time_limit import TimeLimit
@@ -108,15 +108,17 @@ def _build_until_error(
 ) -> Generator[Outcome, None, None]:
     connection = batch.vendor.connection
     with (
+        isolated(batch.building.reading) as isolation,
         _same_words_for_everyone() as same_words,
         batch.vendor.reading(batch.limit),
-        _forgetting_hooks(connection),
+        hooks.forgotten(),
         _watching(batch),
         _discarding(batch),
     ):
         for event, subject in zip(events, subjects(), strict=True):
             batch.show_life()
             same_words()
+            isolation.begin()
             if outcome := _outcome(event, subject, batch, careful):
                 yield outcome
             if (
@@ -196,16 +198,6 @@ def _same_words_for_everyone() -> Iterator[Callable[[], None]]:
                 timezone.activate(zone)
 
         yield same_words
-
-
-@contextmanager
-def _forgetting_hooks(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    """What a row's code wants done on commit would be done once nothing refuses it any more."""
-    before = list(connection.run_on_commit)
-    try:
-        yield
-    finally:
-        connection.run_on_commit = before
 
 
 @contextmanager

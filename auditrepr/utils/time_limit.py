@@ -1,6 +1,6 @@
 """Limits on how long the code of rows may run, and on what it may take of the process.
 
-The job owns its process; a request, a shell or a task of somebody else's does not.
+The job owns its process; a request, a shell or another program's task does not.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class OutOfTime(BaseException):
 
 
 class TimeLimit:
-    """How long one row may take, in a process that belongs to somebody else.
+    """How long one row may take, in a process that auditrepr does not own.
 
-    Nothing interrupts Python code there: whoever runs the process limits that. What waits in the
+    Nothing interrupts Python code there: the owner of the process limits that. What waits in the
     database is asked to look at :attr:`expired`, or to end after :attr:`query_seconds`.
     """
 
@@ -47,12 +47,12 @@ class TimeLimit:
 
     @classmethod
     def from_settings(cls) -> Self:
-        """The limit that the setting ``ROW_SECONDS`` asks for."""
+        """Return the limit that the setting ``ROW_SECONDS`` asks for."""
         return cls(get_settings().ROW_SECONDS)
 
     @property
     def running(self) -> bool:
-        """Is it the code of a row that runs now?"""
+        """Return whether the code of a row runs now."""
         return self._ends is not None
 
     @property
@@ -61,28 +61,28 @@ class TimeLimit:
 
     @property
     def over(self) -> bool:
-        """Is the time for all rows together spent?"""
+        """Return whether the time for all rows together is spent."""
         return False
 
     @property
     def query_seconds(self) -> float:
-        """How long a query may take that is sent now; 0: as long as it takes."""
+        """Return how long a query may take that is sent now; 0: as long as it takes."""
         return self.seconds if self.running else 0
 
     def ends_work(self, error: BaseException) -> bool:
-        """Does this end the work as a whole, so that it is no row's failure?"""
+        """Return whether this ends the work as a whole, so that it is no row's failure."""
         # Nothing here asks for an alarm: it is that of a build around this one.
         ours = (KeyboardInterrupt, TimeLimitExceeded, OutOfTime)
         return isinstance(error, ours) or from_outside(error)
 
     @contextmanager
     def enforced(self) -> Iterator[None]:
-        """Has to be around all rows."""
+        """Enforce the limit: required around all rows."""
         yield
 
     @contextmanager
     def ending_quietly(self) -> Iterator[None]:
-        """What is inside ends without an error when the time for all rows is spent."""
+        """End what is inside without an error when the time for all rows is spent."""
         try:
             yield
         except OutOfTime:
@@ -92,15 +92,15 @@ class TimeLimit:
                 raise
 
     def row(self) -> Self:
-        """A context manager: the time of a row runs inside.
+        """Return a context manager: the time of a row runs inside.
 
-        :raises TimeLimitExceeded: when it is over, if somebody owns the process.
+        :raises TimeLimitExceeded: when it is over, if auditrepr owns the process.
         :raises OutOfTime: if that of all rows is over.
         """
         return self
 
     def each(self, rows: Iterable[T]) -> Iterable[T]:
-        """The rows, as long as there is time for all of them."""
+        """Return the rows, as long as there is time for all of them."""
         return rows
 
     def __enter__(self) -> None:
@@ -111,7 +111,7 @@ class TimeLimit:
 
     @contextmanager
     def paused(self) -> Iterator[None]:
-        """Time inside does not count as the row's, and nothing is interrupted."""
+        """Stop the row's time inside, and interrupt nothing there."""
         left = None if self._ends is None else max(0.001, self._ends - time.monotonic())
         self._ends = None
         try:
@@ -175,7 +175,7 @@ class JobTimeLimit(TimeLimit):
     """Interrupts a row in the job, which owns its process.
 
     Python code is interrupted by SIGALRM, which only a process's main thread can ask for; in any
-    other thread the process is somebody else's.
+    other thread the process belongs to another program.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -184,13 +184,15 @@ class JobTimeLimit(TimeLimit):
         self._ticking = False  # a SIGALRM is on its way
 
     def ends_work(self, error: BaseException) -> bool:
-        """What a row's code raises by itself is its own, whatever it is: the job has signals told
-        by handlers."""
+        """Return whether this came from outside: what a row's code raises is its own failure.
+
+        The job has signals told by handlers.
+        """
         return from_outside(error) and not isinstance(error, TimeLimitExceeded)
 
     @contextmanager
     def enforced(self) -> Iterator[None]:
-        """Has to be around all rows: takes the process over, and gives it back."""
+        """Take the process over, and give it back: required around all rows."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return
@@ -234,7 +236,7 @@ def _interrupted_by_user(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def _without_collecting() -> Iterator[None]:
-    """What a batch makes, it needs to its end: looking for garbage on the way finds none."""
+    """Collect no garbage inside: a batch needs what it makes until its end."""
     collecting = gc.isenabled()
     gc.disable()
     try:

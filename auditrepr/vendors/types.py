@@ -48,7 +48,7 @@ class Event(NamedTuple):
 
     @classmethod
     def of(cls, row: Any) -> Event:
-        """The event that anything with these attributes is, as a row of the log."""
+        """Return the event that an object with these attributes is, such as a row of the log."""
         return cls(*(getattr(row, name) for name in cls._fields))
 
     @property
@@ -124,12 +124,13 @@ class Row(NamedTuple):
 
     values: dict[str, Any]  # by the field's attname
     missing: Mapping[str, str] = {}  # columns whose value is not known, and why
+    lossy: tuple[str, ...] = ()  # why some value may not be just what the table held
 
     def without(self, model: type[Model], columns: Collection[str]) -> Row:
         """Return the row as it was before it had these columns."""
         names = {f.attname for f in own_fields(model) if f.column in columns}
         values = {name: value for name, value in self.values.items() if name not in names}
-        return Row(values, dict.fromkeys(columns, NOT_RECORDED) | dict(self.missing))
+        return Row(values, dict.fromkeys(columns, NOT_RECORDED) | dict(self.missing), self.lossy)
 
 
 class Kind(Enum):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib.postgres import fields
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
@@ -56,3 +58,21 @@ class WithVirtual(models.Model):
 
     def __str__(self) -> str:
         return f"{self.loud}"
+
+
+class JsonAsWritten(models.Field):
+    """A column of the type ``json``, as other programs make it; Django makes ``jsonb``."""
+
+    def db_type(self, connection: Any) -> str:
+        return "json"
+
+
+@auditrepr.track
+class Lossy(models.Model):
+    """Of types whose values PostgreSQL's ``jsonb`` does not hold as they are."""
+
+    document = JsonAsWritten(null=True)
+    floats = fields.ArrayField(fields.ArrayField(models.FloatField()), null=True)
+
+    def __str__(self) -> str:
+        return f"{self.document} {self.floats}"

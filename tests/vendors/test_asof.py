@@ -10,14 +10,15 @@ from typing import Any
 
 import pytest
 from django.db import DatabaseError, Error, connection, transaction
-from django.db.models import Model
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.models import Model, TextField
 
 from auditrepr.models import AuditLog
 from auditrepr.utils.model_meta import own_fields
 from auditrepr.utils.time_limit import TimeLimit
 from auditrepr.vendors import Vendor
 from auditrepr.vendors.types import NOT_RECORDED, Event, Found, Image, Name, Row, Step
-from tests.app.fields import ByName, ByPair, ByUUID
+from tests.app.fields import ByName, ByPair, ByUUID, Everything
 from tests.app.models import Author, Book, Tag
 from tests.app.relations import Badge, Toll
 from tests.capturing import sql
@@ -179,6 +180,26 @@ def test_converted_values_are_those_of_a_query(vendor: Vendor) -> None:
     (raw,) = sql(f"SELECT {', '.join(f.column for f in fields)} FROM {BOOKS}")
     (values,) = vendor.converted(fields, [raw])
     assert list(values) == [getattr(Book.objects.get(pk=book.pk), f.attname) for f in fields]
+
+
+class Document(TextField):
+    """A column whose text is JSON, as it was written, where the database has a type for that."""
+
+    def db_type(self, connection: BaseDatabaseWrapper) -> str:
+        return "json"
+
+
+def test_a_loss_is_said_of_every_value_that_the_log_holds_otherwise(vendor: Vendor) -> None:
+    Everything.objects.create(float=-0.0, decimal=Decimal("1.50"), text='{"b": 1, "a": 2}')
+    fields = own_fields(Everything)
+    (event,) = moments("app_everything")
+    ((values, _),) = rows(vendor, Everything, Image(event.id))
+    row = vars(Everything.objects.get())
+    kept = {f.attname for f in fields if repr(values[f.attname]) == repr(row[f.attname])}
+    assert {f.attname for f in fields if not vendor.loss(f)} <= kept
+    for why, loses in filter(None, map(vendor.loss, [*fields, Document()])):
+        assert "a column" in why.format("a column")
+        assert not loses(None)
 
 
 # --- the order of events -------------------------------------------------------------------------

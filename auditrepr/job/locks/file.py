@@ -106,7 +106,7 @@ class FileLock(Lock):
 
 
 def default_path(using: str) -> Path:
-    """The lock file for this database: one for each user and database."""
+    """Return the lock file for this database: one for each user and database."""
     identity = get_vendor(using).identity()
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
     state = Path(os.environ.get("XDG_STATE_HOME", ""))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -67,13 +67,21 @@ class AsOfFacet(Facet, ABC):
             return converted
         return rows
 
+    def loss(self, field: Field[Any, Any]) -> tuple[str, Callable[[Any], bool]] | None:
+        """Return why the log may hold another value of this field than the table, and of which.
+
+        The reason has ``{}`` for the column; the function tells whether a value is one of those.
+        None if the log holds every value of the field as it is.
+        """
+        return None
+
     @abstractmethod
     def statement_reaches_beyond(self) -> bool:
         """Return whether third-party triggers or foreign keys may change more for one statement."""
 
     @abstractmethod
     def overtaken(self, deletes: Collection[int]) -> set[int]:
-        """Those of a row that somebody else changed after the statement had first seen it."""
+        """Return the deletes of rows that another transaction changed while they waited."""
 
     @abstractmethod
     def changed_again(self, events: Collection[int]) -> set[int]:
@@ -108,7 +116,7 @@ class AsOfFacet(Facet, ABC):
     def around(
         self, table: Name, wanted: Sequence[tuple[Moment, str]]
     ) -> list[tuple[int | None, ...]]:
-        """The ids of the events around each moment: see :class:`.neighbours.Neighbours`.
+        """Return the IDs of the events around each moment: see :class:`.neighbours.Neighbours`.
 
         One query for all.
         """

@@ -17,6 +17,7 @@ from ...utils.model_meta import key_parts, own_fields, reads, stored_parts
 from ..base import AsOfFacet
 from ..snapshots import parse
 from ..types import ALL_KNOWN, NOT_RECORDED, TOO_BIG, Image, Moment, Row
+from .losses import Loses, loss
 from .queries import (
     AROUND_SQL,
     BEYOND_SQL,
@@ -91,7 +92,7 @@ class Reconstructing(AsOfFacet):
 
     @contextmanager
     def _canceling(self, limit: TimeLimit) -> Iterator[None]:
-        """The server ends a query in time, before it is left alone with it."""
+        """Have the server end a query in time, before it is left alone with it."""
         canceling: float | None = 0
 
         def execute(run: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
@@ -153,6 +154,9 @@ class Reconstructing(AsOfFacet):
         if any(f.generated and not f.db_persist for f in fields):  # pragma: no cover
             virtual = dict(self.rows(VIRTUAL, [table]))
         return Shape(table, [field.column for field in fields], hstores, virtual)
+
+    def loss(self, field: Field[Any, Any]) -> tuple[str, Loses] | None:
+        return loss(field.db_type(self.connection) or "")
 
     knows_statements = True
 

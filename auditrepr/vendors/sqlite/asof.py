@@ -197,7 +197,7 @@ class Reconstructing(AsOfFacet):
         return found, self.row(BEYOND_SQL, parameters) is None
 
     def _unseen_since(self, table: str, moments: Sequence[Moment]) -> int:
-        """The id before the first event that one of the moments has not seen.
+        """Return the ID before the first event that one of the moments has not seen.
 
         A delete's own statement may have begun with any event of the same millisecond.
         """

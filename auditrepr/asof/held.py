@@ -1,0 +1,70 @@
+"""The values of events' columns, as Django's fields have them: the same on each database."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from django.db.models import Model
+
+from ..isolation import isolated
+from ..lineage import Renames, recent_renames
+from ..models import AuditLog
+from ..utils.table_names import log_name
+from ..utils.time_limit import TimeLimit
+from ..vendors import get_vendor
+from ..vendors.types import Image, Row
+from .rows import read_images
+
+
+class Held(NamedTuple):
+    """A value that a field held at an event, as Python has it."""
+
+    event: AuditLog
+    column: str  # its name at the event
+    field: Any
+    before: bool
+    value: Any
+
+
+def held(events: Iterable[AuditLog], using: str, limit: TimeLimit | None = None) -> Iterator[Held]:
+    """Return what is known of all columns of these events.
+
+    The number of queries depends on the number of models, not on the number of events.
+
+    :param limit: the time that this may take; what it does not reach is left out.
+    """
+    limit = limit or TimeLimit.from_settings()
+    renames = recent_renames(using)
+    by_model = defaultdict(list)
+    for event in events:
+        by_model[renames.model(event)].append(event)
+    for model, group in by_model.items():
+        if model is not None:
+            yield from _held_by(model, group, using, renames, limit)
+
+
+def _held_by(
+    model: type[Model], events: Sequence[AuditLog], using: str, renames: Renames, limit: TimeLimit
+) -> Iterator[Held]:
+    table = log_name(model._meta.db_table)
+    images = [
+        (event, renames.image(table, event.pk, event.occurred_at, before=before))
+        for event in events
+        if event.row_data is not None
+        for before in ([False, True] if event.changed_from else [False])
+    ]
+    vendor = get_vendor(using)
+    rows: dict[Image, Row | Exception] = {}
+    with limit.ending_quietly(), isolated(), vendor.reading(limit):
+        rows = read_images(vendor, model, [image for _, image in images], limit) if images else {}
+    for event, image in images:
+        row = rows.get(image)
+        values = row.values if isinstance(row, Row) else {}
+        for column, field in renames.fields(event).items():
+            if field.attname in values:
+                value = values[field.attname]
+                # bytes, as on SQLite, whose driver makes no memoryview.
+                value = bytes(value) if isinstance(value, memoryview) else value
+                yield Held(event, column, field, image.before, value)

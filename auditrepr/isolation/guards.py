@@ -1,0 +1,58 @@
+"""Guards between code and the caches, only while something runs as of an event.
+
+At other times live code pays nothing for them; and while they are in place, they let live code
+through.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import chain
+from typing import Any
+
+from . import backends, process_caches
+
+_lock = threading.Lock()
+_users = 0
+_undo: list[tuple[Any, str, Any, Any]] = []
+_ABSENT = object()
+
+
+@contextmanager
+def raised() -> Iterator[None]:
+    """Keep the guards in place, however many threads run as of an event."""
+    global _users
+    with _lock:
+        if not _users:
+            _raise()
+        _users += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _users -= 1
+            if not _users:
+                _lower()
+
+
+def _raise() -> None:
+    try:
+        for owner, name, guard in chain(backends.guards(), process_caches.guards()):
+            _undo.append((owner, name, guard, vars(owner).get(name, _ABSENT)))
+            setattr(owner, name, guard)
+    except BaseException:
+        _lower()
+        raise
+
+
+def _lower() -> None:
+    while _undo:
+        owner, name, guard, before = _undo.pop()
+        if vars(owner).get(name) is not guard:
+            continue  # somebody has put something else there since
+        if before is _ABSENT:
+            delattr(owner, name)
+        else:
+            setattr(owner, name, before)
