@@ -60,6 +60,18 @@ class MigrationsPending(AuditReprError):
     """Database "{alias}" lacks migrations: {names}. Run: manage.py migrate --database {alias}"""
 
 
+class MigrationsUnrecorded(AuditReprError):
+    """Database "{alias}" has no record of migrations, as in a test suite that runs without them
+    (TEST: {{"MIGRATE": False}}, --nomigrations), so nobody can tell whether its tables fit the
+    models. Run these tests with migrations, or build representations without the job:
+    event.build_instance_repr()."""
+
+
+class RightsMissing(AuditReprError):
+    """{role} may not do this in database "{alias}": {reason}. It lacks {rights}: see
+    docs/production.md."""
+
+
 class RowsHidden(AuditReprError):
     """Row-level security hides rows of auditrepr_auditlog in "{alias}" from this role, and what it
     hides would never be represented: give the role BYPASSRLS, or take the policies away."""

@@ -57,7 +57,7 @@ def after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: An
     if index:
         told.append(f"  Search in representations: {search_index.MADE[index.anywhere]}\n")
     if told and verbosity >= 1:
-        (stdout or sys.stdout).writelines(told)
+        (stdout or sys.stdout).write("".join(told))  # all that a stream has to have
 
 
 def fire_triggers_on_replace(*, connection: BaseDatabaseWrapper, **_: Any) -> None:

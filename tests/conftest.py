@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import platform
+from collections.abc import Iterator
 from pathlib import Path
 
 import django
 import hypothesis
 import pytest
 from django.db import connection
+from django.test import override_settings
 
 from tests.missing import PREFIX
 
@@ -30,6 +32,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)
         items[:] = [item for item in items if item not in elsewhere]
+
+
+@pytest.fixture(autouse=True)
+def _one_log(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that names no other database works on one, as most projects do."""
+    marker = request.node.get_closest_marker("django_db")
+    if marker and "other" in (marker.kwargs.get("databases") or ()):
+        yield
+        return
+    with override_settings(DATABASE_ROUTERS=["tests.routers.OneLog"]):
+        yield
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

@@ -17,7 +17,7 @@ from ..readers.permissions import readable_events
 from ..readers.shown import Shown
 from ..readers.values import words
 from ..utils.text import visible
-from .event_lines import clock, describe, representation, time_of, what_changed
+from .event_lines import clock, describe, query_of, representation, time_of, what_changed
 from .links import list_link, object_now, timeline_link
 
 #: How many other events of the transaction the page names.
@@ -27,7 +27,7 @@ SIBLINGS = 20
 def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str, Any]:
     """What its template gets besides what Django gives it."""
     using = event._state.db or "default"
-    siblings = _siblings(request, event)
+    siblings = _siblings(request, event, using)
     described: list[Any] = [event, *siblings[:SIBLINGS]]
     describe(described, using)
     what: Shown = described[0].shown
@@ -45,18 +45,19 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
         "unchanged": [field for field in every if not field.changed],
         "siblings": [_sibling(one) for one in described[1:]],
         "more_siblings": len(siblings) > SIBLINGS,
-        "transaction_link": transaction and list_link(site, transaction_id=transaction),
-        "actor_link": event.actor and list_link(site, actor=event.actor),
-        "timeline_link": event.object_id and timeline_link(site, table, event.object_id),
-        "object_now": object_now(request, site, table, event.object_id),
+        "transaction_link": transaction and list_link(site, using, transaction_id=transaction),
+        "actor_link": event.actor and list_link(site, using, actor=event.actor),
+        "timeline_link": event.object_id and timeline_link(site, using, table, event.object_id),
+        "object_now": object_now(request, site, table, event.object_id, using),
         "raw": _raw(event),
+        "in_log": query_of(using),
     }
 
 
-def _siblings(request: HttpRequest, event: AuditLog) -> list[AuditLog]:
+def _siblings(request: HttpRequest, event: AuditLog, using: str) -> list[AuditLog]:
     if event.transaction_id is None:
         return []
-    others = readable_events(request.user).filter(transaction_id=event.transaction_id)
+    others = readable_events(request.user, using).filter(transaction_id=event.transaction_id)
     return list(others.exclude(pk=event.pk).order_by("transaction_id", "pk")[: SIBLINGS + 1])
 
 

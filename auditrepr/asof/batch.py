@@ -21,7 +21,7 @@ from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import NOT_RECORDED, Event, Found, Row
 from .history import History, Matches
-from .instances import Afresh, Culprits, Guard
+from .instances import Afresh, Culprits, Guard, TooMuch
 from .lookups import Answer, Answers, Subject, Wish
 from .peers import Peers
 from .placeholders import UNKNOWN, BareRow, Unknown, default_of
@@ -43,16 +43,20 @@ class Reference(NamedTuple):
 
 
 class Batch(Watch):
-    """Events whose objects are rebuilt together, so that what one needs is read for all."""
+    """Events whose objects are rebuilt together, so that what one needs is read for all.
 
-    def __init__(self, using: str, culprits: Culprits | None = None) -> None:
+    :param alone: it is one event, or there is no way back to fewer: nothing is too large.
+    """
+
+    def __init__(self, using: str, culprits: Culprits | None = None, *, alone: bool = True) -> None:
         self.settings = get_settings()
         limit = TimeLimit(self.settings.ROW_SECONDS)
         guard = Guard(limit, {} if culprits is None else culprits, self.stand_in)
         super().__init__(get_vendor(using), limit, guard)
         self.using = using
         self.chosen_repr = cache(chosen_repr)
-        self.history = History(self.vendor, limit)
+        self.alone = alone
+        self.history = History(self.vendor, limit, None if alone else self.give_up)
         self.lost: Afresh | None = None  # whatever ``__str__`` made of it
         self.broken = False  # the transaction that it reads in cannot go on
         self._shown_life = time.monotonic()
@@ -72,6 +76,14 @@ class Batch(Watch):
             if subject.event.id in again:
                 subject.note(UNCLEAR)
         return iter(subjects)
+
+    def give_up(self) -> None:
+        """Fewer events at once: whatever ``__str__`` makes of this.
+
+        :raises TooMuch: always.
+        """
+        self.lost = TooMuch()
+        raise self.lost
 
     def show_life(self) -> None:
         """Has to be called between rows: what they do may take long, and send no query."""
@@ -240,6 +252,8 @@ class Batch(Watch):
             self.lost = lost
             raise
         except BaseException as error:  # a model's from_db and __init__ may do and give anything
+            if TooMuch.is_meant_by(error) and not self.alone:
+                self.give_up()
             return ModelRaised.of(error)
         return instance
 

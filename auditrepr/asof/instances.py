@@ -86,6 +86,17 @@ class Afresh(BaseException):
     """The transaction that the batch reads in is lost: it is read anew, without who lost it."""
 
 
+class TooMuch(Afresh):
+    """What the events of a batch need does not fit into memory together."""
+
+    @classmethod
+    def is_meant_by(cls, error: BaseException) -> bool:
+        """Return whether memory is what was lacking, here or in the database's driver."""
+        return isinstance(error, MemoryError) or (
+            isinstance(error, Error) and "out of memory" in str(error)
+        )
+
+
 class _Refused(BaseException):
     """A query for an attribute without a value."""
 

@@ -24,14 +24,20 @@ class BatchSize:
 
     def __init__(self, asked: Asked) -> None:
         self.auto = asked == AUTO
-        self.rows = FIRST if asked == AUTO else asked
+        self.rows = self.asked = FIRST if asked == AUTO else asked
+
+    def halve(self, rows: int) -> None:
+        """A batch of so many rows ended the run that built it; this size is found again later."""
+        self.rows = max(1, min(self.rows, rows // 2))
 
     def learn(self, rows: int, seconds: float, *, cut: bool = False) -> None:
         """A batch of so many rows took so long; a short one says nothing of full ones.
 
         :param cut: unless it was cut short because it took too long.
         """
-        if self.auto and (rows >= self.rows or cut):
+        if not self.auto:
+            self.rows = min(2 * self.rows, self.asked)
+        elif rows >= self.rows or cut:
             fitting = int(rows * SECONDS / max(seconds, 0.001))
             self.rows = max(LEAST, min(fitting, 2 * self.rows, MOST))
 

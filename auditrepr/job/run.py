@@ -18,7 +18,7 @@ from django.utils import timezone
 from ..conf import Asked, get_settings
 from ..exceptions import LeaseLost
 from ..models import BackfillRun, StopReason
-from ..reprs import Outcome, build
+from ..reprs import Failure, Outcome, build
 from ..vendors import get_vendor
 from ..vendors.types import Event
 from . import preflight, run_log
@@ -26,6 +26,7 @@ from .limits import BatchSize
 from .locks.base import Lock
 from .result import Progress, Result
 from .retry import Patience
+from .rights import explained
 
 if TYPE_CHECKING:
     from .limits import Limits
@@ -33,10 +34,23 @@ if TYPE_CHECKING:
 
 
 #: What a run writes on its own row when it ends.
-REMEMBERED = ("ended_at", "rows", "failures", "batches", "stop_reason", "error")
+REMEMBERED = ("ended_at", "rows", "failures", "batches", "stop_reason", "error", "building")
+
+KILLED = Failure(
+    "ProcessKilled",
+    "Two runs in a row ended without a word while they built this event alone. It may need more"
+    " memory than the process is given.",
+    "",
+)
 
 #: Seconds after which what is built of a batch is stored, and the run asks whether to go on.
 EARLY = 5.0
+
+
+_DOCUMENT = (
+    "stop_reason", "rows", "failures", "again", "batches", "seconds", "error", "first_failure",
+    "holder",
+)  # fmt: skip
 
 
 class Run(ABC):
@@ -65,6 +79,7 @@ class Run(ABC):
         self.vendor = get_vendor(using)
         self.patience = Patience(using, limits.stop, limits.seconds_left)
         self.result = Result()
+        self._kills = False  # does the next event end whoever builds it alone?
         self.record = BackfillRun(
             command=self.command,
             started_at=timezone.now(),
@@ -112,17 +127,22 @@ class Run(ABC):
             has come.
         """
         began = time.monotonic()
+        if events and self.record.pk is None:
+            events = self._begin(events)
         outcomes = self._build(events) if events else []
-        if outcomes and self.record.pk is None:
-            self.record.save(using=self.using)
         with transaction.atomic(self.using):
             self.vendor.end_if_idle(get_settings().LEASE_SECONDS / 2)
             stored = write(outcomes)
+            self._note_building(self.size)
             self.lock.renew()  # the last statement: without the lock, none of it is committed
         seconds = time.monotonic() - began
         self._size.learn(len(outcomes), seconds, cut=len(outcomes) < len(events))
         self.patience.reset()
         self._note_failure(stored.failed)
+        if stored.again:
+            self.result.failing.count_again(events, stored.still)
+        else:
+            self.result.failing.count(events[: len(outcomes)], stored.failed)
         self.result.rows += stored.rows
         self.result.failures += stored.failures
         self.result.again += stored.again
@@ -132,6 +152,27 @@ class Run(ABC):
         if settings.DEBUG:
             reset_queries()  # Django keeps the last 9000 there, each with all of a batch's texts
         return len(outcomes)
+
+    def _begin(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Note what is about to be built, so that its end shows, whatever brings it.
+
+        :returns: half of what ended the run before in its midst, at most.
+        """
+        runs = BackfillRun.objects.using(self.using).order_by("-pk")
+        # Those that ended without a word: who holds the lock knows that they are not at work.
+        killed = [size for ended, size in runs.values_list("ended_at", "building")[:2] if not ended]
+        if killed and killed[0]:
+            self._size.halve(killed[0])
+            events = events[: self.size]
+        self._kills = killed == [1, 1]
+        self.record.building = len(events)
+        self.record.save(using=self.using)
+        return events
+
+    def _note_building(self, size: int) -> None:
+        if self.record.pk is not None and size != self.record.building:
+            self.record.building = size
+            self.record.save(using=self.using, update_fields=["building"])
 
     def tell(self, done: int, total: int) -> None:
         """Tell how far the run has come."""
@@ -143,6 +184,9 @@ class Run(ABC):
         def enough() -> bool:
             return time.monotonic() > until
 
+        if self._kills:
+            self._kills = False
+            return [Outcome(events[0].id, failure=KILLED)]
         with self.lock.kept_alive():
             return build(events, self.using, enough)
 
@@ -172,7 +216,7 @@ class Run(ABC):
 
     def _fail(self, reason: StopReason, error: BaseException) -> None:
         self.result.stop_reason = reason
-        self.result.error = " ".join(f"{error}".split()) or type(error).__name__
+        self.result.error = explained(error, self.using)
 
     def _remember(self) -> None:
         result, record = self.result, self.record
@@ -183,6 +227,7 @@ class Run(ABC):
         record.rows, record.failures = result.rows, result.failures
         record.batches, record.stop_reason = result.batches, result.stop_reason
         record.error = result.error
+        record.building = 0
         # Runs that were skipped meanwhile have counted themselves on this row.
         record.save(using=self.using, update_fields=REMEMBERED if record.pk else None)
         _prune_runs(self.using)

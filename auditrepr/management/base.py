@@ -10,41 +10,50 @@ import threading
 import time
 from abc import abstractmethod
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
 from types import FrameType
 from typing import Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import DEFAULT_DB_ALIAS, Error
 from tqdm import tqdm
 
 from ..exceptions import AuditReprError
+from ..job import logs
 from ..job.locks.file import FileLock
 from ..job.locks.lease import DatabaseLock
 from ..job.result import Progress, Result
-from ..lineage import recent_renames
-from ..models import AuditLog, StopReason
-from ..reprs import Outcome
+from ..job.rights import explained
+from ..models import StopReason
 from ..utils.text import visible
-from ..vendors.types import Event
-from .options import batch_size, count, seconds
-from .terminal import TerminalCommand
+from .options import USAGE, batch_size, count, known_databases, seconds
+from .terminal import TerminalCommand, is_terminal
+from .turns import take_turns
 
 LOCKS = {"database": DatabaseLock, "file": FileLock}
 STOPPING = (signal.SIGTERM, signal.SIGINT)
-# Exit codes; 75 is EX_TEMPFAIL.
-USAGE, QUARANTINED, LOCKED = 2, 3, 75
+# Exit codes besides USAGE; 75 is EX_TEMPFAIL.
+QUARANTINED, LOCKED = 3, 75
+#: What a report says last: why there is no more of it.
+ENDED = {
+    StopReason.CAUGHT_UP: "Nothing left to do.",
+    StopReason.BATCH_LIMIT: "Stopped: batch limit reached.",
+    StopReason.TIME_BUDGET: "Stopped: time limit reached.",
+    StopReason.LOCKED: "Stopped: another run holds the lock.",
+    StopReason.SIGNAL: "Stopped by a signal.",
+    StopReason.LEASE_LOST: "Stopped: another run took over the lock.",
+    StopReason.ERROR: "Stopped by an error.",
+}
 
 
 def counted(number: int, one: str, many: str = "") -> str:
     """The number with the word for so many.
 
-    >>> counted(2, "batch", "batches")
-    '2 batches'
+    >>> counted(2000, "batch", "batches")
+    '2,000 batches'
     """
-    return f"{number} {one if number == 1 else many or one + 's'}"
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
 
 
 #: How many rows a dry run shows.
@@ -66,13 +75,17 @@ class JobCommand(TerminalCommand):
     requires_system_checks = []
     #: What checks the value of each option.
     checked: ClassVar[dict[str, Callable[[Any], Any]]] = CHECKED
-    #: From which verbosity on it is told that another run is at work.
+    #: From which verbosity on it is told that another run holds the lock; a terminal always is.
     locked_level = 1
+    #: Does it take several databases?
+    several = False
+    documents: list[dict[str, Any]]
 
     @abstractmethod
-    def run(self, using: str, options: dict[str, Any], **how: Any) -> Result:
-        """Make a run.
+    def run(self, using: str, options: dict[str, Any], before: Result | None, **how: Any) -> Result:
+        """Make a run, or one turn of it.
 
+        :param before: what earlier turns did.
         :param how: what every run takes: lock, max_seconds, batch_size, on_progress, stop.
         """
 
@@ -81,59 +94,77 @@ class JobCommand(TerminalCommand):
         """Show what a run would do."""
 
     @abstractmethod
-    def report_work(self, result: Result) -> None:
+    def report_work(self, using: str, result: Result) -> None:
         """Tell what a run did, if it did anything."""
+
+    def add_database(self, parser: CommandParser) -> None:
+        """Let the command line say where to work."""
+        parser.add_argument(
+            "--database",
+            default=DEFAULT_DB_ALIAS,
+            metavar="ALIAS",
+            help="Database to work on. Default: %(default)s.",
+        )
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
-        add("--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="Default: %(default)s.")
+        self.add_database(parser)
         add(
             "--batch-size",
             type=batch_size,
             metavar="ROWS",
-            help="Rows stored in one transaction; auto: what takes about half a second."
+            help="Events per transaction, or 'auto' for as many as take about half a second."
             ' Default: AUDITREPR["BATCH_SIZE"].',
         )
         add(
             "--max-seconds",
             type=seconds,
             metavar="SECONDS",
-            help="Begin no batch after so many seconds.",
+            help="Start no new batch after this many seconds, of the whole run.",
         )
         add(
             "--lock",
             choices=LOCKS,
             default="database",
-            help="What keeps two runs apart: a lease in the database, or a file on this host.",
+            help="Lock that prevents concurrent runs: 'database' works across hosts, 'file' only on"
+            " this host. Default: %(default)s.",
         )
-        add("--wait", type=seconds, default=0.0, metavar="SECONDS", help="Wait for the lock.")
+        add(
+            "--wait",
+            type=seconds,
+            default=0.0,
+            metavar="SECONDS",
+            help="Wait up to this many seconds for the lock. Default: do not wait.",
+        )
         add(
             "--limit",
             type=count,
             metavar="ROWS",
-            help=f"Rows that a dry run shows. Default: {SHOWN_ROWS}.",
+            help=f"Events that --dry-run shows. Default: {SHOWN_ROWS}.",
         )
-        add("--format", choices=("text", "json"), default="text", help="Default: %(default)s.")
-        add("--no-progress", action="store_true", help="No progress bar on a terminal.")
-        add("--fail-if-locked", action="store_true", help="Exit 75 if another run is at work.")
+        add(
+            "--format",
+            choices=("text", "json"),
+            default="text",
+            help="Output format. Default: %(default)s.",
+        )
+        add("--no-progress", action="store_true", help="Do not show a progress bar.")
+        add(
+            "--fail-if-locked",
+            action="store_true",
+            help="Exit with code 75 if another run holds the lock.",
+        )
 
-    def handle(self, *, database: str, dry_run: bool, **options: Any) -> None:
+    def handle(self, *, database: Any, dry_run: bool, **options: Any) -> None:
         self.verbosity = options["verbosity"]
         self.json = options["format"] == "json"
+        self.documents = []
         self.check_options(options, dry_run=dry_run)
-        if database not in connections:
-            known = ", ".join(connections)
-            raise CommandError(f'There is no database "{visible(database)}" in DATABASES: {known}')
-        try:
-            if dry_run:
-                self.preview(database, options)
-            else:
-                self._run(database, options)
-        except (AuditReprError, Error) as error:
-            message = " ".join(str(error).split())
-            if not dry_run:
-                self._report(database, Result(StopReason.ERROR, error=message))
-            raise CommandError(visible(message)) from error
+        aliases = known_databases(database) if database else logs.aliases()
+        if dry_run:
+            self._preview(aliases, options)
+        else:
+            self._run(aliases, options)
 
     def check_options(self, options: dict[str, Any], *, dry_run: bool) -> None:
         """Check what may not have come through the parser, and what does not go together.
@@ -150,13 +181,17 @@ class JobCommand(TerminalCommand):
             options["limit"] = SHOWN_ROWS
         elif not dry_run:
             raise CommandError(
-                "argument --limit: it goes with --dry-run; --max-batches and --max-seconds limit"
-                " a run",
+                "argument --limit: requires --dry-run. To limit a run, use --max-seconds.",
                 returncode=USAGE,
             )
 
-    def finish(self, using: str, options: dict[str, Any]) -> None:
-        """What follows a run that ended well."""
+    def finish(self, using: str, options: dict[str, Any], result: Result) -> int:
+        """Do what follows a run that ended well.
+
+        :returns: the exit code.
+        """
+        locked = result.stop_reason is StopReason.LOCKED
+        return LOCKED if locked and options["fail_if_locked"] else 0
 
     def say(self, level: int, text: str) -> None:
         """A line of output that is shown from this verbosity on."""
@@ -165,83 +200,97 @@ class JobCommand(TerminalCommand):
             shown = visible(text).encode(encoding, "backslashreplace")
             self.stdout.write(shown.decode(encoding))
 
-    def say_json(self, document: dict[str, Any]) -> None:
-        """One document."""
-        if self.verbosity >= 1:
-            self.stdout.write(json.dumps(document, indent=2))
+    def on_terminal(self) -> bool:
+        """Return whether somebody reads along, and not only what needs attention."""
+        return self.stdout.isatty()
 
-    def _run(self, using: str, options: dict[str, Any]) -> None:
-        quiet = options["no_progress"] or self.json or self.verbosity < 1
-        with stopping_on_signals() as received, progress_bar(show=not quiet) as on_progress:
+    def _preview(self, aliases: Sequence[str], options: dict[str, Any]) -> None:
+        errors: dict[str, str] = {}
+        for using in aliases:
+            try:
+                self.preview(using, options)
+            except (AuditReprError, Error) as error:
+                errors[using] = explained(error, using)
+        self._say_documents()
+        if errors:
+            raise CommandError(together(aliases, errors))
 
-            def stop() -> bool:
-                return bool(received)
+    def _run(self, aliases: Sequence[str], options: dict[str, Any]) -> None:
+        results: dict[str, Result] = {}
+        with stopping_on_signals() as received:
 
-            result = self.run(
-                using,
-                options,
-                lock=LOCKS[options["lock"]](using, wait=options["wait"], stop=stop),
-                batch_size=options["batch_size"],
-                max_seconds=options["max_seconds"],
-                on_progress=on_progress,
-                stop=stop,
-            )
-        self._report(using, result)
-        if result.error:
-            raise CommandError(visible(result.error))
+            def turn(using: str, max_seconds: float | None) -> bool:
+                before = results.setdefault(using, Result())
+                if before.error or received:
+                    return False
+                later = self._turn(using, options, before, max_seconds, lambda: bool(received))
+                before.add(later)
+                return later.stop_reason is StopReason.TIME_BUDGET
+
+            take_turns(aliases, turn, options["max_seconds"])
+        for using, result in results.items():
+            self._report(using, result)
+        self._say_documents()
+        codes = {self.finish(using, options, result) for using, result in results.items()}
+        if errors := {using: result.error for using, result in results.items() if result.error}:
+            raise CommandError(together(aliases, errors))
         if received:
             sys.exit(128 + received[0])
-        if options["fail_if_locked"] and result.stop_reason is StopReason.LOCKED:
-            sys.exit(LOCKED)
-        self.finish(using, options)
+        for code in (QUARANTINED, LOCKED):
+            if code in codes:
+                sys.exit(code)
+
+    def _turn(
+        self,
+        using: str,
+        options: dict[str, Any],
+        before: Result,
+        max_seconds: float | None,
+        stop: Callable[[], bool],
+    ) -> Result:
+        """Return what came of it; an error of one database is no other's."""
+        quiet = options["no_progress"] or self.json or self.verbosity < 1
+        try:
+            with progress_bar(show=not quiet) as on_progress:
+                return self.run(
+                    using,
+                    options,
+                    before,
+                    lock=LOCKS[options["lock"]](using, wait=options["wait"], stop=stop),
+                    batch_size=options["batch_size"],
+                    max_seconds=max_seconds,
+                    on_progress=on_progress,
+                    stop=stop,
+                )
+        except (AuditReprError, Error) as error:
+            return Result(StopReason.ERROR, error=explained(error, using))
 
     def _report(self, using: str, result: Result) -> None:
         if self.json:
-            self.say_json({"database": using, **asdict(result)})
-            return
-        if result.stop_reason is StopReason.LOCKED:
-            who = result.holder or "it does not say which"
-            self.say(self.locked_level, f"Another run is at work: {who}")
-            self.say(self.locked_level, f"Stopped: {result.stop_reason}")
-            return
-        self.report_work(result)
+            self.documents.append({"database": using, **result.document()})
+        elif result.stop_reason is StopReason.LOCKED and result.idle:
+            level = 1 if self.on_terminal() else self.locked_level
+            who = result.holder or "holder unknown"
+            self.say(level, f"{logs.named(using)}: Another run holds the lock ({who}).")
+        elif not result.error or not result.idle:
+            self.report_work(using, result)
+
+    def _say_documents(self) -> None:
+        """Print what JSON says: of a command that takes several databases, a list."""
+        if self.json and self.documents and self.verbosity >= 1:
+            document = self.documents if self.several else self.documents[0]
+            self.stdout.write(json.dumps(document, indent=2))
 
 
-def described(event: Event, outcome: Outcome, using: str) -> dict[str, Any]:
-    """One row of a dry run, as JSON holds it."""
-    model = recent_renames(using).model(event)
-    return {
-        "id": event.id,
-        "time": event.occurred_at.isoformat(sep=" ", timespec="seconds"),
-        "action": str(AuditLog.Action(event.action).label),
-        "model": model._meta.label if model else event.table_name,
-        "object": event.object_id,
-        "representation": None if outcome.failure else outcome.text,
-        "fidelity": None if outcome.failure else str(outcome.fidelity.name).lower(),
-        "reason": outcome.reason,
-        "error": outcome.failure
-        and f"{outcome.failure.error_class}: {outcome.failure.message}".strip(": "),
-    }
-
-
-def table(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """The rows of a dry run as lines, their columns one below the other."""
-    columns = ("id", "time", "action", "model", "object")
-    head = {name: name for name in columns} | {"representation": "representation"}
-    cells = [
-        {name: visible(str(row[name])) for name in columns} for row in (rows and [head, *rows])
+def together(aliases: Sequence[str], errors: Mapping[str, str]) -> str:
+    """Return the errors of several databases, a line for each; one that all have is said once."""
+    lines = [
+        error if len(aliases) == 1 or f'"{using}"' in error else f"{using}: {error}"
+        for using, error in errors.items()
     ]
-    widths = {name: max((len(line[name]) for line in cells), default=0) for name in columns}
-    for line, row in zip(cells, [head, *rows], strict=False):
-        start = "  ".join(line[name].ljust(widths[name]) for name in columns)
-        yield f"{start}  {_outcome(row)}"
-
-
-def _outcome(row: dict[str, Any]) -> str:
-    if row.get("error"):
-        return f"(goes into quarantine: {row['error']})"
-    why = f" (mixed: {row['reason']})" if row.get("fidelity") == "mixed" else ""
-    return f"{row['representation']}{why}"
+    if len(errors) == len(aliases) and len(set(errors.values())) == 1:
+        lines = list(errors.values())[:1]
+    return "\n".join(map(visible, lines))
 
 
 @contextmanager
@@ -270,7 +319,7 @@ def stopping_on_signals() -> Iterator[list[int]]:
 @contextmanager
 def progress_bar(*, show: bool) -> Iterator[Callable[[Progress], None]]:
     """Gives what draws a bar on standard error, from the first batch on, if that is a terminal."""
-    if not (show and sys.stderr.isatty()):
+    if not (show and is_terminal(sys.stderr)):
         yield lambda progress: None
         return
     shape = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
@@ -285,7 +334,7 @@ def progress_bar(*, show: bool) -> Iterator[Callable[[Progress], None]]:
             (bar,) = bars
             rate = progress.rows / max(time.monotonic() - began, 0.001)
             bar.total = progress.total  # it grows while others write
-            bar.set_description_str(f"{progress.rows} rows, {rate:.0f} rows/s", refresh=False)
+            bar.set_description_str(f"{progress.rows:,} stored, {rate:,.0f}/s", refresh=False)
             bar.update(progress.done - bar.n)
 
         yield draw

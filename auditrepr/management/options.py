@@ -4,14 +4,46 @@ from __future__ import annotations
 
 import math
 from argparse import ArgumentTypeError
+from collections.abc import Sequence
 from datetime import UTC, datetime, time
 from typing import Any
 
 from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+from django.db import connections
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from ..conf import AUTO, MOST, Asked
+from ..utils.text import visible
+
+USAGE = 2
+
+
+def add_databases(parser: CommandParser) -> None:
+    """Let the command line name one database or several."""
+    parser.add_argument(
+        "--database",
+        action="append",
+        metavar="ALIAS",
+        help="Database to work on; may be repeated. Default: every database that has an audit log.",
+    )
+
+
+def known_databases(asked: str | Sequence[str]) -> list[str]:
+    """Return the databases that were asked for, each once.
+
+    :raises CommandError: with exit code 2, if ``DATABASES`` does not define one of them.
+    """
+    aliases = list(dict.fromkeys([asked] if isinstance(asked, str) else asked))
+    for alias in aliases:
+        if alias not in connections:
+            known = ", ".join(connections)
+            raise CommandError(
+                f'Unknown database "{visible(str(alias))}". DATABASES defines: {known}.',
+                returncode=USAGE,
+            )
+    return aliases
 
 
 def whole_number(text: Any, least: int = 1) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from ..job import logs
 from ..job.status import Status
 from ..models import BackfillRun
 from ..utils.text import visible
@@ -23,7 +24,7 @@ class Line(NamedTuple):
 
 def lines(status: Status) -> Iterator[Line]:
     """One screen."""
-    yield Line(f"{'database':<12}{status.database}")
+    yield Line(f"{'database':<12}{visible(logs.named(status.database))}")
     for name, part in _PARTS.items():
         for line in part(status):
             text, alarming = line if isinstance(line, Line) else Line(line)
@@ -157,39 +158,61 @@ def _run_document(run: BackfillRun) -> dict[str, Any]:
     return {name: getattr(run, name) for name in (*names, *more)}
 
 
-def metrics(status: Status) -> Iterator[str]:
-    """Lines in Prometheus' text format, for the textfile collector of its node exporter."""
+def metrics(found: Sequence[Status]) -> Iterator[str]:
+    """Lines in Prometheus' text format, for the textfile collector of its node exporter.
+
+    A metric stands once, with a sample for each database.
+    """
+    values = {status.database: _metrics(status) for status in found}
+    for name, (help_text, _) in next(iter(values.values())).items():
+        yield from _head(name, help_text)
+        for database, its in values.items():
+            yield f'auditrepr_{name}{{database="{_escaped(database)}"}} {its[name][1]}'
+    yield from _head("failures", "Failed representations (lower bound) by error class.")
+    for status in found:
+        database = f'database="{_escaped(status.database)}"'
+        for error_class, count in status.failures.by_error:
+            yield f'auditrepr_failures{{{database},error="{_escaped(error_class)}"}} {count}'
+
+
+def _metrics(status: Status) -> dict[str, tuple[str, Any]]:
+    """Help and value of each metric that has one sample."""
     latest = status.runs[0] if status.runs else None
     held_since = status.mark.held_since
-    values: dict[str, tuple[str, Any]] = {
-        "pending_rows": ("Audit rows without a representation, at least.", status.pending.rows),
-        "lag_seconds": ("Age of the oldest pending audit row.", status.lag),
-        "settled_id": ("Nothing is pending up to this event.", status.mark.settled_id),
+    return {
+        "pending_rows": ("Pending events (lower bound).", status.pending.rows),
+        "lag_seconds": ("Seconds that the oldest pending event has waited.", status.lag),
+        "settled_id": ("Watermark: no event up to this ID is pending.", status.mark.settled_id),
         "mark_held_seconds": (
-            "How long the settled mark has waited for transactions.",
+            "Seconds that open transactions have held back the watermark.",
             (status.at - held_since).total_seconds() if held_since else 0,
         ),
         "lock_held": (
-            "Whether a run holds the lock.",
+            "1 if a run holds the database lock, else 0.",
             int(status.lease is not None and not status.lease.expired),
         ),
-        "skipped_runs": ("Runs since the latest that found the lock held.", status.skipped),
+        "skipped_runs": (
+            "Runs since the latest recorded run that found the lock held.",
+            status.skipped,
+        ),
         "last_run_start_seconds": (
-            "When the latest run with something to do began.",
+            "Unix time at which the latest run that was not idle started.",
             latest.started_at.timestamp() if latest else 0,
         ),
-        "last_run_failed": ("Whether it ended with an error.", int(bool(latest and latest.error))),
-        "triggers_broken": ("Tables whose triggers are not in order.", len(status.broken)),
-        "coverage_gaps": ("Tables whose capture was interrupted.", len(status.gaps)),
-        "failures_due": ("Rows in quarantine to be tried again.", status.failures.due.rows),
+        "last_run_failed": (
+            "1 if the latest run that was not idle ended with an error, else 0.",
+            int(bool(latest and latest.error)),
+        ),
+        "triggers_broken": (
+            "Tables whose triggers are missing, outdated, disabled or left over.",
+            len(status.broken),
+        ),
+        "coverage_gaps": ("Tables with a gap in coverage.", len(status.gaps)),
+        "failures_due": (
+            "Failed representations that are due for a retry.",
+            status.failures.due.rows,
+        ),
     }
-    database = f'database="{_escaped(status.database)}"'
-    for name, (help_text, value) in values.items():
-        yield from _head(name, help_text)
-        yield f"auditrepr_{name}{{{database}}} {value}"
-    yield from _head("failures", "Rows in quarantine, at least, by the class of their error.")
-    for error_class, count in status.failures.by_error:
-        yield f'auditrepr_failures{{{database},error="{_escaped(error_class)}"}} {count}'
 
 
 def _head(name: str, help_text: str) -> tuple[str, str]:

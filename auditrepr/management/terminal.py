@@ -36,6 +36,11 @@ class TerminalCommand(BaseCommand):
         return said
 
 
+def is_terminal(stream: Any) -> bool:
+    """Return whether a person is at the other end; a stream need not be able to say so."""
+    return bool(getattr(stream, "isatty", bool)())
+
+
 def answer(question: str) -> str:
     """What somebody says to this on the terminal; nothing, if they end the input."""
     try:

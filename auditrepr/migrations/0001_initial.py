@@ -53,6 +53,7 @@ class Migration(migrations.Migration):
                 ('batches', models.PositiveIntegerField(default=0, verbose_name='batches')),
                 ('stop_reason', models.CharField(blank=True, choices=[('caught-up', 'nothing was left to do'), ('batch-limit', 'it had done as many batches as asked'), ('time-budget', 'its time was up'), ('locked', 'another run was at work'), ('signal', 'it was told to stop'), ('lease-lost', 'another run took over'), ('error', 'an error')], default='', max_length=12, verbose_name='stop reason')),
                 ('error', models.TextField(blank=True, default='', verbose_name='error')),
+                ('building', models.PositiveIntegerField(default=0, help_text='Size of the batch that the run is building. If a run ends without a word, as when it is killed for memory, the next one begins with half of it.')),
                 ('idle_runs', models.PositiveIntegerField(default=0, help_text='Runs since then that found nothing to do.', verbose_name='idle runs')),
                 ('skipped_runs', models.PositiveIntegerField(default=0, help_text='Runs since then that found the lock held.', verbose_name='skipped runs')),
             ],
@@ -121,6 +122,17 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'rebuilding',
                 'verbose_name_plural': 'rebuildings',
+            },
+        ),
+        migrations.CreateModel(
+            name='Telling',
+            fields=[
+                ('finding', models.TextField(primary_key=True, serialize=False)),
+                ('told_at', models.DateTimeField()),
+            ],
+            options={
+                'verbose_name': 'telling',
+                'verbose_name_plural': 'tellings',
             },
         ),
         migrations.CreateModel(

@@ -95,6 +95,13 @@ class BackfillRun(models.Model):
         _("stop reason"), max_length=12, choices=StopReason, blank=True, default=""
     )
     error = models.TextField(_("error"), blank=True, default="")
+    building = models.PositiveIntegerField(
+        default=0,
+        help_text=_(
+            "Size of the batch that the run is building. If a run ends without a word, as"
+            " when it is killed for memory, the next one begins with half of it."
+        ),
+    )
     idle_runs = models.PositiveIntegerField(
         _("idle runs"), default=0, help_text=_("Runs since then that found nothing to do.")
     )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from contextvars import Context, copy_context
+from functools import partial
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -17,7 +18,8 @@ from django.utils import timezone, translation
 from django.utils.functional import Promise
 
 from ..asof.batch import Batch, Reference
-from ..asof.instances import Afresh, Culprits
+from ..asof.history import MOST_BYTES
+from ..asof.instances import Afresh, Culprits, TooMuch
 from ..asof.lookups import Subject
 from ..asof.query_interceptor import watching
 from ..conf import get_settings
@@ -25,13 +27,14 @@ from ..exceptions import NothingToRebuild
 from ..models import AuditLog, Fidelity
 from ..utils.text import storable
 from ..utils.time_limit import TimeLimitExceeded
+from ..vendors import get_vendor
 from ..vendors.types import Event
 from .outcome import NOTHING, Failure, Outcome
 
 __all__ = ["Event", "Failure", "Outcome", "Reference", "build", "build_related"]
 
-#: Gives the objects to be represented, from the n-th on.
-Remaining = Callable[[Batch, int], Iterator[Subject]]
+#: Gives the objects to be represented, from the n-th on and before another.
+Remaining = Callable[[Batch, int, int], Iterator[Subject]]
 
 
 def build(
@@ -39,10 +42,21 @@ def build(
 ) -> list[Outcome]:
     """The representations of these events, in their order. Nothing is stored.
 
+    As many are built together as fit into memory.
+
     :param using: the database that holds the log and the audited tables.
     :param enough: asked after each; true ends it early, with at least one.
     """
-    return _build(len(events), lambda batch, n: batch.subjects(events[n:]), using, enough)
+    known: dict[int, int] = {}
+
+    def fitting(begin: int, end: int) -> int:
+        ids = [event.id for event in events[begin:end]]
+        return get_vendor(using).fitting(ids, MOST_BYTES, known)
+
+    def remaining(batch: Batch, begin: int, end: int) -> Iterator[Subject]:
+        return batch.subjects(events[begin:end])
+
+    return _build(len(events), remaining, using, enough, fitting)
 
 
 def build_related(references: Sequence[Reference], using: str) -> list[Outcome]:
@@ -50,32 +64,55 @@ def build_related(references: Sequence[Reference], using: str) -> list[Outcome]:
 
     One that nothing is known of is a failure.
     """
-    return _build(len(references), lambda batch, n: batch.related(references[n:]), using)
+    return _build(
+        len(references),
+        lambda batch, begin, end: batch.related(references[begin:end]),
+        using,
+        lambda: False,
+        lambda begin, end: end - begin,
+    )
 
 
 def _build(
-    count: int, remaining: Remaining, using: str, enough: Callable[[], bool] = lambda: False
+    count: int,
+    remaining: Remaining,
+    using: str,
+    enough: Callable[[], bool],
+    fitting: Callable[[int, int], int],
 ) -> list[Outcome]:
     outcomes: list[Outcome] = []
     careful = False
     culprits: Culprits = {}
-    while len(outcomes) < count:
+    width = count
+    while (done := len(outcomes)) < count:
+        end = min(done + width, count)
+        end = done + fitting(done, end)
         # An error in the database, or a time limit, ends PostgreSQL's transaction, and with it the
         # moment that the batch reads. What is left is read anew, with a savepoint for each row.
-        with suppress(Afresh):
-            batch = Batch(using, culprits)
+        try:
+            batch = Batch(using, culprits, alone=end - done == 1)
+            built = _build_until_error(partial(remaining, batch, done, end), batch, careful)
             # Closed at once where there is enough: what is written next may not be read-only.
-            with closing(_build_until_error(len(outcomes), remaining, batch, careful)) as built:
+            with closing(built):
                 for outcome in built:
                     outcomes.append(outcome)
                     if enough():
                         return outcomes
-        careful = True
+            careful = careful or len(outcomes) < end
+            width = min(2 * width, count)
+        except TooMuch:
+            width = max(1, (end - done) // 2)
+        except Afresh:
+            careful = True
+        if end < count:
+            # Objects that know each other are only freed so, and the next ones need the room.
+            del batch, built
+            gc.collect(1)
     return outcomes
 
 
 def _build_until_error(
-    done: int, remaining: Remaining, batch: Batch, careful: bool
+    remaining: Callable[[], Iterator[Subject]], batch: Batch, careful: bool
 ) -> Generator[Outcome, None, None]:
     connection = batch.vendor.connection
     with (
@@ -86,7 +123,7 @@ def _build_until_error(
         _watching(batch),
         _without_collecting(),
     ):
-        for subject in remaining(batch, done):
+        for subject in _with_room(remaining, batch):
             batch.show_life()
             same_words()
             if outcome := _outcome(subject, batch, careful):
@@ -94,6 +131,17 @@ def _build_until_error(
             if batch.broken or connection.closed_in_transaction:
                 batch.vendor.discard()
                 return
+
+
+def _with_room(remaining: Callable[[], Iterator[Subject]], batch: Batch) -> Iterator[Subject]:
+    """The objects, if there is memory for all of them."""
+    try:
+        return remaining()
+    except (MemoryError, Error) as error:
+        if batch.alone or not TooMuch.is_meant_by(error):
+            raise
+        batch.vendor.discard()
+        raise TooMuch from error
 
 
 def _outcome(subject: Subject, batch: Batch, careful: bool) -> Outcome | None:
@@ -114,6 +162,9 @@ def _outcome(subject: Subject, batch: Batch, careful: bool) -> Outcome | None:
             batch.vendor.discard()
             raise batch.lost from None
         error = batch.own_error or raised
+        if TooMuch.is_meant_by(error) and not batch.alone:
+            batch.vendor.discard()
+            raise TooMuch from None
         batch.broken = isinstance(error, TimeLimitExceeded)
         if isinstance(error, Error) and not careful:
             batch.broken = True

@@ -5,11 +5,14 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Any
 
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field, Func, Model
+from django.db.models import BigIntegerField, F, Field, Func, Model, QuerySet, Sum
+from django.db.models.functions import Coalesce
 from django.db.models.sql import Query
 
 from .types import (
@@ -27,6 +30,20 @@ from .types import (
 if TYPE_CHECKING:
     from ..utils.time_limit import TimeLimit
     from .types import Event, Found, Name
+
+
+def live_weight(rows: QuerySet[Any], fields: Sequence[Field[Any, Any]], template: str) -> int:
+    """See :meth:`Vendor.live_weight`; the template says how the database weighs a column."""
+    weights = [
+        Coalesce(Func(F(field.attname), template=template, output_field=BigIntegerField()), 0)
+        for field in fields
+    ]
+    if not weights:
+        return 0
+    total: int | None = rows.aggregate(auditrepr_weight=Sum(reduce(add, weights)))[
+        "auditrepr_weight"
+    ]
+    return total or 0
 
 
 class Vendor(ABC):
@@ -96,6 +113,10 @@ class Vendor(ABC):
         """Inside, and inside a transaction, deletes by the log's owner are not refused."""
 
     @abstractmethod
+    def log_identity(self) -> tuple[str | None, bool]:
+        """What tells this log from all others, none without one; and is it a replica's copy?"""
+
+    @abstractmethod
     def position(self) -> Position:
         """Where the log stands now."""
 
@@ -143,6 +164,19 @@ class Vendor(ABC):
     @abstractmethod
     def discard(self) -> None:
         """Give up the connection where the transaction that :meth:`reading` began is broken."""
+
+    @abstractmethod
+    def fitting(self, ids: Sequence[int], most: int, known: dict[int, int]) -> int:
+        """How many events, from the first on, have images that unpack to no more than `most` bytes.
+
+        At least one. Asked before they are read; what is not large on disk is not looked at.
+
+        :param known: what was found out, to be given again for the events after these.
+        """
+
+    @abstractmethod
+    def live_weight(self, rows: QuerySet[Any], fields: Sequence[Field[Any, Any]]) -> int:
+        """How many bytes these columns of the rows unpack to, all together."""
 
     @abstractmethod
     def image_rows(
@@ -266,6 +300,18 @@ class Vendor(ABC):
     @abstractmethod
     def refuses_value(self, error: Error) -> bool:
         """Is it about a value that was to be stored, so that others may well be stored?"""
+
+    @abstractmethod
+    def lacks_table(self, error: Error) -> bool:
+        """Is it about a table that is not there?"""
+
+    @abstractmethod
+    def refuses_access(self, error: Error) -> bool:
+        """Is it about a right that this connection lacks?"""
+
+    @abstractmethod
+    def missing_rights(self, read: Sequence[str], written: Sequence[str]) -> tuple[str, str] | None:
+        """Who lacks which right to read or write these tables, in words; none if nothing lacks."""
 
     @abstractmethod
     def passes(self, error: Error) -> bool:

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from ...conf import get_settings
 from ...exceptions import LeaseLost, LockUnavailable
@@ -40,7 +40,7 @@ class FileLock(Lock):
 
     def __init__(self, using: str, *, path: Path | None = None, **options: Any) -> None:
         super().__init__(**options)
-        self.path = path or get_settings().LOCK_FILE or default_path(using)
+        self.path = path or _chosen_path(using) or default_path(using)
         self._file: int | None = None
         _file_locks.add(self)
 
@@ -104,6 +104,14 @@ class FileLock(Lock):
             return os.path.samestat(os.stat(self.path, follow_symlinks=False), os.fstat(file))
         except OSError:  # it is gone, or cannot be looked at any more
             return False
+
+
+def _chosen_path(using: str) -> Path | None:
+    """The file of the setting; those of other databases than the default one have its name, too."""
+    path = get_settings().LOCK_FILE
+    if path is None or using == DEFAULT_DB_ALIAS:
+        return path
+    return path.with_name(f"{path.name}.{using}")
 
 
 def default_path(using: str) -> Path:

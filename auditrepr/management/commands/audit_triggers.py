@@ -6,13 +6,15 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import Error, connections
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 
 from ... import capture
 from ...capture import append_only
 from ...conf import get_settings
 from ...exceptions import AuditReprError
 from ...job import preflight
+from ...job.rights import explained, refused
+from ...models import Coverage
 from ...utils.text import visible
 from ..terminal import TerminalCommand
 
@@ -48,12 +50,17 @@ class Command(TerminalCommand):
         self.append_only = append_only
         self.verbosity = verbosity
         act = getattr(self, f"_{action}")
+        using = database or DEFAULT_DB_ALIAS
+        complaints: list[str] = []
         try:
             # Nothing needs the log less than taking the triggers away.
-            found = capture.databases(database, with_log=action != "remove")
-            complaints = [complaint for using in found for complaint in act(using)]
+            for using in capture.databases(database, with_log=action != "remove"):
+                complaints += act(using)
         except (AuditReprError, Error) as error:
-            raise CommandError(visible(" ".join(str(error).split()))) from error
+            said = explained(error, using, writes=[Coverage._meta.db_table])
+            if action != "check" and refused(error, using):
+                said += " Run this as the role that owns the audited tables."
+            raise CommandError(visible(said)) from error
         if complaints:
             raise CommandError("\n".join(complaints))
 

@@ -7,21 +7,25 @@ import os
 import re
 import sys
 from argparse import ArgumentTypeError
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.color import no_style
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import DEFAULT_DB_ALIAS, Error, connections
+from django.db import Error
 
+from ... import capture
 from ...exceptions import AuditReprError
-from ...job import preflight, status
+from ...job import logs, preflight, status
 from ...job.locks import lease
+from ...job.rights import explained
 from ...job.status import Status
 from ...utils.text import visible
 from .. import status_formats
-from ..base import USAGE
-from ..terminal import TerminalCommand, answer
+from ..base import together
+from ..options import USAGE, add_databases, known_databases
+from ..terminal import TerminalCommand, answer, is_terminal
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -33,89 +37,123 @@ def duration(text: Any) -> float:
     """
     found = re.fullmatch(r"(\d{1,9}(?:\.\d+)?)\s*([smhd]?)", str(text))
     if not found:
-        raise ArgumentTypeError(f"{str(text)!r} is no span of time: write 10m, 90s, 2h or 1d")
+        raise ArgumentTypeError(f"{str(text)!r} is not a duration: use 90s, 10m, 2h or 1d")
     return float(found[1]) * UNITS[found[2]]
 
 
 class Command(TerminalCommand):
     help = (
-        "Show how the job stands: what is pending and since when, who is at work, the last runs,"
-        " the quarantine, the triggers. Exit codes: 0; 1 if the oldest pending row has waited for"
-        " longer than --max-lag, or on an error; 2 usage."
+        "Show the state of the backfill job: pending events, watermark, lock, latest runs,"
+        " failures, triggers and coverage. Exit codes: 0 success; 1 error, or the oldest pending"
+        " event has waited longer than --max-lag; 2 wrong usage."
     )
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
-        add("--database", default=DEFAULT_DB_ALIAS, metavar="ALIAS", help="Default: %(default)s.")
-        add("--format", choices=("text", "json", "prometheus"), default="text")
+        add_databases(parser)
+        add(
+            "--format",
+            choices=("text", "json", "prometheus"),
+            default="text",
+            help="Output format. Default: %(default)s.",
+        )
         add(
             "--max-lag",
             type=duration,
             metavar="10m",
-            help="Exit 1 if the oldest pending row has waited for longer: 90s, 10m, 2h, 1d.",
+            help="Exit with code 1 if the oldest pending event has waited longer than this: 90s,"
+            " 10m, 2h, 1d.",
         )
         add(
             "--release-lock",
             action="store_true",
-            help="Take the database lock from a run that hangs: it can store nothing more.",
+            help="Release the database lock of a hung run. That run can no longer store anything.",
         )
-        add("--no-input", "--noinput", action="store_false", dest="interactive", help="Do not ask.")
+        add(
+            "--no-input",
+            "--noinput",
+            action="store_false",
+            dest="interactive",
+            help="Do not ask for confirmation.",
+        )
 
-    def handle(self, *, database: str, release_lock: bool, **options: Any) -> None:
+    def handle(self, *, database: Any, release_lock: bool, **options: Any) -> None:
         if "NO_COLOR" in os.environ:
             self.style = no_style()
         try:
             limit = options["max_lag"] and duration(options["max_lag"])
         except ArgumentTypeError as error:
             raise CommandError(f"argument --max-lag: {error}", returncode=USAGE) from error
-        if database not in connections:
-            known = ", ".join(connections)
-            raise CommandError(f'There is no database "{visible(database)}" in DATABASES: {known}')
-        try:
-            if release_lock:
-                self._release(database, options["interactive"])
-                return
-            found = status.of(database)
-        except (AuditReprError, Error) as error:
-            raise CommandError(visible(" ".join(str(error).split()))) from error
-        getattr(self, f"_{options['format']}")(found)
-        if limit is not None and found.lag > limit:
-            waited, allowed = status_formats.span(found.lag), status_formats.span(limit)
-            raise CommandError(
-                f"The oldest pending row has waited for {waited}; --max-lag allows {allowed}."
-            )
+        aliases = known_databases(database) if database else logs.aliases()
+        found: list[Status] = []
+        errors: dict[str, str] = {}
+        for using in aliases:
+            try:
+                if release_lock:
+                    self._release(using, options["interactive"])
+                else:
+                    found.append(status.of(using))
+            except (AuditReprError, Error, CommandError) as error:
+                errors[using] = explained(error, using)
+        if found:
+            getattr(self, f"_{options['format']}")(found)
+        errors |= _late(found, limit)
+        if errors:
+            raise CommandError(together(aliases, errors))
 
-    def _text(self, found: Status) -> None:
-        for line in status_formats.lines(found):
-            self.stdout.write(self.style.ERROR(line.text) if line.alarming else line.text)
+    def _text(self, found: Sequence[Status]) -> None:
+        for n, one in enumerate(found):
+            if n:
+                self.stdout.write("")
+            for line in status_formats.lines(one):
+                self.stdout.write(self.style.ERROR(line.text) if line.alarming else line.text)
 
-    def _json(self, found: Status) -> None:
-        document = status_formats.document(found)
-        self.stdout.write(json.dumps(document, indent=2, cls=DjangoJSONEncoder))
+    def _json(self, found: Sequence[Status]) -> None:
+        documents = [status_formats.document(one) for one in found]
+        self.stdout.write(json.dumps(documents, indent=2, cls=DjangoJSONEncoder))
 
-    def _prometheus(self, found: Status) -> None:
+    def _prometheus(self, found: Sequence[Status]) -> None:
         self.stdout.write("\n".join(status_formats.metrics(found)))
 
     def _release(self, using: str, interactive: bool) -> None:
         preflight.commits(using)
+        capture.databases(using)
         held = status.lease(using)
         if held is None:
-            self.stdout.write("Nobody holds the database lock.")
+            self.stdout.write(f"{logs.named(using)}: Nobody holds the database lock.")
             return
         who = visible(str(held.holder or "somebody"))
         if interactive:
-            self._confirm(who)
+            self._confirm(using, who)
         if not lease.release(using, held.token):
             raise CommandError(
                 f"The lock was not released: {who} is storing a batch now, or has let it go."
                 " Look again: manage.py backfill_status"
             )
-        self.stdout.write(f"The lock is free. {who} can store nothing more.")
+        self.stdout.write(
+            f"{logs.named(using)}: The lock is free. {who} can no longer store anything."
+        )
 
-    def _confirm(self, who: str) -> None:
-        if not sys.stdin.isatty():
+    def _confirm(self, using: str, who: str) -> None:
+        if not is_terminal(sys.stdin):
             raise CommandError("Nobody is there to be asked: give --no-input to release the lock.")
-        self.stdout.write(f"The lock is held by {who}. What it has not stored yet will be undone.")
+        self.stdout.write(
+            f"{logs.named(using)}: The lock is held by {who}."
+            " What it has not stored yet will be undone."
+        )
         if answer("Release the lock? [y/N] ").lower() not in ("y", "yes"):
             raise CommandError("The lock was not released.")
+
+
+def _late(found: Sequence[Status], limit: float | None) -> dict[str, str]:
+    """Return what is to be said of the databases whose oldest pending event has waited longer."""
+    if limit is None:
+        return {}
+    allowed = status_formats.span(limit)
+    return {
+        one.database: f"The oldest pending event has waited {status_formats.span(one.lag)};"
+        f" --max-lag allows {allowed}."
+        for one in found
+        if one.lag > limit
+    }

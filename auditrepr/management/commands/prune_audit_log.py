@@ -16,10 +16,11 @@ from ...job import prune
 from ...job.locks.file import FileLock
 from ...job.locks.lease import DatabaseLock
 from ...job.prune import Pruned
+from ...job.rights import explained
 from ...utils.text import visible
 from ..base import stopping_on_signals
 from ..options import moment, seconds, whole_number
-from ..terminal import TerminalCommand, answer
+from ..terminal import TerminalCommand, answer, is_terminal
 
 LOCKS = {"database": DatabaseLock, "file": FileLock}
 #: Databases limit the parameters of a statement.
@@ -105,7 +106,7 @@ class Command(TerminalCommand):
                     stop=stop,
                 )
         except (AuditReprError, Error) as error:
-            raise CommandError(visible(" ".join(str(error).split()))) from error
+            raise CommandError(visible(explained(error, database))) from error
         self._say(1, f"Deleted: {_told(done)}.")
         if received:
             sys.exit(128 + received[0])
@@ -119,7 +120,7 @@ class Command(TerminalCommand):
                 raise CommandError(f"argument --{option}: {error}", returncode=2) from error
 
     def _confirm(self, using: str, before: datetime) -> None:
-        if not sys.stdin.isatty():
+        if not is_terminal(sys.stdin):
             raise CommandError("There is no terminal to ask on: give --no-input.")
         question = (
             f'This deletes every event from before {before} from the audit log of "{using}", for'

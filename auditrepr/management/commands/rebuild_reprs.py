@@ -6,12 +6,13 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from ...job import rebuild
+from ...job import logs, preflight, rebuild
 from ...job.rebuild import Change, Selection
 from ...job.result import Result
 from ...models import Fidelity, StopReason
-from ..base import CHECKED, USAGE, JobCommand, counted, described, table
-from ..options import moment
+from ..base import CHECKED, ENDED, JobCommand, counted
+from ..dry_run import described, table
+from ..options import USAGE, moment
 
 ARROW = "  →  "
 
@@ -54,23 +55,24 @@ class Command(JobCommand):
                 returncode=USAGE,
             )
 
-    def run(self, using: str, options: dict[str, Any], **how: Any) -> Result:
+    def run(self, using: str, options: dict[str, Any], before: Result | None, **how: Any) -> Result:
+        preflight.check(using)
         selection = None if options["resume"] else _selection(using, options)
         self.given_up = rebuild.unfinished(using) if selection else None
         return rebuild.run(using, selection, **how)
 
-    def report_work(self, result: Result) -> None:
+    def report_work(self, using: str, result: Result) -> None:
         if self.given_up:
-            self.say(1, "An earlier run was given up, which --resume would have continued.")
+            self.say(1, "Discarded an interrupted rebuild. To continue one instead, use --resume.")
         self.say(
             1,
-            f"{counted(result.again, 'representation')} built anew, {result.rows} of them changed,"
-            f" in {counted(result.batches, 'batch', 'batches')} and {result.seconds:.1f} seconds.",
+            f"{logs.named(using)}: Rebuilt {counted(result.again, 'representation')},"
+            f" {result.rows:,} changed ({counted(result.batches, 'batch', 'batches')},"
+            f" {result.seconds:,.1f} s). {ENDED[result.stop_reason]}",
         )
         if result.failures:
-            self.say(1, f"{result.failures} could not be built, and stay as they are.")
-            self.say(1, f"The first one: {result.first_failure}")
-        self.say(1, f"Stopped: {result.stop_reason}")
+            self.say(1, f"{result.failures:,} could not be rebuilt and keep their text.")
+            self.say(1, f"First failure: {result.first_failure}")
         failed_at_once = result.stop_reason is StopReason.ERROR and not result.batches
         if result.stop_reason is not StopReason.CAUGHT_UP and not failed_at_once:
             self.say(1, "To continue: manage.py rebuild_reprs --resume")
@@ -82,7 +84,7 @@ class Command(JobCommand):
         rows = [_side_by_side(change, using) for change in shown]
         if self.json:
             count = {"looked_at": preview.looked_at, "would_change": len(preview.changes)}
-            self.say_json({"database": using, **count, "rows": rows})
+            self.documents.append({"database": using, **count, "rows": rows})
             return
         for row in rows:
             row["representation"] = f"{row['stored']}{ARROW}{row['representation']}"
@@ -90,8 +92,8 @@ class Command(JobCommand):
             self.say(1, line)
         self.say(
             1,
-            f"{len(preview.changes)} of the first {preview.looked_at} would change;"
-            " nothing was written.",
+            f"{logs.named(using)}: {len(preview.changes):,} of the first {preview.looked_at:,}"
+            " would change. Nothing was written.",
         )
 
 

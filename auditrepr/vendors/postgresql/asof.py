@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Field, Model
+from django.db.models import Field, Model, QuerySet
 from django.db.models.sql import Query
 from psycopg.pq import TransactionStatus
 
 from ...utils.model_meta import key_parts, own_fields, reads, stored_parts
-from ..base import Vendor
+from ..base import Vendor, live_weight
 from ..snapshots import parse
 from ..types import ALL_KNOWN, NOT_RECORDED, TOO_BIG, Event, Image, Row
 from .queries import (
@@ -23,6 +23,7 @@ from .queries import (
     CHANGED_AGAIN_SQL,
     HELD_SQL,
     IMAGE_SQL,
+    LARGE_SQL,
     LIMITS,
     MENTIONS_SQL,
     NEWEST,
@@ -31,6 +32,8 @@ from .queries import (
     REACHES_BEYOND,
     RELATION_SQL,
     RESTORED_SQL,
+    UNPACKED_SQL,
+    WEIGHT,
 )
 from .quoting import joined
 from .row_sql import VIRTUAL, Shape
@@ -58,6 +61,8 @@ LONGEST = 2**31 - 1  # milliseconds, for PostgreSQL
 
 # Values that a key's JSON text and Python's str() write alike.
 _SAME_AS_TEXT = {int, str, UUID}
+#: Events that are unpacked at once to learn how large they are.
+UNPACKED = 16
 
 
 class Rebuilding(Vendor):
@@ -121,6 +126,35 @@ class Rebuilding(Vendor):
         if raw is not None and raw.info.transaction_status == TransactionStatus.ACTIVE:
             # Interrupted while it waited for the server: the answer is still to come.
             self.connection.close()
+
+    def fitting(self, ids: Sequence[int], most: int, known: dict[int, int]) -> int:
+        packed: set[int] = set()
+        if not known.keys() >= set(ids):
+            with self.connection.cursor() as cursor:
+                cursor.execute(LARGE_SQL, {"ids": list(ids), "most": most})
+                large = cursor.fetchall()
+            if not large:
+                return len(ids)
+            packed = {pk for pk, _, compressed in large if compressed} - known.keys()
+            known |= {pk: size for pk, size, compressed in large if not compressed}
+        total = 0
+        for n, pk in enumerate(ids):
+            if pk in packed:
+                self._unpack([one for one in ids[n : n + UNPACKED] if one in packed], known)
+                packed -= known.keys()
+            total += known.get(pk, 0)
+            if total > most and n:
+                return n
+        return len(ids)
+
+    def _unpack(self, ids: Sequence[int], known: dict[int, int]) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(UNPACKED_SQL, [list(ids)])
+            known.update(cursor.fetchall())
+        known |= dict.fromkeys(set(ids) - known.keys(), 0)  # gone meanwhile
+
+    def live_weight(self, rows: QuerySet[Any], fields: Sequence[Field[Any, Any]]) -> int:
+        return live_weight(rows, fields, WEIGHT)
 
     def image_rows(
         self, model: type[Model], images: Sequence[Image]

@@ -13,7 +13,7 @@ from ..base import Vendor
 from ..types import Capture, Installed, Position, TableShape
 from . import catalog, trigger_templates, triggers
 from .context import tell
-from .queries import POSITION, SEQUENCE_CACHE
+from .queries import LOG_IDENTITY, POSITION, SEQUENCE_CACHE
 
 
 class Capturing(Vendor):
@@ -74,6 +74,12 @@ class Capturing(Vendor):
             cursor.execute("SET LOCAL auditrepr.pruning = on")
             yield
             cursor.execute("SET LOCAL auditrepr.pruning = off")
+
+    def log_identity(self) -> tuple[str | None, bool]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(LOG_IDENTITY)
+            identity, copied = cursor.fetchone()
+            return identity, copied
 
     def position(self) -> Position:
         with self.connection.cursor() as cursor:

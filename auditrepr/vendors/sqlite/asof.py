@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, Any
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Field, Model
+from django.db.models import Field, Model, QuerySet
 
 from ...models import AuditLog
 from ...utils.model_meta import key_parts, own_fields, stored_parts
-from ..base import Vendor
+from ..base import Vendor, live_weight
 from ..types import NOT_RECORDED, TOO_BIG, Event, Image, Row, renamed
 from .affinity import cast, converter, fitted
 from .queries import (
@@ -25,6 +25,7 @@ from .queries import (
     MENTIONS_SQL,
     OUT_OF_ORDER_SQL,
     REACHES_BEYOND,
+    WEIGHTS_SQL,
 )
 
 if TYPE_CHECKING:
@@ -67,6 +68,19 @@ class Rebuilding(Vendor):
 
     def discard(self) -> None:
         pass  # an interrupted statement leaves SQLite's connection as good as it was
+
+    def fitting(self, ids: Sequence[int], most: int, known: dict[int, int]) -> int:
+        total = 0
+        with self.connection.cursor() as cursor:
+            cursor.execute(WEIGHTS_SQL, [json.dumps(list(ids))])
+            for n, size in cursor:  # one by one: no more of them is read than fits
+                total += size
+                if total > most and n:
+                    return int(n)
+        return len(ids)
+
+    def live_weight(self, rows: QuerySet[Any], fields: Sequence[Field[Any, Any]]) -> int:
+        return live_weight(rows, fields, "length(%(expressions)s)")
 
     def image_rows(
         self, model: type[Model], images: Sequence[Image]

@@ -19,7 +19,7 @@ from ...models import AuditLog
 from ..base import Vendor
 from ..types import Capture, Column, Installed, Kind, Position, TableShape
 from . import triggers
-from .queries import POSITION, SHAPES, TRIGGERS
+from .queries import LOG_FILE, POSITION, SHAPES, TRIGGERS
 
 LOG = AuditLog._meta.db_table
 #: What the statement that runs now tells the triggers.
@@ -102,6 +102,13 @@ class Capturing(Vendor):
         with self.connection.cursor() as cursor:
             cursor.execute(TRIGGERS)
             return {name: sql for name, _, sql, _ in cursor if name in triggers.APPEND_ONLY}
+
+    def log_identity(self) -> tuple[str | None, bool]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(LOG_FILE)
+            found = cursor.fetchone()
+        # In memory, nobody else can have it.
+        return (None if found is None else str(found[0] or self.using)), False
 
     def position(self) -> Position:
         with self.connection.cursor() as cursor:
