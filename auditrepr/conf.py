@@ -234,7 +234,7 @@ def get_settings() -> Settings:
 
 
 def _forget(**_: Any) -> None:
-    """A receiver of ``setting_changed``: what is valid depends on other settings, too."""
+    """Forget the settings when any setting changes: what is valid depends on others, too."""
     global _parsed
     _parsed = None
 

@@ -29,7 +29,7 @@ class RowField(models.JSONField):
         super().__init__(**options | {"decoder": ExactDecoder})
 
     def select_format(self, compiler: Any, sql: str, params: Any) -> tuple[str, Any]:
-        """The column as bytes, where it is text."""
+        """Return the SQL that reads the column, as bytes if it is text."""
         if not compiler.connection.features.has_native_json_field:
             sql = f"CAST({sql} AS BLOB)"
         return sql, params

@@ -108,7 +108,7 @@ class SchemaChange:
         return Capture(name, db_table, shape, key, frozenset((excluded & columns) - set(key)))
 
     def _install(self, captures: Sequence[Capture]) -> bool:
-        """Were there triggers to install?"""
+        """Install missing or outdated triggers; return whether there were any."""
         now = self.vendor.installed()
         made_from = zip(captures, self.vendor.fingerprints(*captures), strict=True)
         outdated = [

@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from django.db import Error, connections
 
+from ..exceptions import DatabaseUnreachable
 from ..utils.text import one_line
 from ..vendors import get_vendor
 
@@ -49,9 +50,10 @@ class Patience:
         while True:
             try:
                 return work()
-            except Error as error:
+            except (Error, DatabaseUnreachable) as error:
                 self.failed += 1
-                again = self._is_worth_it(error)
+                cause = error.__cause__ if isinstance(error, DatabaseUnreachable) else error
+                again = isinstance(cause, Error) and self._is_worth_it(cause)
                 self._start_afresh()
                 if not again:
                     raise

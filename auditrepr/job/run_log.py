@@ -24,7 +24,7 @@ class RunId(NamedTuple):
 
 
 def batch_stored(run: RunId, batch: int, stored: Stored, seconds: float) -> None:
-    """A batch was committed, so long after it was begun."""
+    """Log that a batch was committed, so many seconds after it started."""
     fields = {
         **run._asdict(),
         "batch": batch,
@@ -39,7 +39,7 @@ def batch_stored(run: RunId, batch: int, stored: Stored, seconds: float) -> None
 
 
 def run_ended(run: RunId, result: Result) -> None:
-    """A run has ended, or never begun because another one held the lock."""
+    """Log that a run has ended, or found the lock held."""
     fields = {
         **run._asdict(),
         "batches": result.batches,

@@ -26,7 +26,7 @@ class Shown:
 
 
 def shown(events: Sequence[AuditLog], using: str, limit: TimeLimit | None = None) -> list[Shown]:
-    """What stands for these events' objects, in their order; what is pending is built, not stored.
+    """Return what stands for these events' objects, in order; pending ones are built, not stored.
 
     :param events: selected together with their representations and failures.
     :param limit: the time that this may take; for what is pending still, nothing stands there.

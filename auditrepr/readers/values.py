@@ -42,11 +42,11 @@ def words(
     *,
     changed_only: bool = False,
 ) -> Sequence[Words]:
-    """What stands for the columns of these events, in their order; what is missing is said raw.
+    """Return what stands for the columns of these events, in order; what is missing is raw.
 
     The number of queries depends on the number of models, not on the number of events.
 
-    :param limit: the time that this may take; what it does not reach is said raw, too.
+    :param limit: the time that this may take; what it does not reach is raw, too.
     :param changed_only: only for the columns that an update changed.
     """
     limit = limit or TimeLimit.from_settings()

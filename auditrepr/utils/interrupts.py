@@ -18,12 +18,12 @@ def ends_work(*exceptions: type[BaseException]) -> None:
 
 
 def from_outside(error: BaseException) -> bool:
-    """Did a host raise this, or the handler of a signal, and not the code of a row?"""
+    """Return whether a host or a signal handler raised this, and not the code of a row."""
     return isinstance(error, _registered) or _came_by_signal(error)
 
 
 def _came_by_signal(error: BaseException) -> bool:
-    """Did a signal's handler raise this, as a server's that ends its worker by SystemExit?
+    """Return whether a signal handler raised this, as a server's that ends its worker.
 
     An ordinary exception, as of the code of a row that limits its own time, is not meant.
     """
@@ -37,5 +37,5 @@ def _came_by_signal(error: BaseException) -> bool:
 
 
 def _code(handler: object) -> object:
-    """The code of a Python function, or of a method."""
+    """Return the code of a Python function or method; None for anything else."""
     return getattr(handler, "__code__", None)

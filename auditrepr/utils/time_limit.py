@@ -47,12 +47,12 @@ class TimeLimit:
 
     @classmethod
     def from_settings(cls) -> Self:
-        """The limit that the setting ``ROW_SECONDS`` asks for."""
+        """Return the limit that the setting ``ROW_SECONDS`` asks for."""
         return cls(get_settings().ROW_SECONDS)
 
     @property
     def running(self) -> bool:
-        """Is it the code of a row that runs now?"""
+        """Return whether the code of a row runs now."""
         return self._ends is not None
 
     @property
@@ -61,7 +61,7 @@ class TimeLimit:
 
     @property
     def over(self) -> bool:
-        """Is the time for all rows together spent?"""
+        """Return whether the time for all rows together is spent."""
         return False
 
     @property
@@ -70,7 +70,7 @@ class TimeLimit:
         return self.seconds if self.running else 0
 
     def ends_work(self, error: BaseException) -> bool:
-        """Does this end the work as a whole, so that it is no row's failure?"""
+        """Return whether this ends the work as a whole, so that it is no row's failure."""
         # Nothing here asks for an alarm: it is that of a build around this one.
         ours = (KeyboardInterrupt, TimeLimitExceeded, OutOfTime)
         return isinstance(error, ours) or from_outside(error)
@@ -82,7 +82,7 @@ class TimeLimit:
 
     @contextmanager
     def ending_quietly(self) -> Iterator[None]:
-        """What is inside ends without an error when the time for all rows is spent."""
+        """End the block without an error when the time for all rows is spent."""
         try:
             yield
         except OutOfTime:
@@ -92,7 +92,7 @@ class TimeLimit:
                 raise
 
     def row(self) -> Self:
-        """A context manager: the time of a row runs inside.
+        """Return a context manager inside which the time of a row runs.
 
         :raises TimeLimitExceeded: when it is over, if somebody owns the process.
         :raises OutOfTime: if that of all rows is over.
@@ -100,7 +100,7 @@ class TimeLimit:
         return self
 
     def each(self, rows: Iterable[T]) -> Iterable[T]:
-        """The rows, as long as there is time for all of them."""
+        """Return the rows, as long as there is time for all of them."""
         return rows
 
     def __enter__(self) -> None:
@@ -184,8 +184,10 @@ class JobTimeLimit(TimeLimit):
         self._ticking = False  # a SIGALRM is on its way
 
     def ends_work(self, error: BaseException) -> bool:
-        """What a row's code raises by itself is its own, whatever it is: the job has signals told
-        by handlers."""
+        """Return whether it came from outside: what a row's code raises by itself is its own.
+
+        The job's signals are noted by handlers, which raise nothing.
+        """
         return from_outside(error) and not isinstance(error, TimeLimitExceeded)
 
     @contextmanager
@@ -234,7 +236,7 @@ def _interrupted_by_user(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def _without_collecting() -> Iterator[None]:
-    """What a batch makes, it needs to its end: looking for garbage on the way finds none."""
+    """Turn the collector off: a batch needs all that it makes to its end, so there is no garbage."""
     collecting = gc.isenabled()
     gc.disable()
     try:

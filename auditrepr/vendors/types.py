@@ -48,7 +48,7 @@ class Event(NamedTuple):
 
     @classmethod
     def of(cls, row: Any) -> Event:
-        """The event that anything with these attributes is, as a row of the log."""
+        """Return the event that anything with these attributes is, such as a row of the log."""
         return cls(*(getattr(row, name) for name in cls._fields))
 
     @property

@@ -5,9 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Field, Model
+from django.db.models import BigIntegerField, F, Field, Func, Model, QuerySet, Sum
+from django.db.models.functions import Coalesce
 from django.db.models.sql import Query
 
 from ..types import Image
@@ -23,6 +26,9 @@ class AsOfFacet(Facet, ABC):
 
     # Does the log tell which rows one statement changed?
     knows_statements: bool
+
+    # How many bytes does a column unpack to? SQL, with %(expressions)s for the column.
+    weight: str
 
     @abstractmethod
     def reading(self, limit: TimeLimit) -> AbstractContextManager[None]:
@@ -41,6 +47,26 @@ class AsOfFacet(Facet, ABC):
     @abstractmethod
     def discard(self) -> None:
         """Close the connection if the transaction that :meth:`reading` began is broken."""
+
+    @abstractmethod
+    def fitting(self, ids: Sequence[int], most: int, known: dict[int, int]) -> int:
+        """Return how many events, from the first on, have images that unpack to `most` bytes.
+
+        At least one. Call it before the images are read: what is small on disk is not read.
+
+        :param known: sizes found by earlier calls; pass it again for the events after these.
+        """
+
+    def live_weight(self, rows: QuerySet[Any], fields: Sequence[Field[Any, Any]]) -> int:
+        """Return how many bytes these columns of the rows unpack to, in total."""
+        weights = [
+            Coalesce(Func(F(f.attname), template=self.weight, output_field=BigIntegerField()), 0)
+            for f in fields
+        ]
+        if not weights:
+            return 0
+        total = rows.aggregate(auditrepr_weight=Sum(reduce(add, weights)))["auditrepr_weight"]
+        return int(total or 0)
 
     @abstractmethod
     def image_rows(
@@ -73,7 +99,7 @@ class AsOfFacet(Facet, ABC):
 
     @abstractmethod
     def overtaken(self, deletes: Collection[int]) -> set[int]:
-        """Those of a row that somebody else changed after the statement had first seen it."""
+        """Return the IDs of deletes whose row another transaction changed after they first saw it."""
 
     @abstractmethod
     def changed_again(self, events: Collection[int]) -> set[int]:
@@ -102,7 +128,7 @@ class AsOfFacet(Facet, ABC):
     def around(
         self, table: Name, wanted: Sequence[tuple[Moment, str]]
     ) -> list[tuple[int | None, ...]]:
-        """The ids of the events around each moment: see :class:`.neighbours.Neighbours`.
+        """Return the IDs of the events around each moment: see :class:`.neighbours.Neighbours`.
 
         One query for all.
         """

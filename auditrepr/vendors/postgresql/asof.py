@@ -23,6 +23,7 @@ from .queries import (
     CHANGED_AGAIN_SQL,
     HELD_SQL,
     IMAGE_SQL,
+    LARGE_SQL,
     LIMITS,
     MENTIONS_SQL,
     NEWEST,
@@ -31,6 +32,8 @@ from .queries import (
     REACHES_BEYOND,
     RELATION_SQL,
     RESTORED_SQL,
+    UNPACKED_SQL,
+    WEIGHT,
 )
 from .quoting import joined
 from .row_sql import VIRTUAL, Shape
@@ -58,10 +61,14 @@ LONGEST = 2**31 - 1  # milliseconds, for PostgreSQL
 
 # Values that a key's JSON text and Python's str() write alike.
 _SAME_AS_TEXT = {int, str, UUID}
+#: Events that are unpacked at once to learn how large they are.
+UNPACKED = 16
 
 
 class Reconstructing(AsOfFacet):
     """Rows as of an event, read from the log."""
+
+    weight = WEIGHT
 
     @contextmanager
     def reading(self, limit: TimeLimit) -> Iterator[None]:
@@ -91,7 +98,7 @@ class Reconstructing(AsOfFacet):
 
     @contextmanager
     def _canceling(self, limit: TimeLimit) -> Iterator[None]:
-        """The server ends a query in time, before it is left alone with it."""
+        """Let the server end a query in time, before it is left alone with it."""
         canceling: float | None = 0
 
         def execute(run: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
@@ -120,6 +127,28 @@ class Reconstructing(AsOfFacet):
         if raw is not None and raw.info.transaction_status == TransactionStatus.ACTIVE:
             # Interrupted while waiting for the server: the result is still to come.
             self.connection.close()
+
+    def fitting(self, ids: Sequence[int], most: int, known: dict[int, int]) -> int:
+        packed: set[int] = set()
+        if not known.keys() >= set(ids):
+            large = self.rows(LARGE_SQL, {"ids": list(ids), "most": most})
+            if not large:
+                return len(ids)
+            packed = {pk for pk, _, compressed in large if compressed} - known.keys()
+            known |= {pk: size for pk, size, compressed in large if not compressed}
+        total = 0
+        for n, pk in enumerate(ids):
+            if pk in packed:
+                self._unpack([one for one in ids[n : n + UNPACKED] if one in packed], known)
+                packed -= known.keys()
+            total += known.get(pk, 0)
+            if total > most and n:
+                return n
+        return len(ids)
+
+    def _unpack(self, ids: Sequence[int], known: dict[int, int]) -> None:
+        known.update(self.rows(UNPACKED_SQL, [list(ids)]))
+        known |= dict.fromkeys(set(ids) - known.keys(), 0)  # gone meanwhile
 
     def image_rows(
         self, model: type[Model], images: Sequence[Image]

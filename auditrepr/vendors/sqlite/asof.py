@@ -25,6 +25,7 @@ from .queries import (
     MENTIONS_SQL,
     OUT_OF_ORDER_SQL,
     REACHES_BEYOND,
+    WEIGHTS_SQL,
 )
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ UNKNOWN = object()  # the value of a digest
 
 class Reconstructing(AsOfFacet):
     """Rows as of an event, read from the log."""
+
+    weight = "length(%(expressions)s)"
 
     @contextmanager
     def reading(self, limit: TimeLimit) -> Iterator[None]:
@@ -67,6 +70,16 @@ class Reconstructing(AsOfFacet):
 
     def discard(self) -> None:
         pass  # an interrupted statement leaves SQLite's connection as good as it was
+
+    def fitting(self, ids: Sequence[int], most: int, known: dict[int, int]) -> int:
+        total = 0
+        with self.connection.cursor() as cursor:
+            cursor.execute(WEIGHTS_SQL, [json.dumps(list(ids))])
+            for n, size in cursor:  # one by one: no more of them is read than fits
+                total += size
+                if total > most and n:
+                    return int(n)
+        return len(ids)
 
     def image_rows(
         self, model: type[Model], images: Sequence[Image]
@@ -192,7 +205,7 @@ class Reconstructing(AsOfFacet):
         return found, self.row(BEYOND_SQL, parameters) is None
 
     def _unseen_since(self, table: str, moments: Sequence[Moment]) -> int:
-        """The id before the first event that one of the moments has not seen.
+        """Return the ID before the first event that one of the moments has not seen.
 
         A delete's own statement may have begun with any event of the same millisecond.
         """
