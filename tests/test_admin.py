@@ -63,7 +63,7 @@ def test_says_why_a_quarantined_event_has_no_representation(reader: Client) -> N
 def test_builds_what_is_pending_for_the_page_and_stores_nothing(reader: Client) -> None:
     event(1, "Mary Shelley")
     assert "Mary Shelley (not stored yet)" in words(page(reader))
-    assert "no, built for this page" in words(page(reader, f"{LOG}1/change/"))
+    assert "not yet: built for this page" in words(page(reader, f"{LOG}1/change/"))
     assert not InstanceRepr.objects.exists()
     assert not ReprFailure.objects.exists()
 

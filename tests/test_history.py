@@ -604,12 +604,13 @@ def test_what_many_events_look_at_while_nothing_happens_to_it_is_looked_up_once(
                 Line.objects.create(order=order, item=name, quantity=1)
     assert_true(oracle)
     states = States(get_vendor("default"))
-    events = [Event.of(row) for row in AuditLog.objects.filter(table_name="app_line")]
-    states.find("app_order", [(event, str(order.pk)) for event in events[1:5]])
+    rows = AuditLog.objects.filter(table_name="app_line")
+    moments = [Event.of(row).moment for row in rows]
+    states.find("app_order", [(moment, str(order.pk)) for moment in moments[1:5]])
     with django_assert_num_queries(2):  # where to look, and what is there
-        states.find("app_order", [(event, str(order.pk)) for event in events[1:5]])
+        states.find("app_order", [(moment, str(order.pk)) for moment in moments[1:5]])
     with django_assert_num_queries(4):  # something has happened in between: each by itself, too
-        states.find("app_order", [(event, str(order.pk)) for event in events])
+        states.find("app_order", [(moment, str(order.pk)) for moment in moments])
 
 
 def test_an_error_that_many_rows_share_tells_each_of_them_no_more_than_its_own():

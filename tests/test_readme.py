@@ -9,7 +9,7 @@ from dataclasses import MISSING, fields
 
 import pytest
 
-from auditrepr.conf import Settings
+from auditrepr.conf import Settings, get_settings
 from tests.examples import examples, steps, without_figures
 from tests.project import ROOT, Project
 from tests.shop import Shop
@@ -69,8 +69,8 @@ def test_the_example_of_settings_is_understood(settings):
     names = {}
     exec(EXAMPLE, names)
     settings.AUDITREPR = names["AUDITREPR"]
-    assert Settings.load().REPR == {"auth.user": "get_full_name"}
-    assert Settings.load().APPEND_ONLY is True
+    assert get_settings().REPR == {"auth.user": "get_full_name"}
+    assert get_settings().APPEND_ONLY is True
 
 
 def test_what_it_shows_of_the_demo_is_what_the_demo_prints(tmp_path):

@@ -85,7 +85,7 @@ def _facts(event: Any, what: Shown, who: str) -> list[tuple[str, str]]:
         (_("previous object ID"), visible(event.previous_object_id or "")),
         (_("representation"), visible(what.text)),
         (_("fidelity"), _fidelity(what)),
-        (_("no representation") if what.failed else _("why mixed"), visible(what.reason)),
+        (_("error") if what.failed else _("why mixed"), visible(what.reason)),
         (_("stored"), _stored(what)),
         (_("transaction"), str(event.transaction_id or "")),
     ]

@@ -116,13 +116,19 @@ class AsOfFacet(Facet, ABC):
         again is done before the change that fired it is recorded.
         """
 
-    @abstractmethod
     def restored(self, ids: Collection[int]) -> set[int]:
-        """Return the IDs of events that came from another cluster, with its transaction IDs."""
+        """Return those that came out of another cluster, with its transaction IDs.
 
-    @abstractmethod
+        Only asked where events have a snapshot; such a database has to answer.
+        """
+        raise NotImplementedError
+
     def newest_transaction(self) -> int | None:
-        """Return the transaction ID at or above which events in the log were restored."""
+        """Return the transaction ID from which on events were restored from another cluster.
+
+        Only asked where events have a snapshot; such a database has to answer.
+        """
+        raise NotImplementedError
 
     @abstractmethod
     def around(

@@ -47,8 +47,13 @@ class Reconstructing(AsOfFacet):
     def reading(self, limit: TimeLimit) -> Iterator[None]:
         connection = self.connection
         if connection.in_atomic_block:
-            with _refusing_writes(connection), _interrupting(connection, limit):
-                yield
+            # Nothing can be written inside, so no error in there has broken the transaction.
+            broken = connection.needs_rollback
+            try:
+                with _refusing_writes(connection), _interrupting(connection, limit):
+                    yield
+            finally:
+                connection.needs_rollback = broken
             return
         # Django's atomic() may begin IMMEDIATE, as the project's setting says: a reader that
         # keeps every writer waiting. A deferred one takes no lock that a writer needs.
