@@ -236,7 +236,7 @@ def _interrupted_by_user(number: int, frame: FrameType | None) -> None:
 
 @contextmanager
 def _without_collecting() -> Iterator[None]:
-    """Turn the collector off: a batch needs all that it makes to its end, so there is no garbage."""
+    """Turn the garbage collector off: what a batch makes, it needs to its end."""
     collecting = gc.isenabled()
     gc.disable()
     try:

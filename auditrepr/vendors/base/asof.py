@@ -27,9 +27,6 @@ class AsOfFacet(Facet, ABC):
     # Does the log tell which rows one statement changed?
     knows_statements: bool
 
-    # How many bytes does a column unpack to? SQL, with %(expressions)s for the column.
-    weight: str
-
     @abstractmethod
     def reading(self, limit: TimeLimit) -> AbstractContextManager[None]:
         """Read from one snapshot during the block, in which nothing can be written.
@@ -57,11 +54,15 @@ class AsOfFacet(Facet, ABC):
         :param known: sizes found by earlier calls; pass it again for the events after these.
         """
 
+    @abstractmethod
+    def weight_sql(self) -> str:
+        """Return how many bytes a column unpacks to, as SQL with ``%(expressions)s`` for it."""
+
     def live_weight(self, rows: QuerySet[Any], fields: Sequence[Field[Any, Any]]) -> int:
         """Return how many bytes these columns of the rows unpack to, in total."""
+        template, number = self.weight_sql(), BigIntegerField()
         weights = [
-            Coalesce(Func(F(f.attname), template=self.weight, output_field=BigIntegerField()), 0)
-            for f in fields
+            Coalesce(Func(F(f.attname), template=template, output_field=number), 0) for f in fields
         ]
         if not weights:
             return 0
@@ -99,7 +100,7 @@ class AsOfFacet(Facet, ABC):
 
     @abstractmethod
     def overtaken(self, deletes: Collection[int]) -> set[int]:
-        """Return the IDs of deletes whose row another transaction changed after they first saw it."""
+        """Return the IDs of deletes whose row somebody else changed after they first saw it."""
 
     @abstractmethod
     def changed_again(self, events: Collection[int]) -> set[int]:

@@ -68,8 +68,6 @@ UNPACKED = 16
 class Reconstructing(AsOfFacet):
     """Rows as of an event, read from the log."""
 
-    weight = WEIGHT
-
     @contextmanager
     def reading(self, limit: TimeLimit) -> Iterator[None]:
         own = not self.connection.in_atomic_block
@@ -149,6 +147,9 @@ class Reconstructing(AsOfFacet):
     def _unpack(self, ids: Sequence[int], known: dict[int, int]) -> None:
         known.update(self.rows(UNPACKED_SQL, [list(ids)]))
         known |= dict.fromkeys(set(ids) - known.keys(), 0)  # gone meanwhile
+
+    def weight_sql(self) -> str:
+        return WEIGHT
 
     def image_rows(
         self, model: type[Model], images: Sequence[Image]

@@ -41,8 +41,6 @@ UNKNOWN = object()  # the value of a digest
 class Reconstructing(AsOfFacet):
     """Rows as of an event, read from the log."""
 
-    weight = "length(%(expressions)s)"
-
     @contextmanager
     def reading(self, limit: TimeLimit) -> Iterator[None]:
         connection = self.connection
@@ -85,6 +83,9 @@ class Reconstructing(AsOfFacet):
                 if total > most and n:
                     return int(n)
         return len(ids)
+
+    def weight_sql(self) -> str:
+        return "length(%(expressions)s)"
 
     def image_rows(
         self, model: type[Model], images: Sequence[Image]
