@@ -136,7 +136,7 @@ def test_a_span_that_is_none_is_a_usage_error(text):
 
 def test_an_unknown_database_is_one_clear_line():
     with pytest.raises(CommandError, match='Unknown database "nowhere"') as raised:
-        call_command("backfill_status", "--database=nowhere")
+        call_command("backfill_status", database="nowhere")
     assert raised.value.returncode == 2
 
 
@@ -256,5 +256,5 @@ def test_a_lock_that_its_holder_lets_go_of_meanwhile_is_not_released(say, monkey
             return "y"
 
         monkeypatch.setattr("builtins.input", answer)
-        with pytest.raises(CommandError, match="is storing a batch now, or has let it go"):
+        with pytest.raises(CommandError, match="is storing a batch, or has released it"):
             say("--release-lock")

@@ -26,10 +26,12 @@ ROWS = 60
 #: Megabytes; reading all of them together takes more than twice as much.
 MOST_MEGABYTES = 250
 
+# Not getrusage(): what that says of a process begins with what its parent had needed.
 PEAK = """
-import resource
+import re
 call_command("backfill_reprs", verbosity=0)
-print("peak", resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024)
+kilobytes = re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]
+print("peak", int(kilobytes) // 1024)
 """
 
 
@@ -94,9 +96,9 @@ def test_former_rows_that_small_ones_lead_to_count_as_well():
 
 def test_ordinary_rows_are_weighed_by_one_query_whatever_their_number(django_assert_num_queries):
     Author.objects.bulk_create(Author(name=f"{n}") for n in range(500))
-    vendor = get_vendor("default")
+    vendor, pks = get_vendor("default"), ids()
     with django_assert_num_queries(1):
-        assert vendor.fitting(ids(), MOST_BYTES, {}) == 500
+        assert vendor.fitting(pks, MOST_BYTES, {}) == 500
 
 
 def test_events_fit_in_the_order_in_which_they_are_given():
@@ -113,11 +115,10 @@ def test_events_fit_in_the_order_in_which_they_are_given():
 
 def test_what_weighed_a_row_once_is_not_asked_again(django_assert_max_num_queries):
     volumes(3)
-    vendor, known = get_vendor("default"), {}
-    assert vendor.fitting(ids(), LARGE, known) == 1
-    if connection.vendor == "postgresql":
-        with django_assert_max_num_queries(0):
-            assert vendor.fitting(ids(), LARGE, known) == 1
+    vendor, known, pks = get_vendor("default"), {}, ids()
+    assert vendor.fitting(pks, LARGE, known) == 1
+    with django_assert_max_num_queries(0 if connection.vendor == "postgresql" else 1):
+        assert vendor.fitting(pks, LARGE, known) == 1
 
 
 def events() -> list[Event]:
@@ -226,4 +227,4 @@ def test_half_a_batch_grows_back():
     Author.objects.bulk_create(Author(name=f"{n}") for n in range(20))
     BackfillRun.objects.create(started_at="2026-01-01T00:00Z", host="x", pid=1, building=8)
     result = run(batch_size=8)
-    assert (result.rows, result.batches) == (20, 3), "4, 8 and 8"
+    assert (result.rows, result.batches) == (20, 4), "4, the rest of 8, 8 and 4"

@@ -75,7 +75,7 @@ def _without_log():
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("_without_log")
 def test_without_the_tables_everything_names_the_migration_that_is_missing():
-    missing = r'"default" lacks migrations: .*auditrepr\.0001_initial'
+    missing = r'"default" has unapplied migrations: .*auditrepr\.0001_initial'
     for command in (
         ["backfill_reprs"],
         ["rebuild_reprs"],

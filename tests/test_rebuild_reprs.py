@@ -125,7 +125,7 @@ def test_another_run_at_work_is_told(rebuild):
     [
         (["--model=app.Nobody"], "'app.Nobody' is not an audited model"),
         (["--since=yesterday"], "is not a date"),
-        (["--resume", "--mixed"], "--resume goes on with what was selected before"),
+        (["--resume", "--mixed"], "--resume keeps the original selection"),
         (["--resume", "--dry-run"], "not allowed with"),
         (["--batch-size=0"], "--batch-size"),
     ],

@@ -15,8 +15,11 @@ def aliases() -> list[str]:
     Of several aliases of the same database the first is taken, and a replica only if its primary
     is not among them. One that cannot be reached may hold a log: whoever uses it gets the error.
     """
+    possible = list(filter(may_hold_log, connections))
+    if len(possible) < 2:  # as nearly everywhere: no need to ask
+        return possible or [DEFAULT_DB_ALIAS]
     found: dict[str, tuple[bool, str]] = {}
-    for alias in filter(may_hold_log, connections):
+    for alias in possible:
         try:
             log, copied = get_vendor(alias).log_identity()
         except (Error, ImproperlyConfigured, TypeError):  # such as an unknown option
@@ -25,7 +28,7 @@ def aliases() -> list[str]:
             found[log] = copied, alias
     chosen = {alias for _, alias in found.values()}
     # If no database is migrated yet, the error is about the default one.
-    return [alias for alias in connections if alias in chosen] or [DEFAULT_DB_ALIAS]
+    return [alias for alias in possible if alias in chosen] or [DEFAULT_DB_ALIAS]
 
 
 def named(using: str) -> str:

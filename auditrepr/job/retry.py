@@ -10,7 +10,6 @@ from typing import TypeVar
 
 from django.db import Error, connections
 
-from ..exceptions import DatabaseUnreachable
 from ..utils.text import one_line
 from ..vendors import get_vendor
 
@@ -50,10 +49,9 @@ class Patience:
         while True:
             try:
                 return work()
-            except (Error, DatabaseUnreachable) as error:
+            except Error as error:
                 self.failed += 1
-                cause = error.__cause__ if isinstance(error, DatabaseUnreachable) else error
-                again = isinstance(cause, Error) and self._is_worth_it(cause)
+                again = self._is_worth_it(error)
                 self._start_afresh()
                 if not again:
                     raise

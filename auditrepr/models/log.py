@@ -35,7 +35,8 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
         They include an update that took the object's key away and gave it another. Unless the
         selection names a database, they come from the log of the object's own database.
         """
-        log = self if self._db else self.using(home(type(instance), instance._state.db))
+        named = getattr(self, "_db", None)  # by using()
+        log = self if named else self.using(home(type(instance), instance._state.db))
         renames = recent_renames(log.db)
         vendor = get_vendor(log.db)
         chosen = models.Q()
