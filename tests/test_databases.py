@@ -97,11 +97,11 @@ def test_one_that_cannot_be_reached_keeps_no_other_from_its_turn(authors, unreac
     assert stored("other") == ["other"]
     first, second = json.loads(capsys.readouterr().out)
     assert (first["database"], first["stop_reason"]) == ("default", "error")
-    assert (second["database"], second["rows"]) == ("other", 1)
+    assert (second["database"], second["stored"]) == ("other", 1)
 
 
 def test_the_exit_code_is_the_worst(authors, unreachable, monkeypatch):
-    """3 for failures in one database; 1 where another one Could not connect besides."""
+    """3 for failures in one database; 1 where another one cannot be reached besides."""
     monkeypatch.setattr(Author, "__str__", fail)
     with pytest.raises(SystemExit) as ended:
         call_command("backfill_reprs", "--strict", "--database=other", verbosity=0)
