@@ -100,7 +100,7 @@ class Alone:
     [
         (("backfill_reprs", "--verbosity=2"), "Stored 1 representation"),
         (("backfill_reprs", "--dry-run"), "1 pending"),
-        (("backfill_reprs", "--format=json"), '"rows": 1'),
+        (("backfill_reprs", "--format=json"), '"stored": 1'),
         (("rebuild_reprs",), "Rebuilt 0 representations"),
         (("backfill_status",), "pending"),
         (("backfill_status", "--release-lock"), "Nobody holds"),
