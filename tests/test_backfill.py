@@ -60,7 +60,7 @@ def authors(count: int) -> None:
     Author.objects.bulk_create(Author(name=f"author {n}") for n in range(count))
 
 
-def fail(*args) -> str:
+def fail(*args, **options) -> str:
     raise ValueError("no name")
 
 

@@ -123,7 +123,7 @@ def test_without_time_zones_times_have_none(settings):
         (["--before", "9999-12-31T23:00-14:00"], "14:00' is not a date"),
         (["--before", "2999-01-01"], "'2999-01-01' is in the future"),
         (["--before", "2024-01-01", "--batch-size", "0"], "at least 1"),
-        (["--before", "2024-01-01", "--batch-size", "10001"], "more than 10000"),
+        (["--before", "2024-01-01", "--batch-size", "10001"], "too large: the maximum is 10000"),
         (["--before", "2024-01-01", "--wait", "x"], "is not a number of seconds"),
         ([], "--before"),
         (["--before", "2024-01-01", "--database", "nowhere"], "nowhere"),

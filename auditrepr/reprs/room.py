@@ -25,7 +25,7 @@ class Room:
     def fitting(self, events: Sequence[Event]) -> int:
         """Return how many of the events, from the first on, can be built together; at least one."""
         ids = [event.id for event in events[: self.width]]
-        if not self.weighs or len(ids) == 1:
+        if not self.weighs:
             return len(ids)
         return get_vendor(self.using).fitting(ids, MOST_BYTES, self._known)
 
