@@ -1,4 +1,4 @@
-"""Who writes, and why: what the application says of itself."""
+"""The context of events: who writes, and why, as the application says."""
 
 from __future__ import annotations
 

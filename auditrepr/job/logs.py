@@ -13,7 +13,7 @@ def aliases() -> list[str]:
     """Return the databases that hold a log, each log once, in the order of ``DATABASES``.
 
     Of several aliases of the same database the first is taken, and a replica only if its primary
-    is not among them. One that cannot be reached may hold a log: whoever uses it gets the error.
+    is not among them. One that cannot be reached may hold a log: its turn ends with the error.
     """
     possible = list(filter(may_hold_log, connections))
     if len(possible) < 2:  # as nearly everywhere: no need to ask

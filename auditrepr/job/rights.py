@@ -1,4 +1,4 @@
-"""Explains errors about missing rights, so that somebody can grant them."""
+"""Explains errors about missing rights, with the rights to grant."""
 
 from __future__ import annotations
 

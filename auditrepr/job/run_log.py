@@ -24,7 +24,7 @@ class RunId(NamedTuple):
 
 
 def batch_stored(run: RunId, batch: int, stored: Stored, seconds: float) -> None:
-    """Log that a batch was committed, so many seconds after it started."""
+    """Log that a batch was committed, and how many seconds after it started."""
     fields = {
         **run._asdict(),
         "batch": batch,

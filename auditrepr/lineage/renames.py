@@ -1,7 +1,7 @@
 """Maps former names to current ones: the table of an event, and its columns.
 
 The project's migrations know (:mod:`auditrepr.lineage.migrations`). Where they cannot, because they
-were squashed or because somebody used SQL, the project says it:
+were squashed or because SQL was used, the project says it:
 ``@auditrepr.track(renamed=..., former_tables=...)``.
 """
 

@@ -182,7 +182,7 @@ class JobCommand(TerminalCommand):
             self.stdout.write(shown.decode(encoding))
 
     def on_terminal(self) -> bool:
-        """Return whether somebody reads the output as it appears."""
+        """Return whether the output is read as it appears."""
         return self.stdout.isatty()
 
     def _preview(self, aliases: Sequence[str], options: dict[str, Any]) -> None:

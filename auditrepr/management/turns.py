@@ -33,7 +33,7 @@ def take_turns(aliases: Sequence[str], turn: Turn, max_seconds: float | None = N
 
 
 def share(left: float | None, waiting: int, *, alone: bool) -> float | None:
-    """Return the seconds of a turn if so many databases share what is left."""
+    """Return the seconds of a turn if this number of databases share what is left."""
     if alone:
         return left
     if left is None:

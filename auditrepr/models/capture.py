@@ -1,4 +1,4 @@
-"""Since when the log is without a gap, for each table."""
+"""Coverage: since when the log is without a gap, for each table."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the job keeps of itself: how far it is, its lock, its runs."""
+"""The state of the job: how far it is, its lock, its runs."""
 
 from __future__ import annotations
 

@@ -61,7 +61,7 @@ def fields(
     """Return every field of the event's row; fields of an added row have no value before.
 
     :param words: what stands for its values (``readers.values``); else they show as logged.
-    :param known: today's fields for its columns, where somebody has looked already.
+    :param known: today's fields for its columns, if they were looked up already.
     """
     row: Mapping[str, Any] = event.row_data or {}
     old: Mapping[str, Any] = event.changed_from or {}

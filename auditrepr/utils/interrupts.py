@@ -11,7 +11,7 @@ def ends_work(*exceptions: type[BaseException]) -> None:
     """Let these exceptions pass through whatever is being built, from now on.
 
     A host that runs auditrepr raises them to end its task, as Celery's soft time limit does. One
-    that a ``__str__`` raises by itself passes, too: nobody can tell who raised it.
+    that a ``__str__`` raises passes, too: it cannot be told who raised it.
     """
     global _registered
     _registered += exceptions

@@ -1,6 +1,6 @@
 """Limits on how long the code of rows may run, and on what it may take of the process.
 
-The job owns its process; a request, a shell or a task of somebody else's does not.
+The job owns its process; a request, a shell or a task of another program does not.
 """
 
 from __future__ import annotations
@@ -35,9 +35,9 @@ class OutOfTime(BaseException):
 
 
 class TimeLimit:
-    """How long one row may take, in a process that belongs to somebody else.
+    """How long one row may take, in a process that belongs to another program.
 
-    Nothing interrupts Python code there: whoever runs the process limits that. What waits in the
+    Nothing interrupts Python code there: the server limits that. What waits in the
     database is asked to look at :attr:`expired`, or to end after :attr:`query_seconds`.
     """
 
@@ -77,7 +77,7 @@ class TimeLimit:
 
     @contextmanager
     def enforced(self) -> Iterator[None]:
-        """Has to be around all rows."""
+        """Enter this around all rows."""
         yield
 
     @contextmanager
@@ -94,7 +94,7 @@ class TimeLimit:
     def row(self) -> Self:
         """Return a context manager inside which the time of a row runs.
 
-        :raises TimeLimitExceeded: when it is over, if somebody owns the process.
+        :raises TimeLimitExceeded: when it is over, if the job owns the process.
         :raises OutOfTime: if that of all rows is over.
         """
         return self
@@ -175,7 +175,7 @@ class JobTimeLimit(TimeLimit):
     """Interrupts a row in the job, which owns its process.
 
     Python code is interrupted by SIGALRM, which only a process's main thread can ask for; in any
-    other thread the process is somebody else's.
+    other thread the process is another program's.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -184,7 +184,7 @@ class JobTimeLimit(TimeLimit):
         self._ticking = False  # a SIGALRM is on its way
 
     def ends_work(self, error: BaseException) -> bool:
-        """Return whether it came from outside: what a row's code raises by itself is its own.
+        """Return whether it came from outside: what a row's code raises is its own.
 
         The job's signals are noted by handlers, which raise nothing.
         """
@@ -192,7 +192,7 @@ class JobTimeLimit(TimeLimit):
 
     @contextmanager
     def enforced(self) -> Iterator[None]:
-        """Has to be around all rows: takes the process over, and gives it back."""
+        """Take the process over around all rows, and give it back."""
         if threading.current_thread() is not threading.main_thread():
             yield
             return

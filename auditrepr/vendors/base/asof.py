@@ -100,7 +100,7 @@ class AsOfFacet(Facet, ABC):
 
     @abstractmethod
     def overtaken(self, deletes: Collection[int]) -> set[int]:
-        """Return the IDs of deletes whose row somebody else changed after they first saw it."""
+        """Return the IDs of deletes whose row was changed after they first saw it, by others."""
 
     @abstractmethod
     def changed_again(self, events: Collection[int]) -> set[int]:

@@ -55,7 +55,7 @@ class StoreFacet(Facet, ABC):
 
     @abstractmethod
     def missing_rights(self, read: Sequence[str], written: Sequence[str]) -> tuple[str, str] | None:
-        """Return who lacks which rights to read or write these tables, in words; None if nobody."""
+        """Return who lacks which rights to read or write these tables, in words, or None."""
 
     @abstractmethod
     def passes(self, error: Error) -> bool:
