@@ -103,6 +103,26 @@ class MigrationsPending(AuditReprError):
     )
 
 
+class MigrationsUnrecorded(AuditReprError):
+    """Raised when the tables exist, but no record of the migrations that created them."""
+
+    message = (
+        'Database "{alias}" has no record of migrations, as in a test suite that runs without them'
+        ' (TEST: {{"MIGRATE": False}}, --nomigrations), so it is unknown whether its tables match'
+        " the models. Run these tests with migrations, or build representations without the job:"
+        " event.build_instance_repr()."
+    )
+
+
+class RightsMissing(AuditReprError):
+    """Raised when the database refuses access; the message lists the missing rights."""
+
+    message = (
+        '{role} may not do this in database "{alias}": {reason}. It lacks {rights}: see'
+        " docs/security.md."
+    )
+
+
 class RowsHidden(AuditReprError):
     """Raised when row-level security hides events from the job."""
 

@@ -59,4 +59,4 @@ def after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: An
     if index:
         told.append(f"  Representation search:  {search_index.MADE[index.anywhere]}\n")
     if told and verbosity >= 1:
-        (stdout or sys.stdout).writelines(told)
+        (stdout or sys.stdout).write("".join(told))  # the one method that every stream has

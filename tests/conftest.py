@@ -11,6 +11,7 @@ import django
 import hypothesis
 import pytest
 from django.db import connection
+from django.test import override_settings
 
 from tests.missing import PREFIX
 
@@ -56,6 +57,17 @@ def _runs_elsewhere(item: pytest.Item) -> bool:
     return connection.vendor == "postgresql" and not (
         opens or marks & {"postgresql", "each_database"}
     )
+
+
+@pytest.fixture(autouse=True)
+def _one_log(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that names no other database works on one, as most projects do."""
+    marker = request.node.get_closest_marker("django_db")
+    if marker and "other" in (marker.kwargs.get("databases") or ()):
+        yield
+        return
+    with override_settings(DATABASE_ROUTERS=["tests.routers.OneLog"]):
+        yield
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:

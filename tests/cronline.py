@@ -13,9 +13,9 @@ CREATE = "from django.contrib.auth.models import Group; Group.objects.create(nam
 
 def adapted(line: str, folder: Path) -> str:
     """The line, with the places and the user of a test; what it prints is kept, not mailed."""
-    job = line.replace(" auditrepr ", " root ", 1).replace(".venv/bin/python", sys.executable)
-    job = job.replace("/etc/auditrepr/env", str(folder / "env"))
-    return f"{job.replace('/srv/auditrepr', str(folder))} >{folder / 'output'} 2>&1"
+    job = line.replace(" shop ", " root ", 1).replace(".venv/bin/python", sys.executable)
+    job = job.replace("/etc/shop/env", str(folder / "env"))
+    return f"{job.replace('/srv/shop', str(folder))} >{folder / 'output'} 2>&1"
 
 
 def command(line: str) -> str:

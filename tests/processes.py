@@ -12,7 +12,9 @@ from pathlib import Path
 from typing import Any
 
 from django.core.management import execute_from_command_line
-from django.db import connections
+from django.db import connections, router
+
+from auditrepr.models import AuditLog
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,7 +40,11 @@ print(result.stop_reason, result.rows, result.error)
 
 def environment(**more: str) -> dict[str, str]:
     """What a process needs to find the test's database."""
-    names = {alias: str(connections[alias].settings_dict["NAME"]) for alias in connections}
+    names = {
+        alias: str(connections[alias].settings_dict["NAME"])
+        for alias in connections
+        if router.allow_migrate_model(alias, AuditLog)
+    }
     return os.environ | {
         "DJANGO_SETTINGS_MODULE": "tests.settings",
         "TEST_DATABASE_NAMES": json.dumps(names),

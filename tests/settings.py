@@ -17,8 +17,9 @@ STATIC_URL = "static/"
 # "default" is where nearly every test works; "other" shows what several databases need.
 DATABASES = database_settings(os.environ.get("TEST_DATABASE", "sqlite"))
 # A process that a test starts (tests/processes.py) works on the database of that test.
-for alias, name in json.loads(os.environ.get("TEST_DATABASE_NAMES", "{}")).items():
-    DATABASES[alias]["NAME"] = name
+if "TEST_DATABASE_NAMES" in os.environ:
+    names = json.loads(os.environ["TEST_DATABASE_NAMES"])
+    DATABASES = {alias: DATABASES[alias] | {"NAME": name} for alias, name in names.items()}
 
 INSTALLED_APPS = [
     "django.contrib.admin",

@@ -17,6 +17,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
+from auditrepr.job import logs
 from auditrepr.job.locks.file import FileLock
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.management.commands.backfill_reprs import Command
@@ -26,7 +27,7 @@ from tests.app.models import Author
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-STORED = r"(\d+) representations? stored, (\d+) failed, in (\d+) batch(?:es)?"
+STORED = r"Stored ([\d,]+) representations?, ([\d,]+) failed \(([\d,]+) batch(?:es)?, [\d.]+ s\)\."
 
 # The command with a __str__ that says that it is at work, and takes its time.
 SLOW = """
@@ -55,8 +56,9 @@ def _empty_log(transactional_db):
 @pytest.fixture
 def backfill(capsys):
     def run(*arguments: str, **options) -> str:
+        """What it says, without the database's name."""
         call_command("backfill_reprs", *arguments, **options)
-        return capsys.readouterr().out
+        return capsys.readouterr().out.replace(f"{logs.named('default')}: ", "")
 
     return run
 
@@ -77,19 +79,28 @@ def fail(self) -> str:
 
 
 def test_it_says_what_it_stored_and_why_it_stopped(backfill, ann):
-    stored, stopped = backfill().splitlines()
-    assert re.match(STORED, stored).groups() == ("1", "0", "1")
-    assert stopped == "Stopped: caught-up"
+    said = backfill().rstrip()
+    assert re.match(STORED, said).groups() == ("1", "0", "1")
+    assert said.endswith(" Nothing left to do.")
 
 
 def test_it_counts_as_people_do(backfill):
     Author.objects.create(name="Ann")
-    assert backfill().startswith("1 representation stored, 0 failed, in 1 batch ")
+    assert backfill().startswith("Stored 1 representation, 0 failed (1 batch, ")
+    Author.objects.bulk_create(Author(name="a") for _ in range(1000))
+    assert backfill().startswith("Stored 1,000 representations, 0 failed (1 batch, ")
+
+
+def test_it_names_the_database_and_its_engine(capsys, ann):
+    call_command("backfill_reprs")
+    name = connection.settings_dict["NAME"]
+    where = f'default ({connection.display_name} "{name}"): '
+    assert capsys.readouterr().out.startswith(f"{where}Stored 1 representation")
 
 
 def test_it_is_silent_when_there_is_nothing_to_do(backfill):
     assert backfill() == ""
-    assert backfill("--verbosity=2").splitlines() == ["Nothing was stored.", "Stopped: caught-up"]
+    assert backfill("--verbosity=2").splitlines() == ["Nothing to do."]
 
 
 @pytest.mark.parametrize("lock", [DatabaseLock, FileLock])
@@ -97,9 +108,9 @@ def test_it_is_silent_when_another_run_is_at_work(backfill, lock):
     option = f"--lock={'file' if lock is FileLock else 'database'}"
     with lock("default"):
         assert backfill(option) == ""
-        who, stopped = backfill(option, "--verbosity=2").splitlines()
-    assert re.match(rf"Another run holds the lock: process {os.getpid()} on .* since \d{{4}}-", who)
-    assert stopped == "Stopped: locked"
+        (who,) = backfill(option, "--verbosity=2").splitlines()
+    expected = rf"Another run holds the lock \(process {os.getpid()} on .* since \d{{4}}-.*\)\."
+    assert re.fullmatch(expected, who)
 
 
 def test_verbosity_0_prints_nothing(backfill, ann):
@@ -111,16 +122,16 @@ def test_verbosity_0_prints_nothing(backfill, ann):
 
 @pytest.mark.parametrize(
     ("option", "reason"),
-    [("--max-batches=1", "batch-limit"), ("--max-seconds=0", "time-budget")],
+    [("--max-batches=1", "batch limit reached"), ("--max-seconds=0", "time limit reached")],
 )
 def test_the_last_line_says_which_limit_was_reached(backfill, option, reason):
     Author.objects.bulk_create([Author(name="a"), Author(name="b")])
     out = backfill(option, "--batch-size=1", "--verbosity=2")
-    assert out.splitlines()[-1] == f"Stopped: {reason}"
+    assert out.rstrip().endswith(f" Stopped: {reason}.") or out == f"Stopped: {reason}.\n"
 
 
 def test_json_is_one_document(backfill, ann):
-    document = json.loads(backfill("--format=json"))
+    (document,) = json.loads(backfill("--format=json"))
     assert document.pop("seconds") > 0
     assert document == {
         "database": "default",
@@ -134,7 +145,7 @@ def test_json_is_one_document(backfill, ann):
         "holder": None,
     }
     with DatabaseLock("default"):
-        assert json.loads(backfill("--format=json"))["holder"]["pid"] == os.getpid()
+        assert json.loads(backfill("--format=json"))[0]["holder"]["pid"] == os.getpid()
 
 
 def test_a_dry_run_shows_what_would_be_stored_and_writes_nothing(backfill, ann):
@@ -146,7 +157,7 @@ def test_a_dry_run_shows_what_would_be_stored_and_writes_nothing(backfill, ann):
     assert lines[1].split()[:3] == [str(first.pk), day, time]
     assert lines[1].split()[-4:] == ["added", "app.Author", str(ann.pk), "Ann"]
     assert lines[2].split()[-4:] == ["changed", "app.Author", str(ann.pk), "Anna"]
-    assert lines[3:] == ["2 pending; nothing was written."]
+    assert lines[3:] == ["2 pending. Nothing was written."]
     left = (InstanceRepr, ReprFailure, Lease, BackfillRun, Checkpoint)
     assert not any(model.objects.exists() for model in left)
     assert second.pk > first.pk
@@ -161,7 +172,7 @@ def test_a_dry_run_shows_no_more_rows_than_its_limit(backfill):
     Author.objects.bulk_create(Author(name=f"a{n}") for n in range(30))
     assert len(backfill("--dry-run").splitlines()) == 22
     assert len(backfill("--dry-run", "--limit=3").splitlines()) == 5
-    assert backfill("--dry-run", "--limit=0") == "30 pending; nothing was written.\n"
+    assert backfill("--dry-run", "--limit=0") == "30 pending. Nothing was written.\n"
 
 
 def test_a_dry_run_says_what_is_not_exact_and_what_fails(backfill, ann, monkeypatch):
@@ -174,7 +185,7 @@ def test_a_dry_run_says_what_is_not_exact_and_what_fails(backfill, ann, monkeypa
 
 
 def test_a_dry_run_as_json_is_one_document(backfill, ann):
-    document = json.loads(backfill("--dry-run", "--format=json"))
+    (document,) = json.loads(backfill("--dry-run", "--format=json"))
     assert document["pending"] == {"count": 1, "complete": True}
     (row,) = document["events"]
     assert (row["model"], row["object"], row["representation"]) == (
@@ -317,14 +328,14 @@ def test_a_lock_file_that_cannot_be_written_is_one_clear_line(tmp_path, ann):
     assert not InstanceRepr.objects.exists()
 
 
-def test_an_error_leaves_the_reason_as_the_last_line_and_as_json(backfill, capsys, monkeypatch):
+def test_an_error_is_no_report_and_stands_in_the_json(backfill, capsys, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", "/dev/null")
     with pytest.raises(CommandError, match="Could not use the lock file"):
         backfill("--lock=file")
-    assert capsys.readouterr().out.splitlines()[-1] == "Stopped: error"
+    assert capsys.readouterr().out == ""
     with pytest.raises(CommandError, match="Could not use the lock file"):
         backfill("--lock=file", "--format=json")
-    assert json.loads(capsys.readouterr().out)["stop_reason"] == "error"
+    assert json.loads(capsys.readouterr().out)[0]["stop_reason"] == "error"
 
 
 def test_strict_exits_3_while_rows_are_in_quarantine(ann, monkeypatch):
@@ -342,10 +353,9 @@ def test_retry_failed_tries_the_whole_quarantine_again(backfill, monkeypatch):
         broken.setattr(Author, "__str__", fail)
         backfill()
     assert backfill() == "", "nothing is due yet"
-    stored, again, stopped = backfill("--retry-failed", "--batch-size=2").splitlines()
-    assert re.match(STORED, stored).groups() == ("5", "0", "3")
-    assert again == "Retried: 5 events."
-    assert stopped == "Stopped: caught-up"
+    said = backfill("--retry-failed", "--batch-size=2").rstrip()
+    assert re.match(STORED, said).groups() == ("5", "0", "3")
+    assert said.endswith(" Retried 5 events. Nothing left to do.")
     assert not ReprFailure.objects.exists()
 
 
@@ -353,7 +363,7 @@ def test_it_is_silent_when_all_that_it_tried_again_failed_again(backfill, ann, m
     monkeypatch.setattr(Author, "__str__", fail)
     backfill()
     assert backfill("--retry-failed") == ""
-    assert "Retried: 1 event." in backfill("--retry-failed", "--verbosity=2")
+    assert "Retried 1 event." in backfill("--retry-failed", "--verbosity=2")
 
 
 def test_fail_if_locked_exits_75():
@@ -369,7 +379,7 @@ def test_wait_waits_for_the_lock(backfill, ann):
         assert holder.stdout.readline() == "held\n"
         with processes.start("backfill_reprs", "--wait", "30", "--verbosity", "2") as waiting:
             holder.communicate("\n")
-            assert "Stopped: caught-up" in waiting.communicate(timeout=60)[0]
+            assert "Nothing left to do." in waiting.communicate(timeout=60)[0]
     assert InstanceRepr.objects.count() == 1
 
 
@@ -381,7 +391,7 @@ def test_a_signal_finishes_the_batch_and_frees_the_lock(number):
         process.send_signal(number)
         output, errors = process.communicate(timeout=60)
     assert process.returncode == 128 + number, errors
-    assert output.splitlines()[-1] == "Stopped: signal"
+    assert output.rstrip().endswith(" Stopped by a signal.")
     assert InstanceRepr.objects.count() == 1
     assert Lease.objects.get().token is None
 
@@ -433,14 +443,14 @@ def test_a_pipe_gets_no_progress_bar():
     Author.objects.bulk_create(Author(name="a") for _ in range(10))
     done = processes.run_here("backfill_reprs", "--batch-size=3")
     assert done.stderr == ""
-    assert re.match(STORED, done.stdout)
+    assert re.match(STORED, done.stdout.removeprefix(f"{logs.named('default')}: "))
 
 
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 def test_another_database_has_its_own_log_and_lock(backfill):
     Author.objects.using("other").create(name="Otto")
     with DatabaseLock("default"):
-        assert "1 representation " in backfill("--database=other")
+        assert "1 representation," in backfill("--database=other")
     assert InstanceRepr.objects.using("other").get().instance_repr == "Otto"
     assert not InstanceRepr.objects.exists()
 

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from auditrepr import capture
 from auditrepr.exceptions import LeaseLost
-from auditrepr.job import backfill
+from auditrepr.job import backfill, logs
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.management import status_formats
 from auditrepr.management.commands.backfill_status import Command, duration
@@ -49,7 +49,7 @@ def test_text_is_one_screen(say):
     Coverage.objects.exclude(reason="installed").update(reason="installed")
     lines = [line.rstrip() for line in say().splitlines()]
     assert lines == [
-        "database    default",
+        f"database    {logs.named('default')}",
         "pending     1 event; the oldest has waited 2 h",
         "watermark   not set: the job has not run yet",
         "lock        free",
@@ -87,13 +87,13 @@ def test_text_says_what_is_wrong(say, monkeypatch):
 
 def test_json_is_one_document(say):
     late(1)
-    document = json.loads(say("--format=json"))
+    (document,) = json.loads(say("--format=json"))
     assert document["pending"] == {"count": 1, "complete": True}
     assert 3600 <= document["lag_seconds"] < 3700
     assert document["lock"] is None
     backfill.run("default", lock=DatabaseLock("default"))
     with DatabaseLock("default"):
-        document = json.loads(say("--format=json"))
+        (document,) = json.loads(say("--format=json"))
     assert document["runs"][0]["stop_reason"] == "caught-up"
     assert f"process {os.getpid()}" in document["lock"]["holder"]
 
@@ -135,8 +135,9 @@ def test_a_span_that_is_none_is_a_usage_error(text):
 
 
 def test_an_unknown_database_is_one_clear_line():
-    with pytest.raises(CommandError, match='Unknown database "nowhere"'):
-        call_command("backfill_status", "--database=nowhere")
+    with pytest.raises(CommandError, match='Unknown database "nowhere"') as raised:
+        call_command("backfill_status", database="nowhere")
+    assert raised.value.returncode == 2
 
 
 def test_colours_only_on_a_terminal_and_not_with_no_color(monkeypatch):
@@ -160,7 +161,8 @@ def test_a_released_lock_lets_its_former_holder_store_nothing(say):
         assert Lease.objects.get().token is None
         with pytest.raises(LeaseLost):
             lock.renew()
-    assert say("--release-lock") == "The database lock is not held.\n"
+    not_held = f"{logs.named('default')}: The database lock is not held.\n"
+    assert say("--release-lock") == not_held
 
 
 def test_releasing_asks_and_needs_somebody_to_ask(say):

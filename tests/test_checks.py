@@ -183,6 +183,7 @@ class NothingAnywhere:
 def test_a_database_of_another_kind_is_an_error_unless_a_router_keeps_the_log_out(settings):
     connection = connections["other"]
     connection.vendor = "oracle"
+    settings.DATABASE_ROUTERS = []
     try:
         assert isinstance(found(["other"])["auditrepr.E006"], checks.Error)
         settings.DATABASE_ROUTERS = [NoLogAnywhere()]
@@ -216,6 +217,7 @@ def test_a_database_of_another_kind_is_left_alone_by_migrate_and_flush(settings)
     connection = connections["other"]
     operations = connection.ops
     connection.vendor = "oracle"
+    settings.DATABASE_ROUTERS = []
     try:
         with pytest.raises(UnsupportedDatabase, match="oracle"):
             get_vendor("other")

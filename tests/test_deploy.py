@@ -21,7 +21,9 @@ from tests.project import ROOT
 
 DEPLOY = ROOT / "deploy"
 SERVICE, TIMER = (DEPLOY / f"auditrepr.{kind}" for kind in ("service", "timer"))
-CRONJOB = yaml.safe_load((DEPLOY / "cronjob.yaml").read_text())
+STATUS, STATUS_TIMER = (DEPLOY / f"auditrepr-status.{kind}" for kind in ("service", "timer"))
+YAML = (DEPLOY / "cronjob.yaml").read_text()
+CRONJOB = yaml.safe_load(YAML)
 POD = CRONJOB["spec"]["jobTemplate"]["spec"]["template"]["spec"]
 (CONTAINER,) = POD["containers"]
 
@@ -49,18 +51,21 @@ def systemd_analyze(*arguments: str | Path) -> str:
     return done.stdout + done.stderr
 
 
-def complaints(folder: Path, service: str) -> list[str]:
+def complaints(folder: Path, service: str, timer: Path = TIMER) -> list[str]:
     """What systemd says about the units, with a folder, a program and a user that are there."""
-    text = service.replace("/srv/auditrepr/.venv/bin/python", sys.executable)
-    text = text.replace("/srv/auditrepr", str(folder)).replace("User=auditrepr", "User=root")
-    (folder / SERVICE.name).write_text(text)
-    shutil.copy(TIMER, folder)
-    said = systemd_analyze("verify", "--man=no", folder / SERVICE.name, folder / TIMER.name)
+    service_name = f"{timer.stem}.service"
+    text = service.replace("/srv/shop/.venv/bin/python", sys.executable)
+    text = text.replace("/srv/shop", str(folder)).replace("User=shop", "User=root")
+    (folder / service_name).write_text(text)
+    (folder / "notify@.service").write_text("[Service]\nExecStart=/bin/true\n")
+    shutil.copy(timer, folder)
+    said = systemd_analyze("verify", "--man=no", folder / service_name, folder / timer.name)
     return [line for line in said.splitlines() if str(folder) in line]
 
 
 def test_systemd_finds_nothing_wrong_with_the_units(tmp_path):
     assert complaints(tmp_path, SERVICE.read_text()) == []
+    assert complaints(tmp_path, STATUS.read_text(), STATUS_TIMER) == []
 
 
 def test_systemd_finds_a_mistake_in_a_unit(tmp_path):
@@ -81,6 +86,42 @@ def test_a_service_that_is_stopped_ends_well():
     service = unit(SERVICE)["Service"]
     assert int(service["SuccessExitStatus"]) == 128 + 15
     assert service["Type"] == "oneshot"
+
+
+def test_a_status_that_fails_starts_what_tells_somebody():
+    status = unit(STATUS)
+    assert status["Unit"]["OnFailure"] == "notify@%n.service"
+    command = shlex.split(status["Service"]["ExecStart"])
+    assert command[1:3] == ["manage.py", "backfill_status"]
+    parser = load_command_class("auditrepr", "backfill_status").create_parser("", "")
+    assert parser.parse_args(command[3:]).max_lag == 600
+
+
+@pytest.mark.parametrize("service", [SERVICE, STATUS])
+def test_the_units_carry_the_project_s_name_where_another_project_has_its_own(service):
+    text = service.read_text()
+    for name in ("/srv/shop", "/etc/shop/env", "User=shop"):
+        assert name in text
+    assert not re.search(r"/(srv|etc)/auditrepr|User=auditrepr|-u auditrepr", text)
+    assert "shop-$unit.$kind" in SERVICE.read_text()
+
+
+def test_a_heartbeat_is_shown():
+    (line,) = re.findall(r"^#(ExecStartPost=.+)$", SERVICE.read_text(), re.MULTILINE)
+    assert shlex.split(line)[-1].startswith("https://heartbeat.example.org/")
+
+
+def test_the_environment_file_of_cron_and_systemd_does_for_kubectl(tmp_path):
+    """The line of cronjob.yaml makes plain NAME=value lines of it, which is what kubectl reads."""
+    (tmp_path / "env").write_text("SECRET_KEY='two \"words\" 100%'\nDEBUG=off\n# a comment\n")
+    (line,) = re.findall(r"^# +(env -i sh .+) >env\.plain$", YAML, re.MULTILINE)
+    done = subprocess.run(
+        ["/bin/sh", "-c", line.replace("/etc/shop/env", str(tmp_path / "env"))],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert sorted(done.stdout.splitlines()) == ["DEBUG=off", 'SECRET_KEY=two "words" 100%']
 
 
 def test_the_cron_job_is_what_kubernetes_takes():
@@ -114,7 +155,7 @@ def test_the_pod_has_no_rights_that_it_does_not_need():
 
 def test_no_secret_stands_in_the_pod():
     assert "env" not in CONTAINER
-    assert CONTAINER["envFrom"] == [{"secretRef": {"name": "auditrepr-env"}}]
+    assert CONTAINER["envFrom"] == [{"secretRef": {"name": "shop-auditrepr-env"}}]
 
 
 @pytest.mark.parametrize(

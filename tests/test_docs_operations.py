@@ -158,11 +158,11 @@ def test_its_heartbeat_is_heard_after_a_run_that_ended_well_alone(tmp_path, hear
     line = HEARTBEAT.strip().replace("https://heartbeat.example.org", url)
     job = adapted(line, tmp_path)
     assert run(job).returncode == 0
-    assert heard == ["/auditrepr"]
+    assert heard == ["/shop"]
     assert (tmp_path / "output").read_text() == ""
     database.write_bytes(b"no database")
     assert run(job).returncode == 1
-    assert heard == ["/auditrepr"]
+    assert heard == ["/shop"]
 
 
 def test_its_formatter_makes_a_line_of_json_of_each_run(caplog):

@@ -35,7 +35,8 @@ def is_text(printed: str) -> None:
 
 
 def is_json(printed: str) -> None:
-    assert isinstance(json.loads(printed), dict)
+    found = json.loads(printed)
+    assert isinstance(found, dict) or (isinstance(found, list) and isinstance(found[0], dict))
 
 
 def is_prometheus(printed: str) -> None:

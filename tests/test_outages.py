@@ -71,7 +71,7 @@ class Pair:
 
     @staticmethod
     def _address(url: str) -> dict[str, str]:
-        names = json.dumps({"default": "first", "other": "second"})
+        names = json.dumps({"default": "first"})
         return {"TEST_POSTGRES_URL": url, "TEST_DATABASE_NAMES": names}
 
     def follow(self) -> None:
@@ -359,3 +359,25 @@ def test_a_dead_holder_on_another_host_is_replaced_when_its_lease_runs_out(two_h
 def _child_of(process: subprocess.Popen[str]) -> int:
     """The process in the other room: nsenter waits for it outside."""
     return int(Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()[0])
+
+
+@pytest.mark.postgresql
+def test_a_replica_is_left_out_where_its_primary_is_and_never_otherwise(pair):
+    code = """
+import json
+from django.db import connections
+from auditrepr import logs
+primary, standby = connections["default"], connections["default"].copy(alias="other")
+standby.settings_dict = primary.settings_dict | {standby}
+connections["other"] = standby
+print(logs.aliases())
+connections["default"], connections["other"] = standby, primary
+print(logs.aliases())
+connections["other"] = standby
+print(logs.aliases())
+"""
+    there = repr({"HOST": str(pair.standby.folder)})
+    pair.follow()
+    with processes.start_python(code.replace("{standby}", there), env=pair.address) as asked:
+        said, errors = asked.communicate(timeout=60)
+    assert said.splitlines() == ["['default']", "['other']", "['default']"], errors

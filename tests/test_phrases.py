@@ -19,7 +19,7 @@ COMMANDS = {
     "prune_audit_log": ["--before=2020-01-01", "--no-input"],
     "rebuild_reprs": [],
 }
-UNKNOWN = 'argument --database: Unknown database "nowhere". DATABASES defines: default, other.'
+UNKNOWN = 'argument --database: Unknown database "nowhere". DATABASES defines: default.'
 
 
 def test_a_noun_goes_with_its_number():

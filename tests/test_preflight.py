@@ -8,10 +8,13 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.utils import timezone
 
+from auditrepr import as_of
 from auditrepr.exceptions import MigrationsPending
 from auditrepr.job import preflight
 from auditrepr.models import Lease
+from tests.app.models import Author
 
 pytestmark = pytest.mark.django_db
 
@@ -21,6 +24,7 @@ def _record_as(name: str) -> None:
         cursor.execute("UPDATE django_migrations SET name = %s WHERE app = 'auditrepr'", [name])
 
 
+@pytest.mark.django_db(transaction=True)
 def test_one_query_finds_out(django_assert_num_queries):
     with django_assert_num_queries(1):
         preflight.check("default")
@@ -37,6 +41,57 @@ def test_a_squashed_migration_counts_where_those_it_replaces_are_applied(monkeyp
     monkeypatch.setattr(initial, "replaces", [("auditrepr", "0000_old")], raising=False)
     _record_as("0000_old")
     preflight.check("default")
+
+
+@pytest.fixture
+def _without_record():
+    """The tables are there, as in a test suite without migrations, and no record of any."""
+
+    def rename(old: str, new: str) -> None:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
+
+    rename("django_migrations", "elsewhere")
+    yield
+    rename("elsewhere", "django_migrations")
+
+
+@pytest.mark.parametrize("command", ["backfill_reprs", "rebuild_reprs"])
+@pytest.mark.usefixtures("_without_record")
+def test_a_suite_without_migrations_is_told_so_and_its_transaction_goes_on(command):
+    with pytest.raises(CommandError, match=r"has no record of migrations.*--nomigrations"):
+        call_command(command)
+    Lease.objects.update_or_create(name="backfill")
+    assert Lease.objects.count() == 1
+
+
+@pytest.fixture
+def _without_log():
+    call_command("migrate", "auditrepr", "zero", verbosity=0)
+    yield
+    call_command("migrate", verbosity=0)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("_without_log")
+def test_without_the_tables_everything_names_the_migration_that_is_missing():
+    missing = r'"default" has unapplied migrations: .*auditrepr\.0001_initial'
+    for command in (
+        ["backfill_reprs"],
+        ["rebuild_reprs"],
+        ["rebuild_reprs", "--resume"],
+        ["rebuild_reprs", "--dry-run"],
+        ["backfill_status"],
+        ["backfill_status", "--release-lock", "--no-input"],
+        ["audit_triggers", "check"],
+        ["prune_audit_log", "--before=2020-01-01", "--no-input"],
+    ):
+        with pytest.raises(CommandError, match=missing):
+            call_command(*command)
+    with pytest.raises(MigrationsPending, match=missing):
+        as_of(Author, timezone.now(), pk=1)
+    with pytest.raises(MigrationsPending, match=missing):
+        as_of(Author, 1, pk=1)
 
 
 @pytest.mark.parametrize(

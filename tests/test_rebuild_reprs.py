@@ -8,6 +8,7 @@ import re
 import pytest
 from django.core.management import CommandError, call_command
 
+from auditrepr.job import logs
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, InstanceRepr, RebuildCursor
 from tests.app.models import Author, Tag
@@ -27,8 +28,9 @@ def _stored(transactional_db, monkeypatch):
 @pytest.fixture
 def rebuild(capsys):
     def run(*arguments: str) -> list[str]:
+        """What it says, without the database's name."""
         call_command("rebuild_reprs", *arguments)
-        return capsys.readouterr().out.splitlines()
+        return capsys.readouterr().out.replace(f"{logs.named('default')}: ", "").splitlines()
 
     return run
 
@@ -38,20 +40,19 @@ def first_text() -> str:
 
 
 def test_it_says_what_it_changed(rebuild):
-    done, stopped = rebuild()
-    assert re.match(r"4 representations rebuilt, 3 changed, in 1 batch", done)
-    assert stopped == "Stopped: caught-up"
+    (done,) = rebuild()
+    expected = r"Rebuilt 4 representations, 3 changed \(1 batch, \d+\.\d s\)\. Nothing left to do\."
+    assert re.fullmatch(expected, done)
     assert first_text() == "Author 0"
 
 
 def test_a_run_cut_short_says_how_to_go_on(rebuild):
-    assert rebuild("--max-seconds=0")[-2:] == [
-        "Stopped: time-budget",
-        "To continue: manage.py rebuild_reprs --resume",
-    ]
+    stopped, how = rebuild("--max-seconds=0")
+    assert stopped.endswith(" Stopped: time limit reached.")
+    assert how == "To continue: manage.py rebuild_reprs --resume"
     assert RebuildCursor.objects.exists()
-    assert rebuild("--resume")[0].startswith("4 representations rebuilt, 3 changed")
-    assert rebuild("--resume")[0].startswith("0 representations rebuilt")
+    assert rebuild("--resume")[0].startswith("Rebuilt 4 representations, 3 changed")
+    assert rebuild("--resume")[0].startswith("Rebuilt 0 representations")
 
 
 def test_a_new_run_says_that_it_gives_up_another(rebuild):
@@ -67,7 +68,7 @@ def test_a_dry_run_shows_old_and_new_side_by_side(rebuild):
         "author 0  →  Author 0",
         "author 1  →  Author 1",
     ]
-    assert last == "3 of the first 4 would change; nothing was written."
+    assert last == "3 of the first 4 would change. Nothing was written."
     assert first_text() == "author 0"
 
 
@@ -89,7 +90,7 @@ def test_what_cannot_be_built_is_named(rebuild, monkeypatch):
         raise ValueError("no name")
 
     monkeypatch.setattr(Author, "__str__", fail)
-    _, failed, first, _ = rebuild()
+    _, failed, first = rebuild()
     assert failed == "3 could not be rebuilt and keep their text."
     assert re.fullmatch(r"First failure: event \d+: ValueError: no name", first)
 
@@ -100,20 +101,20 @@ def test_a_dry_run_says_that_what_cannot_be_rebuilt_keeps_its_text(rebuild, monk
 
     monkeypatch.setattr(Author, "__str__", fail)
     *_, last = lines = rebuild("--dry-run")
-    kept = ", 3 cannot be rebuilt and would keep their text; nothing was written."
+    kept = ", 3 cannot be rebuilt and would keep their text. Nothing was written."
     assert last == f"0 of the first 4 would change{kept}"
     assert sum("(cannot be built: ValueError: no name; keeps its text: " in x for x in lines) == 3
 
 
 def test_selections_reach_the_engine(rebuild):
-    assert rebuild("--model=app.Tag")[0].startswith("1 representation rebuilt, 0 changed")
-    assert rebuild("--mixed")[0].startswith("0 representations")
-    assert rebuild("--since=2020-01-01")[0].startswith("4 representations")
+    assert rebuild("--model=app.Tag")[0].startswith("Rebuilt 1 representation, 0 changed")
+    assert rebuild("--mixed")[0].startswith("Rebuilt 0 representations")
+    assert rebuild("--since=2020-01-01")[0].startswith("Rebuilt 4 representations")
 
 
 def test_another_run_at_work_is_told(rebuild):
     with DatabaseLock("default"):
-        assert rebuild()[0].startswith("Another run holds the lock: process ")
+        assert rebuild()[0].startswith("Another run holds the lock (process ")
         with pytest.raises(SystemExit) as raised:
             rebuild("--fail-if-locked")
     assert raised.value.code == 75
@@ -124,7 +125,7 @@ def test_another_run_at_work_is_told(rebuild):
     [
         (["--model=app.Nobody"], "'app.Nobody' is not an audited model"),
         (["--since=yesterday"], "is not a date"),
-        (["--resume", "--mixed"], "--resume goes on with what was selected before"),
+        (["--resume", "--mixed"], "--resume keeps the original selection"),
         (["--resume", "--dry-run"], "not allowed with"),
         (["--batch-size=0"], "--batch-size"),
     ],

@@ -165,11 +165,59 @@ def test_the_job_changes_no_audited_table(shop):
         shop["job"].execute("DELETE FROM suite_shelf")
 
 
+@pytest.mark.parametrize(
+    ("command", "right"),
+    [
+        (["backfill_reprs"], r"INSERT, UPDATE, DELETE on .*auditrepr_lease"),
+        (["rebuild_reprs"], r"INSERT, UPDATE, DELETE on .*auditrepr_lease"),
+        (["prune_audit_log", "--before", "2024-01-01", "--no-input"], "may not delete"),
+        (["audit_triggers", "install"], "Run this as the role that owns"),
+        (["audit_triggers", "remove"], "Run this as the role that owns"),
+        (
+            ["backfill_status", "--release-lock", "--no-input"],
+            r"INSERT, UPDATE, DELETE on .*auditrepr_lease",
+        ),
+    ],
+    ids=lambda one: one[0] if isinstance(one, list) else "",
+)
+def test_who_may_read_but_not_write_is_told_which_right_is_missing(shop, command, right):
+    shop["owner"].execute(f"GRANT SELECT ON SEQUENCE auditrepr_auditlog_id_seq TO {PREFIX}_reader")
+    shop["job"].execute(
+        "INSERT INTO auditrepr_lease (name, token, expires_at)"
+        " VALUES ('backfill', gen_random_uuid(), now() - interval '1 hour')"
+        " ON CONFLICT (name) DO UPDATE SET token = excluded.token, expires_at = excluded.expires_at"
+    )
+    if command[:2] == ["audit_triggers", "install"]:
+        shop["owner"].execute("ALTER TABLE suite_shelf DISABLE TRIGGER USER")
+    try:
+        said = manage("reader", *command, code=1)
+    finally:
+        shop["owner"].execute("ALTER TABLE suite_shelf ENABLE TRIGGER USER")
+    (line,) = said.splitlines()
+    assert re.search(right, line)
+
+
+def test_who_may_read_is_told_by_the_check_what_it_could_not_note(shop):
+    assert "all triggers are OK" in manage("reader", "audit_triggers", "check")
+    shop["owner"].execute("ALTER TABLE suite_shelf DISABLE TRIGGER USER")
+    try:
+        said = manage("reader", "audit_triggers", "check", code=1)
+    finally:
+        shop["owner"].execute("ALTER TABLE suite_shelf ENABLE TRIGGER USER")
+        manage("owner", "audit_triggers", "install", "--verbosity", "0")
+    assert f"Role {PREFIX}_reader may not do this" in said
+    assert "INSERT, UPDATE, DELETE on auditrepr_coverage" in said
+
+
+def test_who_may_read_asks_for_the_status(shop):
+    assert "pending" in manage("reader", "backfill_status")
+
+
 def test_the_owner_checks_migrates_and_prunes(shop):
     assert "triggers are OK" in manage("owner", "audit_triggers", "check")
     manage("owner", "migrate", "-v", "0")
     said = manage("owner", "prune_audit_log", "--before", "2024-01-01", "--no-input")
-    assert "Deleted: 0 events" in said
+    assert "Deleted 0 events" in said
     with connect() as admin:
         admin.execute("SET session_replication_role = replica")
         admin.execute("UPDATE auditrepr_auditlog SET occurred_at = '2020-01-01'")

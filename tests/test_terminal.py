@@ -6,12 +6,17 @@ import errno
 import io
 import os
 import pty
+import re
 import sys
 
 import pytest
 from django.core.management import call_command
 
+from auditrepr import capture
+from auditrepr.job import logs
+from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.management.terminal import answer
+from auditrepr.models import AuditLog
 from tests import processes
 from tests.app.models import Author
 from tests.missing import could_not_try
@@ -78,3 +83,75 @@ def test_any_other_error_of_the_system_is_shown_as_it_is(monkeypatch):
     monkeypatch.setattr("auditrepr.job.status.of", fail)
     with pytest.raises(PermissionError):
         call_command("backfill_status")
+
+
+class Alone:
+    """All that a stream has to have."""
+
+    def __init__(self) -> None:
+        self.text = ""
+
+    def write(self, text: str) -> None:
+        self.text += text
+
+
+@pytest.mark.parametrize(
+    ("command", "said"),
+    [
+        (("backfill_reprs", "--verbosity=2"), "Stored 1 representation"),
+        (("backfill_reprs", "--dry-run"), "1 pending"),
+        (("backfill_reprs", "--format=json"), '"stored": 1'),
+        (("rebuild_reprs",), "Rebuilt 0 representations"),
+        (("backfill_status",), "pending"),
+        (("backfill_status", "--release-lock"), "lock is not held"),
+        (("audit_triggers", "check"), "all triggers are OK"),
+        (("audit_triggers", "install"), "all triggers are OK"),
+        (("prune_audit_log", "--before=2000-01-01", "--no-input"), "0 events"),
+        (("migrate",), "Running migrations"),
+    ],
+    ids=lambda one: " ".join(one) if isinstance(one, tuple) else "",
+)
+def test_a_stream_that_can_only_write_is_enough(command, said, monkeypatch):
+    AuditLog.objects.all().delete()
+    Author.objects.create(name="Ann")
+    out, errors = Alone(), Alone()
+    monkeypatch.setattr(sys, "stderr", Alone())
+    monkeypatch.setattr(sys, "stdin", None)
+    call_command(*command, stdout=out, stderr=errors)
+    assert said in out.text
+    assert errors.text == ""
+
+
+def test_migrate_tells_such_a_stream_what_became_of_the_triggers():
+    out = Alone()
+    capture.remove("default")
+    call_command("migrate", stdout=out)
+    assert "Updated audit triggers: " in out.text
+
+
+def on_terminal(*arguments: str) -> str:
+    """What a command writes to a terminal, its standard output."""
+    ours, theirs = pty.openpty()
+    with processes.start(*arguments, stdout=theirs) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while block := os.read(ours, 4096):
+                shown += block
+        except OSError:
+            pass  # how Linux reports that the other end of a terminal is closed
+        process.communicate()
+    os.close(ours)
+    assert process.returncode == 0
+    return shown.decode().replace("\r\n", "\n")
+
+
+def test_on_a_terminal_a_run_says_that_there_is_nothing_to_do_or_who_holds_the_lock():
+    AuditLog.objects.all().delete()
+    here = logs.named("default")
+    assert on_terminal("backfill_reprs") == f"{here}: Nothing to do.\n"
+    with DatabaseLock("default"):
+        said = on_terminal("backfill_reprs")
+    expected = rf"{re.escape(here)}: Another run holds the lock \(process {os.getpid()} on .+\)\.\n"
+    assert re.fullmatch(expected, said)
+    assert on_terminal("backfill_reprs", "--verbosity=0") == ""

@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy
 from ..lineage import recent_renames
 from ..models import AuditLog
 from ..readers.changes import model_label
-from ..readers.permissions import readable_events, readable_tables
+from ..readers.permissions import DATABASE, asked_log, readable_events, readable_tables
 from ..tracking import tracked_tables
 from ..utils.text import can_be_stored, visible
 from . import event_page, timeline
@@ -26,6 +26,7 @@ from .changelist import TEXT, LogChangeList
 from .event_lines import by_key, representation, time_of, what_changed
 from .filters import (
     ActorFilter,
+    DatabaseFilter,
     ModelFilter,
     ObjectFilter,
     PeriodFilter,
@@ -50,6 +51,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
     ]
     list_display_links = ["when"]
     list_filter = [
+        DatabaseFilter,
         ActorFilter,
         ObjectFilter,
         TransactionFilter,
@@ -65,6 +67,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
     allowed_lookups = frozenset(
         {
             "action__exact",
+            DATABASE,
             "table_name",
             "state",
             *PeriodFilter.parameters,
@@ -88,7 +91,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditLog]:
         """Return the events that this user may see; other events have no page."""
-        return readable_events(request.user)
+        return readable_events(request.user, asked_log(request))
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
@@ -145,7 +148,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         if tables is not None and table_name not in tables:
             raise PermissionDenied
-        return timeline.response(request, self.admin_site, table_name, key)
+        return timeline.response(request, self.admin_site, asked_log(request), table_name, key)
 
     def page_context(self, request: HttpRequest, obj: AuditLog) -> dict[str, Any]:
         return event_page.context(request, self.admin_site, obj)

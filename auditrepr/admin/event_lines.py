@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Q, QuerySet
 from django.utils.html import format_html, format_html_join
+from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
 from django.utils.timezone import is_aware, localtime
@@ -18,6 +19,7 @@ from ..lineage import recent_renames
 from ..models import AuditLog
 from ..readers.actors import actor
 from ..readers.changes import FieldChange, changes
+from ..readers.permissions import address_of
 from ..readers.shown import Shown, shown
 from ..readers.values import words
 from ..utils.text import visible
@@ -87,3 +89,9 @@ def by_key(events: QuerySet[AuditLog], term: str) -> QuerySet[AuditLog]:
     """Filter events by object ID; a trailing ``*`` matches any ending."""
     kind, text = ("__startswith", term[:-1]) if term.endswith("*") else ("", term)
     return events.filter(Q(**{f"object_id{kind}": text}) | Q(**{f"previous_object_id{kind}": text}))
+
+
+def query_of(using: str) -> str:
+    """Return the query of an event page's URL that names its log; empty for the default one."""
+    given = urlencode(address_of(using))
+    return f"?{given}" if given else ""

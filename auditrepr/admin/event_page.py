@@ -18,7 +18,7 @@ from ..readers.shown import Shown
 from ..readers.values import words
 from ..utils.text import visible
 from ..utils.time_limit import PageTimeLimit
-from .event_lines import clock, describe, representation, time_of, what_changed
+from .event_lines import clock, describe, query_of, representation, time_of, what_changed
 from .links import list_link, object_now, timeline_link
 
 #: Maximum number of other events of the transaction on the page.
@@ -28,7 +28,7 @@ SIBLINGS = 20
 def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str, Any]:
     """Return what the template needs in addition to Django's context."""
     using = event._state.db or "default"
-    siblings = _siblings(request, event)
+    siblings = _siblings(request, event, using)
     described: list[Any] = [event, *siblings[:SIBLINGS]]
     limit = PageTimeLimit.from_settings()
     describe(described, using, limit)
@@ -47,18 +47,19 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
         "unchanged": [field for field in every if not field.changed],
         "siblings": [_sibling(one) for one in described[1:]],
         "more_siblings": len(siblings) > SIBLINGS,
-        "transaction_link": transaction and list_link(site, transaction_id=transaction),
-        "actor_link": event.actor and list_link(site, actor=event.actor),
-        "timeline_link": event.object_id and timeline_link(site, table, event.object_id),
-        "object_now": object_now(request, site, table, event.object_id),
+        "transaction_link": transaction and list_link(site, using, transaction_id=transaction),
+        "actor_link": event.actor and list_link(site, using, actor=event.actor),
+        "timeline_link": event.object_id and timeline_link(site, using, table, event.object_id),
+        "object_now": object_now(request, site, table, event.object_id, using),
         "raw": _raw(event),
+        "in_log": query_of(using),
     }
 
 
-def _siblings(request: HttpRequest, event: AuditLog) -> list[AuditLog]:
+def _siblings(request: HttpRequest, event: AuditLog, using: str) -> list[AuditLog]:
     if event.transaction_id is None:
         return []
-    others = readable_events(request.user).filter(transaction_id=event.transaction_id)
+    others = readable_events(request.user, using).filter(transaction_id=event.transaction_id)
     return list(others.exclude(pk=event.pk).order_by("transaction_id", "pk")[: SIBLINGS + 1])
 
 

@@ -10,22 +10,43 @@ from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
+from django.db import connections
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.dateparse import parse_date
 from django.utils.timezone import localdate, make_aware
 from django.utils.translation import gettext_lazy as _
 
+from ..job.logs import aliases
 from ..lineage import recent_renames
 from ..models import AuditLog, Checkpoint, Fidelity
 from ..models.log import first_id
 from ..readers.changes import model_label
-from ..readers.permissions import readable_tables
+from ..readers.permissions import DATABASE, readable_tables
 from ..tracking import tracked_tables
 from ..utils.text import visible
 
 #: An event can be this much older than the one before it: so long may its statement have run.
 SLACK = timedelta(minutes=10)
+
+
+class DatabaseFilter(admin.SimpleListFilter):
+    """By the database whose log it is, where several hold one; see the list's queryset."""
+
+    title = _("database")
+    parameter_name = DATABASE
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        found = aliases() if len(connections.settings) > 1 else []
+        return [(alias, alias) for alias in found if alias != AuditLog.objects.db]
+
+    def choices(self, changelist: ChangeList) -> Iterator[Any]:
+        usual, *others = super().choices(changelist)
+        yield {**usual, "display": AuditLog.objects.db}
+        yield from others
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        return queryset
 
 
 class ModelFilter(admin.SimpleListFilter):

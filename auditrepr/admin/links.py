@@ -11,17 +11,18 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from ..models import AuditLog
+from ..readers.permissions import address_of
 from ..utils.table_names import model_for_table
 
 
-def list_link(site: AdminSite, **lookups: Any) -> str | None:
+def list_link(site: AdminSite, using: str, **lookups: Any) -> str | None:
     """Return the link to the list of events with these filters; None if this site has no log."""
-    return _link(site, "auditrepr_auditlog_changelist", lookups)
+    return _link(site, "auditrepr_auditlog_changelist", lookups | address_of(using))
 
 
-def timeline_link(site: AdminSite, table_name: str, object_id: str) -> str | None:
+def timeline_link(site: AdminSite, using: str, table_name: str, object_id: str) -> str | None:
     """Return the link to the history of one object; None if this site has no log."""
-    lookups = {"table_name": table_name, "object_id": object_id}
+    lookups = {"table_name": table_name, "object_id": object_id, **address_of(using)}
     return _link(site, "auditrepr_timeline", lookups)
 
 
@@ -33,7 +34,7 @@ def _link(site: AdminSite, name: str, lookups: dict[str, Any]) -> str | None:
 
 
 def object_now(
-    request: HttpRequest, site: AdminSite, table_name: str, object_id: str | None
+    request: HttpRequest, site: AdminSite, table_name: str, object_id: str | None, using: str
 ) -> str | None:
     """Return the admin page of the current object, if it exists and this user may see it."""
     model = model_for_table(table_name)
@@ -44,6 +45,8 @@ def object_now(
         found = its_admin.get_object(request, object_id)
     except Exception:  # current keys are of another type, or third-party code fails
         return None
+    if found is not None and address_of(using) and found._state.db != using:
+        return None  # another database's object, with the same key
     if found is None or not its_admin.has_view_or_change_permission(request, found):
         return None
     name = f"{site.name}:{model._meta.app_label}_{model._meta.model_name}_change"

@@ -16,13 +16,14 @@ from django.utils.translation import gettext as _
 
 from ..lineage import recent_renames
 from ..models import AuditLog, AuditLogQuerySet
+from ..models.log import home
 from ..readers.changes import model_label
 from ..readers.permissions import may_read_log, with_reprs
 from ..utils.model_meta import concrete
 from ..utils.table_names import log_name, model_for_table
 from ..utils.text import visible
 from ..vendors import get_vendor
-from .event_lines import describe, representation, time_of, what_changed
+from .event_lines import describe, query_of, representation, time_of, what_changed
 from .links import object_now, timeline_link
 
 PAGE = 100
@@ -44,7 +45,7 @@ class AuditHistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]
             return self._history_of_deleted(request, object_id, extra_context)
         if not self.has_view_or_change_permission(request, found):
             raise PermissionDenied
-        return self._timeline(request, found.pk, extra_context)
+        return self._timeline(request, found.pk, found._state.db, extra_context)
 
     def _history_of_deleted(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None
@@ -52,34 +53,41 @@ class AuditHistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]
         model: type[Model] = self.model
         try:
             key = model._meta.pk.to_python(unquote(object_id))
-            hidden = model._base_manager.filter(pk=key).exists()
+            using = self.get_queryset(request).db
+            hidden = model._base_manager.using(using).filter(pk=key).exists()
         except (ValueError, TypeError, OverflowError, ValidationError):
             hidden = True  # no object can have such a key
         if hidden:
             return super().history_view(request, object_id, extra_context)
         if not (self.has_view_or_change_permission(request) and may_read_log(request.user)):
             raise PermissionDenied
-        return self._timeline(request, key, extra_context)
+        return self._timeline(request, key, using, extra_context)
 
     def _timeline(
-        self, request: HttpRequest, key: Any, extra_context: dict[str, Any] | None
+        self,
+        request: HttpRequest,
+        key: Any,
+        alias: str | None,
+        extra_context: dict[str, Any] | None,
     ) -> HttpResponse:
         model = concrete(self.model)
-        (text,) = get_vendor(AuditLog.objects.db).key_texts(model._meta.pk, [key])
+        using = home(model, alias)
+        (text,) = get_vendor(using).key_texts(model._meta.pk, [key])
         table_name = log_name(model._meta.db_table)
-        return response(request, self.admin_site, table_name, text, extra_context)
+        return response(request, self.admin_site, using, table_name, text, extra_context)
 
 
 def response(
     request: HttpRequest,
     site: admin.AdminSite,
+    using: str,
     table_name: str,
     object_id: str,
     extra_context: dict[str, Any] | None = None,
 ) -> HttpResponse:
     """Return the page of an object's history; the caller has checked the permission."""
     after = request.GET.get("after", "")
-    log = with_reprs(AuditLog.objects.all())
+    log = with_reprs(AuditLog.objects.using(using))
     found = _events(log, table_name, object_id, int(after) if after.isdecimal() else 0)
     events, more = found[:PAGE], len(found) > PAGE
     describe(events, log.db)
@@ -88,9 +96,10 @@ def response(
         "title": _("History of %(model)s %(key)s")
         % {"model": model_label(table_name), "key": visible(object_id)},
         "subtitle": _called(events),
-        "events": [_line(event, object_id, site) for event in events],
+        "events": [_line(event, object_id, site, using) for event in events],
         "may_read_log": site.is_registered(AuditLog) and may_read_log(request.user),
-        "object_now": object_now(request, site, table_name, object_id),
+        "object_now": object_now(request, site, table_name, object_id, using),
+        "in_log": query_of(using),
         "later": f"?{_with_after(request, events[-1].pk)}" if more else None,
         "earlier": f"?{_with_after(request, None)}" if after else None,
         **(extra_context or {}),
@@ -124,7 +133,7 @@ def _called(events: Sequence[Any]) -> str:
     return visible(texts[-1]) if texts else ""
 
 
-def _line(event: Any, object_id: str, site: admin.AdminSite) -> dict[str, Any]:
+def _line(event: Any, object_id: str, site: admin.AdminSite, using: str) -> dict[str, Any]:
     moved = event.previous_object_id is not None
     other = event.previous_object_id if event.object_id == object_id else event.object_id
     return {
@@ -136,7 +145,7 @@ def _line(event: Any, object_id: str, site: admin.AdminSite) -> dict[str, Any]:
         "representation": representation(event.shown),
         "changes": what_changed(event.changes_in_words),
         "other_key": visible(other) if moved else "",
-        "other_link": timeline_link(site, event.table_now, other) if moved else None,
+        "other_link": timeline_link(site, using, event.table_now, other) if moved else None,
     }
 
 

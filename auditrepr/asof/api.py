@@ -7,14 +7,15 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, TypeVar, overload
 
-from django.db import router
+from django.db import Error, router
 from django.db.models import Model
 
-from ..exceptions import PastIsFixed
+from ..exceptions import MigrationsPending, PastIsFixed
 from ..models import AuditLog
 from ..models.log import first_id
 from ..utils.model_meta import key_parts
 from ..utils.time_limit import TimeLimit
+from ..vendors import get_vendor
 from ..vendors.types import Event, Moment
 from .lookups import Lookup, Subject
 from .reader import Reader
@@ -46,10 +47,20 @@ def as_of(what: Any, moment: When, /, *, pk: Any = None, using: str | None = Non
     :raises ValidationError: if the pk cannot be one of this model.
     :raises DoesNotExist: if there was no such object; the model's own exception.
     :raises AuditLog.DoesNotExist: if there is no such event.
+    :raises MigrationsPending: if the database holds no log.
     """
     model: Any = what if isinstance(what, type) else type(what)
     key = _key(model, pk if isinstance(what, type) else what.pk)
     using = using or _database(what, moment)
+    try:
+        return _as_of(model, key, moment, using)
+    except Error as error:
+        if get_vendor(using).lacks_table(error) and AuditLog._meta.app_label in str(error):
+            raise MigrationsPending(alias=using, names="auditrepr.0001_initial") from error
+        raise
+
+
+def _as_of(model: Any, key: Any, moment: When, using: str) -> Model:
     reader = Reader(using, TimeLimit.from_settings())
     reader.outlive(OwnViews(reader), _keep_in_the_past)
     with reader.own_queries():

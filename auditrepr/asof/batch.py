@@ -27,6 +27,7 @@ class Batch:
     """Events whose objects are rebuilt together, so that what one needs is read for all.
 
     :param known_failures: as of :class:`Reader`.
+    :param alone: as of :class:`Reader`.
     """
 
     def __init__(
@@ -34,10 +35,12 @@ class Batch:
         using: str,
         limit: TimeLimit | None = None,
         known_failures: KnownFailures | None = None,
+        *,
+        alone: bool = True,
     ) -> None:
         self.settings = get_settings()
         self.limit = limit or TimeLimit.from_settings()
-        self.reader = Reader(using, self.limit, known_failures)
+        self.reader = Reader(using, self.limit, known_failures, alone=alone)
         self.using = using
         self.vendor = self.reader.vendor
         self.building = self.reader.building

@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
-from typing import Any
+from typing import Any, NoReturn
 
 from django.db import Error, InternalError
 
@@ -33,6 +33,10 @@ NO_READING = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 
 class StartOver(BaseException):
     """The transaction is lost: its rows are read once more, without what has lost it."""
+
+
+class TooMuch(StartOver):
+    """What the rows need does not fit into memory: fewer of them are read together."""
 
 
 class QueryRefused(BaseException):
@@ -159,11 +163,13 @@ class Building:
     """The phase of a build, and what of it is lost.
 
     :param limit: the time that a row's code has; it stands still during auditrepr's own queries.
+    :param alone: one row is built, so that nothing is gained by building fewer together.
     """
 
-    def __init__(self, vendor: Vendor, limit: TimeLimit) -> None:
+    def __init__(self, vendor: Vendor, limit: TimeLimit, *, alone: bool = True) -> None:
         self.vendor = vendor
         self.limit = limit
+        self.alone = alone
         self.phase: Idle = IDLE
         self.transaction = Transaction.WHOLE
         self._start_over: StartOver | None = None
@@ -194,7 +200,7 @@ class Building:
             with self.during(READING), self.limit.paused(), of_nobody():
                 yield
         except BaseException as error:
-            if isinstance(error, Error) or self.limit.ends_work(error):
+            if isinstance(error, Error | MemoryError) or self.limit.ends_work(error):
                 self._own_error = error
             raise
 
@@ -207,6 +213,20 @@ class Building:
     def lose(self, start_over: StartOver) -> None:
         """Whatever the code that runs makes of it: nothing that is built now counts."""
         self.transaction, self._start_over = Transaction.LOST, start_over
+
+    def too_much(self, cause: BaseException | None = None) -> NoReturn:
+        """:raises TooMuch: and makes whatever is built now not count."""
+        start_over = TooMuch()
+        self.lose(start_over)
+        raise start_over from cause
+
+    def lacks_room(self, error: BaseException) -> bool:
+        """Is it for want of memory, which fewer rows would need less of?"""
+        return not self.alone and (
+            isinstance(error, MemoryError)
+            # Of the server, or of the driver, which has no code for it.
+            or (isinstance(error, Error) and "out of memory" in str(error))
+        )
 
     # --- what a row's code has come to -----------------------------------------------------------
 
@@ -228,6 +248,8 @@ class Building:
             if error is not None and self.limit.ends_work(error):
                 raise error
         error = self._own_error or raised
+        if self.lacks_room(error):
+            self.too_much(error)
         if isinstance(error, Error) and not careful:
             self.transaction = Transaction.BROKEN
             # A connection that was lost is no row's fault.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
 from django.db import Error
-from django.db.models import Field, Model
+from django.db.models import Field, Model, QuerySet
 
 from ..lineage import Renames
 from ..tracking import tracked_tables
@@ -32,6 +32,9 @@ LOOSE = "{} has its own rules for comparing text"
 #: How many later events of a table are read to find the rows that had a value before.
 SCAN = 100_000
 
+#: Bytes that the rows of a batch may unpack to; in Python, they take several times as much.
+MOST_BYTES = 16_000_000
+
 _Read = Row | Exception | None
 
 
@@ -50,11 +53,18 @@ class Matches(NamedTuple):
 
 
 class History:
-    """Answers for one batch, from one view of the database."""
+    """Answers for one batch, from one view of the database.
 
-    def __init__(self, vendor: Vendor, limit: TimeLimit) -> None:
+    :param too_much: is called, and raises, before rows are read that are too large together;
+        none reads them all the same.
+    """
+
+    def __init__(
+        self, vendor: Vendor, limit: TimeLimit, too_much: Callable[[], None] | None = None
+    ) -> None:
         self.vendor = vendor
         self.limit = limit
+        self.too_much = too_much
         self.states = States(vendor)
 
     @cached_property
@@ -198,7 +208,9 @@ class History:
             return {}
         excluded = self.excluded.get(log_name(model._meta.db_table), frozenset())
         try:
-            return read_live(self.vendor, model, field, values, excluded, self.limit)
+            return read_live(
+                self.vendor, model, field, values, excluded, self.limit, self._live_fit
+            )
         except Error as error:
             if self.limit.ends_work(error) or self.vendor.passes(error):
                 raise
@@ -211,6 +223,7 @@ class History:
         live: Mapping[str, LiveRow],
     ) -> list[Found]:
         images = list({state.image for _, state, _ in states if state.image})
+        self._fit({image.event_id for image in images})
         held = read_images(self.vendor, model, images, self.limit) if images else {}
         table = log_name(model._meta.db_table)
 
@@ -228,6 +241,16 @@ class History:
             )
             for moment, state, key in states
         ]
+
+    def _fit(self, ids: Collection[int]) -> None:
+        if not self.too_much or len(ids) < 2:
+            return
+        if self.vendor.fitting(sorted(ids), MOST_BYTES, {}) < len(ids):
+            self.too_much()
+
+    def _live_fit(self, rows: QuerySet[Any], fields: Sequence[Field[Any, Any]]) -> None:
+        if self.too_much and fields and self.vendor.live_weight(rows, fields) > MOST_BYTES:
+            self.too_much()
 
     def _of_then(self, model: type[Model], row: _Read, state: StateSource, moment: Moment) -> _Read:
         """Without the columns that came after the moment."""

@@ -126,7 +126,7 @@ class GuardedMaker:
             return self._made(make, making, values)
         except (Error, TimeLimitExceeded) as error:
             lost = making.asked and self.can_start_over
-            if not lost or self.building.limit.ends_work(error):
+            if not lost or self.building.limit.ends_work(error) or self.building.lacks_room(error):
                 raise
             self.known_failures[key] = ModelRaised.of(error)
             raise StartOver from error

@@ -38,16 +38,22 @@ class Reader:
     """An :class:`AsOfReader`, as long as somebody has opened a view of the database.
 
     :param known_failures: instances that have lost the transaction of a reader before this one.
+    :param alone: what is asked for is one object: its rows are read, however large they are.
     """
 
     def __init__(
-        self, using: str, limit: TimeLimit, known_failures: KnownFailures | None = None
+        self,
+        using: str,
+        limit: TimeLimit,
+        known_failures: KnownFailures | None = None,
+        *,
+        alone: bool = True,
     ) -> None:
         self.using = using
         self.vendor = get_vendor(using)
         self.limit = limit
-        self.building = Building(self.vendor, limit)
-        self.history = History(self.vendor, limit)
+        self.building = Building(self.vendor, limit, alone=alone)
+        self.history = History(self.vendor, limit, None if alone else self.building.too_much)
         known = {} if known_failures is None else known_failures
         self._maker = GuardedMaker(self.building, known, self.placeholder, can_start_over=True)
         self._views: Views = nullcontext
@@ -221,6 +227,8 @@ class Reader:
         except BaseException as error:  # a model's from_db and __init__ may do and give anything
             if self.limit.ends_work(error):
                 raise
+            if self.building.lacks_room(error):
+                self.building.too_much(error)
             return ModelRaised.of(error)
         if self._on_made is not None:
             self._on_made(instance, subject)

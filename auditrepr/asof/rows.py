@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from django.db import Error, transaction
 from django.db.models import Field, Model, QuerySet
 
-from ..utils.model_meta import key_parts, own_fields
+from ..utils.model_meta import key_parts, may_be_large, own_fields
 from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor
@@ -49,7 +49,7 @@ def read_images(
     try:
         return _read_together(vendor, model, images, limit)
     except BaseException as error:  # a field's from_db_value may raise anything
-        if limit.ends_work(error) or (isinstance(error, Error) and vendor.passes(error)):
+        if _is_no_rows_fault(error, vendor, limit):
             raise
         name = log_name(model._meta.db_table)
         if not vendor.shapes([name]):
@@ -63,13 +63,19 @@ def _narrowed(
     try:
         return _read_together(vendor, model, images, limit)
     except BaseException as error:
-        if limit.ends_work(error) or (isinstance(error, Error) and vendor.passes(error)):
+        if _is_no_rows_fault(error, vendor, limit):
             raise
         if len(images) == 1:
             return {images[0]: ModelRaised.of(error)}
     middle = len(images) // 2
     first = _narrowed(vendor, model, images[:middle], limit)
     return first | _narrowed(vendor, model, images[middle:], limit)
+
+
+def _is_no_rows_fault(error: BaseException, vendor: Vendor, limit: TimeLimit) -> bool:
+    if limit.ends_work(error) or isinstance(error, MemoryError):
+        return True
+    return isinstance(error, Error) and vendor.passes(error)
 
 
 def _read_together(
@@ -116,12 +122,14 @@ def read_live(
     values: Collection[Any],
     excluded: frozenset[str],
     limit: TimeLimit,
+    fits: Callable[[QuerySet[Any], Sequence[Field[Any, Any]]], None],
 ) -> dict[str, LiveRow]:
     """Today's rows whose field has one of the values, by their keys as the log writes them.
 
     A row that its fields cannot read is represented by the error that they raised.
 
     :param excluded: columns that are excluded from the log: they are hidden here, too.
+    :param fits: called before they are read; it raises if these columns are too large together.
     :raises django.db.Error: if the table cannot be read.
     """
     fields = [f for f in own_fields(model) if f.column not in excluded]
@@ -130,6 +138,8 @@ def read_live(
     rows: Any = QuerySet(model, using=vendor.using).filter(**{f"{field.attname}__in": list(values)})
     compiler = rows.values_list(*names).query.get_compiler(vendor.using)
     with transaction.atomic(vendor.using):
+        if len(values) > 1:
+            fits(rows, [f for f in fields if may_be_large(f, vendor.connection)])
         raw = [row for rows in compiler.execute_sql() for row in rows]
     found_by = [*key_parts(model._meta.pk), *key_parts(field)]
     places = [names.index(f.attname) for f in found_by]
@@ -166,8 +176,8 @@ def _converted(
     try:
         with limit.row():
             return list(limit.each(vendor.converted(fields, rows)))
-    except Error:
-        raise  # a query of its own: the transaction may be lost
+    except (Error, MemoryError):
+        raise  # a query of its own: the transaction may be lost; or there are too many rows
     except BaseException as error:
         if limit.ends_work(error):
             raise

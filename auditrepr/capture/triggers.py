@@ -29,10 +29,12 @@ def databases(using: str | None = None, *, with_log: bool = True) -> list[str]:
     :raises MigrationsPending: if none is left.
     :raises DatabaseUnreachable: if one of them cannot be connected to.
     """
-    aliases = [using] if using else [alias for alias in connections if _may_hold_log(alias)]
+    aliases = [using] if using else [alias for alias in connections if may_hold_log(alias)]
     found = [alias for alias in aliases if not with_log or holds_log(alias)]
     if not found:
-        raise MigrationsPending(alias=using or DEFAULT_DB_ALIAS, names=AuditLog._meta.app_label)
+        raise MigrationsPending(
+            alias=using or DEFAULT_DB_ALIAS, names=f"{AuditLog._meta.app_label}.0001_initial"
+        )
     return found
 
 
@@ -200,7 +202,8 @@ def script(using: str) -> list[str]:
     return _install_sql(vendor, [state for state in inspect(using) if state.capture])
 
 
-def _may_hold_log(using: str) -> bool:
+def may_hold_log(using: str) -> bool:
+    """Return whether the database is supported, and no router keeps the log out of it."""
     return supports(connections[using]) and router.allow_migrate_model(using, AuditLog)
 
 

@@ -48,6 +48,7 @@ def run(
     max_seconds: float | None = None,
     rescan: bool = False,
     retry_failed: bool = False,
+    retried_to: int = 0,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Result:
@@ -60,6 +61,7 @@ def run(
     :param max_seconds: seconds after which no new batch is started.
     :param rescan: search the whole log for pending events.
     :param retry_failed: retry all failed events, due or not.
+    :param retried_to: the ID up to which they were retried in an earlier turn.
     :param on_progress: called after each batch.
     :param stop: called before each batch; true ends the run.
     :returns: the result. It includes a database error or a lost lock: what was stored before stays
@@ -67,9 +69,8 @@ def run(
     """
     limits = Limits(max_batches, max_seconds, stop)
     options: dict[str, Any] = {"lock": lock, "limits": limits, "size": batch_size}
-    return Backfill(
-        using, rescan=rescan, retry_failed=retry_failed, on_progress=on_progress, **options
-    ).run()
+    options |= {"rescan": rescan, "retry_failed": retry_failed, "retried_to": retried_to}
+    return Backfill(using, on_progress=on_progress, **options).run()
 
 
 class Backfill(Run):
@@ -77,11 +78,13 @@ class Backfill(Run):
 
     command = "backfill_reprs"
 
-    def __init__(self, using: str, *, rescan: bool, retry_failed: bool, **options: Any) -> None:
+    def __init__(
+        self, using: str, *, rescan: bool, retry_failed: bool, retried_to: int, **options: Any
+    ) -> None:
         super().__init__(using, **options)
         self.rescan = rescan
         self.retry_failed = retry_failed
-        self._retried = 0  # the ID of the last event that was retried
+        self.result.retried_to = retried_to
 
     def work(self) -> StopReason:
         backlog = Backlog(self.using, rescan=self.rescan)
@@ -117,11 +120,11 @@ class Backfill(Run):
     def _all_failed(self) -> StopReason | None:
         entries = ReprFailure.objects.using(self.using)
         total, done = entries.count(), 0
-        while events := quarantine.after(self.using, self._retried, self._retries):
+        while events := quarantine.after(self.using, self.result.retried_to, self._retries):
             if reason := self.reached():
                 return reason
             tried = self.store(events, self._write_again)
-            self._retried = events[tried - 1].id
+            self.result.retried_to = events[tried - 1].id
             done += tried
             self.tell(done, max(done, total))
         return None
@@ -151,4 +154,4 @@ class Backfill(Run):
         rows, outcomes = store.store(self.using, outcomes, self.vendor.store)
         quarantine.release(self.using, [o.id for o in outcomes if o.failure is None])
         quarantine.add(self.using, outcomes)
-        return Stored(rows, again=len(outcomes))
+        return Stored(rows, again=len(outcomes), still=store.failed(outcomes))

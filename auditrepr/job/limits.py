@@ -24,14 +24,20 @@ class BatchSize:
 
     def __init__(self, asked: Asked) -> None:
         self.auto = asked == AUTO
-        self.rows = FIRST if asked == AUTO else asked
+        self.rows = self.asked = FIRST if asked == AUTO else asked
+
+    def halve(self, rows: int) -> None:
+        """Halve the size of a batch that ended its run; :meth:`learn` restores it."""
+        self.rows = max(1, min(self.rows, rows // 2))
 
     def learn(self, rows: int, seconds: float, *, cut: bool = False) -> None:
         """Adapt the size to the duration of a full batch; ignore batches that were not full.
 
         :param cut: the batch was stopped early because it took too long: it counts as full.
         """
-        if self.auto and (rows >= self.rows or cut):
+        if not self.auto:
+            self.rows = min(2 * self.rows, self.asked)
+        elif rows >= self.rows or cut:
             fitting = int(rows * SECONDS / max(seconds, 0.001))
             self.rows = max(LEAST, min(fitting, 2 * self.rows, MOST))
 

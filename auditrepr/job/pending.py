@@ -41,7 +41,7 @@ class Count:
     complete: bool
 
     def __str__(self) -> str:
-        return f"{self.rows}" if self.complete else f"at least {self.rows}"
+        return f"{self.rows:,}" if self.complete else f"at least {self.rows:,}"
 
 
 class Backlog:

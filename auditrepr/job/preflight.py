@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from contextlib import nullcontext
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import Error, connections
+from django.db import Error, connections, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.migrations.exceptions import (
     BadMigrationError,
@@ -15,10 +16,12 @@ from django.db.migrations.exceptions import (
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
+from ..capture.triggers import holds_log
 from ..exceptions import (
     DatabaseUnreachable,
     MigrationsPending,
     MigrationsUnreadable,
+    MigrationsUnrecorded,
     NothingCommitted,
 )
 from ..tracking import tracked_tables
@@ -35,6 +38,7 @@ def check(using: str) -> None:
     :raises NothingCommitted: if the project's settings turn Django's transactions off.
     :raises DatabaseUnreachable: if there is no connection.
     :raises MigrationsUnreadable: if Django cannot load the migrations.
+    :raises MigrationsUnrecorded: if the tables exist, but no record of migrations.
     :raises MigrationsPending: if a migration that the job needs is not applied.
     :raises UnsupportedDatabase: if auditrepr does not support this database.
     """
@@ -87,7 +91,13 @@ def _recorded(connection: BaseDatabaseWrapper) -> Collection[tuple[str, str]]:
     a run with nothing to do.
     """
     recorder = MigrationRecorder(connection)
+    # In somebody else's transaction, as that of a test, an error must not be the end of it.
+    safely = transaction.atomic(connection.alias) if connection.in_atomic_block else nullcontext()
     try:
-        return set(recorder.migration_qs.values_list("app", "name"))
+        with safely:
+            return set(recorder.migration_qs.values_list("app", "name"))
     except Error:  # the table does not exist yet, or another error, which recurs here
-        return recorder.applied_migrations()
+        applied = recorder.applied_migrations()
+    if not applied and holds_log(connection.alias):
+        raise MigrationsUnrecorded(alias=connection.alias)
+    return applied

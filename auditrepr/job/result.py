@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import NamedTuple
+from dataclasses import asdict, dataclass, field
+from typing import Any, NamedTuple
 
 from ..models import StopReason
 from ..reprs import Outcome
+from .failing import Failing
 from .locks.process import Process
+
+#: What the JSON output has of a result, besides ``stored``.
+DOCUMENTED = (
+    "stop_reason", "failures", "again", "batches", "seconds", "error", "first_failure", "holder",
+)  # fmt: skip
 
 
 @dataclass
 class Result:
-    """What a run did."""
+    """What a run did, in one turn or in several."""
 
     stop_reason: StopReason = StopReason.CAUGHT_UP
     rows: int = 0  # representations stored
@@ -24,11 +30,32 @@ class Result:
     error: str = ""
     first_failure: str = ""  # the first failed event, and its error
     holder: Process | None = None  # of the lock, if it was held
+    failing: Failing = field(default_factory=Failing)
+    retried_to: int = 0  # the ID of the last event that --retry-failed retried
 
     @property
     def idle(self) -> bool:
         """Return whether there was nothing to do."""
         return not self.batches
+
+    @property
+    def limited(self) -> bool:
+        """Return whether the run ended before its work."""
+        return self.stop_reason is not StopReason.CAUGHT_UP
+
+    def add(self, later: Result) -> None:
+        """Add the result of a later turn."""
+        for name in ("rows", "failures", "again", "batches", "seconds"):
+            setattr(self, name, getattr(self, name) + getattr(later, name))
+        for name in ("stop_reason", "error", "holder", "retried_to"):
+            setattr(self, name, getattr(later, name))
+        self.first_failure = self.first_failure or later.first_failure
+        self.failing.add(later.failing)
+
+    def document(self) -> dict[str, Any]:
+        """Return the result as in the JSON output."""
+        values = asdict(self)
+        return {"stored": values["rows"], **{name: values[name] for name in DOCUMENTED}}
 
 
 @dataclass(frozen=True)
@@ -45,8 +72,9 @@ class Stored(NamedTuple):
     """What a batch adds to the result."""
 
     rows: int
-    failed: Sequence[Outcome] = ()
+    failed: Sequence[Outcome] = ()  # for the first time
     again: int = 0
+    still: Sequence[Outcome] = ()  # as they did before
 
     @property
     def failures(self) -> int:

@@ -18,8 +18,7 @@ from django.utils import timezone
 from ..conf import Asked, get_settings
 from ..exceptions import LeaseLost
 from ..models import BackfillRun, StopReason
-from ..reprs import Outcome, build
-from ..utils.text import one_line
+from ..reprs import Failure, Outcome, build
 from ..utils.time_limit import JobTimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import Event
@@ -28,6 +27,7 @@ from .limits import BatchSize
 from .locks.base import Lock
 from .result import Progress, Result
 from .retry import Patience
+from .rights import explained
 
 if TYPE_CHECKING:
     from .limits import Limits
@@ -35,7 +35,14 @@ if TYPE_CHECKING:
 
 
 #: The fields that a run updates in its record when it ends.
-REMEMBERED = ("ended_at", "rows", "failures", "batches", "stop_reason", "error")
+REMEMBERED = ("ended_at", "rows", "failures", "batches", "stop_reason", "error", "building")
+
+KILLED = Failure(
+    "ProcessKilled",
+    "Two runs in a row were killed while they built this event alone. It may need more memory"
+    " than the process is given.",
+    "",
+)
 
 #: Seconds after which a batch is stored as far as it is built, and limits are checked.
 EARLY = 5.0
@@ -67,6 +74,7 @@ class Run(ABC):
         self.vendor = get_vendor(using)
         self.patience = Patience(using, limits.stop, limits.seconds_left)
         self.result = Result()
+        self._kills = False  # does the next event end whoever builds it alone?
         self.record = BackfillRun(
             command=self.command,
             started_at=timezone.now(),
@@ -117,17 +125,22 @@ class Run(ABC):
         :returns: how many of the events were built: a batch that takes too long is stored in part.
         """
         began = time.monotonic()
+        if events and self.record.pk is None:
+            events = self._begin(events)
         outcomes = self._build(events) if events else []
-        if outcomes and self.record.pk is None:
-            self.record.save(using=self.using)
         with transaction.atomic(self.using):
             self.vendor.end_if_idle(get_settings().LEASE_SECONDS / 2)
             stored = write(outcomes)
+            self._note_building(self.size)
             self.lock.renew()  # the last statement: without the lock, none of it is committed
         seconds = time.monotonic() - began
         self._size.learn(len(outcomes), seconds, cut=len(outcomes) < len(events))
         self.patience.reset()
         self._note_failure(stored.failed)
+        if stored.again:
+            self.result.failing.count_again(events, stored.still)
+        else:
+            self.result.failing.count(events[: len(outcomes)], stored.failed)
         self.result.rows += stored.rows
         self.result.failures += stored.failures
         self.result.again += stored.again
@@ -137,6 +150,27 @@ class Run(ABC):
         if settings.DEBUG:
             reset_queries()  # Django keeps the last 9000 there, each with all of a batch's texts
         return len(outcomes)
+
+    def _begin(self, events: Sequence[Event]) -> Sequence[Event]:
+        """Note what is about to be built, so that its end shows, whatever brings it.
+
+        :returns: half of what ended the run before in its midst, at most.
+        """
+        runs = BackfillRun.objects.using(self.using).order_by("-pk")
+        # Those that ended without a word: who holds the lock knows that they are not at work.
+        killed = [size for ended, size in runs.values_list("ended_at", "building")[:2] if not ended]
+        if killed and killed[0]:
+            self._size.halve(killed[0])
+            events = events[: self.size]
+        self._kills = killed == [1, 1]
+        self.record.building = len(events)
+        self.record.save(using=self.using)
+        return events
+
+    def _note_building(self, size: int) -> None:
+        if self.record.pk is not None and size != self.record.building:
+            self.record.building = size
+            self.record.save(using=self.using, update_fields=["building"])
 
     def tell(self, done: int, total: int) -> None:
         """Report the progress of the run."""
@@ -148,6 +182,9 @@ class Run(ABC):
         def enough() -> bool:
             return time.monotonic() > until
 
+        if self._kills:
+            self._kills = False
+            return [Outcome(events[0].id, failure=KILLED)]
         with self.lock.kept_alive():
             return build(events, self.using, enough, limit=JobTimeLimit.from_settings())
 
@@ -177,7 +214,7 @@ class Run(ABC):
 
     def _fail(self, reason: StopReason, error: BaseException) -> None:
         self.result.stop_reason = reason
-        self.result.error = one_line(error)
+        self.result.error = explained(error, self.using)
 
     def _remember(self) -> None:
         result, record = self.result, self.record
@@ -188,6 +225,7 @@ class Run(ABC):
         record.rows, record.failures = result.rows, result.failures
         record.batches, record.stop_reason = result.batches, result.stop_reason
         record.error = result.error
+        record.building = 0
         # Runs that were skipped in the meantime have counted themselves on this row.
         record.save(using=self.using, update_fields=REMEMBERED if record.pk else None)
         _prune_runs(self.using)

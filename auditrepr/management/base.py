@@ -1,41 +1,43 @@
-"""What the commands that run the job share: options, signals, output, exit codes."""
+"""What the commands that run the job share: options, turns, output, exit codes."""
 
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sys
-import threading
-import time
 from abc import abstractmethod
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import asdict
-from types import FrameType
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, Error
-from tqdm import tqdm
 
 from ..exceptions import AuditReprError
+from ..job import logs
 from ..job.locks.file import FileLock
 from ..job.locks.lease import DatabaseLock
-from ..job.result import Progress, Result
-from ..lineage import recent_renames
-from ..models import AuditLog, StopReason
-from ..reprs import Outcome
-from ..utils.phrases import timestamp
-from ..utils.text import one_line, visible
-from ..vendors.types import Event
+from ..job.result import Result
+from ..job.rights import explained
+from ..models import StopReason
+from ..utils.text import visible
 from .options import USAGE, batch_size, check_options, count, database_alias, seconds
+from .progress import progress_bar
+from .signals import stopping_on_signals
 from .terminal import TerminalCommand
+from .turns import take_turns
 
 LOCKS = {"database": DatabaseLock, "file": FileLock}
-STOPPING = (signal.SIGTERM, signal.SIGINT)
 # Exit codes; 75 is EX_TEMPFAIL.
 FAILED, LOCKED = 3, 75
+#: The last words of a report: why the run ended.
+ENDED = {
+    StopReason.CAUGHT_UP: "Nothing left to do.",
+    StopReason.BATCH_LIMIT: "Stopped: batch limit reached.",
+    StopReason.TIME_BUDGET: "Stopped: time limit reached.",
+    StopReason.LOCKED: "Stopped: another run holds the lock.",
+    StopReason.SIGNAL: "Stopped by a signal.",
+    StopReason.LEASE_LOST: "Stopped: another run took over the lock.",
+    StopReason.ERROR: "Stopped by an error.",
+}
 
 #: How many rows a dry run shows.
 SHOWN_ROWS = 20
@@ -57,13 +59,17 @@ class JobCommand(TerminalCommand):
     requires_system_checks = []
     #: What checks the value of each option.
     checked: ClassVar[dict[str, Callable[[Any], Any]]] = CHECKED
-    #: The verbosity from which a run says that another one holds the lock.
+    #: The verbosity from which a run says that another one holds the lock; on a terminal it does.
     locked_level = 1
+    #: Does it take several databases?
+    several = False
+    documents: list[dict[str, Any]]
 
     @abstractmethod
-    def run(self, using: str, options: dict[str, Any], **how: Any) -> Result:
-        """Run the job.
+    def run(self, using: str, options: dict[str, Any], before: Result | None, **how: Any) -> Result:
+        """Run the job, or one turn of it.
 
+        :param before: what earlier turns did.
         :param how: what every run takes: lock, max_seconds, batch_size, on_progress, stop.
         """
 
@@ -72,18 +78,22 @@ class JobCommand(TerminalCommand):
         """Show what a run would do."""
 
     @abstractmethod
-    def report_work(self, result: Result) -> None:
+    def report_work(self, using: str, result: Result) -> None:
         """Print what a run did, if it did anything."""
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        add = parser.add_argument
-        add(
+    def add_database(self, parser: CommandParser) -> None:
+        """Add the option that says where to work."""
+        parser.add_argument(
             "--database",
             default=DEFAULT_DB_ALIAS,
             type=database_alias,
             metavar="ALIAS",
             help="Database to work on. Default: %(default)s.",
         )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add = parser.add_argument
+        self.add_database(parser)
         add(
             "--batch-size",
             type=batch_size,
@@ -95,7 +105,7 @@ class JobCommand(TerminalCommand):
             "--max-seconds",
             type=seconds,
             metavar="SECONDS",
-            help="Start no new batch after this many seconds.",
+            help="Start no new batch after this many seconds of the whole run.",
         )
         add(
             "--lock",
@@ -133,18 +143,14 @@ class JobCommand(TerminalCommand):
     def handle(self, *, dry_run: bool, **options: Any) -> None:
         self.verbosity = options["verbosity"]
         self.json = options["format"] == "json"
+        self.documents = []
         self.check_options(options, dry_run=dry_run)
-        database = options["database"]
-        try:
-            if dry_run:
-                self.preview(database, options)
-            else:
-                self._run(database, options)
-        except (AuditReprError, Error) as error:
-            message = one_line(error)
-            if not dry_run:
-                self._report(database, Result(StopReason.ERROR, error=message))
-            raise CommandError(visible(message)) from error
+        asked = options["database"]
+        aliases = [asked] if isinstance(asked, str) else asked or logs.aliases()
+        if dry_run:
+            self._preview(aliases, options)
+        else:
+            self._run(aliases, options)
 
     def check_options(self, options: dict[str, Any], *, dry_run: bool) -> None:
         """Check values that did not come through the parser, and options that exclude each other.
@@ -160,8 +166,13 @@ class JobCommand(TerminalCommand):
                 returncode=USAGE,
             )
 
-    def finish(self, using: str, options: dict[str, Any]) -> None:
-        """Do what follows a successful run."""
+    def finish(self, using: str, options: dict[str, Any], result: Result) -> int:
+        """Do what follows a run.
+
+        :returns: the exit code.
+        """
+        locked = result.stop_reason is StopReason.LOCKED
+        return LOCKED if locked and options["fail_if_locked"] else 0
 
     def say(self, level: int, text: str) -> None:
         """Print a line from this verbosity on."""
@@ -170,128 +181,94 @@ class JobCommand(TerminalCommand):
             shown = visible(text).encode(encoding, "backslashreplace")
             self.stdout.write(shown.decode(encoding))
 
-    def say_json(self, document: dict[str, Any]) -> None:
-        """Print one document."""
-        if self.verbosity >= 1:
-            self.stdout.write(json.dumps(document, indent=2))
+    def on_terminal(self) -> bool:
+        """Return whether the output is read as it appears."""
+        return self.stdout.isatty()
 
-    def _run(self, using: str, options: dict[str, Any]) -> None:
-        quiet = options["no_progress"] or self.json or self.verbosity < 1
-        with stopping_on_signals() as received, progress_bar(show=not quiet) as on_progress:
+    def _preview(self, aliases: Sequence[str], options: dict[str, Any]) -> None:
+        errors: dict[str, str] = {}
+        for using in aliases:
+            try:
+                self.preview(using, options)
+            except (AuditReprError, Error) as error:
+                errors[using] = explained(error, using)
+        self._say_documents()
+        if errors:
+            raise CommandError(together(aliases, errors))
 
-            def stop() -> bool:
-                return bool(received)
+    def _run(self, aliases: Sequence[str], options: dict[str, Any]) -> None:
+        results: dict[str, Result] = {}
+        with stopping_on_signals() as received:
 
-            result = self.run(
-                using,
-                options,
-                lock=LOCKS[options["lock"]](using, wait=options["wait"], stop=stop),
-                batch_size=options["batch_size"],
-                max_seconds=options["max_seconds"],
-                on_progress=on_progress,
-                stop=stop,
-            )
-        self._report(using, result)
-        if result.error:
-            raise CommandError(visible(result.error))
+            def turn(using: str, max_seconds: float | None) -> bool:
+                before = results.setdefault(using, Result())
+                if before.error or received:
+                    return False
+                later = self._turn(using, options, before, max_seconds, lambda: bool(received))
+                before.add(later)
+                return later.stop_reason is StopReason.TIME_BUDGET
+
+            take_turns(aliases, turn, options["max_seconds"])
+        for using, result in results.items():
+            self._report(using, result)
+        self._say_documents()
+        codes = {self.finish(using, options, result) for using, result in results.items()}
+        if errors := {using: result.error for using, result in results.items() if result.error}:
+            raise CommandError(together(aliases, errors))
         if received:
             sys.exit(128 + received[0])
-        if options["fail_if_locked"] and result.stop_reason is StopReason.LOCKED:
-            sys.exit(LOCKED)
-        self.finish(using, options)
+        for code in (FAILED, LOCKED):
+            if code in codes:
+                sys.exit(code)
+
+    def _turn(
+        self,
+        using: str,
+        options: dict[str, Any],
+        before: Result,
+        max_seconds: float | None,
+        stop: Callable[[], bool],
+    ) -> Result:
+        """Return the result of one turn; an error of one database does not concern the others."""
+        quiet = options["no_progress"] or self.json or self.verbosity < 1
+        try:
+            with progress_bar(show=not quiet) as on_progress:
+                return self.run(
+                    using,
+                    options,
+                    before,
+                    lock=LOCKS[options["lock"]](using, wait=options["wait"], stop=stop),
+                    batch_size=options["batch_size"],
+                    max_seconds=max_seconds,
+                    on_progress=on_progress,
+                    stop=stop,
+                )
+        except (AuditReprError, Error) as error:
+            return Result(StopReason.ERROR, error=explained(error, using))
 
     def _report(self, using: str, result: Result) -> None:
         if self.json:
-            document = asdict(result)
-            self.say_json({"database": using, "stored": document.pop("rows"), **document})
-            return
-        if result.stop_reason is StopReason.LOCKED:
+            self.documents.append({"database": using, **result.document()})
+        elif result.stop_reason is StopReason.LOCKED and result.idle:
+            level = 1 if self.on_terminal() else self.locked_level
             who = result.holder or "holder unknown"
-            self.say(self.locked_level, f"Another run holds the lock: {who}")
-            self.say(self.locked_level, f"Stopped: {result.stop_reason}")
-            return
-        self.report_work(result)
+            self.say(level, f"{logs.named(using)}: Another run holds the lock ({who}).")
+        elif not result.error or not result.idle:
+            self.report_work(using, result)
+
+    def _say_documents(self) -> None:
+        """Print the JSON document: a list if the command takes several databases."""
+        if self.json and self.documents and self.verbosity >= 1:
+            document = self.documents if self.several else self.documents[0]
+            self.stdout.write(json.dumps(document, indent=2))
 
 
-def described(event: Event, outcome: Outcome, using: str) -> dict[str, Any]:
-    """Return one event of a dry run, as in the JSON output."""
-    model = recent_renames(using).model(event)
-    return {
-        "id": event.id,
-        "time": timestamp(event.occurred_at),
-        "action": str(AuditLog.Action(event.action).label),
-        "model": model._meta.label if model else event.table_name,
-        "object": event.object_id,
-        "representation": None if outcome.failure else outcome.text,
-        "fidelity": None if outcome.failure else str(outcome.fidelity.name).lower(),
-        "reason": outcome.reason,
-        "error": outcome.failure
-        and f"{outcome.failure.error_class}: {outcome.failure.message}".strip(": "),
-    }
-
-
-def table(rows: list[dict[str, Any]]) -> Iterator[str]:
-    """Yield the events of a dry run as lines with aligned columns."""
-    columns = ("id", "time", "action", "model", "object")
-    head = {name: name for name in columns} | {"representation": "representation"}
-    cells = [
-        {name: visible(str(row[name])) for name in columns} for row in (rows and [head, *rows])
+def together(aliases: Sequence[str], errors: Mapping[str, str]) -> str:
+    """Return the errors of several databases, a line for each; one that all share only once."""
+    lines = [
+        error if len(aliases) == 1 or f'"{using}"' in error else f"{using}: {error}"
+        for using, error in errors.items()
     ]
-    widths = {name: max((len(line[name]) for line in cells), default=0) for name in columns}
-    for line, row in zip(cells, [head, *rows], strict=False):
-        start = "  ".join(line[name].ljust(widths[name]) for name in columns)
-        yield f"{start}  {_outcome(row)}"
-
-
-def _outcome(row: dict[str, Any]) -> str:
-    if row.get("error"):
-        return f"(cannot be built: {row['error']})"
-    why = f" (mixed: {row['reason']})" if row.get("fidelity") == "mixed" else ""
-    return f"{row['representation']}{why}"
-
-
-@contextmanager
-def stopping_on_signals() -> Iterator[list[int]]:
-    """Yield the list that the first SIGTERM or SIGINT is added to; a second ends the process."""
-    received: list[int] = []
-
-    def note(number: int, frame: FrameType | None) -> None:
-        if received:  # pragma: no cover - the process ends here, and what it measured with it
-            # Open transactions roll back, and the lock of a dead process counts as free.
-            signal.signal(number, signal.SIG_DFL)
-            os.kill(os.getpid(), number)
-        received.append(number)
-
-    if threading.current_thread() is not threading.main_thread():
-        yield received  # only the main thread may ask for signals
-        return
-    previous = {number: signal.signal(number, note) for number in STOPPING}
-    try:
-        yield received
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-
-
-@contextmanager
-def progress_bar(*, show: bool) -> Iterator[Callable[[Progress], None]]:
-    """Yield a function that draws a bar on standard error, if that is a terminal."""
-    if not (show and sys.stderr.isatty()):
-        yield lambda progress: None
-        return
-    shape = "{desc} {percentage:3.0f}%|{bar}| {elapsed}<{remaining}"
-    began = time.monotonic()
-    with ExitStack() as stack:
-        bars: list[Any] = []
-
-        def draw(progress: Progress) -> None:
-            if not bars:
-                bar = tqdm(total=progress.total, file=sys.stderr, bar_format=shape, mininterval=0)
-                bars.append(stack.enter_context(bar))
-            (bar,) = bars
-            rate = progress.rows / max(time.monotonic() - began, 0.001)
-            bar.total = progress.total  # it grows while others write
-            bar.set_description_str(f"{progress.rows} stored, {rate:.0f}/s", refresh=False)
-            bar.update(progress.done - bar.n)
-
-        yield draw
+    if len(errors) == len(aliases) and len(set(errors.values())) == 1:
+        lines = list(errors.values())[:1]
+    return "\n".join(map(visible, lines))

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, time
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import CommandError
+from django.core.management.base import CommandError, CommandParser
 from django.db import connections
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -95,6 +95,26 @@ def database_alias(text: Any) -> str:
         known = ", ".join(connections)
         raise ArgumentTypeError(f'Unknown database "{visible(alias)}". DATABASES defines: {known}.')
     return alias
+
+
+def database_aliases(asked: Any) -> list[str]:
+    """Return the aliases of one database or of several, each once.
+
+    :raises ArgumentTypeError: if DATABASES does not define one of them.
+    """
+    aliases = [asked] if isinstance(asked, str) else asked
+    return list(dict.fromkeys(map(database_alias, aliases)))
+
+
+def add_databases(parser: CommandParser) -> None:
+    """Add the option that names one database or several."""
+    parser.add_argument(
+        "--database",
+        action="append",
+        type=database_alias,
+        metavar="ALIAS",
+        help="Database to work on; may be repeated. Default: every database that has an audit log.",
+    )
 
 
 def check_options(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
+from ..job import logs
 from ..job.status import Status
 from ..models import BackfillRun
 from ..utils.phrases import noun, timestamp
@@ -23,7 +24,7 @@ class Line(NamedTuple):
 
 def lines(status: Status) -> Iterator[Line]:
     """Yield the lines of one screen."""
-    yield Line(f"{'database':<12}{status.database}")
+    yield Line(f"{'database':<12}{visible(logs.named(status.database))}")
     for name, part in _PARTS.items():
         for line in part(status):
             text, alarming = line if isinstance(line, Line) else Line(line)
@@ -163,11 +164,28 @@ def _run_document(run: BackfillRun) -> dict[str, Any]:
     return {name: getattr(run, name) for name in (*names, *more)} | {"stored": run.rows}
 
 
-def metrics(status: Status) -> Iterator[str]:
-    """Yield lines in Prometheus' text format, for the textfile collector of its node exporter."""
+def metrics(found: Sequence[Status]) -> Iterator[str]:
+    """Yield lines in Prometheus' text format, for the textfile collector of its node exporter.
+
+    Each metric has a sample for each database.
+    """
+    values = {status.database: _metrics(status) for status in found}
+    for name, (help_text, _) in next(iter(values.values())).items():
+        yield from _head(name, help_text)
+        for database, its in values.items():
+            yield f'auditrepr_{name}{{database="{_escaped(database)}"}} {its[name][1]}'
+    yield from _head("failures", "Failed representations (lower bound) by error class.")
+    for status in found:
+        database = f'database="{_escaped(status.database)}"'
+        for error_class, count in status.failures.by_error:
+            yield f'auditrepr_failures{{{database},error="{_escaped(error_class)}"}} {count}'
+
+
+def _metrics(status: Status) -> dict[str, tuple[str, Any]]:
+    """Return the help text and the value of each metric that has one sample."""
     latest = status.runs[0] if status.runs else None
     held_since = status.mark.held_since
-    values: dict[str, tuple[str, Any]] = {
+    return {
         "pending_rows": ("Pending events (lower bound).", status.pending.rows),
         "lag_seconds": ("Seconds that the oldest pending event has waited.", status.lag),
         "settled_id": ("Watermark: no event up to this ID is pending.", status.mark.settled_id),
@@ -201,13 +219,6 @@ def metrics(status: Status) -> Iterator[str]:
             status.failures.due.rows,
         ),
     }
-    database = f'database="{_escaped(status.database)}"'
-    for name, (help_text, value) in values.items():
-        yield from _head(name, help_text)
-        yield f"auditrepr_{name}{{{database}}} {value}"
-    yield from _head("failures", "Failed representations (lower bound) by error class.")
-    for error_class, count in status.failures.by_error:
-        yield f'auditrepr_failures{{{database},error="{_escaped(error_class)}"}} {count}'
 
 
 def _head(name: str, help_text: str) -> tuple[str, str]:

@@ -36,6 +36,11 @@ class TerminalCommand(BaseCommand):
         return said
 
 
+def is_terminal(stream: Any) -> bool:
+    """Return whether the stream is a terminal; one that cannot say so is none."""
+    return bool(getattr(stream, "isatty", bool)())
+
+
 def answer(question: str) -> str:
     """Return the answer that is typed on the terminal; empty at the end of input."""
     try:

@@ -53,6 +53,7 @@ class Migration(migrations.Migration):
                 ('batches', models.PositiveIntegerField(default=0, verbose_name='batches')),
                 ('stop_reason', models.CharField(blank=True, choices=[('caught-up', 'nothing left to do'), ('batch-limit', 'batch limit reached'), ('time-budget', 'time limit reached'), ('locked', 'another run held the lock'), ('signal', 'stopped by a signal'), ('lease-lost', 'another run took over the lock'), ('error', 'error')], default='', max_length=12, verbose_name='stop reason')),
                 ('error', models.TextField(blank=True, default='', verbose_name='error')),
+                ('building', models.PositiveIntegerField(default=0, help_text='Size of the batch that the run is building. If the run is killed, the next one starts with half of it.')),
                 ('idle_runs', models.PositiveIntegerField(default=0, help_text='Later runs that found nothing to do.', verbose_name='idle runs')),
                 ('skipped_runs', models.PositiveIntegerField(default=0, help_text='Later runs that found the lock held.', verbose_name='skipped runs')),
             ],
@@ -121,6 +122,17 @@ class Migration(migrations.Migration):
             options={
                 'verbose_name': 'rebuild cursor',
                 'verbose_name_plural': 'rebuild cursors',
+            },
+        ),
+        migrations.CreateModel(
+            name='Telling',
+            fields=[
+                ('finding', models.TextField(primary_key=True, serialize=False)),
+                ('told_at', models.DateTimeField()),
+            ],
+            options={
+                'verbose_name': 'telling',
+                'verbose_name_plural': 'tellings',
             },
         ),
         migrations.CreateModel(

@@ -111,6 +111,13 @@ class BackfillRun(models.Model):
         _("stop reason"), max_length=12, choices=StopReason, blank=True, default=""
     )
     error = models.TextField(_("error"), blank=True, default="")
+    building = models.PositiveIntegerField(
+        default=0,
+        help_text=_(
+            "Size of the batch that the run is building. If the run is killed, the next one starts"
+            " with half of it."
+        ),
+    )
     idle_runs = models.PositiveIntegerField(
         _("idle runs"), default=0, help_text=_("Later runs that found nothing to do.")
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from django.db import models, router
+from django.db import connections, models, router
 from django.db.models import Exists, Field, OuterRef, QuerySet
 from django.db.models.fields.json import KT
 from django.db.models.functions import Left, Now
@@ -15,7 +15,7 @@ from ..fields import RowField
 from ..isolation.query_caches import Afresh
 from ..lineage import recent_renames
 from ..utils.table_names import log_name
-from ..vendors import get_vendor
+from ..vendors import get_vendor, supports
 from ..vendors.types import Event
 from .reprs import InstanceRepr, ReprFailure
 
@@ -33,10 +33,13 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
     def for_object(self, instance: models.Model) -> AuditLogQuerySet:
         """Return the events of this object, and those of its parents' tables if the model inherits.
 
-        They include an update that took the object's key away and gave it another.
+        They include an update that took the object's key away and gave it another. Unless the
+        selection names a database, they come from the log of the object's own database.
         """
-        renames = recent_renames(self.db)
-        vendor = get_vendor(self.db)
+        named = getattr(self, "_db", None)  # by using()
+        log = self if named else self.using(home(type(instance), instance._state.db))
+        renames = recent_renames(log.db)
+        vendor = get_vendor(log.db)
         chosen = models.Q()
         for model in (type(instance), *instance._meta.all_parents):
             pk = model._meta.pk
@@ -44,7 +47,7 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
                 (key,) = vendor.key_texts(pk, [instance._get_pk_val(model._meta)])
                 table = renames.lineage(log_name(model._meta.db_table)).events()
                 chosen |= table & (models.Q(object_id=key) | models.Q(previous_object_id=key))
-        return self.filter(chosen)
+        return log.filter(chosen)
 
     def for_model(self, model: type[models.Model]) -> AuditLogQuerySet:
         """Return the events of this model's own table, under every name that it had."""
@@ -204,6 +207,20 @@ class AuditLog(models.Model):
         return build([Event.of(self)], using=self._state.db or router.db_for_read(AuditLog))[0]
 
 
+class Telling(models.Model):
+    """When something that asks for attention was last told, so that it is told once an hour."""
+
+    finding = models.TextField(primary_key=True)
+    told_at = models.DateTimeField()
+
+    class Meta:
+        verbose_name = _("telling")
+        verbose_name_plural = _("tellings")
+
+    def __str__(self) -> str:
+        return f"{self.finding} at {self.told_at:%Y-%m-%d %H:%M:%S}"
+
+
 def first_id(log: QuerySet[AuditLog], when: datetime) -> int:
     """Return approximately the lowest event ID at or after this time (binary search over IDs)."""
     ids = log.order_by("pk").values_list("pk", "occurred_at")
@@ -219,3 +236,20 @@ def first_id(log: QuerySet[AuditLog], when: datetime) -> int:
         else:
             low = found[0] + 1
     return low
+
+
+def home(model: type[models.Model], alias: str | None = None) -> str:
+    """Return the database whose log has the events of the model's rows.
+
+    It is the rows' own. If that holds no log, none of its changes is in one, and the default log
+    is read.
+
+    :param alias: the database of the rows; by default the routers choose it.
+    """
+    usual = router.db_for_read(AuditLog)
+    alias = alias or router.db_for_read(model)
+    if alias == usual or not supports(connections[alias]):
+        return usual
+    log = log_name(AuditLog._meta.db_table)
+    there = router.allow_migrate_model(alias, AuditLog) and log in get_vendor(alias).shapes([log])
+    return alias if there else usual

@@ -6,17 +6,35 @@ from typing import Any
 
 from django.apps import apps
 from django.contrib.auth import get_permission_codename
+from django.db import connections
 from django.db.models import Model, QuerySet
+from django.http import HttpRequest
 
+from ..capture.triggers import may_hold_log
 from ..conf import get_settings
 from ..lineage import recent_renames
 from ..models import AuditLog, AuditLogQuerySet, ReprFailure
 from ..utils.table_names import log_name
 
+#: The parameter with the alias of the database whose log a page is about.
+DATABASE = "database"
 
-def readable_events(user: Any) -> AuditLogQuerySet:
+
+def asked_log(request: HttpRequest) -> str:
+    """Return the database whose log a page shows: the default one, unless its URL names another."""
+    alias = request.GET.get(DATABASE, "")
+    there = alias in connections and may_hold_log(alias)
+    return alias if there else AuditLog.objects.db
+
+
+def address_of(using: str) -> dict[str, str]:
+    """Return the URL parameters for a page about this log."""
+    return {} if using == AuditLog.objects.db else {DATABASE: using}
+
+
+def readable_events(user: Any, using: str | None = None) -> AuditLogQuerySet:
     """Return the events that this user may see, with their representations."""
-    events = with_reprs(AuditLog.objects.all())
+    events = with_reprs(AuditLog.objects.using(using))
     tables = readable_tables(user)
     return events if tables is None else events.filter(recent_renames(events.db).events(tables))
 

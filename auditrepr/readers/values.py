@@ -32,7 +32,7 @@ def words(
 
     The number of queries depends on the number of models, not on the number of events.
 
-    :param limit: the time that this may take; what it does not reach is said raw, too.
+    :param limit: the time that this may take; what it does not reach is raw, too.
     :param changed_only: only for the columns that an update changed.
     """
     limit = limit or TimeLimit.from_settings()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Callable, Generator, Iterator, Sequence
-from contextlib import ExitStack, closing, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager
 from contextvars import Context, copy_context
 from functools import partial
 from typing import Any
@@ -16,7 +17,7 @@ from django.utils import timezone, translation
 from django.utils.functional import Promise
 
 from ..asof.batch import Batch
-from ..asof.building import StartOver, Transaction
+from ..asof.building import Building, StartOver, TooMuch, Transaction
 from ..asof.instances import KnownFailures
 from ..asof.lookups import Reference, Subject
 from ..asof.query_interceptor import watching
@@ -28,6 +29,7 @@ from ..utils.text import storable
 from ..utils.time_limit import TimeLimit
 from ..vendors.types import Event
 from .outcome import NOTHING, Failure, Outcome
+from .room import Room
 
 __all__ = ["Event", "Failure", "Outcome", "Reference", "build", "build_related"]
 
@@ -36,8 +38,8 @@ def never() -> bool:
     return False
 
 
-#: Gives the objects to be represented, from the n-th on.
-Remaining = Callable[[Batch, int], Iterator[Subject]]
+#: Gives the objects to be represented, from the n-th on and before another.
+Remaining = Callable[[Batch, int, int], Iterator[Subject]]
 
 
 def build(
@@ -49,6 +51,8 @@ def build(
 ) -> list[Outcome]:
     """The representations of these events, in their order. Nothing is stored.
 
+    As many are built together as fit into memory.
+
     :param using: the database that holds the log and the audited tables.
     :param enough: asked after each; true ends it early, with at least one.
     :param limit: who owns the process, and how long this may take; by default somebody else, and
@@ -56,7 +60,11 @@ def build(
     :returns: all of them, unless there was enough, or no time was left.
     """
     limit = limit or TimeLimit.from_settings()
-    return _build(events, lambda batch, n: batch.subjects(events[n:]), using, enough, limit)
+
+    def remaining(batch: Batch, begin: int, end: int) -> Iterator[Subject]:
+        return batch.subjects(events[begin:end])
+
+    return _Build(events, remaining, using, limit, Room(using, len(events))).until(enough)
 
 
 def build_related(
@@ -70,34 +78,72 @@ def build_related(
     """
     limit = limit or TimeLimit.from_settings()
     events = [reference.event for reference in references]
-    return _build(events, lambda batch, n: batch.related(references[n:]), using, never, limit)
+
+    def remaining(batch: Batch, begin: int, end: int) -> Iterator[Subject]:
+        return batch.related(references[begin:end])
+
+    # The events themselves are not read.
+    room = Room(using, len(events), weighs=False)
+    return _Build(events, remaining, using, limit, room).until(never)
 
 
-def _build(
-    events: Sequence[Event],
-    remaining: Remaining,
-    using: str,
-    enough: Callable[[], bool],
-    limit: TimeLimit,
-) -> list[Outcome]:
-    outcomes: list[Outcome] = []
-    careful = False
-    known_failures: KnownFailures = {}
-    with limit.ending_quietly(), limit.enforced():
-        while left := events[len(outcomes) :]:
-            # An error in the database, or a time limit, ends PostgreSQL's transaction, and with it
-            # the moment that the batch reads. What is left is read anew, with a savepoint for each.
-            with suppress(StartOver):
-                batch = Batch(using, limit, known_failures)
-                # Closed at once where there is enough: what is written next may not be read-only.
-                subjects = partial(remaining, batch, len(outcomes))
-                with closing(_build_until_error(left, subjects, batch, careful)) as built:
-                    for outcome in built:
-                        outcomes.append(outcome)
-                        if enough():
-                            return outcomes
-            careful = True
-    return outcomes
+class _Build:
+    """One call of :func:`build`: what is built so far, and what was learned on the way.
+
+    :param remaining: gives the events' objects.
+    """
+
+    def __init__(
+        self,
+        events: Sequence[Event],
+        remaining: Remaining,
+        using: str,
+        limit: TimeLimit,
+        room: Room,
+    ) -> None:
+        self.events = events
+        self.remaining = remaining
+        self.using = using
+        self.limit = limit
+        self.room = room
+        self.outcomes: list[Outcome] = []
+        self.careful = False
+        self.known_failures: KnownFailures = {}
+
+    def until(self, enough: Callable[[], bool]) -> list[Outcome]:
+        """Build as many together as there is room for, until there are enough, or all."""
+        ended = False
+        with self.limit.ending_quietly(), self.limit.enforced():
+            while not ended and (left := self.events[len(self.outcomes) :]):
+                part = left[: self.room.fitting(left)]
+                # An error in the database, or a time limit, ends PostgreSQL's transaction, and with
+                # it the moment that is read. What is left is read anew, with a savepoint for each.
+                try:
+                    ended = self._build(part, enough)
+                    self.room.grow()
+                except TooMuch:
+                    self.room.shrink(len(part))
+                except StartOver:
+                    self.careful = True
+                if len(part) < len(left):
+                    # Objects that know each other are only freed so, and the next need the room.
+                    gc.collect(1)
+        return self.outcomes
+
+    def _build(self, events: Sequence[Event], enough: Callable[[], bool]) -> bool:
+        """Build as many of these as one transaction lets; return whether there are enough."""
+        begin = len(self.outcomes)
+        end = begin + len(events)
+        batch = Batch(self.using, self.limit, self.known_failures, alone=len(events) == 1)
+        subjects = partial(self.remaining, batch, begin, end)
+        # Closed at once where there is enough: what is written next may not be read-only.
+        with closing(_build_until_error(events, subjects, batch, self.careful)) as built:
+            for outcome in built:
+                self.outcomes.append(outcome)
+                if enough():
+                    return True
+        self.careful = self.careful or len(self.outcomes) < end
+        return False
 
 
 def _build_until_error(
@@ -115,7 +161,8 @@ def _build_until_error(
         _watching(batch),
         _discarding(batch),
     ):
-        for event, subject in zip(events, subjects(), strict=True):
+        found = _with_room(events, subjects, batch.building)
+        for event, subject in zip(events, found, strict=True):
             batch.show_life()
             same_words()
             isolation.begin()
@@ -126,6 +173,20 @@ def _build_until_error(
                 or connection.closed_in_transaction
             ):
                 return
+
+
+def _with_room(
+    events: Sequence[Event], subjects: Callable[[], Iterator[Subject]], building: Building
+) -> Iterator[Subject]:
+    """The objects, if there is memory for all of them; that of one alone is its own failure."""
+    try:
+        return subjects()
+    except (Error, MemoryError) as error:
+        if building.lacks_room(error):
+            building.too_much(error)
+        if isinstance(error, Error):
+            raise
+        return iter([Subject(event.moment, error=error) for event in events])
 
 
 def _outcome(event: Event, subject: Subject, batch: Batch, careful: bool) -> Outcome | None:

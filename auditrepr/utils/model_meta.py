@@ -8,7 +8,14 @@ from decimal import Decimal
 from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import CompositePrimaryKey, DecimalField, GeneratedField, IntegerField, Model
+from django.db.models import (
+    CompositePrimaryKey,
+    DecimalField,
+    Field,
+    GeneratedField,
+    IntegerField,
+    Model,
+)
 from django.db.models.expressions import Col
 from django.db.models.sql import Query
 
@@ -40,6 +47,10 @@ def _reads(part: Any, columns: Collection[str]) -> bool:
     text = _PLACEHOLDER.sub("", " ".join(map(str, written)))
     names = (rf"(?<!\w){re.escape(column)}(?!\w)" for column in columns)
     return any(re.search(name, text, re.IGNORECASE) for name in names)
+
+
+#: How the names of columns' types begin whose values have no limit.
+LARGE = ("text", "bytea", "blob", "json", "hstore", "xml", "citext", "tsvector")
 
 
 def own_fields(model: type[Model]) -> list[Any]:
@@ -117,3 +128,9 @@ def concrete(model: type[Model]) -> type[Model]:
 def parent_links(model: type[Model]) -> dict[type[Model], Any]:
     """Return the parent models whose tables hold parts of its rows, with the keys to them."""
     return dict(concrete(model)._meta.parents)  # a proxy has parents, too, but no keys
+
+
+def may_be_large(field: Field[Any, Any], connection: BaseDatabaseWrapper) -> bool:
+    """Return whether one value of the column may need a lot of memory."""
+    kind = (field.db_type(connection) or "").lower()
+    return kind.startswith(LARGE) or kind.endswith("[]") or kind == "varchar"

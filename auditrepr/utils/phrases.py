@@ -17,10 +17,10 @@ def noun(number: int, one: str, many: str = "") -> str:
 def counted(number: int, one: str, many: str = "") -> str:
     """Return the number and the noun.
 
-    >>> counted(1, "event"), counted(0, "event")
-    ('1 event', '0 events')
+    >>> counted(1, "event"), counted(2000, "event")
+    ('1 event', '2,000 events')
     """
-    return f"{number} {noun(number, one, many)}"
+    return f"{number:,} {noun(number, one, many)}"
 
 
 def timestamp(moment: datetime) -> str:

@@ -36,4 +36,4 @@ class Book(models.Model):
         return f"{self.title} ({self.author})" if self.author_id else self.title
 
 
-from . import cascades, fields, hostile, moment, relations, tracked, troubled  # noqa: E402, F401
+from . import cascades, fields, hostile, large, moment, relations, tracked, troubled  # noqa: E402, F401

@@ -89,6 +89,24 @@ IMPATIENT = {
 }
 
 
+#: What keeps a session from writing, and lets it write again: each database has its own way.
+WITHOUT_RIGHTS = {
+    "postgresql": ("SET ROLE pg_monitor", "RESET ROLE"),
+    "sqlite": ("PRAGMA query_only = ON", "PRAGMA query_only = OFF"),
+}
+
+
+@contextmanager
+def without_rights() -> Iterator[None]:
+    """Statements inside may not write."""
+    begin, end = WITHOUT_RIGHTS[connection.vendor]
+    sql(begin)
+    try:
+        yield
+    finally:
+        sql(end)
+
+
 @contextmanager
 def impatient() -> Iterator[None]:
     """Statements inside wait for a lock no longer than a moment."""

@@ -19,6 +19,7 @@ from auditrepr.utils.time_limit import TimeLimit
 from auditrepr.vendors import Vendor
 from auditrepr.vendors.types import NOT_RECORDED, Event, Found, Image, Name, Row, Step
 from tests.app.fields import ByName, ByPair, ByUUID, Everything
+from tests.app.large import Volume
 from tests.app.models import Author, Book, Tag
 from tests.app.relations import Badge, Toll
 from tests.capturing import sql
@@ -172,6 +173,27 @@ def test_an_image_that_does_not_fit_is_an_error(vendor: Vendor) -> None:
     AuditLog.objects.filter(pk=event.id).update(row_data=unfit)
     with pytest.raises((Error, ValueError)), transaction.atomic():
         rows(vendor, Book, Image(event.id))
+
+
+def test_images_fit_as_far_as_their_unpacked_sizes_allow(vendor: Vendor) -> None:
+    for name in ("x" * 90_000, "", "x" * 90_000):
+        Volume.objects.create(name="v", text=name)
+    ids = [found.id for found in moments("app_volume")]
+    known: dict[int, int] = {}
+    assert vendor.fitting(ids, 10**6, known) == 3
+    assert vendor.fitting(ids, 100_000, known) == 2
+    assert vendor.fitting(ids[1:], 100_000, known) == 2
+    assert vendor.fitting(ids, 10, known) == 1, "at least one"
+
+
+def test_rows_weigh_what_their_columns_unpack_to(vendor: Vendor) -> None:
+    for text in ("x" * 90_000, "", "x" * 90_000):
+        Volume.objects.create(name="v", text=text)
+    fields = [field for field in own_fields(Volume) if field.name == "text"]
+    assert "%(expressions)s" in vendor.weight_sql()
+    assert 180_000 <= vendor.live_weight(Volume.objects.all(), fields) < 181_000
+    assert vendor.live_weight(Volume.objects.all(), []) == 0
+    assert vendor.live_weight(Volume.objects.none(), fields) == 0
 
 
 def test_converted_values_are_those_of_a_query(vendor: Vendor) -> None:

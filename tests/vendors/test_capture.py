@@ -244,6 +244,15 @@ def test_the_position_lies_between_what_is_recorded_before_and_after(vendor: Ven
     assert position.transaction_id == after.transaction_id
 
 
+def test_a_log_has_an_identity_that_no_other_has(vendor: Vendor) -> None:
+    log, copied = vendor.log_identity()
+    assert vendor.log_identity() == (log, False)
+    assert log
+    assert not copied
+    sql("ALTER TABLE auditrepr_auditlog RENAME TO auditrepr_elsewhere")
+    assert vendor.log_identity() == (None, False)
+
+
 def test_a_session_takes_one_of_the_logs_ids_at_once(vendor: Vendor) -> None:
     assert vendor.sequence_cache() == 1
 

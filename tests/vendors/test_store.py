@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from contextlib import suppress
 from datetime import timedelta
 from time import monotonic
@@ -17,7 +18,7 @@ from auditrepr.vendors import Vendor, get_vendor
 from tests.app.models import Author
 from tests.capturing import sql
 from tests.pages import event
-from tests.vendors.recording import impatient, open_transaction
+from tests.vendors.recording import impatient, open_transaction, without_rights
 
 pytestmark = pytest.mark.django_db
 
@@ -149,6 +150,28 @@ def test_an_error_that_passes_by_itself_is_known(vendor: Vendor) -> None:
         change()
     assert vendor.passes(locked.value)
     assert not vendor.refuses_value(locked.value)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_error_about_a_right_or_a_table_is_told_from_others(vendor: Vendor) -> None:
+    with pytest.raises(Error) as no_table:
+        sql("SELECT * FROM there_is_no_such_table")
+    with without_rights(), pytest.raises(Error) as no_right:
+        sql("UPDATE auditrepr_lease SET holder = NULL")
+    with pytest.raises(Error) as mistake:
+        sql("SELECT FROM WHERE")
+    errors = (no_table.value, no_right.value, mistake.value)
+    assert [vendor.lacks_table(error) for error in errors] == [True, False, False]
+    assert [vendor.refuses_access(error) for error in errors] == [False, True, False]
+    assert not any(vendor.passes(error) for error in errors)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_lacks_a_right_to_write_is_named_with_it(vendor: Vendor) -> None:
+    with without_rights():
+        who, rights = vendor.missing_rights([], ["auditrepr_lease"]) or ("", "")
+    assert who.split()[0] in {"Role", "This"}
+    assert re.search("UPDATE.* on auditrepr_lease|write the file", rights)
 
 
 # --- the lock ------------------------------------------------------------------------------------

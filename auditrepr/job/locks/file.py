@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 from weakref import WeakSet
 
+from django.db import DEFAULT_DB_ALIAS
+
 from ...conf import get_settings
 from ...exceptions import LeaseLost, LockUnavailable
 from ...vendors import get_vendor
@@ -39,7 +41,7 @@ class FileLock(Lock):
 
     def __init__(self, using: str, *, path: Path | None = None, **options: Any) -> None:
         super().__init__(**options)
-        self.path = path or get_settings().LOCK_FILE or default_path(using)
+        self.path = path or _chosen_path(using) or default_path(using)
         self._file: int | None = None
         _file_locks.add(self)
 
@@ -103,6 +105,14 @@ class FileLock(Lock):
             return os.path.samestat(os.stat(self.path, follow_symlinks=False), os.fstat(file))
         except OSError:  # it was deleted, or can no longer be read
             return False
+
+
+def _chosen_path(using: str) -> Path | None:
+    """Return the path in the setting; a database that is not the default one adds its alias."""
+    path = get_settings().LOCK_FILE
+    if path is None or using == DEFAULT_DB_ALIAS:
+        return path
+    return path.with_name(f"{path.name}.{using}")
 
 
 def default_path(using: str) -> Path:

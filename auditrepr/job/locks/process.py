@@ -51,7 +51,8 @@ class Process:
         return here and _has_ended(self.pid, self.started)
 
     def __str__(self) -> str:
-        return f"process {self.pid} on {self.host} since {self.since}"
+        since = str(self.since).replace("T", " ")  # as all other times are written
+        return f"process {self.pid} on {self.host} since {since}"
 
 
 def _boot() -> str | None:

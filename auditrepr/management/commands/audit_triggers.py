@@ -6,15 +6,17 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import Error
+from django.db import DEFAULT_DB_ALIAS, Error
 
 from ... import capture
 from ...capture import append_only
 from ...conf import get_settings
 from ...exceptions import AuditReprError
 from ...job import preflight
+from ...job.rights import explained, refused
+from ...models import Coverage
 from ...utils.phrases import counted
-from ...utils.text import one_line, visible
+from ...utils.text import visible
 from ..options import USAGE, check_options, database_alias
 from ..terminal import TerminalCommand
 
@@ -54,12 +56,17 @@ class Command(TerminalCommand):
         self.append_only = append_only
         self.verbosity = verbosity
         act = getattr(self, f"_{action}")
+        using = options["database"] or DEFAULT_DB_ALIAS
+        complaints: list[str] = []
         try:
             # remove works without the log's tables.
-            found = capture.databases(options["database"], with_log=action != "remove")
-            complaints = [complaint for using in found for complaint in act(using)]
+            for using in capture.databases(options["database"], with_log=action != "remove"):
+                complaints += act(using)
         except (AuditReprError, Error) as error:
-            raise CommandError(visible(one_line(error))) from error
+            said = explained(error, using, writes=[Coverage._meta.db_table])
+            if action != "check" and refused(error, using):
+                said += " Run this as the role that owns the audited tables."
+            raise CommandError(visible(said)) from error
         if complaints:
             raise CommandError("\n".join(complaints))
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 from django.core.management.base import CommandParser
 
-from ...job import backfill
+from ...job import backfill, failing, logs, tellings
 from ...job.result import Result
 from ...models import ReprFailure
 from ...utils.phrases import counted
-from ..base import CHECKED, FAILED, JobCommand, described, table
-from ..options import whole_number
+from ...utils.text import visible
+from ..base import CHECKED, ENDED, FAILED, JobCommand
+from ..dry_run import described, table
+from ..options import add_databases, database_aliases, whole_number
+
+#: Maximum number of failing models in the messages about one database.
+MOST_TOLD = 20
 
 
 class Command(JobCommand):
@@ -21,15 +25,24 @@ class Command(JobCommand):
         " Run it from cron every few minutes: a run with nothing to do costs next to nothing,"
         " and a run that finds the lock held exits. Exit codes: 0 success, nothing to do, or"
         " lock held; 1 error; 2 wrong usage; 3 failed representations exist (--strict); 75 lock"
-        " held (--fail-if-locked); 128+n stopped by signal n."
+        " held (--fail-if-locked); 128+n stopped by signal n. With several databases, the worst."
     )
-    checked = CHECKED | {"max_batches": whole_number}
+    checked = CHECKED | {"database": database_aliases, "max_batches": whole_number}
     locked_level = 2
+    several = True
+
+    def add_database(self, parser: CommandParser) -> None:
+        add_databases(parser)
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
         add = parser.add_argument
-        add("--max-batches", type=whole_number, metavar="N", help="Stop after this many batches.")
+        add(
+            "--max-batches",
+            type=whole_number,
+            metavar="N",
+            help="Stop after this many batches in each database.",
+        )
         add(
             "--strict",
             action="store_true",
@@ -51,31 +64,47 @@ class Command(JobCommand):
             help="Retry all failed representations now, for example after fixing a __str__().",
         )
 
-    def run(self, using: str, options: dict[str, Any], **how: Any) -> Result:
-        chosen = {name: options[name] for name in ("max_batches", "rescan", "retry_failed")}
-        return backfill.run(using, **chosen, **how)
+    def run(self, using: str, options: dict[str, Any], before: Result | None, **how: Any) -> Result:
+        before = before or Result()
+        most = options["max_batches"]
+        return backfill.run(
+            using,
+            max_batches=None if most is None else most - before.batches,
+            rescan=options["rescan"] and not before.seconds,
+            retry_failed=options["retry_failed"],
+            retried_to=before.retried_to,
+            **how,
+        )
 
-    def finish(self, using: str, options: dict[str, Any]) -> None:
-        if options["strict"] and ReprFailure.objects.using(using).exists():
-            sys.exit(FAILED)
+    def finish(self, using: str, options: dict[str, Any], result: Result) -> int:
+        found = tellings.due(using, failing.findings(using, result.failing))
+        texts = list(dict.fromkeys(finding.text for finding in found))
+        for text in texts[:MOST_TOLD]:
+            self.stderr.write(visible(f"{using}: {text}"))
+        if len(texts) > MOST_TOLD:
+            self.stderr.write(f"{using}: and {counted(len(texts) - MOST_TOLD, 'model')} more")
+        failed = 0
+        if options["strict"] and not result.error:
+            failed = ReprFailure.objects.using(using).count()
+        if failed:
+            self.stderr.write(f"{using}: {counted(failed, 'failed representation')} (--strict)")
+        return FAILED if failed else super().finish(using, options, result)
 
-    def report_work(self, result: Result) -> None:
-        told = 1 if result.rows or result.failures or result.error else 2
+    def report_work(self, using: str, result: Result) -> None:
         if result.idle:
-            self.say(told, "Nothing was stored.")
-        else:
-            self.say(
-                told,
-                f"{counted(result.rows, 'representation')} stored,"
-                f" {result.failures} failed, in"
-                f" {counted(result.batches, 'batch', 'batches')} and {result.seconds:.1f}"
-                " seconds.",
-            )
-        if result.again:
-            self.say(told, f"Retried: {counted(result.again, 'event')}.")
+            ended = "Nothing to do." if not result.limited else ENDED[result.stop_reason]
+            self.say(1 if self.on_terminal() else 2, f"{logs.named(using)}: {ended}")
+            return
+        told = 1 if result.rows or result.failures or result.error else 2
+        again = f" Retried {counted(result.again, 'event')}." if result.again else ""
+        self.say(
+            told,
+            f"{logs.named(using)}: Stored {counted(result.rows, 'representation')},"
+            f" {result.failures:,} failed ({counted(result.batches, 'batch', 'batches')},"
+            f" {result.seconds:,.1f} s).{again} {ENDED[result.stop_reason]}",
+        )
         if result.first_failure:
             self.say(told, f"First failure: {result.first_failure}")
-        self.say(told, f"Stopped: {result.stop_reason}")
 
     def preview(self, using: str, options: dict[str, Any]) -> None:
         preview = backfill.preview(using, limit=options["limit"])
@@ -83,8 +112,8 @@ class Command(JobCommand):
         rows = [described(*pair, using) for pair in pairs]
         if self.json:
             pending = {"count": preview.pending.rows, "complete": preview.pending.complete}
-            self.say_json({"database": using, "pending": pending, "events": rows})
+            self.documents.append({"database": using, "pending": pending, "events": rows})
             return
         for line in table(rows):
             self.say(1, line)
-        self.say(1, f"{preview.pending} pending; nothing was written.")
+        self.say(1, f"{logs.named(using)}: {preview.pending} pending. Nothing was written.")

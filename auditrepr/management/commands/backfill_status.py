@@ -7,21 +7,25 @@ import os
 import re
 import sys
 from argparse import ArgumentTypeError
+from collections.abc import Sequence
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.core.management.color import no_style
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import DEFAULT_DB_ALIAS, Error
+from django.db import Error
 
+from ... import capture
 from ...exceptions import AuditReprError
-from ...job import preflight, status
+from ...job import logs, preflight, status
 from ...job.locks import lease
+from ...job.rights import explained
 from ...job.status import Status
-from ...utils.text import one_line, visible
+from ...utils.text import visible
 from .. import status_formats
-from ..options import check_options, database_alias
-from ..terminal import TerminalCommand, answer
+from ..base import together
+from ..options import add_databases, check_options, database_aliases
+from ..terminal import TerminalCommand, answer, is_terminal
 
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
@@ -38,7 +42,7 @@ def duration(text: Any) -> float:
 
 
 #: The options to check here, too: call_command() passes them unchecked.
-CHECKED = {"database": database_alias, "max_lag": duration}
+CHECKED = {"database": database_aliases, "max_lag": duration}
 
 
 class Command(TerminalCommand):
@@ -51,13 +55,7 @@ class Command(TerminalCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
-        add(
-            "--database",
-            default=DEFAULT_DB_ALIAS,
-            type=database_alias,
-            metavar="ALIAS",
-            help="Database to inspect. Default: %(default)s.",
-        )
+        add_databases(parser)
         add(
             "--format",
             choices=("text", "json", "prometheus"),
@@ -88,56 +86,78 @@ class Command(TerminalCommand):
         if "NO_COLOR" in os.environ:
             self.style = no_style()
         check_options(options, CHECKED)
-        database, limit = options["database"], options["max_lag"]
-        try:
-            if release_lock:
-                self._release(database, options["interactive"])
-                return
-            found = status.of(database)
-        except (AuditReprError, Error) as error:
-            raise CommandError(visible(one_line(error))) from error
-        getattr(self, f"_{options['format']}")(found)
-        if limit is not None and found.lag > limit:
-            waited, allowed = status_formats.span(found.lag), status_formats.span(limit)
-            raise CommandError(
-                f"The oldest pending event has waited {waited}; --max-lag allows {allowed}."
-            )
+        aliases = options["database"] or logs.aliases()
+        found: list[Status] = []
+        errors: dict[str, str] = {}
+        for using in aliases:
+            try:
+                if release_lock:
+                    self._release(using, options["interactive"])
+                else:
+                    found.append(status.of(using))
+            except (AuditReprError, Error, CommandError) as error:
+                errors[using] = explained(error, using)
+        if found:
+            getattr(self, f"_{options['format']}")(found)
+        errors |= _late(found, options["max_lag"])
+        if errors:
+            raise CommandError(together(aliases, errors))
 
-    def _text(self, found: Status) -> None:
-        for line in status_formats.lines(found):
-            self.stdout.write(self.style.ERROR(line.text) if line.alarming else line.text)
+    def _text(self, found: Sequence[Status]) -> None:
+        for n, one in enumerate(found):
+            if n:
+                self.stdout.write("")
+            for line in status_formats.lines(one):
+                self.stdout.write(self.style.ERROR(line.text) if line.alarming else line.text)
 
-    def _json(self, found: Status) -> None:
-        document = status_formats.document(found)
-        self.stdout.write(json.dumps(document, indent=2, cls=DjangoJSONEncoder))
+    def _json(self, found: Sequence[Status]) -> None:
+        documents = [status_formats.document(one) for one in found]
+        self.stdout.write(json.dumps(documents, indent=2, cls=DjangoJSONEncoder))
 
-    def _prometheus(self, found: Status) -> None:
+    def _prometheus(self, found: Sequence[Status]) -> None:
         self.stdout.write("\n".join(status_formats.metrics(found)))
 
     def _release(self, using: str, interactive: bool) -> None:
         preflight.commits(using)
+        capture.databases(using)
         held = status.lease(using)
         if held is None:
-            self.stdout.write("The database lock is not held.")
+            self.stdout.write(f"{logs.named(using)}: The database lock is not held.")
             return
         who = visible(str(held.holder or "an unknown process"))
         if interactive:
-            self._confirm(who)
+            self._confirm(using, who)
         if not lease.release(using, held.token):
             raise CommandError(
                 f"The lock was not released: {who} is storing a batch, or has released it"
                 " meanwhile. Check with: manage.py backfill_status"
             )
-        self.stdout.write(f"Lock released. {who} can no longer store anything.")
+        self.stdout.write(
+            f"{logs.named(using)}: Lock released. {who} can no longer store anything."
+        )
 
-    def _confirm(self, who: str) -> None:
-        if not sys.stdin.isatty():
+    def _confirm(self, using: str, who: str) -> None:
+        if not is_terminal(sys.stdin):
             raise CommandError(
                 "Cannot ask for confirmation: there is no terminal. To release"
                 " the lock anyway, use --no-input."
             )
         self.stdout.write(
-            f"The lock is held by {who}. Releasing it discards the batch that is not committed yet."
+            f"{logs.named(using)}: The lock is held by {who}."
+            " Releasing it discards the batch that is not committed yet."
         )
         if answer("Release the lock? [y/N] ").lower() not in ("y", "yes"):
             raise CommandError("The lock was not released.")
+
+
+def _late(found: Sequence[Status], limit: float | None) -> dict[str, str]:
+    """Return an error for each database whose oldest pending event has waited longer."""
+    if limit is None:
+        return {}
+    allowed = status_formats.span(limit)
+    return {
+        one.database: f"The oldest pending event has waited {status_formats.span(one.lag)};"
+        f" --max-lag allows {allowed}."
+        for one in found
+        if one.lag > limit
+    }

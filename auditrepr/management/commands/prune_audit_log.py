@@ -16,11 +16,12 @@ from ...job import prune
 from ...job.locks.file import FileLock
 from ...job.locks.lease import DatabaseLock
 from ...job.prune import Pruned
+from ...job.rights import explained
 from ...utils.phrases import counted, timestamp
-from ...utils.text import one_line, visible
-from ..base import stopping_on_signals
+from ...utils.text import visible
 from ..options import check_options, database_alias, moment, seconds, whole_number
-from ..terminal import TerminalCommand, answer
+from ..signals import stopping_on_signals
+from ..terminal import TerminalCommand, answer, is_terminal
 
 LOCKS = {"database": DatabaseLock, "file": FileLock}
 #: Databases limit the parameters of a statement.
@@ -132,13 +133,13 @@ class Command(TerminalCommand):
                     stop=stop,
                 )
         except (AuditReprError, Error) as error:
-            raise CommandError(visible(one_line(error))) from error
+            raise CommandError(visible(explained(error, database))) from error
         self._say(1, f"Deleted {_told(done)}.")
         if received:
             sys.exit(128 + received[0])
 
     def _confirm(self, using: str, before: datetime) -> None:
-        if not sys.stdin.isatty():
+        if not is_terminal(sys.stdin):
             raise CommandError(
                 "Cannot ask for confirmation: there is no terminal. To delete"
                 " anyway, use --no-input."

@@ -6,12 +6,13 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from ...job import rebuild
+from ...job import logs, preflight, rebuild
 from ...job.rebuild import Change, Selection
 from ...job.result import Result
 from ...models import Fidelity, StopReason
 from ...utils.phrases import counted
-from ..base import CHECKED, JobCommand, described, table
+from ..base import CHECKED, ENDED, JobCommand
+from ..dry_run import described, table
 from ..options import USAGE, moment
 
 ARROW = "  →  "
@@ -65,23 +66,24 @@ class Command(JobCommand):
                 returncode=USAGE,
             )
 
-    def run(self, using: str, options: dict[str, Any], **how: Any) -> Result:
+    def run(self, using: str, options: dict[str, Any], before: Result | None, **how: Any) -> Result:
+        preflight.check(using)
         selection = None if options["resume"] else _selection(using, options)
         self.given_up = rebuild.unfinished(using) if selection else None
         return rebuild.run(using, selection, **how)
 
-    def report_work(self, result: Result) -> None:
+    def report_work(self, using: str, result: Result) -> None:
         if self.given_up:
             self.say(1, "Discarded an interrupted rebuild. To continue one instead, use --resume.")
         self.say(
             1,
-            f"{counted(result.again, 'representation')} rebuilt, {result.rows} changed, in"
-            f" {counted(result.batches, 'batch', 'batches')} and {result.seconds:.1f} seconds.",
+            f"{logs.named(using)}: Rebuilt {counted(result.again, 'representation')},"
+            f" {result.rows:,} changed ({counted(result.batches, 'batch', 'batches')},"
+            f" {result.seconds:,.1f} s). {ENDED[result.stop_reason]}",
         )
         if result.failures:
-            self.say(1, f"{result.failures} could not be rebuilt and keep their text.")
+            self.say(1, f"{result.failures:,} could not be rebuilt and keep their text.")
             self.say(1, f"First failure: {result.first_failure}")
-        self.say(1, f"Stopped: {result.stop_reason}")
         failed_at_once = result.stop_reason is StopReason.ERROR and not result.batches
         if result.stop_reason is not StopReason.CAUGHT_UP and not failed_at_once:
             self.say(1, "To continue: manage.py rebuild_reprs --resume")
@@ -95,7 +97,8 @@ class Command(JobCommand):
         changing = len(preview.changes) - failing
         if self.json:
             count = {"looked_at": preview.looked_at, "would_change": changing}
-            self.say_json({"database": using, **count, "would_fail": failing, "events": rows})
+            document = {"database": using, **count, "would_fail": failing, "events": rows}
+            self.documents.append(document)
             return
         for row in rows:
             row["representation"] = f"{row['stored']}{ARROW}{row['representation']}"
@@ -103,9 +106,9 @@ class Command(JobCommand):
                 row["error"] = f"{row['error']}; keeps its text: {row['stored']}"
         for line in table(rows):
             self.say(1, line)
-        found = f"{changing} of the first {preview.looked_at}"
-        kept = f", {failing} cannot be rebuilt and would keep their text" if failing else ""
-        self.say(1, f"{found} would change{kept}; nothing was written.")
+        found = f"{logs.named(using)}: {changing:,} of the first {preview.looked_at:,} would change"
+        kept = f", {failing:,} cannot be rebuilt and would keep their text" if failing else ""
+        self.say(1, f"{found}{kept}. Nothing was written.")
 
 
 def _selection(using: str, options: dict[str, Any]) -> Selection:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import reduce
+from operator import add
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Field, Model
+from django.db.models import BigIntegerField, F, Field, Func, Model, QuerySet, Sum
+from django.db.models.functions import Coalesce
 from django.db.models.sql import Query
 
 from ..types import Image
@@ -41,6 +44,30 @@ class AsOfFacet(Facet, ABC):
     @abstractmethod
     def discard(self) -> None:
         """Close the connection if the transaction that :meth:`reading` began is broken."""
+
+    @abstractmethod
+    def fitting(self, ids: Sequence[int], most: int, known: dict[int, int]) -> int:
+        """Return how many events, from the first on, have images that unpack to `most` bytes.
+
+        At least one. Call it before the images are read: what is small on disk is not read.
+
+        :param known: sizes found by earlier calls; pass it again for the events after these.
+        """
+
+    @abstractmethod
+    def weight_sql(self) -> str:
+        """Return how many bytes a column unpacks to, as SQL with ``%(expressions)s`` for it."""
+
+    def live_weight(self, rows: QuerySet[Any], fields: Sequence[Field[Any, Any]]) -> int:
+        """Return how many bytes these columns of the rows unpack to, in total."""
+        template, number = self.weight_sql(), BigIntegerField()
+        weights = [
+            Coalesce(Func(F(f.attname), template=template, output_field=number), 0) for f in fields
+        ]
+        if not weights:
+            return 0
+        total = rows.aggregate(auditrepr_weight=Sum(reduce(add, weights)))["auditrepr_weight"]
+        return int(total or 0)
 
     @abstractmethod
     def image_rows(

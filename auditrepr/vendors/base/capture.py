@@ -80,6 +80,13 @@ class CaptureFacet(Facet, ABC):
         """Allow the log's owner to delete events during the block, inside a transaction."""
 
     @abstractmethod
+    def log_identity(self) -> tuple[str | None, bool]:
+        """Return what distinguishes this log from all others, and whether it is a replica's copy.
+
+        None if the database holds no log.
+        """
+
+    @abstractmethod
     def position(self) -> Position:
         """Return the current position of the log."""
 

@@ -46,6 +46,18 @@ class StoreFacet(Facet, ABC):
         """Return whether the error concerns one stored value: other rows can be stored."""
 
     @abstractmethod
+    def lacks_table(self, error: Error) -> bool:
+        """Return whether the error concerns a table that does not exist."""
+
+    @abstractmethod
+    def refuses_access(self, error: Error) -> bool:
+        """Return whether the error concerns a right that this connection lacks."""
+
+    @abstractmethod
+    def missing_rights(self, read: Sequence[str], written: Sequence[str]) -> tuple[str, str] | None:
+        """Return who lacks which rights to read or write these tables, in words, or None."""
+
+    @abstractmethod
     def passes(self, error: Error) -> bool:
         """Return whether the error is transient: a retry on a new connection may succeed."""
 

@@ -24,6 +24,7 @@ from .queries import (
     CHANGED_AGAIN_SQL,
     HELD_SQL,
     IMAGE_SQL,
+    LARGE_SQL,
     LIMITS,
     MENTIONS_SQL,
     NEWEST,
@@ -32,6 +33,8 @@ from .queries import (
     REACHES_BEYOND,
     RELATION_SQL,
     RESTORED_SQL,
+    UNPACKED_SQL,
+    WEIGHT,
 )
 from .quoting import joined
 from .row_sql import VIRTUAL, Shape
@@ -59,6 +62,8 @@ LONGEST = 2**31 - 1  # milliseconds, for PostgreSQL
 
 # Values that a key's JSON text and Python's str() write alike.
 _SAME_AS_TEXT = {int, str, UUID}
+#: Events that are unpacked at once to learn how large they are.
+UNPACKED = 16
 
 
 class Reconstructing(AsOfFacet):
@@ -121,6 +126,31 @@ class Reconstructing(AsOfFacet):
         if raw is not None and raw.info.transaction_status == TransactionStatus.ACTIVE:
             # Interrupted while waiting for the server: the result is still to come.
             self.connection.close()
+
+    def fitting(self, ids: Sequence[int], most: int, known: dict[int, int]) -> int:
+        packed: set[int] = set()
+        if not known.keys() >= set(ids):
+            large = self.rows(LARGE_SQL, {"ids": list(ids), "most": most})
+            if not large:
+                return len(ids)
+            packed = {pk for pk, _, compressed in large if compressed} - known.keys()
+            known |= {pk: size for pk, size, compressed in large if not compressed}
+        total = 0
+        for n, pk in enumerate(ids):
+            if pk in packed:
+                self._unpack([one for one in ids[n : n + UNPACKED] if one in packed], known)
+                packed -= known.keys()
+            total += known.get(pk, 0)
+            if total > most and n:
+                return n
+        return len(ids)
+
+    def _unpack(self, ids: Sequence[int], known: dict[int, int]) -> None:
+        known.update(self.rows(UNPACKED_SQL, [list(ids)]))
+        known |= dict.fromkeys(set(ids) - known.keys(), 0)  # gone meanwhile
+
+    def weight_sql(self) -> str:
+        return WEIGHT
 
     def image_rows(
         self, model: type[Model], images: Sequence[Image]

@@ -13,7 +13,7 @@ from ..base import CaptureFacet
 from ..types import Capture, Installed, Position, TableShape
 from . import catalog, trigger_templates, triggers
 from .context import tell
-from .queries import POSITION, SEQUENCE_CACHE
+from .queries import LOG_IDENTITY, POSITION, SEQUENCE_CACHE
 
 
 class Capturing(CaptureFacet):
@@ -72,6 +72,10 @@ class Capturing(CaptureFacet):
         self.execute(["SET LOCAL auditrepr.pruning = on"])
         yield
         self.execute(["SET LOCAL auditrepr.pruning = off"])
+
+    def log_identity(self) -> tuple[str | None, bool]:
+        identity, copied = self.row(LOG_IDENTITY) or (None, False)
+        return identity, copied
 
     def position(self) -> Position:
         return Position(*self.rows(POSITION)[0])

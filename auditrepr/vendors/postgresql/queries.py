@@ -19,7 +19,54 @@ POSITION = f"""
         0
     ), pg_current_xact_id()::text::bigint
 """
+MISSING_RIGHTS = """
+    WITH needed AS (
+        SELECT name, 'SELECT' AS kind, 0::bigint AS n FROM unnest(%(read)s::text[]) AS name
+        UNION ALL
+        SELECT name, kind, n FROM unnest(%(written)s::text[]) AS name,
+            unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS kinds (kind, n)
+    ), missing AS (
+        SELECT name, string_agg(kind, ', ' ORDER BY n) AS kinds FROM needed
+        WHERE to_regclass(name) IS NOT NULL AND NOT has_table_privilege(to_regclass(name), kind)
+        GROUP BY name
+    ), together AS (
+        SELECT kinds || ' on ' || string_agg(name, ', ' ORDER BY name) AS rights
+        FROM missing GROUP BY kinds
+    )
+    SELECT current_user, string_agg(rights, '; ' ORDER BY rights) FROM together
+"""
+# The log's table, in this database, in this cluster: a standby has the same of all three.
+LOG_IDENTITY = """
+    SELECT c.system_identifier || ' ' || d.oid || ' ' || to_regclass('auditrepr_auditlog')::oid,
+        pg_is_in_recovery()
+    FROM pg_database d, pg_control_system() c WHERE d.datname = current_database()
+"""
 SEQUENCE_CACHE = f"SELECT seqcache FROM pg_sequence WHERE seqrelid = {SEQUENCE}"
+
+# What is not compressed is as large as it is on disk. What is may unpack to so many times its size:
+# PostgreSQL's own method writes 273 bytes as 3, LZ4 255 as 1.
+_COLUMNS = ("row_data", "changed_from")
+_LARGEST = " + ".join(
+    f"coalesce(pg_column_size({c}) * CASE WHEN pg_column_compression({c}) IS NULL THEN 1 ELSE 256"
+    " END, 0)"
+    for c in _COLUMNS
+)
+# Nothing at all where they cannot be too large together: then no row is unpacked for that.
+LARGE_SQL = f"""
+    SELECT id, {" + ".join(f"coalesce(pg_column_size({c}), 0)" for c in _COLUMNS)},
+        {" OR ".join(f"pg_column_compression({c}) IS NOT NULL" for c in _COLUMNS)}
+    FROM auditrepr_auditlog WHERE id = ANY(%(ids)s)
+        AND (SELECT sum({_LARGEST}) FROM auditrepr_auditlog WHERE id = ANY(%(ids)s)) > %(most)s
+"""
+UNPACKED_SQL = f"""
+    SELECT id, {" + ".join(f"coalesce(octet_length({c}::text), 0)" for c in _COLUMNS)}
+    FROM auditrepr_auditlog WHERE id = ANY(%s)
+"""
+# In place of a column: how many bytes it unpacks to.
+WEIGHT = (
+    "CASE WHEN pg_column_compression(%(expressions)s) IS NULL THEN pg_column_size(%(expressions)s)"
+    " ELSE octet_length(%(expressions)s::text) END"
+)
 
 # Was the event put there by another transaction than it names: by an older one, or by any while
 # that has yet to come? So it is in a log that was restored into another cluster. A row's xmin is

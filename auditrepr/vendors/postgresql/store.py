@@ -17,7 +17,7 @@ from django.db.models import DateTimeField, Func
 from ..base import StoreFacet
 from ..base.store import Stored
 from ..types import Reach, Writers
-from .queries import COPY, END_IF_IDLE, REACH, RECOVERED, REPLACE, STORE, WRITERS
+from .queries import COPY, END_IF_IDLE, MISSING_RIGHTS, REACH, RECOVERED, REPLACE, STORE, WRITERS
 
 # What its codes for errors begin with: connections, rollbacks of its own (deadlocks, serialization
 # failures), shutdowns, cancelled queries, locks and memory not to be had, a standby's refusal.
@@ -39,6 +39,9 @@ PASSING = (
 # A value that does not fit, one that is too big, as for an index, and one that a constraint of the
 # project's own does not want.
 REFUSING = ("22", "54", "23514")
+UNDEFINED_TABLE = "42P01"
+#: A right that is missing; a row that a policy does not let in has the same code.
+REFUSED = frozenset({"42501"})
 
 
 class Storing(StoreFacet):
@@ -84,6 +87,17 @@ class Storing(StoreFacet):
 
     def refuses_value(self, error: Error) -> bool:
         return str(getattr(error.__cause__, "sqlstate", None)).startswith(REFUSING)
+
+    def lacks_table(self, error: Error) -> bool:
+        return getattr(error.__cause__, "sqlstate", None) == UNDEFINED_TABLE
+
+    def refuses_access(self, error: Error) -> bool:
+        return getattr(error.__cause__, "sqlstate", None) in REFUSED
+
+    def missing_rights(self, read: Sequence[str], written: Sequence[str]) -> tuple[str, str] | None:
+        found = self.row(MISSING_RIGHTS, {"read": list(read), "written": list(written)})
+        role, rights = found or (None, None)
+        return (f"Role {role}", rights) if rights else None
 
     def passes(self, error: Error) -> bool:
         code = getattr(error.__cause__, "sqlstate", None)

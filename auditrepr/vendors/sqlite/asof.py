@@ -25,6 +25,7 @@ from .queries import (
     MENTIONS_SQL,
     OUT_OF_ORDER_SQL,
     REACHES_BEYOND,
+    WEIGHTS_SQL,
 )
 
 if TYPE_CHECKING:
@@ -72,6 +73,19 @@ class Reconstructing(AsOfFacet):
 
     def discard(self) -> None:
         pass  # an interrupted statement leaves SQLite's connection as good as it was
+
+    def fitting(self, ids: Sequence[int], most: int, known: dict[int, int]) -> int:
+        total = 0
+        with self.connection.cursor() as cursor:
+            cursor.execute(WEIGHTS_SQL, [json.dumps(list(ids))])
+            for n, size in cursor:  # one by one: no more of them is read than fits
+                total += size
+                if total > most and n:
+                    return int(n)
+        return len(ids)
+
+    def weight_sql(self) -> str:
+        return "length(%(expressions)s)"
 
     def image_rows(
         self, model: type[Model], images: Sequence[Image]

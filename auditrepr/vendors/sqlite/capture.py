@@ -19,7 +19,7 @@ from ...utils.sql import Statement
 from ..base import CaptureFacet
 from ..types import Capture, Column, Installed, Kind, Position, TableShape
 from . import triggers
-from .queries import POSITION, SHAPES, TRIGGERS
+from .queries import LOG_FILE, POSITION, SHAPES, TRIGGERS
 
 LOG = "auditrepr_auditlog"
 #: What the statement that runs now tells the triggers.
@@ -100,6 +100,11 @@ class Capturing(CaptureFacet):
     def _append_only(self) -> dict[str, str]:
         found = self.rows(TRIGGERS)
         return {name: sql for name, _, sql, _ in found if name in triggers.APPEND_ONLY}
+
+    def log_identity(self) -> tuple[str | None, bool]:
+        found = self.row(LOG_FILE)
+        # In memory, nobody else can have it.
+        return (None if found is None else str(found[0] or self.using)), False
 
     def position(self) -> Position:
         return Position(self.value(POSITION), None)

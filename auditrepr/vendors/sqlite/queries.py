@@ -9,6 +9,18 @@ POSITION = """
     )
 """
 
+# The file that holds the log.
+LOG_FILE = """
+    SELECT file FROM pragma_database_list WHERE name = 'main'
+        AND EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'auditrepr_auditlog')
+"""
+
+# In the order in which they are given, which is that of the loop: a CROSS JOIN keeps it.
+WEIGHTS_SQL = """
+    SELECT wanted.key, coalesce(length(row_data), 0) + coalesce(length(changed_from), 0)
+    FROM json_each(%s) AS wanted CROSS JOIN auditrepr_auditlog AS log ON log.id = wanted.value
+"""
+
 # The newest event of a row is what most moments saw last. Where it is not, one look-up in an index
 # for each place around the moment; see asof.neighbours.Neighbours for their order.
 _NEAREST = """(

@@ -18,6 +18,8 @@ from .queries import REPLACE, STORE
 PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 #: The value is too large, or violates a constraint of the project.
 REFUSING = frozenset({sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT_CHECK})
+#: The file or its directory, which holds the journal, is not writable.
+REFUSED = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
 TIME_FORMAT = "%Y-%m-%d %H:%M:%f".replace("%", "%%%%")  # it is formatted twice
 
 
@@ -45,6 +47,16 @@ class Storing(StoreFacet):
 
     def refuses_value(self, error: Error) -> bool:
         return getattr(error.__cause__, "sqlite_errorcode", 0) in REFUSING
+
+    def lacks_table(self, error: Error) -> bool:
+        return str(error).startswith("no such table")
+
+    def refuses_access(self, error: Error) -> bool:
+        return getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF in REFUSED
+
+    def missing_rights(self, read: Sequence[str], written: Sequence[str]) -> tuple[str, str] | None:
+        file = self.connection.settings_dict["NAME"]
+        return "This process", f"the right to write the file {file} and its directory"
 
     def passes(self, error: Error) -> bool:
         code = getattr(error.__cause__, "sqlite_errorcode", 0)

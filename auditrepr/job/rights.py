@@ -1,0 +1,41 @@
+"""Explains errors about missing rights, with the rights to grant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from django.apps import apps
+from django.db import Error
+
+from ..exceptions import RightsMissing
+from ..models import AuditLog, Coverage
+from ..utils.text import one_line
+from ..vendors import get_vendor
+
+#: What only triggers and the owner write; the job reads it.
+READ = (AuditLog, Coverage)
+
+
+def refused(error: BaseException, using: str) -> bool:
+    """Return whether the error concerns a missing right."""
+    return isinstance(error, Error) and get_vendor(using).refuses_access(error)
+
+
+def explained(error: BaseException, using: str, *, writes: Sequence[str] | None = None) -> str:
+    """Return the error as one line; if rights are missing, with a list of them.
+
+    :param writes: the tables that have to be written; by default those that the job writes.
+    """
+    said = one_line(error)
+    if not refused(error, using):
+        return said
+    tables = {model._meta.db_table for model in apps.get_app_config("auditrepr").get_models()}
+    written = set(writes) if writes is not None else tables - {m._meta.db_table for m in READ}
+    try:
+        missing = get_vendor(using).missing_rights(sorted(tables), sorted(written))
+    except Error:  # the transaction is the caller's, and over
+        missing = None
+    if not missing:
+        return said
+    role, rights = missing
+    return str(RightsMissing(alias=using, role=role, rights=rights, reason=said.rstrip(".")))

@@ -1,0 +1,38 @@
+"""How many events are built together: as many as fit into memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from ..asof.history import MOST_BYTES
+from ..vendors import get_vendor
+from ..vendors.types import Event
+
+
+class Room:
+    """A number of events that is halved when it was too many, and grows again.
+
+    :param width: the number to start with, which is also the largest.
+    :param weighs: whether the size of the events' images in the log counts.
+    """
+
+    def __init__(self, using: str, width: int, *, weighs: bool = True) -> None:
+        self.using = using
+        self.width = self.most = width
+        self.weighs = weighs
+        self._known: dict[int, int] = {}  # sizes, which the vendor found out
+
+    def fitting(self, events: Sequence[Event]) -> int:
+        """Return how many of the events, from the first on, can be built together; at least one."""
+        ids = [event.id for event in events[: self.width]]
+        if not self.weighs:
+            return len(ids)
+        return get_vendor(self.using).fitting(ids, MOST_BYTES, self._known)
+
+    def grow(self) -> None:
+        """Double the number, after so many were built."""
+        self.width = min(2 * self.width, self.most)
+
+    def shrink(self, events: int) -> None:
+        """Halve the number, after so many were too many."""
+        self.width = max(1, events // 2)
