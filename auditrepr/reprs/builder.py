@@ -11,7 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from django.conf import settings
-from django.db import connections, transaction
+from django.db import Error, connections, transaction
 from django.db.models import Model
 from django.utils import timezone, translation
 from django.utils.functional import Promise
