@@ -23,6 +23,7 @@ from ..vendors.types import NOT_RECORDED, Event, Found, Row
 from .history import History, Matches
 from .instances import Afresh, Culprits, Guard
 from .lookups import Answer, Answers, Subject, Wish
+from .past_tables import PastTables
 from .peers import Peers
 from .placeholders import UNKNOWN, BareRow, Unknown, default_of
 from .query_interceptor import Watch
@@ -56,9 +57,17 @@ class Batch(Watch):
         self.lost: Afresh | None = None  # whatever ``__str__`` made of it
         self.broken = False  # the transaction that it reads in cannot go on
         self._shown_life = time.monotonic()
+        self._moments: list[Event] = []
+        self._past_tables: PastTables | None = None
+
+    def past_tables(self) -> PastTables:
+        if self._past_tables is None:
+            self._past_tables = PastTables(self.history, self._moments)
+        return self._past_tables
 
     def subjects(self, events: Sequence[Any]) -> Iterator[Subject]:
         """The objects of these events, in their order."""
+        self._moments += events
         subjects = [Subject(event) for event in events]
         by_table = defaultdict(list)
         for subject in subjects:
@@ -101,6 +110,7 @@ class Batch(Watch):
 
     def related(self, references: Sequence[Reference]) -> Iterator[Subject]:
         """The objects that these foreign keys led to, in their order."""
+        self._moments += [reference.event for reference in references]
         subjects = [Subject(reference.event) for reference in references]
         by_target = defaultdict(list)
         for subject, (_, field, value) in zip(subjects, references, strict=True):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +17,7 @@ from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor
 from .instances import TODAY, Guard
 from .lookups import Subject
+from .past_tables import PastTables
 from .placeholders import UNKNOWN
 from .substitution import NotAsOf, Relations, substituted, unknown_columns
 
@@ -52,7 +54,7 @@ def _tell(execute: Callable[..., Any], *statement: Any) -> Any:
 NO_READING = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 
 
-class Watch:
+class Watch(ABC):
     """Knows whose code runs, and sees every query before it is sent.
 
     :param limit: the time that this code has; it stands still during auditrepr's own queries.
@@ -92,7 +94,8 @@ class Watch:
             self._instead = None  # it is for one query; others in between are not about the set
             sql, parameters = self._as_of(relations, subject, sql, parameters, elsewhere)
         elif self.current is not None and not sql.startswith(NO_READING):
-            self.current.note(TODAY)
+            unseen = elsewhere or many
+            sql, parameters = self._from_past_tables(self.current, sql, parameters, unseen)
         return execute(sql, parameters, many, context)
 
     def asked_elsewhere(self) -> None:
@@ -128,6 +131,26 @@ class Watch:
             raise
         finally:
             self._instead, self.current = outer, current
+
+    def _from_past_tables(
+        self, subject: Subject, sql: str, parameters: Any, unseen: bool
+    ) -> tuple[str, Any]:
+        """The query on whole tables as of the moment; today's, where these cannot be told."""
+        with self.own_queries():
+            try:
+                if unseen:
+                    raise NotAsOf
+                tables = self.past_tables()
+                sql, parameters, doubts = tables.rewritten(sql, parameters, subject.event)
+            except NotAsOf:
+                doubts = (TODAY,)
+        for doubt in doubts:
+            subject.note(doubt)
+        return sql, parameters
+
+    @abstractmethod
+    def past_tables(self) -> PastTables:
+        """The tables as of the moments of all that is built together."""
 
     def _as_of(
         self,

@@ -172,6 +172,27 @@ class Vendor(ABC):
     # Does the log tell which rows one statement changed?
     knows_statements: bool
 
+    # Are two names in quotes different if only their case is?
+    names_have_case: bool
+
+    @abstractmethod
+    def changes(self, table: str, moments: Sequence[Event], most: int) -> list[Any]:
+        """Return the headers of this table's events that one of the moments may not have seen.
+
+        They come in the order of their ids, each with the fields of ``neighbours.Header`` as the
+        driver gives them; one more than ``most`` where there are more.
+        """
+
+    @abstractmethod
+    def table_as_of(
+        self, model: type[Model], gone: Sequence[str], images: Sequence[Image]
+    ) -> tuple[str, list[Any]] | None:
+        """Return a common table expression that hides the model's own table, and its parameters.
+
+        It holds the table's rows but those with these keys (as the log writes them), and what the
+        images hold; None where the database cannot make one of them.
+        """
+
     @abstractmethod
     def statement_reaches_beyond(self) -> bool:
         """May the database change more for one statement, by triggers of others or foreign keys?"""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -14,27 +15,33 @@ from django.db.models import Field, Model
 
 from ...utils.model_meta import key_parts, own_fields, stored_parts
 from ..base import Vendor
-from ..types import NOT_RECORDED, TOO_BIG, Event, Image, Row, renamed
+from ..types import NOT_RECORDED, TOO_BIG, Event, Found, Image, Row, renamed
 from .affinity import cast, converter, fitted
 from .queries import (
     AROUND_SQL,
     BEYOND_SQL,
     CHANGED_AGAIN_SQL,
+    CHANGES_SQL,
     LAST_BEFORE,
     LIMITS,
     MENTIONS_SQL,
     OUT_OF_ORDER_SQL,
     REACHES_BEYOND,
+    TABLE_SQL,
 )
 
 if TYPE_CHECKING:
     from ...utils.time_limit import TimeLimit
-    from ..types import Found, Name
+    from ..types import Name
 
 
 #: SQLite's instructions between two looks at the clock: about a millisecond.
 STEPS = 100_000
 UNKNOWN = object()  # what a digest stands for
+#: Values that SQLite reads out of JSON as they were; a REAL may come back another in its last bit.
+_SAME_IN_JSON = {int, str}
+#: With which SQLite is compiled since 3.32, where nobody chose another number.
+MOST_PARAMETERS = 32_000
 
 
 class Rebuilding(Vendor):
@@ -229,6 +236,62 @@ class Rebuilding(Vendor):
             row: tuple[int] = cursor.fetchone()
         return min(since, *row)
 
+    names_have_case = False
+
+    def changes(self, table: str, moments: Sequence[Event], most: int) -> list[Any]:
+        parameters = {"table": table, "since": self._unseen_since(table, moments), "most": most}
+        with self.connection.cursor() as cursor:
+            cursor.execute(CHANGES_SQL, parameters)
+            return list(cursor.fetchall())
+
+    def table_as_of(
+        self, model: type[Model], gone: Sequence[str], images: Sequence[Image]
+    ) -> tuple[str, list[Any]] | None:
+        quote = self.connection.ops.quote_name
+        fields = own_fields(model)
+        pk = model._meta.pk
+        key = _key_of_text(pk.db_type(self.connection) or "")
+        held = self._held(fields, images)
+        if key is None or held is None:
+            return None
+        sql = TABLE_SQL.format(
+            name=quote(model._meta.db_table),
+            names=", ".join(quote(field.column) for field in fields),
+            live=", ".join(f"live.{quote(field.column)}" for field in fields),
+            key=quote(str(pk.column)),
+            gone=key,
+            held=held[0],
+        )
+        return sql, [json.dumps(gone), *held[1]]
+
+    def _held(self, fields: Sequence[Any], images: Sequence[Image]) -> tuple[str, list[Any]] | None:
+        """The rows of these images, as a part of a UNION; None where their columns cannot be."""
+        found = [Found(None, image=image) for image in images]
+        lines = [line for *line, _ in self._lines(fields, found)]
+        if not lines:
+            return "", []
+        columns = [
+            self._as_column(f, v) for f, v in zip(fields, zip(*lines, strict=True), strict=True)
+        ]
+        picked = [column for column in columns if column]
+        if len(picked) < len(fields):
+            return None
+        rows = list(zip(*(values for _, values in picked), strict=True))
+        if all(type(value) in _SAME_IN_JSON or value is None for row in rows for value in row):
+            # One parameter, however many the values are: SQLite takes 32 766 of them.
+            source, values = "json_each(%s)", [json.dumps(rows)]
+            places = [f"json_extract(value, '$[{n}]')" for n in range(len(fields))]
+        elif len(rows) * len(fields) <= MOST_PARAMETERS:
+            one = f"({', '.join(['%s'] * len(fields))})"
+            source, values = f"(VALUES {', '.join([one] * len(rows))})", list(chain(*rows))
+            places = [f"column{n}" for n in range(1, len(fields) + 1)]
+        else:
+            return None
+        chosen = ", ".join(
+            one.format(place) for (one, _), place in zip(picked, places, strict=True)
+        )
+        return f" UNION ALL SELECT {chosen} FROM {source}", values
+
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
         stored = [stored_parts(field, value, self.connection) for value in values]
         count = len(key_parts(field))
@@ -288,6 +351,14 @@ def _why(column: str, document: dict[str, Any]) -> str:
 def _stored(value: dict[str, str]) -> Any:
     """A value that JSON cannot hold, or that was too big for the log."""
     return bytes.fromhex(value["$blob"]) if "$blob" in value else UNKNOWN
+
+
+def _key_of_text(declared: str) -> str | None:
+    """The key whose text is `value`, in a column of this type; None if the text does not tell."""
+    declared = declared.upper()
+    if "INT" in declared:
+        return "CAST(value AS INTEGER)"
+    return "value" if any(word in declared for word in ("CHAR", "CLOB", "TEXT")) else None
 
 
 def _key_text(value: Any) -> str:
