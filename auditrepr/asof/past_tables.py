@@ -18,12 +18,14 @@ from django.db.models import Model
 from ..models import AuditLog
 from ..utils.model_meta import concrete, key_parts, own_fields
 from ..utils.table_names import model_for_table
+from ..vendors.base import PastTableSQL
 from ..vendors.types import Event, Image
 from .history import TIMELESS, History
 from .neighbours import FIELDS, Around, Header
 from .placeholders import UNKNOWN
 from .rows import read_images
 from .statements import Statement, read
+from .states import BESIDE
 from .substitution import NotAsOf
 
 #: Of how many events of one table, after a batch's earliest moment, its queries can be answered.
@@ -39,7 +41,8 @@ class Changes:
     model: type[Model]
     headers: list[Header]
     extra: frozenset[str]  # columns of the table that the model does not have
-    missing: dict[int, Mapping[str, str]] = field(default_factory=dict)  # of what each event found
+    missing: Mapping[int, Mapping[str, str]]  # of what each event found
+    sql: PastTableSQL
     as_of: dict[tuple[int, ...], PastTable] = field(default_factory=dict)
 
 
@@ -99,7 +102,7 @@ class PastTables:
             raise NotAsOf
         unseen = [h for h in changes.headers if not self._counts(table, moment, h)]
         # Moments that have seen the same are told alike; but for what is in doubt.
-        near = self._near(table, moment, unseen)
+        near = self._near(moment, changes.headers)
         key = (*(h.id for h in unseen[:1]), len(unseen), moment.id if near else 0)
         if key not in changes.as_of or self.history.states.gap(table, moment, moment.id):
             changes.as_of[key] = self._as_of(table, changes, moment, unseen)
@@ -134,11 +137,15 @@ class PastTables:
         headers.sort(key=lambda h: h.id)
         known = {f.column for f in own_fields(model)}
         columns = {column.name for column in self.vendor.shapes([table])[table].columns}
-        changes = Changes(concrete(model), headers, frozenset(columns - known))
         images = [self._before(table, h) for h in headers if h.action in ("U", "D")]
-        for image, row in read_images(self.vendor, model, images, self.history.limit).items():
-            changes.missing[image.event_id] = getattr(row, "missing", {})
-        return changes
+        rows = read_images(self.vendor, model, images, self.history.limit)
+        return Changes(
+            concrete(model),
+            headers,
+            frozenset(columns - known),
+            {image.event_id: getattr(row, "missing", {}) for image, row in rows.items()},
+            self.vendor.past_table(concrete(model), images),
+        )
 
     def _before(self, table: str, header: Header) -> Image:
         return self.history.renames.image(table, header.id, header.occurred_at, before=True)
@@ -155,11 +162,17 @@ class PastTables:
             self._same_table(table, moment) and header.same_statement(moment)
         )
 
+    def _beside(self, table: str, moment: Event, headers: Iterable[Header]) -> bool:
+        """Can it be the statement of the moment, or another one, that made one of these changes?"""
+        return self._same_table(table, moment) and any(
+            h.id != moment.id and h.same_statement(moment) for h in headers
+        )
+
     def _same_table(self, table: str, moment: Event) -> bool:
         return self.history.renames.table(moment.table_name, moment.occurred_at) == table
 
-    def _near(self, table: str, moment: Event, unseen: Sequence[Header]) -> bool:
-        return any(h.same_message(moment) or h.occurred_at == moment.occurred_at for h in unseen)
+    def _near(self, moment: Event, headers: Iterable[Header]) -> bool:
+        return any(h.same_message(moment) or h.occurred_at == moment.occurred_at for h in headers)
 
     def _as_of(
         self, table: str, changes: Changes, moment: Event, unseen: Sequence[Header]
@@ -176,15 +189,19 @@ class PastTables:
             around = Around(None, None, header, None, header, None)
             before = moment.action == AuditLog.Action.DELETE
             doubts[states._doubt_of_order(table, moment, around, before)] = None
-            if taking or header.action != AuditLog.Action.INSERT and not header.previous_object_id:
+            if taking or (
+                header.action != AuditLog.Action.INSERT and not header.previous_object_id
+            ):
                 images.append(self._before(table, header))
                 unknown |= changes.missing.get(header.id, {}).keys()
         if moment.action == AuditLog.Action.DELETE:
             doubts |= self._doubts_before(table, moment, changes.headers, unseen)
+        if not self.vendor.knows_statements and self._beside(table, moment, changes.headers):
+            doubts[BESIDE] = None
         doubts.pop("", None)
         if not gone:
             return PastTable("", [], tuple(doubts), frozenset(unknown))
-        made = self.vendor.table_as_of(changes.model, gone, images)
+        made = changes.sql(gone, images)
         if made is None:
             raise NotAsOf
         return PastTable(*made, tuple(doubts), frozenset(unknown))

@@ -23,6 +23,8 @@ _ENDS_FROM = frozenset(
 )
 # Functions whose arguments stand beside the word FROM.
 _TAKE_FROM = frozenset({"EXTRACT", "SUBSTRING", "TRIM", "OVERLAY"})
+#: The limit with which Django's get() looks for one row, and for more than one.
+LOOKS_FOR_ONE = "21"
 _NO_TABLE = frozenset({"SELECT", "VALUES", "WITH"})
 
 
@@ -38,23 +40,27 @@ class Statement:
 
 
 @lru_cache(maxsize=1024)
-def read(sql: str, folds_case: bool) -> Statement | None:
+def read(sql: str, strict: bool) -> Statement | None:
     """The statement; None where it is no SELECT, or cannot be read for certain.
 
-    :param folds_case: whether a name without quotes stands for the one in small letters.
+    :param strict: whether the database takes a name without quotes for one in small letters, may
+        see more than a character in a backslash, and wants all that is selected to be grouped by.
     """
     words = _WORD.findall(sql)
     upper = [word.upper() for word in words]
-    if not words or upper[0] not in ("SELECT", "WITH") or not _UNREADABLE.isdisjoint(upper):
+    verb = next((word for word in upper if word != "("), "")
+    if verb not in ("SELECT", "WITH") or not _UNREADABLE.isdisjoint(upper):
         return None
-    if _reads_all_columns(words) or _groups_by_less(words, upper):
+    if _has_other_strings(sql) or (strict and "\\" in sql):
+        return None
+    if _reads_all_columns(words) or (strict and _groups_by_less(words, upper)):
         return None
     named = list(_named_after_from(words, upper))
     if "" in named:
         return None
     own = set(_own_relations(words, upper)) if upper[0] == "WITH" else set()
-    tables = {_plain(name, folds_case) for name in named if name.upper() not in _NO_TABLE}
-    own = {_plain(name, folds_case) for name in own}
+    tables = {_plain(name, strict) for name in named if name.upper() not in _NO_TABLE}
+    own = {_plain(name, strict) for name in own}
     return Statement(
         tables=frozenset(tables - own),
         columns=frozenset(
@@ -66,10 +72,20 @@ def read(sql: str, folds_case: bool) -> Statement | None:
     )
 
 
-def _plain(name: str, folds_case: bool) -> str:
+def _has_other_strings(sql: str) -> bool:
+    """Has it E'…', U&'…' or the like, inside of which other rules hold?"""
+    end = -1
+    for word in _WORD.finditer(sql):
+        if word[0][0] == "'" and word.start() == end:
+            return True
+        end = word.end() if word[0].isidentifier() or word[0] == "&" else -1
+    return False
+
+
+def _plain(name: str, strict: bool) -> str:
     if name.startswith('"'):
         return name[1:-1].replace('""', '"')
-    return name.lower() if folds_case else name
+    return name.lower() if strict else name
 
 
 def _named_after_from(words: Sequence[str], upper: Sequence[str]) -> Iterator[str]:
@@ -167,31 +183,36 @@ def _is_cut(upper: Sequence[str]) -> bool:
     Not where Django looks for one row, and whether there is a second; and one row of any stands
     for all where only their being there is asked.
     """
-    depth = 0
-    ordered = False
+    ordered = [False]  # of each SELECT that is open: has it an order?
     for place, word in enumerate(upper):
-        depth += (word == "(") - (word == ")")
-        if depth == 0 and word == "ORDER":
-            ordered = True
-        if word in ("LIMIT", "FETCH") and not ordered:
+        if word == "(":
+            ordered.append(False)
+        elif word == ")":
+            ordered.pop()
+        elif word == "ORDER":
+            ordered[-1] = True
+        elif word in ("LIMIT", "FETCH", "OFFSET") and not ordered[-1]:
             value = upper[place + 1] if place + 1 < len(upper) else ""
-            if depth == 0 and value == "21":
+            if value == LOOKS_FOR_ONE and len(ordered) == 1:
                 continue
-            if value == "1" and _asks_for_being(upper, depth, place):
-                continue
-            return True
-        if depth == 0 and word == "OFFSET" and not ordered:
-            return True
+            if not (value == "1" and _asks_for_being(upper, len(ordered) - 1, place)):
+                return True
     return False
 
 
 def _asks_for_being(upper: Sequence[str], depth: int, place: int) -> bool:
-    """Is it ``SELECT 1 AS "a" FROM …``, as exists() sends it?"""
+    """Is it ``SELECT 1 AS "a" FROM …``, as exists() sends it, the number as a parameter?"""
     if depth == 0:
-        return upper[:2] == ["SELECT", "1"]
+        return _selects_one(upper)
     level = 0
     for back in range(place - 1, -1, -1):
         level += (upper[back] == ")") - (upper[back] == "(")
         if level < 0:
-            return upper[back + 1 : back + 3] == ["SELECT", "1"] and upper[back - 1] == "EXISTS"
+            return upper[back - 1] == "EXISTS" and _selects_one(upper[back + 1 : back + 7])
     return False
+
+
+def _selects_one(words: Sequence[str]) -> bool:
+    return list(words[:4]) == ["SELECT", "1", "AS", '"A"'] or list(words[:5]) == [
+        "SELECT", "%", "S", "AS", '"A"',
+    ]  # fmt: skip

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from .types import Event, Found, Name
 
 
+#: Takes the keys that are no rows of the table, as the log writes them, and the images that are;
+#: gives the expression and its parameters, or None where the database cannot make one of them.
+PastTableSQL = Callable[[Sequence[str], Sequence[Image]], tuple[str, list[Any]] | None]
+
+
 class Vendor(ABC):
     """One database. What ends in ``_sql`` or ``fingerprint`` is pure: the caller executes it."""
 
@@ -184,13 +189,12 @@ class Vendor(ABC):
         """
 
     @abstractmethod
-    def table_as_of(
-        self, model: type[Model], gone: Sequence[str], images: Sequence[Image]
-    ) -> tuple[str, list[Any]] | None:
-        """Return a common table expression that hides the model's own table, and its parameters.
+    def past_table(self, model: type[Model], images: Sequence[Image]) -> PastTableSQL:
+        """Return what makes common table expressions that hide the model's own table.
 
-        It holds the table's rows but those with these keys (as the log writes them), and what the
-        images hold; None where the database cannot make one of them.
+        Whatever it has to ask the database for, it asks once and now.
+
+        :param images: all that it may be given later.
         """
 
     @abstractmethod

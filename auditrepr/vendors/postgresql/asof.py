@@ -14,7 +14,7 @@ from django.db.models.sql import Query
 from psycopg.pq import TransactionStatus
 
 from ...utils.model_meta import key_parts, own_fields, reads, stored_parts
-from ..base import Vendor
+from ..base import PastTableSQL, Vendor
 from ..snapshots import parse
 from ..types import ALL_KNOWN, NOT_RECORDED, TOO_BIG, Event, Image, Row
 from .queries import (
@@ -273,32 +273,35 @@ class Rebuilding(Vendor):
             cursor.execute(CHANGES_SQL, _later(table, moments, most))
             return list(cursor.fetchall())
 
-    def table_as_of(
-        self, model: type[Model], gone: Sequence[str], images: Sequence[Image]
-    ) -> tuple[str, list[Any]] | None:
+    def past_table(self, model: type[Model], images: Sequence[Image]) -> PastTableSQL:
         quote = self.connection.ops.quote_name
         fields = own_fields(model)
         pk = model._meta.pk
         shape = self._shape(model)
-        parameters: list[Any] = [list(gone)]
-        held = ""
-        for steps, group in _by_steps(images):
-            values = ", ".join(shape.value(field.column) for field in fields)
-            held += IMAGES_SQL.format(values=values, rows=shape.rows(steps))
-            parameters += map(list, zip(*(image[:2] for image in group), strict=True))
         with self.connection.cursor() as cursor:
             cursor.execute(SCHEMA, [quote(model._meta.db_table)])
             (table,) = cursor.fetchone()
-        sql = TABLE_SQL.format(
-            name=quote(model._meta.db_table),
-            names=", ".join(quote(field.column) for field in fields),
-            live=", ".join(f"live.{quote(field.column)}" for field in fields),
-            table=table.replace("%", "%%"),
-            key=quote(str(pk.column)),
-            key_type=pk.rel_db_type(self.connection) or "text",
-            held=held,
-        )
-        return sql, parameters
+        names = [quote(field.column) for field in fields]
+        values = ", ".join(shape.value(field.column) for field in fields)
+
+        def expression(gone: Sequence[str], images: Sequence[Image]) -> tuple[str, list[Any]]:
+            parameters: list[Any] = [list(gone)]
+            held = ""
+            for steps, group in _by_steps(images):
+                held += IMAGES_SQL.format(values=values, rows=shape.rows(steps))
+                parameters += map(list, zip(*(image[:2] for image in group), strict=True))
+            sql = TABLE_SQL.format(
+                name=quote(model._meta.db_table),
+                names=", ".join(names),
+                live=", ".join(f"live.{name}" for name in names),
+                table=table.replace("%", "%%"),
+                key=quote(str(pk.column)),
+                key_type=pk.rel_db_type(self.connection) or "text",
+                held=held,
+            )
+            return sql, parameters
+
+        return expression
 
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
         parts = key_parts(field)

@@ -14,8 +14,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model
 
 from ...utils.model_meta import key_parts, own_fields, stored_parts
-from ..base import Vendor
-from ..types import NOT_RECORDED, TOO_BIG, Event, Found, Image, Row, renamed
+from ..base import PastTableSQL, Vendor
+from ..types import NOT_RECORDED, TOO_BIG, Event, Image, Row, renamed
 from .affinity import cast, converter, fitted
 from .queries import (
     AROUND_SQL,
@@ -32,7 +32,7 @@ from .queries import (
 
 if TYPE_CHECKING:
     from ...utils.time_limit import TimeLimit
-    from ..types import Name
+    from ..types import Found, Name
 
 
 #: SQLite's instructions between two looks at the clock: about a millisecond.
@@ -244,39 +244,46 @@ class Rebuilding(Vendor):
             cursor.execute(CHANGES_SQL, parameters)
             return list(cursor.fetchall())
 
-    def table_as_of(
-        self, model: type[Model], gone: Sequence[str], images: Sequence[Image]
-    ) -> tuple[str, list[Any]] | None:
+    def past_table(self, model: type[Model], images: Sequence[Image]) -> PastTableSQL:
         quote = self.connection.ops.quote_name
         fields = own_fields(model)
         pk = model._meta.pk
+        names = [quote(field.column) for field in fields]
         key = _key_of_text(pk.db_type(self.connection) or "")
-        held = self._held(fields, images)
-        if key is None or held is None:
-            return None
-        sql = TABLE_SQL.format(
-            name=quote(model._meta.db_table),
-            names=", ".join(quote(field.column) for field in fields),
-            live=", ".join(f"live.{quote(field.column)}" for field in fields),
-            key=quote(str(pk.column)),
-            gone=key,
-            held=held[0],
-        )
-        return sql, [json.dumps(gone), *held[1]]
+        documents = self._documents({image.event_id for image in images})
 
-    def _held(self, fields: Sequence[Any], images: Sequence[Image]) -> tuple[str, list[Any]] | None:
-        """The rows of these images, as a part of a UNION; None where their columns cannot be."""
-        found = [Found(None, image=image) for image in images]
-        lines = [line for *line, _ in self._lines(fields, found)]
-        if not lines:
+        def expression(
+            gone: Sequence[str], images: Sequence[Image]
+        ) -> tuple[str, list[Any]] | None:
+            held = self._held(fields, [_document(*documents[i.event_id], i) for i in images])
+            if key is None or held is None:
+                return None
+            sql = TABLE_SQL.format(
+                name=quote(model._meta.db_table),
+                names=", ".join(names),
+                live=", ".join(f"live.{name}" for name in names),
+                key=quote(str(pk.column)),
+                gone=key,
+                held=held[0],
+            )
+            return sql, [json.dumps(gone), *held[1]]
+
+        return expression
+
+    def _held(
+        self, fields: Sequence[Any], documents: Sequence[Mapping[str, Any]]
+    ) -> tuple[str, list[Any]] | None:
+        """These rows as a part of a UNION; None where their columns cannot be."""
+        if not documents:
             return "", []
         columns = [
-            self._as_column(f, v) for f, v in zip(fields, zip(*lines, strict=True), strict=True)
+            column
+            for field in fields
+            if (column := self._as_column(field, [_value(d, field) for d in documents]))
         ]
-        picked = [column for column in columns if column]
-        if len(picked) < len(fields):
+        if len(columns) < len(fields):
             return None
-        rows = list(zip(*(values for _, values in picked), strict=True))
+        rows = list(zip(*(values for _, values in columns), strict=True))
         if all(type(value) in _SAME_IN_JSON or value is None for row in rows for value in row):
             # One parameter, however many the values are: SQLite takes 32 766 of them.
             source, values = "json_each(%s)", [json.dumps(rows)]
@@ -287,9 +294,7 @@ class Rebuilding(Vendor):
             places = [f"column{n}" for n in range(1, len(fields) + 1)]
         else:
             return None
-        chosen = ", ".join(
-            one.format(place) for (one, _), place in zip(picked, places, strict=True)
-        )
+        chosen = ", ".join(one.format(p) for (one, _), p in zip(columns, places, strict=True))
         return f" UNION ALL SELECT {chosen} FROM {source}", values
 
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
@@ -351,6 +356,11 @@ def _why(column: str, document: dict[str, Any]) -> str:
 def _stored(value: dict[str, str]) -> Any:
     """A value that JSON cannot hold, or that was too big for the log."""
     return bytes.fromhex(value["$blob"]) if "$blob" in value else UNKNOWN
+
+
+def _value(document: Mapping[str, Any], field: Any) -> Any:
+    value = document.get(field.column)
+    return None if value is UNKNOWN else value
 
 
 def _key_of_text(declared: str) -> str | None:
