@@ -54,6 +54,7 @@ def as_of(what: Any, moment: When, /, *, pk: Any = None, using: str | None = Non
     reader.outlive(OwnViews(reader), _keep_in_the_past)
     with reader.own_queries():
         subject = Subject(_moment(moment, using))
+        reader.moments.append(subject.moment)
         (found,) = reader.find_present(model, [Lookup(subject, key)])
     for doubt in found.doubts:
         subject.note(doubt)

@@ -14,11 +14,12 @@ from ..utils.model_meta import own_fields, parent_links
 from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
-from ..vendors.types import NOT_RECORDED, Found, Row
+from ..vendors.types import NOT_RECORDED, Found, Moment, Row
 from .building import Building, StartOver
 from .history import History, Matches
 from .instances import GuardedMaker, KnownFailures, loader
 from .lookups import Lookup, Subject
+from .past_tables import PastTables
 from .peers import Peers
 from .placeholders import Unknown, default_of
 from .related_sets import set_relations
@@ -45,12 +46,24 @@ class Reader:
         self.using = using
         self.vendor = get_vendor(using)
         self.limit = limit
-        self.building = Building(self.vendor, limit)
-        self.history = History(self.vendor, limit)
+        self.building = Building(self.vendor, limit, self.past_tables)
+        self.moments: list[Moment] = []  # all that is read together
+        self._begin()
         known = {} if known_failures is None else known_failures
         self._maker = GuardedMaker(self.building, known, self.placeholder, can_start_over=True)
         self._views: Views = nullcontext
         self._on_made: Callable[[Model, Subject], None] | None = None
+
+    def _begin(self) -> None:
+        """Forget what another view of the database has told."""
+        self.history = History(self.vendor, self.limit)
+        self._past_tables: PastTables | None = None
+
+    def past_tables(self) -> PastTables:
+        """The tables as of the moments of all that is read together."""
+        if self._past_tables is None:
+            self._past_tables = PastTables(self.history, self.moments)
+        return self._past_tables
 
     def outlive(self, views: Views, on_made: Callable[[Model, Subject], None]) -> None:
         """Let the objects go on reading after the call that made them.
@@ -66,7 +79,7 @@ class Reader:
         """Everything read inside is of one moment of the database."""
         intercepting = self.vendor.connection.execute_wrapper(self.building.intercept)
         with self.vendor.reading(self.limit), intercepting:
-            self.history = History(self.vendor, self.limit)
+            self._begin()
             yield
 
     @contextmanager

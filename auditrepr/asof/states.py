@@ -8,7 +8,7 @@ goes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -51,7 +51,7 @@ class States:
         self.vendor = vendor
         self._truncations: dict[str, list[Neighbour]] = {}
         self._restored: dict[int, bool] = {}
-        self._moments: set[int] = set()
+        self._expected: set[int] = set()
 
     @cached_property
     def coverage(self) -> dict[str, Coverage]:
@@ -71,10 +71,14 @@ class States:
 
     def find(self, table: str, wanted: Sequence[tuple[Moment, str]]) -> list[StateSource]:
         """Where the states of these rows of one table are found, each as of its moment."""
-        self._moments.update(moment.upto for moment, _ in wanted)
+        self.expect(moment.upto for moment, _ in wanted)
         around = look_up(self.vendor, self.renames, table, wanted)
         moments = [moment for moment, _ in wanted]
         return list(map(partial(self._state, table), moments, around, self._unfit(around)))
+
+    def expect(self, events: Iterable[int]) -> None:
+        """Say which events will come up: what has to be asked about one is asked about all."""
+        self._expected.update(events)
 
     def _unfit(self, around: Sequence[Neighbours]) -> list[str]:
         """Why the events around each moment may have come in another order than the log's."""
@@ -88,7 +92,7 @@ class States:
         if not moment.before and (later := self._same_statement(table, moment, around)):
             return later._replace(doubt=doubt or later.doubt)
         last = around.last
-        doubt = doubt or self._doubt_of_order(table, moment, around)
+        doubt = doubt or self.doubt_of_order(table, moment, around)
         if around.last_taking and _after(around.last_taking, last):
             return StateSource(doubt=doubt or self.gap(table, moment, around.last_taking.id))
         emptied = self._emptied(table, moment, last)
@@ -101,7 +105,7 @@ class States:
     def _same_statement(self, table: str, moment: Moment, around: Neighbours) -> StateSource | None:
         """The whole statement counts, also what it did after the event."""
         doubt = "" if self.vendor.knows_statements else BESIDE
-        if not self._is_of(moment, table):
+        if not self.is_of(moment, table):
             return None
         if not any(header.same_statement(moment) for header in around.later):
             return None
@@ -111,7 +115,7 @@ class States:
         )
         return StateSource(image=self._image(table, given) if given else None, doubt=doubt)
 
-    def _is_of(self, moment: Moment, table: str) -> bool:
+    def is_of(self, moment: Moment, table: str) -> bool:
         """Is it the moment of a statement on this table?"""
         at = moment.occurred_at
         return at is not None and self.renames.table(moment.table_name, at) == table
@@ -176,7 +180,7 @@ class States:
         since = last.id if last else 0
         return any(t.id > since and self.saw(moment, t) for t in self.truncates(table))
 
-    def _doubt_of_order(self, table: str, moment: Moment, around: Neighbours) -> str:
+    def doubt_of_order(self, table: str, moment: Moment, around: Neighbours) -> str:
         """One message may hold one statement, whose changes are one, or several.
 
         After a change, what came earlier in the message was seen in either case, and what came
@@ -189,7 +193,7 @@ class States:
             return ""
         # SQLite cannot tell one statement from another one in the same millisecond.
         same_time = any(other.occurred_at == moment.occurred_at for other in others)
-        near = same_time and (self._is_of(moment, table) or self.statement_reaches_beyond)
+        near = same_time and (self.is_of(moment, table) or self.statement_reaches_beyond)
         return BESIDE if near else ""
 
     @cached_property
@@ -228,7 +232,7 @@ class States:
         """See :meth:`Vendor.restored`; asked for all that may come up, as soon as one does."""
         if pk not in self._restored:
             emptied = {one.id for found in self._truncations.values() for one in found}
-            asked = {pk, *self._moments, *emptied} - self._restored.keys()
+            asked = {pk, *self._expected, *emptied} - self._restored.keys()
             found = self.vendor.restored(asked)
             self._restored |= {one: one in found for one in asked}
         return self._restored[pk]

@@ -29,6 +29,11 @@ if TYPE_CHECKING:
     from .types import Found, Moment, Name
 
 
+#: Takes the keys whose current rows are left out, as the log writes them, and the images that take
+#: their place; returns the expression and its parameters, or None if the database cannot make one.
+PastTableSQL = Callable[[Sequence[str], Sequence[Image]], tuple[str, list[Any]] | None]
+
+
 class Vendor(ABC):
     """One database. ``*_sql`` methods and ``fingerprint`` are pure: the caller executes the SQL."""
 
@@ -171,6 +176,26 @@ class Vendor(ABC):
 
     # Whether the log shows which rows one statement changed.
     knows_statements: bool
+
+    # Whether quoted names that differ only in case are different names.
+    names_have_case: bool
+
+    @abstractmethod
+    def changes(self, table: str, moments: Sequence[Moment], most: int) -> list[Any]:
+        """Return this table's events that one of the moments may not have seen.
+
+        They come in the order of their IDs, each with the fields of ``neighbours.Neighbour`` as the
+        driver returns them; one more than ``most`` if there are more.
+        """
+
+    @abstractmethod
+    def past_table(self, model: type[Model], images: Sequence[Image]) -> PastTableSQL:
+        """Return a function that makes common table expressions that hide the model's own table.
+
+        Whatever has to be queried for that is queried once and now.
+
+        :param images: all that the function may be called with.
+        """
 
     @abstractmethod
     def statement_reaches_beyond(self) -> bool:
