@@ -19,7 +19,7 @@ from tests.app.asking import Question
 from tests.app.fields import ByName
 from tests.app.models import Author, Book
 from tests.app.relations import Line, Order
-from tests.capturing import sql
+from tests.capturing import next_moment, sql
 
 pytestmark = pytest.mark.django_db
 
@@ -40,14 +40,6 @@ def built(of="app_question"):
         (one.text.removeprefix("test: ") if one.text else one.failure.error_class, one.reason)
         for one in build([Event.of(row) for row in rows], "default")
     ]
-
-
-def next_moment():
-    """SQLite tells the statements of one table apart by their milliseconds."""
-    ask = "SELECT strftime('%f')" if connection.vendor == "sqlite" else "SELECT clock_timestamp()"
-    ((now,),) = sql(ask)
-    while sql(ask) == [(now,)]:
-        pass
 
 
 def names():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -35,12 +35,19 @@ SCAN = 100_000
 _Read = Row | Exception | None
 
 
+def _none(_: Any) -> None:
+    return None
+
+
 class Matches(NamedTuple):
     """All that had a value at a moment: from the log as rows, to a related set as its objects."""
 
     found: Sequence[Found]
     doubts: tuple[str, ...] = ()  # why some may be missing
     rows: Mapping[type[Model], Sequence[Found]] = {}  # what queries of the set read, by table
+    #: Those that a queryset of the model shows, in its order; None if only a query can tell.
+    shown: Callable[[Any], Sequence[Found] | None] = _none
+    plain: bool = True  # they are all, in the order of their model, whoever asks
 
     def single(self) -> Found:
         """The one of a set that can have no more."""
@@ -222,9 +229,9 @@ class History:
         return [
             Found(
                 self._of_then(model, read(state, key), state, moment),
-                state.doubts(f"{table} {key}"),
+                (state.doubt,) if state.doubt else (),
                 state.image,
-                state.gone,
+                f"{table} {key} had been deleted" if state.gone else "",
             )
             for moment, state, key in states
         ]

@@ -36,13 +36,6 @@ class StateSource(NamedTuple):
     gone: bool = False  # the image is the row's last one, from before its end
     doubt: str = ""
 
-    def doubts(self, row: str) -> tuple[str, ...]:
-        """Why what is found there is not certain to be what was there."""
-        if not self.doubt and not self.gone:
-            return ()
-        gone = f"{row} had been deleted" if self.gone else ""
-        return tuple(filter(None, (self.doubt, gone)))
-
 
 class States:
     """Answers for one batch, from one view of the database."""

@@ -41,6 +41,7 @@ from . import (  # noqa: E402
     cascades,  # noqa: F401
     fields,  # noqa: F401
     hostile,  # noqa: F401
+    managing,  # noqa: F401
     moment,  # noqa: F401
     relations,  # noqa: F401
     tracked,  # noqa: F401
