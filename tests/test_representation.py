@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from asgiref.sync import sync_to_async
+from django.contrib.sessions.models import Session
 from django.db import connection, connections
 from django.db.models import Model, QuerySet
 from django.utils import translation
@@ -126,12 +127,12 @@ def test_a_setting_may_name_a_method(settings):
     assert AuditLog.objects.get().build_instance_repr().text == "<Author: Ann>"
 
 
-def test_what_reads_todays_rows_by_itself_is_mixed_and_says_so(settings):
-    settings.AUDITREPR = {"REPR": {"app.author": lambda author: f"{Author.objects.count()}"}}
+def test_what_reads_a_table_that_is_not_audited_is_mixed_and_says_so(settings):
+    settings.AUDITREPR = {"REPR": {"app.author": lambda author: f"{Session.objects.count()}"}}
     Author.objects.create(name="Ann")
     outcome = AuditLog.objects.get().build_instance_repr()
-    assert (outcome.text, outcome.fidelity) == ("1", Fidelity.MIXED)
-    assert "today's rows" in outcome.reason
+    assert (outcome.text, outcome.fidelity) == ("0", Fidelity.MIXED)
+    assert "current rows" in outcome.reason
 
 
 def test_what_asynchronous_code_reads_is_mixed_too(settings, transactional_db):
@@ -147,7 +148,7 @@ def test_what_asynchronous_code_reads_is_mixed_too(settings, transactional_db):
     Author.objects.update(name="Bea")
     outcome = AuditLog.objects.earliest("pk").build_instance_repr()
     assert (outcome.text, outcome.fidelity) == ("['Bea']", Fidelity.MIXED)
-    assert "today's rows" in outcome.reason
+    assert "current rows" in outcome.reason
 
 
 def test_what_an_instance_asks_asynchronously_while_it_is_made_is_noticed(monkeypatch):
@@ -166,7 +167,7 @@ def test_what_an_instance_asks_asynchronously_while_it_is_made_is_noticed(monkey
     monkeypatch.setattr(Author, "__str__", lambda author: f"{author.name} of {author.among}")
     outcome = AuditLog.objects.earliest("pk").build_instance_repr()
     assert (outcome.text, outcome.fidelity) == ("Ann of 2", Fidelity.MIXED)
-    assert "today's rows" in outcome.reason
+    assert "current rows" in outcome.reason
 
 
 def test_one_statement_can_be_built_inside_the_callers_transaction(transactional_db):
