@@ -126,12 +126,14 @@ class States:
             return StateSource(
                 image=self._image(table, taking, before=True), later=True, doubt=doubt
             )
+        until = None if first is None else first.id
+        lost = self.emptied_after(table, moment, until) and not self.is_whole(table, moment)
         if first is None:
             # Today's row, unless its table was emptied: then nothing is known of it.
-            unknown = EMPTIED if emptied or self.truncates(table) else ""
+            unknown = EMPTIED if lost or emptied else ""
             return StateSource(live=True, later=True, doubt=doubt or unknown)
         if first.action == AuditLog.Action.INSERT or first.previous_object_id is not None:
-            return StateSource(doubt=doubt)
+            return StateSource(doubt=doubt or (EMPTIED if lost else ""))
         return StateSource(image=self._image(table, first, before=True), later=True, doubt=doubt)
 
     def gap(self, table: str, moment: Moment, since: int) -> str:
@@ -167,6 +169,23 @@ class States:
                 if self.renames.lineage(table).had(name, header.occurred_at)
             ]
         return self._truncations[table]
+
+    def emptied_after(self, table: str, moment: Moment, until: int | None = None) -> bool:
+        """Has a TRUNCATE that the moment did not see ended rows of the table, up to that event?"""
+        self.expect([moment.upto])
+        return any(
+            (until is None or t.id < until) and not self.saw(moment, t)
+            for t in self.truncates(table)
+        )
+
+    def is_whole(self, table: str, moment: Moment) -> bool:
+        """Does the log mention every row that was in the table at the moment?
+
+        It does where all that came after the table was emptied is in the log.
+        """
+        return any(
+            self.saw(moment, t) and not self.gap(table, moment, t.id) for t in self.truncates(table)
+        )
 
     def _emptied(self, table: str, moment: Moment, last: Neighbour | None) -> bool:
         """Has a TRUNCATE that the moment saw ended the row since its last event?"""
