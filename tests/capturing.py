@@ -62,3 +62,11 @@ def covered_since(using: str) -> dict[str, int]:
     """The event after which each table that is captured now has been, without a gap."""
     since = {name: row.since_event for name, row in capture.covered(using).items()}
     return {name: event for name, event in since.items() if event is not None}
+
+
+def next_moment():
+    """SQLite tells the statements of one table apart by their milliseconds."""
+    ask = "SELECT strftime('%f')" if connection.vendor == "sqlite" else "SELECT clock_timestamp()"
+    ((now,),) = sql(ask)
+    while sql(ask) == [(now,)]:
+        pass

@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from auditrepr.asof import building, history, placeholders, reader, related_sets, states
+from auditrepr.asof import building, history, past_tables, placeholders, related_sets, states
 from auditrepr.vendors.postgresql import losses
 from tests.project import ROOT
 
@@ -71,7 +71,7 @@ def test_the_page_lists_every_reason_for_mixed():
     listed = quoted("exact-and-mixed.md", 0, "## Reasons for mixed")
     reasons = [
         states.BESIDE, states.OVERTAKEN, states.UNCLEAR, states.EMPTIED, history.TYPE_GONE,
-        history.LOOSE, placeholders.UNKNOWN, building.TODAY, reader.HIDES, reader.OF_ITS_OWN,
+        history.LOOSE, placeholders.UNKNOWN, building.TODAY, past_tables.ORDER,
         related_sets.UNORDERED, losses.ORDER, losses.SIGN,
     ]  # fmt: skip
     assert [r for r in reasons if r.replace("{}", "…") not in listed] == []

@@ -65,6 +65,7 @@ def _as_of(model: Any, key: Any, moment: When, using: str) -> Model:
     reader.outlive(OwnViews(reader), _keep_in_the_past)
     with reader.own_queries():
         subject = Subject(_moment(moment, using))
+        reader.moments.append(subject.moment)
         (found,) = reader.find_present(model, [Lookup(subject, key)])
     for doubt in found.doubts:
         subject.note(doubt)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 
 from ..conf import get_settings
@@ -49,7 +49,7 @@ class Batch:
 
     def subjects(self, events: Sequence[Event]) -> Iterator[Subject]:
         """The objects of these events, in their order."""
-        subjects = [Subject(event.moment) for event in events]
+        subjects = self._subjects(events)
         by_table = defaultdict(list)
         for event, subject in zip(events, subjects, strict=True):
             table = self.reader.history.renames.table(event.table_name, event.occurred_at)
@@ -61,6 +61,11 @@ class Batch:
             if subject.moment.upto in again:
                 subject.note(UNCLEAR)
         return iter(subjects)
+
+    def _subjects(self, events: Iterable[Event]) -> list[Subject]:
+        subjects = [Subject(event.moment) for event in events]
+        self.reader.moments += [subject.moment for subject in subjects]
+        return subjects
 
     def show_life(self) -> None:
         """Has to be called between rows: what they do may take long, and send no query."""
@@ -89,7 +94,7 @@ class Batch:
 
     def related(self, references: Sequence[Reference]) -> Iterator[Subject]:
         """The objects that these foreign keys led to, in their order."""
-        subjects = [Subject(reference.event.moment) for reference in references]
+        subjects = self._subjects(reference.event for reference in references)
         by_target = defaultdict(list)
         for subject, (_, field, value) in zip(subjects, references, strict=True):
             (target,) = field.foreign_related_fields

@@ -11,7 +11,7 @@ Whoever enters a phase leaves it again: what was before goes on.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from enum import Enum
 from typing import Any, NoReturn
 
@@ -22,6 +22,7 @@ from ..utils.sql import may_write
 from ..utils.time_limit import TimeLimit, TimeLimitExceeded
 from ..vendors import Vendor
 from .lookups import Subject
+from .past_tables import PastTables
 from .placeholders import UNKNOWN
 from .substitution import NotAsOf, Relations, substituted, unknown_columns
 
@@ -58,10 +59,10 @@ class Idle:
     #: Is it the code of a row that runs?
     theirs = False
 
-    def query(self, building: Building, sql: str, parameters: Any, elsewhere: bool) -> Any:
+    def query(self, building: Building, sql: str, parameters: Any, unseen: bool) -> Any:
         """Sees a query before it is sent: gives what is sent, and its parameters.
 
-        :param elsewhere: it goes to another database than the one that is read.
+        :param unseen: it goes to another database than the one that is read, or is no query.
         """
         return sql, parameters
 
@@ -76,7 +77,7 @@ class Reading(Idle):
 
 
 class Running(Idle):
-    """A row's code says its text: its queries read what is there today."""
+    """A row's code says its text: its queries read the tables as of the row's moment."""
 
     __slots__ = ("subject",)
     theirs = True
@@ -84,10 +85,10 @@ class Running(Idle):
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
 
-    def query(self, building: Building, sql: str, parameters: Any, elsewhere: bool) -> Any:
-        if not sql.startswith(NO_READING):
-            self.query_in_thread()
-        return sql, parameters
+    def query(self, building: Building, sql: str, parameters: Any, unseen: bool) -> Any:
+        if sql.startswith(NO_READING):
+            return sql, parameters
+        return building.as_of(self.subject, sql, parameters, unseen)
 
     def query_in_thread(self) -> None:
         self.subject.note(TODAY)
@@ -106,18 +107,25 @@ class Making(Running):
         self.incomplete = incomplete
         self.asked = False  # it has sent a query
 
+    def query(self, building: Building, sql: str, parameters: Any, unseen: bool) -> Any:
+        self._ask()
+        return super().query(building, sql, parameters, unseen)
+
     def query_in_thread(self) -> None:
+        self._ask()
+        super().query_in_thread()
+
+    def _ask(self) -> None:
         self.asked = True
         if self.incomplete:
             raise QueryRefused
-        self.subject.note(TODAY)
 
 
 class Answering(Idle):
     """The next query sees these rows in place of the models' tables.
 
     :param before: the phase that goes on after it: others in between are not about the rows.
-    :param otherwise: who reads today's rows where the query asks for another table.
+    :param otherwise: who reads whole tables where the query asks for another one.
     """
 
     __slots__ = ("before", "otherwise", "relations")
@@ -134,21 +142,20 @@ class Answering(Idle):
     def query_in_thread(self) -> None:
         self.before.query_in_thread()
 
-    def query(self, building: Building, sql: str, parameters: Any, elsewhere: bool) -> Any:
-        """:raises NotAsOf: if it asks for another table, and nobody reads today's."""
+    def query(self, building: Building, sql: str, parameters: Any, unseen: bool) -> Any:
+        """:raises NotAsOf: if it asks for another table, and nobody reads whole ones."""
         building.phase = self.before
         with building.reading():
             try:
-                return self._as_of(building.vendor, sql, parameters, elsewhere)
+                return self._as_of(building.vendor, sql, parameters, unseen)
             except NotAsOf:
                 if self.otherwise is None:
                     raise
-                self.otherwise.note(TODAY)
-        return sql, parameters
+        return building.as_of(self.otherwise, sql, parameters, unseen)
 
-    def _as_of(self, vendor: Vendor, sql: str, parameters: Any, elsewhere: bool) -> Any:
+    def _as_of(self, vendor: Vendor, sql: str, parameters: Any, unseen: bool) -> Any:
         unknown = unknown_columns(vendor, self.relations, sql)
-        if elsewhere or (unknown and self.otherwise is None):
+        if unseen or (unknown and self.otherwise is None):
             raise NotAsOf
         answered = substituted(vendor, self.relations, sql, parameters)
         for column in unknown:
@@ -163,12 +170,21 @@ class Building:
     """The phase of a build, and what of it is lost.
 
     :param limit: the time that a row's code has; it stands still during auditrepr's own queries.
+    :param past_tables: the tables as of the moments of all that is built together.
     :param alone: one row is built, so that nothing is gained by building fewer together.
     """
 
-    def __init__(self, vendor: Vendor, limit: TimeLimit, *, alone: bool = True) -> None:
+    def __init__(
+        self,
+        vendor: Vendor,
+        limit: TimeLimit,
+        past_tables: Callable[[], PastTables],
+        *,
+        alone: bool = True,
+    ) -> None:
         self.vendor = vendor
         self.limit = limit
+        self.past_tables = past_tables
         self.alone = alone
         self.phase: Idle = IDLE
         self.transaction = Transaction.WHOLE
@@ -276,8 +292,19 @@ class Building:
         elsewhere = context["connection"].alias != self.vendor.connection.alias
         if elsewhere and self.phase.theirs and may_write(sql):
             raise InternalError("code that builds a representation must not write to the database")
-        sql, parameters = self.phase.query(self, sql, parameters, elsewhere)
+        sql, parameters = self.phase.query(self, sql, parameters, elsewhere or many)
         return execute(sql, parameters, many, context)
+
+    def as_of(self, subject: Subject, sql: str, parameters: Any, unseen: bool) -> tuple[str, Any]:
+        """The query on whole tables as of the subject's moment; today's where that cannot be."""
+        doubts: tuple[str, ...] = (TODAY,)
+        with suppress(NotAsOf), self.reading():
+            if not unseen:
+                tables = self.past_tables()
+                sql, parameters, doubts = tables.rewritten(sql, parameters, subject.moment)
+        for doubt in doubts:
+            subject.note(doubt)
+        return sql, parameters
 
     def intercept_in_thread(self) -> None:
         """A query is about to be sent from another thread, which sees what is there today."""

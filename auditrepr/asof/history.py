@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, NamedTuple
 
 from django.db import Error
@@ -38,12 +38,19 @@ MOST_BYTES = 16_000_000
 _Read = Row | Exception | None
 
 
+def _none(_: Any) -> None:
+    return None
+
+
 class Matches(NamedTuple):
     """All that had a value at a moment: from the log as rows, to a related set as its objects."""
 
     found: Sequence[Found]
     doubts: tuple[str, ...] = ()  # why some may be missing
     rows: Mapping[type[Model], Sequence[Found]] = {}  # what queries of the set read, by table
+    #: Those that a queryset of the model shows, in its order; None if only a query can tell.
+    shown: Callable[[Any], Sequence[Found] | None] = _none
+    plain: bool = True  # they are all, in the order of their model, whoever asks
 
     def single(self) -> Found:
         """The one of a set that can have no more."""
@@ -163,7 +170,12 @@ class History:
         for key, today in live.items():
             if today.value in texts:  # else it is equal for the database alone
                 candidates[texts[today.value]].add(key)
-        mentions, complete = self._mentions(table, column, list(texts.values()), moments)
+        known = list(texts.values())
+        mentions, complete = self._mentions(table, column, known, moments)
+        if any(map(partial(self.states.emptied_after, table), moments)):
+            # What a TRUNCATE removes, no later event tells of: then all of the table's do.
+            more, all_read = self._mentions(table, column, known, [Moment(0)])
+            mentions, complete = mentions | more, complete and all_read
         for text, key in mentions:
             candidates[text].add(key)
         return candidates, complete
@@ -188,10 +200,10 @@ class History:
         """Why rows may be missing among those that match by this column."""
         table = log_name(model._meta.db_table)
         came_later = column in self.columns.not_yet(model, moment)
-        emptied = any(not self.states.saw(moment, t) for t in self.states.truncates(table))
+        lost = self.states.emptied_after(table, moment) and not self.states.is_whole(table, moment)
         reasons = (
             self.states.gap(table, moment, moment.upto),
-            EMPTIED if emptied else "",
+            EMPTIED if lost else "",
             UNKNOWN.format(column) if came_later else "",
             "" if complete else f"{table} has too many later changes to search",
         )
@@ -235,9 +247,9 @@ class History:
         return [
             Found(
                 self._of_then(model, read(state, key), state, moment),
-                state.doubts(f"{table} {key}"),
+                (state.doubt,) if state.doubt else (),
                 state.image,
-                state.gone,
+                f"{table} {key} had been deleted" if state.gone else "",
             )
             for moment, state, key in states
         ]

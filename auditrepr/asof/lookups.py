@@ -35,6 +35,12 @@ class Reference(NamedTuple):
     value: Any  # as Python has it
 
 
+class Ask(NamedTuple):
+    """How live code finds an object: from a relation to whoever touches it."""
+
+    query: Callable[[Any], Any]  # of the instance that the relation is of
+
+
 class AsOfReader(Protocol):
     """Reads what relations lead to, each as of its subject's moment, for many at once."""
 
@@ -43,6 +49,9 @@ class AsOfReader(Protocol):
 
     def find(self, model: type[Model], lookups: Sequence[Lookup]) -> list[Found]:
         """The objects with these primary keys."""
+
+    def find_present(self, model: type[Model], lookups: Sequence[Lookup]) -> list[Found]:
+        """Likewise, but not what was deleted by then."""
 
     def find_by(self, model: type[Model], field: Any, lookups: Sequence[Lookup]) -> list[Matches]:
         """All objects whose field had the value that is looked up as key."""
@@ -57,6 +66,15 @@ class AsOfReader(Protocol):
         self, relations: Relations, otherwise: Subject | None = None
     ) -> AbstractContextManager[None]:
         """The first query inside sees these rows in place of the models' tables."""
+
+    def asking(self, subject: Subject) -> AbstractContextManager[None]:
+        """Queries inside are those of others' code, and see the tables as of the moment."""
+
+    def adopt(self, instance: Any, subject: Subject) -> Any:
+        """What others' code has made: its relations, too, are as of the moment, at any time."""
+
+    def passes(self, error: Exception) -> bool:
+        """May it be another answer, or none, the next time?"""
 
     def placeholder(self, field: Any, why: str) -> Any:
         """What a column without a value reads as."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,9 +14,10 @@ from django.db.models.manager import BaseManager
 from ..vendors.types import Found
 from .history import Matches
 from .instances import is_plain, maker
-from .lookups import AsOfReader, Lookup, SetRelation, Subject
+from .lookups import Ask, AsOfReader, Lookup, SetRelation, Subject
 from .placeholders import UNKNOWN
 from .related_querysets import as_of
+from .rows import ModelRaised
 
 if TYPE_CHECKING:
     from .relations import Resolver
@@ -101,23 +102,19 @@ class Peers:
 
         :raises KeyError: if it is not known here, so that Django looks it up itself.
         """
-        if self._lacks(self._objects.get(name), index):
-            resolve = self.resolvers[name]
-            with self.reader.own_queries():
-                self._objects[name] = resolve(self)
-        found = self._objects[name][index]
+        found = self._answer(self._objects, name, self.resolvers[name], index)
+        member = self.members[index]
         for doubt in found.doubts:
-            self.members[index].subject.note(doubt)
+            member.subject.note(doubt)
+        if isinstance(found.value, Ask):
+            return self._asked(found.value, member)
         if isinstance(found.value, Exception):
             raise self._once_more(found.value)
         return found.value
 
     def set(self, name: str, index: int) -> Matches:
         """What the relation with this cache name leads to, from one of the members."""
-        if self._lacks(self._sets.get(name), index):
-            with self.reader.own_queries():
-                self._sets[name] = self.sets[name].resolve(self)
-        matches = self._sets[name][index]
+        matches: Matches = self._answer(self._sets, name, self.sets[name].resolve, index)
         for doubt in matches.doubts:
             self.members[index].subject.note(doubt)
         for one in matches.found:
@@ -125,10 +122,36 @@ class Peers:
                 raise self._once_more(one.value)
         return matches
 
-    @staticmethod
-    def _lacks(answers: Sequence[Any] | None, index: int) -> bool:
-        """A model's code may have asked already while its next instances were to be made."""
-        return answers is None or index >= len(answers)
+    def _answer(
+        self,
+        known: dict[str, Any],
+        name: str,
+        resolve: Callable[[Peers], Sequence[Any]],
+        index: int,
+    ) -> Any:
+        """The answer for one of the members; an error is one, for all of them."""
+        answers = known.get(name)
+        # A model's code may have asked already while its next instances were to be made.
+        if answers is None or (not isinstance(answers, Exception) and index >= len(answers)):
+            with self.reader.own_queries():
+                try:
+                    answers = known[name] = resolve(self)
+                except Exception as error:
+                    if not self.reader.passes(error):
+                        known[name] = ModelRaised.of(error)
+                    raise
+        if isinstance(answers, Exception):
+            with self.reader.own_queries():  # it is ours, also where the row's code swallows it
+                raise self._once_more(answers)
+        return answers[index]
+
+    def _asked(self, ask: Ask, member: Member) -> Any:
+        """What the project's own manager finds, as live code asks it: for this member alone."""
+        try:
+            with self.reader.asking(member.subject):
+                return self.reader.adopt(ask.query(member.instance), member.subject)
+        except KeyError as error:  # Django would take it for an empty cache
+            raise ModelRaised.of(error) from error
 
     def _once_more(self, error: Exception) -> Exception:
         """An error that many members have, as it was at first: each raise adds to its traceback,
@@ -175,18 +198,23 @@ class AsOfSets(dict[str, Any]):
         chosen = isinstance(asking, BaseManager) and not isinstance(asking, type(usual))
         if name in self and not chosen:
             return super().__getitem__(name)
+        of_all, live = self._live(asking if chosen else usual, member.subject)
         matches = self._peers.set(name, self._index)
-        live = self._live(asking if chosen else usual)
         found = as_of(live, matches, self._peers.reader, member.subject)
-        if chosen:
-            found._result_cache = None  # another manager may show other rows, in another order
-        else:
+        if matches.plain and not chosen:
             self[name] = found
+            return found
+        # A manager may show other rows each time that it is asked.
+        shown = matches.shown(of_all)
+        found._result_cache = None if shown is None else [one.value for one in shown]
         return found
 
-    def _live(self, manager: Any) -> Any:
+    def _live(self, manager: Any, subject: Subject) -> tuple[Any, Any]:
+        """The manager's querysets of all objects of its model, and of the set."""
         self._asking = True
         try:
-            return manager.get_queryset()
+            with self._peers.reader.asking(subject):
+                of_all = super(type(manager), manager).get_queryset()  # type: ignore[misc]
+                return of_all, manager._apply_rel_filters(of_all._chain())
         finally:
             self._asking = False

@@ -7,29 +7,26 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from typing import Any
 
+from django.db import Error
 from django.db.models import Model
-from django.db.models.query import ModelIterable
 
 from ..isolation import isolated
 from ..utils.model_meta import own_fields, parent_links
 from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
-from ..vendors.types import NOT_RECORDED, Found, Row
-from .building import Building, StartOver
+from ..vendors.types import NOT_RECORDED, Found, Moment, Row
+from .building import Building, Running, StartOver
 from .history import History, Matches
 from .instances import GuardedMaker, KnownFailures, loader
 from .lookups import Lookup, Subject
+from .past_tables import PastTables
 from .peers import Peers
 from .placeholders import Unknown, default_of
 from .related_sets import set_relations
 from .relations import object_relations
 from .rows import ModelRaised
 from .substitution import Relations
-
-#: ``Meta.base_manager_name`` names it; Django finds single related objects through it.
-HIDES = "a manager hides some of the related rows"
-OF_ITS_OWN = "a manager returns custom objects for related rows"
 
 Views = Callable[[], AbstractContextManager[None]]
 
@@ -52,12 +49,25 @@ class Reader:
         self.using = using
         self.vendor = get_vendor(using)
         self.limit = limit
-        self.building = Building(self.vendor, limit, alone=alone)
-        self.history = History(self.vendor, limit, None if alone else self.building.too_much)
+        self.building = Building(self.vendor, limit, self.past_tables, alone=alone)
+        self.moments: list[Moment] = []  # all that is read together
+        self._begin()
         known = {} if known_failures is None else known_failures
         self._maker = GuardedMaker(self.building, known, self.placeholder, can_start_over=True)
         self._views: Views = nullcontext
         self._on_made: Callable[[Model, Subject], None] | None = None
+
+    def _begin(self) -> None:
+        """Forget what another view of the database has told."""
+        too_much = None if self.building.alone else self.building.too_much
+        self.history = History(self.vendor, self.limit, too_much)
+        self._past_tables: PastTables | None = None
+
+    def past_tables(self) -> PastTables:
+        """The tables as of the moments of all that is read together."""
+        if self._past_tables is None:
+            self._past_tables = PastTables(self.history, self.moments)
+        return self._past_tables
 
     def outlive(self, views: Views, on_made: Callable[[Model, Subject], None]) -> None:
         """Let the objects go on reading after the call that made them.
@@ -74,7 +84,7 @@ class Reader:
         intercepting = self.vendor.connection.execute_wrapper(self.building.intercept)
         isolation = isolated(self.building.reading)
         with isolation, self.vendor.reading(self.limit), intercepting:
-            self.history = History(self.vendor, self.limit)
+            self._begin()
             yield
 
     @contextmanager
@@ -86,8 +96,29 @@ class Reader:
     @contextmanager
     def instead_of(self, relations: Relations, otherwise: Subject | None = None) -> Iterator[None]:
         """The first query inside sees these rows in place of the models' tables."""
-        with self._views(), self.building.answering(relations, otherwise):
+        theirs = nullcontext() if otherwise is None else self.asking(otherwise)
+        with self._views(), theirs, self.building.answering(relations, otherwise):
             yield
+
+    @contextmanager
+    def asking(self, subject: Subject) -> Iterator[None]:
+        """Queries inside are those of others' code, and see the tables as of the moment."""
+        if self.building.phase.theirs:
+            yield
+            return
+        with self._views(), self.building.during(Running(subject)):
+            yield
+
+    def adopt(self, instance: Any, subject: Subject) -> Any:
+        """What others' code has made: its relations, too, are as of the moment, at any time."""
+        if self._on_made is not None and isinstance(instance, Model):
+            model = type(instance)
+            known = dict(instance._state.fields_cache)
+            peers = Peers(self, model, object_relations(model), set_relations(model))
+            peers.add(instance, subject, {})
+            instance._state.fields_cache.update(known)
+            self._on_made(instance, subject)
+        return instance
 
     def find(self, model: type[Model], lookups: Sequence[Lookup]) -> list[Found]:
         """The objects with these primary keys, each as of its subject's moment.
@@ -95,10 +126,10 @@ class Reader:
         An object that was deleted by then shows its last state, and is doubtful.
         """
         subjects = [lookup.subject for lookup in lookups]
-        return self._reached(model, subjects, self._rows(model, lookups))
+        return self.objects(model, subjects, [_ended(one) for one in self._rows(model, lookups)])
 
     def find_present(self, model: type[Model], lookups: Sequence[Lookup]) -> list[Found]:
-        """Likewise, but not what was deleted by then, nor by way of the model's managers."""
+        """Likewise, but not what was deleted by then."""
         found = [_unless_gone(one) for one in self._rows(model, lookups)]
         return self.objects(model, [lookup.subject for lookup in lookups], found)
 
@@ -116,7 +147,7 @@ class Reader:
             for one in match.found
         ]
         subjects, rows = [subject for subject, _ in pairs], [one for _, one in pairs]
-        objects = iter(self._reached(model, subjects, rows))
+        objects = iter(self.objects(model, subjects, rows))
         return [
             Matches(list(islice(objects, len(match.found))), lookup.doubts + match.doubts)
             for lookup, match in zip(lookups, matches, strict=True)
@@ -127,12 +158,18 @@ class Reader:
         (target,) = field.foreign_related_fields
         if not target.primary_key:
             return self.find_by(model, target, lookups)
-        rows = [Found(None) if one.gone else one for one in self._rows(model, lookups)]
-        found = self._reached(model, [lookup.subject for lookup in lookups], rows)
+        rows = [_unless_gone(one) for one in self._rows(model, lookups)]
+        found = self.objects(model, [lookup.subject for lookup in lookups], rows)
         return [
             Matches([one]) if row.row is not None else Matches([], row.doubts)
             for one, row in zip(found, rows, strict=True)
         ]
+
+    def passes(self, error: Exception) -> bool:
+        """May it be another answer, or none, the next time?"""
+        return self.limit.ends_work(error) or (
+            isinstance(error, Error) and self.vendor.passes(error)
+        )
 
     def placeholder(self, field: Any, why: str) -> Any:
         """What a column without a value reads as."""
@@ -140,19 +177,6 @@ class Reader:
         if why == NOT_RECORDED and field.column not in excluded:
             return default_of(field)
         return Unknown(field.column, why)
-
-    def _reached(
-        self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
-    ) -> list[Found]:
-        """Objects that a relation leads to: the model's managers decide what is made of a row."""
-        objects = self.objects(model, subjects, found)
-        managers = model._base_manager, model._default_manager
-        doubts: tuple[str, ...] = ()
-        if not all(_makes_plain_objects(manager) for manager in managers):
-            doubts += (OF_ITS_OWN,)
-        if model._base_manager.all().query.where:
-            doubts += (HIDES,)
-        return [one._replace(doubts=one.doubts + doubts) for one in objects] if doubts else objects
 
     def objects(
         self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
@@ -203,7 +227,7 @@ class Reader:
         there = [(i, one.row) for i, one in enumerate(found) if isinstance(one.row, Row)]
         owners = [subjects[i] for i, _ in there]
         lookups = [Lookup(subjects[i], row.values.get(link, Unknown(link))) for i, row in there]
-        parts = self._whole(parent, owners, self._rows(parent, lookups))
+        parts = self._whole(parent, owners, [_ended(one) for one in self._rows(parent, lookups)])
         joined = list(found)
         for (i, row), part in zip(there, parts, strict=True):
             joined[i] = Found(_joined(parent, row, part), found[i].doubts + part.doubts)
@@ -245,12 +269,13 @@ def _joined(parent: type[Model], row: Row, part: Found) -> Row | Exception:
 
 
 def _unless_gone(found: Found) -> Found:
-    return Found(None) if found.gone else found
+    return Found(None, found.doubts) if found.gone else found
+
+
+def _ended(found: Found) -> Found:
+    """What was deleted by then shows its last state, which is said."""
+    return found._replace(doubts=(*found.doubts, found.gone)) if found.gone else found
 
 
 def _doubted(found: Found, lookup: Lookup) -> Found:
     return found._replace(doubts=lookup.doubts + found.doubts) if lookup.doubts else found
-
-
-def _makes_plain_objects(manager: Any) -> bool:
-    return bool(manager.all()._iterable_class is ModelIterable)

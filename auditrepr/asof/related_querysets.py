@@ -9,9 +9,11 @@ from typing import Any
 
 from django.db.models import QuerySet
 from django.db.models.query import ModelIterable
+from django.db.models.sql import Query
 
 from .history import Matches
 from .lookups import AsOfReader, Subject
+from .managers import reads_as_django
 
 
 def as_of(live: Any, matches: Matches, reader: AsOfReader, subject: Subject) -> Any:
@@ -50,13 +52,21 @@ class AsOfQuerySet(QuerySet[Any]):
         if self._result_cache is not None:
             return super()._fetch_all()
         with self._then():
-            return super()._fetch_all()
+            super()._fetch_all()
+        if self._as_of:
+            _, reader, subject = self._as_of
+            made: Any = self._result_cache
+            for one in made:
+                reader.adopt(one, subject)
+        return None
 
     def _holds_whole_objects(self) -> bool:
         query = self.query
         changed = query.annotations or query.extra or query.combinator or query.distinct_fields
         # Not only() and defer(): omitted fields would be read from the current row.
-        return self._iterable_class is ModelIterable and not changed
+        # What another class of queries does, it may do when the query is compiled.
+        own = type(query) is Query and reads_as_django(type(self).__mro__[2])
+        return self._iterable_class is ModelIterable and not changed and own
 
     def __or__(self, other: Any) -> Any:
         return self._united(super().__or__(other), other)

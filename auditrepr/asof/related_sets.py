@@ -14,21 +14,21 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.db.models import ManyToManyField, ManyToOneRel, Model, OneToOneRel
+from django.core.exceptions import EmptyResultSet
+from django.db.models import ManyToManyField, ManyToOneRel, Model, OneToOneRel, QuerySet
 from django.db.models.expressions import RawSQL
+from django.db.models.query import ModelIterable
+from django.db.models.sql import Query
 
 from ..utils.model_meta import all_relations, concrete, field_named
 from ..vendors.types import Found, Row
 from .history import Matches
 from .lookups import AsOfReader, Lookup, SetRelation
-from .placeholders import Unknown
+from .managers import is_plain, reads_as_django
 from .substitution import NotAsOf
 
 if TYPE_CHECKING:
     from .peers import Peers
-
-
-UNORDERED = "a related set could not be filtered and ordered as of the event"
 
 
 @cache
@@ -119,62 +119,100 @@ def _generic(field: Any, peers: Peers) -> list[Matches]:
 
 
 def _arranged(reader: AsOfReader, model: type[Model], sets: Sequence[Matches]) -> list[Matches]:
-    """The sets as the model's default manager would give them: filtered and in its order."""
+    """The sets in the order of their model; a manager of the project's own is asked each time."""
     every = [one for matches in sets for one in matches.found]
-    rank, annotations, doubt = _ranks(reader, model, every)
-    for one, added in zip(every, annotations, strict=False):
-        if isinstance(one.value, Model):
-            one.value.__dict__.update(added)
+    arrangement = Arrangement(reader, model, every)
+    rank = arrangement.of_model() if is_plain(model._default_manager) else None
     result = []
     start = 0
-    for found, doubts, _ in sets:
-        numbers = range(start, start + len(found))
+    for matches in sets:
+        numbers = range(start, start + len(matches.found))
         start = numbers.stop
-        shown = sorted((n for n in numbers if n in rank), key=rank.__getitem__)
+        # Not what is in the set and has no row: nobody could show it.
+        shown = [n for n in numbers if isinstance(every[n].row, Row)]
+        if rank is not None:
+            shown.sort(key=rank.__getitem__)
         in_order = [every[n] for n in shown]
-        doubts += tuple(d for one in in_order for d in one.doubts)
-        doubts += doubt if found else ()
         # Nobody could have read a set with a row in it that cannot be read.
-        unread = [one for one in found if isinstance(one.value, Exception)]
-        result.append(Matches(unread or in_order, doubts, {concrete(model): found}))
+        unread = [one for one in matches.found if isinstance(one.value, Exception)]
+        result.append(
+            Matches(
+                unread or in_order,
+                matches.doubts + tuple(doubt for one in in_order for doubt in one.doubts),
+                {concrete(model): matches.found},
+                partial(arrangement.shown, numbers),
+                rank is not None,
+            )
+        )
     return result
 
 
-def _ranks(
-    reader: AsOfReader, model: type[Model], rows: Sequence[Found]
-) -> tuple[dict[int, int], list[dict[str, Any]], tuple[str, ...]]:
-    """The places of those rows that the default manager shows, by the rows' numbers.
+class Arrangement:
+    """Which rows of all sets of a batch a queryset shows, and in which order.
 
-    And what it annotates each of them with, and why these are in doubt.
+    Querysets whose queries are equal share the answer. What one of them asks for may be no more
+    than conditions on a row and an order: then it is the same for one set and for all of them.
     """
-    key = model._meta.pk.attname
-    keys = {n: one.row.values.get(key) for n, one in enumerate(rows) if isinstance(one.row, Row)}
-    there = sorted(keys, key=lambda n: _sortable(keys[n]))
-    by_key = {n: place for place, n in enumerate(there)}
-    queryset = model._default_manager.using(reader.using).all()
-    names = list(queryset.query.annotation_select)
-    plain = not queryset.query.where and not queryset.ordered and not names
-    if plain or not there:
-        return by_key, [], ()
-    number = RawSQL(f"{_quoted(reader, model)}.auditrepr_n", ())  # noqa: S611 - quoted
-    numbered = queryset.values_list(number, *names)
-    try:
-        with reader.instead_of({concrete(model): rows}):
-            read = list(numbered)
-    except NotAsOf:
-        unknown = {name: Unknown(name) for name in names}
-        return by_key, [unknown] * len(rows), (UNORDERED,)
-    added = {n: dict(zip(names, values, strict=True)) for n, *values in read}
-    places = {n: place for place, (n, *_) in enumerate(read)}
-    return places, [added.get(n, {}) for n in range(len(rows))] if names else [], ()
+
+    def __init__(self, reader: AsOfReader, model: type[Model], rows: Sequence[Found]) -> None:
+        self.reader = reader
+        self.model = model
+        self.rows = rows
+        self._ranks: dict[Any, dict[int, int] | None] = {}
+
+    def of_model(self) -> dict[int, int] | None:
+        """The places of the rows by their numbers; None if only a query of each set tells them."""
+        queryset: QuerySet[Any] = QuerySet(self.model, using=self.reader.using)
+        if queryset.ordered:
+            return self._rank(queryset)
+        pk = self.model._meta.pk.attname
+        keys = {n: r.row.values.get(pk) for n, r in enumerate(self.rows) if isinstance(r.row, Row)}
+        there = sorted(keys, key=lambda n: _sortable(keys[n]))
+        return {n: place for place, n in enumerate(there)}
+
+    def shown(self, numbers: range, queryset: Any) -> list[Found] | None:
+        """Those of one set that the queryset shows, in its order; None if it must be asked."""
+        query = queryset.query
+        kind: Any = type(queryset)
+        if (
+            type(query) is not Query
+            or not reads_as_django(kind)
+            or queryset._iterable_class is not ModelIterable
+            or query.annotations
+            or query.group_by is not None
+            or query.combinator
+            or query.distinct
+            or query.extra
+            or query.is_sliced
+            or any(query.deferred_loading[0])
+        ):
+            return None
+        with self.reader.own_queries():
+            rank = self._rank(queryset)
+        if rank is None:
+            return None
+        return [
+            self.rows[n] for n in sorted((n for n in numbers if n in rank), key=rank.__getitem__)
+        ]
+
+    def _rank(self, queryset: Any) -> dict[int, int] | None:
+        name = self.reader.vendor.connection.ops.quote_name(self.model._meta.db_table)
+        number = RawSQL(f"{name}.auditrepr_n", ())  # noqa: S611 - quoted
+        numbered = queryset.using(self.reader.using).values_list(number, flat=True)
+        try:
+            key = repr(numbered.query.get_compiler(self.reader.using).as_sql())
+            if key not in self._ranks:
+                with self.reader.instead_of({concrete(self.model): self.rows}):
+                    self._ranks[key] = {n: place for place, n in enumerate(numbered)}
+        except EmptyResultSet:
+            return {}
+        except NotAsOf:
+            self._ranks[key] = None
+        return self._ranks[key]
 
 
 def _sortable(key: Any) -> Any:
     return (str(type(key)), key if hasattr(key, "__lt__") else str(key))
-
-
-def _quoted(reader: AsOfReader, model: type[Model]) -> str:
-    return reader.vendor.connection.ops.quote_name(model._meta.db_table)
 
 
 def _is_generic_relation(field: Any) -> bool:

@@ -13,14 +13,15 @@ from functools import cache, partial
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
-from django.core.exceptions import ValidationError
+from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import connections
 from django.db.models import ForeignObject, Model, OneToOneRel
 
 from ..utils.model_meta import all_relations, can_hold, field_named
 from ..vendors.types import Found
 from .history import TYPE_GONE
-from .lookups import Lookup
+from .lookups import Ask, Lookup
+from .managers import is_plain
 from .placeholders import Unknown
 
 if TYPE_CHECKING:
@@ -55,6 +56,14 @@ def forward(field: Any, peers: Peers) -> Sequence[Found]:
             _unknown(key, doubts) if isinstance(key, Unknown) else _for_django()
             for _, key, doubts in every
         ]
+    if not is_plain(model._base_manager):
+        ask = Ask(field.forward_related_accessor_class(field).get_object)
+        return [
+            _unknown(key, doubts)
+            if isinstance(key, Unknown)
+            else Found(None, doubts, value=None if key is None else ask)
+            for _, key, doubts in every
+        ]
     lookups = [lookup for lookup in every if lookup.key is not None]
     if target.primary_key:
         answers = iter(peers.reader.find(model, lookups))
@@ -81,6 +90,8 @@ def reverse_one(relation: Any, peers: Peers) -> Sequence[Found]:
     if peers.elsewhere(model):
         return [_for_django() for _ in peers.members]
     lookups = peers.lookups(field.foreign_related_fields[0])
+    if not is_plain(model._base_manager):
+        return [_asking(lookup, partial(_other_side, relation)) for lookup in lookups]
     single = [matches.single() for matches in peers.reader.find_by(model, field, lookups)]
     for member, found in zip(peers.members, single, strict=True):
         if isinstance(found.value, Model):
@@ -107,10 +118,42 @@ def generic(field: Any, peers: Peers) -> Sequence[Found]:
         if peers.elsewhere(model):
             found = [_for_django() for _ in wanted]
         else:
-            found = peers.reader.find(model, [lookup for _, lookup in wanted])
+            found = _generic_ends(peers, model, [lookup for _, lookup in wanted])
         for (index, _), one in zip(wanted, found, strict=True):
             answers[index] = one
     return answers
+
+
+def _generic_ends(peers: Peers, model: Any, lookups: Sequence[Lookup]) -> list[Found]:
+    """Django gives None for what is gone."""
+    if is_plain(model._base_manager):
+        return peers.reader.find_present(model, lookups)
+    using = peers.reader.using
+    return [_asking(lookup, partial(_if_there, model, using, lookup.key)) for lookup in lookups]
+
+
+def _if_there(model: Any, using: str, key: Any, _: Any) -> Any:
+    try:
+        return model._base_manager.using(using).get(pk=key)
+    except ObjectDoesNotExist:
+        return None
+
+
+def _other_side(relation: Any, instance: Any) -> Any:
+    """As Django's descriptor looks for it."""
+    manager = relation.related_model._base_manager.db_manager(hints={"instance": instance})
+    try:
+        found = manager.get(**relation.field.get_forward_related_filter(instance))
+    except relation.related_model.DoesNotExist:
+        return None
+    relation.field.set_cached_value(found, instance)
+    return found
+
+
+def _asking(lookup: Lookup, query: Callable[[Any], Any]) -> Found:
+    if isinstance(lookup.key, Unknown):
+        return Found(None, lookup.doubts)
+    return Found(None, lookup.doubts, value=Ask(query))
 
 
 def _target(type_id: Any, key: Any, using: str) -> tuple[type[Model] | None, Any]:

@@ -8,7 +8,7 @@ goes.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -36,13 +36,6 @@ class StateSource(NamedTuple):
     gone: bool = False  # the image is the row's last one, from before its end
     doubt: str = ""
 
-    def doubts(self, row: str) -> tuple[str, ...]:
-        """Why what is found there is not certain to be what was there."""
-        if not self.doubt and not self.gone:
-            return ()
-        gone = f"{row} had been deleted" if self.gone else ""
-        return tuple(filter(None, (self.doubt, gone)))
-
 
 class States:
     """Answers for one batch, from one view of the database."""
@@ -51,7 +44,7 @@ class States:
         self.vendor = vendor
         self._truncations: dict[str, list[Neighbour]] = {}
         self._restored: dict[int, bool] = {}
-        self._moments: set[int] = set()
+        self._expected: set[int] = set()
 
     @cached_property
     def coverage(self) -> dict[str, Coverage]:
@@ -71,10 +64,14 @@ class States:
 
     def find(self, table: str, wanted: Sequence[tuple[Moment, str]]) -> list[StateSource]:
         """Where the states of these rows of one table are found, each as of its moment."""
-        self._moments.update(moment.upto for moment, _ in wanted)
+        self.expect(moment.upto for moment, _ in wanted)
         around = look_up(self.vendor, self.renames, table, wanted)
         moments = [moment for moment, _ in wanted]
         return list(map(partial(self._state, table), moments, around, self._unfit(around)))
+
+    def expect(self, events: Iterable[int]) -> None:
+        """Say which events will come up: what has to be asked about one is asked about all."""
+        self._expected.update(events)
 
     def _unfit(self, around: Sequence[Neighbours]) -> list[str]:
         """Why the events around each moment may have come in another order than the log's."""
@@ -88,7 +85,7 @@ class States:
         if not moment.before and (later := self._same_statement(table, moment, around)):
             return later._replace(doubt=doubt or later.doubt)
         last = around.last
-        doubt = doubt or self._doubt_of_order(table, moment, around)
+        doubt = doubt or self.doubt_of_order(table, moment, around)
         if around.last_taking and _after(around.last_taking, last):
             return StateSource(doubt=doubt or self.gap(table, moment, around.last_taking.id))
         emptied = self._emptied(table, moment, last)
@@ -101,7 +98,7 @@ class States:
     def _same_statement(self, table: str, moment: Moment, around: Neighbours) -> StateSource | None:
         """The whole statement counts, also what it did after the event."""
         doubt = "" if self.vendor.knows_statements else BESIDE
-        if not self._is_of(moment, table):
+        if not self.is_of(moment, table):
             return None
         if not any(header.same_statement(moment) for header in around.later):
             return None
@@ -111,7 +108,7 @@ class States:
         )
         return StateSource(image=self._image(table, given) if given else None, doubt=doubt)
 
-    def _is_of(self, moment: Moment, table: str) -> bool:
+    def is_of(self, moment: Moment, table: str) -> bool:
         """Is it the moment of a statement on this table?"""
         at = moment.occurred_at
         return at is not None and self.renames.table(moment.table_name, at) == table
@@ -129,12 +126,14 @@ class States:
             return StateSource(
                 image=self._image(table, taking, before=True), later=True, doubt=doubt
             )
+        until = None if first is None else first.id
+        lost = self.emptied_after(table, moment, until) and not self.is_whole(table, moment)
         if first is None:
             # Today's row, unless its table was emptied: then nothing is known of it.
-            unknown = EMPTIED if emptied or self.truncates(table) else ""
+            unknown = EMPTIED if lost or emptied else ""
             return StateSource(live=True, later=True, doubt=doubt or unknown)
         if first.action == AuditLog.Action.INSERT or first.previous_object_id is not None:
-            return StateSource(doubt=doubt)
+            return StateSource(doubt=doubt or (EMPTIED if lost else ""))
         return StateSource(image=self._image(table, first, before=True), later=True, doubt=doubt)
 
     def gap(self, table: str, moment: Moment, since: int) -> str:
@@ -171,12 +170,29 @@ class States:
             ]
         return self._truncations[table]
 
+    def emptied_after(self, table: str, moment: Moment, until: int | None = None) -> bool:
+        """Has a TRUNCATE that the moment did not see ended rows of the table, up to that event?"""
+        self.expect([moment.upto])
+        return any(
+            (until is None or t.id < until) and not self.saw(moment, t)
+            for t in self.truncates(table)
+        )
+
+    def is_whole(self, table: str, moment: Moment) -> bool:
+        """Does the log mention every row that was in the table at the moment?
+
+        It does where all that came after the table was emptied is in the log.
+        """
+        return any(
+            self.saw(moment, t) and not self.gap(table, moment, t.id) for t in self.truncates(table)
+        )
+
     def _emptied(self, table: str, moment: Moment, last: Neighbour | None) -> bool:
         """Has a TRUNCATE that the moment saw ended the row since its last event?"""
         since = last.id if last else 0
         return any(t.id > since and self.saw(moment, t) for t in self.truncates(table))
 
-    def _doubt_of_order(self, table: str, moment: Moment, around: Neighbours) -> str:
+    def doubt_of_order(self, table: str, moment: Moment, around: Neighbours) -> str:
         """One message may hold one statement, whose changes are one, or several.
 
         After a change, what came earlier in the message was seen in either case, and what came
@@ -189,7 +205,7 @@ class States:
             return ""
         # SQLite cannot tell one statement from another one in the same millisecond.
         same_time = any(other.occurred_at == moment.occurred_at for other in others)
-        near = same_time and (self._is_of(moment, table) or self.statement_reaches_beyond)
+        near = same_time and (self.is_of(moment, table) or self.statement_reaches_beyond)
         return BESIDE if near else ""
 
     @cached_property
@@ -228,7 +244,7 @@ class States:
         """See :meth:`Vendor.restored`; asked for all that may come up, as soon as one does."""
         if pk not in self._restored:
             emptied = {one.id for found in self._truncations.values() for one in found}
-            asked = {pk, *self._moments, *emptied} - self._restored.keys()
+            asked = {pk, *self._expected, *emptied} - self._restored.keys()
             found = self.vendor.restored(asked)
             self._restored |= {one: one in found for one in asked}
         return self._restored[pk]

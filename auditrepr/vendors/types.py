@@ -72,7 +72,7 @@ class Found(NamedTuple):
     row: Row | Exception | None  # none if there was none
     doubts: tuple[str, ...] = ()
     image: Image | None = None  # where the log holds it; else it is today's
-    gone: bool = False  # the row is its last state, from before its end
+    gone: str = ""  # the row is its last state, from before its end: says so
     value: Any = None  # the object that was made of it, or the error that this takes
 
 

@@ -127,8 +127,8 @@ class Own(models.Model):
         self.greeting = f"hello {self.name}"
 
     @classmethod
-    def from_db(cls, db, field_names, values):
-        instance = super().from_db(db, field_names, values)
+    def from_db(cls, db, field_names, values, **options):
+        instance = super().from_db(db, field_names, values, **options)
         instance.loaded_name = instance.name
         return instance
 

@@ -36,4 +36,15 @@ class Book(models.Model):
         return f"{self.title} ({self.author})" if self.author_id else self.title
 
 
-from . import cascades, fields, hostile, large, moment, relations, tracked, troubled  # noqa: E402, F401
+from . import (  # noqa: E402
+    asking,  # noqa: F401
+    cascades,  # noqa: F401
+    fields,  # noqa: F401
+    hostile,  # noqa: F401
+    large,  # noqa: F401
+    managing,  # noqa: F401
+    moment,  # noqa: F401
+    relations,  # noqa: F401
+    tracked,  # noqa: F401
+    troubled,  # noqa: F401
+)

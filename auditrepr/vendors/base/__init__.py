@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from .asof import AsOfFacet
+from .asof import AsOfFacet, PastTableSQL
 from .capture import CaptureFacet
 from .search import SearchFacet
 from .store import StoreFacet
 
-__all__ = ["AsOfFacet", "CaptureFacet", "SearchFacet", "StoreFacet", "Vendor"]
+__all__ = ["AsOfFacet", "CaptureFacet", "PastTableSQL", "SearchFacet", "StoreFacet", "Vendor"]
 
 
 class Vendor(CaptureFacet, AsOfFacet, StoreFacet, SearchFacet):

@@ -21,11 +21,36 @@ if TYPE_CHECKING:
     from ..types import Found, Moment, Name
 
 
+#: Takes the keys whose current rows are left out, as the log writes them, and the images that take
+#: their place; returns the expression and its parameters, or None if the database cannot make one.
+PastTableSQL = Callable[[Sequence[str], Sequence[Image]], tuple[str, list[Any]] | None]
+
+
 class AsOfFacet(Facet, ABC):
     """Reads rows as of an event."""
 
     # Does the log tell which rows one statement changed?
     knows_statements: bool
+
+    # Are quoted names that differ only in case different names?
+    names_have_case: bool
+
+    @abstractmethod
+    def changes(self, table: str, moments: Sequence[Moment], most: int) -> list[Any]:
+        """Return this table's events that one of the moments may not have seen.
+
+        They come in the order of their IDs, each with the fields of ``neighbours.Neighbour`` as the
+        driver returns them; one more than ``most`` if there are more.
+        """
+
+    @abstractmethod
+    def past_table(self, model: type[Model], images: Sequence[Image]) -> PastTableSQL:
+        """Return a function that makes common table expressions that hide the model's own table.
+
+        Whatever has to be queried for that is queried once and now.
+
+        :param images: all that the function may be called with.
+        """
 
     @abstractmethod
     def reading(self, limit: TimeLimit) -> AbstractContextManager[None]:

@@ -14,7 +14,7 @@ from django.db.models.sql import Query
 from psycopg.pq import TransactionStatus
 
 from ...utils.model_meta import key_parts, own_fields, reads, stored_parts
-from ..base import AsOfFacet
+from ..base import AsOfFacet, PastTableSQL
 from ..snapshots import parse
 from ..types import ALL_KNOWN, NOT_RECORDED, TOO_BIG, Image, Moment, Row
 from .losses import Loses, loss
@@ -22,8 +22,10 @@ from .queries import (
     AROUND_SQL,
     BEYOND_SQL,
     CHANGED_AGAIN_SQL,
+    CHANGES_SQL,
     HELD_SQL,
     IMAGE_SQL,
+    IMAGES_SQL,
     LARGE_SQL,
     LIMITS,
     MENTIONS_SQL,
@@ -33,6 +35,8 @@ from .queries import (
     REACHES_BEYOND,
     RELATION_SQL,
     RESTORED_SQL,
+    SCHEMA,
+    TABLE_SQL,
     UNPACKED_SQL,
     WEIGHT,
 )
@@ -72,7 +76,11 @@ class Reconstructing(AsOfFacet):
     @contextmanager
     def reading(self, limit: TimeLimit) -> Iterator[None]:
         own = not self.connection.in_atomic_block
-        with transaction.atomic(self.using), self.connection.cursor() as cursor:
+        with (
+            _naming_all_groups(self.connection),
+            transaction.atomic(self.using),
+            self.connection.cursor() as cursor,
+        ):
             settings = PLANNING + ALL_ROWS + self._own_limits(limit)
             if own:
                 cursor.execute(ONE_MOMENT + settings)
@@ -266,18 +274,46 @@ class Reconstructing(AsOfFacet):
     def mentions(
         self, table: str, column: str, texts: Sequence[str], moments: Sequence[Moment], most: int
     ) -> tuple[Collection[tuple[str, str]], bool]:
-        parameters: dict[str, Any] = {
-            "table": table,
-            "column": column,
-            "texts": list(texts),
-            # A delete has not been seen before itself.
-            "since": min((moment.upto - 1 for moment in moments), default=0),
-            # Nor has anybody seen what was still under way, although it may have a lower id.
-            "running": min((parse(m.snapshot).xmin for m in moments if m.snapshot), default=None),
-            "most": most,
-        }
+        parameters = _later(table, moments, most) | {"column": column, "texts": list(texts)}
         found = set(self.rows(MENTIONS_SQL, parameters))
         return found, self.row(BEYOND_SQL, parameters) is None
+
+    names_have_case = True
+
+    def changes(self, table: str, moments: Sequence[Moment], most: int) -> list[Any]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(CHANGES_SQL, _later(table, moments, most))
+            return list(cursor.fetchall())
+
+    def past_table(self, model: type[Model], images: Sequence[Image]) -> PastTableSQL:
+        quote = self.connection.ops.quote_name
+        fields = own_fields(model)
+        pk = model._meta.pk
+        shape = self._shape(model)
+        with self.connection.cursor() as cursor:
+            cursor.execute(SCHEMA, [quote(model._meta.db_table)])
+            (table,) = cursor.fetchone()
+        names = [quote(field.column) for field in fields]
+        values = ", ".join(shape.value(field.column) for field in fields)
+
+        def expression(gone: Sequence[str], images: Sequence[Image]) -> tuple[str, list[Any]]:
+            parameters: list[Any] = [list(gone)]
+            held = ""
+            for steps, group in _by_steps(images):
+                held += IMAGES_SQL.format(values=values, rows=shape.rows(steps))
+                parameters += map(list, zip(*(image[:2] for image in group), strict=True))
+            sql = TABLE_SQL.format(
+                name=quote(model._meta.db_table),
+                names=", ".join(names),
+                live=", ".join(f"live.{name}" for name in names),
+                table=table.replace("%", "%%"),
+                key=quote(str(pk.column)),
+                key_type=pk.rel_db_type(self.connection) or "text",
+                held=held,
+            )
+            return sql, parameters
+
+        return expression
 
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
         parts = key_parts(field)
@@ -290,6 +326,33 @@ class Reconstructing(AsOfFacet):
         texts = ", ".join([text] * len(stored))
         parameters = [part for key in stored for part in key]
         return list(self.value(f"SELECT ARRAY[{texts}]::text[]", parameters))
+
+
+@contextmanager
+def _naming_all_groups(connection: Any) -> Iterator[None]:
+    """Have Django group by all that is selected, and not by a key alone.
+
+    That the key decides the rest PostgreSQL knows of tables, and of nothing that hides one.
+    """
+    features = connection.features
+    usual = features.allows_group_by_selected_pks
+    features.allows_group_by_selected_pks = False
+    try:
+        yield
+    finally:
+        features.allows_group_by_selected_pks = usual
+
+
+def _later(table: str, moments: Sequence[Moment], most: int) -> dict[str, Any]:
+    """Return the parameters that select the events that one of the moments may not have seen."""
+    return {
+        "table": table,
+        # A delete has not been seen before itself.
+        "since": min((moment.upto - 1 for moment in moments), default=0),
+        # Nor has anybody seen what was still under way, although it may have a lower id.
+        "running": min((parse(m.snapshot).xmin for m in moments if m.snapshot), default=None),
+        "most": most,
+    }
 
 
 def _has_failed(raw: Any) -> bool:

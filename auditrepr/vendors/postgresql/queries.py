@@ -252,6 +252,25 @@ CROSS JOIN LATERAL (VALUES
 WHERE mention.key IS NOT NULL AND mention.text = ANY(%(texts)s)
 """
 BEYOND_SQL = f"SELECT 1 {_UNSEEN} LIMIT 1 OFFSET %(most)s"
+CHANGES_SQL = f"""
+SELECT id, action, object_id, previous_object_id, transaction_id, statement_at, occurred_at
+{_UNSEEN}
+ORDER BY id LIMIT %(most)s + 1
+"""
+
+SCHEMA = """
+SELECT quote_ident(nspname) || '.' || quote_ident(relname)
+FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE pg_class.oid = %s::regclass
+"""
+# A statement with a recursive part of its own would take the bare name for this expression itself.
+# The columns have the table's types in each part: else no condition reaches the index.
+TABLE_SQL = """{name} ({names}) AS NOT MATERIALIZED (
+    SELECT {live} FROM {table} live WHERE live.{key} <> ALL(%s::text[]::{key_type}[]){held}
+)"""
+IMAGES_SQL = """
+    UNION ALL
+    SELECT {values} FROM unnest(%s::bigint[], %s::boolean[]) AS wanted (id, before) {rows}"""
 
 RELATION_SQL = """({names}, auditrepr_n) AS (
     SELECT {live}, wanted.n

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -13,18 +14,20 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Field, Model
 
 from ...utils.model_meta import key_parts, own_fields, stored_parts
-from ..base import AsOfFacet
+from ..base import AsOfFacet, PastTableSQL
 from ..types import NOT_RECORDED, TOO_BIG, Image, Moment, Row, renamed
 from .affinity import cast, converter, fitted
 from .queries import (
     AROUND_SQL,
     BEYOND_SQL,
     CHANGED_AGAIN_SQL,
+    CHANGES_SQL,
     LAST_BEFORE,
     LIMITS,
     MENTIONS_SQL,
     OUT_OF_ORDER_SQL,
     REACHES_BEYOND,
+    TABLE_SQL,
     WEIGHTS_SQL,
 )
 
@@ -36,6 +39,10 @@ if TYPE_CHECKING:
 #: SQLite's instructions between two checks of the time: about a millisecond.
 STEPS = 100_000
 UNKNOWN = object()  # the value of a digest
+#: Values that SQLite reads out of JSON as they were; a REAL may come back another in its last bit.
+_SAME_IN_JSON = {int, str}
+#: With which SQLite is compiled since 3.32, where nobody chose another number.
+MOST_PARAMETERS = 32_000
 
 
 class Reconstructing(AsOfFacet):
@@ -223,6 +230,68 @@ class Reconstructing(AsOfFacet):
         before: int = self.value(LAST_BEFORE, [table, first.upto, first.upto])
         return min(since, before)
 
+    names_have_case = False
+
+    def changes(self, table: str, moments: Sequence[Moment], most: int) -> list[Any]:
+        since = self._unseen_since(table, moments)
+        parameters: dict[str, Any] = {"table": table, "since": since, "most": most}
+        with self.connection.cursor() as cursor:
+            cursor.execute(CHANGES_SQL, parameters)
+            return list(cursor.fetchall())
+
+    def past_table(self, model: type[Model], images: Sequence[Image]) -> PastTableSQL:
+        quote = self.connection.ops.quote_name
+        fields = own_fields(model)
+        pk = model._meta.pk
+        names = [quote(field.column) for field in fields]
+        key = _key_of_text(pk.db_type(self.connection) or "")
+        documents = self._documents({image.event_id for image in images})
+
+        def expression(
+            gone: Sequence[str], images: Sequence[Image]
+        ) -> tuple[str, list[Any]] | None:
+            held = self._held(fields, [_document(*documents[i.event_id], i) for i in images])
+            if key is None or held is None:
+                return None
+            sql = TABLE_SQL.format(
+                name=quote(model._meta.db_table),
+                names=", ".join(names),
+                live=", ".join(f"live.{name}" for name in names),
+                key=quote(str(pk.column)),
+                gone=key,
+                held=held[0],
+            )
+            return sql, [json.dumps(gone), *held[1]]
+
+        return expression
+
+    def _held(
+        self, fields: Sequence[Any], documents: Sequence[Mapping[str, Any]]
+    ) -> tuple[str, list[Any]] | None:
+        """Return these rows as a part of a UNION; None if the columns cannot be expressed."""
+        if not documents:
+            return "", []
+        columns = [
+            column
+            for field in fields
+            if (column := self._as_column(field, [_value(d, field) for d in documents]))
+        ]
+        if len(columns) < len(fields):
+            return None
+        rows = list(zip(*(values for _, values in columns), strict=True))
+        if all(type(value) in _SAME_IN_JSON or value is None for row in rows for value in row):
+            # One parameter, however many the values are: SQLite takes 32 766 of them.
+            source, values = "json_each(%s)", [json.dumps(rows)]
+            places = [f"json_extract(value, '$[{n}]')" for n in range(len(fields))]
+        elif len(rows) * len(fields) <= MOST_PARAMETERS:
+            one = f"({', '.join(['%s'] * len(fields))})"
+            source, values = f"(VALUES {', '.join([one] * len(rows))})", list(chain(*rows))
+            places = [f"column{n}" for n in range(1, len(fields) + 1)]
+        else:
+            return None
+        chosen = ", ".join(one.format(p) for (one, _), p in zip(columns, places, strict=True))
+        return f" UNION ALL SELECT {chosen} FROM {source}", values
+
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
         stored = [stored_parts(field, value, self.connection) for value in values]
         count = len(key_parts(field))
@@ -283,6 +352,19 @@ def _why(column: str, document: dict[str, Any]) -> str:
 def _stored(value: dict[str, str]) -> Any:
     """Return a value that JSON cannot hold, or that was too large for the log."""
     return bytes.fromhex(value["$blob"]) if "$blob" in value else UNKNOWN
+
+
+def _value(document: Mapping[str, Any], field: Any) -> Any:
+    value = document.get(field.column)
+    return None if value is UNKNOWN else value
+
+
+def _key_of_text(declared: str) -> str | None:
+    """Return the key whose text is `value`, by its column's type; None if the text is ambiguous."""
+    declared = declared.upper()
+    if "INT" in declared:
+        return "CAST(value AS INTEGER)"
+    return "value" if any(word in declared for word in ("CHAR", "CLOB", "TEXT")) else None
 
 
 def _key_text(value: Any) -> str:

@@ -178,3 +178,13 @@ WHERE key IS NOT NULL AND text IN (SELECT value FROM json_each(%(texts)s))
 """
 
 BEYOND_SQL = f"SELECT 1 {_LATER} LIMIT 1 OFFSET %(most)s"
+CHANGES_SQL = f"""
+SELECT id, action, object_id, previous_object_id, transaction_id, statement_at, occurred_at {_LATER}
+LIMIT %(most)s + 1
+"""
+
+# The bare name would be this expression itself.
+TABLE_SQL = """{name} ({names}) AS NOT MATERIALIZED (
+    SELECT {live} FROM main.{name} AS live
+    WHERE live.{key} NOT IN (SELECT {gone} FROM json_each(%s)){held}
+)"""

@@ -1,0 +1,96 @@
+"""What happened to one table since the earliest moment of a batch, and what a moment saw of it."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import accumulate, chain
+from operator import attrgetter
+
+from ..vendors.snapshots import parse
+from ..vendors.types import Moment
+from .neighbours import Neighbour, Neighbours
+from .states import BESIDE, States
+
+_id = attrgetter("id")
+
+
+class Changes:
+    """The events of one table in the order of their ids, told apart for each moment.
+
+    How long that takes depends on what is near the moment, not on how many events there are.
+    """
+
+    def __init__(self, states: States, table: str, events: Iterable[Neighbour]) -> None:
+        self.states = states
+        self.table = table
+        self.events = sorted(events, key=_id)
+        states.expect(event.id for event in self.events)
+        self._reached = list(accumulate((e.transaction_id or 0 for e in self.events), max))
+        self._at_once = defaultdict(list)
+        self._of_message = defaultdict(list)
+        for event in self.events:
+            self._at_once[event.occurred_at].append(event)
+            self._of_message[event.transaction_id, event.statement_at].append(event)
+
+    def unseen(self, moment: Moment) -> tuple[int, tuple[Neighbour, ...], frozenset[int]]:
+        """Where what the moment has not seen begins, what it has not seen of before, and which of
+        the later ones it has seen all the same: equal answers are about the same rows."""
+        start = bisect_right(self.events, moment.upto, key=_id)
+        statement = self._of_statement(moment)
+        ours = {one.id for one in statement}
+        if moment.before:
+            early = {e.id: e for e in statement if e.id <= moment.upto}
+            later: frozenset[int] = frozenset()
+        else:
+            early = {}
+            later = frozenset(pk for pk in ours if pk > moment.upto)
+        for event in self._under_way(moment, start):
+            if (moment.before or event.id not in ours) and not self.states.saw(moment, event):
+                early[event.id] = event
+        return start, tuple(sorted(early.values())), later
+
+    def since(
+        self, start: int, early: Sequence[Neighbour], seen: frozenset[int]
+    ) -> Iterator[Neighbour]:
+        """The events that :meth:`unseen` tells of, in the order of their ids."""
+        return chain(early, (e for e in self.events[start:] if e.id not in seen))
+
+    def doubts(self, moment: Moment) -> list[str]:
+        """Why some of the events may belong to the other side of the moment."""
+        doubts = [self._doubt(moment, event) for event in self._near(moment)]
+        if not self.states.vendor.knows_statements and any(
+            event.id != moment.upto for event in self._of_statement(moment)
+        ):
+            doubts.append(BESIDE)
+        return [doubt for doubt in doubts if doubt]
+
+    def _doubt(self, moment: Moment, event: Neighbour) -> str:
+        saw = event.id < moment.upto if moment.before else event.id <= moment.upto
+        around = (event, None, None) if saw else (None, event, event)
+        last, later, first = around
+        return self.states.doubt_of_order(
+            self.table, moment, Neighbours(last, None, later, None, first, None)
+        )
+
+    def _near(self, moment: Moment) -> Iterator[Neighbour]:
+        if moment.occurred_at is not None:
+            yield from self._at_once.get(moment.occurred_at, ())
+            yield from self._of_message.get((moment.transaction_id, moment.statement_at), ())
+
+    def _of_statement(self, moment: Moment) -> list[Neighbour]:
+        """What the statement of the moment did to this table, or may have done."""
+        if moment.occurred_at is None or not self.states.is_of(moment, self.table):
+            return []
+        together = self._at_once.get(moment.occurred_at, ())
+        return [event for event in together if event.same_statement(moment)]
+
+    def _under_way(self, moment: Moment, start: int) -> Iterator[Neighbour]:
+        """Earlier events whose transactions may not have ended when the moment looked."""
+        if moment.snapshot is None:
+            return
+        oldest = parse(moment.snapshot).xmin
+        while start and self._reached[start - 1] >= oldest:
+            start -= 1
+            yield self.events[start]

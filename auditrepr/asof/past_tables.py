@@ -1,0 +1,226 @@
+"""Whole tables as of a moment, for the queries that the code of a row sends by itself.
+
+A table as of a moment is today's rows, without those that an event after the moment changed, and
+with what the first such event of each found in its place. Which rows changed is asked once for
+each table and batch, from its earliest moment on, and narrowed to each event's own moment here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from django.db.models import Model
+
+from ..models import AuditLog
+from ..utils.model_meta import concrete, key_parts, own_fields
+from ..utils.table_names import model_for_table
+from ..vendors.base import PastTableSQL
+from ..vendors.types import Image, Moment
+from .changes import Changes
+from .history import TIMELESS, History
+from .neighbours import FIELDS, Neighbour
+from .placeholders import UNKNOWN
+from .rows import read_images
+from .statements import Statement, read
+from .substitution import NotAsOf
+
+#: Of how many events of one table, after a batch's earliest moment, its queries can be answered.
+MOST = 20_000
+#: How many tables as of a moment are kept: each may name as many keys as there are changes.
+KEPT = 16
+ORDER = "a query without an order took some of its rows"
+_WITH = re.compile(r"\s*WITH(\s+RECURSIVE)?\s", re.IGNORECASE)
+
+
+class Expression(NamedTuple):
+    """What hides a table, from where it is made to the statement that reads it."""
+
+    head: str = ""  # the common table expression; none: the table is as it was
+    parameters: Sequence[Any] = ()
+    unknown: frozenset[str] = frozenset()  # columns whose value is not known of some row
+
+
+class Source(NamedTuple):
+    """One table, from when it is first asked for to the end of the batch."""
+
+    name: str
+    model: type[Model]
+    changes: Changes
+    extra: frozenset[str]  # columns of the table that the model does not have
+    missing: Mapping[int, Mapping[str, str]]  # of what each event found
+    sql: PastTableSQL
+
+
+class PastTables:
+    """Answers for one batch, from one view of the database.
+
+    :param moments: all that the batch is about.
+    """
+
+    def __init__(self, history: History, moments: Sequence[Moment]) -> None:
+        self.history = history
+        self.vendor = history.vendor
+        self.moments = moments
+        history.states.expect(moment.upto for moment in moments)
+        self._sources: dict[str, Source | None] = {}
+        self._kept: dict[Any, Expression] = {}
+
+    def rewritten(
+        self, sql: str, parameters: Any, moment: Moment
+    ) -> tuple[str, Any, tuple[str, ...]]:
+        """The statement on the tables as of the moment, its parameters, and why that is in doubt.
+
+        :raises NotAsOf: if it cannot be read for certain, reads a table that is not audited, or one
+            of which too much has changed.
+        """
+        statement = read(sql, self.vendor.names_have_case)
+        if statement is None:
+            raise NotAsOf
+        doubts: dict[str, None] = {}
+        heads = []
+        for name in sorted(statement.tables):
+            expression, why = self._as_of(name, statement, moment)
+            doubts |= dict.fromkeys(why)
+            if expression.head:
+                heads.append(expression)
+        if statement.cut:
+            doubts[ORDER] = None
+        if heads:
+            sql, parameters = _with(heads, statement, sql, parameters)
+        return sql, parameters, tuple(doubts)
+
+    def _as_of(
+        self, name: str, statement: Statement, moment: Moment
+    ) -> tuple[Expression, list[str]]:
+        """What hides the table, and why it may not be what the moment saw."""
+        table = self._audited.get(name if self.vendor.names_have_case else name.lower())
+        if table is None:
+            raise NotAsOf
+        if table in TIMELESS:
+            return Expression(), []
+        source = self._source(table)
+        if source is None or not source.extra.isdisjoint(statement.columns):
+            raise NotAsOf
+        expression = self._expression(source, moment)
+        unknown = {
+            *expression.unknown,
+            *self.history.excluded.get(table, ()),
+            *self.history.columns.not_yet(source.model, moment),
+        }
+        doubts = [UNKNOWN.format(column) for column in sorted(unknown & statement.columns)]
+        gap = self.history.states.gap(table, moment, moment.upto)
+        return expression, [*filter(None, [gap]), *source.changes.doubts(moment), *doubts]
+
+    @cached_property
+    def _audited(self) -> dict[str, str]:
+        """The audited tables, as statements name them."""
+        lower = not self.vendor.names_have_case
+        names = {*self.history.excluded, *TIMELESS}
+        return {name.lower() if lower else name: name for name in names}
+
+    def _source(self, table: str) -> Source | None:
+        if table not in self._sources:
+            self._sources[table] = self._look_up(table)
+        return self._sources[table]
+
+    def _look_up(self, table: str) -> Source | None:
+        """What has changed; None where the table cannot be told as of any moment."""
+        model = model_for_table(table)
+        if model is None or len(key_parts(model._meta.pk)) > 1 or "." in table:
+            return None
+        events: list[Neighbour] = []
+        for name in self.history.renames.lineage(table).names:
+            found = self.vendor.changes(name.name, self.moments, MOST)
+            if len(found) > MOST:
+                return None
+            every = [Neighbour(*row) for row in self.vendor.converted(FIELDS, found)]
+            events += [one for one in every if name.includes(one.occurred_at)]
+        known = {f.column for f in own_fields(model)}
+        columns = {column.name for column in self.vendor.shapes([table])[table].columns}
+        images = [self._before(table, one) for one in events if one.action in ("U", "D")]
+        rows = read_images(self.vendor, model, images, self.history.limit) if images else {}
+        return Source(
+            table,
+            concrete(model),
+            Changes(self.history.states, table, events),
+            frozenset(columns - known),
+            {image.event_id: getattr(row, "missing", {}) for image, row in rows.items()},
+            self.vendor.past_table(concrete(model), images),
+        )
+
+    def _before(self, table: str, one: Neighbour) -> Image:
+        return self.history.renames.image(table, one.id, one.occurred_at, before=True)
+
+    def _expression(self, source: Source, moment: Moment) -> Expression:
+        """Moments that have seen the same share one."""
+        unseen = source.changes.unseen(moment)
+        key = source.name, *unseen
+        if key not in self._kept:
+            while len(self._kept) >= KEPT:
+                del self._kept[next(iter(self._kept))]
+            self._kept[key] = self._made(source, source.changes.since(*unseen))
+        return self._kept[key]
+
+    def _made(self, source: Source, unseen: Iterable[Neighbour]) -> Expression:
+        gone, images = [], []
+        unknown: set[str] = set()
+        for key, one, taking in _first_changes(unseen):
+            if one.action == AuditLog.Action.TRUNCATE:
+                raise NotAsOf  # of the rows that were in it, the log may know nothing
+            gone.append(key)
+            if taking or (one.action != AuditLog.Action.INSERT and not one.previous_object_id):
+                images.append(self._before(source.name, one))
+                unknown |= source.missing.get(one.id, {}).keys()
+        if not gone:
+            return Expression()
+        made = source.sql(gone, images)
+        if made is None:
+            raise NotAsOf
+        return Expression(*made, frozenset(unknown))
+
+
+def _first_changes(unseen: Iterable[Neighbour]) -> list[tuple[str, Neighbour, bool]]:
+    """The first change of each key, and whether that took the key away from its row."""
+    found: dict[str, tuple[str, Neighbour, bool]] = {}
+    for one in unseen:
+        # Where one event gives a key that another one takes in the same statement, the row with
+        # the key was there before: what it took is asked first.
+        if one.previous_object_id is not None:
+            key = one.previous_object_id
+            known = found.get(key)
+            if known is None or (not known[2] and known[1].occurred_at == one.occurred_at):
+                found[key] = (key, one, True)
+        key = one.object_id or ""
+        found.setdefault(key, (key, one, False))
+    return list(found.values())
+
+
+def _with(
+    heads: Sequence[Expression], statement: Statement, sql: str, parameters: Any
+) -> tuple[str, Any]:
+    """The statement after what hides its tables."""
+    before = ", ".join(one.head for one in heads)
+    own = [value for one in heads for value in one.parameters]
+    if parameters is None:
+        sql, parameters = sql.replace("%", "%%"), ()
+    if isinstance(parameters, Mapping):
+        names = [f"auditrepr_{n}" for n in range(len(own))]
+        before = _by_name(before, names)
+        parameters = {**parameters, **dict(zip(names, own, strict=True))}
+    else:
+        parameters = [*own, *parameters]
+    if not statement.own_relations:
+        return f"WITH {before} {sql}", parameters
+    start = _WITH.match(sql)
+    assert start is not None  # noqa: S101 - the statement was read as one that begins so
+    return f"{start[0]} {before}, {sql[start.end() :]}", parameters
+
+
+def _by_name(sql: str, names: Sequence[str]) -> str:
+    """The SQL with its places for parameters named."""
+    first, *others = sql.replace("%%", "\0").split("%s")
+    places = zip(names, others, strict=True)
+    return "".join([first, *(f"%({name})s{piece}" for name, piece in places)]).replace("\0", "%%")

@@ -1,0 +1,61 @@
+"""What an emptied table held: as of a moment before, it is there, or it is said what is lacking."""
+
+from __future__ import annotations
+
+import pytest
+
+import auditrepr
+from auditrepr import doubts
+from auditrepr.asof.states import EMPTIED
+from auditrepr.models import AuditLog
+from tests.app.models import Author, Book
+from tests.app.relations import Line, Order
+from tests.capturing import sql
+
+pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
+
+
+def latest() -> AuditLog:
+    return AuditLog.objects.latest("pk")
+
+
+def lines(order: Order, moment: AuditLog) -> tuple[list[str], list[str]]:
+    past = auditrepr.as_of(order, moment)
+    return [line.item for line in past.lines.order_by("item")], doubts(past)
+
+
+def test_a_set_is_as_it_was_before_its_table_was_emptied():
+    order, other = (Order.objects.create(ref=ref) for ref in ("a", "b"))
+    for item in ("ink", "pen"):
+        Line.objects.create(order=order, item=item)
+    Line.objects.create(order=other, item="lid")
+    moment = latest()
+    Line.objects.filter(item="pen").update(item="pencil")
+    sql("TRUNCATE app_line")
+    Line.objects.create(order=order, item="cap")
+    assert lines(order, moment) == (["ink", "pen"], [EMPTIED])
+    assert lines(order, latest()) == (["cap"], [])
+
+
+def test_what_came_after_an_earlier_emptying_is_known_whole():
+    order = Order.objects.create(ref="a")
+    sql("TRUNCATE app_line")
+    Line.objects.create(order=order, item="ink")
+    moment = latest()
+    sql("TRUNCATE app_line")
+    assert lines(order, moment) == (["ink"], [])
+
+
+def test_a_row_older_than_the_log_is_not_called_absent_for_a_later_one_with_its_key():
+    author = Author.objects.create(name="old")
+    AuditLog.objects.all().delete()
+    Book.objects.create(title="t", author_id=author.pk)
+    moment = latest()
+    sql("TRUNCATE app_author CASCADE")
+    sql(f"INSERT INTO app_author (id, name) VALUES ({author.pk}, 'new')")
+    with pytest.raises(Author.DoesNotExist):
+        auditrepr.as_of(Author, moment, pk=author.pk)
+    book = auditrepr.as_of(Book, moment, pk=moment.object_id)
+    with pytest.raises(Author.DoesNotExist):
+        assert book.author
+    assert EMPTIED in doubts(book)

@@ -1,0 +1,210 @@
+"""Queries that the code of a row sends by itself: whole tables as of the event, or it is said."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+
+import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
+
+from auditrepr.asof import past_tables
+from auditrepr.asof.building import TODAY
+from auditrepr.asof.past_tables import ORDER
+from auditrepr.models import AuditLog
+from auditrepr.reprs import build
+from auditrepr.vendors.types import Event
+from tests.app import asking
+from tests.app.asking import Question
+from tests.app.fields import ByName
+from tests.app.models import Author, Book
+from tests.app.relations import Line, Order
+from tests.capturing import next_moment, sql
+
+pytestmark = pytest.mark.django_db
+
+
+@contextmanager
+def question(answer):
+    """A row whose text is this answer."""
+    asking.QUESTIONS["test"] = answer
+    try:
+        yield Question.objects.create(kind="test")
+    finally:
+        del asking.QUESTIONS["test"]
+
+
+def built(of="app_question"):
+    rows = AuditLog.objects.filter(table_name=of).order_by("pk")
+    return [
+        (one.text.removeprefix("test: ") if one.text else one.failure.error_class, one.reason)
+        for one in build([Event.of(row) for row in rows], "default")
+    ]
+
+
+def names():
+    return list(Author.objects.order_by("pk").values_list("name", flat=True))
+
+
+def test_rows_that_were_changed_added_and_deleted_since_are_as_they_were():
+    one, two = (Author.objects.create(name=name) for name in "ab")
+    with question(names):
+        one.name = "z"
+        one.save()
+        two.delete()
+        Author.objects.create(name="c")
+        assert built() == [("['a', 'b']", "")]
+
+
+def test_a_change_of_keys_is_undone():
+    ByName.objects.create(name="a", note="first")
+    ByName.objects.create(name="b", note="second")
+    with question(lambda: list(ByName.objects.order_by("name").values_list("name", "note"))):
+        sql("UPDATE app_byname SET name = 'c' WHERE name = 'a'")
+        sql("UPDATE app_byname SET name = 'a' WHERE name = 'b'")
+        assert built() == [("[('a', 'first'), ('b', 'second')]", "")]
+
+
+def test_a_deletion_sees_what_was_there_before_its_own_statement():
+    with question(lambda: Question.objects.filter(kind="test").count()):
+        next_moment()
+        Question.objects.create(kind="test")
+        next_moment()
+        sql("DELETE FROM app_question WHERE kind = 'test'")
+        assert [text for text, _ in built()] == ["1", "2", "2", "2"]
+
+
+def test_what_get_finds_nothing_of_raises_as_live_code_does():
+    with question(lambda: Author.objects.get(name="late").name):
+        Author.objects.create(name="late")
+        assert built() == [("Author.DoesNotExist", "")]
+
+
+def test_a_table_that_is_not_audited_is_read_as_it_is_today_and_said():
+    with question(lambda: len(sql("SELECT session_key FROM django_session"))):
+        assert built() == [("0", TODAY)]
+
+
+def test_a_statement_that_cannot_be_read_is_sent_as_it_is_once_and_said():
+    Author.objects.create(name="a")
+    with question(lambda: len(sql("SELECT * FROM app_author"))):
+        with CaptureQueriesContext(connection) as queries:
+            assert built() == [("1", TODAY)]
+        assert [q["sql"] for q in queries if q["sql"].startswith("SELECT *")] == [
+            "SELECT * FROM app_author"
+        ]
+
+
+def test_a_limit_without_an_order_is_said():
+    Author.objects.bulk_create([Author(name="a"), Author(name="a")])
+    with question(lambda: Author.objects.order_by().values_list("name")[:1][0]):
+        assert built() == [("('a',)", ORDER)]
+
+
+def test_a_column_that_is_excluded_is_neither_shown_nor_called_known():
+    Book.objects.create(title="x", secret="hidden")
+    with question(lambda: list(Book.objects.values_list("title", "secret"))):
+        Book.objects.update(title="y")
+        ((text, reason),) = built()
+    assert "hidden" not in text
+    assert "secret" in reason
+
+
+def test_more_changes_than_the_bound_are_said(monkeypatch):
+    monkeypatch.setattr(past_tables, "MOST", 2)
+    with question(names):
+        Author.objects.bulk_create([Author(name="a")] * 2)
+        assert built() == [("[]", "")]
+        Author.objects.create(name="b")
+        assert built() == [("['a', 'a', 'b']", TODAY)]
+
+
+def test_after_its_table_was_emptied_nothing_is_made_up(truncate):
+    Author.objects.create(name="a")
+    with question(names):
+        truncate("app_author")
+        assert built() == [("[]", TODAY)]
+
+
+@pytest.fixture
+def truncate():
+    if connection.vendor == "sqlite":
+        pytest.skip("SQLite has no TRUNCATE")
+    return lambda table: sql(f"TRUNCATE {table} CASCADE")
+
+
+@pytest.mark.parametrize("parameters", [["a%"], {"like": "a%"}, None])
+def test_raw_parameters_of_each_kind_are_kept(parameters):
+    Author.objects.create(name="ab")
+    where = {list: "name LIKE %s", dict: "name LIKE %(like)s", type(None): "name LIKE 'a%'"}
+
+    def ask():
+        with connection.cursor() as cursor:
+            cursor.execute(
+                f"SELECT count(id) FROM app_author WHERE {where[type(parameters)]}", parameters
+            )
+            return cursor.fetchone()[0]
+
+    with question(ask):
+        Author.objects.create(name="ac")
+        Author.objects.filter(name="ab").update(name="x")
+        assert built() == [("1", "")]
+
+
+def test_a_batch_of_any_size_takes_as_many_queries_of_our_own():
+    order = Order.objects.create(ref="r")
+
+    def ask():
+        return Line.with_hidden.count(), Order.objects.filter(ref="r").exists()
+
+    counts = []
+    for size in (3, 60):
+        with question(ask):
+            for n in range(size):
+                Question.objects.create(kind="test")
+                Line.objects.create(order=order, item=str(n))
+            with CaptureQueriesContext(connection) as queries:
+                outcomes = built()
+            assert all(reason == "" for _, reason in outcomes)
+            theirs = 2 * len(outcomes)
+            counts.append(len(queries) - theirs)
+        Question.objects.all().delete()
+        AuditLog.objects.filter(table_name="app_question").delete()
+    assert counts[1] <= counts[0]
+
+
+@contextmanager
+def sent():
+    """The statements as the database gets them, whoever rewrites them on their way."""
+    statements: list[str] = []
+    if connection.vendor == "sqlite":
+        connection.connection.set_trace_callback(statements.append)
+        yield statements
+        connection.connection.set_trace_callback(None)
+        return
+    with CaptureQueriesContext(connection) as queries:
+        yield statements
+    statements += [query["sql"] for query in queries]
+
+
+def test_one_row_is_found_by_the_index():
+    """By what the database says of its plan: nothing here depends on time."""
+    Author.objects.bulk_create([Author(name=str(n)) for n in range(2000)])
+    sql("ANALYZE app_author")
+    pk = Author.objects.last().pk
+
+    def ask():
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT a.name FROM app_author a WHERE a.id = %s", [pk])
+            return cursor.fetchall()
+
+    with question(ask), sent() as statements:
+        Author.objects.filter(name__in=["1", "2"]).update(name="x")
+        assert built() == [("[('1999',)]", "")]
+    (asked,) = [one for one in statements if "a.id =" in one and "WITH" in one]
+    explain = "EXPLAIN QUERY PLAN" if connection.vendor == "sqlite" else "EXPLAIN"
+    with connection.cursor() as cursor:
+        cursor.execute(f"{explain} {asked}")
+        plan = "\n".join(str(row) for row in cursor.fetchall())
+    index = {"sqlite": "SEARCH live USING INTEGER PRIMARY KEY", "postgresql": "app_author_pkey"}
+    assert index[connection.vendor] in plan, plan

@@ -1,0 +1,94 @@
+"""What a SELECT reads, told from its text: certain, or not told at all."""
+
+from __future__ import annotations
+
+import pytest
+
+from auditrepr.asof.statements import read
+
+pytestmark = pytest.mark.sqlite
+
+READ = {
+    'SELECT "a"."id" FROM "a" WHERE "a"."id" = %s': {"a"},
+    'SELECT "a"."id" FROM "a" INNER JOIN "b" ON ("a"."id" = "b"."x")': {"a", "b"},
+    'SELECT "a"."id" FROM "a" , "b" x, c WHERE 1 IN (SELECT id FROM d)': {"a", "b", "c", "d"},
+    'SELECT U0."id" FROM "a" U0 LEFT OUTER JOIN "a" U1 ON (U0."p" = U1."id")': {"a"},
+    "SELECT COUNT(*) FROM (SELECT DISTINCT x FROM A) t": {"a"},
+    'SELECT id FROM "A"': {"A"},
+    "(SELECT x FROM a) UNION (SELECT x FROM b)": {"a", "b"},
+    "SELECT x FROM a UNION ALL SELECT x FROM b ORDER BY 1": {"a", "b"},
+    "SELECT EXTRACT(YEAR FROM d) FROM a": {"a"},
+    "SELECT x FROM a WHERE y IS DISTINCT FROM z": {"a"},
+    "SELECT x FROM a WHERE y IS NOT DISTINCT FROM z": {"a"},
+    "WITH w AS (SELECT id FROM a) SELECT id FROM w, b": {"a", "b"},
+    "WITH w (id) AS (SELECT id FROM a), v AS (SELECT id FROM w) SELECT id FROM v": {"a"},
+    "WITH RECURSIVE w AS (SELECT id FROM a UNION SELECT a.id FROM a, w) SELECT id FROM w": {"a"},
+    "SELECT 'FROM x' FROM a": {"a"},
+    "SELECT 1": set(),
+    "SELECT x FROM (a JOIN b ON a.id = b.id)": {"a", "b"},
+}  # fmt: skip
+UNREADABLE = [
+    "UPDATE a SET x = 1",
+    "SELECT x FROM a; DELETE FROM a",
+    "WITH w AS (DELETE FROM a RETURNING id) SELECT id FROM w",
+    "SELECT * FROM a",
+    "SELECT a.* FROM a",
+    "SELECT x, a.* FROM a",
+    "SELECT x FROM public.a",
+    'SELECT x FROM "s"."a"',
+    "SELECT x FROM generate_series(1, 2) x",
+    "SELECT x FROM a, LATERAL (SELECT 1) b",
+    "SELECT x FROM ONLY a",
+    "TABLE a",
+    "SELECT x FROM a -- FROM b",
+    "SELECT x /* FROM b */ FROM a",
+    "SELECT $$ FROM b $$ FROM a",
+    "SELECT E'\\'' FROM a",
+    "SELECT ctid FROM a",
+    "SELECT rowid FROM a",
+    "SELECT x FROM a FOR UPDATE OF a",
+    "SELECT x INTO b FROM a",
+    'SELECT "a"."id", "a"."x", COUNT("b"."id") FROM "a" JOIN "b" ON 1=1 GROUP BY "a"."id"',
+    "SELECT x FROM a)",
+    "EXPLAIN SELECT x FROM a",
+    "",
+]
+
+
+@pytest.mark.parametrize("sql", READ)
+def test_all_tables_that_it_reads_are_told(sql):
+    found = read(sql, True)
+    assert found is not None
+    assert found.tables == READ[sql]
+
+
+@pytest.mark.parametrize("sql", UNREADABLE)
+def test_what_cannot_be_read_for_certain_is_not_told(sql):
+    assert read(sql, True) is None
+
+
+@pytest.mark.parametrize(
+    ("sql", "cut"),
+    [
+        ('SELECT x FROM "a" LIMIT 1', True),
+        ('SELECT x FROM "a" ORDER BY x LIMIT 1', False),
+        ('SELECT x FROM "a" LIMIT 21', False),
+        ('SELECT x FROM "a" OFFSET 2', True),
+        ('SELECT 1 AS "a" FROM "a" LIMIT 1', False),
+        ('SELECT %s AS "a" FROM "a" LIMIT 1', False),
+        ('SELECT x FROM a WHERE EXISTS(SELECT 1 AS "a" FROM b LIMIT 1)', False),
+        ("SELECT x FROM a WHERE id IN (SELECT id FROM b LIMIT 1)", True),
+        ("SELECT x FROM a WHERE id IN (SELECT id FROM b ORDER BY id LIMIT 1)", False),
+        ("SELECT x FROM a WHERE id IN (SELECT id FROM b LIMIT 21) ORDER BY x", True),
+        ("SELECT x FROM a FETCH FIRST ROW ONLY", None),
+    ],
+)
+def test_a_limit_without_an_order_is_noticed(sql, cut):
+    found = read(sql, True)
+    assert found is None if cut is None else found.cut is cut
+
+
+def test_a_group_by_a_key_alone_matters_only_where_the_database_minds():
+    sql = 'SELECT "a"."id", "a"."x" FROM "a" GROUP BY "a"."id"'
+    assert read(sql, True) is None
+    assert read(sql, False).tables == {"a"}
