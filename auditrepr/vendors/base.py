@@ -177,6 +177,9 @@ class Vendor(ABC):
     # Whether the log shows which rows one statement changed.
     knows_statements: bool
 
+    # Whether the order of a table without one changes when a row is updated.
+    rewriting_moves_rows: bool
+
     # Whether quoted names that differ only in case are different names.
     names_have_case: bool
 

@@ -267,6 +267,7 @@ class Rebuilding(Vendor):
             return found, cursor.fetchone() is None
 
     names_have_case = True
+    rewriting_moves_rows = True
 
     def changes(self, table: str, moments: Sequence[Moment], most: int) -> list[Any]:
         with self.connection.cursor() as cursor:

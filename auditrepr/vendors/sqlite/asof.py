@@ -237,6 +237,7 @@ class Rebuilding(Vendor):
         return min(since, *row)
 
     names_have_case = False
+    rewriting_moves_rows = False
 
     def changes(self, table: str, moments: Sequence[Moment], most: int) -> list[Any]:
         since = self._unseen_since(table, moments)
