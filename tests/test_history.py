@@ -13,6 +13,7 @@ from django.test import override_settings
 from auditrepr import capture
 from auditrepr.asof.building import TODAY
 from auditrepr.asof.lookups import Reference
+from auditrepr.asof.related_querysets import NO_ORDER
 from auditrepr.asof.states import BESIDE, States
 from auditrepr.models import AuditLog, Coverage, Fidelity
 from auditrepr.reprs import Outcome, build, build_related
@@ -55,15 +56,15 @@ def built() -> dict[int, Outcome]:
     return {outcome.id: outcome for outcome in build(events, "default")}
 
 
-def assert_true(oracle: Oracle) -> None:
-    """Everything is represented, exact, and as it was said."""
+def assert_true(oracle: Oracle, doubt: str = "") -> None:
+    """Everything is represented, exact or in this doubt, and as it was said."""
     outcomes = built()
     assert oracle.expected
     failed = {pk: outcomes[pk].failure for pk in oracle.expected if outcomes[pk].failure}
     assert not failed, "\n".join(failure.traceback for failure in failed.values())
     assert {pk: outcomes[pk].text for pk in oracle.expected} == oracle.expected
     mixed = {pk: o for pk, o in outcomes.items() if o.fidelity == Fidelity.MIXED}
-    assert not {pk: mixed[pk] for pk in oracle.expected if pk in mixed}
+    assert not {pk: o for pk, o in mixed.items() if pk in oracle.expected and o.reason != doubt}
 
 
 def test_a_foreign_key_leads_to_the_object_as_it_was():
@@ -573,7 +574,7 @@ def test_a_set_of_objects_with_composite_keys_is_as_it_was(monkeypatch):
     oracle = Oracle([Slot, Step])
     with oracle.listening():
         steps_change()
-    assert_true(oracle)
+    assert_true(oracle, NO_ORDER)  # PostgreSQL's rows move
 
 
 def test_a_filtered_set_of_objects_with_composite_keys_is_marked(monkeypatch):

@@ -30,7 +30,7 @@ ANSWERED = {
     "reverse": lambda o: [line.item for line in o.lines.reverse()],
     "count": lambda o: o.lines.filter(quantity__gt=1).count(),
     "distinct": lambda o: o.lines.values("item").distinct().count(),
-    "distinct values": lambda o: sorted(o.lines.order_by().values_list("item").distinct()),
+    "distinct values": lambda o: list(o.lines.order_by("item").values_list("item").distinct()),
     "values": lambda o: list(o.lines.values("item", "quantity")),
     "aggregate": lambda o: o.lines.aggregate(Sum("quantity"), Count("item", distinct=True)),
     "aggregate of a slice": lambda o: o.lines.order_by("pk")[:2].aggregate(n=Sum("quantity")),
@@ -62,7 +62,7 @@ ANSWERED = {
     "many": lambda o: [label.name for label in o.labels.order_by("-name")],
     "many filtered": lambda o: o.labels.filter(name__startswith="b").count(),
     "generic": lambda o: [r.text for r in o.remarks.filter(text__gt="k").order_by("text")],
-    "self": lambda o: sorted(child.ref for child in o.children.filter(ref__gt="A")),
+    "self": lambda o: [c.ref for c in o.children.filter(ref__gt="A").order_by("ref")],
 }
 
 OTHER_ROWS = {

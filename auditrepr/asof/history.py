@@ -250,6 +250,7 @@ class History:
                 (state.doubt,) if state.doubt else (),
                 state.image,
                 f"{table} {key} had been deleted" if state.gone else "",
+                rewritten=state.rewritten,
             )
             for moment, state, key in states
         ]

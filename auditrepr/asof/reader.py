@@ -184,12 +184,9 @@ class Reader:
         """The rows with instances made of them; these share what they read of their relations."""
         peers = Peers(self, model, object_relations(model), set_relations(model))
         return [
-            Found(
-                one.row,
-                whole.doubts,
-                one.image,
-                one.gone,
-                self._instance(peers, subject, whole.row)
+            one._replace(
+                doubts=whole.doubts,
+                value=self._instance(peers, subject, whole.row)
                 if isinstance(whole.row, Row)
                 else whole.row,
             )

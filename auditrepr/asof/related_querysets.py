@@ -15,6 +15,8 @@ from .history import Matches
 from .lookups import AsOfReader, Subject
 from .managers import reads_as_django
 
+NO_ORDER = "a related set without an order may have come in another one"
+
 
 def as_of(live: Any, matches: Matches, reader: AsOfReader, subject: Subject) -> Any:
     """The queryset of a related set, filled, and able to answer for querysets made from it."""
@@ -24,6 +26,10 @@ def as_of(live: Any, matches: Matches, reader: AsOfReader, subject: Subject) -> 
     queryset._result_cache = [one.value for one in matches.found]
     queryset._prefetch_done = True
     return queryset
+
+
+def _was_rewritten(matches: Matches) -> bool:
+    return any(one.rewritten for rows in matches.rows.values() for one in rows)
 
 
 @cache
@@ -59,6 +65,26 @@ class AsOfQuerySet(QuerySet[Any]):
             for one in made:
                 reader.adopt(one, subject)
         return None
+
+    def __iter__(self) -> Iterator[Any]:
+        found = super().__iter__()
+        self._note_order()
+        return found
+
+    def __getitem__(self, key: Any) -> Any:
+        found = super().__getitem__(key)
+        if self._result_cache is not None:
+            self._note_order()
+        return found
+
+    def _note_order(self) -> None:
+        """Say that nobody gave an order, where the server's own may have been another one."""
+        if self._as_of is None or self.ordered:
+            return
+        matches, reader, subject = self._as_of
+        several = self._result_cache is not None and len(self._result_cache) > 1
+        if several and reader.vendor.rewriting_moves_rows and _was_rewritten(matches):
+            subject.note(NO_ORDER)
 
     def _holds_whole_objects(self) -> bool:
         query = self.query

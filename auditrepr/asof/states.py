@@ -35,6 +35,7 @@ class StateSource(NamedTuple):
     later: bool = False  # it was found after the moment, with columns that may have come since
     gone: bool = False  # the image is the row's last one, from before its end
     doubt: str = ""
+    rewritten: bool = False  # the last that the moment saw of it was an update
 
 
 class States:
@@ -93,7 +94,8 @@ class States:
             return self._before_the_log(table, moment, around, emptied, doubt)
         doubt = doubt or self.gap(table, moment, last.id)
         gone = emptied or last.action == AuditLog.Action.DELETE
-        return StateSource(image=self._image(table, last), gone=gone, doubt=doubt)
+        rewritten = last.action == AuditLog.Action.UPDATE
+        return StateSource(self._image(table, last), False, False, gone, doubt, rewritten)
 
     def _same_statement(self, table: str, moment: Moment, around: Neighbours) -> StateSource | None:
         """The whole statement counts, also what it did after the event."""
@@ -106,7 +108,10 @@ class States:
         given = next(
             (h for h in (around.next, around.last) if h and h.same_statement(moment)), None
         )
-        return StateSource(image=self._image(table, given) if given else None, doubt=doubt)
+        if given is None:
+            return StateSource(doubt=doubt)
+        rewritten = given.action == AuditLog.Action.UPDATE
+        return StateSource(self._image(table, given), doubt=doubt, rewritten=rewritten)
 
     def is_of(self, moment: Moment, table: str) -> bool:
         """Is it the moment of a statement on this table?"""

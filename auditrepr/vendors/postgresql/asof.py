@@ -279,6 +279,7 @@ class Reconstructing(AsOfFacet):
         return found, self.row(BEYOND_SQL, parameters) is None
 
     names_have_case = True
+    rewriting_moves_rows = True
 
     def changes(self, table: str, moments: Sequence[Moment], most: int) -> list[Any]:
         with self.connection.cursor() as cursor:

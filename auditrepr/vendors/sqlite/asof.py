@@ -231,6 +231,7 @@ class Reconstructing(AsOfFacet):
         return min(since, before)
 
     names_have_case = False
+    rewriting_moves_rows = False
 
     def changes(self, table: str, moments: Sequence[Moment], most: int) -> list[Any]:
         since = self._unseen_since(table, moments)
