@@ -7,8 +7,14 @@ import re
 
 import pytest
 
-from auditrepr.asof import building, history, past_tables, placeholders, related_sets, states
-from auditrepr.vendors.postgresql import losses
+from auditrepr.asof import (
+    building,
+    history,
+    past_tables,
+    placeholders,
+    related_querysets,
+    states,
+)
 from tests.project import ROOT
 
 DOCS = ROOT / "docs"
@@ -72,6 +78,6 @@ def test_the_page_lists_every_reason_for_mixed():
     reasons = [
         states.BESIDE, states.OVERTAKEN, states.UNCLEAR, states.EMPTIED, history.TYPE_GONE,
         history.LOOSE, placeholders.UNKNOWN, building.TODAY, past_tables.ORDER,
-        related_sets.UNORDERED, losses.ORDER, losses.SIGN,
+        related_querysets.NO_ORDER,
     ]  # fmt: skip
     assert [r for r in reasons if r.replace("{}", "…") not in listed] == []

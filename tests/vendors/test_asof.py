@@ -400,3 +400,50 @@ def test_keys_are_written_as_the_log_writes_them(
     made = create()
     event = AuditLog.objects.filter(table_name=made._meta.db_table).latest("pk")
     assert vendor.key_texts(made._meta.pk, [made.pk, made.pk]) == [event.object_id] * 2
+
+
+# --- whole tables --------------------------------------------------------------------------------
+
+
+def test_changes_are_what_a_moment_has_not_seen_in_the_order_of_ids(
+    vendor: Vendor, life: list[Event]
+) -> None:
+    ids = [event.id for event in life]
+    found = vendor.changes(AUTHORS, [life[1].moment], 100)
+    assert [row[0] for row in found][-2:] == ids[2:]
+    assert set(ids[2:]) <= {row[0] for row in found}
+    assert len(vendor.changes(AUTHORS, [life[0].moment], 1)) == 2, "one more says that there are"
+    assert vendor.changes("no_such_table", [life[0].moment], 100) == []
+
+
+def test_a_past_table_hides_the_models_own(vendor: Vendor) -> None:
+    kept, gone = Author.objects.create(name="kept"), Author.objects.create(name="then")
+    Author.objects.filter(pk=gone.pk).update(name="now")
+    added = Author.objects.create(name="later")
+    change = moments(AUTHORS)[2]
+    image = Image(change.id, before=True)
+    expression = vendor.past_table(Author, [image])
+    made = expression([str(gone.pk), str(added.pk)], [image])
+    assert made is not None
+    head, parameters = made
+    query = f"WITH {head} SELECT id, name FROM {AUTHORS}"
+    assert sorted(vendor.rows(query, parameters)) == [(kept.pk, "kept"), (gone.pk, "then")]
+    head, parameters = expression([], []) or ("", [])
+    assert len(vendor.rows(f"WITH {head} SELECT id FROM {AUTHORS}", parameters)) == 3
+
+
+def test_quoted_names_of_another_case_are_other_tables_where_it_says_so(vendor: Vendor) -> None:
+    sql('CREATE TABLE "Conformance" (id integer)')
+    if vendor.names_have_case:
+        sql('CREATE TABLE "conformance" (id integer)')
+    else:
+        with pytest.raises(DatabaseError), transaction.atomic():
+            sql('CREATE TABLE "conformance" (id integer)')
+
+
+def test_an_update_moves_a_row_where_it_says_so(vendor: Vendor) -> None:
+    for name in ("one", "other"):
+        Author.objects.create(name=name)
+    Author.objects.filter(name="one").update(name="changed")
+    names = vendor.column(f"SELECT name FROM {AUTHORS}")
+    assert (names[-1] == "changed") == vendor.rewriting_moves_rows

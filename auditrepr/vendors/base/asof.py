@@ -35,6 +35,9 @@ class AsOfFacet(Facet, ABC):
     # Are quoted names that differ only in case different names?
     names_have_case: bool
 
+    # Does the order of a table without one change when a row is updated?
+    rewriting_moves_rows: bool
+
     @abstractmethod
     def changes(self, table: str, moments: Sequence[Moment], most: int) -> list[Any]:
         """Return this table's events that one of the moments may not have seen.
