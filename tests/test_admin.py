@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import re
 from typing import Any
 
@@ -442,3 +443,23 @@ def test_the_failures_cost_the_same_queries_however_many_there_are(reader: Clien
     with CaptureQueriesContext(connection) as many:
         assert page(reader, FAILURES).count("ValueError") == 29
     assert len(few) == len(many) <= 4
+
+
+def test_a_value_of_megabytes_is_cut_on_the_page_and_whole_in_the_download(reader: Client) -> None:
+    text = "x" * 2_000_000
+    big = event(1, name=text, text="big")
+    html = page(reader, f"{LOG}{big.pk}/change/")
+    assert len(html) < 200_000
+    assert "2000000 characters" in words(html)
+    response = reader.get(f"{LOG}{big.pk}/raw/")
+    assert response["Content-Disposition"] == f'attachment; filename="event-{big.pk}.json"'
+    assert json.loads(response.content)["row_data"]["name"] == text
+
+
+def test_the_raw_data_needs_the_permission_to_view_the_model() -> None:
+    big = event(1, text="big")
+    of_the_log = staff("view_auditlog", name="of the log")
+    assert of_the_log.get(f"{LOG}{big.pk}/raw/").status_code == 404
+    assert staff(name="of nothing").get(f"{LOG}{big.pk}/raw/").status_code == 403
+    both = staff("view_auditlog", "view_author", name="of both")
+    assert both.get(f"{LOG}{big.pk}/raw/").status_code == 200

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
 from django.urls import path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -137,8 +138,19 @@ class AuditLogAdmin(ReadOnlyAdmin):
         return what_changed(event.changes_in_words)
 
     def get_urls(self) -> list[Any]:
-        view = self.admin_site.admin_view(self.timeline_view)
-        return [path("object/", view, name="auditrepr_timeline"), *super().get_urls()]
+        timeline_view = self.admin_site.admin_view(self.timeline_view)
+        raw_view = self.admin_site.admin_view(self.raw_view)
+        return [
+            path("object/", timeline_view, name="auditrepr_timeline"),
+            path("<int:pk>/raw/", raw_view, name="auditrepr_raw"),
+            *super().get_urls(),
+        ]
+
+    def raw_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Return the raw data of one event, to those who may see its page."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        return event_page.download(get_object_or_404(self.get_queryset(request), pk=pk))
 
     def timeline_view(self, request: HttpRequest) -> HttpResponse:
         """Return the history of the object that the URL names by table and object ID."""

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from ..models import AuditLog
 from ..readers.actors import facts as people_facts
-from ..readers.changes import fields, model_label
+from ..readers.changes import FieldChange, fields, model_label
 from ..readers.permissions import readable_events
 from ..readers.shown import Shown
 from ..readers.values import words
@@ -23,6 +24,8 @@ from .links import list_link, object_now, timeline_link
 
 #: Maximum number of other events of the transaction on the page.
 SIBLINGS = 20
+#: Maximum number of characters of one value on the page; the raw data can be downloaded whole.
+SHOWN = 10_000
 
 
 def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str, Any]:
@@ -43,8 +46,8 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
         "original": f"#{event.pk}",
         "facts": _facts(described[0], what, described[0].who),
         "trouble": _trouble(event),
-        "changed": [field for field in every if field.changed],
-        "unchanged": [field for field in every if not field.changed],
+        "changed": [_shortened(field) for field in every if field.changed],
+        "unchanged": [_shortened(field) for field in every if not field.changed],
         "siblings": [_sibling(one) for one in described[1:]],
         "more_siblings": len(siblings) > SIBLINGS,
         "transaction_link": transaction and list_link(site, using, transaction_id=transaction),
@@ -52,6 +55,7 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
         "timeline_link": event.object_id and timeline_link(site, using, table, event.object_id),
         "object_now": object_now(request, site, table, event.object_id, using),
         "raw": _raw(event),
+        "raw_link": f"../raw/{query_of(using)}",
         "in_log": query_of(using),
     }
 
@@ -127,10 +131,31 @@ def _raw(event: AuditLog) -> list[tuple[str, str]]:
         "context": event.context,
     }
     return [
-        (name, "\n".join(map(visible, _json(part).splitlines())))
+        (name, "\n".join(map(visible, _cut(_json(part)).splitlines())))
         for name, part in parts.items()
         if part is not None
     ]
+
+
+def download(event: AuditLog) -> HttpResponse:
+    """Return the raw data of the event as a JSON file, whatever its size."""
+    names = ("row_data", "changed_from", "context")
+    document = {"id": event.pk} | {name: getattr(event, name) for name in names}
+    response = HttpResponse(_json(document), content_type="application/json")
+    response["Content-Disposition"] = f'attachment; filename="event-{event.pk}.json"'
+    return response
+
+
+def _shortened(field: FieldChange) -> FieldChange:
+    return replace(field, before=_cut(field.before), after=_cut(field.after))
+
+
+def _cut(text: str) -> str:
+    """Return the beginning of a long text, and how long it is."""
+    if len(text) <= SHOWN:
+        return text
+    length = _("%(number)d characters") % {"number": len(text)}
+    return f"{text[:SHOWN]}… ({length})"
 
 
 def _json(value: Any) -> str:
