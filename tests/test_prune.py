@@ -240,7 +240,7 @@ def test_a_holder_that_cannot_be_read_is_said_to_be_unknown():
     with DatabaseLock("default"):
         Lease.objects.update(holder=None)
         with pytest.raises(LockHeld, match=r"^The lock is held by an unknown process\. Try again"):
-            pruned(now())
+            pruned(timezone.now())
 
 
 def test_it_keeps_the_lock_however_long_it_looks_for_what_is_old(monkeypatch, settings):
