@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connections
 
 from auditrepr.models import BackfillRun
 from auditrepr.utils.phrases import counted, noun, timestamp
