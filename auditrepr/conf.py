@@ -43,7 +43,7 @@ class Settings:
     """``AUDITREPR = {...}`` in the project's settings; every key may be left out.
 
     :param MODELS: which models are audited besides those with ``@auditrepr.track``:
-        ``"app.Model"``, ``"app.*"`` or ``"*"``.
+        ``"app.Model"``, ``"app.*"`` or ``"*"``; ``"-app.Model"`` is not, whatever else names it.
     :param EXCLUDE: fields that never reach the log, by model: ``{"auth.User": ["password"]}``.
     :param APPEND_ONLY: the log refuses to be changed, by triggers of its own; see
         docs/production.md.
@@ -88,14 +88,29 @@ class Settings:
 
         :raises InvalidSetting: for an unknown key or a value of the wrong kind.
         """
+        settings, problems = cls.read()
+        for problem in problems:
+            raise problem
+        return settings
+
+    @classmethod
+    def read(cls) -> tuple[Settings, list[InvalidSetting]]:
+        """What of ``settings.AUDITREPR`` can be read, and what is wrong with the rest."""
         given = getattr(django_settings, "AUDITREPR", {})
         if not isinstance(given, Mapping):
-            raise SettingsUnreadable(value=given)
+            return cls(), [SettingsUnreadable(value=given)]
         known = {f.name: _PARSERS[f.name] for f in fields(cls)}
-        for name in given:
+        read: dict[str, Any] = {}
+        problems: list[InvalidSetting] = []
+        for name, value in given.items():
             if name not in known:
-                raise UnknownSetting(name=name, known=", ".join(known))
-        return cls(**{name: known[name](name, value) for name, value in given.items()})
+                problems.append(UnknownSetting(name=name, known=", ".join(known)))
+                continue
+            try:
+                read[name] = known[name](name, value)
+            except InvalidSetting as problem:
+                problems.append(problem)
+        return cls(**read), problems
 
 
 def _names(name: str, value: Any) -> tuple[str, ...]:

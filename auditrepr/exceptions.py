@@ -52,12 +52,28 @@ class UnknownSetting(InvalidSetting):
     """AUDITREPR["{name}"] is no setting. These are: {known}"""
 
 
+class UnusableRepr(AuditReprError):
+    """{setting} is {way!r} for {model}, which {reason}: name a method of the model, or give a
+    function that takes the instance; in AUDITREPR["REPR"], its dotted path will do."""
+
+
 class NotAudited(AuditReprError):
     """There is no audited model {name!r}. These are: {known}"""
 
 
 class MigrationsPending(AuditReprError):
     """Database "{alias}" lacks migrations: {names}. Run: manage.py migrate --database {alias}"""
+
+
+class LogElsewhere(MigrationsPending):
+    """Schema "{schema}" of database "{alias}" has no audit log of its own, and that of another
+    schema is not touched. Run: manage.py migrate --database {alias}, with this schema first in
+    its search_path (with django-tenants: manage.py migrate_schemas --schema={schema})"""
+
+
+class TablesLeaving(MigrationsPending):
+    """Database "{alias}": a pending migration renames, deletes or changes {names}, so the triggers
+    there stay as they are, and go on recording. Run: manage.py migrate --database {alias}"""
 
 
 class RowsHidden(AuditReprError):

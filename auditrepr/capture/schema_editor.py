@@ -47,7 +47,7 @@ class SchemaChange:
         self.vendor = vendor
         # Triggers that do not work now are not ours to mend: that would hide the gap.
         self.before = self.vendor.installed()
-        self.excluded = {name: set(i.excluded) for name, i in self.before.items() if i.enabled}
+        self.excluded = {name: set(i.excluded) for name, i in self.before.items() if i.fires}
         self.db_tables: dict[str, str] = {}
         self.renamed: list[tuple[str, str]] = []
         self.renamed_columns: list[tuple[str, str, str]] = []

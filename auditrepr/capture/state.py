@@ -17,7 +17,8 @@ class Status(Enum):
     MISSING = "missing"
     ABSENT = "absent"  # the table itself is not there (yet)
     UNSUPPORTED = "unsupported"  # a view or a foreign table
-    LEFTOVER = "no longer tracked"  # it still has triggers
+    LEFTOVER = "left over"  # no longer tracked, it still has triggers
+    WAITING = "waiting for migrate"  # a pending migration changes it: its triggers must stay
 
 
 #: What install() mends.
@@ -34,6 +35,12 @@ class State:
     installed: Installed | None = None  # those that it has
 
     @property
+    def waits(self) -> bool:
+        """Must its triggers stay as they are until a pending migration is applied?"""
+        return self.status is Status.WAITING
+
+    @property
     def captured(self) -> bool:
         """Does every change to it reach the log now?"""
-        return self.status in (Status.OK, Status.OUTDATED)
+        working = self.status in (Status.OK, Status.OUTDATED)
+        return working or (self.waits and self.capture is not None)

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from dataclasses import replace
 
 from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, router, transaction
 
-from ..exceptions import DatabaseUnreachable, MigrationsPending
+from ..exceptions import DatabaseUnreachable, LogElsewhere, MigrationsPending
+from ..lineage import unapplied
 from ..models import AuditLog, Coverage
 from ..tracking import TrackedTable, tracked_tables
-from ..utils.table_names import log_name
+from ..utils.table_names import log_name, model_for_table
 from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor, get_vendor, supports
-from ..vendors.types import Capture, Installed, Kind, TableShape
+from ..vendors.types import Capture, Installed, Kind, Survey, TableShape
 from . import coverage, search_index
 from .state import BROKEN, State, Status
 
@@ -26,11 +28,24 @@ def databases(using: str | None = None, *, with_log: bool = True) -> list[str]:
     :raises MigrationsPending: if none is left.
     :raises DatabaseUnreachable: if one of them cannot be reached.
     """
-    aliases = [using] if using else [alias for alias in connections if _may_hold_log(alias)]
+    aliases = [using] if using else [alias for alias in connections if may_hold_log(alias)]
     found = [alias for alias in aliases if not with_log or holds_log(alias)]
     if not found:
-        raise MigrationsPending(alias=using or DEFAULT_DB_ALIAS, names=AuditLog._meta.app_label)
+        raise without_log(using or DEFAULT_DB_ALIAS)
     return found
+
+
+def without_log(using: str) -> MigrationsPending:
+    """What is wrong with a database, or a schema of it, that holds no audit log."""
+    if schema := schema_of(using):
+        return LogElsewhere(alias=using, schema=schema)
+    return MigrationsPending(alias=using, names=AuditLog._meta.app_label)
+
+
+def schema_of(using: str) -> str:
+    """The schema that the log is in, or would be; empty if it is the only one that one expects."""
+    schema = get_vendor(using).log_schema
+    return "" if schema == "public" else schema
 
 
 def holds_log(using: str) -> bool:
@@ -55,23 +70,34 @@ def inspect(using: str) -> list[State]:
     :raises UnsupportedDatabase: if auditrepr does not work on this database.
     """
     vendor = get_vendor(using)
-    tables = {table.name: table for table in tracked_tables(using)}
-    shapes = vendor.shapes([LOG, *tables])
-    if LOG not in shapes:
+    tables = tracked_tables(using)
+    return judged(vendor, tables, vendor.survey(to_survey(tables), migrations=False))
+
+
+def to_survey(tables: Iterable[TrackedTable]) -> list[str]:
+    """What to survey, to judge these tables."""
+    return [LOG, *(table.name for table in tables)]
+
+
+def judged(vendor: Vendor, tables: Collection[TrackedTable], found: Survey) -> list[State]:
+    """What `inspect` gives, from what was found."""
+    if LOG not in found.shapes:
         return []
-    installed = vendor.installed()
     states = [
-        _state(vendor, table, shapes.get(name), installed.get(name))
-        for name, table in tables.items()
+        _state(vendor, table, found.shapes.get(table.name), found.installed.get(table.name))
+        for table in tables
     ]
-    leftovers = sorted(installed.keys() - tables.keys())
-    return states + [State(name, Status.LEFTOVER, None, installed[name]) for name in leftovers]
+    leftovers = sorted(found.installed.keys() - {table.name for table in tables})
+    states += [State(name, Status.LEFTOVER, None, found.installed[name]) for name in leftovers]
+    return _until_migrate(vendor, states, found.applied)
 
 
 def install(
     using: str, names: Collection[str] | None = None, *, force: bool = False
 ) -> list[State]:
     """Create the triggers that are missing, outdated or disabled; drop those left over.
+
+    What a pending migration renames or deletes keeps its triggers until then.
 
     :param names: only these tables, as the log names them; all by default.
     :param force: the triggers that are in order, too.
@@ -83,7 +109,9 @@ def install(
     changed = [state for state in states if state.status in wanted]
     audited = {state.name: state for state in states if state.capture}
     starting = _restarts(audited.values(), known)
-    stale = known.keys() - audited.keys() if names is None else ()
+    # A shared table that this connection does not see is absent, and recorded.
+    recorded = {s.name for s in states if s.waits or (s.status is Status.ABSENT and s.installed)}
+    stale = known.keys() - audited.keys() - recorded if names is None else ()
     shapes = _other_columns(states, known)
     if changed or starting or stale or shapes or _has_other_triggers(every, known):
         with transaction.atomic(using):
@@ -200,20 +228,50 @@ def script(using: str) -> list[str]:
     return _install_sql(vendor, [state for state in inspect(using) if state.capture])
 
 
-def _may_hold_log(using: str) -> bool:
+def may_hold_log(using: str) -> bool:
+    """Is an audit log meant to be in this database?"""
     return supports(connections[using].vendor) and router.allow_migrate_model(using, AuditLog)
+
+
+def _until_migrate(
+    vendor: Vendor, states: list[State], applied: unapplied.Applied | None
+) -> list[State]:
+    """The states, with the tables that wait for a pending migration marked as such."""
+    changing = [s for s in states if s.status is Status.LEFTOVER or _would_leak(s)]
+    if not changing:
+        return states
+    known = unapplied.recorded(vendor.connection) if applied is None else applied
+    leaving = unapplied.leaving(vendor.using, known)
+    ahead = _ahead_of_table(changing, known)
+    waits = {s.name for s in changing if s.name in leaving or s.name in ahead}
+    return [replace(s, status=Status.WAITING) if s.name in waits else s for s in states]
+
+
+def _would_leak(state: State) -> bool:
+    """Would new triggers record a column that those in place leave out?"""
+    if state.status is not Status.OUTDATED or not (state.capture and state.installed):
+        return False
+    there = {column.name for column in state.capture.shape.columns}
+    return bool(state.installed.excluded & there - state.capture.excluded)
+
+
+def _ahead_of_table(states: Iterable[State], applied: unapplied.Applied) -> set[str]:
+    """The tables whose models have migrations that are pending."""
+    models = {s.name: model_for_table(s.name) for s in states if s.capture}
+    labels = {name: model._meta.app_label for name, model in models.items() if model}
+    return {n for n, label in labels.items() if unapplied.has_pending(label, applied)}
 
 
 def _state(
     vendor: Vendor, table: TrackedTable, shape: TableShape | None, installed: Installed | None
 ) -> State:
     if shape is None:
-        return State(table.name, Status.ABSENT)
+        return State(table.name, Status.ABSENT, None, installed)
     if shape.kind not in (Kind.TABLE, Kind.PARTITIONED):
         return State(table.name, Status.UNSUPPORTED)
     capture = _capture(table, shape)
-    if installed is None:
-        return State(table.name, Status.MISSING, capture)
+    if installed is None or not installed.whole:
+        return State(table.name, Status.MISSING, capture, installed)
     if not installed.enabled:
         return State(table.name, Status.DISABLED, capture, installed)
     current = installed.fingerprint == vendor.fingerprint(capture)

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from contextlib import nullcontext
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import Error, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.exceptions import (
-    BadMigrationError,
-    CircularDependencyError,
-    NodeNotFoundError,
-)
-from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.recorder import MigrationRecorder
+from django.db import Error, connections, transaction
 
-from ..exceptions import (
-    DatabaseUnreachable,
-    MigrationsPending,
-    MigrationsUnreadable,
-    NothingCommitted,
-)
-from ..tracking import tracked_tables
+from .. import capture
+from ..capture import triggers
+from ..exceptions import DatabaseUnreachable, MigrationsPending, NothingCommitted
+from ..lineage import unapplied
 from ..vendors import get_vendor
 
 
@@ -35,6 +24,7 @@ def check(using: str) -> None:
     :raises DatabaseUnreachable: if there is no connection.
     :raises MigrationsUnreadable: if Django cannot make sense of what is there.
     :raises MigrationsPending: if one of the migrations that it needs is not applied.
+    :raises LogElsewhere: if they are applied in another schema.
     :raises UnsupportedDatabase: if auditrepr does not work on this database.
     """
     get_vendor(using)
@@ -44,30 +34,25 @@ def check(using: str) -> None:
         connection.ensure_connection()
     except (Error, ImproperlyConfigured, TypeError) as error:  # as of an option that is none
         raise DatabaseUnreachable(alias=using, reason=" ".join(str(error).split())) from error
-    recorded = _recorded(connection)
-    loader = _migrations()
-
-    def applied(key: tuple[str, str]) -> bool:
-        replaced = loader.disk_migrations[key].replaces if key in loader.disk_migrations else ()
-        return key in recorded or (bool(replaced) and all(map(applied, replaced)))
-
-    needed = {"auditrepr", *(table.model._meta.app_label for table in tracked_tables(using))}
-    pending = {
-        f"{app_label}.{name}"
-        for target in loader.graph.leaf_nodes()
-        if target[0] in needed
-        for app_label, name in loader.graph.forwards_plan(target)
-        if not applied((app_label, name))
-    }
+    has_log, recorded = _found(using)
+    if not has_log and triggers.schema_of(using):
+        raise triggers.without_log(using)
+    pending = unapplied.pending(unapplied.needed(using), recorded)
     if pending:
         raise MigrationsPending(alias=using, names=", ".join(sorted(pending)))
+    if not has_log:
+        raise triggers.without_log(using)
 
 
-def _migrations() -> MigrationLoader:
+def _found(using: str) -> tuple[bool, unapplied.Applied]:
+    """Is there a log, and which migrations are applied? One query."""
+    within = connections[using].in_atomic_block  # where an error must not break what is around
     try:
-        return MigrationLoader(None)
-    except (BadMigrationError, CircularDependencyError, NodeNotFoundError) as error:
-        raise MigrationsUnreadable(reason=" ".join(str(error).split())) from error
+        with transaction.atomic(using) if within else nullcontext():
+            survey = get_vendor(using).survey([triggers.LOG], migrations=True)
+    except Error:  # no migration was ever applied, or it is something else, which shows here again
+        return capture.holds_log(using), unapplied.recorded(connections[using])
+    return triggers.LOG in survey.shapes, survey.applied or ()
 
 
 def commits(using: str) -> None:
@@ -77,16 +62,3 @@ def commits(using: str) -> None:
     """
     if not connections[using].settings_dict["AUTOCOMMIT"]:
         raise NothingCommitted(alias=using)
-
-
-def _recorded(connection: BaseDatabaseWrapper) -> Collection[tuple[str, str]]:
-    """The migrations that are applied.
-
-    Asked for directly: Django would list all tables of the database first, which is most of what
-    a run with nothing to do would cost.
-    """
-    recorder = MigrationRecorder(connection)
-    try:
-        return set(recorder.migration_qs.values_list("app", "name"))
-    except Error:  # there is no such table yet, or it is something else, which shows here again
-        return recorder.applied_migrations()

@@ -23,12 +23,17 @@ class Line(NamedTuple):
 
 def lines(status: Status) -> Iterator[Line]:
     """One screen."""
-    yield Line(f"{'database':<12}{status.database}")
+    yield Line(f"{'database':<12}{status.database}{_schema(status)}")
     for name, part in _PARTS.items():
         for line in part(status):
             text, alarming = line if isinstance(line, Line) else Line(line)
             yield Line(f"{name:<12}{visible(text)}", alarming)
             name = ""
+
+
+def _schema(status: Status) -> str:
+    """For one of several logs in a database."""
+    return f" (schema {visible(status.schema)})" if status.schema else ""
 
 
 def _pending(status: Status) -> Iterator[str | Line]:
@@ -79,12 +84,14 @@ def _failures(status: Status) -> Iterator[str | Line]:
 
 
 def _triggers(status: Status) -> Iterator[str | Line]:
-    if not status.broken:
+    if not status.broken and not status.waiting:
         yield "in order"
-        return
     for state in status.broken:
         yield Line(f"{state.name}: {state.status.value}", alarming=True)
-    yield f"Run: manage.py audit_triggers install --database {status.database}"
+    if status.broken:
+        yield status.remedy
+    for state in status.waiting:
+        yield f"{state.name}: recorded; a pending migration changes it"
 
 
 def _coverage(status: Status) -> Iterator[str | Line]:
@@ -144,7 +151,10 @@ def document(status: Status) -> dict[str, Any]:
             "due": status.failures.due.rows,
             "by_error": dict(status.failures.by_error),
         },
+        "schema": status.schema or None,
         "triggers": {state.name: state.status.value for state in status.broken},
+        "findings": [str(finding) for finding in status.findings],
+        "migrations_pending_since": status.migrations_since,
         "coverage_gaps": {gap.table_name: gap.since_event for gap in status.gaps},
         "rebuild": status.rebuild
         and {"reached_id": status.rebuild.reached_id, "top_id": status.rebuild.top_id},
@@ -179,11 +189,18 @@ def metrics(status: Status) -> Iterator[str]:
             latest.started_at.timestamp() if latest else 0,
         ),
         "last_run_failed": ("Whether it ended with an error.", int(bool(latest and latest.error))),
-        "triggers_broken": ("Tables whose triggers are not in order.", len(status.broken)),
+        "triggers_broken": ("Tables whose triggers are broken.", len(status.broken)),
+        "findings": ("What keeps the log from being complete.", len(status.findings)),
+        "migrations_pending": (
+            "Whether migrations have been pending for longer than a deployment takes.",
+            int(status.migrations_since is not None),
+        ),
         "coverage_gaps": ("Tables whose capture was interrupted.", len(status.gaps)),
         "failures_due": ("Rows in quarantine to be tried again.", status.failures.due.rows),
     }
     database = f'database="{_escaped(status.database)}"'
+    if _schema(status):
+        database += f',schema="{_escaped(status.schema)}"'
     for name, (help_text, value) in values.items():
         yield from _head(name, help_text)
         yield f"auditrepr_{name}{{{database}}} {value}"

@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
                 ('rows', models.PositiveBigIntegerField(default=0, verbose_name='rows')),
                 ('failures', models.PositiveBigIntegerField(default=0, verbose_name='failures')),
                 ('batches', models.PositiveIntegerField(default=0, verbose_name='batches')),
-                ('stop_reason', models.CharField(blank=True, choices=[('caught-up', 'nothing was left to do'), ('batch-limit', 'it had done as many batches as asked'), ('time-budget', 'its time was up'), ('locked', 'another run was at work'), ('signal', 'it was told to stop'), ('lease-lost', 'another run took over'), ('error', 'an error')], default='', max_length=12, verbose_name='stop reason')),
+                ('stop_reason', models.CharField(blank=True, choices=[('caught-up', 'nothing was left to do'), ('batch-limit', 'it had done as many batches as asked'), ('time-budget', 'its time was up'), ('locked', 'another run was at work'), ('signal', 'it was told to stop'), ('lease-lost', 'another run took over'), ('migrations', 'migrations are pending'), ('error', 'an error')], default='', max_length=12, verbose_name='stop reason')),
                 ('error', models.TextField(blank=True, default='', verbose_name='error')),
                 ('idle_runs', models.PositiveIntegerField(default=0, help_text='Runs since then that found nothing to do.', verbose_name='idle runs')),
                 ('skipped_runs', models.PositiveIntegerField(default=0, help_text='Runs since then that found the lock held.', verbose_name='skipped runs')),
@@ -70,6 +70,7 @@ class Migration(migrations.Migration):
                 ('candidate_evidence', models.JSONField(help_text='The transactions that may still write below the candidate.', null=True)),
                 ('candidate_at', models.DateTimeField(null=True)),
                 ('swept_id', models.BigIntegerField(default=0, help_text='How far the slow re-check below the settled mark has come.')),
+                ('findings', models.JSONField(default=dict, help_text='What keeps the log from being complete: since when, and when it was told.')),
             ],
             options={
                 'verbose_name': 'checkpoint',
@@ -145,7 +146,7 @@ class Migration(migrations.Migration):
                 ('traceback', models.TextField(blank=True)),
                 ('attempts', models.PositiveIntegerField(default=1, verbose_name='attempts')),
                 ('first_failed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='first failed at')),
-                ('last_failed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='last failed at')),
+                ('last_failed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), db_index=True, verbose_name='last failed at')),
                 ('next_attempt_at', models.DateTimeField(db_index=True, null=True, verbose_name='next attempt at')),
             ],
             options={

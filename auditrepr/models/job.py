@@ -24,6 +24,10 @@ class Checkpoint(models.Model):
     swept_id = models.BigIntegerField(
         default=0, help_text=_("How far the slow re-check below the settled mark has come.")
     )
+    findings = models.JSONField(
+        default=dict,
+        help_text=_("What keeps the log from being complete: since when, and when it was told."),
+    )
 
     class Meta:
         verbose_name = _("checkpoint")
@@ -77,6 +81,7 @@ class StopReason(models.TextChoices):
     LOCKED = "locked", _("another run was at work")
     SIGNAL = "signal", _("it was told to stop")
     LEASE_LOST = "lease-lost", _("another run took over")
+    MIGRATIONS = "migrations", _("migrations are pending")
     ERROR = "error", _("an error")
 
 

@@ -95,7 +95,7 @@ def former_tables(model: type[Model]) -> tuple[str, ...]:
 
 def chosen_repr(model: type[Model]) -> Repr | None:
     """What the project wants in place of ``str()`` for this model, if anything."""
-    chosen = get_settings().REPR.get(model._meta.label_lower)
+    chosen = get_settings().REPR.get(model._meta.label.lower())
     if isinstance(chosen, str) and "." in chosen:
         found: Callable[[Any], object] = import_string(chosen)
         return found

@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from django.db import Error, connections
@@ -19,6 +20,7 @@ from .types import (
     Position,
     Reach,
     SearchIndex,
+    Survey,
     TableShape,
     Window,
     Writers,
@@ -47,6 +49,11 @@ class Vendor(ABC):
 
     # --- capture -------------------------------------------------------------------------------
 
+    @cached_property
+    @abstractmethod
+    def log_schema(self) -> str:
+        """The schema that the log is in, or would be created in; empty if there are no schemas."""
+
     @abstractmethod
     def shapes(self, names: Collection[str]) -> dict[str, TableShape]:
         """The named tables that exist, as they are now, by the names that the log has for them."""
@@ -54,6 +61,21 @@ class Vendor(ABC):
     @abstractmethod
     def installed(self) -> dict[str, Installed]:
         """The tables that carry auditrepr's triggers, by the log's names; one catalogue query."""
+
+    @abstractmethod
+    def survey(self, names: Collection[str], *, migrations: bool) -> Survey:
+        """What `shapes`, `installed` and `append_only` tell, and which migrations are applied.
+
+        :raises django.db.Error: with `migrations`, where there is no table of them.
+        """
+
+    @abstractmethod
+    def limited(self, seconds: float) -> AbstractContextManager[None]:
+        """Queries inside take no longer than this, where the server can end them."""
+
+    @abstractmethod
+    def hurried(self, settings: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+        """The settings of a connection that is given up soon; None where none is to be made."""
 
     @abstractmethod
     def support_sql(self) -> list[str]:

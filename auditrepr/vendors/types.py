@@ -145,6 +145,12 @@ class Installed:
     excluded: frozenset[str]
     columns: frozenset[str] | None = None  # that reach the log; None: all but the excluded
     identity: str = ""  # where they are, a colon, and what those that replace them have not
+    whole: bool = True  # are all of them there?
+
+    @property
+    def fires(self) -> bool:
+        """Does every change of the table reach the log?"""
+        return self.whole and self.enabled
 
     def replace(self, recorded: str) -> bool:
         """Did somebody put them in the place of those that had this identity?
@@ -154,6 +160,16 @@ class Installed:
         where, _, these = self.identity.partition(":")
         there, _, those = recorded.partition(":")
         return where == there and these != those
+
+
+class Survey(NamedTuple):
+    """All that tells whether a database records what it should; one query."""
+
+    schema: str  # that the log is in, or would be
+    shapes: dict[str, TableShape]  # of the tables that were asked for, by the log's names
+    installed: dict[str, Installed]
+    append_only: bool
+    applied: frozenset[tuple[str, str]] | None  # app labels and names of migrations, if asked for
 
 
 class Image(NamedTuple):

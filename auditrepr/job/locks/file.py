@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -16,6 +18,7 @@ from django.db import connections
 
 from ...conf import get_settings
 from ...exceptions import LeaseLost, LockUnavailable
+from ...vendors import get_vendor
 from .base import Lock
 from .process import Process
 
@@ -40,9 +43,15 @@ class FileLock(Lock):
 
     def __init__(self, using: str, *, path: Path | None = None, **options: Any) -> None:
         super().__init__(**options)
-        self.path = path or get_settings().LOCK_FILE or default_path(using)
+        self.using = using
+        self._path = path or get_settings().LOCK_FILE
         self._file: int | None = None
         _file_locks.add(self)
+
+    @cached_property
+    def path(self) -> Path:
+        """The file. That of a schema is known once its database can be asked."""
+        return self._path or default_path(self.using)
 
     def renew(self) -> None:
         # Somebody may have deleted the file, and then another run has a lock on a new one.
@@ -107,19 +116,22 @@ class FileLock(Lock):
 
 
 def default_path(using: str) -> Path:
-    """The lock file for this database: one for each user and database."""
+    """The lock file for this database: one for each user, database and schema with a log."""
     settings = connections[using].settings_dict
     name = settings["NAME"]
     if connections[using].vendor == "sqlite":
         name = Path(name).resolve()
-    identity = [settings["ENGINE"], settings["HOST"], settings["PORT"], str(name)]
+    schema = get_vendor(using).log_schema
+    identity = [settings["ENGINE"], settings["HOST"], settings["PORT"], str(name), schema]
     if service := settings["OPTIONS"].get("service"):  # all of it stands in a file of PostgreSQL's
         identity.append(service)
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
     state = Path(os.environ.get("XDG_STATE_HOME", ""))
     if not state.is_absolute():  # which its specification says to ignore
         state = Path("~/.local/state")
-    path = state / "auditrepr" / f"backfill-{digest}.lock"
+    # For people: what is no plain name is told apart by the digest alone.
+    label = f"{schema}-" if re.fullmatch(r"\w{1,63}", schema, re.ASCII) else ""
+    path = state / "auditrepr" / f"backfill-{label}{digest}.lock"
     try:
         return path.expanduser()
     except RuntimeError as error:

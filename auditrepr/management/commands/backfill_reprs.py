@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import Error
 
-from ...job import backfill
+from ...exceptions import LogElsewhere, MigrationsPending
+from ...job import backfill, findings
+from ...job.findings import Finding
 from ...job.result import Result
-from ...models import ReprFailure
+from ...models import ReprFailure, StopReason
+from ...utils.text import visible
 from ..base import CHECKED, QUARANTINED, JobCommand, counted, described, table
 from ..options import whole_number
+
+#: How many tables are named, where recording has stopped for many.
+MOST_TOLD = 20
 
 
 class Command(JobCommand):
@@ -47,7 +56,38 @@ class Command(JobCommand):
 
     def run(self, using: str, options: dict[str, Any], **how: Any) -> Result:
         chosen = {name: options[name] for name in ("max_batches", "rescan", "retry_failed")}
-        return backfill.run(using, **chosen, **how)
+        try:
+            result = backfill.run(using, **chosen, **how)
+        except LogElsewhere:
+            raise
+        except MigrationsPending as error:
+            self._tell(self._waiting(using, error))
+            return Result(StopReason.MIGRATIONS)
+        with suppress(Error):  # the database has just ended it, or takes too long
+            found = {findings.RECORDING: findings.of(using), findings.MIGRATIONS: []}
+            self._tell(findings.due(using, found))
+        return result
+
+    def _waiting(self, using: str, error: MigrationsPending) -> list[Finding]:
+        """What is to be told of migrations that are pending.
+
+        :raises MigrationsPending: if auditrepr's own tables are not there.
+        """
+        finding = findings.of_migrations(error)
+        try:
+            told = findings.due(using, {findings.MIGRATIONS: [finding]})
+        except Error:
+            raise error from None
+        # Who is there to read it need not wait.
+        return [finding] if sys.stderr.isatty() else told
+
+    def _tell(self, found: Sequence[Finding]) -> None:
+        """What keeps the log from being complete, at any verbosity: cron mails it."""
+        for finding in found[:MOST_TOLD]:
+            self.stderr.write(visible(str(finding)))
+        if len(found) > MOST_TOLD:
+            rest = len(found) - MOST_TOLD
+            self.stderr.write(f"{rest} more like these: manage.py audit_triggers check")
 
     def finish(self, using: str, options: dict[str, Any]) -> None:
         if options["strict"] and ReprFailure.objects.using(using).exists():

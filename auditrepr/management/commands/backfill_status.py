@@ -7,6 +7,8 @@ import os
 import re
 import sys
 from argparse import ArgumentTypeError
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -14,6 +16,7 @@ from django.core.management.color import no_style
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
+from ... import capture
 from ...exceptions import AuditReprError
 from ...job import preflight, status
 from ...job.locks import lease
@@ -23,6 +26,8 @@ from .. import status_formats
 from ..base import USAGE
 from ..terminal import TerminalCommand, answer
 
+#: How many tables are named on standard error, where recording has stopped for many.
+MOST_ALARMS = 20
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -40,8 +45,10 @@ def duration(text: Any) -> float:
 class Command(TerminalCommand):
     help = (
         "Show how the job stands: what is pending and since when, who is at work, the last runs,"
-        " the quarantine, the triggers. Exit codes: 0; 1 if the oldest pending row has waited for"
-        " longer than --max-lag, or on an error; 2 usage."
+        " the quarantine, the triggers. Keeps nothing. Exit codes: 0; 1 if triggers are broken,"
+        " migrations are pending for more than ten minutes, capture was interrupted or events"
+        " failed within the --window, or the oldest pending row has waited for longer than"
+        " --max-lag, and on an error; 2 usage."
     )
     requires_system_checks = []
 
@@ -56,6 +63,13 @@ class Command(TerminalCommand):
             help="Exit 1 if the oldest pending row has waited for longer: 90s, 10m, 2h, 1d.",
         )
         add(
+            "--window",
+            type=duration,
+            default=3600.0,
+            metavar="1h",
+            help="For how long events that failed, and coverage that was lost, count. Default: 1h.",
+        )
+        add(
             "--release-lock",
             action="store_true",
             help="Take the database lock from a run that hangs: it can store nothing more.",
@@ -65,10 +79,8 @@ class Command(TerminalCommand):
     def handle(self, *, database: str, release_lock: bool, **options: Any) -> None:
         if "NO_COLOR" in os.environ:
             self.style = no_style()
-        try:
-            limit = options["max_lag"] and duration(options["max_lag"])
-        except ArgumentTypeError as error:
-            raise CommandError(f"argument --max-lag: {error}", returncode=USAGE) from error
+        limit = options["max_lag"] and _checked("max-lag", options["max_lag"])
+        window = timedelta(seconds=_checked("window", options["window"]))
         if database not in connections:
             known = ", ".join(connections)
             raise CommandError(f'There is no database "{visible(database)}" in DATABASES: {known}')
@@ -77,14 +89,12 @@ class Command(TerminalCommand):
                 self._release(database, options["interactive"])
                 return
             found = status.of(database)
+            alarms = list(_alarms(found, window, limit))
         except (AuditReprError, Error) as error:
             raise CommandError(visible(" ".join(str(error).split()))) from error
         getattr(self, f"_{options['format']}")(found)
-        if limit is not None and found.lag > limit:
-            waited, allowed = status_formats.span(found.lag), status_formats.span(limit)
-            raise CommandError(
-                f"The oldest pending row has waited for {waited}; --max-lag allows {allowed}."
-            )
+        if alarms:
+            raise CommandError("\n".join(map(visible, alarms)))
 
     def _text(self, found: Status) -> None:
         for line in status_formats.lines(found):
@@ -99,6 +109,7 @@ class Command(TerminalCommand):
 
     def _release(self, using: str, interactive: bool) -> None:
         preflight.commits(using)
+        capture.databases(using)
         held = status.lease(using)
         if held is None:
             self.stdout.write("Nobody holds the database lock.")
@@ -119,3 +130,48 @@ class Command(TerminalCommand):
         self.stdout.write(f"The lock is held by {who}. What it has not stored yet will be undone.")
         if answer("Release the lock? [y/N] ").lower() not in ("y", "yes"):
             raise CommandError("The lock was not released.")
+
+
+def _checked(option: str, value: Any) -> float:
+    """A span that call_command() may have passed as it is.
+
+    :raises CommandError: with exit code 2.
+    """
+    try:
+        return duration(value)
+    except ArgumentTypeError as error:
+        raise CommandError(f"argument --{option}: {error}", returncode=USAGE) from error
+
+
+def _alarms(found: Status, window: timedelta, limit: float | None) -> Iterator[str]:
+    """What somebody has to know: each of them makes the command fail."""
+    lasting = [finding for finding in found.findings if not finding.once]
+    yield from _first(map(str, lasting))
+    if found.migrations_since:
+        waited = status_formats.span((found.at - found.migrations_since).total_seconds())
+        yield (
+            f"Migrations have been pending for {waited}."
+            f" Run: manage.py migrate --database {found.database}"
+        )
+    named = {finding.name for finding in lasting}
+    yield from _first(
+        f"{gap.table_name}: the log has a gap ({gap.get_reason_display()})."
+        for gap in found.gaps
+        if gap.table_name not in named
+        and (gap.since_event is None or found.at - gap.recorded_at < window)
+    )
+    failed = status.recently_failed(found.database, window)
+    if failed.rows:
+        span = status_formats.span(window.total_seconds())
+        yield f"{failed} events failed within {span}; the admin names them."
+    if limit is not None and found.lag > limit:
+        waited, allowed = status_formats.span(found.lag), status_formats.span(limit)
+        yield f"The oldest pending row has waited for {waited}; --max-lag allows {allowed}."
+
+
+def _first(lines: Iterable[str]) -> Iterator[str]:
+    """As many as somebody reads."""
+    every = list(lines)
+    yield from every[:MOST_ALARMS]
+    if len(every) > MOST_ALARMS:
+        yield f"{len(every) - MOST_ALARMS} more like these: manage.py backfill_status"

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..base import Vendor
-from ..types import Capture, Installed, Position, TableShape
+from ..types import Capture, Installed, Position, Survey, TableShape
 from . import catalog, trigger_templates, triggers
 from .context import tell
 from .queries import POSITION, SEQUENCE_CACHE
@@ -24,7 +26,6 @@ class Capturing(Vendor):
 
     @cached_property
     def log_schema(self) -> str:
-        """The schema that the log is in, or would be created in."""
         return catalog.log_schema(self.connection)
 
     def shapes(self, names: Collection[str]) -> dict[str, TableShape]:
@@ -36,6 +37,36 @@ class Capturing(Vendor):
         with self.connection.cursor() as cursor:
             cursor.execute(catalog.INSTALLED)
             return catalog.installed(cursor.fetchall())
+
+    def survey(self, names: Collection[str], *, migrations: bool) -> Survey:
+        sql = catalog.SURVEY.format(applied=catalog.APPLIED if migrations else "NULL")
+        asked = catalog.shape_parameters(names) | {
+            "append_only": trigger_templates.APPEND_ONLY_BODY
+        }
+        with self.connection.cursor() as cursor:
+            cursor.execute(sql, asked)
+            self.log_schema, guards, *found = cursor.fetchone()
+        shapes, installed, applied = (json.loads(text or "[]") for text in found)
+        return Survey(
+            self.log_schema,
+            catalog.shapes(names, shapes),
+            catalog.installed(installed),
+            guards == len(trigger_templates.APPEND_ONLY_TRIGGERS),
+            frozenset(map(tuple, applied)) if migrations else None,
+        )
+
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        with transaction.atomic(self.using), self.connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {int(seconds * 1000)}")
+            yield
+            # In a transaction of somebody else's, too, the limit ends here.
+            transaction.set_rollback(True, self.using)
+
+    def hurried(self, settings: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+        options = {**settings["OPTIONS"], "connect_timeout": max(1, int(seconds))}
+        options.pop("pool", None)
+        return {**settings, "OPTIONS": options}
 
     def support_sql(self) -> list[str]:
         return triggers.support_sql(self.log_schema)
@@ -60,7 +91,7 @@ class Capturing(Vendor):
 
     def append_only(self) -> bool:
         with self.connection.cursor() as cursor:
-            cursor.execute(catalog.APPEND_ONLY, [trigger_templates.APPEND_ONLY_BODY])
+            cursor.execute(catalog.APPEND_ONLY, {"append_only": trigger_templates.APPEND_ONLY_BODY})
             return bool(cursor.fetchone()[0] == len(trigger_templates.APPEND_ONLY_TRIGGERS))
 
     def may_prune(self) -> bool:

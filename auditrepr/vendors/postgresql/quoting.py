@@ -9,9 +9,10 @@ from ...utils.table_names import split_name
 
 LOG = "auditrepr_auditlog"
 LOG_TRIGGER = "auditrepr_log"
-PARTITION_TRIGGER = "auditrepr_partition"
 # The trigger whose comment says what all of the table's triggers were made from.
-COMMENTED = "auditrepr_insert"
+COMMENTED = "insert"
+# The one on each partition that the partitioned table does not pass on.
+PARTITION = "partition"
 
 
 def quoted(name: str) -> str:
@@ -33,6 +34,12 @@ def table(db_table: str) -> str:
 def stored(name: str) -> str:
     """The name as the server keeps it: 63 bytes a part."""
     return ".".join(part.encode()[:63].decode(errors="ignore") for part in name.split("."))
+
+
+def trigger_name(kind: str, schema: str) -> str:
+    """A trigger's name: several logs, each in a schema of its own, may audit one table."""
+    name = f"auditrepr_{kind}_{schema}"
+    return name if len(name.encode()) <= 63 else f"auditrepr_{kind}_{hashed(schema)}"
 
 
 def hashed(text: str) -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from itertools import groupby
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -17,9 +18,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...models import AuditLog
 from ..base import Vendor
-from ..types import Capture, Column, Installed, Kind, Position, TableShape
+from ..types import Capture, Column, Installed, Kind, Position, Survey, TableShape
 from . import triggers
-from .queries import POSITION, SHAPES, TRIGGERS
+from .queries import APPLIED, POSITION, SHAPES, SURVEY, TRIGGERS
 
 LOG = AuditLog._meta.db_table
 #: What the statement that runs now tells the triggers.
@@ -31,32 +32,42 @@ class Capturing(Vendor):
 
     triggers_block_schema_changes = True
     flushes_table_by_table = True
+    log_schema = ""
 
     def shapes(self, names: Collection[str]) -> dict[str, TableShape]:
         with self.connection.cursor() as cursor:
             cursor.execute(SHAPES, [json.dumps(sorted(names))])
-            found = cursor.fetchall()
-        return {
-            name: _shape(kind, [row[2:] for row in rows])
-            for (name, kind), rows in groupby(found, key=itemgetter(0, 1))
-        }
+            return _shapes(cursor.fetchall())
 
     def installed(self) -> dict[str, Installed]:
         with self.connection.cursor() as cursor:
             cursor.execute(TRIGGERS)
-            found = cursor.fetchall()
-        # Whatever is created comes after all that is there, and VACUUM and dumps keep the order.
-        seal = max((place for name, _, _, place in found if name == triggers.SEAL), default=0)
-        ours = sorted(
-            (table, on, sql, place < seal)
-            for name, on, sql, place in found
-            for action, table in [triggers.action_and_table(name)]
-            if action
+            return _all_installed(cursor.fetchall())
+
+    def survey(self, names: Collection[str], *, migrations: bool) -> Survey:
+        with self.connection.cursor() as cursor:
+            sql = SURVEY.format(applied=APPLIED if migrations else "'[]'")
+            cursor.execute(sql, [json.dumps(sorted(names))])
+            shapes, found, applied = map(json.loads, cursor.fetchone())
+        guards = {sql for name, _, sql, _ in found if name in triggers.APPEND_ONLY}
+        return Survey(
+            "",
+            _shapes(shapes),
+            _all_installed(found),
+            guards == set(triggers.create_append_only(LOG)),
+            frozenset(map(tuple, applied)) if migrations else None,
         )
-        return {
-            table: _installed(table, [(on, triggers.read_note(sql), s) for _, on, sql, s in rows])
-            for table, rows in groupby(ours, key=itemgetter(0))
-        }
+
+    def limited(self, seconds: float) -> AbstractContextManager[None]:
+        return nullcontext()  # what the catalogue holds is read at once
+
+    def hurried(self, settings: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+        # To open a file that is not there would make it.
+        name = str(settings["NAME"])
+        there = name.startswith("file:") or name == ":memory:" or Path(name).exists()
+        return (
+            {**settings, "OPTIONS": {**settings["OPTIONS"], "timeout": seconds}} if there else None
+        )
 
     def support_sql(self) -> list[str]:
         return []
@@ -138,6 +149,28 @@ class Capturing(Vendor):
             _said.reset(token)
 
 
+def _shapes(found: Sequence[Sequence[Any]]) -> dict[str, TableShape]:
+    return {
+        name: _shape(kind, [(row[2], row[3], row[4]) for row in rows])
+        for (name, kind), rows in groupby(found, key=itemgetter(0, 1))
+    }
+
+
+def _all_installed(found: Sequence[Sequence[Any]]) -> dict[str, Installed]:
+    # Whatever is created comes after all that is there, and VACUUM and dumps keep the order.
+    seal = max((place for name, _, _, place in found if name == triggers.SEAL), default=0)
+    ours = sorted(
+        (table, on, sql, place < seal)
+        for name, on, sql, place in found
+        for action, table in [triggers.action_and_table(name)]
+        if action
+    )
+    return {
+        table: _installed(table, [(on, triggers.read_note(sql), s) for _, on, sql, s in rows])
+        for table, rows in groupby(ours, key=itemgetter(0))
+    }
+
+
 def _shape(kind: str, columns: Sequence[tuple[str | None, str, int]]) -> TableShape:
     key = sorted((place, name) for name, _, place in columns if name and place)
     return TableShape(
@@ -148,15 +181,15 @@ def _shape(kind: str, columns: Sequence[tuple[str | None, str, int]]) -> TableSh
 
 
 def _installed(table: str, found: Sequence[tuple[str, dict[str, Any], bool]]) -> Installed:
-    """One table's triggers: they work if all three are there, on their table, of the same make."""
+    """One table's triggers: they work if all three are there, on their table, with our comment."""
     tables = {on.lower() for on, _, _ in found}
     made_from = {note.get("fingerprint", "") for _, note, _ in found}
-    whole = len(found) == len(triggers.ACTIONS) and tables == {table.lower()}
+    whole = len(found) == len(triggers.ACTIONS) and tables == {table.lower()} and all(made_from)
     excluded = frozenset(name for _, note, _ in found for name in note.get("excluded", ()))
     columns = frozenset[str].intersection(*(frozenset(n.get("columns", ())) for _, n, _ in found))
     identity = f"sqlite:{'sealed' if all(sealed for *_, sealed in found) else ''}"
-    works = whole and len(made_from) == 1
-    return Installed(table, min(made_from), works, excluded, columns, identity)
+    make = min(made_from) if len(made_from) == 1 else ""
+    return Installed(table, make, True, excluded, columns, identity, whole)
 
 
 def _now() -> str:
