@@ -78,6 +78,12 @@ class UnknownSetting(InvalidSetting):
     message = 'Unknown setting AUDITREPR["{name}"]. Valid settings: {known}.'
 
 
+class UnusableRepr(AuditReprError):
+    """{setting} is {way!r} for {model}, which {reason}. Name a method of the model, or give a
+    function that takes the instance; AUDITREPR["REPR"] also accepts its dotted path.
+    """
+
+
 class NotAudited(AuditReprError):
     """Raised when a command is given a model that is not audited."""
 
@@ -91,6 +97,19 @@ class MigrationsPending(AuditReprError):
         'Database "{alias}" has unapplied migrations: {names}. Run: manage.py migrate --database'
         " {alias}"
     )
+
+
+class LogElsewhere(MigrationsPending):
+    """Schema "{schema}" of database "{alias}" has no audit log of its own, and logs of other
+    schemas are not touched. Run: manage.py migrate --database {alias}, with this schema first in
+    its search_path (with django-tenants: manage.py migrate_schemas --schema={schema})
+    """
+
+
+class TablesLeaving(MigrationsPending):
+    """Database "{alias}": a pending migration renames, deletes or changes {names}, so their
+    triggers stay as they are and continue to record. Run: manage.py migrate --database {alias}
+    """
 
 
 class RowsHidden(AuditReprError):

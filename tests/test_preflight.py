@@ -21,6 +21,7 @@ def _record_as(name: str) -> None:
         cursor.execute("UPDATE django_migrations SET name = %s WHERE app = 'auditrepr'", [name])
 
 
+@pytest.mark.django_db(transaction=True)
 def test_one_query_finds_out(django_assert_num_queries):
     with django_assert_num_queries(1):
         preflight.check("default")

@@ -2,26 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from contextlib import nullcontext
 
 from django.core.exceptions import ImproperlyConfigured
-from django.db import Error, connections
-from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.migrations.exceptions import (
-    BadMigrationError,
-    CircularDependencyError,
-    NodeNotFoundError,
-)
-from django.db.migrations.loader import MigrationLoader
-from django.db.migrations.recorder import MigrationRecorder
+from django.db import Error, connections, transaction
 
-from ..exceptions import (
-    DatabaseUnreachable,
-    MigrationsPending,
-    MigrationsUnreadable,
-    NothingCommitted,
-)
-from ..tracking import tracked_tables
+from .. import capture
+from ..capture import inspection
+from ..exceptions import DatabaseUnreachable, MigrationsPending, NothingCommitted
+from ..lineage import unapplied
 from ..utils.text import one_line
 from ..vendors import get_vendor
 
@@ -36,6 +25,7 @@ def check(using: str) -> None:
     :raises DatabaseUnreachable: if there is no connection.
     :raises MigrationsUnreadable: if Django cannot load the migrations.
     :raises MigrationsPending: if a migration that the job needs is not applied.
+    :raises LogElsewhere: if they are applied in another schema.
     :raises UnsupportedDatabase: if auditrepr does not support this database.
     """
     get_vendor(using)
@@ -45,30 +35,25 @@ def check(using: str) -> None:
         connection.ensure_connection()
     except (Error, ImproperlyConfigured, TypeError) as error:  # as of an option that is none
         raise DatabaseUnreachable(alias=using, reason=one_line(error)) from error
-    recorded = _recorded(connection)
-    loader = _migrations()
-
-    def applied(key: tuple[str, str]) -> bool:
-        replaced = loader.disk_migrations[key].replaces if key in loader.disk_migrations else ()
-        return key in recorded or (bool(replaced) and all(map(applied, replaced)))
-
-    needed = {"auditrepr", *(table.model._meta.app_label for table in tracked_tables(using))}
-    pending = {
-        f"{app_label}.{name}"
-        for target in loader.graph.leaf_nodes()
-        if target[0] in needed
-        for app_label, name in loader.graph.forwards_plan(target)
-        if not applied((app_label, name))
-    }
+    has_log, recorded = _found(using)
+    if not has_log and inspection.schema_of(using):
+        raise inspection.without_log(using)
+    pending = unapplied.pending(unapplied.needed(using), recorded)
     if pending:
         raise MigrationsPending(alias=using, names=", ".join(sorted(pending)))
+    if not has_log:
+        raise inspection.without_log(using)
 
 
-def _migrations() -> MigrationLoader:
+def _found(using: str) -> tuple[bool, unapplied.Applied]:
+    """Return whether there is a log, and the migrations that are applied; one query."""
+    within = connections[using].in_atomic_block  # where an error must not break what is around
     try:
-        return MigrationLoader(None)
-    except (BadMigrationError, CircularDependencyError, NodeNotFoundError) as error:
-        raise MigrationsUnreadable(reason=one_line(error)) from error
+        with transaction.atomic(using) if within else nullcontext():
+            survey = get_vendor(using).survey([inspection.LOG], migrations=True)
+    except Error:  # no migration was ever applied, or another error, which recurs here
+        return capture.holds_log(using), unapplied.recorded(connections[using])
+    return inspection.LOG in survey.shapes, survey.applied or ()
 
 
 def commits(using: str) -> None:
@@ -78,16 +63,3 @@ def commits(using: str) -> None:
     """
     if not connections[using].settings_dict["AUTOCOMMIT"]:
         raise NothingCommitted(alias=using)
-
-
-def _recorded(connection: BaseDatabaseWrapper) -> Collection[tuple[str, str]]:
-    """Return the migrations that are applied.
-
-    A direct query: Django would list all tables of the database first, which is most of the cost of
-    a run with nothing to do.
-    """
-    recorder = MigrationRecorder(connection)
-    try:
-        return set(recorder.migration_qs.values_list("app", "name"))
-    except Error:  # the table does not exist yet, or another error, which recurs here
-        return recorder.applied_migrations()

@@ -23,12 +23,17 @@ class Line(NamedTuple):
 
 def lines(status: Status) -> Iterator[Line]:
     """Yield the lines of one screen."""
-    yield Line(f"{'database':<12}{status.database}")
+    yield Line(f"{'database':<12}{status.database}{_schema(status)}")
     for name, part in _PARTS.items():
         for line in part(status):
             text, alarming = line if isinstance(line, Line) else Line(line)
             yield Line(f"{name:<12}{visible(text)}", alarming)
             name = ""
+
+
+def _schema(status: Status) -> str:
+    """Return the schema of the log, if it is not the usual one."""
+    return f" (schema {visible(status.schema)})" if status.schema else ""
 
 
 def _pending(status: Status) -> Iterator[str | Line]:
@@ -85,12 +90,14 @@ def _failures(status: Status) -> Iterator[str | Line]:
 
 
 def _triggers(status: Status) -> Iterator[str | Line]:
-    if not status.broken:
+    if not status.broken and not status.waiting:
         yield "OK"
-        return
     for state in status.broken:
         yield Line(f"{state.name}: {state.status.value}", alarming=True)
-    yield f"Run: manage.py audit_triggers install --database {status.database}"
+    if status.broken:
+        yield status.remedy
+    for state in status.waiting:
+        yield f"{state.name}: waiting for migrate; still recorded"
 
 
 def _coverage(status: Status) -> Iterator[str | Line]:
@@ -150,7 +157,10 @@ def document(status: Status) -> dict[str, Any]:
             "due": status.failures.due.rows,
             "by_error": dict(status.failures.by_error),
         },
+        "schema": status.schema or None,
         "triggers": {state.name: state.status.value for state in status.broken},
+        "findings": [str(finding) for finding in status.findings],
+        "migrations_pending_since": status.migrations_since,
         "coverage_gaps": {gap.table_name: gap.since_event for gap in status.gaps},
         "rebuild": status.rebuild
         and {"reached_id": status.rebuild.reached_id, "top_id": status.rebuild.top_id},
@@ -195,6 +205,11 @@ def metrics(status: Status) -> Iterator[str]:
             "Tables whose triggers are missing, outdated, disabled or left over.",
             len(status.broken),
         ),
+        "findings": ("Problems that keep the log from being complete.", len(status.findings)),
+        "migrations_pending": (
+            "1 if migrations have been pending for more than ten minutes, else 0.",
+            int(status.migrations_since is not None),
+        ),
         "coverage_gaps": ("Tables with a gap in coverage.", len(status.gaps)),
         "failures_due": (
             "Failed representations that are due for a retry.",
@@ -202,6 +217,8 @@ def metrics(status: Status) -> Iterator[str]:
         ),
     }
     database = f'database="{_escaped(status.database)}"'
+    if _schema(status):
+        database += f',schema="{_escaped(status.schema)}"'
     for name, (help_text, value) in values.items():
         yield from _head(name, help_text)
         yield f"auditrepr_{name}{{{database}}} {value}"

@@ -185,7 +185,8 @@ class JobTimeLimit(TimeLimit):
 
     def ends_work(self, error: BaseException) -> bool:
         """What a row's code raises by itself is its own, whatever it is: the job has signals told
-        by handlers."""
+        by handlers.
+        """
         return from_outside(error) and not isinstance(error, TimeLimitExceeded)
 
     @contextmanager

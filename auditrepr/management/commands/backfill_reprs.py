@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import Error
 
-from ...job import backfill
+from ...exceptions import LogElsewhere, MigrationsPending
+from ...job import backfill, findings
+from ...job.findings import Finding
 from ...job.result import Result
-from ...models import ReprFailure
+from ...models import ReprFailure, StopReason
 from ...utils.phrases import counted
+from ...utils.text import visible
 from ..base import CHECKED, FAILED, JobCommand, described, table
 from ..options import whole_number
+
+#: Maximum number of findings to report.
+MOST_TOLD = 20
 
 
 class Command(JobCommand):
@@ -53,7 +62,38 @@ class Command(JobCommand):
 
     def run(self, using: str, options: dict[str, Any], **how: Any) -> Result:
         chosen = {name: options[name] for name in ("max_batches", "rescan", "retry_failed")}
-        return backfill.run(using, **chosen, **how)
+        try:
+            result = backfill.run(using, **chosen, **how)
+        except LogElsewhere:
+            raise
+        except MigrationsPending as error:
+            self._tell(self._waiting(using, error))
+            return Result(StopReason.MIGRATIONS)
+        with suppress(Error):  # the database has just ended it, or takes too long
+            found = {findings.RECORDING: findings.of(using), findings.MIGRATIONS: []}
+            self._tell(findings.due(using, found))
+        return result
+
+    def _waiting(self, using: str, error: MigrationsPending) -> list[Finding]:
+        """Return what to report of pending migrations.
+
+        :raises MigrationsPending: if auditrepr's own tables do not exist.
+        """
+        finding = findings.of_migrations(error)
+        try:
+            told = findings.due(using, {findings.MIGRATIONS: [finding]})
+        except Error:
+            raise error from None
+        # Somebody at a terminal need not wait.
+        return [finding] if sys.stderr.isatty() else told
+
+    def _tell(self, found: Sequence[Finding]) -> None:
+        """Report the findings, at any verbosity: cron mails them."""
+        for finding in found[:MOST_TOLD]:
+            self.stderr.write(visible(str(finding)))
+        if len(found) > MOST_TOLD:
+            rest = len(found) - MOST_TOLD
+            self.stderr.write(f"{rest} more like these: manage.py audit_triggers check")
 
     def finish(self, using: str, options: dict[str, Any]) -> None:
         if options["strict"] and ReprFailure.objects.using(using).exists():

@@ -7,6 +7,8 @@ import os
 import re
 import sys
 from argparse import ArgumentTypeError
+from collections.abc import Iterable, Iterator
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -14,15 +16,19 @@ from django.core.management.color import no_style
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import DEFAULT_DB_ALIAS, Error
 
+from ... import capture
 from ...exceptions import AuditReprError
 from ...job import preflight, status
 from ...job.locks import lease
 from ...job.status import Status
+from ...utils.phrases import noun
 from ...utils.text import one_line, visible
 from .. import status_formats
 from ..options import check_options, database_alias
 from ..terminal import TerminalCommand, answer
 
+#: Maximum number of tables to name on standard error.
+MOST_ALARMS = 20
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -38,14 +44,16 @@ def duration(text: Any) -> float:
 
 
 #: The options to check here, too: call_command() passes them unchecked.
-CHECKED = {"database": database_alias, "max_lag": duration}
+CHECKED = {"database": database_alias, "max_lag": duration, "window": duration}
 
 
 class Command(TerminalCommand):
     help = (
         "Show the state of the backfill job: pending events, watermark, lock, latest runs,"
-        " failures, triggers and coverage. Exit codes: 0 success; 1 error, or the oldest pending"
-        " event has waited longer than --max-lag; 2 wrong usage."
+        " failures, triggers and coverage. Writes nothing. Exit codes: 0 success; 1 error, broken"
+        " triggers, migrations pending for more than ten minutes, coverage lost or events failed"
+        " within --window, or the oldest pending event has waited longer than --max-lag; 2 wrong"
+        " usage."
     )
     requires_system_checks = []
 
@@ -72,6 +80,13 @@ class Command(TerminalCommand):
             " 10m, 2h, 1d.",
         )
         add(
+            "--window",
+            type=duration,
+            default=3600.0,
+            metavar="1h",
+            help="How long failed events and lost coverage count. Default: 1h.",
+        )
+        add(
             "--release-lock",
             action="store_true",
             help="Release the database lock of a hung run. That run can no longer store anything.",
@@ -89,19 +104,18 @@ class Command(TerminalCommand):
             self.style = no_style()
         check_options(options, CHECKED)
         database, limit = options["database"], options["max_lag"]
+        window = timedelta(seconds=options["window"])
         try:
             if release_lock:
                 self._release(database, options["interactive"])
                 return
             found = status.of(database)
+            alarms = list(_alarms(found, window, limit))
         except (AuditReprError, Error) as error:
             raise CommandError(visible(one_line(error))) from error
         getattr(self, f"_{options['format']}")(found)
-        if limit is not None and found.lag > limit:
-            waited, allowed = status_formats.span(found.lag), status_formats.span(limit)
-            raise CommandError(
-                f"The oldest pending event has waited {waited}; --max-lag allows {allowed}."
-            )
+        if alarms:
+            raise CommandError("\n".join(map(visible, alarms)))
 
     def _text(self, found: Status) -> None:
         for line in status_formats.lines(found):
@@ -116,6 +130,7 @@ class Command(TerminalCommand):
 
     def _release(self, using: str, interactive: bool) -> None:
         preflight.commits(using)
+        capture.databases(using)
         held = status.lease(using)
         if held is None:
             self.stdout.write("The database lock is not held.")
@@ -141,3 +156,48 @@ class Command(TerminalCommand):
         )
         if answer("Release the lock? [y/N] ").lower() not in ("y", "yes"):
             raise CommandError("The lock was not released.")
+
+
+def _checked(option: str, value: Any) -> float:
+    """A span that call_command() may have passed as it is.
+
+    :raises CommandError: with exit code 2.
+    """
+    try:
+        return duration(value)
+    except ArgumentTypeError as error:
+        raise CommandError(f"argument --{option}: {error}", returncode=USAGE) from error
+
+
+def _alarms(found: Status, window: timedelta, limit: float | None) -> Iterator[str]:
+    """Yield what is wrong; any of it makes the command fail."""
+    lasting = [finding for finding in found.findings if not finding.once]
+    yield from _first(map(str, lasting))
+    if found.migrations_since:
+        waited = status_formats.span((found.at - found.migrations_since).total_seconds())
+        yield (
+            f"Migrations have been pending for {waited}."
+            f" Run: manage.py migrate --database {found.database}"
+        )
+    named = {finding.name for finding in lasting}
+    yield from _first(
+        f"{gap.table_name}: the log has a gap ({gap.get_reason_display()})."
+        for gap in found.gaps
+        if gap.table_name not in named
+        and (gap.since_event is None or found.at - gap.recorded_at < window)
+    )
+    failed = status.recently_failed(found.database, window)
+    if failed.rows:
+        span = status_formats.span(window.total_seconds())
+        yield f"{failed} {noun(failed.rows, 'event')} failed within {span}. The admin lists them."
+    if limit is not None and found.lag > limit:
+        waited, allowed = status_formats.span(found.lag), status_formats.span(limit)
+        yield f"The oldest pending event has waited {waited}; --max-lag allows {allowed}."
+
+
+def _first(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the first lines, and how many there are besides."""
+    every = list(lines)
+    yield from every[:MOST_ALARMS]
+    if len(every) > MOST_ALARMS:
+        yield f"{len(every) - MOST_ALARMS} more like these: manage.py backfill_status"

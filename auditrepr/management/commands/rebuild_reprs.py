@@ -6,6 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from ... import capture
 from ...job import rebuild
 from ...job.rebuild import Change, Selection
 from ...job.result import Result
@@ -66,6 +67,7 @@ class Command(JobCommand):
             )
 
     def run(self, using: str, options: dict[str, Any], **how: Any) -> Result:
+        capture.databases(using)  # what follows reads its tables
         selection = None if options["resume"] else _selection(using, options)
         self.given_up = rebuild.unfinished(using) if selection else None
         return rebuild.run(using, selection, **how)
