@@ -79,9 +79,12 @@ class UnknownSetting(InvalidSetting):
 
 
 class UnusableRepr(AuditReprError):
-    """{setting} is {way!r} for {model}, which {reason}. Name a method of the model, or give a
-    function that takes the instance; AUDITREPR["REPR"] also accepts its dotted path.
-    """
+    """Raised when what to use instead of ``str()`` is no method or function."""
+
+    message = (
+        "{setting} is {way!r} for {model}, which {reason}. Name a method of the model, or give a"
+        ' function that takes the instance; AUDITREPR["REPR"] also accepts its dotted path.'
+    )
 
 
 class NotAudited(AuditReprError):
@@ -100,16 +103,24 @@ class MigrationsPending(AuditReprError):
 
 
 class LogElsewhere(MigrationsPending):
-    """Schema "{schema}" of database "{alias}" has no audit log of its own, and logs of other
-    schemas are not touched. Run: manage.py migrate --database {alias}, with this schema first in
-    its search_path (with django-tenants: manage.py migrate_schemas --schema={schema})
-    """
+    """Raised when the audit log is in another schema than the connection's own."""
+
+    message = (
+        'Schema "{schema}" of database "{alias}" has no audit log of its own, and logs of other'
+        " schemas are not touched. Run: manage.py migrate --database {alias}, with this schema"
+        " first in its search_path (with django-tenants: manage.py migrate_schemas"
+        " --schema={schema})"
+    )
 
 
 class TablesLeaving(MigrationsPending):
-    """Database "{alias}": a pending migration renames, deletes or changes {names}, so their
-    triggers stay as they are and continue to record. Run: manage.py migrate --database {alias}
-    """
+    """Raised when triggers must stay until a pending migration is applied."""
+
+    message = (
+        'Database "{alias}": a pending migration renames, deletes or changes {names}, so their'
+        " triggers stay as they are and continue to record. Run: manage.py migrate --database"
+        " {alias}"
+    )
 
 
 class RowsHidden(AuditReprError):

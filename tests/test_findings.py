@@ -84,7 +84,7 @@ def test_a_table_without_triggers_is_named_with_what_to_run():
     drop_triggers()
     (found,) = findings.of("default")
     assert str(found) == (
-        'Database "default": app_author: its triggers are missing: changes to it are not recorded.'
+        'Database "default": app_author: triggers are missing: changes are not recorded.'
         f" {INSTALL}"
     )
 
@@ -389,8 +389,8 @@ def alarms(*arguments: str) -> str:
 def test_status_fails_while_triggers_are_broken():
     assert alarms() == ""
     drop_triggers()
-    assert "app_author: its triggers are missing" in alarms()
-    assert "no gap" not in shown()
+    assert "app_author: triggers are missing" in alarms()
+    assert "no gaps" not in shown()
 
 
 def shown() -> str:
@@ -403,16 +403,16 @@ def shown() -> str:
 def test_status_fails_for_an_hour_after_coverage_was_lost():
     drop_triggers()
     capture.install("default")
-    assert "app_author: the log has a gap (found missing)" in alarms()
+    assert "app_author: the log has a gap (triggers were missing)" in alarms()
     Coverage.objects.update(recorded_at=timezone.now() - timedelta(minutes=61))
     assert alarms() == ""
     assert "app_author" in alarms("--window", "2h")
-    assert "no gap" not in shown()
+    assert "no gaps" not in shown()
 
 
 def test_status_fails_for_an_hour_after_events_failed():
     failure = ReprFailure.objects.create(audit_log=event(1), error_class="ValueError")
-    assert "1 events failed within 1 h" in alarms()
+    assert "1 event failed within 1 h" in alarms()
     failure.last_failed_at = timezone.now() - timedelta(minutes=61)
     failure.save()
     assert alarms() == ""
@@ -437,7 +437,7 @@ def test_status_keeps_nothing():
 
 def test_status_says_no_gap_where_there_is_none():
     Coverage.objects.update(reason=Coverage.Reason.INSTALLED)
-    assert "no gap" in shown()
+    assert "no gaps" in shown()
 
 
 def test_a_window_that_is_none_is_a_usage_error():
@@ -461,7 +461,7 @@ def test_the_pages_of_the_log_and_of_the_job_begin_with_it(reader, address):
     assert "not recorded" not in words(page(reader, address))
     drop_triggers()
     text = words(page(reader, address))
-    assert "app_author: its triggers are missing" in text
+    assert "app_author: triggers are missing" in text
     assert INSTALL in text
 
 
@@ -483,7 +483,7 @@ def test_a_known_gap_stands_on_the_pages(reader, address):
     event(1, text="Ada")
     assert "gap" not in words(page(reader, address))
     drop_triggers()
-    assert "Author: the log has a gap that is still open (found missing)" in words(
+    assert "Author: the log has a gap that is still open (triggers were missing)" in words(
         page(reader, address)
     )
     capture.install("default")
@@ -493,6 +493,6 @@ def test_a_known_gap_stands_on_the_pages(reader, address):
 def test_a_pending_migration_is_told_with_what_to_run():
     error = MigrationsPending(alias="default", names="app.0002")
     assert str(findings.of_migrations(error)) == (
-        'Database "default" lacks migrations: app.0002. Until then nothing is represented.'
-        f" {MIGRATE}"
+        'Database "default" has unapplied migrations: app.0002. Until they are applied, no'
+        f" representation is stored. {MIGRATE}"
     )

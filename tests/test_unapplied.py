@@ -23,8 +23,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def second(settings):
     """The app as of its second migration: drifting_store is called outlets in today's code."""
     settings.AUDITREPR = {"MODELS": ["drifting.*"]}
-    with from_the_beginning():
-        yield Then("0002_first_names")
+    from_the_beginning()
+    return Then("0002_first_names")
 
 
 def status_of(name: str) -> Status | None:

@@ -14,10 +14,12 @@ from ..tracking import TrackedTable, tracked_tables
 from ..utils.table_names import log_name, model_for_table
 from ..utils.text import one_line
 from ..vendors import Vendor, get_vendor, supports
-from ..vendors.types import Capture, Installed, Kind, Survey, TableShape
+from ..vendors.types import Capture, Kind, Survey, TableShape
 from .state import State, Status
 
 LOG = log_name(AuditLog._meta.db_table)
+#: The kinds of tables that can have triggers of ours.
+AUDITABLE = (Kind.TABLE, Kind.PARTITIONED)
 
 
 def databases(using: str | None = None, *, with_log: bool = True) -> list[str]:
@@ -79,18 +81,19 @@ def to_survey(tables: Iterable[TrackedTable]) -> list[str]:
 
 def judged(vendor: Vendor, tables: Collection[TrackedTable], found: Survey) -> list[State]:
     """Return what :func:`inspect` returns, from what a survey has found."""
-    shapes, installed = found.shapes, found.installed
-    if LOG not in shapes:
+    if LOG not in found.shapes:
         return []
-    captures = {t.name: _capture(t, shapes[t.name]) for t in tables if t.name in shapes}
+    captures = {
+        table.name: _capture(table, shape)
+        for table in tables
+        if (shape := found.shapes.get(table.name)) and shape.kind in AUDITABLE
+    }
     wanted = vendor.fingerprints(*captures.values(), schema=found.schema)
     fingerprints = dict(zip(captures, wanted, strict=True))
-    states = [
-        _state(t.name, captures.get(t.name), installed.get(t.name), fingerprints.get(t.name))
-        for t in tables
-    ]
-    leftovers = sorted(installed.keys() - {table.name for table in tables})
-    states += [State(name, Status.LEFTOVER, None, installed[name]) for name in leftovers]
+    names = [table.name for table in tables]
+    states = [_state(n, found, captures.get(n), fingerprints.get(n)) for n in names]
+    leftovers = sorted(found.installed.keys() - set(names))
+    states += [State(name, Status.LEFTOVER, None, found.installed[name]) for name in leftovers]
     return _until_migrate(vendor, states, found.applied)
 
 
@@ -128,13 +131,12 @@ def _ahead_of_table(states: Iterable[State], applied: unapplied.Applied) -> set[
     return {n for n, label in labels.items() if unapplied.has_pending(label, applied)}
 
 
-def _state(
-    name: str, capture: Capture | None, installed: Installed | None, wanted: str | None
-) -> State:
+def _state(name: str, found: Survey, capture: Capture | None, wanted: str | None) -> State:
     """Return the state of a tracked table whose triggers should have this fingerprint."""
-    if capture is None:
+    installed = found.installed.get(name)
+    if name not in found.shapes:
         return State(name, Status.ABSENT, None, installed)
-    if capture.shape.kind not in (Kind.TABLE, Kind.PARTITIONED):
+    if capture is None:
         return State(name, Status.UNSUPPORTED)
     if installed is None or not installed.whole:
         return State(name, Status.MISSING, capture, installed)
