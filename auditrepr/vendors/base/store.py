@@ -57,7 +57,10 @@ class StoreFacet(Facet, ABC):
 
     @abstractmethod
     def limited(self, seconds: float) -> AbstractContextManager[None]:
-        """Let no query inside take longer than this, if the server can end it."""
+        """Let no query inside take longer than this, if the server can end it.
+
+        For reading only: what is written inside may be undone.
+        """
 
     @abstractmethod
     def hurried(self, settings: dict[str, Any], seconds: float) -> dict[str, Any] | None:
