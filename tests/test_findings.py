@@ -84,8 +84,7 @@ def test_a_table_without_triggers_is_named_with_what_to_run():
     drop_triggers()
     (found,) = findings.of("default")
     assert str(found) == (
-        'Database "default": app_author: triggers are missing: changes are not recorded.'
-        f" {INSTALL}"
+        f'Database "default": app_author: triggers are missing: changes are not recorded. {INSTALL}'
     )
 
 

@@ -251,7 +251,9 @@ def test_removing_where_there_is_no_log_removes_nothing_of_the_next_schema(schem
     migrate("one")
     before = triggers("one")
     with at("two", "one"):
-        assert "removed the triggers of 0 tables" in run("audit_triggers", "remove", "--database=default")
+        assert "removed the triggers of 0 tables" in run(
+            "audit_triggers", "remove", "--database=default"
+        )
     assert triggers("one") == before
     with at("one"):
         assert "app_author" in covered_since("default")

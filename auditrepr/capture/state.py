@@ -36,7 +36,7 @@ class State:
 
     @property
     def waits(self) -> bool:
-        """Return whether its triggers must stay as they are until a pending migration is applied."""
+        """Return whether its triggers must stay until a pending migration is applied."""
         return self.status is Status.WAITING
 
     @property

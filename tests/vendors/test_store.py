@@ -206,7 +206,7 @@ def test_a_hurried_connection_does_not_create_a_database(
         hurried = connection.copy()
         hurried.settings_dict = settings
         with pytest.raises(Error):
-            hurried.connect()
+            hurried.ensure_connection()
     assert list(tmp_path.iterdir()) == []
 
 

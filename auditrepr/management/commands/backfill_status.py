@@ -158,17 +158,6 @@ class Command(TerminalCommand):
             raise CommandError("The lock was not released.")
 
 
-def _checked(option: str, value: Any) -> float:
-    """A span that call_command() may have passed as it is.
-
-    :raises CommandError: with exit code 2.
-    """
-    try:
-        return duration(value)
-    except ArgumentTypeError as error:
-        raise CommandError(f"argument --{option}: {error}", returncode=USAGE) from error
-
-
 def _alarms(found: Status, window: timedelta, limit: float | None) -> Iterator[str]:
     """Yield what is wrong; any of it makes the command fail."""
     lasting = [finding for finding in found.findings if not finding.once]
