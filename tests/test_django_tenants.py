@@ -21,6 +21,7 @@ from tests.examples import examples, steps
 from tests.missing import could_not_try
 from tests.project import ROOT
 
+(EXAMPLE,) = examples("docs/tenants.md", "console")
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 DATABASE = "auditrepr_tenants"
@@ -130,7 +131,7 @@ def shell(run: Run, code: str) -> str:
 
 
 def test_each_tenant_has_a_log_and_one_line_runs_the_job_for_all(run: Run) -> None:
-    ((line, _),) = steps(*examples("docs/tenants.md", "console"))
+    ((line, _),) = steps(EXAMPLE)
     for name in ("one", "two"):
         shell(run, NEW.format(name))
     run("python manage.py migrate_schemas -v0")  # as at each deployment

@@ -18,18 +18,18 @@ from tests.servers import postgres_binaries
 from tests.test_schemas import at, execute, migrate, schemas
 
 __all__ = ["schemas"]
+(LOOP,) = examples("docs/tenants.md", "sh")
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.mark.postgresql
 def test_the_loop_runs_the_job_for_every_schema_that_holds_a_log(schemas, tmp_path):
-    (loop,) = examples("docs/tenants.md", "sh")
     for name in ("one", "two"):
         migrate(name)
         with at(name):
             Author.objects.create(name=f"in {name}")
     done = subprocess.run(
-        ["sh", "-euc", loop], env=environment(tmp_path), capture_output=True, text=True
+        ["sh", "-euc", LOOP], env=environment(tmp_path), capture_output=True, text=True
     )
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     for name in ("one", "two"):
