@@ -13,6 +13,7 @@ from django.db import connection
 
 from auditrepr import capture
 from auditrepr.capture.state import Status
+from auditrepr.job import logs
 from auditrepr.job.locks.file import FileLock, default_path
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, Lease
@@ -27,9 +28,11 @@ TABLES = {("app", "author"), ("app", "tag")}
 
 
 class Shop:
-    """A site with two tables, and nothing of Django's own."""
+    """A site with two tables in one database, and nothing of Django's own."""
 
     def allow_migrate(self, db, app_label, model_name=None, **hints):
+        if db != "default":
+            return False
         return app_label == "auditrepr" or (app_label, model_name) in TABLES
 
 
@@ -280,10 +283,24 @@ def test_each_schema_has_a_lock_and_a_lock_file_of_its_own(schemas, tmp_path, mo
 def test_status_names_the_schema(schemas):
     migrate("one")
     with at("one"):
-        assert run("backfill_status").startswith("database    default (schema one)\n")
-        assert json.loads(run("backfill_status", "--format=json"))["schema"] == "one"
+        first, *_ = run("backfill_status").splitlines()
+        assert first == f"database    {logs.named('default')} (schema one)"
+        (document,) = json.loads(run("backfill_status", "--format=json"))
+        assert document["schema"] == "one"
         lines = run("backfill_status", "--format=prometheus")
     assert 'auditrepr_pending_rows{database="default",schema="one"} 0' in lines
+
+
+def test_the_log_of_a_later_schema_is_not_this_connections(schemas):
+    migrate("one")
+    migrate("two")
+    identities = []
+    for path in (["one", "two"], ["two", "one"], ["common", "one"]):
+        with at(*path):
+            identities.append(get_vendor("default").log_identity()[0])
+    one, two, common = identities
+    assert one and two and one != two
+    assert common is None
 
 
 def test_forty_tenants_that_come_one_after_the_other_keep_their_triggers(schemas, settings):

@@ -137,7 +137,7 @@ def test_every_page_stands_with_these_settings(project):
     Author.objects.filter(pk=author.pk).update(name="Eve")
     call_command("backfill_reprs", verbosity=0)
     fail(AuditLog.objects.filter(table_name="app_author").latest("pk"))
-    with pytest.raises(CommandError, match="1 events failed"):
+    with pytest.raises(CommandError, match="1 event failed"):
         call_command("backfill_status", stdout=(told := StringIO()))
     client = Client()
     client.force_login(User.objects.create_superuser("reader"))

@@ -1,8 +1,8 @@
 """Finds what keeps the log of a database from being complete: what should be recorded and is not.
 
-Findings are reported wherever somebody may look, each with the command to run. The job reports one
-when it first sees it and then once an hour, however many runs see it: nobody reads what is repeated
-too often.
+Findings are reported wherever users may look, each with the command to run. The job reports one
+when it first sees it and then once an hour, however many runs see it: what is repeated too often is
+not read.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ from .registry import auditable, concrete_models, excluded_fields, excluding, is
 
 
 def problems() -> Iterator[AuditReprError]:
-    """Yield all problems, so that nobody has to correct one to see the next."""
+    """Yield all problems, so that users need not correct one to see the next."""
     settings, unreadable = Settings.read(getattr(django_settings, "AUDITREPR", {}))
     yield from unreadable
     for pattern in settings.MODELS:
