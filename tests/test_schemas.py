@@ -299,7 +299,8 @@ def test_the_log_of_a_later_schema_is_not_this_connections(schemas):
         with at(*path):
             identities.append(get_vendor("default").log_identity()[0])
     one, two, common = identities
-    assert one and two and one != two
+    assert None not in (one, two)
+    assert one != two
     assert common is None
 
 
