@@ -32,8 +32,8 @@ from tests.waiting import expire, is_held, wait_until
 pytestmark = pytest.mark.django_db(transaction=True)
 
 HOLD = """
-from auditrepr.lease import DatabaseLock
-from auditrepr.lockfile import FileLock
+from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.locks.file import FileLock
 with {lock}("default") as lock:
     print(bool(lock), flush=True)
     sys.stdin.read()
@@ -41,7 +41,7 @@ with {lock}("default") as lock:
 # Stops inside the transaction that renewed the lease, as a machine may that is suspended.
 STOP_INSIDE = """
 from django.db import transaction
-from auditrepr.lease import DatabaseLock
+from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import Lease
 with DatabaseLock("default", seconds={seconds}) as lock:
     if {silent}:

@@ -283,7 +283,7 @@ def test_what_cannot_be_serialized_costs_a_run_one_try(session, caplog, level):
 # Hosts
 
 HOLD = """
-from auditrepr.lease import DatabaseLock
+from auditrepr.job.locks.lease import DatabaseLock
 with DatabaseLock("default") as lock:
     print("held" if lock else "not held", flush=True)
     sys.stdin.readline()
