@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db.models import Func
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -168,9 +169,20 @@ def _failures(using: str) -> Failures:
 
 def recently_failed(using: str, window: timedelta) -> Count:
     """Return how many events failed, or failed again, within this time."""
-    failed = ReprFailure.objects.using(using).filter(last_failed_at__gte=timezone.now() - window)
+    failed = ReprFailure.objects.using(using).filter(last_failed_at__gte=_ago(using, window))
     rows = len(failed.values_list("pk")[:MOST_FAILURES])
     return Count(rows, complete=rows < MOST_FAILURES)
+
+
+def recently_recorded(using: str, window: timedelta) -> set[str]:
+    """Return the tables whose coverage started or ended within this time."""
+    rows = Coverage.objects.using(using).filter(recorded_at__gt=_ago(using, window))
+    return set(rows.values_list("table_name", flat=True))
+
+
+def _ago(using: str, window: timedelta) -> Func:
+    """Return a time by the database's clock, as the times are that it is compared with."""
+    return get_vendor(using).clock(-window.total_seconds())
 
 
 def gap(row: Coverage | None, state: State | None = None) -> Coverage | None:

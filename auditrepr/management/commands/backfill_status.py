@@ -181,11 +181,11 @@ def _alarms(found: Status, window: timedelta, limit: float | None) -> Iterator[s
             f" Run: manage.py migrate --database {found.database}"
         )
     named = {finding.name for finding in lasting}
+    recent = status.recently_recorded(found.database, window)
     yield from _first(
         f"{gap.table_name}: the log has a gap ({gap.get_reason_display()})."
         for gap in found.gaps
-        if gap.table_name not in named
-        and (gap.since_event is None or found.at - gap.recorded_at < window)
+        if gap.table_name not in named and (gap.since_event is None or gap.table_name in recent)
     )
     failed = status.recently_failed(found.database, window)
     if failed.rows:
