@@ -11,12 +11,12 @@ from typing import Any
 from django.apps import apps
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
-from django.db import DEFAULT_DB_ALIAS, connections, router
 from django.db import Error as DatabaseError
+from django.db import connections, router
 
 from . import capture
-from .capture import append_only
-from .capture.state import State, Status
+from .capture import inspection
+from .capture.state import Status
 from .conf import get_settings
 from .exceptions import (
     AuditReprError,
@@ -26,9 +26,12 @@ from .exceptions import (
     UnknownColumn,
     UnknownModel,
     UnsupportedDatabase,
+    UnusableRepr,
 )
+from .job import findings
+from .job.findings import CHANGEABLE, NO_LOG, Finding
 from .models import AuditLog
-from .tracking import tracked_tables
+from .tracking import problems, tracked_tables
 from .utils.text import one_line
 from .vendors import get_vendor, supports
 
@@ -38,7 +41,14 @@ IDS = {
     UnknownColumn: "auditrepr.E003",
     KeyExcluded: "auditrepr.E004",
     OwnTable: "auditrepr.E005",
+    UnusableRepr: "auditrepr.E008",
 }
+WARNINGS = {
+    Status.UNSUPPORTED.value: "auditrepr.W002",
+    NO_LOG: "auditrepr.W003",
+    CHANGEABLE: "auditrepr.W005",
+}
+BROKEN = {status.value for status in capture.BROKEN}
 #: Directories that the system cleans up.
 CLEANED = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108
 
@@ -48,17 +58,15 @@ def register() -> None:
     checks.register(check_settings)
     checks.register(check_lock_file)
     checks.register(check_databases, Tags.database)
+    checks.register(check_recording)
 
 
 def check_settings(**_: Any) -> list[CheckMessage]:
-    """Check that MODELS, EXCLUDE and @track name existing models and fields."""
-    try:
-        tracked_tables(DEFAULT_DB_ALIAS)
-    except tuple(IDS) as error:
-        return [
-            Error(str(error), id=next(IDS[kind] for kind in type(error).__mro__ if kind in IDS))
-        ]
-    return []
+    """Check the settings and what ``@auditrepr.track`` was given, and report every problem."""
+    return [
+        Error(str(problem), id=next(IDS[kind] for kind in type(problem).__mro__ if kind in IDS))
+        for problem in problems.problems()
+    ]
 
 
 def check_lock_file(**_: Any) -> list[CheckMessage]:
@@ -85,6 +93,19 @@ def check_databases(databases: Collection[str] | None, **_: Any) -> list[CheckMe
     return [message for using in databases or () for message in _looked_at(using)]
 
 
+def check_recording(**_: Any) -> list[CheckMessage]:
+    """Check the same in all other databases that can be reached: images are built without any."""
+    if sys.argv[1:2] == ["migrate"] or check_settings():
+        return []  # it installs what is missing; check_settings says so
+    # Not from what checks are given: Django 6.1 gives them all, whichever are named.
+    named = {argument.removeprefix("--database=") for argument in sys.argv[2:]}
+    others = [using for using in connections if using not in named]
+    audited = [
+        using for using in others if inspection.may_hold_log(using) and tracked_tables(using)
+    ]
+    return [m for using in audited for m in _messages(using, findings.at_hand(using))]
+
+
 def _looked_at(using: str) -> list[CheckMessage]:
     try:
         return list(_check_database(using))
@@ -100,22 +121,29 @@ def _looked_at(using: str) -> list[CheckMessage]:
 
 
 def _check_database(using: str) -> Iterator[CheckMessage]:
-    try:
-        names = [table.name for table in tracked_tables(using)]
-    except AuditReprError:
+    if check_settings() or not tracked_tables(using):
         return  # check_settings says so
-    if not names:
-        return
     if not supports(connections[using]):
         yield from _unsupported(using)
-    elif not capture.holds_log(using):
-        yield from _without_log(using, names)
-    else:
-        states = capture.inspect(using)
-        yield from _broken(using, states)
-        yield from _left_out(using, states)
+        return
+    has_log = capture.holds_log(using)
+    if not has_log and inspection.may_hold_log(using) and _is_being_migrated():
+        return
+    yield from _messages(using, findings.of(using))
+    if has_log:
         yield from _sequence(using)
-        yield from _not_append_only(using)
+
+
+def _messages(using: str, found: Collection[Finding]) -> Iterator[CheckMessage]:
+    """Yield a message for each finding, and one for all triggers that one command fixes."""
+    broken = [finding for finding in found if finding.kind in BROKEN]
+    if broken:
+        listed = ", ".join(f"{finding.name} ({finding.kind})" for finding in broken)
+        text = f'Database "{using}" has broken audit triggers; changes may go unrecorded: {listed}.'
+        yield checks.Warning(text, hint=broken[0].remedy, id="auditrepr.W001")
+    for finding in found:
+        if finding.kind in WARNINGS:
+            yield checks.Warning(finding.text, hint=finding.remedy, id=WARNINGS[finding.kind])
 
 
 def _unsupported(using: str) -> Iterator[CheckMessage]:
@@ -128,49 +156,11 @@ def _unsupported(using: str) -> Iterator[CheckMessage]:
         )
 
 
-def _without_log(using: str, names: Collection[str]) -> Iterator[CheckMessage]:
-    there = sorted(get_vendor(using).shapes(names))
-    if not there:
-        return
-    hint = "Allow auditrepr's tables in this database in your router's allow_migrate()."
-    if router.allow_migrate_model(using, AuditLog):
-        if _is_being_migrated():
-            return
-        hint = f"Run: manage.py migrate --database {using}"
-    yield checks.Warning(
-        f'Database "{using}" has no audit log, so changes to {", ".join(there)} are not recorded.',
-        hint=hint,
-        id="auditrepr.W003",
-    )
-
-
 def _is_being_migrated() -> bool:
     """Return whether ``manage.py migrate``, which runs the checks first, will create the log."""
     command, *options = [*sys.argv[1:], ""]
     others = {config.label for config in apps.get_app_configs()} - {AuditLog._meta.app_label}
     return command == "migrate" and others.isdisjoint(options)
-
-
-def _broken(using: str, states: Collection[State]) -> Iterator[CheckMessage]:
-    broken = [f"{s.name} ({s.status.value})" for s in states if s.status in capture.BROKEN]
-    if broken:
-        yield checks.Warning(
-            f'Database "{using}" has broken audit triggers; changes may go unrecorded:'
-            f" {', '.join(broken)}.",
-            hint=f"Run: manage.py audit_triggers install --database {using}",
-            id="auditrepr.W001",
-        )
-
-
-def _left_out(using: str, states: Collection[State]) -> Iterator[CheckMessage]:
-    names = [state.name for state in states if state.status is Status.UNSUPPORTED]
-    if names:
-        yield checks.Warning(
-            f'Database "{using}": {", ".join(names)} cannot be audited: views and foreign tables'
-            " are not supported.",
-            hint="Audit the underlying tables, or stop auditing these models.",
-            id="auditrepr.W002",
-        )
 
 
 def _sequence(using: str) -> Iterator[CheckMessage]:
@@ -182,14 +172,4 @@ def _sequence(using: str) -> Iterator[CheckMessage]:
             " not show the order of events.",
             hint=f"Run in that database: ALTER TABLE {table} ALTER COLUMN id SET CACHE 1;",
             id="auditrepr.E007",
-        )
-
-
-def _not_append_only(using: str) -> Iterator[CheckMessage]:
-    if append_only.missing(using):
-        yield checks.Warning(
-            f'Database "{using}": AUDITREPR["APPEND_ONLY"] is True, but the append-only triggers'
-            " are missing or disabled.",
-            hint=f"Run: manage.py audit_triggers install --database {using}",
-            id="auditrepr.W005",
         )

@@ -44,7 +44,8 @@ class Settings:
     """``AUDITREPR = {...}`` in the project's settings; every key is optional.
 
     :param MODELS: models to audit, in addition to those decorated with ``@auditrepr.track``:
-        ``"app.Model"``, ``"app.*"`` or ``"*"``.
+        ``"app.Model"``, ``"app.*"`` or ``"*"``; ``"-app.Model"`` is not audited, whatever else
+        names it.
     :param EXCLUDE: fields that are never recorded, by model: ``{"auth.User": ["password"]}``.
     :param APPEND_ONLY: install triggers that reject changes to the log; see docs/security.md.
     :param SEARCH: maintain an index for searching the text of representations; see docs/admin.md.
@@ -88,13 +89,28 @@ class Settings:
 
         :raises InvalidSetting: for an unknown key or a value of the wrong kind.
         """
+        settings, problems = cls.read(given)
+        for problem in problems:
+            raise problem
+        return settings
+
+    @classmethod
+    def read(cls, given: Any) -> tuple[Settings, list[InvalidSetting]]:
+        """Return what of these values can be used, and what is wrong with the others."""
         if not isinstance(given, Mapping):
-            raise SettingsUnreadable(value=given)
+            return cls(), [SettingsUnreadable(value=given)]
         known = {f.name: _PARSERS[f.name] for f in fields(cls)}
-        for name in given:
+        read: dict[str, Any] = {}
+        problems: list[InvalidSetting] = []
+        for name, value in given.items():
             if name not in known:
-                raise UnknownSetting(name=name, known=", ".join(known))
-        return cls(**{name: known[name](name, value) for name, value in given.items()})
+                problems.append(UnknownSetting(name=name, known=", ".join(known)))
+                continue
+            try:
+                read[name] = known[name](name, value)
+            except InvalidSetting as problem:
+                problems.append(problem)
+        return cls(**read), problems
 
 
 def _names(name: str, value: Any) -> tuple[str, ...]:

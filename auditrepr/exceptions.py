@@ -88,6 +88,15 @@ class CacheOutOfReach(AuditReprError, AttributeError):
     )
 
 
+class UnusableRepr(AuditReprError):
+    """Raised when what to use instead of ``str()`` is no method or function."""
+
+    message = (
+        "{setting} is {way!r} for {model}, which {reason}. Name a method of the model, or give a"
+        ' function that takes the instance; AUDITREPR["REPR"] also accepts its dotted path.'
+    )
+
+
 class NotAudited(AuditReprError):
     """Raised when a command is given a model that is not audited."""
 
@@ -120,6 +129,27 @@ class RightsMissing(AuditReprError):
     message = (
         '{role} may not do this in database "{alias}": {reason}. It lacks {rights}: see'
         " docs/security.md."
+    )
+
+
+class LogElsewhere(MigrationsPending):
+    """Raised when the audit log is in another schema than the connection's own."""
+
+    message = (
+        'Schema "{schema}" of database "{alias}" has no audit log of its own, and logs of other'
+        " schemas are not touched. Run: manage.py migrate --database {alias}, with this schema"
+        " first in its search_path (with django-tenants: manage.py migrate_schemas"
+        " --schema={schema})"
+    )
+
+
+class TablesLeaving(MigrationsPending):
+    """Raised when triggers must stay until a pending migration is applied."""
+
+    message = (
+        'Database "{alias}": a pending migration renames, deletes or changes {names}, so their'
+        " triggers stay as they are and continue to record. Run: manage.py migrate --database"
+        " {alias}"
     )
 
 

@@ -236,17 +236,20 @@ def test_a_list_takes_as_many_queries_whatever_its_length_and_counts_nothing(
         page(reader, LOG + query)
     assert len(few) == len(many)
     sent = [query["sql"].upper() for query in many]
-    statements = " ".join(statement for statement in sent if "AUDITREPR_" in statement)
+    # How many triggers a table has is a question about the catalogue.
+    asked = [s for s in sent if "AUDITREPR_" in s and "PG_TRIGGER" not in s]
+    statements = " ".join(asked)
     assert not re.search(rf"SELECT COUNT|DISTINCT|OFFSET (?!{LOOKED_AT}\b)[1-9]", statements)
 
 
-def test_a_page_of_represented_events_is_read_in_three_queries(
+def test_a_page_of_represented_events_is_read_in_a_few_queries(
     reader: Client, django_assert_num_queries: Any
 ) -> None:
     for pk in range(1, 60):
         event(pk, text=f"author {pk}")
-    # The session, the user, the events, their representations, their failures.
-    with django_assert_num_queries(5):
+    # The session, the user, the events, their representations, their failures; whether all is
+    # recorded, within a limit where the server has one, and since when migrations are pending.
+    with django_assert_num_queries({"sqlite": 7, "postgresql": 11}[connection.vendor]):
         page(reader)
 
 
@@ -263,7 +266,8 @@ def test_the_page_of_an_event_takes_as_many_queries_whatever_its_transaction_wro
     with CaptureQueriesContext(connection) as many:
         page(reader, f"{LOG}1/change/")
     # PostgreSQL reads the values under a savepoint, and told that it may not write.
-    assert len(few) == len(many) == (15 if connection.vendor == "postgresql" else 12)
+    # So does the look for gaps, which has a limit besides; two queries on SQLite.
+    assert len(few) == len(many) == (21 if connection.vendor == "postgresql" else 14)
 
 
 def test_a_page_takes_as_many_queries_however_many_foreign_keys_changed(reader: Client) -> None:

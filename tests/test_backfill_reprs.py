@@ -300,12 +300,12 @@ def test_an_unknown_database_is_one_clear_line():
     assert done.stdout == ""
 
 
-def test_a_missing_migration_is_one_clear_line(backfill):
+def test_a_missing_migration_is_one_clear_line_to_who_asks_for_a_dry_run(backfill):
     with connection.cursor() as cursor:
         cursor.execute("UPDATE django_migrations SET name = 'x' WHERE app = 'auditrepr'")
     try:
         with pytest.raises(CommandError, match=r"auditrepr\.0001_initial\. Run: manage\.py migr"):
-            backfill()
+            backfill("--dry-run")
     finally:
         with connection.cursor() as cursor:
             cursor.execute(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import re
+from contextlib import nullcontext
 from datetime import timedelta
 
 import pytest
@@ -32,8 +33,9 @@ def _empty_log(transactional_db):
 
 @pytest.fixture
 def say(capsys):
-    def run(*arguments: str) -> str:
-        call_command("backfill_status", *arguments)
+    def run(*arguments: str, fails: bool = False) -> str:
+        with pytest.raises(CommandError) if fails else nullcontext():
+            call_command("backfill_status", *arguments)
         return capsys.readouterr().out
 
     return run
@@ -74,7 +76,7 @@ def test_text_says_what_is_wrong(say, monkeypatch):
     Checkpoint.objects.update(candidate_evidence=evidence, candidate_at=since)
     RebuildCursor.objects.create(selection={}, start_id=0, reached_id=5, top_id=9)
     with DatabaseLock("default"):
-        out = say()
+        out = say(fails=True)
     assert "held back for 1 h 30 min by transactions open at the last check: 3/17, 4/2" in out
     assert re.search(rf"lock +held by process {os.getpid()} on \S+ since", out)
     assert re.search(r"runs +\d{4}-.* backfill_reprs: error, 0 stored, 1 failed, .* 7 skipped", out)
@@ -206,13 +208,14 @@ def test_text_names_what_is_not_captured(say):
         table_name="app_tag", defaults={"reason": "missing", "since_event": 7}
     )
     try:
-        out = say()
+        out = say(fails=True)
     finally:
         capture.install("default")
     assert "app_book: missing" in out
     assert "Run: manage.py audit_triggers install --database default" in out
     assert re.search(r"app_author: gap, still open \(.+\)", out)
-    assert re.search(r"app_tag: gap, up to event 7 \(.+\)", out)
+    assert re.search(r"app_tag: gap, still open \(.+\)", out)
+    assert re.search(r"app_tag: gap, up to event \d+ \(.+\)", say(fails=True))
 
 
 def test_prometheus_counts_failures_by_their_error(say, monkeypatch):
@@ -222,7 +225,7 @@ def test_prometheus_counts_failures_by_their_error(say, monkeypatch):
     monkeypatch.setattr(Author, "__str__", fail)
     Author.objects.create(name="a")
     backfill.run("default", lock=DatabaseLock("default"))
-    lines = say("--format=prometheus").splitlines()
+    lines = say("--format=prometheus", fails=True).splitlines()
     assert 'auditrepr_failures{database="default",error="ValueError"} 1' in lines
 
 

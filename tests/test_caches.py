@@ -40,6 +40,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 BACKENDS = "django.core.cache.backends"
 #: Made by hand, and held by a module since its import.
 BY_HAND = LocMemCache("by hand", {})
+(EXAMPLE,) = examples("docs/exact-and-mixed.md", "python")
 
 
 @pytest.fixture(autouse=True)
@@ -329,8 +330,7 @@ def test_the_example_of_the_docs(said_by: Any, capsys: pytest.CaptureFixture[str
     said_by(lambda author: cache.get_or_set("author", author.name))
     story()
     event = AuditLog.objects.filter(table_name="app_book").earliest("pk")
-    (example,) = examples("docs/exact-and-mixed.md", "python")
-    exec(example, {"book": Book.objects.get(), "event": event})
+    exec(EXAMPLE, {"book": Book.objects.get(), "event": event})
     assert capsys.readouterr().out == "b (old)\n"
     assert cache.get("author") is None
 

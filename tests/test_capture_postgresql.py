@@ -283,7 +283,7 @@ def test_a_table_may_have_any_name_and_so_may_its_columns(name: str):
     sql(f"INSERT INTO {quoted} VALUES (1), (2)", f"UPDATE {quoted} SET moment = 'now'")
     sql(f"DELETE FROM {quoted} WHERE {quoted} = 1", f"TRUNCATE {quoted}")
     assert actions(name) == "IIUUDT"
-    assert get_vendor("default").installed()[name].enabled
+    assert get_vendor("default").installed()[name].fires
 
 
 def test_a_table_in_another_schema_logs_under_both_its_names():
@@ -427,23 +427,23 @@ def test_installed_tells_what_the_triggers_were_made_from(numbers: str):
 @pytest.mark.parametrize(
     "harm",
     [
-        "ALTER TABLE numbers DISABLE TRIGGER auditrepr_update",
-        "ALTER TABLE numbers ENABLE REPLICA TRIGGER auditrepr_insert",
+        "ALTER TABLE numbers DISABLE TRIGGER auditrepr_update_public",
+        "ALTER TABLE numbers ENABLE REPLICA TRIGGER auditrepr_insert_public",
         "ALTER TABLE numbers DISABLE TRIGGER ALL",
-        "DROP TRIGGER auditrepr_delete ON numbers",
+        "DROP TRIGGER auditrepr_delete_public ON numbers",
     ],
 )
 def test_a_trigger_that_is_off_or_gone_shows_and_is_put_back(numbers: str, harm: str):
     vendor = get_vendor("default")
     sql(harm)
-    assert not vendor.installed()["numbers"].enabled
+    assert not vendor.installed()["numbers"].fires
     audit("numbers")
-    assert vendor.installed()["numbers"].enabled
+    assert vendor.installed()["numbers"].fires
 
 
 def test_a_trigger_that_is_off_in_one_partition_shows(parted: str):
     sql("ALTER TABLE later DISABLE TRIGGER ALL")
-    assert not get_vendor("default").installed()[parted].enabled
+    assert not get_vendor("default").installed()[parted].fires
 
 
 def test_installed_is_one_query(numbers: str, django_assert_num_queries: Callable[..., Any]):

@@ -259,7 +259,7 @@ def test_any_name_of_a_table_and_of_columns_works(name: str):
     assert [event.table_name for event in events()] == [name, name]
     assert [event.row_data for event in events()] == [{"id": 1, name: "seen"}] * 2
     installed = get_vendor("default").installed()[name]
-    assert installed.enabled
+    assert installed.fires
     assert installed.excluded == {name + "2"}
     expected = get_vendor("default").fingerprints(capture(name, frozenset({name + "2"})))
     assert [installed.fingerprint] == expected
@@ -267,9 +267,9 @@ def test_any_name_of_a_table_and_of_columns_works(name: str):
 
 def test_a_trigger_that_is_gone_or_of_another_make_shows():
     vendor = get_vendor("default")
-    assert vendor.installed()["app_tag"].enabled
+    assert vendor.installed()["app_tag"].fires
     execute('DROP TRIGGER "auditrepr_update_app_tag"')
-    assert not vendor.installed()["app_tag"].enabled
+    assert not vendor.installed()["app_tag"].fires
     execute(*vendor.remove_sql("app_tag"), *vendor.remove_sql("app_tag"))
     assert "app_tag" not in vendor.installed()
 
@@ -279,7 +279,7 @@ def test_a_table_renamed_in_a_shell_is_still_known_by_the_name_it_logs_under():
     execute("CREATE TABLE before (id INTEGER PRIMARY KEY, a TEXT)")
     audit("before")
     execute("ALTER TABLE before RENAME TO after")
-    assert not vendor.installed()["before"].enabled
+    assert not vendor.installed()["before"].fires
     execute(*vendor.remove_sql("before"))
     audit("after")
     execute("INSERT INTO after (a) VALUES ('x')")

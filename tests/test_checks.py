@@ -108,9 +108,11 @@ def test_disabled_triggers_are_a_warning():
 
 
 @pytest.mark.django_db
-def test_without_a_database_named_none_is_opened():
+def test_without_a_database_named_all_that_hold_a_log_are_asked():
     execute(*get_vendor("default").remove_sql("app_author"))
-    assert found() == {}
+    message = found()["auditrepr.W001"]
+    assert "app_author (missing)" in message.msg
+    assert message.hint == "Run: manage.py audit_triggers install --database default"
 
 
 @pytest.mark.django_db

@@ -16,11 +16,13 @@ from django.db import connections
 from django.test import Client, override_settings
 from django.urls import path
 
+from auditrepr import capture
 from auditrepr.admin.timeline import AuditHistoryMixin
 from auditrepr.job import logs
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.management import turns
-from auditrepr.models import AuditLog, BackfillRun, InstanceRepr, Lease, ReprFailure
+from auditrepr.models import AuditLog, BackfillRun, Coverage, InstanceRepr, Lease, ReprFailure
+from auditrepr.vendors import get_vendor
 from tests.app.models import Author
 
 BOTH = ("default", "other")
@@ -57,6 +59,16 @@ def unreachable(monkeypatch, tmp_path):
     connections["default"] = broken
     yield
     connections["default"] = there
+
+
+@pytest.fixture
+def unmigrated():
+    """A migration is pending in the database "default"."""
+    sql = "UPDATE django_migrations SET name = %s WHERE app = 'auditrepr'"
+    with connections["default"].cursor() as cursor:
+        cursor.execute(sql, ["0000_old"])
+        yield
+        cursor.execute(sql, ["0001_initial"])
 
 
 def stored(alias: str) -> list[str]:
@@ -240,6 +252,40 @@ def test_a_lag_in_any_database_is_an_error_that_names_it(authors):
     call_command("backfill_reprs", "--database=default", verbosity=0)
     with pytest.raises(CommandError, match=r"^other: The oldest pending event has waited"):
         call_command("backfill_status", "--max-lag=0s")
+
+
+def test_what_is_wrong_in_each_database_is_a_line_that_names_it(authors, monkeypatch):
+    """Even if it is the same everywhere: a single line would hide one of them."""
+    monkeypatch.setattr(Author, "__str__", fail)
+    call_command("backfill_reprs", verbosity=0)
+    with pytest.raises(CommandError) as ended:
+        call_command("backfill_status")
+    lines = str(ended.value).splitlines()
+    failed = "1 event failed within 1 h. The admin lists them."
+    assert [f"{alias}: {failed}" in lines for alias in BOTH] == [True, True]
+
+
+def test_a_database_that_waits_for_migrate_keeps_no_other_from_its_turn(
+    authors, unmigrated, capsys
+):
+    call_command("backfill_reprs", "--format=json")
+    first, second = json.loads(capsys.readouterr().out)
+    assert (first["database"], first["stop_reason"]) == ("default", "migrations")
+    assert (second["database"], second["stored"]) == ("other", 1)
+    assert [stored(alias) for alias in BOTH] == [[], ["other"]]
+
+
+def test_what_is_not_recorded_is_reported_for_the_database_where_it_is(authors, capsys):
+    vendor = get_vendor("other")
+    vendor.execute(vendor.remove_sql("app_author"))
+    try:
+        call_command("backfill_reprs", verbosity=0)
+    finally:
+        capture.install("other")
+        Coverage.objects.using("other").update(reason=Coverage.Reason.INSTALLED)
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith('Database "other": app_author: triggers are missing')
+    assert line.endswith("Run: manage.py audit_triggers install --database other")
 
 
 def test_a_database_that_cannot_be_reached_hides_no_other_from_the_status(unreachable, capsys):

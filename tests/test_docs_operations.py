@@ -85,7 +85,7 @@ def test_new_triggers_wait_for_writers_alone_and_replaced_ones_for_readers_too(
     call_command(*patience)
     with connection.cursor() as cursor:
         other.rollback()
-        cursor.execute("ALTER TABLE app_author DISABLE TRIGGER auditrepr_insert")
+        cursor.execute("ALTER TABLE app_author DISABLE TRIGGER auditrepr_insert_public")
     other.execute("SELECT FROM app_author")
     with pytest.raises(CommandError, match="canceling statement due to lock timeout"):
         call_command(*patience)

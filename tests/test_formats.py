@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import re
+from contextlib import suppress
 
 import pytest
-from django.core.management import call_command, load_command_class
+from django.core.management import CommandError, call_command, load_command_class
 
 from tests.app.models import Author
 from tests.project import ROOT
@@ -66,7 +67,8 @@ def test_it_is_what_it_says(name, choice, capsys, monkeypatch):
     monkeypatch.setattr(Author, "__str__", lambda author: 1 / 0)
     Author.objects.create(name="c")
     call_command("backfill_reprs", verbosity=0)
-    call_command(name, format=choice)
+    with suppress(CommandError):  # the status fails, after it has said how things stand
+        call_command(name, format=choice)
     read(capsys.readouterr().out)
 
 

@@ -322,6 +322,7 @@ def test_the_lock_file_says_who_holds_it():
         assert json.loads(lock.path.read_text())["pid"] == os.getpid()
 
 
+@pytest.mark.django_db(databases=["default", "other"])
 def test_the_lock_file_is_in_the_users_state_folder_and_differs_between_databases(monkeypatch):
     assert default_path("default") != default_path("other")
     with FileLock("default") as one, FileLock("other") as two:
@@ -486,8 +487,8 @@ def test_without_a_home_the_setting_is_named(monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", "")
     monkeypatch.delenv("HOME", raising=False)
     monkeypatch.setattr("pwd.getpwuid", raises_key_error)
-    with pytest.raises(LockUnavailable, match=r"no home directory.*LOCK_FILE"):
-        FileLock("default")
+    with pytest.raises(LockUnavailable, match=r"no home directory.*LOCK_FILE"), FileLock("default"):
+        raise AssertionError
 
 
 def raises_key_error(uid):
@@ -507,6 +508,7 @@ def test_what_a_service_of_postgresql_names_has_a_file_of_its_own(monkeypatch):
 
 
 def default_path_with(monkeypatch, options, service):
+    connection.ensure_connection()  # there is no such service
     monkeypatch.setitem(options, "service", service)
     return default_path("default")
 

@@ -407,4 +407,4 @@ def test_who_migrates_reads_by_the_new_names_at_once(first):
     known = renames.recent_renames("default")
     assert renames.recent_renames("default") is known
     emit_post_migrate_signal(verbosity=0, interactive=False, db="default")
-    assert "default" not in renames._RECENT
+    assert ("default", "") not in renames._RECENT

@@ -103,7 +103,7 @@ def test_the_application_s_writes_are_in_the_log(shop):
         "TRUNCATE suite_shelf CASCADE",
         "DROP TABLE auditrepr_auditlog",
         "ALTER TABLE suite_shelf DISABLE TRIGGER ALL",
-        "DROP TRIGGER auditrepr_insert ON suite_shelf",
+        "DROP TRIGGER auditrepr_insert_public ON suite_shelf",
         "DROP TRIGGER append_only_auditrepr_change ON auditrepr_auditlog",
         "UPDATE auditrepr_coverage SET since_event = 0",
         "SET session_replication_role = replica",

@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings
 from django.contrib.admin import AdminSite, ModelAdmin, site
 from django.contrib.auth.models import User
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client, override_settings
 from django.urls import path
 from django.utils.timezone import localtime
@@ -22,6 +22,7 @@ from auditrepr.admin.runs import BackfillRunAdmin
 from auditrepr.admin.timeline import AuditHistoryMixin
 from auditrepr.lineage import renames
 from auditrepr.models import AuditLog, BackfillRun, ReprFailure
+from auditrepr.vendors import get_vendor
 from tests.app.models import Author
 from tests.pages import event, fail, page
 
@@ -137,7 +138,11 @@ def test_every_page_stands_with_these_settings(project):
     Author.objects.filter(pk=author.pk).update(name="Eve")
     call_command("backfill_reprs", verbosity=0)
     fail(AuditLog.objects.filter(table_name="app_author").latest("pk"))
-    call_command("backfill_status", stdout=(told := StringIO()))
+    vendor = get_vendor("default")
+    vendor.execute(vendor.remove_sql("app_tag"))
+    capture.install("default")
+    with pytest.raises(CommandError, match=r"(?s)app_tag: the log has a gap.*1 event failed"):
+        call_command("backfill_status", stdout=(told := StringIO()))
     client = Client()
     client.force_login(User.objects.create_superuser("reader"))
     first = AuditLog.objects.filter(table_name="app_author").earliest("pk").pk

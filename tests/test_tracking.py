@@ -240,3 +240,44 @@ def test_a_decorated_model_can_bring_what_takes_the_place_of_str(monkeypatch):
     monkeypatch.setitem(MARKED, Author, Mark())  # what comes in its place goes after the test
     auditrepr.track(repr="name")(Author)
     assert chosen_repr(Author) == "name"
+
+
+# --- what is left out ---------------------------------------------------------------------------
+
+
+def test_a_wildcard_can_leave_models_out(settings):
+    settings.AUDITREPR = {"MODELS": ["auth.*", "-auth.Permission"]}
+    names = {table.name for table in tracked_tables("default")}
+    assert "auth_permission" not in names
+    assert {"auth_group", "auth_user", "auth_group_permissions"} <= names
+
+
+def test_what_is_left_out_takes_its_many_to_many_tables_along(settings):
+    settings.AUDITREPR = {"MODELS": ["*", "-auth.Group"]}
+    names = {table.name for table in tracked_tables("default")}
+    assert not {"auth_group", "auth_group_permissions"} & names
+    assert "auth_user_groups" in names  # it is the user's
+
+
+def test_a_many_to_many_table_can_be_left_out_by_itself(settings):
+    settings.AUDITREPR = {"MODELS": ["auth.*", "-auth.User_groups"]}
+    names = {table.name for table in tracked_tables("default")}
+    assert "auth_user" in names
+    assert "auth_user_groups" not in names
+
+
+def test_a_whole_app_can_be_left_out(settings):
+    settings.AUDITREPR = {"MODELS": ["*", "-auth.*"]}
+    assert not [t for t in tracked_tables("default") if t.name.startswith("auth_")]
+
+
+def test_leaving_out_takes_precedence_whatever_else_names_the_model(settings):
+    settings.AUDITREPR = {"MODELS": ["-app.Author", "app.author"]}
+    assert "app_author" not in {table.name for table in tracked_tables("default")}
+
+
+@pytest.mark.parametrize("pattern", ["-app.Nobody", "-nowhere.*", "-", "-app", "app.-Author"])
+def test_what_is_left_out_has_to_be_there(settings, pattern):
+    settings.AUDITREPR = {"MODELS": ["*", pattern]}
+    with pytest.raises(UnknownModel, match="MODELS"):
+        tracked_tables("default")

@@ -21,7 +21,7 @@ from ..readers.changes import model_label
 from ..readers.permissions import DATABASE, asked_log, readable_events, readable_tables
 from ..tracking import tracked_tables
 from ..utils.text import can_be_stored, visible
-from . import event_page, timeline
+from . import event_page, notices, timeline
 from .base import ReadOnlyAdmin
 from .changelist import TEXT, LogChangeList
 from .event_lines import by_key, representation, time_of, what_changed
@@ -88,7 +88,8 @@ class AuditLogAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         title = capfirst(self.opts.verbose_name_plural)
-        return super().changelist_view(request, {"title": title, **(extra_context or {})})
+        context = {"title": title, "notices": notices.on_recording(AuditLog.objects.db)}
+        return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditLog]:
         """Return the events that this user may see; other events have no page."""

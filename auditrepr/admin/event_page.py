@@ -19,6 +19,7 @@ from ..readers.shown import Shown
 from ..readers.values import words
 from ..utils.text import visible
 from ..utils.time_limit import PageTimeLimit
+from . import notices
 from .event_lines import clock, describe, query_of, representation, time_of, what_changed
 from .links import list_link, object_now, timeline_link
 
@@ -44,6 +45,7 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
         "title": f"{capfirst(event.get_action_display())}: {kind}",
         "subtitle": visible(what.text or event.object_id or ""),
         "original": f"#{event.pk}",
+        "notices": notices.on_gaps(using, [table]),
         "facts": _facts(described[0], what, described[0].who),
         "trouble": _trouble(event),
         "changed": [_shortened(field) for field in every if field.changed],

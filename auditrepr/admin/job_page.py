@@ -23,6 +23,7 @@ from ..models import BackfillRun, ReprFailure
 from ..readers.changes import model_label
 from ..readers.permissions import readable_failures
 from ..utils.text import visible
+from . import notices
 
 #: Maximum number of failures that the page counts, the newest first.
 MOST_FAILURES = 1000
@@ -54,6 +55,7 @@ def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
     failures, all_of_them = _failures(request.user)
     return {
         "title": _("Backfill status"),
+        "notices": [*notices.on_recording(using), *notices.on_gaps(using)],
         "facts": _facts(status.progress(using)),
         "bars": bars,
         "hours": _hours(bars),

@@ -23,6 +23,7 @@ from ..utils.model_meta import concrete
 from ..utils.table_names import log_name, model_for_table
 from ..utils.text import visible
 from ..vendors import get_vendor
+from . import notices
 from .event_lines import describe, query_of, representation, time_of, what_changed
 from .links import object_now, timeline_link
 
@@ -96,6 +97,7 @@ def response(
         "title": _("History of %(model)s %(key)s")
         % {"model": model_label(table_name), "key": visible(object_id)},
         "subtitle": _called(events),
+        "notices": notices.on_gaps(log.db, _tables(table_name)),
         "events": [_line(event, object_id, site, using) for event in events],
         "may_read_log": site.is_registered(AuditLog) and may_read_log(request.user),
         "object_now": object_now(request, site, table_name, object_id, using),

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
+from .inspection import databases, holds_log, inspect
 from .state import BROKEN, State, Status
 from .triggers import (
     covered,
-    databases,
-    holds_log,
-    inspect,
     install,
     note_gaps,
     remove,

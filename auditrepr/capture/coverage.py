@@ -61,7 +61,7 @@ def restart(state: State, row: Coverage | None) -> Coverage.Reason | None:
             return Coverage.Reason(row.reason)
         if state.installed.replace(row.triggers):
             return Coverage.Reason.REPLACED
-        left_out = _uncaptured_columns(state.capture, state.installed)
+        left_out = not state.waits and _uncaptured_columns(state.capture, state.installed)
         return Coverage.Reason.COLUMNS if left_out else None
     return Coverage.Reason(state.status.value)
 

@@ -47,7 +47,7 @@ class SchemaChange:
         self.vendor = vendor
         # Do not fix triggers that are broken already: that would hide a gap in coverage.
         self.before = self.vendor.installed()
-        self.excluded = {name: set(i.excluded) for name, i in self.before.items() if i.enabled}
+        self.excluded = {name: set(i.excluded) for name, i in self.before.items() if i.fires}
         self.db_tables: dict[str, str] = {}
         self.renamed: list[tuple[str, str]] = []
         self.renamed_columns: list[tuple[str, str, str]] = []

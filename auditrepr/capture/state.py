@@ -17,7 +17,8 @@ class Status(Enum):
     MISSING = "missing"
     ABSENT = "absent"  # the table itself is not there (yet)
     UNSUPPORTED = "unsupported"  # a view or a foreign table
-    LEFTOVER = "left over"  # it still has triggers
+    LEFTOVER = "left over"  # no longer audited, but still with triggers
+    WAITING = "waiting for migrate"  # a pending migration changes it: its triggers must stay
 
 
 #: The states that install() fixes.
@@ -34,6 +35,12 @@ class State:
     installed: Installed | None = None  # the triggers that it has
 
     @property
+    def waits(self) -> bool:
+        """Return whether its triggers must stay until a pending migration is applied."""
+        return self.status is Status.WAITING
+
+    @property
     def captured(self) -> bool:
         """Return whether every change to the table is recorded now."""
-        return self.status in (Status.OK, Status.OUTDATED)
+        working = self.status in (Status.OK, Status.OUTDATED)
+        return working or (self.waits and self.capture is not None)

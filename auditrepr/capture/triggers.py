@@ -1,83 +1,26 @@
-"""Inspects, installs and removes the triggers, and keeps their coverage up to date."""
+"""Installs and removes the triggers, and keeps their coverage up to date."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
 
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, router, transaction
+from django.db import transaction
 
-from ..exceptions import DatabaseUnreachable, MigrationsPending
-from ..models import AuditLog, Coverage
-from ..tracking import TrackedTable, tracked_tables
-from ..utils.table_names import log_name
-from ..utils.text import one_line
+from ..models import Coverage
 from ..utils.time_limit import TimeLimit
-from ..vendors import Vendor, get_vendor, supports
-from ..vendors.types import Capture, Installed, Kind, TableShape
+from ..vendors import Vendor, get_vendor
+from ..vendors.types import TableShape
 from . import coverage, search_index
+from .inspection import inspect
 from .state import BROKEN, State, Status
-
-LOG = log_name(AuditLog._meta.db_table)
-#: What can have the triggers.
-AUDITABLE = frozenset({Kind.TABLE, Kind.PARTITIONED})
-
-
-def databases(using: str | None = None, *, with_log: bool = True) -> list[str]:
-    """Return the aliases to work on: `using`, or every database that has an audit log.
-
-    :param with_log: leave out databases that have no audit log.
-    :raises MigrationsPending: if none is left.
-    :raises DatabaseUnreachable: if one of them cannot be connected to.
-    """
-    aliases = [using] if using else [alias for alias in connections if may_hold_log(alias)]
-    found = [alias for alias in aliases if not with_log or holds_log(alias)]
-    if not found:
-        raise MigrationsPending(
-            alias=using or DEFAULT_DB_ALIAS, names=f"{AuditLog._meta.app_label}.0001_initial"
-        )
-    return found
-
-
-def holds_log(using: str) -> bool:
-    """Return whether this database has auditrepr's tables.
-
-    :raises DatabaseUnreachable: if it cannot be reached.
-    """
-    vendor = get_vendor(using)
-    try:
-        vendor.connection.ensure_connection()
-    except OperationalError as error:
-        raise DatabaseUnreachable(alias=using, reason=one_line(error)) from error
-    return LOG in vendor.shapes([LOG])
-
-
-def inspect(using: str) -> list[State]:
-    """Return the state of every tracked table, then of tables whose triggers are left over.
-
-    The list is empty if the database has no audit log.
-
-    :raises UnsupportedDatabase: if auditrepr does not support this database.
-    """
-    vendor = get_vendor(using)
-    tables = {table.name: table for table in tracked_tables(using)}
-    shapes = vendor.shapes([LOG, *tables])
-    if LOG not in shapes:
-        return []
-    installed = vendor.installed()
-    captures = {n: _capture(table, shapes[n]) for n, table in tables.items() if n in shapes}
-    auditable = {n: one for n, one in captures.items() if one.shape.kind in AUDITABLE}
-    wanted = dict(zip(auditable, vendor.fingerprints(*auditable.values()), strict=True))
-    states = [
-        _state(name, captures.get(name), installed.get(name), wanted.get(name)) for name in tables
-    ]
-    leftovers = sorted(installed.keys() - tables.keys())
-    return states + [State(name, Status.LEFTOVER, None, installed[name]) for name in leftovers]
 
 
 def install(
     using: str, names: Collection[str] | None = None, *, force: bool = False
 ) -> list[State]:
     """Create missing, outdated or disabled triggers; drop those left over.
+
+    Tables that a pending migration renames or deletes keep their triggers until then.
 
     :param names: only these tables, by their names in the log; all by default.
     :param force: re-create the triggers that are OK, too.
@@ -89,7 +32,9 @@ def install(
     changed = [state for state in states if state.status in wanted]
     audited = {state.name: state for state in states if state.capture}
     starting = _restarts(audited.values(), known)
-    stale = known.keys() - audited.keys() if names is None else ()
+    # A shared table that this connection does not see is absent, and recorded.
+    recorded = {s.name for s in states if s.waits or (s.status is Status.ABSENT and s.installed)}
+    stale = known.keys() - audited.keys() - recorded if names is None else ()
     shapes = _other_columns(states, known)
     if changed or starting or stale or shapes or _has_other_triggers(every, known):
         with transaction.atomic(using):
@@ -200,38 +145,6 @@ def script(using: str) -> list[str]:
     """Return the SQL that installs the triggers of every tracked table that exists."""
     vendor = get_vendor(using)
     return _install_sql(vendor, [state for state in inspect(using) if state.capture])
-
-
-def may_hold_log(using: str) -> bool:
-    """Return whether the database is supported, and no router keeps the log out of it."""
-    return supports(connections[using]) and router.allow_migrate_model(using, AuditLog)
-
-
-def _state(
-    name: str, capture: Capture | None, installed: Installed | None, wanted: str | None
-) -> State:
-    """How a tracked table stands, whose triggers ought to have this fingerprint."""
-    if capture is None:
-        return State(name, Status.ABSENT)
-    if capture.shape.kind not in AUDITABLE:
-        return State(name, Status.UNSUPPORTED)
-    if installed is None:
-        return State(name, Status.MISSING, capture)
-    if not installed.enabled:
-        return State(name, Status.DISABLED, capture, installed)
-    current = installed.fingerprint == wanted
-    return State(name, Status.OK if current else Status.OUTDATED, capture, installed)
-
-
-def _can_be_audited(capture: Capture) -> bool:
-    return capture.shape.kind in (Kind.TABLE, Kind.PARTITIONED)
-
-
-def _capture(table: TrackedTable, shape: TableShape) -> Capture:
-    # Between two migrations the model's key may not exist yet, or no longer.
-    there = {column.name for column in shape.columns}.issuperset(table.key_columns)
-    key = table.key_columns if there else shape.key_columns
-    return Capture(table.name, table.db_table, shape, key, table.excluded)
 
 
 def _install_sql(vendor: Vendor, states: Iterable[State]) -> list[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
-from ..capture.triggers import may_hold_log
+from ..capture.inspection import may_hold_log
 from ..vendors import get_vendor
 
 

@@ -25,6 +25,9 @@ logger = logging.getLogger("auditrepr.pending")
 #: IDs below the watermark that a run re-checks.
 SLICE = 20_000
 
+#: What is written down of how far the job is; what it has told stands in the same row.
+MARK = ("settled_id", "candidate_id", "candidate_evidence", "candidate_at", "swept_id")
+
 
 class Batch(NamedTuple):
     """Pending events in the order of their IDs; empty if a turn found none."""
@@ -109,7 +112,7 @@ class Backlog:
             proven = min(reached, self._provable)
             self.checkpoint.settled_id = max(self.checkpoint.settled_id, proven)
         if (state := _state(self.checkpoint)) != self._stored:
-            self.checkpoint.save(using=self.using)
+            self.checkpoint.save(using=self.using, update_fields=MARK)
             self._stored = state
 
     def _prove(self, rescan: bool) -> int:

@@ -7,19 +7,22 @@ million IDs of pending events.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db.models import Func
 from django.db.models.functions import Now
 from django.utils import timezone
 
 from .. import capture
-from ..capture import coverage
+from ..capture import coverage, inspection
 from ..capture.state import State
 from ..models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor, ReprFailure
 from ..vendors import get_vendor
-from . import pending
+from . import findings, pending
+from .findings import Finding
 from .locks.lease import DatabaseLock
 from .locks.process import Process
 from .pending import Count
@@ -82,7 +85,12 @@ class Status(Progress):
     database: str
     runs: tuple[BackfillRun, ...]  # the latest first
     failures: Failures
+    schema: str  # where the log is, unless it is the usual one
     broken: tuple[State, ...]  # tables whose triggers are broken
+    waiting: tuple[State, ...]  # tables that a pending migration changes
+    findings: tuple[Finding, ...]  # what should be recorded, and is not
+    remedy: str  # the command that fixes the triggers
+    migrations_since: datetime | None  # since when runs find them pending, if for too long
     gaps: tuple[Coverage, ...]  # tables with a gap in coverage
     rebuild: RebuildCursor | None  # interrupted, or running
 
@@ -99,13 +107,20 @@ def of(using: str) -> Status:
     :raises DatabaseUnreachable: if it cannot be connected to.
     """
     capture.databases(using)
+    states, found = findings.look(using)
+    broken = tuple(s for s in states if s.status in capture.BROKEN)
     return Status(
         **vars(progress(using)),
         database=using,
+        schema=inspection.schema_of(using),
         runs=tuple(BackfillRun.objects.using(using).order_by("-pk")[:LAST_RUNS]),
         failures=_failures(using),
-        broken=tuple(s for s in capture.inspect(using) if s.status in capture.BROKEN),
-        gaps=tuple(row for row in coverage.rows(using).values() if _is_gap(row)),
+        broken=broken,
+        waiting=tuple(state for state in states if state.waits),
+        findings=tuple(found),
+        remedy=findings.to_run(using) if broken else "",
+        migrations_since=findings.migrations_since(using),
+        gaps=tuple(_gaps(states, coverage.rows(using))),
         rebuild=RebuildCursor.objects.using(using).first(),
     )
 
@@ -152,5 +167,39 @@ def _failures(using: str) -> Failures:
     )
 
 
-def _is_gap(row: Coverage) -> bool:
-    return row.since_event is None or row.reason != Coverage.Reason.INSTALLED
+def recently_failed(using: str, window: timedelta) -> Count:
+    """Return how many events failed, or failed again, within this time."""
+    failed = ReprFailure.objects.using(using).filter(last_failed_at__gte=_ago(using, window))
+    rows = len(failed.values_list("pk")[:MOST_FAILURES])
+    return Count(rows, complete=rows < MOST_FAILURES)
+
+
+def recently_recorded(using: str, window: timedelta) -> set[str]:
+    """Return the tables whose coverage started or ended within this time."""
+    rows = Coverage.objects.using(using).filter(recorded_at__gt=_ago(using, window))
+    return set(rows.values_list("table_name", flat=True))
+
+
+def _ago(using: str, window: timedelta) -> Func:
+    """Return a time by the database's clock, as the times are that it is compared with."""
+    return get_vendor(using).clock(-window.total_seconds())
+
+
+def gap(row: Coverage | None, state: State | None = None) -> Coverage | None:
+    """Return the row of a table's coverage if changes to the table are missing from the log.
+
+    :param state: the table's state now; a gap that is not in `row` yet counts, too.
+    """
+    reason = coverage.restart(state, row) if state and state.capture else None
+    if state and reason:
+        lost = reason if state.captured else Coverage.Reason(state.status.value)
+        return Coverage(table_name=state.name, since_event=None, reason=lost)
+    is_gap = row and (row.since_event is None or row.reason != Coverage.Reason.INSTALLED)
+    return row if is_gap else None
+
+
+def _gaps(states: Iterable[State], known: Mapping[str, Coverage]) -> Iterator[Coverage]:
+    by_name = {state.name: state for state in states}
+    for name in sorted(known.keys() | by_name.keys()):
+        if found := gap(known.get(name), by_name.get(name)):
+            yield found

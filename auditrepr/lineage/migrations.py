@@ -74,6 +74,23 @@ def changes(connection: BaseDatabaseWrapper) -> list[Change]:
     return sorted(found, key=lambda change: change.at)
 
 
+def made_by(
+    loader: MigrationLoader, applied: Mapping[tuple[str, str], datetime], limit: int | None
+) -> set[str]:
+    """Return the tables that these migrations leave in place, by their names in the log.
+
+    :raises Exception: whatever the project's migrations raise.
+    """
+    state = ProjectState(real_apps=loader.unmigrated_apps)
+    for key in _plan(loader):
+        for migration in _parts(loader, loader.graph.nodes[key]):
+            if _applied_at(migration, applied):
+                for operation in migration.operations:
+                    operation.state_forwards(migration.app_label, state)
+    tables = _Walk(datetime.min, "", state, limit).tables(list(state.models))
+    return {table.name for table in tables.values()}
+
+
 def _plan(loader: MigrationLoader) -> Iterable[tuple[str, str]]:
     """Return all migrations, each after those that it depends on."""
     plans = (loader.graph.forwards_plan(leaf) for leaf in loader.graph.leaf_nodes())
@@ -112,11 +129,11 @@ class _Walk:
         if isinstance(operation, operations.RunSQL):
             return self._in_name_only(operation.state_operations)
         concerned = self._concerned(operation)
-        before = self._tables(concerned)
+        before = self.tables(concerned)
         operation.state_forwards(self.app_label, self.state)
         if isinstance(operation, operations.RenameModel):
             concerned = [_followed(operation, self.app_label, key) for key in concerned]
-        return list(self._compared(operation, before, self._tables(concerned)))
+        return list(self._compared(operation, before, self.tables(concerned)))
 
     def _separately(self, operation: Any) -> list[Change]:
         aside = _Walk(self.at, self.app_label, self.state.clone(), self.limit)
@@ -171,7 +188,7 @@ class _Walk:
             if now != column:
                 yield ColumnChanged(self.at, new.name, column, now)
 
-    def _tables(self, models: Collection[ModelKey]) -> dict[TableKey, Table]:
+    def tables(self, models: Collection[ModelKey]) -> dict[TableKey, Table]:
         found: dict[TableKey, Table] = {}
         for key in models:
             model = self.state.models.get(key)

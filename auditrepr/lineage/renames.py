@@ -235,7 +235,7 @@ def _said(model: type[Model]) -> tuple[Step, ...]:
     return tuple(steps)
 
 
-_KNOWN: dict[str, tuple[object, Renames]] = {}
+_KNOWN: dict[tuple[str, str], tuple[object, Renames]] = {}
 
 
 def get_renames(using: str) -> Renames:
@@ -247,25 +247,32 @@ def get_renames(using: str) -> Renames:
     except Error:  # no migration was ever applied
         state = {"count": 0, "latest": None}
     signature = tuple(state.values())
-    if using not in _KNOWN or _KNOWN[using][0] != signature:
-        _KNOWN[using] = signature, Renames(using, state["latest"])
-    return _KNOWN[using][1]
+    place = _place(using)
+    if place not in _KNOWN or _KNOWN[place][0] != signature:
+        _KNOWN[place] = signature, Renames(using, state["latest"])
+    return _KNOWN[place][1]
+
+
+def _place(using: str) -> tuple[str, str]:
+    """Return the database and, with django-tenants, the tenant: each is migrated separately."""
+    return using, str(getattr(connections[using], "schema_name", ""))
 
 
 #: How long readers go by what was known, in seconds.
 FRESH = 60
-_RECENT: dict[str, tuple[float, Renames]] = {}
+_RECENT: dict[tuple[str, str], tuple[float, Renames]] = {}
 
 
 def recent_renames(using: str) -> Renames:
     """Return the renames known less than a minute ago: good enough for pages, without a query."""
-    looked_at, known = _RECENT.get(using, (-math.inf, None))
+    place = _place(using)
+    looked_at, known = _RECENT.get(place, (-math.inf, None))
     if known is None or time.monotonic() - looked_at > FRESH:
         known = get_renames(using)
-        _RECENT[using] = time.monotonic(), known
+        _RECENT[place] = time.monotonic(), known
     return known
 
 
 def look_again(*, using: str, **_: Any) -> None:
     """Forget the known renames after ``migrate``, so that this process need not wait."""
-    _RECENT.pop(using, None)
+    _RECENT.pop(_place(using), None)

@@ -37,6 +37,7 @@ ENDED = {
     StopReason.SIGNAL: "Stopped by a signal.",
     StopReason.LEASE_LOST: "Stopped: another run took over the lock.",
     StopReason.ERROR: "Stopped by an error.",
+    StopReason.MIGRATIONS: "Stopped: migrations are pending.",
 }
 
 #: How many rows a dry run shows.
@@ -263,12 +264,14 @@ class JobCommand(TerminalCommand):
             self.stdout.write(json.dumps(document, indent=2))
 
 
+def addressed(aliases: Sequence[str], using: str, text: str) -> str:
+    """Return the text with its database, if there are several and it does not name it."""
+    return text if len(aliases) == 1 or f'"{using}"' in text else f"{using}: {text}"
+
+
 def together(aliases: Sequence[str], errors: Mapping[str, str]) -> str:
     """Return the errors of several databases, a line for each; one that all share only once."""
-    lines = [
-        error if len(aliases) == 1 or f'"{using}"' in error else f"{using}: {error}"
-        for using, error in errors.items()
-    ]
+    lines = [addressed(aliases, using, error) for using, error in errors.items()]
     if len(errors) == len(aliases) and len(set(errors.values())) == 1:
         lines = list(errors.values())[:1]
     return "\n".join(map(visible, lines))

@@ -24,12 +24,17 @@ class Line(NamedTuple):
 
 def lines(status: Status) -> Iterator[Line]:
     """Yield the lines of one screen."""
-    yield Line(f"{'database':<12}{visible(logs.named(status.database))}")
+    yield Line(f"{'database':<12}{visible(logs.named(status.database))}{_schema(status)}")
     for name, part in _PARTS.items():
         for line in part(status):
             text, alarming = line if isinstance(line, Line) else Line(line)
             yield Line(f"{name:<12}{visible(text)}", alarming)
             name = ""
+
+
+def _schema(status: Status) -> str:
+    """Return the schema of the log, if it is not the usual one."""
+    return f" (schema {visible(status.schema)})" if status.schema else ""
 
 
 def _pending(status: Status) -> Iterator[str | Line]:
@@ -86,12 +91,14 @@ def _failures(status: Status) -> Iterator[str | Line]:
 
 
 def _triggers(status: Status) -> Iterator[str | Line]:
-    if not status.broken:
+    if not status.broken and not status.waiting:
         yield "OK"
-        return
     for state in status.broken:
         yield Line(f"{state.name}: {state.status.value}", alarming=True)
-    yield f"Run: manage.py audit_triggers install --database {status.database}"
+    if status.broken:
+        yield status.remedy
+    for state in status.waiting:
+        yield f"{state.name}: waiting for migrate; still recorded"
 
 
 def _coverage(status: Status) -> Iterator[str | Line]:
@@ -151,7 +158,10 @@ def document(status: Status) -> dict[str, Any]:
             "due": status.failures.due.rows,
             "by_error": dict(status.failures.by_error),
         },
+        "schema": status.schema or None,
         "triggers": {state.name: state.status.value for state in status.broken},
+        "findings": [str(finding) for finding in status.findings],
+        "migrations_pending_since": status.migrations_since,
         "coverage_gaps": {gap.table_name: gap.since_event for gap in status.gaps},
         "rebuild": status.rebuild
         and {"reached_id": status.rebuild.reached_id, "top_id": status.rebuild.top_id},
@@ -169,16 +179,22 @@ def metrics(found: Sequence[Status]) -> Iterator[str]:
 
     Each metric has a sample for each database.
     """
-    values = {status.database: _metrics(status) for status in found}
+    values = {_labels(status): _metrics(status) for status in found}
     for name, (help_text, _) in next(iter(values.values())).items():
         yield from _head(name, help_text)
-        for database, its in values.items():
-            yield f'auditrepr_{name}{{database="{_escaped(database)}"}} {its[name][1]}'
+        for labels, its in values.items():
+            yield f"auditrepr_{name}{{{labels}}} {its[name][1]}"
     yield from _head("failures", "Failed representations (lower bound) by error class.")
     for status in found:
-        database = f'database="{_escaped(status.database)}"'
+        labels = _labels(status)
         for error_class, count in status.failures.by_error:
-            yield f'auditrepr_failures{{{database},error="{_escaped(error_class)}"}} {count}'
+            yield f'auditrepr_failures{{{labels},error="{_escaped(error_class)}"}} {count}'
+
+
+def _labels(status: Status) -> str:
+    """Return the labels of a sample: the database, and the schema if it is not the usual one."""
+    labels = f'database="{_escaped(status.database)}"'
+    return labels + (f',schema="{_escaped(status.schema)}"' if status.schema else "")
 
 
 def _metrics(status: Status) -> dict[str, tuple[str, Any]]:
@@ -212,6 +228,11 @@ def _metrics(status: Status) -> dict[str, tuple[str, Any]]:
         "triggers_broken": (
             "Tables whose triggers are missing, outdated, disabled or left over.",
             len(status.broken),
+        ),
+        "findings": ("Problems that keep the log from being complete.", len(status.findings)),
+        "migrations_pending": (
+            "1 if migrations have been pending for more than ten minutes, else 0.",
+            int(status.migrations_since is not None),
         ),
         "coverage_gaps": ("Tables with a gap in coverage.", len(status.gaps)),
         "failures_due": (

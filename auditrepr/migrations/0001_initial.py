@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
                 ('rows', models.PositiveBigIntegerField(default=0, verbose_name='representations')),
                 ('failures', models.PositiveBigIntegerField(default=0, verbose_name='failures')),
                 ('batches', models.PositiveIntegerField(default=0, verbose_name='batches')),
-                ('stop_reason', models.CharField(blank=True, choices=[('caught-up', 'nothing left to do'), ('batch-limit', 'batch limit reached'), ('time-budget', 'time limit reached'), ('locked', 'another run held the lock'), ('signal', 'stopped by a signal'), ('lease-lost', 'another run took over the lock'), ('error', 'error')], default='', max_length=12, verbose_name='stop reason')),
+                ('stop_reason', models.CharField(blank=True, choices=[('caught-up', 'nothing left to do'), ('batch-limit', 'batch limit reached'), ('time-budget', 'time limit reached'), ('locked', 'another run held the lock'), ('signal', 'stopped by a signal'), ('lease-lost', 'another run took over the lock'), ('migrations', 'migrations are pending'), ('error', 'error')], default='', max_length=12, verbose_name='stop reason')),
                 ('error', models.TextField(blank=True, default='', verbose_name='error')),
                 ('building', models.PositiveIntegerField(default=0, help_text='Size of the batch that the run is building. If the run is killed, the next one starts with half of it.')),
                 ('idle_runs', models.PositiveIntegerField(default=0, help_text='Later runs that found nothing to do.', verbose_name='idle runs')),
@@ -71,6 +71,7 @@ class Migration(migrations.Migration):
                 ('candidate_evidence', models.JSONField(help_text='Open transactions that may still commit events up to candidate_id.', null=True)),
                 ('candidate_at', models.DateTimeField(null=True)),
                 ('swept_id', models.BigIntegerField(default=0, help_text='Event ID that the sweep below the watermark has reached.')),
+                ('findings', models.JSONField(default=dict, help_text='Problems that keep the log from being complete: since when, and when they were reported.')),
             ],
             options={
                 'verbose_name': 'checkpoint',
@@ -157,7 +158,7 @@ class Migration(migrations.Migration):
                 ('traceback', models.TextField(blank=True)),
                 ('attempts', models.PositiveIntegerField(default=1, verbose_name='attempts')),
                 ('first_failed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='first failed at')),
-                ('last_failed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='last failed at')),
+                ('last_failed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), db_index=True, verbose_name='last failed at')),
                 ('next_attempt_at', models.DateTimeField(db_index=True, null=True, verbose_name='next attempt at')),
             ],
             options={

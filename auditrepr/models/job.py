@@ -30,6 +30,13 @@ class Checkpoint(models.Model):
     swept_id = models.BigIntegerField(
         default=0, help_text=_("Event ID that the sweep below the watermark has reached.")
     )
+    findings = models.JSONField(
+        default=dict,
+        help_text=_(
+            "Problems that keep the log from being complete: since when, and when they were"
+            " reported."
+        ),
+    )
 
     objects = Afresh()
 
@@ -93,6 +100,7 @@ class StopReason(models.TextChoices):
     LOCKED = "locked", _("another run held the lock")
     SIGNAL = "signal", _("stopped by a signal")
     LEASE_LOST = "lease-lost", _("another run took over the lock")
+    MIGRATIONS = "migrations", _("migrations are pending")
     ERROR = "error", _("error")
 
 

@@ -72,7 +72,7 @@ class ReprFailure(models.Model):
     traceback = models.TextField(blank=True)
     attempts = models.PositiveIntegerField(_("attempts"), default=1)
     first_failed_at = models.DateTimeField(_("first failed at"), db_default=Now())
-    last_failed_at = models.DateTimeField(_("last failed at"), db_default=Now())
+    last_failed_at = models.DateTimeField(_("last failed at"), db_default=Now(), db_index=True)
     next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, db_index=True)
 
     objects = Afresh()

@@ -10,7 +10,7 @@ from django.db import connections
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
-from ..capture.triggers import may_hold_log
+from ..capture.inspection import may_hold_log
 from ..conf import get_settings
 from ..lineage import recent_renames
 from ..models import AuditLog, AuditLogQuerySet, ReprFailure

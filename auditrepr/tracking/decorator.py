@@ -98,7 +98,7 @@ def former_tables(model: type[Model]) -> tuple[str, ...]:
 
 def chosen_repr(model: type[Model]) -> Repr | None:
     """Return what the project uses instead of ``str()`` for this model, if anything."""
-    chosen = get_settings().REPR.get(model._meta.label_lower)
+    chosen = get_settings().REPR.get(model._meta.label.lower())
     if isinstance(chosen, str) and "." in chosen:
         found: Callable[[Any], object] = import_string(chosen)
         return found

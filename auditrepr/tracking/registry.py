@@ -58,10 +58,9 @@ def tracked_tables(using: str) -> list[TrackedTable]:
 
 
 def _tracked_models(excluded: Mapping[type[Model], set[str]]) -> set[type[Model]]:
-    tracked: set[type[Model]] = set()
-    for model in _named_models():
-        tracked |= set(_with_its_tables(model._meta.concrete_model or model, excluded))
-    return tracked
+    out = {m for pattern in filter(is_exception, get_settings().MODELS) for m in matching(pattern)}
+    named = {model._meta.concrete_model or model for model in _named_models()}
+    return {part for m in named - out for part in _with_its_tables(m, excluded)} - out
 
 
 def _tracked_table(
@@ -75,11 +74,29 @@ def _tracked_table(
 
 
 def _named_models() -> Iterator[type[Model]]:
-    own = _own_tables()
     for decorated in MARKED:
-        yield from _auditable(_concrete(decorated), own, "@auditrepr.track")
+        yield from auditable(concrete_models(decorated), "@auditrepr.track")
     for pattern in get_settings().MODELS:
-        yield from _auditable(_matching("MODELS", pattern), own, 'AUDITREPR["MODELS"]')
+        if not is_exception(pattern):
+            yield from auditable(matching(pattern), 'AUDITREPR["MODELS"]')
+
+
+def is_exception(pattern: str) -> bool:
+    """Return whether this entry of ``MODELS`` names a model that is not audited."""
+    return pattern.startswith("-")
+
+
+def matching(pattern: str) -> list[type[Model]]:
+    """Return the models that an entry of ``MODELS`` names; an exception may name any table.
+
+    :raises UnknownModel: if there are none.
+    """
+    if not is_exception(pattern):
+        return _matching("MODELS", pattern)
+    app_label, _, name = pattern[1:].partition(".")
+    tables = apps.get_models(include_auto_created=True)
+    found = [model for model in tables if model._meta.label_lower == _normal(app_label, name)]
+    return found or _matching("MODELS", pattern[1:])
 
 
 def _own_tables() -> set[str]:
@@ -87,17 +104,19 @@ def _own_tables() -> set[str]:
     return {model._meta.db_table for model in apps.all_models["auditrepr"].values()}
 
 
-def _auditable(
-    models: Iterable[type[Model]], own: Collection[str], setting: str
-) -> Iterator[type[Model]]:
-    """Yield the models; raise OwnTable for auditrepr's own, whose capture would never end."""
+def auditable(models: Iterable[type[Model]], setting: str) -> Iterator[type[Model]]:
+    """Yield the models; auditrepr's own cannot be among them: their capture would never end.
+
+    :raises OwnTable: if one of them is.
+    """
+    own = _own_tables()
     for model in models:
         if model._meta.db_table in own:
             raise OwnTable(setting=setting, name=model._meta.label)
         yield model
 
 
-def _concrete(model: type[Model]) -> list[type[Model]]:
+def concrete_models(model: type[Model]) -> list[type[Model]]:
     """Return the model itself, or every installed model that inherits from an abstract one."""
     return [
         installed
@@ -151,23 +170,44 @@ def _excluded_fields() -> dict[type[Model], set[str]]:
     excluded: dict[type[Model], set[str]] = {}
     for label, models, names in _exclusions():
         for name in names:
-            fields = [field for model in models if (field := _storable(model, name))]
-            # A name for several models need not exist in each of them.
-            if models and not fields:
-                raise UnknownColumn(model=label, name=name)
-            for field in fields:
-                owner = field.model._meta.concrete_model or field.model
-                if field in owner._meta.pk_fields:
-                    raise KeyExcluded(model=owner._meta.label, name=name)
-                excluded.setdefault(owner, set()).add(field.name)
+            for owner, field in excluded_fields(label, models, name):
+                excluded.setdefault(owner, set()).add(field)
     return excluded
+
+
+def excluded_fields(
+    label: str, models: Collection[type[Model]], name: str
+) -> Iterator[tuple[type[Model], str]]:
+    """Yield each of the models that has this field to exclude, with the field's name.
+
+    :param label: the name that the settings have for the models.
+    :raises UnknownColumn: if none of the models has such a field.
+    :raises KeyExcluded: if it is part of a primary key.
+    """
+    fields = [field for model in models if (field := _storable(model, name))]
+    # A name for several models need not exist in each of them.
+    if models and not fields:
+        raise UnknownColumn(model=label, name=name)
+    for field in fields:
+        owner = field.model._meta.concrete_model or field.model
+        if field in owner._meta.pk_fields:
+            raise KeyExcluded(model=owner._meta.label, name=name)
+        yield owner, field.name
 
 
 def _exclusions() -> Iterator[tuple[str, list[type[Model]], tuple[str, ...]]]:
     for decorated, mark in MARKED.items():
-        yield decorated._meta.label, _concrete(decorated), mark.exclude
+        yield decorated._meta.label, concrete_models(decorated), mark.exclude
     for pattern, names in get_settings().EXCLUDE.items():
-        yield pattern, _matching("EXCLUDE", pattern), names
+        yield pattern, excluding(pattern), names
+
+
+def excluding(pattern: str) -> list[type[Model]]:
+    """Return the models that a key of ``EXCLUDE`` names.
+
+    :raises UnknownModel: if there are none.
+    """
+    return _matching("EXCLUDE", pattern)
 
 
 def _storable(model: type[Model], name: str) -> Field[Any, Any] | None:

@@ -183,6 +183,12 @@ class Installed:
     excluded: frozenset[str]
     columns: frozenset[str] | None = None  # that are recorded; None: all but the excluded
     identity: str = ""  # where they are, a colon, and what those that replace them have not
+    whole: bool = True  # are all of them there?
+
+    @property
+    def fires(self) -> bool:
+        """Return whether every change of the table is recorded."""
+        return self.whole and self.enabled
 
     def replace(self, recorded: str) -> bool:
         """Return whether these triggers were re-created since `recorded` was noted.
@@ -192,6 +198,16 @@ class Installed:
         where, _, these = self.identity.partition(":")
         there, _, those = recorded.partition(":")
         return where == there and these != those
+
+
+class Survey(NamedTuple):
+    """All that tells whether a database records what it should; one query."""
+
+    schema: str  # that the log is in, or would be
+    shapes: dict[str, TableShape]  # of the tables that were asked for, by the log's names
+    installed: dict[str, Installed]
+    append_only: bool
+    applied: frozenset[tuple[str, str]] | None  # app labels and names of migrations, if asked for
 
 
 class Image(NamedTuple):

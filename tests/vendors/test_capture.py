@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from django.core.management.color import no_style
 from django.db import DatabaseError, connection, transaction
+from django.db.migrations.recorder import MigrationRecorder
 from django.test.utils import CaptureQueriesContext
 
 from auditrepr.models import AuditLog
@@ -202,6 +203,53 @@ def test_djangos_flush_empties_one_table_after_the_other_if_the_flag_says_so(
 ) -> None:
     statements = vendor.connection.ops.sql_flush(no_style(), [TABLE, OTHER])
     assert (len(statements) > 1) is vendor.flushes_table_by_table
+
+
+def test_one_query_surveys_what_several_would_tell(vendor: Vendor) -> None:
+    audit(vendor, excluded=["secret"])
+    names = [TABLE, LOG, "conformance_nowhere"]
+    with CaptureQueriesContext(connection) as asked:
+        found = vendor.survey(names, migrations=False)
+    assert len(asked) == 1
+    assert found.shapes == vendor.shapes(names)
+    assert found.installed == vendor.installed()
+    assert found.schema == vendor.log_schema()
+    assert (found.append_only, found.applied) == (False, None)
+
+
+def test_a_survey_tells_whether_the_log_is_append_only(vendor: Vendor) -> None:
+    vendor.execute(vendor.append_only_sql())
+    assert vendor.survey([], migrations=False).append_only
+
+
+def test_a_survey_finds_the_applied_migrations_too_if_asked(vendor: Vendor) -> None:
+    applied = MigrationRecorder(connection).applied_migrations()
+    assert vendor.survey([], migrations=True).applied == applied.keys()
+
+
+def test_a_survey_without_a_table_of_migrations_is_an_error(vendor: Vendor) -> None:
+    sql("ALTER TABLE django_migrations RENAME TO conformance_migrations")
+    with pytest.raises(DatabaseError), transaction.atomic():
+        vendor.survey([], migrations=True)
+    assert vendor.survey([], migrations=False).applied is None
+
+
+def test_a_survey_gives_fingerprints_the_schema_that_they_need(vendor: Vendor) -> None:
+    sql(CREATE)
+    capture = captured(vendor)
+    schema = vendor.survey([], migrations=False).schema
+    assert queries(lambda: vendor.fingerprints(capture, schema=schema)) == 0
+    assert vendor.fingerprints(capture, schema=schema) == vendor.fingerprints(capture)
+
+
+def test_a_table_that_lacks_one_of_its_triggers_is_not_whole(vendor: Vendor) -> None:
+    capture = audit(vendor)
+    assert (vendor.installed()[TABLE].whole, vendor.installed()[TABLE].fires) == (True, True)
+    statements = vendor.install_sql(capture)
+    last = [s for s in statements if s.startswith("CREATE TRIGGER")][-1]
+    vendor.execute(vendor.remove_sql(TABLE))
+    vendor.execute(statement for statement in statements if statement != last)
+    assert (vendor.installed()[TABLE].whole, vendor.installed()[TABLE].fires) == (False, False)
 
 
 # --- the log -------------------------------------------------------------------------------------

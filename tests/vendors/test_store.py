@@ -6,6 +6,7 @@ import json
 import re
 from contextlib import suppress
 from datetime import timedelta
+from pathlib import Path
 from time import monotonic
 
 import pytest
@@ -184,6 +185,52 @@ def test_a_limit_on_silence_ends_with_its_transaction(vendor: Vendor) -> None:
         Author.objects.create(name="Ann")
     Author.objects.create(name="Bea")
     assert Author.objects.count() == 2
+
+
+#: Takes much longer than a millisecond, wherever it runs.
+SLOW = """
+WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < 300000)
+SELECT count(*) FROM numbers
+"""
+
+
+def test_a_limit_on_queries_ends_with_its_block_and_undoes_nothing_before_it(
+    vendor: Vendor,
+) -> None:
+    with transaction.atomic():
+        event(1)
+        with suppress(OperationalError), vendor.limited(0.001):
+            vendor.value(SLOW)
+        assert vendor.value(SLOW) == 300000
+        with vendor.limited(60):
+            assert vendor.value(SLOW) == 300000
+    assert AuditLog.objects.filter(pk=1).exists()
+
+
+def test_a_hurried_connection_is_one_to_the_same_database(vendor: Vendor) -> None:
+    settings = vendor.hurried(connection.settings_dict, 1)
+    assert settings is not None
+    hurried = connection.copy()
+    hurried.settings_dict = settings
+    try:
+        hurried.ensure_connection()
+        assert hurried.settings_dict["NAME"] == connection.settings_dict["NAME"]
+        assert hurried.is_usable()
+    finally:
+        hurried.close()
+
+
+def test_a_hurried_connection_does_not_create_a_database(
+    vendor: Vendor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    settings = vendor.hurried({**connection.settings_dict, "NAME": "nowhere"}, 1)
+    if settings is not None:
+        hurried = connection.copy()
+        hurried.settings_dict = settings
+        with pytest.raises(Error):
+            hurried.ensure_connection()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_databases_clock_runs_within_a_transaction(vendor: Vendor) -> None:

@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import stat
 from contextlib import ExitStack, suppress
 from dataclasses import asdict
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 from weakref import WeakSet
@@ -41,9 +43,15 @@ class FileLock(Lock):
 
     def __init__(self, using: str, *, path: Path | None = None, **options: Any) -> None:
         super().__init__(**options)
-        self.path = path or _chosen_path(using) or default_path(using)
+        self.using = using
+        self._path = path or _chosen_path(using)
         self._file: int | None = None
         _file_locks.add(self)
+
+    @cached_property
+    def path(self) -> Path:
+        """Return the file; that of a schema is known once its database can be queried."""
+        return self._path or default_path(self.using)
 
     def renew(self) -> None:
         # If the file was deleted, another run may have a lock on a new one.
@@ -116,13 +124,17 @@ def _chosen_path(using: str) -> Path | None:
 
 
 def default_path(using: str) -> Path:
-    """Return the lock file for this database: one for each user and database."""
-    identity = get_vendor(using).identity()
+    """Return the lock file for this database: one for each user, database and schema."""
+    vendor = get_vendor(using)
+    schema = vendor.log_schema()
+    identity = [*vendor.identity(), schema]
     digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:12]
     state = Path(os.environ.get("XDG_STATE_HOME", ""))
     if not state.is_absolute():  # the specification says to ignore it
         state = Path("~/.local/state")
-    path = state / "auditrepr" / f"backfill-{digest}.lock"
+    # For people: if the name is not a plain one, only the digest distinguishes it.
+    label = f"{schema}-" if re.fullmatch(r"\w{1,63}", schema, re.ASCII) else ""
+    path = state / "auditrepr" / f"backfill-{label}{digest}.lock"
     try:
         return path.expanduser()
     except RuntimeError as error:

@@ -10,9 +10,10 @@ from django.db import DEFAULT_DB_ALIAS, Error
 
 from ... import capture
 from ...capture import append_only
+from ...capture.state import State
 from ...conf import get_settings
-from ...exceptions import AuditReprError
-from ...job import preflight
+from ...exceptions import AuditReprError, TablesLeaving
+from ...job import findings, preflight
 from ...job.rights import explained, refused
 from ...models import Coverage
 from ...utils.phrases import counted
@@ -80,8 +81,11 @@ class Command(TerminalCommand):
             yield from (f"{using}: {s.name}: triggers {s.status.value}" for s in broken)
         if unguarded := append_only.missing(using):
             yield f"{using}: {append_only.LOG}: not append-only"
+        if waiting := self._waiting(states):
+            listed = ", ".join(waiting)
+            self._say(1, f"{using}: {listed}: a pending migration changes it. {_migrate(using)}")
         if broken or unguarded:
-            yield f"Run: manage.py audit_triggers install --database {using}"
+            yield findings.to_run(using)
         else:
             self._say(1, f"{using}: all triggers are OK.")
 
@@ -98,9 +102,10 @@ class Command(TerminalCommand):
                 1,
                 'To have migrate and check keep it that way, set AUDITREPR["APPEND_ONLY"] = True.',
             )
-        if not changed and not guarded:
+        if waiting := self._waiting(capture.inspect(using)):
+            yield str(TablesLeaving(alias=using, names=", ".join(waiting)))
+        elif not changed and not guarded:
             self._say(1, f"{using}: all triggers are OK.")
-        return ()
 
     def _remove(self, using: str) -> Iterable[str]:
         preflight.commits(using)
@@ -115,9 +120,17 @@ class Command(TerminalCommand):
             self.stdout.write(statement.strip().removesuffix(";") + ";")
         return ()
 
+    @staticmethod
+    def _waiting(states: Iterable[State]) -> list[str]:
+        return [state.name for state in states if state.waits]
+
     def _guards(self) -> bool:
         return self.append_only or get_settings().APPEND_ONLY
 
     def _say(self, level: int, text: str) -> None:
         if self.verbosity >= level:
             self.stdout.write(text)
+
+
+def _migrate(using: str) -> str:
+    return f"Run: manage.py migrate --database {using}"

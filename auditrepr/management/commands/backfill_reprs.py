@@ -2,20 +2,27 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.db import Error
 
-from ...job import backfill, failing, logs, tellings
+from ...exceptions import LogElsewhere, MigrationsPending
+from ...job import backfill, failing, findings, logs, tellings
+from ...job.findings import Finding
 from ...job.result import Result
-from ...models import ReprFailure
+from ...models import ReprFailure, StopReason
 from ...utils.phrases import counted
 from ...utils.text import visible
 from ..base import CHECKED, ENDED, FAILED, JobCommand
 from ..dry_run import described, table
 from ..options import add_databases, database_aliases, whole_number
+from ..terminal import is_terminal
 
-#: Maximum number of failing models in the messages about one database.
+#: Maximum number of findings, or of failing models, to report about one database.
 MOST_TOLD = 20
 
 
@@ -67,14 +74,45 @@ class Command(JobCommand):
     def run(self, using: str, options: dict[str, Any], before: Result | None, **how: Any) -> Result:
         before = before or Result()
         most = options["max_batches"]
-        return backfill.run(
-            using,
-            max_batches=None if most is None else most - before.batches,
-            rescan=options["rescan"] and not before.seconds,
-            retry_failed=options["retry_failed"],
-            retried_to=before.retried_to,
-            **how,
-        )
+        try:
+            result = backfill.run(
+                using,
+                max_batches=None if most is None else most - before.batches,
+                rescan=options["rescan"] and not before.seconds,
+                retry_failed=options["retry_failed"],
+                retried_to=before.retried_to,
+                **how,
+            )
+        except LogElsewhere:
+            raise
+        except MigrationsPending as error:
+            self._tell(self._waiting(using, error))
+            return Result(StopReason.MIGRATIONS)
+        with suppress(Error):  # the database has just ended it, or takes too long
+            found = {findings.RECORDING: findings.of(using), findings.MIGRATIONS: []}
+            self._tell(findings.due(using, found))
+        return result
+
+    def _waiting(self, using: str, error: MigrationsPending) -> list[Finding]:
+        """Return what to report of pending migrations.
+
+        :raises MigrationsPending: if auditrepr's own tables do not exist.
+        """
+        finding = findings.of_migrations(error)
+        try:
+            told = findings.due(using, {findings.MIGRATIONS: [finding]})
+        except Error:
+            raise error from None
+        # Somebody at a terminal need not wait.
+        return [finding] if is_terminal(sys.stderr) else told
+
+    def _tell(self, found: Sequence[Finding]) -> None:
+        """Report the findings, at any verbosity: cron mails them."""
+        for finding in found[:MOST_TOLD]:
+            self.stderr.write(visible(str(finding)))
+        if len(found) > MOST_TOLD:
+            rest = len(found) - MOST_TOLD
+            self.stderr.write(f"{rest} more like these: manage.py audit_triggers check")
 
     def finish(self, using: str, options: dict[str, Any], result: Result) -> int:
         found = tellings.due(using, failing.findings(using, result.failing))

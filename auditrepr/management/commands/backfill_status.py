@@ -7,7 +7,8 @@ import os
 import re
 import sys
 from argparse import ArgumentTypeError
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -21,12 +22,15 @@ from ...job import logs, preflight, status
 from ...job.locks import lease
 from ...job.rights import explained
 from ...job.status import Status
+from ...utils.phrases import noun
 from ...utils.text import visible
 from .. import status_formats
-from ..base import together
+from ..base import addressed, together
 from ..options import add_databases, check_options, database_aliases
 from ..terminal import TerminalCommand, answer, is_terminal
 
+#: Maximum number of tables to name on standard error.
+MOST_ALARMS = 20
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -42,14 +46,16 @@ def duration(text: Any) -> float:
 
 
 #: The options to check here, too: call_command() passes them unchecked.
-CHECKED = {"database": database_aliases, "max_lag": duration}
+CHECKED = {"database": database_aliases, "max_lag": duration, "window": duration}
 
 
 class Command(TerminalCommand):
     help = (
         "Show the state of the backfill job: pending events, watermark, lock, latest runs,"
-        " failures, triggers and coverage. Exit codes: 0 success; 1 error, or the oldest pending"
-        " event has waited longer than --max-lag; 2 wrong usage."
+        " failures, triggers and coverage. Writes nothing. Exit codes: 0 success; 1 error, broken"
+        " triggers, migrations pending for more than ten minutes, coverage lost or events failed"
+        " within --window, or the oldest pending event has waited longer than --max-lag; 2 wrong"
+        " usage."
     )
     requires_system_checks = []
 
@@ -70,6 +76,13 @@ class Command(TerminalCommand):
             " 10m, 2h, 1d.",
         )
         add(
+            "--window",
+            type=duration,
+            default=3600.0,
+            metavar="1h",
+            help="How long failed events and lost coverage count. Default: 1h.",
+        )
+        add(
             "--release-lock",
             action="store_true",
             help="Release the database lock of a hung run. That run can no longer store anything.",
@@ -87,21 +100,28 @@ class Command(TerminalCommand):
             self.style = no_style()
         check_options(options, CHECKED)
         aliases = options["database"] or logs.aliases()
+        window = timedelta(seconds=options["window"])
         found: list[Status] = []
         errors: dict[str, str] = {}
+        alarms: list[str] = []
         for using in aliases:
             try:
                 if release_lock:
                     self._release(using, options["interactive"])
-                else:
-                    found.append(status.of(using))
+                    continue
+                one = status.of(using)
+                wrong = list(_alarms(one, window, options["max_lag"]))
             except (AuditReprError, Error, CommandError) as error:
                 errors[using] = explained(error, using)
+            else:
+                found.append(one)
+                alarms += (visible(addressed(aliases, using, line)) for line in wrong)
         if found:
             getattr(self, f"_{options['format']}")(found)
-        errors |= _late(found, options["max_lag"])
         if errors:
-            raise CommandError(together(aliases, errors))
+            alarms.insert(0, together(aliases, errors))
+        if alarms:
+            raise CommandError("\n".join(alarms))
 
     def _text(self, found: Sequence[Status]) -> None:
         for n, one in enumerate(found):
@@ -150,14 +170,35 @@ class Command(TerminalCommand):
             raise CommandError("The lock was not released.")
 
 
-def _late(found: Sequence[Status], limit: float | None) -> dict[str, str]:
-    """Return an error for each database whose oldest pending event has waited longer."""
-    if limit is None:
-        return {}
-    allowed = status_formats.span(limit)
-    return {
-        one.database: f"The oldest pending event has waited {status_formats.span(one.lag)};"
-        f" --max-lag allows {allowed}."
-        for one in found
-        if one.lag > limit
-    }
+def _alarms(found: Status, window: timedelta, limit: float | None) -> Iterator[str]:
+    """Yield what is wrong; any of it makes the command fail."""
+    lasting = [finding for finding in found.findings if not finding.once]
+    yield from _first(map(str, lasting))
+    if found.migrations_since:
+        waited = status_formats.span((found.at - found.migrations_since).total_seconds())
+        yield (
+            f"Migrations have been pending for {waited}."
+            f" Run: manage.py migrate --database {found.database}"
+        )
+    named = {finding.name for finding in lasting}
+    recent = status.recently_recorded(found.database, window)
+    yield from _first(
+        f"{gap.table_name}: the log has a gap ({gap.get_reason_display()})."
+        for gap in found.gaps
+        if gap.table_name not in named and (gap.since_event is None or gap.table_name in recent)
+    )
+    failed = status.recently_failed(found.database, window)
+    if failed.rows:
+        span = status_formats.span(window.total_seconds())
+        yield f"{failed} {noun(failed.rows, 'event')} failed within {span}. The admin lists them."
+    if limit is not None and found.lag > limit:
+        waited, allowed = status_formats.span(found.lag), status_formats.span(limit)
+        yield f"The oldest pending event has waited {waited}; --max-lag allows {allowed}."
+
+
+def _first(lines: Iterable[str]) -> Iterator[str]:
+    """Yield the first lines, and how many there are besides."""
+    every = list(lines)
+    yield from every[:MOST_ALARMS]
+    if len(every) > MOST_ALARMS:
+        yield f"{len(every) - MOST_ALARMS} more like these: manage.py backfill_status"

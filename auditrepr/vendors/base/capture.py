@@ -10,7 +10,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...utils.sql import Statement
-from ..types import Capture, Installed, Position, TableShape
+from ..types import Capture, Installed, Position, Survey, TableShape
 from .facet import Facet
 
 
@@ -26,6 +26,10 @@ class CaptureFacet(Facet, ABC):
     # --- tables and their triggers -------------------------------------------------------------
 
     @abstractmethod
+    def log_schema(self) -> str:
+        """Return the schema where this connection's log is, or would be; empty without schemas."""
+
+    @abstractmethod
     def shapes(self, names: Collection[str]) -> dict[str, TableShape]:
         """Return the named tables that exist, as they are now, by their names in the log."""
 
@@ -34,15 +38,25 @@ class CaptureFacet(Facet, ABC):
         """Return the tables with auditrepr's triggers, by their names in the log; one query."""
 
     @abstractmethod
+    def survey(self, names: Collection[str], *, migrations: bool) -> Survey:
+        """Return what `shapes`, `installed` and `append_only` return, in one query.
+
+        :param migrations: find the applied migrations, too.
+        :raises django.db.Error: with `migrations`, if there is no table of them.
+        """
+
+    @abstractmethod
     def support_sql(self) -> list[str]:
         """Return the SQL that creates or replaces what the triggers of all tables share."""
 
     @abstractmethod
-    def fingerprints(self, *captures: Capture) -> list[str]:
+    def fingerprints(self, *captures: Capture, schema: str | None = None) -> list[str]:
         """Return a hash for each capture, of all the SQL that it consists of.
 
         It is the one that :meth:`installed` gives once :meth:`install_sql` was executed. The
         number of queries does not depend on the number of captures.
+
+        :param schema: where the log is, if a survey has found it: then nothing is queried.
         """
 
     @abstractmethod

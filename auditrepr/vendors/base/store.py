@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 from django.db import Error
 from django.db.models import Func
@@ -64,6 +66,20 @@ class StoreFacet(Facet, ABC):
     @abstractmethod
     def end_if_idle(self, seconds: float) -> None:
         """Make the server end this transaction if its client is idle for that long, if it can."""
+
+    @abstractmethod
+    def limited(self, seconds: float) -> AbstractContextManager[None]:
+        """Let no query inside take longer than this, if the server can end it.
+
+        For reading only: what is written inside may be undone.
+        """
+
+    @abstractmethod
+    def hurried(self, settings: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+        """Return the settings of a connection that gives up after this time.
+
+        None if connecting would create the database.
+        """
 
     @abstractmethod
     def clock(self, seconds: float = 0) -> Func:

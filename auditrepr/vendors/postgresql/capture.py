@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -10,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...utils.sql import Statement
 from ..base import CaptureFacet
-from ..types import Capture, Installed, Position, TableShape
+from ..types import Capture, Installed, Position, Survey, TableShape
 from . import catalog, trigger_templates, triggers
 from .context import tell
 from .queries import LOG_IDENTITY, POSITION, SEQUENCE_CACHE
@@ -22,12 +23,8 @@ class Capturing(CaptureFacet):
     triggers_block_schema_changes = False
     flushes_table_by_table = False
 
-    @property
     def log_schema(self) -> str:
-        """The schema that the log is in, or would be created in; a query each time.
-
-        A connection may change its search path, and each may have another one.
-        """
+        # A connection may change its search path, and each may have another one: a query each time.
         return catalog.log_schema(self.connection)
 
     def shapes(self, names: Collection[str]) -> dict[str, TableShape]:
@@ -36,32 +33,49 @@ class Capturing(CaptureFacet):
     def installed(self) -> dict[str, Installed]:
         return catalog.installed(self.rows(catalog.INSTALLED))
 
-    def support_sql(self) -> list[str]:
-        return triggers.support_sql(self.log_schema)
+    def survey(self, names: Collection[str], *, migrations: bool) -> Survey:
+        sql = catalog.SURVEY.format(applied=catalog.APPLIED if migrations else "NULL")
+        asked = catalog.shape_parameters(names) | {
+            "append_only": trigger_templates.APPEND_ONLY_BODY
+        }
+        ((schema, guards, *found),) = self.rows(sql, asked)
+        shapes, installed, applied = (json.loads(text or "[]") for text in found)
+        return Survey(
+            schema,
+            catalog.shapes(names, shapes),
+            catalog.installed(installed),
+            guards == len(trigger_templates.APPEND_ONLY_TRIGGERS),
+            frozenset(map(tuple, applied)) if migrations else None,
+        )
 
-    def fingerprints(self, *captures: Capture) -> list[str]:
-        schema = self.log_schema if captures else ""
-        return [triggers.fingerprint(capture, schema) for capture in captures]
+    def support_sql(self) -> list[str]:
+        return triggers.support_sql(self.log_schema())
+
+    def fingerprints(self, *captures: Capture, schema: str | None = None) -> list[str]:
+        if captures and schema is None:
+            schema = self.log_schema()
+        return [triggers.fingerprint(capture, schema or "") for capture in captures]
 
     def install_sql(self, *captures: Capture) -> list[str]:
-        schema = self.log_schema if captures else ""
+        schema = self.log_schema() if captures else ""
         return [sql for capture in captures for sql in triggers.install_sql(capture, schema)]
 
     def seal_sql(self) -> list[str]:
         return []  # the catalogue tells them apart
 
     def remove_sql(self, *names: str) -> list[str]:
-        schema = self.log_schema if names else ""
+        schema = self.log_schema() if names else ""
         return [sql for name in names for sql in triggers.remove_sql(name, schema)]
 
     def remove_support_sql(self) -> list[str]:
-        return triggers.remove_support_sql(self.log_schema)
+        return triggers.remove_support_sql(self.log_schema())
 
     def append_only_sql(self) -> list[str]:
-        return triggers.append_only_sql(self.log_schema)
+        return triggers.append_only_sql(self.log_schema())
 
     def append_only(self) -> bool:
-        firing = self.value(catalog.APPEND_ONLY, [trigger_templates.APPEND_ONLY_BODY])
+        asked = {"append_only": trigger_templates.APPEND_ONLY_BODY}
+        firing = self.value(catalog.APPEND_ONLY, asked)
         return bool(firing == len(trigger_templates.APPEND_ONLY_TRIGGERS))
 
     def may_prune(self) -> bool:

@@ -11,8 +11,8 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..types import Column, Installed, Kind, TableShape
-from .quoting import LOG, LOG_TRIGGER, PARTITION_TRIGGER, stored
-from .trigger_templates import APPEND_ONLY_TRIGGERS
+from .quoting import LOG, stored
+from .trigger_templates import APPEND_ONLY_TRIGGERS, KNOWN_BY_NAME, ON_PARTITION, OWNED
 
 _KINDS = {
     "r": Kind.TABLE,
@@ -22,8 +22,12 @@ _KINDS = {
     "f": Kind.FOREIGN,
 }
 
+# Where Django makes its tables: a log in any other schema is that of another site or tenant, even
+# if the search path finds it.
+_OWN_SCHEMA = "coalesce(current_schema(), 'public')"
+
 #: One row a column: schema, table, is it visible, kind, its place in the key, name, type, stored.
-SHAPES = """
+SHAPES = f"""
 SELECT nspname, relname, pg_table_is_visible(class.oid), relkind::text,
     array_position(indkey::int2[], attnum), attname, format_type(atttypid, atttypmod),
     attgenerated <> 'v'
@@ -33,51 +37,46 @@ LEFT JOIN pg_attribute ON attrelid = class.oid AND attnum > 0 AND NOT attisdropp
 LEFT JOIN pg_index ON indrelid = class.oid AND indisprimary
 WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND (
     relname = ANY(%(names)s) AND pg_table_is_visible(class.oid)
+        AND (relname NOT LIKE 'auditrepr\\_%%' OR nspname = {_OWN_SCHEMA})
     OR relname = ANY(%(tables)s) AND concat(nspname, '.', relname) = ANY(%(names)s)
 )
 ORDER BY class.oid, attnum
 """
 
-#: One row a table: schema, table, is it visible, comment, how many triggers, do all of them fire,
-#: which they are. Whoever drops, disables or replaces a trigger or its function writes another row
-#: into the catalogue.
+#: One row a table: schema, table, is it the one of its name, comment, how many triggers, do all
+#: of them fire, which they are. Whoever drops, disables or replaces a trigger or its function
+#: writes another row into the catalogue.
 INSTALLED = f"""
-SELECT nspname, relname, pg_table_is_visible(class.oid), max(description),
+SELECT nspname, relname, {KNOWN_BY_NAME}, max(description),
     count(*) FILTER (WHERE own), bool_and(tgenabled IN ('O', 'A')), concat(
         (SELECT system_identifier FROM pg_control_system()), '.',
         (SELECT oid FROM pg_database WHERE datname = current_database()), ':',
-        string_agg(concat(trigger, '.', written, '.', tgfoid, '.', pg_proc.xmin), ' '
+        string_agg(concat(trigger, '.', written, '.', tgfoid, '.', defined), ' '
             ORDER BY trigger) FILTER (WHERE own)
     )
 FROM (
-    SELECT oid AS trigger, tgenabled, tgfoid, xmin AS written,
-        tgparentid = 0 AND tgname <> '{PARTITION_TRIGGER}' AS own,
-        CASE WHEN tgparentid = 0 AND tgname <> '{PARTITION_TRIGGER}' THEN tgrelid
+    SELECT pg_trigger.oid AS trigger, tgenabled, tgfoid, pg_trigger.xmin AS written,
+        pg_proc.xmin AS defined, tgparentid = 0 AND NOT ({ON_PARTITION}) AS own,
+        CASE WHEN tgparentid = 0 AND NOT ({ON_PARTITION}) THEN tgrelid
             ELSE pg_partition_root(tgrelid)::oid END AS bearer
-    FROM pg_trigger
-    WHERE NOT tgisinternal AND tgname LIKE 'auditrepr\\_%' AND tgname <> '{LOG_TRIGGER}'
+    FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+    WHERE {OWNED}
+        AND pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = {_OWN_SCHEMA})
 ) AS found
-JOIN pg_proc ON pg_proc.oid = tgfoid
 JOIN pg_class AS class ON class.oid = bearer
 JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
 LEFT JOIN pg_description ON objoid = trigger AND classoid = 'pg_trigger'::regclass
 GROUP BY class.oid, nspname, relname
-HAVING max(description) IS NOT NULL
+ORDER BY pg_table_is_visible(class.oid)
 """
 
 #: The schema that the log is in, or would be created in.
-LOG_SCHEMA = f"""
-SELECT coalesce(
-    (SELECT nspname FROM pg_class AS class JOIN pg_namespace AS namespace
-        ON namespace.oid = relnamespace WHERE class.oid = to_regclass('{LOG}')),
-    current_schema(), 'public')
-"""
-
+LOG_SCHEMA = f"SELECT {_OWN_SCHEMA}"
 
 #: How many of the log's own triggers fire, and call a function with this body.
 APPEND_ONLY = f"""
 SELECT count(*) FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
-WHERE tgrelid = '{LOG}'::regclass AND tgenabled IN ('O', 'A') AND prosrc = %s
+WHERE tgrelid = to_regclass('{LOG}') AND tgenabled IN ('O', 'A') AND prosrc = %(append_only)s
     AND tgname IN ({", ".join(f"'{name}'" for name in APPEND_ONLY_TRIGGERS)})
 """
 
@@ -91,6 +90,18 @@ SELECT has_table_privilege('{LOG}', 'DELETE') AND (
         )
     )
 ) FROM pg_class AS class WHERE oid = '{LOG}'::regclass
+"""
+
+
+#: The answers of all of these at once, as JSON; and the migrations that are applied.
+APPLIED = "(SELECT json_agg(json_build_array(app, name)) FROM django_migrations)::text"
+SURVEY = f"""
+SELECT {_OWN_SCHEMA}, ({APPEND_ONLY}),
+    (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h))
+        FROM ({SHAPES}) AS shape (a, b, c, d, e, f, g, h))::text,
+    (SELECT json_agg(json_build_array(a, b, c, d, e, f, g))
+        FROM ({INSTALLED.replace("%", "%%")}) AS bearer (a, b, c, d, e, f, g))::text,
+    {{applied}}
 """
 
 
@@ -125,17 +136,22 @@ def _installed(
     schema: str,
     table: str,
     visible: bool,
-    comment: str,
+    comment: str | None,
     triggers: int,
     enabled: bool,
     identity: str,
 ) -> Installed:
-    note = json.loads(comment)
+    # Without the trigger that bears the comment, the others are a part of what belongs there.
+    note = json.loads(comment or '{"name": "", "fingerprint": "", "triggers": 0, "excluded": []}')
     names = _log_names(schema, table, visible)
-    name = note["name"] if stored(note["name"]) in names else names[0]
-    whole = enabled and triggers == note["triggers"]
-    excluded = frozenset(note["excluded"])
-    return Installed(name, note["fingerprint"], whole, excluded, identity=identity)
+    return Installed(
+        name=note["name"] if stored(note["name"]) in names else names[0],
+        fingerprint=note["fingerprint"],
+        enabled=enabled,
+        excluded=frozenset(note["excluded"]),
+        identity=identity,
+        whole=triggers == note["triggers"],
+    )
 
 
 def _log_names(schema: str, table: str, visible: bool) -> list[str]:

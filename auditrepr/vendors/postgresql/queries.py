@@ -35,9 +35,11 @@ MISSING_RIGHTS = """
     )
     SELECT current_user, string_agg(rights, '; ' ORDER BY rights) FROM together
 """
-# The log's table, in this database, in this cluster: a standby has the same of all three.
+# The log's table, in this database, in this cluster: a standby has the same of all three. The log
+# of a later schema of the search path is another connection's.
 LOG_IDENTITY = """
-    SELECT c.system_identifier || ' ' || d.oid || ' ' || to_regclass('auditrepr_auditlog')::oid,
+    SELECT c.system_identifier || ' ' || d.oid || ' '
+        || to_regclass(quote_ident(current_schema()) || '.auditrepr_auditlog')::oid,
         pg_is_in_recovery()
     FROM pg_database d, pg_control_system() c WHERE d.datname = current_database()
 """

@@ -9,9 +9,10 @@ from ...utils.table_names import split_name
 
 LOG = "auditrepr_auditlog"
 LOG_TRIGGER = "auditrepr_log"
-PARTITION_TRIGGER = "auditrepr_partition"
 # The trigger whose comment holds the fingerprint of all the table's triggers.
-COMMENTED = "auditrepr_insert"
+COMMENTED = "insert"
+# The one on each partition that the partitioned table does not pass on.
+PARTITION = "partition"
 
 
 def quoted(name: str) -> str:
@@ -33,6 +34,12 @@ def table(db_table: str) -> str:
 def stored(name: str) -> str:
     """Return the name as the server keeps it: 63 bytes a part."""
     return ".".join(part.encode()[:63].decode(errors="ignore") for part in name.split("."))
+
+
+def trigger_name(kind: str, schema: str) -> str:
+    """Return a trigger's name: several logs, each in its own schema, may audit one table."""
+    name = f"auditrepr_{kind}_{schema}"
+    return name if len(name.encode()) <= 63 else f"auditrepr_{kind}_{hashed(schema)}"
 
 
 def hashed(text: str) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 from django.db import (
     Error,
@@ -107,6 +109,19 @@ class Storing(StoreFacet):
 
     def end_if_idle(self, seconds: float) -> None:
         self.value(END_IF_IDLE, [str(max(1, round(seconds * 1000)))])
+
+    @contextmanager
+    def limited(self, seconds: float) -> Iterator[None]:
+        with transaction.atomic(self.using):
+            self.execute([f"SET LOCAL statement_timeout = {int(seconds * 1000)}"])
+            yield
+            # The limit ends here even in a transaction of the caller's.
+            transaction.set_rollback(True, self.using)
+
+    def hurried(self, settings: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+        options = {**settings["OPTIONS"], "connect_timeout": max(1, int(seconds))}
+        options.pop("pool", None)
+        return {**settings, "OPTIONS": options}
 
     def clock(self, seconds: float = 0) -> Func:
         template = f"(clock_timestamp() + interval '{float(seconds)} seconds')"

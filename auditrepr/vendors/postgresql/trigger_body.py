@@ -78,7 +78,7 @@ class Body:
 
     def __init__(self, capture: Capture, schema: str) -> None:
         self.capture = capture
-        self.schema = quoted(schema)
+        self.log_schema, self.schema = schema, quoted(schema)
         self.pins, self.surely_fits, exact = _needs(capture)
         self.text = "::text" if exact else ""
 
@@ -88,7 +88,9 @@ class Body:
             insert=self._whole("I", f"{new} AS image FROM auditrepr_new"),
             update=self._update(),
             delete=self._whole("D", f"{old} AS image FROM auditrepr_old"),
-            truncating=trigger_templates.NOT_EMPTIED,
+            truncating=trigger_templates.NOT_EMPTIED.format(
+                emptied=trigger_templates.emptied(self.log_schema)
+            ),
             truncate=self._event("T", key="NULL", row="NULL"),
         )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .quoting import PARTITION_TRIGGER
+from .quoting import LOG_TRIGGER, PARTITION, hashed
 
 SAME = """CREATE OR REPLACE FUNCTION {schema}.auditrepr_same(record) RETURNS record
 LANGUAGE plpgsql IMMUTABLE AS $auditrepr$
@@ -49,13 +49,20 @@ END
 $auditrepr$"""
 
 # A TRUNCATE that includes the log leaves it empty: a statement's BEFORE triggers all run before
-# its first AFTER trigger.
+# its first AFTER trigger. Another schema's log may not be among the tables: each has its setting.
 STATEMENT = "extract(epoch FROM statement_timestamp())::text"
-NOT_EMPTIED = f"current_setting('auditrepr.emptied', true) IS DISTINCT FROM {STATEMENT}"
+NOT_EMPTIED = f"current_setting('{{emptied}}', true) IS DISTINCT FROM {STATEMENT}"
+
+
+def emptied(schema: str) -> str:
+    """Return the setting that holds when the log in this schema was emptied."""
+    return f"auditrepr.emptied_{hashed(schema)}"
+
+
 LOG_EMPTIED = """CREATE OR REPLACE FUNCTION {schema}.auditrepr_log_emptied() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $auditrepr$
 BEGIN
-    PERFORM set_config('auditrepr.emptied', {statement}, true);
+    PERFORM set_config('{emptied}', {statement}, true);
     RETURN NULL;
 END
 $auditrepr$"""
@@ -193,26 +200,34 @@ EMPTIED = """FOR gone IN EXECUTE format('SELECT * FROM ONLY %s', TG_RELID::regcl
             {delete};
         END LOOP"""
 
-_ON_THE_TABLE = """
-FROM pg_trigger AS trigger
-JOIN pg_class AS class ON class.oid = tgrelid
-JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
-WHERE NOT tgisinternal AND tgparentid = 0
-    AND tgname LIKE 'auditrepr\\_%' AND tgname <> 'auditrepr_log'"""
+# A log's triggers are those whose functions stand in its schema, whatever they are called.
+OWNED = f"""NOT tgisinternal AND tgname LIKE 'auditrepr\\_%' AND tgname <> '{LOG_TRIGGER}'
+        AND proname LIKE 'auditrepr\\_%'"""
+#: Some connections of a site see shared tables, and others do not: the name stays the table's.
+KNOWN_BY_NAME = """(pg_table_is_visible(class.oid)
+        OR to_regclass(quote_ident(class.relname)) IS NULL)"""
+ON_PARTITION = f"tgparentid = 0 AND tgname LIKE 'auditrepr\\_{PARTITION}%'"
 DROP_TRIGGERS = f"""
 DECLARE
     item record;
 BEGIN
-    FOR item IN SELECT tgname, tgrelid::regclass AS relation {_ON_THE_TABLE}
-        AND CASE WHEN tgname = '{PARTITION_TRIGGER}' THEN pg_partition_root(tgrelid)::oid
-            ELSE tgrelid END = (
-            SELECT class.oid FROM pg_class AS class
-            JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
-            WHERE relkind IN ('r', 'p')
-                AND (relname = {{name}} AND pg_table_is_visible(class.oid)
-                    OR concat(nspname, '.', relname) = {{qualified}})
-            ORDER BY pg_table_is_visible(class.oid) DESC LIMIT 1
-        )
+    FOR item IN SELECT tgname, tgrelid::regclass AS relation
+        FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+        WHERE tgparentid = 0 AND {OWNED}
+            AND pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = {{schema}})
+            AND CASE WHEN {ON_PARTITION} THEN pg_partition_root(tgrelid)::oid
+                ELSE tgrelid END = (
+                SELECT class.oid FROM pg_class AS class
+                JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
+                WHERE relkind IN ('r', 'p')
+                    AND (relname = {{name}} AND {KNOWN_BY_NAME}
+                        OR concat(nspname, '.', relname) = {{qualified}})
+                ORDER BY pg_table_is_visible(class.oid) DESC, class.oid IN (
+                    SELECT tgrelid FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+                    WHERE {OWNED}
+                        AND pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = {{schema}})
+                ) DESC LIMIT 1
+            )
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', item.tgname, item.relation);
     END LOOP;
@@ -235,7 +250,7 @@ BEGIN
     FOR item IN SELECT relid FROM pg_partition_tree({table}::regclass) AS leaf
         JOIN pg_class ON pg_class.oid = leaf.relid WHERE isleaf AND relkind = 'r'
     LOOP
-        EXECUTE format('CREATE TRIGGER {trigger} BEFORE TRUNCATE ON %s EXECUTE FUNCTION %s()',
-            item, {function});
+        EXECUTE format('CREATE TRIGGER %s BEFORE TRUNCATE ON %s EXECUTE FUNCTION %s()',
+            {trigger}, item, {function});
     END LOOP;
 END"""

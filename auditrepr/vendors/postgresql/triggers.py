@@ -17,12 +17,13 @@ from .quoting import (
     COMMENTED,
     LOG,
     LOG_TRIGGER,
-    PARTITION_TRIGGER,
+    PARTITION,
     hashed,
     literal,
     quoted,
     stored,
     table,
+    trigger_name,
 )
 from .trigger_body import Body, direct, table_token
 
@@ -47,6 +48,7 @@ def support_sql(schema: str) -> list[str]:
         "schema": quoted(schema),
         "same": literal(f"{quoted(schema)}.auditrepr_same"),
         "statement": trigger_templates.STATEMENT,
+        "emptied": trigger_templates.emptied(schema),
     }
     functions = (
         trigger_templates.SAME,
@@ -110,10 +112,10 @@ def install_sql(capture: Capture, schema: str) -> list[str]:
         "excluded": sorted(capture.excluded),
     }
     return [
-        _do(_drop_triggers(capture.name, ".".join(filter(None, split_name(capture.db_table))))),
+        _do(_drop_triggers(capture.name, _qualified(capture.db_table), schema)),
         *_functions(capture, schema),
         *triggers,
-        f"COMMENT ON TRIGGER {COMMENTED} ON {table(capture.db_table)} "
+        f"COMMENT ON TRIGGER {_trigger(COMMENTED, schema)} ON {table(capture.db_table)} "
         f"IS {literal(json.dumps(note, ensure_ascii=False))}",
         _drop_orphans(schema),
     ]
@@ -121,12 +123,20 @@ def install_sql(capture: Capture, schema: str) -> list[str]:
 
 def remove_sql(name: str, schema: str) -> list[str]:
     """Return the SQL that drops the triggers of the table with this name in the log."""
-    return [_do(_drop_triggers(name, name)), _drop_orphans(schema)]
+    return [_do(_drop_triggers(name, name, schema)), _drop_orphans(schema)]
 
 
-def _drop_triggers(name: str, qualified: str) -> str:
+def _qualified(db_table: str) -> str:
+    return ".".join(filter(None, split_name(db_table)))
+
+
+def _trigger(kind: str, schema: str) -> str:
+    return quoted(trigger_name(kind, schema))
+
+
+def _drop_triggers(name: str, qualified: str, schema: str) -> str:
     return trigger_templates.DROP_TRIGGERS.format(
-        name=literal(stored(name)), qualified=literal(stored(qualified))
+        name=literal(stored(name)), qualified=literal(stored(qualified)), schema=literal(schema)
     )
 
 
@@ -159,7 +169,7 @@ def _triggers(capture: Capture, schema: str) -> list[str]:
         f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC" for name in (function, *row_function)
     ]
     triggers += [
-        f"CREATE TRIGGER auditrepr_{operation.lower()} AFTER {operation} ON {on} {tables}"
+        f"CREATE TRIGGER {_trigger(operation.lower(), schema)} AFTER {operation} ON {on} {tables}"
         f"{seen_before if operation == 'DELETE' else ''}EXECUTE FUNCTION {function}()"
         for operation, tables in _TRANSITION_TABLES.items()
     ]
@@ -174,20 +184,22 @@ def _partition_triggers(capture: Capture, schema: str, function: str) -> Iterato
         suffix = operation.lower()
         for moment, shared in (("BEFORE", "enter"), ("AFTER", "leave")):
             yield (
-                f"CREATE TRIGGER auditrepr_{shared}_{suffix} {moment} {operation} ON {on} "
-                f"EXECUTE FUNCTION {quoted(schema)}.auditrepr_{shared}('{token}')"
+                f"CREATE TRIGGER {_trigger(f'{shared}_{suffix}', schema)} {moment} {operation} "
+                f"ON {on} EXECUTE FUNCTION {quoted(schema)}.auditrepr_{shared}('{token}')"
             )
         if operation != "TRUNCATE":
             when = direct(capture, *_CAUSES[operation])
             if operation == "DELETE":
                 when = f"{when} AND {trigger_templates.SEEN_BEFORE}"
             yield (
-                f"CREATE TRIGGER auditrepr_row_{suffix} AFTER {operation} ON {on} FOR EACH ROW "
-                f"WHEN ({when}) EXECUTE FUNCTION {function}()"
+                f"CREATE TRIGGER {_trigger(f'row_{suffix}', schema)} AFTER {operation} ON {on} "
+                f"FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION {function}()"
             )
     yield _do(
         trigger_templates.GUARD_PARTITIONS.format(
-            table=literal(on), trigger=PARTITION_TRIGGER, function=literal(function)
+            table=literal(on),
+            trigger=literal(_trigger(PARTITION, schema)),
+            function=literal(function),
         )
     )
 

@@ -17,9 +17,9 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...utils.sql import Statement
 from ..base import CaptureFacet
-from ..types import Capture, Column, Installed, Kind, Position, TableShape
+from ..types import Capture, Column, Installed, Kind, Position, Survey, TableShape
 from . import triggers
-from .queries import LOG_FILE, POSITION, SHAPES, TRIGGERS
+from .queries import APPLIED, LOG_FILE, POSITION, SHAPES, SURVEY, TRIGGERS
 
 LOG = "auditrepr_auditlog"
 #: What the statement that runs now tells the triggers.
@@ -32,32 +32,32 @@ class Capturing(CaptureFacet):
     triggers_block_schema_changes = True
     flushes_table_by_table = True
 
+    def log_schema(self) -> str:
+        return ""
+
     def shapes(self, names: Collection[str]) -> dict[str, TableShape]:
-        found = self.rows(SHAPES, [json.dumps(sorted(names))])
-        return {
-            name: _shape(kind, [row[2:] for row in rows])
-            for (name, kind), rows in groupby(found, key=itemgetter(0, 1))
-        }
+        return _shapes(self.rows(SHAPES, [json.dumps(sorted(names))]))
 
     def installed(self) -> dict[str, Installed]:
-        found = self.rows(TRIGGERS)
-        # Whatever is created comes after all that is there, and VACUUM and dumps keep the order.
-        seal = max((place for name, _, _, place in found if name == triggers.SEAL), default=0)
-        ours = sorted(
-            (table, on, sql, place < seal)
-            for name, on, sql, place in found
-            for action, table in [triggers.action_and_table(name)]
-            if action
+        return _all_installed(self.rows(TRIGGERS))
+
+    def survey(self, names: Collection[str], *, migrations: bool) -> Survey:
+        sql = SURVEY.format(applied=APPLIED if migrations else "'[]'")
+        (row,) = self.rows(sql, [json.dumps(sorted(names))])
+        shapes, found, applied = map(json.loads, row)
+        guards = {sql for name, _, sql, _ in found if name in triggers.APPEND_ONLY}
+        return Survey(
+            "",
+            _shapes(shapes),
+            _all_installed(found),
+            guards == set(triggers.create_append_only(LOG)),
+            frozenset(map(tuple, applied)) if migrations else None,
         )
-        return {
-            table: _installed(table, [(on, triggers.read_note(sql), s) for _, on, sql, s in rows])
-            for table, rows in groupby(ours, key=itemgetter(0))
-        }
 
     def support_sql(self) -> list[str]:
         return []
 
-    def fingerprints(self, *captures: Capture) -> list[str]:
+    def fingerprints(self, *captures: Capture, schema: str | None = None) -> list[str]:
         return [_hash(triggers.create(capture, LOG, _now())) for capture in captures]
 
     def install_sql(self, *captures: Capture) -> list[str]:
@@ -133,6 +133,28 @@ class Capturing(CaptureFacet):
             _said.reset(token)
 
 
+def _shapes(found: Sequence[Sequence[Any]]) -> dict[str, TableShape]:
+    return {
+        name: _shape(kind, [(row[2], row[3], row[4]) for row in rows])
+        for (name, kind), rows in groupby(found, key=itemgetter(0, 1))
+    }
+
+
+def _all_installed(found: Sequence[Sequence[Any]]) -> dict[str, Installed]:
+    # Whatever is created comes after all that is there, and VACUUM and dumps keep the order.
+    seal = max((place for name, _, _, place in found if name == triggers.SEAL), default=0)
+    ours = sorted(
+        (table, on, sql, place < seal)
+        for name, on, sql, place in found
+        for action, table in [triggers.action_and_table(name)]
+        if action
+    )
+    return {
+        table: _installed(table, [(on, triggers.read_note(sql), s) for _, on, sql, s in rows])
+        for table, rows in groupby(ours, key=itemgetter(0))
+    }
+
+
 def _shape(kind: str, columns: Sequence[tuple[str | None, str, int]]) -> TableShape:
     key = sorted((place, name) for name, _, place in columns if name and place)
     return TableShape(
@@ -143,15 +165,15 @@ def _shape(kind: str, columns: Sequence[tuple[str | None, str, int]]) -> TableSh
 
 
 def _installed(table: str, found: Sequence[tuple[str, dict[str, Any], bool]]) -> Installed:
-    """Return one table's triggers; they work if all three exist and are from one install."""
+    """Return one table's triggers; they are whole if all three exist on it, with our comment."""
     tables = {on.lower() for on, _, _ in found}
     made_from = {note.get("fingerprint", "") for _, note, _ in found}
-    whole = len(found) == len(triggers.ACTIONS) and tables == {table.lower()}
+    whole = len(found) == len(triggers.ACTIONS) and tables == {table.lower()} and all(made_from)
     excluded = frozenset(name for _, note, _ in found for name in note.get("excluded", ()))
     columns = frozenset[str].intersection(*(frozenset(n.get("columns", ())) for _, n, _ in found))
     identity = f"sqlite:{'sealed' if all(sealed for *_, sealed in found) else ''}"
-    works = whole and len(made_from) == 1
-    return Installed(table, min(made_from), works, excluded, columns, identity)
+    make = min(made_from) if len(made_from) == 1 else ""
+    return Installed(table, make, True, excluded, columns, identity, whole)
 
 
 def _now() -> str:

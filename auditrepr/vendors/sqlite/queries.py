@@ -162,6 +162,15 @@ SHAPES = """
 
 TRIGGERS = "SELECT name, tbl_name, sql, rowid FROM sqlite_master WHERE type = 'trigger'"
 
+#: The answers of both at once, as JSON; and the migrations that are applied.
+APPLIED = "(SELECT json_group_array(json_array(app, name)) FROM django_migrations)"
+SURVEY = f"""
+SELECT
+    (SELECT json_group_array(json_array(value, kind, name, type, pk)) FROM ({SHAPES})),
+    (SELECT json_group_array(json_array(name, tbl_name, sql, rowid)) FROM ({TRIGGERS})),
+    {{applied}}
+"""
+
 _LATER = "FROM auditrepr_auditlog WHERE table_name = %(table)s AND id > %(since)s ORDER BY id"
 
 MENTIONS_SQL = f"""

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
+from typing import Any
 
 from django.db import Error, transaction
 from django.db.models import DateTimeField, Func
@@ -64,6 +66,17 @@ class Storing(StoreFacet):
 
     def end_if_idle(self, seconds: float) -> None:
         """Do nothing: SQLite has no server."""
+
+    def limited(self, seconds: float) -> AbstractContextManager[None]:
+        return nullcontext()  # the catalog is read at once
+
+    def hurried(self, settings: dict[str, Any], seconds: float) -> dict[str, Any] | None:
+        # To open a file that does not exist would create it.
+        name = str(settings["NAME"])
+        there = name.startswith("file:") or name == ":memory:" or Path(name).exists()
+        return (
+            {**settings, "OPTIONS": {**settings["OPTIONS"], "timeout": seconds}} if there else None
+        )
 
     def clock(self, seconds: float = 0) -> Func:
         # UTC regardless of USE_TZ, as Django's Now(): daylight saving time must not shift it.

@@ -1,0 +1,96 @@
+"""Finds migrations that the code has and a database has not."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from contextlib import nullcontext
+from datetime import datetime
+
+from django.apps import apps
+from django.db import Error, connections, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.exceptions import (
+    BadMigrationError,
+    CircularDependencyError,
+    NodeNotFoundError,
+)
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+from ..exceptions import MigrationsUnreadable
+from ..tracking import tracked_tables
+from ..utils.table_names import log_name
+from ..utils.text import one_line
+from .migrations import made_by
+
+Applied = Collection[tuple[str, str]]  # app labels and names
+
+
+def recorded(connection: BaseDatabaseWrapper) -> Applied:
+    """Return the migrations that are applied.
+
+    A direct query: Django would list all tables of the database first, which is most of the cost of
+    a run with nothing to do.
+    """
+    recorder = MigrationRecorder(connection)
+    within = connection.in_atomic_block  # where an error must not break what is around
+    try:
+        with transaction.atomic(connection.alias) if within else nullcontext():
+            return set(recorder.migration_qs.values_list("app", "name"))
+    except Error:  # the table does not exist yet, or another error, which recurs here
+        return set(recorder.applied_migrations())
+
+
+def needed(using: str) -> set[str]:
+    """Return the apps whose migrations the job needs: auditrepr, and those of audited models."""
+    return {"auditrepr", *(table.model._meta.app_label for table in tracked_tables(using))}
+
+
+def pending(app_labels: Collection[str], known: Applied) -> set[str]:
+    """Return the migrations of these apps, and their dependencies, that are not applied.
+
+    :raises MigrationsUnreadable: if Django cannot load the migrations.
+    """
+    loader = _loader()
+
+    def applied(key: tuple[str, str]) -> bool:
+        replaced = loader.disk_migrations[key].replaces if key in loader.disk_migrations else ()
+        return key in known or (bool(replaced) and all(map(applied, replaced)))
+
+    return {
+        f"{app_label}.{name}"
+        for target in loader.graph.leaf_nodes()
+        if target[0] in app_labels
+        for app_label, name in loader.graph.forwards_plan(target)
+        if not applied((app_label, name))
+    }
+
+
+def has_pending(app_label: str, known: Applied) -> bool:
+    """Return whether this app has migrations that are not applied."""
+    try:
+        return bool(pending([app_label], known))
+    except MigrationsUnreadable:
+        return False  # every other command says so
+
+
+def leaving(using: str, known: Applied) -> set[str]:
+    """Return the tables that a pending migration renames or deletes, by their names in the log.
+
+    Code that is still running writes to them.
+    """
+    try:
+        loader = _loader()
+    except MigrationsUnreadable:
+        return set()  # every other command says so
+    at = dict.fromkeys(known, datetime.min)
+    made = made_by(loader, at, connections[using].ops.max_name_length())
+    models = apps.get_models(include_auto_created=True)
+    return made - {log_name(model._meta.db_table) for model in models}
+
+
+def _loader() -> MigrationLoader:
+    try:
+        return MigrationLoader(None)
+    except (BadMigrationError, CircularDependencyError, NodeNotFoundError) as error:
+        raise MigrationsUnreadable(reason=one_line(error)) from error

@@ -1,0 +1,98 @@
+"""Every problem of the settings is an error of ``check``, and all of them at once."""
+
+from __future__ import annotations
+
+import pytest
+
+from auditrepr.checks import check_settings
+from auditrepr.tracking import problems
+from auditrepr.tracking.decorator import MARKED, Mark, chosen_repr
+from tests.app.models import Author, Book
+
+
+def found() -> list[str]:
+    return [str(problem) for problem in problems.problems()]
+
+
+def function(instance: object) -> str:
+    return "text"
+
+
+NOT_CALLABLE = 5
+
+
+class Callable:
+    def __call__(self, instance: object) -> str:
+        return "text"
+
+
+HERE = __name__
+
+
+@pytest.mark.parametrize("way", ["save", f"{HERE}.function", function, Callable(), str], ids=str)
+def test_what_can_be_called_is_right(settings, way):
+    settings.AUDITREPR = {"REPR": {"app.Author": way, "APP.author": way}}
+    assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "named"),
+    [
+        ({"app.Nobody": "save"}, "app.Nobody"),
+        ({"nowhere.Author": "save"}, "nowhere.Author"),
+        ({"app.*": "save"}, "app.*"),
+        ({"*": "save"}, "'*'"),
+        ({"Author": "save"}, "'Author'"),
+        ({"app.Author": "svae"}, "'svae'"),
+        ({"app.Author": "name"}, "'name'"),
+        ({"app.Author": "pk"}, "'pk'"),
+        ({"app.Author": ""}, "app.Author"),
+        ({"app.Author": "tests.nowhere.function"}, "tests.nowhere"),
+        ({"app.Author": f"{HERE}.functoin"}, "functoin"),
+        ({"app.Author": f"{HERE}.NOT_CALLABLE"}, "NOT_CALLABLE"),
+        ({"app.Author": "tests.raising.function"}, "tests.raising"),
+        ({"app.Author": ".."}, "'..'"),
+    ],
+)
+def test_what_cannot_be_used_as_a_representation_is_named(settings, given, named):
+    settings.AUDITREPR = {"REPR": given}
+    (said,) = found()
+    assert named in said
+    assert "Traceback" not in said
+
+
+@pytest.mark.parametrize("way", ["svae", "name", f"{HERE}.function", 5])
+def test_what_a_model_says_of_itself_is_checked_likewise(monkeypatch, way):
+    monkeypatch.setitem(MARKED, Author, Mark(repr=way))
+    (said,) = found()
+    assert "@auditrepr.track(repr=...)" in said
+    assert "app.Author" in said
+
+
+def test_every_problem_is_told_at_once(settings, monkeypatch):
+    monkeypatch.setitem(MARKED, Book, Mark(exclude=("nothing", "id"), repr="lable"))
+    settings.AUDITREPR = {
+        "MODEL": [],
+        "BATCH_SIZE": 0,
+        "MODELS": ["app.Nobody", "auditrepr.AuditLog", "-app.Nowhere"],
+        "EXCLUDE": {"app.Author": ["nothing", "id"], "app.Neither": ["x"]},
+        "REPR": {"app.Author": "svae", "app.Nought": "save"},
+    }
+    ids = sorted(message.id for message in check_settings())
+    assert ids == [
+        *["auditrepr.E001"] * 2,
+        *["auditrepr.E002"] * 4,
+        *["auditrepr.E003"] * 2,
+        *["auditrepr.E004"] * 2,
+        "auditrepr.E005",
+        *["auditrepr.E008"] * 2,
+    ]
+
+
+def test_an_entry_applies_however_the_apps_label_is_written(settings):
+    settings.AUDITREPR = {"REPR": {"App.AUTHOR": "save"}}
+    assert chosen_repr(Author) == "save"
+
+
+def test_a_correct_project_has_none():
+    assert found() == []
