@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 # Set PYTHON to choose the interpreter that the environment is made with.
 PYTHON ?=
-# Arguments for pytest: make test ARGS="tests/test_settings.py -x"
+# Arguments for pytest: make test ARGS="tests/packaging/test_environment.py -x"
 ARGS ?=
 # What runs the tests.
 RUN := pytest
@@ -48,14 +48,14 @@ suite-sqlite suite-postgresql: suite-%:
 
 truth: $(VENV)/test ## try a thousand random histories on both databases at once; EXAMPLES=100_000 tries more
 	@printf 'sqlite\npostgresql\n' | TRUTH_EXAMPLES=$(EXAMPLES) xargs -P 2 -I {} sh -c \
-	    'TEST_DATABASE={} $(BIN)/python -m pytest -s tests/test_truth.py >$(VENV)/truth-{} 2>&1; \
+	    'TEST_DATABASE={} $(BIN)/python -m pytest -s tests/truth/test_truth.py >$(VENV)/truth-{} 2>&1; \
 	     status=$$?; cat $(VENV)/truth-{}; exit $$status'
 
 stress: $(VENV)/test ## kill the job hundreds of times beside writers, and start it fifty times at once
 	@for database in sqlite postgresql; do \
 	    STRESS_KILLS=300 STRESS_ROUNDS=3 STRESS_SECONDS=60 TEST_DATABASE=$$database \
-	        $(BIN)/python -m pytest -m proof tests/test_kills.py tests/test_overlap.py \
-	        tests/test_pending.py || exit 1; \
+	        $(BIN)/python -m pytest -m proof tests/job/test_kills.py tests/job/test_overlap.py \
+	        tests/job/test_pending.py || exit 1; \
 	done
 
 coverage: export TEST_MARKED = proof or not proof

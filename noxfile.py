@@ -14,13 +14,13 @@ import nox
 
 #: What rests on how PostgreSQL behaves, rather than on what it documents.
 ON_EVERY_SERVER = [
-    "tests/test_capture.py",
-    "tests/test_capture_postgresql.py",
-    "tests/test_drift.py",
-    "tests/test_history.py",
-    "tests/test_pending.py",
-    "tests/test_rebuild.py",
-    "tests/test_timeouts.py",
+    "tests/capture/test_capture.py",
+    "tests/capture/test_postgresql.py",
+    "tests/asof/test_drift.py",
+    "tests/asof/test_history.py",
+    "tests/job/test_pending.py",
+    "tests/asof/test_batch.py",
+    "tests/job/test_timeouts.py",
 ]
 
 #: Django's own tests of what comes between an application and its tables. Those of schema changes

@@ -1,6 +1,6 @@
 """The examples of the README and of docs/: the tests that run them take them from here.
 
-``tests/test_docs.py`` asks whether any is left that no test takes.
+``tests/docs/test_docs.py`` asks whether any is left that no test takes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """A new reader walks through the demo in a real browser; ``TEST_SCREENSHOTS`` keeps what they saw.
 
-``TEST_SCREENSHOTS=docs pytest tests/test_browser.py`` makes the README's picture.
+``TEST_SCREENSHOTS=docs pytest tests/admin/test_browser.py`` makes the README's picture.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ import pytest
 
 from tests.missing import could_not_try
 from tests.project import ROOT
-from tests.test_demo import Demo, databases
+from tests.packaging.test_demo import Demo, databases
 
 pytestmark = [pytest.mark.proof, pytest.mark.each_database]
 

@@ -18,7 +18,7 @@ from tests.app.hostile import HostileInit, HostileToRead
 from tests.app.models import Author, Book
 from tests.app.troubled import hang_in_database
 from tests.pages import LOG, page, reader, words
-from tests.test_hostile import insert
+from tests.asof.test_hostile import insert
 
 __all__ = ["reader"]
 pytestmark = pytest.mark.django_db(transaction=True)

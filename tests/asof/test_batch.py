@@ -22,7 +22,7 @@ from auditrepr.vendors.types import Event
 from tests.app.fields import ByName, ByPair, ByUUID, Everything, Own, OwnProxy, PointsAtProxy
 from tests.oracle import Oracle
 from tests.sizes import examples
-from tests.test_history import assert_true, built
+from tests.asof.test_history import assert_true, built
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -15,7 +15,7 @@ from tests.app.models import Author
 from tests.examples import examples
 from tests.missing import could_not_try
 from tests.servers import postgres_binaries
-from tests.test_schemas import at, execute, migrate, schemas
+from tests.capture.test_schemas import at, execute, migrate, schemas
 
 __all__ = ["schemas"]
 (LOOP,) = examples("docs/tenants.md", "sh")

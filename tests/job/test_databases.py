@@ -314,7 +314,7 @@ class AuthorsElsewhere:
 
 @pytest.fixture
 def elsewhere() -> Iterator[Author]:
-    with override_settings(DATABASE_ROUTERS=["tests.test_databases.AuthorsElsewhere"]):
+    with override_settings(DATABASE_ROUTERS=["tests.job.test_databases.AuthorsElsewhere"]):
         Author.objects.using("default").create(name="namesake")
         author = Author.objects.create(name="Astrid")
         author.name = "Berta"

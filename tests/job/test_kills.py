@@ -1,6 +1,6 @@
 """The job is killed again and again, at any moment, beside writers; and so is the server.
 
-``STRESS_KILLS=500 pytest tests/test_kills.py`` does it for longer, as ``make stress`` does.
+``STRESS_KILLS=500 pytest tests/job/test_kills.py`` does it for longer, as ``make stress`` does.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def test_however_often_the_server_crashes_every_row_is_represented_once(tmp_path
                 process.kill()
                 process.communicate()
             transactions = int(Path(confirmed.name).read_text().split()[-1])
-            check = f"from tests.test_kills import finish\nfinish({9 * transactions}, {seed})"
+            check = f"from tests.job.test_kills import finish\nfinish({9 * transactions}, {seed})"
             done = start_python(check, env=there)
             _, errors = done.communicate(timeout=120)
             assert (done.returncode, errors) == (0, "")

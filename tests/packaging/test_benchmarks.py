@@ -16,7 +16,7 @@ from tests.examples import examples
 
 pytestmark = [pytest.mark.proof, pytest.mark.each_database]
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parent.parent.parent
 DATABASE = os.environ.get("TEST_DATABASE", "sqlite")
 (COMMANDS,) = examples("docs/benchmarks.md", "")
 TITLES = {

@@ -116,7 +116,7 @@ def shout(instance):
     return f"{instance.name.upper()}!"
 
 
-@pytest.mark.parametrize("way", ["tests.test_representation.shout", shout])
+@pytest.mark.parametrize("way", ["tests.reprs.test_builder.shout", shout])
 def test_a_setting_may_name_something_else_than_str(settings, way):
     settings.AUDITREPR = {"REPR": {"app.Author": way}}
     Author.objects.create(name="Ann")

@@ -1,4 +1,4 @@
-"""The tests' settings with the packages that tests/test_third_party.py is about."""
+"""The tests' settings with the packages that tests/truth/test_third_party.py is about."""
 
 from tests.settings import *  # noqa: F403
 from tests.settings import INSTALLED_APPS, MIGRATION_MODULES

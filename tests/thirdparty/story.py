@@ -1,4 +1,4 @@
-"""What tests/test_third_party.py runs: a year in the life of a small arts council."""
+"""What tests/truth/test_third_party.py runs: a year in the life of a small arts council."""
 
 from __future__ import annotations
 

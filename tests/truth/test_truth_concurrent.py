@@ -1,6 +1,6 @@
 """However transactions interleave, what is stored as exact is what the event's own one could see.
 
-``TRUTH_EXAMPLES=100000 pytest tests/test_truth_concurrent.py`` runs more of it.
+``TRUTH_EXAMPLES=100000 pytest tests/truth/test_truth_concurrent.py`` runs more of it.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from auditrepr.asof.states import BESIDE, UNCLEAR
 from auditrepr.models import AuditLog
 from tests.app.asking import QUESTIONS, Question
 from tests.oracle import HISTORIES, Oracle
-from tests.test_truth import MODELS, World, seen
+from tests.truth.test_truth import MODELS, World, seen
 
 ASKING = "app_question"
 

@@ -23,7 +23,7 @@ from tests.app.hostile import HOSTILE, LEADING
 from tests.app.models import Author, Book
 from tests.pages import LOG, reader
 from tests.running import built_by_job, run, texts
-from tests.test_hostile import insert
+from tests.asof.test_hostile import insert
 
 __all__ = ["reader"]
 pytestmark = pytest.mark.django_db(transaction=True)
