@@ -14,9 +14,9 @@ pytestmark = pytest.mark.sqlite
 
 
 def test_each_example_is_taken_by_a_test():
-    for file in (ROOT / "tests").glob("test_*.py"):
+    for file in (ROOT / "tests").rglob("test_*.py"):
         if "from tests.examples import" in file.read_text():
-            import_module(f"tests.{file.stem}")
+            import_module(".".join(file.relative_to(ROOT).with_suffix("").parts))
     shown = {(page, language) for page in PAGES for language, _ in blocks(page)}
     assert sorted(shown - taken) == []
     assert sorted(taken - shown) == []
