@@ -65,7 +65,7 @@ coverage: $(VENV)/test ## run all tests on both databases, at twice the cost, an
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 
-mutants: $(VENV)/mutants ## change what is committed in one small way after another: does a test notice? ARGS="locks" asks for one module
+mutants: $(VENV)/mutants ## change what is committed in one small way after another: does a test notice? ARGS="job/run" asks for one module
 	@rm -rf build/mutants && git clone --quiet . build/mutants
 	@cd build/mutants && $(CURDIR)/$(BIN)/python -m tests.mutation $(ARGS)
 

@@ -23,7 +23,7 @@ from auditrepr.job.limits import MOST
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.pending import (
     Backlog,
-    Batch,
+    PendingBatch,
     take,
 )
 from auditrepr.models import (
@@ -123,9 +123,9 @@ def building(rows: int, size: int = MOST) -> int:
     return sum(len(build(batch.events, "default", limit=limit)) for batch in _batches(rows, size))
 
 
-def _batches(rows: int, size: int) -> Sequence[Batch]:
+def _batches(rows: int, size: int) -> Sequence[PendingBatch]:
     top = AuditLog.objects.order_by("-pk").values_list("pk", flat=True)[0]
-    found: list[Batch] = []
+    found: list[PendingBatch] = []
     after = top - rows
     while after < top:
         found.append(take("default", after, top, size))

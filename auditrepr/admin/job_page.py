@@ -17,7 +17,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
 from ..job import status
-from ..job.status import Mark, Progress
+from ..job.status import Summary, Watermark
 from ..lineage import recent_renames
 from ..models import BackfillRun, ReprFailure
 from ..readers.changes import model_label
@@ -80,7 +80,7 @@ def retry(user: Any, table_name: str, error_class: str) -> int:
     return failures.filter(its_events).update(next_attempt_at=Now())
 
 
-def _facts(found: Progress) -> list[tuple[str, str]]:
+def _facts(found: Summary) -> list[tuple[str, str]]:
     facts = [(_("pending events"), str(found.pending))]
     if found.oldest_at:
         facts.append((_("longest wait"), timesince(found.oldest_at, found.at)))
@@ -92,7 +92,7 @@ def _facts(found: Progress) -> list[tuple[str, str]]:
     return facts
 
 
-def _mark(mark: Mark) -> list[tuple[str, str]]:
+def _mark(mark: Watermark) -> list[tuple[str, str]]:
     """Return the watermark, and what holds it back."""
     if not mark.is_set:
         return [(_("watermark"), _("not set: the job has not run yet"))]

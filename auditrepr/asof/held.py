@@ -18,7 +18,7 @@ from ..vendors.types import Image, Row
 from .rows import read_images
 
 
-class Held(NamedTuple):
+class RecordedValue(NamedTuple):
     """A value that a field held at an event, as Python has it."""
 
     event: AuditLog
@@ -28,7 +28,9 @@ class Held(NamedTuple):
     value: Any
 
 
-def held(events: Iterable[AuditLog], using: str, limit: TimeLimit | None = None) -> Iterator[Held]:
+def held(
+    events: Iterable[AuditLog], using: str, limit: TimeLimit | None = None
+) -> Iterator[RecordedValue]:
     """Return what is known of all columns of these events.
 
     The number of queries depends on the number of models, not on the number of events.
@@ -47,7 +49,7 @@ def held(events: Iterable[AuditLog], using: str, limit: TimeLimit | None = None)
 
 def _held_by(
     model: type[Model], events: Sequence[AuditLog], using: str, renames: Renames, limit: TimeLimit
-) -> Iterator[Held]:
+) -> Iterator[RecordedValue]:
     table = log_name(model._meta.db_table)
     images = [
         (event, renames.image(table, event.pk, event.occurred_at, before=before))
@@ -67,4 +69,4 @@ def _held_by(
                 value = values[field.attname]
                 # bytes, as on SQLite, whose driver makes no memoryview.
                 value = bytes(value) if isinstance(value, memoryview) else value
-                yield Held(event, column, field, image.before, value)
+                yield RecordedValue(event, column, field, image.before, value)

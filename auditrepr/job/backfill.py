@@ -15,15 +15,15 @@ from ..vendors.types import Event
 from . import pending, preflight, quarantine, store
 from .limits import Limits
 from .locks.base import Lock
-from .pending import Backlog, Batch, Count
+from .pending import Backlog, Count, PendingBatch
 from .result import Progress, Result, Stored
 from .run import Run
 
-__all__ = ["Preview", "Progress", "Result", "StopReason", "preview", "run"]
+__all__ = ["BacklogPreview", "Progress", "Result", "StopReason", "preview", "run"]
 
 
 @dataclass(frozen=True)
-class Preview:
+class BacklogPreview:
     """What a run would store."""
 
     events: list[Event]
@@ -31,12 +31,12 @@ class Preview:
     pending: Count
 
 
-def preview(using: str, *, limit: int) -> Preview:
+def preview(using: str, *, limit: int) -> BacklogPreview:
     """Return the first events that a run would take, and how many are pending, without writing."""
     preflight.check(using)
     events, count = pending.preview(using, limit)
     job = JobTimeLimit.from_settings()
-    return Preview(events, build(events, using, limit=job) if events else [], count)
+    return BacklogPreview(events, build(events, using, limit=job) if events else [], count)
 
 
 def run(
@@ -133,7 +133,7 @@ class Backfill(Run):
     def _retries(self) -> int:
         return min(self.size, quarantine.MOST)
 
-    def _store(self, batch: Batch, backlog: Backlog) -> StopReason | None:
+    def _store(self, batch: PendingBatch, backlog: Backlog) -> StopReason | None:
         while True:
             built = self.store(batch.events, partial(self._write, backlog, batch))
             if built == len(batch.events):
@@ -142,7 +142,7 @@ class Backfill(Run):
             if reason := self.reached():
                 return reason
 
-    def _write(self, backlog: Backlog, batch: Batch, outcomes: list[Outcome]) -> Stored:
+    def _write(self, backlog: Backlog, batch: PendingBatch, outcomes: list[Outcome]) -> Stored:
         whole = len(outcomes) == len(batch.events)
         reaches = batch.reaches if whole else outcomes[-1].id
         rows, outcomes = store.store(self.using, outcomes, self.vendor.store)

@@ -29,7 +29,7 @@ SLICE = 20_000
 MARK = ("settled_id", "candidate_id", "candidate_evidence", "candidate_at", "swept_id")
 
 
-class Batch(NamedTuple):
+class PendingBatch(NamedTuple):
     """Pending events in the order of their IDs; empty if a turn found none."""
 
     events: list[Event]
@@ -66,7 +66,7 @@ class Backlog:
         # Over what was pruned, or handed out long ago, so that progress is told from the first row.
         self.start = self.checkpoint.settled_id or (next_id(using, 0, self.top) or 1) - 1
 
-    def batches(self, next_size: Callable[[], int]) -> Iterator[Batch]:
+    def batches(self, next_size: Callable[[], int]) -> Iterator[PendingBatch]:
         """Yield pending events above the watermark, until a batch is short."""
         done = self.start
         while done < self.top:
@@ -80,7 +80,7 @@ class Backlog:
                 return
             self.top = max(self.top, self.vendor.reach().visible)
 
-    def sweep(self, size: int) -> Iterator[Batch]:
+    def sweep(self, size: int) -> Iterator[PendingBatch]:
         """Yield pending events from one slice below the watermark; normally there are none."""
         settled = self.checkpoint.settled_id
         done = self.checkpoint.swept_id
@@ -159,7 +159,7 @@ def preview(using: str, limit: int) -> tuple[list[Event], Count]:
     return events, Count(rows, complete=end == top)
 
 
-def take(using: str, after: int, upto: int, size: int, width: int | None = None) -> Batch:
+def take(using: str, after: int, upto: int, size: int, width: int | None = None) -> PendingBatch:
     """Return the next pending events in ``(after, upto]``, from a bounded number of windows."""
     events: list[Event] = []
     log = AuditLog.objects.using(using)
@@ -167,8 +167,8 @@ def take(using: str, after: int, upto: int, size: int, width: int | None = None)
         rows = log.pending(after=begin, upto=end).order_by("id").values_list(*Event._fields)
         events += [Event(*row) for row in rows[: size - len(events)]]
         if len(events) == size:
-            return Batch(events, events[-1].id)
-    return Batch(events, end)
+            return PendingBatch(events, events[-1].id)
+    return PendingBatch(events, end)
 
 
 def _state(mark: Checkpoint) -> tuple[int, int | None, int]:

@@ -72,7 +72,7 @@ _IDS = ("pk__", "instance_repr__pk__")
 _TEXTS = ("instance_repr__instance_repr", "instance_repr__fidelity", "instance_repr__reason")
 
 
-class Held(NamedTuple):
+class StoredBatch(NamedTuple):
     """Events with what is stored of each: text, fidelity, reason."""
 
     events: list[Event]
@@ -89,19 +89,19 @@ class Change(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Preview:
+class RebuildPreview:
     """What a run would change in its first batch."""
 
     looked_at: int
     changes: list[Change]
 
 
-def preview(using: str, selection: Selection, *, batch_size: Asked | None = None) -> Preview:
+def preview(using: str, selection: Selection, *, batch_size: Asked | None = None) -> RebuildPreview:
     """Return what a run would change in its first batch, without writing."""
     preflight.check(using)
     top = get_vendor(using).reach().visible
     size = BatchSize(batch_size or get_settings().BATCH_SIZE).rows
-    held = Held([], {}, 0)
+    held = StoredBatch([], {}, 0)
     while held.reaches < top and not held.events:
         held = take(using, selection, held.reaches, top, size)
     limit = JobTimeLimit.from_settings()
@@ -111,7 +111,7 @@ def preview(using: str, selection: Selection, *, batch_size: Asked | None = None
         for event, outcome in zip(held.events, outcomes, strict=True)
         if _values(outcome) != held.stored[event.id]
     ]
-    return Preview(len(held.events), changes)
+    return RebuildPreview(len(held.events), changes)
 
 
 def unfinished(using: str) -> RebuildCursor | None:
@@ -183,7 +183,7 @@ class Rebuild(Run):
             self.selection = None
         return cursors.first()
 
-    def _write(self, cursor: RebuildCursor, held: Held, outcomes: list[Outcome]) -> Stored:
+    def _write(self, cursor: RebuildCursor, held: StoredBatch, outcomes: list[Outcome]) -> Stored:
         built = [outcome for outcome in outcomes if outcome.failure is None]
         changed = [outcome for outcome in built if _values(outcome) != held.stored[outcome.id]]
         rows, changed = store.store(self.using, changed, self.vendor.replace)
@@ -197,7 +197,7 @@ class Rebuild(Run):
         return Stored(rows, failed, again=len(outcomes))
 
 
-def take(using: str, selection: Selection, after: int, upto: int, size: int) -> Held:
+def take(using: str, selection: Selection, after: int, upto: int, size: int) -> StoredBatch:
     """Return the next selected events in ``(after, upto]``, from a bounded number of windows."""
     events: list[Event] = []
     stored: dict[int, tuple[str, str, str]] = {}
@@ -209,8 +209,8 @@ def take(using: str, selection: Selection, after: int, upto: int, size: int) -> 
             events.append(event)
             stored[event.id] = row[width:]
         if len(events) == size:
-            return Held(events, stored, events[-1].id)
-    return Held(events, stored, end)
+            return StoredBatch(events, stored, events[-1].id)
+    return StoredBatch(events, stored, end)
 
 
 def _values(outcome: Outcome) -> tuple[str, str, str]:

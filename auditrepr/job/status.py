@@ -34,7 +34,7 @@ LAST_RUNS = 5
 
 
 @dataclass(frozen=True)
-class Mark:
+class Watermark:
     """The watermark, and what holds it back."""
 
     settled_id: int = 0
@@ -44,7 +44,7 @@ class Mark:
 
 
 @dataclass(frozen=True)
-class Held:
+class LockState:
     """The database lock while it is held."""
 
     token: UUID
@@ -63,14 +63,14 @@ class Failures:
 
 
 @dataclass(frozen=True)
-class Progress:
+class Summary:
     """The progress of the job, and the holder of the lock."""
 
     at: datetime
     pending: Count
     oldest_at: datetime | None  # when the oldest pending event occurred
-    mark: Mark
-    lease: Held | None
+    mark: Watermark
+    lease: LockState | None
 
     @property
     def lag(self) -> float:
@@ -79,7 +79,7 @@ class Progress:
 
 
 @dataclass(frozen=True)
-class Status(Progress):
+class JobStatus(Summary):
     """The state of the job."""
 
     database: str
@@ -100,7 +100,7 @@ class Status(Progress):
         return self.runs[0].skipped_runs if self.runs else 0
 
 
-def of(using: str) -> Status:
+def of(using: str) -> JobStatus:
     """Return the state of the job in this database, without writing.
 
     :raises MigrationsPending: if it has no audit log.
@@ -109,7 +109,7 @@ def of(using: str) -> Status:
     capture.databases(using)
     states, found = findings.look(using)
     broken = tuple(s for s in states if s.status in capture.BROKEN)
-    return Status(
+    return JobStatus(
         **vars(progress(using)),
         database=using,
         schema=inspection.schema_of(using),
@@ -125,10 +125,10 @@ def of(using: str) -> Status:
     )
 
 
-def progress(using: str) -> Progress:
+def progress(using: str) -> Summary:
     """Return the progress of the job in this database, without writing."""
     oldest, count = pending.preview(using, 1)
-    return Progress(
+    return Summary(
         at=timezone.now(),
         pending=count,
         oldest_at=oldest[0].occurred_at if oldest else None,
@@ -137,23 +137,23 @@ def progress(using: str) -> Progress:
     )
 
 
-def lease(using: str) -> Held | None:
+def lease(using: str) -> LockState | None:
     """Return the holder of the database lock."""
     leases = Lease.objects.using(using).filter(name=DatabaseLock.NAME, token__isnull=False)
     found = leases.first()
     if found is None or found.token is None or found.expires_at is None:
         return None
     expired = leases.filter(expires_at__lte=get_vendor(using).clock()).exists()
-    return Held(found.token, Process.of(found.holder), found.expires_at, expired)
+    return LockState(found.token, Process.of(found.holder), found.expires_at, expired)
 
 
-def _mark(using: str) -> Mark:
+def _mark(using: str) -> Watermark:
     found = Checkpoint.objects.using(using).filter(pk=1).first()
     if found is None:
-        return Mark(is_set=False)
+        return Watermark(is_set=False)
     writers = (found.candidate_evidence or {}).get("transactions", ())
     since = found.candidate_at if writers else None
-    return Mark(found.settled_id, tuple(map(str, writers)), since)
+    return Watermark(found.settled_id, tuple(map(str, writers)), since)
 
 
 def _failures(using: str) -> Failures:

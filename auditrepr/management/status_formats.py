@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ..job import logs
-from ..job.status import Status
+from ..job.status import JobStatus
 from ..models import BackfillRun
 from ..utils.phrases import noun, timestamp
 from ..utils.text import visible
@@ -22,7 +22,7 @@ class Line(NamedTuple):
     alarming: bool = False
 
 
-def lines(status: Status) -> Iterator[Line]:
+def lines(status: JobStatus) -> Iterator[Line]:
     """Yield the lines of one screen."""
     yield Line(f"{'database':<12}{visible(logs.named(status.database))}{_schema(status)}")
     for name, part in _PARTS.items():
@@ -32,17 +32,17 @@ def lines(status: Status) -> Iterator[Line]:
             name = ""
 
 
-def _schema(status: Status) -> str:
+def _schema(status: JobStatus) -> str:
     """Return the schema of the log, if it is not the usual one."""
     return f" (schema {visible(status.schema)})" if status.schema else ""
 
 
-def _pending(status: Status) -> Iterator[str | Line]:
+def _pending(status: JobStatus) -> Iterator[str | Line]:
     waited = f"; the oldest has waited {span(status.lag)}" if status.oldest_at else ""
     yield f"{status.pending} {noun(status.pending.rows, 'event')}{waited}"
 
 
-def _mark(status: Status) -> Iterator[str | Line]:
+def _mark(status: JobStatus) -> Iterator[str | Line]:
     mark = status.mark
     if not mark.is_set:
         yield "not set: the job has not run yet"
@@ -54,7 +54,7 @@ def _mark(status: Status) -> Iterator[str | Line]:
         yield f"held back for {since} by transactions open at the last check: {held_by}"
 
 
-def _lock(status: Status) -> Iterator[str | Line]:
+def _lock(status: JobStatus) -> Iterator[str | Line]:
     if status.lease is None:
         yield "free"
         return
@@ -66,7 +66,7 @@ def _lock(status: Status) -> Iterator[str | Line]:
         yield f"held by {holder}, until {until} unless renewed"
 
 
-def _runs(status: Status) -> Iterator[str | Line]:
+def _runs(status: JobStatus) -> Iterator[str | Line]:
     if not status.runs:
         yield Line("none yet: schedule backfill_reprs (see deploy/crontab)", alarming=True)
     for run in status.runs:
@@ -80,7 +80,7 @@ def _runs(status: Status) -> Iterator[str | Line]:
         yield Line(f"{found}: check whether its holder hangs", alarming=True)
 
 
-def _failures(status: Status) -> Iterator[str | Line]:
+def _failures(status: JobStatus) -> Iterator[str | Line]:
     found = status.failures
     if not found.by_error:
         yield "none"
@@ -90,7 +90,7 @@ def _failures(status: Status) -> Iterator[str | Line]:
         yield f"{count} {error_class}"
 
 
-def _triggers(status: Status) -> Iterator[str | Line]:
+def _triggers(status: JobStatus) -> Iterator[str | Line]:
     if not status.broken and not status.waiting:
         yield "OK"
     for state in status.broken:
@@ -101,7 +101,7 @@ def _triggers(status: Status) -> Iterator[str | Line]:
         yield f"{state.name}: waiting for migrate; still recorded"
 
 
-def _coverage(status: Status) -> Iterator[str | Line]:
+def _coverage(status: JobStatus) -> Iterator[str | Line]:
     if not status.gaps:
         yield "no gaps"
     for gap in status.gaps:
@@ -112,7 +112,7 @@ def _coverage(status: Status) -> Iterator[str | Line]:
         )
 
 
-def _rebuild(status: Status) -> Iterator[str | Line]:
+def _rebuild(status: JobStatus) -> Iterator[str | Line]:
     if status.rebuild is None:
         yield "none"
         return
@@ -133,7 +133,7 @@ _PARTS = {
 }
 
 
-def document(status: Status) -> dict[str, Any]:
+def document(status: JobStatus) -> dict[str, Any]:
     """Return the JSON document; times are ISO 8601, durations are seconds."""
     held = status.lease
     return {
@@ -174,7 +174,7 @@ def _run_document(run: BackfillRun) -> dict[str, Any]:
     return {name: getattr(run, name) for name in (*names, *more)} | {"stored": run.rows}
 
 
-def metrics(found: Sequence[Status]) -> Iterator[str]:
+def metrics(found: Sequence[JobStatus]) -> Iterator[str]:
     """Yield lines in Prometheus' text format, for the textfile collector of its node exporter.
 
     Each metric has a sample for each database.
@@ -191,13 +191,13 @@ def metrics(found: Sequence[Status]) -> Iterator[str]:
             yield f'auditrepr_failures{{{labels},error="{_escaped(error_class)}"}} {count}'
 
 
-def _labels(status: Status) -> str:
+def _labels(status: JobStatus) -> str:
     """Return the labels of a sample: the database, and the schema if it is not the usual one."""
     labels = f'database="{_escaped(status.database)}"'
     return labels + (f',schema="{_escaped(status.schema)}"' if status.schema else "")
 
 
-def _metrics(status: Status) -> dict[str, tuple[str, Any]]:
+def _metrics(status: JobStatus) -> dict[str, tuple[str, Any]]:
     """Return the help text and the value of each metric that has one sample."""
     latest = status.runs[0] if status.runs else None
     held_since = status.mark.held_since

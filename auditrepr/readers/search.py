@@ -25,14 +25,16 @@ COMMON = 200
 
 
 @dataclass(frozen=True)
-class Found:
+class SearchResult:
     """The result of a search: the nearest matches, in the order of the search."""
 
     ids: Sequence[int]  # of the events
     last: int | None  # the event at which the search stopped; None: it has searched everything
 
 
-def find(using: str, by: SearchIndex | None, text: str, window: Window, forward: bool) -> Found:
+def find(
+    using: str, by: SearchIndex | None, text: str, window: Window, forward: bool
+) -> SearchResult:
     """Return the representations that contain the text, from the oldest on if `forward`.
 
     :param by: the result of :func:`index`.
@@ -41,15 +43,17 @@ def find(using: str, by: SearchIndex | None, text: str, window: Window, forward:
     if by is not None and by.in_order:
         ids = vendor.search(by, text, window, forward, MOST)
         if ids is not None:
-            return Found(ids, ids[-1] if len(ids) == MOST else None)
+            return SearchResult(ids, ids[-1] if len(ids) == MOST else None)
     near = _look(using, by, text, window, forward)
     if by is None or by.in_order or near.last is None or len(near.ids) >= COMMON:
         return near
     all_ids = vendor.search(by, text, window, forward, MOST)
-    return near if all_ids is None else Found(all_ids, None)
+    return near if all_ids is None else SearchResult(all_ids, None)
 
 
-def _look(using: str, by: SearchIndex | None, text: str, window: Window, forward: bool) -> Found:
+def _look(
+    using: str, by: SearchIndex | None, text: str, window: Window, forward: bool
+) -> SearchResult:
     """Return the matches among the nearest representations of the window."""
     rows = _inside(InstanceRepr.objects.using(using), window)
     rows = rows.order_by("audit_log_id" if forward else "-audit_log_id")
@@ -60,7 +64,7 @@ def _look(using: str, by: SearchIndex | None, text: str, window: Window, forward
     anywhere = by is None or by.anywhere
     said = {f"instance_repr__{'icontains' if anywhere else 'istartswith'}": text}
     found = list(ids.filter(**said)[:MOST])
-    return Found(found, found[-1] if len(found) == MOST else last)
+    return SearchResult(found, found[-1] if len(found) == MOST else last)
 
 
 def _inside(rows: QuerySet[InstanceRepr], window: Window) -> QuerySet[InstanceRepr]:

@@ -11,7 +11,7 @@ from django.db.models import Field
 from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext as _
 
-from ..asof.held import Held, held
+from ..asof.held import RecordedValue, held
 from ..asof.lookups import Reference
 from ..models import AuditLog
 from ..reprs import build_related
@@ -68,15 +68,17 @@ def said(field: Field[Any, Any], value: Any) -> str:
     return visible(str(value))
 
 
-def _changed(one: Held) -> bool:
+def _changed(one: RecordedValue) -> bool:
     return one.column in (one.event.changed_from or ())
 
 
-def _leads_somewhere(one: Held) -> bool:
+def _leads_somewhere(one: RecordedValue) -> bool:
     return bool(one.field.many_to_one or one.field.one_to_one) and one.value is not None
 
 
-def _related(known: Sequence[Held], using: str, limit: TimeLimit) -> Iterator[tuple[Held, str]]:
+def _related(
+    known: Sequence[RecordedValue], using: str, limit: TimeLimit
+) -> Iterator[tuple[RecordedValue, str]]:
     wanted = [Reference(Event.of(one.event), one.field, one.value) for one in known]
     outcomes = build_related(wanted, using, limit=limit) if wanted else []
     for one, outcome in zip(known, outcomes, strict=False):  # as far as there was time

@@ -18,7 +18,7 @@ Repr = str | Callable[[Any], object]
 
 
 @dataclass(frozen=True)
-class Mark:
+class Declaration:
     """The arguments of the decorator: see :func:`track`."""
 
     exclude: tuple[str, ...] = ()
@@ -28,7 +28,7 @@ class Mark:
 
 
 #: The decorated models, abstract ones too.
-MARKED: dict[type[Model], Mark] = {}
+MARKED: dict[type[Model], Declaration] = {}
 
 
 @overload
@@ -71,7 +71,7 @@ def track(
     columns = {
         new: (old,) if isinstance(old, str) else tuple(old) for new, old in (renamed or {}).items()
     }
-    mark = Mark(tuple(exclude), repr, columns, tuple(former_tables))
+    mark = Declaration(tuple(exclude), repr, columns, tuple(former_tables))
 
     def decorate(model: ModelT) -> ModelT:
         if not (isinstance(model, type) and issubclass(model, Model)):

@@ -20,8 +20,8 @@ from urllib.request import urlopen
 import pytest
 
 from tests.missing import could_not_try
-from tests.project import ROOT
 from tests.packaging.test_demo import Demo, databases
+from tests.project import ROOT
 
 pytestmark = [pytest.mark.proof, pytest.mark.each_database]
 

@@ -12,10 +12,10 @@ from django.db import connection
 
 from tests import processes
 from tests.app.models import Author
+from tests.capture.test_schemas import at, execute, migrate, schemas
 from tests.examples import examples
 from tests.missing import could_not_try
 from tests.servers import postgres_binaries
-from tests.capture.test_schemas import at, execute, migrate, schemas
 
 __all__ = ["schemas"]
 (LOOP,) = examples("docs/tenants.md", "sh")

@@ -41,12 +41,12 @@ def test_the_mark_and_what_holds_it():
     Author.objects.create(name="a")
     run()
     settled = AuditLog.objects.latest("pk").pk
-    assert status.of("default").mark == status.Mark(settled)
+    assert status.of("default").mark == status.Watermark(settled)
     since = timezone.now()
     Checkpoint.objects.update(
         candidate_evidence={"server": "x", "transactions": ["3/17"]}, candidate_at=since
     )
-    assert status.of("default").mark == status.Mark(settled, ("3/17",), since)
+    assert status.of("default").mark == status.Watermark(settled, ("3/17",), since)
 
 
 def test_who_holds_the_lock_and_whether_it_is_left_behind():

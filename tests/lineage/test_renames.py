@@ -215,7 +215,9 @@ def test_a_migration_that_is_not_applied_has_renamed_nothing(first):
 def copied(tmp_path: Path, monkeypatch, name: str, text: str) -> override_settings:
     """The app with a copy of its migrations and one more, as long as this holds."""
     package = f"migrations_with_{name}"
-    shutil.copytree(Path(__file__).parent.parent.joinpath("drifting") / "migrations", tmp_path / package)
+    shutil.copytree(
+        Path(__file__).parent.parent.joinpath("drifting") / "migrations", tmp_path / package
+    )
     (tmp_path / package / f"{name}.py").write_text(text)
     monkeypatch.syspath_prepend(tmp_path)
     return override_settings(MIGRATION_MODULES={"drifting": package})

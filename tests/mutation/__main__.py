@@ -62,7 +62,8 @@ def main(names: list[str]) -> int:
 def try_module(name: str) -> set[Mutant]:
     """The mutants that survive on SQLite and then on PostgreSQL."""
     path = Path("auditrepr", f"{name}.py")
-    with use_db(f"{name}.sqlite") as first, use_db(f"{name}-postgresql.sqlite") as second:
+    file = name.replace("/", "-")
+    with use_db(f"{file}.sqlite") as first, use_db(f"{file}-postgresql.sqlite") as second:
         init([path], first, {})
         left = list(worth_trying(path, first))
         first.clear()

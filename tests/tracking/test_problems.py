@@ -6,7 +6,7 @@ import pytest
 
 from auditrepr.checks import check_settings
 from auditrepr.tracking import problems
-from auditrepr.tracking.decorator import MARKED, Mark, chosen_repr
+from auditrepr.tracking.decorator import MARKED, Declaration, chosen_repr
 from tests.app.models import Author, Book
 
 
@@ -63,14 +63,14 @@ def test_what_cannot_be_used_as_a_representation_is_named(settings, given, named
 
 @pytest.mark.parametrize("way", ["svae", "name", f"{HERE}.function", 5])
 def test_what_a_model_says_of_itself_is_checked_likewise(monkeypatch, way):
-    monkeypatch.setitem(MARKED, Author, Mark(repr=way))
+    monkeypatch.setitem(MARKED, Author, Declaration(repr=way))
     (said,) = found()
     assert "@auditrepr.track(repr=...)" in said
     assert "app.Author" in said
 
 
 def test_every_problem_is_told_at_once(settings, monkeypatch):
-    monkeypatch.setitem(MARKED, Book, Mark(exclude=("nothing", "id"), repr="lable"))
+    monkeypatch.setitem(MARKED, Book, Declaration(exclude=("nothing", "id"), repr="lable"))
     settings.AUDITREPR = {
         "MODEL": [],
         "BATCH_SIZE": 0,

@@ -4,7 +4,7 @@ from django.apps import apps
 import auditrepr
 from auditrepr.exceptions import KeyExcluded, OwnTable, UnknownColumn, UnknownModel
 from auditrepr.tracking import tracked_tables
-from auditrepr.tracking.decorator import MARKED, Mark, chosen_repr
+from auditrepr.tracking.decorator import MARKED, Declaration, chosen_repr
 from auditrepr.utils.table_names import log_name, model_for_table, split_name
 from tests.app.models import Author
 from tests.app.tracked import Ledger, Letter, Parcel, Premises, Restaurant
@@ -237,7 +237,9 @@ def test_a_bare_string_for_former_tables_is_refused():
 
 
 def test_a_decorated_model_can_bring_what_takes_the_place_of_str(monkeypatch):
-    monkeypatch.setitem(MARKED, Author, Mark())  # what comes in its place goes after the test
+    monkeypatch.setitem(
+        MARKED, Author, Declaration()
+    )  # what comes in its place goes after the test
     auditrepr.track(repr="name")(Author)
     assert chosen_repr(Author) == "name"
 

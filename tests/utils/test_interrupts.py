@@ -21,9 +21,9 @@ from auditrepr.vendors.types import Event
 from tests.app import hostile
 from tests.app.hostile import HOSTILE, LEADING
 from tests.app.models import Author, Book
+from tests.asof.test_hostile import insert
 from tests.pages import LOG, reader
 from tests.running import built_by_job, run, texts
-from tests.asof.test_hostile import insert
 
 __all__ = ["reader"]
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -21,7 +21,7 @@ from ...exceptions import AuditReprError
 from ...job import logs, preflight, status
 from ...job.locks import lease
 from ...job.rights import explained
-from ...job.status import Status
+from ...job.status import JobStatus
 from ...utils.phrases import noun
 from ...utils.text import visible
 from .. import status_formats
@@ -101,7 +101,7 @@ class Command(TerminalCommand):
         check_options(options, CHECKED)
         aliases = options["database"] or logs.aliases()
         window = timedelta(seconds=options["window"])
-        found: list[Status] = []
+        found: list[JobStatus] = []
         errors: dict[str, str] = {}
         alarms: list[str] = []
         for using in aliases:
@@ -123,18 +123,18 @@ class Command(TerminalCommand):
         if alarms:
             raise CommandError("\n".join(alarms))
 
-    def _text(self, found: Sequence[Status]) -> None:
+    def _text(self, found: Sequence[JobStatus]) -> None:
         for n, one in enumerate(found):
             if n:
                 self.stdout.write("")
             for line in status_formats.lines(one):
                 self.stdout.write(self.style.ERROR(line.text) if line.alarming else line.text)
 
-    def _json(self, found: Sequence[Status]) -> None:
+    def _json(self, found: Sequence[JobStatus]) -> None:
         documents = [status_formats.document(one) for one in found]
         self.stdout.write(json.dumps(documents, indent=2, cls=DjangoJSONEncoder))
 
-    def _prometheus(self, found: Sequence[Status]) -> None:
+    def _prometheus(self, found: Sequence[JobStatus]) -> None:
         self.stdout.write("\n".join(status_formats.metrics(found)))
 
     def _release(self, using: str, interactive: bool) -> None:
@@ -170,7 +170,7 @@ class Command(TerminalCommand):
             raise CommandError("The lock was not released.")
 
 
-def _alarms(found: Status, window: timedelta, limit: float | None) -> Iterator[str]:
+def _alarms(found: JobStatus, window: timedelta, limit: float | None) -> Iterator[str]:
     """Yield what is wrong; any of it makes the command fail."""
     lasting = [finding for finding in found.findings if not finding.once]
     yield from _first(map(str, lasting))
