@@ -1,4 +1,8 @@
-"""The filters of the list of events; an index or a bounded part of the log serves each."""
+"""The filters of the list of events; an index or a bounded part of the log serves each.
+
+A new one is named in ``list_filter`` of ``audit_log.AuditLogAdmin``, and its parameter in
+``allowed_lookups`` there; if no index serves it, in ``changelist`` as one that may be rare.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Relations that resolve as of an event, for all instances of a batch at once, on first touch.
+"""Relations to one object, as of an event: resolved for a whole batch at once, on first touch.
 
 Django looks a related object up in ``instance._state.fields_cache``, and a related set in
 ``instance._prefetched_objects_cache``, before it queries. A dictionary there whose

@@ -1,1 +1,4 @@
-"""What runs every two minutes, and what else works on the whole log."""
+"""The job: ``backfill_reprs``, and what else works on the whole log (rebuild, prune, status).
+
+Start at ``run`` (what every run has in common), ``backfill`` and ``pending``; ``locks`` keeps runs apart.
+"""

@@ -1,4 +1,4 @@
-"""What tables and columns were called before."""
+"""Former names: renames of tables and columns, from migrations and declarations."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What people see of the log, without HTML."""
+"""What people see of the log, in words and without HTML: permissions, changes, values, search."""

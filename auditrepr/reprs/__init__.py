@@ -1,4 +1,4 @@
-"""Events to the texts that are stored for them."""
+"""Builds representations: events become the texts, or the failures, that are stored for them."""
 
 from __future__ import annotations
 
