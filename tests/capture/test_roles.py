@@ -193,6 +193,8 @@ def test_who_may_read_but_not_write_is_told_which_right_is_missing(shop, command
         said = manage("reader", *command, code=1)
     finally:
         shop["owner"].execute("ALTER TABLE suite_shelf ENABLE TRIGGER USER")
+        if command[:2] == ["audit_triggers", "install"]:
+            manage("owner", "audit_triggers", "install", "--verbosity", "0")  # notes the gap
     (line,) = said.splitlines()
     assert re.search(right, line)
 
@@ -210,7 +212,8 @@ def test_who_may_read_is_told_by_the_check_what_it_could_not_note(shop):
 
 
 def test_who_may_read_asks_for_the_status(shop):
-    assert "pending" in manage("reader", "backfill_status")
+    """The gaps that other tests left are known, and no longer news."""
+    assert "pending" in manage("reader", "backfill_status", "--window=0s")
 
 
 def test_the_owner_checks_migrates_and_prunes(shop):
