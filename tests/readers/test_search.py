@@ -229,7 +229,9 @@ def test_a_search_takes_as_many_queries_whatever_it_finds(
     with CaptureQueriesContext(connection) as many:
         page(reader, f"{LOG}?text=order")
     assert len(many) <= len(few)
-    assert "COUNT(" not in " ".join(query["sql"].upper() for query in many)
+    asked = [query["sql"].upper() for query in many]
+    # Whether the triggers are there is counted in the catalog.
+    assert [sql for sql in asked if "COUNT(" in sql and "PG_TRIGGER" not in sql] == []
 
 
 def in_step() -> None:
