@@ -1,6 +1,5 @@
 """A schema for each tenant, as django-tenants makes, migrates and visits them.
 
-``pip install django-tenants`` makes these tests run.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from tests.missing import could_not_try
 from tests.project import ROOT
 
 (EXAMPLE,) = examples("docs/tenants.md", "console")
-pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
+pytestmark = [pytest.mark.proof, pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
 DATABASE = "auditrepr_tenants"
 FILES = {
