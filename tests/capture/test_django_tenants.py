@@ -1,6 +1,4 @@
-"""A schema for each tenant, as django-tenants makes, migrates and visits them.
-
-"""
+"""A schema for each tenant, as django-tenants makes, migrates and visits them."""
 
 from __future__ import annotations
 
