@@ -16,6 +16,7 @@ from django.contrib import admin
 from django.contrib.contenttypes.models import ContentType
 from django.core.cache import BaseCache, cache, caches
 from django.core.cache.backends.locmem import LocMemCache
+from django.core.checks.registry import registry
 from django.core.management import call_command
 from django.db import connection, transaction
 from django.db.models import QuerySet
@@ -393,6 +394,7 @@ def test_the_current_site_is_each_events_own(said_by: Any, settings: Any) -> Non
     settings.SITE_ID = 1
     with modify_settings(INSTALLED_APPS={"append": "django.contrib.sites"}):
         from django.contrib.sites import models as sites
+        from django.contrib.sites.checks import check_site_id
 
         with connection.schema_editor() as editor:
             editor.create_model(sites.Site)
@@ -419,7 +421,8 @@ def test_the_current_site_is_each_events_own(said_by: Any, settings: Any) -> Non
             sites.Site.objects.clear_cache()
             with connection.schema_editor() as editor:
                 editor.delete_model(sites.Site)
-            # No other test knows of it.
+            # No other test knows of it, nor of its check.
+            registry.registered_checks.discard(check_site_id)
             apps.all_models.pop("sites")
             admin.site.unregister(sites.Site)
             for module in ("models", "admin"):

@@ -47,5 +47,6 @@ def test_the_summary_names_guarantees_that_are_there():
 
 
 def _tests(file):
-    tree = ast.parse(next((ROOT / "tests").rglob(file)).read_text())
-    return {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+    """The tests in the files of this name, whatever folder they are in."""
+    trees = [ast.parse(path.read_text()) for path in (ROOT / "tests").rglob(file)]
+    return {node.name for tree in trees for node in tree.body if isinstance(node, ast.FunctionDef)}

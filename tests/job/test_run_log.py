@@ -46,7 +46,7 @@ def test_each_batch_and_the_end_of_a_run_are_logged_with_their_figures(caplog):
     assert end.run == BackfillRun.objects.get().pk
     assert end.seconds == round(result.seconds, 3)
     assert 0 <= sum(batch.seconds for batch in batches) < end.seconds + 0.01
-    assert end.getMessage() == "backfill_reprs: caught-up, 3 rows, 0 failures"
+    assert end.getMessage() == "backfill_reprs: caught-up: 3 stored, 0 failed"
 
 
 def test_a_run_that_found_the_lock_held_took_no_time(caplog):
