@@ -14,7 +14,7 @@ from wiki.plugins.attachments.models import Attachment, AttachmentRevision
 from wiki.plugins.images.models import Image, ImageRevision
 from wiki.plugins.notifications.models import ArticleSubscription
 
-from auditrepr.asof.building import TODAY
+from auditrepr.asof.states import BESIDE, UNCLEAR
 from tests.applications.telling import tell
 
 PIXEL = (
@@ -101,6 +101,8 @@ def _change(paths) -> None:
 def test_what_is_stored_of_a_wiki_is_what_its_objects_said(settings, tmp_path):
     settings.MEDIA_ROOT = tmp_path
     told = tell(_wiki, OTHERS)
-    assert (told.events, told.exact) == (147, 131)
-    assert told.mixed == {"wiki_urlpath": {TODAY}} | {table: {GONE} for table in ASK_FOR_TITLE}
+    # What moves a branch of the tree changes its rows in one statement after another.
+    exact, beside = {"sqlite": (137, BESIDE), "postgresql": (139, UNCLEAR)}[connection.vendor]
+    assert (told.events, told.exact) == (147, exact)
+    assert told.mixed == {"wiki_urlpath": {beside}} | {table: {GONE} for table in ASK_FOR_TITLE}
     assert told.raised == {"wiki_images_image": {"RelatedObjectDoesNotExist"}}
