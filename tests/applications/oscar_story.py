@@ -14,8 +14,6 @@ from tests.applications.telling import tell
 #: Their rows are not objects of the shop; "oscar" are its test data's models without tables.
 OTHERS = {"auditrepr", "oscar", "contenttypes", "sessions", "admin"}
 
-#: A category asks its tree for whatever lies above it; an offer's condition and benefit make
-
 
 def _shop() -> None:
     product, order = get_model("catalogue", "Product"), None

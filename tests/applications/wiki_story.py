@@ -3,6 +3,8 @@ relations, a tree, many-to-many, and objects that refer to each other in circles
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
@@ -27,7 +29,7 @@ OTHERS = {"auditrepr", "contenttypes", "sessions", "admin"}
 ASK_FOR_TITLE = (
     "wiki_article", "wiki_attachments_attachment", "wiki_attachments_attachmentrevision",
 )  # fmt: skip
-GONE = "wiki_articlerevision 7 had been deleted"
+GONE = "wiki_articlerevision … had been deleted"
 
 
 def _wiki() -> None:
@@ -104,5 +106,8 @@ def test_what_is_stored_of_a_wiki_is_what_its_objects_said(settings, tmp_path):
     # What moves a branch of the tree changes its rows in one statement after another.
     exact, beside = {"sqlite": (137, BESIDE), "postgresql": (139, UNCLEAR)}[connection.vendor]
     assert (told.events, told.exact) == (147, exact)
-    assert told.mixed == {"wiki_urlpath": {beside}} | {table: {GONE} for table in ASK_FOR_TITLE}
+    mixed = {
+        table: {re.sub(r"\d+", "…", why) for why in whys} for table, whys in told.mixed.items()
+    }
+    assert mixed == {"wiki_urlpath": {beside}} | {table: {GONE} for table in ASK_FOR_TITLE}
     assert told.raised == {"wiki_images_image": {"RelatedObjectDoesNotExist"}}
