@@ -133,16 +133,16 @@ def test_a_cascade_by_django_is_a_delete_for_each_row(ann: Author):
 
 def test_raw_sql_is_captured(ann: Author):
     sql(
-        "INSERT INTO app_author (id, name) VALUES (901, 'x'), (902, 'y')",
-        "UPDATE app_author SET name = name || '!' WHERE id > 900",
-        "DELETE FROM app_author WHERE id = 902",
+        "INSERT INTO app_author (id, name) VALUES (900001, 'x'), (900002, 'y')",
+        "UPDATE app_author SET name = name || '!' WHERE id > 900000",
+        "DELETE FROM app_author WHERE id = 900002",
     )
     assert events("app_author", "object_id", "action", "changed_from") == [
-        ("901", "I", None),
-        ("902", "I", None),
-        ("901", "U", {"name": "x"}),
-        ("902", "U", {"name": "y"}),
-        ("902", "D", None),
+        ("900001", "I", None),
+        ("900002", "I", None),
+        ("900001", "U", {"name": "x"}),
+        ("900002", "U", {"name": "y"}),
+        ("900002", "D", None),
     ]
 
 

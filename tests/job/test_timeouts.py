@@ -115,10 +115,10 @@ def test_many_slow_rows_are_not_taken_for_a_process_that_has_stopped(monkeypatch
 STOPS = """
 import os, signal
 from auditrepr.models import AuditLog
-from auditrepr.vendors.postgresql import rebuild
+from auditrepr.vendors.postgresql import asof
 from django.conf import settings
 settings.AUDITREPR = {"ROW_SECONDS": 0.2}
-rebuild.SLACK = 0
+asof.SLACK = 0
 def stop(author):
     print("stops", flush=True)
     os.kill(os.getpid(), signal.SIGSTOP)
