@@ -96,7 +96,7 @@ def test_whatever_statement_it_breaks_at_nothing_is_lost_and_nothing_is_twice(
 
 
 def test_what_a_model_makes_of_a_lost_connection_is_not_what_it_said(relay, monkeypatch, settings):
-    settings.AUDITREPR = settings.AUDITREPR | {"REPR": {"app.Book": calm}}
+    settings.AUDITREPR = {"REPR": {"app.Book": calm}}
     _break_everywhere("cut", relay, monkeypatch)
 
 
