@@ -366,7 +366,7 @@ def test_a_replica_is_left_out_where_its_primary_is_and_never_otherwise(pair):
     code = """
 import json
 from django.db import connections
-from auditrepr import logs
+from auditrepr.job import logs
 primary, standby = connections["default"], connections["default"].copy(alias="other")
 standby.settings_dict = primary.settings_dict | {standby}
 connections["other"] = standby
