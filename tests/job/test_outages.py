@@ -378,6 +378,9 @@ print(logs.aliases())
 """
     there = repr({"HOST": str(pair.standby.folder)})
     pair.follow()
-    with processes.start_python(code.replace("{standby}", there), env=pair.address) as asked:
+    (name,) = set(json.loads(pair.address["TEST_DATABASE_NAMES"]).values())
+    names = {"default": name, "other": name}
+    env = pair.address | {"TEST_DATABASE_NAMES": json.dumps(names)}
+    with processes.start_python(code.replace("{standby}", there), env=env) as asked:
         said, errors = asked.communicate(timeout=60)
     assert said.splitlines() == ["['default']", "['other']", "['default']"], errors
