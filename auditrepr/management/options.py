@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
@@ -104,6 +104,20 @@ def database_aliases(asked: Any) -> list[str]:
     """
     aliases = [asked] if isinstance(asked, str) else asked
     return list(dict.fromkeys(map(database_alias, aliases)))
+
+
+def add_database(parser: CommandParser, what: str) -> None:
+    """Add the option that names one database.
+
+    :param what: the first words of its help.
+    """
+    parser.add_argument(
+        "--database",
+        default=DEFAULT_DB_ALIAS,
+        type=database_alias,
+        metavar="ALIAS",
+        help=f"{what} Default: %(default)s.",
+    )
 
 
 def add_databases(parser: CommandParser) -> None:
