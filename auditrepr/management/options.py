@@ -131,6 +131,17 @@ def add_databases(parser: CommandParser) -> None:
     )
 
 
+def add_no_input(parser: CommandParser) -> None:
+    """Add the option that answers the question in advance."""
+    parser.add_argument(
+        "--no-input",
+        "--noinput",
+        action="store_false",
+        dest="interactive",
+        help="Do not ask for confirmation.",
+    )
+
+
 def check_options(
     options: dict[str, Any],
     checks: Mapping[str, Callable[[Any], Any]],

@@ -20,6 +20,7 @@ from ...utils.text import visible
 from ..locking import add_lock, chosen_lock
 from ..options import (
     add_database,
+    add_no_input,
     check_options,
     database_alias,
     moment,
@@ -84,13 +85,7 @@ class Command(TerminalCommand):
             help="Events deleted in one transaction. Default: %(default)s.",
         )
         add_lock(parser, "Lock shared with backfill_reprs, which cannot run meanwhile.")
-        add(
-            "--no-input",
-            "--noinput",
-            action="store_false",
-            dest="interactive",
-            help="Do not ask for confirmation.",
-        )
+        add_no_input(parser)
 
     def handle(self, *, dry_run: bool, keep_last: bool, interactive: bool, **options: Any) -> None:
         self.verbosity = options["verbosity"]
