@@ -72,7 +72,7 @@ class ReprFailure(models.Model):
     traceback = models.TextField(blank=True)
     attempts = models.PositiveIntegerField(_("attempts"), default=1)
     first_failed_at = models.DateTimeField(_("first failed at"), db_default=Now())
-    last_failed_at = models.DateTimeField(_("last failed at"), db_default=Now(), db_index=True)
+    last_failed_at = models.DateTimeField(_("last failed at"), db_default=Now())
     next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, db_index=True)
 
     objects = Afresh()
@@ -80,6 +80,7 @@ class ReprFailure(models.Model):
     class Meta:
         verbose_name = _("failed representation")
         verbose_name_plural = _("failed representations")
+        indexes = [models.Index(fields=["last_failed_at"], name="auditrepr_failure_recent")]
 
     def __str__(self) -> str:
         return f"{self.audit_log_id}: {self.error_class}: {self.message}"

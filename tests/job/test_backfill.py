@@ -32,6 +32,7 @@ from auditrepr.vendors import get_vendor
 from tests import processes
 from tests.app.models import Author, Book
 from tests.running import run, texts
+from tests.unmigrated import unmigrated
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -427,16 +428,8 @@ def test_an_error_that_is_no_databases_is_recorded_and_raised(monkeypatch):
 
 def test_a_migration_that_is_missing_is_named_and_nothing_is_done():
     authors(1)
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE django_migrations SET name = 'x' WHERE app = 'auditrepr'")
-    try:
-        with pytest.raises(MigrationsPending, match=r"auditrepr\.0001_initial"):
-            run()
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE django_migrations SET name = '0001_initial' WHERE app = 'auditrepr'"
-            )
+    with unmigrated(), pytest.raises(MigrationsPending, match=r"auditrepr\.0001_initial"):
+        run()
     assert not Lease.objects.exists()
 
 

@@ -24,6 +24,7 @@ from auditrepr.management import turns
 from auditrepr.models import AuditLog, BackfillRun, Coverage, InstanceRepr, Lease, ReprFailure
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author
+from tests.unmigrated import unmigrated as no_migrations
 
 BOTH = ("default", "other")
 pytestmark = [
@@ -64,11 +65,8 @@ def unreachable(monkeypatch, tmp_path):
 @pytest.fixture
 def unmigrated():
     """A migration is pending in the database "default"."""
-    sql = "UPDATE django_migrations SET name = %s WHERE app = 'auditrepr'"
-    with connections["default"].cursor() as cursor:
-        cursor.execute(sql, ["0000_old"])
+    with no_migrations():
         yield
-        cursor.execute(sql, ["0001_initial"])
 
 
 def stored(alias: str) -> list[str]:

@@ -12,7 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
 from auditrepr.job import logs
@@ -22,6 +21,7 @@ from auditrepr.management.commands.backfill_reprs import Command
 from auditrepr.models import AuditLog, BackfillRun, Checkpoint, InstanceRepr, Lease, ReprFailure
 from tests import processes
 from tests.app.models import Author
+from tests.unmigrated import unmigrated
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -248,13 +248,8 @@ def test_a_usage_error_exits_2_and_shows_the_usage():
 
 
 def test_a_dry_run_that_cannot_begin_is_one_line_and_no_report(capsys):
-    names = MigrationRecorder.Migration.objects.filter(app="auditrepr")
-    names.update(name="x")
-    try:
-        with pytest.raises(CommandError, match=r"auditrepr\.0001_initial"):
-            call_command("backfill_reprs", "--dry-run", "--format=json")
-    finally:
-        names.update(name="0001_initial")
+    with unmigrated(), pytest.raises(CommandError, match=r"auditrepr\.0001_initial"):
+        call_command("backfill_reprs", "--dry-run", "--format=json")
     assert capsys.readouterr().out == ""
 
 
@@ -299,16 +294,9 @@ def test_an_unknown_database_is_one_clear_line():
 
 
 def test_a_missing_migration_is_one_clear_line_to_who_asks_for_a_dry_run(backfill):
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE django_migrations SET name = 'x' WHERE app = 'auditrepr'")
-    try:
-        with pytest.raises(CommandError, match=r"auditrepr\.0001_initial\. Run: manage\.py migr"):
-            backfill("--dry-run")
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE django_migrations SET name = '0001_initial' WHERE app = 'auditrepr'"
-            )
+    said = r"auditrepr\.0001_initial, auditrepr\.0002_.*\. Run: manage\.py migrate"
+    with unmigrated(), pytest.raises(CommandError, match=said):
+        backfill("--dry-run")
 
 
 def test_a_server_that_cannot_be_reached_is_one_clear_line(tmp_path):
