@@ -72,7 +72,7 @@ def _delete() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_stored_of_the_gazetteer_is_what_its_objects_said():
+def test_the_representations_of_the_gazetteer_are_the_texts_of_its_objects():
     told = tell(_story, OTHERS)
     assert (told.events, told.raised) == (14_468, {})
     if connection.vendor == "postgresql":

@@ -55,7 +55,7 @@ def broken(error: type[BaseException] = ValueError):
     return fail
 
 
-def test_a_finding_is_due_once_an_hour_by_itself():
+def test_each_finding_is_due_once_an_hour():
     assert tellings.due("default", [ONE]) == [ONE]
     assert tellings.due("default", [ONE, TWO]) == [TWO]
     pass_time(59)
