@@ -1,4 +1,4 @@
-"""A forum's first days, told with django-machina's own test data."""
+"""A forum's first days, with django-machina's own test data."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def _rename() -> None:
 
 
 def _turn_round() -> None:
-    """One statement for a parent, what lies within it, and what lies beside it."""
+    """Run one statement for a parent, the places within it, and the places next to it."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE gazetteer_subdivision SET name = 'new ' || name, parent_id ="

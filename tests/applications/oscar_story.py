@@ -1,4 +1,4 @@
-"""A shop's first days, told with django-oscar's own test data: ``nox --session applications``."""
+"""A shop's first days, with django-oscar's own test data: ``nox --session applications``."""
 
 from __future__ import annotations
 
