@@ -18,6 +18,6 @@ def size(quick: int, full: int, named: str = "") -> int:
 
 
 def examples(quick: int, full: int, named: str = "") -> dict[str, Any]:
-    """Return Hypothesis's settings for this number; small numbers use the same examples each time."""
+    """Return Hypothesis's settings for this number; small ones use the same examples."""
     chosen: dict[str, Any] = {"max_examples": size(quick, full, named)}
     return chosen if FULL or os.environ.get(named) else chosen | {"derandomize": True}
