@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 
 class Project:
-    """Return a copy of the project in a directory without ``.env`` and data."""
+    """A copy of the project in a directory without ``.env`` and data."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
