@@ -5,8 +5,10 @@ from __future__ import annotations
 import io
 import json
 import os
+import pty
 import subprocess
 import sys
+import termios
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -73,6 +75,24 @@ def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
     process = start(*arguments, **options)
     output, errors = process.communicate(timeout=60)
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+
+def on_terminal(*arguments: str, stream: str) -> str:
+    """What ``manage.py`` with these arguments writes to a terminal that is this output of it."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    with start(*arguments, **{stream: theirs}) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while block := os.read(ours, 4096):
+                shown += block
+        except OSError:
+            pass  # how Linux reports that the other end of a terminal is closed
+        process.communicate()
+    os.close(ours)
+    assert process.returncode == 0
+    return shown.decode().replace("\r\n", "\n")
 
 
 def run_here(*arguments: str, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:

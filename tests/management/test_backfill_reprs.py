@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
-import termios
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -408,27 +406,9 @@ def test_a_second_signal_stops_at_once_and_nothing_of_the_open_batch_is_kept(bac
     assert "2 representations" in backfill(), "and the lock of the dead is free"
 
 
-def on_terminal(*arguments: str) -> str:
-    """What the command writes to a terminal, its standard error."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 100))
-    with processes.start("backfill_reprs", *arguments, stderr=theirs) as process:
-        os.close(theirs)
-        shown = b""
-        try:
-            while block := os.read(ours, 4096):
-                shown += block
-        except OSError:
-            pass  # how Linux reports that the other end of a terminal is closed
-        process.communicate()
-    os.close(ours)
-    assert process.returncode == 0
-    return shown.decode()
-
-
 def test_a_terminal_gets_a_progress_bar_with_rate_and_time_left():
     Author.objects.bulk_create(Author(name="a") for _ in range(10))
-    shown = on_terminal("--batch-size=3")
+    shown = processes.on_terminal("backfill_reprs", "--batch-size=3", stream="stderr")
     assert re.search(r"3 stored, \d+/s +30%\|.*\| \d\d:\d\d<\d\d:\d\d", shown)
     assert "100%" in shown
 
@@ -436,7 +416,7 @@ def test_a_terminal_gets_a_progress_bar_with_rate_and_time_left():
 @pytest.mark.parametrize("option", ["--no-progress", "--format=json", "--verbosity=0"])
 def test_a_terminal_gets_no_progress_bar_if_it_is_not_wanted(option):
     Author.objects.bulk_create(Author(name="a") for _ in range(10))
-    assert on_terminal("--batch-size=3", option) == ""
+    assert processes.on_terminal("backfill_reprs", "--batch-size=3", option, stream="stderr") == ""
 
 
 def test_a_pipe_gets_no_progress_bar():

@@ -240,6 +240,6 @@ def test_settings_that_are_no_dictionary_are_called_so(settings):
 def test_an_unknown_key_is_named_with_those_that_there_are(settings):
     settings.AUDITREPR = {"BATCHSIZE": 3}
     with pytest.raises(
-        InvalidSetting, match=r'^Unknown setting AUDITREPR\["BATCHSIZE"\]\. Valid .*BATCH_SIZE'
+        InvalidSetting, match=r"^Unknown setting AUDITREPR\['BATCHSIZE'\]\. Valid .*BATCH_SIZE"
     ):
         get_settings()

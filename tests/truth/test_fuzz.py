@@ -119,6 +119,7 @@ names = st.sampled_from(sorted(Settings.__dataclass_fields__)) | st.text(max_siz
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 @tried(60)
 @given(given=junk | st.dictionaries(names, junk, max_size=3))
+@example(given={"\n": None})
 @example(given={"MODELS": None})
 @example(given={"REPR": {1: str}})
 @example(given={"LOCK_FILE": "a\0b"})
