@@ -1,4 +1,4 @@
-"""Processes of their own that work on the database of the running test."""
+"""Starts processes that work on the database of the running test."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from tests.app.models import Author
 """
 
 
-# Says after each batch how much is stored, and goes on when it is told to.
+# Prints after each batch how much is stored, and continues on input.
 IN_STEPS = """
 from auditrepr.job import backfill
 from auditrepr.job.locks.lease import DatabaseLock
@@ -41,7 +41,7 @@ print(result.stop_reason, result.rows, result.error)
 
 
 def environment(**more: str) -> dict[str, str]:
-    """What a process needs to find the test's database."""
+    """Return the environment in which a process finds the test's database."""
     names = {
         alias: str(connections[alias].settings_dict["NAME"])
         for alias in connections
@@ -71,7 +71,7 @@ def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
 
 
 def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """The same, to its end."""
+    """Run ``manage.py`` with these arguments to its end."""
     process = start(*arguments, **options)
     output, errors = process.communicate(timeout=60)
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
@@ -96,9 +96,9 @@ def on_terminal(*arguments: str, stream: str) -> str:
 
 
 def run_here(*arguments: str, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
-    """The same as :func:`run` in this process: for options and messages, at a tenth of the cost.
+    """Do the same as :func:`run` in this process: for options and messages, at a tenth of the cost.
 
-    Signals, terminals, locks and the database's name in the environment need a real one.
+    Signals, terminals, locks and the environment need a real process.
     """
     streams = [io.TextIOWrapper(io.BytesIO(), encoding, newline="\n") for _ in range(2)]
     with redirect_stdout(streams[0]), redirect_stderr(streams[1]):

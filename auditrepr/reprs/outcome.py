@@ -1,4 +1,4 @@
-"""What comes of one event: a representation, or the reason why there is none."""
+"""The outcome of one event: a representation, or the failure to build it."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ class Failure:
 
     @classmethod
     def of(cls, error: BaseException, limit: TimeLimit | None = None) -> Failure:
-        """What is to be said of this error, whose own code may fail or hang as well.
+        """Return the failure for this error, whose own code may fail or hang as well.
 
-        :param limit: how long that may take, for each of the texts; none if its code is ours.
+        :param limit: the time limit for each of its texts; None if the error is auditrepr's.
         """
 
         def shown(text: Callable[[], str], length: int, otherwise: str) -> str:
             try:
                 with limit.row() if limit else NOTHING:
                     return storable(text(), length)[0]
-            except BaseException as raised:  # not even asking an exception for its text is safe
+            except BaseException as raised:  # even str(error) may raise
                 if limit.ends_work(raised) if limit else from_outside(raised):
                     raise
                 return otherwise
@@ -50,7 +50,7 @@ class Failure:
 
 
 class Outcome(NamedTuple):
-    """What became of one audit row: a text, or a failure."""
+    """What was built for one event: a text, or a failure."""
 
     id: int
     text: str = ""

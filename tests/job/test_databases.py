@@ -184,7 +184,7 @@ class Clock:
         return work
 
 
-def test_a_turn_takes_two_minutes_at_most_and_nobody_is_left_over(monkeypatch):
+def test_a_turn_takes_two_minutes_at_most_and_no_database_is_left_out(monkeypatch):
     clock = Clock(monkeypatch)
     assert clock.run({"a": 500.0, "b": 10.0, "c": 130.0}, None) == {"a": 0, "b": 0, "c": 0}
     assert {seconds for _, seconds in clock.taken} == {120.0}

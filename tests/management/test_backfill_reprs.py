@@ -102,7 +102,7 @@ def test_it_is_silent_when_there_is_nothing_to_do(backfill):
 
 
 @pytest.mark.parametrize("lock", [DatabaseLock, FileLock])
-def test_it_is_silent_when_another_run_is_at_work(backfill, lock):
+def test_it_is_silent_when_another_run_holds_the_lock(backfill, lock):
     option = f"--lock={'file' if lock is FileLock else 'database'}"
     with lock("default"):
         assert backfill(option) == ""
@@ -324,7 +324,7 @@ def test_an_error_is_no_report_and_stands_in_the_json(backfill, capsys, monkeypa
     assert json.loads(capsys.readouterr().out)[0]["stop_reason"] == "error"
 
 
-def test_strict_exits_3_while_rows_are_in_quarantine(ann, monkeypatch):
+def test_strict_exits_3_while_there_are_failures(ann, monkeypatch):
     monkeypatch.setattr(Author, "__str__", fail)
     assert exit_code("--strict", "--verbosity=0") == 3
     assert exit_code("--strict", "--verbosity=0") == 3
@@ -333,7 +333,7 @@ def test_strict_exits_3_while_rows_are_in_quarantine(ann, monkeypatch):
     call_command("backfill_reprs", "--strict", verbosity=0)
 
 
-def test_retry_failed_tries_the_whole_quarantine_again(backfill, monkeypatch):
+def test_retry_failed_retries_all_failed_events(backfill, monkeypatch):
     Author.objects.bulk_create(Author(name="a") for _ in range(5))
     with monkeypatch.context() as broken:
         broken.setattr(Author, "__str__", fail)

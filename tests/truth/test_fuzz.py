@@ -340,7 +340,7 @@ def insert(**columns) -> bool:
         max_size=5,
     )
 )
-def test_rows_that_no_trigger_wrote_are_represented_or_put_in_quarantine(events):
+def test_rows_that_no_trigger_wrote_are_represented_or_fail(events):
     for event in events:
         insert(**event)
     Author.objects.create(name="ann")
