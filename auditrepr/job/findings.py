@@ -37,7 +37,7 @@ AGAIN = timedelta(hours=1)
 #: How long a deployment may take between new code and ``migrate``.
 DEPLOYMENT = timedelta(minutes=10)
 
-#: The groups of findings; each is reported by itself.
+#: The groups of findings; each is reported separately.
 RECORDING, MIGRATIONS = "recording", "migrations"
 #: The kinds of findings, besides a table's status.
 NO_LOG, CHANGEABLE = "no log", "not append-only"

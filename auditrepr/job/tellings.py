@@ -18,7 +18,7 @@ class Finding(NamedTuple):
     """Something that is not as it should be."""
 
     kind: str
-    subject: str  # what it is about: with the kind, what tells it from other findings
+    subject: str  # together with `kind`, identifies the finding
     text: str
 
     @property
