@@ -30,6 +30,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     change_list_template = "auditrepr/keyset_list.html"
+    change_form_template = "auditrepr/record.html"
     allowed_lookups: frozenset[str] = frozenset()
 
     def has_add_permission(self, request: HttpRequest) -> bool:

@@ -451,6 +451,14 @@ def test_times_look_the_same_on_every_page(reader: Client) -> None:
         assert not re.search(r"\d [ap]\.m\.", html), words(html)
 
 
+def test_what_no_user_can_change_has_no_history_button(reader: Client) -> None:
+    failed = event(1)
+    fail(failed)
+    run = BackfillRun.objects.create(started_at=timezone.now(), host="here", pid=1)
+    for url in (f"{FAILURES}{failed.pk}/change/", f"{RUNS}{run.pk}/change/"):
+        assert "historylink" not in page(reader, url)
+
+
 def test_each_list_is_headed_by_what_it_lists(reader: Client) -> None:
     headings = [re.findall("<h1>(.+?)</h1>", page(reader, url)) for url in (LOG, FAILURES, RUNS)]
     assert headings == [["Audit events"], ["Failed representations"], ["Backfill status"]]
