@@ -227,7 +227,7 @@ class _Parsed(NamedTuple):
     """Settings, and what they were parsed from."""
 
     given: Any
-    values: dict[str, Any]  # as they were: somebody may change a key in place
+    values: dict[str, Any]  # a copy: code may change a key in place
     settings: Settings
 
 

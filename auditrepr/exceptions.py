@@ -79,12 +79,12 @@ class UnknownSetting(InvalidSetting):
 
 
 class CacheOutOfReach(AuditReprError, AttributeError):
-    """Raised when code that runs as of an event asks a cache for what it holds today."""
+    """Raised when code that runs as of an event bypasses Django's methods to read a live cache."""
 
     message = (
-        "{backend}.{name} leads to what the cache holds today, but code that runs as of an event "
-        "has an empty cache of its own. Use the methods that Django's caches have, or name a text "
-        'that does without in AUDITREPR["REPR"] or @auditrepr.track(repr=...).'
+        "{backend}.{name} leads to the live cache, but code that runs as of an event has an empty"
+        " cache of its own. Use the methods of Django's caches, or name another text than str() in"
+        ' AUDITREPR["REPR"] or @auditrepr.track(repr=...).'
     )
 
 

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import ShowFacets
-from django.db.models import Model
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import DateTimeField, Model
 from django.http import HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.text import capfirst
 
 from ..utils.text import can_be_stored, visible
+from .event_lines import clock
 from .keyset import KeysetChangeList
 
 
@@ -23,6 +30,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
     change_list_template = "auditrepr/keyset_list.html"
+    change_form_template = "auditrepr/record.html"
     allowed_lookups: frozenset[str] = frozenset()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
@@ -33,6 +41,20 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def get_list_display(self, request: HttpRequest) -> list[Any]:
+        return [
+            _times_as_everywhere(self.model, name) for name in super().get_list_display(request)
+        ]
+
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> list[Any]:
+        return [_times_as_everywhere(self.model, name) for name in super().get_fields(request, obj)]
+
+    def changelist_view(
+        self, request: HttpRequest, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        title = {"title": capfirst(self.opts.verbose_name_plural)}
+        return super().changelist_view(request, title | (extra_context or {}))
 
     def render_change_form(
         self,
@@ -57,3 +79,21 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Only what an index or the list's order serves."""
         return lookup in self.allowed_lookups and can_be_stored(value)
+
+
+def _times_as_everywhere(model: type[Model], name: Any) -> Any:
+    """Return a column with the time format of all pages for a field with times, else `name`."""
+    try:
+        field = model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return name
+    return _time_column(field) if isinstance(field, DateTimeField) else name
+
+
+def _time_column(field: DateTimeField[Any, Any]) -> Callable[[Model], SafeString | None]:
+    @admin.display(description=field.verbose_name, empty_value="-")
+    def column(row: Model) -> SafeString | None:
+        when: datetime | None = getattr(row, field.attname)
+        return None if when is None else format_html('<span class="nowrap">{}</span>', clock(when))
+
+    return column

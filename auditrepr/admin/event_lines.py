@@ -33,7 +33,7 @@ SHOWN_LENGTH = 120  # characters of a representation
 def describe(events: Sequence[Any], using: str, limit: TimeLimit | None = None) -> None:
     """Give each event what stands for its object, who caused it, and its changes in words.
 
-    And what its table is called today; a table that no longer exists keeps its name.
+    Also set the current name of its table; a table that no longer exists keeps its name.
 
     :param limit: the time that building may take, by default that of one page.
     """

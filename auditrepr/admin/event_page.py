@@ -108,8 +108,8 @@ def _fidelity(what: Shown) -> str:
     if what.failed or not what.built:
         return ""
     if what.mixed:
-        return _("mixed: some of it is current, guessed or missing data")
-    return _("exact: all of it is data as of this event")
+        return _("mixed: partly current, guessed or missing data")
+    return _("exact: built only from data as of this event")
 
 
 def _trouble(event: AuditLog) -> list[tuple[str, str]]:

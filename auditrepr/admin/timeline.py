@@ -11,7 +11,6 @@ from django.core.exceptions import PermissionDenied, ValidationError
 from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
-from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
 from ..lineage import recent_renames
@@ -141,7 +140,7 @@ def _line(event: Any, object_id: str, site: admin.AdminSite, using: str) -> dict
     return {
         "pk": event.pk,
         "action": event.action,
-        "what": capfirst(event.get_action_display()),
+        "what": event.get_action_display(),
         "when": time_of(event),
         "who": event.who,
         "representation": representation(event.shown),

@@ -31,7 +31,7 @@ def _naming(execute: Any) -> Any:
     def execute_by_name(self: BaseCommand, *args: Any, **options: Any) -> Any:
         try:
             named = tells("command")
-        except InvalidSetting:  # a system check, or the command itself, says so
+        except InvalidSetting:  # a system check, or the command itself, reports it
             named = False
         if not named:
             return execute(self, *args, **options)

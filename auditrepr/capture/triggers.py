@@ -40,7 +40,7 @@ def install(
         with transaction.atomic(using):
             vendor = get_vendor(using)
             vendor.execute(_install_sql(vendor, changed))
-            # Only now: CREATE TRIGGER has waited for whoever was writing to its table.
+            # Not earlier: CREATE TRIGGER has waited for all open writes to the table.
             _start(using, every, known, starting)
             coverage.note_columns(using, shapes)
             coverage.forget(using, stale)

@@ -1,4 +1,4 @@
-"""Empty caches for code that runs as of an event: for that event alone, beside the live ones.
+"""Empty caches for code that runs as of an event: only for that event, next to the live ones.
 
 Other threads, requests and tasks see the application's own caches at all times.
 """

@@ -66,7 +66,7 @@ def guards() -> Iterator[tuple[type, str, Any]]:
 
 def _configured() -> Iterator[type]:
     for alias in caches:
-        with suppress(ImportError):  # whoever asks for it is told so
+        with suppress(ImportError):  # Django raises it when the cache is used
             kind = import_string(caches.settings[alias]["BACKEND"])
             if isinstance(kind, type):
                 yield kind
@@ -92,7 +92,7 @@ def _guarded(kind: type) -> Callable[[Any, str], Any]:
 
     def look_up_guarded(backend: Any, name: str) -> Any:
         isolation = current()
-        # Python's own names tell of the object, and not of what it holds.
+        # Python's own names describe the object, not its content.
         if isolation is None or name.startswith("__"):
             return look_up(backend, name)
         return getattr(_stand_in(isolation, backend), name)

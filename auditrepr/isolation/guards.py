@@ -51,7 +51,7 @@ def _lower() -> None:
     while _undo:
         owner, name, guard, before = _undo.pop()
         if vars(owner).get(name) is not guard:
-            continue  # somebody has put something else there since
+            continue  # other code has replaced it since
         if before is _ABSENT:
             delattr(owner, name)
         else:

@@ -23,7 +23,7 @@ from .state import Store
 
 #: How many entries the code of one event may need.
 MOST = 100_000
-#: What an object says of itself, and what leads nowhere.
+#: Types whose values refer to no live object.
 PLAIN = (str, bytes, int, float, bool, tuple, frozenset, type(None))
 _ABSENT = object()
 _OWN = ("default_timeout", "key_prefix", "version", "key_func")
@@ -124,7 +124,7 @@ class _Whole:
 
 
 class _Freezer(pickle.Pickler):
-    """Copies values, but not objects as of a moment: a copy would read today's relations."""
+    """Copies values, but not objects as of a moment: a copy would read current relations."""
 
     def __init__(self, written: io.BytesIO, store: Store, whole: Any = None) -> None:
         super().__init__(written, pickle.HIGHEST_PROTOCOL)

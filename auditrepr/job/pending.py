@@ -25,7 +25,7 @@ logger = logging.getLogger("auditrepr.pending")
 #: IDs below the watermark that a run re-checks.
 SLICE = 20_000
 
-#: What is written down of how far the job is; what it has told stands in the same row.
+#: The fields with the job's progress; the same row stores the reported findings, too.
 MARK = ("settled_id", "candidate_id", "candidate_evidence", "candidate_at", "swept_id")
 
 
@@ -63,7 +63,7 @@ class Backlog:
         self._stored = _state(self.checkpoint)
         self.top: int  # the end of the visible log
         self._provable = self._prove(rescan)
-        # Over what was pruned, or handed out long ago, so that progress is told from the first row.
+        # Skip what was pruned, and IDs without events, so that progress starts at the first event.
         self.start = self.checkpoint.settled_id or (next_id(using, 0, self.top) or 1) - 1
 
     def batches(self, next_size: Callable[[], int]) -> Iterator[PendingBatch]:

@@ -138,7 +138,7 @@ def _old(using: str, begin: int, end: int, keep_last: bool) -> AuditLogQuerySet:
         Exists(later.filter(object_id=OuterRef("object_id")))
         # An update that changed a key is the last event of the object that had it before.
         | Exists(later.filter(previous_object_id=OuterRef("object_id")))
-        # It ended objects whose last event is kept; only one of the same range says that as well.
+        # A TRUNCATE ended objects whose last event is kept; only a later one here records the same.
         | emptied & Exists(later.filter(emptied, pk__lte=end))
         # A row without a primary key is not an object that could be looked up.
         | Q(object_id=None) & ~emptied

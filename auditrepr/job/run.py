@@ -74,7 +74,7 @@ class Run(ABC):
         self.vendor = get_vendor(using)
         self.patience = Patience(using, limits.stop, limits.seconds_left)
         self.result = Result()
-        self._kills = False  # does the next event end whoever builds it alone?
+        self._kills = False  # whether the next event kills the process even if it is built alone
         self.record = BackfillRun(
             command=self.command,
             started_at=timezone.now(),
@@ -157,7 +157,7 @@ class Run(ABC):
         :returns: half of what ended the run before in its midst, at most.
         """
         runs = BackfillRun.objects.using(self.using).order_by("-pk")
-        # Those that ended without a word: who holds the lock knows that they are not at work.
+        # Runs without an end were killed: this run holds the lock, so they no longer run.
         killed = [size for ended, size in runs.values_list("ended_at", "building")[:2] if not ended]
         if killed and killed[0]:
             self._size.halve(killed[0])

@@ -97,7 +97,7 @@ class Renames:
         return reduce(or_, limited, Q(**{f"{prefix}table_name__in": always}))
 
     def fields(self, event: HasRow) -> dict[str, Field[Any, Any]]:
-        """Today's field for each column of the event's row, by what the column was called then."""
+        """Return the current field of each column of the event's row, by its name at the event."""
         model = self.model(event)
         if model is None:
             return {}

@@ -98,7 +98,7 @@ class JobCommand(TerminalCommand):
         add(
             "--batch-size",
             type=batch_size,
-            metavar="ROWS",
+            metavar="EVENTS",
             help="Events per transaction, or 'auto' for as many as take about half a second."
             ' Default: AUDITREPR["BATCH_SIZE"].',
         )
@@ -116,7 +116,7 @@ class JobCommand(TerminalCommand):
         add(
             "--limit",
             type=count,
-            metavar="ROWS",
+            metavar="EVENTS",
             help=f"Events that --dry-run shows. Default: {SHOWN_ROWS}.",
         )
         add(

@@ -25,7 +25,9 @@ class TerminalCommand(BaseCommand):
             said = super().execute(*args, **options)
             self.stdout.flush()
         except OSError as error:
-            own = getattr(self.stdout, "_out", None) is sys.stdout  # else a caller's, who may go on
+            own = (
+                getattr(self.stdout, "_out", None) is sys.stdout
+            )  # a caller's stream may still be used
             if not own or error.errno not in (errno.EPIPE, errno.ENOSPC):
                 raise
             _discard_output()

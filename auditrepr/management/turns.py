@@ -10,7 +10,7 @@ TURN = 120.0
 #: Seconds below which a turn is not cut, whatever the others would get.
 LEAST = 1.0
 
-#: Works on a database for so many seconds; None is no limit. Returns whether the limit ended it.
+#: Works on a database for this many seconds; None: no limit. Returns whether the limit ended it.
 Turn = Callable[[str, float | None], bool]
 
 

@@ -134,7 +134,7 @@ class BackfillRun(models.Model):
         verbose_name_plural = _("runs")
 
     def __str__(self) -> str:
-        return f"{self.started_at:%Y-%m-%d %H:%M:%S}: {self.rows} rows, {self.stop_reason}"
+        return f"{self.started_at:%Y-%m-%d %H:%M:%S}: {self.rows} stored, {self.stop_reason}"
 
 
 class KnownFinding(models.Model):

@@ -72,7 +72,7 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
         A TRUNCATE has no object, so it is never pending. On a large log give both bounds of the
         IDs: without them, this reads every event.
         """
-        # The bounds stand in each part: a planner does not carry them over by itself.
+        # Each part has the bounds: a planner does not pass them on.
         bounds = {"pk__gt": after, "pk__lte": upto}
         window = {bound: pk for bound, pk in bounds.items() if pk is not None}
         row = OuterRef("pk")
@@ -197,7 +197,7 @@ class AuditLog(models.Model):
         }
 
     def recorded_fields(self) -> dict[str, Field[Any, Any]]:
-        """Today's field for each column of the row, by what the column was called then."""
+        """Return the current field of each column of the row, by its name at the event."""
         return recent_renames(self._state.db or router.db_for_read(AuditLog)).fields(self)
 
     def build_instance_repr(self) -> Outcome:

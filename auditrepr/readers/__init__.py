@@ -1,1 +1,1 @@
-"""What people see of the log, in words and without HTML: permissions, changes, values, search."""
+"""Prepares the log for its readers: permissions, changes, values, search; words without HTML."""

@@ -62,7 +62,7 @@ def fields(
     """Return every field of the event's row; fields of an added row have no value before.
 
     :param words: what stands for its values (``readers.values``); else they show as logged.
-    :param known: today's fields for its columns, if the caller has looked already.
+    :param known: the current fields for its columns, if the caller has them.
     """
     row: Mapping[str, Any] = event.row_data or {}
     old: Mapping[str, Any] = event.changed_from or {}

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db.models import QuerySet
+from django.utils.formats import number_format
 from django.utils.translation import gettext as _
 
 from ..models import InstanceRepr
@@ -76,9 +77,9 @@ def help_text(by: SearchIndex | None) -> str:
     """Return the help text of the search box."""
     if by is None:
         return _(
-            "Any part of the text, ignoring case. Searches the newest %(number)d"
+            "Any part of the text, ignoring case. Searches the newest %(number)s"
             " representations; choose “Older” to search further back."
-        ) % {"number": LOOKED_AT}
+        ) % {"number": number_format(LOOKED_AT, force_grouping=True)}
     if by.anywhere:
         return _("Any part of the text, ignoring case.")
     return _("Beginning of the text only, ignoring case: the search index supports no more.")

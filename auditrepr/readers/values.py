@@ -28,7 +28,7 @@ def words(
     *,
     changed_only: bool = False,
 ) -> Sequence[Words]:
-    """Return what stands for the columns of these events, in order; what is missing is said raw.
+    """Return what stands for the columns of these events, in order; missing ones are raw.
 
     The number of queries depends on the number of models, not on the number of events.
 

@@ -132,7 +132,7 @@ class PageTimeLimit(TimeLimit):
 
     #: For all rows of a page.
     SECONDS = 2.0
-    #: The database is told how much of it is left, in steps: each costs a statement.
+    #: The database's limit is updated in steps of this size, because each update is a statement.
     STEP = 0.5
 
     def __init__(self, seconds: float) -> None:

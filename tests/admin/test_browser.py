@@ -202,8 +202,8 @@ def test_follows_an_object_past_its_deletion(reader: Page, look: Any) -> None:
     expect(reader.get_by_role("link", name="Current object")).to_be_hidden()
     reader.get_by_role("link", name="Object history").click()
     actions = reader.locator("#content-main tbody tr td:nth-child(3)")
-    expect(actions.first).to_have_text("Added")
-    expect(actions.last).to_have_text("Deleted")
+    expect(actions.first).to_have_text("added")
+    expect(actions.last).to_have_text("deleted")
     look(reader, "timeline")
 
 

@@ -437,6 +437,33 @@ def test_the_runs_are_listed(reader: Client) -> None:
     assert "nothing left to do" in page(reader, RUNS)
 
 
+def test_times_look_the_same_on_every_page(reader: Client) -> None:
+    failed = event(1)
+    fail(failed)
+    run = BackfillRun.objects.create(started_at=timezone.now(), host="here", pid=1)
+    lists = page(reader, LOG), page(reader, FAILURES), page(reader, RUNS)
+    pages = [
+        page(reader, f"{FAILURES}{failed.pk}/change/"),
+        page(reader, f"{RUNS}{run.pk}/change/"),
+    ]
+    for html in (*lists, *pages):
+        assert re.search(r'<span class="nowrap">\d{4}-\d\d-\d\d \d\d:\d\d:\d\d</span>', html)
+        assert not re.search(r"\d [ap]\.m\.", html), words(html)
+
+
+def test_what_no_user_can_change_has_no_history_button(reader: Client) -> None:
+    failed = event(1)
+    fail(failed)
+    run = BackfillRun.objects.create(started_at=timezone.now(), host="here", pid=1)
+    for url in (f"{FAILURES}{failed.pk}/change/", f"{RUNS}{run.pk}/change/"):
+        assert "historylink" not in page(reader, url)
+
+
+def test_each_list_is_headed_by_what_it_lists(reader: Client) -> None:
+    headings = [re.findall("<h1>(.+?)</h1>", page(reader, url)) for url in (LOG, FAILURES, RUNS)]
+    assert headings == [["Audit events"], ["Failed representations"], ["Backfill status"]]
+
+
 def test_the_failures_cost_the_same_queries_however_many_there_are(reader: Client) -> None:
     fail(event(1))
     reader.get(FAILURES)  # once, so that no page has anything to look up for the first time

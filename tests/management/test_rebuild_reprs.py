@@ -68,7 +68,7 @@ def test_a_dry_run_shows_old_and_new_side_by_side(rebuild):
         "author 0  →  Author 0",
         "author 1  →  Author 1",
     ]
-    assert last == "3 of the first 4 would change. Nothing was written."
+    assert last == "3 of 4 representations in the first batch would change. Nothing was written."
     assert first_text() == "author 0"
 
 
@@ -102,7 +102,7 @@ def test_a_dry_run_says_that_what_cannot_be_rebuilt_keeps_its_text(rebuild, monk
     monkeypatch.setattr(Author, "__str__", fail)
     *_, last = lines = rebuild("--dry-run")
     kept = ", 3 cannot be rebuilt and would keep their text. Nothing was written."
-    assert last == f"0 of the first 4 would change{kept}"
+    assert last == f"0 of 4 representations in the first batch would change{kept}"
     assert sum("(cannot be built: ValueError: no name; keeps its text: " in x for x in lines) == 3
 
 

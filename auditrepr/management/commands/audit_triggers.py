@@ -33,7 +33,9 @@ class Command(TerminalCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("action", choices=("check", "install", "remove", "sql"))
+        parser.add_argument(
+            "action", choices=("check", "install", "remove", "sql"), help="What to do; see above."
+        )
         parser.add_argument(
             "--database",
             type=database_alias,

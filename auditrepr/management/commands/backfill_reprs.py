@@ -103,7 +103,7 @@ class Command(JobCommand):
             told = reports.due(using, {reports.MIGRATIONS: [finding]})
         except Error:
             raise error from None
-        # Somebody at a terminal need not wait.
+        # On a terminal, report at once.
         return [finding] if is_terminal(sys.stderr) else told
 
     def _tell(self, found: Sequence[Finding]) -> None:

@@ -80,7 +80,7 @@ class Command(TerminalCommand):
             type=duration,
             default=3600.0,
             metavar="1h",
-            help="How long failed events and lost coverage count. Default: 1h.",
+            help="Period in which failed events and lost coverage count. Default: 1h.",
         )
         add(
             "--release-lock",

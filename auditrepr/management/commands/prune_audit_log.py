@@ -138,8 +138,9 @@ class Command(TerminalCommand):
 
 
 def _told(pruned: Pruned) -> str:
+    upto = f" up to ID {pruned.last_id}" if pruned.events else ""
     return (
-        f"{counted(pruned.events, 'event')} up to ID {pruned.last_id},"
+        f"{counted(pruned.events, 'event')}{upto},"
         f" {counted(pruned.representations, 'representation')} and"
         f" {counted(pruned.failures, 'failure')}"
     )

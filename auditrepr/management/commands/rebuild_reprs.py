@@ -106,7 +106,8 @@ class Command(JobCommand):
                 row["error"] = f"{row['error']}; keeps its text: {row['stored']}"
         for line in table(rows):
             self.say(1, line)
-        found = f"{logs.named(using)}: {changing:,} of the first {preview.looked_at:,} would change"
+        first = counted(preview.looked_at, "representation")
+        found = f"{logs.named(using)}: {changing:,} of {first} in the first batch would change"
         kept = f", {failing:,} cannot be rebuilt and would keep their text" if failing else ""
         self.say(1, f"{found}{kept}. Nothing was written.")
 

@@ -81,7 +81,7 @@ class Command(BaseCommand):
             f"  Read it in the browser:   {manage} runserver\n"
             "                            http://127.0.0.1:8000/admin/auditrepr/auditlog/\n"
             f"                            as {visitor.USERNAME} ({login})\n"
-            f"  The same on PostgreSQL:   DATABASE_URL=postgres://user:password@host/an_empty_one"
+            f"  The same on PostgreSQL:   DATABASE_URL=postgres://user:password@host/empty_database"
             f" {manage} demo"
         )
 
