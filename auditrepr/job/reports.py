@@ -19,7 +19,7 @@ from ..vendors import get_vendor
 #: How often a finding is reported while it lasts.
 AGAIN = timedelta(hours=1)
 
-#: The topics of findings; each is reported by itself.
+#: The topics of findings; each is reported separately.
 RECORDING, MIGRATIONS, FAILURES = "recording", "migrations", "failures"
 #: Topics of which a run sees only a part: what it does not see may last.
 SEEN_IN_PART = {FAILURES}
