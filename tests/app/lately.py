@@ -25,7 +25,7 @@ WAYS: dict[str, Callable[[Article], Any]] = {
     "first of a query": lambda article: QuerySet(Title).filter(article=article).first().text,
     "a sum": lambda article: str(1 + article.titles.aggregate(n=Sum("weight"))["n"]),
     "a relation": lambda article: article.parent.code,
-    "a relation's": lambda article: str(article.parent) if article.parent_id else None,
+    "a relation's": lambda article: article.parent and str(article.parent),
     "another side": lambda article: article.sheet.text,
     "handling": handling,
     "a bug": lambda article: article.cdoe,

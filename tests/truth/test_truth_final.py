@@ -48,7 +48,7 @@ class Late(World):
         else:
             # It was mixed: an object that was gone, or a change nearby.
             assert isinstance(said, Raised) or connection.vendor == "sqlite", (row, said, failure)
-            seen["failed"] += 1
+            seen[f"failed, {failure.error_class}"] += 1
 
     def check_doubts(self, row: AuditLog, said: str, reasons: list[str]) -> None:
         if row.table_name != "app_article":
