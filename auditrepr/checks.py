@@ -29,7 +29,8 @@ from .exceptions import (
     UnusableRepr,
 )
 from .job import findings
-from .job.findings import CHANGEABLE, NO_LOG, Finding
+from .job.findings import CHANGEABLE, NO_LOG
+from .job.reports import Finding
 from .models import AuditLog
 from .tracking import problems, tracked_tables
 from .utils.text import one_line

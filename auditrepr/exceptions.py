@@ -75,7 +75,7 @@ class SettingsUnreadable(InvalidSetting):
 class UnknownSetting(InvalidSetting):
     """Raised when AUDITREPR has a key that is not a setting."""
 
-    message = 'Unknown setting AUDITREPR["{name}"]. Valid settings: {known}.'
+    message = "Unknown setting AUDITREPR[{name!r}]. Valid settings: {known}."
 
 
 class CacheOutOfReach(AuditReprError, AttributeError):

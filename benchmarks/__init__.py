@@ -1,1 +1,1 @@
-"""What auditrepr costs, beside what else one could do: ``python -m benchmarks --help``."""
+"""What auditrepr costs, compared with alternatives: ``python -m benchmarks --help``."""

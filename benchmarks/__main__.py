@@ -14,7 +14,7 @@ from tests.servers import PostgresServer
 #: Measured on a log that grows from one size to the next.
 STANDING = ("idle", "trickle")
 NAMES = (*STANDING, "drain", "relations", "searched", "opened", "capture", "indexes")
-#: As durable as a server that people use; memory and checkpoints as for a small machine.
+#: As durable as a production server; memory and checkpoints as for a small machine.
 SERVER = (
     "-c shared_buffers=1GB -c max_wal_size=8GB -c maintenance_work_mem=256MB"
     " -c max_prepared_transactions=5 -c autovacuum=off"
@@ -50,9 +50,9 @@ def _number(text: str) -> int:
 
 @contextmanager
 def database(vendor: str, keep: bool = False) -> Iterator[None]:
-    """A new, empty database; the environment leads every process to it.
+    """Create an empty database; the environment leads every process to it.
 
-    :param keep: where it is there already, it is taken as it is.
+    :param keep: use an existing database as it is.
     """
     os.environ["BENCHMARK_DATABASE"] = vendor
     os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
@@ -82,7 +82,7 @@ def _postgresql(keep: bool) -> Iterator[None]:
 def _server() -> PostgresServer:
     try:
         return PostgresServer(options=SERVER + COUNTING)
-    except RuntimeError:  # its programs came without the extension: nothing counts buffers
+    except RuntimeError:  # this server lacks the extension: buffers are not counted
         return PostgresServer(options=SERVER)
 
 

@@ -16,11 +16,11 @@ from .table import milliseconds, show, times
 
 SMALL = 500  # rows of a trickle
 METHOD = "with_relations"  # of an invoice, in place of its __str__
-OTHERS_BATCHES = 20  # of the plain loop, where all of it would take hours
+OTHERS_BATCHES = 20  # of the plain loop, because all of them would take hours
 
 
 def standing(names: Collection[str], sizes: Sequence[int], repeat: int) -> None:
-    """``idle`` and ``trickle`` on a log that grows: each size of it is made once, for both."""
+    """``idle`` and ``trickle`` on a log that grows: each size is created once, for both."""
     rows: dict[str, list[list[Any]]] = {"idle": [], "trickle": []}
     for size in sorted(sizes):
         data.fill(size)
@@ -69,7 +69,7 @@ def _trickle(label: str, repeat: int) -> list[list[Any]]:
 
 
 def drain(sizes: Sequence[int], repeat: int) -> None:
-    """Much to do."""
+    """A large backlog."""
     for size in sizes:
         data.backlog(size)
         _show_drain(f"Drain: {size:,} rows", size, repeat)
@@ -143,7 +143,7 @@ def relations(sizes: Sequence[int], repeat: int) -> None:
 
 
 def searched(sizes: Sequence[int], repeat: int) -> None:
-    """What the index that finds representations by what they say costs whoever stores them."""
+    """The search index: what it costs to store representations with it."""
     rows = []
     for size in sizes:
         data.backlog(size)
@@ -155,7 +155,7 @@ def searched(sizes: Sequence[int], repeat: int) -> None:
         assert made is not None
         assert made.anywhere, "the extension is not there"
         indexed = repeated(repeat, lambda n=size: _forgotten_run(n))  # type: ignore[misc]
-        search_index.install("default")  # which takes it away
+        search_index.install("default")  # which drops it
         for name, cost in (("no index", without), ("an index", indexed)):
             rows.append([f"{size:,} rows, {name}", round(cost.rate),
                          cost.database_seconds / cost.rows * 1e6,

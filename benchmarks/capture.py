@@ -1,4 +1,4 @@
-"""Benchmark of the triggers: what each way of logging costs the one who writes."""
+"""Benchmark of the triggers: what each way of recording costs the writer."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def _single(rows: int) -> dict[str, Step]:
     }
 
 
-_NEW = f"id > {data.INVOICES}"  # what the data set itself consists of stays
+_NEW = f"id > {data.INVOICES}"  # the data set itself stays
 
 
 def _keys(table: str) -> list[int]:
@@ -121,7 +121,7 @@ def _show(title: str, steps: dict[str, Step], divisor: int, repeat: int) -> None
             _clean(table)
             for operation, step in steps.items():
                 took = step(table) / divisor
-                if turn:  # the first one warms up
+                if turn:  # the first run warms up
                     seconds.setdefault((name, operation), []).append(took)
     took = {key: median(values) for key, values in seconds.items()}
     rows = []

@@ -31,7 +31,7 @@ _SQLITE = {
 
 
 def invoices(table: str, first: int, last: int) -> str:
-    """The statement that inserts so many of them, beyond those of the data set, into a table."""
+    """Return the statement that inserts this number of rows, beyond those of the data set."""
     return sql(
         f"INSERT INTO {table} (id, {INVOICE_COLUMNS})"
         f" SELECT {INVOICES} + n, {INVOICE_VALUES} FROM <series>",
@@ -41,7 +41,7 @@ def invoices(table: str, first: int, last: int) -> str:
 
 
 def sql(template: str, first: int, last: int) -> str:
-    """The template in the database's own words."""
+    """Return the template in the SQL of the database."""
     words = _POSTGRESQL if connection.vendor == "postgresql" else _SQLITE
     for name in ("text", "date", "time"):
         template = template.replace(f"<{name}>", words[name].format("n"))
@@ -93,7 +93,7 @@ FROM auditrepr_auditlog WHERE id > {last}"""
 
 
 def make_schema() -> None:
-    """Tables and triggers, and the objects: each is inserted, and then logged, once."""
+    """Create the tables, the triggers and the objects, each with one event."""
     call_command("migrate", run_syncdb=True, verbosity=0)
     if Invoice.objects.exists():
         return
@@ -105,13 +105,13 @@ def make_schema() -> None:
 
 
 def fill(represented: int) -> None:
-    """Grow the log to so many events, all with a representation."""
+    """Grow the log to this number of events, all with a representation."""
     _extend(represented - AuditLog.objects.count())
     represent_all()
 
 
 def backlog(rows: int) -> None:
-    """Add so many events without a representation."""
+    """Add this number of events without a representation."""
     _extend(rows)
     tidy()
 
@@ -128,7 +128,7 @@ def forget(rows: int) -> None:
 
 
 def represent_all() -> None:
-    """Give every event a text, and let the job find out that nothing is left to do."""
+    """Give every event a text, and let the job find that nothing is left to do."""
     last = InstanceRepr.objects.order_by("-pk").values_list("pk", flat=True).first()
     run(_REPRESENTED.format(last=last or 0))
     Checkpoint.objects.update_or_create(pk=1, defaults={"settled_id": _top(), "swept_id": 0})
@@ -136,7 +136,7 @@ def represent_all() -> None:
 
 
 def tidy() -> None:
-    """What autovacuum does sooner or later; now, so that it does not do it meanwhile."""
+    """Do now what autovacuum does sooner or later, so that it does not interfere."""
     if connection.vendor == "postgresql":
         for table in ("auditrepr_instancerepr", "auditrepr_auditlog", "auditrepr_checkpoint"):
             run(f"VACUUM (ANALYZE) {table}")

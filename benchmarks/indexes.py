@@ -1,4 +1,4 @@
-"""Benchmark of the log itself: what its rows, and each of its indexes, cost the one who writes."""
+"""Benchmark of the log: what its rows, and each of its indexes, cost the writer."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from .table import Cell, milliseconds, show, times
 Case = tuple[Sequence[str], Sequence[str]]  # what comes first, and what is measured
 
 INDEXES = [index.name for index in AuditLog._meta.indexes]
-# An insert's events as the triggers write them, with the context of somebody or of nobody.
+# An insert's events as the triggers write them, with and without a context.
 _KEPT = (
     "table_name, object_id, action, row_data, transaction_id, snapshot, statement_at, occurred_at,"
     " writer"
@@ -35,7 +35,7 @@ READY_OF_A_USER = _LOG.format(context="""'{"user": "7"}'""")
 
 
 def indexes(rows: int, repeat: int) -> None:
-    """What bounds an INSERT of so many rows, and what each index of the log takes of it."""
+    """The cost of an INSERT of this number of rows, and the share of each index of the log."""
     _run("DROP TABLE IF EXISTS ready_log")
     _run(data.sql(_READY, 1, rows))
     clock = _clock()
@@ -62,12 +62,12 @@ def _without() -> dict[str, Case]:
 
 
 def _measure(cases: dict[str, Case], repeat: int, clock: Callable[[], float]) -> dict[str, float]:
-    """Medians in seconds; each case begins with the same tables."""
+    """Return medians in seconds; each case begins with the same tables."""
     seconds: dict[str, list[float]] = {name: [] for name in cases}
     for turn in range(repeat + 1):
         for name, (preparing, measured) in cases.items():
             took = _rolled_back(preparing, measured, clock)
-            if turn:  # the first one warms up
+            if turn:  # the first run warms up
                 seconds[name].append(took)
     return {name: median(values) for name, values in seconds.items()}
 
@@ -88,7 +88,7 @@ def _rolled_back(
 
 
 def _clock() -> Callable[[], float]:
-    """The CPU time of the process that writes; where it is out of sight, the time that passes."""
+    """Return the CPU time of the writing process, or the elapsed time if that is unknown."""
     if connection.vendor == "sqlite":
         return time.process_time
     process = Path(f"/proc/{connection.connection.info.backend_pid}")

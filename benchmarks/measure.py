@@ -27,14 +27,14 @@ WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 
 @dataclass
 class Cost:
-    """What a piece of work took."""
+    """The cost of a piece of work."""
 
     seconds: float = 0.0
     cpu_seconds: float = 0.0  # of the process itself, without the server
     rows: int = 0
     statements: int = 0
     database_seconds: float = 0.0
-    buffers: int | None = None  # PostgreSQL's, of 8 kB; none where nothing counts them
+    buffers: int | None = None  # PostgreSQL's, of 8 kB; None if they are not counted
     peak_mb: float = 0.0
 
     @property
@@ -45,7 +45,7 @@ class Cost:
 
 @contextmanager
 def measured() -> Iterator[Cost]:
-    """Fills in what the work inside took, but its rows."""
+    """Record the cost of the work inside, except its number of rows."""
     cost = Cost()
     counted = _server_counts()
     if counted:
@@ -65,7 +65,7 @@ def measured() -> Iterator[Cost]:
     cost.seconds, cost.cpu_seconds = time.perf_counter() - began, time.process_time() - used
     if counted:
         statements, buffers, seconds = _execute(TOTALS)
-        # The server counts BEGIN and COMMIT, too, and what other threads send.
+        # The server also counts BEGIN and COMMIT, and statements of other threads.
         cost.statements, cost.buffers, cost.database_seconds = (
             int(statements),
             int(buffers),

@@ -1,4 +1,4 @@
-"""The project that the benchmarks run in; the environment says on which database."""
+"""The project that the benchmarks run in; the environment selects the database."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ INSTALLED_APPS = ["django.contrib.contenttypes", "auditrepr", "benchmarks.shop"]
 if VENDOR == "postgresql" and find_spec("pghistory"):
     INSTALLED_APPS += ["pgtrigger", "pghistory", "benchmarks.peers"]
 
-#: The method that takes the place of ``__str__`` in the benchmark of relations.
+#: The method that replaces ``__str__`` in the benchmark of relations.
 REPR = os.environ.get("BENCHMARK_REPR", "")
 AUDITREPR = {"REPR": {"shop.Invoice": REPR}} if REPR else {}

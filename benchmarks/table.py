@@ -22,12 +22,12 @@ def show(title: str, head: Sequence[str], rows: Sequence[Sequence[Cell]]) -> Non
 
 
 def times(ratio: float) -> str:
-    """How many times as much."""
+    """Return a ratio as text."""
     return f"{ratio:.2f}×" if ratio < 10 else f"{ratio:.0f}×"
 
 
 def milliseconds(seconds: float) -> str:
-    """A span of time."""
+    """Return a duration as text."""
     return f"{seconds * 1000:,.1f} ms" if seconds < 1 else f"{seconds:,.2f} s"
 
 

@@ -1,4 +1,4 @@
-"""What the benchmarks compare: each function is run in a process of its own.
+"""The functions that the benchmarks compare; each runs in its own process.
 
 ``python -m benchmarks.work FUNCTION '{"argument": 1}'`` prints its cost as JSON.
 """
@@ -39,9 +39,9 @@ from benchmarks.shop.models import Invoice
 
 
 def run(sweep: bool = True, **options: Any) -> int:
-    """The job itself.
+    """The job.
 
-    :param sweep: false leaves out the slice of what is long done that each run looks at again.
+    :param sweep: false leaves out the sweep.
     """
     if not sweep:
         Backlog.sweep = lambda self, size: iter(())  # type: ignore[method-assign]
@@ -51,17 +51,17 @@ def run(sweep: bool = True, **options: Any) -> int:
 
 
 def plain_loop(size: int = 1000, batches: int | None = None) -> int:
-    """What everybody writes first: the query looks for what is missing in the whole log."""
+    """The plain loop: the query searches the whole log for missing representations."""
     return _loop(lambda after: AuditLog.objects.filter(instance_repr=None), size, batches)
 
 
 def marked_loop(size: int = 1000) -> int:
-    """The same, handed for free what it needs not to look again at what it has done."""
+    """The plain loop, given for free the position from which events are pending."""
     return _loop(lambda after: AuditLog.objects.filter(pk__gt=after, instance_repr=None), size)
 
 
 def seed_query(size: int = 1000) -> int:
-    """The plain loop's query alone."""
+    """Only the query of the plain loop."""
     return len(AuditLog.objects.filter(instance_repr=None)[:size])
 
 
@@ -97,7 +97,7 @@ def _instance(row: AuditLog) -> Any:
 
 
 def related_loop(size: int = 1000, method: str = "with_relations") -> int:
-    """The loop with ``select_related``, on today's rows."""
+    """The loop with ``select_related``, on current rows."""
     stored = after = 0
     while True:
         rows = list(AuditLog.objects.filter(pk__gt=after, instance_repr=None).order_by("pk")[:size])
@@ -118,7 +118,7 @@ def related_loop(size: int = 1000, method: str = "with_relations") -> int:
 
 
 def building(rows: int, size: int = MOST) -> int:
-    """Building alone: the batches are read and built, and nothing is stored."""
+    """Only building: the batches are read and built, and nothing is stored."""
     limit = JobTimeLimit.from_settings()
     return sum(len(build(batch.events, "default", limit=limit)) for batch in _batches(rows, size))
 
@@ -148,7 +148,7 @@ FROM auditrepr_auditlog WHERE id > %s AND id <= %s""",
 
 
 def inserting(rows: int, size: int | None = None) -> int:
-    """The same texts by the database alone: ``INSERT … SELECT``, in batches or all at once."""
+    """The same texts by the database: ``INSERT … SELECT``, in batches or all at once."""
     top = AuditLog.objects.order_by("-pk").values_list("pk", flat=True)[0]
     step = size or rows
     for begin in range(top - rows, top, step):
@@ -160,7 +160,7 @@ def inserting(rows: int, size: int | None = None) -> int:
 def main(name: str, arguments: dict[str, Any]) -> Cost:
     warm = arguments.pop("warm", False)
     if name in ("run", "building"):
-        arguments.pop("method", None)  # the settings have it from the environment
+        arguments.pop("method", None)  # the settings read it from the environment
     if warm:
         globals()[name](**arguments)
     with measured() as cost:

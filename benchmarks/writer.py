@@ -1,4 +1,4 @@
-"""A writer that has taken an id of the log and does not commit."""
+"""A writer that has taken an ID of the log and does not commit."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from . import data
 
 @contextmanager
 def open_writer() -> Iterator[None]:
-    """Inside, its transaction is open; in the end it is rolled back."""
+    """Keep its transaction open during the block, then roll it back."""
     other = connection.copy()
     other.set_autocommit(False)
     try:

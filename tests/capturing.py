@@ -1,4 +1,4 @@
-"""Tables that a test makes and audits by itself, and the events that came of them."""
+"""Tables that a test creates and audits, and their events."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def covered_since(using: str) -> dict[str, int]:
 
 
 def next_moment():
-    """SQLite tells the statements of one table apart by their milliseconds."""
+    """SQLite distinguishes the statements of one table by their milliseconds."""
     ask = "SELECT strftime('%f')" if connection.vendor == "sqlite" else "SELECT clock_timestamp()"
     ((now,),) = sql(ask)
     while sql(ask) == [(now,)]:

@@ -19,7 +19,7 @@ ELSEWHERE = pytest.StashKey[int]()
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
 
 
-# CI tries the same examples each time: a change is judged by itself, and not by its luck.
+# CI tries the same examples each time: the result depends on the change, not on chance.
 hypothesis.settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
     hypothesis.settings.load_profile("ci")
@@ -48,7 +48,7 @@ def _runs_elsewhere(item: pytest.Item) -> bool:
     """Tests about the other database, and on PostgreSQL those that open none.
 
     On SQLite the latter always run, so none is lost. Those that start databases of their own by
-    what ``TEST_DATABASE`` says are marked ``each_database``.
+    what ``TEST_DATABASE`` selects are marked ``each_database``.
     """
     marks = {mark.name for mark in item.iter_markers()}
     if marks & ({"sqlite", "postgresql"} - {connection.vendor}):

@@ -1,4 +1,4 @@
-"""What a test run could not try, so that it ends by naming it instead of hiding it."""
+"""Lists what a test run could not try, instead of hiding it."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ PREFIX = "could not try "
 
 
 def could_not_try(what: str, because: str) -> NoReturn:
-    """Skip the test, or the module at its import, for want of something on this machine.
+    """Skip the test, or the module at its import, because this machine lacks something.
 
-    Where ``TEST_NOTHING_MISSING`` is set, nothing may be missing: the test fails instead.
+    If ``TEST_NOTHING_MISSING`` is set, nothing may be missing: the test fails instead.
     """
     message = f"{PREFIX}{what}: {because}"
     if os.environ.get("TEST_NOTHING_MISSING"):

@@ -1,4 +1,4 @@
-"""What ``str(instance)`` says at each change, noted while it happens, for tests to compare with."""
+"""The oracle: notes ``str(instance)`` at each change while it happens, for comparison."""
 
 from __future__ import annotations
 
@@ -32,9 +32,9 @@ class Raised(str):
 
 
 class Oracle:
-    """Notes, for every event of these models, what their objects said at that moment.
+    """Notes, for every event of these models, the texts of their objects at that moment.
 
-    As of a delete is the state before its statement, as of the rest that after it.
+    For a delete, this is the state before its statement; for others, the state after it.
 
     :param rehearse: try each delete and roll it back first, to ask only the objects that it
         removes, where otherwise all are asked. For large tables, and one connection.
@@ -52,7 +52,7 @@ class Oracle:
 
     @contextmanager
     def listening(self) -> Iterator[None]:
-        """Every statement that changes something inside is noted, however it comes about."""
+        """Note every statement inside that changes something, whatever causes it."""
         with connections[self.using].execute_wrapper(self._execute):
             yield
 
@@ -64,7 +64,7 @@ class Oracle:
             return execute(sql, params, many, context)
         self._noting = True
         try:
-            # What a delete finds is to be read before it; the rest can be read once it is known.
+            # The objects of a delete must be read before it; others can be read afterwards.
             before: Said = {}
             if verb not in {"INSERT", "UPDATE"}:
                 before = self._said(self._removed(lambda: execute(sql, params, many, context)))
@@ -76,7 +76,7 @@ class Oracle:
         return result
 
     def _removed(self, statement: Callable[[], Any]) -> set[Key] | None:
-        """Which objects a statement would change; unknown without a rehearsal."""
+        """Return the objects that a statement would change; unknown without a rehearsal."""
         if not self.rehearse:
             return None
         with transaction.atomic(self.using):
@@ -97,7 +97,7 @@ class Oracle:
                 self.expected[row.pk] = said[_key(row)]
 
     def _own(self, highest: int) -> QuerySet[AuditLog]:
-        """The events of the statement, not those that others have committed meanwhile."""
+        """Return the statement's events, without those that other connections have committed."""
         rows = AuditLog.objects.using(self.using).filter(pk__gt=highest)
         connection = connections[self.using]
         if connection.vendor == "postgresql" and connection.in_atomic_block:
@@ -109,7 +109,7 @@ class Oracle:
         return rows.values_list("pk", flat=True).first() or 0
 
     def _said(self, wanted: set[Key] | None = None) -> Said:
-        """What these objects say now; without them, what all do."""
+        """Return the current texts of these objects, by default of all."""
         said: Said = {}
         tables = None if wanted is None else {table for table, _ in wanted}
         for model in self.models:

@@ -34,7 +34,7 @@ def reader() -> Client:
 
 
 def staff(*codenames: str, name: str = "staff") -> Client:
-    """The browser of somebody who has these permissions and no others."""
+    """Return the test client of a user who has only these permissions."""
     user = User.objects.create_user(name, is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
     client = Client()

@@ -1,12 +1,14 @@
-"""Processes of their own that work on the database of the running test."""
+"""Starts processes that work on the database of the running test."""
 
 from __future__ import annotations
 
 import io
 import json
 import os
+import pty
 import subprocess
 import sys
+import termios
 from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 from typing import Any
@@ -26,7 +28,7 @@ from tests.app.models import Author
 """
 
 
-# Says after each batch how much is stored, and goes on when it is told to.
+# Prints after each batch how much is stored, and continues on input.
 IN_STEPS = """
 from auditrepr.job import backfill
 from auditrepr.job.locks.lease import DatabaseLock
@@ -39,7 +41,7 @@ print(result.stop_reason, result.rows, result.error)
 
 
 def environment(**more: str) -> dict[str, str]:
-    """What a process needs to find the test's database."""
+    """Return the environment in which a process finds the test's database."""
     names = {
         alias: str(connections[alias].settings_dict["NAME"])
         for alias in connections
@@ -69,16 +71,34 @@ def start(*arguments: str, **options: Any) -> subprocess.Popen[str]:
 
 
 def run(*arguments: str, **options: Any) -> subprocess.CompletedProcess[str]:
-    """The same, to its end."""
+    """Run ``manage.py`` with these arguments to its end."""
     process = start(*arguments, **options)
     output, errors = process.communicate(timeout=60)
     return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
 
-def run_here(*arguments: str, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
-    """The same as :func:`run` in this process: for options and messages, at a tenth of the cost.
+def on_terminal(*arguments: str, stream: str) -> str:
+    """What ``manage.py`` with these arguments writes to a terminal that is this output of it."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 100))
+    with start(*arguments, **{stream: theirs}) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while block := os.read(ours, 4096):
+                shown += block
+        except OSError:
+            pass  # how Linux reports that the other end of a terminal is closed
+        process.communicate()
+    os.close(ours)
+    assert process.returncode == 0
+    return shown.decode().replace("\r\n", "\n")
 
-    Signals, terminals, locks and the database's name in the environment need a real one.
+
+def run_here(*arguments: str, encoding: str = "utf-8") -> subprocess.CompletedProcess[str]:
+    """Do the same as :func:`run` in this process: for options and messages, at a tenth of the cost.
+
+    Signals, terminals, locks and the environment need a real process.
     """
     streams = [io.TextIOWrapper(io.BytesIO(), encoding, newline="\n") for _ in range(2)]
     with redirect_stdout(streams[0]), redirect_stderr(streams[1]):

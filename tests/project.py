@@ -1,4 +1,4 @@
-"""The project in ``management/`` as somebody runs it: a copy, in processes of its own."""
+"""Runs a copy of the project in ``management/`` in separate processes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ ROOT = Path(__file__).parent.parent
 
 
 class Project:
-    """A copy of the project in a folder where no ``.env`` and no data lie about."""
+    """A copy of the project in a directory without ``.env`` and data."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -20,7 +20,7 @@ class Project:
         shutil.copytree(ROOT / "management", folder / "management")
 
     def manage(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        """Run manage.py with these variables and no others, from another folder than its own."""
+        """Run manage.py with only these variables, from another directory than its own."""
         return subprocess.run(
             [sys.executable, "-W", "error", self.folder / "manage.py", *arguments],
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment},

@@ -1,4 +1,4 @@
-"""Stands between a client and a PostgreSQL server, and breaks the connection at one statement."""
+"""A relay between a client and a PostgreSQL server that breaks the connection at one statement."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def _close(connection: socket.socket) -> None:
 
 
 class Relay:
-    """Passes on what the client and the server say; counts the statements of all connections.
+    """Forwards the messages of client and server; counts the statements of all connections.
 
     :param settings: Django's settings of the database that the server has.
     """
@@ -45,19 +45,19 @@ class Relay:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def strike(self, fault: str, at: int) -> None:
-        """Count anew, and let this happen instead of the statement with this number."""
+        """Restart counting, and cause this fault instead of the statement with this number."""
         self.statements, self._at, self._gone = 0, at, False
         self._fault = getattr(self, fault)
 
     @property
     def struck(self) -> bool:
-        """Whether it has happened."""
+        """Return whether the fault has happened."""
         return 0 < self._at <= self.statements
 
     def close(self) -> None:
         _close(self._listener)
 
-    # The faults: each says whether the connection goes on.
+    # The faults: each returns whether the connection continues.
 
     def cut(self, client: socket.socket, server: socket.socket, message: bytes) -> bool:
         """The statement is lost, and the connection is reset on both sides."""
@@ -66,18 +66,18 @@ class Relay:
         return False
 
     def gone(self, client: socket.socket, server: socket.socket, message: bytes) -> bool:
-        """The same, and whoever connects again is turned away."""
+        """Lose the statement, and reject new connections."""
         self._gone = True
         return self.cut(client, server, message)
 
     def half_close(self, client: socket.socket, server: socket.socket, message: bytes) -> bool:
-        """The server does what it was told, but its answer is lost."""
+        """The server runs the statement, but its answer is lost."""
         client.shutdown(socket.SHUT_WR)
         server.sendall(message)
         return True
 
     def delay(self, client: socket.socket, server: socket.socket, message: bytes) -> bool:
-        """The statement comes late: inside a transaction, the server has given up waiting."""
+        """The statement is late: inside a transaction, the server has stopped waiting."""
         time.sleep(DELAY)
         server.sendall(message)
         return True
@@ -119,14 +119,14 @@ class Relay:
     def _down(self, client: socket.socket, server: socket.socket) -> None:
         with suppress(OSError):
             while answer := server.recv(65536):
-                # What the client does not hear any more is still to be read: the server goes on.
+                # The client is gone, but the server continues: read its messages.
                 with suppress(OSError):
                     client.sendall(answer)
         _close(client)
 
 
 def _messages(client: socket.socket) -> Iterator[tuple[bytes, bool]]:
-    """What a client sends, message by message, and whether each ends a statement."""
+    """Yield each message of the client, and whether it ends a statement."""
     stream = client.makefile("rb")
     kind = b""  # the first message has none
     while len(length := stream.read(4)) == 4:

@@ -1,7 +1,7 @@
-"""After a test, its databases become again what they were before the first one.
+"""Restores the databases after a test to their state before the first one.
 
-This stands in for Django's flush, which leaves the schema as a test left it, and makes all
-content types, permissions and triggers anew. ``test_flush.py`` is about that flush.
+This replaces Django's flush, which leaves the schema as a test left it, and re-creates all
+content types, permissions and triggers. ``test_flush.py`` is about that flush.
 """
 
 from __future__ import annotations
@@ -18,15 +18,15 @@ from django.test import TransactionTestCase
 
 from auditrepr.lineage import renames
 
-#: How far apart the ids of two tables begin: one in place of another does not pass unseen. Those
-#: of events begin with 1, for tests that number some of them by themselves.
+#: The distance between the first IDs of two tables, so that a mix-up is noticed. The IDs of events
+#: start with 1, because some tests use explicit ones.
 APART = 100
-#: How long to wait for whoever still works on a database that its test has done with.
+#: Seconds to wait for processes that still use a database after its test.
 PATIENCE = 30
 
 
 class Template(Protocol):
-    """What a database was when this was made."""
+    """The state of a database, to which it can be restored."""
 
     def restore(self) -> None: ...
 
@@ -38,9 +38,9 @@ _templates: dict[str, Template] = {}
 
 @contextmanager
 def restored_after_each_test() -> Iterator[None]:
-    """Restore the databases of a transactional test, where Django would flush them.
+    """Restore the databases of a transactional test, instead of Django's flush.
 
-    What they were is noted when the first test sets them up: not all are made in each run.
+    Their state is recorded when the first test sets them up: not every run creates all of them.
     """
     set_up = TransactionTestCase.setUpClass.__func__  # type: ignore[attr-defined]
 
@@ -65,7 +65,7 @@ def restored_after_each_test() -> Iterator[None]:
 
 
 def restore(alias: str) -> None:
-    """Make the database what it was; what the process knows of it goes, as after a ``migrate``."""
+    """Restore the database, and clear what the process has cached of it, as after ``migrate``."""
     connections[alias].close()
     _templates[alias].restore()
     ContentType.objects.clear_cache()
@@ -83,7 +83,7 @@ def template(alias: str) -> Template:
 
 
 class SQLiteTemplate:
-    """A copy in memory, which is written over the file: rows, schema, sequences and all."""
+    """A copy in memory that replaces the content of the file, including schema and sequences."""
 
     def __init__(self, file: str) -> None:
         self._file = file

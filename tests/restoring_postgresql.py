@@ -1,4 +1,4 @@
-"""How a PostgreSQL database becomes what it was; for most tests deleting rows is enough."""
+"""Restores a PostgreSQL database; for most tests, deleting rows is enough."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from psycopg.sql import SQL, Composed, Identifier
 
 Session = psycopg.Connection[tuple[Any, ...]]
 
-#: A table of this many bytes, deleted rows included, is copied anew: its size steers plans.
+#: A table of this many bytes, including deleted rows, is re-created: its size affects plans.
 LARGE = 512 * 1024
 
 SIZES = """
@@ -19,7 +19,7 @@ WHERE relkind = 'r' AND relnamespace <> 'pg_catalog'::regnamespace
     AND relnamespace <> 'information_schema'::regnamespace AND pg_relation_size(oid) > 0
 """
 
-#: What statistics fill is no schema, and large objects are told of by their metadata.
+#: Statistics are not part of the schema, and large objects are compared by their metadata.
 CATALOGUES = """
 SELECT oid::regclass::text FROM pg_class
 WHERE relkind = 'r' AND relnamespace = 'pg_catalog'::regnamespace AND NOT relisshared
@@ -27,7 +27,7 @@ WHERE relkind = 'r' AND relnamespace = 'pg_catalog'::regnamespace AND NOT reliss
 ORDER BY 1
 """
 
-#: A row that came or changed has a younger transaction, and one that went is missing.
+#: An added or changed row has a newer transaction, and a deleted one is missing.
 CATALOGUE = "SELECT count(*), count(*) FILTER (WHERE age(xmin) < age('{since}'::xid)) FROM {name}"
 
 ROWS = "SELECT count(*), sum(hashtextextended(one::text, 0)) FROM {name} one"
@@ -47,7 +47,7 @@ SELECT setval(name, number * %s, true) FROM (
 ) unused
 """
 
-#: What coverage knows of triggers begins with the database they are in, and a copy is another one.
+#: Coverage identifies triggers by their database, and a copy is another one.
 SAME_TRIGGERS = """
 UPDATE auditrepr_coverage SET triggers = regexp_replace(triggers, '^(\\d+)\\.\\d+:', concat(
     '\\1.', (SELECT oid FROM pg_database WHERE datname = current_database()), ':'))
@@ -57,8 +57,8 @@ UPDATE auditrepr_coverage SET triggers = regexp_replace(triggers, '^(\\d+)\\.\\d
 class PostgreSQLTemplate:
     """A copy on the server.
 
-    It takes the place of a database whose schema or first rows are not what they were. One that
-    only got more rows loses these, which takes a fifth of the time.
+    It replaces a database whose schema or first rows have changed. If a database only has more
+    rows, these are deleted, which takes a fifth of the time.
     """
 
     def __init__(self, parameters: dict[str, Any], apart: int, patience: int) -> None:
@@ -98,7 +98,7 @@ class PostgreSQLTemplate:
         session.execute("; ".join(statements))
 
     def _fingerprint_query(self, session: Session) -> str:
-        """What tells whether the schema and the first rows are still the same."""
+        """Return a fingerprint of the schema and the first rows."""
         ((since,),) = session.execute("SELECT pg_current_xact_id()::xid::text")
         catalogues = [name for (name,) in session.execute(CATALOGUES)]
         parts = [CATALOGUE.format(since=since, name=name) for name in catalogues]

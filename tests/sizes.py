@@ -18,6 +18,6 @@ def size(quick: int, full: int, named: str = "") -> int:
 
 
 def examples(quick: int, full: int, named: str = "") -> dict[str, Any]:
-    """Hypothesis's settings for so many; a few are the same each time, so that they always tell."""
+    """Return Hypothesis's settings for this number; small ones use the same examples."""
     chosen: dict[str, Any] = {"max_examples": size(quick, full, named)}
     return chosen if FULL or os.environ.get(named) else chosen | {"derandomize": True}

@@ -1,4 +1,4 @@
-"""Several connections to one database, each in a thread of its own, that take turns."""
+"""Several connections to one database, each in its own thread, that take turns."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ REPEATABLE_READ = "REPEATABLE READ"
 
 
 class Undone(Exception):
-    """Ends a transaction that is to leave no trace."""
+    """Raised to roll back a transaction."""
 
 
 class Writer:
-    """A connection; what is called on it runs there, and it notes what its objects said."""
+    """One connection; methods run in its thread, and it notes the texts of its objects."""
 
     def __init__(self, models: Sequence[type[Model]]) -> None:
         self.oracle = Oracle(models)
@@ -29,7 +29,7 @@ class Writer:
         self.blocks: list[transaction.Atomic] = []
 
     def start(self, function: Callable[..., Any], *args: Any, **options: Any) -> Future[Any]:
-        """Begin, without waiting for its end."""
+        """Start the call without waiting for its end."""
         return self._thread.submit(self._noting, function, *args, **options)
 
     def __call__(self, function: Callable[..., Any], *args: Any, **options: Any) -> Any:
@@ -71,7 +71,7 @@ def _sql(statement: str, parameters: Any) -> None:
 
 @contextmanager
 def writers(count: int, models: Sequence[type[Model]]) -> Iterator[list[Writer]]:
-    """So many connections, each of which notes what objects of these models said."""
+    """Open this number of connections, each of which notes the texts of objects of these models."""
     found = [Writer(models) for _ in range(count)]
     try:
         yield found
@@ -81,5 +81,5 @@ def writers(count: int, models: Sequence[type[Model]]) -> Iterator[list[Writer]]
 
 
 def said(found: Sequence[Writer]) -> dict[int, str]:
-    """What the objects of all events said to those who caused them."""
+    """Return the texts of the objects of all events, as their connections noted them."""
     return {pk: text for writer in found for pk, text in writer.oracle.expected.items()}

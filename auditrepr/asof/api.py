@@ -1,4 +1,4 @@
-"""Objects as they were: :func:`as_of`, over the machinery that builds representations."""
+"""The public :func:`as_of`: objects as of a moment, from the code that builds representations."""
 
 from __future__ import annotations
 
@@ -24,8 +24,8 @@ ModelT = TypeVar("ModelT", bound=Model)
 When = AuditLog | int | datetime
 
 _SUBJECT = "_auditrepr_subject"
-#: So many ids further on there may be events that are older: so many rows may concurrent
-#: statements have written side by side.
+#: How many IDs beyond the first later event there may still be earlier events: as many as
+#: concurrent statements may have written next to each other.
 SLACK = 10_000
 
 
@@ -34,17 +34,17 @@ def as_of(what: ModelT, moment: When, /, *, using: str | None = None) -> ModelT:
 @overload
 def as_of(what: type[ModelT], moment: When, /, *, pk: Any, using: str | None = None) -> ModelT: ...
 def as_of(what: Any, moment: When, /, *, pk: Any = None, using: str | None = None) -> Any:
-    """The object as it was at a moment, with its relations as they were.
+    """Return the object as of a moment, with its relations as of that moment.
 
-    ``as_of(book, event)`` or ``as_of(Book, event, pk=5)``. What it gives can be read, at any time
-    later too, and not be saved; :func:`doubts` tells what of it is not certain.
+    ``as_of(book, event)`` or ``as_of(Book, event, pk=5)``. The object can be read at any later
+    time, too; it cannot be saved. :func:`doubts` lists why it is mixed.
 
-    :param moment: an event, or its id: the state right after it, or right before a deletion, as
-        its transaction saw it. A time: the state after the last event up to then, in the order of
-        the log; an event of a transaction that had not committed by then counts, too.
+    :param moment: an event, or its ID: the state right after it, or right before a deletion, as
+        its transaction saw it. A time: the state after the last event up to that time, in the
+        order of the log, including events of transactions that had not committed by then.
     :param using: the database, by default the object's own.
-    :raises TypeError: if there is no pk, or one of several columns is not a tuple of them all.
-    :raises ValidationError: if the pk cannot be one of this model.
+    :raises TypeError: if there is no pk, or the pk of several columns is not a tuple of all values.
+    :raises ValidationError: if the pk is not a valid value for this model.
     :raises DoesNotExist: if there was no such object; the model's own exception.
     :raises AuditLog.DoesNotExist: if there is no such event.
     :raises MigrationsPending: if the database holds no log.
@@ -79,12 +79,12 @@ def _as_of(model: Any, key: Any, moment: When, using: str) -> Model:
 
 
 def doubts(instance: Model) -> list[str]:
-    """Why what has been read so far of an object that as_of() gave is not certain; else empty."""
+    """Return why an object from as_of() is mixed, as far as it was read; empty if it is exact."""
     return list(instance.__dict__[_SUBJECT].notes)
 
 
 def _key(model: type[Model], key: Any) -> Any:
-    """The primary key, as its field has it."""
+    """Return the primary key as a value of its field."""
     parts = key_parts(model._meta.pk)
     if len(parts) == 1 and key is not None:
         return model._meta.pk.to_python(key)
@@ -111,7 +111,7 @@ def _moment(when: When, using: str) -> Moment:
 
 
 def _last_until(when: datetime, using: str) -> Moment:
-    """Right after the last event up to this time: whatever is in the log up to it was seen."""
+    """Return the moment after the last event up to this time; it sees all events before it."""
     log = AuditLog.objects.using(using).all()
     near = log.filter(
         pk__lt=first_id(log, when) + SLACK, occurred_at__lt=when + timedelta.resolution
@@ -120,10 +120,10 @@ def _last_until(when: datetime, using: str) -> Moment:
 
 
 class OwnViews:
-    """Lets an object go on reading as of its moment after the call that made it.
+    """Lets an object continue to read as of its moment after the call that made it.
 
-    Every look at the log is a view of its own, in which nothing can be written: what is read
-    live, because the log has never mentioned it, has not been changed up to then.
+    Each time, the log is read in a separate read-only view of the database: a row of which the log
+    has no event, read from the table in the same view, has not been changed until then.
     """
 
     def __init__(self, reader: Reader) -> None:

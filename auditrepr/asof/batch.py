@@ -1,4 +1,4 @@
-"""Audit rows -> model instances, with the values that the rows had and relations to match."""
+"""Events -> model instances, with their values and relations as of each event."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ __all__ = ["Batch", "Reference"]
 
 
 class Batch:
-    """Events whose objects are rebuilt together, so that what one needs is read for all.
+    """Events whose objects are reconstructed together: related rows are read once for all.
 
-    :param known_failures: as of :class:`Reader`.
-    :param alone: as of :class:`Reader`.
+    :param known_failures: see :class:`Reader`.
+    :param alone: see :class:`Reader`.
     """
 
     def __init__(
@@ -48,7 +48,7 @@ class Batch:
         self._shown_life = time.monotonic()
 
     def subjects(self, events: Sequence[Event]) -> Iterator[Subject]:
-        """The objects of these events, in their order."""
+        """Return the objects of these events, in their order."""
         subjects = self._subjects(events)
         by_table = defaultdict(list)
         for event, subject in zip(events, subjects, strict=True):
@@ -68,7 +68,10 @@ class Batch:
         return subjects
 
     def show_life(self) -> None:
-        """Has to be called between rows: what they do may take long, and send no query."""
+        """Tell the server that the client is alive; call it between rows.
+
+        A row's code may run for a long time without a query.
+        """
         now = time.monotonic()
         if now - self._shown_life > self.limit.seconds:
             self.vendor.show_life()
@@ -93,7 +96,7 @@ class Batch:
                 subject.note(OVERTAKEN)
 
     def related(self, references: Sequence[Reference]) -> Iterator[Subject]:
-        """The objects that these foreign keys led to, in their order."""
+        """Return the objects that these foreign keys referred to, in their order."""
         subjects = self._subjects(reference.event for reference in references)
         by_target = defaultdict(list)
         for subject, (_, field, value) in zip(subjects, references, strict=True):

@@ -1,11 +1,11 @@
-"""What goes on in a build: whose code runs, what becomes of its queries, and what is still whole.
+"""The state of a build: whose code runs, how its queries are answered, and what was lost.
 
-One :class:`Building` for each view of the database. Its phases, from the outside to the inside::
+There is one :class:`Building` for each view of the database. Its phases, from outside to inside::
 
     Idle -> Running -> Reading -> Making
                     -> Answering, until its query comes
 
-Whoever enters a phase leaves it again: what was before goes on.
+A phase that ends is followed by the phase before it.
 """
 
 from __future__ import annotations
@@ -28,24 +28,24 @@ from .substitution import NotAsOf, Relations, substituted, unknown_columns
 
 TODAY = "partly read from current rows"
 
-#: Statements that Django sends for a transaction of its own.
+#: Statements that Django sends to control transactions.
 NO_READING = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
 
 
 class StartOver(BaseException):
-    """The transaction is lost: its rows are read once more, without what has lost it."""
+    """Raised when the transaction is lost: its rows are read again, without the cause."""
 
 
 class TooMuch(StartOver):
-    """What the rows need does not fit into memory: fewer of them are read together."""
+    """Raised when the rows do not fit into memory: fewer of them are read together."""
 
 
 class QueryRefused(BaseException):
-    """A query for an attribute without a value."""
+    """Raised when model code queries for an attribute without a value."""
 
 
 class Transaction(Enum):
-    """What has become of the one that everything is read in."""
+    """The state of the transaction that everything is read in."""
 
     WHOLE = "it goes on"
     BROKEN = "it ends after this row"
@@ -53,31 +53,32 @@ class Transaction(Enum):
 
 
 class Idle:
-    """Nobody's code runs: a query is sent as it is."""
+    """The phase in which no model code runs: queries are sent unchanged."""
 
     __slots__ = ()
-    #: Is it the code of a row that runs?
+    #: Whether the code of a row runs.
     theirs = False
 
     def query(self, building: Building, sql: str, parameters: Any, unseen: bool) -> Any:
-        """Sees a query before it is sent: gives what is sent, and its parameters.
+        """Return the statement to send instead of this one, and its parameters.
 
-        :param unseen: it goes to another database than the one that is read, or is no query.
+        :param unseen: the statement goes to another database than the one that is read, or is not
+            a query.
         """
         return sql, parameters
 
     def query_in_thread(self) -> None:
-        """A query is about to be sent by another thread, on behalf of this one."""
+        """Take note that another thread is about to send a query on behalf of this one."""
 
 
 class Reading(Idle):
-    """auditrepr's own queries, also while a row's code waits for them."""
+    """The phase of auditrepr's own queries, also while a row's code waits for them."""
 
     __slots__ = ()
 
 
 class Running(Idle):
-    """A row's code says its text: its queries read the tables as of the row's moment."""
+    """The phase in which a row's code runs: its queries read the tables as of the row's moment."""
 
     __slots__ = ("subject",)
     theirs = True
@@ -96,9 +97,9 @@ class Running(Idle):
 
 
 class Making(Running):
-    """A model's code makes an instance.
+    """The phase in which a model's code makes an instance.
 
-    :param incomplete: it has attributes without a value, for which Django would go to the table.
+    :param incomplete: some attributes have no value: Django would read them from the table.
     """
 
     __slots__ = ("asked", "incomplete")
@@ -106,7 +107,7 @@ class Making(Running):
     def __init__(self, subject: Subject, *, incomplete: bool = False) -> None:
         super().__init__(subject)
         self.incomplete = incomplete
-        self.asked = False  # it has sent a query
+        self.asked = False  # the code has sent a query
 
     def query(self, building: Building, sql: str, parameters: Any, unseen: bool) -> Any:
         self._ask()
@@ -123,10 +124,10 @@ class Making(Running):
 
 
 class Answering(Idle):
-    """The next query sees these rows in place of the models' tables.
+    """The phase in which the next query sees these rows in place of the models' tables.
 
-    :param before: the phase that goes on after it: others in between are not about the rows.
-    :param otherwise: who reads whole tables where the query asks for another one.
+    :param before: the phase that continues after this query.
+    :param otherwise: the subject that reads whole tables if the query uses another table.
     """
 
     __slots__ = ("before", "otherwise", "relations")
@@ -144,7 +145,10 @@ class Answering(Idle):
         self.before.query_in_thread()
 
     def query(self, building: Building, sql: str, parameters: Any, unseen: bool) -> Any:
-        """:raises NotAsOf: if it asks for another table, and nobody reads whole ones."""
+        """Return the statement that reads the rows; see :meth:`Idle.query`.
+
+        :raises NotAsOf: if the query uses another table, and `otherwise` is None.
+        """
         building.phase = self.before
         with building.reading():
             try:
@@ -168,11 +172,11 @@ IDLE, READING = Idle(), Reading()
 
 
 class Building:
-    """The phase of a build, and what of it is lost.
+    """The phase of a build, and whether its transaction is lost.
 
-    :param limit: the time that a row's code has; it stands still during auditrepr's own queries.
-    :param past_tables: the tables as of the moments of all that is built together.
-    :param alone: one row is built, so that nothing is gained by building fewer together.
+    :param limit: the time limit of a row's code; paused during auditrepr's own queries.
+    :param past_tables: returns the tables as of the moments of all rows that are built together.
+    :param alone: only one row is built, so that fewer cannot be built together.
     """
 
     def __init__(
@@ -190,12 +194,12 @@ class Building:
         self.phase: Idle = IDLE
         self.transaction = Transaction.WHOLE
         self._start_over: StartOver | None = None
-        self._own_error: BaseException | None = None  # of what is ours, while a row's code runs
+        self._own_error: BaseException | None = None  # of auditrepr's code, while a row's code runs
 
     # --- transitions ---------------------------------------------------------------------------
 
     def run(self, subject: Subject) -> None:
-        """From here to :meth:`rest`, a row's code runs."""
+        """Start the phase of a row's code; it lasts until :meth:`rest`."""
         self.phase = Running(subject)
         self._own_error = None
 
@@ -212,7 +216,7 @@ class Building:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
-        """Queries inside are auditrepr's, not those of the code that runs."""
+        """Send queries inside as auditrepr's own, not as those of the code that runs."""
         try:
             with self.during(READING), self.limit.paused(), of_nobody():
                 yield
@@ -223,41 +227,47 @@ class Building:
 
     @contextmanager
     def answering(self, relations: Relations, otherwise: Subject | None = None) -> Iterator[None]:
-        """The first query inside is answered with these rows; see :class:`Answering`."""
+        """Answer the first query inside with these rows; see :class:`Answering`."""
         with self.during(Answering(self.phase, relations, otherwise)):
             yield
 
     def lose(self, start_over: StartOver) -> None:
-        """Whatever the code that runs makes of it: nothing that is built now counts."""
+        """Discard what is being built, whether or not the running code lets `start_over` pass."""
         self.transaction, self._start_over = Transaction.LOST, start_over
 
     def too_much(self, cause: BaseException | None = None) -> NoReturn:
-        """:raises TooMuch: and makes whatever is built now not count."""
+        """Discard what is being built, so that fewer rows are built together.
+
+        :raises TooMuch: always.
+        """
         start_over = TooMuch()
         self.lose(start_over)
         raise start_over from cause
 
     def lacks_room(self, error: BaseException) -> bool:
-        """Is it for want of memory, which fewer rows would need less of?"""
+        """Return whether memory ran out, and building fewer rows together may help."""
         return not self.alone and (
             isinstance(error, MemoryError)
-            # Of the server, or of the driver, which has no code for it.
+            # The server's error, or the driver's, which has no error code.
             or (isinstance(error, Error) and "out of memory" in str(error))
         )
 
-    # --- what a row's code has come to -----------------------------------------------------------
+    # --- results of a row's code -----------------------------------------------------------------
 
     def check(self) -> None:
-        """:raises BaseException: what the row's code has made something up in place of."""
+        """Check that the row's code has not hidden an error of auditrepr.
+
+        :raises BaseException: the hidden error.
+        """
         for error in (self._start_over, self._own_error):
             if error is not None:
                 raise error
 
     def failure(self, raised: BaseException, *, careful: bool) -> BaseException | None:
-        """The error that is the row's failure; none if the row is to be tried once more.
+        """Return the error that is the row's failure, or None if the row is to be tried again.
 
-        :param careful: it ran in a savepoint of its own.
-        :raises BaseException: what is no row's, but ends the work, or the transaction.
+        :param careful: the row's code ran in its own savepoint.
+        :raises BaseException: if the error is not the row's, but ends the work or the transaction.
         """
         if self._start_over is not None:
             raise self._start_over from None
@@ -269,7 +279,7 @@ class Building:
             self.too_much(error)
         if isinstance(error, Error) and not careful:
             self.transaction = Transaction.BROKEN
-            # A connection that was lost is no row's fault.
+            # A lost connection is not the row's failure.
             return None if self.vendor.passes(error) else error
         if isinstance(error, TimeLimitExceeded):
             self.transaction = Transaction.BROKEN
@@ -285,10 +295,10 @@ class Building:
         many: bool,
         context: dict[str, Any],
     ) -> Any:
-        """An execute_wrapper: the phase says what becomes of a query.
+        """Send a query as the phase decides; an execute_wrapper.
 
         :raises InternalError: if a row's code would write to another database than the one that is
-            read, whose transaction itself refuses that.
+            read; there, the read-only transaction rejects it.
         """
         elsewhere = context["connection"].alias != self.vendor.connection.alias
         if elsewhere and self.phase.theirs and may_write(sql):
@@ -297,7 +307,10 @@ class Building:
         return execute(sql, parameters, many, context)
 
     def as_of(self, subject: Subject, sql: str, parameters: Any, unseen: bool) -> tuple[str, Any]:
-        """The query on whole tables as of the subject's moment; today's where that cannot be."""
+        """Return the query on whole tables as of the subject's moment, or on the current ones.
+
+        The current tables are read, and the subject is mixed, if the query cannot be rewritten.
+        """
         doubts: tuple[str, ...] = (TODAY,)
         with suppress(NotAsOf), self.reading():
             if not unseen:
@@ -308,5 +321,5 @@ class Building:
         return sql, parameters
 
     def intercept_in_thread(self) -> None:
-        """A query is about to be sent from another thread, which sees what is there today."""
+        """Take note that another thread is about to send a query, which reads current rows."""
         self.phase.query_in_thread()

@@ -1,4 +1,4 @@
-"""What happened to one table since the earliest moment of a batch, and what a moment saw of it."""
+"""The events of one table since the earliest moment of a batch, and which a moment saw."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ _id = attrgetter("id")
 
 
 class Changes:
-    """The events of one table in the order of their ids, told apart for each moment.
+    """The events of one table by ID; for each moment, which of them it saw and which it did not.
 
-    How long that takes depends on what is near the moment, not on how many events there are.
+    The time that this takes depends on the events near the moment, not on the number of events.
     """
 
     def __init__(self, states: States, table: str, events: Iterable[Neighbour]) -> None:
@@ -35,8 +35,11 @@ class Changes:
             self._of_message[event.transaction_id, event.statement_at].append(event)
 
     def unseen(self, moment: Moment) -> tuple[int, tuple[Neighbour, ...], frozenset[int]]:
-        """Where what the moment has not seen begins, what it has not seen of before, and which of
-        the later ones it has seen all the same: equal answers are about the same rows."""
+        """Return which events the moment has not seen; equal answers are about the same rows.
+
+        :returns: the index after the last event up to the moment; the unseen events before that
+            index; the IDs of the seen events from that index on.
+        """
         start = bisect_right(self.events, moment.upto, key=_id)
         statement = self._of_statement(moment)
         ours = {one.id for one in statement}
@@ -54,11 +57,11 @@ class Changes:
     def since(
         self, start: int, early: Sequence[Neighbour], seen: frozenset[int]
     ) -> Iterator[Neighbour]:
-        """The events that :meth:`unseen` tells of, in the order of their ids."""
+        """Yield the events that :meth:`unseen` describes, in the order of their IDs."""
         return chain(early, (e for e in self.events[start:] if e.id not in seen))
 
     def doubts(self, moment: Moment) -> list[str]:
-        """Why some of the events may belong to the other side of the moment."""
+        """Return why some of the events may belong to the other side of the moment."""
         doubts = [self._doubt(moment, event) for event in self._near(moment)]
         if not self.states.vendor.knows_statements and any(
             event.id != moment.upto for event in self._of_statement(moment)
@@ -80,14 +83,14 @@ class Changes:
             yield from self._of_message.get((moment.transaction_id, moment.statement_at), ())
 
     def _of_statement(self, moment: Moment) -> list[Neighbour]:
-        """What the statement of the moment did to this table, or may have done."""
+        """Return the events of this table that are, or may be, of the moment's statement."""
         if moment.occurred_at is None or not self.states.is_of(moment, self.table):
             return []
         together = self._at_once.get(moment.occurred_at, ())
         return [event for event in together if event.same_statement(moment)]
 
     def _under_way(self, moment: Moment, start: int) -> Iterator[Neighbour]:
-        """Earlier events whose transactions may not have ended when the moment looked."""
+        """Yield earlier events whose transactions may still have been open at the moment."""
         if moment.snapshot is None:
             return
         oldest = parse(moment.snapshot).xmin

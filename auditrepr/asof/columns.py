@@ -21,7 +21,7 @@ NONE: frozenset[str] = frozenset()
 
 
 class Columns:
-    """Answers from the columns that the coverage of each table has recorded."""
+    """The columns of each table as of a moment, from those that its coverage has recorded."""
 
     def __init__(
         self, coverage: Mapping[str, Coverage], sees: Callable[[Moment, int | None], bool]
@@ -31,7 +31,7 @@ class Columns:
         self._late: dict[type[Model], dict[str, Arrival | None]] = {}
 
     def not_yet(self, model: type[Model], moment: Moment) -> frozenset[str]:
-        """The columns that the model's own table may have got since the moment."""
+        """Return the columns that may have been added to the model's own table since the moment."""
         late = self._late_ones(model)
         if not late:
             return NONE
@@ -56,6 +56,6 @@ class Columns:
 
 def _late_ones(model: type[Model], row: Coverage) -> dict[str, Arrival | None]:
     came = arrivals(row)
-    # Not the key: a row is found by it.
+    # Not the key, because rows are found by it.
     columns = [field.column for field in own_fields(model) if not field.primary_key]
     return {c: came.get(c) for c in columns if c in came or c not in row.columns}

@@ -1,4 +1,4 @@
-"""The values of events' columns, as Django's fields have them: the same on each database."""
+"""The values that fields held at events, as Python values: the same on each database."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ class RecordedValue(NamedTuple):
 def held(
     events: Iterable[AuditLog], using: str, limit: TimeLimit | None = None
 ) -> Iterator[RecordedValue]:
-    """Return what is known of all columns of these events.
+    """Yield the recorded values of all columns of these events.
 
     The number of queries depends on the number of models, not on the number of events.
 
-    :param limit: the time that this may take; what it does not reach is left out.
+    :param limit: the time that this may take; values not read by then are left out.
     """
     limit = limit or TimeLimit.from_settings()
     renames = recent_renames(using)
@@ -67,6 +67,6 @@ def _held_by(
         for column, field in renames.fields(event).items():
             if field.attname in values:
                 value = values[field.attname]
-                # bytes, as on SQLite, whose driver makes no memoryview.
+                # bytes, as on SQLite, whose driver returns no memoryview.
                 value = bytes(value) if isinstance(value, memoryview) else value
                 yield RecordedValue(event, column, field, image.before, value)

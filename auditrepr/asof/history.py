@@ -1,4 +1,4 @@
-"""Rows of any audited table as of a moment: the state where it is found, read as it was then."""
+"""Rows of any audited table as of a moment: finds where each state is, and reads it there."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from .placeholders import UNKNOWN
 from .rows import LiveRow, read_images, read_live
 from .states import EMPTIED, States, StateSource
 
-#: Tables whose rows mean the same at all times: a content type stands for its natural key.
+#: Tables whose current rows are valid for any moment: a content type stands for its natural key.
 TIMELESS = frozenset({"django_content_type"})
 
 TYPE_GONE = "its content type no longer exists"
@@ -32,7 +32,7 @@ LOOSE = "{} has its own rules for comparing text"
 #: How many later events of a table are read to find the rows that had a value before.
 SCAN = 100_000
 
-#: Bytes that the rows of a batch may unpack to; in Python, they take several times as much.
+#: Unpacked size of the rows of a batch, in bytes; in Python, they take several times as much.
 MOST_BYTES = 16_000_000
 
 _Read = Row | Exception | None
@@ -43,27 +43,27 @@ def _none(_: Any) -> None:
 
 
 class Matches(NamedTuple):
-    """All that had a value at a moment: from the log as rows, to a related set as its objects."""
+    """All rows, and later objects, that had a value in a field at a moment."""
 
     found: Sequence[Found]
     doubts: tuple[str, ...] = ()  # why some may be missing
-    rows: Mapping[type[Model], Sequence[Found]] = {}  # what queries of the set read, by table
-    #: Those that a queryset of the model shows, in its order; None if only a query can tell.
+    rows: Mapping[type[Model], Sequence[Found]] = {}  # the rows that queries of the set read
+    #: Returns what a queryset of the model selects, in its order; None if only a query can.
     shown: Callable[[Any], Sequence[Found] | None] = _none
-    plain: bool = True  # they are all, in the order of their model, whoever asks
+    plain: bool = True  # `found` is what any manager selects, in the order of the model
 
     def single(self) -> Found:
-        """The one of a set that can have no more."""
+        """Return the only object of a set that has at most one."""
         if not self.found:
             return Found(None, self.doubts)
         return self.found[0]._replace(doubts=self.found[0].doubts + self.doubts)
 
 
 class History:
-    """Answers for one batch, from one view of the database.
+    """The past of rows, for one batch, from one view of the database.
 
-    :param too_much: is called, and raises, before rows are read that are too large together;
-        none reads them all the same.
+    :param too_much: called before rows are read that are too large together; it raises. With None,
+        such rows are read.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class History:
         return {table.name: table.excluded for table in tracked_tables(self.vendor.using)}
 
     def rows(self, model: type[Model], wanted: Sequence[tuple[Moment, Any]]) -> list[Found]:
-        """The rows of the model's own table with these primary keys, each as of its moment."""
+        """Return the rows of the model's own table with these primary keys, as of each moment."""
         model = concrete(model)
         table = log_name(model._meta.db_table)
         texts = self.vendor.key_texts(model._meta.pk, [key for _, key in wanted])
@@ -112,10 +112,10 @@ class History:
     def matching(
         self, model: type[Model], field: Any, wanted: Sequence[tuple[Moment, Any]]
     ) -> list[Matches]:
-        """All rows of the model's own table whose field had the value, each as of its moment.
+        """Return all rows of the model's own table whose field had the value, as of each moment.
 
-        Who had it then either has it today, or was changed since: an event after the moment
-        tells so. Candidates are looked for there, and each is looked at as of the moment.
+        A row that had the value at the moment either has it now, or an event after the moment
+        changed it. Candidates come from both, and each is checked as of the moment.
         """
         model = concrete(model)
         table = log_name(model._meta.db_table)
@@ -152,7 +152,10 @@ class History:
         return [Matches(found, tuple(doubts)) for found, doubts in zip(had, why, strict=True)]
 
     def _doubts_of_text(self, model: type[Model], field: Any) -> tuple[str, ...]:
-        """The log finds rows by the text of a value, and by nothing that is equal to it."""
+        """Return why rows may be missing if different texts are equal to the database.
+
+        The log finds rows by the text of a value only.
+        """
         if not compares_loosely(field, self.vendor.connection):
             return ()
         return (LOOSE.format(f"{log_name(model._meta.db_table)}.{field.column}"),)
@@ -165,15 +168,18 @@ class History:
         live: Mapping[str, LiveRow],
         moments: Sequence[Moment],
     ) -> tuple[Mapping[str, set[str]], bool]:
-        """The keys of who has or had each value, by its text; and whether these are all."""
+        """Return the keys of the rows that may have had each value, and whether these are all.
+
+        The keys are listed by the text of the value.
+        """
         candidates: dict[str, set[str]] = defaultdict(set)
         for key, today in live.items():
-            if today.value in texts:  # else it is equal for the database alone
+            if today.value in texts:  # a value that is equal only to the database is none of these
                 candidates[texts[today.value]].add(key)
         known = list(texts.values())
         mentions, complete = self._mentions(table, column, known, moments)
         if any(map(partial(self.states.emptied_after, table), moments)):
-            # What a TRUNCATE removes, no later event tells of: then all of the table's do.
+            # A TRUNCATE removes rows without an event of their own: search all of the table's.
             more, all_read = self._mentions(table, column, known, [Moment(0)])
             mentions, complete = mentions | more, complete and all_read
         for text, key in mentions:
@@ -183,7 +189,7 @@ class History:
     def _mentions(
         self, table: str, column: str, texts: Sequence[str], moments: Sequence[Moment]
     ) -> tuple[set[tuple[str, str]], bool]:
-        """See :meth:`Vendor.mentions`; by all names that the table and the column have had."""
+        """Return :meth:`Vendor.mentions` for all names that the table and the column have had."""
         lineage = self.renames.lineage(table)
         found: set[tuple[str, str]] = set()
         complete = True
@@ -197,7 +203,7 @@ class History:
     def _incomplete(
         self, model: type[Model], column: str, moment: Moment, complete: bool
     ) -> list[str]:
-        """Why rows may be missing among those that match by this column."""
+        """Return why rows that match by this column may be missing."""
         table = log_name(model._meta.db_table)
         came_later = column in self.columns.not_yet(model, moment)
         lost = self.states.emptied_after(table, moment) and not self.states.is_whole(table, moment)
@@ -212,9 +218,9 @@ class History:
     def _live(
         self, model: type[Model], field: Field[Any, Any], values: Collection[Any]
     ) -> dict[str, LiveRow] | Error:
-        """Today's rows, see :func:`read_live`; or why the table cannot be read.
+        """Return the current rows, see :func:`read_live`, or the error of reading the table.
 
-        :raises django.db.Error: if that passes.
+        :raises django.db.Error: if the error is transient.
         """
         if not values:
             return {}
@@ -266,13 +272,13 @@ class History:
             self.too_much()
 
     def _of_then(self, model: type[Model], row: _Read, state: StateSource, moment: Moment) -> _Read:
-        """Without the columns that came after the moment."""
+        """Return the row without the columns that were added after the moment."""
         not_yet = self.columns.not_yet(model, moment) if state.later else ()
         return row.without(model, not_yet) if not_yet and isinstance(row, Row) else row
 
 
 def _may_have(row: Row | Exception | None, field: Field[Any, Any], value: Any) -> bool:
-    """A row that cannot be read may be one of those, and left out it would never be missed."""
+    """Return whether the row has the value, or cannot be read and so might have it."""
     if isinstance(row, Row):
         return bool(row.values.get(field.attname) == value)
     return row is not None

@@ -1,4 +1,4 @@
-"""Model instances made quickly from what the database gave, and what model code does meanwhile."""
+"""Makes model instances from rows: quickly if only Django's code is needed, else guarded."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from .lookups import Subject
 from .placeholders import UNKNOWN
 from .rows import ModelRaised
 
-#: What a class may define to have a say in how its instances are made.
+#: Attributes by which a class can change how its instances are made.
 _SAYING = ("__new__", "__init__", "__setattr__", "from_db", "_state")
 
 Maker = Callable[[Mapping[str, Any]], Model]
@@ -74,23 +74,23 @@ def is_plain(model: type[Model]) -> bool:
 
 def _is_stored_as_it_is(model: type[Model], name: str) -> bool:
     kind = type(getattr_static(model, name, None))
-    # A foreign key's forgets a related object that is cached; a new instance has none.
+    # A foreign key's descriptor only clears the cached object, which a new instance does not have.
     return kind is ForeignKeyDeferredAttribute or not hasattr(kind, "__set__")
 
 
-#: An instance: as of which event, of which model, with which key.
+#: An instance: the ID of its event, its model, its primary key.
 Key = tuple[int, type[Model], str]
-#: The instances that have lost a transaction, and how: they are not tried again.
+#: The instances whose code has cost a transaction, with its error: they are not tried again.
 KnownFailures = dict[Key, Exception]
 
-#: Gives what a field without a value reads as, and why it has none.
+#: Returns the stand-in for a field without a value, from the field and why it has none.
 Placeholder = Callable[[Any, str], Any]
 
 
 class GuardedMaker:
-    """Makes instances with the code of others.
+    """Makes instances of models whose own code takes part in it.
 
-    :param can_start_over: what is read can be read once more, if a query costs the transaction.
+    :param can_start_over: the batch can be read again if a query costs the transaction.
     """
 
     def __init__(
@@ -107,10 +107,10 @@ class GuardedMaker:
         self.can_start_over = can_start_over
 
     def make(self, model: type[Model], make: Maker, subject: Subject, row: Row) -> Model:
-        """The row's instance.
+        """Return the row's instance.
 
-        :raises StartOver: if a query that failed, or hung, has cost the transaction.
-        :raises BaseException: whatever the model's code raises.
+        :raises StartOver: if a query that failed or hung has cost the transaction.
+        :raises BaseException: if the model's code raises it.
         """
         key = subject.moment.upto, model, str(row.values.get(str(model._meta.pk.attname)))
         if key in self.known_failures:
@@ -132,7 +132,7 @@ class GuardedMaker:
             raise StartOver from error
 
     def _tried(self, make: Maker, subject: Subject, values: Mapping[str, Any]) -> Model | None:
-        """The instance, if that takes none of the values that are not known."""
+        """Return the instance, or None if creating it needs a value that is not in the log."""
         making = Making(subject, incomplete=True)
         try:
             instance = self._made(make, making, values)
@@ -159,9 +159,9 @@ class GuardedMaker:
 def loader(
     instance: Model, subject: Subject, missing: Mapping[str, str], placeholder: Placeholder
 ) -> Callable[..., None]:
-    """Stands in for ``refresh_from_db``, which Django calls for an attribute without value.
+    """Return a ``refresh_from_db`` that fills an attribute without a value with a placeholder.
 
-    What the log does not know must not be filled from today's row.
+    Django calls it for such an attribute: the current row must not provide the value.
     """
 
     def load(using: str | None = None, fields: list[str] | None = None, **options: Any) -> None:

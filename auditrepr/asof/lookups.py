@@ -1,4 +1,4 @@
-"""What is asked of a batch, and what it answers."""
+"""The types that the modules of this package exchange: lookups, subjects, the reader."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
 
 
 class Lookup(NamedTuple):
-    """A row that some subject needs as of its moment: from a relation to whoever reads the log."""
+    """A row that a subject needs as of its moment: from a relation to the reader of the log."""
 
     subject: Subject
     key: Any  # the primary key, or the value of the field that it is found by; or Unknown
-    doubts: tuple[str, ...] = ()  # why it may be another one
+    doubts: tuple[str, ...] = ()  # why the key may be another one
 
 
 class Reference(NamedTuple):
-    """What a foreign key held at an event: from a page to the builder of its text."""
+    """The value of a foreign key at an event: from a page to the builder of its text."""
 
     event: Event
     field: Any
@@ -36,53 +36,57 @@ class Reference(NamedTuple):
 
 
 class Ask(NamedTuple):
-    """How live code finds an object: from a relation to whoever touches it."""
+    """How current code finds an object: from a relation to the code that reads it."""
 
     query: Callable[[Any], Any]  # of the instance that the relation is of
 
 
 class AsOfReader(Protocol):
-    """Reads what relations lead to, each as of its subject's moment, for many at once."""
+    """Reads related objects, each as of its subject's moment, for many subjects at once."""
 
     using: str
     vendor: Vendor
 
     def find(self, model: type[Model], lookups: Sequence[Lookup]) -> list[Found]:
-        """The objects with these primary keys."""
+        """Return the objects with these primary keys."""
 
     def find_present(self, model: type[Model], lookups: Sequence[Lookup]) -> list[Found]:
-        """Likewise, but not what was deleted by then."""
+        """Return the objects with these primary keys, except those deleted by then."""
 
     def find_by(self, model: type[Model], field: Any, lookups: Sequence[Lookup]) -> list[Matches]:
-        """All objects whose field had the value that is looked up as key."""
+        """Return all objects whose field had the value that is looked up as key."""
 
     def find_many(self, model: type[Model], field: Any, lookups: Sequence[Lookup]) -> list[Matches]:
-        """The objects at the far end of links, which point at them through this foreign key."""
+        """Return the objects that links refer to through this foreign key."""
 
     def own_queries(self) -> AbstractContextManager[None]:
-        """Queries inside are auditrepr's, not those of the code that runs."""
+        """Send queries inside as auditrepr's own, not as those of the code that runs."""
 
     def instead_of(
         self, relations: Relations, otherwise: Subject | None = None
     ) -> AbstractContextManager[None]:
-        """The first query inside sees these rows in place of the models' tables."""
+        """Run the first query inside on these rows in place of the models' tables.
+
+        :param otherwise: the subject whose moment the tables are read as of, if the query uses
+            another table.
+        """
 
     def asking(self, subject: Subject) -> AbstractContextManager[None]:
-        """Queries inside are those of others' code, and see the tables as of the moment."""
+        """Run queries inside as those of the project's code, on the tables as of the moment."""
 
     def adopt(self, instance: Any, subject: Subject) -> Any:
-        """What others' code has made: its relations, too, are as of the moment, at any time."""
+        """Return the instance that the project's code has made, with relations as of the moment."""
 
     def passes(self, error: Exception) -> bool:
-        """May it be another answer, or none, the next time?"""
+        """Return whether the error is transient, so that the next attempt may differ."""
 
     def placeholder(self, field: Any, why: str) -> Any:
-        """What a column without a value reads as."""
+        """Return the stand-in for a column without a value."""
 
 
 @dataclass(eq=False, slots=True)
 class Subject:
-    """An object as of a moment: from what is asked for to what is said of it."""
+    """An object as of a moment: its instance or error, and why it is mixed."""
 
     moment: Moment
     instance: Any = None
@@ -92,7 +96,7 @@ class Subject:
     has_asked: bool = False  # its code has read a related set, or sent a query
 
     def note(self, reason: str) -> None:
-        """Say why the representation cannot be called exact."""
+        """Add a reason why the representation is mixed."""
         self.notes[reason] = None
 
 
@@ -102,4 +106,4 @@ class SetRelation:
 
     accessor: str
     resolve: Callable[[Peers], list[Matches]]
-    models: tuple[Any, ...]  # whose tables it reads
+    models: tuple[Any, ...]  # the models whose tables it reads

@@ -1,4 +1,4 @@
-"""What a manager does, read from its class: nobody's code is called to look at it."""
+"""Tells from its class what a manager does, without calling the project's code."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ class _Nothing(Generic[T]):
     """A class that does nothing."""
 
 
-#: What every class has, or says for other purposes than queries.
+#: Attributes that every class has, or that have nothing to do with queries.
 _HARMLESS = frozenset({*vars(_Nothing), "use_in_migrations", "_queryset_class", "__orig_class__"})
-#: What decides which rows, and what objects, become of a query's result.
+#: Attributes that decide which objects are made of a query's result.
 _READING = frozenset({"__iter__", "_fetch_all", "_iterator", "_iterable_class", "values_list"})
 
 
 def is_plain(manager: BaseManager[Any]) -> bool:
-    """Does it ask for all rows of its model's table, and is what it makes of them Django's own?
+    """Return whether the manager selects all rows of its model's table, exactly as Django does.
 
-    One that only adds methods does. Any other has to be asked: what it does may depend on anything.
+    A manager that only adds methods does. Any other has to be called: its rows may depend on
+    anything.
     """
     kind: Any = type(manager)
     return "get_queryset" not in vars(manager) and _is_plain(kind)
@@ -43,13 +44,13 @@ def _is_plain(manager_class: type) -> bool:
 
 
 def _changed(of: type, base: type) -> set[str]:
-    """What a class does in another way than the one that it comes from."""
+    """Return the attributes of `base` that the class overrides."""
     others = [vars(one) for one in of.__mro__ if one not in base.__mro__]
-    # from_queryset() makes a manager of a manager: a class that is new, and does the same.
+    # from_queryset() derives a new class from a manager, which overrides nothing.
     return {name for defined in others for name in defined if hasattr(base, name)} - _HARMLESS
 
 
 @cache
 def reads_as_django(queryset_class: Any) -> bool:
-    """Do the keys that it reads tell which objects it would give?"""
+    """Return whether the keys that a queryset reads determine the objects that it returns."""
     return _READING.isdisjoint(_changed(queryset_class, QuerySet))

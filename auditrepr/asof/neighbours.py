@@ -1,4 +1,4 @@
-"""The events around a moment: what a moment saw last of a row, and what came after it."""
+"""Finds the events of a row nearest to a moment: the last that it saw, and the next ones."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from ..vendors import Vendor
 from ..vendors.snapshots import sees_all
 from ..vendors.types import Moment
 
-#: How many moments make it worth to look at a row once for all of them; if they are told apart by
-#: what happened in between, that look was in vain.
+#: How many moments of a row justify one look-up for all of them; it is wasted if an event of the
+#: row lies between them.
 SHARED = 3
 
 _upto = attrgetter("upto")
 
 
 class Neighbour(NamedTuple):
-    """An event of a row, from the log to where it is decided how it stands to a moment."""
+    """The columns of an event that determine its order relative to a moment."""
 
     id: int
     action: str
@@ -33,9 +33,10 @@ class Neighbour(NamedTuple):
     occurred_at: datetime
 
     def same_statement(self, moment: Moment) -> bool:
-        """Did one firing of a trigger write both? SQLite cannot tell it from the same moment.
+        """Return whether one statement on one table caused this event and the moment's.
 
-        Only events of one table can be of one firing.
+        On SQLite, also true for separate statements in the same millisecond. The caller checks
+        that both events are of the same table.
         """
         return (
             self.action == moment.action
@@ -44,7 +45,7 @@ class Neighbour(NamedTuple):
         )
 
     def same_message(self, moment: Moment) -> bool:
-        """Did one message of the client cause both? It may hold one statement or several."""
+        """Return whether one client message caused both; it may hold several statements."""
         return (
             self.statement_at is not None
             and self.statement_at == moment.statement_at
@@ -53,10 +54,11 @@ class Neighbour(NamedTuple):
 
 
 class Neighbours(NamedTuple):
-    """The events around a moment, for one key of one table: from the log to the same place.
+    """The events nearest to a moment, for one key of one table.
 
-    An update that changes a key is an event of two: of the key it gives, and of the one it takes.
-    Where the moment saw the row's newest event, nobody needs the first, and it is not looked for.
+    An update that changes a primary key concerns two keys: it gives the row a new key and takes
+    the old one away. The ``*_taking`` fields are the events that took this key away. ``first`` is
+    not looked up if the moment saw the row's newest event.
     """
 
     last: Neighbour | None  # the latest that the moment saw
@@ -86,7 +88,7 @@ NEIGHBOURS = f"SELECT {', '.join(Neighbour._fields)} FROM auditrepr_auditlog WHE
 def look_up(
     vendor: Vendor, renames: Renames, table: str, wanted: Sequence[tuple[Moment, str]]
 ) -> list[Neighbours]:
-    """What lies around each of these moments, for the row with this key."""
+    """Return the neighbours of each of these moments, for the row with this key."""
     together = _together(wanted)
     latest = [(_after_all(moments), key) for key, moments in together.items()]
     at_once = zip(together.items(), _each(vendor, renames, table, latest), strict=True)
@@ -99,7 +101,7 @@ def look_up(
 def _each(
     vendor: Vendor, renames: Renames, table: str, wanted: Sequence[tuple[Moment, str]]
 ) -> list[Neighbours]:
-    """See :meth:`Vendor.around`; by all names that the table has had."""
+    """Return :meth:`Vendor.around` for all names that the table has had, with the events."""
     if not wanted:
         return []
     by_name = [vendor.around(name, wanted) for name in renames.lineage(table).names]
@@ -118,7 +120,7 @@ def _neighbours(vendor: Vendor, ids: Collection[int]) -> dict[int | None, Neighb
 
 
 def _together(wanted: Sequence[tuple[Moment, str]]) -> dict[str, list[Moment]]:
-    """The moments of those rows that enough of them look at to be worth a look at all at once."""
+    """Return the moments by key, for keys with enough moments to justify a shared look-up."""
     moments: dict[str, list[Moment]] = {}
     for moment, key in wanted:
         moments.setdefault(key, []).append(moment)
@@ -130,15 +132,15 @@ def _together(wanted: Sequence[tuple[Moment, str]]) -> dict[str, list[Moment]]:
 
 
 def _after_all(moments: Sequence[Moment]) -> Moment:
-    """A moment that has seen all up to the last of these."""
+    """Return a moment that has seen all events up to the last of these."""
     return Moment(max(moments, key=_upto).upto)
 
 
 def _is_quiet(around: Neighbours, moments: Sequence[Moment]) -> bool:
-    """Is what lies around the last of these moments, all seen, what lies around each of them?
+    """Return whether all these moments have the same neighbours.
 
-    It is where the row's newest event up to the last is older than the first, and each has seen
-    it: then there is none in between, and none that one of them sees and another does not.
+    This holds if the row's newest event up to the last moment is older than the first moment and
+    visible to each of them: then no event lies between them.
     """
     first = min(moments, key=_upto).upto
     return all(
@@ -152,7 +154,7 @@ def _is_quiet(around: Neighbours, moments: Sequence[Moment]) -> bool:
 
 
 def _nearest(by_name: Iterable[Sequence[int | None]]) -> tuple[int | None, ...]:
-    """The events around a moment, out of those under several names."""
+    """Return the nearest of the events that were found under several names of the table."""
     latest, earliest = max, min
     picks = (latest, latest, earliest, earliest, earliest, earliest)
     places = zip(*by_name, strict=True)

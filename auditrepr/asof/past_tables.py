@@ -1,8 +1,8 @@
-"""Whole tables as of a moment, for the queries that the code of a row sends by itself.
+"""Whole tables as of a moment, for the queries that the code of a row sends.
 
-A table as of a moment is today's rows, without those that an event after the moment changed, and
-with what the first such event of each found in its place. Which rows changed is asked once for
-each table and batch, from its earliest moment on, and narrowed to each event's own moment here.
+A table as of a moment consists of the current rows, without those that an event after the moment
+changed, and of the states that the first such event of each row found. The changes are read once
+for each table and batch, from its earliest moment on, and narrowed to each event's own moment here.
 """
 
 from __future__ import annotations
@@ -27,37 +27,37 @@ from .rows import read_images
 from .statements import Statement, read
 from .substitution import NotAsOf
 
-#: Of how many events of one table, after a batch's earliest moment, its queries can be answered.
+#: How many events of one table after a batch's earliest moment may be read to answer its queries.
 MOST = 20_000
-#: How many tables as of a moment are kept: each may name as many keys as there are changes.
+#: How many tables as of a moment are cached: each may list as many keys as there are changes.
 KEPT = 16
 ORDER = "a query without an order took some of its rows"
 _WITH = re.compile(r"\s*WITH(\s+RECURSIVE)?\s", re.IGNORECASE)
 
 
 class Expression(NamedTuple):
-    """What hides a table, from where it is made to the statement that reads it."""
+    """The SQL that replaces a table in a statement."""
 
-    head: str = ""  # the common table expression; none: the table is as it was
+    head: str = ""  # the common table expression; empty: the table is unchanged
     parameters: Sequence[Any] = ()
-    unknown: frozenset[str] = frozenset()  # columns whose value is not known of some row
+    unknown: frozenset[str] = frozenset()  # columns without a known value in some row
 
 
 class Source(NamedTuple):
-    """One table, from when it is first asked for to the end of the batch."""
+    """One table, with its changes and the SQL for it, kept to the end of the batch."""
 
     name: str
     model: type[Model]
     changes: Changes
     extra: frozenset[str]  # columns of the table that the model does not have
-    missing: Mapping[int, Mapping[str, str]]  # of what each event found
+    missing: Mapping[int, Mapping[str, str]]  # columns without a value, by event
     sql: PastTableSQL
 
 
 class PastTables:
-    """Answers for one batch, from one view of the database.
+    """The tables as of the moments of one batch, from one view of the database.
 
-    :param moments: all that the batch is about.
+    :param moments: all moments of the batch.
     """
 
     def __init__(self, history: History, moments: Sequence[Moment]) -> None:
@@ -71,10 +71,10 @@ class PastTables:
     def rewritten(
         self, sql: str, parameters: Any, moment: Moment
     ) -> tuple[str, Any, tuple[str, ...]]:
-        """The statement on the tables as of the moment, its parameters, and why that is in doubt.
+        """Return the statement on the tables as of the moment, its parameters, and its doubts.
 
-        :raises NotAsOf: if it cannot be read for certain, reads a table that is not audited, or one
-            of which too much has changed.
+        :raises NotAsOf: if the statement cannot be parsed with certainty, or reads a table that is
+            not audited or has changed too much.
         """
         statement = read(sql, self.vendor.names_have_case)
         if statement is None:
@@ -95,7 +95,7 @@ class PastTables:
     def _as_of(
         self, name: str, statement: Statement, moment: Moment
     ) -> tuple[Expression, list[str]]:
-        """What hides the table, and why it may not be what the moment saw."""
+        """Return the SQL that replaces the table, and why it may not be what the moment saw."""
         table = self._audited.get(name if self.vendor.names_have_case else name.lower())
         if table is None:
             raise NotAsOf
@@ -116,7 +116,7 @@ class PastTables:
 
     @cached_property
     def _audited(self) -> dict[str, str]:
-        """The audited tables, as statements name them."""
+        """The names of the audited tables, by how statements name them."""
         lower = not self.vendor.names_have_case
         names = {*self.history.excluded, *TIMELESS}
         return {name.lower() if lower else name: name for name in names}
@@ -127,7 +127,7 @@ class PastTables:
         return self._sources[table]
 
     def _look_up(self, table: str) -> Source | None:
-        """What has changed; None where the table cannot be told as of any moment."""
+        """Return the changes of the table; None if it cannot be read as of any moment."""
         model = model_for_table(table)
         if model is None or len(key_parts(model._meta.pk)) > 1 or "." in table:
             return None
@@ -155,7 +155,7 @@ class PastTables:
         return self.history.renames.image(table, one.id, one.occurred_at, before=True)
 
     def _expression(self, source: Source, moment: Moment) -> Expression:
-        """Moments that have seen the same share one."""
+        """Return the SQL for the table; moments that have seen the same events share it."""
         unseen = source.changes.unseen(moment)
         key = source.name, *unseen
         if key not in self._kept:
@@ -169,7 +169,7 @@ class PastTables:
         unknown: set[str] = set()
         for key, one, taking in _first_changes(unseen):
             if one.action == AuditLog.Action.TRUNCATE:
-                raise NotAsOf  # of the rows that were in it, the log may know nothing
+                raise NotAsOf  # the log may not have the rows that were in the table
             gone.append(key)
             if taking or (one.action != AuditLog.Action.INSERT and not one.previous_object_id):
                 images.append(self._before(source.name, one))
@@ -183,11 +183,11 @@ class PastTables:
 
 
 def _first_changes(unseen: Iterable[Neighbour]) -> list[tuple[str, Neighbour, bool]]:
-    """The first change of each key, and whether that took the key away from its row."""
+    """Return the first change of each key, and whether it took the key away from its row."""
     found: dict[str, tuple[str, Neighbour, bool]] = {}
     for one in unseen:
-        # Where one event gives a key that another one takes in the same statement, the row with
-        # the key was there before: what it took is asked first.
+        # If one statement takes a key from one row and gives it to another, the row that had the
+        # key before the statement counts: the event that took the key comes first.
         if one.previous_object_id is not None:
             key = one.previous_object_id
             known = found.get(key)
@@ -201,7 +201,7 @@ def _first_changes(unseen: Iterable[Neighbour]) -> list[tuple[str, Neighbour, bo
 def _with(
     heads: Sequence[Expression], statement: Statement, sql: str, parameters: Any
 ) -> tuple[str, Any]:
-    """The statement after what hides its tables."""
+    """Return the statement, with the expressions that replace its tables in front."""
     before = ", ".join(one.head for one in heads)
     own = [value for one in heads for value in one.parameters]
     if parameters is None:
@@ -215,12 +215,12 @@ def _with(
     if not statement.own_relations:
         return f"WITH {before} {sql}", parameters
     start = _WITH.match(sql)
-    assert start is not None  # noqa: S101 - the statement was read as one that begins so
+    assert start is not None  # noqa: S101 - the parsed statement begins with WITH
     return f"{start[0]} {before}, {sql[start.end() :]}", parameters
 
 
 def _by_name(sql: str, names: Sequence[str]) -> str:
-    """The SQL with its places for parameters named."""
+    """Return the SQL with named placeholders for its parameters."""
     first, *others = sql.replace("%%", "\0").split("%s")
     places = zip(names, others, strict=True)
     return "".join([first, *(f"%({name})s{piece}" for name, piece in places)]).replace("\0", "%%")

@@ -1,4 +1,7 @@
-"""Instances that were reached in the same way, and answer for each other's relations."""
+"""Peers: instances of one model whose relations are resolved together, for all at once.
+
+They were reached in the same way: as the objects of a batch's events, or through one relation.
+"""
 
 from __future__ import annotations
 
@@ -24,18 +27,18 @@ if TYPE_CHECKING:
 
 
 class Member(NamedTuple):
-    """An instance, from where it is made to where its relations are resolved, for its subject."""
+    """One of the peers: an instance and the subject that it was made for."""
 
     instance: Model
     subject: Subject
-    missing: Mapping[str, str]  # columns whose value is not known, and why
+    missing: Mapping[str, str]  # why columns have no known value, by column
 
 
 class Peers:
     """Instances of one model that were reached in the same way.
 
-    :param resolvers: how each relation that leads to one object is resolved, by its cache name.
-    :param sets: the relations that lead to sets, likewise.
+    :param resolvers: the resolver of each relation to one object, by cache name.
+    :param sets: the relations to several objects, by cache name.
     """
 
     def __init__(
@@ -55,7 +58,7 @@ class Peers:
         self._objects: dict[str, Sequence[Found]] = {}
         self._sets: dict[str, Sequence[Matches]] = {}
         self._elsewhere: dict[tuple[type[Model], ...], bool] = {}
-        self._tracebacks: dict[int, TracebackType | None] = {}  # of the answers that are errors
+        self._tracebacks: dict[int, TracebackType | None] = {}  # of errors, by their id()
 
     def add(self, instance: Model, subject: Subject, missing: Mapping[str, str]) -> None:
         index = len(self.members)
@@ -64,9 +67,9 @@ class Peers:
         self.members.append(Member(instance, subject, missing))
 
     def elsewhere(self, *models: type[Model]) -> bool:
-        """Does the project keep one of these models in another database?
+        """Return whether the project keeps one of these models in another database.
 
-        One that only reads are sent to, as to a replica, is none.
+        A database that only gets reads, such as a replica, does not count.
         """
         if models not in self._elsewhere:
             self._elsewhere[models] = self._is_elsewhere(models)
@@ -85,9 +88,9 @@ class Peers:
         )
 
     def lookups(self, field: Any) -> list[Lookup]:
-        """What the members' relations lead to by this field of theirs.
+        """Return what the members' relations refer to by this field.
 
-        Not every member's relation need be touched: reading the field here notes nothing.
+        Reading the field here notes no reasons: a member's relation may never be used.
         """
         return [self._lookup(member, field) for member in self.members]
 
@@ -98,9 +101,9 @@ class Peers:
         return Lookup(member.subject, value, (UNKNOWN.format(field.column),))
 
     def object(self, name: str, index: int) -> Any:
-        """What the relation with this cache name leads to, from one of the members.
+        """Return the object that the relation with this cache name refers to, for one member.
 
-        :raises KeyError: if it is not known here, so that Django looks it up itself.
+        :raises KeyError: if it is unknown here, so that Django looks it up.
         """
         found = self._answer(self._objects, name, self.resolvers[name], index)
         member = self.members[index]
@@ -113,7 +116,7 @@ class Peers:
         return found.value
 
     def set(self, name: str, index: int) -> Matches:
-        """What the relation with this cache name leads to, from one of the members."""
+        """Return the set that the relation with this cache name leads to, for one member."""
         self.members[index].subject.has_asked = True
         matches: Matches = self._answer(self._sets, name, self.sets[name].resolve, index)
         for doubt in matches.doubts:
@@ -130,9 +133,9 @@ class Peers:
         resolve: Callable[[Peers], Sequence[Any]],
         index: int,
     ) -> Any:
-        """The answer for one of the members; an error is one, for all of them."""
+        """Return the answer for one of the members; an error is the answer for all of them."""
         answers = known.get(name)
-        # A model's code may have asked already while its next instances were to be made.
+        # The code of a model may use a relation before all of its instances are made.
         if answers is None or (not isinstance(answers, Exception) and index >= len(answers)):
             with self.reader.own_queries():
                 try:
@@ -142,12 +145,12 @@ class Peers:
                         known[name] = ModelRaised.of(error)
                     raise
         if isinstance(answers, Exception):
-            with self.reader.own_queries():  # it is ours, also where the row's code swallows it
+            with self.reader.own_queries():  # auditrepr's error, even if the row's code hides it
                 raise self._once_more(answers)
         return answers[index]
 
     def _asked(self, ask: Ask, member: Member) -> Any:
-        """What the project's own manager finds, as live code asks it: for this member alone."""
+        """Return what the project's own manager finds for this member only."""
         try:
             with self.reader.asking(member.subject):
                 return self.reader.adopt(ask.query(member.instance), member.subject)
@@ -155,14 +158,17 @@ class Peers:
             raise ModelRaised.of(error) from error
 
     def _once_more(self, error: Exception) -> Exception:
-        """An error that many members have, as it was at first: each raise adds to its traceback,
-        and that keeps what it has come through."""
+        """Return the error with its first traceback.
+
+        Many members raise the same error. Each time, its traceback grows, and keeps all frames
+        alive that it passed through.
+        """
         first = self._tracebacks.setdefault(id(error), error.__traceback__)
         return error.with_traceback(first)
 
 
 class AsOfObjects(dict[str, Any]):
-    """``fields_cache`` of one instance."""
+    """The ``fields_cache`` of one instance."""
 
     __slots__ = ("_index", "_peers")
 
@@ -184,7 +190,7 @@ class AsOfObjects(dict[str, Any]):
 
 
 class AsOfSets(dict[str, Any]):
-    """``_prefetched_objects_cache`` of one instance."""
+    """The ``_prefetched_objects_cache`` of one instance."""
 
     __slots__ = ("_asking", "_index", "_peers")
 
@@ -197,10 +203,10 @@ class AsOfSets(dict[str, Any]):
     def __getitem__(self, name: str) -> Any:
         relation = self._peers.sets.get(name)
         if self._asking or relation is None or self._peers.elsewhere(*relation.models):
-            return super().__getitem__(name)  # or Django makes its own queryset, of today's rows
+            return super().__getitem__(name)  # KeyError: Django queries the current rows
         member = self._peers.members[self._index]
         usual = getattr(member.instance, relation.accessor)
-        # Django's cache knows no difference between managers: who asks is in the caller's frame.
+        # Django's cache does not distinguish managers: find the caller's manager in its frame.
         asking = sys._getframe(1).f_locals.get("self")
         chosen = isinstance(asking, BaseManager) and not isinstance(asking, type(usual))
         if name in self and not chosen:
@@ -211,13 +217,13 @@ class AsOfSets(dict[str, Any]):
         if matches.plain and not chosen:
             self[name] = found
             return found
-        # A manager may show other rows each time that it is asked.
+        # A manager may select other rows each time.
         shown = matches.shown(of_all)
         found._result_cache = None if shown is None else [one.value for one in shown]
         return found
 
     def _live(self, manager: Any, subject: Subject) -> tuple[Any, Any]:
-        """The manager's querysets of all objects of its model, and of the set."""
+        """Return the manager's querysets of all objects of its model, and of the set."""
         self._asking = True
         try:
             with self._peers.reader.asking(subject):

@@ -1,4 +1,4 @@
-"""What stands in for a value, or an object, that the log does not know."""
+"""Placeholders for values and objects that are not in the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queries that the code of a row sends, from its own thread and from others."""
+"""Notices queries that other threads send on behalf of the code of a row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows as of a moment -> objects: those of events, and whatever their relations lead to."""
+"""Rows as of a moment -> objects: those of events, and those that they are related to."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ Views = Callable[[], AbstractContextManager[None]]
 
 
 class Reader:
-    """An :class:`AsOfReader`, as long as somebody has opened a view of the database.
+    """The :class:`AsOfReader`, to be used inside :meth:`view` or after :meth:`outlive`.
 
-    :param known_failures: instances that have lost the transaction of a reader before this one.
-    :param alone: what is asked for is one object: its rows are read, however large they are.
+    :param known_failures: instances whose code has cost an earlier reader its transaction.
+    :param alone: only one object is read: its rows are read, however large they are.
     """
 
     def __init__(
@@ -50,7 +50,7 @@ class Reader:
         self.vendor = get_vendor(using)
         self.limit = limit
         self.building = Building(self.vendor, limit, self.past_tables, alone=alone)
-        self.moments: list[Moment] = []  # all that is read together
+        self.moments: list[Moment] = []  # of all objects that are read together
         self._begin()
         known = {} if known_failures is None else known_failures
         self._maker = GuardedMaker(self.building, known, self.placeholder, can_start_over=True)
@@ -58,21 +58,21 @@ class Reader:
         self._on_made: Callable[[Model, Subject], None] | None = None
 
     def _begin(self) -> None:
-        """Forget what another view of the database has told."""
+        """Discard what was read in another view of the database."""
         too_much = None if self.building.alone else self.building.too_much
         self.history = History(self.vendor, self.limit, too_much)
         self._past_tables: PastTables | None = None
 
     def past_tables(self) -> PastTables:
-        """The tables as of the moments of all that is read together."""
+        """Return the tables as of the moments of all objects that are read together."""
         if self._past_tables is None:
             self._past_tables = PastTables(self.history, self.moments)
         return self._past_tables
 
     def outlive(self, views: Views, on_made: Callable[[Model, Subject], None]) -> None:
-        """Let the objects go on reading after the call that made them.
+        """Let the objects continue to read after the call that made them.
 
-        :param views: a view of the database for each look at the log.
+        :param views: opens a view of the database for each use of the log.
         :param on_made: called with each object.
         """
         self._views, self._on_made = views, on_made
@@ -80,7 +80,7 @@ class Reader:
 
     @contextmanager
     def view(self) -> Iterator[None]:
-        """Everything read inside is of one moment of the database."""
+        """Open a view of the database: everything inside is read in one snapshot."""
         intercepting = self.vendor.connection.execute_wrapper(self.building.intercept)
         isolation = isolated(self.building.reading)
         with isolation, self.vendor.reading(self.limit), intercepting:
@@ -89,20 +89,20 @@ class Reader:
 
     @contextmanager
     def own_queries(self) -> Iterator[None]:
-        """Queries inside are auditrepr's, not those of the code that runs."""
+        """Send queries inside as auditrepr's own, not as those of the code that runs."""
         with self._views(), self.building.reading():
             yield
 
     @contextmanager
     def instead_of(self, relations: Relations, otherwise: Subject | None = None) -> Iterator[None]:
-        """The first query inside sees these rows in place of the models' tables."""
+        """Run the first query inside on these rows in place of the models' tables."""
         theirs = nullcontext() if otherwise is None else self.asking(otherwise)
         with self._views(), theirs, self.building.answering(relations, otherwise):
             yield
 
     @contextmanager
     def asking(self, subject: Subject) -> Iterator[None]:
-        """Queries inside are those of others' code, and see the tables as of the moment."""
+        """Run queries inside as those of the project's code, on the tables as of the moment."""
         if self.building.phase.theirs:
             yield
             return
@@ -110,7 +110,7 @@ class Reader:
             yield
 
     def adopt(self, instance: Any, subject: Subject) -> Any:
-        """What others' code has made: its relations, too, are as of the moment, at any time."""
+        """Return the instance that the project's code has made, with relations as of the moment."""
         if self._on_made is not None and isinstance(instance, Model):
             model = type(instance)
             known = dict(instance._state.fields_cache)
@@ -121,20 +121,20 @@ class Reader:
         return instance
 
     def find(self, model: type[Model], lookups: Sequence[Lookup]) -> list[Found]:
-        """The objects with these primary keys, each as of its subject's moment.
+        """Return the objects with these primary keys, each as of its subject's moment.
 
-        An object that was deleted by then shows its last state, and is doubtful.
+        An object that was deleted by then has its last state, with a reason.
         """
         subjects = [lookup.subject for lookup in lookups]
         return self.objects(model, subjects, [_ended(one) for one in self._rows(model, lookups)])
 
     def find_present(self, model: type[Model], lookups: Sequence[Lookup]) -> list[Found]:
-        """Likewise, but not what was deleted by then."""
+        """Return the objects with these primary keys, except those deleted by then."""
         found = [_unless_gone(one) for one in self._rows(model, lookups)]
         return self.objects(model, [lookup.subject for lookup in lookups], found)
 
     def find_by(self, model: type[Model], field: Any, lookups: Sequence[Lookup]) -> list[Matches]:
-        """All objects whose field had the value that is looked up as key."""
+        """Return all objects whose field had the value that is looked up as key."""
         known = [lookup for lookup in lookups if not isinstance(lookup.key, Unknown)]
         wanted = [(lookup.subject.moment, lookup.key) for lookup in known]
         answers = iter(self.history.matching(model, field, wanted))
@@ -154,7 +154,7 @@ class Reader:
         ]
 
     def find_many(self, model: type[Model], field: Any, lookups: Sequence[Lookup]) -> list[Matches]:
-        """The objects at the far end of links, which point at them through this foreign key."""
+        """Return the objects that links refer to through this foreign key."""
         (target,) = field.foreign_related_fields
         if not target.primary_key:
             return self.find_by(model, target, lookups)
@@ -166,13 +166,13 @@ class Reader:
         ]
 
     def passes(self, error: Exception) -> bool:
-        """May it be another answer, or none, the next time?"""
+        """Return whether the error is transient, so that the next attempt may differ."""
         return self.limit.ends_work(error) or (
             isinstance(error, Error) and self.vendor.passes(error)
         )
 
     def placeholder(self, field: Any, why: str) -> Any:
-        """What a column without a value reads as."""
+        """Return the stand-in for a column without a value."""
         excluded = self.history.excluded.get(log_name(field.model._meta.db_table), ())
         if why == NOT_RECORDED and field.column not in excluded:
             return default_of(field)
@@ -181,7 +181,7 @@ class Reader:
     def objects(
         self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
     ) -> list[Found]:
-        """The rows with instances made of them; these share what they read of their relations."""
+        """Return the rows with instances made of them, which resolve their relations together."""
         peers = Peers(self, model, object_relations(model), set_relations(model))
         return [
             one._replace(
@@ -209,7 +209,7 @@ class Reader:
     def _whole(
         self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
     ) -> Sequence[Found]:
-        """Rows with the columns that multi-table inheritance keeps in the parents' tables."""
+        """Return the rows with the columns that multi-table inheritance keeps in other tables."""
         for parent, link in parent_links(model).items():
             found = self._joined(parent, link.attname, subjects, found)
         return found
@@ -245,7 +245,7 @@ class Reader:
         except StartOver as lost:
             self.building.lose(lost)
             raise
-        except BaseException as error:  # a model's from_db and __init__ may do and give anything
+        except BaseException as error:  # a model's from_db and __init__ may raise anything
             if self.limit.ends_work(error):
                 raise
             if self.building.lacks_room(error):
@@ -270,7 +270,7 @@ def _unless_gone(found: Found) -> Found:
 
 
 def _ended(found: Found) -> Found:
-    """What was deleted by then shows its last state, which is said."""
+    """Return the last state of a row that was deleted by then, with the reason."""
     return found._replace(doubts=(*found.doubts, found.gone)) if found.gone else found
 
 

@@ -19,7 +19,7 @@ NO_ORDER = "a related set without an order may have come in another one"
 
 
 def as_of(live: Any, matches: Matches, reader: AsOfReader, subject: Subject) -> Any:
-    """The queryset of a related set, filled, and able to answer for querysets made from it."""
+    """Return the queryset of a related set, filled; ones made from it read as of the moment."""
     queryset = live._chain()
     queryset.__class__ = _as_of_class(live.__class__)
     queryset._as_of = (matches, reader, subject)
@@ -37,7 +37,7 @@ def _as_of_class(queryset_class: type[QuerySet[Any]]) -> type[QuerySet[Any]]:
     return type(queryset_class.__name__, (AsOfQuerySet, queryset_class), {})
 
 
-# The private methods of QuerySet that it builds on have been the same for many versions of Django.
+# The private methods of QuerySet used here have been stable for many versions of Django.
 class AsOfQuerySet(QuerySet[Any]):
     """A queryset that runs its queries on the rows of a moment instead of the tables."""
 
@@ -50,7 +50,7 @@ class AsOfQuerySet(QuerySet[Any]):
 
     def _fetch_all(self) -> None:
         if self._result_cache is None and self._as_of and self._holds_whole_objects():
-            # The objects are there: they know their own relations, and what is missing of them.
+            # Reuse the objects: they have their relations, and know which values are missing.
             there = {one.value.pk: one.value for one in self._as_of[0].found}
             keys = list(self.values_list("pk", flat=True))
             if there.keys() >= set(keys):
@@ -78,7 +78,7 @@ class AsOfQuerySet(QuerySet[Any]):
         return found
 
     def _note_order(self) -> None:
-        """Say that nobody gave an order, where the server's own may have been another one."""
+        """Note that the set has no order, if the server may have returned it in another one."""
         if self._as_of is None or self.ordered:
             return
         matches, reader, subject = self._as_of
@@ -90,7 +90,7 @@ class AsOfQuerySet(QuerySet[Any]):
         query = self.query
         changed = query.annotations or query.extra or query.combinator or query.distinct_fields
         # Not only() and defer(): omitted fields would be read from the current row.
-        # What another class of queries does, it may do when the query is compiled.
+        # Another class of queries may change the query when it is compiled.
         own = type(query) is Query and reads_as_django(type(self).__mro__[2])
         return self._iterable_class is ModelIterable and not changed and own
 

@@ -1,9 +1,9 @@
 """Related sets as of an event: reverse foreign keys, many-to-many and generic relations.
 
 ``.all()`` and what Django answers from a filled queryset (``count()``, ``exists()``, iteration,
-slices) come from what was found for the whole batch at once. A queryset made from it (``filter()``,
-``order_by()``, ``aggregate()`` …) is sent to the database with the rows of that moment in place
-of the tables, as long as it asks for no other table.
+slices) come from rows that were found for the whole batch at once. A queryset made from it
+(``filter()``, ``order_by()``, ``aggregate()`` …) is sent to the database with the rows of that
+moment in place of the tables, as long as it uses no other table.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 @cache
 def set_relations(model: type[Model]) -> dict[str, SetRelation]:
-    """The relations of the model that lead to sets, by the names of their caches."""
+    """Return the relations of the model to several objects, by cache name."""
     found: dict[str, SetRelation] = {}
     for field in all_relations(model):
         if isinstance(field, ManyToManyField):
@@ -83,7 +83,7 @@ def _many_to_many(field: Any, reverse: bool, peers: Peers) -> list[Matches]:
     far = iter(peers.reader.find_many(model, target, ends))
     sets = []
     for of_one in links:
-        # Nobody knows what they lead to: no row stands behind these in the model's own table.
+        # Links that cannot be read: the objects that they refer to are unknown.
         unread = [
             Found(None, link.doubts, value=link.value)
             for link in of_one.found
@@ -119,7 +119,7 @@ def _generic(field: Any, peers: Peers) -> list[Matches]:
 
 
 def _arranged(reader: AsOfReader, model: type[Model], sets: Sequence[Matches]) -> list[Matches]:
-    """The sets in the order of their model; a manager of the project's own is asked each time."""
+    """Return the sets in the order of their model; the project's own managers choose each time."""
     every = [one for matches in sets for one in matches.found]
     arrangement = Arrangement(reader, model, every)
     rank = arrangement.of_model() if is_plain(model._default_manager) else None
@@ -128,12 +128,12 @@ def _arranged(reader: AsOfReader, model: type[Model], sets: Sequence[Matches]) -
     for matches in sets:
         numbers = range(start, start + len(matches.found))
         start = numbers.stop
-        # Not what is in the set and has no row: nobody could show it.
+        # An object without a row cannot be shown.
         shown = [n for n in numbers if isinstance(every[n].row, Row)]
         if rank is not None:
             shown.sort(key=rank.__getitem__)
         in_order = [every[n] for n in shown]
-        # Nobody could have read a set with a row in it that cannot be read.
+        # A row that cannot be read makes its whole set unreadable, as in the database.
         unread = [one for one in matches.found if isinstance(one.value, Exception)]
         result.append(
             Matches(
@@ -148,10 +148,10 @@ def _arranged(reader: AsOfReader, model: type[Model], sets: Sequence[Matches]) -
 
 
 class Arrangement:
-    """Which rows of all sets of a batch a queryset shows, and in which order.
+    """The rows of all sets of a batch that a queryset selects, and their order.
 
-    Querysets whose queries are equal share the answer. What one of them asks for may be no more
-    than conditions on a row and an order: then it is the same for one set and for all of them.
+    Querysets with equal queries share the answer. This is possible for queries that consist of
+    conditions on a row and an order: these select the same from one set and from all of them.
     """
 
     def __init__(self, reader: AsOfReader, model: type[Model], rows: Sequence[Found]) -> None:
@@ -161,7 +161,7 @@ class Arrangement:
         self._ranks: dict[Any, dict[int, int] | None] = {}
 
     def of_model(self) -> dict[int, int] | None:
-        """The places of the rows by their numbers; None if only a query of each set tells them."""
+        """Return the position of each row by its number; None if each set needs its own query."""
         queryset: QuerySet[Any] = QuerySet(self.model, using=self.reader.using)
         if queryset.ordered:
             return self._rank(queryset)
@@ -171,7 +171,10 @@ class Arrangement:
         return {n: place for place, n in enumerate(there)}
 
     def shown(self, numbers: range, queryset: Any) -> list[Found] | None:
-        """Those of one set that the queryset shows, in its order; None if it must be asked."""
+        """Return the rows of one set that the queryset selects, in its order.
+
+        None if the queryset must query for itself.
+        """
         query = queryset.query
         kind: Any = type(queryset)
         if (

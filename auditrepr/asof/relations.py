@@ -1,8 +1,8 @@
-"""Relations to one object, as of an event: resolved for a whole batch at once, on first touch.
+"""Relations to one object, as of an event: resolved for a whole batch at once, on first use.
 
 Django looks a related object up in ``instance._state.fields_cache``, and a related set in
-``instance._prefetched_objects_cache``, before it queries. A dictionary there whose
-``__missing__`` answers sees the first touch by any instance, and answers for all of its peers.
+``instance._prefetched_objects_cache``, before it queries. auditrepr puts its own dictionaries
+there: the first use by any instance resolves the relation for all of its peers.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ Resolver = Callable[["Peers"], Sequence[Found]]
 
 @cache
 def object_relations(model: type[Model]) -> dict[str, Resolver]:
-    """How each relation of the model that leads to one object is resolved, by its cache name."""
+    """Return the resolver of each relation of the model to one object, by cache name."""
     found: dict[str, Resolver] = {}
     for field in all_relations(model):
         if isinstance(field, ForeignObject):
@@ -47,7 +47,7 @@ def object_relations(model: type[Model]) -> dict[str, Resolver]:
 
 
 def forward(field: Any, peers: Peers) -> Sequence[Found]:
-    """ForeignKey and OneToOneField, links to multi-table parents included."""
+    """Resolve a ForeignKey or OneToOneField, including links to multi-table parents."""
     model: Any = field.remote_field.model
     ((source, target),) = field.related_fields
     every = peers.lookups(source)
@@ -84,7 +84,7 @@ def forward(field: Any, peers: Peers) -> Sequence[Found]:
 
 
 def reverse_one(relation: Any, peers: Peers) -> Sequence[Found]:
-    """The other side of a OneToOneField, children in multi-table inheritance included."""
+    """Resolve the other side of a OneToOneField, including multi-table children."""
     field = relation.field
     model = relation.related_model
     if peers.elsewhere(model):
@@ -100,7 +100,7 @@ def reverse_one(relation: Any, peers: Peers) -> Sequence[Found]:
 
 
 def generic(field: Any, peers: Peers) -> Sequence[Found]:
-    """GenericForeignKey: each content type is a model of its own."""
+    """Resolve a GenericForeignKey: each content type is a model of its own."""
     by_model = defaultdict(list)
     answers = [Found(None)] * len(peers.members)
     types = peers.lookups(field_named(peers.model, field.ct_field))
@@ -125,7 +125,7 @@ def generic(field: Any, peers: Peers) -> Sequence[Found]:
 
 
 def _generic_ends(peers: Peers, model: Any, lookups: Sequence[Lookup]) -> list[Found]:
-    """Django gives None for what is gone."""
+    """Return the targets of one model; None, as in Django, for objects that no longer exist."""
     if is_plain(model._base_manager):
         return peers.reader.find_present(model, lookups)
     using = peers.reader.using
@@ -140,7 +140,7 @@ def _if_there(model: Any, using: str, key: Any, _: Any) -> Any:
 
 
 def _other_side(relation: Any, instance: Any) -> Any:
-    """As Django's descriptor looks for it."""
+    """Return the other side of a OneToOneField, found as Django's descriptor finds it."""
     manager = relation.related_model._base_manager.db_manager(hints={"instance": instance})
     try:
         found = manager.get(**relation.field.get_forward_related_filter(instance))
@@ -157,10 +157,11 @@ def _asking(lookup: Lookup, query: Callable[[Any], Any]) -> Found:
 
 
 def _target(type_id: Any, key: Any, using: str) -> tuple[type[Model] | None, Any]:
-    """The model and the key of what it leads to; no model where that is certain to be nothing, or
-    nobody knows which, or where the key is an error of Django's, which cannot look for such a key.
+    """Return the target model and key of a generic foreign key.
 
-    Where type or key is not known, Django would take no placeholder for the object: it is nothing.
+    ``(None, None)``: there is no target, or type or key is not in the log.
+    ``(None, key)``: the content type, or its model, no longer exists.
+    ``(None, error)``: Django cannot look up such a key and raises this error.
     """
     from django.contrib.contenttypes.models import ContentType
 
@@ -183,12 +184,12 @@ def _target(type_id: Any, key: Any, using: str) -> tuple[type[Model] | None, Any
 
 
 def _unknown(placeholder: Any, doubts: tuple[str, ...] = ()) -> Found:
-    """In place of an object whose key is not known."""
+    """Return the placeholder as the object, because its key is not in the log."""
     return Found(None, doubts, value=placeholder)
 
 
 def _for_django() -> Found:
-    """Leaves it to Django, which asks the database that the project's routers name."""
+    """Leave the relation to Django, which queries the database that the routers choose."""
     return Found(None, value=KeyError("it is in another database"))
 
 

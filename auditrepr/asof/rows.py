@@ -109,9 +109,9 @@ def _read(
 
 
 class LiveRow(NamedTuple):
-    """One of today's rows, from the table to the history that looks for it by a value."""
+    """A current row, with the value that it was found by."""
 
-    value: Any  # of the field that it was found by
+    value: Any  # of the field that the row was found by
     row: Row | Exception
 
 
@@ -124,12 +124,12 @@ def read_live(
     limit: TimeLimit,
     fits: Callable[[QuerySet[Any], Sequence[Field[Any, Any]]], None],
 ) -> dict[str, LiveRow]:
-    """Today's rows whose field has one of the values, by their keys as the log writes them.
+    """Return the current rows whose field has one of the values, by their keys as in the log.
 
-    A row that its fields cannot read is represented by the error that they raised.
+    A row that its fields cannot read is replaced by the error that they raised.
 
-    :param excluded: columns that are excluded from the log: they are hidden here, too.
-    :param fits: called before they are read; it raises if these columns are too large together.
+    :param excluded: columns that are excluded from the log: they are left out here, too.
+    :param fits: called before the rows are read; it raises if these columns are too large together.
     :raises django.db.Error: if the table cannot be read.
     """
     fields = [f for f in own_fields(model) if f.column not in excluded]
@@ -177,7 +177,7 @@ def _converted(
         with limit.row():
             return list(limit.each(vendor.converted(fields, rows)))
     except (Error, MemoryError):
-        raise  # a query of its own: the transaction may be lost; or there are too many rows
+        raise  # a field's own query may have cost the transaction; or the rows are too large
     except BaseException as error:
         if limit.ends_work(error):
             raise

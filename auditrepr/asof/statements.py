@@ -1,7 +1,7 @@
-"""What a SELECT reads, told from its text; in doubt, nothing is told.
+"""Reads from the text of a SELECT which tables and columns it uses; rejects it if in doubt.
 
 A common table expression hides the table of the same name wherever the statement reads it. So it
-is enough to know which tables a statement names at all, and that it names them in no other way.
+is enough to know which tables a statement names, and that it names them in no other way.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 _WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--|/\*|\w+|[^\s\w]""")
-# Strings of another kind, comments, several statements, and other ways to name or lock a table.
+# Other kinds of strings, comments, several statements, and other ways to name or lock a table.
 _UNREADABLE = frozenset(
     {"--", "/*", "$", "\\", ";", "TABLE", "LATERAL", "ONLY", "TABLESAMPLE", "INTO", "CTID", "XMIN"}
     | {"XMAX", "TABLEOID", "OID", "ROWID", "_ROWID_", "INSERT", "UPDATE", "DELETE", "MERGE"}
@@ -21,30 +21,30 @@ _ENDS_FROM = frozenset(
     {"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH", "FOR"}
     | {"UNION", "INTERSECT", "EXCEPT", "SELECT"}
 )
-# Functions whose arguments stand beside the word FROM.
+# Functions whose arguments may contain the word FROM.
 _TAKE_FROM = frozenset({"EXTRACT", "SUBSTRING", "TRIM", "OVERLAY"})
-#: The limit with which Django's get() looks for one row, and for more than one.
+#: The limit that Django's get() uses to find one row, or to notice that there are several.
 LOOKS_FOR_ONE = "21"
 _NO_TABLE = frozenset({"SELECT", "VALUES", "WITH"})
 
 
 @dataclass(frozen=True)
 class Statement:
-    """A SELECT, and all that it reads."""
+    """The tables and columns that a SELECT uses, and its form."""
 
     tables: frozenset[str]  # without quotes, as the database knows them
-    columns: frozenset[str]  # every name in it that may be a column's
-    recursive: bool  # it begins with WITH RECURSIVE
-    own_relations: bool  # it begins with WITH
-    cut: bool  # it has a limit and no order: the database chooses what it gives
+    columns: frozenset[str]  # every name that may be a column's
+    recursive: bool  # the statement begins with WITH RECURSIVE
+    own_relations: bool  # the statement begins with WITH
+    cut: bool  # a limit without an order: the database chooses the rows
 
 
 @lru_cache(maxsize=1024)
 def read(sql: str, strict: bool) -> Statement | None:
-    """The statement; None where it is no SELECT, or cannot be read for certain.
+    """Return the statement, or None if it is not a SELECT or cannot be parsed with certainty.
 
-    :param strict: whether the database takes a name without quotes for one in small letters, may
-        see more than a character in a backslash, and wants all that is selected to be grouped by.
+    :param strict: the database folds unquoted names to lower case, may treat a backslash as an
+        escape, and requires GROUP BY to name all selected columns.
     """
     words = _WORD.findall(sql)
     upper = [word.upper() for word in words]
@@ -73,7 +73,7 @@ def read(sql: str, strict: bool) -> Statement | None:
 
 
 def _has_other_strings(sql: str) -> bool:
-    """Has it E'…', U&'…' or the like, inside of which other rules hold?"""
+    """Return whether the SQL has E'…', U&'…' or similar strings, which have other rules."""
     end = -1
     for word in _WORD.finditer(sql):
         if word[0][0] == "'" and word.start() == end:
@@ -89,9 +89,9 @@ def _plain(name: str, strict: bool) -> str:
 
 
 def _named_after_from(words: Sequence[str], upper: Sequence[str]) -> Iterator[str]:
-    """What each FROM and JOIN, and each comma of a FROM, is followed by; "" where it is unclear."""
-    from_at: set[int] = set()  # the depths, in parentheses, of the FROM clauses that go on
-    functions: list[bool] = []  # of each parenthesis: is it about a function that takes FROM?
+    """Yield the word after each FROM and JOIN, and each comma of a FROM; "" if it is unclear."""
+    from_at: set[int] = set()  # the parenthesis depths of the FROM clauses that are still open
+    functions: list[bool] = []  # for each open parenthesis: whether its function takes FROM
     for place, word in enumerate(upper):
         depth = len(functions)
         if word == "(":
@@ -112,12 +112,12 @@ def _named_after_from(words: Sequence[str], upper: Sequence[str]) -> Iterator[st
 
 
 def _is_comparison(upper: Sequence[str], place: int) -> bool:
-    """IS [NOT] DISTINCT FROM"""
+    """Return whether the FROM at `place` belongs to IS [NOT] DISTINCT FROM."""
     return upper[place - 1] == "DISTINCT" and upper[place - 2] in ("IS", "NOT")
 
 
 def _table(words: Sequence[str]) -> str:
-    """What FROM or JOIN reads: a table as it is written, a SELECT, or "" for something else."""
+    """Return what FROM or JOIN reads: a table as written, SELECT, or "" for something else."""
     name, *following = [word for word in words[:12] if word != "("] or [""]
     if name.upper() in _NO_TABLE:
         return name
@@ -127,7 +127,7 @@ def _table(words: Sequence[str]) -> str:
 
 
 def _own_relations(words: Sequence[str], upper: Sequence[str]) -> Iterator[str]:
-    """The names that a WITH defines, anywhere in the statement."""
+    """Yield the names that a WITH defines, anywhere in the statement."""
     for place, word in enumerate(upper[:-1]):
         if word == "WITH":
             yield words[place + (2 if upper[place + 1] == "RECURSIVE" else 1)]
@@ -138,7 +138,10 @@ def _own_relations(words: Sequence[str], upper: Sequence[str]) -> Iterator[str]:
 
 
 def _reads_all_columns(words: Sequence[str]) -> bool:
-    """A star, but in COUNT(*) and in a product, is more than the columns that the log knows."""
+    """Return whether the statement selects ``*``, which may include columns not in the log.
+
+    COUNT(*) and products do not count.
+    """
     for place, word in enumerate(words):
         if word == "*" and words[place - 1].upper() in ("SELECT", "DISTINCT", "ALL", ",", "."):
             return True
@@ -146,9 +149,9 @@ def _reads_all_columns(words: Sequence[str]) -> bool:
 
 
 def _groups_by_less(words: Sequence[str], upper: Sequence[str]) -> bool:
-    """Does it group by a key, and select what depends on that?
+    """Return whether the statement groups by a key and selects columns that depend on it.
 
-    PostgreSQL knows this of tables only.
+    PostgreSQL allows this for tables only, not for common table expressions.
     """
     if "GROUP" not in upper or upper[0] != "SELECT":
         return "GROUP" in upper
@@ -163,12 +166,12 @@ def _groups_by_less(words: Sequence[str], upper: Sequence[str]) -> bool:
         if words[place] == "." and place + 1 < len(words):
             grouped.add((words[place - 1], words[place + 1]))
         elif words[place].isdigit() and depth == 0:
-            return False  # by the places of what is selected: Django's way for all that is
+            return False  # Django groups by the positions of all selected columns
     return not _selected(words, upper) <= grouped
 
 
 def _selected(words: Sequence[str], upper: Sequence[str]) -> set[tuple[str, str]]:
-    """The columns that are selected as they are."""
+    """Return the columns that are selected unchanged, with their tables."""
     found, depth = set(), 0
     for place in range(1, upper.index("FROM")):
         depth += (words[place] == "(") - (words[place] == ")")
@@ -178,12 +181,12 @@ def _selected(words: Sequence[str], upper: Sequence[str]) -> set[tuple[str, str]
 
 
 def _is_cut(upper: Sequence[str]) -> bool:
-    """Does the database choose which rows it gives?
+    """Return whether a limit without an order lets the database choose which rows it returns.
 
-    Not where Django looks for one row, and whether there is a second; and one row of any stands
-    for all where only their being there is asked.
+    This does not apply to Django's get(), which needs to know whether there is a second row, nor
+    to exists(), for which any row is as good as another.
     """
-    ordered = [False]  # of each SELECT that is open: has it an order?
+    ordered = [False]  # for each open SELECT: whether it has an order
     for place, word in enumerate(upper):
         if word == "(":
             ordered.append(False)
@@ -201,7 +204,10 @@ def _is_cut(upper: Sequence[str]) -> bool:
 
 
 def _asks_for_being(upper: Sequence[str], depth: int, place: int) -> bool:
-    """Is it ``SELECT 1 AS "a" FROM …``, as exists() sends it, the number as a parameter?"""
+    """Return whether the SELECT is ``SELECT 1 AS "a" FROM …``, as exists() sends it.
+
+    Django may send the number as a parameter.
+    """
     if depth == 0:
         return _selects_one(upper)
     level = 0

@@ -1,9 +1,8 @@
-"""Where the state of a row at a moment is found.
+"""Finds where the state of a row at a moment is recorded.
 
-It is what the latest event that the moment saw has left. Where there is none, it is what the row's
-first later event found; and where the log never mentions the row, it is what the table holds
-today. The last two, and any state across a gap in capture, are certain only as far as coverage
-goes.
+It is the new state in the latest event that the moment saw; without such an event, the old state
+in the row's first later event; without any event, the current row. The last two need coverage, and
+so does any state with a gap in capture behind it: without coverage, the state is doubtful.
 """
 
 from __future__ import annotations
@@ -28,18 +27,18 @@ EMPTIED = "the table was truncated later"
 
 
 class StateSource(NamedTuple):
-    """Where the state of a row at a moment is found, from whoever decides it to who reads it."""
+    """The place of a row's state at a moment: an image, the current row, or none."""
 
     image: Image | None = None
     live: bool = False
-    later: bool = False  # it was found after the moment, with columns that may have come since
-    gone: bool = False  # the image is the row's last one, from before its end
+    later: bool = False  # recorded after the moment, maybe with columns added since
+    gone: bool = False  # the row was deleted; the image is its last state
     doubt: str = ""
-    rewritten: bool = False  # the last that the moment saw of it was an update
+    rewritten: bool = False  # the last event of the row that the moment saw is an update
 
 
 class States:
-    """Answers for one batch, from one view of the database."""
+    """The states of rows, for one batch, from one view of the database."""
 
     def __init__(self, vendor: Vendor) -> None:
         self.vendor = vendor
@@ -64,18 +63,18 @@ class States:
         return self.vendor.newest_transaction()
 
     def find(self, table: str, wanted: Sequence[tuple[Moment, str]]) -> list[StateSource]:
-        """Where the states of these rows of one table are found, each as of its moment."""
+        """Return the places of the states of these rows of one table, each as of its moment."""
         self.expect(moment.upto for moment, _ in wanted)
         around = look_up(self.vendor, self.renames, table, wanted)
         moments = [moment for moment, _ in wanted]
         return list(map(partial(self._state, table), moments, around, self._unfit(around)))
 
     def expect(self, events: Iterable[int]) -> None:
-        """Say which events will come up: what has to be asked about one is asked about all."""
+        """Announce events, so that one query is enough for all of them."""
         self._expected.update(events)
 
     def _unfit(self, around: Sequence[Neighbours]) -> list[str]:
-        """Why the events around each moment may have come in another order than the log's."""
+        """Return why the neighbours of each moment may have happened in another order."""
         if not around or not self.statement_reaches_beyond:
             return [""] * len(around)
         bases = list(map(_rests_on, around))
@@ -98,13 +97,16 @@ class States:
         return StateSource(self._image(table, last), False, False, gone, doubt, rewritten)
 
     def _same_statement(self, table: str, moment: Moment, around: Neighbours) -> StateSource | None:
-        """The whole statement counts, also what it did after the event."""
+        """Return the state that the rest of the moment's statement gave the row, or None.
+
+        A moment is after its whole statement, including the changes after the event.
+        """
         doubt = "" if self.vendor.knows_statements else BESIDE
         if not self.is_of(moment, table):
             return None
         if not any(header.same_statement(moment) for header in around.later):
             return None
-        # A key that it takes from one row and gives to another has the other.
+        # If the statement moves a key from one row to another, the key belongs to the other row.
         given = next(
             (h for h in (around.next, around.last) if h and h.same_statement(moment)), None
         )
@@ -114,7 +116,7 @@ class States:
         return StateSource(self._image(table, given), doubt=doubt, rewritten=rewritten)
 
     def is_of(self, moment: Moment, table: str) -> bool:
-        """Is it the moment of a statement on this table?"""
+        """Return whether the moment is that of an event of this table."""
         at = moment.occurred_at
         return at is not None and self.renames.table(moment.table_name, at) == table
 
@@ -124,7 +126,10 @@ class States:
     def _before_the_log(
         self, table: str, moment: Moment, around: Neighbours, emptied: bool, doubt: str
     ) -> StateSource:
-        """The moment saw no event of this row: what its first later one found, or today's row."""
+        """Return the state of a row of which the moment saw no event.
+
+        It is the old state in its first later event, or the current row.
+        """
         doubt = doubt or self.gap(table, moment, moment.upto)
         first, taking = around.first, around.first_taking
         if taking and (first is None or not _after(taking, first)):
@@ -134,7 +139,7 @@ class States:
         until = None if first is None else first.id
         lost = self.emptied_after(table, moment, until) and not self.is_whole(table, moment)
         if first is None:
-            # Today's row, unless its table was emptied: then nothing is known of it.
+            # The current row; unknown if the table was truncated.
             unknown = EMPTIED if lost or emptied else ""
             return StateSource(live=True, later=True, doubt=doubt or unknown)
         if first.action == AuditLog.Action.INSERT or first.previous_object_id is not None:
@@ -142,7 +147,7 @@ class States:
         return StateSource(image=self._image(table, first, before=True), later=True, doubt=doubt)
 
     def gap(self, table: str, moment: Moment, since: int) -> str:
-        """Why the log may have missed a change after this id; empty if it has not."""
+        """Return why the log may have missed a change after this ID; empty if it has not."""
         coverage = self.coverage.get(table)
         if coverage is None and table not in self._audited:
             return f"{table} is not audited"
@@ -155,7 +160,7 @@ class States:
         return ""
 
     def _began(self, coverage: Coverage, moment: Moment, since: int) -> bool:
-        """Had capture begun by this id, for what the moment saw?"""
+        """Return whether capture had started by this ID, as the moment saw it."""
         start = coverage.since_event
         return start is not None and start < since and self.sees(moment, coverage.transaction_id)
 
@@ -176,7 +181,10 @@ class States:
         return self._truncations[table]
 
     def emptied_after(self, table: str, moment: Moment, until: int | None = None) -> bool:
-        """Has a TRUNCATE that the moment did not see ended rows of the table, up to that event?"""
+        """Return whether there is a TRUNCATE of the table that the moment did not see.
+
+        :param until: only before this event.
+        """
         self.expect([moment.upto])
         return any(
             (until is None or t.id < until) and not self.saw(moment, t)
@@ -184,31 +192,32 @@ class States:
         )
 
     def is_whole(self, table: str, moment: Moment) -> bool:
-        """Does the log mention every row that was in the table at the moment?
+        """Return whether the log has an event of every row that was in the table at the moment.
 
-        It does where all that came after the table was emptied is in the log.
+        This holds if the table was truncated, and every change since then was recorded.
         """
         return any(
             self.saw(moment, t) and not self.gap(table, moment, t.id) for t in self.truncates(table)
         )
 
     def _emptied(self, table: str, moment: Moment, last: Neighbour | None) -> bool:
-        """Has a TRUNCATE that the moment saw ended the row since its last event?"""
+        """Return whether the moment saw a TRUNCATE after the row's last event."""
         since = last.id if last else 0
         return any(t.id > since and self.saw(moment, t) for t in self.truncates(table))
 
     def doubt_of_order(self, table: str, moment: Moment, around: Neighbours) -> str:
-        """One message may hold one statement, whose changes are one, or several.
+        """Return why the moment may lie elsewhere among the row's events; empty if it is certain.
 
-        After a change, what came earlier in the message was seen in either case, and what came
-        later is the doubt. Before a delete it is the other way round.
+        One client message may hold one statement, whose changes happen at once, or several. After a
+        change, earlier changes of the message were seen in either case, and later ones are in
+        doubt. Before a deletion, it is the other way round.
         """
         others = around.seen if moment.before else around.later
         if any(other.same_message(moment) for other in others):
             return UNCLEAR
         if self.vendor.knows_statements:
             return ""
-        # SQLite cannot tell one statement from another one in the same millisecond.
+        # SQLite does not distinguish statements in the same millisecond.
         same_time = any(other.occurred_at == moment.occurred_at for other in others)
         near = same_time and (self.is_of(moment, table) or self.statement_reaches_beyond)
         return BESIDE if near else ""
@@ -218,19 +227,19 @@ class States:
         return self.vendor.statement_reaches_beyond()
 
     def overtaken(self, moments: Sequence[Moment]) -> set[int]:
-        """Deletes that waited for a change of their row by somebody else, which they then saw."""
+        """Return deletions that waited for, and saw, another transaction's change of their row."""
         deletes = [moment.upto for moment in moments if moment.before]
         return self.vendor.overtaken(deletes) if deletes else set()
 
     def changed_again(self, moments: Sequence[Moment]) -> set[int]:
-        """Events that tell what was in the midst of a statement, and not after or before it."""
+        """Return the IDs of events that may record an intermediate state of a statement."""
         if not moments or not self.statement_reaches_beyond:
             return set()
         ids = [moment.upto for moment in moments]
         return self.vendor.changed_again(ids) | self.vendor.out_of_order(ids)
 
     def sees(self, moment: Moment, transaction_id: int | None) -> bool:
-        """Does the moment see what the transaction wrote, maybe in another cluster before it?"""
+        """Return whether the moment sees the transaction's changes, also from another cluster."""
         if sees(moment.snapshot, transaction_id):
             return True
         ours, theirs, newest = moment.transaction_id, transaction_id, self._newest
@@ -246,7 +255,7 @@ class States:
         )
 
     def _was_restored(self, pk: int) -> bool:
-        """See :meth:`Vendor.restored`; asked for all that may come up, as soon as one does."""
+        """Return whether :meth:`Vendor.restored` has the event; asked for all expected at once."""
         if pk not in self._restored:
             emptied = {one.id for found in self._truncations.values() for one in found}
             asked = {pk, *self._expected, *emptied} - self._restored.keys()
@@ -256,12 +265,15 @@ class States:
 
 
 def _rests_on(around: Neighbours) -> set[int]:
-    """The events from which the state of the row at the moment is told."""
+    """Return the IDs of the events from which the state of the row at the moment is derived."""
     return {one.id for one in around.seen or around.earliest}
 
 
 def _after(one: Neighbour, other: Neighbour | None) -> bool:
-    """Did a later statement make the one? Where keys are swapped, a single one gives and takes."""
+    """Return whether a later statement caused `one` than `other`.
+
+    A statement that swaps keys gives and takes the same key: then neither is later.
+    """
     if other is None:
         return True
     together = one.occurred_at == other.occurred_at and one.transaction_id == other.transaction_id

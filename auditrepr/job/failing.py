@@ -10,7 +10,7 @@ from typing import NamedTuple
 from ..lineage import recent_renames
 from ..reprs import Outcome
 from ..vendors.types import Event
-from .tellings import Finding
+from .reports import Finding
 
 
 class First(NamedTuple):

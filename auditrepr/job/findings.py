@@ -1,23 +1,19 @@
 """Finds what keeps the log of a database from being complete: what should be recorded and is not.
 
-Findings are reported wherever users may look, each with the command to run. The job reports one
-when it first sees it and then once an hour, however many runs see it: what is repeated too often is
-not read.
+Findings are reported wherever users may look, each with the command to run.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Event, Thread
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-from django.db import Error, connections, transaction
+from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.utils import timezone
 
 from .. import capture
 from ..capture import inspection
@@ -25,47 +21,19 @@ from ..capture.state import State, Status
 from ..conf import get_settings
 from ..exceptions import MigrationsPending, MigrationsUnreadable
 from ..lineage import unapplied
-from ..models import Checkpoint
 from ..tracking import TrackedTable, tracked_tables
 from ..vendors import Vendor, get_vendor
 from ..vendors.types import Survey
+from . import reports
+from .reports import Finding
 
 #: Seconds that a query may take, and connecting as well.
 LIMIT = 1.0
-#: How often a finding is reported while it lasts.
-AGAIN = timedelta(hours=1)
 #: How long a deployment may take between new code and ``migrate``.
 DEPLOYMENT = timedelta(minutes=10)
 
-#: The groups of findings; each is reported by itself.
-RECORDING, MIGRATIONS = "recording", "migrations"
 #: The kinds of findings, besides a table's status.
 NO_LOG, CHANGEABLE = "no log", "not append-only"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """Something that keeps the log from being complete.
-
-    :param kind: with the name, what identifies it from one run to the next.
-    :param patience: how long it lasts before it is reported.
-    :param once: report it only once while it lasts.
-    """
-
-    kind: str
-    name: str
-    text: str
-    remedy: str  # what to do about it
-    patience: timedelta = timedelta()
-    once: bool = False
-
-    @property
-    def key(self) -> str:
-        """Return what identifies it from one run to the next."""
-        return f"{self.kind} {self.name}"
-
-    def __str__(self) -> str:
-        return f"{self.text} {self.remedy}"
 
 
 class Look(NamedTuple):
@@ -213,50 +181,9 @@ def of_migrations(error: MigrationsPending) -> Finding:
     """Return the finding for pending migrations, which every deployment has for a while."""
     text, _, command = str(error).partition(" Run: ")
     remedy = f"Until they are applied, no representation is stored. Run: {command}"
-    return Finding(MIGRATIONS, "", text, remedy, patience=DEPLOYMENT)
-
-
-def due(using: str, found: Mapping[str, Sequence[Finding]]) -> list[Finding]:
-    """Return the findings to report now; note that they are, and forget those that are over.
-
-    :param found: all findings there are now, by group; other groups stay as they are.
-    :raises django.db.Error: if this cannot be stored.
-    """
-    if not any(found.values()) and not _kept(using).keys() & found.keys():
-        return []
-    now, told = timezone.now(), []
-    with transaction.atomic(using):
-        checkpoints = Checkpoint.objects.using(using).select_for_update()
-        checkpoint = checkpoints.filter(pk=1).first() or Checkpoint(pk=1)
-        for group, findings in found.items():
-            before = checkpoint.findings.get(group, {})
-            entries = {f.key: before.get(f.key, {"since": now.isoformat()}) for f in findings}
-            for finding in findings:
-                if _is_due(finding, entries[finding.key], now):
-                    told.append(finding)
-                    entries[finding.key] = {**entries[finding.key], "told": now.isoformat()}
-            checkpoint.findings[group] = entries
-        only = None if checkpoint._state.adding else ["findings"]
-        checkpoint.save(using=using, update_fields=only)
-    return told
+    return Finding(reports.MIGRATIONS, "", text, remedy, patience=DEPLOYMENT)
 
 
 def migrations_since(using: str) -> datetime | None:
     """Return since when runs find migrations pending, if for longer than a deployment takes."""
-    for entry in _kept(using).get(MIGRATIONS, {}).values():
-        since = datetime.fromisoformat(entry["since"])
-        if timezone.now() - since >= DEPLOYMENT:
-            return since
-    return None
-
-
-def _kept(using: str) -> dict[str, Any]:
-    kept = Checkpoint.objects.using(using).filter(pk=1).values_list("findings", flat=True).first()
-    return {group: entries for group, entries in (kept or {}).items() if entries}
-
-
-def _is_due(finding: Finding, entry: Mapping[str, str], now: datetime) -> bool:
-    told = entry.get("told")
-    if told is not None:
-        return not finding.once and now - datetime.fromisoformat(told) >= AGAIN
-    return now - datetime.fromisoformat(entry["since"]) >= finding.patience
+    return reports.first_seen(using, reports.MIGRATIONS, DEPLOYMENT)

@@ -22,10 +22,10 @@ from ..capture.state import State
 from ..models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor, ReprFailure
 from ..vendors import get_vendor
 from . import findings, pending
-from .findings import Finding
 from .locks.lease import DatabaseLock
 from .locks.process import Process
 from .pending import Count
+from .reports import Finding
 
 #: Maximum number of failures to count, the newest first.
 MOST_FAILURES = 10_000

@@ -9,23 +9,29 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, Error
+from django.db import Error
 
 from ..exceptions import AuditReprError
 from ..job import logs
-from ..job.locks.file import FileLock
-from ..job.locks.lease import DatabaseLock
 from ..job.result import Result
 from ..job.rights import explained
 from ..models import StopReason
 from ..utils.text import visible
-from .options import USAGE, batch_size, check_options, count, database_alias, seconds
+from .locking import add_lock, chosen_lock
+from .options import (
+    USAGE,
+    add_database,
+    batch_size,
+    check_options,
+    count,
+    database_alias,
+    seconds,
+)
 from .progress import progress_bar
 from .signals import stopping_on_signals
 from .terminal import TerminalCommand
 from .turns import take_turns
 
-LOCKS = {"database": DatabaseLock, "file": FileLock}
 # Exit codes; 75 is EX_TEMPFAIL.
 FAILED, LOCKED = 3, 75
 #: The last words of a report: why the run ended.
@@ -84,13 +90,7 @@ class JobCommand(TerminalCommand):
 
     def add_database(self, parser: CommandParser) -> None:
         """Add the option that says where to work."""
-        parser.add_argument(
-            "--database",
-            default=DEFAULT_DB_ALIAS,
-            type=database_alias,
-            metavar="ALIAS",
-            help="Database to work on. Default: %(default)s.",
-        )
+        add_database(parser, "Database to work on.")
 
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
@@ -108,19 +108,10 @@ class JobCommand(TerminalCommand):
             metavar="SECONDS",
             help="Start no new batch after this many seconds of the whole run.",
         )
-        add(
-            "--lock",
-            choices=LOCKS,
-            default="database",
-            help="Lock that prevents concurrent runs: 'database' works across hosts, 'file' only"
-            " on this host. Default: %(default)s.",
-        )
-        add(
-            "--wait",
-            type=seconds,
-            default=0.0,
-            metavar="SECONDS",
-            help="Wait up to this many seconds for the lock. Default: do not wait.",
+        add_lock(
+            parser,
+            "Lock that prevents concurrent runs: 'database' works across hosts, 'file' only on"
+            " this host.",
         )
         add(
             "--limit",
@@ -238,7 +229,7 @@ class JobCommand(TerminalCommand):
                     using,
                     options,
                     before,
-                    lock=LOCKS[options["lock"]](using, wait=options["wait"], stop=stop),
+                    lock=chosen_lock(using, options, stop),
                     batch_size=options["batch_size"],
                     max_seconds=max_seconds,
                     on_progress=on_progress,

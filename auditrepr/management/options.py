@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
@@ -106,6 +106,20 @@ def database_aliases(asked: Any) -> list[str]:
     return list(dict.fromkeys(map(database_alias, aliases)))
 
 
+def add_database(parser: CommandParser, what: str) -> None:
+    """Add the option that names one database.
+
+    :param what: the first words of its help.
+    """
+    parser.add_argument(
+        "--database",
+        default=DEFAULT_DB_ALIAS,
+        type=database_alias,
+        metavar="ALIAS",
+        help=f"{what} Default: %(default)s.",
+    )
+
+
 def add_databases(parser: CommandParser) -> None:
     """Add the option that names one database or several."""
     parser.add_argument(
@@ -114,6 +128,17 @@ def add_databases(parser: CommandParser) -> None:
         type=database_alias,
         metavar="ALIAS",
         help="Database to work on; may be repeated. Default: every database that has an audit log.",
+    )
+
+
+def add_no_input(parser: CommandParser) -> None:
+    """Add the option that answers the question in advance."""
+    parser.add_argument(
+        "--no-input",
+        "--noinput",
+        action="store_false",
+        dest="interactive",
+        help="Do not ask for confirmation.",
     )
 
 

@@ -53,7 +53,6 @@ class Migration(migrations.Migration):
                 ('batches', models.PositiveIntegerField(default=0, verbose_name='batches')),
                 ('stop_reason', models.CharField(blank=True, choices=[('caught-up', 'nothing left to do'), ('batch-limit', 'batch limit reached'), ('time-budget', 'time limit reached'), ('locked', 'another run held the lock'), ('signal', 'stopped by a signal'), ('lease-lost', 'another run took over the lock'), ('migrations', 'migrations are pending'), ('error', 'error')], default='', max_length=12, verbose_name='stop reason')),
                 ('error', models.TextField(blank=True, default='', verbose_name='error')),
-                ('building', models.PositiveIntegerField(default=0, help_text='Size of the batch that the run is building. If the run is killed, the next one starts with half of it.')),
                 ('idle_runs', models.PositiveIntegerField(default=0, help_text='Later runs that found nothing to do.', verbose_name='idle runs')),
                 ('skipped_runs', models.PositiveIntegerField(default=0, help_text='Later runs that found the lock held.', verbose_name='skipped runs')),
             ],
@@ -71,7 +70,6 @@ class Migration(migrations.Migration):
                 ('candidate_evidence', models.JSONField(help_text='Open transactions that may still commit events up to candidate_id.', null=True)),
                 ('candidate_at', models.DateTimeField(null=True)),
                 ('swept_id', models.BigIntegerField(default=0, help_text='Event ID that the sweep below the watermark has reached.')),
-                ('findings', models.JSONField(default=dict, help_text='Problems that keep the log from being complete: since when, and when they were reported.')),
             ],
             options={
                 'verbose_name': 'checkpoint',
@@ -126,17 +124,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='Telling',
-            fields=[
-                ('finding', models.TextField(primary_key=True, serialize=False)),
-                ('told_at', models.DateTimeField()),
-            ],
-            options={
-                'verbose_name': 'telling',
-                'verbose_name_plural': 'tellings',
-            },
-        ),
-        migrations.CreateModel(
             name='InstanceRepr',
             fields=[
                 ('audit_log', models.OneToOneField(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, primary_key=True, related_name='instance_repr', serialize=False, to='auditrepr.auditlog')),
@@ -158,7 +145,7 @@ class Migration(migrations.Migration):
                 ('traceback', models.TextField(blank=True)),
                 ('attempts', models.PositiveIntegerField(default=1, verbose_name='attempts')),
                 ('first_failed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='first failed at')),
-                ('last_failed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), db_index=True, verbose_name='last failed at')),
+                ('last_failed_at', models.DateTimeField(db_default=django.db.models.functions.datetime.Now(), verbose_name='last failed at')),
                 ('next_attempt_at', models.DateTimeField(db_index=True, null=True, verbose_name='next attempt at')),
             ],
             options={

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False
 
     dependencies = [
-        ('auditrepr', '0001_initial'),
+        ('auditrepr', '0002_recent_failures'),
     ]
 
     operations = [

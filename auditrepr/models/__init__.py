@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .capture import Coverage
-from .job import BackfillRun, Checkpoint, Lease, RebuildCursor, StopReason
+from .job import BackfillRun, Checkpoint, KnownFinding, Lease, RebuildCursor, StopReason
 from .log import AuditLog, AuditLogQuerySet
 from .reprs import Fidelity, InstanceRepr, ReprFailure, ReprFailureQuerySet
 
@@ -15,6 +15,7 @@ __all__ = [
     "Coverage",
     "Fidelity",
     "InstanceRepr",
+    "KnownFinding",
     "Lease",
     "RebuildCursor",
     "ReprFailure",

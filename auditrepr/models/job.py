@@ -30,13 +30,6 @@ class Checkpoint(models.Model):
     swept_id = models.BigIntegerField(
         default=0, help_text=_("Event ID that the sweep below the watermark has reached.")
     )
-    findings = models.JSONField(
-        default=dict,
-        help_text=_(
-            "Problems that keep the log from being complete: since when, and when they were"
-            " reported."
-        ),
-    )
 
     objects = Afresh()
 
@@ -121,6 +114,7 @@ class BackfillRun(models.Model):
     error = models.TextField(_("error"), blank=True, default="")
     building = models.PositiveIntegerField(
         default=0,
+        db_default=0,
         help_text=_(
             "Size of the batch that the run is building. If the run is killed, the next one starts"
             " with half of it."
@@ -141,3 +135,21 @@ class BackfillRun(models.Model):
 
     def __str__(self) -> str:
         return f"{self.started_at:%Y-%m-%d %H:%M:%S}: {self.rows} rows, {self.stop_reason}"
+
+
+class KnownFinding(models.Model):
+    """A finding of earlier runs: since when there is one, and when it was last reported."""
+
+    key = models.TextField(primary_key=True)
+    topic = models.TextField()
+    first_seen_at = models.DateTimeField()
+    reported_at = models.DateTimeField(null=True)
+
+    objects = Afresh()
+
+    class Meta:
+        verbose_name = _("finding")
+        verbose_name_plural = _("findings")
+
+    def __str__(self) -> str:
+        return f"{self.key} since {self.first_seen_at:%Y-%m-%d %H:%M:%S}"

@@ -207,20 +207,6 @@ class AuditLog(models.Model):
         return build([Event.of(self)], using=self._state.db or router.db_for_read(AuditLog))[0]
 
 
-class Telling(models.Model):
-    """When something that asks for attention was last told, so that it is told once an hour."""
-
-    finding = models.TextField(primary_key=True)
-    told_at = models.DateTimeField()
-
-    class Meta:
-        verbose_name = _("telling")
-        verbose_name_plural = _("tellings")
-
-    def __str__(self) -> str:
-        return f"{self.finding} at {self.told_at:%Y-%m-%d %H:%M:%S}"
-
-
 def first_id(log: QuerySet[AuditLog], when: datetime) -> int:
     """Return approximately the lowest event ID at or after this time (binary search over IDs)."""
     ids = log.order_by("pk").values_list("pk", "occurred_at")

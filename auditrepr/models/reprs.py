@@ -87,7 +87,7 @@ class ReprFailure(models.Model):
     traceback = models.TextField(blank=True)
     attempts = models.PositiveIntegerField(_("attempts"), default=1)
     first_failed_at = models.DateTimeField(_("first failed at"), db_default=Now())
-    last_failed_at = models.DateTimeField(_("last failed at"), db_default=Now(), db_index=True)
+    last_failed_at = models.DateTimeField(_("last failed at"), db_default=Now())
     # Null if the failure is final.
     next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, db_index=True)
 
@@ -97,6 +97,7 @@ class ReprFailure(models.Model):
         verbose_name = _("failed representation")
         verbose_name_plural = _("failed representations")
         indexes = [
+            models.Index(fields=["last_failed_at"], name="auditrepr_failure_recent"),
             # Either kind may be rare among many of the other.
             models.Index(
                 fields=["audit_log"],

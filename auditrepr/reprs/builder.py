@@ -1,4 +1,4 @@
-"""Audit rows -> what ``str(instance)`` said: the batch builder that everyone uses."""
+"""Events -> representations: builds ``str(instance)`` for many events together."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def never() -> bool:
     return False
 
 
-#: Gives the objects to be represented, from the n-th on and before another.
+#: Returns the objects to be represented, for the events from one index up to another.
 Remaining = Callable[[Batch, int, int], Iterator[Subject]]
 
 
@@ -50,15 +50,15 @@ def build(
     *,
     limit: TimeLimit | None = None,
 ) -> list[Outcome]:
-    """The representations of these events, in their order. Nothing is stored.
+    """Build the representations of these events, in their order. Nothing is stored.
 
     As many are built together as fit into memory.
 
     :param using: the database that holds the log and the audited tables.
-    :param enough: asked after each; true ends it early, with at least one.
-    :param limit: who owns the process, and how long this may take; by default somebody else, and
-        a row's queries may take as long as the setting ``ROW_SECONDS`` says.
-    :returns: all of them, unless there was enough, or no time was left.
+    :param enough: called after each outcome; if true, the build ends early, with at least one.
+    :param limit: how long the build may take, and whether the caller owns the process; by default
+        it does not, and ROW_SECONDS limits the queries of a row.
+    :returns: the outcomes of all events, unless `enough` or the time limit ended the build.
     """
     limit = limit or TimeLimit.from_settings()
 
@@ -71,11 +71,11 @@ def build(
 def build_related(
     references: Sequence[Reference], using: str, *, limit: TimeLimit | None = None
 ) -> list[Outcome]:
-    """The representations of the objects that events refer to, as of those events, in order.
+    """Build the representations of the objects that events refer to, as of those events, in order.
 
-    One that nothing is known of is a failure.
+    An object of which the log has nothing is a failure.
 
-    :param limit: as of :func:`build`.
+    :param limit: see :func:`build`.
     """
     limit = limit or TimeLimit.from_settings()
     events = [reference.event for reference in references]
@@ -89,9 +89,9 @@ def build_related(
 
 
 class _Build:
-    """One call of :func:`build`: what is built so far, and what was learned on the way.
+    """One call of :func:`build`: the outcomes so far, and the errors that shape the next batch.
 
-    :param remaining: gives the events' objects.
+    :param remaining: returns the events' objects.
     """
 
     def __init__(
@@ -112,13 +112,13 @@ class _Build:
         self.known_failures: KnownFailures = {}
 
     def until(self, enough: Callable[[], bool]) -> list[Outcome]:
-        """Build as many together as there is room for, until there are enough, or all."""
+        """Build as many together as memory allows, until all are built or `enough` returns true."""
         ended = False
         with self.limit.ending_quietly(), self.limit.enforced():
             while not ended and (left := self.events[len(self.outcomes) :]):
                 part = left[: self.room.fitting(left)]
                 # An error in the database, or a time limit, ends PostgreSQL's transaction, and with
-                # it the moment that is read. What is left is read anew, with a savepoint for each.
+                # it the snapshot that is read. The rest is read again, with a savepoint for each.
                 try:
                     ended = self._build(part, enough)
                     self.room.grow()
@@ -127,17 +127,17 @@ class _Build:
                 except StartOver:
                     self.careful = True
                 if len(part) < len(left):
-                    # Objects that know each other are only freed so, and the next need the room.
+                    # Only this frees objects in cycles; the next batch needs the memory.
                     gc.collect(1)
         return self.outcomes
 
     def _build(self, events: Sequence[Event], enough: Callable[[], bool]) -> bool:
-        """Build as many of these as one transaction lets; return whether there are enough."""
+        """Build these while the transaction lasts; return whether `enough` returned true."""
         begin = len(self.outcomes)
         end = begin + len(events)
         batch = Batch(self.using, self.limit, self.known_failures, alone=len(events) == 1)
         subjects = partial(self.remaining, batch, begin, end)
-        # Closed at once where there is enough: what is written next may not be read-only.
+        # Close the read-only transaction at once: the caller may write next.
         with closing(_build_until_error(events, subjects, batch, self.careful)) as built:
             for outcome in built:
                 self.outcomes.append(outcome)
@@ -179,7 +179,7 @@ def _build_until_error(
 def _with_room(
     events: Sequence[Event], subjects: Callable[[], Iterator[Subject]], building: Building
 ) -> Iterator[Subject]:
-    """The objects, if there is memory for all of them; that of one alone is its own failure."""
+    """Return the objects; if memory does not suffice for a single one, that is its failure."""
     try:
         return subjects()
     except (Error, MemoryError) as error:
@@ -191,7 +191,7 @@ def _with_room(
 
 
 def _outcome(event: Event, subject: Subject, batch: Batch, careful: bool) -> Outcome | None:
-    """What becomes of this row; none, if it is to be tried once more, carefully."""
+    """Return the outcome of this event, or None if it is to be tried again, with a savepoint."""
     if event.action == AuditLog.Action.TRUNCATE:
         return _failed(event, NothingToRebuild(pk=event.id, table=event.table_name), batch)
     if subject.error is not None:
@@ -230,7 +230,7 @@ def _failed(
 def _text(instance: Any, batch: Batch) -> str:
     chosen = batch.chosen_repr(type(instance)) if isinstance(instance, Model) else None
     if chosen is None:
-        text: Any = type(instance).__str__(instance)  # type: ignore[call-arg]  # not str(): it may be lazy
+        text: Any = type(instance).__str__(instance)  # type: ignore[call-arg]  # not str(): the text may be lazy
     else:
         text = getattr(instance, chosen)() if isinstance(chosen, str) else chosen(instance)
     if isinstance(text, Promise):
@@ -242,9 +242,9 @@ def _text(instance: Any, batch: Batch) -> str:
 
 @contextmanager
 def _same_words_for_everyone() -> Iterator[Callable[[], None]]:
-    """Language and time zone of the settings, not of whoever started the job.
+    """Activate the configured language and time zone, whatever process builds.
 
-    Gives what sees to it that one row's code has not changed them for the next.
+    Yields a function that restores both if the code of the previous row has changed them.
     """
     chosen = get_settings()
     zone = ZoneInfo(chosen.TIME_ZONE) if chosen.TIME_ZONE else timezone.get_default_timezone()
@@ -256,7 +256,7 @@ def _same_words_for_everyone() -> Iterator[Callable[[], None]]:
         at_first: Context | None = None
 
         def same_words() -> None:
-            # Django keeps both in the context: to compare that takes a tenth of asking for them.
+            # Django keeps both in the context: comparing it takes a tenth of the time of asking.
             nonlocal at_first
             if at_first is None:
                 at_first = copy_context()
@@ -269,7 +269,7 @@ def _same_words_for_everyone() -> Iterator[Callable[[], None]]:
 
 @contextmanager
 def _discarding(batch: Batch) -> Iterator[None]:
-    """However it ends: what was interrupted may have left a connection that still waits."""
+    """Close the connection at the end if an interrupted query has left it unusable."""
     try:
         yield
     finally:
@@ -278,7 +278,7 @@ def _discarding(batch: Batch) -> Iterator[None]:
 
 @contextmanager
 def _watching(batch: Batch) -> Iterator[None]:
-    """Every query that ``__str__`` sends by itself reads today's rows, and is noted."""
+    """Intercept every query that the code of a row sends."""
     with ExitStack() as stack:
         stack.enter_context(watching(batch.building.intercept_in_thread))
         for connection in connections.all():

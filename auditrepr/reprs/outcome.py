@@ -1,4 +1,4 @@
-"""What comes of one event: a representation, or the reason why there is none."""
+"""The outcome of one event: a representation, or the failure to build it."""
 
 from __future__ import annotations
 
@@ -32,17 +32,17 @@ class Failure:
         limit: TimeLimit | None = None,
         final: Callable[[], bool] = lambda: False,
     ) -> Failure:
-        """What is to be said of this error, whose own code may fail or hang as well.
+        """Return the failure for this error, whose own code may fail or hang as well.
 
-        :param limit: how long that may take, for each of the texts; none if its code is ours.
-        :param final: whether it is final, which may call its code, too.
+        :param limit: the time limit for each of its texts; None if the error is auditrepr's.
+        :param final: returns whether it is final, which may call the error's code, too.
         """
 
         def asked(what: Callable[[], T], otherwise: T) -> T:
             try:
                 with limit.row() if limit else NOTHING:
                     return what()
-            except BaseException as raised:  # not even asking an exception for its text is safe
+            except BaseException as raised:  # even str(error) may raise
                 if limit.ends_work(raised) if limit else from_outside(raised):
                     raise
                 return otherwise
@@ -63,7 +63,7 @@ class Failure:
 
 
 class Outcome(NamedTuple):
-    """What became of one audit row: a text, or a failure."""
+    """What was built for one event: a text, or a failure."""
 
     id: int
     text: str = ""

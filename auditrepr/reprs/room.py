@@ -1,4 +1,4 @@
-"""How many events are built together: as many as fit into memory."""
+"""Limits how many events are built together to as many as fit into memory."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from ..vendors.types import Event
 
 
 class Room:
-    """A number of events that is halved when it was too many, and grows again.
+    """The number of events to build together; halved if memory ran out, then doubled again.
 
-    :param width: the number to start with, which is also the largest.
+    :param width: the first number, which is also the largest.
     :param weighs: whether the size of the events' images in the log counts.
     """
 
@@ -20,7 +20,7 @@ class Room:
         self.using = using
         self.width = self.most = width
         self.weighs = weighs
-        self._known: dict[int, int] = {}  # sizes, which the vendor found out
+        self._known: dict[int, int] = {}  # sizes in bytes, filled by the vendor
 
     def fitting(self, events: Sequence[Event]) -> int:
         """Return how many of the events, from the first on, can be built together; at least one."""
@@ -30,9 +30,9 @@ class Room:
         return get_vendor(self.using).fitting(ids, MOST_BYTES, self._known)
 
     def grow(self) -> None:
-        """Double the number, after so many were built."""
+        """Double the number, after a batch of that size was built."""
         self.width = min(2 * self.width, self.most)
 
     def shrink(self, events: int) -> None:
-        """Halve the number, after so many were too many."""
+        """Halve the number, after this many events were too many."""
         self.width = max(1, events // 2)

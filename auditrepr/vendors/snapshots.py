@@ -9,7 +9,7 @@ from typing import NamedTuple
 class Snapshot(NamedTuple):
     xmin: int  # every lower transaction has ended
     xmax: int  # no transaction from here on has ended
-    running: frozenset[int]  # those in between that have not
+    running: frozenset[int]  # the transactions in between that have not ended
 
 
 @lru_cache(maxsize=4096)

@@ -12,7 +12,7 @@ from django.db.models import Model, Q
 
 from ..utils.model_meta import own_fields
 
-NOT_RECORDED = "not recorded"  # left out on purpose, or added to the table later
+NOT_RECORDED = "not recorded"  # excluded, or added to the table later
 TOO_BIG = "too large to record"
 
 
@@ -25,7 +25,7 @@ class Moment(NamedTuple):
 
     upto: int  # the id of the event
     before: bool = False  # right before the event, not right after it
-    snapshot: str | None = None  # none: everything up to there was seen
+    snapshot: str | None = None  # None: everything up to there was seen
     transaction_id: int | None = None
     # ---
     table_name: str = ""
@@ -69,11 +69,11 @@ class Event(NamedTuple):
 class Found(NamedTuple):
     """What there was at a moment: from the log as a row, to a relation as an object, too."""
 
-    row: Row | Exception | None  # none if there was none
+    row: Row | Exception | None  # None: there was no row
     doubts: tuple[str, ...] = ()
-    image: Image | None = None  # where the log holds it; else it is today's
-    gone: str = ""  # the row is its last state, from before its end: says so
-    value: Any = None  # the object that was made of it, or the error that this takes
+    image: Image | None = None  # where the row is in the log; None: it is the current row
+    gone: str = ""  # not empty: the row was deleted, this is its last state, and why
+    value: Any = None  # the object made of the row, or the error that making it raised
     rewritten: bool = False  # the moment saw an update of the row: it may have moved in its table
 
 
@@ -81,8 +81,8 @@ class Step(NamedTuple):
     """A change of a column since an older row was recorded."""
 
     old: str
-    new: str | None  # None: it went, and another one has taken its name since
-    replacing: bool = False  # even if the row has both
+    new: str | None  # None: removed, and another one has its name now
+    replacing: bool = False  # even if the row has both names
 
 
 class Name(NamedTuple):
@@ -124,8 +124,8 @@ class Row(NamedTuple):
     """
 
     values: dict[str, Any]  # by the field's attname
-    missing: Mapping[str, str] = {}  # columns whose value is not known, and why
-    lossy: tuple[str, ...] = ()  # why some value may not be just what the table held
+    missing: Mapping[str, str] = {}  # why columns have no known value
+    lossy: tuple[str, ...] = ()  # why a value may differ from that of the table
 
     def without(self, model: type[Model], columns: Collection[str]) -> Row:
         """Return the row as it was before it had these columns."""
@@ -178,12 +178,12 @@ class Installed:
     """The triggers that one table has now."""
 
     name: str  # the table as the log names it
-    fingerprint: str  # of the SQL that they were made from
+    fingerprint: str  # of the SQL that created them
     enabled: bool
     excluded: frozenset[str]
-    columns: frozenset[str] | None = None  # that are recorded; None: all but the excluded
-    identity: str = ""  # where they are, a colon, and what those that replace them have not
-    whole: bool = True  # are all of them there?
+    columns: frozenset[str] | None = None  # the recorded columns; None: all but the excluded
+    identity: str = ""  # the place, a colon, and what distinguishes them from replacements
+    whole: bool = True  # whether all triggers exist
 
     @property
     def fires(self) -> bool:
@@ -201,13 +201,13 @@ class Installed:
 
 
 class Survey(NamedTuple):
-    """All that tells whether a database records what it should; one query."""
+    """The state of a database's capture, read in one query."""
 
-    schema: str  # that the log is in, or would be
-    shapes: dict[str, TableShape]  # of the tables that were asked for, by the log's names
+    schema: str  # where the log is, or would be
+    shapes: dict[str, TableShape]  # the requested tables, by their names in the log
     installed: dict[str, Installed]
     append_only: bool
-    applied: frozenset[tuple[str, str]] | None  # app labels and names of migrations, if asked for
+    applied: frozenset[tuple[str, str]] | None  # app labels and names of migrations, if requested
 
 
 class Image(NamedTuple):
@@ -231,7 +231,7 @@ ALL_KNOWN: dict[str, str] = {}
 class Position(NamedTuple):
     """The position of a log."""
 
-    event: int  # the highest id that it has handed out, whether or not its row is committed
+    event: int  # the highest ID handed out, whether or not its event is committed
     transaction_id: int | None  # the caller's; SQLite has none
 
 
@@ -248,8 +248,8 @@ class Writers:
     """Open transactions that may still commit events, with IDs that they hold already."""
 
     names: frozenset[str] = frozenset()
-    server: str = ""  # the server's start: after the next one the names start again
-    renamed: bool = False  # one of them came over from an earlier life, under a new name
+    server: str = ""  # the server's start: after a restart, the names start over
+    renamed: bool = False  # one of them got a new name after a crash recovery
 
     def include_any_of(self, earlier: Writers) -> bool:
         """Return whether one of the earlier writers may be among these."""

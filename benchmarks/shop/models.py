@@ -1,4 +1,4 @@
-"""Tables such as people have: 8 to 20 columns, rows of 300 to 800 bytes as JSON."""
+"""Tables as in real projects: 8 to 20 columns, rows of 300 to 800 bytes as JSON."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ class BaseInvoice(models.Model):
         return f"Invoice {self.number} of {self.placed_on}: {self.total} {self.currency}"
 
     def with_relations(self) -> str:
-        """What touches two levels of foreign keys."""
+        """Return a text that reads two levels of foreign keys."""
         return f"{self}, {self.customer.name} ({self.customer.country.name})"
 
 
@@ -76,11 +76,11 @@ class BareInvoice(BaseInvoice):
 
 
 class GenericInvoice(BaseInvoice):
-    """With the trigger that one writes by hand."""
+    """With a hand-written trigger."""
 
 
 class GenericLog(models.Model):
-    """What it writes to: the columns and the one index that such a table has."""
+    """The table of the hand-written trigger, with the columns and the one index of such a table."""
 
     table_name = models.TextField()
     object_id = models.TextField()

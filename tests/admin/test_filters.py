@@ -47,7 +47,7 @@ def test_by_transaction_shown_while_it_holds(reader: Client) -> None:
     assert "By transaction" not in words(page(reader))
 
 
-def test_pending_is_looked_for_above_the_settled_mark_alone(reader: Client) -> None:
+def test_pending_is_searched_only_above_the_watermark(reader: Client) -> None:
     for pk in range(1, 5):
         event(pk)
     Checkpoint.objects.create(settled_id=2)

@@ -29,7 +29,7 @@ def run(minutes_ago: float, minutes: float, rows: int, **values: Any) -> Backfil
     return BackfillRun(started_at=started, ended_at=ended, rows=rows, host="h", pid=1, **values)
 
 
-def test_tells_the_backlog_and_how_long_the_oldest_has_waited(reader: Client) -> None:
+def test_shows_the_backlog_and_how_long_the_oldest_has_waited(reader: Client) -> None:
     assert "Pending events 0" in words(page(reader, RUNS))
     event(1, occurred_at=timezone.now() - timedelta(hours=3))
     event(2)
@@ -37,7 +37,7 @@ def test_tells_the_backlog_and_how_long_the_oldest_has_waited(reader: Client) ->
     assert "Pending events 2 Longest wait 3 hours" in text
 
 
-def test_tells_the_settled_mark_and_what_holds_it_since_when(reader: Client) -> None:
+def test_shows_the_watermark_and_what_holds_it_back_since_when(reader: Client) -> None:
     assert "Watermark not set: the job has not run yet" in words(page(reader, RUNS))
     mark = Checkpoint.objects.create(settled_id=41)
     text = words(page(reader, RUNS))
@@ -53,7 +53,7 @@ def test_tells_the_settled_mark_and_what_holds_it_since_when(reader: Client) -> 
     )
 
 
-def test_tells_who_is_at_work_and_who_left_the_lock_behind(reader: Client) -> None:
+def test_shows_which_run_holds_the_lock_and_which_lock_is_stale(reader: Client) -> None:
     Lease.objects.update_or_create(
         name=DatabaseLock.NAME,
         defaults={

@@ -79,7 +79,7 @@ def test_the_history_of_an_object_does_so_too(reader: Client, monkeypatch, clock
     assert text.count("(not stored yet)") == 4
 
 
-def test_an_event_comes_before_those_beside_it(reader: Client, monkeypatch, clock):
+def test_an_event_comes_before_its_neighbors(reader: Client, monkeypatch, clock):
     AuditLog.objects.update(transaction_id=7)
     monkeypatch.setattr(Author, "__str__", taking(2, clock))
     event = AuditLog.objects.get(object_id=str(Author.objects.get(name="Cid").pk))

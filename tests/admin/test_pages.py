@@ -55,7 +55,7 @@ def test_marks_mixed_and_says_why(reader: Client) -> None:
     assert "author read live" in words(page(reader, f"{LOG}1/change/"))
 
 
-def test_says_why_a_quarantined_event_has_no_representation(reader: Client) -> None:
+def test_shows_why_a_failed_event_has_no_representation(reader: Client) -> None:
     fail(event(1))
     assert "ValueError: no such thing (failed)" in words(page(reader))
     assert "Error ValueError: no such thing" in words(page(reader, f"{LOG}1/change/"))
@@ -138,7 +138,7 @@ def test_a_truncate_stands_for_every_row(reader: Client) -> None:
     assert "all rows" in words(page(reader, f"{LOG}1/change/"))
 
 
-def test_a_failure_tells_where_it_happened_and_its_text_does_not_act_either(
+def test_a_failure_shows_where_it_happened_and_its_text_does_not_act_either(
     reader: Client,
 ) -> None:
     failure = fail(event(1, object_id="\u202e9"), "bad \u202e\x1b value")
@@ -204,7 +204,7 @@ def test_a_many_to_many_table_goes_with_the_model_that_has_the_field() -> None:
 
 
 @pytest.mark.parametrize("url", [LOG, FAILURES, RUNS])
-def test_nobody_can_add_change_or_delete(reader: Client, url: str) -> None:
+def test_no_user_can_add_change_or_delete(reader: Client, url: str) -> None:
     fail(event(1, text="Ada"))
     run = BackfillRun.objects.create(started_at=timezone.now(), host="here", pid=1)
     pk = run.pk if url == RUNS else 1
@@ -398,7 +398,7 @@ def test_an_event_hides_what_else_its_transaction_did_to_hidden_models() -> None
     assert "secret" not in page(staff("view_auditlog", "view_author"), f"{LOG}1/change/")
 
 
-def test_an_event_shows_its_quarantine_entry_and_the_row_as_the_log_holds_it(
+def test_an_event_shows_its_failure_and_the_row_as_the_log_holds_it(
     reader: Client,
 ) -> None:
     fail(event(1, context={"reason": "spring cleaning", "ticket": 7}))

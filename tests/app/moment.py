@@ -9,7 +9,7 @@ import auditrepr
 
 @auditrepr.track
 class Node(models.Model):
-    """A tree: each node says what its parent and its children are called."""
+    """A tree: the text of each node names its parent and its children."""
 
     name = models.CharField(max_length=20)
     rank = models.IntegerField(default=0)

@@ -1,4 +1,4 @@
-"""A forum's first days, told with django-machina's own test data."""
+"""A forum's first days, with django-machina's own test data."""
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ def _change(music, opera, topics) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_stored_of_a_forum_is_what_its_objects_said():
+def test_the_representations_of_a_forum_are_the_texts_of_its_objects():
     told = tell(_forum, OTHERS)
     assert (told.events, told.exact, told.mixed) == (182, 182, {})
     assert told.raised == {}

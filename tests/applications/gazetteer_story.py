@@ -40,7 +40,7 @@ def _rename() -> None:
 
 
 def _turn_round() -> None:
-    """One statement for a parent, what lies within it, and what lies beside it."""
+    """Run one statement for a parent, the places within it, and the places next to it."""
     with connection.cursor() as cursor:
         cursor.execute(
             "UPDATE gazetteer_subdivision SET name = 'new ' || name, parent_id ="
@@ -72,7 +72,7 @@ def _delete() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_stored_of_the_gazetteer_is_what_its_objects_said():
+def test_the_representations_of_the_gazetteer_are_the_texts_of_its_objects():
     told = tell(_story, OTHERS)
     assert (told.events, told.raised) == (14_468, {})
     if connection.vendor == "postgresql":

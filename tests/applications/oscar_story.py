@@ -1,4 +1,4 @@
-"""A shop's first days, told with django-oscar's own test data: ``nox --session applications``."""
+"""A shop's first days, with django-oscar's own test data: ``nox --session applications``."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def _shop() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_stored_of_a_shop_is_what_its_objects_said():
+def test_the_representations_of_a_shop_are_the_texts_of_its_objects():
     random.seed(3)
     told = tell(_shop, OTHERS)
     assert (told.events, told.exact) == (93, 93)

@@ -1,4 +1,4 @@
-"""A story told to an oracle and to the job: what is stored of it has to be what was said."""
+"""Runs a story; compares what the job stores with the texts at each event."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from tests.oracle import Oracle
 
 @dataclass(frozen=True)
 class Told:
-    """What the job made of a story."""
+    """The representations and failures of a story."""
 
     events: int
     exact: int
@@ -25,9 +25,9 @@ class Told:
 
 
 def tell(story: Callable[[], None], others: Collection[str]) -> Told:
-    """Live through a story and run the job: every exact text, and every error, is what was said.
+    """Run a story and the job; check every exact text, and every error, against the oracle.
 
-    :param others: apps whose rows are no objects of the story.
+    :param others: apps whose rows are not objects of the story.
     """
     AuditLog.objects.all().delete()
     models = _models(others)

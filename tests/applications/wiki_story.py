@@ -100,7 +100,7 @@ def _change(paths) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_is_stored_of_a_wiki_is_what_its_objects_said(settings, tmp_path):
+def test_the_representations_of_a_wiki_are_the_texts_of_its_objects(settings, tmp_path):
     settings.MEDIA_ROOT = tmp_path
     told = tell(_wiki, OTHERS)
     # What moves a branch of the tree changes its rows in one statement after another.

@@ -225,7 +225,7 @@ def test_an_event_that_is_pruned_meanwhile_says_so_and_costs_no_other():
     assert other.failure is None
 
 
-def test_an_event_whose_model_is_gone_shows_what_its_row_says():
+def test_an_event_whose_model_no_longer_exists_shows_the_values_of_its_row():
     log = AuditLog.objects.create(
         table_name="shop_order", object_id="5", action="I", row_data={"id": 5, "ref": "A7"}
     )

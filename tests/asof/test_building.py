@@ -65,13 +65,13 @@ def running(building: Building, subject: Subject) -> Iterator[None]:
         building.rest()
 
 
-def test_a_query_between_rows_is_nobodys(building, subject):
+def test_a_query_between_rows_belongs_to_no_row(building, subject):
     with running(building, subject):
         pass
     assert (ask(), building.phase, list(subject.notes)) == (0, IDLE, [])
 
 
-def test_a_rows_own_query_reads_today_and_is_noted(building, subject):
+def test_a_rows_own_query_reads_current_rows_and_is_noted(building, subject):
     with running(building, subject):
         ask()
     assert list(subject.notes) == [TODAY]
@@ -114,7 +114,7 @@ def test_one_query_is_answered_and_those_after_it_are_the_rows_own(building, sub
     assert list(subject.notes) == [TODAY]
 
 
-def test_one_that_asks_for_more_reads_today_or_nothing(building, subject):
+def test_one_that_reads_more_reads_current_rows_or_nothing(building, subject):
     with running(building, subject), building.answering({Author: []}, otherwise=subject):
         assert ask() == 0
     assert list(subject.notes) == [TODAY]

@@ -196,14 +196,14 @@ def event(table: str, **row) -> Outcome:
     return AuditLog.objects.get(pk=log.pk).build_instance_repr()
 
 
-def test_a_model_that_is_gone_leaves_what_the_row_says():
+def test_a_model_that_no_longer_exists_leaves_the_values_of_the_row():
     outcome = event("shop_order", id=5, ref="A7")
     assert outcome.text == "shop_order 5: id=5, ref=A7"
     assert outcome.reason == "no installed model uses this table"
 
 
 @pytest.mark.postgresql
-def test_a_table_that_is_gone_leaves_what_the_row_says():
+def test_a_table_that_no_longer_exists_leaves_the_values_of_the_row():
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE drifting_shop RENAME TO hidden")
         try:
@@ -236,7 +236,7 @@ def test_an_excluded_foreign_key_shows_a_placeholder_and_leads_nowhere(settings)
 
 
 @pytest.mark.parametrize("default", [lambda: "now", models.functions.Now()])
-def test_a_default_that_says_something_else_each_time_is_not_guessed(default):
+def test_a_default_that_differs_each_time_is_not_guessed(default):
     field = (
         models.CharField(default=default)
         if callable(default)

@@ -180,7 +180,7 @@ def test_a_generic_key_that_is_none_fails_as_it_did():
     assert (good.text, good.fidelity) == ("on badge 7 []", Fidelity.EXACT)
 
 
-def test_a_generic_key_to_a_model_that_is_not_installed_leads_nowhere_and_says_so():
+def test_a_generic_key_to_a_model_that_is_not_installed_leads_nowhere_and_is_mixed():
     gone = ContentType.objects.create(app_label="gone", model="gone")
     Remark.objects.create(content_type=gone, object_id=1, text="x")
     outcome = build_with(lambda remark: f"{remark.text} {remark.target}", Remark)
@@ -232,9 +232,7 @@ def test_a_generic_key_of_nothing_leads_nowhere():
 @pytest.mark.parametrize(
     ("field", "column"), [("content_type", "content_type_id"), ("object_id", "object_id")]
 )
-def test_half_a_generic_key_that_is_left_out_of_the_log_leads_nowhere_and_says_so(
-    field, column, settings
-):
+def test_half_a_generic_key_that_is_excluded_leads_nowhere_and_is_mixed(field, column, settings):
     settings.AUDITREPR = {"EXCLUDE": {"app.Pin": [field]}}
     capture.install("default")
     try:
@@ -315,7 +313,7 @@ def test_a_many_to_many_that_goes_by_another_field_than_the_key_is_as_it_was(mon
     assert f"A3: [{order.pk}]" in oracle.expected.values()
 
 
-def test_a_row_that_is_read_anew_is_as_of_the_event(settings):
+def test_a_row_that_is_read_again_is_as_of_the_event(settings):
     settings.AUDITREPR = {"REPR": {"app.Book": lambda b: b.refresh_from_db() or b.title}}
     Book.objects.create(title="then")
     Book.objects.update(title="now")

@@ -61,7 +61,7 @@ def test_it_costs_its_own_row(model, error):
 
 @pytest.mark.parametrize("error", ERRORS)
 @pytest.mark.parametrize("model", HOSTILE)
-def test_what_leads_to_it_fails_alone_and_never_shows_todays_row(model, error):
+def test_only_what_refers_to_it_fails_and_never_shows_the_current_row(model, error):
     for pk, name in enumerate(["a", error, "b"]):
         insert(model, id=pk, name=name)
     for pk in range(3):
@@ -168,7 +168,7 @@ def test_a_transaction_that_a_model_begins_while_it_is_made_asks_nothing():
 
 
 @pytest.mark.django_db(transaction=True)
-def test_what_hides_that_a_related_object_was_lost_says_what_it_says_for_itself_alone(monkeypatch):
+def test_code_that_hides_a_lost_related_object_is_that_rows_own(monkeypatch):
     """The model asks the database for nonsense, and who leads to it takes that for nothing."""
 
     def said(leading):
@@ -195,7 +195,7 @@ def leading_to_rows_of_today() -> list[Outcome]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_row_of_today_that_its_fields_cannot_read_costs_what_leads_to_it():
+def test_a_current_row_that_its_fields_cannot_read_fails_what_refers_to_it():
     for pk, name in enumerate(["a", "ValueError", "b"]):
         insert(HostileToRead, id=pk, name=name)
     first, bad, last = leading_to_rows_of_today()

@@ -34,7 +34,7 @@ def test_an_instance_that_is_made_at_once_holds_what_django_would_have_set():
     assert made.get_deferred_fields() == set(whole) - set(some)
 
 
-def test_whoever_listens_for_new_instances_still_hears_of_them():
+def test_receivers_for_new_instances_still_hear_of_them():
     heard = []
 
     def listen(instance, **_):

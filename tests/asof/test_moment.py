@@ -413,7 +413,7 @@ def test_a_log_that_was_restored_into_another_cluster_is_as_exact_as_before():
 
 
 @pytest.mark.postgresql
-def test_a_truncate_that_nobody_saw_costs_no_query_for_each_event(two):
+def test_an_unseen_truncate_costs_no_query_for_each_event(two):
     mine, other = two
     tree("a")
     other.begin()

@@ -94,7 +94,7 @@ def exact(oracle):
 
 @pytest.mark.usefixtures("_trigger")
 @pytest.mark.parametrize("in_one", [False, True])
-def test_what_triggers_of_others_do_is_never_untrue(in_one):
+def test_what_third_party_triggers_do_is_never_untrue(in_one):
     oracle = Oracle([Author, Book])
     with oracle.listening(), transaction.atomic() if in_one else nullcontext():
         sql(*STATEMENTS)

@@ -80,7 +80,7 @@ def test_what_get_finds_nothing_of_raises_as_live_code_does():
         assert built() == [("Author.DoesNotExist", "")]
 
 
-def test_a_table_that_is_not_audited_is_read_as_it_is_today_and_said():
+def test_a_table_that_is_not_audited_is_read_as_it_is_now_and_is_mixed():
     with question(lambda: len(sql("SELECT session_key FROM django_session"))):
         assert built() == [("0", TODAY)]
 
@@ -95,7 +95,7 @@ def test_a_statement_that_cannot_be_read_is_sent_as_it_is_once_and_said():
         ]
 
 
-def test_a_limit_without_an_order_is_said():
+def test_a_limit_without_an_order_is_mixed():
     Author.objects.bulk_create([Author(name="a"), Author(name="a")])
     with question(lambda: Author.objects.order_by().values_list("name")[:1][0]):
         assert built() == [("('a',)", ORDER)]
@@ -110,7 +110,7 @@ def test_a_column_that_is_excluded_is_neither_shown_nor_called_known():
     assert "secret" in reason
 
 
-def test_more_changes_than_the_bound_are_said(monkeypatch):
+def test_more_changes_than_the_bound_are_mixed(monkeypatch):
     monkeypatch.setattr(past_tables, "MOST", 2)
     with question(names):
         Author.objects.bulk_create([Author(name="a")] * 2)

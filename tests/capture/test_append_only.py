@@ -180,7 +180,7 @@ def test_the_option_goes_only_with_what_installs(action):
     assert raised.value.returncode == 2
 
 
-def test_its_own_triggers_are_nobody_s_capture():
+def test_its_own_triggers_are_no_tables_capture():
     append_only.install("default")
     assert not [s for s in capture.inspect("default") if s.status in capture.BROKEN]
     assert "auditrepr_auditlog" not in get_vendor("default").installed()

@@ -111,7 +111,7 @@ def test_the_application_s_writes_are_in_the_log(shop):
         "CREATE FUNCTION public.auditrepr_same(record) RETURNS record LANGUAGE sql AS 'SELECT $1'",
     ],
 )
-def test_nobody_but_the_owner_touches_the_log_or_what_writes_it(shop, role, statement):
+def test_only_the_owner_touches_the_log_or_what_writes_it(shop, role, statement):
     before = log(shop)
     shop[role].execute("SET auditrepr.pruning = on")
     with pytest.raises(InsufficientPrivilege):
@@ -120,7 +120,7 @@ def test_nobody_but_the_owner_touches_the_log_or_what_writes_it(shop, role, stat
 
 
 @pytest.mark.parametrize("table", ["instancerepr", "reprfailure", "checkpoint", "lease"])
-def test_the_application_cannot_forge_what_is_stored_beside_the_log(shop, table):
+def test_the_application_cannot_forge_what_is_stored_next_to_the_log(shop, table):
     with pytest.raises(InsufficientPrivilege):
         shop["app"].execute(f"DELETE FROM auditrepr_{table}")
 
@@ -269,7 +269,7 @@ def test_nothing_in_front_of_the_path_comes_between_a_write_and_the_log(shop, pl
         admin.execute("DROP SCHEMA mine CASCADE")
 
 
-def test_nobody_puts_the_trigger_functions_on_a_table_of_his_own(shop):
+def test_no_role_puts_the_trigger_functions_on_its_own_table(shop):
     """Else what he writes there would be in the log as if it were the audited table's."""
     with connect() as admin:
         admin.execute(f"GRANT TEMPORARY ON DATABASE {PREFIX} TO {PREFIX}_app")

@@ -243,7 +243,7 @@ def test_the_script_installs_what_install_would():
 
 
 @pytest.mark.django_db(databases=["default", "other"])
-def test_each_database_is_looked_at_and_mended_by_itself():
+def test_each_database_is_checked_and_fixed_separately():
     drop_triggers("app_author", using="other")
     assert (status_of("app_author"), status_of("app_author", "other")) == (
         Status.OK,
@@ -304,7 +304,7 @@ def test_leaving_out_one_more_column_breaks_no_coverage(settings):
     assert coverage_of("app_author").since_event == before
 
 
-def test_taking_a_column_in_again_starts_coverage_anew(settings):
+def test_including_a_column_again_restarts_coverage(settings):
     settings.AUDITREPR = {"EXCLUDE": {"app.Author": ["name"]}}
     capture.install("default")
     handed_out = events_so_far()
@@ -341,7 +341,7 @@ def test_an_excluded_column_that_is_gone_breaks_no_coverage():
     assert coverage_of("app_book").since_event == before
 
 
-def test_a_table_without_triggers_counts_as_covered_for_nobody():
+def test_a_table_without_triggers_is_not_covered():
     drop_triggers("app_author")
     assert "app_author" not in covered_since("default")
     assert "app_tag" in covered_since("default")
@@ -385,7 +385,7 @@ def audited():
 
 
 @pytest.mark.parametrize("how", ["install", "note_gaps"])
-def test_triggers_that_somebody_put_back_unnoticed_end_coverage(how):
+def test_triggers_that_were_put_back_unnoticed_end_coverage(how):
     put_back("app_author")
     assert status_of("app_author") is Status.OK
     assert "app_author" not in covered_since("default")

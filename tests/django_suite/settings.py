@@ -13,7 +13,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 USE_TZ = False
 
 if os.environ["TEST_DATABASE"] == "postgresql":
-    # Whoever the server runs as has to get into the folder that is for temporary files here.
+    # The server's user must be able to enter the directory for temporary files.
     Path(tempfile.gettempdir()).chmod(0o711)
     DATABASES = database_settings("postgresql")
 else:

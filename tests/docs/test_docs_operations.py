@@ -188,7 +188,7 @@ def test_its_formatter_makes_a_line_of_json_of_each_run(caplog):
     )
 
 
-def test_what_the_owner_erases_by_hand_is_said_anew():
+def test_what_the_owner_erases_by_hand_is_built_again():
     AuditLog.objects.all().delete()
     author = Author.objects.create(name="Ann")
     call_command("audit_triggers", "install", "--database=default", "--append-only", verbosity=0)

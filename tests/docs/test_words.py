@@ -39,8 +39,6 @@ PLAIN = {
 OPENINGS = re.compile(r"(Those|What|Whatever|Who|Whoever|Where|Since when|Has to|Does|Is|Are|It) ")
 #: How a docstring of a module or class may still begin, as a title.
 TITLES = re.compile(r"What \w+")
-#: The as-of engine is still to follow.
-LATER = {"asof", "reprs"}
 
 
 def modules() -> Iterator[tuple[Path, ast.Module]]:
@@ -83,7 +81,6 @@ def test_strings_and_docstrings_are_in_plain_words():
         f"{path.relative_to(ROOT)}: {complaint}"
         for path, tree in modules()
         for text in dict.fromkeys(strings(tree))
-        if path.parent.name not in LATER
         for complaint in complaints(text)
     ]
     assert found == []
@@ -104,8 +101,6 @@ def test_what_is_translated_is_in_plain_words():
 def test_docstrings_begin_with_what_is_returned_or_done():
     found = []
     for path, tree in modules():
-        if path.parent.name in LATER:
-            continue
         for node, text in documented(tree):
             first = text.splitlines()[0]
             title = not isinstance(node, ast.FunctionDef) and TITLES.match(first)

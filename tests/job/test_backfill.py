@@ -32,6 +32,7 @@ from auditrepr.vendors import get_vendor
 from tests import processes
 from tests.app.models import Author, Book
 from tests.running import run, texts
+from tests.unmigrated import unmigrated
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -101,7 +102,7 @@ def test_max_seconds_begins_no_further_batch():
     assert (result.stop_reason, result.rows) == (StopReason.TIME_BUDGET, 0)
 
 
-def test_a_time_limit_that_is_far_away_stops_nobody():
+def test_a_time_limit_that_is_far_away_stops_nothing():
     authors(3)
     assert run(batch_size=1, max_seconds=10_000).stop_reason is StopReason.CAUGHT_UP
 
@@ -113,7 +114,7 @@ def test_the_time_limit_counts_from_the_start_of_the_run():
     assert limits.reached(0) is None
 
 
-def test_a_limit_holds_for_what_is_found_below_the_mark_and_in_quarantine(monkeypatch):
+def test_a_limit_includes_events_below_the_watermark_and_failed_ones(monkeypatch):
     authors(2)
     with monkeypatch.context() as broken:
         broken.setattr(Author, "__str__", fail)
@@ -188,7 +189,7 @@ def test_batches_of_automatic_size_become_smaller_where_one_is_stored_in_parts(m
 
 
 @pytest.mark.usefixtures("four_at_first")
-def test_a_short_batch_says_nothing_of_how_long_full_ones_take(monkeypatch):
+def test_a_short_batch_does_not_change_the_expected_time(monkeypatch):
     authors(4)
     with monkeypatch.context() as failing:
         failing.setattr(Author, "__str__", fail)
@@ -205,7 +206,7 @@ def test_batches_of_automatic_size_become_larger_where_rows_are_quick(monkeypatc
     assert stored_after_each_batch() == [2, 6]
 
 
-def test_a_batch_that_takes_long_is_stored_in_parts_and_the_mark_follows_them(monkeypatch):
+def test_a_batch_that_takes_long_is_stored_in_parts_and_the_watermark_follows_them(monkeypatch):
     now = [0.0]
     monkeypatch.setattr(job_run, "time", SimpleNamespace(monotonic=lambda: now[0]))
 
@@ -231,7 +232,7 @@ def test_progress_is_told_after_each_batch():
     assert [(p.rows, p.done == p.total) for p in told] == [(2, False), (3, True)]
 
 
-def test_a_bad_row_is_put_in_quarantine_and_stops_nobody(monkeypatch):
+def test_a_bad_row_fails_and_stops_no_other(monkeypatch):
     authors(1)
     Book.objects.create(title="fine")
     monkeypatch.setattr(Author, "__str__", fail)
@@ -260,7 +261,7 @@ def test_the_very_first_row_of_a_log_is_tried_again_like_any_other():
     assert run(retry_failed=True).again == 1
 
 
-def test_what_is_due_in_quarantine_is_tried_again_and_leaves_it(monkeypatch):
+def test_a_failed_event_that_is_due_is_retried_and_then_stored(monkeypatch):
     authors(2)
     with monkeypatch.context() as broken:
         broken.setattr(Author, "__str__", fail)
@@ -288,7 +289,7 @@ def test_what_fails_again_waits_longer_each_time_up_to_a_day(monkeypatch):
     assert delays == [600, 1200, 2400, 4800, 9600, 19200, 38400, 76800, *[86400] * 4]
 
 
-def test_a_run_tries_no_more_than_a_batch_of_the_quarantine_again(monkeypatch):
+def test_a_run_retries_no_more_than_a_batch_of_failed_events(monkeypatch):
     authors(5)
     with monkeypatch.context() as broken:
         broken.setattr(Author, "__str__", fail)
@@ -427,16 +428,8 @@ def test_an_error_that_is_no_databases_is_recorded_and_raised(monkeypatch):
 
 def test_a_migration_that_is_missing_is_named_and_nothing_is_done():
     authors(1)
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE django_migrations SET name = 'x' WHERE app = 'auditrepr'")
-    try:
-        with pytest.raises(MigrationsPending, match=r"auditrepr\.0001_initial"):
-            run()
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE django_migrations SET name = '0001_initial' WHERE app = 'auditrepr'"
-            )
+    with unmigrated(), pytest.raises(MigrationsPending, match=r"auditrepr\.0001_initial"):
+        run()
     assert not Lease.objects.exists()
 
 
@@ -473,7 +466,7 @@ def test_a_holder_that_was_stopped_past_its_lease_commits_nothing():
     assert run().rows == 2
 
 
-def test_a_run_that_was_killed_loses_nothing_and_blocks_nobody():
+def test_a_run_that_was_killed_loses_nothing_and_blocks_no_other():
     authors(3)
     with processes.start_python(SLOW) as process:
         assert process.stdout.readline() == "building\n"

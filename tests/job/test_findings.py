@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
-from datetime import datetime, timedelta
+from datetime import timedelta
 from io import StringIO
 
 import pytest
@@ -16,12 +16,13 @@ from auditrepr import capture, checks
 from auditrepr.capture import append_only
 from auditrepr.exceptions import MigrationsPending
 from auditrepr.job import findings
-from auditrepr.job.findings import MIGRATIONS, RECORDING, Finding
-from auditrepr.models import Checkpoint, Coverage, ReprFailure
+from auditrepr.models import Coverage, KnownFinding, ReprFailure
 from auditrepr.vendors import get_vendor
 from tests import processes
 from tests.app.models import Author
+from tests.knowing import earlier
 from tests.pages import LOG, RUNS, event, page, reader, words
+from tests.unmigrated import migrated, pend
 
 __all__ = ["reader"]
 pytestmark = pytest.mark.django_db
@@ -48,11 +49,6 @@ def drop_triggers(name: str = "app_author") -> None:
     execute(*get_vendor("default").remove_sql(name))
 
 
-def pend() -> None:
-    """A migration of auditrepr's own is pending."""
-    execute("UPDATE django_migrations SET name = '0000_old' WHERE app = 'auditrepr'")
-
-
 def kinds() -> list[tuple[str, str]]:
     return [(found.kind, found.name) for found in findings.of("default")]
 
@@ -61,16 +57,6 @@ def job(**options: object) -> tuple[str, str]:
     out, err = StringIO(), StringIO()
     call_command("backfill_reprs", stdout=out, stderr=err, verbosity=0, **options)
     return out.getvalue(), err.getvalue()
-
-
-def earlier(span: timedelta) -> None:
-    """All that is kept happened so much earlier."""
-    mark = Checkpoint.objects.get(pk=1)
-    for entries in mark.findings.values():
-        for entry in entries.values():
-            for name, at in entry.items():
-                entry[name] = (datetime.fromisoformat(at) - span).isoformat()
-    mark.save()
 
 
 # --- what is found -----------------------------------------------------------------------------
@@ -183,77 +169,6 @@ def test_a_query_that_takes_too_long_is_given_up():
         assert cursor.fetchone() == ("0",)
 
 
-# --- told once, and then once an hour -----------------------------------------------------------
-
-SOMETHING = Finding("missing", "t", "It is gone.", "Put it back.")
-
-
-def due(*found: Finding, group: str = RECORDING) -> list[Finding]:
-    return findings.due("default", {group: found})
-
-
-def test_what_is_found_is_told_when_it_is_first_seen_and_then_once_an_hour():
-    assert due(SOMETHING) == [SOMETHING]
-    assert due(SOMETHING) == []
-    earlier(timedelta(minutes=59))
-    assert due(SOMETHING) == []
-    earlier(timedelta(minutes=1))
-    assert due(SOMETHING) == [SOMETHING]
-    assert due(SOMETHING) == []
-
-
-def test_what_is_over_and_comes_back_is_told_again():
-    due(SOMETHING)
-    assert due() == []
-    assert due(SOMETHING) == [SOMETHING]
-
-
-def test_each_finding_has_an_hour_of_its_own():
-    due(SOMETHING)
-    other = Finding("missing", "u", "So is this.", "Put it back.")
-    assert due(SOMETHING, other) == [other]
-
-
-def test_what_is_told_once_is_not_told_again_while_it_lasts():
-    view = Finding("unsupported", "v", "It is a view.", "Leave it out.", once=True)
-    assert due(view) == [view]
-    earlier(timedelta(days=9))
-    assert due(view) == []
-
-
-def test_who_has_patience_is_told_when_it_is_over():
-    slow = Finding("slow", "", "It takes a while.", "Wait.", patience=timedelta(minutes=10))
-    assert due(slow) == []
-    earlier(timedelta(minutes=9))
-    assert due(slow) == []
-    earlier(timedelta(minutes=1))
-    assert due(slow) == [slow]
-    assert due(slow) == []
-
-
-def test_a_group_that_is_not_named_stays_as_it_is():
-    due(SOMETHING)
-    findings.due("default", {MIGRATIONS: []})
-    assert due(SOMETHING) == []
-
-
-def test_where_all_is_well_nothing_is_written():
-    Checkpoint.objects.all().delete()
-    assert due() == []
-    assert not Checkpoint.objects.exists()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_a_run_that_moves_the_watermark_forgets_nothing_that_was_told():
-    due(SOMETHING)
-    Author.objects.create(name="a")
-    job()
-    assert Checkpoint.objects.get().settled_id
-    kept = Checkpoint.objects.get().findings
-    assert "missing t" not in kept[RECORDING]  # it is over
-    assert set(kept) == {RECORDING, MIGRATIONS}
-
-
 # --- where it is told ---------------------------------------------------------------------------
 
 
@@ -301,7 +216,7 @@ def test_the_job_says_nothing_of_pending_migrations_for_ten_minutes():
 def test_migrations_that_were_applied_in_time_are_never_told():
     pend()
     job()
-    execute("UPDATE django_migrations SET name = '0001_initial' WHERE app = 'auditrepr'")
+    migrated()
     assert job() == ("", "")
     pend()
     assert job() == ("", "")
@@ -318,7 +233,7 @@ def test_a_run_that_waits_for_migrate_stores_nothing_and_says_why_to_who_asks():
 def test_a_database_without_a_table_to_keep_it_in_is_an_error():
     capture.remove("default")
     pend()
-    execute("ALTER TABLE auditrepr_checkpoint RENAME TO elsewhere")
+    execute("ALTER TABLE auditrepr_knownfinding RENAME TO elsewhere")
     with pytest.raises(CommandError, match=r"auditrepr\.0001_initial"):
         job()
 
@@ -431,7 +346,7 @@ def test_status_keeps_nothing():
     before = list(Coverage.objects.values().order_by("pk"))
     alarms()
     assert list(Coverage.objects.values().order_by("pk")) == before
-    assert not Checkpoint.objects.exclude(findings={}).exists()
+    assert not KnownFinding.objects.exists()
 
 
 def test_status_says_no_gap_where_there_is_none():

@@ -31,7 +31,7 @@ def test_it_stays_within_bounds_and_grows_by_steps():
     assert all(later <= 2 * earlier for earlier, later in pairwise(fast))
 
 
-def test_a_short_batch_says_nothing_of_full_ones():
+def test_a_short_batch_does_not_change_the_size():
     size = BatchSize("auto")
     size.learn(3, 2.0)
     assert size.rows == FIRST

@@ -104,7 +104,7 @@ def test_a_lock_is_not_held_before_it_was_asked_for_nor_after_it_was_let_go(lock
     assert not lock
 
 
-def test_one_who_steps_aside_does_not_free_the_holders_lock(lock_class):
+def test_a_run_that_does_not_get_the_lock_does_not_release_the_holders(lock_class):
     with lock_class("default"):
         for _ in range(2):
             with lock_class("default") as other:
@@ -125,7 +125,7 @@ def test_it_is_free_at_once_when_its_holder_was_killed(lock_class):
         assert lock
 
 
-def test_a_holder_that_nobody_has_buried_yet_counts_as_dead(lock_class):
+def test_a_zombie_process_counts_as_dead(lock_class):
     with held_by_process(HOLD.format(lock=lock_class.__name__)) as process:
         os.kill(process.pid, signal.SIGKILL)
         os.waitid(os.P_PID, process.pid, os.WEXITED | os.WNOWAIT)  # a zombie from here on
@@ -169,7 +169,7 @@ def test_an_expired_lease_is_taken_over_and_its_old_holder_can_commit_nothing():
     assert not Lease.objects.filter(name="what the zombie writes").exists()
 
 
-def test_a_batch_that_took_longer_than_the_lease_is_kept_if_nobody_took_over():
+def test_a_batch_that_took_longer_than_the_lease_is_kept_if_no_run_took_over():
     with DatabaseLock("default") as lock:
         expire()
         lock.renew()
@@ -276,7 +276,7 @@ def test_another_process_with_the_same_pid_is_not_the_holder():
 
 @pytest.mark.postgresql
 @pytest.mark.parametrize("silent", [False, True], ids=["its lease runs", "its lease has run out"])
-def test_a_holder_stopped_inside_its_transaction_makes_nobody_wait(silent):
+def test_a_holder_stopped_inside_its_transaction_makes_no_run_wait(silent):
     with held_by_process(STOP_INSIDE.format(seconds=60, silent=silent)) as process:
         os.kill(process.pid, signal.SIGSTOP)
         began = time.monotonic()
@@ -371,7 +371,7 @@ def test_a_child_process_does_not_keep_the_file_lock():
     child.communicate(b"\n")
 
 
-def test_a_lock_file_that_was_deleted_is_lost_and_nobody_locks_the_deleted_one():
+def test_a_lock_file_that_was_deleted_is_lost_and_no_run_locks_the_deleted_one():
     with FileLock("default") as old:
         old.path.unlink()
         with FileLock("default") as new:
@@ -455,7 +455,7 @@ def test_a_lock_file_that_was_only_deleted_is_lost():
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", "{"])
-def test_a_lock_file_that_says_nothing_names_nobody(content):
+def test_an_empty_lock_file_names_no_holder(content):
     lock = FileLock("default")
     if content is not None:
         lock.path.parent.mkdir()
@@ -534,7 +534,7 @@ def test_a_holder_may_have_any_pid_that_there_is(pid):
 
 
 @pytest.mark.sqlite
-def test_a_lease_that_cannot_be_renewed_is_told_of_in_time(monkeypatch, caplog):
+def test_a_lease_that_cannot_be_renewed_is_reported_in_time(monkeypatch, caplog):
     """As where another writer holds the file, or a role may have one connection alone."""
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "timeout", 0.05)
     lock = DatabaseLock("default", seconds=0.9)

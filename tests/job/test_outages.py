@@ -199,7 +199,7 @@ def test_a_full_file_keeps_what_was_stored_and_the_next_run_goes_on():
 
 
 @pytest.mark.usefixtures("_five_authors")
-def test_a_full_disk_keeps_nobody_from_the_file_lock(tmp_path):
+def test_a_full_disk_keeps_no_run_from_the_file_lock(tmp_path):
     with small_disk(tmp_path, megabytes=1) as folder:
         (folder / "lock").touch()
         with pytest.raises(OSError, match="No space left"):

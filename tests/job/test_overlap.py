@@ -61,9 +61,7 @@ for pid in children:
 
 @pytest.mark.parametrize("lock", ["database", "file"])
 @pytest.mark.django_db(transaction=True)
-def test_of_fifty_at_the_same_moment_one_works_and_the_others_step_aside(
-    lock, tmp_path, monkeypatch
-):
+def test_of_fifty_at_the_same_moment_one_works_and_the_others_exit(lock, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     for number in range(1, ROUNDS + 1):
         Author.objects.bulk_create(Author(name=f"author {n}") for n in range(200))

@@ -112,13 +112,13 @@ def test_a_run_hands_out_every_pending_row_once_in_the_order_of_the_ids():
     assert run(size=10) == []
 
 
-def test_with_no_open_writer_the_mark_settles_within_the_same_run():
+def test_with_no_open_writer_the_watermark_settles_within_the_same_run():
     ids = log(3)
     run()
     assert mark() == ids[-1]
 
 
-def test_rows_in_quarantine_are_not_pending():
+def test_failed_events_are_not_pending():
     ids = log(3)
     ReprFailure.objects.create(audit_log_id=ids[1], error_class="ValueError")
     assert run() == [ids[0], ids[2]]
@@ -130,7 +130,7 @@ def test_a_truncate_has_no_object_and_is_never_pending():
     assert run() == [ids[0], ids[2]]
 
 
-def test_a_run_that_is_cut_short_moves_the_mark_no_further_than_it_stored():
+def test_a_run_that_is_cut_short_moves_the_watermark_no_further_than_it_stored():
     ids = log(30)
     assert run(size=10, batches=2) == ids[:20]
     assert mark() == ids[19]
@@ -168,7 +168,7 @@ def test_rows_that_come_during_a_run_are_taken_by_it_while_its_batches_are_full(
     assert ids
 
 
-def test_a_run_starts_right_before_the_first_row_and_a_later_one_at_the_mark():
+def test_a_run_starts_right_before_the_first_row_and_a_later_one_at_the_watermark():
     ids = log(3)
     assert Backlog("default").start == ids[0] - 1
     run()
@@ -192,7 +192,7 @@ def test_a_gap_of_millions_of_ids_costs_one_look_up():
     assert len(captured) < 25
 
 
-def test_ids_that_somebody_made_up_do_not_hide_those_of_the_sequence():
+def test_explicit_ids_do_not_hide_those_of_the_sequence():
     made_up = log_at(last_id() + 1_000_000)
     assert run() == made_up
     ids = log(3)
@@ -300,7 +300,7 @@ def test_a_preview_writes_nothing_and_counts_no_further_than_one_turn(monkeypatc
     assert str(preview("default", 0)[1]) == "at least 4"
 
 
-def test_a_preview_begins_at_the_mark_that_runs_have_left():
+def test_a_preview_begins_at_the_watermark_of_the_last_run():
     ids = log(3)
     run()
     InstanceRepr.objects.all().delete()
@@ -329,7 +329,7 @@ def test_a_row_that_commits_late_with_a_lower_id_is_not_lost():
 
 
 @pytest.mark.postgresql
-def test_the_mark_follows_as_soon_as_those_who_wrote_at_its_candidate_have_ended():
+def test_the_watermark_follows_as_soon_as_the_writers_at_its_candidate_have_ended():
     """Others who have begun since hold up the next candidate only."""
     with writer() as first, writer() as second:
         insert(first)
@@ -359,7 +359,7 @@ def test_a_writer_that_came_later_and_took_no_id_holds_nothing_up():
 
 
 @pytest.mark.postgresql
-def test_since_when_the_mark_waits_for_writers_is_noted_while_it_does():
+def test_since_when_the_watermark_waits_for_writers_is_noted_while_it_does():
     with writer() as session:
         insert(session)
         log(1)
@@ -381,7 +381,7 @@ def test_ids_that_were_rolled_back_hold_nothing_up():
 
 
 @pytest.mark.postgresql
-def test_an_insert_that_has_its_id_but_no_transaction_id_yet_holds_the_mark():
+def test_an_insert_that_has_its_id_but_no_transaction_id_yet_holds_the_watermark():
     """Between nextval and the heap a writer shows in no snapshot; its lock shows it."""
     slow = (
         "INSERT INTO auditrepr_auditlog (table_name, action, object_id)"
@@ -409,7 +409,7 @@ def test_an_insert_that_has_its_id_but_no_transaction_id_yet_holds_the_mark():
 
 
 @pytest.mark.postgresql
-def test_a_prepared_transaction_holds_the_mark_however_long_it_is_left_behind():
+def test_a_prepared_transaction_holds_the_watermark_however_old_it_is():
     with writer() as session:
         hidden = insert(session)
         with session.cursor() as cursor:
@@ -480,7 +480,9 @@ def writers_of(session: psycopg.Connection) -> Writers:
 
 @pytest.mark.proof
 @pytest.mark.postgresql
-def test_beside_many_writers_nothing_is_lost_nothing_is_twice_and_the_mark_is_never_wrong(caplog):
+def test_with_many_writers_nothing_is_lost_or_twice_and_the_watermark_is_right(
+    caplog,
+):
     """Had the mark ever passed a row that came later, the sweep would have found it and said so."""
     stored, marks = run_beside_writers(SECONDS)
     ids = list(AuditLog.objects.order_by("pk").values_list("pk", flat=True))
@@ -492,7 +494,7 @@ def test_beside_many_writers_nothing_is_lost_nothing_is_twice_and_the_mark_is_ne
 
 @pytest.mark.proof
 @pytest.mark.postgresql
-def test_a_mark_that_follows_whatever_it_sees_passes_rows_that_come_later(monkeypatch, caplog):
+def test_a_watermark_that_follows_all_it_sees_passes_rows_that_come_later(monkeypatch, caplog):
     """Beside the same writers: so they do what a mark has to stand."""
 
     def naive(self: Backlog, rescan: bool) -> int:

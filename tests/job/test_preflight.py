@@ -8,6 +8,7 @@ from uuid import uuid4
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
 from auditrepr import as_of
@@ -15,13 +16,9 @@ from auditrepr.exceptions import MigrationsPending
 from auditrepr.job import preflight
 from auditrepr.models import Lease
 from tests.app.models import Author
+from tests.unmigrated import pend
 
 pytestmark = pytest.mark.django_db
-
-
-def _record_as(name: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE django_migrations SET name = %s WHERE app = 'auditrepr'", [name])
 
 
 @pytest.mark.django_db(transaction=True)
@@ -31,7 +28,7 @@ def test_one_query_finds_out(django_assert_num_queries):
 
 
 def test_a_migration_that_is_not_applied_is_named():
-    _record_as("0000_old")
+    pend()
     with pytest.raises(MigrationsPending, match=r"auditrepr\.0001_initial"):
         preflight.check("default")
 
@@ -39,7 +36,9 @@ def test_a_migration_that_is_not_applied_is_named():
 def test_a_squashed_migration_counts_where_those_it_replaces_are_applied(monkeypatch):
     initial = import_module("auditrepr.migrations.0001_initial").Migration
     monkeypatch.setattr(initial, "replaces", [("auditrepr", "0000_old")], raising=False)
-    _record_as("0000_old")
+    MigrationRecorder.Migration.objects.filter(app="auditrepr", name="0001_initial").update(
+        name="0000_old"
+    )
     preflight.check("default")
 
 

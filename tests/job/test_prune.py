@@ -67,7 +67,7 @@ def test_events_from_before_go_with_their_representations_and_failures():
     assert not ReprFailure.objects.exists()
 
 
-def test_a_preview_deletes_nothing_and_says_what_would_go():
+def test_a_preview_deletes_nothing_and_lists_what_would_be_deleted():
     Author.objects.create(name="Ann")
     Author.objects.update(name="Bea")
     backfill()
@@ -163,7 +163,7 @@ def test_an_object_that_is_kept_is_still_exact():
     assert represented()[1] == ("T (Ann)", "E", "")
 
 
-def test_a_key_that_an_object_gave_up_leads_to_nobody():
+def test_a_key_that_an_object_gave_up_leads_to_no_object():
     ByName.objects.create(name="a")
     ByName.objects.update(name="b")
     ByName.objects.update(note="later")
@@ -227,7 +227,7 @@ def test_what_was_pruned_never_comes_back_into_coverage():
     assert set(Coverage.objects.values_list("pruned_id", flat=True)) == {end}
 
 
-def test_nothing_is_pruned_while_the_job_is_at_work():
+def test_nothing_is_pruned_while_the_job_runs():
     Author.objects.create(name="Ann")
     with DatabaseLock("default") as held:
         assert held
@@ -236,7 +236,7 @@ def test_nothing_is_pruned_while_the_job_is_at_work():
     assert AuditLog.objects.count() == 1
 
 
-def test_a_holder_that_cannot_be_read_is_said_to_be_unknown():
+def test_a_holder_that_cannot_be_read_is_shown_as_unknown():
     with DatabaseLock("default"):
         Lease.objects.update(holder=None)
         with pytest.raises(LockHeld, match=r"^The lock is held by an unknown process\. Try again"):

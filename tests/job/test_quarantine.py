@@ -44,7 +44,7 @@ def test_what_is_not_due_is_not_given():
     assert len(quarantine.due("default", 3)) == 2
 
 
-def test_an_entry_whose_audit_row_is_gone_is_in_nobodys_way():
+def test_a_failure_whose_event_was_deleted_is_in_no_ones_way():
     ids = fill(3)
     AuditLog.objects.filter(pk=ids[0])._raw_delete("default")
     assert [event.id for event in quarantine.due("default", 1)] == ids[1:2]

@@ -100,7 +100,7 @@ def test_events_from_a_date_on_can_be_selected():
     assert rebuild(Selection.of("default", since=since)).again == 2
 
 
-def test_a_row_that_cannot_be_built_any_more_keeps_its_text(monkeypatch):
+def test_a_row_that_can_no_longer_be_built_keeps_its_text(monkeypatch):
     def fail(author) -> str:
         raise ValueError("no name")
 
@@ -136,7 +136,7 @@ def test_what_comes_after_its_start_is_none_of_its_business(better):
     assert (result.again, result.stop_reason) == (6, StopReason.CAUGHT_UP)
 
 
-def test_it_never_runs_beside_the_backfill(better):
+def test_it_never_runs_at_the_same_time_as_the_backfill(better):
     with DatabaseLock("default"):
         assert rebuild().stop_reason is StopReason.LOCKED
     assert texts()[0] == "author 0"

@@ -37,7 +37,7 @@ def test_the_lag_is_the_age_of_the_oldest_pending_row():
     assert status.of("default").lag == 0
 
 
-def test_the_mark_and_what_holds_it():
+def test_the_watermark_and_what_holds_it_back():
     Author.objects.create(name="a")
     run()
     settled = AuditLog.objects.latest("pk").pk
@@ -83,7 +83,7 @@ def test_failures_are_told_by_error(monkeypatch):
     assert (str(found.rows), str(found.due)) == ("3", "1")
 
 
-def test_the_quarantine_is_counted_up_to_a_limit(monkeypatch):
+def test_failures_are_counted_up_to_a_limit(monkeypatch):
     monkeypatch.setattr(status, "MOST_FAILURES", 2)
     ReprFailure.objects.bulk_create(
         ReprFailure(audit_log_id=pk, error_class="E", next_attempt_at=timezone.now())

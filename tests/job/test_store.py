@@ -46,7 +46,7 @@ def refuse_long(settings) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("refuse_long")
-def test_a_text_that_the_database_refuses_is_put_in_quarantine_and_stops_nobody():
+def test_a_text_that_the_database_rejects_fails_and_stops_no_other():
     result = run()
     assert (result.stop_reason, result.rows, result.failures) == (StopReason.CAUGHT_UP, 2, 1)
     assert texts() == ["before", "after"]
@@ -57,7 +57,7 @@ def test_a_text_that_the_database_refuses_is_put_in_quarantine_and_stops_nobody(
 
 
 @pytest.mark.usefixtures("refuse_long")
-def test_beside_one_that_could_not_be_built(settings):
+def test_next_to_one_that_could_not_be_built(settings):
     Author.objects.create(name="")
     said = settings.AUDITREPR["REPR"]["app.author"]
     failing = {"app.author": lambda author: said(author) if author.name else 1 / 0}
@@ -81,7 +81,7 @@ def test_it_is_stored_once_the_database_takes_it():
 
 
 @pytest.mark.usefixtures("refuse_long")
-def test_what_is_built_anew_and_refused_keeps_what_it_had(settings):
+def test_a_rebuilt_text_that_is_rejected_leaves_the_stored_one(settings):
     settings.AUDITREPR |= {"REPR": {"app.author": lambda author: f"{author.name}?"}}
     run()
     chosen = {"app.author": lambda author: LONG if author.name == "long" else author.name}

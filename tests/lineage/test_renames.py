@@ -139,7 +139,7 @@ def test_a_set_is_found_by_a_foreign_key_that_had_another_name(first, settings):
     assert texts("drifting_shop", "drifting_store", "outlets") == ["", "Cup", "Pan, Pan", ""]
 
 
-def test_a_log_entry_shows_its_changes_by_the_fields_of_today(first):
+def test_an_event_shows_its_changes_by_the_current_fields(first):
     shop = first.Shop.create(name="Corner")
     first.Item.create(**item(first, shop, title="Cup", serial="S"))
     first.Item.update(title="Mug", right="X")
@@ -341,7 +341,7 @@ def test_a_composite_key_is_no_column_and_a_model_of_links_makes_one_table():
     ]
 
 
-def test_people_read_old_events_by_todays_names_and_find_them_with_the_others(first):
+def test_old_events_are_shown_and_found_by_current_names(first):
     first.Shop.create(name="Corner")
     first.Item.create(**item(first, first.Shop.get(), title="Cup", serial="S1"))
     first.Item.update(title="Mug")
@@ -363,7 +363,7 @@ def test_people_read_old_events_by_todays_names_and_find_them_with_the_others(fi
     assert [event.row_data["name"] for event in chosen] == ["Corner", "Mall"]
 
 
-def test_the_admin_shows_them_under_the_model_of_today_to_who_may_see_it(first):
+def test_the_admin_shows_them_under_the_current_model_to_users_with_permission(first):
     first.Shop.create(name="Corner")
     Then("0003_second_names").Store.update(name="Mall")
     today()
@@ -385,7 +385,7 @@ def test_the_admin_shows_them_under_the_model_of_today_to_who_may_see_it(first):
     assert "Mall" in timeline
 
 
-def test_a_failure_is_counted_and_tried_again_under_the_model_of_today(first):
+def test_a_failure_is_counted_and_retried_under_the_current_model(first):
     first.Shop.create(name="Corner")
     Then("0003_second_names")
     today()

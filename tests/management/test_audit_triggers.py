@@ -39,7 +39,7 @@ def status_of(name, using="default"):
     return {state.name: state.status for state in capture.inspect(using)}.get(name)
 
 
-def test_check_is_content_with_triggers_in_order():
+def test_check_accepts_triggers_that_are_ok():
     assert run("check") == ("default: all triggers are OK.\nother: all triggers are OK.\n")
 
 
@@ -92,7 +92,7 @@ def test_verbosity_0_prints_nothing(action):
     assert run(action, verbosity=0) == ""
 
 
-def test_install_mends_and_says_what_it_mended():
+def test_install_fixes_triggers_and_lists_them():
     drop_triggers("app_author")
     assert run("install", database="default") == (
         "default: app_author: triggers fixed (were missing)\n"
@@ -101,7 +101,7 @@ def test_install_mends_and_says_what_it_mended():
     assert Coverage.objects.get(table_name="app_author").reason == Coverage.Reason.MISSING
 
 
-def test_install_with_nothing_to_mend_says_so():
+def test_install_with_nothing_to_fix_says_so():
     assert run("install", database="default") == "default: all triggers are OK.\n"
 
 

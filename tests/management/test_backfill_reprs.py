@@ -4,17 +4,14 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import re
 import signal
 import subprocess
-import termios
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.db.migrations.recorder import MigrationRecorder
 from django.test import override_settings
 
 from auditrepr.job import logs
@@ -24,6 +21,7 @@ from auditrepr.management.commands.backfill_reprs import Command
 from auditrepr.models import AuditLog, BackfillRun, Checkpoint, InstanceRepr, Lease, ReprFailure
 from tests import processes
 from tests.app.models import Author
+from tests.unmigrated import unmigrated
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -104,7 +102,7 @@ def test_it_is_silent_when_there_is_nothing_to_do(backfill):
 
 
 @pytest.mark.parametrize("lock", [DatabaseLock, FileLock])
-def test_it_is_silent_when_another_run_is_at_work(backfill, lock):
+def test_it_is_silent_when_another_run_holds_the_lock(backfill, lock):
     option = f"--lock={'file' if lock is FileLock else 'database'}"
     with lock("default"):
         assert backfill(option) == ""
@@ -251,13 +249,8 @@ def test_a_usage_error_exits_2_and_shows_the_usage():
 
 
 def test_a_dry_run_that_cannot_begin_is_one_line_and_no_report(capsys):
-    names = MigrationRecorder.Migration.objects.filter(app="auditrepr")
-    names.update(name="x")
-    try:
-        with pytest.raises(CommandError, match=r"auditrepr\.0001_initial"):
-            call_command("backfill_reprs", "--dry-run", "--format=json")
-    finally:
-        names.update(name="0001_initial")
+    with unmigrated(), pytest.raises(CommandError, match=r"auditrepr\.0001_initial"):
+        call_command("backfill_reprs", "--dry-run", "--format=json")
     assert capsys.readouterr().out == ""
 
 
@@ -302,16 +295,9 @@ def test_an_unknown_database_is_one_clear_line():
 
 
 def test_a_missing_migration_is_one_clear_line_to_who_asks_for_a_dry_run(backfill):
-    with connection.cursor() as cursor:
-        cursor.execute("UPDATE django_migrations SET name = 'x' WHERE app = 'auditrepr'")
-    try:
-        with pytest.raises(CommandError, match=r"auditrepr\.0001_initial\. Run: manage\.py migr"):
-            backfill("--dry-run")
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "UPDATE django_migrations SET name = '0001_initial' WHERE app = 'auditrepr'"
-            )
+    said = r"auditrepr\.0001_initial, auditrepr\.0002_.*\. Run: manage\.py migrate"
+    with unmigrated(), pytest.raises(CommandError, match=said):
+        backfill("--dry-run")
 
 
 def test_a_server_that_cannot_be_reached_is_one_clear_line(tmp_path):
@@ -339,7 +325,7 @@ def test_an_error_is_no_report_and_stands_in_the_json(backfill, capsys, monkeypa
     assert json.loads(capsys.readouterr().out)[0]["stop_reason"] == "error"
 
 
-def test_strict_exits_3_while_rows_are_in_quarantine(ann, monkeypatch):
+def test_strict_exits_3_while_there_are_failures(ann, monkeypatch):
     monkeypatch.setattr(Author, "__str__", fail)
     assert exit_code("--strict", "--verbosity=0") == 3
     assert exit_code("--strict", "--verbosity=0") == 3
@@ -348,7 +334,7 @@ def test_strict_exits_3_while_rows_are_in_quarantine(ann, monkeypatch):
     call_command("backfill_reprs", "--strict", verbosity=0)
 
 
-def test_retry_failed_tries_the_whole_quarantine_again(backfill, monkeypatch):
+def test_retry_failed_retries_all_failed_events(backfill, monkeypatch):
     Author.objects.bulk_create(Author(name="a") for _ in range(5))
     with monkeypatch.context() as broken:
         broken.setattr(Author, "__str__", fail)
@@ -409,27 +395,9 @@ def test_a_second_signal_stops_at_once_and_nothing_of_the_open_batch_is_kept(bac
     assert "2 representations" in backfill(), "and the lock of the dead is free"
 
 
-def on_terminal(*arguments: str) -> str:
-    """What the command writes to a terminal, its standard error."""
-    ours, theirs = pty.openpty()
-    termios.tcsetwinsize(theirs, (24, 100))
-    with processes.start("backfill_reprs", *arguments, stderr=theirs) as process:
-        os.close(theirs)
-        shown = b""
-        try:
-            while block := os.read(ours, 4096):
-                shown += block
-        except OSError:
-            pass  # how Linux reports that the other end of a terminal is closed
-        process.communicate()
-    os.close(ours)
-    assert process.returncode == 0
-    return shown.decode()
-
-
 def test_a_terminal_gets_a_progress_bar_with_rate_and_time_left():
     Author.objects.bulk_create(Author(name="a") for _ in range(10))
-    shown = on_terminal("--batch-size=3")
+    shown = processes.on_terminal("backfill_reprs", "--batch-size=3", stream="stderr")
     assert re.search(r"3 stored, \d+/s +30%\|.*\| \d\d:\d\d<\d\d:\d\d", shown)
     assert "100%" in shown
 
@@ -437,7 +405,7 @@ def test_a_terminal_gets_a_progress_bar_with_rate_and_time_left():
 @pytest.mark.parametrize("option", ["--no-progress", "--format=json", "--verbosity=0"])
 def test_a_terminal_gets_no_progress_bar_if_it_is_not_wanted(option):
     Author.objects.bulk_create(Author(name="a") for _ in range(10))
-    assert on_terminal("--batch-size=3", option) == ""
+    assert processes.on_terminal("backfill_reprs", "--batch-size=3", option, stream="stderr") == ""
 
 
 def test_a_pipe_gets_no_progress_bar():

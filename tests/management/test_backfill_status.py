@@ -167,7 +167,7 @@ def test_a_released_lock_lets_its_former_holder_store_nothing(say):
     assert say("--release-lock") == not_held
 
 
-def test_releasing_asks_and_needs_somebody_to_ask(say):
+def test_releasing_asks_and_needs_a_terminal(say):
     with DatabaseLock("default"):
         done = processes.run_here("backfill_status", "--release-lock")
         assert done.returncode == 1

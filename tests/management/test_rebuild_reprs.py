@@ -112,7 +112,7 @@ def test_selections_reach_the_engine(rebuild):
     assert rebuild("--since=2020-01-01")[0].startswith("Rebuilt 4 representations")
 
 
-def test_another_run_at_work_is_told(rebuild):
+def test_another_run_that_holds_the_lock_is_reported(rebuild):
     with DatabaseLock("default"):
         assert rebuild()[0].startswith("Another run holds the lock (process ")
         with pytest.raises(SystemExit) as raised:

@@ -129,29 +129,12 @@ def test_migrate_tells_such_a_stream_what_became_of_the_triggers():
     assert "Updated audit triggers: " in out.text
 
 
-def on_terminal(*arguments: str) -> str:
-    """What a command writes to a terminal, its standard output."""
-    ours, theirs = pty.openpty()
-    with processes.start(*arguments, stdout=theirs) as process:
-        os.close(theirs)
-        shown = b""
-        try:
-            while block := os.read(ours, 4096):
-                shown += block
-        except OSError:
-            pass  # how Linux reports that the other end of a terminal is closed
-        process.communicate()
-    os.close(ours)
-    assert process.returncode == 0
-    return shown.decode().replace("\r\n", "\n")
-
-
 def test_on_a_terminal_a_run_says_that_there_is_nothing_to_do_or_who_holds_the_lock():
     AuditLog.objects.all().delete()
     here = logs.named("default")
-    assert on_terminal("backfill_reprs") == f"{here}: Nothing to do.\n"
+    assert processes.on_terminal("backfill_reprs", stream="stdout") == f"{here}: Nothing to do.\n"
     with DatabaseLock("default"):
-        said = on_terminal("backfill_reprs")
+        said = processes.on_terminal("backfill_reprs", stream="stdout")
     expected = rf"{re.escape(here)}: Another run holds the lock \(process {os.getpid()} on .+\)\.\n"
     assert re.fullmatch(expected, said)
-    assert on_terminal("backfill_reprs", "--verbosity=0") == ""
+    assert processes.on_terminal("backfill_reprs", "--verbosity=0", stream="stdout") == ""

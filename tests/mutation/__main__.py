@@ -1,4 +1,4 @@
-"""Change the code in one small way after another, and tell which changes no test notices.
+"""Makes one small change of the code after another, and lists those that no test notices.
 
 ``python -m tests.mutation [module ...]`` works on the copy of the repository that it is started
 in. It fails if a change survives that ``survivors.toml`` does not explain, and if one that is
@@ -26,7 +26,7 @@ from tests.servers import postgres_url
 
 HERE = Path(__file__).parent
 PLAN = tomllib.loads((HERE / "plan.toml").read_text())
-# A loop that a change made endless ends with its test; none takes this long by itself.
+# A change may make a loop endless: the limit ends its test. No test takes this long without one.
 PATIENCE = "-o faulthandler_timeout=40 -o faulthandler_exit_on_timeout=true"
 
 
@@ -133,7 +133,7 @@ def lines(diff: list[str], sign: str) -> str:
 
 
 def explained(module: str) -> set[Mutant]:
-    """What ``survivors.toml`` says of one module."""
+    """The entry of one module in ``survivors.toml``."""
     entries = tomllib.loads((HERE / "survivors.toml").read_text()).get(module, [])
     return {
         Mutant(module, entry.get("in", ""), entry["was"], becomes)

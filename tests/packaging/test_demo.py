@@ -232,7 +232,7 @@ def test_a_database_with_another_table_is_refused_and_left_alone(empty: Demo) ->
     assert empty.tables() == ["shop_order"]
 
 
-def test_a_database_with_somebodys_rows_is_refused_and_left_alone(empty: Demo) -> None:
+def test_a_database_with_other_rows_is_refused_and_left_unchanged(empty: Demo) -> None:
     assert empty.run("migrate", "-v0").returncode == 0
     environment = {"DJANGO_SUPERUSER_PASSWORD": "x"}
     made = empty.run("createsuperuser", "--noinput", "--username=me", "--email=", **environment)

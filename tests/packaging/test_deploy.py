@@ -88,7 +88,7 @@ def test_a_service_that_is_stopped_ends_well():
     assert service["Type"] == "oneshot"
 
 
-def test_a_status_that_fails_starts_what_tells_somebody():
+def test_a_status_that_fails_starts_the_alert():
     status = unit(STATUS)
     assert status["Unit"]["OnFailure"] == "notify@%n.service"
     command = shlex.split(status["Service"]["ExecStart"])

@@ -177,7 +177,7 @@ def test_a_database_url_gives_postgresql_as_it_stands(project):
     assert database["CONN_MAX_AGE"] == 60
 
 
-def test_a_relative_sqlite_file_lies_beside_manage_py_wherever_the_job_starts(project):
+def test_a_relative_sqlite_file_is_next_to_manage_py_wherever_the_job_starts(project):
     database = project.settings(DEBUG="on", DATABASE_URL="sqlite:///x.sqlite3?timeout=3")
     assert database["DATABASES"]["default"]["NAME"] == str(project.folder / "x.sqlite3")
     assert database["DATABASES"]["default"]["OPTIONS"]["timeout"] == 3
@@ -240,6 +240,6 @@ def test_settings_that_are_no_dictionary_are_called_so(settings):
 def test_an_unknown_key_is_named_with_those_that_there_are(settings):
     settings.AUDITREPR = {"BATCHSIZE": 3}
     with pytest.raises(
-        InvalidSetting, match=r'^Unknown setting AUDITREPR\["BATCHSIZE"\]\. Valid .*BATCH_SIZE'
+        InvalidSetting, match=r"^Unknown setting AUDITREPR\['BATCHSIZE'\]\. Valid .*BATCH_SIZE"
     ):
         get_settings()

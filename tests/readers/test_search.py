@@ -78,7 +78,7 @@ def found(text: str, after: int | None = None, before: int | None = None) -> lis
     return sorted(search.find("default", index, text, window, after is not None).ids)
 
 
-def test_finds_what_is_said_in_capitals_or_not(index: SearchIndex | None) -> None:
+def test_finds_text_in_capitals_or_not(index: SearchIndex | None) -> None:
     for pk, text in enumerate(["Order 17", "a border", "ORDER", "ordinary", "or"], 1):
         event(pk, text=text)
     assert found("order") == ([1, 2, 3] if index is None or index.anywhere else [1, 3])
@@ -261,7 +261,7 @@ def test_an_index_that_is_out_of_step_would_be_noticed(request: pytest.FixtureRe
         in_step()
 
 
-def test_what_the_job_stores_builds_anew_and_prunes_is_in_the_index(
+def test_the_index_follows_what_the_job_stores_rebuilds_and_prunes(
     made: SearchIndex, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     author = Author.objects.create(name="Ada")
@@ -289,7 +289,7 @@ def test_an_index_that_is_made_later_holds_what_was_stored_before(
     in_step()
 
 
-def test_migrate_makes_the_index_says_so_and_takes_it_away_with_the_setting(
+def test_migrate_creates_the_index_says_so_and_drops_it_with_the_setting(
     settings: Any, extension: None
 ) -> None:
     event(1, text="Order")

@@ -78,7 +78,7 @@ def test_yes_and_no_stand_for_booleans() -> None:
     assert told(last()) == ["hidden: no → yes"]
 
 
-def test_a_row_that_does_not_fit_its_table_any_more_is_said_as_it_was_logged() -> None:
+def test_a_row_that_no_longer_fits_its_table_is_shown_as_it_was_logged() -> None:
     event = AuditLog.objects.create(
         table_name="app_line",
         object_id="1",
@@ -109,7 +109,7 @@ def test_a_text_that_was_empty_is_called_so() -> None:
     assert told(last()) == ["name: (empty) → Mary"]
 
 
-def test_choices_go_by_their_labels_and_a_value_that_is_none_by_itself() -> None:
+def test_choices_are_shown_by_label_and_other_values_as_they_are() -> None:
     field = CharField(choices=[("n", "new"), ("p", "paid")])
     assert [said(field, value) for value in ("n", "p", "z")] == ["new", "paid", "z"]
 

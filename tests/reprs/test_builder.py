@@ -129,7 +129,7 @@ def test_a_setting_may_name_a_method(settings):
     assert AuditLog.objects.get().build_instance_repr().text == "<Author: Ann>"
 
 
-def test_what_reads_a_table_that_is_not_audited_is_mixed_and_says_so(settings):
+def test_what_reads_a_table_that_is_not_audited_is_mixed_and_has_a_reason(settings):
     settings.AUDITREPR = {"REPR": {"app.author": lambda author: f"{Session.objects.count()}"}}
     Author.objects.create(name="Ann")
     outcome = AuditLog.objects.get().build_instance_repr()

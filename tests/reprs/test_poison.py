@@ -132,7 +132,7 @@ def test_it_cannot_write_to_another_database_either(says):
     assert not Author.objects.using("other").exists()
 
 
-def test_whoever_swallows_the_time_limit_meets_it_again(says):
+def test_code_that_swallows_the_time_limit_meets_it_again(says):
     def sleep(author: Author) -> None:
         for _ in range(20):
             with suppress(BaseException):
@@ -144,7 +144,7 @@ def test_whoever_swallows_the_time_limit_meets_it_again(says):
     assert time.monotonic() - began < 20 * SECONDS + LONG
 
 
-def test_whoever_takes_the_alarm_away_does_not_take_it_from_the_next_row(monkeypatch):
+def test_code_that_takes_the_alarm_away_does_not_take_it_from_the_next_row(monkeypatch):
     def __str__(author: Author) -> str:
         if author.name == NAMES[0]:
             signal.setitimer(signal.ITIMER_REAL, 0)
@@ -189,7 +189,7 @@ def test_a_batch_that_takes_long_is_stored_as_far_as_it_has_come(monkeypatch, se
     assert Checkpoint.objects.get().settled_id == AuditLog.objects.latest("pk").pk
 
 
-def test_so_is_one_of_the_quarantine_and_of_what_is_built_anew(monkeypatch, settings, says):
+def test_so_is_one_that_is_retried_and_one_that_is_rebuilt(monkeypatch, settings, says):
     from auditrepr.job import rebuild
 
     settings.AUDITREPR = {}

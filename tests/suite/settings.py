@@ -1,4 +1,4 @@
-"""Only what the suite needs: small, so that what its log holds is easily told."""
+"""A small project for the suite, so that its log has few events."""
 
 import json
 import os
@@ -13,7 +13,7 @@ del DATABASES["other"]
 DATABASES["default"]["TEST"] = {"NAME": os.environ["SUITE_DATABASE"]}
 # Not a test database, but this one, as this role.
 DATABASES["default"] |= json.loads(os.environ.get("SUITE_ACCESS", "{}"))
-# Django copies a SQLite file for --parallel, but not the write-ahead log beside it.
+# Django copies a SQLite file for --parallel, but not the write-ahead log next to it.
 DATABASES["default"]["OPTIONS"].pop("init_command", None)
 INSTALLED_APPS = ["auditrepr", "tests.suite"]
 AUDITREPR = {

@@ -33,7 +33,7 @@ class InATransaction(TestCase):
         check()
 
     def test_representations_are_exact(self) -> None:
-        # After a flush without post_migrate nobody has looked whether capture is whole.
+        # After a flush without post_migrate, capture has not been checked.
         check()
         assert set(InstanceRepr.objects.values_list("fidelity", flat=True)) == {"E"}
 

@@ -276,7 +276,7 @@ def _number_from_one() -> None:
 
 @pytest.mark.sized
 @pytest.mark.django_db(transaction=True)
-def test_every_exact_representation_is_what_was_said_at_the_event():
+def test_every_exact_representation_is_the_text_at_the_event():
     seen.clear()
     run_state_machine_as_test(
         World,

@@ -142,7 +142,7 @@ def test_what_comes_from_outside_ends_a_run_of_the_job_too(do, error, where):
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit, GeneratorExit])
-def test_what_a_row_raises_by_itself_in_the_job_is_that_rows_failure(error, where):
+def test_what_a_row_itself_raises_in_the_job_is_that_rows_failure(error, where):
     where_it_is = where(raises(error("by itself")))
     assert run().stop_reason is StopReason.CAUGHT_UP
     failure = ReprFailure.objects.get()

@@ -1,4 +1,4 @@
-"""A table that the tests audit by themselves, in SQL that every database knows."""
+"""A table that the tests create and audit, in SQL for every database."""
 
 from __future__ import annotations
 

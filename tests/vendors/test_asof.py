@@ -211,7 +211,7 @@ class Document(TextField):
         return "json"
 
 
-def test_a_loss_is_said_of_every_value_that_the_log_holds_otherwise(vendor: Vendor) -> None:
+def test_every_value_that_the_log_holds_otherwise_is_mixed(vendor: Vendor) -> None:
     Everything.objects.create(float=-0.0, decimal=Decimal("1.50"), text='{"b": 1, "a": 2}')
     fields = own_fields(Everything)
     (event,) = moments("app_everything")
@@ -243,9 +243,7 @@ def test_a_statement_reaches_beyond_its_rows_where_a_foreign_key_cascades(vendor
     assert vendor.statement_reaches_beyond() is True
 
 
-def test_a_delete_that_waited_for_nobody_is_not_overtaken(
-    vendor: Vendor, life: list[Event]
-) -> None:
+def test_a_delete_that_did_not_wait_is_not_overtaken(vendor: Vendor, life: list[Event]) -> None:
     assert vendor.overtaken([life[-1].id]) == set()
     assert vendor.overtaken([]) == set()
 

@@ -148,7 +148,7 @@ def test_what_triggers_share_may_be_created_again(vendor: Vendor) -> None:
     assert len(logged()) == 1
 
 
-def test_sealed_triggers_differ_from_those_that_somebody_creates_later(vendor: Vendor) -> None:
+def test_sealed_triggers_differ_from_those_created_later(vendor: Vendor) -> None:
     capture = audit(vendor)
     ours = vendor.installed()[TABLE]
     assert not vendor.installed()[TABLE].replace(ours.identity)
@@ -186,7 +186,7 @@ def test_nothing_is_left_where_all_is_removed(vendor: Vendor) -> None:
     assert len(logged()) == 1
 
 
-def test_a_schema_changes_beside_triggers_unless_the_flag_says_that_they_block_it(
+def test_a_schema_changes_under_triggers_unless_the_flag_says_that_they_block_it(
     vendor: Vendor,
 ) -> None:
     audit(vendor)

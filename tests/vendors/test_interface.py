@@ -1,4 +1,4 @@
-"""The suite forgets no part of the interface, and the vendors keep to it."""
+"""The tests cover the whole interface, and the vendors implement it."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ pytestmark = pytest.mark.sqlite  # which asks no database
 
 
 def methods(facet: type[Facet]) -> set[str]:
-    """What a database answers by itself, or may answer by itself."""
+    """Return the names of the methods that a vendor may define."""
     return {name for name, value in vars(facet).items() if inspect.isfunction(value)}
 
 
@@ -64,19 +64,18 @@ def test_every_method_and_every_flag_of_a_facet_has_a_test(module: str):
 
 
 @pytest.mark.parametrize("module", FACETS)
-def test_every_abstract_method_says_what_is_to_be_answered(module: str):
+def test_every_abstract_method_says_what_it_returns(module: str):
     facet = FACETS[module]
     silent = [name for name in methods(facet) if not getattr(facet, name).__doc__]
     assert silent == []
 
 
 @pytest.mark.parametrize("module", FACETS)
-def test_every_flag_has_a_question_for_a_comment(module: str):
+def test_every_flag_has_a_comment_with_its_meaning(module: str):
     lines = (BASE / f"{module}.py").read_text().splitlines()
     for flag in flags(FACETS[module]):
         (place,) = (n for n, line in enumerate(lines) if line.startswith(f"    {flag}: "))
-        assert lines[place - 1].startswith("    # ")
-        assert lines[place - 1].endswith("?")
+        assert lines[place - 1].startswith("    # Whether ")
 
 
 @pytest.mark.parametrize("name", _CLASSES)

@@ -62,7 +62,7 @@ def test_a_database_that_is_not_supported_is_named(monkeypatch: pytest.MonkeyPat
         get_vendor("default")
 
 
-def test_an_alias_that_nobody_knows_is_an_error() -> None:
+def test_an_unknown_alias_is_an_error() -> None:
     with pytest.raises(ConnectionDoesNotExist):
         get_vendor("nowhere")
 

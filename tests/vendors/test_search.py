@@ -81,7 +81,7 @@ def test_the_windows_ends_are_not_part_of_it(vendor: Vendor, index: SearchIndex)
 
 
 @pytest.mark.parametrize("forward", [True, False])
-def test_more_than_so_many_are_cut_in_order_or_none_at_all(
+def test_more_than_the_limit_are_cut_in_order_or_none_at_all(
     vendor: Vendor, index: SearchIndex, forward: bool
 ) -> None:
     nearest = [1, 2] if forward else [5, 4]

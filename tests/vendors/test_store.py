@@ -63,7 +63,7 @@ def write() -> int:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_who_holds_an_id_that_nobody_sees_is_among_the_writers_or_took_a_later_one(
+def test_who_holds_an_unseen_id_is_among_the_writers_or_took_a_later_one(
     vendor: Vendor,
 ) -> None:
     Author.objects.create(name="seen")
@@ -141,7 +141,7 @@ def test_an_error_about_a_value_is_told_from_others(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_error_that_passes_by_itself_is_known(vendor: Vendor) -> None:
+def test_a_transient_error_is_recognized(vendor: Vendor) -> None:
     author = Author.objects.create(name="Ann")
 
     def change() -> int:

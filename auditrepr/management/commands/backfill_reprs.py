@@ -11,8 +11,8 @@ from django.core.management.base import CommandParser
 from django.db import Error
 
 from ...exceptions import LogElsewhere, MigrationsPending
-from ...job import backfill, failing, findings, logs, tellings
-from ...job.findings import Finding
+from ...job import backfill, failing, findings, logs, reports
+from ...job.reports import Finding, Found
 from ...job.result import Result
 from ...models import ReprFailure, StopReason
 from ...utils.phrases import counted
@@ -89,8 +89,8 @@ class Command(JobCommand):
             self._tell(self._waiting(using, error))
             return Result(StopReason.MIGRATIONS)
         with suppress(Error):  # the database has just ended it, or takes too long
-            found = {findings.RECORDING: findings.of(using), findings.MIGRATIONS: []}
-            self._tell(findings.due(using, found))
+            found = {reports.RECORDING: findings.of(using), reports.MIGRATIONS: []}
+            self._tell(_due(using, found))
         return result
 
     def _waiting(self, using: str, error: MigrationsPending) -> list[Finding]:
@@ -100,7 +100,7 @@ class Command(JobCommand):
         """
         finding = findings.of_migrations(error)
         try:
-            told = findings.due(using, {findings.MIGRATIONS: [finding]})
+            told = reports.due(using, {reports.MIGRATIONS: [finding]})
         except Error:
             raise error from None
         # Somebody at a terminal need not wait.
@@ -115,7 +115,8 @@ class Command(JobCommand):
             self.stderr.write(f"{rest} more like these: manage.py audit_triggers check")
 
     def finish(self, using: str, options: dict[str, Any], result: Result) -> int:
-        found = tellings.due(using, failing.findings(using, result.failing))
+        failures = list(failing.findings(using, result.failing))
+        found = _due(using, {reports.FAILURES: failures}) if failures else []
         texts = list(dict.fromkeys(finding.text for finding in found))
         for text in texts[:MOST_TOLD]:
             self.stderr.write(visible(f"{using}: {text}"))
@@ -156,3 +157,10 @@ class Command(JobCommand):
         for line in table(rows):
             self.say(1, line)
         self.say(1, f"{logs.named(using)}: {preview.pending} pending. Nothing was written.")
+
+
+def _due(using: str, found: Found) -> list[Finding]:
+    try:
+        return reports.due(using, found)
+    except Error:
+        return reports.at_once(found)

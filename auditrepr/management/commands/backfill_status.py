@@ -26,7 +26,7 @@ from ...utils.phrases import noun
 from ...utils.text import visible
 from .. import status_formats
 from ..base import addressed, together
-from ..options import add_databases, check_options, database_aliases
+from ..options import add_databases, add_no_input, check_options, database_aliases
 from ..terminal import TerminalCommand, answer, is_terminal
 
 #: Maximum number of tables to name on standard error.
@@ -87,13 +87,7 @@ class Command(TerminalCommand):
             action="store_true",
             help="Release the database lock of a hung run. That run can no longer store anything.",
         )
-        add(
-            "--no-input",
-            "--noinput",
-            action="store_false",
-            dest="interactive",
-            help="Do not ask for confirmation.",
-        )
+        add_no_input(parser)
 
     def handle(self, *, release_lock: bool, **options: Any) -> None:
         if "NO_COLOR" in os.environ:

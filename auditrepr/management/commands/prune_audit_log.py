@@ -8,22 +8,28 @@ from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, Error
+from django.db import Error
 
 from ... import capture
 from ...exceptions import AuditReprError
 from ...job import prune
-from ...job.locks.file import FileLock
-from ...job.locks.lease import DatabaseLock
 from ...job.prune import Pruned
 from ...job.rights import explained
 from ...utils.phrases import counted, timestamp
 from ...utils.text import visible
-from ..options import check_options, database_alias, moment, seconds, whole_number
+from ..locking import add_lock, chosen_lock
+from ..options import (
+    add_database,
+    add_no_input,
+    check_options,
+    database_alias,
+    moment,
+    seconds,
+    whole_number,
+)
 from ..signals import stopping_on_signals
 from ..terminal import TerminalCommand, answer, is_terminal
 
-LOCKS = {"database": DatabaseLock, "file": FileLock}
 #: Databases limit the parameters of a statement.
 LARGEST_BATCH = 10_000
 
@@ -70,13 +76,7 @@ class Command(TerminalCommand):
         add(
             "--dry-run", action="store_true", help="Show how much would be deleted; delete nothing."
         )
-        add(
-            "--database",
-            default=DEFAULT_DB_ALIAS,
-            type=database_alias,
-            metavar="ALIAS",
-            help="Database to prune. Default: %(default)s.",
-        )
+        add_database(parser, "Database to prune.")
         add(
             "--batch-size",
             type=batch_size,
@@ -84,27 +84,8 @@ class Command(TerminalCommand):
             metavar="EVENTS",
             help="Events deleted in one transaction. Default: %(default)s.",
         )
-        add(
-            "--lock",
-            choices=LOCKS,
-            default="database",
-            help="Lock shared with backfill_reprs, which cannot run meanwhile. Default:"
-            " %(default)s.",
-        )
-        add(
-            "--wait",
-            type=seconds,
-            default=0.0,
-            metavar="SECONDS",
-            help="Wait up to this many seconds for the lock. Default: do not wait.",
-        )
-        add(
-            "--no-input",
-            "--noinput",
-            action="store_false",
-            dest="interactive",
-            help="Do not ask for confirmation.",
-        )
+        add_lock(parser, "Lock shared with backfill_reprs, which cannot run meanwhile.")
+        add_no_input(parser)
 
     def handle(self, *, dry_run: bool, keep_last: bool, interactive: bool, **options: Any) -> None:
         self.verbosity = options["verbosity"]
@@ -126,7 +107,7 @@ class Command(TerminalCommand):
                 done = prune.prune(
                     database,
                     options["before"],
-                    lock=LOCKS[options["lock"]](database, wait=options["wait"], stop=stop),
+                    lock=chosen_lock(database, options, stop),
                     keep_last=keep_last,
                     batch_size=options["batch_size"],
                     on_batch=lambda done: self._say(2, _told(done)),

@@ -29,13 +29,13 @@ PastTableSQL = Callable[[Sequence[str], Sequence[Image]], tuple[str, list[Any]] 
 class AsOfFacet(Facet, ABC):
     """Reads rows as of an event."""
 
-    # Does the log tell which rows one statement changed?
+    # Whether the log shows which rows one statement changed.
     knows_statements: bool
 
-    # Are quoted names that differ only in case different names?
+    # Whether quoted names that differ only in case are different names.
     names_have_case: bool
 
-    # Does the order of a table without one change when a row is updated?
+    # Whether an update can move a row in a query without an order.
     rewriting_moves_rows: bool
 
     @abstractmethod
@@ -50,7 +50,7 @@ class AsOfFacet(Facet, ABC):
     def past_table(self, model: type[Model], images: Sequence[Image]) -> PastTableSQL:
         """Return a function that makes common table expressions that hide the model's own table.
 
-        Whatever has to be queried for that is queried once and now.
+        The queries that this needs are sent once, by this call.
 
         :param images: all that the function may be called with.
         """
@@ -61,8 +61,8 @@ class AsOfFacet(Facet, ABC):
 
         Inside the caller's own transaction only its isolation level applies.
 
-        :param limit: ends a query that runs for too long. Who reads has to
-            :meth:`show_life` whenever so much time has passed, or is taken for stopped.
+        :param limit: ends a query that runs for too long. Call :meth:`show_life` at least as
+            often, or the server may end the connection.
         """
 
     @abstractmethod
@@ -173,7 +173,7 @@ class AsOfFacet(Facet, ABC):
     ) -> list[tuple[int | None, ...]]:
         """Return the IDs of the events around each moment: see :class:`.neighbours.Neighbours`.
 
-        One query for all.
+        One query for all moments.
         """
 
     @abstractmethod

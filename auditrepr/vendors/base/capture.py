@@ -1,4 +1,4 @@
-"""The capture facet: triggers, what they are told, and where the log stands."""
+"""The capture facet: triggers, their context, and the position of the log."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from .facet import Facet
 class CaptureFacet(Facet, ABC):
     """Records changes. What ends in ``_sql`` returns statements, which the caller executes."""
 
-    # Must the triggers be out of the way while the schema changes?
+    # Whether the triggers must be dropped while the schema changes.
     triggers_block_schema_changes: bool
 
-    # Does Django's flush empty one table after the other, so that the triggers log every row?
+    # Whether Django's flush deletes row by row, so that the triggers record every row.
     flushes_table_by_table: bool
 
     # --- tables and their triggers -------------------------------------------------------------
@@ -65,7 +65,7 @@ class CaptureFacet(Facet, ABC):
 
     @abstractmethod
     def seal_sql(self) -> list[str]:
-        """Return the SQL to run after creating triggers; it tells them from all later ones."""
+        """Return the SQL to run after creating triggers; it distinguishes them from later ones."""
 
     @abstractmethod
     def remove_sql(self, *names: str) -> list[str]:

@@ -14,8 +14,8 @@ Parameters = Sequence[Any] | Mapping[str, Any] | None
 class Facet:
     """One database, by its alias.
 
-    There is one object for each alias, which all threads share: it keeps nothing of what it was
-    told. Whatever a database says may be different on the next connection.
+    There is one object for each alias, shared by all threads. It caches nothing: the next
+    connection may lead to a database in another state.
     """
 
     def __init__(self, using: str) -> None:

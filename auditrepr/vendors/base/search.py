@@ -1,4 +1,4 @@
-"""The search facet: indexes that find representations by what they say."""
+"""The search facet: indexes that find representations by their text."""
 
 from __future__ import annotations
 

@@ -50,13 +50,13 @@ if TYPE_CHECKING:
 
 ONE_MOMENT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY;"
 NO_WRITES = "SET LOCAL transaction_read_only = on;"
-# Ours are long queries of many short look-ups: to compile one takes longer than to run it, and to
-# remember what no other row asks for, longer than to ask.
+# These queries consist of many short look-ups: compiling one takes longer than running it, and
+# memoizing results that no other row needs takes longer than the look-up.
 PLANNING = "SET LOCAL jit = off; SET LOCAL enable_memoize = off;"
 # A row that a policy hides is an error, never a missing row.
 ALL_ROWS = "SET LOCAL row_security = off;"
-# While Django works, the server hears nothing. Ours instead of its own limit, which may be shorter
-# than what a row may take; and none at all would let a stopped process hold up vacuum for good.
+# The server gets no query while Django works. Its own limit may be shorter than the time limit of a
+# row; without any limit, a stopped process would block vacuum forever.
 PATIENCE = "SET LOCAL idle_in_transaction_session_timeout = {milliseconds};"
 # Likewise the limit of the whole transaction, which PostgreSQL has since version 17.
 UNHURRIED = "SET LOCAL transaction_timeout = 0;"
@@ -105,16 +105,14 @@ class Reconstructing(AsOfFacet):
 
     @contextmanager
     def _canceling(self, limit: TimeLimit) -> Iterator[None]:
-        """Have the server end a query in time, before it is left alone with it."""
+        """Let the server end a query in time, in case the client no longer can."""
         canceling: float | None = 0
 
         def execute(run: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
             nonlocal canceling
             seconds = limit.query_seconds
             if self.connection.needs_rollback or _has_failed(self.connection.connection):
-                canceling = (
-                    None  # nothing else runs now, and the roll-back brings what was set back
-                )
+                canceling = None  # nothing else runs now, and the rollback resets the settings
             elif seconds != canceling:
                 canceling = seconds
                 milliseconds = max(1, int(seconds * 1000)) if seconds else 0
@@ -126,7 +124,7 @@ class Reconstructing(AsOfFacet):
             yield
 
     def show_life(self) -> None:
-        # Whatever it says: the server measures the silence.
+        # Any statement will do: the server measures the time since the last one.
         self.execute(["SELECT"])
 
     def discard(self) -> None:
@@ -155,7 +153,7 @@ class Reconstructing(AsOfFacet):
 
     def _unpack(self, ids: Sequence[int], known: dict[int, int]) -> None:
         known.update(self.rows(UNPACKED_SQL, [list(ids)]))
-        known |= dict.fromkeys(set(ids) - known.keys(), 0)  # gone meanwhile
+        known |= dict.fromkeys(set(ids) - known.keys(), 0)  # deleted meanwhile
 
     def weight_sql(self) -> str:
         return WEIGHT
@@ -331,9 +329,10 @@ class Reconstructing(AsOfFacet):
 
 @contextmanager
 def _naming_all_groups(connection: Any) -> Iterator[None]:
-    """Have Django group by all that is selected, and not by a key alone.
+    """Make Django group by all selected columns, not only by the key.
 
-    That the key decides the rest PostgreSQL knows of tables, and of nothing that hides one.
+    PostgreSQL knows that the key determines the other columns of a table, but not of an expression
+    that hides the table.
     """
     features = connection.features
     usual = features.allows_group_by_selected_pks
@@ -348,9 +347,9 @@ def _later(table: str, moments: Sequence[Moment], most: int) -> dict[str, Any]:
     """Return the parameters that select the events that one of the moments may not have seen."""
     return {
         "table": table,
-        # A delete has not been seen before itself.
+        # A moment before a deletion has not seen it.
         "since": min((moment.upto - 1 for moment in moments), default=0),
-        # Nor has anybody seen what was still under way, although it may have a lower id.
+        # Open transactions are unseen, too, although their events may have lower IDs.
         "running": min((parse(m.snapshot).xmin for m in moments if m.snapshot), default=None),
         "most": most,
     }

@@ -18,7 +18,7 @@ from .queries import LOG_IDENTITY, POSITION, SEQUENCE_CACHE
 
 
 class Capturing(CaptureFacet):
-    """Triggers, and what they are told."""
+    """Records changes, with their context."""
 
     triggers_block_schema_changes = False
     flushes_table_by_table = False
@@ -61,7 +61,7 @@ class Capturing(CaptureFacet):
         return [sql for capture in captures for sql in triggers.install_sql(capture, schema)]
 
     def seal_sql(self) -> list[str]:
-        return []  # the catalogue tells them apart
+        return []  # the catalog distinguishes them
 
     def remove_sql(self, *names: str) -> list[str]:
         schema = self.log_schema() if names else ""

@@ -26,7 +26,7 @@ _KINDS = {
 # if the search path finds it.
 _OWN_SCHEMA = "coalesce(current_schema(), 'public')"
 
-#: One row a column: schema, table, is it visible, kind, its place in the key, name, type, stored.
+#: One row per column: schema, table, visible, kind, place in the key, name, type, stored.
 SHAPES = f"""
 SELECT nspname, relname, pg_table_is_visible(class.oid), relkind::text,
     array_position(indkey::int2[], attnum), attname, format_type(atttypid, atttypmod),
@@ -43,9 +43,9 @@ WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND (
 ORDER BY class.oid, attnum
 """
 
-#: One row a table: schema, table, is it the one of its name, comment, how many triggers, do all
-#: of them fire, which they are. Whoever drops, disables or replaces a trigger or its function
-#: writes another row into the catalogue.
+#: One row per table: schema, table, whether its name leads to it, comment, number of triggers,
+#: whether all of them fire, and their identity. Dropping, disabling or replacing a trigger or its
+#: function changes a row of the catalog.
 INSTALLED = f"""
 SELECT nspname, relname, {KNOWN_BY_NAME}, max(description),
     count(*) FILTER (WHERE own), bool_and(tgenabled IN ('O', 'A')), concat(
@@ -141,7 +141,7 @@ def _installed(
     enabled: bool,
     identity: str,
 ) -> Installed:
-    # Without the trigger that bears the comment, the others are a part of what belongs there.
+    # Without the trigger that has the comment, the triggers are incomplete.
     note = json.loads(comment or '{"name": "", "fingerprint": "", "triggers": 0, "excluded": []}')
     names = _log_names(schema, table, visible)
     return Installed(

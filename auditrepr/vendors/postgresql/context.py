@@ -23,7 +23,7 @@ from .quoting import literal
 
 _SET = "SELECT set_config('auditrepr.context', {}, true)"
 _CLEAR = _SET.format("''")
-# These may end transactions, and so cannot run inside one that was begun for them.
+# These may end transactions, and so must not run inside one that was started for them.
 _OWN_TRANSACTIONS = re.compile(r"\s*(?:CALL|DO)\b", re.IGNORECASE)
 
 
@@ -42,7 +42,7 @@ def tell(said: str, statement: Statement) -> Any:
         value = value.replace("%", "%%")
     # A comment may end the statement.
     result = statement._replace(sql=f"{_SET.format(value)}; {text}\n; {_CLEAR}").run()
-    cursor.nextset()  # from the answer to the setting to that of the statement
+    cursor.nextset()  # skip the result of the setting
     return result
 
 

@@ -45,7 +45,7 @@ LOG_IDENTITY = """
 """
 SEQUENCE_CACHE = f"SELECT seqcache FROM pg_sequence WHERE seqrelid = {SEQUENCE}"
 
-# What is not compressed is as large as it is on disk. What is may unpack to so many times its size:
+# Uncompressed values are as large as on disk. Compressed ones may unpack to many times their size:
 # PostgreSQL's own method writes 273 bytes as 3, LZ4 255 as 1.
 _COLUMNS = ("row_data", "changed_from")
 _LARGEST = " + ".join(
@@ -53,7 +53,7 @@ _LARGEST = " + ".join(
     " END, 0)"
     for c in _COLUMNS
 )
-# Nothing at all where they cannot be too large together: then no row is unpacked for that.
+# No rows if they cannot be too large together: then nothing is unpacked to measure it.
 LARGE_SQL = f"""
     SELECT id, {" + ".join(f"coalesce(pg_column_size({c}), 0)" for c in _COLUMNS)},
         {" OR ".join(f"pg_column_compression({c}) IS NOT NULL" for c in _COLUMNS)}
@@ -64,15 +64,15 @@ UNPACKED_SQL = f"""
     SELECT id, {" + ".join(f"coalesce(octet_length({c}::text), 0)" for c in _COLUMNS)}
     FROM auditrepr_auditlog WHERE id = ANY(%s)
 """
-# In place of a column: how many bytes it unpacks to.
+# Replaces a column: the number of bytes that it unpacks to.
 WEIGHT = (
     "CASE WHEN pg_column_compression(%(expressions)s) IS NULL THEN pg_column_size(%(expressions)s)"
     " ELSE octet_length(%(expressions)s::text) END"
 )
 
-# Was the event put there by another transaction than it names: by an older one, or by any while
-# that has yet to come? So it is in a log that was restored into another cluster. A row's xmin is
-# the lower half of an id; a subtransaction's is above that of its transaction.
+# Whether another transaction inserted the event than the one that it names: an older one, or any,
+# while the named one is still to come. This holds in a log that was restored into another cluster.
+# A row's xmin is the lower half of an ID; a subtransaction's is higher than its transaction's.
 NEWEST = "pg_snapshot_xmax(pg_current_snapshot())"
 _RESTORED = f"""({{log}}.transaction_id::text::xid8 >= {NEWEST} OR
     ({{log}}.xmin::text::bigint - {{log}}.transaction_id) & 4294967295 >= 2147483648)"""
@@ -81,8 +81,8 @@ SELECT log.id FROM auditrepr_auditlog log
 WHERE log.id = ANY(%s::bigint[]) AND {_RESTORED.format(log="log")}
 """
 
-# What the moment saw: its own transaction's events, what its snapshot sees, and what was restored
-# before the moment's transaction began: there the ids alone tell the order.
+# The events that the moment saw: its own transaction's, those visible to its snapshot, and those
+# restored before its transaction began, of which only the IDs give the order.
 _SEEN = f"""log.id <= wanted.id AND CASE
         WHEN log.transaction_id IS NOT DISTINCT FROM wanted.transaction_id THEN NOT (
             wanted.before AND log.action = 'D' AND log.occurred_at = wanted.occurred_at
@@ -98,8 +98,8 @@ _SEEN = f"""log.id <= wanted.id AND CASE
 LIMITS = {"since": " AND log.occurred_at >= %s", "until": " AND log.occurred_at < %s"}
 _EVENTS = """FROM auditrepr_auditlog log
     WHERE log.table_name = %s{{limits}} AND log.{key} = wanted.key"""
-# The newest event of a row is what most moments saw last. Where it is not, one look-up in an index
-# for each place around the moment; see asof.neighbours.Neighbours for their order.
+# Most moments saw the newest event of the row last. If one did not, each neighbour takes one index
+# look-up; see asof.neighbours.Neighbours for their order.
 _NEWEST_EVENT = f"""LEFT JOIN LATERAL (
     SELECT log.id, {_SEEN} AS seen {_EVENTS} ORDER BY log.id DESC LIMIT 1
 ) {{newest}} ON true"""
@@ -180,7 +180,7 @@ WHERE event.id = ANY(%s::bigint[])
     AND ({_IN_ONE_MESSAGE.format("earlier")} OR {_IN_ONE_MESSAGE.format("later")})
 """
 
-# What one event left there is what the next one has to have found, and not the other way round.
+# The new state in one event must be the old state in the next one, and not the reverse.
 _LEFT = "CASE WHEN {0}.action <> 'D' THEN {0}.row_data END"
 _FOUND = """CASE {0}.action WHEN 'U' THEN {0}.row_data || {0}.changed_from
     WHEN 'D' THEN {0}.row_data END"""
@@ -211,7 +211,7 @@ FROM auditrepr_auditlog
 """
 
 # An INSERT or COPY locks the log, or the partition that it names, in this mode before it takes an
-# id, under a stronger lock too, and keeps the lock until its transaction has ended.
+# ID, even if it holds a stronger lock, and keeps the lock until its transaction ends.
 WRITERS = """
 SELECT extract(epoch FROM pg_postmaster_start_time())::text, ARRAY(
     SELECT DISTINCT virtualtransaction FROM pg_locks
@@ -223,7 +223,7 @@ SELECT extract(epoch FROM pg_postmaster_start_time())::text, ARRAY(
         )
 )
 """
-RECOVERED = "-1/"  # what a prepared transaction's name begins with once a crash is past
+RECOVERED = "-1/"  # prefix of a prepared transaction's name after a crash recovery
 
 COPY = """
 COPY auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
@@ -265,8 +265,8 @@ SELECT quote_ident(nspname) || '.' || quote_ident(relname)
 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
 WHERE pg_class.oid = %s::regclass
 """
-# A statement with a recursive part of its own would take the bare name for this expression itself.
-# The columns have the table's types in each part: else no condition reaches the index.
+# In a recursive WITH, the bare name would be this expression itself. Every part must have the
+# table's types: if not, no condition reaches the index.
 TABLE_SQL = """{name} ({names}) AS NOT MATERIALIZED (
     SELECT {live} FROM {table} live WHERE live.{key} <> ALL(%s::text[]::{key_type}[]){held}
 )"""

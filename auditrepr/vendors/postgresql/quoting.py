@@ -11,7 +11,7 @@ LOG = "auditrepr_auditlog"
 LOG_TRIGGER = "auditrepr_log"
 # The trigger whose comment holds the fingerprint of all the table's triggers.
 COMMENTED = "insert"
-# The one on each partition that the partitioned table does not pass on.
+# The trigger on each partition that is not inherited from the partitioned table.
 PARTITION = "partition"
 
 

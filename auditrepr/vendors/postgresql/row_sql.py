@@ -15,8 +15,8 @@ FROM pg_attribute JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
 WHERE attrelid = %s::regclass AND attgenerated = 'v'
 """
 
-# What the log does not know (a column added later, left out, or replaced by a digest because it
-# was too big) is named as unknown. Each row comes from one of the images in `wanted`.
+# Columns without a value in the log (added later, excluded, or replaced by a digest) are
+# listed as unknown. Each row comes from one of the images in `wanted`.
 _ROWS = """
 CROSS JOIN LATERAL (
     SELECT row_data, changed_from FROM auditrepr_auditlog WHERE id = wanted.id OFFSET 0
@@ -53,7 +53,7 @@ CROSS JOIN LATERAL (
     SELECT CASE WHEN {condition} THEN {after} ELSE was.document END AS document
     FROM (SELECT {held}.document) was OFFSET 0
 ) {following}"""
-# hstore reads its own notation only, in which a backslash stands before what has to be quoted.
+# hstore reads only its own notation, in which a backslash escapes special characters.
 _HSTORE = """
     || CASE WHEN jsonb_typeof({held}.document -> {column}) = 'object' THEN jsonb_build_object(
         {column}, (

@@ -53,7 +53,7 @@ LIMIT %(limit)s
 def create_sql(index: SearchIndex, trigrams: str | None, schema: str) -> list[str]:
     """Return the SQL that creates the index.
 
-    :param trigrams: the operator class of pg_trgm with its schema, where the extension is there.
+    :param trigrams: the operator class of pg_trgm with its schema, if the extension is installed.
     :param schema: where the log is, quoted.
     """
     name = next(name for name, other in NAMES.items() if other == index)
@@ -89,7 +89,7 @@ class Searching(SearchFacet):
     def search(
         self, index: SearchIndex, text: str, window: Window, forward: bool, most: int
     ) -> list[int] | None:
-        # pg_trgm makes its trigrams of letters and digits alone, and takes no index for fewer.
+        # pg_trgm makes trigrams only of letters and digits, and uses no index for fewer than three.
         if index == TRIGRAMS and not re.search(r"[^\W_]{3}", text):
             return None
         prepare = self.connection.ops.prep_for_like_query
@@ -105,7 +105,7 @@ class Searching(SearchFacet):
             with transaction.atomic(self.using):
                 self.row(SETTINGS)
                 found = self.column(SEARCH.format(said=_SAID[index]), parameters)
-                # A rollback takes the settings back, inside a transaction of the caller's, too.
+                # A rollback resets the settings, also inside the caller's transaction.
                 transaction.set_rollback(True, self.using)
         except OperationalError:  # it took too long
             return None

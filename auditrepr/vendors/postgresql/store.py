@@ -21,8 +21,8 @@ from ..base.store import Stored
 from ..types import Reach, Writers
 from .queries import COPY, END_IF_IDLE, MISSING_RIGHTS, REACH, RECOVERED, REPLACE, STORE, WRITERS
 
-# What its codes for errors begin with: connections, rollbacks of its own (deadlocks, serialization
-# failures), shutdowns, cancelled queries, locks and memory not to be had, a standby's refusal.
+# Prefixes of the codes of transient errors: lost connections, rollbacks by the server (deadlocks,
+# serialization failures), shutdowns, canceled queries, a lack of locks or memory, a standby.
 PASSING = (
     "08",
     "25006",
@@ -38,16 +38,16 @@ PASSING = (
     "57P03",
     "57P05",
 )
-# A value that does not fit, one that is too big, as for an index, and one that a constraint of the
-# project's own does not want.
+# A value that does not fit, one that is too big (for example, for an index), and one that violates
+# a constraint of the project.
 REFUSING = ("22", "54", "23514")
 UNDEFINED_TABLE = "42P01"
-#: A right that is missing; a row that a policy does not let in has the same code.
+#: A missing right; a row that a policy rejects has the same code.
 REFUSED = frozenset({"42501"})
 
 
 class Storing(StoreFacet):
-    """What a run asks and writes."""
+    """Serves a run of the job."""
 
     def reach(self) -> Reach:
         ((visible, handed_out, filtered),) = self.rows(REACH)
@@ -61,7 +61,7 @@ class Storing(StoreFacet):
             with transaction.atomic(self.using):
                 return self._copy(rows)
         except (IntegrityError, NotSupportedError):
-            # Somebody has stored one of them already, or row-level security refuses COPY.
+            # One of them is already stored, or row-level security rejects COPY.
             return self._insert(rows)
 
     def _copy(self, rows: Sequence[Stored]) -> int:
@@ -103,7 +103,7 @@ class Storing(StoreFacet):
 
     def passes(self, error: Error) -> bool:
         code = getattr(error.__cause__, "sqlstate", None)
-        if code is None:  # it went away without a word
+        if code is None:  # the connection was lost
             return isinstance(error, OperationalError | InterfaceError)
         return str(code).startswith(PASSING)
 
@@ -115,7 +115,7 @@ class Storing(StoreFacet):
         with transaction.atomic(self.using):
             self.execute([f"SET LOCAL statement_timeout = {int(seconds * 1000)}"])
             yield
-            # The limit ends here even in a transaction of the caller's.
+            # The limit ends here even inside the caller's transaction.
             transaction.set_rollback(True, self.using)
 
     def hurried(self, settings: dict[str, Any], seconds: float) -> dict[str, Any] | None:
@@ -130,7 +130,7 @@ class Storing(StoreFacet):
     def identity(self) -> list[str]:
         settings = self.connection.settings_dict
         named = [settings[key] for key in ("ENGINE", "HOST", "PORT")] + [str(settings["NAME"])]
-        service = settings["OPTIONS"].get("service")  # a file of PostgreSQL's says all of it
+        service = settings["OPTIONS"].get("service")  # PostgreSQL's service file holds all of it
         return [*named, service] if service else named
 
 

@@ -34,7 +34,7 @@ _PINNED = {
     "lc_monetary": "C",
 }
 # Types whose JSON depends on no setting. Size aside, JSON can hold every value of these and of
-# those above; of any other type (json, domains, composites) we do not know.
+# those above; for any other type (json, domains, composites) this is unknown.
 _PLAIN = frozenset(
     """
     smallint|integer|bigint|numeric|decimal|boolean|oid|uuid|jsonb|date|timestamp without time zone|
@@ -108,13 +108,13 @@ class Body:
 
     def _function(self, **parts: str) -> str:
         pins = "".join(f" SET {name} = '{_PINNED[name]}'" for name in sorted(self.pins))
-        # Estimates are high for what is used once: compiling it takes longer than running it.
+        # Compiling takes longer than running: the planner's estimates are too high.
         settings = f"SET search_path = pg_catalog, pg_temp SET jit = off{pins}"
         body = trigger_templates.FUNCTION.format(
             function="{0}", settings=settings, quote="{1}", **_safe(parts)
         )
         digest = hashed(body)
-        # The quote is in no text that it surrounds: that would take a hash of itself.
+        # The body cannot contain its own quote, because the quote has the body's hash.
         return body.format(f"{self.schema}.auditrepr_on_{digest}", f"$auditrepr_{digest}$")
 
     def _event(self, action: str, *, key: str, row: str, **values: str) -> str:

@@ -107,9 +107,9 @@ BEGIN
 END
 $auditrepr$"""
 
-# What a delete found is what its statement's own snapshot saw, and only the condition of a trigger
-# still has that one: inside of the function, everything is seen that was committed meanwhile. The
-# statements of other triggers, cascades among them, run at depths of their own.
+# A delete found what its statement's snapshot saw. Only the condition of a trigger still has that
+# snapshot: the function sees everything that was committed meanwhile. The statements of other
+# triggers, including cascades, run at other depths.
 SEEN_BEFORE = (
     "set_config(concat('auditrepr.seen', pg_trigger_depth()), pg_current_snapshot()::text, true)"
     " <> ''"
@@ -156,9 +156,9 @@ UPDATED = """
             OFFSET 0
         ) AS event
         WHERE changed IS NOT NULL"""
-# OLD and NEW pair by position: the server appends to both tables at once. By key, an update of
-# keys would pair strangers. A full join never becomes a nested loop, however few rows the cached
-# plan was made for.
+# OLD and NEW are paired by position: the server appends to both tables at once. A pairing by key
+# would mix up rows if an update changes keys. A full join never becomes a nested loop, however few
+# rows the cached plan was made for.
 PAIRS = """
                 SELECT {old} AS past, {new} AS {image}
                 FROM (
@@ -167,9 +167,9 @@ PAIRS = """
                 FULL JOIN (
                     SELECT row_number() OVER () AS place, auditrepr_new FROM auditrepr_new
                 ) AS after USING (place)"""
-# Many rows are compared column by column, and only what differs becomes JSON. That names columns:
-# so only while the table has just those that it had, of the types that they had. The server makes
-# no plan for a statement that does not run.
+# Many rows are compared column by column, and only differences become JSON. This names the columns,
+# so it runs only while the table has the same columns with the same types as at the install. The
+# server does not plan a statement that does not run.
 MANY = "EXISTS (SELECT FROM auditrepr_new OFFSET 50)"
 UNALTERED = """{columns} = (
             SELECT string_agg(concat(attname, ' ', format_type(atttypid, atttypmod)), ', '
@@ -200,10 +200,10 @@ EMPTIED = """FOR gone IN EXECUTE format('SELECT * FROM ONLY %s', TG_RELID::regcl
             {delete};
         END LOOP"""
 
-# A log's triggers are those whose functions stand in its schema, whatever they are called.
+# A log's triggers are those whose functions are in its schema, whatever their names are.
 OWNED = f"""NOT tgisinternal AND tgname LIKE 'auditrepr\\_%' AND tgname <> '{LOG_TRIGGER}'
         AND proname LIKE 'auditrepr\\_%'"""
-#: Some connections of a site see shared tables, and others do not: the name stays the table's.
+#: Not all connections of a site see its shared tables: the name in the log stays the same.
 KNOWN_BY_NAME = """(pg_table_is_visible(class.oid)
         OR to_regclass(quote_ident(class.relname)) IS NULL)"""
 ON_PARTITION = f"tgparentid = 0 AND tgname LIKE 'auditrepr\\_{PARTITION}%'"

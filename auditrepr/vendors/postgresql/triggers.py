@@ -33,8 +33,8 @@ _TRANSITION_TABLES = {
     "DELETE": "REFERENCING OLD TABLE AS auditrepr_old ",
     "TRUNCATE": "",
 }
-# What on a partitioned table makes its partitions insert, update or delete a row: an update may
-# move the row to another partition.
+# The statements on a partitioned table that insert, update or delete rows of its partitions: an
+# update may move a row to another partition.
 _CAUSES = {
     "INSERT": ("INSERT", "UPDATE"),
     "UPDATE": ("UPDATE",),
@@ -164,7 +164,7 @@ def _triggers(capture: Capture, schema: str) -> list[str]:
     on = table(capture.db_table)
     function, *row_function = map(_function_name, _functions(capture, schema))
     seen_before = f"WHEN ({trigger_templates.SEEN_BEFORE}) "
-    # A role that may execute one could put it on its own table, and record anything.
+    # A role that may execute the function could attach it to its own table, and record anything.
     triggers = [
         f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC" for name in (function, *row_function)
     ]

@@ -39,9 +39,9 @@ if TYPE_CHECKING:
 #: SQLite's instructions between two checks of the time: about a millisecond.
 STEPS = 100_000
 UNKNOWN = object()  # the value of a digest
-#: Values that SQLite reads out of JSON as they were; a REAL may come back another in its last bit.
+#: Values that SQLite reads from JSON unchanged; a REAL may differ in its last bit.
 _SAME_IN_JSON = {int, str}
-#: With which SQLite is compiled since 3.32, where nobody chose another number.
+#: SQLite's default limit since 3.32.
 MOST_PARAMETERS = 32_000
 
 
@@ -52,7 +52,7 @@ class Reconstructing(AsOfFacet):
     def reading(self, limit: TimeLimit) -> Iterator[None]:
         connection = self.connection
         if connection.in_atomic_block:
-            # Nothing can be written inside, so no error in there has broken the transaction.
+            # Nothing can be written inside, so an error inside has not broken the transaction.
             broken = connection.needs_rollback
             try:
                 with _refusing_writes(connection), _interrupting(connection, limit):
@@ -60,8 +60,8 @@ class Reconstructing(AsOfFacet):
             finally:
                 connection.needs_rollback = broken
             return
-        # Django's atomic() may begin IMMEDIATE, as the project's setting says: a reader that
-        # keeps every writer waiting. A deferred one takes no lock that a writer needs.
+        # Django's atomic() may begin IMMEDIATE, by the project's settings: a reader that
+        # blocks every writer. A deferred transaction takes no lock that a writer needs.
         connection.ensure_connection()
         mode = getattr(connection, "transaction_mode")  # noqa: B009 - not in Django's stubs
         setattr(connection, "transaction_mode", "DEFERRED")  # noqa: B010
@@ -79,13 +79,13 @@ class Reconstructing(AsOfFacet):
         """Do nothing: SQLite has no server."""
 
     def discard(self) -> None:
-        pass  # an interrupted statement leaves SQLite's connection as good as it was
+        pass  # an interrupted statement leaves SQLite's connection usable
 
     def fitting(self, ids: Sequence[int], most: int, known: dict[int, int]) -> int:
         total = 0
         with self.connection.cursor() as cursor:
             cursor.execute(WEIGHTS_SQL, [json.dumps(list(ids))])
-            for n, size in cursor:  # one by one: no more of them is read than fits
+            for n, size in cursor:  # one by one, to read no more than what fits
                 total += size
                 if total > most and n:
                     return int(n)
@@ -139,7 +139,7 @@ class Reconstructing(AsOfFacet):
     def around(
         self, table: Name, wanted: Sequence[tuple[Moment, str]]
     ) -> list[tuple[int | None, ...]]:
-        # What is looked at from before an event: its own id is not part of what that saw.
+        # A moment before an event has not seen that event.
         rows = [[key, moment.upto - moment.before, moment.upto] for moment, key in wanted]
         adapt = self.connection.ops.adapt_datetimefield_value
         limits = {"since": adapt(table.since), "until": adapt(table.until)}
@@ -210,7 +210,7 @@ class Reconstructing(AsOfFacet):
             "table": table,
             "path": '$."' + column.replace('"', '\\"') + '"',
             "texts": json.dumps(texts),
-            # A delete has not been seen before itself.
+            # A moment before a deletion has not seen it.
             "since": self._unseen_since(table, moments),
             "most": most,
         }

@@ -22,12 +22,12 @@ from . import triggers
 from .queries import APPLIED, LOG_FILE, POSITION, SHAPES, SURVEY, TRIGGERS
 
 LOG = "auditrepr_auditlog"
-#: What the statement that runs now tells the triggers.
+#: The context that the running statement passes to the triggers.
 _said: ContextVar[str | None] = ContextVar("auditrepr_said", default=None)
 
 
 class Capturing(CaptureFacet):
-    """Triggers, and what they are told."""
+    """Records changes, with their context."""
 
     triggers_block_schema_changes = True
     flushes_table_by_table = True
@@ -103,7 +103,7 @@ class Capturing(CaptureFacet):
 
     def log_identity(self) -> tuple[str | None, bool]:
         found = self.row(LOG_FILE)
-        # In memory, nobody else can have it.
+        # Another process cannot open a database in memory.
         return (None if found is None else str(found[0] or self.using)), False
 
     def position(self) -> Position:
@@ -118,7 +118,7 @@ class Capturing(CaptureFacet):
         connection.connection.execute("PRAGMA recursive_triggers = ON")
 
     def tell(self, said: str, statement: Statement) -> Any:
-        # Anew each time: a rollback takes it away, and so does a change of the log's schema.
+        # Create it each time: a rollback drops it, and so does a change of the log's schema.
         connection = statement.context["connection"]
         try:
             with connection.wrap_database_errors:
@@ -141,7 +141,7 @@ def _shapes(found: Sequence[Sequence[Any]]) -> dict[str, TableShape]:
 
 
 def _all_installed(found: Sequence[Sequence[Any]]) -> dict[str, Installed]:
-    # Whatever is created comes after all that is there, and VACUUM and dumps keep the order.
+    # New triggers come after all existing ones, and VACUUM and dumps keep the order.
     seal = max((place for name, _, _, place in found if name == triggers.SEAL), default=0)
     ours = sorted(
         (table, on, sql, place < seal)

@@ -15,14 +15,14 @@ LOG_FILE = """
         AND EXISTS (SELECT 1 FROM sqlite_master WHERE name = 'auditrepr_auditlog')
 """
 
-# In the order in which they are given, which is that of the loop: a CROSS JOIN keeps it.
+# In the given order, which is that of the loop: a CROSS JOIN keeps it.
 WEIGHTS_SQL = """
     SELECT wanted.key, coalesce(length(row_data), 0) + coalesce(length(changed_from), 0)
     FROM json_each(%s) AS wanted CROSS JOIN auditrepr_auditlog AS log ON log.id = wanted.value
 """
 
-# The newest event of a row is what most moments saw last. Where it is not, one look-up in an index
-# for each place around the moment; see asof.neighbours.Neighbours for their order.
+# Most moments saw the newest event of the row last. If one did not, each neighbour takes one index
+# look-up; see asof.neighbours.Neighbours for their order.
 _NEAREST = """(
         SELECT {extreme}(id) FROM auditrepr_auditlog
         WHERE table_name = %(table)s{{limits}} AND {key} = wanted.key {bound}
@@ -64,7 +64,7 @@ LAST_BEFORE = """
         AND occurred_at < (SELECT occurred_at FROM auditrepr_auditlog WHERE id = %s)
 """
 
-# Triggers of others, and what foreign keys do by themselves when a row goes or gets another key.
+# Third-party triggers, and foreign keys with actions for deletions and changes of a key.
 REACHES_BEYOND = """
     SELECT EXISTS (
         SELECT 1 FROM sqlite_master
@@ -93,8 +93,8 @@ CHANGED_AGAIN_SQL = """
         ))
 """
 
-# What one event left there is what the next one has to have found, and not the other way round. One
-# statement is done with a row in less than a second; what comes later may be of another schema.
+# The new state in one event must be the old state in the next one, and not the reverse. A statement
+# takes less than a second for one row; later events may be of another schema.
 _FITS = """CASE WHEN {0}.action = 'D' OR {1}.action = 'I'
     THEN {0}.action = 'D' AND {1}.action = 'I'
     ELSE NOT EXISTS (

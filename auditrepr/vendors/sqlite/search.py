@@ -62,7 +62,7 @@ class Searching(SearchFacet):
 
     def search_index(self) -> SearchIndex | None:
         names = set(self.column(INSTALLED))
-        if names.issuperset({FTS, *TRIGGERS}):  # and kept in step
+        if names.issuperset({FTS, *TRIGGERS}):  # and up to date
             return TRIGRAMS
         return BEGINNINGS if INDEX in names else None
 

@@ -22,14 +22,14 @@ PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 REFUSING = frozenset({sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT_CHECK})
 #: The file or its directory, which holds the journal, is not writable.
 REFUSED = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
-TIME_FORMAT = "%Y-%m-%d %H:%M:%f".replace("%", "%%%%")  # it is formatted twice
+TIME_FORMAT = "%Y-%m-%d %H:%M:%f".replace("%", "%%%%")  # formatted twice
 
 
 class Storing(StoreFacet):
     """What a run asks and writes."""
 
     def reach(self) -> Reach:
-        # AUTOINCREMENT never goes back, and remembers ids that somebody made up.
+        # AUTOINCREMENT never goes back, and counts explicit IDs, too.
         visible = self.value("SELECT coalesce(max(id), 0) FROM auditrepr_auditlog")
         return Reach(visible, visible)
 
@@ -62,7 +62,7 @@ class Storing(StoreFacet):
 
     def passes(self, error: Error) -> bool:
         code = getattr(error.__cause__, "sqlite_errorcode", 0)
-        return code & 0xFF in PASSING  # the other bits say more about it
+        return code & 0xFF in PASSING  # the other bits are details
 
     def end_if_idle(self, seconds: float) -> None:
         """Do nothing: SQLite has no server."""
@@ -71,7 +71,7 @@ class Storing(StoreFacet):
         return nullcontext()  # the catalog is read at once
 
     def hurried(self, settings: dict[str, Any], seconds: float) -> dict[str, Any] | None:
-        # To open a file that does not exist would create it.
+        # Opening a file that does not exist would create it.
         name = str(settings["NAME"])
         there = name.startswith("file:") or name == ":memory:" or Path(name).exists()
         return (

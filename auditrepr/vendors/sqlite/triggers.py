@@ -24,7 +24,7 @@ LARGEST_ROW = 30_000_000
 
 _NOTE = "/* auditrepr "
 
-# A connection adds the context of an event to it (see TELL): the one change that there may be.
+# A connection adds the context to an event (see TELL): the only change that is allowed.
 _KEPT = (
     "id", "table_name", "object_id", "previous_object_id", "action", "row_data", "changed_from",
     "writer", "transaction_id", "snapshot", "statement_at", "occurred_at",
@@ -33,8 +33,8 @@ _CHANGED = " OR ".join(
     ["old.context IS NOT NULL", "new.context IS NULL"]
     + [f"old.{name} IS NOT new.{name}" for name in _KEPT]
 )
-#: The log's own triggers, which refuse what would change it, and when. REPLACE deletes without
-#: firing the trigger for it, unless a connection asks for that: so it is refused by its insert.
+#: The append-only triggers: the statement that each rejects, and its condition. REPLACE deletes
+#: without firing delete triggers, unless a connection enables them: so its insert is rejected.
 APPEND_ONLY = {
     "append_only_auditrepr_update": f"UPDATE ON {{log}} WHEN {_CHANGED}",
     "append_only_auditrepr_delete": "DELETE ON {log}",
@@ -43,27 +43,26 @@ APPEND_ONLY = {
     ),
 }
 
-#: Never fires: it comes after the triggers of all tables, and so before any that replaces one.
+#: Never fires: it comes after the triggers of all tables, and so before later replacements.
 SEAL = "auditrepr_seal"
 DROP_SEAL = f"DROP TRIGGER IF EXISTS {SEAL}"
 
-# A trigger of the connection's own, and so the only one that may call a function of Python's.
+# A trigger of one connection: only such a trigger may call a Python function.
 TELL = """CREATE TEMP TRIGGER IF NOT EXISTS auditrepr_context
  AFTER INSERT ON main.auditrepr_auditlog WHEN auditrepr_context() IS NOT NULL
  BEGIN UPDATE auditrepr_auditlog SET context = auditrepr_context() WHERE id = new.id; END"""
 
 # SQLite's own reading and printing of decimals (quote() uses both) is not always exact; 20 digits
-# are. So 19.99 shows as that only because it is 19990000 / 10**6 in plain arithmetic. JSON has no
-# infinity, but every reader takes 9e999 for it.
+# are. 19.99 is written as such only because it is 19990000 / 10**6 in plain arithmetic. JSON has no
+# infinity, but every parser reads 9e999 as infinity.
 _REAL = (
     "iif(abs({value}) < 1e9 AND {value} = round({value} * 1e6) / 1e6, printf('%!.15g', {value}),"
     " replace(printf('%!.20g', {value}), 'Inf', '9e999'))"
 )
 
-# Of all values only text and blobs are not less than '', and only blobs not less than x''. The plus
-# takes away the type of the column that happens to be the first of the image. Text with '' added to
-# it is a string even if it came from a JSON function. SQLite has no hash function: the length and
-# the first 1000 bytes have to do.
+# Only text and blobs are not less than '', and only blobs are not less than x''. The plus removes
+# the type of the first column of the image. Text with '' added to it is a string even if it came
+# from a JSON function. SQLite has no hash function: the length and the first 1000 bytes stand in.
 _VALUE = f"""CASE
  WHEN +{{value}} >= '' THEN CASE
   WHEN length(CAST({{value}} AS BLOB)) > {{share}}
@@ -196,7 +195,7 @@ def _image(capture: Capture, *rows: str) -> str:
         f"({literal(name)}, {', '.join(f'{row}.{quote(name)}' for row in rows)})"
         for name in (column.name for column in _columns(capture))
     )
-    # SQLite would write what is named twice to a temporary table, although one is hardly needed.
+    # SQLite would write an expression that is used twice to a temporary table, which is slower.
     return f"NOT MATERIALIZED (VALUES {values})"
 
 

@@ -1,4 +1,4 @@
-"""What needs attention is told when it is first seen, and then once an hour: failures above all."""
+"""A run says which models have events that failed: when it is first seen, and then once an hour."""
 
 from __future__ import annotations
 
@@ -6,20 +6,12 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import call_command
-from django.db import connection
 from django.db.models import F
-from django.utils import timezone
 
-from auditrepr.job import tellings
-from auditrepr.job.tellings import Finding
-from auditrepr.models import AuditLog, ReprFailure
-from auditrepr.models.log import Telling
+from auditrepr.models import AuditLog, KnownFinding, ReprFailure
 from tests.app.models import Author, Tag
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-ONE = Finding("kind", "one", "One is wrong.")
-TWO = Finding("kind", "two", "Two is wrong.")
 
 
 @pytest.fixture(autouse=True)
@@ -29,7 +21,7 @@ def _empty_log(transactional_db):
 
 def pass_time(minutes: int) -> None:
     span = timedelta(minutes=minutes)
-    Telling.objects.update(told_at=F("told_at") - span)
+    KnownFinding.objects.update(reported_at=F("reported_at") - span)
     ReprFailure.objects.update(next_attempt_at=F("next_attempt_at") - span)
 
 
@@ -55,49 +47,10 @@ def broken(error: type[BaseException] = ValueError):
     return fail
 
 
-def test_a_finding_is_due_once_an_hour_by_itself():
-    assert tellings.due("default", [ONE]) == [ONE]
-    assert tellings.due("default", [ONE, TWO]) == [TWO]
-    pass_time(59)
-    assert tellings.due("default", [ONE, TWO, Finding("other", "one", "")])[0].kind == "other"
-    pass_time(2)
-    assert tellings.due("default", [TWO, ONE]) == [TWO, ONE]
-    assert tellings.due("default", [ONE, TWO]) == []
-
-
-def test_what_is_found_no_more_leaves_nothing_behind():
-    tellings.due("default", [ONE])
-    pass_time(61)
-    tellings.due("default", [TWO])
-    assert [telling.pk for telling in Telling.objects.all()] == ["kind: two"]
-
-
-def test_nothing_found_costs_no_query(django_assert_num_queries):
-    with django_assert_num_queries(0):
-        assert tellings.due("default", []) == []
-
-
-def test_the_number_of_queries_does_not_grow_with_the_findings(django_assert_max_num_queries):
-    findings = [Finding("kind", f"{n}", "") for n in range(100)]
-    with django_assert_max_num_queries(5):
-        assert tellings.due("default", findings) == findings
-
-
-def test_what_cannot_be_noted_is_told_each_time():
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE auditrepr_telling RENAME TO elsewhere")
-    try:
-        assert tellings.due("default", [ONE]) == [ONE]
-        assert tellings.due("default", [ONE]) == [ONE]
-    finally:
-        with connection.cursor() as cursor:
-            cursor.execute("ALTER TABLE elsewhere RENAME TO auditrepr_telling")
-
-
 def test_a_run_without_failures_says_nothing(job):
     Author.objects.create(name="Ann")
     assert job() == ""
-    assert not Telling.objects.exists()
+    assert not KnownFinding.objects.exists()
 
 
 def test_failures_are_told_with_model_count_and_first_error_at_any_verbosity(job, monkeypatch):
@@ -171,8 +124,3 @@ def test_strict_says_why_it_exits_3(capsys, monkeypatch):
             call_command("backfill_reprs", "--strict", verbosity=0)
         assert ended.value.code == 3
         assert "default: 2 failed representations (--strict)" in capsys.readouterr().err
-
-
-def test_a_telling_is_called_by_what_was_told():
-    now = timezone.now()
-    assert str(Telling(finding="kind: one", told_at=now)).startswith("kind: one at 2")
