@@ -12,6 +12,7 @@ from django.utils import translation
 from auditrepr.admin import job_page
 from auditrepr.models import AuditLog, ReprFailure
 from tests.app.relations import Line, Order
+from tests.capturing import next_moment
 from tests.pages import FAILURES, LOG, RUNS, event, fail, ids, link, page, reader, words
 
 __all__ = ["reader"]
@@ -52,6 +53,7 @@ def test_one_that_is_pending_is_shown_likewise_and_not_stored(
 ) -> None:
     settings.AUDITREPR = {"REPR": {"app.Order": lambda order: order.lines.get().item}}
     order = Order.objects.create(ref="A")
+    next_moment()
     Line.objects.create(order=order, item="x")
     pk = AuditLog.objects.get(table_name="app_order").pk
     said = f"Order {order.pk} (str() raised DoesNotExist as of the event)"

@@ -16,6 +16,7 @@ from auditrepr.job import status
 from auditrepr.models import AuditLog, BackfillRun, Checkpoint, InstanceRepr, ReprFailure
 from tests.app.models import Author
 from tests.app.relations import Line, Order
+from tests.capturing import next_moment
 from tests.running import run, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,9 +41,13 @@ def _an_order(transactional_db, settings) -> None:
     asked.clear()
     settings.AUDITREPR = {"REPR": {"app.Order": by_line}}
     order = Order.objects.create(ref="A")
+    next_moment()
     Line.objects.create(order=order, item="x")
+    next_moment()
     Order.objects.update(ref="B")
+    next_moment()
     Line.with_hidden.all().delete()
+    next_moment()
     Order.objects.all().delete()
 
 

@@ -19,6 +19,7 @@ from auditrepr.reprs.finality import is_final
 from auditrepr.vendors.types import Event, Moment
 from tests.app.moment import Slot
 from tests.app.relations import Invoice, Line, Order
+from tests.capturing import next_moment
 from tests.running import built_by_job
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -149,6 +150,7 @@ def failure_of(settings):
         settings.AUDITREPR = {"REPR": {"app.Order": code}}
         order = Order.objects.create(ref="A")
         first = AuditLog.objects.get(table_name="app_order")
+        next_moment()
         # Today all of it is there: what is built reads the past.
         Line.objects.create(order=order, item="later")
         Invoice.objects.create(order=order, number=1)
@@ -179,9 +181,12 @@ def test_what_may_be_another_the_next_time_is_not(failure_of, way):
 def test_several_objects_are_an_answer_too(settings):
     settings.AUDITREPR = {"REPR": {"app.Order": line_of}}
     order = Order.objects.create(ref="A")
+    next_moment()
     for item in "ab":
         Line.objects.create(order=order, item=item)
+    next_moment()
     Order.objects.update(ref="C")
+    next_moment()
     Line.objects.all().delete()
     first, last = AuditLog.objects.filter(table_name="app_order").order_by("pk")
     never, often = (one.failure for one in built_by_job([Event.of(first), Event.of(last)]))
@@ -196,8 +201,11 @@ def test_several_objects_are_an_answer_too(settings):
 def slots() -> list[Outcome]:
     """What a slot says of the next one: before that was there, and after it was deleted."""
     slot = Slot.objects.create(name="a", next_id="b")
+    next_moment()
     Slot.objects.create(name="b", note="well")
+    next_moment()
     QuerySet(Slot).filter(name="b")._raw_delete("default")  # the key stays
+    next_moment()
     slot.note = "later"
     slot.save()
     events = AuditLog.objects.filter(table_name="app_slot", object_id="a").order_by("pk")
