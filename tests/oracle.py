@@ -27,6 +27,10 @@ Key = tuple[str, str]  # the table as the log has it, and the object in it
 Said = dict[Key, str]
 
 
+class Raised(str):
+    """The name of the exception that was raised in place of a text."""
+
+
 class Oracle:
     """Notes, for every event of these models, the texts of their objects at that moment.
 
@@ -130,4 +134,4 @@ def _said(instance: Any) -> str:
     except DatabaseError:
         raise  # the transaction cannot go on
     except Exception as error:
-        return type(error).__name__
+        return Raised(type(error).__name__)

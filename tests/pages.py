@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from datetime import timedelta
 from html import unescape
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.utils import timezone
 
 from auditrepr.lineage import renames
 from auditrepr.models import AuditLog, Fidelity, InstanceRepr, ReprFailure
@@ -16,6 +18,9 @@ from auditrepr.models import AuditLog, Fidelity, InstanceRepr, ReprFailure
 LOG = "/admin/auditrepr/auditlog/"
 FAILURES = "/admin/auditrepr/reprfailure/"
 RUNS = "/admin/auditrepr/backfillrun/"
+
+#: Until a failure is retried.
+DELAY = timedelta(minutes=5)
 
 
 @pytest.fixture
@@ -56,8 +61,14 @@ def event(
     return made
 
 
-def fail(made: AuditLog, message: str = "no such thing") -> ReprFailure:
-    return ReprFailure.objects.create(audit_log=made, error_class="ValueError", message=message)
+def fail(made: AuditLog, message: str = "no such thing", **values: Any) -> ReprFailure:
+    """A failure of this event, which is retried unless the values say otherwise."""
+    defaults = {
+        "error_class": "ValueError",
+        "message": message,
+        "next_attempt_at": timezone.now() + DELAY,
+    }
+    return ReprFailure.objects.create(audit_log=made, **defaults | values)
 
 
 def page(client: Client, url: str = LOG) -> str:

@@ -59,7 +59,7 @@ def clock(when: datetime) -> str:
 
 
 def representation(what: Shown) -> SafeString:
-    text = what.reason if what.failed else what.text
+    text = what.reason if what.failed else what.final or what.text
     return format_html(
         '<bdi>{}</bdi> <span class="quiet" title="{}">{}</span>',
         visible(Truncator(text).chars(SHOWN_LENGTH)),

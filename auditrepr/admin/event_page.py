@@ -48,6 +48,7 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
         "notices": notices.on_gaps(using, [table]),
         "facts": _facts(described[0], what, described[0].who),
         "trouble": _trouble(event),
+        "final": what.final,
         "changed": [_shortened(field) for field in every if field.changed],
         "unchanged": [_shortened(field) for field in every if not field.changed],
         "siblings": [_sibling(one) for one in described[1:]],
@@ -89,9 +90,9 @@ def _facts(event: Any, what: Shown, who: str) -> list[tuple[str, str]]:
         (_("table"), visible(event.table_name)),
         (_("object ID"), visible(event.object_id or "")),
         (_("previous object ID"), visible(event.previous_object_id or "")),
-        (_("representation"), visible(what.text)),
+        (_("representation"), visible(what.final or what.text)),
         (_("fidelity"), _fidelity(what)),
-        (_("error") if what.failed else _("why mixed"), visible(what.reason)),
+        (_("error") if what.failed or what.final else _("why mixed"), visible(what.reason)),
         (_("stored"), _stored(what)),
         (_("transaction"), str(event.transaction_id or "")),
     ]
@@ -105,7 +106,7 @@ def _stored(what: Shown) -> str:
 
 
 def _fidelity(what: Shown) -> str:
-    if what.failed or not what.built:
+    if what.failed or what.final or not what.built:
         return ""
     if what.mixed:
         return _("mixed: partly current, guessed or missing data")
@@ -122,8 +123,15 @@ def _trouble(event: AuditLog) -> list[tuple[str, str]]:
         (_("attempts"), str(failure.attempts)),
         (_("first failed at"), clock(failure.first_failed_at)),
         (_("last failed at"), clock(failure.last_failed_at)),
-        (_("next attempt"), clock(due) if (due := failure.next_attempt_at) else _("never")),
+        (_("next attempt"), clock(due) if (due := failure.next_attempt_at) else _never()),
     ]
+
+
+def _never() -> str:
+    return _(
+        "never: str() raised as of the event, too. After a better __str__(), run rebuild_reprs or"
+        " backfill_reprs --retry-failed."
+    )
 
 
 def _raw(event: AuditLog) -> list[tuple[str, str]]:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from django.contrib import admin
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy
 
-from ..models import ReprFailure
+from ..models import ReprFailure, ReprFailureQuerySet
 from ..readers.permissions import readable_failures
 from ..utils.text import visible
 from .base import ReadOnlyAdmin
 from .event_lines import SHOWN_LENGTH
+from .filters import FinalFilter
 from .keyset import NEWER_THAN, OLDER_THAN
 
 
@@ -23,6 +23,7 @@ class ReprFailureAdmin(ReadOnlyAdmin):
     """The list of failed representations."""
 
     list_display = ["event", "error", "attempts", "last_failed_at", "next_attempt_at"]
+    list_filter = (FinalFilter,)
     list_select_related = ["audit_log"]
     fields = (
         "event",
@@ -33,9 +34,9 @@ class ReprFailureAdmin(ReadOnlyAdmin):
         "last_failed_at",
         "next_attempt_at",
     )
-    allowed_lookups = frozenset({OLDER_THAN, NEWER_THAN})
+    allowed_lookups = frozenset({"state", OLDER_THAN, NEWER_THAN})
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[ReprFailure]:
+    def get_queryset(self, request: HttpRequest) -> ReprFailureQuerySet:
         return readable_failures(request.user)
 
     @admin.display(description=gettext_lazy("event"))

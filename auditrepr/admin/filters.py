@@ -118,17 +118,44 @@ class StateFilter(admin.SimpleListFilter):
     parameter_name = "state"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("mixed", _("mixed")), ("failed", _("failed")), ("pending", _("pending"))]
+        return [
+            ("mixed", _("mixed")),
+            ("failed", _("failed")),
+            ("final", _("final")),
+            ("pending", _("pending")),
+        ]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
         match self.value():
             case "mixed":
                 return queryset.filter(instance_repr__fidelity=Fidelity.MIXED)
             case "failed":
-                return queryset.filter(repr_failure__isnull=False)
+                return queryset.filter(repr_failure__next_attempt_at__isnull=False)
+            case "final":
+                # Not only the time: an event without a failure has none, either.
+                final = {"repr_failure__isnull": False, "repr_failure__next_attempt_at": None}
+                return queryset.filter(**final)
             case "pending":
                 mark = Checkpoint.objects.using(queryset.db).filter(pk=1).first()
                 return queryset.pending(after=mark.settled_id if mark else 0)
+        return queryset
+
+
+class FinalFilter(admin.SimpleListFilter):
+    """A filter of failures by whether they are retried."""
+
+    title = _("representation status")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        return [("failed", _("failed")), ("final", _("final"))]
+
+    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
+        match self.value():
+            case "failed":
+                return queryset.failing()
+            case "final":
+                return queryset.final()
         return queryset
 
 

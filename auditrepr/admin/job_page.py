@@ -19,7 +19,7 @@ from django.utils.translation import gettext as _
 from ..job import status
 from ..job.status import Summary, Watermark
 from ..lineage import recent_renames
-from ..models import BackfillRun, ReprFailure
+from ..models import BackfillRun, ReprFailure, ReprFailureQuerySet
 from ..readers.changes import model_label
 from ..readers.permissions import readable_failures
 from ..utils.text import visible
@@ -52,7 +52,9 @@ def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
     using = BackfillRun.objects.db
     now = timezone.now()
     bars = chart(BackfillRun.objects.filter(Q(ended_at__gte=now - DAY) | Q(ended_at=None)), now)
-    failures, all_of_them = _failures(request.user)
+    readable = readable_failures(request.user)
+    failures, all_of_them = _by_kind(readable.failing())
+    final, all_final = _by_kind(readable.final())
     return {
         "title": _("Backfill status"),
         "notices": [*notices.on_recording(using), *notices.on_gaps(using)],
@@ -62,6 +64,8 @@ def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
         "highest": max(bar.rate for bar in bars),
         "failures": failures,
         "all_failures": all_of_them,
+        "final": final,
+        "all_final": all_final,
         "most_failures": MOST_FAILURES,
         "may_retry": may_retry(request.user),
         "may_read_failures": site.is_registered(ReprFailure)
@@ -75,7 +79,7 @@ def may_retry(user: Any) -> bool:
 
 def retry(user: Any, table_name: str, error_class: str) -> int:
     """Make these failures due for the next run; return their number."""
-    failures = readable_failures(user).filter(error_class=error_class)
+    failures = readable_failures(user).failing().filter(error_class=error_class)
     its_events = recent_renames(failures.db).lineage(table_name).events("audit_log__")
     return failures.filter(its_events).update(next_attempt_at=Now())
 
@@ -106,9 +110,9 @@ def _mark(mark: Watermark) -> list[tuple[str, str]]:
     return facts
 
 
-def _failures(user: Any) -> tuple[list[dict[str, Any]], bool]:
-    """Return the newest failures by model and error, and whether these are all."""
-    failures = readable_failures(user).order_by("-pk")
+def _by_kind(failures: ReprFailureQuerySet) -> tuple[list[dict[str, Any]], bool]:
+    """Return the newest of them by model and error, and whether these are all."""
+    failures = failures.order_by("-pk")
     renames = recent_renames(failures.db)
     kinds = failures.values_list("audit_log__table_name", "audit_log__occurred_at", "error_class")
     found = [

@@ -89,6 +89,7 @@ class Running(Idle):
     def query(self, building: Building, sql: str, parameters: Any, unseen: bool) -> Any:
         if sql.startswith(NO_READING):
             return sql, parameters
+        self.subject.has_asked = True
         return building.as_of(self.subject, sql, parameters, unseen)
 
     def query_in_thread(self) -> None:

@@ -92,6 +92,8 @@ class Subject:
     instance: Any = None
     error: BaseException | None = None
     notes: dict[str, None] = field(default_factory=dict)  # in the order in which they came
+    found_none: bool = False  # a relation has answered None
+    has_asked: bool = False  # its code has read a related set, or sent a query
 
     def note(self, reason: str) -> None:
         """Add a reason why the representation is mixed."""

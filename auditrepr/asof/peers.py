@@ -117,6 +117,7 @@ class Peers:
 
     def set(self, name: str, index: int) -> Matches:
         """Return the set that the relation with this cache name leads to, for one member."""
+        self.members[index].subject.has_asked = True
         matches: Matches = self._answer(self._sets, name, self.sets[name].resolve, index)
         for doubt in matches.doubts:
             self.members[index].subject.note(doubt)
@@ -180,6 +181,12 @@ class AsOfObjects(dict[str, Any]):
         value = self._peers.object(name, self._index)
         self[name] = value
         return value
+
+    def __setitem__(self, name: str, value: Any) -> None:
+        """Store an answer, be it this one's or Django's own."""
+        if value is None:
+            self._peers.members[self._index].subject.found_none = True
+        super().__setitem__(name, value)
 
 
 class AsOfSets(dict[str, Any]):

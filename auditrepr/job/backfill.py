@@ -148,10 +148,12 @@ class Backfill(Run):
         rows, outcomes = store.store(self.using, outcomes, self.vendor.store)
         quarantine.add(self.using, outcomes)
         backlog.settle(reaches)
-        return Stored(rows, store.failed(outcomes))
+        return Stored(rows, store.failed(outcomes), final=store.final(outcomes))
 
     def _write_again(self, outcomes: list[Outcome]) -> Stored:
         rows, outcomes = store.store(self.using, outcomes, self.vendor.store)
         quarantine.release(self.using, [o.id for o in outcomes if o.failure is None])
         quarantine.add(self.using, outcomes)
-        return Stored(rows, again=len(outcomes), still=store.failed(outcomes))
+        return Stored(
+            rows, again=len(outcomes), still=store.failed(outcomes), final=store.final(outcomes)
+        )

@@ -38,7 +38,10 @@ def after(using: str, pk: int, size: int) -> list[Event]:
 
 
 def add(using: str, outcomes: Sequence[Outcome]) -> None:
-    """Record the failures among these outcomes; a known one counts another attempt."""
+    """Record the failures among these outcomes; a known one counts another attempt.
+
+    A final one is never due.
+    """
     entries = ReprFailure.objects.using(using)
     vendor = get_vendor(using)
     failed = {outcome.id: outcome.failure for outcome in outcomes if outcome.failure}
@@ -53,7 +56,7 @@ def add(using: str, outcomes: Sequence[Outcome]) -> None:
                 traceback=failure.traceback,
                 attempts=attempts[pk],
                 last_failed_at=vendor.clock(),
-                next_attempt_at=vendor.clock(delay(attempts[pk])),
+                next_attempt_at=None if failure.final else vendor.clock(delay(attempts[pk])),
             )
             for pk, failure in failed.items()
         ],

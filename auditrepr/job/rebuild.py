@@ -1,6 +1,7 @@
 """Rebuilds stored representations, for example after improving ``__str__``.
 
-A representation that can no longer be built keeps its text.
+A representation that can no longer be built keeps its text. Final events, of which ``str()`` gave
+none, are built once more.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
+from operator import itemgetter
 from typing import Any, NamedTuple
 
 from django.apps import apps
@@ -26,7 +28,7 @@ from ..utils.table_names import log_name
 from ..utils.time_limit import JobTimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import Event
-from . import preflight, store
+from . import preflight, quarantine, store
 from .limits import BatchSize, Limits
 from .locks.base import Lock
 from .result import Progress, Result, Stored
@@ -55,25 +57,33 @@ class Selection:
 
     def rows(self, using: str, after: int, upto: int) -> QuerySet[AuditLog]:
         """Return the events in ``(after, upto]`` whose representations are selected."""
+        rows = self._events(using, after, upto, "instance_repr")
+        return rows.filter(instance_repr__fidelity=Fidelity.MIXED) if self.mixed else rows
+
+    def final(self, using: str, after: int, upto: int) -> QuerySet[AuditLog]:
+        """Return the final events in ``(after, upto]`` that are selected."""
+        rows = self._events(using, after, upto, "repr_failure")
+        rows = rows.filter(repr_failure__next_attempt_at__isnull=True)
+        return rows.none() if self.mixed else rows
+
+    def _events(self, using: str, after: int, upto: int, stored: str) -> QuerySet[AuditLog]:
         bounds = {"gt": after, "lte": upto}
         # A planner does not carry the bounds over to the other table.
-        window = {f"{at}{bound}": pk for bound, pk in bounds.items() for at in _IDS}
+        ids = ("pk__", f"{stored}__pk__")
+        window = {f"{at}{bound}": pk for bound, pk in bounds.items() for at in ids}
         rows = AuditLog.objects.using(using).filter(**window)
         if self.table_name:
             rows = rows.filter(get_renames(using).lineage(self.table_name).events())
         if self.since:
             rows = rows.filter(occurred_at__gte=datetime.fromisoformat(self.since))
-        if self.mixed:
-            rows = rows.filter(instance_repr__fidelity=Fidelity.MIXED)
         return rows.order_by("pk")
 
 
-_IDS = ("pk__", "instance_repr__pk__")
 _TEXTS = ("instance_repr__instance_repr", "instance_repr__fidelity", "instance_repr__reason")
 
 
 class StoredBatch(NamedTuple):
-    """Events with what is stored of each: text, fidelity, reason."""
+    """Events with what is stored of each: text, fidelity, reason; of final ones, nothing."""
 
     events: list[Event]
     stored: dict[int, tuple[str, str, str]]
@@ -84,7 +94,7 @@ class Change(NamedTuple):
     """An event whose rebuilt representation differs from the stored one, or failed."""
 
     event: Event
-    stored: tuple[str, str, str]
+    stored: tuple[str, str, str] | None  # none: the event is final
     outcome: Outcome
 
 
@@ -106,12 +116,18 @@ def preview(using: str, selection: Selection, *, batch_size: Asked | None = None
         held = take(using, selection, held.reaches, top, size)
     limit = JobTimeLimit.from_settings()
     outcomes = build(held.events, using, limit=limit) if held.events else []
-    changes = [
-        Change(event, held.stored[event.id], outcome)
+    found = [
+        Change(event, held.stored.get(event.id), outcome)
         for event, outcome in zip(held.events, outcomes, strict=True)
-        if _values(outcome) != held.stored[event.id]
     ]
-    return RebuildPreview(len(held.events), changes)
+    return RebuildPreview(len(found), [change for change in found if _is_one(change)])
+
+
+def _is_one(change: Change) -> bool:
+    """Return whether anything would change; a final event that still fails stays one."""
+    if change.stored is None:
+        return change.outcome.failure is None
+    return _values(change.outcome) != change.stored
 
 
 def unfinished(using: str) -> RebuildCursor | None:
@@ -184,17 +200,27 @@ class Rebuild(Run):
         return cursors.first()
 
     def _write(self, cursor: RebuildCursor, held: StoredBatch, outcomes: list[Outcome]) -> Stored:
-        built = [outcome for outcome in outcomes if outcome.failure is None]
+        known = [outcome for outcome in outcomes if outcome.id in held.stored]
+        built = [outcome for outcome in known if outcome.failure is None]
         changed = [outcome for outcome in built if _values(outcome) != held.stored[outcome.id]]
         rows, changed = store.store(self.using, changed, self.vendor.replace)
-        failed = store.failed([*outcomes, *changed])
+        failed = [outcome for outcome in (*known, *changed) if outcome.failure]
+        more, still = self._write_final([o for o in outcomes if o.id not in held.stored])
         whole = len(outcomes) == len(held.events)
         cursor.reached_id = held.reaches if whole else outcomes[-1].id
         if cursor.reached_id >= cursor.top_id:
             RebuildCursor.objects.using(self.using).filter(pk=cursor.pk).delete()
         else:
             cursor.save(using=self.using, update_fields=["reached_id"])
-        return Stored(rows, failed, again=len(outcomes))
+        final = store.final(still)
+        return Stored(rows + more, failed, len(outcomes), store.failed(still), final)
+
+    def _write_final(self, outcomes: list[Outcome]) -> tuple[int, list[Outcome]]:
+        """Store what has become of final events; return how many have a text, and all outcomes."""
+        rows, outcomes = store.store(self.using, outcomes, self.vendor.store)
+        quarantine.release(self.using, [one.id for one in outcomes if one.failure is None])
+        quarantine.add(self.using, outcomes)
+        return rows, outcomes
 
 
 def take(using: str, selection: Selection, after: int, upto: int, size: int) -> StoredBatch:
@@ -203,11 +229,12 @@ def take(using: str, selection: Selection, after: int, upto: int, size: int) -> 
     stored: dict[int, tuple[str, str, str]] = {}
     width = len(Event._fields)
     for begin, end in windows(using, after, upto):
+        left = size - len(events)
         rows = selection.rows(using, begin, end).values_list(*Event._fields, *_TEXTS)
-        for row in rows[: size - len(events)]:
-            event = Event(*row[:width])
-            events.append(event)
-            stored[event.id] = row[width:]
+        final = selection.final(using, begin, end).values_list(*Event._fields)
+        found = sorted([*rows[:left], *final[:left]], key=itemgetter(0))[:left]
+        events += [Event(*row[:width]) for row in found]
+        stored |= {row[0]: row[width:] for row in found if len(row) > width}
         if len(events) == size:
             return StoredBatch(events, stored, events[-1].id)
     return StoredBatch(events, stored, end)

@@ -13,7 +13,8 @@ from .locks.process import Process
 
 #: What the JSON output has of a result, besides ``stored``.
 DOCUMENTED = (
-    "stop_reason", "failures", "again", "batches", "seconds", "error", "first_failure", "holder",
+    "stop_reason", "failures", "final", "again", "batches", "seconds", "error", "first_failure",
+    "holder",
 )  # fmt: skip
 
 
@@ -24,6 +25,7 @@ class Result:
     stop_reason: StopReason = StopReason.CAUGHT_UP
     rows: int = 0  # representations stored
     failures: int = 0  # events that failed, for the first time
+    final: int = 0  # events found to be final: str() raised as of them, too
     again: int = 0  # events of this run that had failed or been represented before
     batches: int = 0
     seconds: float = 0.0
@@ -45,7 +47,7 @@ class Result:
 
     def add(self, later: Result) -> None:
         """Add the result of a later turn."""
-        for name in ("rows", "failures", "again", "batches", "seconds"):
+        for name in ("rows", "failures", "final", "again", "batches", "seconds"):
             setattr(self, name, getattr(self, name) + getattr(later, name))
         for name in ("stop_reason", "error", "holder", "retried_to"):
             setattr(self, name, getattr(later, name))
@@ -75,6 +77,7 @@ class Stored(NamedTuple):
     failed: Sequence[Outcome] = ()  # for the first time
     again: int = 0
     still: Sequence[Outcome] = ()  # as they did before
+    final: Sequence[Outcome] = ()  # for the first time, or as before
 
     @property
     def failures(self) -> int:

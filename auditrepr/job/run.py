@@ -140,9 +140,10 @@ class Run(ABC):
         if stored.again:
             self.result.failing.count_again(events, stored.still)
         else:
-            self.result.failing.count(events[: len(outcomes)], stored.failed)
+            self.result.failing.count(events[: len(outcomes)], stored.failed, stored.final)
         self.result.rows += stored.rows
         self.result.failures += stored.failures
+        self.result.final += len(stored.final)
         self.result.again += stored.again
         self.result.batches += bool(events)
         if events:

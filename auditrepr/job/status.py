@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Func
+from django.db.models import Func, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -63,6 +63,14 @@ class Failures:
 
 
 @dataclass(frozen=True)
+class FinalEvents:
+    """The events without a representation because ``str()`` raised as of them, too."""
+
+    by_error: tuple[tuple[str, int], ...]
+    rows: Count
+
+
+@dataclass(frozen=True)
 class Summary:
     """The progress of the job, and the holder of the lock."""
 
@@ -85,6 +93,7 @@ class JobStatus(Summary):
     database: str
     runs: tuple[BackfillRun, ...]  # the latest first
     failures: Failures
+    final: FinalEvents
     schema: str  # where the log is, unless it is the usual one
     broken: tuple[State, ...]  # tables whose triggers are broken
     waiting: tuple[State, ...]  # tables that a pending migration changes
@@ -115,6 +124,7 @@ def of(using: str) -> JobStatus:
         schema=inspection.schema_of(using),
         runs=tuple(BackfillRun.objects.using(using).order_by("-pk")[:LAST_RUNS]),
         failures=_failures(using),
+        final=FinalEvents(*_by_error(ReprFailure.objects.using(using).final())),
         broken=broken,
         waiting=tuple(state for state in states if state.waits),
         findings=tuple(found),
@@ -157,19 +167,22 @@ def _mark(using: str) -> Watermark:
 
 
 def _failures(using: str) -> Failures:
-    entries = ReprFailure.objects.using(using)
-    errors = list(entries.order_by("-pk").values_list("error_class", flat=True)[:MOST_FAILURES])
+    entries = ReprFailure.objects.using(using).failing()
     due = len(entries.filter(next_attempt_at__lte=Now()).values_list("pk")[:MOST_FAILURES])
-    return Failures(
-        tuple(Counter(errors).most_common()),
-        Count(len(errors), complete=len(errors) < MOST_FAILURES),
-        Count(due, complete=due < MOST_FAILURES),
-    )
+    return Failures(*_by_error(entries), Count(due, complete=due < MOST_FAILURES))
+
+
+def _by_error(entries: QuerySet[ReprFailure]) -> tuple[tuple[tuple[str, int], ...], Count]:
+    """Return the numbers by error class, and how many there are."""
+    errors = list(entries.order_by("-pk").values_list("error_class", flat=True)[:MOST_FAILURES])
+    rows = Count(len(errors), complete=len(errors) < MOST_FAILURES)
+    return tuple(Counter(errors).most_common()), rows
 
 
 def recently_failed(using: str, window: timedelta) -> Count:
     """Return how many events failed, or failed again, within this time."""
-    failed = ReprFailure.objects.using(using).filter(last_failed_at__gte=_ago(using, window))
+    entries = ReprFailure.objects.using(using).failing()
+    failed = entries.filter(last_failed_at__gte=_ago(using, window))
     rows = len(failed.values_list("pk")[:MOST_FAILURES])
     return Count(rows, complete=rows < MOST_FAILURES)
 

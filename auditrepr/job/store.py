@@ -32,12 +32,17 @@ def store(using: str, outcomes: Sequence[Outcome], write: Write) -> tuple[int, l
 
 
 def failed(outcomes: Sequence[Outcome]) -> list[Outcome]:
-    """Return the outcomes without a text to store."""
-    return [outcome for outcome in outcomes if outcome.failure]
+    """Return the outcomes without a text to store that are to be retried."""
+    return [outcome for outcome in outcomes if outcome.failure and not outcome.failure.final]
+
+
+def final(outcomes: Sequence[Outcome]) -> list[Outcome]:
+    """Return the outcomes that never had a text: ``str()`` raised as of the event, too."""
+    return [outcome for outcome in outcomes if outcome.failure and outcome.failure.final]
 
 
 def _one_by_one(using: str, outcomes: Sequence[Outcome], write: Write) -> tuple[int, list[Outcome]]:
-    total, became = 0, failed(outcomes)
+    total, became = 0, [outcome for outcome in outcomes if outcome.failure]
     for outcome in outcomes:
         if outcome.failure is None:
             written = _write(using, [outcome], write)

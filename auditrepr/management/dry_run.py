@@ -25,6 +25,7 @@ def described(event: Event, outcome: Outcome, using: str) -> dict[str, Any]:
         "representation": None if outcome.failure else outcome.text,
         "fidelity": None if outcome.failure else str(outcome.fidelity.name).lower(),
         "reason": outcome.reason,
+        "final": bool(outcome.failure and outcome.failure.final),
         "error": outcome.failure
         and f"{outcome.failure.error_class}: {outcome.failure.message}".strip(": "),
     }
@@ -44,6 +45,8 @@ def table(rows: list[dict[str, Any]]) -> Iterator[str]:
 
 
 def _outcome(row: dict[str, Any]) -> str:
+    if row.get("final"):
+        return f"(str() raised as of the event: {row['error']})"
     if row.get("error"):
         return f"(cannot be built: {row['error']})"
     why = f" (mixed: {row['reason']})" if row.get("fidelity") == "mixed" else ""

@@ -90,6 +90,15 @@ def _failures(status: JobStatus) -> Iterator[str | Line]:
         yield f"{count} {error_class}"
 
 
+def _final(status: JobStatus) -> Iterator[str | Line]:
+    found = status.final
+    if found.by_error:
+        events = noun(found.rows.rows, "event")
+        yield f"{found.rows} {events}: str() raised as of the event; not retried"
+    for error_class, count in found.by_error[:5]:
+        yield f"{count} {error_class}"
+
+
 def _triggers(status: JobStatus) -> Iterator[str | Line]:
     if not status.broken and not status.waiting:
         yield "OK"
@@ -127,6 +136,7 @@ _PARTS = {
     "lock": _lock,
     "runs": _runs,
     "failed": _failures,
+    "final": _final,
     "triggers": _triggers,
     "coverage": _coverage,
     "rebuild": _rebuild,
@@ -157,6 +167,11 @@ def document(status: JobStatus) -> dict[str, Any]:
             "complete": status.failures.rows.complete,
             "due": status.failures.due.rows,
             "by_error": dict(status.failures.by_error),
+        },
+        "final": {
+            "count": status.final.rows.rows,
+            "complete": status.final.rows.complete,
+            "by_error": dict(status.final.by_error),
         },
         "schema": status.schema or None,
         "triggers": {state.name: state.status.value for state in status.broken},
@@ -238,6 +253,10 @@ def _metrics(status: JobStatus) -> dict[str, tuple[str, Any]]:
         "failures_due": (
             "Failed representations that are due for a retry.",
             status.failures.due.rows,
+        ),
+        "final_events": (
+            "Events without a representation because str() raised as of them (lower bound).",
+            status.final.rows.rows,
         ),
     }
 

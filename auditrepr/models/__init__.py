@@ -5,7 +5,7 @@ from __future__ import annotations
 from .capture import Coverage
 from .job import BackfillRun, Checkpoint, KnownFinding, Lease, RebuildCursor, StopReason
 from .log import AuditLog, AuditLogQuerySet
-from .reprs import Fidelity, InstanceRepr, ReprFailure
+from .reprs import Fidelity, InstanceRepr, ReprFailure, ReprFailureQuerySet
 
 __all__ = [
     "AuditLog",
@@ -19,5 +19,6 @@ __all__ = [
     "Lease",
     "RebuildCursor",
     "ReprFailure",
+    "ReprFailureQuerySet",
     "StopReason",
 ]

@@ -57,8 +57,23 @@ class InstanceRepr(models.Model):
         return self.instance_repr
 
 
+class ReprFailureQuerySet(models.QuerySet["ReprFailure"]):
+    """Selections of failures."""
+
+    def failing(self) -> ReprFailureQuerySet:
+        """Return those that are retried."""
+        return self.filter(next_attempt_at__isnull=False)
+
+    def final(self) -> ReprFailureQuerySet:
+        """Return those that are true: ``str()`` raised as of the event, too."""
+        return self.filter(next_attempt_at__isnull=True)
+
+
 class ReprFailure(models.Model):
-    """A failed event: its representation could not be built; the error, and when it is retried."""
+    """A failed event: its representation could not be built; the error, and when it is retried.
+
+    A final one is never due: ``str()`` raised as of the event, so trying again cannot help.
+    """
 
     audit_log = models.OneToOneField(
         "auditrepr.AuditLog",
@@ -73,14 +88,33 @@ class ReprFailure(models.Model):
     attempts = models.PositiveIntegerField(_("attempts"), default=1)
     first_failed_at = models.DateTimeField(_("first failed at"), db_default=Now())
     last_failed_at = models.DateTimeField(_("last failed at"), db_default=Now())
+    # Null if the failure is final.
     next_attempt_at = models.DateTimeField(_("next attempt at"), null=True, db_index=True)
 
-    objects = Afresh()
+    objects = Afresh.from_queryset(ReprFailureQuerySet)()
 
     class Meta:
         verbose_name = _("failed representation")
         verbose_name_plural = _("failed representations")
-        indexes = [models.Index(fields=["last_failed_at"], name="auditrepr_failure_recent")]
+        indexes = [
+            models.Index(fields=["last_failed_at"], name="auditrepr_failure_recent"),
+            # Either kind may be rare among many of the other.
+            models.Index(
+                fields=["audit_log"],
+                name="auditrepr_failure_failing",
+                condition=models.Q(next_attempt_at__isnull=False),
+            ),
+            models.Index(
+                fields=["audit_log"],
+                name="auditrepr_failure_final",
+                condition=models.Q(next_attempt_at__isnull=True),
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.audit_log_id}: {self.error_class}: {self.message}"
+
+    @property
+    def final(self) -> bool:
+        """Return whether ``str()`` raised as of the event, so that it is not retried."""
+        return self.next_attempt_at is None

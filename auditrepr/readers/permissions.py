@@ -7,13 +7,13 @@ from typing import Any
 from django.apps import apps
 from django.contrib.auth import get_permission_codename
 from django.db import connections
-from django.db.models import Model, QuerySet
+from django.db.models import Model
 from django.http import HttpRequest
 
 from ..capture.inspection import may_hold_log
 from ..conf import get_settings
 from ..lineage import recent_renames
-from ..models import AuditLog, AuditLogQuerySet, ReprFailure
+from ..models import AuditLog, AuditLogQuerySet, ReprFailure, ReprFailureQuerySet
 from ..utils.table_names import log_name
 
 #: The parameter with the alias of the database whose log a page is about.
@@ -39,7 +39,7 @@ def readable_events(user: Any, using: str | None = None) -> AuditLogQuerySet:
     return events if tables is None else events.filter(recent_renames(events.db).events(tables))
 
 
-def readable_failures(user: Any) -> QuerySet[ReprFailure]:
+def readable_failures(user: Any) -> ReprFailureQuerySet:
     """Return the failures of the events that this user may see: a message can quote their data."""
     failures = ReprFailure.objects.all()
     tables = readable_tables(user)

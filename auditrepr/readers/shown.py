@@ -7,10 +7,12 @@ from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
-from ..models import AuditLog, Fidelity
-from ..reprs import Outcome, build
+from ..lineage import recent_renames
+from ..models import AuditLog, Fidelity, ReprFailure
+from ..reprs import Failure, Outcome, build
 from ..utils.time_limit import TimeLimit
 from ..vendors.types import Event
+from .changes import model_label
 
 
 @dataclass(frozen=True)
@@ -20,6 +22,7 @@ class Shown:
     text: str = ""
     mixed: bool = False
     failed: bool = False
+    final: str = ""  # a sentence, if str() raised as of the event
     stored: bool = True
     built: bool = True  # or else there was no time for it
     reason: str = ""  # why it is mixed, or what failed
@@ -32,9 +35,10 @@ def shown(events: Sequence[AuditLog], using: str, limit: TimeLimit | None = None
     :param limit: the time that this may take; for what is pending still, nothing stands there.
     """
     pending = [Event.of(event) for event in events if _is_pending(event)]
-    built = {one.id: _built(one) for one in build(pending, using, limit=limit)} if pending else {}
+    outcomes = build(pending, using, limit=limit) if pending else []
+    built = {e.id: _built(e, one, using) for e, one in zip(pending, outcomes, strict=False)}
     not_built = {event.id: Shown(stored=False, built=False) for event in pending} | built
-    return [not_built.get(event.pk) or _stored(event) for event in events]
+    return [not_built.get(event.pk) or _stored(event, using) for event in events]
 
 
 def _is_pending(event: AuditLog) -> bool:
@@ -43,20 +47,33 @@ def _is_pending(event: AuditLog) -> bool:
     )
 
 
-def _built(outcome: Outcome) -> Shown:
+def _built(event: Event, outcome: Outcome, using: str) -> Shown:
     if failure := outcome.failure:
-        reason = f"{failure.error_class}: {failure.message}"
-        return Shown(failed=True, stored=False, reason=reason)
+        return _without_text(event, failure, using, stored=False)
     mixed = outcome.fidelity == Fidelity.MIXED
     return Shown(outcome.text, mixed=mixed, stored=False, reason=outcome.reason)
 
 
-def _stored(event: AuditLog) -> Shown:
+def _stored(event: AuditLog, using: str) -> Shown:
     if event.action == AuditLog.Action.TRUNCATE:
         return Shown(_("all rows"))
     if hasattr(event, "instance_repr"):
         found = event.instance_repr
         mixed = found.fidelity == Fidelity.MIXED
         return Shown(found.instance_repr, mixed=mixed, reason=found.reason)
-    failure = event.repr_failure
-    return Shown(failed=True, reason=f"{failure.error_class}: {failure.message}")
+    return _without_text(event, event.repr_failure, using)
+
+
+def _without_text(
+    event: AuditLog | Event, failure: Failure | ReprFailure, using: str, *, stored: bool = True
+) -> Shown:
+    reason = f"{failure.error_class}: {failure.message}".rstrip(": ")
+    if not failure.final:
+        return Shown(failed=True, stored=stored, reason=reason)
+    table = recent_renames(using).table(event.table_name, event.occurred_at)
+    sentence = _("%(model)s %(key)s (str() raised %(error)s as of the event)") % {
+        "model": model_label(table or event.table_name),
+        "key": event.object_id,
+        "error": failure.error_class.rpartition(".")[2],
+    }
+    return Shown(final=sentence, stored=stored, reason=reason)

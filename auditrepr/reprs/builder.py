@@ -28,6 +28,7 @@ from ..models import AuditLog, Fidelity
 from ..utils.text import storable
 from ..utils.time_limit import TimeLimit
 from ..vendors.types import Event
+from .finality import is_final
 from .outcome import NOTHING, Failure, Outcome
 from .room import Room
 
@@ -194,7 +195,7 @@ def _outcome(event: Event, subject: Subject, batch: Batch, careful: bool) -> Out
     if event.action == AuditLog.Action.TRUNCATE:
         return _failed(event, NothingToRebuild(pk=event.id, table=event.table_name), batch)
     if subject.error is not None:
-        return _failed(event, subject.error, batch)
+        return _failed(event, subject.error, batch, subject)
     building = batch.building
     building.run(subject)
     try:
@@ -203,7 +204,7 @@ def _outcome(event: Event, subject: Subject, batch: Batch, careful: bool) -> Out
             building.check()
     except BaseException as raised:  # __str__ may raise anything, SystemExit included
         error = building.failure(raised, careful=careful)
-        return None if error is None else _failed(event, error, batch)
+        return None if error is None else _failed(event, error, batch, subject)
     finally:
         building.rest()
     return _represented(event, subject, text, batch.settings.MAX_LENGTH)
@@ -217,8 +218,13 @@ def _represented(event: Event, subject: Subject, text: str, length: int) -> Outc
     return Outcome(event.id, text, fidelity, "\n".join(subject.notes))
 
 
-def _failed(event: Event, error: BaseException, batch: Batch) -> Outcome:
-    return Outcome(event.id, failure=Failure.of(error, batch.limit))
+def _failed(
+    event: Event, error: BaseException, batch: Batch, subject: Subject | None = None
+) -> Outcome:
+    def final() -> bool:
+        return subject is not None and is_final(error, subject)
+
+    return Outcome(event.id, failure=Failure.of(error, batch.limit, final))
 
 
 def _text(instance: Any, batch: Batch) -> str:

@@ -6,12 +6,14 @@ import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 from ..models import Fidelity
 from ..utils.interrupts import from_outside
 from ..utils.text import storable
 from ..utils.time_limit import TimeLimit
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -21,22 +23,32 @@ class Failure:
     error_class: str
     message: str
     traceback: str
+    final: bool = False  # str() raised as of the event, too: see :mod:`.finality`
 
     @classmethod
-    def of(cls, error: BaseException, limit: TimeLimit | None = None) -> Failure:
+    def of(
+        cls,
+        error: BaseException,
+        limit: TimeLimit | None = None,
+        final: Callable[[], bool] = lambda: False,
+    ) -> Failure:
         """Return the failure for this error, whose own code may fail or hang as well.
 
         :param limit: the time limit for each of its texts; None if the error is auditrepr's.
+        :param final: returns whether it is final, which may call the error's code, too.
         """
 
-        def shown(text: Callable[[], str], length: int, otherwise: str) -> str:
+        def asked(what: Callable[[], T], otherwise: T) -> T:
             try:
                 with limit.row() if limit else NOTHING:
-                    return storable(text(), length)[0]
+                    return what()
             except BaseException as raised:  # even str(error) may raise
                 if limit.ends_work(raised) if limit else from_outside(raised):
                     raise
                 return otherwise
+
+        def shown(text: Callable[[], str], length: int, otherwise: str) -> str:
+            return asked(lambda: storable(text(), length)[0], otherwise)
 
         return cls(
             error_class=shown(lambda: type(error).__qualname__, CLASS_LENGTH, "?"),
@@ -46,6 +58,7 @@ class Failure:
                 TRACEBACK_LENGTH,
                 "(its traceback cannot be shown)",
             ),
+            final=asked(final, otherwise=False),
         )
 
 

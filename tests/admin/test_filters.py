@@ -21,8 +21,10 @@ def test_by_what_became_of_the_representation(reader: Client) -> None:
     event(2, text="x", mixed="read live")
     fail(event(3))
     event(4)
+    fail(event(5), next_attempt_at=None)
     assert ids(reader, f"{LOG}?state=mixed") == [2]
     assert ids(reader, f"{LOG}?state=failed") == [3]
+    assert ids(reader, f"{LOG}?state=final") == [5]
     assert ids(reader, f"{LOG}?state=pending") == [4]
 
 

@@ -29,6 +29,7 @@ LARGE = ("auditrepr_auditlog", "auditrepr_instancerepr")
 
 TABLES = "auditrepr_auditlog, auditrepr_instancerepr, auditrepr_reprfailure, auditrepr_checkpoint"
 #: An event a second: two tables have most of them, one has few; deletes and mixed ones are rare.
+#: Of the failures nearly all are final.
 #: In files without gaps: rows that fill those of others are not in the order of their ids.
 POSTGRESQL = f"""
 TRUNCATE {TABLES};
@@ -46,9 +47,11 @@ SELECT n,
 FROM generate_series(1, {EVENTS}) n;
 INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
 SELECT n, 'object ' || n, CASE WHEN n % 5000 = 1 THEN 'M' ELSE 'E' END, ''
-FROM generate_series(1, {EVENTS - 100}) n WHERE n % 7777 <> 0;
-INSERT INTO auditrepr_reprfailure (audit_log_id, error_class, message, traceback, attempts)
-SELECT n, 'ValueError', 'no', '', 1 FROM generate_series(1, {EVENTS - 100}) n WHERE n % 7777 = 0;
+FROM generate_series(1, {EVENTS - 100}) n WHERE n % 7777 <> 0 AND n % 10 <> 3;
+INSERT INTO auditrepr_reprfailure
+    (audit_log_id, error_class, message, traceback, attempts, next_attempt_at)
+SELECT n, 'ValueError', 'no', '', 1, CASE WHEN n % 7777 = 0 THEN now() END
+FROM generate_series(1, {EVENTS - 100}) n WHERE n % 7777 = 0 OR n % 10 = 3;
 ANALYZE auditrepr_auditlog, auditrepr_instancerepr, auditrepr_reprfailure;
 """
 
@@ -75,11 +78,12 @@ SELECT n,
 FROM series;
 INSERT INTO auditrepr_instancerepr (audit_log_id, instance_repr, fidelity, reason)
 SELECT n, 'object ' || n, CASE WHEN n % 5000 = 1 THEN 'M' ELSE 'E' END, ''
-FROM series WHERE n <= {EVENTS - 100} AND n % 7777 <> 0;
+FROM series WHERE n <= {EVENTS - 100} AND n % 7777 <> 0 AND n % 10 <> 3;
 INSERT INTO auditrepr_reprfailure (audit_log_id, error_class, message, traceback, attempts,
-    first_failed_at, last_failed_at)
-SELECT n, 'ValueError', 'no', '', 1, '2026-01-01', '2026-01-01' FROM series
-WHERE n <= {EVENTS - 100} AND n % 7777 = 0;
+    first_failed_at, last_failed_at, next_attempt_at)
+SELECT n, 'ValueError', 'no', '', 1, '2026-01-01', '2026-01-01',
+    CASE WHEN n % 7777 = 0 THEN '2026-01-01' END
+FROM series WHERE n <= {EVENTS - 100} AND (n % 7777 = 0 OR n % 10 = 3);
 DROP TABLE series;
 ANALYZE;
 """
@@ -96,6 +100,7 @@ PAGES = [
     f"{LOG}?action__exact=D&table_name=app_tag",
     f"{LOG}?state=mixed",
     f"{LOG}?state=failed",
+    f"{LOG}?state=final",
     f"{LOG}?state=pending",
     f"{LOG}?state=mixed&table_name=app_tag",
     f"{LOG}?since=2026-01-01&until=2026-01-01",
@@ -114,6 +119,8 @@ PAGES = [
     f"{LOG}{EVENTS}/change/",
     RUNS,
     FAILURES,
+    f"{FAILURES}?state=failed",
+    f"{FAILURES}?state=final",
 ]
 
 

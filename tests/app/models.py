@@ -42,6 +42,7 @@ from . import (  # noqa: E402
     fields,  # noqa: F401
     hostile,  # noqa: F401
     large,  # noqa: F401
+    lately,  # noqa: F401
     managing,  # noqa: F401
     moment,  # noqa: F401
     relations,  # noqa: F401

@@ -16,12 +16,12 @@ from auditrepr import capture, checks
 from auditrepr.capture import append_only
 from auditrepr.exceptions import MigrationsPending
 from auditrepr.job import findings
-from auditrepr.models import Coverage, KnownFinding, ReprFailure
+from auditrepr.models import Coverage, KnownFinding
 from auditrepr.vendors import get_vendor
 from tests import processes
 from tests.app.models import Author
 from tests.knowing import earlier
-from tests.pages import LOG, RUNS, event, page, reader, words
+from tests.pages import LOG, RUNS, event, fail, page, reader, words
 from tests.unmigrated import migrated, pend
 
 __all__ = ["reader"]
@@ -325,7 +325,7 @@ def test_status_fails_for_an_hour_after_coverage_was_lost():
 
 
 def test_status_fails_for_an_hour_after_events_failed():
-    failure = ReprFailure.objects.create(audit_log=event(1), error_class="ValueError")
+    failure = fail(event(1))
     assert "1 event failed within 1 h" in alarms()
     failure.last_failed_at = timezone.now() - timedelta(minutes=61)
     failure.save()

@@ -86,7 +86,8 @@ def test_failures_are_told_by_error(monkeypatch):
 def test_failures_are_counted_up_to_a_limit(monkeypatch):
     monkeypatch.setattr(status, "MOST_FAILURES", 2)
     ReprFailure.objects.bulk_create(
-        ReprFailure(audit_log_id=pk, error_class="E") for pk in (1, 2, 3)
+        ReprFailure(audit_log_id=pk, error_class="E", next_attempt_at=timezone.now())
+        for pk in (1, 2, 3)
     )
     assert str(status.of("default").failures.rows) == "at least 2"
 

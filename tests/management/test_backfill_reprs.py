@@ -136,6 +136,7 @@ def test_json_is_one_document(backfill, ann):
         "stop_reason": "caught-up",
         "stored": 1,
         "failures": 0,
+        "final": 0,
         "again": 0,
         "batches": 1,
         "error": "",

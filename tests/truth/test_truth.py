@@ -24,7 +24,7 @@ from auditrepr.models import AuditLog, Checkpoint, Fidelity, InstanceRepr, ReprF
 from tests.app.fields import ByName, ByUUID
 from tests.app.models import Author, Book, Tag
 from tests.app.relations import Diner, Invoice, Label, Line, Order, Pizzeria, RatedPlace, Remark
-from tests.oracle import HISTORIES, Oracle
+from tests.oracle import HISTORIES, Oracle, Raised
 from tests.sizes import examples
 
 MODELS: list[type[Model]] = [
@@ -83,13 +83,18 @@ class World(RuleBasedStateMachine):
             representation = stored[row.pk]
             if representation.fidelity == Fidelity.EXACT:
                 assert representation.instance_repr == said, row
+                assert not isinstance(said, Raised), row
                 seen["exact"] += 1
             else:
                 self.check_doubts(row, said, representation.reason.splitlines())
 
     def check_failure(self, row: AuditLog, said: str, failure: ReprFailure) -> None:
-        """What cannot be built could not be said then, either."""
+        """What cannot be built could not be said then, either, and is final."""
+        assert isinstance(said, Raised), (row, said, failure)
         assert failure.error_class.endswith(said), (row, said, failure)
+        # Only SQLite doubts what has come in the same millisecond.
+        assert failure.final or connection.vendor == "sqlite", (row, said, failure)
+        seen["final" if failure.final else "failed"] += 1
 
     def check_doubts(self, row: AuditLog, said: str, reasons: list[str]) -> None:
         """Only what leads nowhere any more, the order of a set, and on SQLite what came beside."""

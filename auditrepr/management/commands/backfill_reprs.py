@@ -124,7 +124,7 @@ class Command(JobCommand):
             self.stderr.write(f"{using}: and {counted(len(texts) - MOST_TOLD, 'model')} more")
         failed = 0
         if options["strict"] and not result.error:
-            failed = ReprFailure.objects.using(using).count()
+            failed = ReprFailure.objects.using(using).failing().count()
         if failed:
             self.stderr.write(f"{using}: {counted(failed, 'failed representation')} (--strict)")
         return FAILED if failed else super().finish(using, options, result)
@@ -134,12 +134,13 @@ class Command(JobCommand):
             ended = "Nothing to do." if not result.limited else ENDED[result.stop_reason]
             self.say(1 if self.on_terminal() else 2, f"{logs.named(using)}: {ended}")
             return
-        told = 1 if result.rows or result.failures or result.error else 2
+        told = 1 if result.rows or result.failures or result.final or result.error else 2
+        final = f", {result.final:,} final" if result.final else ""
         again = f" Retried {counted(result.again, 'event')}." if result.again else ""
         self.say(
             told,
             f"{logs.named(using)}: Stored {counted(result.rows, 'representation')},"
-            f" {result.failures:,} failed ({counted(result.batches, 'batch', 'batches')},"
+            f" {result.failures:,} failed{final} ({counted(result.batches, 'batch', 'batches')},"
             f" {result.seconds:,.1f} s).{again} {ENDED[result.stop_reason]}",
         )
         if result.first_failure:

@@ -16,12 +16,14 @@ from ..dry_run import described, table
 from ..options import USAGE, moment
 
 ARROW = "  →  "
+NO_TEXT = "(str() raised)"
 
 
 class Command(JobCommand):
     help = (
         "Rebuild stored representations, for example after improving a __str__(), and update"
-        " those that differ. A representation that can no longer be built keeps its text."
+        " those that differ. A representation that can no longer be built keeps its text; final"
+        " events, as of which __str__() raised, are built once more."
         " backfill_reprs cannot run meanwhile: on a large log, limit the run with --max-seconds"
         " and continue with --resume. Exit codes: 0 success, or lock held; 1 error; 2 wrong"
         " usage; 75 lock held (--fail-if-locked); 128+n stopped by signal n."
@@ -101,7 +103,8 @@ class Command(JobCommand):
             self.documents.append(document)
             return
         for row in rows:
-            row["representation"] = f"{row['stored']}{ARROW}{row['representation']}"
+            stored = NO_TEXT if row["stored"] is None else row["stored"]
+            row["representation"] = f"{stored}{ARROW}{row['representation']}"
             if row["error"]:
                 row["error"] = f"{row['error']}; keeps its text: {row['stored']}"
         for line in table(rows):
@@ -119,10 +122,10 @@ def _selection(using: str, options: dict[str, Any]) -> Selection:
 
 
 def _side_by_side(change: Change, using: str) -> dict[str, Any]:
-    event, (text, fidelity, reason), outcome = change
+    text, fidelity, reason = change.stored or (None, None, "")
     return {
-        **described(event, outcome, using),
+        **described(change.event, change.outcome, using),
         "stored": text,
-        "stored_fidelity": Fidelity(fidelity).name.lower(),
+        "stored_fidelity": fidelity and Fidelity(fidelity).name.lower(),
         "stored_reason": reason,
     }
