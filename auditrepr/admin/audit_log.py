@@ -88,7 +88,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
         title = capfirst(self.opts.verbose_name_plural)
-        context = {"title": title, "notices": notices.on_recording(AuditLog.objects.db)}
+        context = {"title": title, "notices": notices.on_recording(asked_log(request))}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditLog]:

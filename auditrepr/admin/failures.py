@@ -11,10 +11,11 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy
 
 from ..models import ReprFailure
-from ..readers.permissions import readable_failures
+from ..readers.permissions import DATABASE, asked_log, readable_failures
 from ..utils.text import visible
 from .base import ReadOnlyAdmin
 from .event_lines import SHOWN_LENGTH
+from .filters import DatabaseFilter
 from .keyset import NEWER_THAN, OLDER_THAN
 
 
@@ -33,10 +34,11 @@ class ReprFailureAdmin(ReadOnlyAdmin):
         "last_failed_at",
         "next_attempt_at",
     )
-    allowed_lookups = frozenset({OLDER_THAN, NEWER_THAN})
+    list_filter = [DatabaseFilter]
+    allowed_lookups = frozenset({DATABASE, OLDER_THAN, NEWER_THAN})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[ReprFailure]:
-        return readable_failures(request.user)
+        return readable_failures(request.user, asked_log(request))
 
     @admin.display(description=gettext_lazy("event"))
     def event(self, failure: ReprFailure) -> str:

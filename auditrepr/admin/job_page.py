@@ -9,21 +9,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.contrib.admin import AdminSite
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
-from ..job import status
+from ..job import logs, status
 from ..job.status import Summary, Watermark
 from ..lineage import recent_renames
 from ..models import BackfillRun, ReprFailure
 from ..readers.changes import model_label
-from ..readers.permissions import readable_failures
+from ..readers.permissions import asked_log, readable_failures
 from ..utils.text import visible
 from . import notices
+from .event_lines import query_of
 
 #: Maximum number of failures that the page counts, the newest first.
 MOST_FAILURES = 1000
@@ -49,14 +50,16 @@ class Bar:
 
 def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
     """Return what the template needs in addition to the list of runs."""
-    using = BackfillRun.objects.db
+    using = asked_log(request)
     now = timezone.now()
-    bars = chart(BackfillRun.objects.filter(Q(ended_at__gte=now - DAY) | Q(ended_at=None)), now)
-    failures, all_of_them = _failures(request.user)
+    runs = BackfillRun.objects.using(using)
+    bars = chart(runs.filter(Q(ended_at__gte=now - DAY) | Q(ended_at=None)), now)
+    failures, all_of_them = _failures(readable_failures(request.user, using))
     return {
         "title": _("Backfill status"),
         "notices": [*notices.on_recording(using), *notices.on_gaps(using)],
-        "facts": _facts(status.progress(using)),
+        "facts": [*_which(using), *_facts(status.progress(using))],
+        "in_log": query_of(using),
         "bars": bars,
         "hours": _hours(bars),
         "highest": max(bar.rate for bar in bars),
@@ -73,11 +76,16 @@ def may_retry(user: Any) -> bool:
     return bool(user.has_perm("auditrepr.change_reprfailure"))
 
 
-def retry(user: Any, table_name: str, error_class: str) -> int:
+def retry(user: Any, using: str, table_name: str, error_class: str) -> int:
     """Make these failures due for the next run; return their number."""
-    failures = readable_failures(user).filter(error_class=error_class)
+    failures = readable_failures(user, using).filter(error_class=error_class)
     its_events = recent_renames(failures.db).lineage(table_name).events("audit_log__")
     return failures.filter(its_events).update(next_attempt_at=Now())
+
+
+def _which(using: str) -> list[tuple[str, str]]:
+    """Return the database, if others hold a log, too."""
+    return [(_("database"), visible(logs.named(using)))] if len(logs.aliases()) > 1 else []
 
 
 def _facts(found: Summary) -> list[tuple[str, str]]:
@@ -106,9 +114,9 @@ def _mark(mark: Watermark) -> list[tuple[str, str]]:
     return facts
 
 
-def _failures(user: Any) -> tuple[list[dict[str, Any]], bool]:
+def _failures(failures: QuerySet[ReprFailure]) -> tuple[list[dict[str, Any]], bool]:
     """Return the newest failures by model and error, and whether these are all."""
-    failures = readable_failures(user).order_by("-pk")
+    failures = failures.order_by("-pk")
     renames = recent_renames(failures.db)
     kinds = failures.values_list("audit_log__table_name", "audit_log__occurred_at", "error_class")
     found = [
