@@ -61,6 +61,17 @@ def test_each_migration_is_applied_and_taken_back_while_rows_change(library: Lib
     assert texts[-len(stops) :] == ["Anna"] * len(stops)
 
 
+@pytest.mark.parametrize("command", ["backfill_reprs", "rebuild_reprs", "backfill_status"])
+def test_between_new_code_and_migrate_commands_say_so(library: Library, command: str) -> None:
+    said = library.run(f"""
+from django.core.management import CommandError
+try: call_command("{command}", verbosity=0)
+except CommandError as error: say(str(error))
+""")
+    assert 'Database "default" has unapplied migrations: auditrepr.0002_findings' in said
+    assert "Run: manage.py migrate --database default" in said
+
+
 #: All columns, indexes and constraints of the log's tables.
 SCHEMA = {
     "sqlite": """
