@@ -87,7 +87,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        context = {"notices": notices.on_recording(AuditLog.objects.db)}
+        context = {"notices": notices.on_recording(asked_log(request))}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditLog]:

@@ -14,7 +14,7 @@ from ..readers import search
 from ..readers.permissions import readable_tables
 from ..utils.text import can_be_stored
 from ..vendors.types import Window
-from .event_lines import describe, query_of
+from .event_lines import describe
 from .filters import PeriodFilter
 from .keyset import KeysetChangeList
 
@@ -39,9 +39,6 @@ class LogChangeList(KeysetChangeList):
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         given: dict[str, Any] = super().get_filters_params(params)
         return {name: value for name, value in given.items() if name != TEXT}
-
-    def url_for_result(self, result: Any) -> str:
-        return f"{super().url_for_result(result)}{query_of(self.queryset.db)}"
 
     def get_results(self, request: HttpRequest) -> None:
         self.hides_tables = readable_tables(request.user) is not None

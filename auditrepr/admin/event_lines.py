@@ -91,7 +91,7 @@ def by_key(events: QuerySet[AuditLog], term: str) -> QuerySet[AuditLog]:
     return events.filter(Q(**{f"object_id{kind}": text}) | Q(**{f"previous_object_id{kind}": text}))
 
 
-def query_of(using: str) -> str:
-    """Return the query of an event page's URL that names its log; empty for the default one."""
-    given = urlencode(address_of(using))
+def query_of(using: str, **more: str) -> str:
+    """Return the query of a page's URL that names its log; nothing for the default one."""
+    given = urlencode(address_of(using) | more)
     return f"?{given}" if given else ""

@@ -10,11 +10,11 @@ from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy
 
 from ..models import ReprFailure, ReprFailureQuerySet
-from ..readers.permissions import readable_failures
+from ..readers.permissions import DATABASE, asked_log, readable_failures
 from ..utils.text import visible
 from .base import ReadOnlyAdmin
 from .event_lines import SHOWN_LENGTH
-from .filters import FinalFilter
+from .filters import DatabaseFilter, FinalFilter
 from .keyset import NEWER_THAN, OLDER_THAN
 
 
@@ -23,7 +23,7 @@ class ReprFailureAdmin(ReadOnlyAdmin):
     """The list of failed representations."""
 
     list_display = ["event", "error", "attempts", "last_failed_at", "next_attempt_at"]
-    list_filter = (FinalFilter,)
+    list_filter = (DatabaseFilter, FinalFilter)
     list_select_related = ["audit_log"]
     fields = (
         "event",
@@ -34,10 +34,10 @@ class ReprFailureAdmin(ReadOnlyAdmin):
         "last_failed_at",
         "next_attempt_at",
     )
-    allowed_lookups = frozenset({"state", OLDER_THAN, NEWER_THAN})
+    allowed_lookups = frozenset({DATABASE, "state", OLDER_THAN, NEWER_THAN})
 
     def get_queryset(self, request: HttpRequest) -> ReprFailureQuerySet:
-        return readable_failures(request.user)
+        return readable_failures(request.user, asked_log(request))
 
     @admin.display(description=gettext_lazy("event"))
     def event(self, failure: ReprFailure) -> str:

@@ -16,14 +16,15 @@ from django.utils import timezone
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
-from ..job import status
+from ..job import logs, status
 from ..job.status import Summary, Watermark
 from ..lineage import recent_renames
 from ..models import BackfillRun, ReprFailure, ReprFailureQuerySet
 from ..readers.changes import model_label
-from ..readers.permissions import readable_failures
+from ..readers.permissions import asked_log, readable_failures
 from ..utils.text import visible
 from . import notices
+from .event_lines import query_of
 
 #: Maximum number of failures that the page counts, the newest first.
 MOST_FAILURES = 1000
@@ -49,16 +50,20 @@ class Bar:
 
 def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
     """Return what the template needs in addition to the list of runs."""
-    using = BackfillRun.objects.db
+    using = asked_log(request)
     now = timezone.now()
-    bars = chart(BackfillRun.objects.filter(Q(ended_at__gte=now - DAY) | Q(ended_at=None)), now)
-    readable = readable_failures(request.user)
+    runs = BackfillRun.objects.using(using)
+    bars = chart(runs.filter(Q(ended_at__gte=now - DAY) | Q(ended_at=None)), now)
+    readable = readable_failures(request.user, using)
     failures, all_of_them = _by_kind(readable.failing())
     final, all_final = _by_kind(readable.final())
     return {
         "title": _("Backfill status"),
         "notices": [*notices.on_recording(using), *notices.on_gaps(using)],
-        "facts": _facts(status.progress(using)),
+        "facts": [*_which(using), *_facts(status.progress(using))],
+        "in_log": query_of(using),
+        "failing_query": query_of(using, state="failed"),
+        "final_query": query_of(using, state="final"),
         "bars": bars,
         "hours": _hours(bars),
         "highest": max(bar.rate for bar in bars),
@@ -77,11 +82,16 @@ def may_retry(user: Any) -> bool:
     return bool(user.has_perm("auditrepr.change_reprfailure"))
 
 
-def retry(user: Any, table_name: str, error_class: str) -> int:
+def retry(user: Any, using: str, table_name: str, error_class: str) -> int:
     """Make these failures due for the next run; return their number."""
-    failures = readable_failures(user).failing().filter(error_class=error_class)
+    failures = readable_failures(user, using).failing().filter(error_class=error_class)
     its_events = recent_renames(failures.db).lineage(table_name).events("audit_log__")
     return failures.filter(its_events).update(next_attempt_at=Now())
+
+
+def _which(using: str) -> list[tuple[str, str]]:
+    """Return the database, if others hold a log, too."""
+    return [(_("database"), visible(logs.named(using)))] if len(logs.aliases()) > 1 else []
 
 
 def _facts(found: Summary) -> list[tuple[str, str]]:

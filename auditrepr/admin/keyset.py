@@ -10,6 +10,8 @@ from django.contrib.admin.views.main import ChangeList
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 
+from .event_lines import query_of
+
 OLDER_THAN = "before"
 NEWER_THAN = "after"
 
@@ -26,6 +28,9 @@ class KeysetChangeList(ChangeList):
         self.older_than = self._take_key(OLDER_THAN)
         self.newer_than = self._take_key(NEWER_THAN)
         return super().get_queryset(request, exclude_parameters)
+
+    def url_for_result(self, result: Any) -> str:
+        return f"{super().url_for_result(result)}{query_of(self.queryset.db)}"
 
     def _take_key(self, name: str) -> int | None:
         self.filter_params.pop(name, None)

@@ -39,7 +39,7 @@ def on_gaps(using: str, tables: Collection[str] | None = None) -> list[str]:
 
 def _on_recording(using: str) -> Iterator[str]:
     for finding in findings.of(using):
-        yield visible(str(finding))
+        yield visible(finding.translated())
     if since := findings.migrations_since(using):
         yield _("Migrations have been pending since %(since)s. Run: %(command)s") % {
             "since": clock(since),

@@ -6,14 +6,18 @@ from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.translation import ngettext
 
 from ..models import BackfillRun
+from ..readers.permissions import DATABASE, asked_log
 from ..utils.text import clean
 from . import job_page
 from .base import ReadOnlyAdmin
+from .event_lines import query_of
+from .filters import DatabaseFilter
 from .keyset import NEWER_THAN, OLDER_THAN
 
 
@@ -32,11 +36,15 @@ class BackfillRunAdmin(ReadOnlyAdmin):
         "skipped_runs",
         "host",
     ]
-    allowed_lookups = frozenset({OLDER_THAN, NEWER_THAN})
+    list_filter = [DatabaseFilter]
+    allowed_lookups = frozenset({DATABASE, OLDER_THAN, NEWER_THAN})
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.retry_view)
         return [path("retry/", view, name="auditrepr_retry"), *super().get_urls()]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BackfillRun]:
+        return BackfillRun.objects.using(asked_log(request))
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
@@ -54,7 +62,8 @@ class BackfillRunAdmin(ReadOnlyAdmin):
             raise PermissionDenied
         given = (request.POST.get(name, "") for name in ("table_name", "error_class"))
         table_name, error_class = map(clean, given)
-        count = job_page.retry(request.user, table_name, error_class)
+        using = asked_log(request)
+        count = job_page.retry(request.user, using, table_name, error_class)
         told = ngettext(
             "%d representation will be retried in the next run.",
             "%d representations will be retried in the next run.",
@@ -62,4 +71,5 @@ class BackfillRunAdmin(ReadOnlyAdmin):
         )
         self.message_user(request, told % count, fail_silently=True)
         runs = "admin:auditrepr_backfillrun_changelist"
-        return HttpResponseRedirect(reverse(runs, current_app=self.admin_site.name))
+        page = reverse(runs, current_app=self.admin_site.name)
+        return HttpResponseRedirect(f"{page}{query_of(using)}")

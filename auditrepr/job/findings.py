@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
+from django.utils.translation import gettext_noop as _
 
 from .. import capture
 from ..capture import inspection
@@ -22,6 +23,7 @@ from ..conf import get_settings
 from ..exceptions import MigrationsPending, MigrationsUnreadable
 from ..lineage import unapplied
 from ..tracking import TrackedTable, tracked_tables
+from ..utils.phrases import Sentence
 from ..vendors import Vendor, get_vendor
 from ..vendors.types import Survey
 from . import reports
@@ -34,6 +36,37 @@ DEPLOYMENT = timedelta(minutes=10)
 
 #: The kinds of findings, besides a table's status.
 NO_LOG, CHANGEABLE = "no log", "not append-only"
+
+_BROKEN = {
+    Status.MISSING: _(
+        'Database "%(database)s": %(table)s: triggers are missing: changes are not recorded.'
+    ),
+    Status.DISABLED: _(
+        'Database "%(database)s": %(table)s: triggers are disabled: changes are not recorded.'
+    ),
+    Status.OUTDATED: _(
+        'Database "%(database)s": %(table)s: triggers are outdated: they do not record what the'
+        " settings say."
+    ),
+    Status.LEFTOVER: _(
+        'Database "%(database)s": %(table)s: triggers are left over: changes are recorded although'
+        " it is not audited."
+    ),
+}
+_CHANGEABLE = _(
+    'Database "%(database)s": AUDITREPR["APPEND_ONLY"] is True, but the append-only triggers are'
+    " missing or disabled."
+)
+_NO_LOG = _('Database "%(database)s" has no audit log, so changes to %(tables)s are not recorded.')
+_ALLOW = _("Allow auditrepr's tables in this database in your router's allow_migrate().")
+_UNSUPPORTED = _(
+    'Database "%(database)s": %(table)s cannot be audited: views, foreign tables and virtual tables'
+    " are not supported."
+)
+_LEAVE_OUT = _(
+    'Audit the underlying table, or stop auditing this model: "-%(model)s" in AUDITREPR["MODELS"].'
+)
+_RUN = _("Run: %(command)s")
 
 
 class Look(NamedTuple):
@@ -123,10 +156,7 @@ def _found(
         remedy = to_run(using, found.applied)
         yield from (_of_table(using, state, remedy) for state in broken)
         if changeable:
-            text = (
-                f'Database "{using}": AUDITREPR["APPEND_ONLY"] is True, but the append-only'
-                " triggers are missing or disabled."
-            )
+            text = Sentence(_CHANGEABLE, database=using)
             yield Finding(CHANGEABLE, inspection.LOG, text, remedy)
     for state in states:
         if state.status is Status.UNSUPPORTED:
@@ -137,44 +167,34 @@ def _without_log(using: str, tables: Collection[TrackedTable], found: Survey) ->
     there = [table.name for table in tables if table.name in found.shapes]
     if there:
         listed = ", ".join(sorted(there))
-        text = f'Database "{using}" has no audit log, so changes to {listed} are not recorded.'
-        remedy = "Allow auditrepr's tables in this database in your router's allow_migrate()."
+        text = Sentence(_NO_LOG, database=using, tables=listed)
+        remedy = Sentence(_ALLOW)
         if inspection.may_hold_log(using):
-            remedy = "Run:" + str(inspection.without_log(using)).partition("Run:")[2]
+            command = str(inspection.without_log(using)).partition("Run: ")[2]
+            remedy = Sentence(_RUN, command=command)
         yield Finding(NO_LOG, "", text, remedy)
 
 
-def _of_table(using: str, state: State, remedy: str) -> Finding:
-    what = {
-        Status.LEFTOVER: "are left over: changes are recorded although it is not audited.",
-        Status.OUTDATED: "are outdated: they do not record what the settings say.",
-    }
-    said = what.get(state.status, f"are {state.status.value}: changes are not recorded.")
-    text = f'Database "{using}": {state.name}: triggers {said}'
+def _of_table(using: str, state: State, remedy: Sentence) -> Finding:
+    text = Sentence(_BROKEN[state.status], database=using, table=state.name)
     return Finding(state.status.value, state.name, text, remedy)
 
 
 def _not_auditable(using: str, state: State, tables: Collection[TrackedTable]) -> Finding:
     model = next(table.model for table in tables if table.name == state.name)
-    text = (
-        f'Database "{using}": {state.name} cannot be audited: views, foreign tables and virtual'
-        " tables are not supported."
-    )
-    remedy = (
-        "Audit the underlying table, or stop auditing this model:"
-        f' "-{model._meta.label}" in AUDITREPR["MODELS"].'
-    )
+    text = Sentence(_UNSUPPORTED, database=using, table=state.name)
+    remedy = Sentence(_LEAVE_OUT, model=model._meta.label)
     return Finding(state.status.value, state.name, text, remedy, once=True)
 
 
-def to_run(using: str, applied: unapplied.Applied | None = None) -> str:
+def to_run(using: str, applied: unapplied.Applied | None = None) -> Sentence:
     """Return what fixes the triggers: while migrations are pending, ``migrate``."""
     command = "audit_triggers install"
     with suppress(MigrationsUnreadable, Error):  # this role may not read them
         known = unapplied.recorded(connections[using]) if applied is None else applied
         if unapplied.pending(unapplied.needed(using), known):
             command = "migrate"
-    return f"Run: manage.py {command} --database {using}"
+    return Sentence(_RUN, command=f"manage.py {command} --database {using}")
 
 
 def of_migrations(error: MigrationsPending) -> Finding:

@@ -31,6 +31,15 @@ def aliases() -> list[str]:
     return [alias for alias in possible if alias in chosen] or [DEFAULT_DB_ALIAS]
 
 
+def answers(using: str) -> bool:
+    """Return whether the database can be connected to now."""
+    try:
+        connections[using].ensure_connection()
+    except (Error, ImproperlyConfigured, TypeError):  # likewise
+        return False
+    return True
+
+
 def named(using: str) -> str:
     """Return the database's alias with its engine and name: ``default (PostgreSQL "shop")``."""
     connection = connections[using]

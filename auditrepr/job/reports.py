@@ -14,6 +14,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from ..models import KnownFinding
+from ..utils.phrases import Sentence
 from ..vendors import get_vendor
 
 #: How often a finding is reported while it lasts.
@@ -48,6 +49,12 @@ class Finding:
 
     def __str__(self) -> str:
         return f"{self.text} {self.remedy}".rstrip()
+
+    def translated(self) -> str:
+        """Return the same in the active language, as far as it is translated."""
+        parts = (self.text, self.remedy)
+        said = (part.translated() if isinstance(part, Sentence) else part for part in parts)
+        return " ".join(said).rstrip()
 
 
 Found = Mapping[str, Sequence[Finding]]

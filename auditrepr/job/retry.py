@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from django.db import Error, connections
 
+from ..exceptions import DatabaseUnreachable
 from ..utils.text import one_line
 from ..vendors import get_vendor
 
@@ -45,11 +46,12 @@ class Patience:
         """Return the result of `work` as soon as it succeeds.
 
         :raises django.db.Error: if the error of `work` is not transient, or lasts too long.
+        :raises DatabaseUnreachable: likewise.
         """
         while True:
             try:
                 return work()
-            except Error as error:
+            except (Error, DatabaseUnreachable) as error:
                 self.failed += 1
                 again = self._is_worth_it(error)
                 self._start_afresh()
@@ -69,7 +71,11 @@ class Patience:
         """Reset the retry counter after progress."""
         self.failed = 0
 
-    def _is_worth_it(self, error: Error) -> bool:
+    def _is_worth_it(self, error: Exception) -> bool:
+        if isinstance(error, DatabaseUnreachable):
+            error = error.__cause__ if isinstance(error.__cause__, Exception) else error
+        if not isinstance(error, Error):
+            return False
         # Inside the caller's transaction nothing can be retried.
         in_callers = connections[self.using].in_atomic_block
         if in_callers or self.stop() or not get_vendor(self.using).passes(error):

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
+from django.db import Error, connections
 from django.db.models import Func, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -19,6 +20,8 @@ from django.utils import timezone
 from .. import capture
 from ..capture import coverage, inspection
 from ..capture.state import State
+from ..exceptions import MigrationsPending
+from ..lineage import unapplied
 from ..models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor, ReprFailure
 from ..vendors import get_vendor
 from . import findings, pending
@@ -112,10 +115,21 @@ class JobStatus(Summary):
 def of(using: str) -> JobStatus:
     """Return the state of the job in this database, without writing.
 
-    :raises MigrationsPending: if it has no audit log.
+    :raises MigrationsPending: if it has no audit log, or that of an earlier version.
     :raises DatabaseUnreachable: if it cannot be connected to.
     """
     capture.databases(using)
+    try:
+        return _of(using)
+    except Error as error:
+        applied = unapplied.recorded(connections[using])
+        if own := unapplied.pending({Checkpoint._meta.app_label}, applied):
+            names = ", ".join(sorted(own))
+            raise MigrationsPending(alias=using, names=names) from error
+        raise
+
+
+def _of(using: str) -> JobStatus:
     states, found = findings.look(using)
     broken = tuple(s for s in states if s.status in capture.BROKEN)
     return JobStatus(

@@ -29,7 +29,7 @@ from .options import (
 )
 from .progress import progress_bar
 from .signals import stopping_on_signals
-from .terminal import TerminalCommand
+from .terminal import TerminalCommand, retries_shown
 from .turns import take_turns
 
 # Exit codes; 75 is EX_TEMPFAIL.
@@ -189,18 +189,20 @@ class JobCommand(TerminalCommand):
             raise CommandError(together(aliases, errors))
 
     def _run(self, aliases: Sequence[str], options: dict[str, Any]) -> None:
-        results: dict[str, Result] = {}
-        with stopping_on_signals() as received:
+        results = {using: Result() for using in aliases}
+        with stopping_on_signals() as received, retries_shown():
 
             def turn(using: str, max_seconds: float | None) -> bool:
-                before = results.setdefault(using, Result())
+                before = results[using]
                 if before.error or received:
                     return False
                 later = self._turn(using, options, before, max_seconds, lambda: bool(received))
                 before.add(later)
                 return later.stop_reason is StopReason.TIME_BUDGET
 
-            take_turns(aliases, turn, options["max_seconds"])
+            # A run waits for a database that is away for a moment, but keeps no other waiting.
+            order = sorted(aliases, key=lambda using: len(aliases) > 1 and not logs.answers(using))
+            take_turns(order, turn, options["max_seconds"])
         for using, result in results.items():
             self._report(using, result)
         self._say_documents()

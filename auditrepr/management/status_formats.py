@@ -72,11 +72,11 @@ def _runs(status: JobStatus) -> Iterator[str | Line]:
     for run in status.runs:
         text = (
             f"{timestamp(run.started_at)}  {run.command}: {run.stop_reason or 'running'},"
-            f" {run.rows} stored, {run.failures} failed{_duration(run)}{_idle(run)}"
+            f" {run.rows:,} stored, {run.failures:,} failed{_duration(run)}{_idle(run)}"
         )
         yield Line(f"{text}  {run.error}".rstrip(), alarming=bool(run.error))
     if status.skipped >= MANY_SKIPPED:
-        found = f"the last {status.skipped} runs found the lock held"
+        found = f"the last {status.skipped:,} runs found the lock held"
         yield Line(f"{found}: check whether its holder hangs", alarming=True)
 
 
@@ -87,7 +87,7 @@ def _failures(status: JobStatus) -> Iterator[str | Line]:
         return
     yield f"{found.rows} {noun(found.rows.rows, 'event')}, {found.due} due for a retry"
     for error_class, count in found.by_error[:5]:
-        yield f"{count} {error_class}"
+        yield f"{count:,} {error_class}"
 
 
 def _final(status: JobStatus) -> Iterator[str | Line]:
@@ -285,5 +285,5 @@ def _duration(run: BackfillRun) -> str:
 
 
 def _idle(run: BackfillRun) -> str:
-    idle = f", then {run.idle_runs} idle" if run.idle_runs else ""
-    return idle + (f", {run.skipped_runs} skipped" if run.skipped_runs else "")
+    idle = f", then {run.idle_runs:,} idle" if run.idle_runs else ""
+    return idle + (f", {run.skipped_runs:,} skipped" if run.skipped_runs else "")

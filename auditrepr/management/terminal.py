@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import logging
 import os
 import signal
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+
+from ..job.retry import logger as patience_logger
 
 
 class TerminalCommand(BaseCommand):
@@ -41,6 +46,22 @@ class TerminalCommand(BaseCommand):
 def is_terminal(stream: Any) -> bool:
     """Return whether the stream is a terminal; one that cannot say so is none."""
     return bool(getattr(stream, "isatty", bool)())
+
+
+@contextmanager
+def retries_shown() -> Iterator[None]:
+    """Show on a terminal that a run waits for its database."""
+    if not is_terminal(sys.stderr):
+        yield
+        return
+    handler, level = logging.StreamHandler(sys.stderr), patience_logger.level
+    patience_logger.addHandler(handler)
+    patience_logger.setLevel(logging.INFO)
+    try:
+        yield
+    finally:
+        patience_logger.removeHandler(handler)
+        patience_logger.setLevel(level)
 
 
 def answer(question: str) -> str:

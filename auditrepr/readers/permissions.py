@@ -39,9 +39,9 @@ def readable_events(user: Any, using: str | None = None) -> AuditLogQuerySet:
     return events if tables is None else events.filter(recent_renames(events.db).events(tables))
 
 
-def readable_failures(user: Any) -> ReprFailureQuerySet:
+def readable_failures(user: Any, using: str) -> ReprFailureQuerySet:
     """Return the failures of the events that this user may see: a message can quote their data."""
-    failures = ReprFailure.objects.all()
+    failures = ReprFailure.objects.using(using)
     tables = readable_tables(user)
     if tables is None:
         return failures

@@ -3,6 +3,26 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.utils.timezone import is_aware, localtime
+from django.utils.translation import gettext
+
+
+class Sentence(str):
+    """A sentence in English, as commands print it, that pages can show in the reader's language.
+
+    :param template: marked for translation, with ``%(name)s`` for each fact.
+    """
+
+    template: str
+    facts: dict[str, object]
+
+    def __new__(cls, template: str, **facts: object) -> Sentence:
+        self = super().__new__(cls, template % facts)
+        self.template, self.facts = template, facts
+        return self
+
+    def translated(self) -> str:
+        """Return the sentence in the active language."""
+        return gettext(self.template) % self.facts
 
 
 def noun(number: int, one: str, many: str = "") -> str:

@@ -44,7 +44,7 @@ def _part(value: ast.expr) -> str:
 
 
 def _as_the_docs_write(text: str) -> str:
-    return re.sub(r"\"?\{[^{}]*\}\"?|%[sd]", "…", " ".join(text.split()))
+    return re.sub(r"\"?(\{[^{}]*\}|%\(\w+\)s)\"?|%[sd]", "…", " ".join(text.split()))
 
 
 def quoted(page: str, column: int, heading: str) -> list[str]:

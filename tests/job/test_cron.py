@@ -9,7 +9,7 @@ import shutil
 import sqlite3
 import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
 
@@ -87,6 +87,70 @@ def test_under_debians_cron_a_pending_row_gets_its_representation(tmp_path):
         found = _wait_for_representation(database, seconds=90)
     printed = (tmp_path / "output").read_text()
     assert (found, printed) == ("Auditors", "")
+
+
+SENDMAIL = Path("/usr/sbin/sendmail")
+FAILING = """
+AUDITREPR["REPR"] = {"auth.Group": "management.failing.fail"}
+"""
+FAIL = """
+def fail(group):
+    raise ValueError("no name")
+"""
+
+
+def test_crons_mail_tells_of_a_missing_trigger_and_of_a_model_that_fails_and_of_nothing_else(
+    tmp_path,
+):
+    if os.geteuid() != 0:
+        could_not_try("cron's mail", "only root may write to /etc/cron.d")
+    if not shutil.which("cron") or not CRON_D.is_dir():
+        could_not_try("cron's mail", "Debian's cron is not installed")
+    if SENDMAIL.exists():
+        could_not_try("cron's mail", "a mail server is installed")
+    databases = {}
+    for name in ("quiet", "missing", "failing"):
+        (tmp_path / name).mkdir()
+        databases[name] = project_with_a_pending_row(tmp_path / name)
+    with closing(sqlite3.connect(databases["missing"])) as connection:
+        connection.execute("DROP TRIGGER auditrepr_insert_auth_group")
+    management = tmp_path / "failing" / "management"
+    (management / "failing.py").write_text(FAIL)
+    with (management / "settings.py").open("a") as settings:
+        settings.write(FAILING)
+    jobs = [adapted(JOB, tmp_path / name).rpartition(" >")[0] for name in databases]
+    crontab = TEXT.replace(JOB, "\n".join(jobs))
+    with (
+        _mail(tmp_path / "mail") as mails,
+        _cron(re.sub(r"^\*/2", "*", crontab, flags=re.MULTILINE)),
+    ):
+        found = _wait_for_representation(databases["quiet"], seconds=90)
+        end = time.monotonic() + 60
+        while len(mails()) < 2 and time.monotonic() < end:
+            time.sleep(0.5)
+        sent = mails()
+    assert found == "Auditors"
+    by_name = {name: [mail for mail in sent if f"/{name} " in mail] for name in databases}
+    assert by_name["quiet"] == []
+    (missing,) = by_name["missing"]
+    assert "auth_group: triggers are missing: changes are not recorded." in missing
+    assert "Run: manage.py audit_triggers install --database default" in missing
+    (failing,) = by_name["failing"]
+    assert "The only event of auth.Group failed: ValueError: no name" in failing
+
+
+@contextmanager
+def _mail(folder: Path) -> Iterator[Callable[[], list[str]]]:
+    """Gives the mails that are sent, by a mail program of our own."""
+    folder.mkdir()
+    SENDMAIL.write_text(
+        f'#!/bin/sh\nnew=$(mktemp -p {folder} new.XXXXXX)\ncat >"$new"\nmv "$new" "$new.mail"\n'
+    )
+    SENDMAIL.chmod(0o755)
+    try:
+        yield lambda: [file.read_text() for file in folder.glob("*.mail")]
+    finally:
+        SENDMAIL.unlink()
 
 
 @contextmanager

@@ -6,6 +6,7 @@ import json
 import re
 import time
 from collections.abc import Iterator
+from html import unescape
 from itertools import groupby
 
 import pytest
@@ -364,6 +365,60 @@ def test_the_list_of_events_is_that_of_the_chosen_database(elsewhere, client):
     assert all("database=other" in link.split("&amp;") for link in links)
     nowhere = client.get("/admin/auditrepr/auditlog/", {"database": "nowhere"})
     assert b"Astrid" not in nowhere.content
+
+
+def test_the_pages_of_runs_and_failures_are_those_of_the_chosen_database(
+    elsewhere, client, monkeypatch
+):
+    monkeypatch.setattr(Author, "__str__", fail)
+    call_command("backfill_reprs", "--database=other", verbosity=0)
+    number = BackfillRun.objects.using("other").get().pk
+    BackfillRun.objects.using("other").update(id=number + 7000)  # in no other list
+    runs, failures = "/admin/auditrepr/backfillrun/", "/admin/auditrepr/reprfailure/"
+    usual = client.get(runs).content.decode()
+    assert f"{runs}{number + 7000}/" not in usual
+    assert "ValueError" not in usual
+    assert logs.named("default") in unescape(usual), "it says which is shown"
+    assert "?database=other" in usual, "and offers the other one"
+
+    chosen = client.get(runs, {"database": "other"}).content.decode()
+    assert links(chosen, number + 7000) == {"database=other"}
+    assert logs.named("other") in unescape(chosen)
+    assert f"{failures}?database=other" in chosen
+    assert client.get(f"{runs}{number + 7000}/change/?database=other").status_code == 200
+
+    listed = client.get(failures, {"database": "other"}).content.decode()
+    assert "ValueError" in listed
+    assert "ValueError" not in client.get(failures).content.decode()
+    failed = ReprFailure.objects.using("other").latest("pk")
+    assert links(listed, failed.pk) == {"database=other"}
+    page = client.get(f"{failures}{failed.pk}/change/?database=other")
+    assert "no name" in page.content.decode()
+
+    given = {"table_name": "app_author", "error_class": "ValueError"}
+    ReprFailure.objects.using("other").update(next_attempt_at=None)
+    done = client.post(f"{runs}retry/?database=other", given)
+    assert done.url == f"{runs}?database=other"
+    assert not ReprFailure.objects.using("other").filter(next_attempt_at=None).exists()
+
+
+def links(page: str, number: int) -> set[str]:
+    """Where the links to the page of this row lead, besides to the row."""
+    found = re.findall(rf'/{number}/change/\?([^"]+)"', page)
+    return {part for link in found for part in unescape(link).split("&") if part[0] != "_"}
+
+
+def test_a_page_begins_with_what_is_wrong_in_the_chosen_database(elsewhere, client):
+    vendor = get_vendor("other")
+    vendor.execute(vendor.remove_sql("app_author"))
+    said = "app_author: triggers are missing"
+    try:
+        for page in ("auditlog", "backfillrun"):
+            address = f"/admin/auditrepr/{page}/"
+            assert said not in client.get(address).content.decode()
+            assert said in client.get(address, {"database": "other"}).content.decode()
+    finally:
+        capture.install("other")
 
 
 def test_a_file_lock_by_the_setting_is_one_for_each_database(tmp_path):

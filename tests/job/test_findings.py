@@ -9,7 +9,7 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import OperationalError, connection, connections
-from django.test.utils import CaptureQueriesContext
+from django.test.utils import CaptureQueriesContext, override_settings
 from django.utils import timezone
 
 from auditrepr import capture, checks
@@ -410,3 +410,14 @@ def test_a_pending_migration_is_told_with_what_to_run():
         'Database "default" has unapplied migrations: app.0002. Until they are applied, no'
         f" representation is stored. {MIGRATE}"
     )
+
+
+@pytest.mark.parametrize("address", [LOG, RUNS])
+def test_pages_say_it_in_the_readers_language_and_the_job_in_english(reader, address):
+    drop_triggers()
+    with override_settings(LANGUAGE_CODE="de"):
+        text = words(page(reader, address))
+        said = job()[1]
+    assert "app_author: Trigger fehlen: Änderungen werden nicht aufgezeichnet." in text
+    assert "Führen Sie aus: manage.py audit_triggers install --database default" in text
+    assert "triggers are missing" in said

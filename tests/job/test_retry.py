@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 import threading
 import time
 from functools import partial
@@ -11,7 +12,7 @@ from functools import partial
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import Error, OperationalError, connection, transaction
+from django.db import Error, OperationalError, connection, connections, transaction
 
 from auditrepr.job import retry
 from auditrepr.job.result import Progress
@@ -19,6 +20,7 @@ from auditrepr.models import AuditLog, BackfillRun, Lease, StopReason
 from auditrepr.vendors import get_vendor
 from tests import processes, running
 from tests.app.models import Author
+from tests.missing import could_not_try
 from tests.running import texts
 from tests.servers import PostgresServer
 
@@ -47,6 +49,59 @@ def once(do):
             do()
 
     return receive
+
+
+@pytest.fixture
+def socket(tmp_path):
+    """Where the database's server will be found once this path leads there."""
+    there = connections["default"]
+    host = there.settings_dict["HOST"]
+    if not host.startswith("/"):
+        could_not_try("an outage at the start of a run", "the server has no socket here")
+    away = there.copy()
+    away.settings_dict = there.settings_dict | {"HOST": str(tmp_path / "socket")}
+    connections["default"] = away
+    yield partial((tmp_path / "socket").symlink_to, host)
+    away.close()
+    connections["default"] = there
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("terminal", [False, True])
+def test_a_server_that_is_away_for_a_moment_when_a_run_starts_is_waited_for(
+    socket, capsys, monkeypatch, terminal
+):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal)
+    threading.Timer(0.8, socket).start()
+    call_command("backfill_reprs", "--no-progress", verbosity=0)
+    assert texts() == all_five()
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert ("attempt 1 failed" in err) == terminal, "only on a terminal it is told"
+
+
+@pytest.mark.postgresql
+def test_a_server_that_stays_away_is_reported_once_patience_ends(socket, monkeypatch):
+    monkeypatch.setattr(retry, "PAUSE", 0.01)
+    with pytest.raises(CommandError, match='Could not connect to database "default"') as ended:
+        call_command("backfill_reprs", verbosity=0)
+    assert ended.value.returncode == 1
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("wrong", [{"NAME": "nowhere"}, {"USER": "nobody"}], ids=str)
+def test_a_setting_that_is_wrong_is_reported_at_once(wrong, monkeypatch, caplog):
+    caplog.set_level("INFO", "auditrepr")
+    there = connections["default"]
+    broken = there.copy()
+    broken.settings_dict = there.settings_dict | wrong
+    connections["default"] = broken
+    try:
+        with pytest.raises(CommandError, match="does not exist"):
+            call_command("backfill_reprs", verbosity=0)
+    finally:
+        connections["default"] = there
+    assert "Retrying" not in caplog.text
 
 
 @pytest.mark.postgresql

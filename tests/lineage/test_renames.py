@@ -25,6 +25,7 @@ from auditrepr.lineage.migrations import TableRenamed, _Walk, changes
 from auditrepr.models import AuditLog, ReprFailure
 from auditrepr.readers import changes as readers_changes
 from auditrepr.readers import values
+from auditrepr.readers.permissions import readable_failures
 from auditrepr.tracking.decorator import MARKED
 from tests.capturing import sql
 from tests.examples import examples
@@ -395,12 +396,12 @@ def test_a_failure_is_counted_and_retried_under_the_current_model(first):
     for event in (of_store, of_shop):
         ReprFailure.objects.create(audit_log=event, error_class="ValueError", message="no")
     admin = User.objects.create_superuser("boss")
-    rows, _ = job_page._failures(admin)
+    rows, _ = job_page._failures(readable_failures(admin, "default"))
     assert {(row["table_name"], row["model"]) for row in rows} == {
         ("outlets", "Store"),
         ("drifting_shop", "Shop"),
     }
-    assert job_page.retry(admin, "outlets", "ValueError") == 1
+    assert job_page.retry(admin, "default", "outlets", "ValueError") == 1
     due = ReprFailure.objects.filter(next_attempt_at__isnull=False)
     assert [failure.pk for failure in due] == [of_store.pk]
 

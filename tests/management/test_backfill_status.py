@@ -261,3 +261,14 @@ def test_a_lock_that_its_holder_lets_go_of_meanwhile_is_not_released(say, monkey
         monkeypatch.setattr("builtins.input", answer)
         with pytest.raises(CommandError, match="is storing a batch, or has released it meanwhile"):
             say("--release-lock")
+
+
+def test_large_numbers_are_written_as_people_write_them(say):
+    BackfillRun.objects.create(
+        started_at=timezone.now(), host="h", pid=1, rows=1234567, failures=2345, idle_runs=3456,
+        skipped_runs=4567, stop_reason="caught-up",
+    )  # fmt: skip
+    text = say()
+    assert "1,234,567 stored, 2,345 failed" in text
+    assert "then 3,456 idle, 4,567 skipped" in text
+    assert "the last 4,567 runs found the lock held" in text

@@ -14,6 +14,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from auditrepr.job import logs
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.locks.process import Process
 from auditrepr.management.commands import prune_audit_log
@@ -45,7 +46,8 @@ def test_it_deletes_and_says_what():
     last = make_old()
     Author.objects.create(name="Cleo")
     assert run(before=str(TODAY), interactive=False) == (
-        f"Deleted 2 events up to ID {last}, 0 representations and 0 failures.\n"
+        f"{logs.named('default')}: Deleted 2 events up to ID {last}, 0 representations and"
+        " 0 failures.\n"
     )
     assert AuditLog.objects.count() == 1
 
@@ -53,7 +55,10 @@ def test_it_deletes_and_says_what():
 def test_a_dry_run_asks_nothing_and_deletes_nothing():
     last = make_old()
     said = run("--before", str(TODAY), "--dry-run", "--keep-last")
-    assert said == (f"Would delete 1 event up to ID {last}, 0 representations and 0 failures.\n")
+    assert said == (
+        f"{logs.named('default')}: Would delete 1 event up to ID {last}, 0 representations and"
+        " 0 failures.\n"
+    )
     assert AuditLog.objects.count() == 2
 
 
@@ -71,7 +76,7 @@ def test_a_signal_ends_it_after_the_batch_with_the_lock_let_go(monkeypatch, numb
     with pytest.raises(SystemExit) as ended:
         run("--before", str(TODAY), "--no-input", "--batch-size", "1")
     assert ended.value.code == 128 + number
-    assert said[-1].startswith("Deleted 1 event up to ID ")
+    assert ": Deleted 1 event up to ID " in said[-1]
     assert AuditLog.objects.count() == 1
     assert Lease.objects.get().token is None
 

@@ -12,7 +12,7 @@ from django.db import Error
 
 from ... import capture
 from ...exceptions import AuditReprError
-from ...job import prune
+from ...job import logs, prune
 from ...job.prune import Pruned
 from ...job.rights import explained
 from ...utils.phrases import counted, timestamp
@@ -95,7 +95,7 @@ class Command(TerminalCommand):
             capture.databases(database)
             if dry_run:
                 found = prune.preview(database, options["before"], keep_last=keep_last)
-                self._say(1, f"Would delete {_told(found)}.")
+                self._say(1, f"{logs.named(database)}: Would delete {_told(found)}.")
                 return
             if interactive:
                 self._confirm(database, options["before"])
@@ -115,7 +115,7 @@ class Command(TerminalCommand):
                 )
         except (AuditReprError, Error) as error:
             raise CommandError(visible(explained(error, database))) from error
-        self._say(1, f"Deleted {_told(done)}.")
+        self._say(1, f"{logs.named(database)}: Deleted {_told(done)}.")
         if received:
             sys.exit(128 + received[0])
 
@@ -127,7 +127,7 @@ class Command(TerminalCommand):
             )
         question = (
             f"This permanently deletes all events before {timestamp(before)} from the audit log in"
-            f" database \"{using}\".\nType 'yes' to continue: "
+            f" {logs.named(using)}.\nType 'yes' to continue: "
         )
         if answer(question) != "yes":
             raise CommandError("Nothing was deleted.")

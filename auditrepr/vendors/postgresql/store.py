@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -20,6 +21,13 @@ from ..base import StoreFacet
 from ..base.store import Stored
 from ..types import Reach, Writers
 from .queries import COPY, END_IF_IDLE, MISSING_RIGHTS, REACH, RECOVERED, REPLACE, STORE, WRITERS
+
+#: A connection that is refused until somebody changes a setting: such errors carry no code. In a
+#: server's other languages they are taken for an outage, which is reported a little later.
+MISCONFIGURED = re.compile(
+    r"FATAL: .*(does not exist|authentication failed|no pg_hba\.conf entry|not permitted)"
+    r"|no password supplied|invalid (connection|port|sslmode)"
+)
 
 # Prefixes of the codes of transient errors: lost connections, rollbacks by the server (deadlocks,
 # serialization failures), shutdowns, canceled queries, a lack of locks or memory, a standby.
@@ -103,8 +111,9 @@ class Storing(StoreFacet):
 
     def passes(self, error: Error) -> bool:
         code = getattr(error.__cause__, "sqlstate", None)
-        if code is None:  # the connection was lost
-            return isinstance(error, OperationalError | InterfaceError)
+        if code is None:  # it went away without a word, or there is no connection yet
+            away = isinstance(error, OperationalError | InterfaceError)
+            return away and not MISCONFIGURED.search(str(error))
         return str(code).startswith(PASSING)
 
     def end_if_idle(self, seconds: float) -> None:
