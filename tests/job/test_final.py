@@ -243,7 +243,7 @@ def test_a_rebuild_takes_it_up_after_a_better_str(settings, command):
 def test_a_rebuild_that_meets_the_same_answer_changes_nothing(command):
     run()
     _, out, _ = command("rebuild_reprs", "--dry-run")
-    assert "0 of the first 5 would change. Nothing was written." in out
+    assert "0 of 5 representations in the first batch would change. Nothing was written." in out
     _, out, _ = command("rebuild_reprs")
     assert "Rebuilt 5 representations, 0 changed" in out
     assert "could not be rebuilt" not in out
