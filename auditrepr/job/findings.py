@@ -20,7 +20,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils import timezone
 
 from .. import capture
-from ..capture import inspection
+from ..capture import inspection, partitions
 from ..capture.state import State, Status
 from ..conf import get_settings
 from ..exceptions import MigrationsPending, MigrationsUnreadable
@@ -182,6 +182,9 @@ def _of_table(using: str, state: State, remedy: str) -> Finding:
         Status.OUTDATED: "are outdated: they do not record what the settings say.",
     }
     said = what.get(state.status, f"are {state.status.value}: changes are not recorded.")
+    if state.status is Status.UNGUARDED and state.installed:
+        listed = ", ".join(partitions.unguarded(state.installed))
+        said = f"are missing on {listed}: a TRUNCATE that names a partition is not recorded."
     text = f'Database "{using}": {state.name}: triggers {said}'
     return Finding(state.status.value, state.name, text, remedy)
 

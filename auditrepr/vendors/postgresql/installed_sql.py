@@ -50,7 +50,8 @@ _CHANGED_MEANWHILE = """
 
 #: Is it recorded whatever happens to its rows? See `Partition` for this and the others.
 _RECORDED = """kin.relkind = 'p' AND class.relkind IN ('r', 'p')
-            AND pg_partition_root(relid) IS NOT DISTINCT FROM pg_partition_root(root)"""
+            AND pg_partition_root(relid) IS NOT DISTINCT FROM pg_partition_root(root)
+            AND pg_relation_filenode(relid) IS NOT DISTINCT FROM nullif(relfilenode, 0)"""
 _GUARDED = """class.relkind = 'p' OR EXISTS (
             SELECT FROM ours AS guard JOIN ours ON ours.tgfoid = guard.tgfoid AND ours.own
             WHERE guard.tgrelid = relid AND guard.guards AND guard.tgenabled IN ('O', 'A')
