@@ -22,83 +22,86 @@ _OURS = f"""
     WHERE {OWNED}
         AND pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = {OWN_SCHEMA})"""
 
-# What is below an audited table, at any depth. What hangs together in another way is never all
-# recorded: the rows of tables that inherit from it, and of one that others are written through.
+# `top` is where the table's partitions lead to: the table, or what it is a partition of itself.
+_ROOTS = """
+    SELECT tgrelid AS root, relkind, pg_partition_root(tgrelid)::oid AS top,
+        array_agg(DISTINCT tgfoid) AS functions
+    FROM ours JOIN pg_class ON pg_class.oid = tgrelid WHERE own GROUP BY tgrelid, relkind"""
+
+# The server's cache knows where a partition leads to now; the catalog is read from a snapshot.
 _BELOW = """
-    SELECT root, relkind, inhrelid AS relid, inhparent AS parent, pg_inherits.xmin AS link
-    FROM root JOIN pg_inherits ON inhparent = root AND NOT inhdetachpending
-    UNION ALL
-    SELECT root, relkind, inhrelid, inhparent, pg_inherits.xmin
-    FROM below JOIN pg_inherits ON inhparent = below.relid AND NOT inhdetachpending"""
-_ABOVE = """
-    SELECT root, relkind, inhparent AS relid, root AS parent, pg_inherits.xmin AS link
-    FROM root JOIN pg_inherits ON inhrelid = root AND relkind = 'r'"""
+    SELECT root, functions, class.oid AS relid, inhparent AS parent, pg_inherits.xmin AS link,
+        class.relkind, class.relfilenode, class.reltuples, class.relkind IN ('r', 'p') AS possible
+    FROM pg_class AS class JOIN roots ON top = pg_partition_root(class.oid)
+    JOIN pg_inherits ON inhrelid = class.oid
+    WHERE roots.relkind = 'p' AND class.relkind IN ('r', 'p', 'f') AND class.relispartition
+        AND class.oid <> root
+        AND (root = top OR root IN (SELECT relid FROM pg_partition_ancestors(class.oid) AS above))"""
 
-# A transaction that reads from one snapshot sees at once what others empty, attach or detach, but
-# not in the catalog. Only functions that ask the server's cache tell.
-_CHANGED_MEANWHILE = """
-    SELECT root, 'm'::"char", oid, root, pg_class.xmin
-    FROM root JOIN pg_class ON oid = root
+# What no trigger can record: the rows of tables that inherit from another, what is written through
+# another table, and what a snapshot hides but other queries in it show at once: that somebody
+# emptied the table, or attached another one to it.
+_NEVER_RECORDED = """
+    SELECT root, CASE root WHEN inhrelid THEN inhparent ELSE inhrelid END AS relid FROM roots
+    JOIN pg_inherits ON root IN (inhrelid, inhparent) WHERE relkind = 'r'
+    UNION
+    SELECT root, root FROM roots JOIN pg_class ON oid = root
     WHERE pg_relation_filenode(root) IS DISTINCT FROM nullif(relfilenode, 0)
-    UNION ALL
-    SELECT root.root, 'm'::"char", oid, root.root, pg_class.xmin
-    FROM pg_class JOIN root ON root.relkind = 'p'
-        AND pg_partition_root(root.root) = pg_partition_root(pg_class.oid)
-    WHERE (SELECT count(*) > 0 FROM root WHERE relkind = 'p')
-        AND current_setting('transaction_isolation') <> 'read committed'
-        AND pg_class.relkind IN ('r', 'p') AND NOT relispartition AND pg_class.oid <> root.root"""
+    UNION
+    SELECT root, oid FROM pg_class AS class JOIN roots ON top = pg_partition_root(oid)
+    WHERE current_setting('transaction_isolation') <> 'read committed'
+        AND roots.relkind = 'p' AND class.relkind IN ('r', 'p') AND NOT relispartition
+        AND oid <> root"""
 
-#: Is it recorded whatever happens to its rows? See `Partition` for this and the others.
-_RECORDED = """kin.relkind = 'p' AND class.relkind IN ('r', 'p')
-            AND pg_partition_root(relid) IS NOT DISTINCT FROM pg_partition_root(root)
-            AND pg_relation_filenode(relid) IS NOT DISTINCT FROM nullif(relfilenode, 0)"""
-_GUARDED = """class.relkind = 'p' OR EXISTS (
-            SELECT FROM ours AS guard JOIN ours ON ours.tgfoid = guard.tgfoid AND ours.own
-            WHERE guard.tgrelid = relid AND guard.guards AND guard.tgenabled IN ('O', 'A')
-                AND ours.tgrelid = root
-        )"""
-# Until it is emptied or written anew.
-_ORIGINAL = "class.relkind = 'p' OR pg_relation_filenode(relid) IS NOT DISTINCT FROM relid"
 # Whoever attaches or detaches a table writes the catalog's rows of all its columns anew. Those of
 # the system's columns stay as they were when the table was made.
-_BORN = """EXISTS (
-            SELECT FROM pg_attribute AS made JOIN pg_attribute AS own USING (attrelid)
-            WHERE attrelid = relid AND made.attnum = -6 AND own.attnum > 0
-                AND own.xmin = made.xmin AND own.cmin = made.cmin AND NOT own.attislocal
-        )"""
+_BORN = """(
+        SELECT count(*) > 0 FROM pg_attribute AS made JOIN pg_attribute AS own USING (attrelid)
+        WHERE attrelid = relid AND made.attnum = -6 AND own.attnum > 0
+            AND own.xmin = made.xmin AND own.cmin = made.cmin AND NOT own.attislocal
+    )"""
 # A file grows with the first row, and only VACUUM makes it smaller.
 _EMPTY = "CASE WHEN reltuples = -1 THEN pg_relation_size(relid) = 0 ELSE false END"
 
-_PARTITIONS = f"""
-    SELECT kin.*, {_RECORDED} AS recorded, {_GUARDED} AS guarded, {_ORIGINAL} AS original, (
-            SELECT string_agg(concat(trigger, '.', written), ' ' ORDER BY trigger)
-            FROM ours WHERE tgrelid = relid
-        ) AS triggers
-    FROM kin JOIN pg_class AS class ON class.oid = relid"""
+# See `Partition` for the columns. A guarded one is known; where not, it came with rows.
 _TOLD = f"""
-    SELECT root, json_agg(json_build_array(
+    SELECT root, json_build_array(
         relid::text, relid::regclass::text, parent::text, link::text, coalesce(triggers, ''),
         recorded, guarded, original,
-        CASE WHEN recorded AND original THEN {_BORN} ELSE false END,
-        CASE WHEN class.relkind = 'p' THEN true
+        CASE WHEN recorded AND original AND (relkind = 'p' OR NOT guarded)
+            THEN {_BORN} ELSE false END,
+        CASE WHEN relkind = 'p' THEN true
             WHEN recorded AND original AND NOT guarded THEN {_EMPTY} ELSE false END
-    )) AS partitions
-    FROM part JOIN pg_class AS class ON class.oid = relid GROUP BY root"""
+    ) AS partition
+    FROM (
+        SELECT below.*, triggers,
+            possible AND file IS NOT DISTINCT FROM nullif(relfilenode, 0) AS recorded,
+            relkind = 'p' OR coalesce(guarding && functions, false) AS guarded,
+            relkind = 'p' OR file IS NOT DISTINCT FROM relid AS original
+        FROM below
+        CROSS JOIN LATERAL (SELECT pg_relation_filenode(relid)::oid AS file OFFSET 0) AS now
+        LEFT JOIN worn ON tgrelid = relid
+    ) AS part
+    UNION ALL
+    SELECT root, json_build_array(
+        relid::text, relid::regclass::text, root::text, '', '', false, false, false, false, false
+    )
+    FROM never"""
 
 #: One row a table: schema, table, is it the one of its name, comment, how many triggers, do all
 #: of them fire, which they are, and what is below it.
 INSTALLED = f"""
-WITH RECURSIVE ours AS MATERIALIZED ({_OURS}
-), root AS (
-    SELECT DISTINCT tgrelid AS root, relkind
-    FROM ours JOIN pg_class ON pg_class.oid = tgrelid WHERE own
-), below AS ({_BELOW}
-), kin AS (
-    SELECT * FROM below UNION ALL {_ABOVE} UNION ALL {_CHANGED_MEANWHILE}
-), part AS ({_PARTITIONS}
+WITH ours AS MATERIALIZED ({_OURS}
+), roots AS MATERIALIZED ({_ROOTS}
+), below AS MATERIALIZED ({_BELOW}
+), never AS ({_NEVER_RECORDED}
+), worn AS (
+    SELECT tgrelid, string_agg(concat(trigger, '.', written), ' ' ORDER BY trigger) AS triggers,
+        array_agg(tgfoid) FILTER (WHERE guards AND tgenabled IN ('O', 'A')) AS guarding
+    FROM ours WHERE NOT own GROUP BY tgrelid
 ), told AS ({_TOLD}
 ), found AS (
-    SELECT ours.*, root AS bearer FROM ours JOIN root ON own AND root = tgrelid
+    SELECT ours.*, tgrelid AS bearer FROM ours WHERE own
     UNION ALL
     SELECT ours.*, root FROM ours JOIN below ON NOT own AND relid = tgrelid
 )
@@ -108,7 +111,7 @@ SELECT nspname, relname, {KNOWN_BY_NAME}, max(description),
         (SELECT oid FROM pg_database WHERE datname = current_database()), ':',
         string_agg(concat(trigger, '.', written, '.', tgfoid, '.', defined), ' '
             ORDER BY trigger) FILTER (WHERE own)
-    ), (SELECT partitions FROM told WHERE root = bearer)
+    ), (SELECT json_agg(partition) FROM told WHERE root = bearer)
 FROM found
 JOIN pg_class AS class ON class.oid = bearer
 JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
