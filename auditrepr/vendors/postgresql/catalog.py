@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -110,7 +110,7 @@ def _installed(
     triggers: int,
     enabled: bool,
     identity: str,
-    partitions: Sequence[Sequence[Any]] | None,
+    partitions: str | None,
 ) -> Installed:
     # Without the trigger that bears the comment, the others are a part of what belongs there.
     note = json.loads(comment or '{"name": "", "fingerprint": "", "triggers": 0, "excluded": []}')
@@ -122,7 +122,7 @@ def _installed(
         excluded=frozenset(note["excluded"]),
         identity=identity,
         whole=triggers == note["triggers"],
-        partitions={key: Partition(*found) for key, *found in partitions or ()},
+        partitions={key: Partition(*found) for key, *found in json.loads(partitions or "[]")},
     )
 
 

@@ -12,21 +12,21 @@ from .trigger_templates import KNOWN_BY_NAME, ON_PARTITION, OWNED
 # if the search path finds it.
 OWN_SCHEMA = "coalesce(current_schema(), 'public')"
 
-# The triggers of this log: those of tables, with what PostgreSQL cloned for their partitions, and
-# the guards, each on its partition.
+# The triggers of this log. Each is either a table's own, or on a partition: what PostgreSQL cloned
+# there, and the guard.
 _OURS = f"""
-    SELECT pg_trigger.oid AS trigger, tgrelid, tgfoid, tgenabled, pg_trigger.xmin AS written,
-        pg_proc.xmin AS defined, ({ON_PARTITION}) AS guards,
-        tgparentid = 0 AND NOT ({ON_PARTITION}) AS own
+    SELECT pg_trigger.oid AS trigger, tgrelid, tgfoid, tgenabled IN ('O', 'A') AS fires,
+        pg_trigger.xmin AS written, pg_proc.xmin AS defined, ({ON_PARTITION}) AS guards
     FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
     WHERE {OWNED}
         AND pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = {OWN_SCHEMA})"""
+_OWN = f"tgparentid = 0 AND NOT ({ON_PARTITION})"
 
 # `top` is where the table's partitions lead to: the table, or what it is a partition of itself.
 _ROOTS = """
     SELECT tgrelid AS root, relkind, pg_partition_root(tgrelid)::oid AS top,
         array_agg(DISTINCT tgfoid) AS functions
-    FROM ours JOIN pg_class ON pg_class.oid = tgrelid WHERE own GROUP BY tgrelid, relkind"""
+    FROM ours JOIN pg_class ON pg_class.oid = tgrelid GROUP BY tgrelid, relkind"""
 
 # The server's cache knows where a partition leads to now; the catalog is read from a snapshot.
 _BELOW = """
@@ -42,8 +42,10 @@ _BELOW = """
 # another table, and what a snapshot hides but other queries in it show at once: that somebody
 # emptied the table, or attached another one to it.
 _NEVER_RECORDED = """
-    SELECT root, CASE root WHEN inhrelid THEN inhparent ELSE inhrelid END AS relid FROM roots
-    JOIN pg_inherits ON root IN (inhrelid, inhparent) WHERE relkind = 'r'
+    SELECT root, inhrelid AS relid FROM roots JOIN pg_inherits ON inhparent = root
+    WHERE relkind = 'r'
+    UNION
+    SELECT root, inhparent FROM roots JOIN pg_inherits ON inhrelid = root WHERE relkind = 'r'
     UNION
     SELECT root, root FROM roots JOIN pg_class ON oid = root
     WHERE pg_relation_filenode(root) IS DISTINCT FROM nullif(relfilenode, 0)
@@ -63,9 +65,9 @@ _BORN = """(
 # A file grows with the first row, and only VACUUM makes it smaller.
 _EMPTY = "CASE WHEN reltuples = -1 THEN pg_relation_size(relid) = 0 ELSE false END"
 
-# See `Partition` for the columns. A guarded one is known; where not, it came with rows.
-_TOLD = f"""
-    SELECT root, json_build_array(
+# See `Partition`. One that is guarded is known to have been made here, or not at all.
+_PARTITIONS = f"""
+    SELECT root, fire, json_build_array(
         relid::text, relid::regclass::text, parent::text, link::text, coalesce(triggers, ''),
         recorded, guarded, original,
         CASE WHEN recorded AND original AND (relkind = 'p' OR NOT guarded)
@@ -74,48 +76,47 @@ _TOLD = f"""
             WHEN recorded AND original AND NOT guarded THEN {_EMPTY} ELSE false END
     ) AS partition
     FROM (
-        SELECT below.*, triggers,
+        SELECT below.*, triggers, fire,
             possible AND file IS NOT DISTINCT FROM nullif(relfilenode, 0) AS recorded,
             relkind = 'p' OR coalesce(guarding && functions, false) AS guarded,
             relkind = 'p' OR file IS NOT DISTINCT FROM relid AS original
         FROM below
         CROSS JOIN LATERAL (SELECT pg_relation_filenode(relid)::oid AS file OFFSET 0) AS now
-        LEFT JOIN worn ON tgrelid = relid
+        CROSS JOIN LATERAL (
+            SELECT string_agg(concat(trigger, '.', written), ' ' ORDER BY trigger) AS triggers,
+                array_agg(tgfoid) FILTER (WHERE guards AND fires) AS guarding,
+                bool_and(fires) AS fire
+            FROM ({_OURS} AND tgrelid = below.relid) AS there
+        ) AS worn
     ) AS part
     UNION ALL
-    SELECT root, json_build_array(
+    SELECT root, true, json_build_array(
         relid::text, relid::regclass::text, root::text, '', '', false, false, false, false, false
     )
-    FROM never"""
+    FROM ({_NEVER_RECORDED}) AS never"""
 
 #: One row a table: schema, table, is it the one of its name, comment, how many triggers, do all
 #: of them fire, which they are, and what is below it.
 INSTALLED = f"""
-WITH ours AS MATERIALIZED ({_OURS}
+WITH ours AS MATERIALIZED ({_OURS} AND {_OWN}
 ), roots AS MATERIALIZED ({_ROOTS}
 ), below AS MATERIALIZED ({_BELOW}
-), never AS ({_NEVER_RECORDED}
-), worn AS (
-    SELECT tgrelid, string_agg(concat(trigger, '.', written), ' ' ORDER BY trigger) AS triggers,
-        array_agg(tgfoid) FILTER (WHERE guards AND tgenabled IN ('O', 'A')) AS guarding
-    FROM ours WHERE NOT own GROUP BY tgrelid
-), told AS ({_TOLD}
-), found AS (
-    SELECT ours.*, tgrelid AS bearer FROM ours WHERE own
-    UNION ALL
-    SELECT ours.*, root FROM ours JOIN below ON NOT own AND relid = tgrelid
+), gathered AS MATERIALIZED (
+    SELECT root, json_agg(partition)::text AS partitions, bool_and(fire) AS fire
+    FROM ({_PARTITIONS}) AS partition GROUP BY root
 )
 SELECT nspname, relname, {KNOWN_BY_NAME}, max(description),
-    count(*) FILTER (WHERE own), bool_and(tgenabled IN ('O', 'A')), concat(
+    count(*), bool_and(fires) AND coalesce(fire, true), concat(
         (SELECT system_identifier FROM pg_control_system()), '.',
         (SELECT oid FROM pg_database WHERE datname = current_database()), ':',
         string_agg(concat(trigger, '.', written, '.', tgfoid, '.', defined), ' '
-            ORDER BY trigger) FILTER (WHERE own)
-    ), (SELECT json_agg(partition) FROM told WHERE root = bearer)
-FROM found
-JOIN pg_class AS class ON class.oid = bearer
+            ORDER BY trigger)
+    ), partitions
+FROM ours
+JOIN pg_class AS class ON class.oid = tgrelid
 JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
+LEFT JOIN gathered ON root = tgrelid
 LEFT JOIN pg_description ON objoid = trigger AND classoid = 'pg_trigger'::regclass
-GROUP BY class.oid, nspname, relname, bearer
+GROUP BY class.oid, nspname, relname, fire, partitions
 ORDER BY pg_table_is_visible(class.oid)
 """
