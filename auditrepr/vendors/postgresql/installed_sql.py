@@ -12,15 +12,14 @@ from .trigger_templates import KNOWN_BY_NAME, ON_PARTITION, OWNED
 # if the search path finds it.
 OWN_SCHEMA = "coalesce(current_schema(), 'public')"
 
-# The triggers of this log. Each is either a table's own, or on a partition: what PostgreSQL cloned
-# there, and the guard.
+# The triggers of this log's tables. Their partitions have others, with the same functions: what
+# PostgreSQL cloned there, and the guards.
 _OURS = f"""
     SELECT pg_trigger.oid AS trigger, tgrelid, tgfoid, tgenabled IN ('O', 'A') AS fires,
-        pg_trigger.xmin AS written, pg_proc.xmin AS defined, ({ON_PARTITION}) AS guards
+        pg_trigger.xmin AS written, pg_proc.xmin AS defined
     FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
-    WHERE {OWNED}
+    WHERE {OWNED} AND tgparentid = 0 AND NOT ({ON_PARTITION})
         AND pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = {OWN_SCHEMA})"""
-_OWN = f"tgparentid = 0 AND NOT ({ON_PARTITION})"
 
 # `top` is where the table's partitions lead to: the table, or what it is a partition of itself.
 _ROOTS = """
@@ -36,7 +35,7 @@ _BELOW = """
     JOIN pg_inherits ON inhrelid = class.oid
     WHERE roots.relkind = 'p' AND class.relkind IN ('r', 'p', 'f') AND class.relispartition
         AND class.oid <> root
-        AND (root = top OR root IN (SELECT relid FROM pg_partition_ancestors(class.oid) AS above))"""
+        AND (root = top OR root IN (SELECT relid FROM pg_partition_ancestors(class.oid)))"""
 
 # What no trigger can record: the rows of tables that inherit from another, what is written through
 # another table, and what a snapshot hides but other queries in it show at once: that somebody
@@ -78,15 +77,14 @@ _PARTITIONS = f"""
     FROM (
         SELECT below.*, triggers, fire,
             possible AND file IS NOT DISTINCT FROM nullif(relfilenode, 0) AS recorded,
-            relkind = 'p' OR coalesce(guarding && functions, false) AS guarded,
+            relkind = 'p' OR coalesce(guarding, false) AS guarded,
             relkind = 'p' OR file IS NOT DISTINCT FROM relid AS original
         FROM below
         CROSS JOIN LATERAL (SELECT pg_relation_filenode(relid)::oid AS file OFFSET 0) AS now
         CROSS JOIN LATERAL (
-            SELECT string_agg(concat(trigger, '.', written), ' ' ORDER BY trigger) AS triggers,
-                array_agg(tgfoid) FILTER (WHERE guards AND fires) AS guarding,
-                bool_and(fires) AS fire
-            FROM ({_OURS} AND tgrelid = below.relid) AS there
+            SELECT string_agg(concat(oid, '.', xmin), ' ' ORDER BY oid) AS triggers,
+                bool_or({ON_PARTITION}) AS guarding, bool_and(tgenabled IN ('O', 'A')) AS fire
+            FROM pg_trigger WHERE tgrelid = below.relid AND tgfoid = ANY (functions)
         ) AS worn
     ) AS part
     UNION ALL
@@ -98,7 +96,7 @@ _PARTITIONS = f"""
 #: One row a table: schema, table, is it the one of its name, comment, how many triggers, do all
 #: of them fire, which they are, and what is below it.
 INSTALLED = f"""
-WITH ours AS MATERIALIZED ({_OURS} AND {_OWN}
+WITH ours AS MATERIALIZED ({_OURS}
 ), roots AS MATERIALIZED ({_ROOTS}
 ), below AS MATERIALIZED ({_BELOW}
 ), gathered AS MATERIALIZED (
