@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -16,6 +17,7 @@ from django.db.models import Field, Model
 from ...utils.model_meta import key_parts, own_fields, stored_parts
 from ..base import AsOfFacet, PastTableSQL
 from ..types import NOT_RECORDED, TOO_BIG, Image, Moment, Row, renamed
+from . import reach
 from .affinity import cast, converter, fitted
 from .queries import (
     AROUND_SQL,
@@ -26,7 +28,6 @@ from .queries import (
     LIMITS,
     MENTIONS_SQL,
     OUT_OF_ORDER_SQL,
-    REACHES_BEYOND,
     TABLE_SQL,
     WEIGHTS_SQL,
 )
@@ -41,6 +42,8 @@ STEPS = 100_000
 UNKNOWN = object()  # the value of a digest
 #: Values that SQLite reads out of JSON as they were; a REAL may come back another in its last bit.
 _SAME_IN_JSON = {int, str}
+#: Of each connection: the open one, its schema's version, and whether statements reach beyond.
+_reaching: WeakKeyDictionary[BaseDatabaseWrapper, tuple[Any, int, bool]] = WeakKeyDictionary()
 #: With which SQLite is compiled since 3.32, where nobody chose another number.
 MOST_PARAMETERS = 32_000
 
@@ -125,7 +128,13 @@ class Reconstructing(AsOfFacet):
     knows_statements = False
 
     def statement_reaches_beyond(self) -> bool:
-        return bool(self.value(REACHES_BEYOND))
+        raw, version = self.connection.connection, self.value(reach.VERSION)
+        known = _reaching.get(self.connection)
+        if known is None or known[0] is not raw or known[1] != version:
+            schema = self.rows(reach.SCHEMA)
+            known = raw, version, reach.reaches_audited(self.connection, schema)
+            _reaching[self.connection] = known
+        return known[2]
 
     def overtaken(self, deletes: Collection[int]) -> set[int]:
         return set()  # there is one writer at a time
