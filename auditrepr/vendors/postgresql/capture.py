@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...utils.sql import Statement
 from ..base import CaptureFacet
-from ..types import Capture, Installed, Position, Survey, TableShape
+from ..types import Capture, Installed, Kind, Position, Survey, TableShape
 from . import catalog, trigger_templates, triggers
 from .context import tell
 from .installed_sql import INSTALLED
@@ -62,8 +62,9 @@ class Capturing(CaptureFacet):
         return [sql for capture in captures for sql in triggers.install_sql(capture, schema)]
 
     def guard_sql(self, *captures: Capture) -> list[str]:
-        schema = self.log_schema() if captures else ""
-        return [sql for capture in captures for sql in triggers.guard_sql(capture, schema)]
+        parted = [one for one in captures if one.shape.kind is Kind.PARTITIONED]
+        schema = self.log_schema() if parted else ""
+        return [sql for capture in parted for sql in triggers.guard_sql(capture, schema)]
 
     def seal_sql(self) -> list[str]:
         return []  # the catalogue tells them apart

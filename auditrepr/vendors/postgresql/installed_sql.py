@@ -1,7 +1,7 @@
 """The query of the catalog that tells how the triggers of every table stand, and its partitions.
 
-Whoever drops, disables or replaces a trigger or its function writes another row into the catalog,
-with another ``xmin``; so does whoever attaches a partition.
+Dropping, disabling or replacing a trigger or its function writes another row into the catalog, with
+another ``xmin``; so does attaching a partition.
 """
 
 from __future__ import annotations

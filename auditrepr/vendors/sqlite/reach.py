@@ -82,7 +82,7 @@ def _is_ours(name: str) -> bool:
 
 
 def _make(raw: Any, items: Iterable[Item]) -> None:
-    """Make an empty copy of the schema; a virtual table makes its own tables by itself."""
+    """Make an empty copy of the schema; creating a virtual table also creates its tables."""
     for item in items:
         if item.sql is None or item.name.startswith("sqlite_") or _is_ours(item.name):
             continue
@@ -102,7 +102,7 @@ def _written_beside(raw: Any, table: str) -> Iterator[str]:
 
 
 def _written(raw: Any, statement: str, table: str, own: int) -> list[str]:
-    """Return what is written after the statement's own writes, of which there are so many."""
+    """Return what is written after the first `own` writes, which are those of the statement."""
     seen: list[tuple[str, str | None]] = []
 
     def note(action: int, first: str, _: str | None, __: str | None, trigger: str | None) -> int:
