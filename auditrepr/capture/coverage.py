@@ -16,6 +16,7 @@ from django.utils import timezone
 from ..models import Coverage
 from ..utils.table_names import log_name
 from ..vendors import get_vendor
+from . import partitions
 
 if TYPE_CHECKING:
     from ..vendors.types import Capture, Installed, TableShape
@@ -61,9 +62,17 @@ def restart(state: State, row: Coverage | None) -> Coverage.Reason | None:
             return Coverage.Reason(row.reason)
         if state.installed.replace(row.triggers):
             return Coverage.Reason.REPLACED
+        if partitions.changed(state.installed, row.triggers):
+            return Coverage.Reason.PARTITIONS
         left_out = not state.waits and _uncaptured_columns(state.capture, state.installed)
         return Coverage.Reason.COLUMNS if left_out else None
-    return Coverage.Reason(state.status.value)
+    return lost(state)
+
+
+def lost(state: State) -> Coverage.Reason:
+    """Return why this table, whose changes are not all recorded, is not covered."""
+    reasons = {reason.value: reason for reason in Coverage.Reason}
+    return reasons.get(state.status.value, Coverage.Reason.PARTITIONS)
 
 
 def start(using: str, reasons: Reasons) -> None:
@@ -95,22 +104,45 @@ def end(using: str, reasons: Reasons) -> None:
 
 
 def replaced(installed: Mapping[str, Installed], known: Mapping[str, Coverage]) -> Reasons:
-    """Return the tables whose triggers were replaced outside auditrepr."""
-    names = [name for name in installed if name in known]
+    """Return the tables whose triggers, or partitions, changed outside auditrepr."""
+    found = {}
+    for name in installed.keys() & known.keys():
+        now, row = installed[name], known[name]
+        if row.since_event is None:
+            continue
+        if now.replace(row.triggers):
+            found[name] = Coverage.Reason.REPLACED
+        elif partitions.changed(now, row.triggers) or partitions.emptied(now):
+            found[name] = Coverage.Reason.PARTITIONS
+    return found
+
+
+def unrecordable(installed: Mapping[str, Installed]) -> set[str]:
+    """Return the tables that are not covered whatever triggers they have."""
+    found = installed.items()
+    return {name for name, one in found if partitions.unrecorded(one) or partitions.emptied(one)}
+
+
+def repartitioned(before: Mapping[str, Installed], after: Mapping[str, Installed]) -> Reasons:
+    """Return the tables whose partitions changed while their triggers were installed."""
     return {
-        name: Coverage.Reason.REPLACED
-        for name in names
-        if known[name].since_event is not None and installed[name].replace(known[name].triggers)
+        name: Coverage.Reason.PARTITIONS
+        for name in before.keys() & after.keys()
+        if partitions.changed_between(before[name], after[name])
     }
 
 
-def note_triggers(using: str) -> None:
-    """Record the identity of the installed triggers."""
-    installed = get_vendor(using).installed()
+def is_noted(installed: Installed, row: Coverage) -> bool:
+    """Return whether this is the record of these triggers and partitions."""
+    return row.triggers == partitions.record(installed, row.triggers)
+
+
+def note_triggers(using: str, installed: Mapping[str, Installed]) -> None:
+    """Record the identity of these triggers, and of the partitions of their tables."""
     changed = []
     for name, row in rows(using).items():
-        if name in installed and installed[name].identity != row.triggers:
-            row.triggers = installed[name].identity
+        if name in installed and not is_noted(installed[name], row):
+            row.triggers = partitions.record(installed[name], row.triggers)
             changed.append(row)
     Coverage.objects.using(using).bulk_update(changed, ["triggers"])
 

@@ -15,6 +15,7 @@ from ..utils.table_names import log_name, model_for_table
 from ..utils.text import one_line
 from ..vendors import Vendor, get_vendor, supports
 from ..vendors.types import Capture, Kind, Survey, TableShape
+from . import partitions
 from .state import State, Status
 
 LOG = log_name(AuditLog._meta.db_table)
@@ -142,8 +143,10 @@ def _state(name: str, found: Survey, capture: Capture | None, wanted: str | None
         return State(name, Status.MISSING, capture, installed)
     if not installed.enabled:
         return State(name, Status.DISABLED, capture, installed)
-    current = installed.fingerprint == wanted
-    return State(name, Status.OK if current else Status.OUTDATED, capture, installed)
+    if installed.fingerprint != wanted:
+        return State(name, Status.OUTDATED, capture, installed)
+    guarded = not partitions.unguarded(installed)
+    return State(name, Status.OK if guarded else Status.UNGUARDED, capture, installed)
 
 
 def _capture(table: TrackedTable, shape: TableShape) -> Capture:

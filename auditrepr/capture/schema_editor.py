@@ -90,11 +90,14 @@ class SchemaChange:
         installed = self._install(captures)
         if coverage.TABLE in shapes:
             self.vendor.execute(self.vendor.seal_sql() if installed else [])
+            now, new_names = self.vendor.installed(), dict(self.renamed)
+            before = {new_names.get(name, name): one for name, one in self.before.items()}
             # No write came between: what captured the old name captures the new one.
             coverage.rename(using, self.renamed)
             coverage.rename_columns(using, self.renamed_columns)
             coverage.note_columns(using, shapes)
-            coverage.note_triggers(using)
+            coverage.end(using, coverage.repartitioned(before, now))
+            coverage.note_triggers(using, now)
 
     def _capture(self, name: str, shape: TableShape, tracked: TrackedTable | None) -> Capture:
         columns = {column.name for column in shape.columns}

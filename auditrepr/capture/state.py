@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from enum import Enum
 
 from ..vendors.types import Capture, Installed
+from . import partitions
 
 
 class Status(Enum):
@@ -17,12 +18,15 @@ class Status(Enum):
     MISSING = "missing"
     ABSENT = "absent"  # the table itself is not there (yet)
     UNSUPPORTED = "unsupported"  # a view or a foreign table
+    UNGUARDED = "missing on a partition"  # it was made later: TRUNCATE by its name is unrecorded
     LEFTOVER = "left over"  # no longer audited, but still with triggers
     WAITING = "waiting for migrate"  # a pending migration changes it: its triggers must stay
 
 
 #: The states that install() fixes.
-BROKEN = frozenset({Status.MISSING, Status.OUTDATED, Status.DISABLED, Status.LEFTOVER})
+BROKEN = frozenset(
+    {Status.MISSING, Status.OUTDATED, Status.DISABLED, Status.UNGUARDED, Status.LEFTOVER}
+)
 
 
 @dataclass(frozen=True)
@@ -42,5 +46,9 @@ class State:
     @property
     def captured(self) -> bool:
         """Return whether every change to the table is recorded now."""
-        working = self.status in (Status.OK, Status.OUTDATED)
+        if self.installed and (
+            partitions.unrecorded(self.installed) or partitions.emptied(self.installed)
+        ):
+            return False
+        working = self.status in (Status.OK, Status.OUTDATED, Status.UNGUARDED)
         return working or (self.waits and self.capture is not None)

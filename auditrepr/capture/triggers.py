@@ -10,7 +10,7 @@ from ..models import Coverage
 from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor, get_vendor
 from ..vendors.types import TableShape
-from . import coverage, search_index
+from . import coverage, partitions, search_index
 from .inspection import inspect
 from .state import BROKEN, State, Status
 
@@ -31,16 +31,23 @@ def install(
     wanted = BROKEN | {Status.OK} if force else BROKEN
     changed = [state for state in states if state.status in wanted]
     audited = {state.name: state for state in states if state.capture}
-    starting = _restarts(audited.values(), known)
+    there = {s.name: s.installed for s in states if s.installed}
+    hopeless = {name for name, one in there.items() if partitions.unrecorded(one)}
+    ended = [n for n in hopeless & known.keys() if known[n].since_event is not None]
+    starting = _restarts([s for s in audited.values() if s.name not in hopeless], known)
     # A shared table that this connection does not see is absent, and recorded.
     recorded = {s.name for s in states if s.waits or (s.status is Status.ABSENT and s.installed)}
     stale = known.keys() - audited.keys() - recorded if names is None else ()
     shapes = _other_columns(states, known)
-    if changed or starting or stale or shapes or _has_other_triggers(every, known):
+    if changed or starting or ended or stale or shapes or _has_other_triggers(every, known):
         with transaction.atomic(using):
             vendor = get_vendor(using)
-            vendor.execute(_install_sql(vendor, changed))
+            full = [s for s in changed if force or s.status is not Status.UNGUARDED]
+            vendor.execute(_install_sql(vendor, full) if full else [])
+            guarded = [s.capture for s in changed if s.capture and s not in full]
+            vendor.execute(vendor.guard_sql(*guarded))
             # Not earlier: CREATE TRIGGER has waited for all open writes to the table.
+            coverage.end(using, dict.fromkeys(ended, Coverage.Reason.PARTITIONS))
             _start(using, every, known, starting)
             coverage.note_columns(using, shapes)
             coverage.forget(using, stale)
@@ -73,7 +80,8 @@ def note_gaps(using: str) -> list[State]:
     states = [state for state in every if state.capture]
     lost = [state for state in states if not state.captured]
     ended = [s for s in lost if s.name in known and known[s.name].since_event is not None]
-    starting = _restarts([s for s in states if s.status is Status.OK], known)
+    whole = [s for s in states if s.captured and s.status in (Status.OK, Status.UNGUARDED)]
+    starting = _restarts(whole, known)
     shapes = _other_columns(states, known)
     if ended or starting or shapes or _has_other_triggers(every, known):
         with transaction.atomic(using):
@@ -115,19 +123,25 @@ def _start(
     starting: Mapping[str, Coverage.Reason],
 ) -> None:
     """Start the coverage of these tables with the triggers that they have now."""
-    firing = {s.name: s.installed for s in states if s.installed and s.captured}
-    replaced = coverage.replaced(firing, known)
-    coverage.end(using, {name: replaced[name] for name in replaced.keys() - starting.keys()})
-    coverage.start(using, starting)
     vendor = get_vendor(using)
     vendor.execute(vendor.seal_sql())
-    coverage.note_triggers(using)
+    # Before coverage starts: what comes after this look, the next one finds.
+    installed = vendor.installed()
+    there = {state.name: state.installed for state in states if state.installed}
+    firing = {s.name: s.installed for s in states if s.installed and s.captured}
+    starting = {**coverage.repartitioned(there, installed), **starting}
+    hopeless = starting.keys() & coverage.unrecordable(installed)
+    ended = coverage.replaced(firing, known)
+    coverage.end(using, {name: ended[name] for name in ended.keys() - starting.keys()})
+    coverage.end(using, dict.fromkeys(hopeless, Coverage.Reason.PARTITIONS))
+    coverage.start(using, {n: reason for n, reason in starting.items() if n not in hopeless})
+    coverage.note_triggers(using, installed)
 
 
 def _has_other_triggers(states: Iterable[State], known: Mapping[str, Coverage]) -> bool:
     """Return whether installed triggers differ from those recorded in Coverage."""
     there = [(s.installed, known[s.name]) for s in states if s.installed and s.name in known]
-    return any(installed.identity != row.triggers for installed, row in there)
+    return any(not coverage.is_noted(installed, row) for installed, row in there)
 
 
 def _restarts(states: Iterable[State], known: Mapping[str, Coverage]) -> dict[str, Coverage.Reason]:

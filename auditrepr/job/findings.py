@@ -17,7 +17,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.translation import gettext_noop as _
 
 from .. import capture
-from ..capture import inspection
+from ..capture import inspection, partitions
 from ..capture.state import State, Status
 from ..conf import get_settings
 from ..exceptions import MigrationsPending, MigrationsUnreadable
@@ -53,6 +53,10 @@ _BROKEN = {
         " it is not audited."
     ),
 }
+_UNGUARDED = _(
+    'Database "%(database)s": %(table)s: triggers are missing on %(partitions)s: a TRUNCATE that'
+    " names a partition is not recorded."
+)
 _CHANGEABLE = _(
     'Database "%(database)s": AUDITREPR["APPEND_ONLY"] is True, but the append-only triggers are'
     " missing or disabled."
@@ -176,7 +180,10 @@ def _without_log(using: str, tables: Collection[TrackedTable], found: Survey) ->
 
 
 def _of_table(using: str, state: State, remedy: Sentence) -> Finding:
-    text = Sentence(_BROKEN[state.status], database=using, table=state.name)
+    template, names = _BROKEN.get(state.status, _UNGUARDED), ""
+    if state.installed:
+        names = ", ".join(partitions.unguarded(state.installed))
+    text = Sentence(template, database=using, table=state.name, partitions=names)
     return Finding(state.status.value, state.name, text, remedy)
 
 

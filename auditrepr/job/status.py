@@ -219,7 +219,7 @@ def gap(row: Coverage | None, state: State | None = None) -> Coverage | None:
     """
     reason = coverage.restart(state, row) if state and state.capture else None
     if state and reason:
-        lost = reason if state.captured else Coverage.Reason(state.status.value)
+        lost = reason if state.captured else coverage.lost(state)
         return Coverage(table_name=state.name, since_event=None, reason=lost)
     is_gap = row and (row.since_event is None or row.reason != Coverage.Reason.INSTALLED)
     return row if is_gap else None

@@ -17,6 +17,7 @@ class Coverage(models.Model):
         MISSING = "missing", _("triggers were missing")
         DISABLED = "disabled", _("triggers were disabled")
         COLUMNS = "columns", _("some columns were not captured before")
+        PARTITIONS = "partitions", _("rows came or went with a partition")
         REPLACED = "replaced", _("triggers were replaced outside auditrepr")
 
     table_name = models.TextField(primary_key=True)
@@ -51,7 +52,8 @@ class Coverage(models.Model):
     triggers = models.TextField(
         default="",
         help_text=_(
-            "Identity of the installed triggers. Shows whether they were dropped and re-created."
+            "Identity of the installed triggers, then of the table's partitions. Shows whether"
+            " triggers were dropped and re-created, or rows came or went with a partition."
         ),
     )
     recorded_at = models.DateTimeField(db_default=Now())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 from typing import Any, NamedTuple
@@ -173,6 +173,25 @@ class Capture:
     excluded: frozenset[str]
 
 
+class Partition(NamedTuple):
+    """A table below an audited one, as the catalog shows it."""
+
+    name: str
+    parent: str  # the key of what it is attached to
+    link: str  # another one each time that it is attached
+    triggers: str  # which triggers of ours it has; others if they were replaced
+    recorded: bool  # do triggers see its rows change? Not those of a foreign table
+    guarded: bool  # is a TRUNCATE of it recorded that names it?
+    original: bool  # has it the file with which it was made? It was never emptied, then
+    born: bool  # was it made as a partition, which is empty? Its own rows came through triggers
+    empty: bool  # has it never had a row of its own?
+
+    @property
+    def identity(self) -> str:
+        """Return what changes if it is attached again, or its triggers are replaced."""
+        return f"{self.link} {self.triggers}"
+
+
 @dataclass(frozen=True)
 class Installed:
     """The triggers that one table has now."""
@@ -184,6 +203,7 @@ class Installed:
     columns: frozenset[str] | None = None  # the recorded columns; None: all but the excluded
     identity: str = ""  # the place, a colon, and what distinguishes them from replacements
     whole: bool = True  # whether all triggers exist
+    partitions: Mapping[str, Partition] = field(default_factory=dict)
 
     @property
     def fires(self) -> bool:
@@ -195,9 +215,11 @@ class Installed:
 
         False in a database that was restored elsewhere, where all identities differ.
         """
-        where, _, these = self.identity.partition(":")
-        there, _, those = recorded.partition(":")
-        return where == there and these != those
+        return self.is_where(recorded) and self.identity != recorded.partition("\n")[0]
+
+    def is_where(self, recorded: str) -> bool:
+        """Return whether these triggers are in the database in which `recorded` was noted."""
+        return self.identity.partition(":")[0] == recorded.partition(":")[0]
 
 
 class Survey(NamedTuple):

@@ -572,7 +572,10 @@ def test_a_restored_dump_captures_as_before(tmp_path: Path):
     shell((tmp_path / "dump").read_text())
     restored = vendor.installed()["dumped.whole"]
     assert restored.identity != before.identity
-    assert replace(restored, identity=before.identity) == before
+    assert replace(restored, identity=before.identity, partitions=before.partitions) == before
+    assert [(one.name, one.guarded) for one in restored.partitions.values()] == [
+        ("dumped.part", True)
+    ]
     sql("INSERT INTO dumped.whole VALUES (1)", "DELETE FROM dumped.part")
     sql("DROP SCHEMA dumped CASCADE")
     assert events("dumped.whole") == [("I", "1"), ("D", "1")]

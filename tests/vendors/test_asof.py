@@ -23,7 +23,7 @@ from tests.app.large import Volume
 from tests.app.models import Author, Book, Tag
 from tests.app.relations import Badge, Toll
 from tests.capturing import sql
-from tests.vendors.recording import elsewhere, moments
+from tests.vendors.recording import captured, elsewhere, moments
 
 pytestmark = pytest.mark.django_db
 
@@ -240,6 +240,8 @@ def test_a_statement_reaches_beyond_its_rows_where_a_foreign_key_cascades(vendor
         "CREATE TABLE conformance_child (id integer PRIMARY KEY,"
         " parent integer REFERENCES conformance_parent (id) ON DELETE CASCADE)",
     )
+    child = captured(vendor, table="conformance_child")
+    sql(*vendor.support_sql(), *vendor.install_sql(child))
     assert vendor.statement_reaches_beyond() is True
 
 

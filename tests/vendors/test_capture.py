@@ -160,6 +160,10 @@ def test_sealed_triggers_differ_from_those_created_later(vendor: Vendor) -> None
     assert vendor.installed()[TABLE].enabled
 
 
+def test_a_table_without_partitions_needs_no_guards(vendor: Vendor) -> None:
+    assert vendor.guard_sql(audit(vendor)) == []
+
+
 def test_removed_triggers_record_nothing_more(vendor: Vendor) -> None:
     audit(vendor)
     audit(vendor, table=OTHER)

@@ -132,7 +132,10 @@ class AsOfFacet(Facet, ABC):
 
     @abstractmethod
     def statement_reaches_beyond(self) -> bool:
-        """Return whether third-party triggers or foreign keys may change more for one statement."""
+        """Return whether third-party triggers or foreign keys may change more for one statement.
+
+        What writes no audited table may count as well, if the database cannot tell.
+        """
 
     @abstractmethod
     def overtaken(self, deletes: Collection[int]) -> set[int]:

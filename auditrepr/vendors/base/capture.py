@@ -63,6 +63,10 @@ class CaptureFacet(Facet, ABC):
     def install_sql(self, *captures: Capture) -> list[str]:
         """Return what creates these tables' triggers, replacing those that are there."""
 
+    def guard_sql(self, *captures: Capture) -> list[str]:
+        """Return what guards the partitions of these tables that have been made since."""
+        return []
+
     @abstractmethod
     def seal_sql(self) -> list[str]:
         """Return the SQL to run after creating triggers; it distinguishes them from later ones."""

@@ -11,9 +11,10 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...utils.sql import Statement
 from ..base import CaptureFacet
-from ..types import Capture, Installed, Position, Survey, TableShape
+from ..types import Capture, Installed, Kind, Position, Survey, TableShape
 from . import catalog, trigger_templates, triggers
 from .context import tell
+from .installed_sql import INSTALLED
 from .queries import LOG_IDENTITY, POSITION, SEQUENCE_CACHE
 
 
@@ -31,7 +32,7 @@ class Capturing(CaptureFacet):
         return catalog.shapes(names, self.rows(catalog.SHAPES, catalog.shape_parameters(names)))
 
     def installed(self) -> dict[str, Installed]:
-        return catalog.installed(self.rows(catalog.INSTALLED))
+        return catalog.installed(self.rows(INSTALLED))
 
     def survey(self, names: Collection[str], *, migrations: bool) -> Survey:
         sql = catalog.SURVEY.format(applied=catalog.APPLIED if migrations else "NULL")
@@ -59,6 +60,11 @@ class Capturing(CaptureFacet):
     def install_sql(self, *captures: Capture) -> list[str]:
         schema = self.log_schema() if captures else ""
         return [sql for capture in captures for sql in triggers.install_sql(capture, schema)]
+
+    def guard_sql(self, *captures: Capture) -> list[str]:
+        parted = [one for one in captures if one.shape.kind is Kind.PARTITIONED]
+        schema = self.log_schema() if parted else ""
+        return [sql for capture in parted for sql in triggers.guard_sql(capture, schema)]
 
     def seal_sql(self) -> list[str]:
         return []  # the catalog distinguishes them

@@ -10,9 +10,10 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..types import Column, Installed, Kind, TableShape
+from ..types import Column, Installed, Kind, Partition, TableShape
+from .installed_sql import INSTALLED, OWN_SCHEMA
 from .quoting import LOG, stored
-from .trigger_templates import APPEND_ONLY_TRIGGERS, KNOWN_BY_NAME, ON_PARTITION, OWNED
+from .trigger_templates import APPEND_ONLY_TRIGGERS
 
 _KINDS = {
     "r": Kind.TABLE,
@@ -21,10 +22,6 @@ _KINDS = {
     "m": Kind.VIEW,
     "f": Kind.FOREIGN,
 }
-
-# Where Django makes its tables: a log in any other schema is that of another site or tenant, even
-# if the search path finds it.
-_OWN_SCHEMA = "coalesce(current_schema(), 'public')"
 
 #: One row per column: schema, table, visible, kind, place in the key, name, type, stored.
 SHAPES = f"""
@@ -37,41 +34,14 @@ LEFT JOIN pg_attribute ON attrelid = class.oid AND attnum > 0 AND NOT attisdropp
 LEFT JOIN pg_index ON indrelid = class.oid AND indisprimary
 WHERE relkind IN ('r', 'p', 'v', 'm', 'f') AND (
     relname = ANY(%(names)s) AND pg_table_is_visible(class.oid)
-        AND (relname NOT LIKE 'auditrepr\\_%%' OR nspname = {_OWN_SCHEMA})
+        AND (relname NOT LIKE 'auditrepr\\_%%' OR nspname = {OWN_SCHEMA})
     OR relname = ANY(%(tables)s) AND concat(nspname, '.', relname) = ANY(%(names)s)
 )
 ORDER BY class.oid, attnum
 """
 
-#: One row per table: schema, table, whether its name leads to it, comment, number of triggers,
-#: whether all of them fire, and their identity. Dropping, disabling or replacing a trigger or its
-#: function changes a row of the catalog.
-INSTALLED = f"""
-SELECT nspname, relname, {KNOWN_BY_NAME}, max(description),
-    count(*) FILTER (WHERE own), bool_and(tgenabled IN ('O', 'A')), concat(
-        (SELECT system_identifier FROM pg_control_system()), '.',
-        (SELECT oid FROM pg_database WHERE datname = current_database()), ':',
-        string_agg(concat(trigger, '.', written, '.', tgfoid, '.', defined), ' '
-            ORDER BY trigger) FILTER (WHERE own)
-    )
-FROM (
-    SELECT pg_trigger.oid AS trigger, tgenabled, tgfoid, pg_trigger.xmin AS written,
-        pg_proc.xmin AS defined, tgparentid = 0 AND NOT ({ON_PARTITION}) AS own,
-        CASE WHEN tgparentid = 0 AND NOT ({ON_PARTITION}) THEN tgrelid
-            ELSE pg_partition_root(tgrelid)::oid END AS bearer
-    FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
-    WHERE {OWNED}
-        AND pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = {_OWN_SCHEMA})
-) AS found
-JOIN pg_class AS class ON class.oid = bearer
-JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
-LEFT JOIN pg_description ON objoid = trigger AND classoid = 'pg_trigger'::regclass
-GROUP BY class.oid, nspname, relname
-ORDER BY pg_table_is_visible(class.oid)
-"""
-
 #: The schema that the log is in, or would be created in.
-LOG_SCHEMA = f"SELECT {_OWN_SCHEMA}"
+LOG_SCHEMA = f"SELECT {OWN_SCHEMA}"
 
 #: How many of the log's own triggers fire, and call a function with this body.
 APPEND_ONLY = f"""
@@ -96,11 +66,11 @@ SELECT has_table_privilege('{LOG}', 'DELETE') AND (
 #: The answers of all of these at once, as JSON; and the migrations that are applied.
 APPLIED = "(SELECT json_agg(json_build_array(app, name)) FROM django_migrations)::text"
 SURVEY = f"""
-SELECT {_OWN_SCHEMA}, ({APPEND_ONLY}),
+SELECT {OWN_SCHEMA}, ({APPEND_ONLY}),
     (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h))
         FROM ({SHAPES}) AS shape (a, b, c, d, e, f, g, h))::text,
-    (SELECT json_agg(json_build_array(a, b, c, d, e, f, g))
-        FROM ({INSTALLED.replace("%", "%%")}) AS bearer (a, b, c, d, e, f, g))::text,
+    (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h))
+        FROM ({INSTALLED.replace("%", "%%")}) AS bearer (a, b, c, d, e, f, g, h))::text,
     {{applied}}
 """
 
@@ -140,6 +110,7 @@ def _installed(
     triggers: int,
     enabled: bool,
     identity: str,
+    partitions: str | None,
 ) -> Installed:
     # Without the trigger that has the comment, the triggers are incomplete.
     note = json.loads(comment or '{"name": "", "fingerprint": "", "triggers": 0, "excluded": []}')
@@ -151,6 +122,7 @@ def _installed(
         excluded=frozenset(note["excluded"]),
         identity=identity,
         whole=triggers == note["triggers"],
+        partitions={key: Partition(*found) for key, *found in json.loads(partitions or "[]")},
     )
 
 

@@ -102,7 +102,8 @@ class Body:
             insert=self._whole("I", f"{new} AS image"),
             update=self._updated(f"SELECT {old} AS past, {new} AS image"),
             delete=self._whole("D", f"{old} AS image"),
-            truncating=direct(self.capture, "TRUNCATE", depth="pg_trigger_depth() - 1"),
+            truncating=f"{direct(self.capture, 'TRUNCATE', depth='pg_trigger_depth() - 1')}"
+            f" AND {trigger_templates.STILL_GUARDS}",
             truncate=trigger_templates.EMPTIED.format(delete=emptied),
         )
 

@@ -207,27 +207,50 @@ OWNED = f"""NOT tgisinternal AND tgname LIKE 'auditrepr\\_%' AND tgname <> '{LOG
 KNOWN_BY_NAME = """(pg_table_is_visible(class.oid)
         OR to_regclass(quote_ident(class.relname)) IS NULL)"""
 ON_PARTITION = f"tgparentid = 0 AND tgname LIKE 'auditrepr\\_{PARTITION}%'"
+# A guard works for the table above it that has the same function.
+GUARDS_NOTHING = """NOT EXISTS (
+        SELECT FROM pg_partition_ancestors(guard.tgrelid) AS above
+        JOIN pg_trigger AS own ON own.tgrelid = above.relid
+        WHERE own.tgfoid = guard.tgfoid AND above.relid <> guard.tgrelid
+    )"""
+# What was detached is a table of its own, or another one's partition.
+STILL_GUARDS = f"""EXISTS (
+            SELECT FROM pg_trigger AS guard
+            WHERE tgrelid = TG_RELID AND tgname = TG_NAME AND NOT {GUARDS_NOTHING}
+        )"""
 DROP_TRIGGERS = f"""
 DECLARE
+    target oid;
     item record;
 BEGIN
+    SELECT class.oid INTO target FROM pg_class AS class
+    JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
+    WHERE relkind IN ('r', 'p')
+        AND (relname = {{name}} AND {KNOWN_BY_NAME}
+            OR concat(nspname, '.', relname) = {{qualified}})
+    ORDER BY pg_table_is_visible(class.oid) DESC, class.oid IN (
+        SELECT tgrelid FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+        WHERE {OWNED}
+            AND pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = {{schema}})
+    ) DESC LIMIT 1;
     FOR item IN SELECT tgname, tgrelid::regclass AS relation
         FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
         WHERE tgparentid = 0 AND {OWNED}
             AND pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = {{schema}})
-            AND CASE WHEN {ON_PARTITION} THEN pg_partition_root(tgrelid)::oid
-                ELSE tgrelid END = (
-                SELECT class.oid FROM pg_class AS class
-                JOIN pg_namespace AS namespace ON namespace.oid = relnamespace
-                WHERE relkind IN ('r', 'p')
-                    AND (relname = {{name}} AND {KNOWN_BY_NAME}
-                        OR concat(nspname, '.', relname) = {{qualified}})
-                ORDER BY pg_table_is_visible(class.oid) DESC, class.oid IN (
-                    SELECT tgrelid FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
-                    WHERE {OWNED}
-                        AND pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = {{schema}})
-                ) DESC LIMIT 1
-            )
+            AND (tgrelid = target OR {ON_PARTITION}
+                AND target IN (SELECT relid FROM pg_partition_ancestors(tgrelid)))
+    LOOP
+        EXECUTE format('DROP TRIGGER %I ON %s', item.tgname, item.relation);
+    END LOOP;
+END"""
+DROP_STRAYS = f"""
+DECLARE
+    item record;
+BEGIN
+    FOR item IN SELECT tgname, tgrelid::regclass AS relation
+        FROM pg_trigger AS guard JOIN pg_proc ON pg_proc.oid = tgfoid
+        WHERE {ON_PARTITION} AND {OWNED} AND pronamespace = {{schema}}::regnamespace
+            AND {GUARDS_NOTHING}
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', item.tgname, item.relation);
     END LOOP;
@@ -248,9 +271,14 @@ DECLARE
     item regclass;
 BEGIN
     FOR item IN SELECT relid FROM pg_partition_tree({table}::regclass) AS leaf
-        JOIN pg_class ON pg_class.oid = leaf.relid WHERE isleaf AND relkind = 'r'
+        JOIN pg_class ON pg_class.oid = leaf.relid
+        WHERE isleaf AND relkind = 'r' AND NOT EXISTS (
+            SELECT FROM pg_trigger WHERE tgrelid = leaf.relid AND tgname = {name}
+                AND tgfoid = {function}::regproc AND tgenabled IN ('O', 'A')
+        )
     LOOP
-        EXECUTE format('CREATE TRIGGER %s BEFORE TRUNCATE ON %s EXECUTE FUNCTION %s()',
-            {trigger}, item, {function});
+        EXECUTE format('CREATE OR REPLACE TRIGGER %I BEFORE TRUNCATE ON %s EXECUTE FUNCTION %s()',
+            {name}, item, {function});
+        EXECUTE format('ALTER TABLE %s ENABLE TRIGGER %I', item, {name});
     END LOOP;
 END"""

@@ -69,6 +69,7 @@ def remove_support_sql(schema: str) -> list[str]:
     log_triggers = (LOG_TRIGGER, *trigger_templates.APPEND_ONLY_TRIGGERS)
     return [
         *(f"DROP TRIGGER IF EXISTS {name} ON {quoted(schema)}.{LOG}" for name in log_triggers),
+        _drop_strays(schema),
         _do(
             trigger_templates.DROP_FUNCTIONS.format(
                 schema=literal(quoted(schema)), pattern=r"auditrepr\_%"
@@ -117,13 +118,20 @@ def install_sql(capture: Capture, schema: str) -> list[str]:
         *triggers,
         f"COMMENT ON TRIGGER {_trigger(COMMENTED, schema)} ON {table(capture.db_table)} "
         f"IS {literal(json.dumps(note, ensure_ascii=False))}",
+        _drop_strays(schema),
         _drop_orphans(schema),
     ]
 
 
+def guard_sql(capture: Capture, schema: str) -> list[str]:
+    """Return the SQL that guards the partitions of this table that have no guard."""
+    _, function = map(_function_name, _functions(capture, schema))
+    return [_guard_partitions(capture, schema, function), _drop_strays(schema)]
+
+
 def remove_sql(name: str, schema: str) -> list[str]:
     """Return the SQL that drops the triggers of the table with this name in the log."""
-    return [_do(_drop_triggers(name, name, schema)), _drop_orphans(schema)]
+    return [_do(_drop_triggers(name, name, schema)), _drop_strays(schema), _drop_orphans(schema)]
 
 
 def _qualified(db_table: str) -> str:
@@ -138,6 +146,10 @@ def _drop_triggers(name: str, qualified: str, schema: str) -> str:
     return trigger_templates.DROP_TRIGGERS.format(
         name=literal(stored(name)), qualified=literal(stored(qualified)), schema=literal(schema)
     )
+
+
+def _drop_strays(schema: str) -> str:
+    return _do(trigger_templates.DROP_STRAYS.format(schema=literal(quoted(schema))))
 
 
 def _drop_orphans(schema: str) -> str:
@@ -195,10 +207,14 @@ def _partition_triggers(capture: Capture, schema: str, function: str) -> Iterato
                 f"CREATE TRIGGER {_trigger(f'row_{suffix}', schema)} AFTER {operation} ON {on} "
                 f"FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION {function}()"
             )
-    yield _do(
+    yield _guard_partitions(capture, schema, function)
+
+
+def _guard_partitions(capture: Capture, schema: str, function: str) -> str:
+    return _do(
         trigger_templates.GUARD_PARTITIONS.format(
-            table=literal(on),
-            trigger=literal(_trigger(PARTITION, schema)),
+            table=literal(table(capture.db_table)),
+            name=literal(trigger_name(PARTITION, schema)),
             function=literal(function),
         )
     )

@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
@@ -15,8 +16,10 @@ from django.db.models import Field, Model
 
 from ...utils.model_meta import key_parts, own_fields, stored_parts
 from ..base import AsOfFacet, PastTableSQL
-from ..types import NOT_RECORDED, TOO_BIG, Image, Moment, Row, renamed
+from ..types import Image, Moment, Row
+from . import reach
 from .affinity import cast, converter, fitted
+from .documents import UNKNOWN, document, key_of_text, key_text, value_of, why
 from .queries import (
     AROUND_SQL,
     BEYOND_SQL,
@@ -26,21 +29,20 @@ from .queries import (
     LIMITS,
     MENTIONS_SQL,
     OUT_OF_ORDER_SQL,
-    REACHES_BEYOND,
     TABLE_SQL,
     WEIGHTS_SQL,
 )
+from .reading import interrupting, refusing_writes
 
 if TYPE_CHECKING:
     from ...utils.time_limit import TimeLimit
     from ..types import Found, Name
 
 
-#: SQLite's instructions between two checks of the time: about a millisecond.
-STEPS = 100_000
-UNKNOWN = object()  # the value of a digest
 #: Values that SQLite reads from JSON unchanged; a REAL may differ in its last bit.
 _SAME_IN_JSON = {int, str}
+#: By connection: the open one, its schema's version, and whether statements reach beyond.
+_reaching: WeakKeyDictionary[BaseDatabaseWrapper, tuple[Any, int, bool]] = WeakKeyDictionary()
 #: SQLite's default limit since 3.32.
 MOST_PARAMETERS = 32_000
 
@@ -55,7 +57,7 @@ class Reconstructing(AsOfFacet):
             # Nothing can be written inside, so an error inside has not broken the transaction.
             broken = connection.needs_rollback
             try:
-                with _refusing_writes(connection), _interrupting(connection, limit):
+                with refusing_writes(connection), interrupting(connection, limit):
                     yield
             finally:
                 connection.needs_rollback = broken
@@ -68,8 +70,8 @@ class Reconstructing(AsOfFacet):
         try:
             with (
                 transaction.atomic(self.using),
-                _refusing_writes(connection),
-                _interrupting(connection, limit),
+                refusing_writes(connection),
+                interrupting(connection, limit),
             ):
                 yield
         finally:
@@ -104,15 +106,14 @@ class Reconstructing(AsOfFacet):
         for image in images:
             if image.event_id not in documents:
                 continue
-            document = _document(*documents[image.event_id], image)
+            row = document(*documents[image.event_id], image)
             missing = {
-                column: _why(column, document)
+                column: why(column, row)
                 for column, _ in columns
-                if document.get(column, UNKNOWN) is UNKNOWN
+                if row.get(column, UNKNOWN) is UNKNOWN
             }
             values = [
-                None if column in missing else convert(document[column])
-                for column, convert in columns
+                None if column in missing else convert(row[column]) for column, convert in columns
             ]
             found.append((image, missing, values))
         return found
@@ -125,7 +126,13 @@ class Reconstructing(AsOfFacet):
     knows_statements = False
 
     def statement_reaches_beyond(self) -> bool:
-        return bool(self.value(REACHES_BEYOND))
+        raw, version = self.connection.connection, self.value(reach.VERSION)
+        known = _reaching.get(self.connection)
+        if known is None or known[0] is not raw or known[1] != version:
+            schema = self.rows(reach.SCHEMA)
+            known = raw, version, reach.reaches_audited(self.connection, schema)
+            _reaching[self.connection] = known
+        return known[2]
 
     def overtaken(self, deletes: Collection[int]) -> set[int]:
         return set()  # there is one writer at a time
@@ -179,7 +186,7 @@ class Reconstructing(AsOfFacet):
         for n, found in enumerate(rows):
             if found.image:
                 held = documents[found.image.event_id]
-                stored = _document(*held, found.image)
+                stored = document(*held, found.image)
                 raw = [stored.get(field.column) for field in fields]
             elif isinstance(found.row, Row):
                 row = found.row.values
@@ -245,13 +252,13 @@ class Reconstructing(AsOfFacet):
         fields = own_fields(model)
         pk = model._meta.pk
         names = [quote(field.column) for field in fields]
-        key = _key_of_text(pk.db_type(self.connection) or "")
+        key = key_of_text(pk.db_type(self.connection) or "")
         documents = self._documents({image.event_id for image in images})
 
         def expression(
             gone: Sequence[str], images: Sequence[Image]
         ) -> tuple[str, list[Any]] | None:
-            held = self._held(fields, [_document(*documents[i.event_id], i) for i in images])
+            held = self._held(fields, [document(*documents[i.event_id], i) for i in images])
             if key is None or held is None:
                 return None
             sql = TABLE_SQL.format(
@@ -275,7 +282,7 @@ class Reconstructing(AsOfFacet):
         columns = [
             column
             for field in fields
-            if (column := self._as_column(field, [_value(d, field) for d in documents]))
+            if (column := self._as_column(field, [value_of(d, field) for d in documents]))
         ]
         if len(columns) < len(fields):
             return None
@@ -297,76 +304,9 @@ class Reconstructing(AsOfFacet):
         stored = [stored_parts(field, value, self.connection) for value in values]
         count = len(key_parts(field))
         if count == 1:
-            return [_key_text(value) for (value,) in stored]
+            return [key_text(value) for (value,) in stored]
         # As in the triggers: the database writes numbers in its own way.
         parts = ", ".join(f"json_extract(value, '$[{n}]')" for n in range(count))
         keys = [[p.hex().upper() if isinstance(p, bytes) else p for p in key] for key in stored]
         sql = f"SELECT json_array({parts}) FROM json_each(%s) ORDER BY key"
         return self.column(sql, [json.dumps(keys)])
-
-
-@contextmanager
-def _refusing_writes(connection: BaseDatabaseWrapper) -> Iterator[None]:
-    with connection.cursor() as cursor:
-        cursor.execute("PRAGMA query_only = ON")
-    raw = connection.connection
-    try:
-        yield
-    finally:
-        if not connection.closed_in_transaction:  # a __str__ may have closed it
-            raw.execute("PRAGMA query_only = OFF")
-
-
-@contextmanager
-def _interrupting(connection: BaseDatabaseWrapper, limit: TimeLimit) -> Iterator[None]:
-    """Interrupt SQLite when the time is over.
-
-    It works in this process, where no signal reaches Python until SQLite returns.
-    """
-    raw = connection.connection
-    raw.set_progress_handler(lambda: limit.expired, STEPS)
-    try:
-        yield
-    finally:
-        if not connection.closed_in_transaction:
-            raw.set_progress_handler(None, 0)
-
-
-def _document(row_data: str, changed_from: str | None, image: Image) -> dict[str, Any]:
-    """Return the raw values of a row as SQLite stored them, by column."""
-    document: dict[str, Any] = json.loads(row_data)
-    if image.before and changed_from:
-        document |= json.loads(changed_from)
-    if image.steps:
-        document = renamed(image.steps, document)
-    for column, value in document.items():
-        if type(value) is dict:
-            document[column] = _stored(value)
-    return document
-
-
-def _why(column: str, document: dict[str, Any]) -> str:
-    """Return why the column's value is not known."""
-    return TOO_BIG if column in document else NOT_RECORDED
-
-
-def _stored(value: dict[str, str]) -> Any:
-    """Return a value that JSON cannot hold, or that was too large for the log."""
-    return bytes.fromhex(value["$blob"]) if "$blob" in value else UNKNOWN
-
-
-def _value(document: Mapping[str, Any], field: Any) -> Any:
-    value = document.get(field.column)
-    return None if value is UNKNOWN else value
-
-
-def _key_of_text(declared: str) -> str | None:
-    """Return the key whose text is `value`, by its column's type; None if the text is ambiguous."""
-    declared = declared.upper()
-    if "INT" in declared:
-        return "CAST(value AS INTEGER)"
-    return "value" if any(word in declared for word in ("CHAR", "CLOB", "TEXT")) else None
-
-
-def _key_text(value: Any) -> str:
-    return value.hex().upper() if isinstance(value, bytes) else str(value)

@@ -64,21 +64,6 @@ LAST_BEFORE = """
         AND occurred_at < (SELECT occurred_at FROM auditrepr_auditlog WHERE id = %s)
 """
 
-# Third-party triggers, and foreign keys with actions for deletions and changes of a key.
-REACHES_BEYOND = """
-    SELECT EXISTS (
-        SELECT 1 FROM sqlite_master
-        WHERE type = 'trigger' AND name NOT LIKE 'auditrepr@_%%' ESCAPE '@'
-            AND tbl_name NOT IN ('auditrepr_auditlog', 'auditrepr_instancerepr')
-    ) OR EXISTS (
-        SELECT 1 FROM sqlite_master AS here, pragma_foreign_key_list(here.name) AS reference
-        WHERE here.type = 'table' AND (
-            reference.on_delete IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
-            OR reference.on_update IN ('CASCADE', 'SET NULL', 'SET DEFAULT')
-        )
-    )
-"""
-
 CHANGED_AGAIN_SQL = """
     SELECT event.id FROM auditrepr_auditlog AS event
     WHERE event.id IN (SELECT value FROM json_each(%s))
@@ -93,8 +78,7 @@ CHANGED_AGAIN_SQL = """
         ))
 """
 
-# The new state in one event must be the old state in the next one, and not the reverse. A statement
-# takes less than a second for one row; later events may be of another schema.
+# The new state in one event must be the old state in the next one, and not the reverse.
 _FITS = """CASE WHEN {0}.action = 'D' OR {1}.action = 'I'
     THEN {0}.action = 'D' AND {1}.action = 'I'
     ELSE NOT EXISTS (
@@ -107,7 +91,8 @@ _FITS = """CASE WHEN {0}.action = 'D' OR {1}.action = 'I'
         )
     ) END"""
 _UNFIT = f"(NOT {_FITS.format('{0}', '{1}')} OR {_FITS.format('{1}', '{0}')})"
-_TOGETHER = "julianday({1}.occurred_at) - julianday({0}.occurred_at) < 1 / 86400.0"
+# SQLite's clock stands still while a statement changes rows, however long that takes.
+_TOGETHER = "{1}.occurred_at = {0}.occurred_at"
 _BESIDE = """(
     SELECT {nearest}(log.id) FROM auditrepr_auditlog AS log
     WHERE log.table_name = event.table_name AND log.object_id = event.object_id

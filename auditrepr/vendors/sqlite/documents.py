@@ -1,0 +1,53 @@
+"""Rows as SQLite's triggers write them: JSON of the raw values, by column."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from ..types import NOT_RECORDED, TOO_BIG, Image, renamed
+
+UNKNOWN = object()  # the value of a digest
+
+
+def document(row_data: str, changed_from: str | None, image: Image) -> dict[str, Any]:
+    """Return the raw values of a row as SQLite stored them, by column."""
+    found: dict[str, Any] = json.loads(row_data)
+    if image.before and changed_from:
+        found |= json.loads(changed_from)
+    if image.steps:
+        found = renamed(image.steps, found)
+    for column, value in found.items():
+        if type(value) is dict:
+            found[column] = _stored(value)
+    return found
+
+
+def why(column: str, document: dict[str, Any]) -> str:
+    """Return why the column's value is not known."""
+    return TOO_BIG if column in document else NOT_RECORDED
+
+
+def _stored(value: dict[str, str]) -> Any:
+    """Return a value that JSON cannot hold, or that was too large for the log."""
+    return bytes.fromhex(value["$blob"]) if "$blob" in value else UNKNOWN
+
+
+def value_of(document: Mapping[str, Any], field: Any) -> Any:
+    """Return the raw value of the field's column; None if it is not known."""
+    value = document.get(field.column)
+    return None if value is UNKNOWN else value
+
+
+def key_of_text(declared: str) -> str | None:
+    """Return the key whose text is `value`, by its column's type; None if the text is ambiguous."""
+    declared = declared.upper()
+    if "INT" in declared:
+        return "CAST(value AS INTEGER)"
+    return "value" if any(word in declared for word in ("CHAR", "CLOB", "TEXT")) else None
+
+
+def key_text(value: Any) -> str:
+    """Return the value of a key as the triggers write it."""
+    return value.hex().upper() if isinstance(value, bytes) else str(value)
