@@ -60,7 +60,7 @@ class Changes:
     def doubts(self, moment: Moment) -> list[str]:
         """Why some of the events may belong to the other side of the moment."""
         doubts = [self._doubt(moment, event) for event in self._near(moment)]
-        if not self.states.vendor.knows_statements and any(
+        if moment.statement_at is None and any(
             event.id != moment.upto for event in self._of_statement(moment)
         ):
             doubts.append(BESIDE)

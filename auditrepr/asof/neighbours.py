@@ -33,7 +33,7 @@ class Neighbour(NamedTuple):
     occurred_at: datetime
 
     def same_statement(self, moment: Moment) -> bool:
-        """Did one firing of a trigger write both? SQLite cannot tell it from the same moment.
+        """Did one firing of a trigger write both? Without `statement_at`, it may be another one.
 
         Only events of one table can be of one firing.
         """
@@ -56,14 +56,14 @@ class Neighbours(NamedTuple):
     """The events around a moment, for one key of one table: from the log to the same place.
 
     An update that changes a key is an event of two: of the key it gives, and of the one it takes.
-    Where the moment saw the row's newest event, nobody needs the first, and it is not looked for.
+    Where the moment saw the row's newest event, there is none that it has not seen.
     """
 
     last: Neighbour | None  # the latest that the moment saw
     last_taking: Neighbour | None
     next: Neighbour | None  # the first with a greater id than the moment's
     next_taking: Neighbour | None
-    first: Neighbour | None  # the very first
+    first: Neighbour | None  # the first that the moment has not seen
     first_taking: Neighbour | None
 
     @property
@@ -73,6 +73,14 @@ class Neighbours(NamedTuple):
     @property
     def later(self) -> list[Neighbour]:
         return [one for one in (self.next, self.next_taking) if one]
+
+    def since(self, event: int) -> Neighbours:
+        """Without what the moment saw up to this event."""
+        last, taking = self.last, self.last_taking
+        return self._replace(
+            last=last if last and last.id > event else None,
+            last_taking=taking if taking and taking.id > event else None,
+        )
 
     @property
     def earliest(self) -> list[Neighbour]:

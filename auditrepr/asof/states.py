@@ -66,13 +66,29 @@ class States:
     def find(self, table: str, wanted: Sequence[tuple[Moment, str]]) -> list[StateSource]:
         """Where the states of these rows of one table are found, each as of its moment."""
         self.expect(moment.upto for moment, _ in wanted)
-        around = look_up(self.vendor, self.renames, table, wanted)
         moments = [moment for moment, _ in wanted]
+        found = look_up(self.vendor, self.renames, table, wanted)
+        around = list(map(partial(self._covered, table), moments, found))
         return list(map(partial(self._state, table), moments, around, self._unfit(around)))
 
     def expect(self, events: Iterable[int]) -> None:
         """Say which events will come up: what has to be asked about one is asked about all."""
         self._expected.update(events)
+
+    def _covered(self, table: str, moment: Moment, around: Neighbours) -> Neighbours:
+        """Without what is from before coverage, where it covers the moment.
+
+        From there on each change of the row is in the log, and what was before may not be.
+        """
+        since = self._covered_since(table)
+        if since is None or all(one.id > since for one in around.seen):
+            return around
+        return around if self.gap(table, moment, moment.upto) else around.since(since)
+
+    def _covered_since(self, table: str) -> int | None:
+        """The last event from before coverage began."""
+        coverage = self.coverage.get(table)
+        return coverage.since_event if coverage else None
 
     def _unfit(self, around: Sequence[Neighbours]) -> list[str]:
         """Why the events around each moment may have come in another order than the log's."""
@@ -99,7 +115,7 @@ class States:
 
     def _same_statement(self, table: str, moment: Moment, around: Neighbours) -> StateSource | None:
         """The whole statement counts, also what it did after the event."""
-        doubt = "" if self.vendor.knows_statements else BESIDE
+        doubt = BESIDE if moment.statement_at is None else ""
         if not self.is_of(moment, table):
             return None
         if not any(header.same_statement(moment) for header in around.later):
@@ -193,9 +209,15 @@ class States:
         )
 
     def _emptied(self, table: str, moment: Moment, last: Neighbour | None) -> bool:
-        """Has a TRUNCATE that the moment saw ended the row since its last event?"""
-        since = last.id if last else 0
-        return any(t.id > since and self.saw(moment, t) for t in self.truncates(table))
+        """Has a TRUNCATE that the moment saw ended the row since its last event?
+
+        Where coverage covers the moment, one from before it says nothing: rows may have come since.
+        """
+        seen = [t for t in self.truncates(table) if self.saw(moment, t)]
+        since = last.id if last else None
+        if seen and since is None and not self.gap(table, moment, moment.upto):
+            since = self._covered_since(table)
+        return any(since is None or t.id > since for t in seen)
 
     def doubt_of_order(self, table: str, moment: Moment, around: Neighbours) -> str:
         """One message may hold one statement, whose changes are one, or several.
@@ -206,9 +228,9 @@ class States:
         others = around.seen if moment.before else around.later
         if any(other.same_message(moment) for other in others):
             return UNCLEAR
-        if self.vendor.knows_statements:
+        if moment.statement_at is not None:
             return ""
-        # SQLite cannot tell one statement from another one in the same millisecond.
+        # Nothing tells one statement from another one in the same millisecond.
         same_time = any(other.occurred_at == moment.occurred_at for other in others)
         near = same_time and (self.is_of(moment, table) or self.statement_reaches_beyond)
         return BESIDE if near else ""

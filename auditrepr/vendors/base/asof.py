@@ -29,9 +29,6 @@ PastTableSQL = Callable[[Sequence[str], Sequence[Image]], tuple[str, list[Any]] 
 class AsOfFacet(Facet, ABC):
     """Reads rows as of an event."""
 
-    # Does the log tell which rows one statement changed?
-    knows_statements: bool
-
     # Are quoted names that differ only in case different names?
     names_have_case: bool
 

@@ -196,8 +196,6 @@ class Reconstructing(AsOfFacet):
     def loss(self, field: Field[Any, Any]) -> tuple[str, Loses] | None:
         return loss(field.db_type(self.connection) or "")
 
-    knows_statements = True
-
     def statement_reaches_beyond(self) -> bool:
         return bool(self.value(REACHES_BEYOND))
 
@@ -228,11 +226,14 @@ class Reconstructing(AsOfFacet):
             joined(moment.snapshot for moment, _ in wanted),
             joined(at and at.isoformat() for at in (moment.occurred_at for moment, _ in wanted)),
             # Rows that a delete's own statement deleted were there before it.
-            joined(moment.before and moment.table_name == table.name for moment, _ in wanted),
+            joined(
+                moment.before and moment.table_name == table.name and moment.statement_at is not None
+                for moment, _ in wanted
+            ),
         ]
         sql = AROUND_SQL.format(limits="".join(limits))
         names = [table.name, *limits.values()]
-        return self.rows(sql, [*names * 6, *columns, *names * 2])
+        return self.rows(sql, [*names * 8, *columns, *names * 2])
 
     def is_among(self, ids: Collection[int]) -> tuple[str, list[str]]:
         return "id = ANY(string_to_array(%s, ' ')::bigint[])", [joined(ids)]

@@ -95,6 +95,7 @@ _SEEN = f"""log.id <= wanted.id AND CASE
             )
         )
     END"""
+LOWEST = "'-9223372036854775808'::bigint"
 LIMITS = {"since": " AND log.occurred_at >= %s", "until": " AND log.occurred_at < %s"}
 _EVENTS = """FROM auditrepr_auditlog log
     WHERE log.table_name = %s{{limits}} AND log.{key} = wanted.key"""
@@ -103,13 +104,15 @@ _EVENTS = """FROM auditrepr_auditlog log
 _NEWEST_EVENT = f"""LEFT JOIN LATERAL (
     SELECT log.id, {_SEEN} AS seen {_EVENTS} ORDER BY log.id DESC LIMIT 1
 ) {{newest}} ON true"""
+_LAST_SEEN = f"SELECT log.id {_EVENTS} AND {_SEEN} ORDER BY log.id DESC LIMIT 1"
 _PLACES = (
     f"""CASE WHEN {{newest}}.seen THEN {{newest}}.id WHEN NOT {{newest}}.seen THEN
-    (SELECT log.id {_EVENTS} AND {_SEEN} ORDER BY log.id DESC LIMIT 1) END""",
+    ({_LAST_SEEN}) END""",
     f"""CASE WHEN {{newest}}.id > wanted.id THEN
     (SELECT log.id {_EVENTS} AND log.id > wanted.id ORDER BY log.id LIMIT 1) END""",
     f"""CASE WHEN NOT {{newest}}.seen THEN
-    (SELECT log.id {_EVENTS} ORDER BY log.id LIMIT 1) END""",
+    (SELECT log.id {_EVENTS} AND log.id > coalesce(({_LAST_SEEN}), {LOWEST})
+    ORDER BY log.id LIMIT 1) END""",
 )
 _KEYS = {"newest": "object_id", "taking": "previous_object_id"}
 AROUND_SQL = """

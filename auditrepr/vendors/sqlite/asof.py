@@ -122,8 +122,6 @@ class Reconstructing(AsOfFacet):
         sql = f"SELECT id, row_data, changed_from FROM auditrepr_auditlog WHERE {condition}"
         return {pk: (row, changed) for pk, row, changed in self.rows(sql, parameters)}
 
-    knows_statements = False
-
     def statement_reaches_beyond(self) -> bool:
         return bool(self.value(REACHES_BEYOND))
 

@@ -31,7 +31,7 @@ _KEYS = ("object_id", "previous_object_id")
 _PLACES = (
     ("CASE WHEN {newest} > wanted.seen THEN {nearest} ELSE {newest} END", "max", "<= wanted.seen"),
     ("CASE WHEN {newest} > wanted.id THEN {nearest} END", "min", "> wanted.id"),
-    ("CASE WHEN {newest} > wanted.seen THEN {nearest} END", "min", "> 0"),
+    ("CASE WHEN {newest} > wanted.seen THEN {nearest} END", "min", "> wanted.seen"),
 )
 LIMITS = {"since": " AND occurred_at >= %(since)s", "until": " AND occurred_at < %(until)s"}
 AROUND_SQL = """
