@@ -16,6 +16,10 @@ from .states import BESIDE, States
 _id = attrgetter("id")
 
 
+#: See :meth:`Changes.unseen`.
+Unseen = tuple[int, tuple[Neighbour, ...], frozenset[int]]
+
+
 class Changes:
     """The events of one table in the order of their ids, told apart for each moment.
 
@@ -34,7 +38,7 @@ class Changes:
             self._at_once[event.occurred_at].append(event)
             self._of_message[event.transaction_id, event.statement_at].append(event)
 
-    def unseen(self, moment: Moment) -> tuple[int, tuple[Neighbour, ...], frozenset[int]]:
+    def unseen(self, moment: Moment) -> Unseen:
         """Where what the moment has not seen begins, what it has not seen of before, and which of
         the later ones it has seen all the same: equal answers are about the same rows."""
         start = bisect_right(self.events, moment.upto, key=_id)
@@ -56,6 +60,14 @@ class Changes:
     ) -> Iterator[Neighbour]:
         """The events that :meth:`unseen` tells of, in the order of their ids."""
         return chain(early, (e for e in self.events[start:] if e.id not in seen))
+
+    def before(
+        self, start: int, early: Sequence[Neighbour], seen: frozenset[int]
+    ) -> Iterator[Neighbour]:
+        """All other events, in the order of their ids."""
+        unseen = {event.id for event in early}
+        earlier = (event for event in self.events[:start] if event.id not in unseen)
+        return chain(earlier, (event for event in self.events[start:] if event.id in seen))
 
     def doubts(self, moment: Moment) -> list[str]:
         """Why some of the events may belong to the other side of the moment."""

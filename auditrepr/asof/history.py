@@ -200,10 +200,9 @@ class History:
         """Why rows may be missing among those that match by this column."""
         table = log_name(model._meta.db_table)
         came_later = column in self.columns.not_yet(model, moment)
-        lost = self.states.emptied_after(table, moment) and not self.states.is_whole(table, moment)
         reasons = (
             self.states.gap(table, moment, moment.upto),
-            EMPTIED if lost else "",
+            EMPTIED if self.states.lost(table, moment) else "",
             UNKNOWN.format(column) if came_later else "",
             "" if complete else f"{table} has too many later changes to search",
         )

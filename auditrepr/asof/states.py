@@ -83,7 +83,10 @@ class States:
         since = self._covered_since(table)
         if since is None or all(one.id > since for one in around.seen):
             return around
-        return around if self.gap(table, moment, moment.upto) else around.since(since)
+        # What it was before is all that is known of a row that came through to be truncated.
+        if self.gap(table, moment, moment.upto) or self.lost(table, moment, around.first):
+            return around
+        return around.since(since)
 
     def _covered_since(self, table: str) -> int | None:
         """The last event from before coverage began."""
@@ -147,8 +150,7 @@ class States:
             return StateSource(
                 image=self._image(table, taking, before=True), later=True, doubt=doubt
             )
-        until = None if first is None else first.id
-        lost = self.emptied_after(table, moment, until) and not self.is_whole(table, moment)
+        lost = self.lost(table, moment, first)
         if first is None:
             # Today's row, unless its table was emptied: then nothing is known of it.
             unknown = EMPTIED if lost or emptied else ""
@@ -198,6 +200,11 @@ class States:
             (until is None or t.id < until) and not self.saw(moment, t)
             for t in self.truncates(table)
         )
+
+    def lost(self, table: str, moment: Moment, first: Neighbour | None = None) -> bool:
+        """May a row without an event before `first` have been there, and gone by a TRUNCATE?"""
+        until = None if first is None else first.id
+        return self.emptied_after(table, moment, until) and not self.is_whole(table, moment)
 
     def is_whole(self, table: str, moment: Moment) -> bool:
         """Does the log mention every row that was in the table at the moment?

@@ -23,8 +23,7 @@ from tests.sizes import examples
 from tests.truth.test_truth import MODELS, NAME, NUMBER, World, seen
 
 TABLES = sorted(
-    log_name(model._meta.db_table)
-    for model in [*MODELS, Order.labels.through, Book.tags.through]
+    log_name(model._meta.db_table) for model in [*MODELS, Order.labels.through, Book.tags.through]
 )
 #: What happens while nobody looks, with a name and a number.
 UNSEEN: dict[str, Any] = {

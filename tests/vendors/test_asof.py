@@ -429,6 +429,9 @@ def test_a_past_table_hides_the_models_own(vendor: Vendor) -> None:
     assert sorted(vendor.rows(query, parameters)) == [(kept.pk, "kept"), (gone.pk, "then")]
     head, parameters = expression([], []) or ("", [])
     assert len(vendor.rows(f"WITH {head} SELECT id FROM {AUTHORS}", parameters)) == 3
+    for images, names in ([image], ["then"]), ([], []):
+        head, parameters = expression(None, images) or ("", [])
+        assert vendor.column(f"WITH {head} SELECT name FROM {AUTHORS}", parameters) == names
 
 
 def test_quoted_names_of_another_case_are_other_tables_where_it_says_so(vendor: Vendor) -> None:

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
     from ..types import Found, Moment, Name
 
 
-#: Takes the keys whose current rows are left out, as the log writes them, and the images that take
-#: their place; returns the expression and its parameters, or None if the database cannot make one.
-PastTableSQL = Callable[[Sequence[str], Sequence[Image]], tuple[str, list[Any]] | None]
+#: Takes the keys whose current rows are left out, as the log writes them (None: all of them), and
+#: the images that take their place; returns the expression and its parameters, or None if the
+#: database cannot make one.
+PastTableSQL = Callable[[Sequence[str] | None, Sequence[Image]], tuple[str, list[Any]] | None]
 
 
 class AsOfFacet(Facet, ABC):

@@ -227,7 +227,9 @@ class Reconstructing(AsOfFacet):
             joined(at and at.isoformat() for at in (moment.occurred_at for moment, _ in wanted)),
             # Rows that a delete's own statement deleted were there before it.
             joined(
-                moment.before and moment.table_name == table.name and moment.statement_at is not None
+                moment.before
+                and moment.table_name == table.name
+                and moment.statement_at is not None
                 for moment, _ in wanted
             ),
         ]
@@ -298,8 +300,13 @@ class Reconstructing(AsOfFacet):
         names = [quote(field.column) for field in fields]
         values = ", ".join(shape.value(field.column) for field in fields)
 
-        def expression(gone: Sequence[str], images: Sequence[Image]) -> tuple[str, list[Any]]:
-            parameters: list[Any] = [list(gone)]
+        key, key_type = quote(str(pk.column)), pk.rel_db_type(self.connection) or "text"
+        stays = f"live.{key} <> ALL(%s::text[]::{key_type}[])"
+
+        def expression(
+            gone: Sequence[str] | None, images: Sequence[Image]
+        ) -> tuple[str, list[Any]]:
+            parameters: list[Any] = [] if gone is None else [list(gone)]
             held = ""
             for steps, group in _by_steps(images):
                 held += IMAGES_SQL.format(values=values, rows=shape.rows(steps))
@@ -309,8 +316,7 @@ class Reconstructing(AsOfFacet):
                 names=", ".join(names),
                 live=", ".join(f"live.{name}" for name in names),
                 table=table.replace("%", "%%"),
-                key=quote(str(pk.column)),
-                key_type=pk.rel_db_type(self.connection) or "text",
+                stays="false" if gone is None else stays,
                 held=held,
             )
             return sql, parameters

@@ -271,7 +271,7 @@ WHERE pg_class.oid = %s::regclass
 # A statement with a recursive part of its own would take the bare name for this expression itself.
 # The columns have the table's types in each part: else no condition reaches the index.
 TABLE_SQL = """{name} ({names}) AS NOT MATERIALIZED (
-    SELECT {live} FROM {table} live WHERE live.{key} <> ALL(%s::text[]::{key_type}[]){held}
+    SELECT {live} FROM {table} live WHERE {stays}{held}
 )"""
 IMAGES_SQL = """
     UNION ALL

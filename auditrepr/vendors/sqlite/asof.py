@@ -244,10 +244,11 @@ class Reconstructing(AsOfFacet):
         pk = model._meta.pk
         names = [quote(field.column) for field in fields]
         key = _key_of_text(pk.db_type(self.connection) or "")
+        stays = f"live.{quote(str(pk.column))} NOT IN (SELECT {key} FROM json_each(%s))"
         documents = self._documents({image.event_id for image in images})
 
         def expression(
-            gone: Sequence[str], images: Sequence[Image]
+            gone: Sequence[str] | None, images: Sequence[Image]
         ) -> tuple[str, list[Any]] | None:
             held = self._held(fields, [_document(*documents[i.event_id], i) for i in images])
             if key is None or held is None:
@@ -256,11 +257,10 @@ class Reconstructing(AsOfFacet):
                 name=quote(model._meta.db_table),
                 names=", ".join(names),
                 live=", ".join(f"live.{name}" for name in names),
-                key=quote(str(pk.column)),
-                gone=key,
+                stays="0" if gone is None else stays,
                 held=held[0],
             )
-            return sql, [json.dumps(gone), *held[1]]
+            return sql, [*([] if gone is None else [json.dumps(gone)]), *held[1]]
 
         return expression
 

@@ -195,5 +195,5 @@ LIMIT %(most)s + 1
 # The bare name would be this expression itself.
 TABLE_SQL = """{name} ({names}) AS NOT MATERIALIZED (
     SELECT {live} FROM main.{name} AS live
-    WHERE live.{key} NOT IN (SELECT {gone} FROM json_each(%s)){held}
+    WHERE {stays}{held}
 )"""
