@@ -51,6 +51,7 @@ class Matches(NamedTuple):
     #: Those that a queryset of the model shows, in its order; None if only a query can tell.
     shown: Callable[[Any], Sequence[Found] | None] = _none
     plain: bool = True  # they are all, in the order of their model, whoever asks
+    in_order: bool = True  # where nobody gives an order, the server's own is known, and is this one
 
     def single(self) -> Found:
         """The one of a set that can have no more."""
@@ -249,7 +250,7 @@ class History:
                 (state.doubt,) if state.doubt else (),
                 state.image,
                 f"{table} {key} had been deleted" if state.gone else "",
-                rewritten=state.rewritten,
+                inserted=state.inserted,
             )
             for moment, state, key in states
         ]

@@ -32,6 +32,11 @@ class Neighbour(NamedTuple):
     statement_at: datetime | None
     occurred_at: datetime
 
+    @property
+    def inserted(self) -> int | None:
+        """The event itself, where it put the row at its place in the table."""
+        return self.id if self.action == AuditLog.Action.INSERT else None
+
     def same_statement(self, moment: Moment) -> bool:
         """Did one firing of a trigger write both? Without `statement_at`, it may be another one.
 

@@ -35,7 +35,7 @@ class StateSource(NamedTuple):
     later: bool = False  # it was found after the moment, with columns that may have come since
     gone: bool = False  # the image is the row's last one, from before its end
     doubt: str = ""
-    rewritten: bool = False  # the last that the moment saw of it was an update
+    inserted: int | None = None  # the last that the moment saw of it, if that is its insertion
 
 
 class States:
@@ -113,8 +113,7 @@ class States:
             return self._before_the_log(table, moment, around, emptied, doubt)
         doubt = doubt or self.gap(table, moment, last.id)
         gone = emptied or last.action == AuditLog.Action.DELETE
-        rewritten = last.action == AuditLog.Action.UPDATE
-        return StateSource(self._image(table, last), False, False, gone, doubt, rewritten)
+        return StateSource(self._image(table, last), False, False, gone, doubt, last.inserted)
 
     def _same_statement(self, table: str, moment: Moment, around: Neighbours) -> StateSource | None:
         """The whole statement counts, also what it did after the event."""
@@ -129,8 +128,7 @@ class States:
         )
         if given is None:
             return StateSource(doubt=doubt)
-        rewritten = given.action == AuditLog.Action.UPDATE
-        return StateSource(self._image(table, given), doubt=doubt, rewritten=rewritten)
+        return StateSource(self._image(table, given), doubt=doubt, inserted=given.inserted)
 
     def is_of(self, moment: Moment, table: str) -> bool:
         """Is it the moment of a statement on this table?"""

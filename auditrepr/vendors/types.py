@@ -74,7 +74,7 @@ class Found(NamedTuple):
     image: Image | None = None  # where the log holds it; else it is today's
     gone: str = ""  # the row is its last state, from before its end: says so
     value: Any = None  # the object that was made of it, or the error that this takes
-    rewritten: bool = False  # the moment saw an update of the row: it may have moved in its table
+    inserted: int | None = None  # the event that put it where it is in its table, if that is known
 
 
 class Step(NamedTuple):

@@ -443,9 +443,11 @@ def test_quoted_names_of_another_case_are_other_tables_where_it_says_so(vendor: 
             sql('CREATE TABLE "conformance" (id integer)')
 
 
-def test_an_update_moves_a_row_where_it_says_so(vendor: Vendor) -> None:
-    for name in ("one", "other"):
-        Author.objects.create(name=name)
-    Author.objects.filter(name="one").update(name="changed")
+def test_rows_lie_in_the_order_that_it_says(vendor: Vendor) -> None:
+    for pk in (3, 1, 2):
+        Author.objects.create(pk=pk, name=str(pk))
+        ByUUID.objects.create(id=uuid.UUID(int=pk))
     names = vendor.column(f"SELECT name FROM {AUTHORS}")
-    assert (names[-1] == "changed") == vendor.rewriting_moves_rows
+    assert names == (["1", "2", "3"] if vendor.keeps_order_of_keys(Author) else ["3", "1", "2"])
+    assert [one.pk.int for one in ByUUID.objects.all()] == [3, 1, 2]
+    assert not vendor.keeps_order_of_keys(ByUUID)

@@ -33,8 +33,12 @@ class AsOfFacet(Facet, ABC):
     # Are quoted names that differ only in case different names?
     names_have_case: bool
 
-    # Does the order of a table without one change when a row is updated?
-    rewriting_moves_rows: bool
+    @abstractmethod
+    def keeps_order_of_keys(self, model: type[Model]) -> bool:
+        """Return whether rows lie in their table by their keys, where no query gives an order.
+
+        If not, a row lies after those that were inserted before it, until it is updated.
+        """
 
     @abstractmethod
     def changes(self, table: str, moments: Sequence[Moment], most: int) -> list[Any]:

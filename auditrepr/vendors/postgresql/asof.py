@@ -282,7 +282,9 @@ class Reconstructing(AsOfFacet):
         return found, self.row(BEYOND_SQL, parameters) is None
 
     names_have_case = True
-    rewriting_moves_rows = True
+
+    def keeps_order_of_keys(self, model: type[Model]) -> bool:
+        return False
 
     def changes(self, table: str, moments: Sequence[Moment], most: int) -> list[Any]:
         with self.connection.cursor() as cursor:

@@ -229,7 +229,10 @@ class Reconstructing(AsOfFacet):
         return min(since, before)
 
     names_have_case = False
-    rewriting_moves_rows = False
+
+    def keeps_order_of_keys(self, model: type[Model]) -> bool:
+        # Such a key is another name of the number by which SQLite keeps the rows of a table.
+        return model._meta.pk.db_type(self.connection) == "integer"
 
     def changes(self, table: str, moments: Sequence[Moment], most: int) -> list[Any]:
         since = self._unseen_since(table, moments)
