@@ -71,10 +71,10 @@ class Changes:
 
     def doubts(self, moment: Moment) -> list[str]:
         """Why some of the events may belong to the other side of the moment."""
-        doubts = [self._doubt(moment, event) for event in self._near(moment)]
-        if moment.statement_at is None and any(
-            event.id != moment.upto for event in self._of_statement(moment)
-        ):
+        statement = {event.id for event in self._of_statement(moment)}
+        near = (event for event in self._near(moment) if event.id not in statement)
+        doubts = [self._doubt(moment, event) for event in near]
+        if moment.statement_at is None and statement - {moment.upto}:
             doubts.append(BESIDE)
         return [doubt for doubt in doubts if doubt]
 

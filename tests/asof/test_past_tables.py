@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from auditrepr.asof import past_tables
 from auditrepr.asof.building import TODAY
 from auditrepr.asof.past_tables import ORDER
-from auditrepr.asof.states import EMPTIED
+from auditrepr.asof.states import BESIDE, EMPTIED
 from auditrepr.models import AuditLog
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
@@ -73,6 +73,17 @@ def test_a_deletion_sees_what_was_there_before_its_own_statement():
         next_moment()
         sql("DELETE FROM app_question WHERE kind = 'test'")
         assert [text for text, _ in built()] == ["1", "2", "2", "2"]
+
+
+def test_a_row_sees_its_whole_statement_in_its_own_table():
+    with question(lambda: Question.objects.filter(kind="test").count()):
+        next_moment()
+        Question.objects.bulk_create([Question(kind="test")] * 2)
+        next_moment()
+        sql("DELETE FROM app_question WHERE kind = 'test'")
+        assert [text for text, _ in built()] == ["1", *"33333"]
+        reasons = {reason for _, reason in built()[1:]}
+    assert reasons == ({BESIDE} if connection.vendor == "sqlite" else {""})
 
 
 def test_what_get_finds_nothing_of_raises_as_live_code_does():
