@@ -89,6 +89,7 @@ class Changes:
     def _near(self, moment: Moment) -> Iterator[Neighbour]:
         if moment.occurred_at is not None:
             yield from self._at_once.get(moment.occurred_at, ())
+        if moment.statement_at is not None:
             yield from self._of_message.get((moment.transaction_id, moment.statement_at), ())
 
     def _of_statement(self, moment: Moment) -> list[Neighbour]:

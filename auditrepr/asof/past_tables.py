@@ -205,7 +205,7 @@ class PastTables:
         gone = None if until is not None else [key for key, _, _ in changes]
         if gone == []:
             return Expression()
-        made = source.sql(gone, list(rows.values()))
+        made = source.sql(gone, rows)
         if made is None:
             raise NotAsOf
         unknown = {column for image in rows.values() for column in source.missing.get(image, {})}

@@ -422,15 +422,15 @@ def test_a_past_table_hides_the_models_own(vendor: Vendor) -> None:
     change = moments(AUTHORS)[2]
     image = Image(change.id, before=True)
     expression = vendor.past_table(Author, [image])
-    made = expression([str(gone.pk), str(added.pk)], [image])
+    made = expression([str(gone.pk), str(added.pk)], {str(gone.pk): image})
     assert made is not None
     head, parameters = made
     query = f"WITH {head} SELECT id, name FROM {AUTHORS}"
     assert sorted(vendor.rows(query, parameters)) == [(kept.pk, "kept"), (gone.pk, "then")]
-    head, parameters = expression([], []) or ("", [])
+    head, parameters = expression([], {}) or ("", [])
     assert len(vendor.rows(f"WITH {head} SELECT id FROM {AUTHORS}", parameters)) == 3
-    for images, names in ([image], ["then"]), ([], []):
-        head, parameters = expression(None, images) or ("", [])
+    for rows, names in ({str(gone.pk): image}, ["then"]), ({}, []):
+        head, parameters = expression(None, rows) or ("", [])
         assert vendor.column(f"WITH {head} SELECT name FROM {AUTHORS}", parameters) == names
 
 

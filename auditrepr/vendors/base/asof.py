@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 
 #: Takes the keys whose current rows are left out, as the log writes them (None: all of them), and
-#: the images that take their place; returns the expression and its parameters, or None if the
-#: database cannot make one.
-PastTableSQL = Callable[[Sequence[str] | None, Sequence[Image]], tuple[str, list[Any]] | None]
+#: the images that take their place, by key; returns the expression and its parameters, or None if
+#: the database cannot make one.
+PastTableSQL = Callable[[Sequence[str] | None, Mapping[str, Image]], tuple[str, list[Any]] | None]
 
 
 class AsOfFacet(Facet, ABC):

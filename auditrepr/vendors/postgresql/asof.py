@@ -32,15 +32,16 @@ from .queries import (
     NEWEST,
     OUT_OF_ORDER_SQL,
     OVERTAKEN_SQL,
+    PLACE,
     REACHES_BEYOND,
     RELATION_SQL,
     RESTORED_SQL,
-    SCHEMA,
+    STAYS,
     TABLE_SQL,
     UNPACKED_SQL,
     WEIGHT,
 )
-from .quoting import joined
+from .quoting import array, joined
 from .row_sql import VIRTUAL, Shape
 
 if TYPE_CHECKING:
@@ -293,30 +294,30 @@ class Reconstructing(AsOfFacet):
 
     def past_table(self, model: type[Model], images: Sequence[Image]) -> PastTableSQL:
         quote = self.connection.ops.quote_name
-        fields = own_fields(model)
-        pk = model._meta.pk
+        columns = [field.column for field in own_fields(model)]
+        key = str(model._meta.pk.column)
         shape = self._shape(model)
-        with self.connection.cursor() as cursor:
-            cursor.execute(SCHEMA, [quote(model._meta.db_table)])
-            (table,) = cursor.fetchone()
-        names = [quote(field.column) for field in fields]
-        values = ", ".join(shape.value(field.column) for field in fields)
-
-        key, key_type = quote(str(pk.column)), pk.rel_db_type(self.connection) or "text"
-        stays = f"live.{key} <> ALL(%s::text[]::{key_type}[])"
+        name = quote(model._meta.db_table)
+        ((table, key_type),) = self.rows(PLACE, [key, name])
+        values = ["wanted.key" if one == key else shape.value(one) for one in columns]
+        stays = STAYS.format(key=quote(key), key_type=key_type)
 
         def expression(
-            gone: Sequence[str] | None, images: Sequence[Image]
+            gone: Sequence[str] | None, rows: Mapping[str, Image]
         ) -> tuple[str, list[Any]]:
-            parameters: list[Any] = [] if gone is None else [list(gone)]
+            parameters = [] if gone is None else [array(gone)]
+            keys = {image: key for key, image in rows.items()}
             held = ""
-            for steps, group in _by_steps(images):
-                held += IMAGES_SQL.format(values=values, rows=shape.rows(steps))
-                parameters += map(list, zip(*(image[:2] for image in group), strict=True))
+            for steps, group in _by_steps(keys):
+                held += IMAGES_SQL.format(
+                    values=", ".join(values), key_type=key_type, rows=shape.rows(steps)
+                )
+                parameters.append(array(keys[image] for image in group))
+                parameters += map(joined, zip(*(image[:2] for image in group), strict=True))
             sql = TABLE_SQL.format(
-                name=quote(model._meta.db_table),
-                names=", ".join(names),
-                live=", ".join(f"live.{name}" for name in names),
+                name=name,
+                names=", ".join(map(quote, columns)),
+                live=", ".join(f"live.{quote(column)}" for column in columns),
                 table=table.replace("%", "%%"),
                 stays="false" if gone is None else stays,
                 held=held,

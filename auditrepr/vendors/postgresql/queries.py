@@ -263,19 +263,23 @@ SELECT id, action, object_id, previous_object_id, transaction_id, statement_at, 
 ORDER BY id LIMIT %(most)s + 1
 """
 
-SCHEMA = """
-SELECT quote_ident(nspname) || '.' || quote_ident(relname)
+PLACE = """
+SELECT quote_ident(nspname) || '.' || quote_ident(relname), format_type(atttypid, atttypmod)
 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+JOIN pg_attribute ON attrelid = pg_class.oid AND attname = %s
 WHERE pg_class.oid = %s::regclass
 """
 # A statement with a recursive part of its own would take the bare name for this expression itself.
-# The columns have the table's types in each part: else no condition reaches the index.
+# The columns have the table's types in each part: else no condition reaches the index. Nor is any
+# other image read than that of the key that is asked for: the key is known without it.
 TABLE_SQL = """{name} ({names}) AS NOT MATERIALIZED (
     SELECT {live} FROM {table} live WHERE {stays}{held}
 )"""
+STAYS = "live.{key} <> ALL(%s::text[]::{key_type}[])"
 IMAGES_SQL = """
     UNION ALL
-    SELECT {values} FROM unnest(%s::bigint[], %s::boolean[]) AS wanted (id, before) {rows}"""
+    SELECT {values} FROM unnest(%s::text[]::{key_type}[], string_to_array(%s, ' ')::bigint[],
+        string_to_array(%s, ' ')::boolean[]) AS wanted (key, id, before) {rows}"""
 
 RELATION_SQL = """({names}, auditrepr_n) AS (
     SELECT {live}, wanted.n

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +16,7 @@ from ...utils.model_meta import key_parts, own_fields, stored_parts
 from ..base import AsOfFacet, PastTableSQL
 from ..types import NOT_RECORDED, TOO_BIG, Image, Moment, Row, renamed
 from .affinity import cast, converter, fitted
+from .past_tables import past_table
 from .queries import (
     AROUND_SQL,
     BEYOND_SQL,
@@ -27,7 +27,6 @@ from .queries import (
     MENTIONS_SQL,
     OUT_OF_ORDER_SQL,
     REACHES_BEYOND,
-    TABLE_SQL,
     WEIGHTS_SQL,
 )
 
@@ -39,10 +38,6 @@ if TYPE_CHECKING:
 #: SQLite's instructions between two checks of the time: about a millisecond.
 STEPS = 100_000
 UNKNOWN = object()  # the value of a digest
-#: Values that SQLite reads out of JSON as they were; a REAL may come back another in its last bit.
-_SAME_IN_JSON = {int, str}
-#: With which SQLite is compiled since 3.32, where nobody chose another number.
-MOST_PARAMETERS = 32_000
 
 
 class Reconstructing(AsOfFacet):
@@ -242,57 +237,15 @@ class Reconstructing(AsOfFacet):
             return list(cursor.fetchall())
 
     def past_table(self, model: type[Model], images: Sequence[Image]) -> PastTableSQL:
-        quote = self.connection.ops.quote_name
         fields = own_fields(model)
-        pk = model._meta.pk
-        names = [quote(field.column) for field in fields]
-        key = _key_of_text(pk.db_type(self.connection) or "")
-        stays = f"live.{quote(str(pk.column))} NOT IN (SELECT {key} FROM json_each(%s))"
+        key = _key_of_text(model._meta.pk.db_type(self.connection) or "")
         documents = self._documents({image.event_id for image in images})
-
-        def expression(
-            gone: Sequence[str] | None, images: Sequence[Image]
-        ) -> tuple[str, list[Any]] | None:
-            held = self._held(fields, [_document(*documents[i.event_id], i) for i in images])
-            if key is None or held is None:
-                return None
-            sql = TABLE_SQL.format(
-                name=quote(model._meta.db_table),
-                names=", ".join(names),
-                live=", ".join(f"live.{name}" for name in names),
-                stays="0" if gone is None else stays,
-                held=held[0],
-            )
-            return sql, [*([] if gone is None else [json.dumps(gone)]), *held[1]]
-
-        return expression
-
-    def _held(
-        self, fields: Sequence[Any], documents: Sequence[Mapping[str, Any]]
-    ) -> tuple[str, list[Any]] | None:
-        """Return these rows as a part of a UNION; None if the columns cannot be expressed."""
-        if not documents:
-            return "", []
-        columns = [
-            column
-            for field in fields
-            if (column := self._as_column(field, [_value(d, field) for d in documents]))
-        ]
-        if len(columns) < len(fields):
-            return None
-        rows = list(zip(*(values for _, values in columns), strict=True))
-        if all(type(value) in _SAME_IN_JSON or value is None for row in rows for value in row):
-            # One parameter, however many the values are: SQLite takes 32 766 of them.
-            source, values = "json_each(%s)", [json.dumps(rows)]
-            places = [f"json_extract(value, '$[{n}]')" for n in range(len(fields))]
-        elif len(rows) * len(fields) <= MOST_PARAMETERS:
-            one = f"({', '.join(['%s'] * len(fields))})"
-            source, values = f"(VALUES {', '.join([one] * len(rows))})", list(chain(*rows))
-            places = [f"column{n}" for n in range(1, len(fields) + 1)]
-        else:
-            return None
-        chosen = ", ".join(one.format(p) for (one, _), p in zip(columns, places, strict=True))
-        return f" UNION ALL SELECT {chosen} FROM {source}", values
+        rows = [_document(*documents[image.event_id], image) for image in images]
+        columns = [self._as_column(field, [_value(row, field) for row in rows]) for field in fields]
+        known = [column for column in columns if column]
+        if key is None or len(known) < len(fields):
+            return lambda gone, rows: None
+        return past_table(self.connection, model, key, images, known)
 
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
         stored = [stored_parts(field, value, self.connection) for value in values]

@@ -194,6 +194,7 @@ LIMIT %(most)s + 1
 
 # The bare name would be this expression itself.
 TABLE_SQL = """{name} ({names}) AS NOT MATERIALIZED (
-    SELECT {live} FROM main.{name} AS live
-    WHERE {stays}{held}
+    SELECT {live} FROM main.{name} AS live WHERE {stays}{held}
 )"""
+STAYS = "live.{key} NOT IN (SELECT {gone} FROM json_each(%s))"
+IMAGES_SQL = " UNION ALL SELECT {values} FROM json_each(%s)"
