@@ -267,3 +267,5 @@ def test_one_row_is_found_by_the_index():
         plan = "\n".join(str(row) for row in cursor.fetchall())
     index = {"sqlite": "SEARCH live USING INTEGER PRIMARY KEY", "postgresql": "app_author_pkey"}
     assert index[connection.vendor] in plan, plan
+    assert "Seq Scan on app_author" not in plan, plan
+    assert "SCAN live" not in plan, plan
