@@ -13,7 +13,7 @@ from tests.servers import PostgresServer
 
 #: Measured on a log that grows from one size to the next.
 STANDING = ("idle", "trickle")
-NAMES = (*STANDING, "drain", "relations", "searched", "opened", "capture", "indexes")
+NAMES = (*STANDING, "drain", "relations", "asked", "searched", "opened", "capture", "indexes")
 #: As durable as a production server; memory and checkpoints as for a small machine.
 SERVER = (
     "-c shared_buffers=1GB -c max_wal_size=8GB -c maintenance_work_mem=256MB"
@@ -116,6 +116,7 @@ def main(given: list[str] | None = None) -> None:
     names = options.names or NAMES
     with database(options.database, options.keep):
         from . import backlogs, data
+        from .asked import asked
         from .capture import capture
         from .indexes import indexes
 
@@ -127,6 +128,8 @@ def main(given: list[str] | None = None) -> None:
         for name in names:
             if name in writing:
                 writing[name](max(options.rows), options.repeat)
+            elif name == "asked":
+                asked(options.rows, options.repeat)
             elif name not in STANDING:
                 benchmark: Callable[..., None] = getattr(backlogs, name)
                 benchmark(options.rows, options.repeat)

@@ -6,7 +6,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, ReprFailure
-from benchmarks.shop.models import Invoice
+from benchmarks.shop.models import Country, Invoice
 
 COUNTRIES = 200
 CUSTOMERS = 10_000
@@ -51,7 +51,7 @@ def sql(template: str, first: int, last: int) -> str:
 _COUNTRIES = """
 INSERT INTO shop_country (id, code, code3, name, official_name, currency, population, area, vat)
 SELECT n, 'C' || (n % 10), 'C' || (n % 90 + 10), 'Country ' || n,
-    'The Democratic Republic of Country ' || n, 'EUR', n * 123457, n * 1017.25, 19.5
+    'The Democratic Republic of Country ' || n, 'EUR', n % 10000 * 123457, n * 1017.25, 19.5
 FROM <series>"""
 _CUSTOMERS = f"""
 INSERT INTO shop_customer
@@ -104,6 +104,15 @@ def make_schema() -> None:
     run(sql(_INVOICES, 1, INVOICES))
 
 
+def countries(rows: int) -> None:
+    """Have at least so many of them."""
+    there = Country.objects.count()
+    if there < rows:
+        run(sql(_COUNTRIES, there + 1, rows))
+    run("VACUUM (ANALYZE) shop_country" if connection.vendor == "postgresql" else "ANALYZE")
+    represent_all()
+
+
 def fill(represented: int) -> None:
     """Grow the log to this number of events, all with a representation."""
     _extend(represented - AuditLog.objects.count())
@@ -118,7 +127,7 @@ def backlog(rows: int) -> None:
 
 def forget(rows: int) -> None:
     """Make the last events pending again, as if the job had never seen them."""
-    top = _top()
+    top = highest()
     InstanceRepr.objects.filter(pk__gt=top - rows)._raw_delete("default")
     ReprFailure.objects.all().delete()
     Checkpoint.objects.update(
@@ -131,7 +140,7 @@ def represent_all() -> None:
     """Give every event a text, and let the job find that nothing is left to do."""
     last = InstanceRepr.objects.order_by("-pk").values_list("pk", flat=True).first()
     run(_REPRESENTED.format(last=last or 0))
-    Checkpoint.objects.update_or_create(pk=1, defaults={"settled_id": _top(), "swept_id": 0})
+    Checkpoint.objects.update_or_create(pk=1, defaults={"settled_id": highest(), "swept_id": 0})
     tidy()
 
 
@@ -146,7 +155,7 @@ def tidy() -> None:
         run("PRAGMA wal_checkpoint(TRUNCATE)")
 
 
-def _top() -> int:
+def highest() -> int:
     return AuditLog.objects.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 

@@ -16,6 +16,10 @@ from .states import BESIDE, States
 _id = attrgetter("id")
 
 
+#: See :meth:`Changes.unseen`.
+Unseen = tuple[int, tuple[Neighbour, ...], frozenset[int]]
+
+
 class Changes:
     """The events of one table by ID; for each moment, which of them it saw and which it did not.
 
@@ -34,7 +38,7 @@ class Changes:
             self._at_once[event.occurred_at].append(event)
             self._of_message[event.transaction_id, event.statement_at].append(event)
 
-    def unseen(self, moment: Moment) -> tuple[int, tuple[Neighbour, ...], frozenset[int]]:
+    def unseen(self, moment: Moment) -> Unseen:
         """Return which events the moment has not seen; equal answers are about the same rows.
 
         :returns: the index after the last event up to the moment; the unseen events before that
@@ -60,12 +64,20 @@ class Changes:
         """Yield the events that :meth:`unseen` describes, in the order of their IDs."""
         return chain(early, (e for e in self.events[start:] if e.id not in seen))
 
+    def before(
+        self, start: int, early: Sequence[Neighbour], seen: frozenset[int]
+    ) -> Iterator[Neighbour]:
+        """Yield all other events, in the order of their IDs."""
+        unseen = {event.id for event in early}
+        earlier = (event for event in self.events[:start] if event.id not in unseen)
+        return chain(earlier, (event for event in self.events[start:] if event.id in seen))
+
     def doubts(self, moment: Moment) -> list[str]:
         """Return why some of the events may belong to the other side of the moment."""
-        doubts = [self._doubt(moment, event) for event in self._near(moment)]
-        if not self.states.vendor.knows_statements and any(
-            event.id != moment.upto for event in self._of_statement(moment)
-        ):
+        statement = {event.id for event in self._of_statement(moment)}
+        near = (event for event in self._near(moment) if event.id not in statement)
+        doubts = [self._doubt(moment, event) for event in near]
+        if moment.statement_at is None and statement - {moment.upto}:
             doubts.append(BESIDE)
         return [doubt for doubt in doubts if doubt]
 
@@ -80,6 +92,7 @@ class Changes:
     def _near(self, moment: Moment) -> Iterator[Neighbour]:
         if moment.occurred_at is not None:
             yield from self._at_once.get(moment.occurred_at, ())
+        if moment.statement_at is not None:
             yield from self._of_message.get((moment.transaction_id, moment.statement_at), ())
 
     def _of_statement(self, moment: Moment) -> list[Neighbour]:

@@ -51,6 +51,7 @@ class Matches(NamedTuple):
     #: Returns what a queryset of the model selects, in its order; None if only a query can.
     shown: Callable[[Any], Sequence[Found] | None] = _none
     plain: bool = True  # `found` is what any manager selects, in the order of the model
+    in_order: bool = True  # without an ORDER BY, the server's order is known, and is this one
 
     def single(self) -> Found:
         """Return the only object of a set that has at most one."""
@@ -206,10 +207,9 @@ class History:
         """Return why rows that match by this column may be missing."""
         table = log_name(model._meta.db_table)
         came_later = column in self.columns.not_yet(model, moment)
-        lost = self.states.emptied_after(table, moment) and not self.states.is_whole(table, moment)
         reasons = (
             self.states.gap(table, moment, moment.upto),
-            EMPTIED if lost else "",
+            EMPTIED if self.states.lost(table, moment) else "",
             UNKNOWN.format(column) if came_later else "",
             "" if complete else f"{table} has too many later changes to search",
         )
@@ -256,7 +256,7 @@ class History:
                 (state.doubt,) if state.doubt else (),
                 state.image,
                 f"{table} {key} had been deleted" if state.gone else "",
-                rewritten=state.rewritten,
+                inserted=state.inserted,
             )
             for moment, state, key in states
         ]

@@ -32,11 +32,16 @@ class Neighbour(NamedTuple):
     statement_at: datetime | None
     occurred_at: datetime
 
-    def same_statement(self, moment: Moment) -> bool:
-        """Return whether one statement on one table caused this event and the moment's.
+    @property
+    def inserted(self) -> int | None:
+        """Return the event if it gave the row its place in the table; else None."""
+        return self.id if self.action == AuditLog.Action.INSERT else None
 
-        On SQLite, also true for separate statements in the same millisecond. The caller checks
-        that both events are of the same table.
+    def same_statement(self, moment: Moment) -> bool:
+        """Return whether one firing of a trigger caused this event and the moment's.
+
+        Without `statement_at`, also true for separate statements in the same millisecond. The
+        caller checks that both events are of the same table.
         """
         return (
             self.action == moment.action
@@ -58,14 +63,14 @@ class Neighbours(NamedTuple):
 
     An update that changes a primary key concerns two keys: it gives the row a new key and takes
     the old one away. The ``*_taking`` fields are the events that took this key away. ``first`` is
-    not looked up if the moment saw the row's newest event.
+    None if the moment saw the row's newest event.
     """
 
     last: Neighbour | None  # the latest that the moment saw
     last_taking: Neighbour | None
     next: Neighbour | None  # the first with a greater id than the moment's
     next_taking: Neighbour | None
-    first: Neighbour | None  # the very first
+    first: Neighbour | None  # the first that the moment has not seen
     first_taking: Neighbour | None
 
     @property
@@ -75,6 +80,14 @@ class Neighbours(NamedTuple):
     @property
     def later(self) -> list[Neighbour]:
         return [one for one in (self.next, self.next_taking) if one]
+
+    def since(self, event: int) -> Neighbours:
+        """Return these without what the moment saw up to this event."""
+        last, taking = self.last, self.last_taking
+        return self._replace(
+            last=last if last and last.id > event else None,
+            last_taking=taking if taking and taking.id > event else None,
+        )
 
     @property
     def earliest(self) -> list[Neighbour]:

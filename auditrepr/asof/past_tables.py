@@ -3,6 +3,9 @@
 A table as of a moment consists of the current rows, without those that an event after the moment
 changed, and of the states that the first such event of each row found. The changes are read once
 for each table and batch, from its earliest moment on, and narrowed to each event's own moment here.
+
+No current row was there before a TRUNCATE: as of then, the table holds what its events had left in
+it, from the log's beginning on.
 """
 
 from __future__ import annotations
@@ -19,12 +22,14 @@ from ..utils.model_meta import concrete, key_parts, own_fields
 from ..utils.table_names import model_for_table
 from ..vendors.base import PastTableSQL
 from ..vendors.types import Image, Moment
-from .changes import Changes
+from .changes import Changes, Unseen
 from .history import TIMELESS, History
 from .neighbours import FIELDS, Neighbour
 from .placeholders import UNKNOWN
+from .replay import rows_left
 from .rows import read_images
 from .statements import Statement, read
+from .states import EMPTIED
 from .substitution import NotAsOf
 
 #: How many events of one table after a batch's earliest moment may be read to answer its queries.
@@ -49,8 +54,9 @@ class Source(NamedTuple):
     name: str
     model: type[Model]
     changes: Changes
+    emptied: bool  # by a TRUNCATE that one of the moments has not seen
     extra: frozenset[str]  # columns of the table that the model does not have
-    missing: Mapping[int, Mapping[str, str]]  # columns without a value, by event
+    missing: Mapping[Image, Mapping[str, str]]  # columns whose value is not known
     sql: PastTableSQL
 
 
@@ -111,8 +117,10 @@ class PastTables:
             *self.history.columns.not_yet(source.model, moment),
         }
         doubts = [UNKNOWN.format(column) for column in sorted(unknown & statement.columns)]
-        gap = self.history.states.gap(table, moment, moment.upto)
-        return expression, [*filter(None, [gap]), *source.changes.doubts(moment), *doubts]
+        states = self.history.states
+        lost = source.emptied and states.lost(table, moment)
+        why = states.gap(table, moment, moment.upto), EMPTIED if lost else ""
+        return expression, [*filter(None, why), *source.changes.doubts(moment), *doubts]
 
     @cached_property
     def _audited(self) -> dict[str, str]:
@@ -131,28 +139,46 @@ class PastTables:
         model = model_for_table(table)
         if model is None or len(key_parts(model._meta.pk)) > 1 or "." in table:
             return None
-        events: list[Neighbour] = []
-        for name in self.history.renames.lineage(table).names:
-            found = self.vendor.changes(name.name, self.moments, MOST)
-            if len(found) > MOST:
-                return None
-            every = [Neighbour(*row) for row in self.vendor.converted(FIELDS, found)]
-            events += [one for one in every if name.includes(one.occurred_at)]
+        events = self._events(table, self.moments)
+        emptied = any(map(_empties, events))
+        if emptied and len(events) <= MOST:
+            events = self._events(table, [Moment(0)])
+        if len(events) > MOST:
+            return None
         known = {f.column for f in own_fields(model)}
         columns = {column.name for column in self.vendor.shapes([table])[table].columns}
-        images = [self._before(table, one) for one in events if one.action in ("U", "D")]
+        images = self._images(table, events)
         rows = read_images(self.vendor, model, images, self.history.limit) if images else {}
         return Source(
             table,
             concrete(model),
             Changes(self.history.states, table, events),
+            emptied,
             frozenset(columns - known),
-            {image.event_id: getattr(row, "missing", {}) for image, row in rows.items()},
+            {image: getattr(row, "missing", {}) for image, row in rows.items()},
             self.vendor.past_table(concrete(model), images),
         )
 
-    def _before(self, table: str, one: Neighbour) -> Image:
-        return self.history.renames.image(table, one.id, one.occurred_at, before=True)
+    def _events(self, table: str, moments: Sequence[Moment]) -> list[Neighbour]:
+        """Return the events that one of the moments may not have seen; too many, if it has more."""
+        events: list[Neighbour] = []
+        for name in self.history.renames.lineage(table).names:
+            found = self.vendor.changes(name.name, moments, MOST)
+            every = [Neighbour(*row) for row in self.vendor.converted(FIELDS, found)]
+            if len(every) > MOST:
+                return every
+            events += [one for one in every if name.includes(one.occurred_at)]
+        return sorted(events)
+
+    def _images(self, table: str, events: Sequence[Neighbour]) -> list[Image]:
+        """Return the states that these events found, and those that a TRUNCATE found."""
+        emptied = max((one.id for one in events if _empties(one)), default=None)
+        found = [self._image(table, one, before=True) for one in events if one.action in ("U", "D")]
+        left = [one for one in events if one.action in ("I", "U")] if emptied else []
+        return found + [self._image(table, one) for one in left if one.id < (emptied or 0)]
+
+    def _image(self, table: str, one: Neighbour, *, before: bool = False) -> Image:
+        return self.history.renames.image(table, one.id, one.occurred_at, before=before)
 
     def _expression(self, source: Source, moment: Moment) -> Expression:
         """Return the SQL for the table; moments that have seen the same events share it."""
@@ -161,25 +187,33 @@ class PastTables:
         if key not in self._kept:
             while len(self._kept) >= KEPT:
                 del self._kept[next(iter(self._kept))]
-            self._kept[key] = self._made(source, source.changes.since(*unseen))
+            self._kept[key] = self._made(source, unseen)
         return self._kept[key]
 
-    def _made(self, source: Source, unseen: Iterable[Neighbour]) -> Expression:
-        gone, images = [], []
-        unknown: set[str] = set()
-        for key, one, taking in _first_changes(unseen):
-            if one.action == AuditLog.Action.TRUNCATE:
-                raise NotAsOf  # the log may not have the rows that were in the table
-            gone.append(key)
+    def _made(self, source: Source, unseen: Unseen) -> Expression:
+        since = list(source.changes.since(*unseen))
+        until = next((n for n, one in enumerate(since) if _empties(one)), None)
+        changes = _first_changes(since[:until])
+        rows: dict[str, Image] = {}
+        if until is not None:
+            seen = rows_left(source.changes.before(*unseen))
+            rows = {key: self._image(source.name, one) for key, one in seen.items()}
+        for key, one, taking in changes:
+            rows.pop(key, None)
             if taking or (one.action != AuditLog.Action.INSERT and not one.previous_object_id):
-                images.append(self._before(source.name, one))
-                unknown |= source.missing.get(one.id, {}).keys()
-        if not gone:
+                rows[key] = self._image(source.name, one, before=True)
+        gone = None if until is not None else [key for key, _, _ in changes]
+        if gone == []:
             return Expression()
-        made = source.sql(gone, images)
+        made = source.sql(gone, rows)
         if made is None:
             raise NotAsOf
+        unknown = {column for image in rows.values() for column in source.missing.get(image, {})}
         return Expression(*made, frozenset(unknown))
+
+
+def _empties(one: Neighbour) -> bool:
+    return one.action == AuditLog.Action.TRUNCATE
 
 
 def _first_changes(unseen: Iterable[Neighbour]) -> list[tuple[str, Neighbour, bool]]:

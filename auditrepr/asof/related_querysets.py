@@ -28,10 +28,6 @@ def as_of(live: Any, matches: Matches, reader: AsOfReader, subject: Subject) -> 
     return queryset
 
 
-def _was_rewritten(matches: Matches) -> bool:
-    return any(one.rewritten for rows in matches.rows.values() for one in rows)
-
-
 @cache
 def _as_of_class(queryset_class: type[QuerySet[Any]]) -> type[QuerySet[Any]]:
     return type(queryset_class.__name__, (AsOfQuerySet, queryset_class), {})
@@ -81,9 +77,9 @@ class AsOfQuerySet(QuerySet[Any]):
         """Note that the set has no order, if the server may have returned it in another one."""
         if self._as_of is None or self.ordered:
             return
-        matches, reader, subject = self._as_of
+        matches, _, subject = self._as_of
         several = self._result_cache is not None and len(self._result_cache) > 1
-        if several and reader.vendor.rewriting_moves_rows and _was_rewritten(matches):
+        if several and not matches.in_order:
             subject.note(NO_ORDER)
 
     def _holds_whole_objects(self) -> bool:

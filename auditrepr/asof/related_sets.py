@@ -25,6 +25,7 @@ from ..vendors.types import Found, Row
 from .history import Matches
 from .lookups import AsOfReader, Lookup, SetRelation
 from .managers import is_plain, reads_as_django
+from .set_order import agree, arranged
 from .substitution import NotAsOf
 
 if TYPE_CHECKING:
@@ -73,7 +74,10 @@ def _many_to_many(field: Any, reverse: bool, peers: Peers) -> list[Matches]:
     source, target = (field_named(through, name) for name in names[:: -1 if reverse else 1])
     model = field.model if reverse else field.remote_field.model
     lookups = peers.lookups(source.foreign_related_fields[0])
-    links = peers.reader.find_by(through, source, lookups)
+    links = [
+        arranged(peers.reader.vendor, through, one)
+        for one in peers.reader.find_by(through, source, lookups)
+    ]
     ends = [
         Lookup(lookup.subject, getattr(link.value, target.attname))
         for lookup, of_one in zip(lookups, links, strict=True)
@@ -93,9 +97,13 @@ def _many_to_many(field: Any, reverse: bool, peers: Peers) -> list[Matches]:
         doubts = [*of_one.doubts, *(doubt for link in of_one.found for doubt in link.doubts)]
         doubts += (doubt for end in reached for doubt in end.doubts)
         sets.append(Matches([*(one for end in reached for one in end.found), *unread], (*doubts,)))
+    sets = [arranged(peers.reader.vendor, model, one) for one in sets]
+    orders = [agree(of_one, target, one) for of_one, one in zip(links, sets, strict=True)]
     return [
-        one._replace(rows={**one.rows, through: of_one.found})
-        for one, of_one in zip(_arranged(peers.reader, model, sets), links, strict=True)
+        one._replace(rows={**one.rows, through: of_one.found}, in_order=in_order)
+        for one, of_one, in_order in zip(
+            _arranged(peers.reader, model, sets), links, orders, strict=True
+        )
     ]
 
 
@@ -120,6 +128,7 @@ def _generic(field: Any, peers: Peers) -> list[Matches]:
 
 def _arranged(reader: AsOfReader, model: type[Model], sets: Sequence[Matches]) -> list[Matches]:
     """Return the sets in the order of their model; the project's own managers choose each time."""
+    sets = [arranged(reader.vendor, model, one) for one in sets]
     every = [one for matches in sets for one in matches.found]
     arrangement = Arrangement(reader, model, every)
     rank = arrangement.of_model() if is_plain(model._default_manager) else None
@@ -142,6 +151,7 @@ def _arranged(reader: AsOfReader, model: type[Model], sets: Sequence[Matches]) -
                 {concrete(model): matches.found},
                 partial(arrangement.shown, numbers),
                 rank is not None,
+                matches.in_order,
             )
         )
     return result
@@ -165,10 +175,7 @@ class Arrangement:
         queryset: QuerySet[Any] = QuerySet(self.model, using=self.reader.using)
         if queryset.ordered:
             return self._rank(queryset)
-        pk = self.model._meta.pk.attname
-        keys = {n: r.row.values.get(pk) for n, r in enumerate(self.rows) if isinstance(r.row, Row)}
-        there = sorted(keys, key=lambda n: _sortable(keys[n]))
-        return {n: place for place, n in enumerate(there)}
+        return {n: n for n in range(len(self.rows))}
 
     def shown(self, numbers: range, queryset: Any) -> list[Found] | None:
         """Return the rows of one set that the queryset selects, in its order.
@@ -212,10 +219,6 @@ class Arrangement:
         except NotAsOf:
             self._ranks[key] = None
         return self._ranks[key]
-
-
-def _sortable(key: Any) -> Any:
-    return (str(type(key)), key if hasattr(key, "__lt__") else str(key))
 
 
 def _is_generic_relation(field: Any) -> bool:

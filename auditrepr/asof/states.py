@@ -34,7 +34,7 @@ class StateSource(NamedTuple):
     later: bool = False  # recorded after the moment, maybe with columns added since
     gone: bool = False  # the row was deleted; the image is its last state
     doubt: str = ""
-    rewritten: bool = False  # the last event of the row that the moment saw is an update
+    inserted: int | None = None  # the last event of the row that the moment saw, if it inserted it
 
 
 class States:
@@ -65,13 +65,32 @@ class States:
     def find(self, table: str, wanted: Sequence[tuple[Moment, str]]) -> list[StateSource]:
         """Return the places of the states of these rows of one table, each as of its moment."""
         self.expect(moment.upto for moment, _ in wanted)
-        around = look_up(self.vendor, self.renames, table, wanted)
         moments = [moment for moment, _ in wanted]
+        found = look_up(self.vendor, self.renames, table, wanted)
+        around = list(map(partial(self._covered, table), moments, found))
         return list(map(partial(self._state, table), moments, around, self._unfit(around)))
 
     def expect(self, events: Iterable[int]) -> None:
         """Announce events, so that one query is enough for all of them."""
         self._expected.update(events)
+
+    def _covered(self, table: str, moment: Moment, around: Neighbours) -> Neighbours:
+        """Return these without what is from before coverage, if it covers the moment.
+
+        From there on each change of the row is in the log, and what was before may not be.
+        """
+        since = self._covered_since(table)
+        if since is None or all(one.id > since for one in around.seen):
+            return around
+        # What it was before is all that is known of a row that came through to be truncated.
+        if self.gap(table, moment, moment.upto) or self.lost(table, moment, around.first):
+            return around
+        return around.since(since)
+
+    def _covered_since(self, table: str) -> int | None:
+        """Return the last event from before coverage began; None if there is no coverage."""
+        coverage = self.coverage.get(table)
+        return coverage.since_event if coverage else None
 
     def _unfit(self, around: Sequence[Neighbours]) -> list[str]:
         """Return why the neighbours of each moment may have happened in another order."""
@@ -93,15 +112,14 @@ class States:
             return self._before_the_log(table, moment, around, emptied, doubt)
         doubt = doubt or self.gap(table, moment, last.id)
         gone = emptied or last.action == AuditLog.Action.DELETE
-        rewritten = last.action == AuditLog.Action.UPDATE
-        return StateSource(self._image(table, last), False, False, gone, doubt, rewritten)
+        return StateSource(self._image(table, last), False, False, gone, doubt, last.inserted)
 
     def _same_statement(self, table: str, moment: Moment, around: Neighbours) -> StateSource | None:
         """Return the state that the rest of the moment's statement gave the row, or None.
 
         A moment is after its whole statement, including the changes after the event.
         """
-        doubt = "" if self.vendor.knows_statements else BESIDE
+        doubt = BESIDE if moment.statement_at is None else ""
         if not self.is_of(moment, table):
             return None
         if not any(header.same_statement(moment) for header in around.later):
@@ -112,8 +130,7 @@ class States:
         )
         if given is None:
             return StateSource(doubt=doubt)
-        rewritten = given.action == AuditLog.Action.UPDATE
-        return StateSource(self._image(table, given), doubt=doubt, rewritten=rewritten)
+        return StateSource(self._image(table, given), doubt=doubt, inserted=given.inserted)
 
     def is_of(self, moment: Moment, table: str) -> bool:
         """Return whether the moment is that of an event of this table."""
@@ -136,8 +153,7 @@ class States:
             return StateSource(
                 image=self._image(table, taking, before=True), later=True, doubt=doubt
             )
-        until = None if first is None else first.id
-        lost = self.emptied_after(table, moment, until) and not self.is_whole(table, moment)
+        lost = self.lost(table, moment, first)
         if first is None:
             # The current row; unknown if the table was truncated.
             unknown = EMPTIED if lost or emptied else ""
@@ -191,6 +207,11 @@ class States:
             for t in self.truncates(table)
         )
 
+    def lost(self, table: str, moment: Moment, first: Neighbour | None = None) -> bool:
+        """Return whether a TRUNCATE may have ended a row that has no event before `first`."""
+        until = None if first is None else first.id
+        return self.emptied_after(table, moment, until) and not self.is_whole(table, moment)
+
     def is_whole(self, table: str, moment: Moment) -> bool:
         """Return whether the log has an event of every row that was in the table at the moment.
 
@@ -201,9 +222,15 @@ class States:
         )
 
     def _emptied(self, table: str, moment: Moment, last: Neighbour | None) -> bool:
-        """Return whether the moment saw a TRUNCATE after the row's last event."""
-        since = last.id if last else 0
-        return any(t.id > since and self.saw(moment, t) for t in self.truncates(table))
+        """Return whether a TRUNCATE that the moment saw ended the row after its last event.
+
+        Where coverage covers the moment, one from before it says nothing: rows may have come since.
+        """
+        seen = [t for t in self.truncates(table) if self.saw(moment, t)]
+        since = last.id if last else None
+        if seen and since is None and not self.gap(table, moment, moment.upto):
+            since = self._covered_since(table)
+        return any(since is None or t.id > since for t in seen)
 
     def doubt_of_order(self, table: str, moment: Moment, around: Neighbours) -> str:
         """Return why the moment may lie elsewhere among the row's events; empty if it is certain.
@@ -215,9 +242,9 @@ class States:
         others = around.seen if moment.before else around.later
         if any(other.same_message(moment) for other in others):
             return UNCLEAR
-        if self.vendor.knows_statements:
+        if moment.statement_at is not None:
             return ""
-        # SQLite does not distinguish statements in the same millisecond.
+        # Nothing distinguishes statements in the same millisecond.
         same_time = any(other.occurred_at == moment.occurred_at for other in others)
         near = same_time and (self.is_of(moment, table) or self.statement_reaches_beyond)
         return BESIDE if near else ""

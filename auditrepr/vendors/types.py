@@ -74,7 +74,7 @@ class Found(NamedTuple):
     image: Image | None = None  # where the row is in the log; None: it is the current row
     gone: str = ""  # not empty: the row was deleted, this is its last state, and why
     value: Any = None  # the object made of the row, or the error that making it raised
-    rewritten: bool = False  # the moment saw an update of the row: it may have moved in its table
+    inserted: int | None = None  # the event that gave the row its place in the table, if known
 
 
 class Step(NamedTuple):

@@ -38,6 +38,7 @@ class Book(models.Model):
 
 from . import (  # noqa: E402
     asking,  # noqa: F401
+    cached,  # noqa: F401
     cascades,  # noqa: F401
     fields,  # noqa: F401
     hostile,  # noqa: F401

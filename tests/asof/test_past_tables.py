@@ -11,6 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from auditrepr.asof import past_tables
 from auditrepr.asof.building import TODAY
 from auditrepr.asof.past_tables import ORDER
+from auditrepr.asof.states import BESIDE, EMPTIED
 from auditrepr.models import AuditLog
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
@@ -74,6 +75,17 @@ def test_a_deletion_sees_what_was_there_before_its_own_statement():
         assert [text for text, _ in built()] == ["1", "2", "2", "2"]
 
 
+def test_a_row_sees_its_whole_statement_in_its_own_table():
+    with question(lambda: Question.objects.filter(kind="test").count()):
+        next_moment()
+        Question.objects.bulk_create([Question(kind="test")] * 2)
+        next_moment()
+        sql("DELETE FROM app_question WHERE kind = 'test'")
+        assert [text for text, _ in built()] == ["1", *"33333"]
+        reasons = {reason for _, reason in built()[1:]}
+    assert reasons == ({BESIDE} if connection.vendor == "sqlite" else {""})
+
+
 def test_what_get_finds_nothing_of_raises_as_live_code_does():
     with question(lambda: Author.objects.get(name="late").name):
         Author.objects.create(name="late")
@@ -119,18 +131,65 @@ def test_more_changes_than_the_bound_are_mixed(monkeypatch):
         assert built() == [("['a', 'a', 'b']", TODAY)]
 
 
-def test_after_its_table_was_emptied_nothing_is_made_up(truncate):
-    Author.objects.create(name="a")
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_table_that_was_emptied_since_is_what_the_log_has_of_it_and_may_have_held_more():
+    one, two, three, _ = (Author.objects.create(name=name) for name in "abcd")
+    Author.objects.filter(pk=one.pk).update(name="z")
+    three.delete()
     with question(names):
-        truncate("app_author")
+        Author.objects.filter(pk=two.pk).delete()
+        Author.objects.filter(pk=one.pk).update(name="y")
+        Author.objects.create(name="late")
+        sql("TRUNCATE app_author CASCADE")
+        sql(f"INSERT INTO app_author (id, name) VALUES ({one.pk}, 'again')")
+        assert built() == [("['z', 'b', 'd']", EMPTIED)]
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_what_came_after_an_earlier_emptying_is_known_whole():
+    Author.objects.create(name="gone")
+    sql("TRUNCATE app_author CASCADE")
+    Author.objects.bulk_create([Author(name=name) for name in "ab"])
+    with question(names):
+        sql("TRUNCATE app_author CASCADE")
+        Author.objects.create(name="c")
+        Question.objects.update(n=1)
+        sql("TRUNCATE app_author CASCADE")
+        assert built() == [("['a', 'b']", ""), ("['c']", "")]
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_an_emptied_table_without_any_row_is_empty_in_each_kind_of_query():
+    sql("TRUNCATE app_author CASCADE")
+    with question(lambda: (names(), Author.objects.count(), Author.objects.exists())):
+        Author.objects.create(name="a")
+        sql("TRUNCATE app_author CASCADE")
+        assert built() == [("([], 0, False)", "")]
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_more_events_of_an_emptied_table_than_the_bound_are_said(monkeypatch):
+    Author.objects.bulk_create([Author(name="a")] * 3)
+    with question(names):
+        sql("TRUNCATE app_author CASCADE")
+        monkeypatch.setattr(past_tables, "MOST", 3)
         assert built() == [("[]", TODAY)]
+        monkeypatch.setattr(past_tables, "MOST", 4)
+        assert built() == [("['a', 'a', 'a']", EMPTIED)]
 
 
-@pytest.fixture
-def truncate():
-    if connection.vendor == "sqlite":
-        pytest.skip("SQLite has no TRUNCATE")
-    return lambda table: sql(f"TRUNCATE {table} CASCADE")
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+def test_a_column_that_is_not_known_of_a_row_of_an_emptied_table_is_said():
+    Book.objects.create(title="x", secret="hidden")
+    with question(lambda: list(Book.objects.values_list("title", "secret"))):
+        sql("TRUNCATE app_book CASCADE")
+        ((text, reason),) = built()
+    assert ("x" in text, "hidden" in text, "secret" in reason) == (True, False, True)
 
 
 @pytest.mark.parametrize("parameters", [["a%"], {"like": "a%"}, None])
@@ -208,3 +267,5 @@ def test_one_row_is_found_by_the_index():
         plan = "\n".join(str(row) for row in cursor.fetchall())
     index = {"sqlite": "SEARCH live USING INTEGER PRIMARY KEY", "postgresql": "app_author_pkey"}
     assert index[connection.vendor] in plan, plan
+    assert "Seq Scan on app_author" not in plan, plan
+    assert "SCAN live" not in plan, plan

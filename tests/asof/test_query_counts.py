@@ -6,9 +6,11 @@ from django.db.models import Model, QuerySet
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
+from tests.app.managing import Hidden, Holder, ShownPart
 from tests.app.models import Author, Book, Tag
 from tests.app.moment import Leaf, Node
 from tests.app.relations import Diner, Invoice, Label, Line, Order, Pizzeria, RatedPlace, Remark
+from tests.capturing import next_moment, sql
 
 
 def orders(count):
@@ -95,18 +97,82 @@ KINDS = {
 }
 
 
+def holders(count):
+    hidden = Hidden.everything.bulk_create(Hidden(name=f"{n}") for n in range(count))
+    Holder.objects.bulk_create(Holder(name="h", hidden=one) for one in hidden)
+
+
+def shown_parts(count):
+    holders(count)
+    ShownPart.everything.bulk_create(
+        ShownPart(name="p", holder=holder) for holder in Holder.objects.all()
+    )
+    Holder.objects.update(name="i")
+
+
+def changed_authors(count):
+    """Each has been changed, added or deleted since the event of its book."""
+    books(count)
+    Author.objects.create(name="late")
+    Author.objects.filter(pk__in=Author.objects.order_by("pk")[1:4]).update(name="x")
+
+
+def holders_after_books(count):
+    books(count)
+    next_moment()
+    Holder.objects.bulk_create(Holder(name=f"{n}") for n in range(count))
+    Author.objects.filter(name="0").update(name="x")
+    Book.objects.filter(title="0").update(title="x")
+
+
+def gone_targets(count):
+    remarks(count)
+    QuerySet(Order).filter(remarks__text="late")._raw_delete("default")
+    Remark.objects.update(text="later")
+
+
+def emptied_lines(count):
+    """The table is known whole, for it was emptied before, too."""
+    sql("TRUNCATE app_line")
+    lines(count)
+    Order.objects.update(parent=None)
+    sql("TRUNCATE app_line")
+
+
+#: What also asks by itself, so many times for each row.
+ASKING = {
+    "base manager": (holders, Holder, lambda holder: holder.hidden.name, 1),
+    "manager of a set": (shown_parts, Holder, lambda h: [p.name for p in h.shown.all()], 0),
+    "get": (changed_authors, Book, lambda book: Author.objects.get(pk=book.author_id).name, 1),
+    "join": (
+        holders_after_books,
+        Holder,
+        lambda h: Book.objects.values("pk").get(author__name=h.name),
+        1,
+    ),
+    "two tables": (books, Book, lambda b: (Author.objects.exists(), Tag.objects.count()), 2),
+    "generic, gone": (gone_targets, Remark, lambda remark: str(remark.target), 0),
+}
+EMPTIED = {
+    "set": (emptied_lines, Order, lambda o: [line.item for line in o.lines.all()], 0),
+    "free": (emptied_lines, Order, lambda o: Line.with_hidden.filter(order=o.pk).count(), 1),
+}
+
+
 def queries(making, model, question, count, capture) -> int:
-    for other in [Remark, Leaf, Node, Invoice, Line, Order, Label, Pizzeria, Diner, RatedPlace,
-                  Book, Tag, Author]:  # fmt: skip
+    for other in [ShownPart, Holder, Hidden, Remark, Leaf, Node, Invoice, Line, Order, Label,
+                  Pizzeria, Diner, RatedPlace, Book, Tag, Author]:  # fmt: skip
         QuerySet(other).delete()
     AuditLog.objects.all().delete()
     making(count)
-    log = AuditLog.objects.filter(table_name=model._meta.db_table).order_by("-pk")[:count]
+    every = AuditLog.objects.filter(table_name=model._meta.db_table).exclude(object_id=None)
+    log = every.order_by("-pk")[:count]
     events = [Event.of(row) for row in log]
     assert len(events) == count
-    with capture(500) as captured:
+    with capture(5000) as captured:
         outcomes = build(events, "default")
-    assert {(outcome.fidelity, outcome.failure) for outcome in outcomes} == {(Fidelity.EXACT, None)}
+    found = {(outcome.fidelity, outcome.failure, outcome.reason) for outcome in outcomes}
+    assert found == {(Fidelity.EXACT, None, "")}
     return len(captured)
 
 
@@ -124,4 +190,30 @@ def test_ten_rows_and_a_thousand_take_as_many_queries(
     queries(making, model, question, 1, django_assert_max_num_queries)  # fills Django's caches
     few = queries(making, model, question, 10, django_assert_max_num_queries)
     many = queries(making, model, question, 1000, django_assert_max_num_queries)
+    assert few == many
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", ASKING)
+def test_what_asks_by_itself_adds_its_own_queries_and_no_others(
+    kind, monkeypatch, django_assert_max_num_queries
+):
+    ours(ASKING[kind], (10, 1000), monkeypatch, django_assert_max_num_queries)
+
+
+@pytest.mark.postgresql
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("kind", EMPTIED)
+def test_what_asks_for_emptied_tables_does_too(kind, monkeypatch, django_assert_max_num_queries):
+    ours(EMPTIED[kind], (10, 300), monkeypatch, django_assert_max_num_queries)
+
+
+def ours(asking, counts, monkeypatch, capture) -> None:
+    """auditrepr's own queries are as many for a few rows as for many."""
+    making, model, question, theirs = asking
+    monkeypatch.setattr(model, "__str__", lambda instance: str(question(instance)))
+    queries(making, model, question, 1, capture)  # fills Django's caches
+    few, many = (
+        queries(making, model, question, count, capture) - theirs * count for count in counts
+    )
     assert few == many

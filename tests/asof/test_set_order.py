@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import uuid
+
 import pytest
 from django.db import connection
+from django.db.models import QuerySet
 
 from auditrepr.asof.related_querysets import NO_ORDER
-from auditrepr.models import AuditLog
+from auditrepr.models import AuditLog, Fidelity
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
-from tests.app.models import Author, Book
+from tests.app.fields import ByUUID
+from tests.app.models import Author, Book, Tag
 from tests.app.relations import Order
+from tests.oracle import Oracle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -70,3 +75,74 @@ def test_a_set_of_what_was_updated_in_bulk_is_in_doubt_likewise(monkeypatch):
     Author.objects.update(name="b")
     (outcome,) = build([Event.of(AuditLog.objects.latest("pk"))], "default")
     assert outcome.reason == NO_ORDER
+
+
+def said_of(monkeypatch, model, question, change):
+    """What is said as of the change of a row, and what was said of it then."""
+    monkeypatch.setattr(model, "__str__", lambda one: str(question(one)))
+    oracle = Oracle([model])
+    with oracle.listening():
+        change()
+    row = AuditLog.objects.filter(table_name=model._meta.db_table).latest("pk")
+    (outcome,) = build([Event.of(row)], "default")
+    assert outcome.failure is None, outcome.failure
+    if outcome.fidelity == Fidelity.EXACT:
+        assert outcome.text == oracle.expected[row.pk]
+    return outcome.reason
+
+
+def friends(one):
+    return [friend.pk.int for friend in one.byuuid_set.all()]
+
+
+def labels(book):
+    return [tag.label for tag in book.tags.all()]
+
+
+@pytest.mark.parametrize("keys", [[7, 3, 5], [3, 5, 7], [5, 7, 3]])
+def test_members_whose_keys_do_not_grow_come_as_they_were_inserted(keys, monkeypatch):
+    other, hub = (ByUUID.objects.create(id=uuid.UUID(int=key)) for key in (1, 2))
+    for key in keys:
+        ByUUID.objects.create(id=uuid.UUID(int=key), friend=hub)
+    touch = QuerySet(ByUUID).filter(pk=hub.pk)
+    assert said_of(monkeypatch, ByUUID, friends, lambda: touch.update(friend=other)) == ""
+    AuditLog.objects.exclude(object_id=str(hub.pk)).delete()
+    assert said_of(monkeypatch, ByUUID, friends, lambda: touch.update(friend=None)) == NO_ORDER
+
+
+def tagged(order):
+    """A book whose tags were made in the order of their labels, and put on it in this one."""
+    tags = {label: Tag.objects.create(label=label) for label in "ab"}
+    book = Book.objects.create(title="t")
+    for label in order:
+        book.tags.add(tags[label])
+
+
+@pytest.mark.parametrize(("order", "reason"), [("ab", ""), ("ba", NO_ORDER)])
+def test_the_ends_of_links_are_exact_where_the_links_came_in_their_order(
+    order, reason, monkeypatch
+):
+    tagged(order)
+    assert said_of(monkeypatch, Book, labels, lambda: Book.objects.update(title="u")) == reason
+
+
+def test_an_order_that_somebody_gives_is_exact_whatever_came_first(monkeypatch):
+    tagged("ba")
+
+    def in_order(book):
+        return [tag.label for tag in book.tags.order_by("label")]
+
+    assert said_of(monkeypatch, Book, in_order, lambda: Book.objects.update(title="u")) == ""
+
+
+@pytest.mark.postgresql
+def test_members_that_are_older_than_the_log_may_have_moved(monkeypatch):
+    author = Author.objects.create(name="a")
+    Book.objects.bulk_create([Book(title=title, author=author) for title in "xy"])
+    Book.objects.filter(title="x").update(title="z")
+    AuditLog.objects.all().delete()
+
+    def titles(author):
+        return [book.title for book in author.books.all()]
+
+    assert said_of(monkeypatch, Author, titles, lambda: Author.objects.update(name="b")) == NO_ORDER

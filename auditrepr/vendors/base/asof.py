@@ -21,22 +21,24 @@ if TYPE_CHECKING:
     from ..types import Found, Moment, Name
 
 
-#: Takes the keys whose current rows are left out, as the log writes them, and the images that take
-#: their place; returns the expression and its parameters, or None if the database cannot make one.
-PastTableSQL = Callable[[Sequence[str], Sequence[Image]], tuple[str, list[Any]] | None]
+#: Takes the keys whose current rows are left out, as the log writes them (None: all of them), and
+#: the images that take their place, by key; returns the expression and its parameters, or None if
+#: the database cannot make one.
+PastTableSQL = Callable[[Sequence[str] | None, Mapping[str, Image]], tuple[str, list[Any]] | None]
 
 
 class AsOfFacet(Facet, ABC):
     """Reads rows as of an event."""
 
-    # Whether the log shows which rows one statement changed.
-    knows_statements: bool
-
     # Whether quoted names that differ only in case are different names.
     names_have_case: bool
 
-    # Whether an update can move a row in a query without an order.
-    rewriting_moves_rows: bool
+    @abstractmethod
+    def keeps_order_of_keys(self, model: type[Model]) -> bool:
+        """Return whether a query without an order returns rows by their keys.
+
+        If not, a row comes after those that were inserted before it, until it is updated.
+        """
 
     @abstractmethod
     def changes(self, table: str, moments: Sequence[Moment], most: int) -> list[Any]:

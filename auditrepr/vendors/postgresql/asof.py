@@ -32,15 +32,16 @@ from .queries import (
     NEWEST,
     OUT_OF_ORDER_SQL,
     OVERTAKEN_SQL,
+    PLACE,
     REACHES_BEYOND,
     RELATION_SQL,
     RESTORED_SQL,
-    SCHEMA,
+    STAYS,
     TABLE_SQL,
     UNPACKED_SQL,
     WEIGHT,
 )
-from .quoting import joined
+from .quoting import array, joined
 from .row_sql import VIRTUAL, Shape
 
 if TYPE_CHECKING:
@@ -194,8 +195,6 @@ class Reconstructing(AsOfFacet):
     def loss(self, field: Field[Any, Any]) -> tuple[str, Loses] | None:
         return loss(field.db_type(self.connection) or "")
 
-    knows_statements = True
-
     def statement_reaches_beyond(self) -> bool:
         return bool(self.value(REACHES_BEYOND))
 
@@ -226,11 +225,16 @@ class Reconstructing(AsOfFacet):
             joined(moment.snapshot for moment, _ in wanted),
             joined(at and at.isoformat() for at in (moment.occurred_at for moment, _ in wanted)),
             # Rows that a delete's own statement deleted were there before it.
-            joined(moment.before and moment.table_name == table.name for moment, _ in wanted),
+            joined(
+                moment.before
+                and moment.table_name == table.name
+                and moment.statement_at is not None
+                for moment, _ in wanted
+            ),
         ]
         sql = AROUND_SQL.format(limits="".join(limits))
         names = [table.name, *limits.values()]
-        return self.rows(sql, [*names * 6, *columns, *names * 2])
+        return self.rows(sql, [*names * 8, *columns, *names * 2])
 
     def is_among(self, ids: Collection[int]) -> tuple[str, list[str]]:
         return "id = ANY(string_to_array(%s, ' ')::bigint[])", [joined(ids)]
@@ -277,7 +281,9 @@ class Reconstructing(AsOfFacet):
         return found, self.row(BEYOND_SQL, parameters) is None
 
     names_have_case = True
-    rewriting_moves_rows = True
+
+    def keeps_order_of_keys(self, model: type[Model]) -> bool:
+        return False
 
     def changes(self, table: str, moments: Sequence[Moment], most: int) -> list[Any]:
         with self.connection.cursor() as cursor:
@@ -286,28 +292,32 @@ class Reconstructing(AsOfFacet):
 
     def past_table(self, model: type[Model], images: Sequence[Image]) -> PastTableSQL:
         quote = self.connection.ops.quote_name
-        fields = own_fields(model)
-        pk = model._meta.pk
+        columns = [field.column for field in own_fields(model)]
+        key = str(model._meta.pk.column)
         shape = self._shape(model)
-        with self.connection.cursor() as cursor:
-            cursor.execute(SCHEMA, [quote(model._meta.db_table)])
-            (table,) = cursor.fetchone()
-        names = [quote(field.column) for field in fields]
-        values = ", ".join(shape.value(field.column) for field in fields)
+        name = quote(model._meta.db_table)
+        ((table, key_type),) = self.rows(PLACE, [key, name])
+        values = ["wanted.key" if one == key else shape.value(one) for one in columns]
+        stays = STAYS.format(key=quote(key), key_type=key_type)
 
-        def expression(gone: Sequence[str], images: Sequence[Image]) -> tuple[str, list[Any]]:
-            parameters: list[Any] = [list(gone)]
+        def expression(
+            gone: Sequence[str] | None, rows: Mapping[str, Image]
+        ) -> tuple[str, list[Any]]:
+            parameters = [] if gone is None else [array(gone)]
+            keys = {image: key for key, image in rows.items()}
             held = ""
-            for steps, group in _by_steps(images):
-                held += IMAGES_SQL.format(values=values, rows=shape.rows(steps))
-                parameters += map(list, zip(*(image[:2] for image in group), strict=True))
+            for steps, group in _by_steps(keys):
+                held += IMAGES_SQL.format(
+                    values=", ".join(values), key_type=key_type, rows=shape.rows(steps)
+                )
+                parameters.append(array(keys[image] for image in group))
+                parameters += map(joined, zip(*(image[:2] for image in group), strict=True))
             sql = TABLE_SQL.format(
-                name=quote(model._meta.db_table),
-                names=", ".join(names),
-                live=", ".join(f"live.{name}" for name in names),
+                name=name,
+                names=", ".join(map(quote, columns)),
+                live=", ".join(f"live.{quote(column)}" for column in columns),
                 table=table.replace("%", "%%"),
-                key=quote(str(pk.column)),
-                key_type=pk.rel_db_type(self.connection) or "text",
+                stays="false" if gone is None else stays,
                 held=held,
             )
             return sql, parameters

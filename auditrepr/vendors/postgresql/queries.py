@@ -95,6 +95,7 @@ _SEEN = f"""log.id <= wanted.id AND CASE
             )
         )
     END"""
+LOWEST = "'-9223372036854775808'::bigint"
 LIMITS = {"since": " AND log.occurred_at >= %s", "until": " AND log.occurred_at < %s"}
 _EVENTS = """FROM auditrepr_auditlog log
     WHERE log.table_name = %s{{limits}} AND log.{key} = wanted.key"""
@@ -103,13 +104,15 @@ _EVENTS = """FROM auditrepr_auditlog log
 _NEWEST_EVENT = f"""LEFT JOIN LATERAL (
     SELECT log.id, {_SEEN} AS seen {_EVENTS} ORDER BY log.id DESC LIMIT 1
 ) {{newest}} ON true"""
+_LAST_SEEN = f"SELECT log.id {_EVENTS} AND {_SEEN} ORDER BY log.id DESC LIMIT 1"
 _PLACES = (
     f"""CASE WHEN {{newest}}.seen THEN {{newest}}.id WHEN NOT {{newest}}.seen THEN
-    (SELECT log.id {_EVENTS} AND {_SEEN} ORDER BY log.id DESC LIMIT 1) END""",
+    ({_LAST_SEEN}) END""",
     f"""CASE WHEN {{newest}}.id > wanted.id THEN
     (SELECT log.id {_EVENTS} AND log.id > wanted.id ORDER BY log.id LIMIT 1) END""",
     f"""CASE WHEN NOT {{newest}}.seen THEN
-    (SELECT log.id {_EVENTS} ORDER BY log.id LIMIT 1) END""",
+    (SELECT log.id {_EVENTS} AND log.id > coalesce(({_LAST_SEEN}), {LOWEST})
+    ORDER BY log.id LIMIT 1) END""",
 )
 _KEYS = {"newest": "object_id", "taking": "previous_object_id"}
 AROUND_SQL = """
@@ -260,19 +263,23 @@ SELECT id, action, object_id, previous_object_id, transaction_id, statement_at, 
 ORDER BY id LIMIT %(most)s + 1
 """
 
-SCHEMA = """
-SELECT quote_ident(nspname) || '.' || quote_ident(relname)
+PLACE = """
+SELECT quote_ident(nspname) || '.' || quote_ident(relname), format_type(atttypid, atttypmod)
 FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
+JOIN pg_attribute ON attrelid = pg_class.oid AND attname = %s
 WHERE pg_class.oid = %s::regclass
 """
 # In a recursive WITH, the bare name would be this expression itself. Every part must have the
-# table's types: if not, no condition reaches the index.
+# table's types: if not, no condition reaches the index. Only the image of the key that is asked for
+# is read: the key is known without it.
 TABLE_SQL = """{name} ({names}) AS NOT MATERIALIZED (
-    SELECT {live} FROM {table} live WHERE live.{key} <> ALL(%s::text[]::{key_type}[]){held}
+    SELECT {live} FROM {table} live WHERE {stays}{held}
 )"""
+STAYS = "live.{key} <> ALL(%s::text[]::{key_type}[])"
 IMAGES_SQL = """
     UNION ALL
-    SELECT {values} FROM unnest(%s::bigint[], %s::boolean[]) AS wanted (id, before) {rows}"""
+    SELECT {values} FROM unnest(%s::text[]::{key_type}[], string_to_array(%s, ' ')::bigint[],
+        string_to_array(%s, ' ')::boolean[]) AS wanted (key, id, before) {rows}"""
 
 RELATION_SQL = """({names}, auditrepr_n) AS (
     SELECT {live}, wanted.n

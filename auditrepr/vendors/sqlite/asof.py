@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -20,6 +19,7 @@ from ..types import Image, Moment, Row
 from . import reach
 from .affinity import cast, converter, fitted
 from .documents import UNKNOWN, document, key_of_text, key_text, value_of, why
+from .past_tables import past_table
 from .queries import (
     AROUND_SQL,
     BEYOND_SQL,
@@ -29,7 +29,6 @@ from .queries import (
     LIMITS,
     MENTIONS_SQL,
     OUT_OF_ORDER_SQL,
-    TABLE_SQL,
     WEIGHTS_SQL,
 )
 from .reading import interrupting, refusing_writes
@@ -39,12 +38,8 @@ if TYPE_CHECKING:
     from ..types import Found, Name
 
 
-#: Values that SQLite reads from JSON unchanged; a REAL may differ in its last bit.
-_SAME_IN_JSON = {int, str}
 #: By connection: the open one, its schema's version, and whether statements reach beyond.
 _reaching: WeakKeyDictionary[BaseDatabaseWrapper, tuple[Any, int, bool]] = WeakKeyDictionary()
-#: SQLite's default limit since 3.32.
-MOST_PARAMETERS = 32_000
 
 
 class Reconstructing(AsOfFacet):
@@ -122,8 +117,6 @@ class Reconstructing(AsOfFacet):
         condition, parameters = self.is_among(ids)
         sql = f"SELECT id, row_data, changed_from FROM auditrepr_auditlog WHERE {condition}"
         return {pk: (row, changed) for pk, row, changed in self.rows(sql, parameters)}
-
-    knows_statements = False
 
     def statement_reaches_beyond(self) -> bool:
         raw, version = self.connection.connection, self.value(reach.VERSION)
@@ -238,7 +231,10 @@ class Reconstructing(AsOfFacet):
         return min(since, before)
 
     names_have_case = False
-    rewriting_moves_rows = False
+
+    def keeps_order_of_keys(self, model: type[Model]) -> bool:
+        # Such a key is another name of the number by which SQLite keeps the rows of a table.
+        return model._meta.pk.db_type(self.connection) == "integer"
 
     def changes(self, table: str, moments: Sequence[Moment], most: int) -> list[Any]:
         since = self._unseen_since(table, moments)
@@ -248,57 +244,17 @@ class Reconstructing(AsOfFacet):
             return list(cursor.fetchall())
 
     def past_table(self, model: type[Model], images: Sequence[Image]) -> PastTableSQL:
-        quote = self.connection.ops.quote_name
         fields = own_fields(model)
-        pk = model._meta.pk
-        names = [quote(field.column) for field in fields]
-        key = key_of_text(pk.db_type(self.connection) or "")
+        key = key_of_text(model._meta.pk.db_type(self.connection) or "")
         documents = self._documents({image.event_id for image in images})
-
-        def expression(
-            gone: Sequence[str], images: Sequence[Image]
-        ) -> tuple[str, list[Any]] | None:
-            held = self._held(fields, [document(*documents[i.event_id], i) for i in images])
-            if key is None or held is None:
-                return None
-            sql = TABLE_SQL.format(
-                name=quote(model._meta.db_table),
-                names=", ".join(names),
-                live=", ".join(f"live.{name}" for name in names),
-                key=quote(str(pk.column)),
-                gone=key,
-                held=held[0],
-            )
-            return sql, [json.dumps(gone), *held[1]]
-
-        return expression
-
-    def _held(
-        self, fields: Sequence[Any], documents: Sequence[Mapping[str, Any]]
-    ) -> tuple[str, list[Any]] | None:
-        """Return these rows as a part of a UNION; None if the columns cannot be expressed."""
-        if not documents:
-            return "", []
+        rows = [document(*documents[image.event_id], image) for image in images]
         columns = [
-            column
-            for field in fields
-            if (column := self._as_column(field, [value_of(d, field) for d in documents]))
+            self._as_column(field, [value_of(row, field) for row in rows]) for field in fields
         ]
-        if len(columns) < len(fields):
-            return None
-        rows = list(zip(*(values for _, values in columns), strict=True))
-        if all(type(value) in _SAME_IN_JSON or value is None for row in rows for value in row):
-            # One parameter, however many the values are: SQLite takes 32 766 of them.
-            source, values = "json_each(%s)", [json.dumps(rows)]
-            places = [f"json_extract(value, '$[{n}]')" for n in range(len(fields))]
-        elif len(rows) * len(fields) <= MOST_PARAMETERS:
-            one = f"({', '.join(['%s'] * len(fields))})"
-            source, values = f"(VALUES {', '.join([one] * len(rows))})", list(chain(*rows))
-            places = [f"column{n}" for n in range(1, len(fields) + 1)]
-        else:
-            return None
-        chosen = ", ".join(one.format(p) for (one, _), p in zip(columns, places, strict=True))
-        return f" UNION ALL SELECT {chosen} FROM {source}", values
+        known = [column for column in columns if column]
+        if key is None or len(known) < len(fields):
+            return lambda gone, rows: None
+        return past_table(self.connection, model, key, images, known)
 
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
         stored = [stored_parts(field, value, self.connection) for value in values]

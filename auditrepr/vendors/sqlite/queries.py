@@ -31,7 +31,7 @@ _KEYS = ("object_id", "previous_object_id")
 _PLACES = (
     ("CASE WHEN {newest} > wanted.seen THEN {nearest} ELSE {newest} END", "max", "<= wanted.seen"),
     ("CASE WHEN {newest} > wanted.id THEN {nearest} END", "min", "> wanted.id"),
-    ("CASE WHEN {newest} > wanted.seen THEN {nearest} END", "min", "> 0"),
+    ("CASE WHEN {newest} > wanted.seen THEN {nearest} END", "min", "> wanted.seen"),
 )
 LIMITS = {"since": " AND occurred_at >= %(since)s", "until": " AND occurred_at < %(until)s"}
 AROUND_SQL = """
@@ -179,6 +179,7 @@ LIMIT %(most)s + 1
 
 # The bare name would be this expression itself.
 TABLE_SQL = """{name} ({names}) AS NOT MATERIALIZED (
-    SELECT {live} FROM main.{name} AS live
-    WHERE live.{key} NOT IN (SELECT {gone} FROM json_each(%s)){held}
+    SELECT {live} FROM main.{name} AS live WHERE {stays}{held}
 )"""
+STAYS = "live.{key} NOT IN (SELECT {gone} FROM json_each(%s))"
+IMAGES_SQL = " UNION ALL SELECT {values} FROM json_each(%s)"
