@@ -19,9 +19,9 @@ from ..lineage import recent_renames
 from ..models import AuditLog
 from ..readers.actors import actor
 from ..readers.changes import FieldChange, changes
+from ..readers.lines import lines
 from ..readers.permissions import address_of
-from ..readers.shown import Shown, shown
-from ..readers.values import words
+from ..readers.shown import Shown
 from ..utils.text import visible
 from ..utils.time_limit import PageTimeLimit, TimeLimit
 
@@ -38,11 +38,10 @@ def describe(events: Sequence[Any], using: str, limit: TimeLimit | None = None) 
     :param limit: the time that building may take, by default that of one page.
     """
     limit = limit or PageTimeLimit.from_settings()
-    what_stands = shown(events, using, limit)
-    said = words(events, using, limit, changed_only=True)
     renames = recent_renames(using)
-    whole = zip(events, what_stands, said, strict=True)
-    for event, what, its_words in whole:
+    columns = {event.pk: tuple(event.changed_from or ()) for event in events}
+    whole = zip(events, lines(events, columns, using, limit), strict=True)
+    for event, (what, its_words) in whole:
         event.shown = what
         event.who = actor(event)
         event.changes_in_words = changes(event, its_words, renames.fields(event))

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from decimal import Decimal
 from itertools import chain
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -25,6 +26,7 @@ from .queries import (
     LAST_BEFORE,
     LIMITS,
     MENTIONS_SQL,
+    NEWEST_SEEN_SQL,
     OUT_OF_ORDER_SQL,
     REACHES_BEYOND,
     TABLE_SQL,
@@ -121,6 +123,20 @@ class Reconstructing(AsOfFacet):
         condition, parameters = self.is_among(ids)
         sql = f"SELECT id, row_data, changed_from FROM auditrepr_auditlog WHERE {condition}"
         return {pk: (row, changed) for pk, row, changed in self.rows(sql, parameters)}
+
+    errors_end_transactions = False
+
+    def plain_reader(self, field: Field[Any, Any]) -> Callable[[Any], Any]:
+        convert = converter(field.rel_db_type(self.connection) or "")
+        return lambda value: convert(_in_storage(value))
+
+    def newest_seen(self, wanted: Sequence[tuple[Name, str, Moment]]) -> list[int | None]:
+        adapt = self.connection.ops.adapt_datetimefield_value
+        rows = [
+            [name.name, key, moment.upto, *(at and str(adapt(at)) for at in name[1:])]
+            for name, key, moment in wanted
+        ]
+        return self.column(NEWEST_SEEN_SQL, [json.dumps(rows)])
 
     knows_statements = False
 
@@ -343,6 +359,15 @@ def _document(row_data: str, changed_from: str | None, image: Image) -> dict[str
         if type(value) is dict:
             document[column] = _stored(value)
     return document
+
+
+def _in_storage(value: Any) -> Any:
+    """Return a value of the log's JSON, with exact numbers, as it was stored."""
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict) and (value := _stored(value)) is UNKNOWN:
+        raise ValueError
+    return value
 
 
 def _why(column: str, document: dict[str, Any]) -> str:
