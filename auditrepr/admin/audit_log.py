@@ -12,54 +12,56 @@ from django.shortcuts import get_object_or_404
 from django.urls import path
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from django.utils.text import Truncator, capfirst
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
 
 from ..lineage import recent_renames
 from ..models import AuditLog
-from ..readers.changes import model_label
 from ..readers.permissions import DATABASE, asked_log, readable_events, readable_tables
 from ..tracking import tracked_tables
-from ..utils.text import can_be_stored, visible
+from ..utils.text import can_be_stored
 from . import event_page, notices, timeline
+from .actor_filter import ActorFilter
 from .base import ReadOnlyAdmin
 from .changelist import TEXT, LogChangeList
-from .event_lines import by_key, representation, time_of, what_changed
+from .event_lines import by_key, time_of, what_changed, which, who_and_why
 from .filters import (
-    ActorFilter,
+    AroundFilter,
+    CommandFilter,
     DatabaseFilter,
+    FieldFilter,
     ModelFilter,
     ObjectFilter,
-    PeriodFilter,
+    RequestFilter,
     StateFilter,
+    TaskFilter,
     TransactionFilter,
 )
 from .keyset import NEWER_THAN, OLDER_THAN
+from .links import list_link, timeline_link
+from .period_filter import PeriodFilter
 
 
 @admin.register(AuditLog)
 class AuditLogAdmin(ReadOnlyAdmin):
     """The list of events, newest first, and the page of each event."""
 
-    list_display = [
-        "when",
-        "who",
-        "what",
-        "model_name",
-        "object_key",
-        "representation",
-        "what_changed",
-    ]
+    list_display = ["when", "who", "what", "which", "what_changed"]
     list_display_links = ["when"]
     list_filter = [
         DatabaseFilter,
         ActorFilter,
         ObjectFilter,
         TransactionFilter,
+        RequestFilter,
+        CommandFilter,
+        TaskFilter,
+        AroundFilter,
+        PeriodFilter,
         "action",
         ModelFilter,
+        FieldFilter,
         StateFilter,
-        PeriodFilter,
     ]
     search_fields = ["object_id"]
     search_help_text = gettext_lazy("A complete object ID, or its beginning followed by *.")
@@ -73,8 +75,14 @@ class AuditLogAdmin(ReadOnlyAdmin):
             "state",
             *PeriodFilter.parameters,
             "actor",
+            "who",
             "object_id",
             "transaction_id",
+            "request_id",
+            "command",
+            "task_id",
+            "around",
+            "field",
             TEXT,
             OLDER_THAN,
             NEWER_THAN,
@@ -114,27 +122,22 @@ class AuditLogAdmin(ReadOnlyAdmin):
     def when(self, event: AuditLog) -> SafeString:
         return format_html('<span class="nowrap">{}</span>', time_of(event))
 
-    @admin.display(description=gettext_lazy("changed by"), empty_value="")
-    def who(self, event: Any) -> str | None:
-        return event.who or None
+    @admin.display(description=gettext_lazy("changed by"))
+    def who(self, event: Any) -> SafeString:
+        link = event.actor and list_link(self.admin_site, event._state.db, actor=event.actor)
+        return who_and_why(event, link)
 
     @admin.display(description=gettext_lazy("action"))
     def what(self, event: AuditLog) -> str:
         return event.get_action_display()
 
-    @admin.display(description=gettext_lazy("model"))
-    def model_name(self, event: Any) -> str:
-        return model_label(event.table_now)
+    @admin.display(description=gettext_lazy("object"))
+    def which(self, event: Any) -> SafeString:
+        site, using, table = self.admin_site, event._state.db, event.table_now
+        history = event.object_id and timeline_link(site, using, table, event.object_id)
+        return which(event, list_link(site, using, table_name=table), history or None)
 
-    @admin.display(description=gettext_lazy("object ID"), empty_value="")
-    def object_key(self, event: AuditLog) -> str | None:
-        return event.object_id and visible(Truncator(event.object_id).chars(40))
-
-    @admin.display(description=gettext_lazy("representation"))
-    def representation(self, event: Any) -> SafeString:
-        return representation(event.shown)
-
-    @admin.display(description=gettext_lazy("changes"))
+    @admin.display(description=gettext_lazy("changes"), empty_value="")
     def what_changed(self, event: Any) -> SafeString:
         return what_changed(event.changes_in_words)
 

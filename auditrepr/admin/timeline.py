@@ -25,7 +25,7 @@ from ..utils.text import visible
 from ..vendors import get_vendor
 from . import notices
 from .event_lines import describe, query_of, representation, time_of, what_changed
-from .links import object_now, timeline_link
+from .links import did_link, object_now, timeline_link
 
 PAGE = 100
 
@@ -101,6 +101,7 @@ def response(
         "events": [_line(event, object_id, site, using) for event in events],
         "may_read_log": site.is_registered(AuditLog) and may_read_log(request.user),
         "object_now": object_now(request, site, table_name, object_id, using),
+        "did": did_link(site, using, table_name, object_id),
         "in_log": query_of(using),
         "later": f"?{_with_after(request, events[-1].pk)}" if more else None,
         "earlier": f"?{_with_after(request, None)}" if after else None,

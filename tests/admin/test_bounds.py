@@ -30,7 +30,7 @@ TEXTS = ("CharField", "TextField")
 
 
 def fifty(*, stored: bool) -> None:
-    """Events of as many models as there are, each of which changes what its foreign keys lead to."""
+    """Events of as many models as there are, which change what their foreign keys lead to."""
     tables = [t.name for t in tracked_tables("default") if not any(o in t.name for o in OTHERS)]
     assert len(tables) >= 44
     for number, table in enumerate(tables[:50], start=1):
