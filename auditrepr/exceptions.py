@@ -241,6 +241,6 @@ class NoUser(AuditReprError, TypeError):
     """Raised when the events of a user are asked for, and what is given is no saved user."""
 
     message = (
-        "AuditLog.objects.by() takes a saved user, a user's primary key or the text that the context"
+        "AuditLog.objects.by() takes a saved user, a primary key or the text that the context"
         " has for the user, not {given}. For the events of an object use for_object()."
     )
