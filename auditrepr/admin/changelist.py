@@ -14,9 +14,12 @@ from django.utils.translation import gettext as _
 
 from ..capture import search_index
 from ..lineage import recent_renames
-from ..readers import search
+from ..readers import search, search_pending
 from ..readers.permissions import readable_tables
+from ..readers.search import SearchResult
+from ..readers.search_pending import Pending
 from ..utils.text import can_be_stored, visible
+from ..utils.time_limit import PageTimeLimit
 from ..vendors.types import Window
 from . import hidden
 from .event_lines import describe, query_of
@@ -80,8 +83,11 @@ class LogChangeList(KeysetChangeList):
             min([*_given(end), *_given(self.older_than)], default=None),
         )
         forward = self.newer_than is not None
-        self.found = search.find(self.queryset.db, index, self.text, window, forward)
-        self.queryset = self.queryset.filter(pk__in=self.found.ids)
+        using, limit = self.queryset.db, PageTimeLimit.from_settings()
+        self.found = search.find(using, index, self.text, window, forward)
+        pending = search_pending.find(using, self.text, window, limit)
+        self.notes += _not_searched(self.found, pending)
+        self.queryset = self.queryset.filter(pk__in={*self.found.ids, *pending.ids})
 
     def limits(self) -> tuple[int | None, int | None]:
         bounds = [spec.ids for spec in self.filter_specs if hasattr(spec, "ids")]
@@ -108,6 +114,20 @@ class LogChangeList(KeysetChangeList):
         unserved = UNSERVED & self.params.keys()
         among_others = self.hides_tables and "table_name" not in self.params
         return bool(unserved or among_others or self.params.get("state") == "pending")
+
+
+def _not_searched(found: SearchResult, pending: Pending) -> Iterator[str]:
+    if pending.left:
+        number = pending.left if pending.counted else _("at least %d") % pending.left
+        yield _(
+            "Pending events whose representation was not searched, because the job has not stored"
+            " it yet: %(number)s."
+        ) % {"number": number}
+    if found.no_values_upto is not None:
+        yield _(
+            "Up to event %(number)d, only representations were searched: the job has not indexed"
+            " old and new values so far back yet."
+        ) % {"number": found.no_values_upto}
 
 
 def _given(key: int | None) -> list[int]:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from .capture import Coverage
 from .job import BackfillRun, Checkpoint, Lease, RebuildCursor, StopReason
 from .log import AuditLog, AuditLogQuerySet
-from .reprs import Fidelity, InstanceRepr, ReprFailure
+from .reprs import ChangedValues, Fidelity, InstanceRepr, ReprFailure
 
 __all__ = [
     "AuditLog",
     "AuditLogQuerySet",
     "BackfillRun",
+    "ChangedValues",
     "Checkpoint",
     "Coverage",
     "Fidelity",

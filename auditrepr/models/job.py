@@ -38,6 +38,13 @@ class Checkpoint(models.Model):
         ),
     )
 
+    values_since = models.BigIntegerField(
+        null=True, help_text=_("The search index has the values of updates after this event ID.")
+    )
+    values_upto = models.BigIntegerField(
+        null=True, help_text=_("The search index has the values of updates up to this event ID.")
+    )
+
     objects = Afresh()
 
     class Meta:

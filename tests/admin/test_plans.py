@@ -25,9 +25,10 @@ pytestmark = pytest.mark.django_db
 EVENTS = int(os.environ.get("TEST_EVENTS", "100000"))
 MIDDLE = EVENTS // 2
 
-LARGE = ("auditrepr_auditlog", "auditrepr_instancerepr")
+LARGE = ("auditrepr_auditlog", "auditrepr_instancerepr", "auditrepr_changedvalues")
 
 TABLES = "auditrepr_auditlog, auditrepr_instancerepr, auditrepr_reprfailure, auditrepr_checkpoint"
+TABLES += ", auditrepr_changedvalues"
 #: An event a second: two tables have most of them, one has few; deletes and mixed ones are rare.
 #: In files without gaps: rows that fill those of others are not in the order of their ids.
 POSTGRESQL = f"""
@@ -106,6 +107,10 @@ PAGES = [
     f"{LOG}?object_id={MIDDLE // 10}",
     f"{LOG}?actor=5",
     f"{LOG}?actor=7&action__exact=D",
+    f"{LOG}?who=5",
+    f"{LOG}?table_name=app_author&field=name",
+    f"{LOG}?request_id=5&around={MIDDLE}",
+    f"{LOG}?request_id=none",
     f"{LOG}?q={MIDDLE // 10}",
     f"{LOG}?q={MIDDLE // 10}&table_name=app_book",
     f"{LOG}?q=no*",
