@@ -34,7 +34,7 @@ class ActorFilter(admin.ListFilter):
     def has_output(self) -> bool:
         return True
 
-    def expected_parameters(self) -> list[str]:
+    def expected_parameters(self) -> list[str | None]:
         return ["actor", "who"]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
@@ -44,7 +44,7 @@ class ActorFilter(admin.ListFilter):
         return queryset.filter(actor=self.actor) if self.actor else queryset
 
     def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
-        ours = self.expected_parameters()
+        ours = ["actor", "who"]
         self.other_parameters = {
             name: value for name, value in changelist.params.items() if name not in ours
         }

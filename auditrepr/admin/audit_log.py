@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import path
-from django.utils.html import format_html
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy
@@ -40,6 +40,7 @@ from .filters import (
 from .keyset import NEWER_THAN, OLDER_THAN
 from .links import list_link, timeline_link
 from .period_filter import PeriodFilter
+from .siblings import who_did
 
 
 @admin.register(AuditLog)
@@ -120,12 +121,14 @@ class AuditLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("time"))
     def when(self, event: AuditLog) -> SafeString:
-        return format_html('<span class="nowrap">{}</span>', time_of(event))
+        parts = ((part,) for part in time_of(event).split())
+        return format_html_join(" ", '<span class="nowrap">{}</span>', parts)
 
     @admin.display(description=gettext_lazy("changed by"))
     def who(self, event: Any) -> SafeString:
-        link = event.actor and list_link(self.admin_site, event._state.db, actor=event.actor)
-        return who_and_why(event, link)
+        lookups = who_did(event)
+        link = lookups and list_link(self.admin_site, event._state.db, **lookups)
+        return who_and_why(event, link or None)
 
     @admin.display(description=gettext_lazy("action"))
     def what(self, event: AuditLog) -> str:

@@ -14,6 +14,7 @@ from django.utils.translation import gettext as _
 
 from ..capture import search_index
 from ..lineage import recent_renames
+from ..models import AuditLog
 from ..readers import search, search_pending
 from ..readers.permissions import readable_tables
 from ..readers.search import SearchResult
@@ -22,7 +23,7 @@ from ..utils.text import can_be_stored, visible
 from ..utils.time_limit import PageTimeLimit
 from ..vendors.types import Window
 from . import hidden
-from .event_lines import describe, query_of
+from .event_lines import describe, query_of, time_of
 from .keyset import KeysetChangeList, nearest
 
 #: Maximum number of events that a page searches for rare matches before it shows its results.
@@ -57,6 +58,7 @@ class LogChangeList(KeysetChangeList):
         self.notes = [*self._unread(request), *hidden.note(request.user, self.queryset.db)]
         self._search()
         super().get_results(request)
+        self.searched_time = self._time_of(self.searched_to)
         describe(self.result_list, self.queryset.db)
 
     def _unread(self, request: HttpRequest) -> Iterator[str]:
@@ -71,6 +73,12 @@ class LogChangeList(KeysetChangeList):
             if value and value not in [str(choice) for choice, label in choices or ()]:
                 facts = {"filter": spec.title, "value": visible(value)}
                 yield _("The filter “%(filter)s” does not know “%(value)s”.") % facts
+
+    def _time_of(self, pk: int | None) -> str:
+        """Return when the event at which the search stopped occurred."""
+        log = AuditLog.objects.using(self.queryset.db)
+        found = None if pk is None else log.filter(pk=pk).only("occurred_at").first()
+        return time_of(found) if found else ""
 
     def _search(self) -> None:
         index = search_index.index(self.queryset.db)

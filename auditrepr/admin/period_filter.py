@@ -61,7 +61,7 @@ class PeriodFilter(admin.ListFilter):
     def has_output(self) -> bool:
         return True
 
-    def expected_parameters(self) -> list[str]:
+    def expected_parameters(self) -> list[str | None]:
         return list(self.parameters)
 
     def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
@@ -69,18 +69,19 @@ class PeriodFilter(admin.ListFilter):
             name: value for name, value in changelist.params.items() if name not in self.parameters
         }
         today = localdate() if settings.USE_TZ else date.today()
+        since, until = (self.days[name] for name in self.parameters)
         self.parts = [
             self._choice(changelist, label, *period)
-            for label, *period in _parts(*self.days.values(), self.first_day, today)
+            for label, *period in _parts(since, until, self.first_day, today)
         ]
-        for label, since, until in [
+        for label, begin, end in [
             (_("Any date"), None, None),
             (_("Today"), today, None),
             (_("Yesterday"), today - DAY, today - DAY),
             (_("This week"), _week(today), None),
             (_("Past 7 days"), today - 7 * DAY, None),
         ]:
-            yield self._choice(changelist, label, since, until)
+            yield self._choice(changelist, label, begin, end)
 
     def _choice(
         self, changelist: ChangeList, label: Any, since: date | None, until: date | None

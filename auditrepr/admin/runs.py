@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import path, reverse
-from django.utils.translation import ngettext
+from django.utils.duration import duration_string
+from django.utils.translation import gettext_lazy, ngettext
 
 from ..models import BackfillRun
 from ..utils.text import clean
 from . import job_page
 from .base import ReadOnlyAdmin
 from .keyset import NEWER_THAN, OLDER_THAN
+
+SECOND = timedelta(seconds=1)
 
 
 @admin.register(BackfillRun)
@@ -24,7 +28,8 @@ class BackfillRunAdmin(ReadOnlyAdmin):
     change_list_template = "auditrepr/job.html"
     list_display = [
         "started_at",
-        "ended_at",
+        "command",
+        "took",
         "rows",
         "failures",
         "stop_reason",
@@ -33,6 +38,12 @@ class BackfillRunAdmin(ReadOnlyAdmin):
         "host",
     ]
     allowed_lookups = frozenset({OLDER_THAN, NEWER_THAN})
+
+    @admin.display(description=gettext_lazy("duration"), empty_value="")
+    def took(self, run: BackfillRun) -> str | None:
+        if run.ended_at is None:
+            return None
+        return duration_string((run.ended_at - run.started_at) // SECOND * SECOND)
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.retry_view)

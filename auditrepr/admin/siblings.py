@@ -57,6 +57,17 @@ def shared_facts(event: AuditLog) -> dict[str, dict[str, Any]]:
     return found
 
 
+def who_did(event: AuditLog) -> dict[str, Any]:
+    """Return the filters that find what the same person did, or else the same command or task."""
+    if event.actor:
+        return {"actor": event.actor}
+    given = event.context if isinstance(event.context, Mapping) else {}
+    for name in ("command", "task_id"):
+        if isinstance(given.get(name), str):
+            return {name: given[name], AroundFilter.parameter_name: event.pk}
+    return {}
+
+
 def _together(event: AuditLog) -> Together:
     if event.transaction_id is not None:
         lookups = {"transaction_id": event.transaction_id}

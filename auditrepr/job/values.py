@@ -33,41 +33,48 @@ def index(using: str, lock: Lock, reached: Reached) -> StopReason | None:
     mark = Checkpoint.objects.using(using).filter(pk=1).first()
     if mark is None:
         return None
-    if mark.values_since is None or mark.values_upto is None:
-        mark.values_since = mark.values_upto = mark.settled_id
-    return _forward(using, lock, mark, reached) or _back(using, lock, mark, reached)
+    since = mark.settled_id if mark.values_since is None else mark.values_since
+    upto = mark.settled_id if mark.values_upto is None else mark.values_upto
+    filling = _Filling(using, lock, since, upto)
+    return filling.forward(mark.settled_id, reached) or filling.back(reached)
 
 
-def _forward(using: str, lock: Lock, mark: Checkpoint, reached: Reached) -> StopReason | None:
-    log = AuditLog.objects.using(using).order_by("pk").values_list("pk", flat=True)
-    while mark.values_upto < mark.settled_id:
-        if reason := reached():
-            return reason
-        found = log.filter(pk__gt=mark.values_upto, pk__lte=mark.settled_id)
-        end = found[EVENTS - 1 : EVENTS].first() or mark.settled_id
-        _fill(using, lock, mark.values_upto, end, values_since=mark.values_since, values_upto=end)
-        mark.values_upto = end
-    return None
+class _Filling:
+    """The part of the log whose values are stored, which grows at both ends."""
 
+    def __init__(self, using: str, lock: Lock, since: int, upto: int) -> None:
+        self.using = using
+        self.lock = lock
+        self.since = since
+        self.upto = upto
+        self._ids = AuditLog.objects.using(using).values_list("pk", flat=True)
 
-def _back(using: str, lock: Lock, mark: Checkpoint, reached: Reached) -> StopReason | None:
-    log = AuditLog.objects.using(using).order_by("-pk").values_list("pk", flat=True)
-    for _ in range(OLD):
-        found = log.filter(pk__lte=mark.values_since)
-        if found.first() is None:
-            return None
-        if reason := reached():
-            return reason
-        begin = found[EVENTS : EVENTS + 1].first()
-        begin = found.last() - 1 if begin is None else begin
-        since, upto = begin, mark.values_upto
-        _fill(using, lock, begin, mark.values_since, values_since=since, values_upto=upto)
-        mark.values_since = begin
-    return None
+    def forward(self, settled: int, reached: Reached) -> StopReason | None:
+        while self.upto < settled:
+            if reason := reached():
+                return reason
+            found = self._ids.filter(pk__gt=self.upto, pk__lte=settled).order_by("pk")
+            end = found[EVENTS - 1 : EVENTS].first() or settled
+            self._fill(self.upto, end, values_since=self.since, values_upto=end)
+            self.upto = end
+        return None
 
+    def back(self, reached: Reached) -> StopReason | None:
+        for _ in range(OLD):
+            found = self._ids.filter(pk__lte=self.since).order_by("-pk")
+            last = found[EVENTS - 1 : EVENTS].first()
+            if last is None:
+                last = found.order_by("pk").first()
+            if last is None:
+                return None
+            if reason := reached():
+                return reason
+            self._fill(last - 1, self.since, values_since=last - 1, values_upto=self.upto)
+            self.since = last - 1
+        return None
 
-def _fill(using: str, lock: Lock, after: int, upto: int, **positions: int) -> None:
-    with transaction.atomic(using):
-        get_vendor(using).fill_values(after, upto)
-        Checkpoint.objects.using(using).filter(pk=1).update(**positions)
-        lock.renew()
+    def _fill(self, after: int, upto: int, **positions: int) -> None:
+        with transaction.atomic(self.using):
+            get_vendor(self.using).fill_values(after, upto)
+            Checkpoint.objects.using(self.using).filter(pk=1).update(**positions)
+            self.lock.renew()

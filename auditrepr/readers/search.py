@@ -114,8 +114,8 @@ def _scanned(using: str, text: str, window: Window, forward: bool) -> SearchResu
     if begin is None:
         return SearchResult([], None)
     last = ids[LOOKED_AT - 1 : LOOKED_AT].first()
-    end = events.order_by("-pk" if forward else "pk").values_list("pk", flat=True).first()
-    first, final = sorted((begin, end if last is None else last))
+    end = ids.reverse().first() if last is None else last
+    first, final = sorted((begin, begin if end is None else end))
     return SearchResult(get_vendor(using).scan_values(text, first, final), last)
 
 

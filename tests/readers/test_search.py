@@ -195,7 +195,9 @@ def test_the_page_lists_what_was_found_newest_first_and_goes_on(
 
 def test_the_page_says_how_it_searches(reader: Client, index: SearchIndex | None) -> None:
     said = words(page(reader, LOG))
-    assert ("Beginning of a representation only" in said) == (index is not None and not index.anywhere)
+    assert ("Beginning of a representation only" in said) == (
+        index is not None and not index.anywhere
+    )
     assert ("Searches the newest" in said) == (index is None)
     assert ("Any part of a representation" in said) == (index is None or index.anywhere)
 

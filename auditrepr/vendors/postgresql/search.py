@@ -57,7 +57,8 @@ _SMALL = _PAIRS.format(
 FILL_VALUES = f"""
 INSERT INTO auditrepr_changedvalues (audit_log_id, text)
 SELECT log.id, left(string_agg(pair.value, E'\\n'), {VALUES_LENGTH})
-FROM auditrepr_auditlog log CROSS JOIN LATERAL ({_PAIRS.format(old="true", new="true")}) AS pair (value)
+FROM auditrepr_auditlog log
+    CROSS JOIN LATERAL ({_PAIRS.format(old="true", new="true")}) AS pair (value)
 WHERE log.id > %s AND log.id <= %s AND log.changed_from IS NOT NULL AND pair.value <> ''
 GROUP BY log.id ON CONFLICT DO NOTHING
 """
