@@ -41,7 +41,8 @@ def headline(found: Summary, using: str, problems: int, failures: int) -> Headli
     if trouble := _trouble(found, latest):
         return Headline(False, f"{trouble} {ago}")
     if problems:
-        return Headline(False, f"{_('The job works, but see the notices below.')} {ago}")
+        text = _("The job works, but see the notices below.")
+        return Headline(False, f"{text} {ago}")
     if failures:
         text = ngettext(
             "%d representation could not be built; it is retried automatically.",
@@ -49,7 +50,8 @@ def headline(found: Summary, using: str, problems: int, failures: int) -> Headli
             failures,
         )
         return Headline(False, f"{text % failures} {ago}")
-    return Headline(True, f"{_('All is well.')} {ago}")
+    text = _("All is well.")
+    return Headline(True, f"{text} {ago}")
 
 
 def _last_ran(using: str, latest: BackfillRun | None) -> datetime | None:
