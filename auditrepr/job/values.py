@@ -17,7 +17,7 @@ from .locks.base import Lock
 #: Events whose values are stored in one short transaction.
 EVENTS = 5_000
 #: Such transactions that one run spends on events from before the index was there.
-OLD = 20
+OLD = 5
 
 Reached = Callable[[], StopReason | None]
 

@@ -106,17 +106,7 @@ def _inside(window: Window, after: int | None) -> Window:
 
 def _scanned(using: str, text: str, window: Window, forward: bool) -> SearchResult:
     """Return the matches among the values of the nearest events of the window."""
-    events = AuditLog.objects.using(using)
-    bounds = {"pk__gt": window.after, "pk__lt": window.before}
-    events = events.filter(**{name: pk for name, pk in bounds.items() if pk is not None})
-    ids = events.order_by("pk" if forward else "-pk").values_list("pk", flat=True)
-    begin = ids.first()
-    if begin is None:
-        return SearchResult([], None)
-    last = ids[LOOKED_AT - 1 : LOOKED_AT].first()
-    end = ids.reverse().first() if last is None else last
-    first, final = sorted((begin, begin if end is None else end))
-    return SearchResult(get_vendor(using).scan_values(text, first, final), last)
+    return SearchResult(*get_vendor(using).scan_values(text, window, forward, LOOKED_AT))
 
 
 def _look(

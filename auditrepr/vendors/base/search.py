@@ -40,8 +40,14 @@ class SearchFacet(Facet, ABC):
         """Store the values of the updates among these events, for the index; twice does no harm."""
 
     @abstractmethod
-    def scan_values(self, text: str, first: int, last: int) -> list[int]:
-        """Return the updates in ``[first, last]`` with this text in a value, without an index."""
+    def scan_values(
+        self, text: str, window: Window, forward: bool, most: int
+    ) -> tuple[list[int], int | None]:
+        """Return the updates with this text in a value, without an index.
+
+        It reads `most` events of the window, the oldest if `forward`, or else the newest, and
+        returns the last of these, too; None if the window has no more.
+        """
 
     @abstractmethod
     def search_values(

@@ -43,6 +43,7 @@ _SAID = {
 #: Characters of an update's values that are indexed.
 VALUES_LENGTH = 10_000
 VALUES = "auditrepr_values_trigrams"
+FIRST, LAST = -(2**63), 2**63 - 1
 #: Bytes on disk of a row, or of what changed of it, that a search without an index unpacks.
 SCANNED_SIZE = 50_000
 _PAIRS = """
@@ -63,9 +64,14 @@ WHERE log.id > %s AND log.id <= %s AND log.changed_from IS NOT NULL AND pair.val
 GROUP BY log.id ON CONFLICT DO NOTHING
 """
 SCAN_VALUES = f"""
-SELECT id FROM auditrepr_auditlog log
-WHERE id >= %(first)s AND id <= %(last)s AND changed_from IS NOT NULL
+WITH near AS MATERIALIZED (
+    SELECT id, row_data, changed_from FROM auditrepr_auditlog
+    WHERE id > %(after)s AND id < %(before)s ORDER BY id {{direction}} LIMIT %(most)s
+)
+SELECT id, true FROM near log
+WHERE changed_from IS NOT NULL
     AND EXISTS (SELECT FROM ({_SMALL}) AS pair (value) WHERE pair.value ILIKE %(pattern)s)
+UNION ALL SELECT CASE WHEN count(*) = %(most)s THEN {{last}}(id) END, false FROM near
 """
 # "+ 0" keeps the planner from the primary key's index, whatever its estimates.
 SETTINGS = f"""
@@ -131,9 +137,18 @@ class Searching(SearchFacet):
         with self.connection.cursor() as cursor:
             cursor.execute(FILL_VALUES, [after, upto])
 
-    def scan_values(self, text: str, first: int, last: int) -> list[int]:
-        pattern = f"%{self.connection.ops.prep_for_like_query(text)}%"
-        return self.column(SCAN_VALUES, {"first": first, "last": last, "pattern": pattern})
+    def scan_values(
+        self, text: str, window: Window, forward: bool, most: int
+    ) -> tuple[list[int], int | None]:
+        parameters = {
+            "pattern": f"%{self.connection.ops.prep_for_like_query(text)}%",
+            "after": FIRST if window.after is None else window.after,
+            "before": LAST if window.before is None else window.before,
+            "most": most,
+        }
+        direction, last = ("ASC", "max") if forward else ("DESC", "min")
+        *found, (end, _) = self.rows(SCAN_VALUES.format(direction=direction, last=last), parameters)
+        return [pk for pk, _ in found], end
 
     def search_values(
         self, text: str, window: Window, forward: bool, most: int

@@ -73,10 +73,16 @@ FILL_VALUES = f"""
     FROM ({_PAIRS.format(bounds="log.id > %(after)s AND log.id <= %(upto)s", old="", new="")})
     WHERE value IS NOT NULL AND value <> '' GROUP BY id
 """
+# Of the rows nothing but the IDs is kept: there may be large ones among them.
 SCAN_VALUES = f"""
-    SELECT DISTINCT id
-    FROM ({_PAIRS.format(bounds="log.id >= %(first)s AND log.id <= %(last)s", **_SMALL)})
+    WITH near AS MATERIALIZED (
+        SELECT id FROM auditrepr_auditlog
+        WHERE id > %(after)s AND id < %(before)s ORDER BY id {{direction}} LIMIT %(most)s
+    )
+    SELECT DISTINCT id, 1
+    FROM ({_PAIRS.format(bounds="log.id IN (SELECT id FROM near)", **_SMALL)})
     WHERE value LIKE %(pattern)s ESCAPE '\\'
+    UNION ALL SELECT CASE WHEN count(*) = %(most)s THEN {{last}}(id) END, 0 FROM near
 """
 SEARCH_VALUES = (
     f"SELECT rowid FROM {VALUES} WHERE {VALUES} MATCH %(phrase)s AND rowid > %(after)s"
@@ -136,9 +142,18 @@ class Searching(SearchFacet):
         with self.connection.cursor() as cursor:
             cursor.execute(FILL_VALUES, {"after": after, "upto": upto})
 
-    def scan_values(self, text: str, first: int, last: int) -> list[int]:
-        pattern = f"%{self.connection.ops.prep_for_like_query(text)}%"
-        return self.column(SCAN_VALUES, {"first": first, "last": last, "pattern": pattern})
+    def scan_values(
+        self, text: str, window: Window, forward: bool, most: int
+    ) -> tuple[list[int], int | None]:
+        parameters = {
+            "pattern": f"%{self.connection.ops.prep_for_like_query(text)}%",
+            "after": _FIRST if window.after is None else window.after,
+            "before": _LAST if window.before is None else window.before,
+            "most": most,
+        }
+        direction, last = ("ASC", "max") if forward else ("DESC", "min")
+        *found, (end, _) = self.rows(SCAN_VALUES.format(direction=direction, last=last), parameters)
+        return [pk for pk, _ in found], end
 
     def search_values(
         self, text: str, window: Window, forward: bool, most: int
