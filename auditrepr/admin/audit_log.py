@@ -4,23 +4,23 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.urls import path
+from django.urls import path, reverse
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.text import capfirst
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from ..lineage import recent_renames
 from ..models import AuditLog
 from ..readers.permissions import DATABASE, asked_log, readable_events, readable_tables
 from ..tracking import tracked_tables
 from ..utils.text import can_be_stored
-from . import event_page, notices, timeline
+from . import event_page, hidden, notices, timeline
 from .actor_filter import ActorFilter
 from .base import ReadOnlyAdmin
 from .changelist import TEXT, LogChangeList
@@ -168,6 +168,21 @@ class AuditLogAdmin(ReadOnlyAdmin):
         if tables is not None and table_name not in tables:
             raise PermissionDenied
         return timeline.response(request, self.admin_site, asked_log(request), table_name, key)
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponse:
+        """Say which permission would show the event, if it is there and hidden."""
+        permission = hidden.needed_for(request.user, asked_log(request), object_id)
+        if not permission:
+            return super()._get_obj_does_not_exist_redirect(request, opts, object_id)  # type: ignore[misc,no-any-return]
+        facts = {"event": object_id, "permission": permission}
+        told = gettext(
+            "Event %(event)s is hidden from you. This permission shows it: %(permission)s"
+        )
+        self.message_user(request, told % facts, messages.WARNING, fail_silently=True)
+        listed = list_link(self.admin_site, asked_log(request))
+        return HttpResponseRedirect(listed or reverse("admin:index"))
 
     def page_context(self, request: HttpRequest, obj: AuditLog) -> dict[str, Any]:
         return event_page.context(request, self.admin_site, obj)

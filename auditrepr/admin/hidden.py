@@ -7,6 +7,8 @@ from typing import Any
 from django.contrib.auth import get_permission_codename
 from django.utils.translation import ngettext
 
+from ..lineage import recent_renames
+from ..models import AuditLog
 from ..readers.permissions import readable_tables
 from ..tracking import tracked_tables
 from ..utils.table_names import model_for_table
@@ -33,6 +35,16 @@ def note(user: Any, using: str) -> list[str]:
         len(needed),
     )
     return [text % {"number": len(needed), "permissions": named}]
+
+
+def needed_for(user: Any, using: str, object_id: str) -> str:
+    """Return the permission that would show this event; empty if there is none, or no event."""
+    if not object_id.lstrip("-").isdecimal() or readable_tables(user) is None:
+        return ""
+    event = AuditLog.objects.using(using).filter(pk=object_id).first()
+    if event is None:
+        return ""
+    return _permission(recent_renames(using).table(event.table_name, event.occurred_at))
 
 
 def _permission(table: str) -> str:

@@ -111,7 +111,7 @@ def _mark(mark: Watermark) -> list[Fact]:
     """Return the watermark, and what holds it back."""
     if not mark.is_set:
         return [Fact(_("watermark"), _("not set: the job has not run yet"))]
-    help_text = _("Up to this event ID nothing is pending, and nothing can be committed any more.")
+    help_text = _("Up to this event ID nothing is pending, and no event can still be committed.")
     facts = [Fact(_("watermark"), str(mark.settled_id), help_text)]
     if mark.held_since:
         held = _("%(since)s by transactions that were open at the last check: %(writers)s") % {

@@ -228,6 +228,17 @@ def test_who_may_not_view_a_model_is_told_which_permission_shows_it() -> None:
     assert "hidden from you" not in words(page(_superuser()))
 
 
+def test_an_event_that_is_hidden_names_the_permission_that_shows_it() -> None:
+    event(1, text="secret", table_name="app_book")
+    client = staff("view_auditlog", "view_author")
+    answer = client.get(f"{LOG}1/change/", follow=True)
+    text = words(answer.content.decode())
+    assert "Event 1 is hidden from you. This permission shows it: app.view_book" in text
+    assert "secret" not in text
+    gone = client.get(f"{LOG}2/change/", follow=True)
+    assert "hidden from you. This" not in words(gone.content.decode())
+
+
 def _superuser() -> Client:
     client = Client()
     client.force_login(User.objects.create_superuser("root"))
