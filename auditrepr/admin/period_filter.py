@@ -49,7 +49,7 @@ class PeriodFilter(admin.ListFilter):
         self.days = {name: _day(text) for name, text in given.items()}
         self.used_parameters = {name: str(day) for name, day in self.days.items() if day}
         self.unread = [
-            gettext("“%(value)s” is no date, so it was ignored. Write dates like 2026-01-31.")
+            gettext("“%(value)s” is not a date, so it was ignored. Write dates like 2026-01-31.")
             % {"value": visible(given[name])}
             for name, day in self.days.items()
             if given[name] and day is None

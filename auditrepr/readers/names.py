@@ -19,7 +19,7 @@ _PLAIN = (int, str, UUID)
 
 
 class Place(NamedTuple):
-    """Where a value stands: in which column of which event, and on which side of the change."""
+    """The place of a value: its event and column, and the side of the change."""
 
     event: int
     column: str

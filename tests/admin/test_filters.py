@@ -68,7 +68,7 @@ def test_by_day_both_ends_included(reader: Client) -> None:
 def test_a_day_that_is_none_leaves_the_log_as_it_is(reader: Client, since: str) -> None:
     event(1, text="x")
     for name in ("since", "until"):
-        said = f"“{since}” is no date, so it was ignored. Write dates like 2026-01-31."
+        said = f"“{since}” is not a date, so it was ignored. Write dates like 2026-01-31."
         assert said in words(page(reader, f"{LOG}?{name}={since}"))
         assert ids(reader, f"{LOG}?{name}={since}") == [1]
     assert "was ignored" not in words(page(reader, f"{LOG}?since=2026-01-31"))
@@ -146,8 +146,8 @@ def test_a_person_is_found_by_a_part_of_the_name_of_then_or_now(reader: Client) 
         html = page(reader, f"{LOG}?who={part}&action__exact=I")
         assert ids(reader, f"{LOG}?who={part}") == [3, 2, 1], "until somebody is picked"
         assert f'?action__exact=I&amp;actor={key}"><bdi>{name}</bdi></a>' in html
-    assert "The log knows nobody with such a name." in words(page(reader, f"{LOG}?who=zzz"))
-    assert "The log knows nobody" not in words(page(reader))
+    assert "The log has no user with such a name." in words(page(reader, f"{LOG}?who=zzz"))
+    assert "The log has no user" not in words(page(reader))
 
 
 def test_two_people_of_one_name_are_told_apart(reader: Client) -> None:

@@ -100,7 +100,7 @@ def test_without_an_index_the_page_says_how_far_it_looked_and_goes_on(
     assert address
     assert ids(reader, LOG + address) == [1]
     assert len(said) == 2
-    assert "Searched as far as event 9" in said[0]
+    assert "Nothing found so far. Searched as far as event 9" in said[0]
     assert not any("No results" in text for text in said)
 
 
