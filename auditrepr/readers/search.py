@@ -92,7 +92,8 @@ def _values(using: str, text: str, window: Window, forward: bool) -> SearchResul
     if ids is None:  # there are very many, or the index takes no text as short
         return _both(near, _scanned(using, text, window, forward), forward)
     indexed = SearchResult(ids, ids[-1] if len(ids) == MOST else None)
-    lacks = AuditLog.objects.using(using).filter(pk__lte=mark.values_since).exists()
+    oldest = AuditLog.objects.using(using).order_by("pk").values_list("pk", flat=True).first()
+    lacks = oldest is not None and oldest <= mark.values_since
     reach = mark.values_since if lacks else None
     return _both(near, SearchResult(indexed.ids, indexed.last, reach), forward)
 
