@@ -71,7 +71,8 @@ WITH near AS MATERIALIZED (
 SELECT id, true FROM near log
 WHERE changed_from IS NOT NULL
     AND EXISTS (SELECT FROM ({_SMALL}) AS pair (value) WHERE pair.value ILIKE %(pattern)s)
-UNION ALL SELECT CASE WHEN count(*) = %(most)s THEN {{last}}(id) END, false FROM near
+UNION ALL
+    SELECT (SELECT id FROM near ORDER BY id {{direction}} LIMIT 1 OFFSET %(skipped)s), false
 """
 # "+ 0" keeps the planner from the primary key's index, whatever its estimates.
 SETTINGS = f"""
@@ -145,9 +146,10 @@ class Searching(SearchFacet):
             "after": FIRST if window.after is None else window.after,
             "before": LAST if window.before is None else window.before,
             "most": most,
+            "skipped": most - 1,
         }
-        direction, last = ("ASC", "max") if forward else ("DESC", "min")
-        *found, (end, _) = self.rows(SCAN_VALUES.format(direction=direction, last=last), parameters)
+        direction = "ASC" if forward else "DESC"
+        *found, (end, _) = self.rows(SCAN_VALUES.format(direction=direction), parameters)
         return [pk for pk, _ in found], end
 
     def search_values(

@@ -82,7 +82,8 @@ SCAN_VALUES = f"""
     SELECT DISTINCT id, 1
     FROM ({_PAIRS.format(bounds="log.id IN (SELECT id FROM near)", **_SMALL)})
     WHERE value LIKE %(pattern)s ESCAPE '\\'
-    UNION ALL SELECT CASE WHEN count(*) = %(most)s THEN {{last}}(id) END, 0 FROM near
+    UNION ALL
+    SELECT (SELECT id FROM near ORDER BY id {{direction}} LIMIT 1 OFFSET %(skipped)s), 0
 """
 SEARCH_VALUES = (
     f"SELECT rowid FROM {VALUES} WHERE {VALUES} MATCH %(phrase)s AND rowid > %(after)s"
@@ -150,9 +151,10 @@ class Searching(SearchFacet):
             "after": _FIRST if window.after is None else window.after,
             "before": _LAST if window.before is None else window.before,
             "most": most,
+            "skipped": most - 1,
         }
-        direction, last = ("ASC", "max") if forward else ("DESC", "min")
-        *found, (end, _) = self.rows(SCAN_VALUES.format(direction=direction, last=last), parameters)
+        direction = "ASC" if forward else "DESC"
+        *found, (end, _) = self.rows(SCAN_VALUES.format(direction=direction), parameters)
         return [pk for pk, _ in found], end
 
     def search_values(
