@@ -48,7 +48,7 @@ class Settings:
         names it.
     :param EXCLUDE: fields that are never recorded, by model: ``{"auth.User": ["password"]}``.
     :param APPEND_ONLY: install triggers that reject changes to the log; see docs/security.md.
-    :param SEARCH: maintain an index for searching the text of representations; see docs/admin.md.
+    :param SEARCH: maintain indexes for searching representations and values; see docs/admin.md.
     :param MODEL_PERMISSIONS: in the admin, show an event only to users who may view its model;
         ``False``: users who may view the log see all events.
     :param CONTEXT: what is recorded automatically about who makes a change, from requests,

@@ -235,3 +235,12 @@ class PastIsFixed(AuditReprError):
         "This {model} comes from auditrepr.as_of() and is read-only. Copy what you need to the"
         " current object and save that."
     )
+
+
+class NoUser(AuditReprError, TypeError):
+    """Raised when the events of a user are asked for, and what is given is no saved user."""
+
+    message = (
+        "AuditLog.objects.by() takes a saved user, a primary key or the text that the context"
+        " has for the user, not {given}. For the events of an object use for_object()."
+    )

@@ -4,62 +4,64 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
-from django.urls import path
-from django.utils.html import format_html
+from django.urls import path, reverse
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
-from django.utils.text import Truncator
-from django.utils.translation import gettext_lazy
+from django.utils.translation import gettext, gettext_lazy
 
 from ..lineage import recent_renames
 from ..models import AuditLog
-from ..readers.changes import model_label
 from ..readers.permissions import DATABASE, asked_log, readable_events, readable_tables
 from ..tracking import tracked_tables
-from ..utils.text import can_be_stored, visible
-from . import event_page, notices, timeline
+from ..utils.text import can_be_stored
+from . import event_page, hidden, notices, timeline
+from .actor_filter import ActorFilter
 from .base import ReadOnlyAdmin
 from .changelist import TEXT, LogChangeList
-from .event_lines import by_key, representation, time_of, what_changed
+from .event_lines import by_key, time_of, what_changed, which, who_and_why
 from .filters import (
-    ActorFilter,
+    AroundFilter,
+    CommandFilter,
     DatabaseFilter,
+    FieldFilter,
     ModelFilter,
     ObjectFilter,
-    PeriodFilter,
+    RequestFilter,
     StateFilter,
+    TaskFilter,
     TransactionFilter,
 )
 from .keyset import NEWER_THAN, OLDER_THAN
+from .links import list_link, timeline_link
+from .period_filter import PeriodFilter
+from .siblings import who_did
 
 
 @admin.register(AuditLog)
 class AuditLogAdmin(ReadOnlyAdmin):
     """The list of events, newest first, and the page of each event."""
 
-    list_display = [
-        "when",
-        "who",
-        "what",
-        "model_name",
-        "object_key",
-        "representation",
-        "what_changed",
-    ]
+    list_display = ["when", "who", "what", "which", "what_changed"]
     list_display_links = ["when"]
     list_filter = [
         DatabaseFilter,
         ActorFilter,
         ObjectFilter,
         TransactionFilter,
+        RequestFilter,
+        CommandFilter,
+        TaskFilter,
+        AroundFilter,
+        PeriodFilter,
         "action",
         ModelFilter,
+        FieldFilter,
         StateFilter,
-        PeriodFilter,
     ]
     search_fields = ["object_id"]
     search_help_text = gettext_lazy("A complete object ID, or its beginning followed by *.")
@@ -73,8 +75,14 @@ class AuditLogAdmin(ReadOnlyAdmin):
             "state",
             *PeriodFilter.parameters,
             "actor",
+            "who",
             "object_id",
             "transaction_id",
+            "request_id",
+            "command",
+            "task_id",
+            "around",
+            "field",
             TEXT,
             OLDER_THAN,
             NEWER_THAN,
@@ -111,29 +119,26 @@ class AuditLogAdmin(ReadOnlyAdmin):
 
     @admin.display(description=gettext_lazy("time"))
     def when(self, event: AuditLog) -> SafeString:
-        return format_html('<span class="nowrap">{}</span>', time_of(event))
+        parts = ((part,) for part in time_of(event).split())
+        return format_html_join(" ", '<span class="nowrap">{}</span>', parts)
 
-    @admin.display(description=gettext_lazy("changed by"), empty_value="")
-    def who(self, event: Any) -> str | None:
-        return event.who or None
+    @admin.display(description=gettext_lazy("changed by"))
+    def who(self, event: Any) -> SafeString:
+        lookups = who_did(event)
+        link = lookups and list_link(self.admin_site, event._state.db, **lookups)
+        return who_and_why(event, link or None)
 
     @admin.display(description=gettext_lazy("action"))
     def what(self, event: AuditLog) -> str:
         return event.get_action_display()
 
-    @admin.display(description=gettext_lazy("model"))
-    def model_name(self, event: Any) -> str:
-        return model_label(event.table_now)
+    @admin.display(description=gettext_lazy("object"))
+    def which(self, event: Any) -> SafeString:
+        site, using, table = self.admin_site, event._state.db, event.table_now
+        history = event.object_id and timeline_link(site, using, table, event.object_id)
+        return which(event, list_link(site, using, table_name=table), history or None)
 
-    @admin.display(description=gettext_lazy("object ID"), empty_value="")
-    def object_key(self, event: AuditLog) -> str | None:
-        return event.object_id and visible(Truncator(event.object_id).chars(40))
-
-    @admin.display(description=gettext_lazy("representation"))
-    def representation(self, event: Any) -> SafeString:
-        return representation(event.shown)
-
-    @admin.display(description=gettext_lazy("changes"))
+    @admin.display(description=gettext_lazy("changes"), empty_value="")
     def what_changed(self, event: Any) -> SafeString:
         return what_changed(event.changes_in_words)
 
@@ -161,6 +166,21 @@ class AuditLogAdmin(ReadOnlyAdmin):
         if tables is not None and table_name not in tables:
             raise PermissionDenied
         return timeline.response(request, self.admin_site, asked_log(request), table_name, key)
+
+    def _get_obj_does_not_exist_redirect(
+        self, request: HttpRequest, opts: Any, object_id: str
+    ) -> HttpResponse:
+        """Say which permission would show the event, if it is there and hidden."""
+        permission = hidden.needed_for(request.user, asked_log(request), object_id)
+        if not permission:
+            return super()._get_obj_does_not_exist_redirect(request, opts, object_id)  # type: ignore[misc,no-any-return]
+        facts = {"event": object_id, "permission": permission}
+        told = gettext(
+            "Event %(event)s is hidden from you. This permission shows it: %(permission)s"
+        )
+        self.message_user(request, told % facts, messages.WARNING, fail_silently=True)
+        listed = list_link(self.admin_site, asked_log(request))
+        return HttpResponseRedirect(listed or reverse("admin:index"))
 
     def page_context(self, request: HttpRequest, obj: AuditLog) -> dict[str, Any]:
         return event_page.context(request, self.admin_site, obj)

@@ -2,24 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
+from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from ..capture import search_index
 from ..lineage import recent_renames
-from ..readers import search
+from ..models import AuditLog
+from ..readers import search, search_pending
 from ..readers.permissions import readable_tables
-from ..utils.text import can_be_stored
+from ..readers.search import SearchResult
+from ..readers.search_pending import Pending
+from ..utils.text import can_be_stored, visible
+from ..utils.time_limit import PageTimeLimit
 from ..vendors.types import Window
-from .event_lines import describe
-from .filters import PeriodFilter
-from .keyset import KeysetChangeList
+from . import hidden
+from .event_lines import describe, time_of
+from .keyset import KeysetChangeList, nearest
 
 #: Maximum number of events that a page searches for rare matches before it shows its results.
 LOOKED_AT = 20_000
+#: Parameters that no index serves.
+UNSERVED = {"action__exact", "since", "until", "field", "request_id", "command", "task_id"}
 #: The parameter with the text to search for.
 TEXT = "text"
 
@@ -42,9 +52,30 @@ class LogChangeList(KeysetChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         self.hides_tables = readable_tables(request.user) is not None
+        self.notes = [*self._unread(request), *hidden.note(request.user, self.queryset.db)]
         self._search()
         super().get_results(request)
+        self.searched_time = self._time_of(self.searched_to)
         describe(self.result_list, self.queryset.db)
+
+    def _unread(self, request: HttpRequest) -> Iterator[str]:
+        """Yield what of the address could not be read, and was ignored."""
+        if ERROR_FLAG in request.GET:
+            yield _("A filter in the address could not be read: this is the list without filters.")
+        for spec in self.filter_specs:
+            yield from getattr(spec, "unread", ())
+        for spec in self.filter_specs:
+            choices = getattr(spec, "lookup_choices", None)
+            value = spec.value() if isinstance(spec, SimpleListFilter) else None
+            if value and value not in [str(choice) for choice, label in choices or ()]:
+                facts = {"filter": spec.title, "value": visible(value)}
+                yield _("The filter “%(filter)s” does not know “%(value)s”.") % facts
+
+    def _time_of(self, pk: int | None) -> str:
+        """Return when the event at which the search stopped occurred."""
+        log = AuditLog.objects.using(self.queryset.db)
+        found = None if pk is None else log.filter(pk=pk).only("occurred_at").first()
+        return time_of(found) if found else ""
 
     def _search(self) -> None:
         index = search_index.index(self.queryset.db)
@@ -57,11 +88,17 @@ class LogChangeList(KeysetChangeList):
             min([*_given(end), *_given(self.older_than)], default=None),
         )
         forward = self.newer_than is not None
-        self.found = search.find(self.queryset.db, index, self.text, window, forward)
-        self.queryset = self.queryset.filter(pk__in=self.found.ids)
+        using, limit = self.queryset.db, PageTimeLimit.from_settings()
+        self.found = search.find(using, index, self.text, window, forward)
+        pending = search_pending.find(using, self.text, window, limit)
+        self.notes += _not_searched(self.found, pending)
+        self.queryset = self.queryset.filter(pk__in={*self.found.ids, *pending.ids})
 
     def limits(self) -> tuple[int | None, int | None]:
-        return next((s.ids for s in self.filter_specs if isinstance(s, PeriodFilter)), (None, None))
+        bounds = [spec.ids for spec in self.filter_specs if hasattr(spec, "ids")]
+        return nearest(max, *(first for first, end in bounds)), nearest(
+            min, *(end for first, end in bounds)
+        )
 
     def last_looked_at(self, forward: bool) -> int | None:
         """Return the event ID at which the page stops searching, if no index serves its filters."""
@@ -79,9 +116,23 @@ class LogChangeList(KeysetChangeList):
     def _may_be_rare(self) -> bool:
         if query := self.query.strip():
             return query.endswith("*")
-        unserved = {"action__exact", "since", "until"} & self.params.keys()
+        unserved = UNSERVED & self.params.keys()
         among_others = self.hides_tables and "table_name" not in self.params
         return bool(unserved or among_others or self.params.get("state") == "pending")
+
+
+def _not_searched(found: SearchResult, pending: Pending) -> Iterator[str]:
+    if pending.left:
+        number = pending.left if pending.counted else _("at least %d") % pending.left
+        yield _(
+            "Pending events whose representation was not searched, because the job has not stored"
+            " it yet: %(number)s."
+        ) % {"number": number}
+    if found.no_values_upto is not None:
+        yield _(
+            "Up to event %(number)d, only representations were searched: the job has not indexed"
+            " old and new values so far back yet."
+        ) % {"number": found.no_values_upto}
 
 
 def _given(key: int | None) -> list[int]:

@@ -17,11 +17,12 @@ from django.utils.translation import ngettext
 
 from ..lineage import recent_renames
 from ..models import AuditLog
-from ..readers.actors import actor
-from ..readers.changes import FieldChange, changes
+from ..readers.actors import actor, reason
+from ..readers.changes import FieldChange, Fields, Words, changes, model_label
+from ..readers.lines import lines
 from ..readers.permissions import address_of
-from ..readers.shown import Shown, shown
-from ..readers.values import words
+from ..readers.shown import Shown
+from ..readers.telling import telling, telling_columns
 from ..utils.text import visible
 from ..utils.time_limit import PageTimeLimit, TimeLimit
 
@@ -31,22 +32,29 @@ SHOWN_LENGTH = 120  # characters of a representation
 
 
 def describe(events: Sequence[Any], using: str, limit: TimeLimit | None = None) -> None:
-    """Give each event what stands for its object, who caused it, and its changes in words.
+    """Give each event what stands for its object, who caused it and why, and its changes in words.
 
     Also set the current name of its table; a table that no longer exists keeps its name.
 
     :param limit: the time that building may take, by default that of one page.
     """
     limit = limit or PageTimeLimit.from_settings()
-    what_stands = shown(events, using, limit)
-    said = words(events, using, limit, changed_only=True)
     renames = recent_renames(using)
-    whole = zip(events, what_stands, said, strict=True)
-    for event, what, its_words in whole:
+    known = {event.pk: renames.fields(event) for event in events}
+    columns = {event.pk: telling_columns(event, known[event.pk]) for event in events}
+    whole = zip(events, lines(events, columns, using, limit), strict=True)
+    for event, (what, its_words) in whole:
         event.shown = what
         event.who = actor(event)
-        event.changes_in_words = changes(event, its_words, renames.fields(event))
+        event.why = reason(event)
+        event.changes_in_words = _changes(event, its_words, known[event.pk])
         event.table_now = renames.table(event.table_name, event.occurred_at) or event.table_name
+
+
+def _changes(event: Any, its_words: Words, known: Fields) -> list[FieldChange]:
+    if event.action == AuditLog.Action.UPDATE:
+        return changes(event, its_words, known)
+    return telling(event, its_words, known, event.shown.text)
 
 
 def time_of(event: AuditLog) -> str:
@@ -58,11 +66,14 @@ def clock(when: datetime) -> str:
     return f"{localtime(when) if is_aware(when) else when:%Y-%m-%d %H:%M:%S}"
 
 
-def representation(what: Shown) -> SafeString:
-    text = what.reason if what.failed else what.final or what.text
+def representation(what: Shown, link: str | None = None) -> SafeString:
+    """Return the text that stands for an object, with its link, and how far to trust it."""
+    whole = what.reason if what.failed else what.final or what.text
+    text = visible(Truncator(whole).chars(SHOWN_LENGTH))
+    said = format_html("<bdi>{}</bdi>", text)
     return format_html(
-        '<bdi>{}</bdi> <span class="quiet" title="{}">{}</span>',
-        visible(Truncator(text).chars(SHOWN_LENGTH)),
+        '{} <span class="quiet" title="{}">{}</span>',
+        format_html('<a href="{}">{}</a>', link, said) if link and text else said,
         visible(what.reason),
         _remark(what),
     )
@@ -83,6 +94,26 @@ def what_changed(found: Sequence[FieldChange]) -> SafeString:
     if (more := len(found) - SHOWN_CHANGES) > 0:
         lines.append((ngettext("and %d more", "and %d more", more) % more,))
     return format_html_join(LINE_BREAK, "<bdi>{}</bdi>", lines)
+
+
+def who_and_why(event: Any, link: str | None) -> SafeString:
+    """Return who caused the event, with a link to what else they did, and why."""
+    who = format_html('<a href="{}"><bdi>{}</bdi></a>', link, event.who) if link else event.who
+    why = format_html('<div class="quiet"><bdi>{}</bdi></div>', _short(event.why))
+    return format_html("<bdi>{}</bdi>{}", who, why if event.why else "")
+
+
+def which(event: Any, model_link: str | None, object_link: str | None) -> SafeString:
+    """Return what the event is about: model, object ID and representation, with links."""
+    key = visible(Truncator(event.object_id or "").chars(40))
+    label = model_label(event.table_now)
+    model = format_html('<a href="{}">{}</a>', model_link, label) if model_link else label
+    said = representation(event.shown, object_link)
+    return format_html('<div class="quiet">{} <bdi>{}</bdi></div>{}', model, key, said)
+
+
+def _short(text: str) -> str:
+    return Truncator(text).chars(SHOWN_LENGTH)
 
 
 def by_key(events: QuerySet[AuditLog], term: str) -> QuerySet[AuditLog]:

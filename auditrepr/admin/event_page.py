@@ -14,7 +14,6 @@ from django.utils.translation import gettext as _
 from ..models import AuditLog
 from ..readers.actors import facts as people_facts
 from ..readers.changes import FieldChange, fields, model_label
-from ..readers.permissions import readable_events
 from ..readers.shown import Shown
 from ..readers.values import words
 from ..utils.text import visible
@@ -22,9 +21,8 @@ from ..utils.time_limit import PageTimeLimit
 from . import notices
 from .event_lines import clock, describe, query_of, representation, time_of, what_changed
 from .links import list_link, object_now, timeline_link
+from .siblings import SIBLINGS, shared_facts, siblings_of
 
-#: Maximum number of other events of the transaction on the page.
-SIBLINGS = 20
 #: Maximum number of characters of one value on the page; the raw data can be downloaded whole.
 SHOWN = 10_000
 
@@ -32,7 +30,7 @@ SHOWN = 10_000
 def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str, Any]:
     """Return what the template needs in addition to Django's context."""
     using = event._state.db or "default"
-    siblings = _siblings(request, event, using)
+    together, siblings = siblings_of(request.user, event, using)
     described: list[Any] = [event, *siblings[:SIBLINGS]]
     limit = PageTimeLimit.from_settings()
     describe(described, using, limit)
@@ -40,20 +38,21 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
     [said] = words([event], using, limit)
     every = fields(event, said)
     table = described[0].table_now
-    kind, transaction = model_label(table), event.transaction_id
+    kind = model_label(table)
     return {
         "title": f"{capfirst(event.get_action_display())}: {kind}",
         "subtitle": visible(what.text or event.object_id or ""),
         "original": f"#{event.pk}",
         "notices": notices.on_gaps(using, [table]),
-        "facts": _facts(described[0], what, described[0].who),
+        "facts": _linked(_facts(described[0], what, described[0].who), site, event, using),
         "trouble": _trouble(event),
         "final": what.final,
         "changed": [_shortened(field) for field in every if field.changed],
         "unchanged": [_shortened(field) for field in every if not field.changed],
         "siblings": [_sibling(one) for one in described[1:]],
         "more_siblings": len(siblings) > SIBLINGS,
-        "transaction_link": transaction and list_link(site, using, transaction_id=transaction),
+        "siblings_title": together.others,
+        "siblings_link": siblings and list_link(site, using, **together.lookups),
         "actor_link": event.actor and list_link(site, using, actor=event.actor),
         "timeline_link": event.object_id and timeline_link(site, using, table, event.object_id),
         "object_now": object_now(request, site, table, event.object_id, using),
@@ -63,11 +62,14 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
     }
 
 
-def _siblings(request: HttpRequest, event: AuditLog, using: str) -> list[AuditLog]:
-    if event.transaction_id is None:
-        return []
-    others = readable_events(request.user, using).filter(transaction_id=event.transaction_id)
-    return list(others.exclude(pk=event.pk).order_by("transaction_id", "pk")[: SIBLINGS + 1])
+def _linked(
+    facts: list[tuple[str, str]], site: AdminSite, event: AuditLog, using: str
+) -> list[tuple[str, str, str | None]]:
+    """Return the facts with links to the events that have them in common."""
+    links = {
+        label: list_link(site, using, **lookups) for label, lookups in shared_facts(event).items()
+    }
+    return [(label, value, links.get(label)) for label, value in facts]
 
 
 def _sibling(event: Any) -> dict[str, Any]:

@@ -7,31 +7,29 @@ A new one is named in ``list_filter`` of ``audit_log.AuditLogAdmin``, and its pa
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import date, datetime, time, timedelta
-from typing import Any, ClassVar
+from typing import Any
 
-from django.conf import settings
 from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db import connections
 from django.db.models import Model, QuerySet
 from django.http import HttpRequest
-from django.utils.dateparse import parse_date
-from django.utils.timezone import localdate, make_aware
+from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from ..job.logs import aliases
 from ..lineage import recent_renames
 from ..models import AuditLog, Checkpoint, Fidelity
-from ..models.log import first_id
 from ..readers.changes import model_label
 from ..readers.permissions import DATABASE, readable_tables
 from ..tracking import tracked_tables
+from ..utils.model_meta import own_fields
+from ..utils.table_names import model_for_table
 from ..utils.text import visible
 
-#: An event can be this much older than the one before it: so long may its statement have run.
-SLACK = timedelta(minutes=10)
+#: A request, or a command, is looked for among so many events on each side of one of its own.
+AROUND = 10_000
 
 
 class DatabaseFilter(admin.SimpleListFilter):
@@ -90,11 +88,6 @@ class GivenFilter(admin.SimpleListFilter):
         return queryset.filter(**{str(self.parameter_name): value}) if value else queryset
 
 
-class ActorFilter(GivenFilter):
-    title = _("actor")
-    parameter_name = "actor"
-
-
 class ObjectFilter(GivenFilter):
     title = _("object ID")
     parameter_name = "object_id"
@@ -109,6 +102,74 @@ class TransactionFilter(GivenFilter):
         if value and not value.isdecimal():
             raise IncorrectLookupParameters
         return super().queryset(request, queryset)
+
+
+class FieldFilter(admin.SimpleListFilter):
+    """A filter by the field that an update changed, once a model is chosen."""
+
+    title = _("changed field")
+    parameter_name = "field"
+
+    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
+        self.table = request.GET.get(ModelFilter.parameter_name, "")
+        super().__init__(request, params, model, model_admin)
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        model = model_for_table(self.table)
+        fields = own_fields(model) if model else []
+        return [(field.name, str(capfirst(field.verbose_name))) for field in fields]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        model = model_for_table(self.table)
+        if not self.value() or model is None:
+            return queryset
+        column = next((f.column for f in own_fields(model) if f.name == self.value()), "")
+        columns = recent_renames(queryset.db).lineage(self.table).columns(column)
+        return queryset.filter(action=AuditLog.Action.UPDATE, changed_from__has_any_keys=columns)
+
+
+class ContextFilter(GivenFilter):
+    """A filter by a value of the context, around an event that has it: there is no index for it."""
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        value = self.value()
+        if not value:
+            return queryset
+        return queryset.filter(**{f"context__{self.parameter_name}": value})
+
+
+class RequestFilter(ContextFilter):
+    title = _("request ID")
+    parameter_name = "request_id"
+
+
+class CommandFilter(ContextFilter):
+    title = _("command")
+    parameter_name = "command"
+
+
+class TaskFilter(ContextFilter):
+    title = _("task")
+    parameter_name = "task_id"
+
+
+class AroundFilter(GivenFilter):
+    """Restricts the list to the events around one: a request's are near each other."""
+
+    title = _("only around event")
+    parameter_name = "around"
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
+        if self.value() and not str(self.value()).lstrip("-").isdecimal():
+            raise IncorrectLookupParameters
+        return queryset
+
+    @property
+    def ids(self) -> tuple[int | None, int | None]:
+        """Return the bounds of the list: inclusive start, exclusive end."""
+        if not (value := self.value()):
+            return None, None
+        return int(value) - AROUND, int(value) + AROUND + 1
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -157,77 +218,3 @@ class FinalFilter(admin.SimpleListFilter):
             case "final":
                 return queryset.final()
         return queryset
-
-
-class PeriodFilter(admin.ListFilter):
-    """A filter by date.
-
-    The log has no index by time, but its IDs are in the order of time, approximately.
-    """
-
-    title = _("date")
-    template = "auditrepr/period_filter.html"
-    parameters: ClassVar = ("since", "until")
-
-    def __init__(
-        self,
-        request: HttpRequest,
-        params: dict[str, Any],
-        model: type[Model],
-        model_admin: Any,
-    ) -> None:
-        super().__init__(request, params, model, model_admin)
-        given = {name: (params.pop(name, None) or [""])[-1] for name in self.parameters}
-        self.days = {name: _day(text) for name, text in given.items()}
-        self.used_parameters = {name: str(day) for name, day in self.days.items() if day}
-        # The keys of the first event that may be of this time, and of the first after it.
-        self.ids: tuple[int | None, int | None] = (None, None)
-
-    def has_output(self) -> bool:
-        return True
-
-    def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
-        self.other_parameters = {
-            name: value for name, value in changelist.params.items() if name not in self.parameters
-        }
-        today = localdate() if settings.USE_TZ else date.today()
-        for label, since in [
-            (_("Any date"), None),
-            (_("Today"), today),
-            (_("Past 7 days"), today - timedelta(days=7)),
-        ]:
-            chosen = {"since": str(since)} if since else {}
-            yield {
-                "selected": self.used_parameters == chosen,
-                "query_string": changelist.get_query_string(chosen, list(self.parameters)),
-                "display": label,
-            }
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        since, until = (self.days[name] for name in self.parameters)
-        log = AuditLog.objects.using(queryset.db)
-        first = end = None
-        if since:
-            begin = _midnight(since)
-            first = first_id(log, begin - SLACK)
-            queryset = queryset.filter(occurred_at__gte=begin)
-        if until:
-            midnight = _midnight(until + timedelta(days=1))
-            end = first_id(log, midnight + SLACK)
-            queryset = queryset.filter(occurred_at__lt=midnight)
-        self.ids = (first, end)
-        return queryset
-
-
-def _day(text: str) -> date | None:
-    try:
-        day = parse_date(text)
-    except ValueError:
-        return None
-    # Leave room around it for a time zone, and for some slack.
-    return day if day and date.min.year < day.year < date.max.year else None
-
-
-def _midnight(day: date) -> datetime:
-    when = datetime.combine(day, time())
-    return make_aware(when) if settings.USE_TZ else when

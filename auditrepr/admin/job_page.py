@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.contrib.admin import AdminSite
 from django.db.models import Q
@@ -25,6 +25,7 @@ from ..readers.permissions import asked_log, readable_failures
 from ..utils.text import visible
 from . import notices
 from .event_lines import query_of
+from .job_headline import headline
 
 #: Maximum number of failures that the page counts, the newest first.
 MOST_FAILURES = 1000
@@ -32,6 +33,14 @@ DAY = timedelta(days=1)
 BARS = 96  # a quarter of an hour each
 MINUTES = DAY / timedelta(minutes=1) / BARS  # of one bar
 HEIGHT = 100  # of the chart, in its own units
+
+
+class Fact(NamedTuple):
+    """A number of the job, and what it means."""
+
+    label: str
+    value: str
+    help_text: str = ""
 
 
 @dataclass(frozen=True)
@@ -57,10 +66,13 @@ def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
     readable = readable_failures(request.user, using)
     failures, all_of_them = _by_kind(readable.failing())
     final, all_final = _by_kind(readable.final())
+    found = status.progress(using)
+    told = [*notices.on_recording(using), *notices.on_gaps(using)]
     return {
         "title": _("Backfill status"),
-        "notices": [*notices.on_recording(using), *notices.on_gaps(using)],
-        "facts": [*_which(using), *_facts(status.progress(using))],
+        "notices": told,
+        "headline": headline(found, using, len(told), sum(one["count"] for one in failures)),
+        "facts": [*_which(using), *_facts(found)],
         "in_log": query_of(using),
         "failing_query": query_of(using, state="failed"),
         "final_query": query_of(using, state="final"),
@@ -89,34 +101,39 @@ def retry(user: Any, using: str, table_name: str, error_class: str) -> int:
     return failures.filter(its_events).update(next_attempt_at=Now())
 
 
-def _which(using: str) -> list[tuple[str, str]]:
+def _which(using: str) -> list[Fact]:
     """Return the database, if others hold a log, too."""
-    return [(_("database"), visible(logs.named(using)))] if len(logs.aliases()) > 1 else []
+    return [Fact(_("database"), visible(logs.named(using)))] if len(logs.aliases()) > 1 else []
 
 
-def _facts(found: Summary) -> list[tuple[str, str]]:
-    facts = [(_("pending events"), str(found.pending))]
+def _facts(found: Summary) -> list[Fact]:
+    help_text = _("Events whose representation the job has neither stored nor failed to build.")
+    facts = [Fact(_("pending events"), str(found.pending), help_text)]
     if found.oldest_at:
-        facts.append((_("longest wait"), timesince(found.oldest_at, found.at)))
+        help_text = _("How long the oldest of them has waited; usually less than two minutes.")
+        facts.append(Fact(_("longest wait"), timesince(found.oldest_at, found.at), help_text))
     facts += _mark(found.mark)
     if found.lease:
         holder = visible(str(found.lease.holder or _("unknown")))
-        label = _("expired lock of") if found.lease.expired else _("current run")
-        facts.append((label, holder))
+        expired = found.lease.expired
+        help_text = _("It was killed; the next run takes the lock over.") if expired else ""
+        facts.append(Fact(_("expired lock of") if expired else _("current run"), holder, help_text))
     return facts
 
 
-def _mark(mark: Watermark) -> list[tuple[str, str]]:
+def _mark(mark: Watermark) -> list[Fact]:
     """Return the watermark, and what holds it back."""
     if not mark.is_set:
-        return [(_("watermark"), _("not set: the job has not run yet"))]
-    facts = [(_("watermark"), str(mark.settled_id))]
+        return [Fact(_("watermark"), _("not set: the job has not run yet"))]
+    help_text = _("Up to this event ID nothing is pending, and no event can still be committed.")
+    facts = [Fact(_("watermark"), str(mark.settled_id), help_text)]
     if mark.held_since:
         held = _("%(since)s by transactions that were open at the last check: %(writers)s") % {
             "since": timesince(mark.held_since),
             "writers": visible(", ".join(mark.held_by)),
         }
-        facts.append((_("watermark held back for"), held))
+        help_text = _("Harmless: later events are built meanwhile, too.")
+        facts.append(Fact(_("watermark held back for"), held, help_text))
     return facts
 
 

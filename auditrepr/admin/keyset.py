@@ -62,11 +62,13 @@ class KeysetChangeList(ChangeList):
         first, end = self.limits()
         if forward:
             rows = rows.order_by("pk")
-            first = _of(max, first, self.newer_than + 1 if self.newer_than is not None else None)
-            end = _of(min, end, last + 1 if last is not None else None)
+            first = nearest(
+                max, first, self.newer_than + 1 if self.newer_than is not None else None
+            )
+            end = nearest(min, end, last + 1 if last is not None else None)
         else:
             rows = rows.order_by("-pk")
-            first, end = _of(max, first, last), _of(min, end, self.older_than)
+            first, end = nearest(max, first, last), nearest(min, end, self.older_than)
         if first is not None:
             rows = rows.filter(pk__gte=first)
         return rows if end is None else rows.filter(pk__lt=end)
@@ -103,6 +105,7 @@ class KeysetChangeList(ChangeList):
         self.first_link = self.get_query_string()
 
 
-def _of(choose: Callable[[Iterable[int]], int], *keys: int | None) -> int | None:
+def nearest(choose: Callable[[Iterable[int]], int], *keys: int | None) -> int | None:
+    """Return the one of the keys that min or max chooses, or None if none is given."""
     given = [key for key in keys if key is not None]
     return choose(given) if given else None

@@ -6,11 +6,14 @@ from typing import Any
 
 from django.contrib.admin import AdminSite
 from django.contrib.admin.utils import quote
+from django.contrib.auth import get_user_model
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.http import urlencode
 
 from ..models import AuditLog
+from ..models.log import ACTOR_LENGTH
 from ..readers.permissions import address_of
 from ..utils.table_names import model_for_table
 
@@ -24,6 +27,18 @@ def timeline_link(site: AdminSite, using: str, table_name: str, object_id: str) 
     """Return the link to the history of one object; None if this site has no log."""
     lookups = {"table_name": table_name, "object_id": object_id, **address_of(using)}
     return _link(site, "auditrepr_timeline", lookups)
+
+
+def did_link(site: AdminSite, using: str, table_name: str, object_id: str) -> str | None:
+    """Return the link to what this user did; None if the object is no user."""
+    model = model_for_table(table_name)
+    if model is None or not issubclass(model, get_user_model()):
+        return None
+    try:
+        key = model._meta.pk.to_python(object_id)
+    except ValidationError:  # keys are of another type now
+        return None
+    return list_link(site, using, actor=str(key)[:ACTOR_LENGTH])
 
 
 def _link(site: AdminSite, name: str, lookups: dict[str, Any]) -> str | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from django.contrib import admin
@@ -9,7 +10,8 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import path, reverse
-from django.utils.translation import ngettext
+from django.utils.duration import duration_string
+from django.utils.translation import gettext_lazy, ngettext
 
 from ..models import BackfillRun
 from ..readers.permissions import DATABASE, asked_log
@@ -20,6 +22,8 @@ from .event_lines import query_of
 from .filters import DatabaseFilter
 from .keyset import NEWER_THAN, OLDER_THAN
 
+SECOND = timedelta(seconds=1)
+
 
 @admin.register(BackfillRun)
 class BackfillRunAdmin(ReadOnlyAdmin):
@@ -28,7 +32,8 @@ class BackfillRunAdmin(ReadOnlyAdmin):
     change_list_template = "auditrepr/job.html"
     list_display = [
         "started_at",
-        "ended_at",
+        "command",
+        "took",
         "rows",
         "failures",
         "stop_reason",
@@ -38,6 +43,12 @@ class BackfillRunAdmin(ReadOnlyAdmin):
     ]
     list_filter = [DatabaseFilter]
     allowed_lookups = frozenset({DATABASE, OLDER_THAN, NEWER_THAN})
+
+    @admin.display(description=gettext_lazy("duration"), empty_value="")
+    def took(self, run: BackfillRun) -> str | None:
+        if run.ended_at is None:
+            return None
+        return duration_string((run.ended_at - run.started_at) // SECOND * SECOND)
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.retry_view)

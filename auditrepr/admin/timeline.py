@@ -23,8 +23,9 @@ from ..utils.table_names import log_name, model_for_table
 from ..utils.text import visible
 from ..vendors import get_vendor
 from . import notices
+from .breadcrumbs import way_to_log
 from .event_lines import describe, query_of, representation, time_of, what_changed
-from .links import object_now, timeline_link
+from .links import did_link, object_now, timeline_link
 
 PAGE = 100
 
@@ -87,6 +88,7 @@ def response(
 ) -> HttpResponse:
     """Return the page of an object's history; the caller has checked the permission."""
     after = request.GET.get("after", "")
+    may_read = site.is_registered(AuditLog) and may_read_log(request.user)
     log = with_reprs(AuditLog.objects.using(using))
     found = _events(log, table_name, object_id, int(after) if after.isdecimal() else 0)
     events, more = found[:PAGE], len(found) > PAGE
@@ -98,8 +100,10 @@ def response(
         "subtitle": _called(events),
         "notices": notices.on_gaps(log.db, _tables(table_name)),
         "events": [_line(event, object_id, site, using) for event in events],
-        "may_read_log": site.is_registered(AuditLog) and may_read_log(request.user),
+        "may_read_log": may_read,
+        **way_to_log(site, using, may_read_log=may_read),
         "object_now": object_now(request, site, table_name, object_id, using),
+        "did": did_link(site, using, table_name, object_id),
         "in_log": query_of(using),
         "later": f"?{_with_after(request, events[-1].pk)}" if more else None,
         "earlier": f"?{_with_after(request, None)}" if after else None,

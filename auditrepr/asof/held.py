@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Any, NamedTuple
 
 from django.db.models import Model
@@ -13,9 +14,9 @@ from ..lineage import Renames, recent_renames
 from ..models import AuditLog
 from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
-from ..vendors import get_vendor
+from ..vendors import Vendor, get_vendor
 from ..vendors.types import Image, Row
-from .rows import read_images
+from .rows import converted, read_images
 
 
 class RecordedValue(NamedTuple):
@@ -70,3 +71,43 @@ def _held_by(
                 # bytes, as on SQLite, whose driver returns no memoryview.
                 value = bytes(value) if isinstance(value, memoryview) else value
                 yield RecordedValue(event, column, field, image.before, value)
+
+
+def at_hand(
+    events: Iterable[AuditLog],
+    columns: Mapping[int, Collection[str]],
+    using: str,
+    limit: TimeLimit,
+) -> Iterator[RecordedValue]:
+    """Return what the events at hand tell of these columns, without a query.
+
+    :param columns: by the event's ID.
+    :param limit: the time that this may take; what it does not reach is left out, like what only
+        the database can read.
+    """
+    vendor, renames = get_vendor(using), recent_renames(using)
+    found: dict[Any, list[RecordedValue]] = defaultdict(list)
+    for event in events:
+        fields = renames.fields(event) if columns[event.pk] else {}
+        for before, row in ((False, event.row_data), (True, event.changed_from)):
+            for column in columns[event.pk]:
+                if column in fields and row and column in row:
+                    value = RecordedValue(event, column, fields[column], before, row[column])
+                    found[value.field].append(value)
+    with limit.ending_quietly(), isolated():
+        for field, raw in found.items():
+            yield from _read(field, raw, vendor, limit)
+
+
+def _read(
+    field: Any, raw: Sequence[RecordedValue], vendor: Vendor, limit: TimeLimit
+) -> Iterator[RecordedValue]:
+    read = vendor.plain_reader(field)
+    readable, values = [], []
+    for one in raw if read else ():
+        with suppress(ValueError, TypeError, OverflowError, AttributeError):
+            values.append([read(one.value)])  # type: ignore[misc]
+            readable.append(one)
+    for one, row in zip(readable, converted(vendor, [field], values, limit), strict=True):
+        if not isinstance(row, Exception):
+            yield one._replace(value=row[0])

@@ -125,6 +125,8 @@ def _each(
 
 
 def _neighbours(vendor: Vendor, ids: Collection[int]) -> dict[int | None, Neighbour]:
+    if not ids:
+        return {}
     condition, parameters = vendor.is_among(ids)
     with vendor.connection.cursor() as cursor:
         cursor.execute(NEIGHBOURS + condition, parameters)

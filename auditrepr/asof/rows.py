@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from contextlib import nullcontext
 from typing import Any, NamedTuple
 
 from django.db import Error, transaction
@@ -81,7 +82,7 @@ def _is_no_rows_fault(error: BaseException, vendor: Vendor, limit: TimeLimit) ->
 def _read_together(
     vendor: Vendor, model: type[Model], images: Sequence[Image], limit: TimeLimit
 ) -> dict[Image, Row | Exception]:
-    with transaction.atomic(vendor.using):
+    with transaction.atomic(vendor.using) if vendor.errors_end_transactions else nullcontext():
         return dict(_read(vendor, model, images, limit))
 
 
@@ -91,9 +92,9 @@ def _read(
     fields = own_fields(model)
     names = [field.attname for field in fields]
     read = vendor.image_rows(model, images)
-    converted = _converted(vendor, fields, [values for _, _, values in read], limit)
+    rows = converted(vendor, fields, [values for _, _, values in read], limit)
     losses = [(n, f.column, loss) for n, f in enumerate(fields) if (loss := vendor.loss(f))]
-    for (image, missing, raw), values in zip(read, converted, strict=True):
+    for (image, missing, raw), values in zip(read, rows, strict=True):
         if isinstance(values, Exception):
             yield image, values
             continue
@@ -153,7 +154,7 @@ def read_live(
             value, one if isinstance(one, Exception) else Row(_named(names, one), missing)
         )
         for text, (_, value), one in zip(
-            texts, keys, _converted(vendor, fields, raw, limit), strict=True
+            texts, keys, converted(vendor, fields, raw, limit), strict=True
         )
     }
 
@@ -166,7 +167,7 @@ def _named(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
     return dict(zip(names, values, strict=True))
 
 
-def _converted(
+def converted(
     vendor: Vendor, fields: Sequence[Field[Any, Any]], rows: Sequence[Any], limit: TimeLimit
 ) -> Sequence[Any]:
     """Return the values that Django makes of each of these rows, or the error that this raises.
@@ -183,4 +184,4 @@ def _converted(
             raise
         if len(rows) == 1:
             return [ModelRaised.of(error)]
-    return [one for row in rows for one in _converted(vendor, fields, [row], limit)]
+    return [one for row in rows for one in converted(vendor, fields, [row], limit)]

@@ -12,7 +12,7 @@ from ..models import ReprFailure, StopReason
 from ..reprs import Outcome, build
 from ..utils.time_limit import JobTimeLimit
 from ..vendors.types import Event
-from . import pending, preflight, quarantine, store
+from . import pending, preflight, quarantine, store, values
 from .limits import Limits
 from .locks.base import Lock
 from .pending import Backlog, Count, PendingBatch
@@ -91,6 +91,7 @@ class Backfill(Run):
         retry = self._all_failed if self.retry_failed else self._due
         reason = self._pending(backlog) or self._sweep(backlog) or retry()
         backlog.settle()
+        reason = reason or values.index(self.using, self.lock, self.reached)
         return reason or StopReason.CAUGHT_UP
 
     def _pending(self, backlog: Backlog) -> StopReason | None:

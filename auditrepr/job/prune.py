@@ -16,7 +16,7 @@ from django.db import connections, transaction
 from django.db.models import Exists, Model, OuterRef, Q
 
 from ..exceptions import LockHeld, MayNotPrune
-from ..models import AuditLog, AuditLogQuerySet, Coverage, InstanceRepr, ReprFailure
+from ..models import AuditLog, AuditLogQuerySet, ChangedValues, Coverage, InstanceRepr, ReprFailure
 from ..vendors import get_vendor
 from . import preflight
 from .locks.base import Lock
@@ -97,6 +97,7 @@ def _prune_range(using: str, begin: int, end: int, keep_last: bool, done: Pruned
     _mark(using, end, max((t for t in rows.values() if t is not None), default=None))
     with get_vendor(using).pruning():
         done.events += _delete(using, AuditLog, rows)
+    _delete(using, ChangedValues, rows)
     done.representations += _delete(using, InstanceRepr, rows)
     done.failures += _delete(using, ReprFailure, rows)
 

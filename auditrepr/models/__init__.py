@@ -5,12 +5,13 @@ from __future__ import annotations
 from .capture import Coverage
 from .job import BackfillRun, Checkpoint, KnownFinding, Lease, RebuildCursor, StopReason
 from .log import AuditLog, AuditLogQuerySet
-from .reprs import Fidelity, InstanceRepr, ReprFailure, ReprFailureQuerySet
+from .reprs import ChangedValues, Fidelity, InstanceRepr, ReprFailure, ReprFailureQuerySet
 
 __all__ = [
     "AuditLog",
     "AuditLogQuerySet",
     "BackfillRun",
+    "ChangedValues",
     "Checkpoint",
     "Coverage",
     "Fidelity",

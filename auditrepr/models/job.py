@@ -31,6 +31,13 @@ class Checkpoint(models.Model):
         default=0, help_text=_("Event ID that the sweep below the watermark has reached.")
     )
 
+    values_since = models.BigIntegerField(
+        null=True, help_text=_("The search index has the values of updates after this event ID.")
+    )
+    values_upto = models.BigIntegerField(
+        null=True, help_text=_("The search index has the values of updates up to this event ID.")
+    )
+
     objects = Afresh()
 
     class Meta:

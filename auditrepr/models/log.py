@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
+from uuid import UUID
 
 from django.db import connections, models, router
 from django.db.models import Exists, Field, OuterRef, QuerySet
@@ -11,6 +12,7 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Left, Now
 from django.utils.translation import gettext_lazy as _
 
+from ..exceptions import NoUser
 from ..fields import RowField
 from ..isolation.query_caches import Afresh
 from ..lineage import recent_renames
@@ -54,9 +56,11 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
         return self.filter(recent_renames(self.db).lineage(log_name(model._meta.db_table)).events())
 
     def by(self, user: Any) -> AuditLogQuerySet:
-        """Return the events whose context names this user: a user, a primary key, or a text."""
-        name = str(user.pk if isinstance(user, models.Model) else user)
-        return self.filter(actor=name[:ACTOR_LENGTH])
+        """Return the events whose context names this user: a user, a primary key, or a text.
+
+        :raises NoUser: if it is something else, such as another object, or a user without a key.
+        """
+        return self.filter(actor=_actor(user)[:ACTOR_LENGTH])
 
     def between(self, begin: datetime, end: datetime) -> AuditLogQuerySet:
         """Return the events at or after `begin` and before `end`."""
@@ -205,6 +209,17 @@ class AuditLog(models.Model):
         from ..reprs import build  # against the direction of the data
 
         return build([Event.of(self)], using=self._state.db or router.db_for_read(AuditLog))[0]
+
+
+def _actor(user: Any) -> str:
+    """Return what the context calls this user."""
+    if isinstance(user, models.Model):
+        if not hasattr(user, "get_username") or user.pk is None:
+            raise NoUser(given=repr(user))
+        return str(user.pk)
+    if isinstance(user, bool) or not isinstance(user, str | int | UUID):
+        raise NoUser(given=repr(user))
+    return str(user)
 
 
 def first_id(log: QuerySet[AuditLog], when: datetime) -> int:

@@ -57,6 +57,31 @@ class InstanceRepr(models.Model):
         return self.instance_repr
 
 
+class ChangedValues(models.Model):
+    """The old and new values of one update as text, one in a line, for the search index.
+
+    Only there if the setting ``SEARCH`` is on; the job writes them, never a trigger.
+    """
+
+    audit_log = models.OneToOneField(
+        "auditrepr.AuditLog",
+        models.CASCADE,
+        primary_key=True,
+        db_constraint=False,
+        related_name="changed_values",
+    )
+    text = models.TextField()
+
+    objects = Afresh()
+
+    class Meta:
+        verbose_name = _("changed values")
+        verbose_name_plural = _("changed values")
+
+    def __str__(self) -> str:
+        return self.text
+
+
 class ReprFailureQuerySet(models.QuerySet["ReprFailure"]):
     """Selections of failures."""
 

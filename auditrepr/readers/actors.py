@@ -21,6 +21,13 @@ def actor(event: AuditLog) -> str:
     return visible(next(known, None) or event.writer or "")
 
 
+def reason(event: AuditLog) -> str:
+    """Return why the change was made, if its context says so."""
+    context = event.context if isinstance(event.context, Mapping) else {}
+    why = context.get("reason")
+    return "" if why is None else visible(str(why))
+
+
 def facts(context: Any) -> list[tuple[str, str]]:
     """Return the rest of the context as labels and values, the reason first."""
     if not isinstance(context, Mapping):

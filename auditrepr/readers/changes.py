@@ -37,6 +37,8 @@ class FieldChange:
     changed: bool
 
     def __str__(self) -> str:
+        if not (self.before and self.after):  # of an added or a deleted row
+            return f"{self.label}: {_cut(self.before or self.after, 0)}"
         before, after = _around_difference(self.before, self.after)
         return f"{self.label}: {before} → {after}"
 

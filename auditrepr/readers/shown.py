@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.utils.translation import gettext as _
 
 from ..lineage import recent_renames
 from ..models import AuditLog, Fidelity, ReprFailure
-from ..reprs import Failure, Outcome, build
-from ..utils.time_limit import TimeLimit
+from ..reprs import Failure, Outcome
 from ..vendors.types import Event
 from .changes import model_label
 
@@ -28,33 +26,23 @@ class Shown:
     reason: str = ""  # why it is mixed, or what failed
 
 
-def shown(events: Sequence[AuditLog], using: str, limit: TimeLimit | None = None) -> list[Shown]:
-    """Return what stands for these events' objects, in order; pending ones are built, not stored.
-
-    :param events: selected together with their representations and failures.
-    :param limit: the time that this may take; for what is pending still, nothing stands there.
-    """
-    pending = [Event.of(event) for event in events if _is_pending(event)]
-    outcomes = build(pending, using, limit=limit) if pending else []
-    built = {e.id: _built(e, one, using) for e, one in zip(pending, outcomes, strict=False)}
-    not_built = {event.id: Shown(stored=False, built=False) for event in pending} | built
-    return [not_built.get(event.pk) or _stored(event, using) for event in events]
-
-
-def _is_pending(event: AuditLog) -> bool:
+def is_pending(event: AuditLog) -> bool:
+    """Return whether the event has neither a representation nor a failure."""
     return event.action != AuditLog.Action.TRUNCATE and not (
         hasattr(event, "instance_repr") or hasattr(event, "repr_failure")
     )
 
 
-def _built(event: Event, outcome: Outcome, using: str) -> Shown:
+def built(event: Event, outcome: Outcome, using: str) -> Shown:
+    """Return what is shown of an object that was built for the page."""
     if failure := outcome.failure:
         return _without_text(event, failure, using, stored=False)
     mixed = outcome.fidelity == Fidelity.MIXED
     return Shown(outcome.text, mixed=mixed, stored=False, reason=outcome.reason)
 
 
-def _stored(event: AuditLog, using: str) -> Shown:
+def stored(event: AuditLog, using: str) -> Shown:
+    """Return what is shown of an event's object, from what is stored for the event."""
     if event.action == AuditLog.Action.TRUNCATE:
         return Shown(_("all rows"))
     if hasattr(event, "instance_repr"):

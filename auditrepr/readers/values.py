@@ -25,24 +25,19 @@ def words(
     events: Sequence[AuditLog],
     using: str,
     limit: TimeLimit | None = None,
-    *,
-    changed_only: bool = False,
 ) -> Sequence[Words]:
     """Return what stands for the columns of these events, in order; missing ones are raw.
 
     The number of queries depends on the number of models, not on the number of events.
 
     :param limit: the time that this may take; what it does not reach is raw, too.
-    :param changed_only: only for the columns that an update changed.
     """
     limit = limit or TimeLimit.from_settings()
     found: dict[int, dict[tuple[str, bool], str]] = {event.pk: {} for event in events}
-    if changed_only:
-        events = [event for event in events if event.changed_from]
-    known = [one for one in held(events, using, limit) if not changed_only or _changed(one)]
+    known = list(held(events, using, limit))
     for one in known:
         found[one.event.pk][one.column, one.before] = said(one.field, one.value)
-    for one, text in _related([one for one in known if _leads_somewhere(one)], using, limit):
+    for one, text in _related([one for one in known if leads_somewhere(one)], using, limit):
         found[one.event.pk][one.column, one.before] = text
     return list(found.values())
 
@@ -68,11 +63,8 @@ def said(field: Field[Any, Any], value: Any) -> str:
     return visible(str(value))
 
 
-def _changed(one: RecordedValue) -> bool:
-    return one.column in (one.event.changed_from or ())
-
-
-def _leads_somewhere(one: RecordedValue) -> bool:
+def leads_somewhere(one: RecordedValue) -> bool:
+    """Return whether the value refers to another object."""
     return bool(one.field.many_to_one or one.field.one_to_one) and one.value is not None
 
 

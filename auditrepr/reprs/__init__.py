@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .builder import build, build_related
+from .builder import build, build_related, build_together
 from .outcome import Failure, Outcome
 
-__all__ = ["Failure", "Outcome", "build", "build_related"]
+__all__ = ["Failure", "Outcome", "build", "build_related", "build_together"]

@@ -7,6 +7,7 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from contextvars import Context, copy_context
 from functools import partial
+from itertools import chain
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -32,7 +33,7 @@ from .finality import is_final
 from .outcome import NOTHING, Failure, Outcome
 from .room import Room
 
-__all__ = ["Event", "Failure", "Outcome", "Reference", "build", "build_related"]
+__all__ = ["Event", "Failure", "Outcome", "Reference", "build", "build_related", "build_together"]
 
 
 def never() -> bool:
@@ -86,6 +87,30 @@ def build_related(
     # The events themselves are not read.
     room = Room(using, len(events), weighs=False)
     return _Build(events, remaining, using, limit, room).until(never)
+
+
+def build_together(
+    events: Sequence[Event],
+    references: Sequence[Reference],
+    using: str,
+    *,
+    limit: TimeLimit | None = None,
+) -> tuple[list[Outcome], list[Outcome]]:
+    """Return the results of :func:`build` and :func:`build_related`, from one view of the data."""
+    limit = limit or TimeLimit.from_settings()
+    count = len(events)
+    together = [*events, *(reference.event for reference in references)]
+
+    def remaining(batch: Batch, begin: int, end: int) -> Iterator[Subject]:
+        ours = batch.subjects(events[begin:end])
+        theirs = batch.related(references[max(0, begin - count) : max(0, end - count)])
+        return chain(ours, theirs)
+
+    if not together:
+        return [], []
+    room = Room(using, len(together), weighs=bool(events))
+    outcomes = _Build(together, remaining, using, limit, room).until(never)
+    return outcomes[:count], outcomes[count:]
 
 
 class _Build:

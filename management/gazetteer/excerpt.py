@@ -29,7 +29,7 @@ def lines() -> Iterator[str]:
         for event in log.filter(table_name=table, action=action).order_by("-id")[:count]
     ]
     events.sort(key=lambda event: event.pk)
-    for event, said in zip(events, words(events, log.db, changed_only=True), strict=True):
+    for event, said in zip(events, words(events, log.db), strict=True):
         what = f"{event.get_action_display()} {model_label(event.table_name).lower()}"
         yield f"{event.pk:>7}  {what:<20}  {_representation(event)}"
         for change in changes(event, said):

@@ -34,7 +34,8 @@ def test_shows_the_backlog_and_how_long_the_oldest_has_waited(reader: Client) ->
     event(1, occurred_at=timezone.now() - timedelta(hours=3))
     event(2)
     text = words(page(reader, RUNS))
-    assert "Pending events 2 Longest wait 3 hours" in text
+    assert "Pending events 2 Events whose representation" in text
+    assert "Longest wait 3 hours How long the oldest of them has waited" in text
 
 
 def test_shows_the_watermark_and_what_holds_it_back_since_when(reader: Client) -> None:
@@ -159,3 +160,38 @@ def test_takes_as_many_queries_whatever_has_failed(reader: Client) -> None:
         fail(event(pk)) if pk % 2 else event(pk)
         BackfillRun.objects.create(started_at=timezone.now(), host="h", pid=1, rows=pk)
     assert queries() == few
+
+
+def test_one_line_says_first_whether_all_is_well_and_what_to_do(reader: Client) -> None:
+    never = "The job has never run. Schedule manage.py backfill_reprs to run every two minutes."
+    assert never in words(page(reader, RUNS))
+    ago = timezone.now() - timedelta(minutes=2)
+    latest = BackfillRun.objects.create(started_at=ago, ended_at=ago, host="h", pid=1)
+    assert "All is well. The job last ran 2 minutes ago." in words(page(reader, RUNS))
+    fail(event(1))
+    assert "1 representation could not be built" in words(page(reader, RUNS))
+    latest.error = "OperationalError: <b>gone</b>"
+    latest.save()
+    html = page(reader, RUNS)
+    assert "The last run ended with an error: OperationalError: <b>gone</b>" in words(html)
+    assert "<b>gone" not in html
+    event(2, occurred_at=timezone.now() - timedelta(hours=3))
+    late = "Events have been pending for 3 hours: check that manage.py backfill_reprs is scheduled."
+    assert late in words(page(reader, RUNS))
+
+
+def test_a_run_with_nothing_to_do_counts_as_a_run(reader: Client) -> None:
+    Lease.objects.update_or_create(
+        name=DatabaseLock.NAME,
+        defaults={"token": None, "acquired_at": timezone.now() - timedelta(minutes=1)},
+    )
+    assert "All is well. The job last ran 1 minute ago." in words(page(reader, RUNS))
+
+
+def test_each_run_names_its_command_and_how_long_it_took(reader: Client) -> None:
+    now = timezone.now()
+    began = now - timedelta(minutes=1, seconds=5)
+    BackfillRun.objects.create(
+        command="rebuild_reprs", started_at=began, ended_at=now, host="h", pid=1
+    )
+    assert "rebuild_reprs 00:01:05" in words(page(reader, RUNS))

@@ -16,6 +16,7 @@ from auditrepr.admin.changelist import LOOKED_AT
 from auditrepr.capture import search_index
 from auditrepr.models import AuditLog, Checkpoint
 from auditrepr.reprs import build
+from auditrepr.vendors import get_vendor
 from auditrepr.vendors.types import Event
 from tests.pages import FAILURES, LOG, RUNS, ids, reader, staff
 
@@ -25,9 +26,10 @@ pytestmark = pytest.mark.django_db
 EVENTS = int(os.environ.get("TEST_EVENTS", "100000"))
 MIDDLE = EVENTS // 2
 
-LARGE = ("auditrepr_auditlog", "auditrepr_instancerepr")
+LARGE = ("auditrepr_auditlog", "auditrepr_instancerepr", "auditrepr_changedvalues")
 
 TABLES = "auditrepr_auditlog, auditrepr_instancerepr, auditrepr_reprfailure, auditrepr_checkpoint"
+TABLES += ", auditrepr_changedvalues"
 #: An event a second: two tables have most of them, one has few; deletes and mixed ones are rare.
 #: Of the failures nearly all are final.
 #: In files without gaps: rows that fill those of others are not in the order of their ids.
@@ -111,6 +113,10 @@ PAGES = [
     f"{LOG}?object_id={MIDDLE // 10}",
     f"{LOG}?actor=5",
     f"{LOG}?actor=7&action__exact=D",
+    f"{LOG}?who=5",
+    f"{LOG}?table_name=app_author&field=name",
+    f"{LOG}?request_id=5&around={MIDDLE}",
+    f"{LOG}?request_id=none",
     f"{LOG}?q={MIDDLE // 10}",
     f"{LOG}?q={MIDDLE // 10}&table_name=app_book",
     f"{LOG}?q=no*",
@@ -279,6 +285,27 @@ def test_a_search_reads_a_bounded_part_of_the_log_and_never_scans_it(
                 assert answer.status_code == 200
             assert plans.scanned == [], (text, around)
             assert plans.read < 2.1 * LOOKED_AT, (text, around)
+
+
+@pytest.mark.postgresql
+def test_a_search_by_the_index_of_values_is_bounded_too(
+    reader: Client, large: None, settings: Any
+) -> None:
+    settings.AUDITREPR = {"SEARCH": True}
+    with connection.cursor() as cursor:
+        cursor.execute(EXTENSION["trigrams"])
+    search_index.install("default")
+    since = EVENTS - 20_000
+    get_vendor("default").fill_values(since, EVENTS)
+    Checkpoint.objects.update(values_since=since, values_upto=EVENTS - 200)
+    one = EVENTS - 15_000 - (EVENTS - 15_000) % 3
+    for text, found in [("before", None), (f"name {one}", [one]), ("zzzz", [])]:
+        plans = Plans()
+        with connection.execute_wrapper(plans):
+            shown = ids(reader, f"{LOG}?text={quote(text)}")
+        assert found is None or shown == found
+        assert plans.scanned == [], text
+        assert plans.read < 2.1 * LOOKED_AT, text
 
 
 @pytest.mark.postgresql

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 from django.contrib import admin
+from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -177,3 +178,11 @@ def test_what_the_address_holds_does_not_act(reader: Client) -> None:
     assert "<b>" not in html
     assert "\u202e" not in html
     assert reader.get(of("app_author", "%00")).status_code == 403
+
+
+def test_the_history_of_a_user_leads_to_what_they_did(reader: Client) -> None:
+    user = User.objects.get(username="reader")
+    url = f"{LOG}object/?table_name=auth_user&object_id={user.pk}"
+    assert link(page(reader, url), "What this user did") == f"{LOG}?actor={user.pk}"
+    other = f"{LOG}object/?table_name=app_author&object_id={user.pk}"
+    assert link(page(reader, other), "What this user did") is None

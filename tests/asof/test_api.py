@@ -7,13 +7,15 @@ import sys
 from datetime import timedelta
 
 import pytest
+from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
 from django.utils import timezone
+from django.utils.functional import SimpleLazyObject
 
 import auditrepr
 from auditrepr import as_of, doubts
-from auditrepr.exceptions import PastIsFixed
+from auditrepr.exceptions import NoUser, PastIsFixed
 from auditrepr.job.backfill import run
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.lineage import recent_renames
@@ -267,3 +269,12 @@ def test_an_object_that_cannot_be_made_says_why(book, marker, monkeypatch):
     monkeypatch.setattr(Book, "from_db", classmethod(refuse))
     with pytest.raises(ValueError, match="not like this"):
         as_of(book, marker)
+
+
+def test_by_refuses_what_is_no_user():
+    author = Author.objects.create(name="Ada")
+    for given in (author, None, User(username="new"), AnonymousUser(), True, 1.5):
+        with pytest.raises(NoUser, match="takes a saved user"):
+            LOG.by(given)
+    user = User.objects.create_user("ann")
+    assert LOG.by(SimpleLazyObject(lambda: user)).count() == 0

@@ -119,7 +119,9 @@ def test_only_the_owner_touches_the_log_or_what_writes_it(shop, role, statement)
     assert log(shop) == before
 
 
-@pytest.mark.parametrize("table", ["instancerepr", "reprfailure", "checkpoint", "lease"])
+@pytest.mark.parametrize(
+    "table", ["instancerepr", "changedvalues", "reprfailure", "checkpoint", "lease"]
+)
 def test_the_application_cannot_forge_what_is_stored_next_to_the_log(shop, table):
     with pytest.raises(InsufficientPrivilege):
         shop["app"].execute(f"DELETE FROM auditrepr_{table}")

@@ -195,14 +195,16 @@ def test_the_page_lists_what_was_found_newest_first_and_goes_on(
 
 def test_the_page_says_how_it_searches(reader: Client, index: SearchIndex | None) -> None:
     said = words(page(reader, LOG))
-    assert ("Beginning of the text only" in said) == (index is not None and not index.anywhere)
+    assert ("Beginning of a representation only" in said) == (
+        index is not None and not index.anywhere
+    )
     assert ("Searches the newest" in said) == (index is None)
-    assert ("Any part of the text" in said) == (index is None or index.anywhere)
+    assert ("Any part of a representation" in said) == (index is None or index.anywhere)
 
 
 def test_the_search_form_is_labelled_and_keeps_what_was_asked_for(reader: Client) -> None:
     html = page(reader, f"{LOG}?text=%22%3E%3Cb%3E&action__exact=I&q=1")
-    assert '<label for="search-text">Representation</label>' in html
+    assert '<label for="search-text">Text</label>' in html
     assert 'aria-describedby="search-text-help"' in html
     assert 'name="text" value="&quot;&gt;&lt;b&gt;"' in html
     assert 'type="hidden" name="action__exact" value="I"' in html

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -17,12 +18,13 @@ from auditrepr.models import AuditLog
 from auditrepr.utils.model_meta import own_fields
 from auditrepr.utils.time_limit import TimeLimit
 from auditrepr.vendors import Vendor
-from auditrepr.vendors.types import NOT_RECORDED, Event, Found, Image, Name, Row, Step
+from auditrepr.vendors.types import NOT_RECORDED, Event, Found, Image, Moment, Name, Row, Step
 from tests.app.fields import ByName, ByPair, ByUUID, Everything
 from tests.app.large import Volume
 from tests.app.models import Author, Book, Tag
 from tests.app.relations import Badge, Toll
 from tests.capturing import sql
+from tests.pages import event
 from tests.vendors.recording import captured, elsewhere, moments
 
 pytestmark = pytest.mark.django_db
@@ -451,3 +453,47 @@ def test_rows_lie_in_the_order_that_it_says(vendor: Vendor) -> None:
     assert names == (["1", "2", "3"] if vendor.keeps_order_of_keys(Author) else ["3", "1", "2"])
     assert [one.pk.int for one in ByUUID.objects.all()] == [3, 1, 2]
     assert not vendor.keeps_order_of_keys(ByUUID)
+
+
+def test_plain_values_are_read_without_the_database(vendor: Vendor) -> None:
+    quoted = {field.name: field for field in Everything._meta.fields}
+    read = {name: vendor.plain_reader(field) for name, field in quoted.items()}
+    reader = read["text"]
+    assert reader is not None
+    assert (reader("a"), reader(None)) == ("a", None)
+    number = read["integer"]
+    assert number is not None
+    assert (number(5), number(None)) == (5, None)
+    for name in ("integer", "float", "decimal"):
+        refuses = read[name]
+        assert refuses is not None
+        with pytest.raises(ValueError, match=r"many|invalid|^$"):
+            refuses("many")
+
+
+def test_the_newest_event_that_a_moment_saw_is_found_for_several_tables(vendor: Vendor) -> None:
+    at = datetime(2026, 1, 1, tzinfo=UTC)
+    for pk, table, key, days in [(1, "a", "7", 0), (2, "b", "7", 1), (3, "a", "7", 2)]:
+        event(pk, table_name=table, object_id=key, occurred_at=at + timedelta(days=days))
+    wanted = [
+        (Name("a"), "7", Moment(2)),
+        (Name("a"), "7", Moment(3)),
+        (Name("b"), "7", Moment(3)),
+        (Name("b"), "8", Moment(3)),
+        (Name("a", since=at + timedelta(days=1)), "7", Moment(2)),
+        (Name("a", until=at + timedelta(days=1)), "7", Moment(3)),
+    ]
+    assert vendor.newest_seen(wanted) == [1, 3, 2, None, None, 1]
+
+
+def test_whether_an_error_ends_the_transaction_is_as_it_says(vendor: Vendor) -> None:
+    with transaction.atomic(vendor.using):
+        with suppress(Error):
+            vendor.execute(["SELECT nothing FROM nowhere"])
+        ended = False
+        try:
+            vendor.value("SELECT 1")
+        except Error:
+            ended = True
+        transaction.set_rollback(True, vendor.using)
+    assert ended is vendor.errors_end_transactions

@@ -100,3 +100,46 @@ def test_it_keeps_in_step_with_what_is_stored(vendor: Vendor, index: SearchIndex
     vendor.replace([(1, "Receipt", Fidelity.EXACT.value, "")])
     assert found(vendor, index, "receipt") == [1]
     assert found(vendor, index, "order") == [2, 4, 5]
+
+
+def changed(pk: int, old: str, new: str) -> None:
+    values = {"row_data": {"title": new}, "changed_from": {"title": old}}
+    event(pk, table_name="app_book", action="U", **values)
+
+
+@pytest.fixture
+def filled(vendor: Vendor) -> None:
+    """Values of a few updates, and an index of them."""
+    vendor.execute(vendor.remove_search_sql())
+    for pk, old in enumerate(["Turkey", "100% wool", "turkeys", "else"], start=1):
+        changed(pk, old, f"new {old}")
+    event(9)
+    vendor.fill_values(1, 4)
+    vendor.fill_values(0, 9)
+
+
+def test_values_are_scanned_to_where_it_says(vendor: Vendor, filled: None) -> None:
+    everything, end = vendor.scan_values("turkey", EVERYWHERE, False, 10)
+    assert (sorted(everything), end) == ([1, 3], None)
+    assert vendor.scan_values("turkey", EVERYWHERE, False, 3) == ([3], 3)
+    assert vendor.scan_values("turkey", EVERYWHERE, True, 2) == ([1], 2)
+    assert vendor.scan_values("turkey", Window(1, 3), True, 2) == ([], None)
+    assert vendor.scan_values("100% w", EVERYWHERE, True, 10) == ([2], None)
+    assert vendor.scan_values("10__", EVERYWHERE, True, 10) == ([], None)
+    assert vendor.scan_values("title", EVERYWHERE, True, 10) == ([], None)
+
+
+def test_values_are_found_by_their_index(vendor: Vendor, filled: None) -> None:
+    assert not vendor.values_index()
+    if not vendor.best_search_index().anywhere:
+        return  # without what it needs, there is none
+    vendor.execute(vendor.values_sql())
+    assert vendor.values_index()
+    changed(11, "Turkey", "again")
+    vendor.fill_values(9, 11)
+    assert sorted(vendor.search_values("turkey", EVERYWHERE, True, MOST) or []) == [1, 3, 11]
+    assert sorted(vendor.search_values("NEW turkey", Window(1, 11), True, MOST) or []) == [3]
+    assert vendor.search_values("100% wool", EVERYWHERE, True, MOST) == [2]
+    assert vendor.search_values("1%0", EVERYWHERE, True, MOST) in ([], None)
+    vendor.execute(vendor.remove_search_sql())
+    assert not vendor.values_index()

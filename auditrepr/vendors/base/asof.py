@@ -124,6 +124,24 @@ class AsOfFacet(Facet, ABC):
             return converted
         return rows
 
+    # Does an error in a query end the transaction?
+    errors_end_transactions: bool
+
+    @abstractmethod
+    def plain_reader(self, field: Field[Any, Any]) -> Callable[[Any], Any] | None:
+        """Return a function that reads a value of this field from the log's JSON, without a query.
+
+        It returns what the driver would return; None if only the database can. A value that only
+        the database can read raises ValueError.
+        """
+
+    @abstractmethod
+    def newest_seen(self, wanted: Sequence[tuple[Name, str, Moment]]) -> list[int | None]:
+        """Return the newest event that each moment has seen of the row with this key.
+
+        The rows may be of different tables. One query for all.
+        """
+
     def loss(self, field: Field[Any, Any]) -> tuple[str, Callable[[Any], bool]] | None:
         """Return why the log may hold another value of this field than the table, and of which.
 

@@ -28,6 +28,34 @@ class SearchFacet(Facet, ABC):
         """Return the SQL that drops every index for searching, if there is one."""
 
     @abstractmethod
+    def values_index(self) -> bool:
+        """Return whether the index for searching old and new values exists and is valid."""
+
+    @abstractmethod
+    def values_sql(self) -> list[str]:
+        """Return the SQL that creates that index; there must be none yet."""
+
+    @abstractmethod
+    def fill_values(self, after: int, upto: int) -> None:
+        """Store the values of the updates among these events, for the index; twice does no harm."""
+
+    @abstractmethod
+    def scan_values(
+        self, text: str, window: Window, forward: bool, most: int
+    ) -> tuple[list[int], int | None]:
+        """Return the updates with this text in a value, without an index.
+
+        It reads `most` events of the window, the oldest if `forward`, or else the newest, and
+        returns the last of these, too; None if the window has no more.
+        """
+
+    @abstractmethod
+    def search_values(
+        self, text: str, window: Window, forward: bool, most: int
+    ) -> list[int] | None:
+        """Return the updates with this text in a value, by the index; see :meth:`search`."""
+
+    @abstractmethod
     def search(
         self, index: SearchIndex, text: str, window: Window, forward: bool, most: int
     ) -> list[int] | None:

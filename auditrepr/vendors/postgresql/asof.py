@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
@@ -18,6 +18,7 @@ from ..base import AsOfFacet, PastTableSQL
 from ..snapshots import parse
 from ..types import ALL_KNOWN, NOT_RECORDED, TOO_BIG, Image, Moment, Row
 from .losses import Loses, loss
+from .plain_values import reader
 from .queries import (
     AROUND_SQL,
     BEYOND_SQL,
@@ -30,6 +31,7 @@ from .queries import (
     LIMITS,
     MENTIONS_SQL,
     NEWEST,
+    NEWEST_SEEN_SQL,
     OUT_OF_ORDER_SQL,
     OVERTAKEN_SQL,
     PLACE,
@@ -194,6 +196,29 @@ class Reconstructing(AsOfFacet):
 
     def loss(self, field: Field[Any, Any]) -> tuple[str, Loses] | None:
         return loss(field.db_type(self.connection) or "")
+
+    errors_end_transactions = True
+
+    def plain_reader(self, field: Field[Any, Any]) -> Callable[[Any], Any] | None:
+        return reader(field, field.rel_db_type(self.connection) or "")
+
+    def newest_seen(self, wanted: Sequence[tuple[Name, str, Moment]]) -> list[int | None]:
+        columns = [
+            json.dumps([name.name for name, _, _ in wanted], ensure_ascii=False),
+            json.dumps([key for _, key, _ in wanted], ensure_ascii=False),
+            *(
+                joined(at and at.isoformat() for at in times)
+                for times in (
+                    (name.since for name, _, _ in wanted),
+                    (name.until for name, _, _ in wanted),
+                    (moment.occurred_at for _, _, moment in wanted),
+                )
+            ),
+            joined(moment.upto for _, _, moment in wanted),
+            joined(moment.transaction_id for _, _, moment in wanted),
+            joined(moment.snapshot for _, _, moment in wanted),
+        ]
+        return self.column(NEWEST_SEEN_SQL, columns)
 
     def statement_reaches_beyond(self) -> bool:
         return bool(self.value(REACHES_BEYOND))

@@ -133,6 +133,32 @@ SELECT {places} FROM (
     newest=" ".join(_NEWEST_EVENT.format(newest=newest, key=key) for newest, key in _KEYS.items()),
 )
 
+# Of rows of several tables, which may have had other names.
+NEWEST_SEEN_SQL = f"""
+SELECT (
+    SELECT log.id FROM auditrepr_auditlog log
+    WHERE log.table_name = wanted.name AND log.object_id = wanted.key
+        AND (wanted.since IS NULL OR log.occurred_at >= wanted.since)
+        AND (wanted.until IS NULL OR log.occurred_at < wanted.until)
+        AND {_SEEN}
+    ORDER BY log.id DESC LIMIT 1
+) FROM (
+    SELECT name, key, since, until, occurred_at, id, transaction_id, snapshot::pg_snapshot,
+        false AS before, n
+    FROM unnest(
+        ARRAY(SELECT json_array_elements_text(%s::json)),
+        ARRAY(SELECT json_array_elements_text(%s::json)),
+        string_to_array(%s, ' ', 'None')::timestamptz[],
+        string_to_array(%s, ' ', 'None')::timestamptz[],
+        string_to_array(%s, ' ', 'None')::timestamptz[],
+        string_to_array(%s, ' ')::bigint[], string_to_array(%s, ' ', 'None')::bigint[],
+        string_to_array(%s, ' ', 'None')
+    ) WITH ORDINALITY
+        AS given (name, key, since, until, occurred_at, id, transaction_id, snapshot, n)
+    OFFSET 0
+) wanted ORDER BY wanted.n
+"""
+
 # The row's last change by another transaction, if the statement's snapshot does not see it.
 OVERTAKEN_SQL = """
 SELECT event.id FROM auditrepr_auditlog event

@@ -24,17 +24,56 @@ INSTALLED = """
 SELECT relname FROM pg_index JOIN pg_class ON oid = indexrelid
 WHERE indrelid = to_regclass('auditrepr_instancerepr') AND indisvalid AND relname = ANY(%s)
 """
+VALUES_INSTALLED = """
+SELECT 1 FROM pg_index JOIN pg_class ON oid = indexrelid
+WHERE indrelid = to_regclass('auditrepr_changedvalues') AND indisvalid AND relname = %s
+"""
 TRIGRAM_CLASS = """
 SELECT quote_ident(nspname) || '.' || quote_ident(opcname) FROM pg_opclass
 JOIN pg_am ON pg_am.oid = opcmethod JOIN pg_namespace ON pg_namespace.oid = opcnamespace
 WHERE opcname = 'gin_trgm_ops' AND amname = 'gin'
 """
 _BEGINNING = f"upper(left(instance_repr, {INDEXED_LENGTH}))"
+VALUES_SAID = "text ILIKE %(pattern)s"
 _SAID = {
     TRIGRAMS: "instance_repr ILIKE %(pattern)s",
     BEGINNINGS: f"{_BEGINNING} LIKE upper(%(beginning)s)"
     " AND upper(instance_repr) LIKE upper(%(pattern)s)",
 }
+#: Characters of an update's values that are indexed.
+VALUES_LENGTH = 10_000
+VALUES = "auditrepr_values_trigrams"
+FIRST, LAST = -(2**63), 2**63 - 1
+#: Bytes on disk of a row, or of what changed of it, that a search without an index unpacks.
+SCANNED_SIZE = 50_000
+_PAIRS = """
+    SELECT value FROM jsonb_each_text(log.changed_from) AS old (key, value) WHERE {old}
+    UNION ALL
+    SELECT log.row_data ->> key FROM jsonb_object_keys(log.changed_from) AS new (key) WHERE {new}
+"""
+_SMALL = _PAIRS.format(
+    old=f"pg_column_size(log.changed_from) < {SCANNED_SIZE}",
+    new=f"pg_column_size(log.changed_from) + pg_column_size(log.row_data) < {SCANNED_SIZE}",
+)
+FILL_VALUES = f"""
+INSERT INTO auditrepr_changedvalues (audit_log_id, text)
+SELECT log.id, left(string_agg(pair.value, E'\\n'), {VALUES_LENGTH})
+FROM auditrepr_auditlog log
+    CROSS JOIN LATERAL ({_PAIRS.format(old="true", new="true")}) AS pair (value)
+WHERE log.id > %s AND log.id <= %s AND log.changed_from IS NOT NULL AND pair.value <> ''
+GROUP BY log.id ON CONFLICT DO NOTHING
+"""
+SCAN_VALUES = f"""
+WITH near AS MATERIALIZED (
+    SELECT id, row_data, changed_from FROM auditrepr_auditlog
+    WHERE id > %(after)s AND id < %(before)s ORDER BY id {{direction}} LIMIT %(most)s
+)
+SELECT id, true FROM near log
+WHERE changed_from IS NOT NULL
+    AND EXISTS (SELECT FROM ({_SMALL}) AS pair (value) WHERE pair.value ILIKE %(pattern)s)
+UNION ALL
+    SELECT (SELECT id FROM near ORDER BY id {{direction}} LIMIT 1 OFFSET %(skipped)s), false
+"""
 # "+ 0" keeps the planner from the primary key's index, whatever its estimates.
 SETTINGS = f"""
 SELECT set_config('enable_seqscan', 'off', true), set_config('enable_indexscan', 'off', true),
@@ -42,7 +81,7 @@ SELECT set_config('enable_seqscan', 'off', true), set_config('enable_indexscan',
     set_config('statement_timeout', '{PATIENCE}', true)
 """
 SEARCH = """
-SELECT audit_log_id FROM auditrepr_instancerepr
+SELECT audit_log_id FROM {table}
 WHERE {said}
     AND (%(after)s::bigint IS NULL OR audit_log_id + 0 > %(after)s)
     AND (%(before)s::bigint IS NULL OR audit_log_id + 0 < %(before)s)
@@ -66,7 +105,7 @@ def create_sql(index: SearchIndex, trigrams: str | None, schema: str) -> list[st
 
 def drop_sql(schema: str) -> list[str]:
     """Return the SQL that drops both indexes, if they exist."""
-    return [f"DROP INDEX IF EXISTS {schema}.{name}" for name in NAMES]
+    return [f"DROP INDEX IF EXISTS {schema}.{name}" for name in [*NAMES, VALUES]]
 
 
 class Searching(SearchFacet):
@@ -86,8 +125,45 @@ class Searching(SearchFacet):
     def remove_search_sql(self) -> list[str]:
         return drop_sql(quoted(log_schema(self.connection)))
 
+    def values_index(self) -> bool:
+        return bool(self.row(VALUES_INSTALLED, [VALUES]))
+
+    def values_sql(self) -> list[str]:
+        schema, kind = quoted(log_schema(self.connection)), self.value(TRIGRAM_CLASS)
+        return [
+            f"CREATE INDEX {VALUES} ON {schema}.auditrepr_changedvalues USING gin (text {kind})"
+        ]
+
+    def fill_values(self, after: int, upto: int) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.execute(FILL_VALUES, [after, upto])
+
+    def scan_values(
+        self, text: str, window: Window, forward: bool, most: int
+    ) -> tuple[list[int], int | None]:
+        parameters = {
+            "pattern": f"%{self.connection.ops.prep_for_like_query(text)}%",
+            "after": FIRST if window.after is None else window.after,
+            "before": LAST if window.before is None else window.before,
+            "most": most,
+            "skipped": most - 1,
+        }
+        direction = "ASC" if forward else "DESC"
+        *found, (end, _) = self.rows(SCAN_VALUES.format(direction=direction), parameters)
+        return [pk for pk, _ in found], end
+
+    def search_values(
+        self, text: str, window: Window, forward: bool, most: int
+    ) -> list[int] | None:
+        return self._search(VALUES_SAID, "auditrepr_changedvalues", TRIGRAMS, text, window, most)
+
     def search(
         self, index: SearchIndex, text: str, window: Window, forward: bool, most: int
+    ) -> list[int] | None:
+        return self._search(_SAID[index], "auditrepr_instancerepr", index, text, window, most)
+
+    def _search(
+        self, said: str, table: str, index: SearchIndex, text: str, window: Window, most: int
     ) -> list[int] | None:
         # pg_trgm makes trigrams only of letters and digits, and uses no index for fewer than three.
         if index == TRIGRAMS and not re.search(r"[^\W_]{3}", text):
@@ -104,7 +180,7 @@ class Searching(SearchFacet):
         try:
             with transaction.atomic(self.using):
                 self.row(SETTINGS)
-                found = self.column(SEARCH.format(said=_SAID[index]), parameters)
+                found = self.column(SEARCH.format(said=said, table=table), parameters)
                 # A rollback resets the settings, also inside the caller's transaction.
                 transaction.set_rollback(True, self.using)
         except OperationalError:  # it took too long

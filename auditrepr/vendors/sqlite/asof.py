@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -18,7 +18,7 @@ from ..base import AsOfFacet, PastTableSQL
 from ..types import Image, Moment, Row
 from . import reach
 from .affinity import cast, converter, fitted
-from .documents import UNKNOWN, document, key_of_text, key_text, value_of, why
+from .documents import UNKNOWN, document, in_storage, key_of_text, key_text, value_of, why
 from .past_tables import past_table
 from .queries import (
     AROUND_SQL,
@@ -28,6 +28,7 @@ from .queries import (
     LAST_BEFORE,
     LIMITS,
     MENTIONS_SQL,
+    NEWEST_SEEN_SQL,
     OUT_OF_ORDER_SQL,
     WEIGHTS_SQL,
 )
@@ -117,6 +118,20 @@ class Reconstructing(AsOfFacet):
         condition, parameters = self.is_among(ids)
         sql = f"SELECT id, row_data, changed_from FROM auditrepr_auditlog WHERE {condition}"
         return {pk: (row, changed) for pk, row, changed in self.rows(sql, parameters)}
+
+    errors_end_transactions = False
+
+    def plain_reader(self, field: Field[Any, Any]) -> Callable[[Any], Any]:
+        convert = converter(field.rel_db_type(self.connection) or "")
+        return lambda value: convert(in_storage(value))
+
+    def newest_seen(self, wanted: Sequence[tuple[Name, str, Moment]]) -> list[int | None]:
+        adapt = self.connection.ops.adapt_datetimefield_value
+        rows = [
+            [name.name, key, moment.upto, *(at and str(adapt(at)) for at in name[1:])]
+            for name, key, moment in wanted
+        ]
+        return self.column(NEWEST_SEEN_SQL, [json.dumps(rows)])
 
     def statement_reaches_beyond(self) -> bool:
         raw, version = self.connection.connection, self.value(reach.VERSION)

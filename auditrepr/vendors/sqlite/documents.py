@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from decimal import Decimal
 from typing import Any
 
 from ..types import NOT_RECORDED, TOO_BIG, Image, renamed
@@ -22,6 +23,18 @@ def document(row_data: str, changed_from: str | None, image: Image) -> dict[str,
         if type(value) is dict:
             found[column] = _stored(value)
     return found
+
+
+def in_storage(value: Any) -> Any:
+    """Return a value of the log's JSON, with exact numbers, as it was stored.
+
+    :raises ValueError: if it was too large for the log.
+    """
+    if isinstance(value, Decimal):
+        return float(value)
+    if isinstance(value, dict) and (value := _stored(value)) is UNKNOWN:
+        raise ValueError
+    return value
 
 
 def why(column: str, document: dict[str, Any]) -> str:

@@ -57,6 +57,18 @@ SELECT {places} FROM wanted ORDER BY n
     ),
 )
 
+# Of rows of several tables, which may have had other names.
+NEWEST_SEEN_SQL = """
+    SELECT (
+        SELECT max(id) FROM auditrepr_auditlog AS log
+        WHERE log.table_name = json_extract(wanted.value, '$[0]')
+            AND log.object_id = json_extract(wanted.value, '$[1]')
+            AND log.id <= json_extract(wanted.value, '$[2]')
+            AND log.occurred_at >= coalesce(json_extract(wanted.value, '$[3]'), '')
+            AND log.occurred_at < coalesce(json_extract(wanted.value, '$[4]'), '~')
+    ) FROM json_each(%s) AS wanted ORDER BY wanted.key
+"""
+
 # The last event of a table from an earlier millisecond than this event's.
 LAST_BEFORE = """
     SELECT coalesce(max(id), 0) FROM auditrepr_auditlog

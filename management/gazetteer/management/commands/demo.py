@@ -81,6 +81,9 @@ class Command(BaseCommand):
             f"  Read it in the browser:   {manage} runserver\n"
             "                            http://127.0.0.1:8000/admin/auditrepr/auditlog/\n"
             f"                            as {visitor.USERNAME} ({login})\n"
+            "  What to try there:        search for turkey, and open what was found;\n"
+            "                            choose Subdivision and deleted, and follow Picardie's\n"
+            "                            history; change a country, and find it under your name\n"
             f"  The same on PostgreSQL:   DATABASE_URL=postgres://user:password@host/empty_database"
             f" {manage} demo"
         )

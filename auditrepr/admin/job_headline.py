@@ -1,0 +1,75 @@
+"""Says in one line whether all is well with the job, when it last ran, and what to do."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import NamedTuple
+
+from django.utils import timezone
+from django.utils.timesince import timesince
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from ..job.status import Summary
+from ..models import BackfillRun, Lease
+from ..utils.text import visible
+
+#: The job runs every two minutes: if events wait for longer than this, something is wrong.
+PATIENCE = timedelta(minutes=15)
+COMMAND = "manage.py backfill_reprs"
+
+
+class Headline(NamedTuple):
+    """One line about the job."""
+
+    well: bool
+    text: str
+
+
+def headline(found: Summary, using: str, problems: int, failures: int) -> Headline:
+    """Return the line.
+
+    :param problems: the number of notices on the page.
+    :param failures: the number of failed representations.
+    """
+    latest = BackfillRun.objects.using(using).filter(command="backfill_reprs").first()
+    last = _last_ran(using, latest)
+    if last is None:
+        text = _("The job has never run. Schedule %(command)s to run every two minutes.")
+        return Headline(False, text % {"command": COMMAND})
+    ago = _("The job last ran %(time)s ago.") % {"time": timesince(last, found.at)}
+    if trouble := _trouble(found, latest):
+        return Headline(False, f"{trouble} {ago}")
+    if problems:
+        text = _("The job works, but see the notices below.")
+        return Headline(False, f"{text} {ago}")
+    if failures:
+        text = ngettext(
+            "%d representation could not be built; it is retried automatically.",
+            "%d representations could not be built; they are retried automatically.",
+            failures,
+        )
+        return Headline(False, f"{text % failures} {ago}")
+    text = _("All is well.")
+    return Headline(True, f"{text} {ago}")
+
+
+def _last_ran(using: str, latest: BackfillRun | None) -> datetime | None:
+    """Return when a run last began: one with nothing to do leaves its trace on the lock only."""
+    acquired = Lease.objects.using(using).values_list("acquired_at", flat=True)
+    times = [time for time in acquired if time is not None]
+    times += [latest.started_at] if latest else []
+    return max(times, default=None)
+
+
+def _trouble(found: Summary, latest: BackfillRun | None) -> str:
+    waits = timedelta(seconds=found.lag)
+    if waits > PATIENCE and not (found.lease and not found.lease.expired):
+        facts = {"time": timesince(timezone.now() - waits), "command": COMMAND}
+        return (
+            _("Events have been pending for %(time)s: check that %(command)s is scheduled.") % facts
+        )
+    if latest and latest.error:
+        error = visible(latest.error.splitlines()[0])
+        return _("The last run ended with an error: %(error)s") % {"error": error}
+    return ""
