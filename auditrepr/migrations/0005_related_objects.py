@@ -20,7 +20,7 @@ class Migration(migrations.Migration):
             name='RelatedObject',
             fields=[
                 ('pk', models.CompositePrimaryKey('table_name', 'object_id', 'audit_log', blank=True, editable=False, primary_key=True, serialize=False)),
-                ('table_name', models.TextField(help_text="The object's table, by its name at the time of the event.")),
+                ('table_name', models.TextField(help_text="The object's table, by one of its names in the log.")),
                 ('object_id', models.TextField(help_text="The object's primary key, as in the log.")),
                 ('audit_log', models.ForeignKey(db_constraint=False, on_delete=django.db.models.deletion.CASCADE, related_name='related_objects', to='auditrepr.auditlog')),
             ],

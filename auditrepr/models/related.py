@@ -50,7 +50,7 @@ class RelatedObject(models.Model):
 
     pk = models.CompositePrimaryKey("table_name", "object_id", "audit_log")
     table_name = models.TextField(
-        help_text=_("The object's table, by its name at the time of the event.")
+        help_text=_("The object's table, by one of its names in the log.")
     )
     object_id = models.TextField(help_text=_("The object's primary key, as in the log."))
     # No constraint in the database, as for representations; the index is for pruning.

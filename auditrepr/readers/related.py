@@ -23,10 +23,11 @@ def events_about(
 ) -> list[AuditLog]:
     """Return the events after this ID that are about an object besides their own, oldest first.
 
-    Only those that the user may see, and at most so many. Each part is read from an index in its
+    Only those that the user may see. Each part is read from an index in its
     order, or is bounded.
 
     :param keys: the object's keys in its tables, by their current names.
+    :param most: the maximum number of events.
     :param related: also the events of what belongs to the object, and not only changes of its
         many-to-many fields.
     """

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import pytest
 from django.core.management import call_command
 from django.test import override_settings
 
+from auditrepr.lineage import renames
+from auditrepr.lineage.migrations import ColumnChanged, TableRenamed
 from auditrepr.models import AuditLog, Checkpoint, related
 from tests.app.models import Book, Tag
 from tests.app.pairs import Basket, Person
@@ -90,3 +94,44 @@ def test_the_selection_can_be_narrowed_and_continued():
     assert log.exclude(table_name="app_book").get().table_name == "app_book_tags"
     assert [row.pk for row in log.order_by("-pk")[:1]] == [log.latest("pk").pk]
     assert log.with_reprs().order_by("pk")[0].instance_repr.instance_repr == "Emma"
+
+
+AT = datetime(2026, 1, 31, 12, tzinfo=UTC)
+
+
+@pytest.fixture
+def renamed(monkeypatch) -> Book:
+    """A book from when books were tomes, in a table of their own, with a tag of that time."""
+    known = [
+        TableRenamed(AT, "app_tome", "app_book"),
+        TableRenamed(AT, "app_tome_tags", "app_book_tags"),
+        ColumnChanged(AT, "app_book_tags", "tome_id", "book_id"),
+    ]
+    monkeypatch.setattr(renames, "changes", lambda connection: known)
+    monkeypatch.setattr(renames, "_KNOWN", {})
+    monkeypatch.setattr(renames, "_RECENT", {})
+    book, tag = Book.objects.create(title="Emma"), Tag.objects.create(label="old")
+    AuditLog.objects.filter(table_name="app_book").update(
+        table_name="app_tome", occurred_at=AT - timedelta(days=2)
+    )
+    AuditLog.objects.create(
+        table_name="app_tome_tags",
+        object_id="1",
+        action="I",
+        row_data={"id": 1, "tome_id": book.pk, "tag_id": tag.pk},
+        occurred_at=AT - timedelta(days=1),
+    )
+    return book
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_tables_and_columns_that_were_renamed_since_are_followed(renamed, stored):
+    if stored:
+        backfill()
+        Checkpoint.objects.update(settled_id=AuditLog.objects.latest("pk").pk)
+        told = AuditLog.objects.get(table_name="app_tome_tags").instance_repr
+        assert told.instance_repr == "Emma: tags + old"
+        names = related.RelatedObject.objects.values_list("table_name", flat=True)
+        assert set(names) == {"app_book", "app_tag"}
+    assert tables(renamed) == ["app_tome", "app_tome_tags"]
+    assert tables(Tag.objects.get()) == ["app_tag", "app_tome_tags"]
