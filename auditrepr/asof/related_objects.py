@@ -5,7 +5,7 @@ Both what a column led to after an event and before it counts, whether or not th
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
 
@@ -14,11 +14,14 @@ from django.core.exceptions import ValidationError
 from ..lineage import Renames, recent_renames
 from ..models.related import content_type
 from ..tracking.related import Link, links
+from ..utils.text import can_be_stored
 from ..vendors import get_vendor
-from ..vendors.types import Event, renamed
+from ..vendors.base.store import Texts
+from ..vendors.types import Event, Name, renamed
 
 #: Bytes of a key up to which an index of PostgreSQL takes it, together with the table's name.
 LONGEST_KEY = 2_000
+SHORT_KEY = LONGEST_KEY // 4  # characters
 
 
 class Related(NamedTuple):
@@ -30,12 +33,17 @@ class Related(NamedTuple):
     link: Link
 
 
-class _Candidate(NamedTuple):
-    """An event of a table that has links."""
+class _Target(NamedTuple):
+    """A link, and the names that its object's table has had."""
 
-    event: Event
-    table: str  # its current name
-    links: Sequence[Link]
+    link: Link
+    names: Sequence[Name]
+
+    def name_at(self, at: datetime) -> str:
+        """Return the name that the log has for the table of an object as of an event."""
+        if len(self.names) == 1:
+            return self.names[0].name
+        return next((one.name for one in self.names if one.includes(at)), self.link.target)
 
 
 def related_objects(events: Sequence[Event], using: str) -> list[Related]:
@@ -48,41 +56,54 @@ def related_objects(events: Sequence[Event], using: str) -> list[Related]:
     renames = recent_renames(using)
     tables = [renames.table(event.table_name, event.occurred_at) for event in events]
     candidates = [
-        _Candidate(event, table, known[table])
-        for event, table in zip(events, tables, strict=True)
-        if table in known
+        (event, table) for event, table in zip(events, tables, strict=True) if table in known
     ]
-    return _found(candidates, renames, using) if candidates else []
+    return _found(candidates, known, renames, using) if candidates else []
 
 
-def _found(candidates: Sequence[_Candidate], renames: Renames, using: str) -> list[Related]:
-    columns = {
-        name
-        for table, of_table in {c.table: c.links for c in candidates}.items()
-        for link in of_table
-        for column in filter(None, (link.column, link.generic))
-        for name in renames.lineage(table).columns(column)
+def _found(
+    candidates: Sequence[tuple[Event, str]],
+    known: Mapping[str, Sequence[Link]],
+    renames: Renames,
+    using: str,
+) -> list[Related]:
+    targets = {
+        table: [_Target(link, renames.lineage(link.target).names) for link in known[table]]
+        for table in {table for _, table in candidates}
     }
-    ids = [candidate.event.id for candidate in candidates]
-    recorded = get_vendor(using).recorded_texts(ids, sorted(columns))
-    rows = {pk: (new, new | old) for pk, new, old in recorded}
+    rows = _recorded([event for event, _ in candidates], targets, renames, using)
     found: dict[Related, None] = {}
-    for event, table, of_table in candidates:
+    for event, table in candidates:
         steps = renames.image(table, event.id, event.occurred_at).steps
         for row in rows.get(event.id, ()):
-            then = renamed(steps, row)
-            for link in of_table:
-                key = _key(link, then, using)
-                target = name_then(renames, link.target, event.occurred_at)
-                if key and (target, key) != (event.table_name, event.object_id):
-                    found[Related(event.id, target, key, link)] = None
+            then = renamed(steps, row) if steps else row
+            for target in targets[table]:
+                key = _key(target.link, then, using)
+                name = target.name_at(event.occurred_at)
+                if key and (key != event.object_id or name != event.table_name):
+                    found[Related(event.id, name, key, target.link)] = None
     return list(found)
+
+
+def _recorded(
+    events: Sequence[Event], targets: Mapping[str, Sequence[_Target]], renames: Renames, using: str
+) -> dict[int, list[Texts]]:
+    """Return the columns of the links: after each event, and before an update that changed them."""
+    columns = {
+        name
+        for table, of_table in targets.items()
+        for target in of_table
+        for column in filter(None, (target.link.column, target.link.generic))
+        for name in renames.lineage(table).columns(column)
+    }
+    recorded = get_vendor(using).recorded_texts([event.id for event in events], sorted(columns))
+    return {pk: [new, new | old] if old else [new] for pk, new, old in recorded}
 
 
 def _key(link: Link, row: Mapping[str, Any], using: str) -> str | None:
     """Return the key of the object that the link leads to, as the log would write it."""
     key = row.get(link.column)
-    if key is None or len(key.encode("utf-8", "replace")) > LONGEST_KEY:
+    if key is None or not _fits(key):
         return None
     if not link.generic:
         return str(key)
@@ -96,7 +117,8 @@ def _key(link: Link, row: Mapping[str, Any], using: str) -> str | None:
     return text
 
 
-def name_then(renames: Renames, table: str, at: datetime) -> str:
-    """Return the name that this table, by its current one, had at that time."""
-    names: Iterator[str] = (n.name for n in renames.lineage(table).names if n.includes(at))
-    return next(names, table)
+def _fits(key: str) -> bool:
+    """Return whether the database can store the key, and an index take it."""
+    if not key.isprintable() and not can_be_stored(key):
+        return False
+    return len(key) <= SHORT_KEY or len(key.encode()) <= LONGEST_KEY

@@ -117,13 +117,24 @@ def test_an_object_is_not_related_to_itself():
         assert about("app_order") == [("I", set()), ("U", set())]
 
 
-def test_a_key_that_no_index_takes_is_left_out():
+@pytest.mark.parametrize("key", ["c" * (LONGEST_KEY + 1), "ä" * (LONGEST_KEY - 1)])
+def test_a_key_that_no_index_takes_is_left_out(key):
     club = Club.objects.create(name="chess")
     ann = Person.objects.create(name="Ann")
     club.guests.add(ann)
     row = AuditLog.objects.get(table_name="app_club_guests")
-    row.row_data["club_id"] = "c" * (LONGEST_KEY + 1)
+    row.row_data["club_id"] = key
     row.save()
+    assert about("app_club_guests") == [("I", {("app_person", str(ann.pk))})]
+
+
+@pytest.mark.sqlite
+def test_a_key_that_no_database_takes_is_left_out():
+    """Only the JSON of SQLite holds one."""
+    club = Club.objects.create(name="chess")
+    ann = Person.objects.create(name="Ann")
+    club.guests.add(ann)
+    sql("UPDATE auditrepr_auditlog SET row_data = replace(row_data, 'chess', '\\ud800')")
     assert about("app_club_guests") == [("I", {("app_person", str(ann.pk))})]
 
 

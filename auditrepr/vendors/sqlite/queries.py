@@ -153,9 +153,10 @@ STORE_RELATED = """
 # large is an object without the former, and no key.
 _TEXT = f"""CASE type WHEN 'real' THEN {REAL.format(value="value")}
     WHEN 'object' THEN json_extract(value, '$."$blob"') ELSE CAST(value AS TEXT) END"""
+# A blob, since text that is not UTF-8 would fail the whole query.
 _TEXTS = f"""(
-    SELECT json_group_object(key, {_TEXT.replace("%", "%%")}) FROM json_each(log.{{source}})
-    WHERE key IN (SELECT value FROM json_each(%(columns)s))
+    SELECT CAST(json_group_object(key, {_TEXT.replace("%", "%%")}) AS BLOB)
+    FROM json_each(log.{{source}}) WHERE key IN (SELECT value FROM json_each(%(columns)s))
 )"""
 RECORDED_TEXTS = f"""
     SELECT log.id, {_TEXTS.format(source="row_data")}, {_TEXTS.format(source="changed_from")}

@@ -27,6 +27,11 @@ REFUSED = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
 TIME_FORMAT = "%Y-%m-%d %H:%M:%f".replace("%", "%%%%")  # it is formatted twice
 
 
+def _texts(document: bytes | None) -> Texts:
+    found: Texts = json.loads((document or b"{}").decode(errors="surrogateescape"))
+    return found
+
+
 class Storing(StoreFacet):
     """What a run asks and writes."""
 
@@ -57,8 +62,9 @@ class Storing(StoreFacet):
         self, ids: Collection[int], columns: Sequence[str]
     ) -> list[tuple[int, Texts, Texts]]:
         wanted = {"ids": json.dumps(list(ids)), "columns": json.dumps(list(columns))}
-        rows = self.rows(RECORDED_TEXTS, wanted)
-        return [(pk, json.loads(new or "{}"), json.loads(old or "{}")) for pk, new, old in rows]
+        return [
+            (pk, _texts(new), _texts(old)) for pk, new, old in self.rows(RECORDED_TEXTS, wanted)
+        ]
 
     def recorded_text(self, column: str, source: str) -> Expression:
         template = RECORDED_TEXT.format(name=literal(column).replace("%", "%%%%"))
