@@ -41,7 +41,12 @@ _declared: set[tuple[str, str]] = set()
 
 
 def declare(model: type[Model], names: Iterable[str]) -> None:
-    """Let events of these relations of the model be about its objects, too; as ``RELATED`` does."""
+    """Let events of these relations of the model be about its objects, too; as ``RELATED`` does.
+
+    :raises TypeError: if the list of names is a bare string.
+    """
+    if isinstance(names, str):
+        raise TypeError(f'related must be a list of names of relations, such as ["{names}"]')
     _declared.update((concrete(model)._meta.label, name) for name in names)
 
 

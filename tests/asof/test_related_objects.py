@@ -110,6 +110,11 @@ def test_an_admin_class_can_name_them(monkeypatch):
     assert about("app_line") == [("I", {("app_order", str(order.pk))})]
 
 
+def test_one_name_is_no_list_of_names():
+    with pytest.raises(TypeError, match=r'such as \["lines"\]'):
+        related.declare(Order, "lines")
+
+
 def test_an_object_is_not_related_to_itself():
     order = Order.objects.create(ref="a")
     with belonging(Order=["children"]):

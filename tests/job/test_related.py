@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import time
+from datetime import timedelta
+
 import pytest
 from django.core.management import call_command
 from django.db import connection
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
-from auditrepr.job import rebuild
+from auditrepr.capture import append_only
+from auditrepr.job import prune, rebuild
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, RelatedObject, ReprFailure
 from auditrepr.models.related import missing_until
 from auditrepr.tracking.related import links
 from tests.app.models import Author, Book, Tag
 from tests.app.relations import Line, Order
+from tests.capturing import sql
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -180,3 +185,32 @@ def test_a_rebuild_that_had_passed_them_already_does_not_count():
         assert missing("app_line") == [last]
         call_command("rebuild_reprs", verbosity=0)
         assert missing("app_line") == [0]
+
+
+@pytest.mark.parametrize("protected", [False, True])
+def test_pruning_deletes_them_with_their_events(protected):
+    tagged()
+    backfill()
+    book, tag = Book.objects.get(), Tag.objects.create(label="new")
+    before = AuditLog.objects.latest("pk").occurred_at + timedelta(milliseconds=1)
+    time.sleep(0.005)
+    book.tags.add(tag)
+    backfill()
+    if protected:
+        append_only.install("default")
+    try:
+        prune.prune("default", before, lock=DatabaseLock("default"))
+    finally:
+        if protected:
+            append_only.remove("default")
+    both = [("app_book", str(book.pk)), ("app_tag", str(tag.pk))]
+    assert stored("app_book_tags") == [("I", *end) for end in both]
+    assert RelatedObject.objects.count() == 2
+
+
+def test_those_whose_event_was_deleted_by_sql_stand_for_nothing():
+    book, _ = tagged()
+    backfill()
+    sql("DELETE FROM auditrepr_auditlog WHERE table_name = 'app_book_tags'")
+    assert RelatedObject.objects.count() == 2
+    assert [event.table_name for event in AuditLog.objects.for_object(book)] == ["app_book"]
