@@ -13,7 +13,9 @@ from tests.servers import PostgresServer
 
 #: Measured on a log that grows from one size to the next.
 STANDING = ("idle", "trickle")
-NAMES = (*STANDING, "drain", "relations", "asked", "searched", "opened", "capture", "indexes")
+NAMES = (
+    *STANDING, "drain", "relations", "asked", "pairs", "searched", "opened", "capture", "indexes"
+)  # fmt: skip
 #: As durable as a production server; memory and checkpoints as for a small machine.
 SERVER = (
     "-c shared_buffers=1GB -c max_wal_size=8GB -c maintenance_work_mem=256MB"

@@ -129,8 +129,8 @@ class AuditLogAdmin(ReadOnlyAdmin):
         return who_and_why(event, link or None)
 
     @admin.display(description=gettext_lazy("action"))
-    def what(self, event: AuditLog) -> str:
-        return event.get_action_display()
+    def what(self, event: Any) -> str:
+        return str(event.action_in_words)
 
     @admin.display(description=gettext_lazy("object"))
     def which(self, event: Any) -> SafeString:

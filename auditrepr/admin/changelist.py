@@ -16,6 +16,7 @@ from ..capture import search_index
 from ..lineage import recent_renames
 from ..models import AuditLog
 from ..readers import search, search_pending
+from ..readers.pairs import together
 from ..readers.permissions import readable_tables
 from ..readers.search import SearchResult
 from ..readers.search_pending import Pending
@@ -57,6 +58,7 @@ class LogChangeList(KeysetChangeList):
         super().get_results(request)
         self.searched_time = self._time_of(self.searched_to)
         describe(self.result_list, self.queryset.db)
+        self.result_list = together(self.result_list)
 
     def _unread(self, request: HttpRequest) -> Iterator[str]:
         """Yield what of the address could not be read, and was ignored."""

@@ -20,6 +20,7 @@ from ..models import AuditLog
 from ..readers.actors import actor, reason
 from ..readers.changes import FieldChange, Fields, Words, changes, model_label
 from ..readers.lines import lines
+from ..readers.pairs import PairChange, pair
 from ..readers.permissions import address_of
 from ..readers.shown import Shown
 from ..readers.telling import telling, telling_columns
@@ -47,11 +48,15 @@ def describe(events: Sequence[Any], using: str, limit: TimeLimit | None = None) 
         event.shown = what
         event.who = actor(event)
         event.why = reason(event)
-        event.changes_in_words = _changes(event, its_words, known[event.pk])
         event.table_now = renames.table(event.table_name, event.occurred_at) or event.table_name
+        event.action_in_words = event.get_action_display()
+        event.pair = pair(event, known[event.pk])
+        event.changes_in_words = _changes(event, its_words, known[event.pk])
 
 
-def _changes(event: Any, its_words: Words, known: Fields) -> list[FieldChange]:
+def _changes(event: Any, its_words: Words, known: Fields) -> Sequence[FieldChange | PairChange]:
+    if event.pair:
+        return [event.pair.change]
     if event.action == AuditLog.Action.UPDATE:
         return changes(event, its_words, known)
     return telling(event, its_words, known, event.shown.text)
@@ -89,7 +94,7 @@ def _remark(what: Shown) -> str:
     return f"({words})" if words else ""
 
 
-def what_changed(found: Sequence[FieldChange]) -> SafeString:
+def what_changed(found: Sequence[FieldChange | PairChange]) -> SafeString:
     lines = [(str(change),) for change in found[:SHOWN_CHANGES]]
     if (more := len(found) - SHOWN_CHANGES) > 0:
         lines.append((ngettext("and %d more", "and %d more", more) % more,))

@@ -17,7 +17,10 @@ from ..lineage import recent_renames
 from ..models import AuditLog, AuditLogQuerySet
 from ..models.log import home
 from ..readers.changes import model_label
+from ..readers.pairs import together
 from ..readers.permissions import may_read_log, with_reprs
+from ..readers.related import events_about, lacking
+from ..tracking.related import declare
 from ..utils.model_meta import concrete
 from ..utils.table_names import log_name, model_for_table
 from ..utils.text import visible
@@ -37,6 +40,14 @@ class AuditHistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]
     permission to view the audit log, because it is no longer known who was allowed to view the
     object.
     """
+
+    #: Names of relations whose events belong to the object's history; the job stores which these
+    #: are, as for the setting ``RELATED``.
+    related: Sequence[str] = ()
+
+    def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
+        super().__init__(model, admin_site)
+        declare(model, self.related)
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
@@ -75,7 +86,10 @@ class AuditHistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]
         using = home(model, alias)
         (text,) = get_vendor(using).key_texts(model._meta.pk, [key])
         table_name = log_name(model._meta.db_table)
-        return response(request, self.admin_site, using, table_name, text, extra_context)
+        related = bool(self.related)
+        return response(
+            request, self.admin_site, using, table_name, text, extra_context, related=related
+        )
 
 
 def response(
@@ -85,27 +99,41 @@ def response(
     table_name: str,
     object_id: str,
     extra_context: dict[str, Any] | None = None,
+    *,
+    related: bool = False,
 ) -> HttpResponse:
-    """Return the page of an object's history; the caller has checked the permission."""
+    """Return the page of an object's history; the caller has checked the permission.
+
+    :param related: also the events of what belongs to the object.
+    """
     after = request.GET.get("after", "")
     may_read = site.is_registered(AuditLog) and may_read_log(request.user)
     log = with_reprs(AuditLog.objects.using(using))
-    found = _events(log, table_name, object_id, int(after) if after.isdecimal() else 0)
+    keys = dict.fromkeys(_tables(table_name), object_id)
+    begin = int(after) if after.isdecimal() else 0
+    own = _events(log, table_name, object_id, begin)
+    others = events_about(log, keys, request.user, after=begin, most=PAGE + 1, related=related)
+    found = _in_order(own, others, begin)
     events, more = found[:PAGE], len(found) > PAGE
     describe(events, log.db)
+    for event in events:
+        event.own = event.table_now in keys
     context = {
         **site.each_context(request),
         "title": _("History of %(model)s %(key)s")
         % {"model": model_label(table_name), "key": visible(object_id)},
-        "subtitle": _called(events),
-        "notices": notices.on_gaps(log.db, _tables(table_name)),
-        "events": [_line(event, object_id, site, using) for event in events],
+        "subtitle": _called([event for event in events if event.own]),
+        "notices": [
+            *notices.on_gaps(log.db, keys),
+            *notices.on_related(log.db, lacking(log.db, keys, request.user, related=related)),
+        ],
+        "events": [_line(event, object_id, site, using) for event in together(events)],
         "may_read_log": may_read,
         **way_to_log(site, using, may_read_log=may_read),
         "object_now": object_now(request, site, table_name, object_id, using),
         "did": did_link(site, using, table_name, object_id),
         "in_log": query_of(using),
-        "later": f"?{_with_after(request, events[-1].pk)}" if more else None,
+        "later": f"?{_with_after(request, found[PAGE - 1].pk)}" if more else None,
         "earlier": f"?{_with_after(request, None)}" if after else None,
         **(extra_context or {}),
     }
@@ -126,6 +154,16 @@ def _events(log: AuditLogQuerySet, table_name: str, object_id: str, after: int) 
     return sorted(found.values(), key=lambda event: event.pk)[: PAGE + 1]
 
 
+def _in_order(own: Sequence[Any], others: Sequence[Any], begin: int) -> list[Any]:
+    """Return one event more than a page holds, of both, by their IDs.
+
+    What emptied a table before the object's first event was not about it.
+    """
+    found = sorted({event.pk: event for event in [*own, *others]}.values(), key=lambda e: e.pk)
+    about = next((n for n, event in enumerate(found) if event.object_id is not None), len(found))
+    return found[0 if begin else about :][: PAGE + 1]
+
+
 def _tables(table_name: str) -> list[str]:
     """Return the table, and those that hold the inherited parts of its rows."""
     model = model_for_table(table_name)
@@ -139,12 +177,12 @@ def _called(events: Sequence[Any]) -> str:
 
 
 def _line(event: Any, object_id: str, site: admin.AdminSite, using: str) -> dict[str, Any]:
-    moved = event.previous_object_id is not None
+    moved = event.previous_object_id is not None and event.own
     other = event.previous_object_id if event.object_id == object_id else event.object_id
     return {
         "pk": event.pk,
         "action": event.action,
-        "what": event.get_action_display(),
+        "what": event.action_in_words,
         "when": time_of(event),
         "who": event.who,
         "representation": representation(event.shown),

@@ -15,14 +15,16 @@ from django.db import Error, reset_queries, transaction
 from django.db.models import F, Subquery
 from django.utils import timezone
 
+from ..asof.related_objects import related_objects
 from ..conf import Asked, get_settings
 from ..exceptions import LeaseLost
+from ..lineage import renames
 from ..models import BackfillRun, StopReason
 from ..reprs import Failure, Outcome, build
 from ..utils.time_limit import JobTimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import Event
-from . import preflight, run_log
+from . import preflight, related, run_log
 from .limits import BatchSize
 from .locks.base import Lock
 from .result import Progress, Result
@@ -128,9 +130,12 @@ class Run(ABC):
         if events and self.record.pk is None:
             events = self._begin(events)
         outcomes = self._build(events) if events else []
+        built = events[: len(outcomes)]
+        about = related_objects(built, self.using)
         with transaction.atomic(self.using):
             self.vendor.end_if_idle(get_settings().LEASE_SECONDS / 2)
             stored = write(outcomes)
+            related.store(self.using, built, about, again=bool(stored.again))
             self._note_building(self.size)
             self.lock.renew()  # the last statement: without the lock, none of it is committed
         seconds = time.monotonic() - began
@@ -140,7 +145,7 @@ class Run(ABC):
         if stored.again:
             self.result.failing.count_again(events, stored.still)
         else:
-            self.result.failing.count(events[: len(outcomes)], stored.failed, stored.final)
+            self.result.failing.count(built, stored.failed, stored.final)
         self.result.rows += stored.rows
         self.result.failures += stored.failures
         self.result.final += len(stored.final)
@@ -197,7 +202,7 @@ class Run(ABC):
 
     def _run(self) -> Result:
         try:
-            self.result.stop_reason = self.patience.retry(self.work)
+            self.result.stop_reason = self.patience.retry(self._work)
         except LeaseLost as error:
             self._fail(StopReason.LEASE_LOST, error)
         except Error as error:
@@ -212,6 +217,11 @@ class Run(ABC):
                 self._remember()
             run_log.run_ended(self._id, self.result)
         return self.result
+
+    def _work(self) -> StopReason:
+        renames.look_again(using=self.using)  # what this process knew may be older than migrations
+        related.note_links(self.using)
+        return self.work()
 
     def _fail(self, reason: StopReason, error: BaseException) -> None:
         self.result.stop_reason = reason

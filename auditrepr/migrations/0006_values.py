@@ -5,7 +5,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    dependencies = [("auditrepr", "0004_partitions")]
+    dependencies = [("auditrepr", "0005_related_objects")]
 
     operations = [
         migrations.AddField(

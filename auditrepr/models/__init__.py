@@ -5,6 +5,7 @@ from __future__ import annotations
 from .capture import Coverage
 from .job import BackfillRun, Checkpoint, KnownFinding, Lease, RebuildCursor, StopReason
 from .log import AuditLog, AuditLogQuerySet
+from .related import RelatedObject
 from .reprs import ChangedValues, Fidelity, InstanceRepr, ReprFailure, ReprFailureQuerySet
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "KnownFinding",
     "Lease",
     "RebuildCursor",
+    "RelatedObject",
     "ReprFailure",
     "ReprFailureQuerySet",
     "StopReason",

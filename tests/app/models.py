@@ -46,6 +46,7 @@ from . import (  # noqa: E402
     lately,  # noqa: F401
     managing,  # noqa: F401
     moment,  # noqa: F401
+    pairs,  # noqa: F401
     relations,  # noqa: F401
     tracked,  # noqa: F401
     troubled,  # noqa: F401

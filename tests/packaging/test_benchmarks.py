@@ -25,6 +25,7 @@ TITLES = {
     "drain": "### Drain",
     "relations": "### Relations",
     "asked": "### Asked",
+    "pairs": "### Pairs",
     "searched": "### Search index",
     "opened": "### Open transaction",
     "capture": "### Capture",

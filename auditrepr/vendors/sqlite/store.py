@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from django.db import Error, transaction
-from django.db.models import DateTimeField, Func
+from django.db.models import DateTimeField, Expression, F, Func, TextField
 
 from ..base import StoreFacet
-from ..base.store import Stored
+from ..base.store import About, Stored, Texts
 from ..types import Reach, Writers
-from .queries import REPLACE, STORE
+from .queries import RECORDED_TEXT, RECORDED_TEXTS, REPLACE, STORE, STORE_RELATED
+from .triggers import literal
 
 #: Another connection is writing.
 PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -23,6 +25,11 @@ REFUSING = frozenset({sqlite3.SQLITE_TOOBIG, sqlite3.SQLITE_CONSTRAINT_CHECK})
 #: The file or its directory, which holds the journal, is not writable.
 REFUSED = frozenset({sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM})
 TIME_FORMAT = "%Y-%m-%d %H:%M:%f".replace("%", "%%%%")  # formatted twice
+
+
+def _texts(document: bytes | None) -> Texts:
+    found: Texts = json.loads((document or b"{}").decode(errors="surrogateescape"))
+    return found
 
 
 class Storing(StoreFacet):
@@ -46,6 +53,22 @@ class Storing(StoreFacet):
         with transaction.atomic(self.using), self.connection.cursor() as cursor:
             cursor.executemany(REPLACE, [(*values, pk) for pk, *values in rows])
             return int(cursor.rowcount)
+
+    def store_related(self, rows: Collection[About]) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.executemany(STORE_RELATED, list(rows))
+
+    def recorded_texts(
+        self, ids: Collection[int], columns: Sequence[str]
+    ) -> list[tuple[int, Texts, Texts]]:
+        wanted = {"ids": json.dumps(list(ids)), "columns": json.dumps(list(columns))}
+        return [
+            (pk, _texts(new), _texts(old)) for pk, new, old in self.rows(RECORDED_TEXTS, wanted)
+        ]
+
+    def recorded_text(self, column: str, source: str) -> Expression:
+        template = RECORDED_TEXT.format(name=literal(column).replace("%", "%%%%"))
+        return Func(F(source), template=template, output_field=TextField())
 
     def refuses_value(self, error: Error) -> bool:
         return getattr(error.__cause__, "sqlite_errorcode", 0) in REFUSING
