@@ -235,3 +235,9 @@ class PastIsFixed(AuditReprError):
         "This {model} comes from auditrepr.as_of() and is read-only. Copy what you need to the"
         " current object and save that."
     )
+
+
+class NotRestored(AuditReprError):
+    """Raised when `auditrepr.restore()` refuses to put an object back."""
+
+    message = "{model} {pk} was not put back: {reasons}"

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from datetime import timedelta
+from datetime import UTC, date, datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
+from django.test import override_settings
 from django.utils import timezone
 
 import auditrepr
@@ -91,7 +93,7 @@ def test_a_key_that_cannot_be_one_or_is_nobodys_says_so(step):
 
 def test_what_is_public_is_listed_and_there():
     assert sorted(auditrepr.__all__) == [
-        *("AuditContextMiddleware", "as_of", "context", "doubts", "past", "track"),
+        *("AuditContextMiddleware", "as_of", "context", "doubts", "past", "restore", "track"),
     ]
     assert all(callable(getattr(auditrepr, name)) for name in auditrepr.__all__)
 
@@ -267,3 +269,41 @@ def test_an_object_that_cannot_be_made_says_why(book, marker, monkeypatch):
     monkeypatch.setattr(Book, "from_db", classmethod(refuse))
     with pytest.raises(ValueError, match="not like this"):
         as_of(book, marker)
+
+
+def test_a_moment_may_be_a_date_or_a_naive_time(book, marker):
+    """A naive time is of the current time zone, and a date means the end of that day."""
+    noon = timezone.make_aware(datetime(2021, 3, 1, 12), ZoneInfo("Asia/Tokyo"))
+    LOG.create(table_name="app_tag", object_id="5", action="I", row_data={"id": 5, "label": "noon"})
+    sql_time = noon.astimezone(UTC)
+    LOG.filter(object_id="5", table_name="app_tag").update(occurred_at=sql_time)
+    LOG.exclude(object_id="5", table_name="app_tag").delete()
+    with timezone.override("Asia/Tokyo"):
+        for late in (date(2021, 3, 1), datetime(2021, 3, 1, 12), noon):
+            assert as_of(Tag, late, pk=5).label == "noon"
+        for early in (date(2021, 2, 28), datetime(2021, 3, 1, 11, 59)):
+            with pytest.raises(Tag.DoesNotExist, match=r"It did not exist yet: event \d+ added it"):
+                as_of(Tag, early, pk=5)
+
+
+@override_settings(USE_TZ=False, TIME_ZONE="UTC")
+def test_without_time_zones_an_aware_time_is_understood(book):
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    assert as_of(Book, later, pk=book.pk).title == "New"
+    assert as_of(Book, later.replace(tzinfo=None), pk=book.pk).title == "New"
+
+
+@pytest.mark.parametrize("moment", ["2021-03-01", None, True, 1.5, time(12)])
+def test_what_is_no_moment_is_one_clear_error(moment, book):
+    with pytest.raises(
+        TypeError, match=r"as_of\(\) requires an event, its ID, a date or a datetime"
+    ):
+        as_of(book, moment)
+
+
+def test_what_had_been_deleted_says_so(book):
+    pk = book.pk
+    book.delete()
+    deleted = LOG.for_model(Book).latest("pk")
+    with pytest.raises(Book.DoesNotExist, match=f"It had been deleted by event {deleted.pk}."):
+        as_of(Book, timezone.now(), pk=pk)
