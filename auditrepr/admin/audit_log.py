@@ -21,7 +21,7 @@ from ..readers.changes import model_label
 from ..readers.permissions import DATABASE, asked_log, readable_events, readable_tables
 from ..tracking import tracked_tables
 from ..utils.text import can_be_stored, visible
-from . import event_page, notices, timeline
+from . import event_page, notices, put_back, timeline
 from .base import ReadOnlyAdmin
 from .changelist import TEXT, LogChangeList
 from .event_lines import by_key, representation, time_of, what_changed
@@ -141,8 +141,10 @@ class AuditLogAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[Any]:
         timeline_view = self.admin_site.admin_view(self.timeline_view)
         raw_view = self.admin_site.admin_view(self.raw_view)
+        put_back_view = self.admin_site.admin_view(self.put_back_view)
         return [
             path("object/", timeline_view, name="auditrepr_timeline"),
+            path("object/put-back/", put_back_view, name="auditrepr_put_back"),
             path("<int:pk>/raw/", raw_view, name="auditrepr_raw"),
             *super().get_urls(),
         ]
@@ -155,13 +157,27 @@ class AuditLogAdmin(ReadOnlyAdmin):
 
     def timeline_view(self, request: HttpRequest) -> HttpResponse:
         """Return the history of the object that the URL names by table and object ID."""
-        table_name, key = (request.GET.get(name, "") for name in ("table_name", "object_id"))
+        self._may_read_object(request)
+        table_name, key = self._object_named_by(request)
+        return timeline.response(request, self.admin_site, asked_log(request), table_name, key)
+
+    def put_back_view(self, request: HttpRequest) -> HttpResponse:
+        """Return what putting the object back would change; a POST puts it back."""
+        self._may_read_object(request)
+        return put_back.response(request, self.admin_site, asked_log(request))
+
+    @staticmethod
+    def _object_named_by(request: HttpRequest) -> tuple[str, str]:
+        return request.GET.get("table_name", ""), request.GET.get("object_id", "")
+
+    def _may_read_object(self, request: HttpRequest) -> None:
+        """Check that the user may read the events of the object that the URL names."""
+        table_name, key = self._object_named_by(request)
         tables = readable_tables(request.user)
         if not self.has_view_permission(request) or not can_be_stored(table_name + key):
             raise PermissionDenied
         if tables is not None and table_name not in tables:
             raise PermissionDenied
-        return timeline.response(request, self.admin_site, asked_log(request), table_name, key)
 
     def page_context(self, request: HttpRequest, obj: AuditLog) -> dict[str, Any]:
         return event_page.context(request, self.admin_site, obj)

@@ -19,7 +19,7 @@ from ..readers.shown import Shown
 from ..readers.values import words
 from ..utils.text import visible
 from ..utils.time_limit import PageTimeLimit
-from . import notices
+from . import notices, put_back
 from .event_lines import clock, describe, query_of, representation, time_of, what_changed
 from .links import list_link, object_now, timeline_link
 
@@ -56,6 +56,7 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
         "actor_link": event.actor and list_link(site, using, actor=event.actor),
         "timeline_link": event.object_id and timeline_link(site, using, table, event.object_id),
         "object_now": object_now(request, site, table, event.object_id, using),
+        "put_back": put_back.links(request, site, event, table, using),
         "raw": _raw(event),
         "raw_link": f"../raw/{query_of(using)}",
         "in_log": query_of(using),

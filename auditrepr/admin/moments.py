@@ -1,0 +1,22 @@
+"""Times as people type them into the pages, in the current time zone."""
+
+from __future__ import annotations
+
+from datetime import date, datetime
+
+from django.utils.dateparse import parse_date, parse_datetime
+
+from ..asof.asked import event_or_time
+
+
+def asked_time(text: str) -> datetime | None:
+    """Return the time that this text is; of a date, its end. None if it is no time."""
+    try:
+        found: date | None = parse_datetime(text.strip()) or parse_date(text.strip())
+        # Leave room around it for a time zone.
+        if found is None or not date.min.year < found.year < date.max.year:
+            return None
+        when = event_or_time(found, "")
+    except (ValueError, OverflowError):
+        return None
+    return when if isinstance(when, datetime) else None
