@@ -21,7 +21,7 @@ from ..readers.changes import model_label
 from ..readers.permissions import DATABASE, asked_log, readable_events, readable_tables
 from ..tracking import tracked_tables
 from ..utils.text import can_be_stored, visible
-from . import event_page, notices, put_back, timeline
+from . import as_of_page, event_page, notices, put_back, timeline
 from .base import ReadOnlyAdmin
 from .changelist import TEXT, LogChangeList
 from .event_lines import by_key, representation, time_of, what_changed
@@ -142,8 +142,10 @@ class AuditLogAdmin(ReadOnlyAdmin):
         timeline_view = self.admin_site.admin_view(self.timeline_view)
         raw_view = self.admin_site.admin_view(self.raw_view)
         put_back_view = self.admin_site.admin_view(self.put_back_view)
+        as_of_view = self.admin_site.admin_view(self.as_of_view)
         return [
             path("object/", timeline_view, name="auditrepr_timeline"),
+            path("object/as-of/", as_of_view, name="auditrepr_as_of"),
             path("object/put-back/", put_back_view, name="auditrepr_put_back"),
             path("<int:pk>/raw/", raw_view, name="auditrepr_raw"),
             *super().get_urls(),
@@ -160,6 +162,11 @@ class AuditLogAdmin(ReadOnlyAdmin):
         self._may_read_object(request)
         table_name, key = self._object_named_by(request)
         return timeline.response(request, self.admin_site, asked_log(request), table_name, key)
+
+    def as_of_view(self, request: HttpRequest) -> HttpResponse:
+        """Return the object as of one moment, or of two side by side."""
+        self._may_read_object(request)
+        return as_of_page.response(request, self.admin_site, asked_log(request))
 
     def put_back_view(self, request: HttpRequest) -> HttpResponse:
         """Return what putting the object back would change; a POST puts it back."""

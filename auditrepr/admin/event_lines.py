@@ -58,21 +58,25 @@ def clock(when: datetime) -> str:
     return f"{localtime(when) if is_aware(when) else when:%Y-%m-%d %H:%M:%S}"
 
 
-def representation(what: Shown) -> SafeString:
+def representation(what: Shown, *, stored: bool = True) -> SafeString:
+    """Return the representation, and what is to be said of it.
+
+    :param stored: say so if it is not stored.
+    """
     text = what.reason if what.failed else what.text
     return format_html(
         '<bdi>{}</bdi> <span class="quiet" title="{}">{}</span>',
         visible(Truncator(text).chars(SHOWN_LENGTH)),
         visible(what.reason),
-        _remark(what),
+        _remark(what, stored),
     )
 
 
-def _remark(what: Shown) -> str:
+def _remark(what: Shown, stored: bool) -> str:
     remarks = [
         (what.failed, _("failed")),
         (what.mixed, _("mixed")),
-        (not what.stored, _("not stored yet")),
+        (stored and not what.stored, _("not stored yet")),
     ]
     words = ", ".join(remark for holds, remark in remarks if holds)
     return f"({words})" if words else ""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from django.contrib.admin import AdminSite
@@ -13,7 +12,7 @@ from django.utils.translation import gettext as _
 
 from ..models import AuditLog
 from ..readers.actors import facts as people_facts
-from ..readers.changes import FieldChange, fields, model_label
+from ..readers.changes import fields, model_label
 from ..readers.permissions import readable_events
 from ..readers.shown import Shown
 from ..readers.values import words
@@ -21,12 +20,11 @@ from ..utils.text import visible
 from ..utils.time_limit import PageTimeLimit
 from . import notices, put_back
 from .event_lines import clock, describe, query_of, representation, time_of, what_changed
-from .links import list_link, object_now, timeline_link
+from .links import address, list_link, object_now, timeline_link
+from .values import cut, shortened
 
 #: Maximum number of other events of the transaction on the page.
 SIBLINGS = 20
-#: Maximum number of characters of one value on the page; the raw data can be downloaded whole.
-SHOWN = 10_000
 
 
 def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str, Any]:
@@ -48,13 +46,22 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
         "notices": notices.on_gaps(using, [table]),
         "facts": _facts(described[0], what, described[0].who),
         "trouble": _trouble(event),
-        "changed": [_shortened(field) for field in every if field.changed],
-        "unchanged": [_shortened(field) for field in every if not field.changed],
+        "changed": [shortened(field) for field in every if field.changed],
+        "unchanged": [shortened(field) for field in every if not field.changed],
         "siblings": [_sibling(one) for one in described[1:]],
         "more_siblings": len(siblings) > SIBLINGS,
         "transaction_link": transaction and list_link(site, using, transaction_id=transaction),
         "actor_link": event.actor and list_link(site, using, actor=event.actor),
         "timeline_link": event.object_id and timeline_link(site, using, table, event.object_id),
+        "as_of_link": event.object_id
+        and address(
+            site,
+            using,
+            "auditrepr_as_of",
+            table_name=table,
+            object_id=event.object_id,
+            event=event.pk,
+        ),
         "object_now": object_now(request, site, table, event.object_id, using),
         "put_back": put_back.links(request, site, event, table, using),
         "raw": _raw(event),
@@ -134,7 +141,7 @@ def _raw(event: AuditLog) -> list[tuple[str, str]]:
         "context": event.context,
     }
     return [
-        (name, "\n".join(map(visible, _cut(_json(part)).splitlines())))
+        (name, "\n".join(map(visible, cut(_json(part)).splitlines())))
         for name, part in parts.items()
         if part is not None
     ]
@@ -147,18 +154,6 @@ def download(event: AuditLog) -> HttpResponse:
     response = HttpResponse(_json(document), content_type="application/json")
     response["Content-Disposition"] = f'attachment; filename="event-{event.pk}.json"'
     return response
-
-
-def _shortened(field: FieldChange) -> FieldChange:
-    return replace(field, before=_cut(field.before), after=_cut(field.after))
-
-
-def _cut(text: str) -> str:
-    """Return the beginning of a long text, and how long it is."""
-    if len(text) <= SHOWN:
-        return text
-    length = _("%(number)d characters") % {"number": len(text)}
-    return f"{text[:SHOWN]}… ({length})"
 
 
 def _json(value: Any) -> str:

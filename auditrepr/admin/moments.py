@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from datetime import date, datetime
 
+from django.conf import settings
 from django.utils.dateparse import parse_date, parse_datetime
+from django.utils.timezone import get_current_timezone_name, is_aware, localtime
 
 from ..asof.asked import event_or_time
 
@@ -20,3 +22,14 @@ def asked_time(text: str) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return when if isinstance(when, datetime) else None
+
+
+def typed(when: datetime) -> str:
+    """Return the time as a form's field for it holds it."""
+    local = localtime(when) if is_aware(when) else when
+    return local.replace(tzinfo=None).isoformat(timespec="seconds")
+
+
+def time_zone() -> str:
+    """Return the name of the time zone that the pages' times are of."""
+    return get_current_timezone_name() if settings.USE_TZ else settings.TIME_ZONE

@@ -18,14 +18,15 @@ from ..lineage import recent_renames
 from ..models import AuditLog, AuditLogQuerySet
 from ..models.log import home
 from ..readers.changes import model_label
-from ..readers.permissions import may_read_log, with_reprs
+from ..readers.permissions import DATABASE, address_of, may_read_log, with_reprs
 from ..utils.model_meta import concrete
 from ..utils.table_names import log_name, model_for_table
 from ..utils.text import visible
 from ..vendors import get_vendor
 from . import notices
 from .event_lines import describe, query_of, representation, time_of, what_changed
-from .links import object_now, timeline_link
+from .links import address, object_now, timeline_link
+from .moments import time_zone
 
 PAGE = 100
 
@@ -102,6 +103,11 @@ def response(
         "may_read_log": site.is_registered(AuditLog) and may_read_log(request.user),
         "object_now": object_now(request, site, table_name, object_id, using),
         "in_log": query_of(using),
+        "as_of_link": address(site, using, "auditrepr_as_of"),
+        "table_name": table_name,
+        "object_id": object_id,
+        "database": address_of(using).get(DATABASE, ""),
+        "time_zone": time_zone(),
         "later": f"?{_with_after(request, events[-1].pk)}" if more else None,
         "earlier": f"?{_with_after(request, None)}" if after else None,
         **(extra_context or {}),

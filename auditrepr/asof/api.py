@@ -13,6 +13,7 @@ from ..exceptions import MigrationsPending, PastIsFixed
 from ..models import AuditLog
 from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
+from ..vendors.types import Moment
 from .asked import When, database_of, event_or_time, key_of, moment_of
 from .former import Absence
 from .lookups import Lookup, Subject
@@ -57,16 +58,25 @@ def as_of(what: Any, moment: When, /, *, pk: Any = None, using: str | None = Non
 
 
 def _as_of(model: Any, key: Any, moment: When, using: str) -> Model:
-    reader = Reader(using, TimeLimit.from_settings())
+    when = event_or_time(moment, using)
+    return past_instance(model, key, moment_of(when, using), using, TimeLimit.from_settings())
+
+
+def past_instance(model: Any, key: Any, moment: Moment, using: str, limit: TimeLimit) -> Model:
+    """Return the object as of the moment; see :func:`as_of`.
+
+    :raises DoesNotExist: if there was no such object; the text says why.
+    """
+    reader = Reader(using, limit)
     reader.outlive(OwnViews(reader), _keep_in_the_past)
+    subject = Subject(moment)
     with reader.own_queries():
-        subject = Subject(moment_of(event_or_time(moment, using), using))
-        reader.moments.append(subject.moment)
+        reader.moments.append(moment)
         (found,) = reader.find_present(model, [Lookup(subject, key)])
     for doubt in found.doubts:
         subject.note(doubt)
     if found.value is None:
-        why = Absence(model, key, subject.moment, using)
+        why = Absence(model, key, moment, using)
         raise model.DoesNotExist(
             f"No {model._meta.label} with primary key {key} existed at that moment. {why}"
         )

@@ -32,7 +32,9 @@ def shown(events: Sequence[AuditLog], using: str, limit: TimeLimit | None = None
     :param limit: the time that this may take; for what is pending still, nothing stands there.
     """
     pending = [Event.of(event) for event in events if _is_pending(event)]
-    built = {one.id: _built(one) for one in build(pending, using, limit=limit)} if pending else {}
+    built = (
+        {one.id: of_outcome(one) for one in build(pending, using, limit=limit)} if pending else {}
+    )
     not_built = {event.id: Shown(stored=False, built=False) for event in pending} | built
     return [not_built.get(event.pk) or _stored(event) for event in events]
 
@@ -43,7 +45,8 @@ def _is_pending(event: AuditLog) -> bool:
     )
 
 
-def _built(outcome: Outcome) -> Shown:
+def of_outcome(outcome: Outcome) -> Shown:
+    """Return what is shown for what was built, and not stored."""
     if failure := outcome.failure:
         reason = f"{failure.error_class}: {failure.message}"
         return Shown(failed=True, stored=False, reason=reason)

@@ -19,7 +19,7 @@ from django.utils.functional import Promise
 from ..asof.batch import Batch
 from ..asof.building import Building, StartOver, TooMuch, Transaction
 from ..asof.instances import KnownFailures
-from ..asof.lookups import Reference, Subject
+from ..asof.lookups import Origin, Reference, Subject
 from ..asof.query_interceptor import watching
 from ..conf import get_settings
 from ..exceptions import NothingToRebuild
@@ -95,7 +95,7 @@ class _Build:
 
     def __init__(
         self,
-        events: Sequence[Event],
+        events: Sequence[Origin],
         remaining: Remaining,
         using: str,
         limit: TimeLimit,
@@ -130,7 +130,7 @@ class _Build:
                     gc.collect(1)
         return self.outcomes
 
-    def _build(self, events: Sequence[Event], enough: Callable[[], bool]) -> bool:
+    def _build(self, events: Sequence[Origin], enough: Callable[[], bool]) -> bool:
         """Build as many of these as one transaction lets; return whether there are enough."""
         begin = len(self.outcomes)
         end = begin + len(events)
@@ -147,7 +147,7 @@ class _Build:
 
 
 def _build_until_error(
-    events: Sequence[Event],
+    events: Sequence[Origin],
     subjects: Callable[[], Iterator[Subject]],
     batch: Batch,
     careful: bool,
@@ -176,7 +176,7 @@ def _build_until_error(
 
 
 def _with_room(
-    events: Sequence[Event], subjects: Callable[[], Iterator[Subject]], building: Building
+    events: Sequence[Origin], subjects: Callable[[], Iterator[Subject]], building: Building
 ) -> Iterator[Subject]:
     """The objects, if there is memory for all of them; that of one alone is its own failure."""
     try:
@@ -189,7 +189,7 @@ def _with_room(
         return iter([Subject(event.moment, error=error) for event in events])
 
 
-def _outcome(event: Event, subject: Subject, batch: Batch, careful: bool) -> Outcome | None:
+def _outcome(event: Origin, subject: Subject, batch: Batch, careful: bool) -> Outcome | None:
     """What becomes of this row; none, if it is to be tried once more, carefully."""
     if event.action == AuditLog.Action.TRUNCATE:
         return _failed(event, NothingToRebuild(pk=event.id, table=event.table_name), batch)
@@ -209,7 +209,7 @@ def _outcome(event: Event, subject: Subject, batch: Batch, careful: bool) -> Out
     return _represented(event, subject, text, batch.settings.MAX_LENGTH)
 
 
-def _represented(event: Event, subject: Subject, text: str, length: int) -> Outcome:
+def _represented(event: Origin, subject: Subject, text: str, length: int) -> Outcome:
     text, altered = storable(text, length)
     if altered:
         subject.note(altered)
@@ -217,7 +217,7 @@ def _represented(event: Event, subject: Subject, text: str, length: int) -> Outc
     return Outcome(event.id, text, fidelity, "\n".join(subject.notes))
 
 
-def _failed(event: Event, error: BaseException, batch: Batch) -> Outcome:
+def _failed(event: Origin, error: BaseException, batch: Batch) -> Outcome:
     return Outcome(event.id, failure=Failure.of(error, batch.limit))
 
 
