@@ -14,7 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from ..fields import RowField
 from ..isolation.query_caches import Afresh
 from ..lineage import recent_renames
-from ..utils.table_names import log_name
+from ..utils.table_names import log_name, model_labelled
 from ..vendors import get_vendor, supports
 from ..vendors.types import Event
 from .reprs import InstanceRepr, ReprFailure
@@ -49,8 +49,13 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
                 chosen |= table & (models.Q(object_id=key) | models.Q(previous_object_id=key))
         return log.filter(chosen)
 
-    def for_model(self, model: type[models.Model]) -> AuditLogQuerySet:
-        """Return the events of this model's own table, under every name that it had."""
+    def for_model(self, model: type[models.Model] | str) -> AuditLogQuerySet:
+        """Return the events of this model's own table, under every name that it had.
+
+        :param model: the model, or its label: ``"shop.Order"``.
+        :raises LookupError: if no installed model has the label.
+        """
+        model = model_labelled(model) if isinstance(model, str) else model
         return self.filter(recent_renames(self.db).lineage(log_name(model._meta.db_table)).events())
 
     def by(self, user: Any) -> AuditLogQuerySet:
@@ -195,6 +200,20 @@ class AuditLog(models.Model):
             )
             for column in old
         }
+
+    @property
+    def representation(self) -> str | None:
+        """Return the stored representation; of a pending event, build it as the job would.
+
+        None if it could not be built (``repr_failure`` says why), or for a TRUNCATE, which has no
+        object.
+        """
+        if self.action == self.Action.TRUNCATE or hasattr(self, "repr_failure"):
+            return None
+        if hasattr(self, "instance_repr"):
+            return self.instance_repr.instance_repr
+        outcome = self.build_instance_repr()
+        return None if outcome.failure else outcome.text
 
     def recorded_fields(self) -> dict[str, Field[Any, Any]]:
         """Today's field for each column of the row, by what the column was called then."""

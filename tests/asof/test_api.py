@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
+from configparser import ConfigParser
 from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -19,11 +22,12 @@ from auditrepr.exceptions import PastIsFixed
 from auditrepr.job.backfill import run
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.lineage import recent_renames
-from auditrepr.models import AuditLog
+from auditrepr.models import AuditLog, InstanceRepr, ReprFailure
 from tests.app.fields import Own, OwnProxy
 from tests.app.models import Author, Book, Tag
 from tests.app.moment import Slot, Step
 from tests.capturing import sql
+from tests.project import ROOT
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -307,3 +311,33 @@ def test_what_had_been_deleted_says_so(book):
     deleted = LOG.for_model(Book).latest("pk")
     with pytest.raises(Book.DoesNotExist, match=f"It had been deleted by event {deleted.pk}."):
         as_of(Book, timezone.now(), pk=pk)
+
+
+def test_a_model_goes_by_its_label_too(book):
+    assert list(LOG.for_model("app.Book")) == list(LOG.for_model(Book)) != []
+    for label in ("app.Nothing", "Book", "nowhere.Book"):
+        with pytest.raises(LookupError, match=f"No installed model has the label '{label}'. Use"):
+            LOG.for_model(label)
+
+
+def test_the_representation_is_there_before_the_job_has_run_and_after_it(book):
+    event = LOG.for_object(book).earliest("pk")
+    assert event.representation == "Old (Ann)"
+    InstanceRepr.objects.create(audit_log=event, instance_repr="stored", fidelity="E")
+    assert LOG.get(pk=event.pk).representation == "stored"
+    assert LOG.with_reprs().get(pk=event.pk).representation == "stored"
+
+
+def test_an_event_that_failed_or_is_of_no_object_has_no_representation(book):
+    event = LOG.for_object(book).earliest("pk")
+    ReprFailure.objects.create(audit_log=event, error_class="ValueError")
+    assert LOG.get(pk=event.pk).representation is None
+    assert LOG.create(table_name="app_book", action="T").representation is None
+
+
+def test_the_version_is_the_packages():
+    [version] = re.findall(r'^__version__ = "(.*)"$', Path(auditrepr.__file__).read_text(), re.M)
+    assert auditrepr.__version__ == version
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert setup["metadata"]["version"] == "attr: auditrepr.__version__"
