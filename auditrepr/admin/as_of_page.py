@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -26,7 +26,7 @@ from .editing import Editor
 from .event_lines import clock, query_of, representation
 from .links import address, object_now, timeline_link
 from .moments import asked_time, time_zone, typed
-from .values import shortened
+from .values import values_of
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def _past(
         "exists": found.exists,
         "absence": found.absence,
         "event": found.event,
-        "representation": representation(found.what, stored=False),
+        "representation": representation(replace(found.what, stored=True)),
         "exact": found.exact,
         "reasons": [visible(reason) for reason in _reasons(found)],
         "put_back": link,
@@ -160,13 +160,13 @@ def _fields(found: list[tuple[Moment, PastObject]]) -> dict[str, Any]:
         return {
             "single": True,
             "before": one.label,
-            "fields": [shortened(field) for field in compared(first, first)],
+            "fields": [values_of(field) for field in compared(first, first)],
         }
     [(other, second)] = rest
-    both = [shortened(field) for field in compared(first, second)]
+    both = compared(first, second)
     return {
         "before": one.label,
         "after": other.label,
-        "fields": [field for field in both if field.changed],
-        "same": [field for field in both if not field.changed],
+        "fields": [values_of(field) for field in both if field.changed],
+        "same": [values_of(field) for field in both if not field.changed],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,6 @@ from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
-from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -22,8 +22,10 @@ from ..readers.changes import FieldChange, changes
 from ..readers.permissions import address_of
 from ..readers.shown import Shown, shown
 from ..readers.values import words
+from ..utils.phrases import timestamp
 from ..utils.text import visible
 from ..utils.time_limit import PageTimeLimit, TimeLimit
+from .values import change_line
 
 LINE_BREAK = mark_safe("<br>")
 SHOWN_CHANGES = 5
@@ -55,35 +57,37 @@ def time_of(event: AuditLog) -> str:
 
 def clock(when: datetime) -> str:
     """Return the time in the current time zone."""
-    return f"{localtime(when) if is_aware(when) else when:%Y-%m-%d %H:%M:%S}"
+    return timestamp(when)
 
 
-def representation(what: Shown, *, stored: bool = True) -> SafeString:
-    """Return the representation, and what is to be said of it.
+def clocks(whens: Sequence[datetime]) -> list[str]:
+    """Return these times; those that would read the same have microseconds."""
+    counts = Counter(map(clock, whens))
+    return [timestamp(when, precise=counts[clock(when)] > 1) for when in whens]
 
-    :param stored: say so if it is not stored.
-    """
+
+def representation(what: Shown) -> SafeString:
     text = what.reason if what.failed else what.text
     return format_html(
         '<bdi>{}</bdi> <span class="quiet" title="{}">{}</span>',
         visible(Truncator(text).chars(SHOWN_LENGTH)),
         visible(what.reason),
-        _remark(what, stored),
+        _remark(what),
     )
 
 
-def _remark(what: Shown, stored: bool) -> str:
+def _remark(what: Shown) -> str:
     remarks = [
         (what.failed, _("failed")),
         (what.mixed, _("mixed")),
-        (stored and not what.stored, _("not stored yet")),
+        (not what.stored, _("not stored yet")),
     ]
     words = ", ".join(remark for holds, remark in remarks if holds)
     return f"({words})" if words else ""
 
 
 def what_changed(found: Sequence[FieldChange]) -> SafeString:
-    lines = [(str(change),) for change in found[:SHOWN_CHANGES]]
+    lines: list[tuple[str]] = [(change_line(change),) for change in found[:SHOWN_CHANGES]]
     if (more := len(found) - SHOWN_CHANGES) > 0:
         lines.append((ngettext("and %d more", "and %d more", more) % more,))
     return format_html_join(LINE_BREAK, "<bdi>{}</bdi>", lines)

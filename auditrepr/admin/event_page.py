@@ -21,7 +21,7 @@ from ..utils.time_limit import PageTimeLimit
 from . import notices, put_back
 from .event_lines import clock, describe, query_of, representation, time_of, what_changed
 from .links import address, list_link, object_now, timeline_link
-from .values import cut, shortened
+from .values import cut, values_of
 
 #: Maximum number of other events of the transaction on the page.
 SIBLINGS = 20
@@ -46,8 +46,8 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
         "notices": notices.on_gaps(using, [table]),
         "facts": _facts(described[0], what, described[0].who),
         "trouble": _trouble(event),
-        "changed": [shortened(field) for field in every if field.changed],
-        "unchanged": [shortened(field) for field in every if not field.changed],
+        "changed": [values_of(field) for field in every if field.changed],
+        "unchanged": [values_of(field) for field in every if not field.changed],
         "siblings": [_sibling(one) for one in described[1:]],
         "more_siblings": len(siblings) > SIBLINGS,
         "transaction_link": transaction and list_link(site, using, transaction_id=transaction),
@@ -117,7 +117,7 @@ def _fidelity(what: Shown) -> str:
         return ""
     if what.mixed:
         return _("mixed: some of it is current, guessed or missing data")
-    return _("exact: all of it is data as of this event")
+    return _("exact: built by the current code, only from data as of this event")
 
 
 def _trouble(event: AuditLog) -> list[tuple[str, str]]:

@@ -21,9 +21,9 @@ from ..attribution import context
 from ..attribution.context import tells
 from ..exceptions import NotRestored
 from ..models import AuditLog
-from ..readers.changes import model_label
+from ..readers.changes import FieldChange, model_label
 from ..readers.permissions import readable_events
-from ..readers.values import said
+from ..readers.values import said_apart
 from ..restoration import Difference, Restoration
 from ..restoration.api import carried_out
 from ..restoration.plan import current
@@ -34,6 +34,7 @@ from .editing import Editor
 from .event_lines import clock, query_of
 from .links import address, object_now, timeline_link
 from .moments import asked_time
+from .values import values_of
 
 
 class Wanted(NamedTuple):
@@ -186,19 +187,17 @@ def _source(asked: Asked) -> str:
 
 
 def _line(change: Difference, using: str) -> dict[str, Any]:
-    return {
-        "label": str(change.field.verbose_name),
-        "before": _words(change, change.current, using),
-        "after": _words(change, change.former, using),
-    }
+    before, after = said_apart(change.field, change.current, change.former)
+    if change.field.is_relation:
+        before = _named(change.field, change.current, before, using)
+        after = _named(change.field, change.former, after, using)
+    found = FieldChange(str(change.field.verbose_name), before, after, changed=True)
+    return values_of(found)
 
 
-def _words(change: Difference, value: Any, using: str) -> str:
-    """Return the value for people; what a foreign key leads to goes by its current name."""
-    text = said(change.field, value)
-    if value is None or not change.field.is_relation:
-        return text
-    return " ".join([*_names(change.field, value, using), f"({text})"])
+def _named(field: Any, value: Any, text: str, using: str) -> str:
+    """Return a foreign key's value with the current name of what it leads to."""
+    return text if value is None else " ".join([*_names(field, value, using), f"({text})"])
 
 
 def _names(field: Any, value: Any, using: str) -> Iterator[str]:

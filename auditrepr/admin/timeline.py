@@ -14,6 +14,7 @@ from django.template.response import TemplateResponse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from ..asof.asked import key_from_text
 from ..lineage import recent_renames
 from ..models import AuditLog, AuditLogQuerySet
 from ..models.log import home
@@ -103,7 +104,7 @@ def response(
         "may_read_log": site.is_registered(AuditLog) and may_read_log(request.user),
         "object_now": object_now(request, site, table_name, object_id, using),
         "in_log": query_of(using),
-        "as_of_link": address(site, using, "auditrepr_as_of"),
+        "as_of_link": _as_of_link(site, using, table_name, object_id),
         "table_name": table_name,
         "object_id": object_id,
         "database": address_of(using).get(DATABASE, ""),
@@ -114,6 +115,14 @@ def response(
     }
     request.current_app = site.name
     return TemplateResponse(request, "auditrepr/timeline.html", context)
+
+
+def _as_of_link(site: admin.AdminSite, using: str, table_name: str, object_id: str) -> str | None:
+    """Return the page of the object as of a moment, if there can be such an object."""
+    model = model_for_table(table_name)
+    if model is None or key_from_text(model, object_id, using) is None:
+        return None
+    return address(site, using, "auditrepr_as_of")
 
 
 def _events(log: AuditLogQuerySet, table_name: str, object_id: str, after: int) -> list[Any]:

@@ -31,6 +31,7 @@ class PastField(NamedTuple):
 
     label: str = ""
     text: str = ""
+    precise: str = ""  # of a time, with its microseconds
 
 
 @dataclass(frozen=True)
@@ -80,8 +81,10 @@ def compared(one: PastObject, other: PastObject) -> list[FieldChange]:
     """Return the fields of both side by side, those of an object that was not there as empty."""
     found = []
     for name, known in (other.fields | one.fields).items():
-        before = one.fields.get(name, PastField()).text
-        after = other.fields.get(name, PastField()).text
+        left, right = (past.fields.get(name, PastField()) for past in (one, other))
+        before, after = left.text, right.text
+        if before == after and left.precise != right.precise:
+            before, after = left.precise, right.precise
         found.append(FieldChange(known.label, before, after, before != after))
     return found
 
@@ -113,8 +116,10 @@ def _texts(
             continue
         named = names.get(one.attname)
         known = named is not None and named.failure is None
-        text = visible(named.text) if named and known else said(one, row.values[one.attname])
-        yield one.name, PastField(str(one.verbose_name), text)
+        value = row.values[one.attname]
+        text = visible(named.text) if named and known else said(one, value)
+        precise = said(one, value, precise=True)
+        yield one.name, PastField(str(one.verbose_name), text, precise)
 
 
 def _doubts(row: FormerRow) -> Iterator[str]:
