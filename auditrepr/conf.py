@@ -66,6 +66,8 @@ class Settings:
     :param TIME_ZONE: time zone of representations; Django's ``TIME_ZONE`` by default.
     :param REPR: what to use instead of ``str()``, by model: a method name, the dotted path of a
         function that takes the instance, or the function itself.
+    :param RELATED: relations whose changes belong to an object's history, by its model:
+        ``{"shop.Order": ["lines"]}``.
     :param ROW_SECONDS: time limit for building one representation, in seconds.
     """
 
@@ -84,6 +86,7 @@ class Settings:
     LANGUAGE: str | None = None
     TIME_ZONE: str | None = None
     REPR: Mapping[str, str | Callable[[Any], object]] = field(default_factory=dict)
+    RELATED: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     ROW_SECONDS: float = 10.0
 
     @classmethod
@@ -127,12 +130,14 @@ def _is_by_model(value: Any) -> bool:
     return isinstance(value, Mapping) and all(isinstance(model, str) for model in value)
 
 
-def _names_by_model(name: str, value: Any) -> dict[str, tuple[str, ...]]:
-    if not _is_by_model(value):
-        raise InvalidSetting(
-            name=name, value=value, expected='a dictionary such as {"auth.User": ["password"]}'
-        )
-    return {model: _names(name, names) for model, names in value.items()}
+def _names_by_model(example: str) -> Callable[[str, Any], dict[str, tuple[str, ...]]]:
+    def parse(name: str, value: Any) -> dict[str, tuple[str, ...]]:
+        if not _is_by_model(value):
+            expected = f"a dictionary such as {example}"
+            raise InvalidSetting(name=name, value=value, expected=expected)
+        return {model: _names(name, names) for model, names in value.items()}
+
+    return parse
 
 
 def _flag(name: str, value: Any) -> bool:
@@ -209,7 +214,7 @@ def _duration(name: str, value: Any) -> float:
 
 _PARSERS: dict[str, Any] = {
     "MODELS": _names,
-    "EXCLUDE": _names_by_model,
+    "EXCLUDE": _names_by_model('{"auth.User": ["password"]}'),
     "APPEND_ONLY": _flag,
     "SEARCH": _flag,
     "MODEL_PERMISSIONS": _flag,
@@ -223,6 +228,7 @@ _PARSERS: dict[str, Any] = {
     "LANGUAGE": _language,
     "TIME_ZONE": _time_zone,
     "REPR": _reprs,
+    "RELATED": _names_by_model('{"shop.Order": ["lines"]}'),
     "ROW_SECONDS": _duration,
 }
 

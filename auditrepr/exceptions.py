@@ -51,6 +51,15 @@ class UnknownColumn(AuditReprError):
     )
 
 
+class UnusableRelated(AuditReprError):
+    """Raised when a relation to belong to a model's history does not exist or cannot be used."""
+
+    message = (
+        "{model} has no relation {name!r} that its history can show: it {reason}. Correct"
+        ' AUDITREPR["RELATED"], or `related` of the admin class.'
+    )
+
+
 class KeyExcluded(AuditReprError):
     """Raised when a field to exclude is part of the primary key."""
 

@@ -16,7 +16,14 @@ from django.db import connections, transaction
 from django.db.models import Exists, Model, OuterRef, Q
 
 from ..exceptions import LockHeld, MayNotPrune
-from ..models import AuditLog, AuditLogQuerySet, Coverage, InstanceRepr, ReprFailure
+from ..models import (
+    AuditLog,
+    AuditLogQuerySet,
+    Coverage,
+    InstanceRepr,
+    RelatedObject,
+    ReprFailure,
+)
 from ..vendors import get_vendor
 from . import preflight
 from .locks.base import Lock
@@ -99,6 +106,7 @@ def _prune_range(using: str, begin: int, end: int, keep_last: bool, done: Pruned
         done.events += _delete(using, AuditLog, rows)
     done.representations += _delete(using, InstanceRepr, rows)
     done.failures += _delete(using, ReprFailure, rows)
+    RelatedObject.objects.using(using).filter(audit_log__in=list(rows))._raw_delete(using)
 
 
 def _end(using: str, before: datetime) -> int:

@@ -15,6 +15,7 @@ from django.db import Error, reset_queries, transaction
 from django.db.models import F, Subquery
 from django.utils import timezone
 
+from ..asof.related_objects import related_objects
 from ..conf import Asked, get_settings
 from ..exceptions import LeaseLost
 from ..models import BackfillRun, StopReason
@@ -22,7 +23,7 @@ from ..reprs import Failure, Outcome, build
 from ..utils.time_limit import JobTimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import Event
-from . import preflight, run_log
+from . import preflight, related, run_log
 from .limits import BatchSize
 from .locks.base import Lock
 from .result import Progress, Result
@@ -128,9 +129,12 @@ class Run(ABC):
         if events and self.record.pk is None:
             events = self._begin(events)
         outcomes = self._build(events) if events else []
+        built = events[: len(outcomes)]
+        about = related_objects(built, self.using)
         with transaction.atomic(self.using):
             self.vendor.end_if_idle(get_settings().LEASE_SECONDS / 2)
             stored = write(outcomes)
+            related.store(self.using, built, about, again=bool(stored.again))
             self._note_building(self.size)
             self.lock.renew()  # the last statement: without the lock, none of it is committed
         seconds = time.monotonic() - began
@@ -140,7 +144,7 @@ class Run(ABC):
         if stored.again:
             self.result.failing.count_again(events, stored.still)
         else:
-            self.result.failing.count(events[: len(outcomes)], stored.failed)
+            self.result.failing.count(built, stored.failed)
         self.result.rows += stored.rows
         self.result.failures += stored.failures
         self.result.again += stored.again

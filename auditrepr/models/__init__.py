@@ -5,6 +5,7 @@ from __future__ import annotations
 from .capture import Coverage
 from .job import BackfillRun, Checkpoint, Lease, RebuildCursor, StopReason
 from .log import AuditLog, AuditLogQuerySet
+from .related import RelatedObject
 from .reprs import Fidelity, InstanceRepr, ReprFailure
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "InstanceRepr",
     "Lease",
     "RebuildCursor",
+    "RelatedObject",
     "ReprFailure",
     "StopReason",
 ]

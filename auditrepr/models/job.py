@@ -38,6 +38,14 @@ class Checkpoint(models.Model):
         ),
     )
 
+    related = models.JSONField(
+        null=True,
+        help_text=_(
+            "For each table whose events have related objects: by which columns, and the event ID"
+            " up to which older events may lack them."
+        ),
+    )
+
     objects = Afresh()
 
     class Meta:

@@ -17,6 +17,7 @@ from ..lineage import recent_renames
 from ..utils.table_names import log_name, model_labelled
 from ..vendors import get_vendor, supports
 from ..vendors.types import Event
+from .related import ids_about
 from .reprs import InstanceRepr, ReprFailure
 
 if TYPE_CHECKING:
@@ -30,24 +31,34 @@ ACTOR_LENGTH = 200
 class AuditLogQuerySet(models.QuerySet["AuditLog"]):
     """Selections of events."""
 
-    def for_object(self, instance: models.Model) -> AuditLogQuerySet:
+    def for_object(self, instance: models.Model, *, related: bool = False) -> AuditLogQuerySet:
         """Return the events of this object, and those of its parents' tables if the model inherits.
 
-        They include an update that took the object's key away and gave it another. Unless the
-        selection names a database, they come from the log of the object's own database.
+        They include an update that took the object's key away and gave it another, and changes of
+        many-to-many fields, from either side. Unless the selection names a database, they come from
+        the log of the object's own database.
+
+        :param related: also the events of what belongs to the object: the relations that the
+            setting ``RELATED`` and ``AuditHistoryMixin.related`` name.
         """
         named = getattr(self, "_db", None)  # by using()
         log = self if named else self.using(home(type(instance), instance._state.db))
         renames = recent_renames(log.db)
         vendor = get_vendor(log.db)
-        chosen = models.Q()
+        chosen, keys = models.Q(), {}
         for model in (type(instance), *instance._meta.all_parents):
             pk = model._meta.pk
             if not model._meta.proxy:
                 (key,) = vendor.key_texts(pk, [instance._get_pk_val(model._meta)])
-                table = renames.lineage(log_name(model._meta.db_table)).events()
+                keys[name := log_name(model._meta.db_table)] = key
+                table = renames.lineage(name).events()
                 chosen |= table & (models.Q(object_id=key) | models.Q(previous_object_id=key))
-        return log.filter(chosen)
+        every = self.model.objects.using(log.db)
+        others = ids_about(every, keys, related=related)
+        if not others:
+            return log.filter(chosen)
+        # Not joined by OR: each part is read by its own index.
+        return log.filter(pk__in=every.filter(chosen).values("pk").union(*others))
 
     def for_model(self, model: type[models.Model] | str) -> AuditLogQuerySet:
         """Return the events of this model's own table, under every name that it had.

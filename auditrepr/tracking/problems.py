@@ -16,6 +16,7 @@ from ..exceptions import AuditReprError, UnknownModel, UnusableRepr
 from ..utils.text import one_line
 from .decorator import MARKED
 from .registry import auditable, concrete_models, excluded_fields, excluding, is_exception, matching
+from .related import named, relation_links
 
 
 def problems() -> Iterator[AuditReprError]:
@@ -31,6 +32,8 @@ def problems() -> Iterator[AuditReprError]:
             yield from _repr("@auditrepr.track(repr=...)", concrete, mark.repr)
     for pattern, names in settings.EXCLUDE.items():
         yield from _exclusions(pattern, partial(excluding, pattern), names)
+    for label, name in sorted(named(settings)):
+        yield from _raised(partial(relation_links, label, name))
     if settings.REPR:
         for label, way in django_settings.AUDITREPR["REPR"].items():
             yield from _repr_of(label, way)

@@ -44,6 +44,7 @@ from . import (  # noqa: E402
     large,  # noqa: F401
     managing,  # noqa: F401
     moment,  # noqa: F401
+    pairs,  # noqa: F401
     relations,  # noqa: F401
     saving,  # noqa: F401
     tracked,  # noqa: F401

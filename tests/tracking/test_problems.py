@@ -96,3 +96,27 @@ def test_an_entry_applies_however_the_apps_label_is_written(settings):
 
 def test_a_correct_project_has_none():
     assert found() == []
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"app.Nobody": ["lines"]}, 'AUDITREPR["RELATED"] contains \'app.Nobody\''),
+        ({"Order": ["lines"]}, 'AUDITREPR["RELATED"] contains \'Order\''),
+        ({"app.Author": ["boks"]}, "app.Author has no relation 'boks' that its history can show: "
+         "it has books"),
+        ({"app.Author": ["name"]}, "no relation 'name'"),
+        ({"app.Crossing": ["crossing_set"]}, "by a field other than its primary key"),
+    ],
+)  # fmt: skip
+def test_what_no_history_can_show_is_named(settings, given, said):
+    settings.AUDITREPR = {"RELATED": given}
+    (problem,) = found()
+    assert said in problem
+
+
+def test_relations_that_a_history_can_show_are_right(settings):
+    settings.AUDITREPR = {
+        "RELATED": {"app.Order": ["lines", "invoice", "remarks", "labels"], "app.author": ["books"]}
+    }
+    assert found() == []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +12,7 @@ from time import monotonic
 
 import pytest
 from django.db import Error, IntegrityError, OperationalError, connection, transaction
-from django.db.models import CheckConstraint, Q
+from django.db.models import CheckConstraint, Model, Q
 from django.test.utils import CaptureQueriesContext
 
 from auditrepr.models import AuditLog, Fidelity, InstanceRepr
@@ -20,6 +21,7 @@ from tests.app.models import Author
 from tests.capturing import sql
 from tests.pages import event
 from tests.vendors.recording import impatient, open_transaction, without_rights
+from tests.vendors.test_asof import BY_COLUMN
 
 pytestmark = pytest.mark.django_db
 
@@ -251,3 +253,48 @@ def test_its_identity_distinguishes_a_database_without_a_query(vendor: Vendor) -
     assert len(queries) == 0
     assert own == again != get_vendor("other").identity()
     assert json.loads(json.dumps(own)) == own
+
+
+# --- what the columns of an event held -----------------------------------------------------------
+
+
+ODD = 'odd "name" %\'s'
+HELD = {"number": 12, "text": 'a "b" %s', "nothing": None, "real": 19.99}
+HELD["large"] = {"$digest": {"bytes": 9}}
+
+
+def test_columns_that_an_event_holds_are_texts(vendor: Vendor) -> None:
+    event(7, row_data={**HELD, ODD: "x"})
+    event(8, row_data={"number": 3}, changed_from={"number": 2, "other": 1}, action="U")
+    texts = {"number": "12", "text": 'a "b" %s', "nothing": None, "real": "19.99", "large": None}
+    found = vendor.recorded_texts([8, 7, 9], [*HELD, ODD, "absent"])
+    assert sorted(found, key=lambda one: one[0]) == [
+        (7, texts | {ODD: "x"}, {}),
+        (8, {"number": "3"}, {"number": "2"}),
+    ]
+
+
+def test_columns_are_compared_as_texts_in_a_query(vendor: Vendor) -> None:
+    event(7, row_data={**HELD, ODD: "x"})
+    event(8, row_data={"number": 3}, changed_from={"number": 2}, action="U")
+
+    def having(column: str, text: str, source: str = "row_data") -> list[int]:
+        rows = AuditLog.objects.annotate(held=vendor.recorded_text(column, source))
+        return list(rows.filter(held=text).values_list("pk", flat=True))
+
+    assert having("number", "12") == [7]
+    assert having("number", "2", "changed_from") == [8]
+    assert having(ODD, "x") == having("real", "19.99") == [7]
+    assert having("text", 'a "b" %s') == [7]
+    assert having("absent", "12") == having("large", "9") == having("number", "1") == []
+
+
+@pytest.mark.parametrize("create", BY_COLUMN)
+def test_a_column_that_is_a_key_has_the_keys_text(
+    vendor: Vendor, create: Callable[[], Model]
+) -> None:
+    made = create()
+    column, log = made._meta.pk.column, AuditLog.objects.latest("pk")
+    assert vendor.recorded_texts([log.pk], [column]) == [(log.pk, {column: log.object_id}, {})]
+    having = AuditLog.objects.annotate(key=vendor.recorded_text(column, "row_data"))
+    assert having.get(key=log.object_id) == log

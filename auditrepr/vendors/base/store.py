@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager
 from typing import Any
 
 from django.db import Error
-from django.db.models import Func
+from django.db.models import Expression, Func
 
 from ..types import Reach, Writers
 from .facet import Facet
 
 #: One representation: id of the event, text, fidelity, reason.
 Stored = tuple[int, str, str, str]
+#: Texts of columns, as ``AuditLog.object_id`` has those of a key; None: null, or too large.
+Texts = dict[str, str | None]
 
 
 class StoreFacet(Facet, ABC):
@@ -42,6 +44,23 @@ class StoreFacet(Facet, ABC):
     @abstractmethod
     def replace(self, rows: Sequence[Stored]) -> int:
         """Update representations likewise, and return how many; missing ones are passed over."""
+
+    @abstractmethod
+    def recorded_texts(
+        self, ids: Collection[int], columns: Sequence[str]
+    ) -> list[tuple[int, Texts, Texts]]:
+        """Return what these columns of the events held, in one query: IDs, texts, texts before.
+
+        A column that the event's row does not have is absent, and before is only what an update
+        changed.
+        """
+
+    @abstractmethod
+    def recorded_text(self, column: str, source: str) -> Expression:
+        """Return an expression for such a text in a query of the log.
+
+        :param source: ``"row_data"``, or ``"changed_from"``.
+        """
 
     @abstractmethod
     def refuses_value(self, error: Error) -> bool:

@@ -242,6 +242,18 @@ FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[])
 WHERE audit_log_id = rebuilt.id
 """
 
+# A value that was too large is an object in its place, and no key.
+_TEXTS = """(
+    SELECT jsonb_object_agg(name, CASE WHEN jsonb_typeof({0} -> name) <> 'object'
+        THEN {0} ->> name END)
+    FROM unnest(%(columns)s::text[]) AS name WHERE {0} ? name
+)"""
+RECORDED_TEXTS = f"""
+SELECT id, {_TEXTS.format("row_data")}, {_TEXTS.format("changed_from")}
+FROM auditrepr_auditlog WHERE id = ANY(%(ids)s::bigint[])
+"""
+RECORDED_TEXT = "((%(expressions)s) #>> '{}')"
+
 END_IF_IDLE = "SELECT set_config('idle_in_transaction_session_timeout', %s, true)"
 MENTIONS_SQL = f"""
 SELECT DISTINCT mention.text, mention.key

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -14,12 +15,23 @@ from django.db import (
     OperationalError,
     transaction,
 )
-from django.db.models import DateTimeField, Func
+from django.db.models import DateTimeField, Expression, F, Func, TextField, Value
 
 from ..base import StoreFacet
-from ..base.store import Stored
+from ..base.store import Stored, Texts
 from ..types import Reach, Writers
-from .queries import COPY, END_IF_IDLE, MISSING_RIGHTS, REACH, RECOVERED, REPLACE, STORE, WRITERS
+from .queries import (
+    COPY,
+    END_IF_IDLE,
+    MISSING_RIGHTS,
+    REACH,
+    RECORDED_TEXT,
+    RECORDED_TEXTS,
+    RECOVERED,
+    REPLACE,
+    STORE,
+    WRITERS,
+)
 
 # What its codes for errors begin with: connections, rollbacks of its own (deadlocks, serialization
 # failures), shutdowns, cancelled queries, locks and memory not to be had, a standby's refusal.
@@ -86,6 +98,19 @@ class Storing(StoreFacet):
         with transaction.atomic(self.using), self.connection.cursor() as cursor:
             cursor.execute(REPLACE, columns)
             return int(cursor.rowcount)
+
+    def recorded_texts(
+        self, ids: Collection[int], columns: Sequence[str]
+    ) -> list[tuple[int, Texts, Texts]]:
+        wanted = {"ids": list(ids), "columns": list(columns)}
+        rows = self.rows(RECORDED_TEXTS, wanted)  # JSON, as Django has the driver give it
+        return [(pk, json.loads(new or "{}"), json.loads(old or "{}")) for pk, new, old in rows]
+
+    def recorded_text(self, column: str, source: str) -> Expression:
+        return Func(
+            F(source), Value(column), template=RECORDED_TEXT, arg_joiner=" -> ",
+            output_field=TextField(),
+        )  # fmt: skip
 
     def refuses_value(self, error: Error) -> bool:
         return str(getattr(error.__cause__, "sqlstate", None)).startswith(REFUSING)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from .triggers import REAL
+
 POSITION = """
     SELECT max(
         coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'auditrepr_auditlog'), 0),
@@ -141,6 +143,22 @@ REPLACE = """
     UPDATE auditrepr_instancerepr SET instance_repr = %s, fidelity = %s, reason = %s
     WHERE audit_log_id = %s
 """
+
+# As the triggers write a key: a blob as its digits, a real by their own means. A value that was too
+# large is an object without the former, and no key.
+_TEXT = f"""CASE type WHEN 'real' THEN {REAL.format(value="value")}
+    WHEN 'object' THEN json_extract(value, '$."$blob"') ELSE CAST(value AS TEXT) END"""
+_TEXTS = f"""(
+    SELECT json_group_object(key, {_TEXT.replace("%", "%%")}) FROM json_each(log.{{source}})
+    WHERE key IN (SELECT value FROM json_each(%(columns)s))
+)"""
+RECORDED_TEXTS = f"""
+    SELECT log.id, {_TEXTS.format(source="row_data")}, {_TEXTS.format(source="changed_from")}
+    FROM json_each(%(ids)s) AS wanted CROSS JOIN auditrepr_auditlog AS log ON log.id = wanted.value
+"""
+# Formatted twice; a path into the document could not name every column.
+RECORDED_TEXT = f"""(SELECT {_TEXT.replace("%", "%%%%")}
+    FROM json_each(%(expressions)s) WHERE key = {{name}})"""
 
 # Names of tables differ in more than case. Reading the columns of a view can fail, and of a virtual
 # table needs its module.

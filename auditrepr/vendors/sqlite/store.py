@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import json
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from django.db import Error, transaction
-from django.db.models import DateTimeField, Func
+from django.db.models import DateTimeField, Expression, F, Func, TextField
 
 from ..base import StoreFacet
-from ..base.store import Stored
+from ..base.store import Stored, Texts
 from ..types import Reach, Writers
-from .queries import REPLACE, STORE
+from .queries import RECORDED_TEXT, RECORDED_TEXTS, REPLACE, STORE
+from .triggers import literal
 
 #: Another connection is writing.
 PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
@@ -46,6 +48,17 @@ class Storing(StoreFacet):
         with transaction.atomic(self.using), self.connection.cursor() as cursor:
             cursor.executemany(REPLACE, [(*values, pk) for pk, *values in rows])
             return int(cursor.rowcount)
+
+    def recorded_texts(
+        self, ids: Collection[int], columns: Sequence[str]
+    ) -> list[tuple[int, Texts, Texts]]:
+        wanted = {"ids": json.dumps(list(ids)), "columns": json.dumps(list(columns))}
+        rows = self.rows(RECORDED_TEXTS, wanted)
+        return [(pk, json.loads(new or "{}"), json.loads(old or "{}")) for pk, new, old in rows]
+
+    def recorded_text(self, column: str, source: str) -> Expression:
+        template = RECORDED_TEXT.format(name=literal(column).replace("%", "%%%%"))
+        return Func(F(source), template=template, output_field=TextField())
 
     def refuses_value(self, error: Error) -> bool:
         return getattr(error.__cause__, "sqlite_errorcode", 0) in REFUSING

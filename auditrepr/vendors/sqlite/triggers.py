@@ -55,7 +55,7 @@ TELL = """CREATE TEMP TRIGGER IF NOT EXISTS auditrepr_context
 # SQLite's own reading and printing of decimals (quote() uses both) is not always exact; 20 digits
 # are. So 19.99 shows as that only because it is 19990000 / 10**6 in plain arithmetic. JSON has no
 # infinity, but every reader takes 9e999 for it.
-_REAL = (
+REAL = (
     "iif(abs({value}) < 1e9 AND {value} = round({value} * 1e6) / 1e6, printf('%!.15g', {value}),"
     " replace(printf('%!.20g', {value}), 'Inf', '9e999'))"
 )
@@ -72,7 +72,7 @@ _VALUE = f"""CASE
     || ',"head":"' || hex(substr(CAST({{value}} AS BLOB), 1, 1000)) || '"}}}}}}}}')
   WHEN +{{value}} >= x'' THEN json('{{{{"$blob":"' || hex({{value}}) || '"}}}}')
   ELSE {{value}} || '' END
- WHEN typeof({{value}}) = 'real' THEN json({_REAL})
+ WHEN typeof({{value}}) = 'real' THEN json({REAL})
  ELSE {{value}} END"""
 
 
@@ -250,7 +250,7 @@ def _object_id(capture: Capture, row: str) -> str:
 def _key_text(value: str) -> str:
     return (
         f"CASE typeof({value}) WHEN 'blob' THEN hex({value})"
-        f" WHEN 'real' THEN {_REAL.format(value=value)} ELSE CAST({value} AS TEXT) END"
+        f" WHEN 'real' THEN {REAL.format(value=value)} ELSE CAST({value} AS TEXT) END"
     )
 
 

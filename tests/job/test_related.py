@@ -1,0 +1,108 @@
+"""What the job stores of the objects that events are about besides their own."""
+
+from __future__ import annotations
+
+import pytest
+from django.core.management import call_command
+from django.db import connection
+from django.test import override_settings
+from django.test.utils import CaptureQueriesContext
+
+from auditrepr.models import AuditLog, InstanceRepr, RelatedObject, ReprFailure
+from tests.app.models import Author, Book, Tag
+from tests.app.relations import Line, Order
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BY_ORDER = {"RELATED": {"app.Order": ["lines"]}}
+
+
+def backfill(**options) -> None:
+    call_command("backfill_reprs", verbosity=0, **options)
+
+
+def stored(table: str) -> list[tuple[str, str, str]]:
+    """What the events of a table are about, in their order."""
+    rows = RelatedObject.objects.filter(audit_log__table_name=table)
+    ordered = rows.order_by("audit_log", "table_name", "object_id")
+    return list(ordered.values_list("audit_log__action", "table_name", "object_id"))
+
+
+def tagged() -> tuple[Book, Tag]:
+    book, tag = Book.objects.create(title="Emma"), Tag.objects.create(label="old")
+    book.tags.add(tag)
+    return book, tag
+
+
+def test_a_run_stores_them_with_the_representations():
+    book, tag = tagged()
+    book.tags.clear()
+    backfill()
+    both = [("app_book", str(book.pk)), ("app_tag", str(tag.pk))]
+    assert stored("app_book_tags") == [(action, *end) for action in "ID" for end in both]
+    assert not stored("app_book")
+
+
+def test_an_event_that_failed_is_about_them_too(monkeypatch):
+    order = Order.objects.create(ref="a")
+    Line.objects.create(order=order, item="x")
+    monkeypatch.setattr(Line, "__str__", lambda self: 1 / 0)
+    with override_settings(AUDITREPR=BY_ORDER):
+        backfill()
+        assert ReprFailure.objects.count() == 1
+        assert stored("app_line") == [("I", "app_order", str(order.pk))]
+        backfill(retry_failed=True)
+    assert stored("app_line") == [("I", "app_order", str(order.pk))]
+
+
+def test_a_rebuild_gives_them_to_old_events_and_takes_away_what_they_are_not_about_any_more():
+    order = Order.objects.create(ref="a")
+    Line.objects.create(order=order, item="x")
+    tagged()
+    backfill()
+    pairs = stored("app_book_tags")
+    assert not stored("app_line")
+    RelatedObject.objects.all()._raw_delete("default")  # as after an upgrade
+    with override_settings(AUDITREPR=BY_ORDER):
+        call_command("rebuild_reprs", verbosity=0)
+        assert stored("app_line") == [("I", "app_order", str(order.pk))]
+        assert stored("app_book_tags") == pairs
+    call_command("rebuild_reprs", verbosity=0)
+    assert not stored("app_line")
+    assert stored("app_book_tags") == pairs
+
+
+def test_what_was_stored_before_is_stored_once():
+    tagged()
+    backfill()
+    before = stored("app_book_tags")
+    InstanceRepr.objects.all().delete()
+    backfill(rescan=True)
+    assert stored("app_book_tags") == before
+
+
+def test_a_batch_without_any_asks_for_none():
+    Author.objects.create(name="Ann")
+    with CaptureQueriesContext(connection) as queries:
+        backfill()
+    assert not [query for query in queries if "auditrepr_relatedobject" in query["sql"]]
+
+
+def test_more_of_them_take_no_more_queries():
+    def queries(number: int) -> int:
+        book = Book.objects.create(title="Emma")
+        book.tags.add(*(Tag.objects.create(label=f"{number}/{n}") for n in range(number)))
+        with CaptureQueriesContext(connection) as captured:
+            backfill()
+        return len(captured)
+
+    queries(1)
+    assert queries(2) == queries(20)
+
+
+def test_deleting_an_event_deletes_them():
+    tagged()
+    backfill()
+    assert stored("app_book_tags")
+    AuditLog.objects.filter(table_name="app_book_tags").delete()
+    assert not RelatedObject.objects.exists()
