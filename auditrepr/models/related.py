@@ -88,11 +88,19 @@ def pending_events(log: QuerySet[Any], link: Link, object_id: str) -> QuerySet[A
 
     :param log: all events of one database.
     """
+    mark = Checkpoint.objects.using(log.db).filter(pk=1).values("settled_id")
+    return recent_events(log, link, object_id, pk__gt=Coalesce(Subquery(mark), 0))
+
+
+def recent_events(log: QuerySet[Any], link: Link, object_id: str, **bounds: Any) -> QuerySet[Any]:
+    """Return the events that this link makes about this object, among the table's newest ones.
+
+    :param log: all events of one database.
+    :param bounds: which of the table's events are looked at.
+    """
     renames, using = recent_renames(log.db), log.db
-    mark = Checkpoint.objects.using(using).filter(pk=1).values("settled_id")
     lineage = renames.lineage(link.table)
-    above = log.filter(lineage.events(), pk__gt=Coalesce(Subquery(mark), 0))
-    newest = above.order_by("-pk").values("pk")[:LOOKED_AT]
+    newest = log.filter(lineage.events(), **bounds).order_by("-pk").values("pk")[:LOOKED_AT]
     leads = _held(lineage.columns(link.column), _writings(link, object_id), using)
     if link.generic:
         leads &= _held(lineage.columns(link.generic), [str(content_type(link, using))], using)
