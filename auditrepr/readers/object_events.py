@@ -106,10 +106,10 @@ def _about(log: AuditLogQuerySet, asked: Asked, page: ObjectEvents) -> Iterator[
     for link in links:
         yield pending_events(log, link, keys[link.target]).filter(pk__gt=asked.after).order_by("pk")
     model = model_for_table(asked.table)
-    if not asked.belonging or model is None:
+    if not asked.belonging or model is None or declared(asked.table):
         return
     for link in belonging(model, log.db):
-        if link in known or not (asked.readable is None or link.table in asked.readable):
+        if not (asked.readable is None or link.table in asked.readable):
             continue
         page.searched_in_part.append(link.table)
         yield recent_events(log, link, asked.key).filter(pk__gt=asked.after).order_by("pk")
