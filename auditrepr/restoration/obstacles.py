@@ -1,4 +1,4 @@
-"""Why an object cannot be put back: each reason is a sentence for whoever asked for it."""
+"""Why an object cannot be put back: each reason is a sentence for people."""
 
 from __future__ import annotations
 

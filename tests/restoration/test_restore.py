@@ -407,3 +407,18 @@ def test_the_reason_of_the_context_around_it_is_kept(tag: Tag) -> None:
     with auditrepr.context(reason="ticket 7"):
         restore(tag, LOG.for_object(tag).earliest("pk"))
     assert last(Tag).context["reason"].startswith("ticket 7 (restored from event ")
+
+
+def test_before_an_event_means_before_all_that_its_statement_did() -> None:
+    """The other object's event may have the lower ID."""
+    ann, bob = (Author.objects.create(name=name) for name in ("Ann", "Bob"))
+    next_moment()
+    Author.objects.update(name="all the same")
+    first, second = LOG.for_model(Author).filter(action="U").order_by("pk")
+    for author, other in ((ann, second), (bob, first)):
+        planned = restore(author, other, before=True, dry_run=True)
+        if planned.reasons:  # SQLite does not know what is of one statement
+            assert connection.vendor == "sqlite"
+            assert "changed at the same time" in planned.reasons[0]
+        else:
+            assert [c.former for c in planned.changes] == [author.name]

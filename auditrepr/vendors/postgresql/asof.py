@@ -227,8 +227,11 @@ class Reconstructing(AsOfFacet):
             joined(moment.transaction_id for moment, _ in wanted),
             joined(moment.snapshot for moment, _ in wanted),
             joined(at and at.isoformat() for at in (moment.occurred_at for moment, _ in wanted)),
-            # Rows that a delete's own statement deleted were there before it.
-            joined(moment.before and moment.table_name == table.name for moment, _ in wanted),
+            # Rows that a statement changed or deleted were there before it, as they were.
+            joined(
+                moment.action if moment.before and moment.table_name == table.name else None
+                for moment, _ in wanted
+            ),
         ]
         sql = AROUND_SQL.format(limits="".join(limits))
         names = [table.name, *limits.values()]
