@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.db import DatabaseError, connections, transaction
 from django.db.models import Model, QuerySet
@@ -24,7 +24,50 @@ HISTORIES = settings(
 )
 
 Key = tuple[str, str]  # the table as the log has it, and the object in it
-Said = dict[Key, str]
+Said = dict[Key, "str | Pair"]
+
+
+class Pair(NamedTuple):
+    """What is said of a row of an automatic many-to-many table, and of what."""
+
+    owner: Model
+    field: Any
+    other: Model
+    said: tuple[str, str]  # of both, when this was made
+
+    @classmethod
+    def of(cls, row: Any) -> Pair:
+        fields = row._meta.auto_created._meta.local_many_to_many
+        (field,) = (field for field in fields if field.remote_field.through is type(row))
+        names = field.m2m_field_name(), field.m2m_reverse_field_name()
+        owner, other = (getattr(row, name) for name in names)
+        return cls(owner, field, other, (str(owner), str(other)))
+
+    def now(self) -> Pair:
+        """The same objects, as they are called after a statement that has separated them."""
+        for one in (self.owner, self.other):
+            one.refresh_from_db()
+        return self._replace(said=(str(self.owner), str(self.other)))
+
+    def told(self, *signed: str) -> str:
+        """``owner: field``, and what is to follow."""
+        return " ".join([f"{self.said[0]}: {self.field.verbose_name}", *signed])
+
+
+def _told(action: str, before: str | Pair | None, after: str | Pair | None) -> str | None:
+    """What an event says: of a pair that it was made, or separated, or both."""
+    match action, before, after:
+        case "I", _, Pair():
+            return after.told("+", after.said[1])
+        case "D", Pair(), _:
+            return before.told("-", before.said[1])
+        case "U", Pair(), Pair():
+            lost = before.now()
+            if lost.owner == after.owner:
+                return lost.told("-", lost.said[1], "+", after.said[1])
+            return f"{lost.told('-', lost.said[1])}; {after.told('+', after.said[1])}"
+    said = before if action == AuditLog.Action.DELETE else after
+    return None if isinstance(said, Pair) else said
 
 
 class Oracle:
@@ -62,7 +105,7 @@ class Oracle:
         try:
             # What a delete finds is to be read before it; the rest can be read once it is known.
             before: Said = {}
-            if verb not in {"INSERT", "UPDATE"}:
+            if verb not in {"INSERT", "UPDATE"} or (verb == "UPDATE" and self._updates_pairs(sql)):
                 before = self._said(self._removed(lambda: execute(sql, params, many, context)))
             highest = self._highest()
             result = execute(sql, params, many, context)
@@ -88,9 +131,14 @@ class Oracle:
         after = self._said({_key(row) for row in rows if row.action != deleted})
         for row in rows:
             self.expected.pop(row.pk, None)  # SQLite gives a rolled-back id again
-            said = before if row.action == deleted else after
-            if _key(row) in said:
-                self.expected[row.pk] = said[_key(row)]
+            told = _told(row.action, before.get(_key(row)), after.get(_key(row)))
+            if told is not None:
+                self.expected[row.pk] = told
+
+    def _updates_pairs(self, sql: str) -> bool:
+        """Whether a pair may be separated by it, whose names are to be read before."""
+        tables = (model._meta.db_table for model in self.models if model._meta.auto_created)
+        return any(table in sql for table in tables)
 
     def _own(self, highest: int) -> QuerySet[AuditLog]:
         """The events of the statement, not those that others have committed meanwhile."""
@@ -124,9 +172,9 @@ def _key(row: AuditLog) -> Key:
     return row.table_name, row.object_id or ""
 
 
-def _said(instance: Any) -> str:
+def _said(instance: Any) -> str | Pair:
     try:
-        return str(instance)
+        return Pair.of(instance) if instance._meta.auto_created else str(instance)
     except DatabaseError:
         raise  # the transaction cannot go on
     except Exception as error:

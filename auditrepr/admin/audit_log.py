@@ -119,8 +119,8 @@ class AuditLogAdmin(ReadOnlyAdmin):
         return event.who or None
 
     @admin.display(description=gettext_lazy("action"))
-    def what(self, event: AuditLog) -> str:
-        return event.get_action_display()
+    def what(self, event: Any) -> str:
+        return str(event.action_in_words)
 
     @admin.display(description=gettext_lazy("model"))
     def model_name(self, event: Any) -> str:

@@ -11,6 +11,7 @@ from django.http import HttpRequest
 from ..capture import search_index
 from ..lineage import recent_renames
 from ..readers import search
+from ..readers.pairs import together
 from ..readers.permissions import readable_tables
 from ..utils.text import can_be_stored
 from ..vendors.types import Window
@@ -48,6 +49,7 @@ class LogChangeList(KeysetChangeList):
         self._search()
         super().get_results(request)
         describe(self.result_list, self.queryset.db)
+        self.result_list = together(self.result_list)
 
     def _search(self) -> None:
         index = search_index.index(self.queryset.db)

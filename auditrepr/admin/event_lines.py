@@ -19,6 +19,7 @@ from ..lineage import recent_renames
 from ..models import AuditLog
 from ..readers.actors import actor
 from ..readers.changes import FieldChange, changes
+from ..readers.pairs import PairChange, pair
 from ..readers.permissions import address_of
 from ..readers.shown import Shown, shown
 from ..readers.values import words
@@ -47,8 +48,13 @@ def describe(events: Sequence[Any], using: str, limit: TimeLimit | None = None) 
     for event, what, its_words in whole:
         event.shown = what
         event.who = actor(event)
-        event.changes_in_words = changes(event, its_words, renames.fields(event))
         event.table_now = renames.table(event.table_name, event.occurred_at) or event.table_name
+        fields = renames.fields(event)
+        event.action_in_words = event.get_action_display()
+        event.pair = pair(event, fields)
+        event.changes_in_words = (
+            [event.pair.change] if event.pair else changes(event, its_words, fields)
+        )
 
 
 def time_of(event: AuditLog) -> str:
@@ -86,8 +92,11 @@ def _remark(what: Shown) -> str:
     return f"({words})" if words else ""
 
 
-def what_changed(found: Sequence[FieldChange]) -> SafeString:
-    lines: list[tuple[str]] = [(change_line(change),) for change in found[:SHOWN_CHANGES]]
+def what_changed(found: Sequence[FieldChange | PairChange]) -> SafeString:
+    lines: list[tuple[str]] = [
+        (change_line(change) if isinstance(change, FieldChange) else str(change),)
+        for change in found[:SHOWN_CHANGES]
+    ]
     if (more := len(found) - SHOWN_CHANGES) > 0:
         lines.append((ngettext("and %d more", "and %d more", more) % more,))
     return format_html_join(LINE_BREAK, "<bdi>{}</bdi>", lines)

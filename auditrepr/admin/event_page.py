@@ -10,14 +10,16 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.text import capfirst
 from django.utils.translation import gettext as _
 
+from ..asof.related_objects import related_objects
 from ..models import AuditLog
 from ..readers.actors import facts as people_facts
 from ..readers.changes import fields, model_label
-from ..readers.permissions import readable_events
+from ..readers.permissions import readable_events, readable_tables
 from ..readers.shown import Shown
 from ..readers.values import words
 from ..utils.text import visible
 from ..utils.time_limit import PageTimeLimit
+from ..vendors.types import Event
 from . import notices, put_back
 from .event_lines import clock, describe, query_of, representation, time_of, what_changed
 from .links import address, list_link, object_now, timeline_link
@@ -62,12 +64,29 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
             object_id=event.object_id,
             event=event.pk,
         ),
+        "ends": _ends(request, site, event, using),
         "object_now": object_now(request, site, table, event.object_id, using),
         "put_back": put_back.links(request, site, event, table, using),
         "raw": _raw(event),
         "raw_link": f"../raw/{query_of(using)}",
         "in_log": query_of(using),
     }
+
+
+def _ends(
+    request: HttpRequest, site: AdminSite, event: AuditLog, using: str
+) -> list[tuple[str, str | None]]:
+    """Return the objects that the event is about besides its own, with links to their histories."""
+    tables = readable_tables(request.user)
+    found = {
+        (one.link.target, one.object_id): None
+        for one in related_objects([Event.of(event)], using)
+        if tables is None or one.link.target in tables
+    }
+    return [
+        (f"{model_label(table)} {visible(key)}", timeline_link(site, using, table, key))
+        for table, key in found
+    ]
 
 
 def _siblings(request: HttpRequest, event: AuditLog, using: str) -> list[AuditLog]:

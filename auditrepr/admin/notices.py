@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import suppress
 
 from django.db import Error
@@ -35,6 +35,19 @@ def on_gaps(using: str, tables: Collection[str] | None = None) -> list[str]:
         gaps = (status.gap(rows.get(name), states.get(name)) for name in names)
         return [_gap(gap) for gap in gaps if gap][:MOST_GAPS]
     return []
+
+
+def on_related(using: str, lacking: Mapping[str, int]) -> list[str]:
+    """Return which events an object's history may lack: tables, and the last event of each."""
+    return [
+        _("%(model)s: events up to %(event)s may be missing here. To find them, run: %(command)s")
+        % {
+            "model": model_label(table),
+            "event": until,
+            "command": f"manage.py rebuild_reprs --database {using}",
+        }
+        for table, until in sorted(lacking.items())
+    ]
 
 
 def _on_recording(using: str) -> Iterator[str]:

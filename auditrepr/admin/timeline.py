@@ -23,13 +23,14 @@ from ..readers.object_events import (
     object_events,
     tables_of,
 )
+from ..readers.pairs import together
 from ..readers.permissions import (
     DATABASE,
     address_of,
     may_read_log,
-    readable_tables,
     with_reprs,
 )
+from ..readers.related import lacking
 from ..utils.table_names import model_for_table
 from ..utils.text import visible
 from ..utils.time_limit import PageTimeLimit
@@ -57,12 +58,14 @@ def response(
     limit = PageTimeLimit.from_settings()
     describe(found.events, using, limit)
     own = [event for event in found.events if _is_own(event, asked)]
+    tables = tables_of(table_name)
+    may_lack = lacking(using, tables, request.user, related=asked.belonging)
     context = {
         **site.each_context(request),
         "title": _("History of %(model)s %(key)s")
         % {"model": model_label(table_name), "key": visible(object_id)},
         "subtitle": _called(own),
-        "notices": notices.on_gaps(using, tables_of(table_name)),
+        "notices": [*notices.on_gaps(using, tables), *notices.on_related(using, may_lack)],
         "beginning": _beginning(using, asked, own, limit),
         "lines": _lines(found, asked, site, using),
         "may_read_log": site.is_registered(AuditLog) and may_read_log(request.user),
@@ -92,7 +95,7 @@ def _asked(request: HttpRequest, table_name: str, object_id: str) -> Asked:
         after=int(after) if after.isdecimal() and len(after) < 20 else 0,
         size=PAGE,
         belonging=bool(declared(table_name)) if wanted is None else wanted == "1",
-        readable=readable_tables(request.user),
+        user=request.user,
     )
 
 
@@ -144,7 +147,7 @@ def _lines(
     found: ObjectEvents, asked: Asked, site: admin.AdminSite, using: str
 ) -> Iterator[dict[str, Any]]:
     """Yield the events, and between them the gaps in the recording."""
-    events: list[Any] = found.events
+    events = together(found.events)
     times = clocks([event.occurred_at for event in events])
     gaps = recording.gaps(using, tables_of(asked.table))
     placed = list(recording.placed(gaps, events, asked.after, found.more)) if events else []
@@ -190,11 +193,11 @@ def _line(event: Any, asked: Asked, site: admin.AdminSite, using: str) -> dict[s
     own = _is_own(event, asked)
     moved = own and event.previous_object_id is not None
     other = event.previous_object_id if event.object_id == asked.key else event.object_id
-    another = not own and event.object_id is not None
+    another = not own and event.object_id is not None and event.pair is None
     return {
         "pk": event.pk,
         "action": event.action,
-        "what": capfirst(event.get_action_display()),
+        "what": capfirst(event.action_in_words),
         "who": event.who,
         "kind": model_label(event.table_now) if another else "",
         "kind_link": timeline_link(site, using, event.table_now, event.object_id)

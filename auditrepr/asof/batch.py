@@ -6,15 +6,20 @@ import time
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
+from typing import Any
+
+from django.db.models import Model
 
 from ..conf import get_settings
 from ..models import AuditLog
 from ..tracking.decorator import chosen_repr
+from ..tracking.related import pair_field
 from ..utils.table_names import model_for_table
 from ..utils.time_limit import TimeLimit
 from ..vendors.types import Event, Found
 from .instances import KnownFailures
 from .lookups import Lookup, Origin, Reference, Subject
+from .pairs import pair_changes
 from .placeholders import BareRow
 from .reader import Reader
 from .rows import TableGone, read_images
@@ -79,18 +84,48 @@ class Batch:
         if model is None:
             self._describe(subjects, "no installed model uses this table")
             return
-        images = [self.reader.history.renames.image(table, e.id, e.occurred_at) for e in events]
-        rows = read_images(self.vendor, model, images, self.limit)
-        if any(isinstance(row, TableGone) for row in rows.values()):
+        found = self._found(model, table, events)
+        if any(isinstance(one.row, TableGone) for one in found):
             self._describe(subjects, "its table no longer exists")
             return
-        gone = LookupError("the event no longer exists")
-        found = [Found(rows.get(image, gone)) for image in images]
         _fill(subjects, self.reader.objects(model, subjects, found))
+        field = pair_field(model)
+        if field is not None and self.chosen_repr(model) is None:
+            self._pair(field, model, table, events, subjects)
         overtaken = self.reader.history.states.overtaken([subject.moment for subject in subjects])
         for subject in subjects:
             if subject.moment.upto in overtaken:
                 subject.note(OVERTAKEN)
+
+    def _found(
+        self, model: type[Model], table: str, events: Sequence[Event], *, before: bool = False
+    ) -> list[Found]:
+        """The states that these events left, or found."""
+        image = self.reader.history.renames.image
+        images = [image(table, e.id, e.occurred_at, before=before) for e in events]
+        rows = read_images(self.vendor, model, images, self.limit) if images else {}
+        gone = LookupError("the event no longer exists")
+        return [Found(rows.get(image, gone)) for image in images]
+
+    def _pair(
+        self,
+        field: Any,
+        model: type[Model],
+        table: str,
+        events: Sequence[Event],
+        subjects: Sequence[Subject],
+    ) -> None:
+        """Put what was done to a many-to-many field in place of the instances of its table."""
+        updates = [n for n, event in enumerate(events) if event.action == AuditLog.Action.UPDATE]
+        found = self._found(model, table, [events[n] for n in updates], before=True)
+        former = self.reader.objects(model, [subjects[n] for n in updates], found)
+        before = dict(zip(updates, former, strict=True))
+        for n, (event, subject) in enumerate(zip(events, subjects, strict=True)):
+            was = before[n].value if n in before else None
+            if isinstance(was, Exception):
+                subject.error = was
+            if subject.error is None:
+                subject.instance = pair_changes(field, event.action, subject.instance, was)
 
     def related(self, references: Sequence[Reference]) -> Iterator[Subject]:
         """The objects that these foreign keys led to, in their order."""

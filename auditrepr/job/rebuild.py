@@ -26,7 +26,7 @@ from ..utils.table_names import log_name
 from ..utils.time_limit import JobTimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import Event
-from . import preflight, store
+from . import preflight, related, store
 from .limits import BatchSize, Limits
 from .locks.base import Lock
 from .result import Progress, Result, Stored
@@ -191,6 +191,9 @@ class Rebuild(Run):
         whole = len(outcomes) == len(held.events)
         cursor.reached_id = held.reaches if whole else outcomes[-1].id
         if cursor.reached_id >= cursor.top_id:
+            selection = Selection(**cursor.selection)
+            if not selection.since and not selection.mixed:
+                related.note_rebuilt(self.using, cursor, selection.table_name)
             RebuildCursor.objects.using(self.using).filter(pk=cursor.pk).delete()
         else:
             cursor.save(using=self.using, update_fields=["reached_id"])

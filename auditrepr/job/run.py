@@ -200,7 +200,7 @@ class Run(ABC):
 
     def _run(self) -> Result:
         try:
-            self.result.stop_reason = self.patience.retry(self.work)
+            self.result.stop_reason = self.patience.retry(self._work)
         except LeaseLost as error:
             self._fail(StopReason.LEASE_LOST, error)
         except Error as error:
@@ -215,6 +215,10 @@ class Run(ABC):
                 self._remember()
             run_log.run_ended(self._id, self.result)
         return self.result
+
+    def _work(self) -> StopReason:
+        related.note_links(self.using)
+        return self.work()
 
     def _fail(self, reason: StopReason, error: BaseException) -> None:
         self.result.stop_reason = reason

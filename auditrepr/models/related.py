@@ -156,3 +156,23 @@ def ids_about(
     ]
     pending = [pending_events(log, link, keys[link.target]).values("pk") for link in found]
     return [*stored, *pending]
+
+
+def signature(chosen: Iterable[Link]) -> list[list[str]]:
+    """Return what is noted of a table's links, to find out later whether they are others."""
+    return sorted([link.column, link.target, link.generic] for link in chosen)
+
+
+def missing_until(using: str, chosen: Collection[Link]) -> dict[str, int]:
+    """Return the tables of these links whose older events may lack their related objects.
+
+    :returns: the ID of the last such event, for each table; a rebuild stores what they lack.
+    """
+    mark = Checkpoint.objects.using(using).filter(pk=1).first() or Checkpoint()
+    noted, every = mark.related or {}, links()
+    until = {}
+    for table in {link.table for link in chosen}:
+        known = noted.get(table, {})
+        same = known.get("links") == signature(every.get(table, ()))
+        until[table] = known["until"] if same else mark.settled_id
+    return {table: last for table, last in until.items() if last}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,11 +10,13 @@ from django.db.models import ForeignObjectRel, Model, QuerySet
 
 from ..exceptions import UnknownModel, UnusableRelated
 from ..lineage import recent_renames
-from ..models import AuditLog, AuditLogQuerySet, RelatedObject
-from ..models.related import links_to, pending_events, recent_events
+from ..models import AuditLog, AuditLogQuerySet
+from ..models.related import links_to, recent_events
 from ..tracking import tracked_tables
 from ..tracking.related import Link, relation_links
 from ..utils.table_names import log_name, model_for_table
+from .permissions import readable_tables
+from .related import events_about
 
 Action = AuditLog.Action
 
@@ -28,7 +30,7 @@ class Asked:
     after: int = 0  # events up to this ID are on earlier pages
     size: int = 100  # of a page
     belonging: bool = False  # with what belongs to it
-    readable: Collection[str] | None = None  # tables whose events the reader may see; None: all
+    user: Any = None  # who reads it
 
 
 @dataclass
@@ -45,11 +47,15 @@ def object_events(log: AuditLogQuerySet, asked: Asked) -> ObjectEvents:
 
     :param log: all events of one database, with what is to be read along.
     """
-    found: dict[int, AuditLog] = {}
     page = ObjectEvents()
-    own = list(_own(log, asked))
-    for part in (*own, *_about(log, asked, page)):
-        found |= {event.pk: event for event in part[: asked.size + 1]}
+    keys = dict.fromkeys(tables_of(asked.table), asked.key)
+    most = asked.size + 1
+    others = events_about(
+        log, keys, asked.user, after=asked.after, most=most, related=asked.belonging
+    )
+    found = {event.pk: event for event in others}
+    for part in (*_own(log, asked), *_about(log, asked, page)):
+        found |= {event.pk: event for event in part[:most]}
     events = sorted(found.values(), key=lambda event: event.pk)
     ours = {name.name for table in tables_of(asked.table) for name in _names(log, table)}
     events = list(_until_emptied(log, events, ours, asked))
@@ -98,32 +104,16 @@ def _own(log: AuditLogQuerySet, asked: Asked) -> Iterator[QuerySet[AuditLog]]:
 
 
 def _about(log: AuditLogQuerySet, asked: Asked, page: ObjectEvents) -> Iterator[QuerySet[AuditLog]]:
-    """Yield the events of other rows that are about the object."""
-    keys = dict.fromkeys(tables_of(asked.table), asked.key)
-    known = links_to(keys, related=asked.belonging)
-    links = [link for link in known if asked.readable is None or link.table in asked.readable]
-    yield from _stored(log, asked, keys, links)
-    for link in links:
-        yield pending_events(log, link, keys[link.target]).filter(pk__gt=asked.after).order_by("pk")
+    """Yield events of rows that belong to the object, where nobody has named their relations."""
     model = model_for_table(asked.table)
     if not asked.belonging or model is None or declared(asked.table):
         return
+    tables = readable_tables(asked.user)
     for link in belonging(model, log.db):
-        if not (asked.readable is None or link.table in asked.readable):
-            continue
-        page.searched_in_part.append(link.table)
-        yield recent_events(log, link, asked.key).filter(pk__gt=asked.after).order_by("pk")
-
-
-def _stored(
-    log: AuditLogQuerySet, asked: Asked, keys: Mapping[str, str], links: Collection[Link]
-) -> Iterator[QuerySet[AuditLog]]:
-    about = RelatedObject.objects.using(log.db).filter(audit_log__gt=asked.after)
-    for table, key in keys.items():
-        if chosen := [link for link in links if link.target == table]:
-            ids = about.of(table, key).by(chosen).order_by("audit_log_id")
-            found = list(ids.values_list("audit_log_id", flat=True)[: asked.size + 1])
-            yield log.filter(pk__in=found).order_by("pk")
+        if tables is None or link.table in tables:
+            page.searched_in_part.append(link.table)
+            events = recent_events(log, link, asked.key)
+            yield events.filter(pk__gt=asked.after).order_by("pk")
 
 
 def _until_emptied(
@@ -136,7 +126,7 @@ def _until_emptied(
         if event.action == Action.TRUNCATE:
             if exists:
                 yield event
-            exists = False
+            exists = exists and event.table_name not in ours
             continue
         if event.object_id == asked.key and event.table_name in ours:
             exists = event.action != Action.DELETE

@@ -5,23 +5,15 @@ from __future__ import annotations
 import gc
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
-from contextvars import Context, copy_context
 from functools import partial
-from typing import Any
-from zoneinfo import ZoneInfo
 
-from django.conf import settings
 from django.db import Error, connections, transaction
-from django.db.models import Model
-from django.utils import timezone, translation
-from django.utils.functional import Promise
 
 from ..asof.batch import Batch
 from ..asof.building import Building, StartOver, TooMuch, Transaction
 from ..asof.instances import KnownFailures
 from ..asof.lookups import Origin, Reference, Subject
 from ..asof.query_interceptor import watching
-from ..conf import get_settings
 from ..exceptions import NothingToRebuild
 from ..isolation import hooks, isolated
 from ..models import AuditLog, Fidelity
@@ -30,6 +22,7 @@ from ..utils.time_limit import TimeLimit
 from ..vendors.types import Event
 from .outcome import NOTHING, Failure, Outcome
 from .room import Room
+from .texts import same_words_for_everyone, text_of
 
 __all__ = ["Event", "Failure", "Outcome", "Reference", "build", "build_related"]
 
@@ -155,7 +148,7 @@ def _build_until_error(
     connection = batch.vendor.connection
     with (
         isolated(batch.building.reading) as isolation,
-        _same_words_for_everyone() as same_words,
+        same_words_for_everyone() as same_words,
         batch.vendor.reading(batch.limit),
         hooks.forgotten(),
         _watching(batch),
@@ -199,7 +192,7 @@ def _outcome(event: Origin, subject: Subject, batch: Batch, careful: bool) -> Ou
     building.run(subject)
     try:
         with batch.limit.row(), transaction.atomic(batch.using) if careful else NOTHING:
-            text = _text(subject.instance, batch)
+            text = text_of(subject, batch)
             building.check()
     except BaseException as raised:  # __str__ may raise anything, SystemExit included
         error = building.failure(raised, careful=careful)
@@ -219,46 +212,6 @@ def _represented(event: Origin, subject: Subject, text: str, length: int) -> Out
 
 def _failed(event: Origin, error: BaseException, batch: Batch) -> Outcome:
     return Outcome(event.id, failure=Failure.of(error, batch.limit))
-
-
-def _text(instance: Any, batch: Batch) -> str:
-    chosen = batch.chosen_repr(type(instance)) if isinstance(instance, Model) else None
-    if chosen is None:
-        text: Any = type(instance).__str__(instance)  # type: ignore[call-arg]  # not str(): it may be lazy
-    else:
-        text = getattr(instance, chosen)() if isinstance(chosen, str) else chosen(instance)
-    if isinstance(text, Promise):
-        return str(text)
-    if not isinstance(text, str):
-        raise TypeError(f"__str__ returned non-string (type {type(text).__name__})")
-    return str.__str__(text)
-
-
-@contextmanager
-def _same_words_for_everyone() -> Iterator[Callable[[], None]]:
-    """Language and time zone of the settings, not of whoever started the job.
-
-    Gives what sees to it that one row's code has not changed them for the next.
-    """
-    chosen = get_settings()
-    zone = ZoneInfo(chosen.TIME_ZONE) if chosen.TIME_ZONE else timezone.get_default_timezone()
-    with (
-        translation.override(chosen.LANGUAGE or settings.LANGUAGE_CODE),
-        timezone.override(zone),
-    ):
-        language = translation.get_language() or settings.LANGUAGE_CODE
-        at_first: Context | None = None
-
-        def same_words() -> None:
-            # Django keeps both in the context: to compare that takes a tenth of asking for them.
-            nonlocal at_first
-            if at_first is None:
-                at_first = copy_context()
-            elif copy_context() != at_first:
-                translation.activate(language)
-                timezone.activate(zone)
-
-        yield same_words
 
 
 @contextmanager

@@ -114,14 +114,14 @@ def test_what_an_admin_class_names_belongs_to_the_history(reader: Client, stored
         call_command("backfill_reprs", verbosity=0)
     html = page(reader, of(order))
     text = words(html)
-    assert "Line : 1xtea of A" in text
+    assert "Added 1xtea of A" in text
     assert "quantity: 1 → 3" in text
-    assert "Deleted Line : 1xcoffee of A" in text
+    assert "Deleted 1xcoffee of A" in text
     assert "milk" not in text
     assert f"{LOG}object/?table_name=app_line" in html
     assert "searched" not in text
     hidden = page(reader, f"{LOG}object/{link(html, 'Hide what belongs to it')}")
-    assert "tea of A" not in words(hidden).replace(words(hidden).split("Changes")[0], "")
+    assert "Added 1xtea of A" not in words(hidden)
 
 
 @pytest.mark.parametrize("stored", [True, False])
@@ -133,7 +133,7 @@ def test_one_click_shows_what_belongs_to_it(reader: Client, stored: bool) -> Non
     assert "quantity: 1 → 3" not in words(html)
     text = words(page(reader, f"{LOG}object/{link(html, 'Show what belongs to it')}"))
     assert "quantity: 1 → 3" in text
-    assert "Deleted Line : 1xcoffee of A" in text
+    assert "Deleted 1xcoffee of A" in text
     assert "milk" not in text
     assert "only the newest events were searched" in text
     assert "Line" in text.split("only the newest events")[0]
@@ -147,7 +147,7 @@ def test_one_click_searches_a_bounded_number_of_events(
     for n in range(5):
         Line.objects.filter(pk=tea.pk).update(quantity=n)
     monkeypatch.setattr(related_objects, "LOOKED_AT", 2)
-    assert words(page(reader, of(order, related=1))).count("Changed Line") == 2
+    assert words(page(reader, of(order, related=1))).count("quantity: ") == 2
 
 
 def test_what_the_reader_may_not_see_stays_hidden() -> None:
@@ -160,7 +160,7 @@ def test_changes_of_many_to_many_fields_are_in_the_history_of_both(reader: Clien
     book, tag = Book.objects.create(title="Emma"), Tag.objects.create(label="old")
     book.tags.add(tag)
     for one in (book, tag):
-        assert "Book-tag relationship" in words(page(reader, of(one)))
+        assert "Emma: tags + old" in words(page(reader, of(one)))
 
 
 @pytest.mark.usefixtures("declared")
@@ -175,7 +175,7 @@ def test_a_long_history_with_what_belongs_to_it_comes_in_pages(
     monkeypatch.setattr(timeline, "PAGE", 3)
     html, seen = page(reader, of(order)), []
     while True:
-        seen += [n for n in range(5) if f"Line : 1xitem{n} of" in words(html)]
+        seen += [n for n in range(5) if f"Added 1xitem{n} of" in words(html)]
         later = link(html, "Later")
         if later is None:
             break

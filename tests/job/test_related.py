@@ -8,7 +8,11 @@ from django.db import connection
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
-from auditrepr.models import AuditLog, InstanceRepr, RelatedObject, ReprFailure
+from auditrepr.job import rebuild
+from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, RelatedObject, ReprFailure
+from auditrepr.models.related import missing_until
+from auditrepr.tracking.related import links
 from tests.app.models import Author, Book, Tag
 from tests.app.relations import Line, Order
 
@@ -106,3 +110,73 @@ def test_deleting_an_event_deletes_them():
     assert stored("app_book_tags")
     AuditLog.objects.filter(table_name="app_book_tags").delete()
     assert not RelatedObject.objects.exists()
+
+
+def missing(*tables: str) -> list[int]:
+    """Up to where the events of these tables may lack them."""
+    chosen = [link for table in tables for link in links().get(table, ())]
+    until = missing_until("default", chosen)
+    return [until.get(table, 0) for table in tables]
+
+
+def test_what_was_stored_before_a_relation_was_named_is_noted_until_it_is_rebuilt():
+    order = Order.objects.create(ref="a")
+    line = Line.objects.create(order=order, item="x")
+    tagged()
+    backfill()
+    last = InstanceRepr.objects.latest("pk").pk
+    with override_settings(AUDITREPR=BY_ORDER):
+        Line.objects.update(item="y")
+        assert missing("app_line", "app_book_tags") == [Checkpoint.objects.get().settled_id, 0]
+        backfill()
+        assert missing("app_line", "app_book_tags") == [last, 0]
+        call_command("rebuild_reprs", model="app.Order", verbosity=0)
+        assert missing("app_line") == [last]
+        call_command("rebuild_reprs", mixed=True, verbosity=0)
+        assert missing("app_line") == [last]
+        call_command("rebuild_reprs", model="app.Line", verbosity=0)
+        assert missing("app_line") == [0]
+    line.delete()
+    with override_settings(AUDITREPR=BY_ORDER):
+        assert missing("app_line") == [0]
+        backfill()
+        assert len(stored("app_line")) == 3
+
+
+def test_a_table_without_older_events_lacks_none():
+    tagged()
+    backfill()
+    with override_settings(AUDITREPR=BY_ORDER):
+        backfill()
+        assert missing("app_line", "app_book_tags") == [0, 0]
+
+
+def test_after_an_upgrade_older_events_may_lack_them():
+    tagged()
+    backfill()
+    last = InstanceRepr.objects.latest("pk").pk
+    RelatedObject.objects.all()._raw_delete("default")
+    Checkpoint.objects.update(related=None, settled_id=last)
+    assert missing("app_book_tags") == [last]
+    backfill()
+    assert missing("app_book_tags") == [last]
+    call_command("rebuild_reprs", verbosity=0)
+    assert missing("app_book_tags") == [0]
+
+
+def test_a_rebuild_that_had_passed_them_already_does_not_count():
+    order = Order.objects.create(ref="a")
+    for item in "xyz":
+        Line.objects.create(order=order, item=item)
+    backfill()
+    last = InstanceRepr.objects.latest("pk").pk
+    stops = iter([False, True])
+    rebuild.run(
+        "default", rebuild.Selection(), lock=DatabaseLock("default"), batch_size=2,
+        stop=lambda: next(stops),
+    )  # fmt: skip
+    with override_settings(AUDITREPR=BY_ORDER):
+        rebuild.run("default", None, lock=DatabaseLock("default"))
+        assert missing("app_line") == [last]
+        call_command("rebuild_reprs", verbosity=0)
+        assert missing("app_line") == [0]

@@ -31,6 +31,7 @@ MODELS: list[type[Model]] = [
     Author, Book, Tag, Order, Label, Line, Invoice, Remark, RatedPlace, Diner, Pizzeria, ByName,
     ByUUID,
 ]  # fmt: skip
+PAIRS: list[type[Model]] = [Order.labels.through, Book.tags.through]
 
 NUMBER = st.integers(0, 5)
 #: What the oracle notes of a relation whose object is not there any more.
@@ -51,9 +52,9 @@ class World(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.oracle = Oracle(MODELS)
+        self.oracle = Oracle([*MODELS, *PAIRS])
         self.listening = self.oracle.listening()
-        for model in [*reversed(MODELS), Order.labels.through, Book.tags.through]:
+        for model in [*reversed(MODELS), *PAIRS]:
             QuerySet(model).delete()
         for model in (AuditLog, InstanceRepr, ReprFailure, Checkpoint):
             model.objects.all().delete()
@@ -172,6 +173,26 @@ class World(RuleBasedStateMachine):
         if order and label:
             (order.labels.remove if remove else order.labels.add)(label)
 
+    @rule(number=NUMBER, other=NUMBER)
+    def set_tags(self, number, other):
+        if book := self.any_of(Book, number):
+            book.tags.set(QuerySet(Tag).filter(pk__gte=other))
+
+    @rule(number=NUMBER, other=NUMBER, column=st.sampled_from(["order_id", "label_id"]))
+    def move_a_pair(self, number, other, column):
+        """By raw SQL: Django has no way to change one."""
+        model = Order if column == "order_id" else Label
+        pair, to = self.any_of(Order.labels.through, number), self.any_of(model, other)
+        table = Order.labels.through._meta.db_table
+        if pair and to:
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    f"UPDATE {table} SET {column} = %s WHERE id = %s AND NOT EXISTS ("
+                    f"SELECT 1 FROM {table} taken, {table} was WHERE was.id = %s"
+                    f" AND taken.{column} = %s AND taken.{_other(column)} = was.{_other(column)})",
+                    [to.pk, pair.pk, pair.pk, to.pk],
+                )  # fmt: skip
+
     @rule(number=NUMBER, model=st.sampled_from(MODELS))
     def delete_any(self, number, model):
         self.delete(number, model)
@@ -260,9 +281,15 @@ class World(RuleBasedStateMachine):
             call_command("backfill_reprs", verbosity=0)
 
 
+def _other(column: str) -> str:
+    return "label_id" if column == "order_id" else "order_id"
+
+
 def _number_from_one() -> None:
     """An example that is tried again meets the same ids, or it could not be made smaller."""
-    tables = [m._meta.db_table for m in MODELS if isinstance(m._meta.pk, models.AutoField)]
+    tables = [
+        m._meta.db_table for m in [*MODELS, *PAIRS] if isinstance(m._meta.pk, models.AutoField)
+    ]
     sequences = [{"table": table, "column": "id"} for table in tables]
     with connection.cursor() as cursor:
         for statement in connection.ops.sequence_reset_by_name_sql(no_style(), sequences):
