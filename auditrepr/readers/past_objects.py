@@ -68,12 +68,14 @@ def past_object(asked: Asked, using: str, limit: TimeLimit) -> PastObject:
     outcomes = build_related([own, *(reference for _, reference in led)], using, limit=limit)
     names = dict(zip((name for name, _ in led), outcomes[1:], strict=False))
     texts = dict(_texts(asked.model, row, names))
-    sets, doubts = _sets(asked, point, using, limit)
+    sets, reasons = _sets(asked, point, using, limit)
+    if len(outcomes) <= len(led):
+        reasons.append(_in_time())
     return PastObject(
         True,
         what=of_outcome(outcomes[0]) if outcomes else Shown(stored=False, built=False),
         fields=texts | sets,
-        reasons=tuple(dict.fromkeys([*_doubts(row), *doubts, *_mixed(led, outcomes[1:])])),
+        reasons=tuple(dict.fromkeys([*_doubts(row), *reasons, *_mixed(led, outcomes[1:])])),
     )
 
 
@@ -143,6 +145,7 @@ def _sets(
     reasons: list[str] = []
     if not fields:
         return texts, reasons
+    named = True
     with suppress(OutOfTime, Error):
         old = past_instance(asked.model, asked.key, point.moment, using, limit)
         for one in fields:
@@ -155,5 +158,12 @@ def _sets(
             text = ", ".join(names) or _("(none)")
             texts[one.name] = PastField(str(one.verbose_name), text)
             reasons += (f"{one.name}: {r}" for o in outcomes for r in o.reason.splitlines())
+            named = named and len(outcomes) == len(shown)
         reasons += doubts(old)
+    if len(texts) < len(fields) or not named:
+        reasons.append(_in_time())
     return texts, reasons
+
+
+def _in_time() -> str:
+    return _("There was no time to read all of it.")

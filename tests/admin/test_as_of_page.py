@@ -11,8 +11,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from auditrepr.models import AuditLog
+from auditrepr.readers import past_objects
 from auditrepr.utils.time_limit import PageTimeLimit
 from tests.app.models import Author, Book, Tag
+from tests.app.relations import Order
 from tests.app.saving import Notice
 from tests.capturing import next_moment
 from tests.pages import LOG, link, page, reader, staff, words
@@ -24,6 +26,12 @@ pytestmark = pytest.mark.django_db
 def as_of(table_name: str, object_id: object, **more: object) -> str:
     given = "".join(f"&{name}={str(value).replace('+', '%2B')}" for name, value in more.items())
     return f"{LOG}object/as-of/?table_name={table_name}&object_id={object_id}{given}"
+
+
+@pytest.fixture(autouse=True)
+def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is."""
+    monkeypatch.setattr(PageTimeLimit, "SECONDS", 60.0)
 
 
 @pytest.fixture
@@ -155,6 +163,26 @@ def test_stops_in_time(reader: Client, book: Book, monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(PageTimeLimit, "SECONDS", -1.0)
     text = words(page(reader, as_of("app_book", book.pk)))
     assert "It takes too long to read the object as it was." in text
+
+
+@pytest.mark.parametrize("slow", ["build_related", "_sets"])
+def test_what_there_was_no_time_for_is_not_called_exact(
+    reader: Client, monkeypatch: pytest.MonkeyPatch, slow: str
+) -> None:
+    """The row is read; then the time is over."""
+    order = Order.objects.create(ref="A")
+    known = getattr(past_objects, slow)
+
+    def late(*given, **options):
+        monkeypatch.setattr(PageTimeLimit, "over", True)
+        return known(*given, **options)
+
+    url = as_of("app_order", order.pk, event=AuditLog.objects.latest("pk").pk)
+    assert "exact: built" in words(page(reader, url))
+    monkeypatch.setattr(past_objects, slow, late)
+    text = words(page(reader, url))
+    assert "There was no time to read all of it." in text
+    assert "exact: built" not in text
 
 
 def test_takes_as_many_queries_whatever_the_log_holds(reader: Client, book: Book) -> None:

@@ -16,6 +16,7 @@ from auditrepr.capture import triggers
 from auditrepr.models import AuditLog, Coverage
 from auditrepr.models import related as related_objects
 from auditrepr.tracking import related as declarations
+from auditrepr.utils.time_limit import PageTimeLimit
 from tests.app.models import Author, Book, Tag
 from tests.app.relations import Diner, Line, Order
 from tests.capturing import next_moment, sql
@@ -42,6 +43,12 @@ site._registry.update(admin.site._registry)
 site.register([Author, Book, Tag], PlainAdmin)
 site.register(Diner, OwnTemplateAdmin)
 urlpatterns = [path("admin/", site.urls)]
+
+
+@pytest.fixture(autouse=True)
+def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is."""
+    monkeypatch.setattr(PageTimeLimit, "SECONDS", 60.0)
 
 
 @pytest.fixture

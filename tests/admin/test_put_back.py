@@ -13,6 +13,7 @@ from django.test import Client
 from django.urls import path
 
 from auditrepr.models import AuditLog
+from auditrepr.utils.time_limit import PageTimeLimit
 from tests.app.models import Author, Book, Tag
 from tests.app.relations import Order
 from tests.app.saving import Notice
@@ -44,6 +45,12 @@ site._registry.update(admin.site._registry)
 site.register(Tag, TagAdmin)
 site.register(Notice, NoticeAdmin)
 urlpatterns = [path("admin/", site.urls)]
+
+
+@pytest.fixture(autouse=True)
+def _time_enough(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However busy the machine is."""
+    monkeypatch.setattr(PageTimeLimit, "SECONDS", 60.0)
 
 
 @pytest.fixture(autouse=True)
@@ -268,3 +275,14 @@ def test_hostile_texts_do_not_act(reader: Client) -> None:
     assert "\u202e" not in html
     html = page(reader, put_back(last(Tag, "I"), object_id=str(tag.pk), table_name="app_tag"))
     assert r"&lt;script&gt;x&lt;/script&gt;\u202e" in html
+
+
+def test_stops_in_time_and_writes_nothing(
+    reader: Client, tag: Tag, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = put_back(last(Tag, "U"), before="1")
+    seen = state(page(reader, url))
+    monkeypatch.setattr(PageTimeLimit, "SECONDS", -1.0)
+    text = words(reader.post(url, {"state": seen}).content.decode())
+    assert "It takes too long to read the object as it was." in text
+    assert Tag.objects.get().label == "second"
