@@ -11,7 +11,7 @@ from django.db.models import ForeignObjectRel, Model, QuerySet
 from ..exceptions import UnknownModel, UnusableRelated
 from ..lineage import recent_renames
 from ..models import AuditLog, AuditLogQuerySet
-from ..models.related import links_to, recent_events
+from ..models.related import links_to, newest_events
 from ..tracking import tracked_tables
 from ..tracking.related import Link, relation_links
 from ..utils.table_names import log_name, model_for_table
@@ -104,7 +104,7 @@ def _own(log: AuditLogQuerySet, asked: Asked) -> Iterator[QuerySet[AuditLog]]:
 
 
 def _about(log: AuditLogQuerySet, asked: Asked, page: ObjectEvents) -> Iterator[QuerySet[AuditLog]]:
-    """Yield events of rows that belong to the object, where nobody has named their relations."""
+    """Yield events of rows that belong to the object by relations that no setting names."""
     model = model_for_table(asked.table)
     if not asked.belonging or model is None or declared(asked.table):
         return
@@ -112,11 +112,8 @@ def _about(log: AuditLogQuerySet, asked: Asked, page: ObjectEvents) -> Iterator[
     for link in belonging(model, log.db):
         if tables is None or link.table in tables:
             page.searched_in_part.append(link.table)
-            every = log.model.objects.using(log.db)
-            # Found first, and then read: together, a planner may read all of the log.
-            ids = set(recent_events(every, link, asked.key).values_list("pk", flat=True))
-            chosen = sorted(pk for pk in ids if pk > asked.after)[: asked.size + 1]
-            yield log.filter(pk__in=chosen).order_by("pk")
+            events = newest_events(log, link, asked.key)
+            yield events.filter(pk__gt=asked.after).order_by("pk")
 
 
 def _until_emptied(
