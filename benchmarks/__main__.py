@@ -13,7 +13,7 @@ from tests.servers import PostgresServer
 
 #: Measured on a log that grows from one size to the next.
 STANDING = ("idle", "trickle")
-NAMES = (*STANDING, "drain", "relations", "searched", "opened", "capture", "indexes")
+NAMES = (*STANDING, "drain", "relations", "pairs", "searched", "opened", "capture", "indexes")
 #: As durable as a server that people use; memory and checkpoints as for a small machine.
 SERVER = (
     "-c shared_buffers=1GB -c max_wal_size=8GB -c maintenance_work_mem=256MB"

@@ -5,13 +5,14 @@ from __future__ import annotations
 from django.core.management import call_command
 from django.db import connection
 
-from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, ReprFailure
+from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, RelatedObject, ReprFailure
 from benchmarks.shop.models import Invoice
 
 COUNTRIES = 200
 CUSTOMERS = 10_000
 INVOICES = 50_000
-BEFORE_INVOICES = COUNTRIES + CUSTOMERS  # events in the log
+LABELS = 100
+BEFORE_INVOICES = COUNTRIES + CUSTOMERS + LABELS  # events in the log
 
 _POSTGRESQL = {
     "series": "generate_series({first}, {last}) AS series (n)",
@@ -70,6 +71,10 @@ INVOICE_VALUES = f"""
     <date>, <time>, <time>"""
 _INVOICES = f"""
 INSERT INTO shop_invoice (id, {INVOICE_COLUMNS}) SELECT n, {INVOICE_VALUES} FROM <series>"""
+_LABELS = "INSERT INTO shop_label (id, name) SELECT n, 'Label ' || n FROM <series>"
+_PAIRS = f"""
+INSERT INTO shop_invoice_labels (invoice_id, label_id)
+SELECT n % {INVOICES} + 1, n / {INVOICES} % {LABELS} + 1 FROM <series>"""
 
 # Each event in a transaction of its own, as most are.
 _POSTGRESQL_LOG = f"""
@@ -101,6 +106,7 @@ def make_schema() -> None:
         run("CREATE EXTENSION IF NOT EXISTS pg_stat_statements")
     run(sql(_COUNTRIES, 1, COUNTRIES))
     run(sql(_CUSTOMERS, 1, CUSTOMERS))
+    run(sql(_LABELS, 1, LABELS))
     run(sql(_INVOICES, 1, INVOICES))
 
 
@@ -116,10 +122,18 @@ def backlog(rows: int) -> None:
     tidy()
 
 
+def pair_backlog(rows: int) -> None:
+    """Add so many events of a many-to-many table, each of another pair."""
+    first = Invoice.labels.through._base_manager.count()
+    run(sql(_PAIRS, first, first + rows - 1))
+    tidy()
+
+
 def forget(rows: int) -> None:
     """Make the last events pending again, as if the job had never seen them."""
     top = _top()
     InstanceRepr.objects.filter(pk__gt=top - rows)._raw_delete("default")
+    RelatedObject.objects.filter(audit_log__gt=top - rows)._raw_delete("default")
     ReprFailure.objects.all().delete()
     Checkpoint.objects.update(
         settled_id=top - rows, swept_id=0, candidate_id=None, candidate_evidence=None
@@ -135,10 +149,13 @@ def represent_all() -> None:
     tidy()
 
 
+_JOBS = ("auditrepr_instancerepr", "auditrepr_relatedobject")
+
+
 def tidy() -> None:
     """What autovacuum does sooner or later; now, so that it does not do it meanwhile."""
     if connection.vendor == "postgresql":
-        for table in ("auditrepr_instancerepr", "auditrepr_auditlog", "auditrepr_checkpoint"):
+        for table in (*_JOBS, "auditrepr_auditlog", "auditrepr_checkpoint"):
             run(f"VACUUM (ANALYZE) {table}")
         run("CHECKPOINT")
     else:

@@ -18,7 +18,9 @@ django.setup()
 
 from django.db import connection
 
+from auditrepr.asof import batch
 from auditrepr.job import backfill
+from auditrepr.job import run as job_run
 from auditrepr.job.limits import MOST
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.pending import (
@@ -38,11 +40,17 @@ from benchmarks.measure import Cost, measured
 from benchmarks.shop.models import Invoice
 
 
-def run(sweep: bool = True, **options: Any) -> int:
+def run(sweep: bool = True, words: bool = True, about: bool = True, **options: Any) -> int:
     """The job itself.
 
     :param sweep: false leaves out the slice of what is long done that each run looks at again.
+    :param words: false represents the rows of many-to-many tables as Django's ``str()`` does.
+    :param about: false leaves out which objects events are about besides their own.
     """
+    if not words:
+        batch.pair_field = lambda model: None
+    if not about:
+        job_run.related_objects = lambda events, using: []  # type: ignore[attr-defined]
     if not sweep:
         Backlog.sweep = lambda self, size: iter(())  # type: ignore[method-assign]
     result = backfill.run("default", lock=DatabaseLock("default"), **options)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from django.core.exceptions import ValidationError
 
-from ..lineage import Renames, get_renames
+from ..lineage import Renames, recent_renames
 from ..models.related import content_type
 from ..tracking.related import Link, links
 from ..vendors import get_vendor
@@ -41,11 +41,11 @@ class _Candidate(NamedTuple):
 def related_objects(events: Sequence[Event], using: str) -> list[Related]:
     """Return the objects that these events are about besides their own; each of an event once.
 
-    Two queries, however many events and tables there are; none if no table can have any.
+    One query, however many events and tables there are; none if no table can have any.
     """
     if not events or not (known := links()):
         return []
-    renames = get_renames(using)
+    renames = recent_renames(using)
     tables = [renames.table(event.table_name, event.occurred_at) for event in events]
     candidates = [
         _Candidate(event, table, known[table])

@@ -8,38 +8,29 @@ from typing import Any
 from django.db.models import Max
 
 from ..asof.related_objects import Related
-from ..lineage import get_renames
+from ..lineage import recent_renames
 from ..models import AuditLog, Checkpoint, InstanceRepr, RebuildCursor, RelatedObject, ReprFailure
 from ..models.related import signature
 from ..tracking.related import links
+from ..vendors import get_vendor
 from ..vendors.types import Event
-
-#: Rows that one statement inserts.
-ROWS = 2_000
 
 
 def store(using: str, events: Sequence[Event], found: Sequence[Related], *, again: bool) -> None:
-    """Let these events be about these objects, and no others, within the caller's transaction.
+    """Let these events be about these objects, within the caller's transaction.
 
-    :param again: they may have been stored before; otherwise nothing is looked up in vain.
+    :param again: they may have been stored before: what they are no longer about is deleted.
     """
-    if not found and not again:
-        return
-    rows = RelatedObject.objects.using(using)
     wanted = {(one.event_id, one.table_name, one.object_id) for one in found}
-    of_events = rows.filter(audit_log__in=[event.id for event in events])
-    known = set(of_events.values_list("audit_log_id", "table_name", "object_id"))
-    if stale := known - wanted:
-        outdated = {pk for pk, _, _ in stale}
-        rows.filter(audit_log__in=list(outdated))._raw_delete(using)
-        known = {row for row in known if row[0] not in outdated}
-    rows.bulk_create(
-        [
-            RelatedObject(audit_log_id=pk, table_name=table, object_id=key)
-            for pk, table, key in sorted(wanted - known)
-        ],
-        batch_size=ROWS,
-    )
+    if again:
+        rows = RelatedObject.objects.using(using)
+        of_events = rows.filter(audit_log__in=[event.id for event in events])
+        known = set(of_events.values_list("audit_log_id", "table_name", "object_id"))
+        if outdated := {pk for pk, _, _ in known - wanted}:
+            rows.filter(audit_log__in=list(outdated))._raw_delete(using)
+        wanted -= {row for row in known if row[0] not in outdated}
+    if wanted:
+        get_vendor(using).store_related(sorted(wanted))
 
 
 def note_links(using: str) -> None:
@@ -54,7 +45,7 @@ def note_links(using: str) -> None:
     if {table: entry["links"] for table, entry in noted.items()} == wanted:
         return
     last, rebuild = _last_stored(using), RebuildCursor.objects.using(using).first()
-    renames, log = get_renames(using), AuditLog.objects.using(using)
+    renames, log = recent_renames(using), AuditLog.objects.using(using)
     known: dict[str, Any] = {}
     for table, of_table in wanted.items():
         if noted.get(table, {}).get("links") == of_table:

@@ -18,6 +18,7 @@ from django.utils import timezone
 from ..asof.related_objects import related_objects
 from ..conf import Asked, get_settings
 from ..exceptions import LeaseLost
+from ..lineage import renames
 from ..models import BackfillRun, StopReason
 from ..reprs import Failure, Outcome, build
 from ..utils.time_limit import JobTimeLimit
@@ -217,6 +218,7 @@ class Run(ABC):
         return self.result
 
     def _work(self) -> StopReason:
+        renames.look_again(using=self.using)  # what this process knew may be older than migrations
         related.note_links(self.using)
         return self.work()
 

@@ -67,8 +67,16 @@ class BaseInvoice(models.Model):
 
 
 @auditrepr.track
+class Label(models.Model):
+    name = models.CharField(max_length=40)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+@auditrepr.track
 class Invoice(BaseInvoice):
-    pass
+    labels = models.ManyToManyField(Label, related_name="invoices")
 
 
 class BareInvoice(BaseInvoice):

@@ -18,10 +18,9 @@ __all__ = ["reader"]
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
 PAGE = (ROOT / "docs" / "admin.md").read_text()
-BUTTON, RELATED, OFFICE = examples("docs/admin.md", "python")
+BUTTON, OFFICE = examples("docs/admin.md", "python")
 names = {"admin": admin, "Order": Author}
 exec(BUTTON, names)
-exec(RELATED, names)
 exec(OFFICE, names)
 admin.site.unregister(Author)  # for this module's site alone
 site = admin.AdminSite()
@@ -36,10 +35,6 @@ def test_its_history_button_leads_to_what_the_log_has_of_the_object(reader: Clie
     Author.objects.update(name="Mary Shelley")
     button = link(page(reader, f"/admin/app/author/{author.pk}/change/"), "History")
     assert "name: Mary Godwin → Mary Shelley" in words(page(reader, button))
-
-
-def test_its_admin_class_names_what_belongs_to_an_object():
-    assert names["ShopOrderAdmin"].related == ["lines"]
 
 
 def test_its_pages_are_on_another_site_and_where_it_says(reader: Client):

@@ -24,6 +24,7 @@ TITLES = {
     "trickle": "### Trickle",
     "drain": "### Drain",
     "relations": "### Relations",
+    "pairs": "### Pairs",
     "searched": "### Search index",
     "opened": "### Open transaction",
     "capture": "### Capture",

@@ -15,7 +15,7 @@ from django.db import Error, IntegrityError, OperationalError, connection, trans
 from django.db.models import CheckConstraint, Model, Q
 from django.test.utils import CaptureQueriesContext
 
-from auditrepr.models import AuditLog, Fidelity, InstanceRepr
+from auditrepr.models import AuditLog, Fidelity, InstanceRepr, RelatedObject
 from auditrepr.vendors import Vendor, get_vendor
 from tests.app.models import Author
 from tests.capturing import sql
@@ -298,3 +298,12 @@ def test_a_column_that_is_a_key_has_the_keys_text(
     assert vendor.recorded_texts([log.pk], [column]) == [(log.pk, {column: log.object_id}, {})]
     having = AuditLog.objects.annotate(key=vendor.recorded_text(column, "row_data"))
     assert having.get(key=log.object_id) == log
+
+
+def test_what_events_are_about_is_stored_once(vendor: Vendor) -> None:
+    one, other = (7, "app_tag", "3"), (7, "app_book", "it's")
+    vendor.store_related([one])
+    vendor.store_related([one, other])
+    rows = RelatedObject.objects.values_list("audit_log_id", "table_name", "object_id")
+    assert set(rows) == {one, other}
+    assert len(rows) == 2

@@ -15,6 +15,8 @@ from .facet import Facet
 
 #: One representation: id of the event, text, fidelity, reason.
 Stored = tuple[int, str, str, str]
+#: An object that an event is about: id of the event, table and key of the object.
+About = tuple[int, str, str]
 #: Texts of columns, as ``AuditLog.object_id`` has those of a key; None: null, or too large.
 Texts = dict[str, str | None]
 
@@ -44,6 +46,10 @@ class StoreFacet(Facet, ABC):
     @abstractmethod
     def replace(self, rows: Sequence[Stored]) -> int:
         """Update representations likewise, and return how many; missing ones are passed over."""
+
+    @abstractmethod
+    def store_related(self, rows: Collection[About]) -> None:
+        """Insert what events are about, besides their own objects; what exists is passed over."""
 
     @abstractmethod
     def recorded_texts(

@@ -242,6 +242,11 @@ FROM unnest(%s::bigint[], %s::text[], %s::text[], %s::text[])
 WHERE audit_log_id = rebuilt.id
 """
 
+STORE_RELATED = """
+INSERT INTO auditrepr_relatedobject (audit_log_id, table_name, object_id)
+SELECT * FROM unnest(%s::bigint[], %s::text[], %s::text[])
+ON CONFLICT DO NOTHING
+"""
 # A value that was too large is an object in its place, and no key.
 _TEXTS = """(
     SELECT jsonb_object_agg(name, CASE WHEN jsonb_typeof({0} -> name) <> 'object'

@@ -18,7 +18,7 @@ from django.db import (
 from django.db.models import DateTimeField, Expression, F, Func, TextField, Value
 
 from ..base import StoreFacet
-from ..base.store import Stored, Texts
+from ..base.store import About, Stored, Texts
 from ..types import Reach, Writers
 from .queries import (
     COPY,
@@ -30,6 +30,7 @@ from .queries import (
     RECOVERED,
     REPLACE,
     STORE,
+    STORE_RELATED,
     WRITERS,
 )
 
@@ -98,6 +99,11 @@ class Storing(StoreFacet):
         with transaction.atomic(self.using), self.connection.cursor() as cursor:
             cursor.execute(REPLACE, columns)
             return int(cursor.rowcount)
+
+    def store_related(self, rows: Collection[About]) -> None:
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        with self.connection.cursor() as cursor:
+            cursor.execute(STORE_RELATED, columns)
 
     def recorded_texts(
         self, ids: Collection[int], columns: Sequence[str]

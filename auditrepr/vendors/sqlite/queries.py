@@ -144,6 +144,11 @@ REPLACE = """
     WHERE audit_log_id = %s
 """
 
+STORE_RELATED = """
+    INSERT INTO auditrepr_relatedobject (audit_log_id, table_name, object_id)
+    VALUES (%s, %s, %s) ON CONFLICT DO NOTHING
+"""
+
 # As the triggers write a key: a blob as its digits, a real by their own means. A value that was too
 # large is an object without the former, and no key.
 _TEXT = f"""CASE type WHEN 'real' THEN {REAL.format(value="value")}

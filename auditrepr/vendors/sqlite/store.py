@@ -13,9 +13,9 @@ from django.db import Error, transaction
 from django.db.models import DateTimeField, Expression, F, Func, TextField
 
 from ..base import StoreFacet
-from ..base.store import Stored, Texts
+from ..base.store import About, Stored, Texts
 from ..types import Reach, Writers
-from .queries import RECORDED_TEXT, RECORDED_TEXTS, REPLACE, STORE
+from .queries import RECORDED_TEXT, RECORDED_TEXTS, REPLACE, STORE, STORE_RELATED
 from .triggers import literal
 
 #: Another connection is writing.
@@ -48,6 +48,10 @@ class Storing(StoreFacet):
         with transaction.atomic(self.using), self.connection.cursor() as cursor:
             cursor.executemany(REPLACE, [(*values, pk) for pk, *values in rows])
             return int(cursor.rowcount)
+
+    def store_related(self, rows: Collection[About]) -> None:
+        with self.connection.cursor() as cursor:
+            cursor.executemany(STORE_RELATED, list(rows))
 
     def recorded_texts(
         self, ids: Collection[int], columns: Sequence[str]
