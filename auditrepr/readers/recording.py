@@ -13,6 +13,7 @@ from ..capture import coverage
 from ..lineage import recent_renames
 from ..models import AuditLog, Coverage
 from ..reprs import build_related
+from ..utils.model_meta import exists
 from ..utils.table_names import model_for_table
 from ..utils.time_limit import TimeLimit
 from ..vendors.types import Event, Moment
@@ -83,7 +84,7 @@ def beginning(
             return None
         moment = Event.of(first).moment._replace(before=True)
     since = _since(row)
-    gone = not events and not model._base_manager.using(using).filter(pk=pk).exists()
+    gone = not events and not exists(model, using, pk=pk)
     if gone or (since is None and not events):
         return None
     outcomes = build_related([Reference(Point(moment), Itself(model), pk)], using, limit=limit)

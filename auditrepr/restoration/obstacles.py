@@ -8,13 +8,14 @@ from typing import Any
 
 from django.contrib.contenttypes.fields import GenericForeignKey
 from django.core.exceptions import ValidationError
-from django.db.models import Model, QuerySet
+from django.db import router
+from django.db.models import Model
 from django.utils.translation import gettext as _
 
 from ..asof.asked import moment_of
 from ..asof.former import Absence, Asked, FormerRow, children, lost_columns
 from ..tracking import tracked_tables
-from ..utils.model_meta import parent_links
+from ..utils.model_meta import exists, parent_links
 from ..utils.table_names import log_name
 from ..utils.text import one_line
 from ..vendors import get_vendor
@@ -48,12 +49,14 @@ def errors(instance: Model, changed: Collection[str] | None) -> Iterator[str]:
     """
     every = [field.name for field in instance._meta.fields]
     unchanged = set() if changed is None else {name for name in every if name not in changed}
-    checks: tuple[Callable[[], None], ...] = (
+    checks: list[Callable[[], None]] = [
         partial(instance.clean_fields, exclude=unchanged),
         instance.clean,
-        instance.validate_unique,
         instance.validate_constraints,
-    )
+    ]
+    # Django looks in the database that routers read from; another one refuses duplicates itself.
+    if router.db_for_read(type(instance)) == instance._state.db:
+        checks.append(instance.validate_unique)
     for check in checks:
         try:
             check()
@@ -105,7 +108,11 @@ def _lost_columns(former: FormerRow, using: str) -> Iterator[str]:
 def _other_parts(asked: Asked, former: FormerRow, now: Model | None, using: str) -> Iterator[str]:
     """Say which parts of the object, in tables of its parents and children, are in the way."""
     model = asked.model
-    kinds = [kind for kind in children(model) if kind in former.kinds or _there(kind, asked, using)]
+    kinds = [
+        kind
+        for kind in children(model)
+        if kind in former.kinds or exists(kind, using, pk=asked.key)
+    ]
     for kind in kinds:
         yield _("It was, or is, a %(model)s: put that back, so that all of it is.") % {
             "model": kind._meta.verbose_name
@@ -114,12 +121,8 @@ def _other_parts(asked: Asked, former: FormerRow, now: Model | None, using: str)
         return
     for parent, link in parent_links(model).items():
         key = former.values.get(link.attname)
-        if key is not None and QuerySet(parent, using=using).filter(pk=key).exists():
+        if key is not None and exists(parent, using, pk=key):
             yield _("Its part as a %(model)s still exists.") % {"model": parent._meta.verbose_name}
-
-
-def _there(model: type[Model], asked: Asked, using: str) -> bool:
-    return QuerySet(model, using=using).filter(pk=asked.key).exists()
 
 
 def _missing_objects(
@@ -151,7 +154,7 @@ def _lost_object(field: Any, former: FormerRow, now: Model | None, using: str) -
     ):
         return ""
     wanted = {there.attname: value for there, value in pairs}
-    if QuerySet(field.related_model, using=using).filter(**wanted).exists():
+    if exists(field.related_model, using, **wanted):
         return ""
     keys = ", ".join(str(value) for value in wanted.values())
     return f"{field.related_model._meta.verbose_name} {keys}"
@@ -171,11 +174,7 @@ def _lost_generic(field: Any, former: FormerRow, now: Model | None, using: str) 
     model = content_type.model_class()
     if model is None:
         return str(content_type)
-    try:
-        there = QuerySet(model, using=using).filter(pk=key).exists()
-    except (ValueError, TypeError, ValidationError):
-        there = False
-    return "" if there else f"{model._meta.verbose_name} {key}"
+    return "" if exists(model, using, pk=key) else f"{model._meta.verbose_name} {key}"
 
 
 def _unchanged(names: Collection[str], former: FormerRow, now: Model | None) -> bool:

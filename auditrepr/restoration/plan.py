@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from django.db import transaction
 from django.db.models import Field, FileField, JSONField, Model, QuerySet
 
 from ..asof.former import Asked, FormerRow, former_row
@@ -95,7 +96,8 @@ def current(model: type[Model], key: Any, using: str, *, lock: bool = False) -> 
     rows: QuerySet[Model] = QuerySet(model, using=using)
     if lock:
         rows = rows.select_for_update()
-    return rows.filter(pk=key).first()
+    with transaction.atomic(using):  # the database may refuse the key
+        return rows.filter(pk=key).first()
 
 
 def restored_fields(model: type[Model]) -> Iterator[Field[Any, Any]]:

@@ -151,6 +151,14 @@ def test_what_cannot_be_meant_is_not_found(reader: Client, given: tuple[str, obj
     assert reader.get(as_of(*given)).status_code == 404
 
 
+def test_a_key_that_only_the_database_refuses_does_no_harm(reader: Client) -> None:
+    assert reader.get(as_of("app_hydrant", "x")).status_code == 200
+    put_back = as_of("app_hydrant", "x", at="2026-01-01").replace("as-of", "put-back")
+    assert reader.get(put_back).status_code in (200, 403)
+    history = f"{LOG}object/?table_name=app_hydrant&object_id=x"
+    assert "No events recorded" in words(page(reader, history))
+
+
 def test_takes_the_permissions_of_the_history(book: Book) -> None:
     url = as_of("app_book", book.pk)
     assert staff("view_book", name="a").get(url).status_code == 403

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
 
 import pytest
 from django.contrib.contenttypes.models import ContentType
@@ -13,12 +15,22 @@ from django.utils import timezone
 
 import auditrepr
 from auditrepr import restore
+from auditrepr.asof.asked import key_from_text
 from auditrepr.capture import triggers
 from auditrepr.exceptions import NotRestored
 from auditrepr.models import AuditLog
 from tests.app.models import Author, Book, Tag
 from tests.app.moment import Slot, Step
-from tests.app.relations import Diner, Order, Pizzeria, RatedPlace, Remark
+from tests.app.relations import (
+    Badge,
+    Diner,
+    Hydrant,
+    Order,
+    Pizzeria,
+    RatedPlace,
+    Remark,
+    Toll,
+)
 from tests.app.saving import Notice
 from tests.capturing import next_moment
 
@@ -422,3 +434,58 @@ def test_before_an_event_means_before_all_that_its_statement_did() -> None:
             assert "changed at the same time" in planned.reasons[0]
         else:
             assert [c.former for c in planned.changes] == [author.name]
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+def test_an_object_of_another_database_is_put_back_there() -> None:
+    tag = Tag.objects.using("other").create(label="first")
+    here = Tag.objects.create(pk=tag.pk, label="here")
+    Tag.objects.using("other").update(label="second")
+    log = LOG.using("other")
+    restore(tag, log.for_model(Tag).earliest("pk"))
+    assert Tag.objects.using("other").get().label == "first"
+    assert Tag.objects.get() == here
+    assert Tag.objects.get().label == "here"
+    pk = tag.pk
+    tag.delete(using="other")
+    deletion = log.for_model(Tag).latest("pk")
+    Tag.objects.using("other").create(label="first")  # the database knows of the duplicate
+    with pytest.raises(NotRestored, match=r"(?i)unique"):
+        restore(Tag, deletion)
+    Tag.objects.using("other").all().delete()
+    restore(Tag, deletion)
+    assert Tag.objects.using("other").get().pk == pk
+
+
+@pytest.mark.parametrize(
+    ("model", "values"),
+    [
+        (Author, {"name": "Ann"}),
+        (Slot, {"name": 'a "b" ü'}),
+        (Toll, {"amount": Decimal("12")}),
+        (Hydrant, {"number": "7"}),
+        (Badge, {"number": 5}),
+        (Diner, {"name": "Mel's"}),
+    ],
+)
+def test_an_object_is_found_by_the_key_that_its_event_has(
+    model: type[models.Model], values: dict[str, Any]
+) -> None:
+    made = model._base_manager.create(**values)
+    pk = made.pk
+    made.delete()
+    deletion = LOG.for_model(model).filter(action="D").latest("pk")
+    assert key_from_text(model, deletion.object_id, "default") == pk
+    restore(model, deletion)
+    assert str(model._base_manager.get().pk) == str(pk)
+    for text in ("no such key", "", "[1, 2]", "0x1"):
+        if model not in (Slot, Hydrant):  # only the database says what is no key of a hydrant
+            assert key_from_text(model, text, "default") is None
+
+
+def test_a_key_of_several_columns_is_found_by_its_text() -> None:
+    Slot.objects.create(name="a")
+    Step.objects.create(slot_id="a", number=1, text="x")
+    assert key_from_text(Step, last(Step).object_id, "default") == ("a", 1)
+    for text in ("a", "[]", '["a"]', '["a", "x"]', '["a", 1, 2]', "null", '{"a": 1}'):
+        assert key_from_text(Step, text, "default") is None
