@@ -18,14 +18,14 @@ from ..asof.former import Asked
 from ..models import AuditLog
 from ..readers.changes import model_label
 from ..readers.past_objects import PastObject, compared, past_object
-from ..readers.permissions import DATABASE, address_of, readable_events
+from ..readers.permissions import readable_events
 from ..utils.table_names import model_for_table
 from ..utils.text import visible
 from ..utils.time_limit import OutOfTime, PageTimeLimit
 from .editing import Editor
 from .event_lines import clock, query_of, representation
 from .links import address, object_now, timeline_link
-from .moments import asked_time, time_zone, typed
+from .moments import asked_time, form, typed
 from .values import values_of
 
 
@@ -61,12 +61,9 @@ def response(request: HttpRequest, site: AdminSite, using: str) -> HttpResponse:
         "title": _("%(model)s %(key)s as it was")
         % {"model": model_label(table_name), "key": visible(text)},
         "problems": problems,
-        "table_name": table_name,
-        "object_id": text,
-        "database": address_of(using).get(DATABASE, ""),
+        **form(using, table_name, text),
         "at": _field(moments, "at"),
         "to": _field(moments, "to"),
-        "time_zone": time_zone(),
         "in_log": query_of(using),
         "pasts": [_past(request, site, using, model, text, one, it) for one, it in found],
         **_fields(found),

@@ -55,15 +55,7 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
         "transaction_link": transaction and list_link(site, using, transaction_id=transaction),
         "actor_link": event.actor and list_link(site, using, actor=event.actor),
         "timeline_link": event.object_id and timeline_link(site, using, table, event.object_id),
-        "as_of_link": event.object_id
-        and address(
-            site,
-            using,
-            "auditrepr_as_of",
-            table_name=table,
-            object_id=event.object_id,
-            event=event.pk,
-        ),
+        "as_of_link": _as_of_link(site, event, table, using),
         "ends": _ends(request, site, event, using),
         "object_now": object_now(request, site, table, event.object_id, using),
         "put_back": put_back.links(request, site, event, table, using),
@@ -71,6 +63,13 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
         "raw_link": f"../raw/{query_of(using)}",
         "in_log": query_of(using),
     }
+
+
+def _as_of_link(site: AdminSite, event: AuditLog, table: str, using: str) -> str | None:
+    if event.object_id is None:
+        return None
+    named = {"table_name": table, "object_id": event.object_id, "event": event.pk}
+    return address(site, using, "auditrepr_as_of", **named)
 
 
 def _ends(

@@ -9,6 +9,7 @@ from django.utils.dateparse import parse_date, parse_datetime
 from django.utils.timezone import get_current_timezone_name, is_aware, localtime
 
 from ..asof.asked import event_or_time
+from ..readers.permissions import DATABASE, address_of
 
 
 def asked_time(text: str) -> datetime | None:
@@ -30,6 +31,11 @@ def typed(when: datetime) -> str:
     return local.replace(tzinfo=None).isoformat(timespec="seconds")
 
 
-def time_zone() -> str:
-    """Return the name of the time zone that the pages' times are of."""
-    return get_current_timezone_name() if settings.USE_TZ else settings.TIME_ZONE
+def form(using: str, table_name: str, object_id: str) -> dict[str, str]:
+    """Return what the form for an object as of a moment needs, but for its own fields."""
+    return {
+        "table_name": table_name,
+        "object_id": object_id,
+        "database": address_of(using).get(DATABASE, ""),
+        "time_zone": get_current_timezone_name() if settings.USE_TZ else settings.TIME_ZONE,
+    }

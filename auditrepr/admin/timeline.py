@@ -25,8 +25,6 @@ from ..readers.object_events import (
 )
 from ..readers.pairs import together
 from ..readers.permissions import (
-    DATABASE,
-    address_of,
     may_read_log,
     with_reprs,
 )
@@ -37,7 +35,7 @@ from ..utils.time_limit import PageTimeLimit
 from . import notices
 from .event_lines import clock, clocks, describe, query_of, representation, what_changed
 from .links import address, object_now, timeline_link
-from .moments import time_zone
+from .moments import form
 
 PAGE = 100
 #: The parameter that shows what belongs to the object, or does not.
@@ -72,10 +70,7 @@ def response(
         "object_now": object_now(request, site, table_name, object_id, using),
         "in_log": query_of(using),
         "as_of_link": _as_of_link(site, using, table_name, object_id),
-        "table_name": table_name,
-        "object_id": object_id,
-        "database": address_of(using).get(DATABASE, ""),
-        "time_zone": time_zone(),
+        **form(using, table_name, object_id),
         "belonging": _toggle(request, asked, using),
         "searched_in_part": ", ".join(map(model_label, found.searched_in_part)),
         "later": f"?{_with(request, after=found.events[-1].pk)}" if found.more else None,

@@ -116,7 +116,8 @@ def test_the_events_of_an_object_a_model_a_user_and_a_time(book):
     other = Book.objects.create(title="Other")
     with auditrepr.context(user="ann"):
         Author.objects.update(name="Z")
-    assert [e.action for e in LOG.for_object(book).order_by("pk")] == ["I", "U"]
+    assert [e.action for e in LOG.for_object(book).for_model(Book).order_by("pk")] == ["I", "U"]
+    assert {e.table_name for e in LOG.for_object(book)} == {"app_book", "app_book_tags"}
     assert {e.object_id for e in LOG.for_model(Book)} == {str(book.pk), str(other.pk)}
     assert {e.table_name for e in LOG.by("ann")} == {"app_author"}
     assert LOG.by("ann").for_model(Author).count() == 2
@@ -144,7 +145,9 @@ def test_with_reprs_brings_them_along(book, django_assert_num_queries):
     run("default", lock=DatabaseLock("default"))
     recent_renames("default")
     with django_assert_num_queries(1):
-        said = [e.instance_repr.instance_repr for e in LOG.for_object(book).with_reprs()]
+        said = [
+            e.instance_repr.instance_repr for e in LOG.for_object(book).for_model(Book).with_reprs()
+        ]
     assert sorted(said) == ["New (Bob)", "Old (Ann)"]
 
 
