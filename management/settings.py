@@ -70,6 +70,7 @@ env = Environment(
     AUDITREPR_LANGUAGE=str,
     AUDITREPR_TIME_ZONE=str,
     AUDITREPR_REPR=json.loads,
+    AUDITREPR_RELATED=json.loads,
     AUDITREPR_ROW_SECONDS=float,
 )
 env.read_env(BASE_DIR / ".env")

@@ -23,7 +23,7 @@ def events_about(
 ) -> list[AuditLog]:
     """Return the events after this ID that are about an object besides their own, oldest first.
 
-    Only those that the user may see, and at most so many. Each part is read from an index in its
+    Only those that the user may see, and at most this number. Each part is read from an index in its
     order, or is bounded.
 
     :param keys: the object's keys in its tables, by their current names.

@@ -121,6 +121,7 @@ def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
         "AUDITREPR_LANGUAGE": "de",
         "AUDITREPR_TIME_ZONE": "Europe/Berlin",
         "AUDITREPR_REPR": '{"auth.User": "get_full_name"}',
+        "AUDITREPR_RELATED": '{"auth.Group": ["user_set"]}',
         "AUDITREPR_ROW_SECONDS": "2.5",
     }
     assert {f"AUDITREPR_{field.name}" for field in fields(Settings)} == set(given)
@@ -141,6 +142,7 @@ def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
         "LANGUAGE": "de",
         "TIME_ZONE": "Europe/Berlin",
         "REPR": {"auth.User": "get_full_name"},
+        "RELATED": {"auth.Group": ["user_set"]},
         "ROW_SECONDS": 2.5,
     }
     assert project.settings(DEBUG="on", AUDITREPR_BATCH_SIZE="")["AUDITREPR"] == {}
