@@ -10,8 +10,11 @@ from .tracking import track
 
 if TYPE_CHECKING:
     from .asof import as_of, doubts
+    from .restoration import restore
 
-__all__ = ["AuditContextMiddleware", "as_of", "context", "doubts", "past", "track"]
+__version__ = "0.1.0"
+
+__all__ = ["AuditContextMiddleware", "as_of", "context", "doubts", "past", "restore", "track"]
 
 
 def __getattr__(name: str) -> Any:
@@ -20,4 +23,8 @@ def __getattr__(name: str) -> Any:
         from .asof import api
 
         return getattr(api, name)
+    if name == "restore":
+        from .restoration.api import restore
+
+        return restore
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -51,6 +51,8 @@ class Settings:
     :param SEARCH: maintain indexes for searching representations and values; see docs/admin.md.
     :param MODEL_PERMISSIONS: in the admin, show an event only to users who may view its model;
         ``False``: users who may view the log see all events.
+    :param HISTORY_BUTTON: in the admin, the History button of every audited model shows the audit
+        log; ``False``: only where ``AuditHistoryMixin`` is used.
     :param CONTEXT: what is recorded automatically about who makes a change, from requests,
         management commands and Celery tasks.
     :param BATCH_SIZE: events per batch; ``"auto"``: as many as take about half a second.
@@ -74,6 +76,7 @@ class Settings:
     APPEND_ONLY: bool = False
     SEARCH: bool = False
     MODEL_PERMISSIONS: bool = True
+    HISTORY_BUTTON: bool = True
     CONTEXT: tuple[str, ...] = ORIGINS
     BATCH_SIZE: Asked = AUTO
     LEASE_SECONDS: int = 60
@@ -215,6 +218,7 @@ _PARSERS: dict[str, Any] = {
     "APPEND_ONLY": _flag,
     "SEARCH": _flag,
     "MODEL_PERMISSIONS": _flag,
+    "HISTORY_BUTTON": _flag,
     "CONTEXT": _origins,
     "BATCH_SIZE": _batch_size,
     "LEASE_SECONDS": _whole(DAY),

@@ -253,3 +253,9 @@ class NoUser(AuditReprError, TypeError):
         "AuditLog.objects.by() takes a saved user, a primary key or the text that the context"
         " has for the user, not {given}. For the events of an object use for_object()."
     )
+
+
+class NotRestored(AuditReprError):
+    """Raised when `auditrepr.restore()` refuses to put an object back."""
+
+    message = "{model} {pk} was not put back: {reasons}"

@@ -60,6 +60,7 @@ env = Environment(
     AUDITREPR_APPEND_ONLY=bool,
     AUDITREPR_SEARCH=bool,
     AUDITREPR_MODEL_PERMISSIONS=bool,
+    AUDITREPR_HISTORY_BUTTON=bool,
     AUDITREPR_CONTEXT=list,
     AUDITREPR_BATCH_SIZE=batch_size,
     AUDITREPR_LEASE_SECONDS=int,
@@ -69,6 +70,7 @@ env = Environment(
     AUDITREPR_LANGUAGE=str,
     AUDITREPR_TIME_ZONE=str,
     AUDITREPR_REPR=json.loads,
+    AUDITREPR_RELATED=json.loads,
     AUDITREPR_ROW_SECONDS=float,
 )
 env.read_env(BASE_DIR / ".env")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from .audit_log import AuditLogAdmin
 from .failures import ReprFailureAdmin
+from .history_button import AuditHistoryMixin, for_every_model
 from .runs import BackfillRunAdmin
-from .timeline import AuditHistoryMixin
+
+for_every_model()
 
 __all__ = ["AuditHistoryMixin", "AuditLogAdmin", "BackfillRunAdmin", "ReprFailureAdmin"]

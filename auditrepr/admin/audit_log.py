@@ -19,7 +19,7 @@ from ..models import AuditLog
 from ..readers.permissions import DATABASE, asked_log, readable_events, readable_tables
 from ..tracking import tracked_tables
 from ..utils.text import can_be_stored
-from . import event_page, hidden, notices, timeline
+from . import as_of_page, event_page, hidden, notices, put_back, timeline
 from .actor_filter import ActorFilter
 from .base import ReadOnlyAdmin
 from .changelist import TEXT, LogChangeList
@@ -145,8 +145,12 @@ class AuditLogAdmin(ReadOnlyAdmin):
     def get_urls(self) -> list[Any]:
         timeline_view = self.admin_site.admin_view(self.timeline_view)
         raw_view = self.admin_site.admin_view(self.raw_view)
+        put_back_view = self.admin_site.admin_view(self.put_back_view)
+        as_of_view = self.admin_site.admin_view(self.as_of_view)
         return [
             path("object/", timeline_view, name="auditrepr_timeline"),
+            path("object/as-of/", as_of_view, name="auditrepr_as_of"),
+            path("object/put-back/", put_back_view, name="auditrepr_put_back"),
             path("<int:pk>/raw/", raw_view, name="auditrepr_raw"),
             *super().get_urls(),
         ]
@@ -159,13 +163,32 @@ class AuditLogAdmin(ReadOnlyAdmin):
 
     def timeline_view(self, request: HttpRequest) -> HttpResponse:
         """Return the history of the object that the URL names by table and object ID."""
-        table_name, key = (request.GET.get(name, "") for name in ("table_name", "object_id"))
+        self._may_read_object(request)
+        table_name, key = self._object_named_by(request)
+        return timeline.response(request, self.admin_site, asked_log(request), table_name, key)
+
+    def as_of_view(self, request: HttpRequest) -> HttpResponse:
+        """Return the object as of one moment, or of two side by side."""
+        self._may_read_object(request)
+        return as_of_page.response(request, self.admin_site, asked_log(request))
+
+    def put_back_view(self, request: HttpRequest) -> HttpResponse:
+        """Return what putting the object back would change; a POST puts it back."""
+        self._may_read_object(request)
+        return put_back.response(request, self.admin_site, asked_log(request))
+
+    @staticmethod
+    def _object_named_by(request: HttpRequest) -> tuple[str, str]:
+        return request.GET.get("table_name", ""), request.GET.get("object_id", "")
+
+    def _may_read_object(self, request: HttpRequest) -> None:
+        """Check that the user may read the events of the object that the URL names."""
+        table_name, key = self._object_named_by(request)
         tables = readable_tables(request.user)
         if not self.has_view_permission(request) or not can_be_stored(table_name + key):
             raise PermissionDenied
         if tables is not None and table_name not in tables:
             raise PermissionDenied
-        return timeline.response(request, self.admin_site, asked_log(request), table_name, key)
 
     def _get_obj_does_not_exist_redirect(
         self, request: HttpRequest, opts: Any, object_id: str

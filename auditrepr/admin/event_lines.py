@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
@@ -11,7 +12,6 @@ from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
-from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
@@ -24,8 +24,10 @@ from ..readers.pairs import PairChange, pair
 from ..readers.permissions import address_of
 from ..readers.shown import Shown
 from ..readers.telling import telling, telling_columns
+from ..utils.phrases import timestamp
 from ..utils.text import visible
 from ..utils.time_limit import PageTimeLimit, TimeLimit
+from .values import change_line
 
 LINE_BREAK = mark_safe("<br>")
 SHOWN_CHANGES = 5
@@ -68,7 +70,13 @@ def time_of(event: AuditLog) -> str:
 
 def clock(when: datetime) -> str:
     """Return the time in the current time zone."""
-    return f"{localtime(when) if is_aware(when) else when:%Y-%m-%d %H:%M:%S}"
+    return timestamp(when)
+
+
+def clocks(whens: Sequence[datetime]) -> list[str]:
+    """Return these times; those that would read the same have microseconds."""
+    counts = Counter(map(clock, whens))
+    return [timestamp(when, precise=counts[clock(when)] > 1) for when in whens]
 
 
 def representation(what: Shown, link: str | None = None) -> SafeString:
@@ -95,7 +103,10 @@ def _remark(what: Shown) -> str:
 
 
 def what_changed(found: Sequence[FieldChange | PairChange]) -> SafeString:
-    lines = [(str(change),) for change in found[:SHOWN_CHANGES]]
+    lines: list[tuple[str]] = [
+        (change_line(change) if isinstance(change, FieldChange) else str(change),)
+        for change in found[:SHOWN_CHANGES]
+    ]
     if (more := len(found) - SHOWN_CHANGES) > 0:
         lines.append((ngettext("and %d more", "and %d more", more) % more,))
     return format_html_join(LINE_BREAK, "<bdi>{}</bdi>", lines)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from typing import Any
 
 from django.contrib.admin import AdminSite
@@ -14,20 +13,18 @@ from django.utils.translation import gettext as _
 from ..asof.related_objects import related_objects
 from ..models import AuditLog
 from ..readers.actors import facts as people_facts
-from ..readers.changes import FieldChange, fields, model_label
+from ..readers.changes import fields, model_label
 from ..readers.permissions import readable_tables
 from ..readers.shown import Shown
 from ..readers.values import words
 from ..utils.text import visible
 from ..utils.time_limit import PageTimeLimit
 from ..vendors.types import Event
-from . import notices
+from . import notices, put_back
 from .event_lines import clock, describe, query_of, representation, time_of, what_changed
-from .links import list_link, object_now, timeline_link
+from .links import address, list_link, object_now, timeline_link
 from .siblings import SIBLINGS, shared_facts, siblings_of
-
-#: Maximum number of characters of one value on the page; the raw data can be downloaded whole.
-SHOWN = 10_000
+from .values import cut, values_of
 
 
 def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str, Any]:
@@ -50,16 +47,18 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
         "facts": _linked(_facts(described[0], what, described[0].who), site, event, using),
         "trouble": _trouble(event),
         "final": what.final,
-        "changed": [_shortened(field) for field in every if field.changed],
-        "unchanged": [_shortened(field) for field in every if not field.changed],
+        "changed": [values_of(field) for field in every if field.changed],
+        "unchanged": [values_of(field) for field in every if not field.changed],
         "siblings": [_sibling(one) for one in described[1:]],
         "more_siblings": len(siblings) > SIBLINGS,
         "siblings_title": together.others,
         "siblings_link": siblings and list_link(site, using, **together.lookups),
         "actor_link": event.actor and list_link(site, using, actor=event.actor),
         "timeline_link": event.object_id and timeline_link(site, using, table, event.object_id),
+        "as_of_link": _as_of_link(site, event, table, using),
         "ends": _ends(request, site, event, using),
         "object_now": object_now(request, site, table, event.object_id, using),
+        "put_back": put_back.links(request, site, event, table, using),
         "raw": _raw(event),
         "raw_link": f"../raw/{query_of(using)}",
         "in_log": query_of(using),
@@ -74,6 +73,13 @@ def _linked(
         label: list_link(site, using, **lookups) for label, lookups in shared_facts(event).items()
     }
     return [(label, value, links.get(label)) for label, value in facts]
+
+
+def _as_of_link(site: AdminSite, event: AuditLog, table: str, using: str) -> str | None:
+    if event.object_id is None:
+        return None
+    named = {"table_name": table, "object_id": event.object_id, "event": event.pk}
+    return address(site, using, "auditrepr_as_of", **named)
 
 
 def _ends(
@@ -163,7 +169,7 @@ def _raw(event: AuditLog) -> list[tuple[str, str]]:
         "context": event.context,
     }
     return [
-        (name, "\n".join(map(visible, _cut(_json(part)).splitlines())))
+        (name, "\n".join(map(visible, cut(_json(part)).splitlines())))
         for name, part in parts.items()
         if part is not None
     ]
@@ -176,18 +182,6 @@ def download(event: AuditLog) -> HttpResponse:
     response = HttpResponse(_json(document), content_type="application/json")
     response["Content-Disposition"] = f'attachment; filename="event-{event.pk}.json"'
     return response
-
-
-def _shortened(field: FieldChange) -> FieldChange:
-    return replace(field, before=_cut(field.before), after=_cut(field.after))
-
-
-def _cut(text: str) -> str:
-    """Return the beginning of a long text, and how long it is."""
-    if len(text) <= SHOWN:
-        return text
-    length = _("%(number)d characters") % {"number": len(text)}
-    return f"{text[:SHOWN]}… ({length})"
 
 
 def _json(value: Any) -> str:

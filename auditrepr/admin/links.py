@@ -25,8 +25,12 @@ def list_link(site: AdminSite, using: str, **lookups: Any) -> str | None:
 
 def timeline_link(site: AdminSite, using: str, table_name: str, object_id: str) -> str | None:
     """Return the link to the history of one object; None if this site has no log."""
-    lookups = {"table_name": table_name, "object_id": object_id, **address_of(using)}
-    return _link(site, "auditrepr_timeline", lookups)
+    return address(site, using, "auditrepr_timeline", table_name=table_name, object_id=object_id)
+
+
+def address(site: AdminSite, using: str, name: str, **given: Any) -> str | None:
+    """Return the address of the log's page of this name; None if this site has no log."""
+    return _link(site, name, given | address_of(using))
 
 
 def did_link(site: AdminSite, using: str, table_name: str, object_id: str) -> str | None:

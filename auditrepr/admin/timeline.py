@@ -2,94 +2,44 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.utils import unquote
-from django.core.exceptions import PermissionDenied, ValidationError
-from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
-from ..lineage import recent_renames
-from ..models import AuditLog, AuditLogQuerySet
-from ..models.log import home
+from ..asof.asked import key_from_text
+from ..models import AuditLog
+from ..readers import recording
 from ..readers.changes import model_label
+from ..readers.object_events import (
+    Asked,
+    ObjectEvents,
+    belonging,
+    declared,
+    object_events,
+    tables_of,
+)
 from ..readers.pairs import together
-from ..readers.permissions import may_read_log, with_reprs
-from ..readers.related import events_about, lacking
-from ..tracking.related import declare
-from ..utils.model_meta import concrete
-from ..utils.table_names import log_name, model_for_table
+from ..readers.permissions import (
+    may_read_log,
+    with_reprs,
+)
+from ..readers.related import lacking
+from ..utils.table_names import model_for_table
 from ..utils.text import visible
-from ..vendors import get_vendor
+from ..utils.time_limit import PageTimeLimit
 from . import notices
 from .breadcrumbs import way_to_log
-from .event_lines import describe, query_of, representation, time_of, what_changed
-from .links import did_link, object_now, timeline_link
+from .event_lines import clock, clocks, describe, query_of, representation, what_changed
+from .links import address, did_link, object_now, timeline_link
+from .moments import form
 
 PAGE = 100
-
-
-class AuditHistoryMixin(admin.ModelAdmin):  # type: ignore[type-arg]
-    """A mixin for a ModelAdmin whose History button shows the audit log.
-
-    Users who may view the object see its history. A deleted object's history requires the
-    permission to view the audit log, because it is no longer known who was allowed to view the
-    object.
-    """
-
-    #: Names of relations whose events belong to the object's history; the job stores which these
-    #: are, as for the setting ``RELATED``.
-    related: Sequence[str] = ()
-
-    def __init__(self, model: type[Model], admin_site: admin.AdminSite) -> None:
-        super().__init__(model, admin_site)
-        declare(model, self.related)
-
-    def history_view(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
-    ) -> HttpResponse:
-        found = self.get_object(request, unquote(object_id))
-        if found is None:
-            return self._history_of_deleted(request, object_id, extra_context)
-        if not self.has_view_or_change_permission(request, found):
-            raise PermissionDenied
-        return self._timeline(request, found.pk, found._state.db, extra_context)
-
-    def _history_of_deleted(
-        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None
-    ) -> HttpResponse:
-        model: type[Model] = self.model
-        try:
-            key = model._meta.pk.to_python(unquote(object_id))
-            using = self.get_queryset(request).db
-            hidden = model._base_manager.using(using).filter(pk=key).exists()
-        except (ValueError, TypeError, OverflowError, ValidationError):
-            hidden = True  # no object can have such a key
-        if hidden:
-            return super().history_view(request, object_id, extra_context)
-        if not (self.has_view_or_change_permission(request) and may_read_log(request.user)):
-            raise PermissionDenied
-        return self._timeline(request, key, using, extra_context)
-
-    def _timeline(
-        self,
-        request: HttpRequest,
-        key: Any,
-        alias: str | None,
-        extra_context: dict[str, Any] | None,
-    ) -> HttpResponse:
-        model = concrete(self.model)
-        using = home(model, alias)
-        (text,) = get_vendor(using).key_texts(model._meta.pk, [key])
-        table_name = log_name(model._meta.db_table)
-        related = bool(self.related)
-        return response(
-            request, self.admin_site, using, table_name, text, extra_context, related=related
-        )
+#: The parameter that shows what belongs to the object, or does not.
+RELATED = "related"
 
 
 def response(
@@ -99,76 +49,78 @@ def response(
     table_name: str,
     object_id: str,
     extra_context: dict[str, Any] | None = None,
-    *,
-    related: bool = False,
 ) -> HttpResponse:
-    """Return the page of an object's history; the caller has checked the permission.
-
-    :param related: also the events of what belongs to the object.
-    """
-    after = request.GET.get("after", "")
+    """Return the page of an object's history; the caller has checked the permission."""
     may_read = site.is_registered(AuditLog) and may_read_log(request.user)
-    log = with_reprs(AuditLog.objects.using(using))
-    keys = dict.fromkeys(_tables(table_name), object_id)
-    begin = int(after) if after.isdecimal() else 0
-    own = _events(log, table_name, object_id, begin)
-    others = events_about(log, keys, request.user, after=begin, most=PAGE + 1, related=related)
-    found = _in_order(own, others, begin)
-    events, more = found[:PAGE], len(found) > PAGE
-    describe(events, log.db)
-    for event in events:
-        event.own = event.table_now in keys
+    asked = _asked(request, table_name, object_id)
+    found = object_events(with_reprs(AuditLog.objects.using(using)), asked)
+    limit = PageTimeLimit.from_settings()
+    describe(found.events, using, limit)
+    own = [event for event in found.events if _is_own(event, asked)]
+    tables = tables_of(table_name)
+    may_lack = lacking(using, tables, request.user, related=asked.belonging)
     context = {
         **site.each_context(request),
         "title": _("History of %(model)s %(key)s")
         % {"model": model_label(table_name), "key": visible(object_id)},
-        "subtitle": _called([event for event in events if event.own]),
-        "notices": [
-            *notices.on_gaps(log.db, keys),
-            *notices.on_related(log.db, lacking(log.db, keys, request.user, related=related)),
-        ],
-        "events": [_line(event, object_id, site, using) for event in together(events)],
+        "subtitle": _called(own),
+        "notices": [*notices.on_gaps(using, tables), *notices.on_related(using, may_lack)],
+        "beginning": _beginning(using, asked, own, limit),
+        "lines": _lines(found, asked, site, using),
         "may_read_log": may_read,
         **way_to_log(site, using, may_read_log=may_read),
         "object_now": object_now(request, site, table_name, object_id, using),
         "did": did_link(site, using, table_name, object_id),
         "in_log": query_of(using),
-        "later": f"?{_with_after(request, found[PAGE - 1].pk)}" if more else None,
-        "earlier": f"?{_with_after(request, None)}" if after else None,
+        "as_of_link": _as_of_link(site, using, table_name, object_id),
+        **form(using, table_name, object_id),
+        "belonging": _toggle(request, asked, using),
+        "searched_in_part": ", ".join(map(model_label, found.searched_in_part)),
+        "later": f"?{_with(request, after=found.events[-1].pk)}" if found.more else None,
+        "earlier": f"?{_with(request)}" if asked.after else None,
         **(extra_context or {}),
     }
     request.current_app = site.name
     return TemplateResponse(request, "auditrepr/timeline.html", context)
 
 
-def _events(log: AuditLogQuerySet, table_name: str, object_id: str, after: int) -> list[Any]:
-    """Return one event more than a page holds; each part is read from an index in its order."""
-    found: dict[int, AuditLog] = {}
-    renames = recent_renames(log.db)
-    names = {name for table in _tables(table_name) for name in renames.lineage(table).names}
-    for name in names:
-        events = log.filter(name.events(), pk__gt=after)
-        for key in ("object_id", "previous_object_id"):
-            part = events.filter(**{key: object_id}).order_by(key, "pk")[: PAGE + 1]
-            found |= {event.pk: event for event in part}
-    return sorted(found.values(), key=lambda event: event.pk)[: PAGE + 1]
+def _asked(request: HttpRequest, table_name: str, object_id: str) -> Asked:
+    after = request.GET.get("after", "")
+    wanted = request.GET.get(RELATED)
+    return Asked(
+        table_name,
+        object_id,
+        after=int(after) if after.isdecimal() and len(after) < 20 else 0,
+        size=PAGE,
+        belonging=bool(declared(table_name)) if wanted is None else wanted == "1",
+        user=request.user,
+    )
 
 
-def _in_order(own: Sequence[Any], others: Sequence[Any], begin: int) -> list[Any]:
-    """Return one event more than a page holds, of both, by their IDs.
-
-    What emptied a table before the object's first event was not about it.
-    """
-    found = sorted({event.pk: event for event in [*own, *others]}.values(), key=lambda e: e.pk)
-    about = next((n for n, event in enumerate(found) if event.object_id is not None), len(found))
-    return found[0 if begin else about :][: PAGE + 1]
-
-
-def _tables(table_name: str) -> list[str]:
-    """Return the table, and those that hold the inherited parts of its rows."""
+def _as_of_link(site: admin.AdminSite, using: str, table_name: str, object_id: str) -> str | None:
+    """Return the page of the object as of a moment, if there can be such an object."""
     model = model_for_table(table_name)
-    parents = model._meta.all_parents if model else ()
-    return [table_name, *(log_name(parent._meta.db_table) for parent in parents)]
+    if model is None or key_from_text(model, object_id, using) is None:
+        return None
+    return address(site, using, "auditrepr_as_of")
+
+
+def _toggle(request: HttpRequest, asked: Asked, using: str) -> dict[str, str] | None:
+    """Return the link that shows, or hides, the events of what belongs to the object."""
+    model = model_for_table(asked.table)
+    if asked.belonging:
+        text = _("Hide what belongs to it")
+    elif model is not None and (declared(asked.table) or belonging(model, using)):
+        text = _("Show what belongs to it")
+    else:
+        return None
+    given = _with(request, **{RELATED: "0" if asked.belonging else "1"})
+    return {"text": text, "link": f"?{given}"}
+
+
+def _is_own(event: Any, asked: Asked) -> bool:
+    keys = (event.object_id, event.previous_object_id)
+    return event.table_now in tables_of(asked.table) and asked.key in keys
 
 
 def _called(events: Sequence[Any]) -> str:
@@ -176,15 +128,79 @@ def _called(events: Sequence[Any]) -> str:
     return visible(texts[-1]) if texts else ""
 
 
-def _line(event: Any, object_id: str, site: admin.AdminSite, using: str) -> dict[str, Any]:
-    moved = event.previous_object_id is not None and event.own
-    other = event.previous_object_id if event.object_id == object_id else event.object_id
+def _beginning(
+    using: str, asked: Asked, own: Sequence[Any], limit: PageTimeLimit
+) -> dict[str, Any] | None:
+    """Return what the object was before its first event, on the first page."""
+    if asked.after:
+        return None
+    found = recording.beginning(using, asked.table, asked.key, own, limit)
+    if found is None:
+        return None
+    since = clock(found.since) if found.since else ""
+    return {"since": since, "what": representation(found.what), "unchanged": not own}
+
+
+def _lines(
+    found: ObjectEvents, asked: Asked, site: admin.AdminSite, using: str
+) -> Iterator[dict[str, Any]]:
+    """Yield the events, and between them the gaps in the recording."""
+    events = together(found.events)
+    times = clocks([event.occurred_at for event in events])
+    gaps = recording.gaps(using, tables_of(asked.table))
+    placed = list(recording.placed(gaps, events, asked.after, found.more)) if events else []
+    for n in range(len(events) + 1):
+        yield from ({"gap": _gap(gap)} for before, gap in placed if before == n)
+        if n < len(events):
+            yield {**_line(events[n], asked, site, using), "when": times[n]}
+
+
+def _gap(gap: recording.Gap) -> str:
+    facts = {
+        "model": model_label(gap.table),
+        "begin": clock(gap.begin) if gap.begin else "",
+        "end": clock(gap.end) if gap.end else "",
+        "reason": gap.reason,
+    }
+    if gap.end is None:
+        return (
+            _(
+                "Recording of %(model)s has been interrupted since %(begin)s (%(reason)s):"
+                " changes may be missing here."
+            )
+            % facts
+        )
+    if gap.begin is None:
+        return (
+            _(
+                "Recording of %(model)s was interrupted until %(end)s (%(reason)s): changes may be"
+                " missing here."
+            )
+            % facts
+        )
+    return (
+        _(
+            "Recording of %(model)s was interrupted between %(begin)s and %(end)s (%(reason)s):"
+            " changes may be missing here."
+        )
+        % facts
+    )
+
+
+def _line(event: Any, asked: Asked, site: admin.AdminSite, using: str) -> dict[str, Any]:
+    own = _is_own(event, asked)
+    moved = own and event.previous_object_id is not None
+    other = event.previous_object_id if event.object_id == asked.key else event.object_id
+    another = not own and event.object_id is not None and event.pair is None
     return {
         "pk": event.pk,
         "action": event.action,
         "what": event.action_in_words,
-        "when": time_of(event),
         "who": event.who,
+        "kind": model_label(event.table_now) if another else "",
+        "kind_link": timeline_link(site, using, event.table_now, event.object_id)
+        if another
+        else None,
         "representation": representation(event.shown),
         "changes": what_changed(event.changes_in_words),
         "other_key": visible(other) if moved else "",
@@ -192,9 +208,10 @@ def _line(event: Any, object_id: str, site: admin.AdminSite, using: str) -> dict
     }
 
 
-def _with_after(request: HttpRequest, pk: int | None) -> str:
+def _with(request: HttpRequest, **parameters: Any) -> str:
+    """Return the page's query with these parameters, from the first event on."""
     given = request.GET.copy()
     given.pop("after", None)
-    if pk is not None:
-        given["after"] = str(pk)
+    for name, value in parameters.items():
+        given[name] = str(value)
     return given.urlencode()

@@ -4,29 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
 from typing import Any, TypeVar, overload
 
-from django.db import Error, router
+from django.db import Error
 from django.db.models import Model
 
 from ..exceptions import MigrationsPending, PastIsFixed
 from ..models import AuditLog
-from ..models.log import first_id
-from ..utils.model_meta import key_parts
 from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
-from ..vendors.types import Event, Moment
+from ..vendors.types import Moment
+from .asked import When, database_of, event_or_time, key_of, moment_of
+from .former import Absence
 from .lookups import Lookup, Subject
 from .reader import Reader
 
 ModelT = TypeVar("ModelT", bound=Model)
-When = AuditLog | int | datetime
 
 _SUBJECT = "_auditrepr_subject"
-#: How many IDs beyond the first later event there may still be earlier events: as many as
-#: concurrent statements may have written next to each other.
-SLACK = 10_000
 
 
 @overload
@@ -41,17 +36,19 @@ def as_of(what: Any, moment: When, /, *, pk: Any = None, using: str | None = Non
 
     :param moment: an event, or its ID: the state right after it, or right before a deletion, as
         its transaction saw it. A time: the state after the last event up to that time, in the
-        order of the log, including events of transactions that had not committed by then.
+        order of the log, including events of transactions that had not committed by then. A naive
+        time is in the current time zone; a date means the end of that day.
     :param using: the database, by default the object's own.
-    :raises TypeError: if there is no pk, or the pk of several columns is not a tuple of all values.
+    :raises TypeError: if there is no pk, or the pk of several columns is not a tuple of all values;
+        if the moment is none of these.
     :raises ValidationError: if the pk is not a valid value for this model.
     :raises DoesNotExist: if there was no such object; the model's own exception.
     :raises AuditLog.DoesNotExist: if there is no such event.
     :raises MigrationsPending: if the database holds no log.
     """
     model: Any = what if isinstance(what, type) else type(what)
-    key = _key(model, pk if isinstance(what, type) else what.pk)
-    using = using or _database(what, moment)
+    key = key_of(model, pk if isinstance(what, type) else what.pk)
+    using = using or database_of(what, moment)
     try:
         return _as_of(model, key, moment, using)
     except Error as error:
@@ -61,17 +58,27 @@ def as_of(what: Any, moment: When, /, *, pk: Any = None, using: str | None = Non
 
 
 def _as_of(model: Any, key: Any, moment: When, using: str) -> Model:
-    reader = Reader(using, TimeLimit.from_settings())
+    when = event_or_time(moment, using)
+    return past_instance(model, key, moment_of(when, using), using, TimeLimit.from_settings())
+
+
+def past_instance(model: Any, key: Any, moment: Moment, using: str, limit: TimeLimit) -> Model:
+    """Return the object as of the moment; see :func:`as_of`.
+
+    :raises DoesNotExist: if there was no such object; the text says why.
+    """
+    reader = Reader(using, limit)
     reader.outlive(OwnViews(reader), _keep_in_the_past)
+    subject = Subject(moment)
     with reader.own_queries():
-        subject = Subject(_moment(moment, using))
-        reader.moments.append(subject.moment)
+        reader.moments.append(moment)
         (found,) = reader.find_present(model, [Lookup(subject, key)])
     for doubt in found.doubts:
         subject.note(doubt)
     if found.value is None:
+        why = Absence(model, key, moment, using)
         raise model.DoesNotExist(
-            f"No {model._meta.label} with primary key {key} existed at that moment."
+            f"No {model._meta.label} with primary key {key} existed at that moment. {why}"
         )
     if not isinstance(found.value, Model):
         raise found.value
@@ -81,42 +88,6 @@ def _as_of(model: Any, key: Any, moment: When, using: str) -> Model:
 def doubts(instance: Model) -> list[str]:
     """Return why an object from as_of() is mixed, as far as it was read; empty if it is exact."""
     return list(instance.__dict__[_SUBJECT].notes)
-
-
-def _key(model: type[Model], key: Any) -> Any:
-    """Return the primary key as a value of its field."""
-    parts = key_parts(model._meta.pk)
-    if len(parts) == 1 and key is not None:
-        return model._meta.pk.to_python(key)
-    if key is None or not isinstance(key, list | tuple) or len(key) != len(parts) or None in key:
-        names = ", ".join(part.name for part in parts)
-        pk = f"a pk of {len(parts)} values ({names})" if len(parts) > 1 else "a pk"
-        raise TypeError(f"as_of() requires a saved instance, or a model class and {pk}")
-    return tuple(part.to_python(value) for part, value in zip(parts, key, strict=True))
-
-
-def _database(what: Any, moment: When) -> str:
-    named = moment._state.db if isinstance(moment, AuditLog) else None
-    if not named and isinstance(what, Model):
-        named = what._state.db
-    return named or router.db_for_read(what if isinstance(what, type) else type(what))
-
-
-def _moment(when: When, using: str) -> Moment:
-    if isinstance(when, datetime):
-        return _last_until(when, using)
-    if isinstance(when, AuditLog):
-        return Event.of(when).moment
-    return Event.of(AuditLog.objects.using(using).get(pk=when)).moment
-
-
-def _last_until(when: datetime, using: str) -> Moment:
-    """Return the moment after the last event up to this time; it sees all events before it."""
-    log = AuditLog.objects.using(using).all()
-    near = log.filter(
-        pk__lt=first_id(log, when) + SLACK, occurred_at__lt=when + timedelta.resolution
-    )
-    return Moment(near.order_by("-pk").values_list("pk", flat=True).first() or 0)
 
 
 class OwnViews:

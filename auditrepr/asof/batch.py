@@ -18,7 +18,7 @@ from ..utils.table_names import model_for_table
 from ..utils.time_limit import TimeLimit
 from ..vendors.types import Event, Found
 from .instances import KnownFailures
-from .lookups import Lookup, Reference, Subject
+from .lookups import Lookup, Origin, Reference, Subject
 from .pairs import pair_changes
 from .placeholders import BareRow
 from .reader import Reader
@@ -67,7 +67,7 @@ class Batch:
                 subject.note(UNCLEAR)
         return iter(subjects)
 
-    def _subjects(self, events: Iterable[Event]) -> list[Subject]:
+    def _subjects(self, events: Iterable[Origin]) -> list[Subject]:
         subjects = [Subject(event.moment) for event in events]
         self.reader.moments += [subject.moment for subject in subjects]
         return subjects

@@ -10,12 +10,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from django.db.models import Model
 
 from ..vendors import Vendor
-from ..vendors.types import Event, Found
+from ..vendors.types import Event, Found, Moment
 from .history import Matches
 from .substitution import Relations
 
 if TYPE_CHECKING:
-    from ..vendors.types import Moment
     from .peers import Peers
 
 
@@ -27,12 +26,32 @@ class Lookup(NamedTuple):
     doubts: tuple[str, ...] = ()  # why the key may be another one
 
 
+class Point(NamedTuple):
+    """A moment where an event is expected: an object as of it, from a page to the builder."""
+
+    moment: Moment
+    id: int = 0
+    action: str = ""
+    table_name: str = ""
+
+
+Origin = Event | Point
+
+
 class Reference(NamedTuple):
     """The value of a foreign key at an event: from a page to the builder of its text."""
 
-    event: Event
-    field: Any
+    event: Origin
+    field: Any  # or Itself
     value: Any  # as Python has it
+
+
+class Itself:
+    """Leads to an object of the model by its primary key, as a foreign key would."""
+
+    def __init__(self, model: type[Model]) -> None:
+        self.related_model = model
+        self.foreign_related_fields = (model._meta.pk,)
 
 
 class Ask(NamedTuple):

@@ -75,6 +75,12 @@ def is_known() -> bool:
     return bool(_current.get(_NOTHING))
 
 
+def why(reason: str) -> context:
+    """Return the context in which this is the reason, next to that of the context around it."""
+    outer = _value(_current.get(_NOTHING).get("reason"))
+    return context(reason=f"{outer} ({reason})" if outer else reason)
+
+
 def as_json() -> str | None:
     """Return the current context as JSON that every database accepts; None if it is empty."""
     what = dict(_current.get(_NOTHING))

@@ -16,7 +16,7 @@ from ..exceptions import NoUser
 from ..fields import RowField
 from ..isolation.query_caches import Afresh
 from ..lineage import recent_renames
-from ..utils.table_names import log_name
+from ..utils.table_names import log_name, model_labelled
 from ..vendors import get_vendor, supports
 from ..vendors.types import Event
 from .related import ids_about
@@ -62,8 +62,13 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
         # Not joined by OR: each part is read by its own index.
         return log.filter(pk__in=every.filter(chosen).values("pk").union(*others))
 
-    def for_model(self, model: type[models.Model]) -> AuditLogQuerySet:
-        """Return the events of this model's own table, under every name that it had."""
+    def for_model(self, model: type[models.Model] | str) -> AuditLogQuerySet:
+        """Return the events of this model's own table, under every name that it had.
+
+        :param model: the model, or its label: ``"shop.Order"``.
+        :raises LookupError: if no installed model has the label.
+        """
+        model = model_labelled(model) if isinstance(model, str) else model
         return self.filter(recent_renames(self.db).lineage(log_name(model._meta.db_table)).events())
 
     def by(self, user: Any) -> AuditLogQuerySet:
@@ -210,6 +215,20 @@ class AuditLog(models.Model):
             )
             for column in old
         }
+
+    @property
+    def representation(self) -> str | None:
+        """Return the stored representation; of a pending event, build it as the job would.
+
+        None if it could not be built (``repr_failure`` says why), or for a TRUNCATE, which has no
+        object.
+        """
+        if self.action == self.Action.TRUNCATE or hasattr(self, "repr_failure"):
+            return None
+        if hasattr(self, "instance_repr"):
+            return self.instance_repr.instance_repr
+        outcome = self.build_instance_repr()
+        return None if outcome.failure else outcome.text
 
     def recorded_fields(self) -> dict[str, Field[Any, Any]]:
         """Return the current field of each column of the row, by its name at the event."""

@@ -88,15 +88,31 @@ def pending_events(log: QuerySet[Any], link: Link, object_id: str) -> QuerySet[A
 
     :param log: all events of one database.
     """
-    renames, using = recent_renames(log.db), log.db
-    mark = Checkpoint.objects.using(using).filter(pk=1).values("settled_id")
-    lineage = renames.lineage(link.table)
+    mark = Checkpoint.objects.using(log.db).filter(pk=1).values("settled_id")
+    lineage = recent_renames(log.db).lineage(link.table)
     above = log.filter(lineage.events(), pk__gt=Coalesce(Subquery(mark), 0))
     newest = above.order_by("-pk").values("pk")[:LOOKED_AT]
+    return log.filter(_leads(link, object_id, log.db), pk__in=newest)
+
+
+def newest_events(log: QuerySet[Any], link: Link, object_id: str) -> QuerySet[Any]:
+    """Return the events that this link makes about this object, among the newest of its table.
+
+    :param log: all events of one database.
+    """
+    of_table = log.filter(recent_renames(log.db).lineage(link.table).events())
+    ids = of_table.order_by("-pk").values_list("pk", flat=True)
+    lowest = ids[LOOKED_AT - 1 : LOOKED_AT].first() or 0
+    return of_table.filter(_leads(link, object_id, log.db), pk__gte=lowest)
+
+
+def _leads(link: Link, object_id: str, using: str) -> Q:
+    """Return the condition that the link's column leads to the object, or led there before."""
+    lineage = recent_renames(using).lineage(link.table)
     leads = _held(lineage.columns(link.column), _writings(link, object_id), using)
     if link.generic:
         leads &= _held(lineage.columns(link.generic), [str(content_type(link, using))], using)
-    return log.filter(leads, pk__in=newest)
+    return leads
 
 
 def _held(columns: Iterable[str], texts: Collection[str], using: str) -> Q:

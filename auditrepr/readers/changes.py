@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from ..models import AuditLog
 from ..utils.table_names import model_for_table
-from ..utils.text import visible
+from ..utils.text import visible, visible_lines
 
 #: A longer value is cut around its first difference from the other one.
 VALUE_LENGTH = 60
@@ -25,6 +25,10 @@ Words = Mapping[tuple[str, bool], str]
 NO_WORDS: Words = {}
 #: The current field for each column, by its name at the event.
 Fields = Mapping[str, "Field[Any, Any]"]
+
+
+class Nothing(str):
+    """The words that stand for a value that is none: NULL, or the empty text."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +43,13 @@ class FieldChange:
     def __str__(self) -> str:
         if not (self.before and self.after):  # of an added or a deleted row
             return f"{self.label}: {_cut(self.before or self.after, 0)}"
-        before, after = _around_difference(self.before, self.after)
+        before, after = self.in_brief()
         return f"{self.label}: {before} → {after}"
+
+    def in_brief(self, length: int = VALUE_LENGTH) -> tuple[str, str]:
+        """Return both values in one line each; long ones are cut around their difference."""
+        before, after = _around_difference(self.before, self.after, length)
+        return _in_one_line(before), _in_one_line(after)
 
 
 def model_label(table_name: str) -> str:
@@ -96,13 +105,28 @@ def _field_change(
 
 
 def _value(field: Field[Any, Any] | None, value: Any) -> str:
-    if value is None:
-        return _("(none)")
-    if value == "":
-        return _("(empty)")
+    if value is None or value == "":
+        return no_value(value)
     choices = dict(field.flatchoices) if field else {}
     label = choices.get(value) if isinstance(value, str | int) else None
-    return visible(str(value if label is None else label))
+    return in_lines(str(value if label is None else label))
+
+
+def no_value(value: Any) -> Nothing:
+    """Return the words for NULL, or for the empty text."""
+    return Nothing(_("(none)") if value is None else _("(empty)"))
+
+
+def in_lines(text: str) -> str:
+    """Return a value's text, with what cannot be seen written out, but for its line ends.
+
+    A text that reads as the words for no value is put in quotation marks.
+    """
+    return f"“{text}”" if text in (_("(none)"), _("(empty)")) else visible_lines(text)
+
+
+def _in_one_line(text: str) -> str:
+    return text if isinstance(text, Nothing) else visible(text)
 
 
 def _sorted(value: Any) -> str:
@@ -121,15 +145,17 @@ def _in_order(pairs: list[tuple[str, Any]]) -> list[Any]:
     return ["{}", *sorted((key, repr(value)) for key, value in pairs)]
 
 
-def _around_difference(before: str, after: str) -> tuple[str, str]:
-    if max(len(before), len(after)) <= VALUE_LENGTH:
+def _around_difference(before: str, after: str, length: int = VALUE_LENGTH) -> tuple[str, str]:
+    if max(len(before), len(after)) <= length:
         return before, after
     pairs = zip(before, after, strict=False)
     same = next((n for n, (a, b) in enumerate(pairs) if a != b), min(len(before), len(after)))
     start = max(0, same - LEAD)
-    return _cut(before, start), _cut(after, start)
+    return _cut(before, start, length), _cut(after, start, length)
 
 
-def _cut(text: str, start: int) -> str:
-    end = start + VALUE_LENGTH
+def _cut(text: str, start: int, length: int = VALUE_LENGTH) -> str:
+    if isinstance(text, Nothing):
+        return text
+    end = start + length
     return f"{'…' if start else ''}{text[start:end]}{'…' if len(text) > end else ''}"

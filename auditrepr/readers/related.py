@@ -23,8 +23,8 @@ def events_about(
 ) -> list[AuditLog]:
     """Return the events after this ID that are about an object besides their own, oldest first.
 
-    Only those that the user may see. Each part is read from an index in its
-    order, or is bounded.
+    Only those that the user may see, and at most this number. Each part is read from an index in
+    its order, or is bounded.
 
     :param keys: the object's keys in its tables, by their current names.
     :param most: the maximum number of events.

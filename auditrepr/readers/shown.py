@@ -33,12 +33,20 @@ def is_pending(event: AuditLog) -> bool:
     )
 
 
-def built(event: Event, outcome: Outcome, using: str) -> Shown:
-    """Return what is shown of an object that was built for the page."""
+def of_outcome(outcome: Outcome) -> Shown:
+    """Return what is shown for what was built, and not stored."""
     if failure := outcome.failure:
-        return _without_text(event, failure, using, stored=False)
+        reason = f"{failure.error_class}: {failure.message}"
+        return Shown(failed=True, stored=False, reason=reason)
     mixed = outcome.fidelity == Fidelity.MIXED
     return Shown(outcome.text, mixed=mixed, stored=False, reason=outcome.reason)
+
+
+def built(event: Event, outcome: Outcome, using: str) -> Shown:
+    """Return what is shown of an event's object that was built for the page."""
+    if failure := outcome.failure:
+        return _without_text(event, failure, using, stored=False)
+    return of_outcome(outcome)
 
 
 def stored(event: AuditLog, using: str) -> Shown:

@@ -13,7 +13,7 @@ from django.db import Error, connections, transaction
 from ..asof.batch import Batch
 from ..asof.building import Building, StartOver, TooMuch, Transaction
 from ..asof.instances import KnownFailures
-from ..asof.lookups import Reference, Subject
+from ..asof.lookups import Origin, Reference, Subject
 from ..asof.query_interceptor import watching
 from ..exceptions import NothingToRebuild
 from ..isolation import hooks, isolated
@@ -114,7 +114,7 @@ class _Build:
 
     def __init__(
         self,
-        events: Sequence[Event],
+        events: Sequence[Origin],
         remaining: Remaining,
         using: str,
         limit: TimeLimit,
@@ -149,7 +149,7 @@ class _Build:
                     gc.collect(1)
         return self.outcomes
 
-    def _build(self, events: Sequence[Event], enough: Callable[[], bool]) -> bool:
+    def _build(self, events: Sequence[Origin], enough: Callable[[], bool]) -> bool:
         """Build these while the transaction lasts; return whether `enough` returned true."""
         begin = len(self.outcomes)
         end = begin + len(events)
@@ -166,7 +166,7 @@ class _Build:
 
 
 def _build_until_error(
-    events: Sequence[Event],
+    events: Sequence[Origin],
     subjects: Callable[[], Iterator[Subject]],
     batch: Batch,
     careful: bool,
@@ -195,7 +195,7 @@ def _build_until_error(
 
 
 def _with_room(
-    events: Sequence[Event], subjects: Callable[[], Iterator[Subject]], building: Building
+    events: Sequence[Origin], subjects: Callable[[], Iterator[Subject]], building: Building
 ) -> Iterator[Subject]:
     """Return the objects; if memory does not suffice for a single one, that is its failure."""
     try:
@@ -208,7 +208,7 @@ def _with_room(
         return iter([Subject(event.moment, error=error) for event in events])
 
 
-def _outcome(event: Event, subject: Subject, batch: Batch, careful: bool) -> Outcome | None:
+def _outcome(event: Origin, subject: Subject, batch: Batch, careful: bool) -> Outcome | None:
     """Return the outcome of this event, or None if it is to be tried again, with a savepoint."""
     if event.action == AuditLog.Action.TRUNCATE:
         return _failed(event, NothingToRebuild(pk=event.id, table=event.table_name), batch)
@@ -228,7 +228,7 @@ def _outcome(event: Event, subject: Subject, batch: Batch, careful: bool) -> Out
     return _represented(event, subject, text, batch.settings.MAX_LENGTH)
 
 
-def _represented(event: Event, subject: Subject, text: str, length: int) -> Outcome:
+def _represented(event: Origin, subject: Subject, text: str, length: int) -> Outcome:
     text, altered = storable(text, length)
     if altered:
         subject.note(altered)
@@ -237,7 +237,7 @@ def _represented(event: Event, subject: Subject, text: str, length: int) -> Outc
 
 
 def _failed(
-    event: Event, error: BaseException, batch: Batch, subject: Subject | None = None
+    event: Origin, error: BaseException, batch: Batch, subject: Subject | None = None
 ) -> Outcome:
     def final() -> bool:
         return subject is not None and is_final(error, subject)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..asof.history import MOST_BYTES
+from ..asof.lookups import Origin
 from ..vendors import get_vendor
-from ..vendors.types import Event
 
 
 class Room:
@@ -22,7 +22,7 @@ class Room:
         self.weighs = weighs
         self._known: dict[int, int] = {}  # sizes in bytes, filled by the vendor
 
-    def fitting(self, events: Sequence[Event]) -> int:
+    def fitting(self, events: Sequence[Origin]) -> int:
         """Return how many of the events, from the first on, can be built together; at least one."""
         ids = [event.id for event in events[: self.width]]
         if not self.weighs:

@@ -7,6 +7,8 @@ from collections.abc import Collection, Iterator
 from decimal import Decimal
 from typing import Any
 
+from django.core.exceptions import ValidationError
+from django.db import DataError, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import (
     CompositePrimaryKey,
@@ -15,6 +17,7 @@ from django.db.models import (
     GeneratedField,
     IntegerField,
     Model,
+    QuerySet,
 )
 from django.db.models.expressions import Col
 from django.db.models.sql import Query
@@ -134,3 +137,16 @@ def may_be_large(field: Field[Any, Any], connection: BaseDatabaseWrapper) -> boo
     """Return whether one value of the column may need a lot of memory."""
     kind = (field.db_type(connection) or "").lower()
     return kind.startswith(LARGE) or kind.endswith("[]") or kind == "varchar"
+
+
+def exists(model: type[Model], using: str, **wanted: Any) -> bool:
+    """Return whether there is such a row, whatever the model's manager hides.
+
+    There is none with values that the database refuses.
+    """
+    rows: QuerySet[Model] = QuerySet(model, using=using)
+    try:
+        with transaction.atomic(using):
+            return rows.filter(**wanted).exists()
+    except (DataError, ValueError, TypeError, ValidationError):
+        return False

@@ -43,10 +43,12 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {noun(number, one, many)}"
 
 
-def timestamp(moment: datetime) -> str:
+def timestamp(moment: datetime, *, precise: bool = False) -> str:
     """Return ``2026-01-31 12:00:00+01:00``: ISO 8601 with a space, in the current time zone.
 
     A naive time, as with ``USE_TZ = False``, has no offset to show.
+
+    :param precise: with its microseconds, where two times are of the same second.
     """
     local = localtime(moment) if is_aware(moment) else moment
-    return local.isoformat(sep=" ", timespec="seconds")
+    return local.isoformat(sep=" ", timespec="microseconds" if precise else "seconds")

@@ -30,3 +30,15 @@ def model_for_table(table_name: str) -> type[Model] | None:
         if not model._meta.proxy and log_name(model._meta.db_table) == table_name
     ]
     return min(found, key=lambda model: not model._meta.managed, default=None)
+
+
+def model_labelled(label: str) -> type[Model]:
+    """Return the installed model with this label, such as ``"shop.Order"``.
+
+    :raises LookupError: if there is none.
+    """
+    try:
+        return apps.get_model(label)
+    except (LookupError, ValueError):
+        message = f'No installed model has the label {label!r}. Use "app_label.Model".'
+        raise LookupError(message) from None

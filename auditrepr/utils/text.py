@@ -44,9 +44,16 @@ def storable(text: str, length: int) -> tuple[str, str]:
 
 # They act instead of being seen: a terminal obeys the controls, and bidirectional overrides make
 # a text read other than it is. Joiners stay, since scripts and emoji need them.
-_UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
+_CONTROLS = "\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]"
+_UNSEEN = re.compile(f"[\x00-\x1f{_CONTROLS}")
+_UNSEEN_IN_LINES = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f{_CONTROLS}")
 
 
 def visible(text: str) -> str:
     r"""Return the text with every invisible control character written out: ``\x1b``."""
     return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
+
+
+def visible_lines(text: str) -> str:
+    """Return the text likewise, but with its line ends and tabs as they are."""
+    return _UNSEEN_IN_LINES.sub(lambda found: ascii(found[0])[1:-1], text)

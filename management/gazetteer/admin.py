@@ -1,6 +1,6 @@
 from django.contrib import admin
 
-from auditrepr.admin.timeline import AuditHistoryMixin
+from auditrepr.admin import AuditHistoryMixin
 
 from .models import Country, Language, Subdivision, Succession
 

@@ -393,3 +393,69 @@ def test_who_may_view_one_model_sees_its_events_alone(linguist: Page) -> None:
     expect(linguist.locator("#changelist-filter")).not_to_contain_text("Country")
     expect(linguist.locator("#result_list tbody tr").first).to_contain_text("Language")
     expect(linguist.locator("#result_list")).not_to_contain_text("Country")
+
+
+@pytest.fixture
+def widths(look: Any) -> Any:
+    """Takes a picture in each width, in which the page does not scroll sideways."""
+
+    def at_each_width(page: Page, name: str) -> None:
+        for width in (1440, 1280, 390):
+            page.set_viewport_size({"width": width, "height": 800})
+            look(page, f"{name}-{width}")
+            wide = page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+            assert wide <= 0, f"{name} is {wide} px too wide at {width}"
+
+    return at_each_width
+
+
+def test_compares_a_country_with_what_it_was(reader: Page, widths: Any) -> None:
+    reader.goto("/admin/gazetteer/country/?q=Eswatini")
+    reader.get_by_role("link", name="Eswatini").click()
+    reader.get_by_role("link", name="History").click()
+    widths(reader, "history")
+    event = reader.get_by_role("row").filter(has_text="Swaziland → Eswatini")
+    event.get_by_role("link").first.click()
+    reader.get_by_role("link", name="Whole object as of this event").click()
+    expect(reader.get_by_role("row", name="Name Eswatini")).to_be_visible()
+    widths(reader, "as-of")
+    reader.get_by_role("link", name="Object history").click()
+    now = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(time.time() + 86_400))
+    reader.get_by_label("As of").fill(now)
+    reader.get_by_label("compared with").fill("2001-01-01T12:00:00")
+    reader.get_by_role("button", name="Show the object").press("Enter")
+    expect(reader.get_by_text("did not exist yet")).to_be_visible()
+    widths(reader, "compared")
+
+
+def test_puts_a_former_name_back_by_the_keyboard(reader: Page, widths: Any) -> None:
+    reader.goto("/admin/gazetteer/country/?q=Tonga")
+    reader.get_by_role("link", name="Tonga").click()
+    name = reader.get_by_label("Official name")
+    former = name.input_value()
+    name.fill(f"Tonga {time.monotonic_ns()}")
+    reader.get_by_role("button", name="Save and continue editing").click()
+    reader.get_by_role("link", name="History").click()
+    reader.get_by_role("row").filter(has_text="official name").last.get_by_role(
+        "link"
+    ).first.click()
+    reader.get_by_role("link", name="Put back as it was before this event").focus()
+    reader.keyboard.press("Enter")
+    expect(reader.get_by_role("row", name="Official name")).to_contain_text(former)
+    widths(reader, "put-back")
+    reader.get_by_role("button", name="Put back").focus()
+    reader.keyboard.press("Enter")
+    expect(reader.get_by_text("Put back: Country")).to_be_visible()
+    expect(reader.get_by_label("Official name")).to_have_value(former)
+
+
+def test_puts_a_deleted_subdivision_back(reader: Page, widths: Any) -> None:
+    reader.goto(f"{LOG}?table_name=gazetteer_subdivision&action__exact=D")
+    reader.get_by_role("row").filter(has_text="Picardie").get_by_role("link").first.click()
+    reader.get_by_role("link", name="Put back the deleted object").click()
+    if reader.get_by_text("Nothing to put back").is_visible():
+        return  # the reader before this one has done it
+    widths(reader, "put-back-deleted")
+    reader.get_by_role("button", name="Put back").click()
+    expect(reader.get_by_text("Put back: Subdivision")).to_be_visible()
+    expect(reader.get_by_role("textbox", name="Name")).to_have_value("Picardie")

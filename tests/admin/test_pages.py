@@ -426,8 +426,8 @@ def test_what_was_added_has_no_before_and_what_was_deleted_no_after(reader: Clie
     event(1, "Ada", text="Ada")
     event(2, "Ada", text="Ada", action="D", object_id="1")
     added, deleted = (page(reader, f"{LOG}{pk}/change/") for pk in (1, 2))
-    assert re.search(r"<bdi></bdi></td>\s*<td><bdi>Ada</bdi>", added)
-    assert re.search(r"<bdi>Ada</bdi></td>\s*<td><bdi></bdi>", deleted)
+    assert re.search(r'<td></td>\s*<td><bdi class="value">Ada</bdi>', added)
+    assert re.search(r'<bdi class="value">Ada</bdi></td>\s*<td></td>', deleted)
 
 
 def test_the_runs_are_listed(reader: Client) -> None:

@@ -16,10 +16,10 @@ from django.urls import path
 from django.utils.timezone import localtime
 
 from auditrepr import capture
+from auditrepr.admin import AuditHistoryMixin
 from auditrepr.admin.audit_log import AuditLogAdmin
 from auditrepr.admin.failures import ReprFailureAdmin
 from auditrepr.admin.runs import BackfillRunAdmin
-from auditrepr.admin.timeline import AuditHistoryMixin
 from auditrepr.lineage import renames
 from auditrepr.models import AuditLog, BackfillRun, ReprFailure
 from auditrepr.vendors import get_vendor

@@ -8,8 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import path
 
-from auditrepr.admin import timeline
-from auditrepr.admin.timeline import AuditHistoryMixin
+from auditrepr.admin import AuditHistoryMixin, timeline
 from tests.app.models import Author
 from tests.app.relations import Diner
 from tests.pages import LOG, event, link, page, reader, staff, words

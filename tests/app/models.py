@@ -48,6 +48,7 @@ from . import (  # noqa: E402
     moment,  # noqa: F401
     pairs,  # noqa: F401
     relations,  # noqa: F401
+    saving,  # noqa: F401
     tracked,  # noqa: F401
     troubled,  # noqa: F401
 )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
-from datetime import timedelta
+from configparser import ConfigParser
+from datetime import UTC, date, datetime, time, timedelta
+from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pytest
 from django.contrib.auth.models import AnonymousUser, User
 from django.core.exceptions import ValidationError
 from django.db import connection, transaction
+from django.test import override_settings
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
@@ -19,11 +24,12 @@ from auditrepr.exceptions import NoUser, PastIsFixed
 from auditrepr.job.backfill import run
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.lineage import recent_renames
-from auditrepr.models import AuditLog
+from auditrepr.models import AuditLog, InstanceRepr, ReprFailure
 from tests.app.fields import Own, OwnProxy
 from tests.app.models import Author, Book, Tag
 from tests.app.moment import Slot, Step
 from tests.capturing import sql
+from tests.project import ROOT
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -93,7 +99,7 @@ def test_a_key_that_cannot_be_one_or_is_nobodys_says_so(step):
 
 def test_what_is_public_is_listed_and_there():
     assert sorted(auditrepr.__all__) == [
-        *("AuditContextMiddleware", "as_of", "context", "doubts", "past", "track"),
+        *("AuditContextMiddleware", "as_of", "context", "doubts", "past", "restore", "track"),
     ]
     assert all(callable(getattr(auditrepr, name)) for name in auditrepr.__all__)
 
@@ -112,7 +118,8 @@ def test_the_events_of_an_object_a_model_a_user_and_a_time(book):
     other = Book.objects.create(title="Other")
     with auditrepr.context(user="ann"):
         Author.objects.update(name="Z")
-    assert [e.action for e in LOG.for_object(book).order_by("pk")] == ["I", "U"]
+    assert [e.action for e in LOG.for_object(book).for_model(Book).order_by("pk")] == ["I", "U"]
+    assert {e.table_name for e in LOG.for_object(book)} == {"app_book", "app_book_tags"}
     assert {e.object_id for e in LOG.for_model(Book)} == {str(book.pk), str(other.pk)}
     assert {e.table_name for e in LOG.by("ann")} == {"app_author"}
     assert LOG.by("ann").for_model(Author).count() == 2
@@ -140,7 +147,9 @@ def test_with_reprs_brings_them_along(book, django_assert_num_queries):
     run("default", lock=DatabaseLock("default"))
     recent_renames("default")
     with django_assert_num_queries(1):
-        said = [e.instance_repr.instance_repr for e in LOG.for_object(book).with_reprs()]
+        said = [
+            e.instance_repr.instance_repr for e in LOG.for_object(book).for_model(Book).with_reprs()
+        ]
     assert sorted(said) == ["New (Bob)", "Old (Ann)"]
 
 
@@ -278,3 +287,71 @@ def test_by_refuses_what_is_no_user():
             LOG.by(given)
     user = User.objects.create_user("ann")
     assert LOG.by(SimpleLazyObject(lambda: user)).count() == 0
+
+
+def test_a_moment_may_be_a_date_or_a_naive_time(book, marker):
+    """A naive time is of the current time zone, and a date means the end of that day."""
+    noon = timezone.make_aware(datetime(2021, 3, 1, 12), ZoneInfo("Asia/Tokyo"))
+    LOG.create(table_name="app_tag", object_id="5", action="I", row_data={"id": 5, "label": "noon"})
+    sql_time = noon.astimezone(UTC)
+    LOG.filter(object_id="5", table_name="app_tag").update(occurred_at=sql_time)
+    LOG.exclude(object_id="5", table_name="app_tag").delete()
+    with timezone.override("Asia/Tokyo"):
+        for late in (date(2021, 3, 1), datetime(2021, 3, 1, 12), noon):
+            assert as_of(Tag, late, pk=5).label == "noon"
+        for early in (date(2021, 2, 28), datetime(2021, 3, 1, 11, 59)):
+            with pytest.raises(Tag.DoesNotExist, match=r"It did not exist yet: event \d+ added it"):
+                as_of(Tag, early, pk=5)
+
+
+@override_settings(USE_TZ=False, TIME_ZONE="UTC")
+def test_without_time_zones_an_aware_time_is_understood(book):
+    later = datetime.now(UTC) + timedelta(seconds=1)
+    assert as_of(Book, later, pk=book.pk).title == "New"
+    assert as_of(Book, later.replace(tzinfo=None), pk=book.pk).title == "New"
+
+
+@pytest.mark.parametrize("moment", ["2021-03-01", None, True, 1.5, time(12)])
+def test_what_is_no_moment_is_one_clear_error(moment, book):
+    with pytest.raises(
+        TypeError, match=r"as_of\(\) requires an event, its ID, a date or a datetime"
+    ):
+        as_of(book, moment)
+
+
+def test_what_had_been_deleted_says_so(book):
+    pk = book.pk
+    book.delete()
+    deleted = LOG.for_model(Book).latest("pk")
+    with pytest.raises(Book.DoesNotExist, match=f"It had been deleted by event {deleted.pk}."):
+        as_of(Book, timezone.now(), pk=pk)
+
+
+def test_a_model_goes_by_its_label_too(book):
+    assert list(LOG.for_model("app.Book")) == list(LOG.for_model(Book)) != []
+    for label in ("app.Nothing", "Book", "nowhere.Book"):
+        with pytest.raises(LookupError, match=f"No installed model has the label '{label}'. Use"):
+            LOG.for_model(label)
+
+
+def test_the_representation_is_there_before_the_job_has_run_and_after_it(book):
+    event = LOG.for_object(book).earliest("pk")
+    assert event.representation == "Old (Ann)"
+    InstanceRepr.objects.create(audit_log=event, instance_repr="stored", fidelity="E")
+    assert LOG.get(pk=event.pk).representation == "stored"
+    assert LOG.with_reprs().get(pk=event.pk).representation == "stored"
+
+
+def test_an_event_that_failed_or_is_of_no_object_has_no_representation(book):
+    event = LOG.for_object(book).earliest("pk")
+    ReprFailure.objects.create(audit_log=event, error_class="ValueError")
+    assert LOG.get(pk=event.pk).representation is None
+    assert LOG.create(table_name="app_book", action="T").representation is None
+
+
+def test_the_version_is_the_packages():
+    [version] = re.findall(r'^__version__ = "(.*)"$', Path(auditrepr.__file__).read_text(), re.M)
+    assert auditrepr.__version__ == version
+    setup = ConfigParser()
+    setup.read(ROOT / "setup.cfg")
+    assert setup["metadata"]["version"] == "attr: auditrepr.__version__"

@@ -18,7 +18,7 @@ from django.test import Client, override_settings
 from django.urls import path
 
 from auditrepr import capture
-from auditrepr.admin.timeline import AuditHistoryMixin
+from auditrepr.admin import AuditHistoryMixin
 from auditrepr.job import logs
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.management import turns

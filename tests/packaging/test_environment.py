@@ -111,6 +111,7 @@ def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
         "AUDITREPR_APPEND_ONLY": "on",
         "AUDITREPR_SEARCH": "on",
         "AUDITREPR_MODEL_PERMISSIONS": "off",
+        "AUDITREPR_HISTORY_BUTTON": "off",
         "AUDITREPR_CONTEXT": "user,command",
         "AUDITREPR_BATCH_SIZE": "10",
         "AUDITREPR_LEASE_SECONDS": "20",
@@ -120,6 +121,7 @@ def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
         "AUDITREPR_LANGUAGE": "de",
         "AUDITREPR_TIME_ZONE": "Europe/Berlin",
         "AUDITREPR_REPR": '{"auth.User": "get_full_name"}',
+        "AUDITREPR_RELATED": '{"auth.Group": ["user_set"]}',
         "AUDITREPR_ROW_SECONDS": "2.5",
     }
     assert {f"AUDITREPR_{field.name}" for field in fields(Settings)} == set(given)
@@ -130,6 +132,7 @@ def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
         "APPEND_ONLY": True,
         "SEARCH": True,
         "MODEL_PERMISSIONS": False,
+        "HISTORY_BUTTON": False,
         "CONTEXT": ["user", "command"],
         "BATCH_SIZE": 10,
         "LEASE_SECONDS": 20,
@@ -139,6 +142,7 @@ def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
         "LANGUAGE": "de",
         "TIME_ZONE": "Europe/Berlin",
         "REPR": {"auth.User": "get_full_name"},
+        "RELATED": {"auth.Group": ["user_set"]},
         "ROW_SECONDS": 2.5,
     }
     assert project.settings(DEBUG="on", AUDITREPR_BATCH_SIZE="")["AUDITREPR"] == {}

@@ -11,11 +11,12 @@ from django.db.models import CharField, Field
 from django.test import Client
 
 from auditrepr.models import AuditLog
-from auditrepr.readers.changes import changes
-from auditrepr.readers.values import said, words
+from auditrepr.readers.changes import Nothing, changes
+from auditrepr.readers.values import said, said_apart, words
 from tests.app.fields import Everything, ScrambledField
 from tests.app.models import Author, Book
 from tests.app.relations import Invoice, Line, Order
+from tests.app.saving import Notice
 from tests.pages import LOG, page, reader
 from tests.pages import words as text_of
 
@@ -89,11 +90,12 @@ def test_a_row_that_no_longer_fits_its_table_is_shown_as_it_was_logged() -> None
     assert told(event) == ["quantity: few → many"]
 
 
-def test_times_stand_in_the_readers_zone_to_the_last_digit(settings) -> None:
+def test_times_stand_in_the_readers_zone(settings) -> None:
     settings.TIME_ZONE = "Europe/Berlin"
     moment = datetime(2026, 7, 1, 22, 30, 0, 250_000, tzinfo=UTC)
     field = AuditLog._meta.get_field("occurred_at")
-    assert said(field, moment) == "2026-07-02 00:30:00.250000"
+    assert said(field, moment) == "2026-07-02 00:30:00+02:00"
+    assert said(field, moment, precise=True) == "2026-07-02 00:30:00.250000+02:00"
     assert said(Book._meta.get_field("published"), date(1818, 1, 1)) == "1818-01-01"
 
 
@@ -194,3 +196,44 @@ def test_json_that_says_something_else_is_no_other_order(now: dict[str, Any]) ->
     one.json = now
     one.save()
     assert "the same" not in told(last())[0]
+
+
+def test_two_times_of_one_second_have_microseconds(settings) -> None:
+    event = AuditLog.objects.create(
+        table_name="app_notice",
+        object_id="1",
+        action="U",
+        row_data={"id": 1, "begins": "2026-07-01T22:30:00.25+00:00", "created": None},
+        changed_from={"begins": "2026-07-01T22:30:00.5+00:00"},
+    )
+    assert told(event) == [
+        "begins: 2026-07-01 22:30:00.500000+00:00 → 2026-07-01 22:30:00.250000+00:00"
+    ]
+    field = Notice._meta.get_field("begins")
+    one, other = (datetime(2026, 7, 1, second=0, microsecond=n, tzinfo=UTC) for n in (1, 2))
+    assert said_apart(field, one, other) == (
+        *("2026-07-01 00:00:00.000001+00:00", "2026-07-01 00:00:00.000002+00:00"),
+    )
+    assert said_apart(field, one, None) == ("2026-07-01 00:00:00+00:00", "(none)")
+
+
+def test_no_value_cannot_be_mistaken_for_a_value() -> None:
+    title = Book._meta.get_field("title")
+    for value, text in ((None, "(none)"), ("", "(empty)")):
+        assert said(title, value) == text
+        assert isinstance(said(title, value), Nothing)
+        assert said(title, text) == f"“{text}”"
+        assert not isinstance(said(title, text), Nothing)
+
+
+def test_a_text_keeps_its_lines_and_nothing_else_that_cannot_be_seen() -> None:
+    title = Book._meta.get_field("title")
+    assert said(title, "a\r\nb\tc\x1b\u202e") == "a\r\nb\tc\\x1b\\u202e"
+    event = AuditLog.objects.create(
+        table_name="app_author",
+        object_id="1",
+        action="U",
+        row_data={"id": 1, "name": "a\nb"},
+        changed_from={"name": "a"},
+    )
+    assert told(event) == [r"name: a → a\nb"]

@@ -249,11 +249,13 @@ class Reconstructing(AsOfFacet):
             joined(moment.transaction_id for moment, _ in wanted),
             joined(moment.snapshot for moment, _ in wanted),
             joined(at and at.isoformat() for at in (moment.occurred_at for moment, _ in wanted)),
-            # Rows that a delete's own statement deleted were there before it.
+            # Rows that a statement changed or deleted were there before it, as they were.
             joined(
-                moment.before
+                moment.action
+                if moment.before
                 and moment.table_name == table.name
                 and moment.statement_at is not None
+                else None
                 for moment, _ in wanted
             ),
         ]

@@ -85,7 +85,7 @@ WHERE log.id = ANY(%s::bigint[]) AND {_RESTORED.format(log="log")}
 # restored before its transaction began, of which only the IDs give the order.
 _SEEN = f"""log.id <= wanted.id AND CASE
         WHEN log.transaction_id IS NOT DISTINCT FROM wanted.transaction_id THEN NOT (
-            wanted.before AND log.action = 'D' AND log.occurred_at = wanted.occurred_at
+            log.action IS NOT DISTINCT FROM wanted.before AND log.occurred_at = wanted.occurred_at
         )
         WHEN wanted.snapshot IS NULL OR log.transaction_id IS NULL THEN true
         ELSE pg_visible_in_snapshot(log.transaction_id::text::xid8, wanted.snapshot) OR (
@@ -121,7 +121,7 @@ SELECT {places} FROM (
     FROM unnest(
         ARRAY(SELECT json_array_elements_text(%s::json)), string_to_array(%s, ' ')::bigint[],
         string_to_array(%s, ' ', 'None')::bigint[], string_to_array(%s, ' ', 'None'),
-        string_to_array(%s, ' ', 'None')::timestamptz[], string_to_array(%s, ' ')::boolean[]
+        string_to_array(%s, ' ', 'None')::timestamptz[], string_to_array(%s, ' ', 'None')
     ) WITH ORDINALITY
         AS given (key, id, transaction_id, snapshot, occurred_at, before, n)
     OFFSET 0
@@ -144,7 +144,7 @@ SELECT (
     ORDER BY log.id DESC LIMIT 1
 ) FROM (
     SELECT name, key, since, until, occurred_at, id, transaction_id, snapshot::pg_snapshot,
-        false AS before, n
+        NULL::text AS before, n
     FROM unnest(
         ARRAY(SELECT json_array_elements_text(%s::json)),
         ARRAY(SELECT json_array_elements_text(%s::json)),

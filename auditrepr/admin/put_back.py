@@ -1,0 +1,217 @@
+"""The page that puts one object back: what would change, and the button that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, NamedTuple
+
+from django.contrib import messages
+from django.contrib.admin import AdminSite
+from django.core.exceptions import PermissionDenied
+from django.db import Error
+from django.db.models import Model
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.utils.translation import gettext as _
+
+from ..asof.asked import key_from_text
+from ..asof.former import Asked
+from ..attribution import context
+from ..attribution.context import tells
+from ..exceptions import NotRestored
+from ..models import AuditLog
+from ..readers.changes import FieldChange, model_label
+from ..readers.permissions import readable_events
+from ..readers.values import said_apart
+from ..restoration import Difference, Restoration
+from ..restoration.api import carried_out
+from ..restoration.plan import current
+from ..utils.table_names import model_for_table
+from ..utils.text import one_line, visible
+from ..utils.time_limit import OutOfTime, PageTimeLimit
+from .editing import Editor
+from .event_lines import clock, query_of
+from .links import address, object_now, timeline_link
+from .moments import asked_time
+from .values import values_of
+
+
+class Wanted(NamedTuple):
+    """What a request asks to be put back."""
+
+    asked: Asked
+    table_name: str
+    object_id: str
+    using: str
+
+
+def response(request: HttpRequest, site: AdminSite, using: str) -> HttpResponse:
+    """Return the preview; after a POST put the object back, or say why that is refused.
+
+    The caller has checked that the user may read the log of this table.
+    """
+    wanted = _wanted(request, using)
+    editor = Editor(request, site, wanted.asked.model)
+    if not editor.may_any():
+        raise PermissionDenied
+    try:
+        planned = carried_out(
+            wanted.asked, using, dry_run=True, limit=PageTimeLimit.from_settings()
+        )
+        now = current(planned.model, planned.pk, using)
+    except (OutOfTime, Error) as error:
+        return _page(request, site, wanted, None, [_too_long(error)])
+    if not editor.may(planned, now):
+        raise PermissionDenied
+    reasons = [*planned.reasons, *editor.obstacles(planned, now)]
+    if request.method != "POST" or reasons:
+        return _page(request, site, wanted, planned, reasons)
+    try:
+        done = _carry_out(request, wanted)
+    except NotRestored as error:
+        return _page(request, site, wanted, planned, [str(error.details["reasons"])])
+    _tell(request, editor, wanted, done)
+    there = object_now(request, site, wanted.table_name, wanted.object_id, using)
+    return HttpResponseRedirect(
+        there or str(timeline_link(site, using, wanted.table_name, wanted.object_id))
+    )
+
+
+def links(
+    request: HttpRequest, site: AdminSite, event: AuditLog, table_name: str, using: str
+) -> list[tuple[str, str]]:
+    """Return the labels and the addresses of what this event's page offers to put back."""
+    model = model_for_table(table_name)
+    if model is None or event.object_id is None or not Editor(request, site, model).may_any():
+        return []
+    offered: dict[Any, dict[str, str]]
+    if event.action == AuditLog.Action.DELETE:
+        offered = {_("Put back the deleted object"): {}}
+    elif event.action == AuditLog.Action.UPDATE and event.previous_object_id is None:
+        offered = {
+            _("Put back as it was before this event"): {"before": "1"},
+            _("Put back as it was after this event"): {},
+        }
+    else:
+        offered = {_("Put back as it was after this event"): {}}
+    shared = {"table_name": table_name, "object_id": event.object_id, "event": event.pk}
+    found = {
+        label: address(site, using, "auditrepr_put_back", **shared, **more)
+        for label, more in offered.items()
+    }
+    return [(label, link) for label, link in found.items() if link]
+
+
+def _wanted(request: HttpRequest, using: str) -> Wanted:
+    table_name, text = (request.GET.get(name, "") for name in ("table_name", "object_id"))
+    model = model_for_table(table_name)
+    key = key_from_text(model, text, using) if model else None
+    if model is None or key is None:
+        raise Http404(_("No such object."))
+    before = request.GET.get("before") == "1"
+    return Wanted(Asked(model, key, _when(request, using), before), table_name, text, using)
+
+
+def _when(request: HttpRequest, using: str) -> Any:
+    given = request.GET.get("event", "")
+    if not given:
+        if (when := asked_time(request.GET.get("at", ""))) is None:
+            raise Http404(_("No such time."))
+        return when
+    pk = int(given) if given.isdecimal() and len(given) < 20 else 0
+    event = readable_events(request.user, using).filter(pk=pk).first()
+    if event is None:
+        raise Http404(_("No such event."))
+    return event
+
+
+def _carry_out(request: HttpRequest, wanted: Wanted) -> Restoration:
+    named: AbstractContextManager[None] = nullcontext()
+    if tells("user"):  # also without the middleware
+        named = context(user=request.user)
+    with named:
+        return carried_out(wanted.asked, wanted.using, state=request.POST.get("state", ""))
+
+
+def _tell(request: HttpRequest, editor: Editor, wanted: Wanted, done: Restoration) -> None:
+    told = _("Put back: %(object)s.") % {"object": _name(wanted)}
+    messages.success(request, told, fail_silently=True)
+    if done.altered:
+        names = {"fields": visible(", ".join(done.altered))}
+        text = _("The model's save() has given other values to: %(fields)s.") % names
+        messages.warning(request, text, fail_silently=True)
+    if editor.admin is not None and done.instance is not None:
+        note = f"Put back from {done.source}."
+        log = editor.admin.log_addition if done.recreates else editor.admin.log_change
+        log(request, done.instance, note)
+
+
+def _name(wanted: Wanted) -> str:
+    return f"{model_label(wanted.table_name)} {visible(wanted.object_id)}"
+
+
+def _page(
+    request: HttpRequest,
+    site: AdminSite,
+    wanted: Wanted,
+    planned: Restoration | None,
+    reasons: list[str],
+) -> HttpResponse:
+    changes = planned.changes if planned else ()
+    context = {
+        **site.each_context(request),
+        "title": _("Put back %(object)s") % {"object": _name(wanted)},
+        "source": _source(wanted.asked),
+        "event": wanted.asked.when if isinstance(wanted.asked.when, AuditLog) else None,
+        "in_log": query_of(wanted.using),
+        "recreates": planned is not None and planned.recreates,
+        "reasons": [visible(reason) for reason in reasons],
+        "changes": [_line(change, wanted.using) for change in changes],
+        "not_restored": visible(", ".join(planned.not_restored)) if planned else "",
+        "state": planned.state if planned else "",
+        "may": planned is not None and planned.possible and not reasons,
+        "timeline_link": timeline_link(site, wanted.using, wanted.table_name, wanted.object_id),
+    }
+    request.current_app = site.name
+    return TemplateResponse(request, "auditrepr/put_back.html", context)
+
+
+def _source(asked: Asked) -> str:
+    if not isinstance(asked.when, AuditLog):
+        return _("as of %(time)s") % {"time": clock(asked.when)}
+    facts = {"event": asked.when.pk, "time": clock(asked.when.occurred_at)}
+    if asked.before or asked.when.action == AuditLog.Action.DELETE:
+        return _("as it was before event %(event)s (%(time)s)") % facts
+    return _("as it was after event %(event)s (%(time)s)") % facts
+
+
+def _line(change: Difference, using: str) -> dict[str, Any]:
+    before, after = said_apart(change.field, change.current, change.former)
+    if change.field.is_relation:
+        before = _named(change.field, change.current, before, using)
+        after = _named(change.field, change.former, after, using)
+    found = FieldChange(str(change.field.verbose_name), before, after, changed=True)
+    return values_of(found)
+
+
+def _named(field: Any, value: Any, text: str, using: str) -> str:
+    """Return a foreign key's value with the current name of what it leads to."""
+    return text if value is None else " ".join([*_names(field, value, using), f"({text})"])
+
+
+def _names(field: Any, value: Any, using: str) -> Iterator[str]:
+    [target] = field.foreign_related_fields
+    rows = field.related_model._base_manager.using(using)
+    found: Model | None = rows.filter(**{target.attname: value}).first()
+    if found is not None:
+        try:
+            yield visible(str(found))
+        except Exception as error:  # its __str__ may raise anything
+            yield visible(one_line(error))
+
+
+def _too_long(error: BaseException) -> str:
+    if isinstance(error, OutOfTime):
+        return _("It takes too long to read the object as it was.")
+    return one_line(error)
