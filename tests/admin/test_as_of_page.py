@@ -65,7 +65,7 @@ def test_shows_the_whole_object_with_the_names_of_then(reader: Client, book: Boo
     assert "Secret (not recorded)" in text
     assert "Tags early, late" in text or "Tags late, early" in text
     assert "Anna" not in text
-    assert "mixed: some of it is current, guessed or missing data" in text
+    assert "mixed: partly current, guessed or missing data" in text
     assert "secret: not recorded" in text
 
 
@@ -74,7 +74,7 @@ def test_says_that_all_of_it_is_exact(reader: Client) -> None:
     event = AuditLog.objects.latest("pk")
     Author.objects.update(name="Anna")
     text = words(page(reader, as_of("app_author", author.pk, event=event.pk)))
-    assert "exact: built by the current code, only from data as of this moment" in text
+    assert "exact: built only from data as of this moment" in text
     assert "Name Ann" in text
     assert f"after event {event.pk}" in text
 

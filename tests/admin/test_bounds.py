@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -72,7 +73,7 @@ def test_fifty_events_of_fifty_models_take_fifteen_queries_where_they_are_stored
     sent, text = sent_for_a_page(reader)
     assert sent <= 15
     assert text.count("object of app_") >= 40
-    assert "author: app_author-2003 → app_author-1003" in text
+    assert re.search(r"author: app_author-2(\d+) → app_author-1\1 ", text)
 
 
 def test_fifty_events_of_fifty_models_take_forty_five_where_all_are_pending(reader: Client) -> None:
@@ -80,7 +81,7 @@ def test_fifty_events_of_fifty_models_take_forty_five_where_all_are_pending(read
     sent, text = sent_for_a_page(reader)
     assert sent <= 45
     assert text.count("(not stored yet)") >= 44
-    assert "new (not stored yet)" in text, "some of them are built"
+    assert re.search(r"\w \(not stored yet\)", text.replace(" 1 (not", "")), "some are built"
 
 
 def test_a_page_of_few_models_is_built_whole(reader: Client) -> None:

@@ -103,4 +103,4 @@ def test_an_events_page_shows_them(reader: Client) -> None:
     event = history.split(f"{LOG}")[-1].split("/")[0]
     html = page(reader, f"{LOG}{event}/change/")
     assert value("one" + mark("↵") + "\ntwo") in html
-    assert "exact: built by the current code, only from data as of this event" in words(html)
+    assert "exact: built only from data as of this event" in words(html)

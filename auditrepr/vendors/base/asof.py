@@ -124,7 +124,7 @@ class AsOfFacet(Facet, ABC):
             return converted
         return rows
 
-    # Does an error in a query end the transaction?
+    # Whether an error in a query ends the transaction.
     errors_end_transactions: bool
 
     @abstractmethod

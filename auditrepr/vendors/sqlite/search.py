@@ -47,7 +47,12 @@ VALUES_TRIGGERS = {
     " (rowid, text) VALUES (new.audit_log_id, new.text); END",
     f"search_{VALUES_TABLE}_delete": f"DELETE ON {VALUES_TABLE} BEGIN {_VALUES_GONE} END",
 }
+DROP_VALUES = [
+    *(f"DROP TRIGGER IF EXISTS {name}" for name in VALUES_TRIGGERS),
+    f"DROP TABLE IF EXISTS {VALUES}",
+]
 CREATE_VALUES = [
+    *DROP_VALUES,  # the table may have been dropped without it, by a migration taken back
     f"CREATE VIRTUAL TABLE {VALUES} USING fts5(text, content='{VALUES_TABLE}',"
     " content_rowid='audit_log_id', tokenize='trigram')",
     f"INSERT INTO {VALUES} ({VALUES}) VALUES ('rebuild')",
@@ -90,8 +95,7 @@ SEARCH_VALUES = (
     " AND rowid < %(before)s ORDER BY rowid {direction} LIMIT %(limit)s"
 )
 DROP = [
-    *(f"DROP TRIGGER IF EXISTS {name}" for name in VALUES_TRIGGERS),
-    f"DROP TABLE IF EXISTS {VALUES}",
+    *DROP_VALUES,
     *(f"DROP TRIGGER IF EXISTS {name}" for name in TRIGGERS),
     f"DROP TABLE IF EXISTS {FTS}",
     f"DROP INDEX IF EXISTS {INDEX}",
