@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import re
 
-from ..types import Capture, Column
-from . import trigger_templates
+from ..types import Capture, Column, Kind
+from . import trigger_templates as templates
 from .quoting import LOG, hashed, literal, quoted
 
 # Session settings that change a value's JSON, by the type of the value.
@@ -74,7 +74,7 @@ def direct(capture: Capture, *operations: str, depth: str = "pg_trigger_depth()"
 
 
 class Body:
-    """The trigger functions of one table."""
+    """The trigger functions of one table, by operation."""
 
     def __init__(self, capture: Capture, schema: str) -> None:
         self.capture = capture
@@ -82,81 +82,153 @@ class Body:
         self.pins, self.surely_fits, exact = _needs(capture)
         self.text = "::text" if exact else ""
 
-    def of_statement(self) -> str:
+    def of_statement(self) -> dict[str, str]:
         new, old = self._image("auditrepr_new"), self._image("auditrepr_old")
-        return self._function(
-            insert=self._whole("I", f"{new} AS image FROM auditrepr_new"),
-            update=self._update(),
-            delete=self._whole("D", f"{old} AS image FROM auditrepr_old"),
-            truncating=trigger_templates.NOT_EMPTIED.format(
-                emptied=trigger_templates.emptied(self.log_schema)
+        emptied = templates.NOT_EMPTIED.format(emptied=templates.emptied(self.log_schema))
+        return {
+            "INSERT": self._inserted(f"{new} AS image FROM auditrepr_new"),
+            "UPDATE": self._updated(
+                templates.OF_STATEMENT.format(old=old, new=new), many=self._many()
             ),
-            truncate=self._event("T", key="NULL", row="NULL"),
-        )
+            "DELETE": self._deleted(f"{old} AS image FROM auditrepr_old"),
+            "TRUNCATE": self._truncated(emptied, self._event("'T'", key="NULL", row="NULL")),
+        }
 
-    def of_row(self) -> str:
-        """Return the function for a statement that names a partition."""
+    def of_row(self) -> dict[str, str]:
+        """Return the functions for a statement that names a partition."""
         new, old = self._image("NEW"), self._image("OLD")
-        emptied = self._whole("D", f"{self._image('gone')} AS image")
-        return self._function(
-            insert=self._whole("I", f"{new} AS image"),
-            update=self._updated(f"SELECT {old} AS past, {new} AS image"),
-            delete=self._whole("D", f"{old} AS image"),
-            truncating=direct(self.capture, "TRUNCATE", depth="pg_trigger_depth() - 1"),
-            truncate=trigger_templates.EMPTIED.format(delete=emptied),
-        )
+        there = direct(self.capture, "TRUNCATE", depth="pg_trigger_depth() - 1")
+        delete = self._whole("'D'", f"{self._image('gone')} AS image")
+        return {
+            "INSERT": self._inserted(f"{new} AS image"),
+            "UPDATE": self._updated(templates.OF_ROW.format(old=old, new=new)),
+            "DELETE": self._deleted(f"{old} AS image"),
+            "TRUNCATE": self._truncated(there, templates.EMPTIED.format(delete=delete)),
+        }
 
-    def _function(self, **parts: str) -> str:
+    def _function(self, block: str) -> str:
         pins = "".join(f" SET {name} = '{_PINNED[name]}'" for name in sorted(self.pins))
-        # Estimates are high for what is used once: compiling it takes longer than running it.
-        settings = f"SET search_path = pg_catalog, pg_temp SET jit = off{pins}"
-        body = trigger_templates.FUNCTION.format(
-            function="{0}", settings=settings, quote="{1}", **_safe(parts)
+        # Estimates are high for what is used once: compiling it takes longer than running it. Nor
+        # does planning anything again find a better plan.
+        settings = (
+            "SET search_path = pg_catalog, pg_temp SET jit = off"
+            f" SET plan_cache_mode = force_generic_plan{pins}"
+        )
+        body = templates.FUNCTION.format(
+            function="{0}", settings=settings, quote="{1}", block=_safe(block)
         )
         digest = hashed(body)
         # The quote is in no text that it surrounds: that would take a hash of itself.
         return body.format(f"{self.schema}.auditrepr_on_{digest}", f"$auditrepr_{digest}$")
 
+    def _shared(self, work: str, seen: str = templates.SEEN) -> str:
+        return templates.SHARED.format(seen=seen, work=work)
+
+    def _inserted(self, image: str) -> str:
+        return self._function(self._shared(self._whole("'I'", image)))
+
+    def _deleted(self, image: str) -> str:
+        work = self._whole("'D'", image)
+        return self._function(self._shared(work, templates.SEEN_BY_DELETE))
+
+    def _truncated(self, truncating: str, event: str) -> str:
+        work = templates.TRUNCATED.format(truncating=truncating, event=event)
+        return self._function(self._shared(work))
+
+    def _updated(self, pair: str, many: str = "") -> str:
+        block = templates.UPDATE.format(
+            pair=pair,
+            difference=self._difference(),
+            # The row that was dropped on its way to another partition leaves no pair.
+            several="several IS NOT FALSE" if self._is_partitioned and many else "several",
+            many=many or "NULL;",
+            insert=self._insert(),
+            name=literal(self.capture.name),
+            key=self._key("new_image"),
+            previous=self._previous("new_image", "difference"),
+        )
+        return self._function(block)
+
+    def _many(self) -> str:
+        """Return the block for an update of several rows."""
+        new, old = self._image("auditrepr_new"), self._image("auditrepr_old")
+        few = self._pairs(templates.FEW_PAIRS.format(old=old, new=new))
+        work = templates.CHOICE.format(condition=templates.MANY, this=self._bulk(), that=few)
+        if self._is_partitioned:
+            work = templates.CHOICE.format(
+                condition=templates.DROPPED, this=self._by_identity(), that=work
+            )
+        return f"{self._shared(work)};"
+
+    def _bulk(self) -> str:
+        old, new = "before.auditrepr_old", "after.auditrepr_new"
+        images = templates.PAIRS.format(old=self._image(old), new=self._image(new), image="image")
+        if not self.surely_fits or len(self.capture.shape.columns) > _MOST_ARGUMENTS:
+            return self._pairs(images)
+        pairs = templates.PAIRS.format(old=old, new=new, image="fresh")
+        columns = ", ".join(f"{c.name} {c.type}" for c in self.capture.shape.columns)
+        return templates.CHOICE.format(
+            condition=templates.UNALTERED.format(columns=literal(columns)),
+            this=self._event_of_update() + self._by_column(pairs),
+            that=self._pairs(images),
+        )
+
+    def _by_identity(self) -> str:
+        event = self._event(
+            "CASE WHEN image IS NULL THEN 'D' WHEN past IS NULL THEN 'I' ELSE 'U' END",
+            key=self._key("coalesce(image, past)"),
+            row="coalesce(image, past)",
+            changed="CASE WHEN image IS NOT NULL THEN changed END",
+        )
+        return event + templates.BY_IDENTITY.format(
+            difference=self._difference(),
+            old=self._image("auditrepr_old"),
+            new=self._image("auditrepr_new"),
+            old_key=templates.ONE_OF_ITS_KEY.format(key=self._key("past")),
+            new_key=templates.ONE_OF_ITS_KEY.format(key=self._key("image")),
+        )
+
+    def _insert(self) -> str:
+        return templates.INSERT.format(log=f"{self.schema}.{LOG}")
+
     def _event(self, action: str, *, key: str, row: str, **values: str) -> str:
         values = {"previous": "NULL", "changed": "NULL", **values}
         name = literal(self.capture.name)
-        log = f"{self.schema}.{LOG}"
-        return trigger_templates.EVENT.format(
-            log=log, name=name, action=action, key=key, row=row, **values
+        return templates.EVENT.format(
+            insert=self._insert(), name=name, action=action, key=key, row=row, **values
         )
 
     def _whole(self, action: str, image: str) -> str:
         event = self._event(action, key=self._key("image"), row="image")
         return f"{event}\n        FROM (SELECT {image} OFFSET 0) AS event"
 
-    def _update(self) -> str:
-        old, new = "before.auditrepr_old", "after.auditrepr_new"
-        by_key = self._updated(
-            trigger_templates.PAIRS.format(
-                old=self._image(old), new=self._image(new), image="image"
-            )
-        )
-        if not self.surely_fits or len(self.capture.shape.columns) > _MOST_ARGUMENTS:
-            return by_key
-        pairs = trigger_templates.PAIRS.format(old=old, new=new, image="fresh")
-        columns = ", ".join(f"{c.name} {c.type}" for c in self.capture.shape.columns)
-        return trigger_templates.BY_SIZE.format(
-            many=trigger_templates.MANY,
-            unaltered=trigger_templates.UNALTERED.format(columns=literal(columns)),
-            by_column=self._event_of_update() + self._by_column(pairs),
-            by_key=by_key,
+    def _event_of_update(self) -> str:
+        previous = self._previous("image", "changed")
+        key = self._key("image")
+        return self._event("'U'", key=key, row="image", previous=previous, changed="changed")
+
+    def _pairs(self, pairs: str) -> str:
+        difference = self._difference()
+        return self._event_of_update() + templates.UPDATED.format(
+            difference=difference, pairs=pairs
         )
 
-    def _updated(self, pairs: str) -> str:
-        differs = f"was.value{self.text} IS DISTINCT FROM (image -> was.key){self.text}"
-        return self._event_of_update() + trigger_templates.UPDATED.format(
-            differs=differs, pairs=pairs
-        )
+    def _difference(self) -> str:
+        return templates.DIFFERENCE.format(text=self.text)
+
+    def _previous(self, image: str, changed: str) -> str:
+        single = len(self.capture.key_columns) == 1
+        old = self._key(changed if single else f"({image} || {changed})")
+        return f"NULLIF({old}, {self._key(image)})"
+
+    @property
+    def _is_partitioned(self) -> bool:
+        return self.capture.shape.kind is Kind.PARTITIONED
 
     def _by_column(self, pairs: str) -> str:
         left_out = self.capture.excluded | _virtual(self.capture)
         columns = [c for c in self.capture.shape.columns if c.name not in left_out]
-        return trigger_templates.BY_COLUMN.format(
+        return templates.BY_COLUMN.format(
             new=self._image("fresh"),
             old=self._image("past"),
             fits=_SURELY_FITS,
@@ -174,14 +246,7 @@ class Body:
         if column.type.endswith("[]") or _base(column.type) not in _COMPARABLE:
             values = [f"to_jsonb({value}){self.text}" for value in (past, fresh)]
             differs = " IS DISTINCT FROM ".join(values)
-        return trigger_templates.COLUMN.format(differs=differs, label=label, past=past)
-
-    def _event_of_update(self) -> str:
-        new = self._key("image")
-        single = len(self.capture.key_columns) == 1
-        old = self._key("changed" if single else "(image || changed)")
-        previous = f"NULLIF({old}, {new})"
-        return self._event("U", key=new, row="image", previous=previous, changed="changed")
+        return templates.COLUMN.format(differs=differs, label=label, past=past)
 
     def _image(self, record: str) -> str:
         """Return SQL for a record as JSON, without the excluded columns."""
@@ -207,8 +272,8 @@ class Body:
                 return f"jsonb_build_array({values})::text"
 
 
-def _safe(parts: dict[str, str]) -> dict[str, str]:
-    return {name: sql.replace("{", "{{").replace("}", "}}") for name, sql in parts.items()}
+def _safe(sql: str) -> str:
+    return sql.replace("{", "{{").replace("}", "}}")
 
 
 def _virtual(capture: Capture) -> set[str]:

@@ -98,7 +98,11 @@ def append_only_sql(schema: str) -> list[str]:
 
 def fingerprint(capture: Capture, schema: str) -> str:
     """Return a hash of all the SQL that the table's capture consists of."""
-    statements = support_sql(schema) + _functions(capture, schema) + _triggers(capture, schema)
+    statements = [
+        *support_sql(schema),
+        *_definitions(capture, schema),
+        *_triggers(capture, schema),
+    ]
     return hashed("\n".join(statements))
 
 
@@ -113,7 +117,7 @@ def install_sql(capture: Capture, schema: str) -> list[str]:
     }
     return [
         _do(_drop_triggers(capture.name, _qualified(capture.db_table), schema)),
-        *_functions(capture, schema),
+        *_definitions(capture, schema),
         *triggers,
         f"COMMENT ON TRIGGER {_trigger(COMMENTED, schema)} ON {table(capture.db_table)} "
         f"IS {literal(json.dumps(note, ensure_ascii=False))}",
@@ -152,33 +156,41 @@ def _do(body: str) -> str:
     return f"DO {literal(body)}"
 
 
-def _functions(capture: Capture, schema: str) -> list[str]:
+def _functions(capture: Capture, schema: str) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the SQL of the functions for statements, and of those for rows of partitions."""
     body = Body(capture, schema)
-    bodies = [body.of_statement()]
-    if capture.shape.kind is Kind.PARTITIONED:
-        bodies.append(body.of_row())
-    return bodies
+    partitioned = capture.shape.kind is Kind.PARTITIONED
+    return body.of_statement(), body.of_row() if partitioned else {}
+
+
+def _definitions(capture: Capture, schema: str) -> list[str]:
+    return [sql for functions in _functions(capture, schema) for sql in functions.values()]
 
 
 def _triggers(capture: Capture, schema: str) -> list[str]:
     on = table(capture.db_table)
-    function, *row_function = map(_function_name, _functions(capture, schema))
+    statement, row = (
+        {operation: _function_name(sql) for operation, sql in functions.items()}
+        for functions in _functions(capture, schema)
+    )
     seen_before = f"WHEN ({trigger_templates.SEEN_BEFORE}) "
     # A role that may execute one could put it on its own table, and record anything.
     triggers = [
-        f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC" for name in (function, *row_function)
+        f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC"
+        for name in (*statement.values(), *row.values())
     ]
     triggers += [
         f"CREATE TRIGGER {_trigger(operation.lower(), schema)} AFTER {operation} ON {on} {tables}"
-        f"{seen_before if operation == 'DELETE' else ''}EXECUTE FUNCTION {function}()"
+        f"{seen_before if operation == 'DELETE' else ''}EXECUTE FUNCTION "
+        f"{statement[operation]}()"
         for operation, tables in _TRANSITION_TABLES.items()
     ]
-    if row_function:
-        triggers += _partition_triggers(capture, schema, *row_function)
+    if row:
+        triggers += _partition_triggers(capture, schema, row)
     return triggers
 
 
-def _partition_triggers(capture: Capture, schema: str, function: str) -> Iterator[str]:
+def _partition_triggers(capture: Capture, schema: str, functions: dict[str, str]) -> Iterator[str]:
     on, token = table(capture.db_table), table_token(capture)
     for operation in _TRANSITION_TABLES:
         suffix = operation.lower()
@@ -193,13 +205,13 @@ def _partition_triggers(capture: Capture, schema: str, function: str) -> Iterato
                 when = f"{when} AND {trigger_templates.SEEN_BEFORE}"
             yield (
                 f"CREATE TRIGGER {_trigger(f'row_{suffix}', schema)} AFTER {operation} ON {on} "
-                f"FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION {function}()"
+                f"FOR EACH ROW WHEN ({when}) EXECUTE FUNCTION {functions[operation]}()"
             )
     yield _do(
         trigger_templates.GUARD_PARTITIONS.format(
             table=literal(on),
             trigger=literal(_trigger(PARTITION, schema)),
-            function=literal(function),
+            function=literal(functions["TRUNCATE"]),
         )
     )
 
