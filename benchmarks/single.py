@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 from statistics import median
 
@@ -18,7 +19,6 @@ from .table import show, times
 
 #: How often a new connection's first statements are measured.
 CONNECTIONS = 15
-Run = Callable[[str], None]
 
 
 class ServerCPU:
@@ -115,7 +115,7 @@ def _in_turns(
     took: dict[str, list[float]] = {name: [] for name in names}
     for row in range(1, rows + 1):
         for name in (*names[row % len(names) :], *names[: row % len(names)]):
-            took[name].append(cpu.of(lambda name=name, row=row: step(tables[name], row)))
+            took[name].append(cpu.of(partial(step, tables[name], row)))
     return {name: median(each) for name, each in took.items()}
 
 
@@ -126,12 +126,8 @@ def _first(tables: dict[str, str]) -> dict[str, float]:
         for name, table in tables.items():
             _new_connection()
             with server_cpu() as cpu:
-                took[name].append(
-                    sum(
-                        cpu.of(lambda step=step, table=table: step(table, number + 1))
-                        for step in _steps().values()
-                    )
-                )
+                steps = [partial(step, table, number + 1) for step in _steps().values()]
+                took[name].append(sum(map(cpu.of, steps)))
     return {name: median(each) for name, each in took.items()}
 
 

@@ -369,8 +369,7 @@ def dropping(parted: str) -> str:
     """Rows that may be dropped on their way to another partition."""
     sql(
         "DROP TABLE parted",
-        "CREATE TABLE parted (id int, label text, place int DEFAULT 0)"
-        " PARTITION BY RANGE (place)",
+        "CREATE TABLE parted (id int, label text, place int DEFAULT 0) PARTITION BY RANGE (place)",
         "CREATE TABLE here PARTITION OF parted FOR VALUES FROM (0) TO (1)",
         "CREATE TABLE there PARTITION OF parted FOR VALUES FROM (1) TO (2)",
         "CREATE FUNCTION dropped() RETURNS trigger LANGUAGE plpgsql AS"

@@ -3,56 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 
 from ..types import Capture, Column, Kind
-from . import trigger_templates as templates
+from . import event_templates as templates
+from .column_types import CHARACTERS, COMPARABLE, PINNED, base_type, json_needs
 from .quoting import LOG, hashed, literal, quoted
+from .trigger_templates import NOT_EMPTIED, emptied
 
-# Session settings that change a value's JSON, by the type of the value.
-_PINS = {
-    "real": {"extra_float_digits"},
-    "double precision": {"extra_float_digits"},
-    "vector": {"extra_float_digits"},
-    "timestamp with time zone": {"TimeZone"},
-    "bytea": {"bytea_output"},
-    "interval": {"IntervalStyle"},
-    "money": {"lc_monetary"},
-    "daterange": {"DateStyle"},
-    "tsrange": {"DateStyle"},
-    "tstzrange": {"DateStyle", "TimeZone"},
-    "datemultirange": {"DateStyle"},
-    "tsmultirange": {"DateStyle"},
-    "tstzmultirange": {"DateStyle", "TimeZone"},
-}
-_PINNED = {
-    "DateStyle": "ISO",
-    "IntervalStyle": "postgres",
-    "TimeZone": "UTC",
-    "bytea_output": "hex",
-    "extra_float_digits": "1",
-    "lc_monetary": "C",
-}
-# Types whose JSON depends on no setting. Size aside, JSON can hold every value of these and of
-# those above; of any other type (json, domains, composites) we do not know.
-_PLAIN = frozenset(
-    """
-    smallint|integer|bigint|numeric|decimal|boolean|oid|uuid|jsonb|date|timestamp without time zone|
-    time without time zone|time with time zone|text|character varying|character|name|citext|
-    ltree|hstore|tsvector|bit|bit varying|inet|cidr|macaddr|macaddr8|int4range|int8range|
-    numrange|int4multirange|int8multirange|nummultirange
-    """.replace("\n", "")
-    .replace("    ", "")
-    .split("|")
-)
-# Types whose values are equal only if their JSON is, with an equality of their own.
-_CHARACTERS = frozenset({"text", "character varying", "name"})
-_COMPARABLE = _CHARACTERS | frozenset(
-    {
-        "smallint", "integer", "bigint", "decimal", "boolean", "oid", "uuid", "bytea", "date",
-        "timestamp without time zone", "timestamp with time zone", "time without time zone",
-    }
-)  # fmt: skip
 # The maximum number of arguments of a function.
 _MOST_ARGUMENTS = 100
 # JSON ends at 256 MB. At most it takes 32 times the value (an array of nulls, four bytes a bit).
@@ -79,19 +36,19 @@ class Body:
     def __init__(self, capture: Capture, schema: str) -> None:
         self.capture = capture
         self.log_schema, self.schema = schema, quoted(schema)
-        self.pins, self.surely_fits, exact = _needs(capture)
+        self.pins, self.surely_fits, exact = json_needs(capture)
         self.text = "::text" if exact else ""
 
     def of_statement(self) -> dict[str, str]:
         new, old = self._image("auditrepr_new"), self._image("auditrepr_old")
-        emptied = templates.NOT_EMPTIED.format(emptied=templates.emptied(self.log_schema))
+        empties = NOT_EMPTIED.format(emptied=emptied(self.log_schema))
         return {
             "INSERT": self._inserted(f"{new} AS image FROM auditrepr_new"),
             "UPDATE": self._updated(
                 templates.OF_STATEMENT.format(old=old, new=new), many=self._many()
             ),
             "DELETE": self._deleted(f"{old} AS image FROM auditrepr_old"),
-            "TRUNCATE": self._truncated(emptied, self._event("'T'", key="NULL", row="NULL")),
+            "TRUNCATE": self._truncated(empties, self._event("'T'", key="NULL", row="NULL")),
         }
 
     def of_row(self) -> dict[str, str]:
@@ -107,7 +64,7 @@ class Body:
         }
 
     def _function(self, block: str) -> str:
-        pins = "".join(f" SET {name} = '{_PINNED[name]}'" for name in sorted(self.pins))
+        pins = "".join(f" SET {name} = '{PINNED[name]}'" for name in sorted(self.pins))
         # Estimates are high for what is used once: compiling it takes longer than running it. Nor
         # does planning anything again find a better plan.
         settings = (
@@ -241,9 +198,9 @@ class Body:
         """Return SQL for the column's name and its previous JSON text; null if it is unchanged."""
         past, fresh = (f"({record}).{quoted(column.name)}" for record in ("past", "fresh"))
         label = literal(f",{json.dumps(column.name, ensure_ascii=False)}:")
-        collation = ' COLLATE "C"' if _base(column.type) in _CHARACTERS else ""
+        collation = ' COLLATE "C"' if base_type(column.type) in CHARACTERS else ""
         differs = f"{past} IS DISTINCT FROM {fresh}{collation}"
-        if column.type.endswith("[]") or _base(column.type) not in _COMPARABLE:
+        if column.type.endswith("[]") or base_type(column.type) not in COMPARABLE:
             values = [f"to_jsonb({value}){self.text}" for value in (past, fresh)]
             differs = " IS DISTINCT FROM ".join(values)
         return templates.COLUMN.format(differs=differs, label=label, past=past)
@@ -278,23 +235,3 @@ def _safe(sql: str) -> str:
 
 def _virtual(capture: Capture) -> set[str]:
     return {column.name for column in capture.shape.columns if not column.stored}
-
-
-def _needs(capture: Capture) -> tuple[set[str], bool, bool]:
-    """Return the settings to pin, whether JSON holds every value, and whether equal values differ.
-
-    numeric's 1.0 and 1.00 are equal, as JSON too.
-    """
-    types = {_base(column.type) for column in capture.shape.columns}
-    known = types <= _PINS.keys() | _PLAIN
-    pins = set().union(*(_PINS.get(name, set()) for name in types)) if known else set(_PINNED)
-    return pins, known, not known or bool(types & {"numeric", "jsonb"})
-
-
-def _base(type_: str) -> str:
-    """Return a type without its schema, modifiers and dimensions; numeric(p, s) stays as it is."""
-    name = type_.removesuffix("[]")
-    if re.fullmatch(r"numeric\(.*\)", name):
-        return "decimal"
-    name = re.sub(r"\(.*?\)", "", name)
-    return name.rpartition(".")[2].partition(" ")[0] if name.startswith("interval") else name
