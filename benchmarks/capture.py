@@ -10,6 +10,7 @@ from django.apps import apps
 from django.db import connection
 
 from . import data
+from .single import is_near, single
 from .table import milliseconds, show, times
 
 GENERIC_FUNCTION = """
@@ -69,8 +70,10 @@ def capture(rows: int, repeat: int) -> None:
     for sql in generic if connection.vendor == "sqlite" else [GENERIC_FUNCTION, GENERIC_TRIGGER]:
         _run(sql)
     _show(f"Capture: {rows:,} rows in one statement", _bulk(rows), 1, repeat)
-    single = max(20, rows // 200)
-    _show(f"Capture: {single:,} statements of one row each", _single(single), single, repeat)
+    each = max(20, rows // 200)
+    _show(f"Capture: {each:,} statements of one row each", _single(each), each, repeat)
+    if is_near():
+        single(_tables(), each)
 
 
 Step = Callable[[str], float]

@@ -24,11 +24,17 @@ def sql(*statements: str) -> list[Any]:
         return cursor.fetchall() if cursor.description else []
 
 
-def audit(name: str, *, excluded: Iterable[str] = (), db_table: str | None = None) -> Capture:
+def audit(
+    name: str,
+    *,
+    excluded: Iterable[str] = (),
+    db_table: str | None = None,
+    key: tuple[str, ...] | None = None,
+) -> Capture:
     """Install the triggers of this table, whether or not a model has it."""
     vendor = get_vendor("default")
     shape = vendor.shapes([name])[name]
-    made = Capture(name, db_table or name, shape, shape.key_columns, frozenset(excluded))
+    made = Capture(name, db_table or name, shape, key or shape.key_columns, frozenset(excluded))
     sql(*vendor.support_sql(), *vendor.install_sql(made))
     return made
 

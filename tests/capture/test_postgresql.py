@@ -364,6 +364,73 @@ def test_a_row_that_moves_to_another_partition_is_one_update(parted: str):
     assert moved == [("U", "1", "151"), ("U", "2", "152")]
 
 
+@pytest.fixture
+def dropping(parted: str) -> str:
+    """Rows that may be dropped on their way to another partition."""
+    sql(
+        "DROP TABLE parted",
+        "CREATE TABLE parted (id int, label text, place int DEFAULT 0) PARTITION BY RANGE (place)",
+        "CREATE TABLE here PARTITION OF parted FOR VALUES FROM (0) TO (1)",
+        "CREATE TABLE there PARTITION OF parted FOR VALUES FROM (1) TO (2)",
+        "CREATE FUNCTION dropped() RETURNS trigger LANGUAGE plpgsql AS"
+        " $$BEGIN RETURN CASE WHEN NEW.label <> 'drop' THEN NEW END; END$$",
+        "CREATE TRIGGER dropping BEFORE INSERT ON there FOR EACH ROW EXECUTE FUNCTION dropped()",
+    )
+    audit("parted", key=("id",))
+    return "parted"
+
+
+def told(name: str) -> list[tuple[str, str, str | None, str | None]]:
+    """What was recorded but the insertions: action, key, label, former place."""
+    return [
+        (action, key, row["label"], None if changed is None else changed.get("place"))
+        for action, key, row, changed in events(
+            name, "action", "object_id", "row_data", "changed_from"
+        )
+    ]
+
+
+def test_an_update_of_which_some_rows_are_dropped_pairs_no_strangers(dropping: str):
+    sql("INSERT INTO parted VALUES (1, 'drop'), (2, 'b'), (3, 'drop'), (4, 'd')")
+    AuditLog.objects.all().delete()
+    sql("UPDATE parted SET place = 1")
+    assert sorted(told(dropping)) == [
+        ("D", "1", "drop", None),
+        ("D", "3", "drop", None),
+        ("U", "2", "b", 0),
+        ("U", "4", "d", 0),
+    ]
+
+
+def test_dropped_rows_that_change_their_keys_are_deletions_and_insertions(dropping: str):
+    sql("INSERT INTO parted VALUES (1, 'drop'), (2, 'b')")
+    AuditLog.objects.all().delete()
+    sql("UPDATE parted SET place = 1, id = id + 100")
+    assert told(dropping) == [
+        ("D", "1", "drop", None),
+        ("D", "2", "b", None),
+        ("I", "102", "b", None),
+    ]
+
+
+def test_rows_that_share_a_key_are_not_paired_where_some_were_dropped(dropping: str):
+    sql("INSERT INTO parted VALUES (1, 'drop'), (1, 'b')")
+    AuditLog.objects.all().delete()
+    sql("UPDATE parted SET place = 1")
+    assert sorted(told(dropping)) == [
+        ("D", "1", "b", None),
+        ("D", "1", "drop", None),
+        ("I", "1", "b", None),
+    ]
+
+
+def test_an_update_whose_only_row_is_dropped_is_a_deletion(dropping: str):
+    sql("INSERT INTO parted VALUES (1, 'drop')")
+    AuditLog.objects.all().delete()
+    sql("UPDATE parted SET place = 1", "UPDATE parted SET place = 1")
+    assert told(dropping) == [("D", "1", "drop", None)]
+
+
 def test_one_statement_may_name_the_root_and_a_partition(parted: str):
     sql("INSERT INTO parted VALUES (1, 'x')")
     sql(

@@ -99,7 +99,11 @@ def append_only_sql(schema: str) -> list[str]:
 
 def fingerprint(capture: Capture, schema: str) -> str:
     """Return a hash of all the SQL that the table's capture consists of."""
-    statements = support_sql(schema) + _functions(capture, schema) + _triggers(capture, schema)
+    statements = [
+        *support_sql(schema),
+        *_definitions(capture, schema),
+        *_triggers(capture, schema),
+    ]
     return hashed("\n".join(statements))
 
 
@@ -114,7 +118,7 @@ def install_sql(capture: Capture, schema: str) -> list[str]:
     }
     return [
         _do(_drop_triggers(capture.name, _qualified(capture.db_table), schema)),
-        *_functions(capture, schema),
+        *_definitions(capture, schema),
         *triggers,
         f"COMMENT ON TRIGGER {_trigger(COMMENTED, schema)} ON {table(capture.db_table)} "
         f"IS {literal(json.dumps(note, ensure_ascii=False))}",
@@ -125,7 +129,7 @@ def install_sql(capture: Capture, schema: str) -> list[str]:
 
 def guard_sql(capture: Capture, schema: str) -> list[str]:
     """Return the SQL that guards the partitions of this table that have no guard."""
-    _, function = map(_function_name, _functions(capture, schema))
+    function = _function_name(Body(capture, schema).of_row())
     return [_guard_partitions(capture, schema, function), _drop_strays(schema)]
 
 
@@ -164,29 +168,30 @@ def _do(body: str) -> str:
     return f"DO {literal(body)}"
 
 
-def _functions(capture: Capture, schema: str) -> list[str]:
+def _definitions(capture: Capture, schema: str) -> list[str]:
     body = Body(capture, schema)
-    bodies = [body.of_statement()]
-    if capture.shape.kind is Kind.PARTITIONED:
-        bodies.append(body.of_row())
-    return bodies
+    of_row = [body.of_row()] if capture.shape.kind is Kind.PARTITIONED else []
+    return [*body.of_statement().values(), *of_row]
 
 
 def _triggers(capture: Capture, schema: str) -> list[str]:
     on = table(capture.db_table)
-    function, *row_function = map(_function_name, _functions(capture, schema))
+    body = Body(capture, schema)
+    functions = {name: _function_name(sql) for name, sql in body.of_statement().items()}
     seen_before = f"WHEN ({trigger_templates.SEEN_BEFORE}) "
     # A role that may execute the function could attach it to its own table, and record anything.
     triggers = [
-        f"REVOKE ALL ON FUNCTION {name}() FROM PUBLIC" for name in (function, *row_function)
+        f"REVOKE ALL ON FUNCTION {_function_name(sql)}() FROM PUBLIC"
+        for sql in _definitions(capture, schema)
     ]
     triggers += [
         f"CREATE TRIGGER {_trigger(operation.lower(), schema)} AFTER {operation} ON {on} {tables}"
-        f"{seen_before if operation == 'DELETE' else ''}EXECUTE FUNCTION {function}()"
+        f"{seen_before if operation == 'DELETE' else ''}EXECUTE FUNCTION "
+        f"{functions[operation]}()"
         for operation, tables in _TRANSITION_TABLES.items()
     ]
-    if row_function:
-        triggers += _partition_triggers(capture, schema, *row_function)
+    if capture.shape.kind is Kind.PARTITIONED:
+        triggers += _partition_triggers(capture, schema, _function_name(body.of_row()))
     return triggers
 
 
