@@ -219,6 +219,16 @@ class MayNotPrune(AuditReprError):
     )
 
 
+class BeyondTheLog(AuditReprError):
+    """Raised when an export is to continue after an event that the log does not reach."""
+
+    message = (
+        'The log in database "{alias}" ends at event {top}, before event {id}: it was restored from'
+        " an older backup, or it is another log. To go on without missing events, use --follow-from"
+        " with the ID of the last event that both logs have, or 0 to send all again."
+    )
+
+
 class NothingToRebuild(AuditReprError):
     """Raised when a representation is requested for the event of a TRUNCATE."""
 

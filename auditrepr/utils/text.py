@@ -47,6 +47,11 @@ def storable(text: str, length: int) -> tuple[str, str]:
 _UNSEEN = re.compile("[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
 
+def as_json_escapes(document: str) -> str:
+    """Return the JSON document with such characters, which only its strings have, escaped."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+
+
 def visible(text: str) -> str:
     r"""Return the text with every invisible control character written out: ``\x1b``."""
     return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)
