@@ -229,6 +229,27 @@ class BeyondTheLog(AuditReprError):
     )
 
 
+class OutputUnwritable(AuditReprError):
+    """Raised when a file that a command writes cannot be written."""
+
+    message = "Could not write {path}: {reason}."
+
+
+class OutputBusy(AuditReprError):
+    """Raised when another export writes to the same file."""
+
+    message = "Another export is writing to {path}. Try again later."
+
+
+class PositionUnreadable(AuditReprError):
+    """Raised when a file does not hold the ID from which an export continues."""
+
+    message = (
+        "Could not read where to continue from {path}: {reason}. Correct it: it holds the ID of the"
+        " last exported event; without the file, the export starts with the first event."
+    )
+
+
 class NothingToRebuild(AuditReprError):
     """Raised when a representation is requested for the event of a TRUNCATE."""
 

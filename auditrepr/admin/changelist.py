@@ -11,10 +11,12 @@ from django.http import HttpRequest
 from ..capture import search_index
 from ..lineage import recent_renames
 from ..readers import search
+from ..readers.export import Export, visible_now
 from ..readers.permissions import readable_tables
 from ..utils.text import can_be_stored
 from ..vendors.types import Window
 from .event_lines import describe, query_of
+from .export import EXPORT, LABELS
 from .filters import PeriodFilter
 from .keyset import KeysetChangeList
 
@@ -38,7 +40,11 @@ class LogChangeList(KeysetChangeList):
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         given: dict[str, Any] = super().get_filters_params(params)
-        return {name: value for name, value in given.items() if name != TEXT}
+        return {name: value for name, value in given.items() if name not in (TEXT, EXPORT)}
+
+    def export_links(self) -> list[tuple[Any, str]]:
+        """Return the labels and links of the exports of this list, with all its pages."""
+        return [(label, self.get_query_string({EXPORT: name})) for name, label in LABELS.items()]
 
     def url_for_result(self, result: Any) -> str:
         return f"{super().url_for_result(result)}{query_of(self.queryset.db)}"
@@ -85,6 +91,21 @@ class LogChangeList(KeysetChangeList):
         unserved = {"action__exact", "since", "until"} & self.params.keys()
         among_others = self.hides_tables and "table_name" not in self.params
         return bool(unserved or among_others or self.params.get("state") == "pending")
+
+
+class ExportedList(LogChangeList):
+    """The same events, not as a page."""
+
+    export: Export
+
+    def get_results(self, request: HttpRequest) -> None:
+        using = self.queryset.db
+        first, end = self.limits()
+        bounds = visible_now(using, self.newer_than or 0).within(first, end)
+        bounds = bounds.within(end=self.older_than)
+        index = search_index.index(using) if self.text else None
+        events: Any = self.queryset
+        self.export = Export(events, bounds, text=self.text, index=index)
 
 
 def _given(key: int | None) -> list[int]:

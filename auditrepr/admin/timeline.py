@@ -18,12 +18,15 @@ from ..lineage import recent_renames
 from ..models import AuditLog, AuditLogQuerySet
 from ..models.log import home
 from ..readers.changes import model_label
-from ..readers.permissions import may_read_log, with_reprs
+from ..readers.export import Export, visible_now
+from ..readers.export_formats import Format
+from ..readers.export_selection import of_object
+from ..readers.permissions import may_read_log, readable_events, with_reprs
 from ..utils.model_meta import concrete
 from ..utils.table_names import log_name, model_for_table
 from ..utils.text import visible
 from ..vendors import get_vendor
-from . import notices
+from . import export, notices
 from .event_lines import describe, query_of, representation, time_of, what_changed
 from .links import object_now, timeline_link
 
@@ -87,6 +90,8 @@ def response(
     extra_context: dict[str, Any] | None = None,
 ) -> HttpResponse:
     """Return the page of an object's history; the caller has checked the permission."""
+    if form := export.asked_format(request):
+        return _exported(request, using, table_name, object_id, form)
     after = request.GET.get("after", "")
     log = with_reprs(AuditLog.objects.using(using))
     found = _events(log, table_name, object_id, int(after) if after.isdecimal() else 0)
@@ -99,6 +104,7 @@ def response(
         "subtitle": _called(events),
         "notices": notices.on_gaps(log.db, _tables(table_name)),
         "events": [_line(event, object_id, site, using) for event in events],
+        "exports": _exports(request) if may_read_log(request.user) else [],
         "may_read_log": site.is_registered(AuditLog) and may_read_log(request.user),
         "object_now": object_now(request, site, table_name, object_id, using),
         "in_log": query_of(using),
@@ -108,6 +114,29 @@ def response(
     }
     request.current_app = site.name
     return TemplateResponse(request, "auditrepr/timeline.html", context)
+
+
+def _exported(
+    request: HttpRequest, using: str, table_name: str, object_id: str, form: Format
+) -> HttpResponse:
+    """Return the history as a file, to those who may read its events in the log, too."""
+    if not may_read_log(request.user):
+        raise PermissionDenied
+    events = of_object(readable_events(request.user, using), _tables(table_name), object_id)
+    after = request.GET.get("after", "")
+    bounds = visible_now(using, int(after) if after.isdecimal() else 0)
+    return export.response(request, Export(events, bounds), form, "object-history")
+
+
+def _exports(request: HttpRequest) -> list[tuple[Any, str]]:
+    """Return the labels and links of the exports of the whole history."""
+    given = request.GET.copy()
+    given.pop("after", None)
+    found = []
+    for name, label in export.LABELS.items():
+        given[export.EXPORT] = name
+        found.append((label, f"?{given.urlencode()}"))
+    return found
 
 
 def _events(log: AuditLogQuerySet, table_name: str, object_id: str, after: int) -> list[Any]:

@@ -86,8 +86,8 @@ def end(text: Any) -> datetime:
 def _aware(text: Any, into_day: timedelta) -> datetime:
     try:
         day = parse_date(str(text))
-        midnight = day and datetime.combine(day, time()) + into_day
-        found = midnight or parse_datetime(str(text))
+        begin = datetime.combine(day, time()) + into_day if day else None
+        found = begin or parse_datetime(str(text))
         aware = timezone.make_aware(found) if found and timezone.is_naive(found) else found
         if aware:
             aware.astimezone(UTC)  # which the first and the last day may be beyond

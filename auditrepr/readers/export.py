@@ -42,6 +42,7 @@ class Bounds(NamedTuple):
     upto: int
     settled: int  # the watermark
     unseen: frozenset[int] = frozenset()  # transactions that were open above the watermark
+    start: int = 0  # what `after` was before a filter raised it
 
     def within(self, first: int | None = None, end: int | None = None) -> Bounds:
         """Return the bounds with those of a filter: inclusive start, exclusive end."""
@@ -71,7 +72,7 @@ def visible_now(using: str, after: int = 0) -> Bounds:
     settled = watermark(using)  # before the rest: what it covers cannot be open any more
     reach = get_vendor(using).reach()
     unseen = parse(reach.snapshot).running if reach.snapshot else frozenset()
-    return Bounds(after, reach.visible, settled, unseen)
+    return Bounds(after, max(after, reach.visible), settled, unseen, after)
 
 
 def settled_now(using: str, after: int) -> Bounds:
@@ -83,7 +84,7 @@ def settled_now(using: str, after: int) -> Bounds:
     top = get_vendor(using).reach().visible
     if after > max(settled, top) and top:
         raise BeyondTheLog(id=after, alias=using, top=max(settled, top))
-    return Bounds(after, max(after, settled), settled)
+    return Bounds(after, max(after, settled), settled, start=after)
 
 
 def watermark(using: str) -> int:
@@ -118,7 +119,7 @@ class Export:
     @property
     def continue_from(self) -> int:
         """Return the ID after which nothing was passed over that can still be committed."""
-        return max(self.bounds.after, min(self.reached, self.bounds.settled))
+        return max(self.bounds.start, min(self.reached, self.bounds.settled))
 
     def pages(self) -> Iterator[Page]:
         """Yield the pages, some of them empty; an export has no more than one of them in memory."""

@@ -31,6 +31,8 @@ class Format(ABC):
 
     suffix: ClassVar[str]
     content_type: ClassVar[str]
+    #: What may stand in front of a record and means nothing.
+    blank: ClassVar[bytes] = b""
 
     @abstractmethod
     def head(self) -> bytes:
@@ -54,6 +56,7 @@ class JsonLines(Format):
 
     suffix = "jsonl"
     content_type = "application/x-ndjson"
+    blank = b" "
 
     def head(self) -> bytes:
         return b""
