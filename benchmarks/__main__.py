@@ -13,7 +13,7 @@ from tests.servers import PostgresServer
 
 #: Measured on a log that grows from one size to the next.
 STANDING = ("idle", "trickle")
-NAMES = (*STANDING, "drain", "relations", "searched", "opened", "capture", "indexes")
+NAMES = (*STANDING, "drain", "relations", "searched", "opened", "capture", "indexes", "export")
 #: As durable as a production server; memory and checkpoints as for a small machine.
 SERVER = (
     "-c shared_buffers=1GB -c max_wal_size=8GB -c maintenance_work_mem=256MB"
@@ -117,6 +117,7 @@ def main(given: list[str] | None = None) -> None:
     with database(options.database, options.keep):
         from . import backlogs, data
         from .capture import capture
+        from .export import export
         from .indexes import indexes
 
         data.make_schema()
@@ -125,7 +126,9 @@ def main(given: list[str] | None = None) -> None:
             backlogs.standing(names, options.rows, options.repeat)
         writing = {"capture": capture, "indexes": indexes}
         for name in names:
-            if name in writing:
+            if name == "export":
+                export(options.rows, options.repeat)
+            elif name in writing:
                 writing[name](max(options.rows), options.repeat)
             elif name not in STANDING:
                 benchmark: Callable[..., None] = getattr(backlogs, name)
