@@ -71,7 +71,7 @@ class NewFile(FileOutput):
         self._target = Path(os.path.realpath(path))
         # What is no file, such as /dev/null or a named pipe, is written to as it is.
         self._in_place = self._target.exists() and not self._target.is_file()
-        self._part = self._target.with_name(f".{self._target.name}.{os.getpid()}.part")
+        self._part = self._target.parent / f".{self._target.name}.{os.getpid()}.part"
         try:
             self._file = (self._target if self._in_place else self._part).open("wb")
             if self._target.is_file():
@@ -116,6 +116,7 @@ class AppendedFile(FileOutput):
             try:
                 fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
+                self._file.close()
                 raise OutputBusy(path=path) from None
             if stat.S_ISREG(os.fstat(self._file.fileno()).st_mode):
                 self._repair(form)
