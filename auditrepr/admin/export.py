@@ -74,17 +74,21 @@ def _patient(chunks: Iterator[bytes], form: Format) -> Iterator[bytes]:
     """Yield the same bytes, and some of them late, so that there is no long silence."""
     kept = b""
     sent = time.monotonic()
-    for chunk in chunks:
-        if chunk:
-            kept += chunk
-            ready, kept = kept[:-KEPT], kept[-KEPT:]
-        elif time.monotonic() - sent > SILENCE:
-            ready, kept = kept[:1] or form.blank, kept[1:]
-        else:
-            continue
-        if ready:
-            yield ready
-            sent = time.monotonic()
+    try:
+        for chunk in chunks:
+            if chunk:
+                kept += chunk
+                ready, kept = kept[:-KEPT], kept[-KEPT:]
+            elif time.monotonic() - sent > SILENCE:
+                ready, kept = kept[:1] or form.blank, kept[1:]
+            else:
+                continue
+            if ready:
+                yield ready
+                sent = time.monotonic()
+    except Exception:
+        yield kept
+        raise
     yield kept
 
 
