@@ -25,10 +25,12 @@ from ..vendors.types import SearchIndex, Window
 from . import search
 from .export_records import Record, RecordMaker
 
-#: Events of one page.
+#: IDs that one query finds.
 PAGE = 1000
-#: Bytes that the rows of the events read at once unpack to, at most; a larger one is read alone.
-MOST_BYTES = 4_000_000
+#: Events that are in memory at once; each takes some 10 kB.
+AT_ONCE = 250
+#: Bytes that their rows unpack to, at most; a larger one is read alone.
+MOST_BYTES = 2_000_000
 #: Number of IDs that the first query covers.
 WIDTH = 50_000
 #: Seconds that a query should take: less, and the next one covers more IDs.
@@ -151,7 +153,7 @@ class Export:
         log = log.prefetch_related("repr_failure", "instance_repr")
         sizes: dict[int, int] = {}
         while ids:
-            fitting = vendor.fitting(ids, MOST_BYTES, sizes)
+            fitting = vendor.fitting(ids[:AT_ONCE], MOST_BYTES, sizes)
             part, ids = ids[:fitting], ids[fitting:]
             yield list(log.filter(pk__in=part).order_by("pk")), part[-1]
 
