@@ -1,4 +1,4 @@
-"""Where an export goes: to standard output, into a new file, or onto the end of one."""
+"""Writes an export: to standard output, into a new file, or onto the end of one."""
 
 from __future__ import annotations
 
@@ -174,7 +174,7 @@ class Position:
         self.path = path
 
     def read(self) -> int:
-        """Return the ID; 0 if there is no file yet.
+        """Return the ID; 0 if the file does not exist.
 
         :raises PositionUnreadable: if it holds something else.
         """

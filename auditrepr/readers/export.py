@@ -3,7 +3,7 @@
 Events never change, so pages that are read one after the other fit together. What must not get
 between them are events that are committed meanwhile: an export ends at the highest ID that was
 visible when it began, and leaves out transactions that were open then. An export that is followed
-ends at the watermark, below which nothing can be committed any more.
+ends at the watermark, below which nothing can be committed later.
 """
 
 from __future__ import annotations
