@@ -23,7 +23,9 @@ CELL = 32_000
 VALUE = 200
 #: With these a cell is a formula, in their full-width and small forms, too.
 FORMULA = frozenset("=+-@")
-END = "end"
+#: From a record to a value: the column's changes, the field, old or new.
+LEVELS = 3
+TOO_DEEP = "(nested too deeply to be exported)"
 
 
 class Format(ABC):
@@ -98,12 +100,20 @@ class Csv(Format):
 FORMATS: dict[str, type[Format]] = {one.suffix: one for one in (Csv, JsonLines)}
 
 
-def as_json(value: Any) -> str:
+def as_json(value: Any, levels: int = LEVELS) -> str:
     """Return the value as JSON in one line, in which every digit of a number is kept.
 
     Invisible characters are escaped: nothing acts on a terminal, no reader sees an end of line.
+
+    :param levels: how far to look for the inner value that is nested too deeply, if one is.
     """
-    return as_json_escapes(_json(value))
+    try:
+        return as_json_escapes(_json(value))
+    except RecursionError:
+        if not levels or not isinstance(value, dict):
+            return _dumps(TOO_DEEP)
+    inner = (f"{as_json(str(key))}: {as_json(one, levels - 1)}" for key, one in value.items())
+    return f"{{{', '.join(inner)}}}"
 
 
 def _json(value: Any) -> str:

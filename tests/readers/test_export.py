@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -13,9 +14,10 @@ from auditrepr.exceptions import BeyondTheLog
 from auditrepr.models import AuditLog, Checkpoint, Fidelity, InstanceRepr, ReprFailure
 from auditrepr.readers import export
 from auditrepr.readers.export import Export, settled_now, visible_now
-from auditrepr.readers.export_formats import as_json
+from auditrepr.readers.export_formats import FORMATS, JsonLines, as_json
 from auditrepr.readers.export_selection import between
 from tests.app.models import Author
+from tests.capturing import sql
 from tests.pages import event, fail
 from tests.running import run
 from tests.vendors.recording import elsewhere, open_transaction
@@ -318,3 +320,30 @@ def test_a_watermark_that_went_back_sends_nothing_twice() -> None:
     made = everything(settled_now("default", 5))
     assert ids(made) == []
     assert made.continue_from == 5
+
+
+# --- what stands in the log, and not in JSON -----------------------------------------------------
+
+
+@pytest.mark.sqlite
+def test_bytes_that_are_no_text_are_written_out_as_everywhere() -> None:
+    author = Author.objects.create(name="Ann")
+    sql(f"UPDATE app_author SET name = CAST(x'61ff62' AS TEXT) WHERE id = {author.pk}")
+    (_, changed) = records(everything())
+    assert changed["changes"]["name"] == {"old": "Ann", "new": "a\\xffb"}
+    sql("UPDATE app_author SET name = 'x' || char(55296)")  # half of a character
+    line = JsonLines().line(records(everything())[-1])
+    assert json.loads(line)["changes"]["name"]["old"] == "a\\xffb"
+
+
+@pytest.mark.parametrize("depth", [100, 900])
+def test_a_value_of_any_depth_keeps_no_other_event_from_being_exported(depth: int) -> None:
+    event(1, text="Ann")
+    event(2, text="Bea")
+    deep = '{"name": ' + "[" * depth + "]" * depth + "}"
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE auditrepr_auditlog SET row_data = %s WHERE id = 1", [deep])
+    for form in (one() for one in FORMATS.values()):
+        lines = [form.line(record) for record in records(everything())]
+        assert len(lines) == 2
+        assert b"Bea" in lines[1]

@@ -151,6 +151,21 @@ def test_json_lines_are_never_cut_and_keep_every_digit() -> None:
     assert '"number": 0.10' in line
 
 
+@pytest.mark.parametrize("wrap", [lambda one: [one], lambda one: {"in": one}], ids=["[]", "{}"])
+def test_a_value_that_is_nested_too_deeply_is_named_and_the_others_are_there(wrap: Any) -> None:
+    deep: Any = None
+    for _ in range(20_000):
+        deep = wrap(deep)
+    changes = {"name": {"old": "Ann", "new": deep}, "age": {"old": 1, "new": 2}}
+    (line,) = written(JsonLines(), RECORD | {"changes": changes}).splitlines()
+    found = json.loads(line)["changes"]
+    assert found["name"]["old"] == "Ann"
+    assert "nested too deeply" in str(found["name"]["new"])
+    assert found["age"] == changes["age"]
+    (row,) = rows(RECORD | {"changes": changes})
+    assert json.loads(row["changes"])["age"] == changes["age"]
+
+
 def test_a_number_that_json_has_no_word_for_is_a_text() -> None:
     (line,) = written(JsonLines(), RECORD | {"context": [math.inf, math.nan]}).splitlines()
     assert json.loads(line)["context"] == ["inf", "nan"]
