@@ -18,7 +18,7 @@ from django.db import reset_queries
 
 from ..exceptions import BeyondTheLog
 from ..lineage import recent_renames
-from ..models import AuditLog, AuditLogQuerySet, Checkpoint
+from ..models import AuditLog, AuditLogQuerySet, Checkpoint, InstanceRepr, ReprFailure
 from ..vendors import get_vendor
 from ..vendors.snapshots import parse
 from ..vendors.types import SearchIndex, Window
@@ -164,11 +164,21 @@ def _windows(events: AuditLogQuerySet, bounds: Bounds) -> Ids:
     while after < bounds.upto:
         end = min(after + width, bounds.upto)
         began = time.monotonic()
-        rows = events.filter(pk__gt=after, pk__lte=end).order_by("pk")
+        rows = _within(events, after, end).order_by("pk")
         ids = list(rows.values_list("pk", flat=True)[:PAGE])
         width = width * 2 if time.monotonic() - began < QUICK else max(PAGE, width // 2)
         after = ids[-1] if len(ids) == PAGE else end
         yield ids, after
+
+
+def _within(events: AuditLogQuerySet, after: int, end: int) -> AuditLogQuerySet:
+    """Return those in ``(after, end]``; a planner does not carry bounds over to a joined table."""
+    bounds: dict[str, int] = {"pk__gt": after, "pk__lte": end}
+    joined = {join.table_name for join in events.query.alias_map.values()}
+    for name, model in (("instance_repr", InstanceRepr), ("repr_failure", ReprFailure)):
+        if model._meta.db_table in joined:
+            bounds |= {f"{name}__pk__gt": after, f"{name}__pk__lte": end}
+    return events.filter(**bounds)
 
 
 def _found(export: Export) -> Ids:

@@ -161,6 +161,25 @@ def test_its_statements_grow_with_the_pages_and_not_with_the_events() -> None:
     assert len(queries) <= 11
 
 
+@pytest.mark.parametrize(
+    ("name", "condition"),
+    [("instancerepr", {"instance_repr__fidelity": "M"}),
+     ("reprfailure", {"repr_failure__isnull": False})],
+)  # fmt: skip
+def test_a_filter_on_another_table_reads_no_more_of_it_than_of_the_log(
+    name: str, condition: dict
+) -> None:
+    event(1, text="Ann", mixed="guessed")
+    fail(event(2))
+    made = Export(AuditLog.objects.filter(**condition), visible_now("default"))
+    with CaptureQueriesContext(connection) as queries:
+        assert ids(made) == ([1] if name == "instancerepr" else [2])
+    (selecting,) = (q["sql"] for q in queries if "INNER JOIN" in q["sql"])
+    assert selecting.count(f'"auditrepr_{name}"."audit_log_id" >') == 1
+    assert selecting.count(f'"auditrepr_{name}"."audit_log_id" <=') == 1
+    assert selecting.count("JOIN") == 1
+
+
 def test_large_rows_are_read_a_few_at_a_time() -> None:
     for pk in range(1, 7):
         # Random, so that no database packs it.
