@@ -221,6 +221,7 @@ def test_takes_away_what_the_list_and_a_history_show(
 ) -> None:
     reader.goto(f"{LOG}?table_name=gazetteer_country&action__exact=U")
     shown = reader.locator("#result_list tbody tr").count()
+    look(reader, "export-list")
     with reader.expect_download() as download:
         reader.get_by_role("link", name="Export as CSV").click()
     assert re.fullmatch(r"audit-log-[\d-]{10}\.csv", download.value.suggested_filename)
@@ -233,7 +234,7 @@ def test_takes_away_what_the_list_and_a_history_show(
     assert (last["id"], last["time"]) == ("end", "complete")
     reader.get_by_role("row").filter(has_text="Eswatini").get_by_role("link").first.click()
     reader.get_by_role("link", name="Object history").click()
-    look(reader, "export")
+    look(reader, "export-history")
     with reader.expect_download() as download:
         reader.get_by_role("link", name="Export as JSON Lines").click()
     assert download.value.suggested_filename.startswith("object-history-")
