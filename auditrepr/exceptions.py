@@ -228,6 +228,37 @@ class MayNotPrune(AuditReprError):
     )
 
 
+class BeyondTheLog(AuditReprError):
+    """Raised when an export is to continue after an event that the log does not reach."""
+
+    message = (
+        'The log in database "{alias}" ends at event {top}, before event {id}: it was restored from'
+        " an older backup, or it is another log. To go on without missing events, use --follow-from"
+        " with the ID of the last event that both logs have, or 0 to send all again."
+    )
+
+
+class OutputUnwritable(AuditReprError):
+    """Raised when a file that a command writes cannot be written."""
+
+    message = "Could not write {path}: {reason}."
+
+
+class OutputBusy(AuditReprError):
+    """Raised when another export writes to the same file."""
+
+    message = "Another export is writing to {path}. Try again later."
+
+
+class PositionUnreadable(AuditReprError):
+    """Raised when a file does not hold the ID from which an export continues."""
+
+    message = (
+        "Could not read where to continue from {path}: {reason}. Correct it: it holds the ID of the"
+        " last exported event; without the file, the export starts with the first event."
+    )
+
+
 class NothingToRebuild(AuditReprError):
     """Raised when a representation is requested for the event of a TRUNCATE."""
 

@@ -14,7 +14,8 @@ from tests.servers import PostgresServer
 #: Measured on a log that grows from one size to the next.
 STANDING = ("idle", "trickle")
 NAMES = (
-    *STANDING, "drain", "relations", "asked", "pairs", "searched", "opened", "capture", "indexes"
+    *STANDING, "drain", "relations", "asked", "pairs", "searched", "opened", "capture", "indexes",
+    "export",
 )  # fmt: skip
 #: As durable as a production server; memory and checkpoints as for a small machine.
 SERVER = (
@@ -120,6 +121,7 @@ def main(given: list[str] | None = None) -> None:
         from . import backlogs, data
         from .asked import asked
         from .capture import capture
+        from .export import export
         from .indexes import indexes
 
         data.make_schema()
@@ -128,7 +130,9 @@ def main(given: list[str] | None = None) -> None:
             backlogs.standing(names, options.rows, options.repeat)
         writing = {"capture": capture, "indexes": indexes}
         for name in names:
-            if name in writing:
+            if name == "export":
+                export(options.rows, options.repeat)
+            elif name in writing:
                 writing[name](max(options.rows), options.repeat)
             elif name == "asked":
                 asked(options.rows, options.repeat)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin, messages
+from django.contrib.admin.options import IncorrectLookupParameters
+from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
@@ -16,13 +18,14 @@ from django.utils.translation import gettext, gettext_lazy
 
 from ..lineage import recent_renames
 from ..models import AuditLog
+from ..readers.export_formats import Format
 from ..readers.permissions import DATABASE, asked_log, readable_events, readable_tables
 from ..tracking import tracked_tables
 from ..utils.text import can_be_stored
-from . import as_of_page, event_page, hidden, notices, put_back, timeline
+from . import as_of_page, event_page, export, hidden, notices, put_back, timeline
 from .actor_filter import ActorFilter
 from .base import ReadOnlyAdmin
-from .changelist import TEXT, LogChangeList
+from .changelist import TEXT, ExportedList, LogChangeList
 from .event_lines import by_key, time_of, what_changed, which, who_and_why
 from .filters import (
     AroundFilter,
@@ -90,13 +93,25 @@ class AuditLogAdmin(ReadOnlyAdmin):
     )
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[LogChangeList]:
-        return LogChangeList
+        return ExportedList if export.EXPORT in request.GET else LogChangeList
 
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
+        if form := export.asked_format(request):
+            return self._exported(request, form)
         context = {"notices": notices.on_recording(asked_log(request))}
         return super().changelist_view(request, {**context, **(extra_context or {})})
+
+    def _exported(self, request: HttpRequest, form: Format) -> HttpResponse:
+        """Return what the list shows with these filters, on all its pages, as a file."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        try:
+            found: Any = self.get_changelist_instance(request)
+        except IncorrectLookupParameters:  # as for a page
+            return HttpResponseRedirect(f"{request.path}?{ERROR_FLAG}=1")
+        return export.response(request, found.export, form)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditLog]:
         """Return the events that this user may see; other events have no page."""

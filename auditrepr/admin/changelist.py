@@ -16,6 +16,7 @@ from ..capture import search_index
 from ..lineage import recent_renames
 from ..models import AuditLog
 from ..readers import search, search_pending
+from ..readers.export import Export, visible_now
 from ..readers.pairs import together
 from ..readers.permissions import readable_tables
 from ..readers.search import SearchResult
@@ -25,6 +26,7 @@ from ..utils.time_limit import PageTimeLimit
 from ..vendors.types import Window
 from . import hidden
 from .event_lines import describe, time_of
+from .export import EXPORT, LABELS
 from .keyset import KeysetChangeList, nearest
 
 #: Maximum number of events that a page searches for rare matches before it shows its results.
@@ -49,7 +51,11 @@ class LogChangeList(KeysetChangeList):
 
     def get_filters_params(self, params: Any = None) -> dict[str, Any]:
         given: dict[str, Any] = super().get_filters_params(params)
-        return {name: value for name, value in given.items() if name != TEXT}
+        return {name: value for name, value in given.items() if name not in (TEXT, EXPORT)}
+
+    def export_links(self) -> list[tuple[Any, str]]:
+        """Return the labels and links of the exports of this list, with all its pages."""
+        return [(label, self.get_query_string({EXPORT: name})) for name, label in LABELS.items()]
 
     def get_results(self, request: HttpRequest) -> None:
         self.hides_tables = readable_tables(request.user) is not None
@@ -121,6 +127,21 @@ class LogChangeList(KeysetChangeList):
         unserved = UNSERVED & self.params.keys()
         among_others = self.hides_tables and "table_name" not in self.params
         return bool(unserved or among_others or self.params.get("state") == "pending")
+
+
+class ExportedList(LogChangeList):
+    """The same events, not as a page."""
+
+    export: Export
+
+    def get_results(self, request: HttpRequest) -> None:
+        using = self.queryset.db
+        first, end = self.limits()
+        bounds = visible_now(using, self.newer_than or 0).within(first, end)
+        bounds = bounds.within(end=self.older_than)
+        index = search_index.index(using) if self.text else None
+        events: Any = self.queryset
+        self.export = Export(events, bounds, text=self.text, index=index)
 
 
 def _not_searched(found: SearchResult, pending: Pending) -> Iterator[str]:

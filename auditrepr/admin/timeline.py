@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
@@ -14,6 +15,9 @@ from ..asof.asked import key_from_text
 from ..models import AuditLog
 from ..readers import recording
 from ..readers.changes import model_label
+from ..readers.export import Export, visible_now
+from ..readers.export_formats import Format
+from ..readers.export_selection import of_object
 from ..readers.object_events import (
     Asked,
     ObjectEvents,
@@ -25,17 +29,17 @@ from ..readers.object_events import (
 from ..readers.pairs import together
 from ..readers.permissions import (
     may_read_log,
+    readable_events,
     with_reprs,
 )
 from ..readers.related import lacking
 from ..utils.table_names import model_for_table
 from ..utils.text import visible
 from ..utils.time_limit import PageTimeLimit
-from . import notices
+from . import export, notices
 from .breadcrumbs import way_to_log
 from .event_lines import clock, clocks, describe, query_of, representation, what_changed
 from .links import address, did_link, object_now, timeline_link
-from .moments import form
 
 PAGE = 100
 #: The parameter that shows what belongs to the object, or does not.
@@ -51,8 +55,10 @@ def response(
     extra_context: dict[str, Any] | None = None,
 ) -> HttpResponse:
     """Return the page of an object's history; the caller has checked the permission."""
-    may_read = site.is_registered(AuditLog) and may_read_log(request.user)
     asked = _asked(request, table_name, object_id)
+    if as_format := export.asked_format(request):
+        return _exported(request, using, asked, as_format)
+    may_read = site.is_registered(AuditLog) and may_read_log(request.user)
     found = object_events(with_reprs(AuditLog.objects.using(using)), asked)
     limit = PageTimeLimit.from_settings()
     describe(found.events, using, limit)
@@ -67,6 +73,7 @@ def response(
         "notices": [*notices.on_gaps(using, tables), *notices.on_related(using, may_lack)],
         "beginning": _beginning(using, asked, own, limit),
         "lines": _lines(found, asked, site, using),
+        "exports": _exports(request) if may_read else [],
         "may_read_log": may_read,
         **way_to_log(site, using, may_read_log=may_read),
         "object_now": object_now(request, site, table_name, object_id, using),
@@ -95,6 +102,31 @@ def _asked(request: HttpRequest, table_name: str, object_id: str) -> Asked:
         belonging=bool(declared(table_name)) if wanted is None else wanted == "1",
         user=request.user,
     )
+
+
+def _exported(request: HttpRequest, using: str, asked: Asked, as_format: Format) -> HttpResponse:
+    """Return the history as a file, to those who may read its events in the log, too."""
+    if not may_read_log(request.user):
+        raise PermissionDenied
+    events = of_object(
+        readable_events(request.user, using),
+        tables_of(asked.table),
+        asked.key,
+        related=asked.belonging,
+    )
+    bounds = visible_now(using, asked.after)
+    return export.response(request, Export(events, bounds), as_format, "object-history")
+
+
+def _exports(request: HttpRequest) -> list[tuple[Any, str]]:
+    """Return the labels and links of the exports of the whole history."""
+    given = request.GET.copy()
+    given.pop("after", None)
+    found = []
+    for name, label in export.LABELS.items():
+        given[export.EXPORT] = name
+        found.append((label, f"?{given.urlencode()}"))
+    return found
 
 
 def _as_of_link(site: admin.AdminSite, using: str, table_name: str, object_id: str) -> str | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Collection, Mapping
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django.conf import settings
@@ -68,9 +68,26 @@ def moment(text: Any) -> datetime:
 
     :raises ArgumentTypeError: if the text is not a date or time, or lies in the future.
     """
+    aware = _aware(text, timedelta(0))
+    if aware > datetime.now(aware.tzinfo):
+        raise ArgumentTypeError(f"{str(text)!r} is in the future")
+    return aware if settings.USE_TZ else timezone.make_naive(aware)
+
+
+def end(text: Any) -> datetime:
+    """Return the time likewise, but for a date the end of that day; it may be in the future.
+
+    :raises ArgumentTypeError: if the text is not a date or time.
+    """
+    aware = _aware(text, timedelta(days=1))
+    return aware if settings.USE_TZ else timezone.make_naive(aware)
+
+
+def _aware(text: Any, into_day: timedelta) -> datetime:
     try:
         day = parse_date(str(text))
-        found = datetime.combine(day, time()) if day else parse_datetime(str(text))
+        begin = datetime.combine(day, time()) + into_day if day else None
+        found = begin or parse_datetime(str(text))
         aware = timezone.make_aware(found) if found and timezone.is_naive(found) else found
         if aware:
             aware.astimezone(UTC)  # which the first and the last day may be beyond
@@ -80,9 +97,7 @@ def moment(text: Any) -> datetime:
         raise ArgumentTypeError(
             f"{str(text)!r} is not a date: use 2026-01-31 or 2026-01-31T12:00:00+01:00"
         )
-    if aware > datetime.now(aware.tzinfo):
-        raise ArgumentTypeError(f"{str(text)!r} is in the future")
-    return aware if settings.USE_TZ else timezone.make_naive(aware)
+    return aware
 
 
 def database_alias(text: Any) -> str:

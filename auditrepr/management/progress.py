@@ -15,8 +15,11 @@ from .terminal import is_terminal
 
 
 @contextmanager
-def progress_bar(*, show: bool) -> Iterator[Callable[[Progress], None]]:
-    """Yield a function that draws a bar on standard error, if that is a terminal."""
+def progress_bar(*, show: bool, done: str = "stored") -> Iterator[Callable[[Progress], None]]:
+    """Yield a function that draws a bar on standard error, if that is a terminal.
+
+    :param done: what has happened to the rows that it counts.
+    """
     if not (show and is_terminal(sys.stderr)):
         yield lambda progress: None
         return
@@ -32,7 +35,7 @@ def progress_bar(*, show: bool) -> Iterator[Callable[[Progress], None]]:
             (bar,) = bars
             rate = progress.rows / max(time.monotonic() - began, 0.001)
             bar.total = progress.total  # it grows while others write
-            bar.set_description_str(f"{progress.rows:,} stored, {rate:,.0f}/s", refresh=False)
+            bar.set_description_str(f"{progress.rows:,} {done}, {rate:,.0f}/s", refresh=False)
             bar.update(progress.done - bar.n)
 
         yield draw

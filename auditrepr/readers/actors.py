@@ -16,9 +16,14 @@ WHO = ("user_name", "user", "command", "task")
 
 def actor(event: AuditLog) -> str:
     """Return who or what caused the event, by the name of that time; empty if unknown."""
+    return visible(author(event))
+
+
+def author(event: AuditLog) -> str:
+    """Return the same as it is recorded, not made safe to show."""
     context = event.context if isinstance(event.context, Mapping) else {}
     known = (str(context[name]) for name in WHO if context.get(name) is not None)
-    return visible(next(known, None) or event.writer or "")
+    return next(known, None) or event.writer or ""
 
 
 def reason(event: AuditLog) -> str:

@@ -49,6 +49,11 @@ _UNSEEN = re.compile(f"[\x00-\x1f{_CONTROLS}")
 _UNSEEN_IN_LINES = re.compile(f"[\x00-\x08\x0b\x0c\x0e-\x1f{_CONTROLS}")
 
 
+def as_json_escapes(document: str) -> str:
+    """Return the JSON document with such characters, which only its strings have, escaped."""
+    return _UNSEEN.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
+
+
 def visible(text: str) -> str:
     r"""Return the text with every invisible control character written out: ``\x1b``."""
     return _UNSEEN.sub(lambda found: ascii(found[0])[1:-1], text)

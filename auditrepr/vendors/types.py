@@ -263,6 +263,7 @@ class Reach(NamedTuple):
     visible: int
     handed_out: int  # no ID up to this one will be handed out again
     whole: bool = True  # false if row-level security hides some of it
+    snapshot: str | None = None  # what is visible; None: of one writer at a time all is
 
 
 @dataclass(frozen=True)

@@ -25,8 +25,8 @@ from tests.readers.test_values import CHANGED
 __all__ = ["reader"]
 pytestmark = pytest.mark.django_db
 
-#: Models whose code does something to the process that reads their rows, or to its transaction.
-OTHERS = ("hostile", "troubled", "virtual")
+#: Models whose code does something to the process or transaction that reads, or sends queries.
+OTHERS = ("hostile", "troubled", "virtual", "remember")
 TEXTS = ("CharField", "TextField")
 
 

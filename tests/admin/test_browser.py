@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import csv
 import os
 import re
 import shutil
@@ -219,6 +220,30 @@ def test_the_history_button_of_an_object_leads_to_its_events(reader: Page) -> No
     reader.get_by_role("link", name="History").click()
     expect(reader.get_by_role("heading", name="History of Country")).to_be_visible()
     expect(reader.locator("#content-main")).to_contain_text("name: Swaziland → Eswatini")
+
+
+def test_takes_away_what_the_list_and_a_history_show(
+    reader: Page, look: Any, tmp_path: Path
+) -> None:
+    reader.goto(f"{LOG}?table_name=gazetteer_country&action__exact=U")
+    shown = reader.locator("#result_list tbody tr").count()
+    look(reader, "export-list")
+    with reader.expect_download() as download:
+        reader.get_by_role("link", name="Export as CSV").click()
+    assert re.fullmatch(r"audit-log-[\d-]{10}\.csv", download.value.suggested_filename)
+    download.value.save_as(tmp_path / "log.csv")
+    with (tmp_path / "log.csv").open(encoding="utf-8-sig", newline="") as file:
+        *rows, last = csv.DictReader(file)
+    assert len(rows) >= shown > 0
+    assert {row["action"] for row in rows} == {"changed"}
+    assert any('"old": "Swaziland", "new": "Eswatini"' in row["changes"] for row in rows)
+    assert (last["id"], last["time"]) == ("end", "complete")
+    reader.get_by_role("row").filter(has_text="Eswatini").get_by_role("link").first.click()
+    reader.get_by_role("link", name="Object history").click()
+    look(reader, "export-history")
+    with reader.expect_download() as download:
+        reader.get_by_role("link", name="Export as JSON Lines").click()
+    assert download.value.suggested_filename.startswith("object-history-")
 
 
 def test_the_job_page_shows_what_was_done_and_what_is_left(reader: Page, look: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import psycopg
@@ -216,6 +217,13 @@ def test_who_may_read_is_told_by_the_check_what_it_could_not_note(shop):
 def test_who_may_read_asks_for_the_status(shop):
     """The gaps that other tests left are known, and no longer news."""
     assert "pending" in manage("reader", "backfill_status", "--window=0s")
+
+
+def test_who_may_read_exports_the_log(shop):
+    *_, last = manage("reader", "export_audit_log", "--format=jsonl").splitlines()
+    assert json.loads(last)["end"] == "complete"
+    followed = manage("reader", "export_audit_log", "--format=jsonl", "--follow-from=0")
+    assert json.loads(followed.splitlines()[-1])["end"] == "complete"
 
 
 def test_the_owner_checks_migrates_and_prunes(shop):

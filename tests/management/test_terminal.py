@@ -30,6 +30,8 @@ COMMANDS = [
     ("backfill_status",),
     ("audit_triggers", "sql"),
     ("prune_audit_log", "--before", "2000-01-01", "--dry-run"),
+    ("export_audit_log", "--format", "jsonl"),
+    ("export_audit_log", "--format", "csv", "--follow-from", "0"),
 ]
 
 

@@ -30,6 +30,7 @@ TITLES = {
     "opened": "### Open transaction",
     "capture": "### Capture",
     "indexes": "### What each index of the log costs its writer",
+    "export": "### Export",
 }
 
 

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from auditrepr.capture import search_index
 from auditrepr.models import AuditLog, InstanceRepr
 from auditrepr.readers import search
+from auditrepr.readers.export import Export, visible_now
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.types import SearchIndex, Window
 from tests.app.models import Author
@@ -249,6 +250,19 @@ def in_step() -> None:
 def tables() -> list[str]:
     with connection.cursor() as cursor:
         return connection.introspection.table_names(cursor)
+
+
+def test_an_export_finds_what_no_page_reads_at_once(
+    index: SearchIndex | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(search, "LOOKED_AT", 4)
+    monkeypatch.setattr(search, "MOST", 3)
+    monkeypatch.setattr(search, "COMMON", 2)
+    for pk in range(1, 21):
+        event(pk, text=f"Order {pk}" if pk % 2 else f"Bill {pk}")
+    made = Export(AuditLog.objects.all(), visible_now("default"), text="order", index=index)
+    assert [one["id"] for page in made.pages() for one in page.records] == list(range(1, 21, 2))
+    assert made.complete
 
 
 @pytest.mark.sqlite

@@ -17,6 +17,7 @@ from django.test.utils import CaptureQueriesContext
 
 from auditrepr.models import AuditLog, Fidelity, InstanceRepr, RelatedObject
 from auditrepr.vendors import Vendor, get_vendor
+from auditrepr.vendors.snapshots import sees
 from tests.app.models import Author
 from tests.capturing import sql
 from tests.pages import event
@@ -46,6 +47,23 @@ def test_the_log_reaches_as_far_as_its_highest_id(vendor: Vendor) -> None:
     reach = vendor.reach()
     assert (reach.visible, reach.whole) == (AuditLog.objects.latest("pk").pk, True)
     assert reach.handed_out == reach.visible
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_snapshot_of_what_is_visible_has_the_transactions_that_are_open(
+    vendor: Vendor,
+) -> None:
+    Author.objects.create(name="seen")
+    before = vendor.reach()
+    with open_transaction(write) as unseen:
+        reach = vendor.reach()
+    event = AuditLog.objects.get(pk=unseen)
+    assert sees(vendor.reach().snapshot, event.transaction_id)
+    if reach.snapshot is None:  # of one writer at a time, whose IDs are higher
+        assert unseen > reach.visible
+    else:
+        assert not sees(reach.snapshot, event.transaction_id)
+        assert not sees(before.snapshot, event.transaction_id)
 
 
 def test_an_id_that_is_made_up_is_not_handed_out_a_second_time(vendor: Vendor) -> None:

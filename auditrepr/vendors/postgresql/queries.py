@@ -235,7 +235,8 @@ REACH = f"""
 SELECT coalesce(max(id), 0), coalesce(
     CASE WHEN has_sequence_privilege({SEQUENCE}, 'USAGE, SELECT')
         THEN coalesce(pg_sequence_last_value({SEQUENCE}), 0)
-    END, max(id), 0), row_security_active('auditrepr_auditlog'::regclass)
+    END, max(id), 0), row_security_active('auditrepr_auditlog'::regclass),
+    pg_current_snapshot()::text
 FROM auditrepr_auditlog
 """
 

@@ -71,8 +71,8 @@ class Storing(StoreFacet):
     """Serves a run of the job."""
 
     def reach(self) -> Reach:
-        ((visible, handed_out, filtered),) = self.rows(REACH)
-        return Reach(visible, min(visible, handed_out), whole=not filtered)
+        ((visible, handed_out, filtered, snapshot),) = self.rows(REACH)
+        return Reach(visible, min(visible, handed_out), not filtered, snapshot)
 
     def writers(self) -> Writers:
         return as_writers(*self.rows(WRITERS)[0])
