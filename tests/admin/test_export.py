@@ -19,8 +19,8 @@ from django.test.utils import CaptureQueriesContext
 from django.urls import path
 from django.utils import timezone
 
+from auditrepr.admin import AuditHistoryMixin
 from auditrepr.admin import export as view
-from auditrepr.admin.timeline import AuditHistoryMixin
 from auditrepr.models import AuditLog
 from auditrepr.readers import export
 from auditrepr.readers.export_formats import FORMATS
