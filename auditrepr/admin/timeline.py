@@ -40,6 +40,7 @@ from . import export, notices
 from .breadcrumbs import way_to_log
 from .event_lines import clock, clocks, describe, query_of, representation, what_changed
 from .links import address, did_link, object_now, timeline_link
+from .moments import form
 
 PAGE = 100
 #: The parameter that shows what belongs to the object, or does not.
