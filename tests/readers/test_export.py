@@ -158,7 +158,9 @@ def test_its_statements_grow_with_the_pages_and_not_with_the_events() -> None:
     records(everything())
     with CaptureQueriesContext(connection) as queries:
         assert len(records(everything())) == 300
-    assert len(queries) <= 11
+    # Which names tables had is looked up once in a few seconds.
+    sent = [one for one in queries.captured_queries if "django_migrations" not in one["sql"]]
+    assert len(sent) <= 11
 
 
 @pytest.mark.parametrize(
