@@ -28,7 +28,7 @@ from ..utils.model_meta import own_fields
 from ..utils.table_names import model_for_table
 from ..utils.text import visible
 
-#: A request, or a command, is looked for among so many events on each side of one of its own.
+#: Number of events, on each side of one of its own, that a request or a command is searched in.
 AROUND = 10_000
 
 

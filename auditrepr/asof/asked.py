@@ -20,8 +20,8 @@ from ..vendors.types import Event, Moment
 
 When = AuditLog | int | date  # a datetime is a date
 
-#: So many ids further on there may be events that are older: so many rows may concurrent
-#: statements have written side by side.
+#: How many IDs beyond the first later event there may still be earlier events: as many as
+#: concurrent statements may have written next to each other.
 SLACK = 10_000
 
 TAKES = "requires an event, its ID, a date or a datetime"

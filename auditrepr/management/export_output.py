@@ -69,7 +69,7 @@ class NewFile(FileOutput):
     def __init__(self, path: Path) -> None:
         super().__init__(path)
         self._target = Path(os.path.realpath(path))
-        # What is no file, such as /dev/null or a named pipe, is written to as it is.
+        # Anything but a file, such as /dev/null or a named pipe, is written to as it is.
         self._in_place = self._target.exists() and not self._target.is_file()
         self._part = self._target.parent / f".{self._target.name}.{os.getpid()}.part"
         try:

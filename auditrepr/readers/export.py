@@ -71,7 +71,7 @@ Ids = Iterator[tuple[Sequence[int], int]]
 
 def visible_now(using: str, after: int = 0) -> Bounds:
     """Return the bounds of an export of everything that is committed now."""
-    settled = watermark(using)  # before the rest: what it covers cannot be open any more
+    settled = watermark(using)  # before the rest: what it covers can no longer be open
     reach = get_vendor(using).reach()
     unseen = parse(reach.snapshot).running if reach.snapshot else frozenset()
     return Bounds(after, max(after, reach.visible), settled, unseen, after)

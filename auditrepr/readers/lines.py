@@ -28,7 +28,7 @@ T = TypeVar("T")
 QUERIES = 18
 #: Queries for the events of one table, and for the related objects of one model.
 TABLE, MODEL = 3, 6
-#: So many tables come before the related objects.
+#: Number of tables that come before the related objects.
 FIRST_TABLES = 4
 
 

@@ -14,7 +14,7 @@ from ..utils.table_names import log_name
 from ..vendors import get_vendor
 from ..vendors.types import Event, Moment, Name
 
-#: Keys whose text the log has as it is: to ask for that of others takes a query for each model.
+#: Keys whose text the log has as it is: for that of other types, each model takes a query.
 _PLAIN = (int, str, UUID)
 
 

@@ -38,11 +38,11 @@ FROM known WHERE known.actor IS NOT NULL
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody who is an actor in the log."""
+    """A person who is an actor in the log."""
 
     key: str
     name: str = ""  # when they last did something
-    alike: bool = False  # somebody else has the same name
+    alike: bool = False  # another person has the same name
 
     def __str__(self) -> str:
         return f"{self.name} ({self.key})" if self.name and self.alike else self.name or self.key

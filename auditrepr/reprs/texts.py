@@ -46,9 +46,9 @@ def _said(instance: Any, batch: Batch) -> str:
 
 @contextmanager
 def same_words_for_everyone() -> Iterator[Callable[[], None]]:
-    """Language and time zone of the settings, not of whoever started the job.
+    """Activate the configured language and time zone, whatever process builds.
 
-    Gives what sees to it that one row's code has not changed them for the next.
+    Yields a function that restores both if the code of the previous row has changed them.
     """
     chosen = get_settings()
     zone = ZoneInfo(chosen.TIME_ZONE) if chosen.TIME_ZONE else timezone.get_default_timezone()

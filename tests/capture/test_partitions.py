@@ -286,7 +286,7 @@ def test_a_table_whose_partitions_come_and_go_for_three_years_keeps_what_it_can_
 # --- who says so, and who mends it ---------------------------------------------------------------
 
 
-def test_what_has_no_guard_is_found_named_and_mended_by_migrate(capsys):
+def test_what_has_no_guard_is_found_and_named_and_migrate_adds_it(capsys):
     sql(make(100))
     (found,) = [one for one in findings.of("default") if one.name == TABLE]
     assert "y100" in found.text

@@ -9,6 +9,7 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import path
 
+from auditrepr.tracking import related
 from tests.app.models import Author
 from tests.examples import examples
 from tests.pages import link, page, reader, words
@@ -20,12 +21,14 @@ pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 PAGE = (ROOT / "docs" / "admin.md").read_text()
 BUTTON, OFFICE = examples("docs/admin.md", "python")
 names = {"admin": admin, "Order": Author}
+_declared = set(related._declared)
 exec(BUTTON, names)
 exec(OFFICE, names)
 admin.site.unregister(Author)  # for this module's site alone
 site = admin.AdminSite()
 site._registry.update(admin.site._registry)
 site.register(Author, names["OrderAdmin"])
+related._declared -= related._declared - _declared  # other tests have no such admin class
 office = names["office"]
 urlpatterns = [path("admin/", site.urls), path("office/", office.urls)]
 

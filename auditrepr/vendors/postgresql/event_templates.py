@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 # One for each operation: a connection that only inserts compiles nothing else, and no function asks
-# which operation it is. PL/pgSQL makes each expression ready anew in each transaction, which is
+# which operation it is. PL/pgSQL prepares each expression again in each transaction, which is
 # what a statement of one row pays for: hence few expressions, and no statement that may write
 # nothing.
 FUNCTION = """CREATE OR REPLACE FUNCTION {function}() RETURNS trigger

@@ -21,7 +21,7 @@ _OURS = f"""
     WHERE {OWNED} AND tgparentid = 0 AND NOT ({ON_PARTITION})
         AND pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = {OWN_SCHEMA})"""
 
-# `top` is where the table's partitions lead to: the table, or what it is a partition of itself.
+# `top` is where the table's partitions lead to: the table, or the one that it is a partition of.
 _ROOTS = """
     SELECT tgrelid AS root, relkind, pg_partition_root(tgrelid)::oid AS top,
         array_agg(DISTINCT tgfoid) AS functions
@@ -38,8 +38,8 @@ _BELOW = """
         AND (root = top OR root IN (SELECT relid FROM pg_partition_ancestors(class.oid)))"""
 
 # What no trigger can record: the rows of tables that inherit from another, what is written through
-# another table, and what a snapshot hides but other queries in it show at once: that somebody
-# emptied the table, or attached another one to it.
+# another table, and what a snapshot hides but other queries in it show at once: that the table was
+# emptied, or another one attached to it.
 _NEVER_RECORDED = """
     SELECT root, inhrelid AS relid FROM roots JOIN pg_inherits ON inhparent = root
     WHERE relkind = 'r'
@@ -54,8 +54,8 @@ _NEVER_RECORDED = """
         AND roots.relkind = 'p' AND class.relkind IN ('r', 'p') AND NOT relispartition
         AND oid <> root"""
 
-# Whoever attaches or detaches a table writes the catalog's rows of all its columns anew. Those of
-# the system's columns stay as they were when the table was made.
+# Attaching or detaching a table rewrites the catalog's rows of all its columns. Those of the
+# system's columns stay as they were when the table was created.
 _BORN = """(
         SELECT count(*) > 0 FROM pg_attribute AS made JOIN pg_attribute AS own USING (attrelid)
         WHERE attrelid = relid AND made.attnum = -6 AND own.attnum > 0

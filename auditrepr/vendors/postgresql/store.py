@@ -35,7 +35,7 @@ from .queries import (
     WRITERS,
 )
 
-#: A connection that is refused until somebody changes a setting: such errors carry no code. In a
+#: A connection that is refused until a setting is changed: such errors carry no code. In a
 #: server's other languages they are taken for an outage, which is reported a little later.
 MISCONFIGURED = re.compile(
     r"FATAL: .*(does not exist|authentication failed|no pg_hba\.conf entry|not permitted)"
