@@ -28,7 +28,11 @@ def test_their_examples_run_one_after_the_other(django_user_model):
     user = django_user_model.objects.create_user("ann")
     book = Book.objects.create(title="A", author=Author.objects.create(name="Ann"))
     book.tags.add(Tag.objects.create(label="x"))
-    names = {"user": user, "book": book, "Book": Book, "begin": begin, "end": begin}
+    author = book.author
+    names = {"user": user, "book": book, "Book": Book, "begin": begin, "end": begin,
+             "author": author, "Author": Author}  # fmt: skip
+    Author.objects.update(name="Anna")
+    Author.objects.update(name="Ann")
     exec(WRITING, names)
     call_command("backfill_reprs", verbosity=0)
     for example in QUERIES:
