@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
@@ -16,6 +16,8 @@ from . import catalog, trigger_templates, triggers
 from .context import tell
 from .installed_sql import INSTALLED
 from .queries import LOG_IDENTITY, POSITION, SEQUENCE_CACHE
+
+T = TypeVar("T")
 
 
 class Capturing(CaptureFacet):
@@ -58,20 +60,24 @@ class Capturing(CaptureFacet):
         return [triggers.fingerprint(capture, schema or "") for capture in captures]
 
     def install_sql(self, *captures: Capture) -> list[str]:
-        schema = self.log_schema() if captures else ""
-        return [sql for capture in captures for sql in triggers.install_sql(capture, schema)]
+        return self._for_each(captures, triggers.install_sql)
 
     def guard_sql(self, *captures: Capture) -> list[str]:
         parted = [one for one in captures if one.shape.kind is Kind.PARTITIONED]
-        schema = self.log_schema() if parted else ""
-        return [sql for capture in parted for sql in triggers.guard_sql(capture, schema)]
+        return self._for_each(parted, triggers.guard_sql)
 
     def seal_sql(self) -> list[str]:
         return []  # the catalog distinguishes them
 
     def remove_sql(self, *names: str) -> list[str]:
-        schema = self.log_schema() if names else ""
-        return [sql for name in names for sql in triggers.remove_sql(name, schema)]
+        return self._for_each(names, triggers.remove_sql)
+
+    def _for_each(self, these: Sequence[T], statements: Callable[[T, str], list[str]]) -> list[str]:
+        if not these:
+            return []
+        schema = self.log_schema()
+        found = [sql for one in these for sql in statements(one, schema)]
+        return found + triggers.tidy_sql(schema)
 
     def remove_support_sql(self) -> list[str]:
         return triggers.remove_support_sql(self.log_schema())

@@ -143,17 +143,17 @@ BEGIN
     WHERE relkind IN ('r', 'p')
         AND (relname = {{name}} AND {KNOWN_BY_NAME}
             OR concat(nspname, '.', relname) = {{qualified}})
-    ORDER BY pg_table_is_visible(class.oid) DESC, class.oid IN (
-        SELECT tgrelid FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
-        WHERE {OWNED}
+    ORDER BY pg_table_is_visible(class.oid) DESC, EXISTS (
+        SELECT FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+        WHERE tgrelid = class.oid AND {OWNED}
             AND pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = {{schema}})
     ) DESC LIMIT 1;
     FOR item IN SELECT tgname, tgrelid::regclass AS relation
         FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
         WHERE tgparentid = 0 AND {OWNED}
             AND pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = {{schema}})
-            AND (tgrelid = target OR {ON_PARTITION}
-                AND target IN (SELECT relid FROM pg_partition_ancestors(tgrelid)))
+            AND tgrelid IN (SELECT target UNION SELECT relid FROM pg_partition_tree(target))
+            AND (tgrelid = target OR {ON_PARTITION})
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', item.tgname, item.relation);
     END LOOP;

@@ -122,20 +122,26 @@ def install_sql(capture: Capture, schema: str) -> list[str]:
         *triggers,
         f"COMMENT ON TRIGGER {_trigger(COMMENTED, schema)} ON {table(capture.db_table)} "
         f"IS {literal(json.dumps(note, ensure_ascii=False))}",
-        _drop_strays(schema),
-        _drop_orphans(schema),
     ]
 
 
 def guard_sql(capture: Capture, schema: str) -> list[str]:
     """Return the SQL that guards the partitions of this table that have no guard."""
     function = _function_name(Body(capture, schema).of_row())
-    return [_guard_partitions(capture, schema, function), _drop_strays(schema)]
+    return [_guard_partitions(capture, schema, function)]
 
 
 def remove_sql(name: str, schema: str) -> list[str]:
     """Return the SQL that drops the triggers of the table with this name in the log."""
-    return [_do(_drop_triggers(name, name, schema)), _drop_strays(schema), _drop_orphans(schema)]
+    return [_do(_drop_triggers(name, name, schema))]
+
+
+def tidy_sql(schema: str) -> list[str]:
+    """Return the SQL that drops guards of former partitions, and functions that no trigger calls.
+
+    Once is enough for many tables: it looks at all triggers.
+    """
+    return [_drop_strays(schema), _drop_orphans(schema)]
 
 
 def _qualified(db_table: str) -> str:
