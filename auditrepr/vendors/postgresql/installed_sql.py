@@ -6,7 +6,7 @@ another ``xmin``; so does attaching a partition.
 
 from __future__ import annotations
 
-from .trigger_templates import KNOWN_BY_NAME, ON_PARTITION, OWNED
+from .trigger_templates import ITS_FUNCTION, KNOWN_BY_NAME, ON_PARTITION, OWNED
 
 # Where Django makes its tables: a log in any other schema is that of another site or tenant, even
 # if the search path finds it.
@@ -17,7 +17,7 @@ OWN_SCHEMA = "coalesce(current_schema(), 'public')"
 _OURS = f"""
     SELECT pg_trigger.oid AS trigger, tgrelid, tgfoid, tgenabled IN ('O', 'A') AS fires,
         pg_trigger.xmin AS written, pg_proc.xmin AS defined
-    FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+    FROM pg_trigger {ITS_FUNCTION}
     WHERE {OWNED} AND tgparentid = 0 AND NOT ({ON_PARTITION})
         AND pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = {OWN_SCHEMA})"""
 

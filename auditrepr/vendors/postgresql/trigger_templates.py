@@ -115,6 +115,10 @@ SEEN_BEFORE = (
     " <> ''"
 )
 
+# By its OID: the planner would search all functions by name for each trigger.
+ITS_FUNCTION = """CROSS JOIN LATERAL (
+        SELECT oid, proname, pronamespace, xmin FROM pg_proc WHERE oid = tgfoid OFFSET 0
+    ) AS pg_proc"""
 # A log's triggers are those whose functions are in its schema, whatever their names are.
 OWNED = f"""NOT tgisinternal AND tgname LIKE 'auditrepr\\_%' AND tgname <> '{LOG_TRIGGER}'
         AND proname LIKE 'auditrepr\\_%'"""
@@ -144,12 +148,12 @@ BEGIN
         AND (relname = {{name}} AND {KNOWN_BY_NAME}
             OR concat(nspname, '.', relname) = {{qualified}})
     ORDER BY pg_table_is_visible(class.oid) DESC, EXISTS (
-        SELECT FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+        SELECT FROM pg_trigger {ITS_FUNCTION}
         WHERE tgrelid = class.oid AND {OWNED}
             AND pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = {{schema}})
     ) DESC LIMIT 1;
     FOR item IN SELECT tgname, tgrelid::regclass AS relation
-        FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+        FROM pg_trigger {ITS_FUNCTION}
         WHERE tgparentid = 0 AND {OWNED}
             AND pronamespace = (SELECT oid FROM pg_namespace WHERE nspname = {{schema}})
             AND tgrelid IN (SELECT target UNION SELECT relid FROM pg_partition_tree(target))
@@ -163,7 +167,7 @@ DECLARE
     item record;
 BEGIN
     FOR item IN SELECT tgname, tgrelid::regclass AS relation
-        FROM pg_trigger AS guard JOIN pg_proc ON pg_proc.oid = tgfoid
+        FROM pg_trigger AS guard {ITS_FUNCTION}
         WHERE {ON_PARTITION} AND {OWNED} AND pronamespace = {{schema}}::regnamespace
             AND {GUARDS_NOTHING}
     LOOP
