@@ -25,11 +25,11 @@ from .values import leads_somewhere, said
 T = TypeVar("T")
 
 #: Queries that a page may send to build objects, besides those that it sends for any.
-QUERIES = 18
+QUERIES = 9
 #: Queries for the events of one table, and for the related objects of one model.
 TABLE, MODEL = 3, 6
 #: Number of tables that come before the related objects.
-FIRST_TABLES = 4
+FIRST_TABLES = 3
 
 
 def lines(
