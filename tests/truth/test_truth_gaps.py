@@ -115,5 +115,5 @@ def test_every_exact_representation_is_true_whatever_capture_has_missed():
     )
     sys.stderr.write(f"\n{connection.display_name}, with gaps: {dict(seen)}\n")
     assert seen["exact"] > seen["examples"]
-    assert seen["gaps"]
+    assert seen["gaps"] * 2 > seen["examples"]
     assert seen["mixed, gap"]

@@ -150,10 +150,18 @@ from auditrepr.readers import search
 from auditrepr.vendors.types import Window
 by = search_index.index("default")
 def found(text): return sorted(search.find("default", by, text, Window(), True).ids)
-old, new = found("First"), found("Second")
-say([by is not None, bool(old) and min(old) <= 14, 13 in new, found("Zoe")])
+kind = "icontains" if by.anywhere else "istartswith"
+def holds(event, text):
+    pairs = [(old, event.row_data.get(name)) for name, old in event.changed_from.items()]
+    return any(text.lower() in str(value).lower() for pair in pairs for value in pair)
+def there(text):
+    said = InstanceRepr.objects.filter(**{f"instance_repr__{kind}": text})
+    updates = AuditLog.objects.filter(changed_from__isnull=False)
+    return sorted({*(one.pk for one in said), *(e.pk for e in updates if holds(e, text))})
+texts = ["First", "Second", "Anna", "so be it"]
+say([by is not None, [found(text) == there(text) != [] for text in texts], found("Zoe")])
 """)
-    assert said == [True, True, True, []]
+    assert said == [True, [True] * 4, []]
 
 
 def test_what_failed_is_known_and_can_be_retried(finished: Upgrade) -> None:
