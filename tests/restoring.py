@@ -46,8 +46,7 @@ def restored_after_each_test() -> Iterator[None]:
 
     def setup(case: type[TransactionTestCase]) -> None:
         for alias in case._databases_names(include_mirrors=False):
-            if alias not in _templates:
-                _templates[alias] = template(alias)
+            record(alias)
         set_up(case)
 
     def teardown(case: TransactionTestCase) -> None:
@@ -62,6 +61,15 @@ def restored_after_each_test() -> Iterator[None]:
     finally:
         while _templates:
             _templates.popitem()[1].close()
+
+
+def record(alias: str) -> None:
+    """Record the state of the database, to which it is restored, unless that is done.
+
+    A fixture that writes before a test's own begins calls it first.
+    """
+    if alias not in _templates:
+        _templates[alias] = template(alias)
 
 
 def restore(alias: str) -> None:
