@@ -13,6 +13,7 @@ import pytest
 from django.db import connection
 from django.test import override_settings
 
+from tests.apart import statements_apart
 from tests.missing import PREFIX
 
 ELSEWHERE = pytest.StashKey[int]()
@@ -67,6 +68,19 @@ def _one_log(request: pytest.FixtureRequest) -> Iterator[None]:
         yield
         return
     with override_settings(DATABASE_ROUTERS=["tests.routers.OneLog"]):
+        yield
+
+
+@pytest.fixture(autouse=True)
+def _statements_are_apart(request: pytest.FixtureRequest) -> Iterator[None]:
+    """No two statements of a test are in one millisecond, which SQLite would not distinguish.
+
+    How often that happens by itself depends on the machine. The random histories are about it too.
+    """
+    if connection.vendor != "sqlite" or "truth" in request.path.parts:
+        yield
+        return
+    with statements_apart():
         yield
 
 

@@ -24,10 +24,14 @@ def log_name(db_table: str) -> str:
 
 def model_for_table(table_name: str) -> type[Model] | None:
     """Return the installed model whose rows the log keeps under this name, audited or not."""
+    bare = _without_quotes(table_name)
     found = [
         model
         for model in apps.get_models(include_auto_created=True)
-        if not model._meta.proxy and log_name(model._meta.db_table) == table_name
+        # The cheaper comparison first: a page asks this for every name on it.
+        if _without_quotes(model._meta.db_table) == bare
+        and not model._meta.proxy
+        and log_name(model._meta.db_table) == table_name
     ]
     return min(found, key=lambda model: not model._meta.managed, default=None)
 
@@ -42,3 +46,7 @@ def model_labelled(label: str) -> type[Model]:
     except (LookupError, ValueError):
         message = f'No installed model has the label {label!r}. Use "app_label.Model".'
         raise LookupError(message) from None
+
+
+def _without_quotes(name: str) -> str:
+    return name.replace('"', "")

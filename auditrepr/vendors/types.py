@@ -162,6 +162,10 @@ class TableShape:
     key_columns: tuple[str, ...]
 
 
+#: How many fingerprints of tables a process keeps: as many as the tables of one site, or several.
+FINGERPRINTS = 8192
+
+
 @dataclass(frozen=True)
 class Capture:
     """Everything that the triggers of one table are made from."""

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from functools import lru_cache
 
 from ...utils.table_names import split_name
-from ..types import Capture, Kind
+from ..types import FINGERPRINTS, Capture, Kind
 from . import trigger_templates
 from .quoting import (
     COMMENTED,
@@ -97,6 +98,8 @@ def append_only_sql(schema: str) -> list[str]:
     ]
 
 
+# Every page and every batch asks it for every table.
+@lru_cache(maxsize=FINGERPRINTS)
 def fingerprint(capture: Capture, schema: str) -> str:
     """Return a hash of all the SQL that the table's capture consists of."""
     statements = [

@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
 from typing import Any
@@ -17,7 +18,16 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...utils.sql import Statement
 from ..base import CaptureFacet
-from ..types import Capture, Column, Installed, Kind, Position, Survey, TableShape
+from ..types import (
+    FINGERPRINTS,
+    Capture,
+    Column,
+    Installed,
+    Kind,
+    Position,
+    Survey,
+    TableShape,
+)
 from . import triggers
 from .queries import APPLIED, LOG_FILE, POSITION, SHAPES, SURVEY, TRIGGERS
 
@@ -58,7 +68,7 @@ class Capturing(CaptureFacet):
         return []
 
     def fingerprints(self, *captures: Capture, schema: str | None = None) -> list[str]:
-        return [_hash(triggers.create(capture, LOG, _now())) for capture in captures]
+        return [_fingerprint(capture, _now()) for capture in captures]
 
     def install_sql(self, *captures: Capture) -> list[str]:
         made_from = zip(captures, self.fingerprints(*captures), strict=True)
@@ -182,5 +192,7 @@ def _now() -> str:
     return f"strftime('%Y-%m-%d %H:%M:%f000', 'now'{zone})"
 
 
-def _hash(statements: Sequence[str]) -> str:
-    return hashlib.sha256("\n".join(statements).encode()).hexdigest()
+# Every page and every batch asks it for every table.
+@lru_cache(maxsize=FINGERPRINTS)
+def _fingerprint(capture: Capture, now: str) -> str:
+    return hashlib.sha256("\n".join(triggers.create(capture, LOG, now)).encode()).hexdigest()
