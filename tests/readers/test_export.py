@@ -15,7 +15,7 @@ from auditrepr.exceptions import BeyondTheLog
 from auditrepr.models import AuditLog, Checkpoint, Fidelity, InstanceRepr, ReprFailure
 from auditrepr.readers import export
 from auditrepr.readers.export import Export, settled_now, visible_now
-from auditrepr.readers.export_formats import FORMATS, JsonLines, as_json
+from auditrepr.readers.export_formats import FORMATS, JsonLines
 from auditrepr.readers.export_selection import between
 from tests.app.models import Author
 from tests.capturing import sql
