@@ -1,4 +1,4 @@
-"""Caches as projects write them."""
+"""Cache backends as projects write them."""
 
 from __future__ import annotations
 

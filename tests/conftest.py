@@ -1,4 +1,4 @@
-"""Which tests run on which database, and what the run could not try."""
+"""Selects the tests for each database, and reports what the run could not try."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The examples of the README and of docs/: the tests that run them take them from here.
+"""Extracts the examples of the README and of docs/ for the tests that run them.
 
 ``tests/docs/test_docs.py`` asks whether any is left that no test takes.
 """

@@ -1,4 +1,4 @@
-"""What earlier runs have found happened earlier than it did."""
+"""Moves what earlier runs have found into the past."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The app ``tests.drifting``, taken through its migrations while its tables are audited."""
+"""Takes the app ``tests.drifting`` through its migrations while its tables are audited."""
 
 from __future__ import annotations
 

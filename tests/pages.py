@@ -1,4 +1,4 @@
-"""The admin's pages as a reader's browser gets them, and events to read there."""
+"""Fetches the admin's pages as a reader's browser does, and makes events to read."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Starts processes that work on the database of the running test."""
+"""Starts processes that use the database of the running test."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where the logs of a test are."""
+"""Database routers that decide where a test's logs are."""
 
 from __future__ import annotations
 

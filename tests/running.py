@@ -1,4 +1,4 @@
-"""The job as one call, and what it has stored."""
+"""Runs the job with one call, and returns what it has stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A project before it adds auditrepr: a shop with rows, in its own directory."""
+"""A shop with rows, in its own directory, before it installs auditrepr."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How much is tried by the tests that could try without end.
+"""Sets how much the open-ended tests try.
 
 A test that is marked ``sized`` runs twice: little of it in ``make test``, all of it in
 ``make prove``, which sets ``TEST_FULL_SIZE``.

@@ -1,4 +1,4 @@
-"""The settings are parsed once, and again whenever they are others."""
+"""Tests that settings are parsed once, and again when they change."""
 
 from __future__ import annotations
 

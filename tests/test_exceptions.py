@@ -1,4 +1,4 @@
-"""Errors: each has a text, with and without docstrings."""
+"""Tests that every error has a message, with and without docstrings."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A database whose record says that auditrepr's migrations are not applied."""
+"""Records auditrepr's migrations as not applied."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Waiting for what has to come, as long as it takes: no test depends on how busy the machine is."""
+"""Waits for conditions as long as they take: no test depends on how busy the machine is."""
 
 from __future__ import annotations
 

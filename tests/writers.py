@@ -1,4 +1,4 @@
-"""Several connections to one database, each in its own thread, that take turns."""
+"""Several connections to one database, in threads that take turns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of an object as it was: as of a moment, or of two side by side."""
+"""Tests the page of an object as of one moment, or of two side by side."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page of the list sends a bounded number of queries, and shows no name that came later."""
+"""Tests that a page of the list sends a bounded number of queries and shows no later name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A project whose users are of a model of its own: other names, other keys."""
+"""Tests the admin with a custom user model: other field names, other keys."""
 
 from __future__ import annotations
 

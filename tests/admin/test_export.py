@@ -1,4 +1,4 @@
-"""Taking away what a page shows: the same events, under the same permissions, whole."""
+"""Tests exports from the pages: the same events, the same permissions, whole values."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the pages say of an event as of which ``str()`` raised."""
+"""Tests the pages of an event as of which ``str()`` raised."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The history of an object beyond its own events, and the button that leads there."""
+"""Tests an object's history beyond its own events, and the button that leads there."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A page builds for two seconds; what it does not reach is not stored yet, and no failure."""
+"""Tests that a page stops building after two seconds, and counts the rest as pending."""
 
 from __future__ import annotations
 

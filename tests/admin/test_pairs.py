@@ -1,4 +1,4 @@
-"""Many-to-many changes on the pages: in the list, in both histories, on the event's page."""
+"""Tests many-to-many changes in the list, in both histories, and on the event's page."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the database does for each page and each batch; ``TEST_EVENTS`` says on how large a log."""
+"""Tests the query plans of each page and each batch; ``TEST_EVENTS`` sets the size of the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page that puts an object back: what it shows, who may use it, and what it leaves behind."""
+"""Tests the page that puts an object back: what it shows, who may use it, and what it writes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values as people read them on pages: nothing hidden, nothing mistaken, nothing too long."""
+"""Tests values on pages: complete, unambiguous, and short enough to read."""
 
 from __future__ import annotations
 

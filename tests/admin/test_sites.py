@@ -1,4 +1,4 @@
-"""The log's pages on an admin site of the project's own, beside the usual one or instead of it."""
+"""Tests the log's pages on a project's own admin site, beside the usual one or without it."""
 
 from __future__ import annotations
 

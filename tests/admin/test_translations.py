@@ -1,4 +1,4 @@
-"""The catalogues in auditrepr/locale: complete, compiled, and what the admin shows."""
+"""Tests that the catalogs in auditrepr/locale are complete and compiled, and used by pages."""
 
 from __future__ import annotations
 

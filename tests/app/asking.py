@@ -1,4 +1,4 @@
-"""A model whose ``__str__`` queries the database, in each of many ways."""
+"""A model whose ``__str__`` queries the database in many ways."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models whose ``__str__`` goes through a cache, which live code keeps up to date."""
+"""Models whose ``__str__`` uses a cache that live code keeps up to date."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tables whose foreign keys the database itself looks after; tests make them (`created()`)."""
+"""Tables whose foreign keys the database itself cascades; tests create them with ``created()``."""
 
 from __future__ import annotations
 

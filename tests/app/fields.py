@@ -1,4 +1,4 @@
-"""One model for every field type of Django's core, and fields of other people's making."""
+"""A model with every field type of Django's core, and with third-party fields."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models that break before their ``__str__`` is reached, each for some of its rows."""
+"""Models that break before their ``__str__`` is called, each for some of its rows."""
 
 from __future__ import annotations
 

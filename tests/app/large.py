@@ -1,4 +1,4 @@
-"""Rows that are large, and small ones that lead to them."""
+"""Models with large rows, and with small rows that refer to large ones."""
 
 from __future__ import annotations
 

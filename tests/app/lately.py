@@ -1,4 +1,4 @@
-"""Models whose ``__str__`` needs rows that are written after them, or deleted before them."""
+"""Models whose ``__str__`` needs rows that are written later or were deleted earlier."""
 
 from __future__ import annotations
 

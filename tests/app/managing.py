@@ -1,4 +1,4 @@
-"""Models whose managers raise, filter, filter late, or make objects of their own."""
+"""Models whose managers raise, filter, filter late, or make their own objects."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Models for the tests: the plain ones that most tests need."""
+"""The plain models that most tests need."""
 
 from __future__ import annotations
 

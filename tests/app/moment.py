@@ -1,4 +1,4 @@
-"""Models whose rows refer to rows of the same table, and what one statement may change at once."""
+"""Models whose rows refer to each other, so that one statement can change several of them."""
 
 from __future__ import annotations
 

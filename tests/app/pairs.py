@@ -1,4 +1,4 @@
-"""Models whose many-to-many fields are of each kind."""
+"""Models with each kind of many-to-many field."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model whose ``save()`` and ``clean()`` have something to say."""
+"""A model whose ``save()`` and ``clean()`` check and change it."""
 
 from __future__ import annotations
 

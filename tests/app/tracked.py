@@ -1,4 +1,4 @@
-"""Models for the tests of tracking and of installing: inheritance, shared tables, odd names."""
+"""Models for the tests of tracking and installation: inheritance, shared tables, odd names."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model whose ``__str__`` does what no ``__str__`` should."""
+"""A model whose ``__str__`` does what no ``__str__`` should do."""
 
 from __future__ import annotations
 

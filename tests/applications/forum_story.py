@@ -1,4 +1,4 @@
-"""A forum's first days, with django-machina's own test data."""
+"""The first days of a forum, with django-machina's own test data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The demo's history of the world, and rougher changes than history has."""
+"""The demo's history of the world, with rougher changes added."""
 
 from __future__ import annotations
 

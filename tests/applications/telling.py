@@ -1,4 +1,4 @@
-"""Runs a story; compares what the job stores with the texts at each event."""
+"""Runs a story, and compares what the job stores with the text at each event."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Articles ask for their addresses when they are saved."""
+"""The addresses that articles look up when they are saved."""
 
 from django.urls import include, path
 

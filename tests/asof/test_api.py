@@ -1,4 +1,4 @@
-"""What Python code may ask of the log, and of the past."""
+"""Tests the Python API: events of objects, and objects as of a time."""
 
 from __future__ import annotations
 

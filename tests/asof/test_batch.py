@@ -1,4 +1,4 @@
-"""The rebuilt instance is the one that a query of the table would have given."""
+"""Tests that a rebuilt instance equals the one that a query of the table would have returned."""
 
 from __future__ import annotations
 

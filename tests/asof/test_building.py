@@ -1,4 +1,4 @@
-"""The phases of a build: whose code runs decides what becomes of a query."""
+"""Tests the phases of a build: how a query is answered depends on whose code sends it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``__str__`` asks of a cache, or puts there, is the event's own; live code never sees it."""
+"""Tests that ``__str__`` reads and writes a cache of its own event, which live code never sees."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the database's own foreign keys do with a statement: never untrue, and exact beside it."""
+"""Tests events of rows that the database's own foreign keys change in the same statement."""
 
 from contextlib import nullcontext
 

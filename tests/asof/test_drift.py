@@ -1,4 +1,4 @@
-"""What the log holds no longer fits the code: the reader sees as much as is known, and how much."""
+"""Tests events whose columns no longer fit the models: what is known is shown, and marked."""
 
 from __future__ import annotations
 

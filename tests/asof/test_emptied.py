@@ -1,4 +1,4 @@
-"""What an emptied table held: as of a moment before, it is there, or it is said what is lacking."""
+"""Tests rows of truncated tables as of an earlier moment."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""After a gap in capture: what is certain again is exact again, and nothing else is called so."""
+"""Tests fidelity after a gap in capture: exact only where the state is certain again."""
 
 from __future__ import annotations
 

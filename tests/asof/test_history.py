@@ -1,4 +1,4 @@
-"""Relations as of the event."""
+"""Tests relations as of the event."""
 
 from decimal import Decimal
 

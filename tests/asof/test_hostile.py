@@ -1,4 +1,4 @@
-"""A model whose own code breaks while an instance is made: it costs its own row."""
+"""Tests that a model whose code breaks while an instance is made costs only its own row."""
 
 from __future__ import annotations
 

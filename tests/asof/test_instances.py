@@ -1,4 +1,4 @@
-"""An instance that is made at once is what ``Model.from_db`` makes, or Django makes it."""
+"""Tests that a directly made instance equals what ``Model.from_db`` makes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL's ``jsonb`` does not hold as the table does is never called exact."""
+"""Tests values that PostgreSQL's ``jsonb`` changes: they are never exact."""
 
 from __future__ import annotations
 

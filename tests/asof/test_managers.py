@@ -1,4 +1,4 @@
-"""Managers of the project's own are called as live code calls them, and for nothing else."""
+"""Tests that a project's managers are called exactly when live code would call them."""
 
 from __future__ import annotations
 

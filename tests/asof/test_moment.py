@@ -1,4 +1,4 @@
-"""What counts is what the event's own transaction could see, right after its statement.
+"""Tests what a moment sees: what the event's transaction saw right after its statement.
 
 For a delete it is what that saw right before. The expected texts come from the writer itself, on
 its own connection.

@@ -1,4 +1,4 @@
-"""What triggers of the application's own do with a statement: never untrue, and exact beside it."""
+"""Tests events of statements that an application's own triggers extend."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queries that the code of a row sends by itself: whole tables as of the event, or it is said."""
+"""Tests free queries: they see whole tables as of the event, or the event is mixed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A batch asks as often for a thousand rows as for ten, whatever their objects say of others."""
+"""Tests that a batch sends as many queries for a thousand rows as for ten."""
 
 import pytest
 from django.db.models import Model, QuerySet

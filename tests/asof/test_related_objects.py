@@ -1,4 +1,4 @@
-"""Which objects an event is about besides its own, by its row in the log."""
+"""Tests which other objects an event is about, according to its row in the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Querysets made from a related set are answered as of the event, or marked."""
+"""Tests that querysets of related sets are answered as of the event, or marked."""
 
 from copy import copy
 from datetime import date

@@ -1,4 +1,4 @@
-"""What the events of a table have left in it."""
+"""Tests which rows the events of a table leave in it."""
 
 from __future__ import annotations
 

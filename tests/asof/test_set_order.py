@@ -1,4 +1,4 @@
-"""The order of a set that nobody gave: the server's own, which an update may change."""
+"""Tests sets without an order: the server's own order may change with an update."""
 
 from __future__ import annotations
 

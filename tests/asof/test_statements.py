@@ -1,4 +1,4 @@
-"""What a SELECT reads, told from its text: certain, or not told at all."""
+"""Tests which tables the text of a SELECT reads, where that is certain."""
 
 from __future__ import annotations
 

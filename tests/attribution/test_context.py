@@ -1,4 +1,4 @@
-"""Who and why: from the application to the log, and to nobody else's events."""
+"""Tests that context travels from the application to its own events, and to no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Requests, management commands and Celery tasks say by themselves who writes."""
+"""Tests the context that requests, management commands and Celery tasks add by themselves."""
 
 from __future__ import annotations
 

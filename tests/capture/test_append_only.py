@@ -1,4 +1,4 @@
-"""The log refuses to be changed, whatever the statement, and is otherwise the same."""
+"""Tests that no statement changes the log, and that the log otherwise works as before."""
 
 from __future__ import annotations
 

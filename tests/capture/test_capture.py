@@ -1,4 +1,4 @@
-"""Every way to write to a table, on either database: is the event there, and is it right?"""
+"""Tests every way to write to a table, on both databases: each change is recorded correctly."""
 
 from __future__ import annotations
 

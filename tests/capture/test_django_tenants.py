@@ -1,4 +1,4 @@
-"""A schema for each tenant, as django-tenants makes, migrates and visits them."""
+"""Tests a schema for each tenant, as django-tenants creates, migrates and selects them."""
 
 from __future__ import annotations
 

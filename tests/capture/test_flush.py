@@ -1,4 +1,4 @@
-"""The test suites of applications that use auditrepr run as before."""
+"""Tests that the test suites of applications with auditrepr run as before."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Partitions that are made, attached, emptied, detached and dropped: what is covered then."""
+"""Tests coverage when partitions are created, attached, truncated, detached and dropped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What PostgreSQL's triggers write, whoever writes to the table and in whatever way."""
+"""Tests what PostgreSQL's triggers write for every kind of writer and statement."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The roles of docs/security.md: its SQL, as it stands there, against the server."""
+"""Tests the roles of docs/security.md: runs the SQL of that page on the server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Schema changes on audited tables: they work, and the log goes on with the columns there are."""
+"""Tests schema changes on audited tables: they work, and recording follows the columns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several logs in one PostgreSQL database, each in a schema of its own: sites and tenants."""
+"""Tests several logs in one PostgreSQL database, each in its own schema: sites and tenants."""
 
 from __future__ import annotations
 

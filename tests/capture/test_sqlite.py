@@ -1,4 +1,4 @@
-"""What SQLite's triggers write: every storage value, every kind of table, every name."""
+"""Tests what SQLite's triggers write: every storage class, every kind of table, every name."""
 
 from __future__ import annotations
 

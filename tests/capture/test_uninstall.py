@@ -1,4 +1,4 @@
-"""Taking auditrepr out again, and taking a database elsewhere: what is left, and what works."""
+"""Tests uninstalling auditrepr and moving a database: what remains, and what works."""
 
 from __future__ import annotations
 

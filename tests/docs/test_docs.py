@@ -1,4 +1,4 @@
-"""No page shows an example that no test runs."""
+"""Tests that every example of the docs is run by a test."""
 
 from __future__ import annotations
 

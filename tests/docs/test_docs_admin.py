@@ -1,4 +1,4 @@
-"""What docs/admin.md shows works as it says."""
+"""Tests that docs/admin.md describes the pages as they work."""
 
 from __future__ import annotations
 

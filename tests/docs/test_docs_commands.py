@@ -1,4 +1,4 @@
-"""docs/commands.md names every command and option, and its examples print what it shows."""
+"""Tests that docs/commands.md names every option, and that its examples print what it shows."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What docs/context.md and docs/querying.md show works as they say."""
+"""Runs the examples of docs/context.md and docs/querying.md."""
 
 from __future__ import annotations
 

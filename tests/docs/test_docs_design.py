@@ -1,4 +1,4 @@
-"""docs/design.md draws the layers that the contract checks, and names only files that are there."""
+"""Tests that docs/design.md draws the layers of the import contract, and names existing files."""
 
 from __future__ import annotations
 

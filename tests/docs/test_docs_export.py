@@ -1,4 +1,4 @@
-"""docs/export.md: its commands run, and its table has the columns of an export."""
+"""Tests docs/export.md: its commands run, and its table lists the columns of an export."""
 
 from __future__ import annotations
 

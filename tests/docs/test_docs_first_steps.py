@@ -1,4 +1,4 @@
-"""docs/first-steps.md, done as it stands there in a project that had data before."""
+"""Follows docs/first-steps.md in a project that already had data."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The messages that the docs quote are those of the code, and no reason for *mixed* is left out."""
+"""Tests that messages in the docs are those of the code, and that every mixed reason is listed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/new-database.md names what is there, and all of the interface's parts."""
+"""Tests that docs/new-database.md names every part of the interface, and only existing ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the docs show of running auditrepr, and say about erasing by hand, works as they say."""
+"""Runs what the docs show about operation, and about erasing by hand."""
 
 from __future__ import annotations
 

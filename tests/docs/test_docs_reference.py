@@ -1,4 +1,4 @@
-"""docs/models-and-api.md names every model with its fields, and all that is public."""
+"""Tests that docs/models-and-api.md names every model, field and public function."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""docs/tenants.md: the lines that run the job for every schema do what the page says."""
+"""Runs the lines of docs/tenants.md that run the job for every schema."""
 
 from __future__ import annotations
 

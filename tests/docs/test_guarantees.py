@@ -1,4 +1,4 @@
-"""docs/guarantees.md promises nothing that no test of docs/verification.md shows."""
+"""Tests that a test of docs/verification.md shows each promise of docs/guarantees.md."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The README says what is so: its settings, its commands, its cron line, its links."""
+"""Tests the README's settings, commands, cron line and links."""
 
 from __future__ import annotations
 

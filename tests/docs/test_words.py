@@ -1,4 +1,4 @@
-"""The words of the product: plain ones, in what users read, in docstrings and in comments."""
+"""Tests the vocabulary of pages, docs, docstrings and comments."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a small shop has become after many migrations."""
+"""The models of a small shop after many migrations."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A run: what it stores, when it stops, what it remembers."""
+"""Tests a run: what it stores, when it stops, and what it records."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""deploy/crontab: cron's own rules, and a run under Debian's real cron daemon."""
+"""Tests deploy/crontab by cron's own rules, and under Debian's real cron daemon."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Several databases that hold a log: the job, the status, the admin and the queries."""
+"""Tests several databases with a log: the job, the status, the admin and the queries."""
 
 from __future__ import annotations
 

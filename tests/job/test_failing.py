@@ -1,4 +1,4 @@
-"""A run says which models have events that failed: when it is first seen, and then once an hour."""
+"""Tests that a run reports models with failed events, first at once and then hourly."""
 
 from __future__ import annotations
 

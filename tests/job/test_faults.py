@@ -1,4 +1,4 @@
-"""The connection to the server breaks at each statement of a run in turn."""
+"""Breaks the connection to the server at each statement of a run in turn."""
 
 from __future__ import annotations
 

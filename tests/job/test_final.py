@@ -1,4 +1,4 @@
-"""A failure that is true is stored as such, is in nobody's way, and is never retried by itself."""
+"""Tests final failures: they are stored, never retried by themselves, and delay nothing."""
 
 from __future__ import annotations
 

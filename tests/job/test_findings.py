@@ -1,4 +1,4 @@
-"""Recording that has stopped is told wherever somebody may look, and not too often."""
+"""Tests that stopped recording is reported wherever users look, but not too often."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Batches of ``auto`` size come to take about half a second, within bounds."""
+"""Tests that ``auto`` batches reach a size that takes about half a second, within bounds."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two locks: one holder at a time, free again whatever became of it."""
+"""Tests both locks: one holder at a time, and free again however that one ended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a batch needs of memory bounds it: rows that are large, and what they lead to."""
+"""Tests that memory bounds a batch: large rows, and the rows that they refer to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What befalls a database or a host, for real: standbys, full disks, deadlocks, other hosts."""
+"""Tests real outages of databases and hosts: standbys, full disks, deadlocks, other hosts."""
 
 from __future__ import annotations
 

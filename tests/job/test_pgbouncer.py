@@ -1,4 +1,4 @@
-"""Behind PgBouncer in transaction mode: clients share a server's session, but no context."""
+"""Tests PgBouncer in transaction mode: clients share a server session, but no context."""
 
 from __future__ import annotations
 

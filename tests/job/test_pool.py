@@ -1,4 +1,4 @@
-"""Connections that outlive their user: Django's pool of them, and those that are kept."""
+"""Tests connections that outlive their user: Django's pool, and persistent connections."""
 
 from __future__ import annotations
 

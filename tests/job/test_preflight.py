@@ -1,4 +1,4 @@
-"""What has to be so before the job touches a database."""
+"""Tests what the job checks before it uses a database."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pruning: what goes, what stays, and that what stays is true."""
+"""Tests pruning: what is deleted, what is kept, and that what is kept stays true."""
 
 from __future__ import annotations
 

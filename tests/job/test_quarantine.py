@@ -1,4 +1,4 @@
-"""When a row in quarantine is tried again, and at what cost that is found out."""
+"""Tests when an event in quarantine is retried, and what the check costs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the job stores of the objects that events are about besides their own."""
+"""Tests what the job stores about the other objects that an event is about."""
 
 from __future__ import annotations
 

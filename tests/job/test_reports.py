@@ -1,4 +1,4 @@
-"""A finding is reported when it is first seen, and then once an hour, however many runs see it."""
+"""Tests that a finding is reported when it is first seen, and then hourly for all runs together."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors that pass by themselves: a run tries again for a while, and keeps what it has stored."""
+"""Tests temporary errors: a run retries for a while, and keeps what it has stored."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Row-level security: what it hides from the job is an error, and never a row that is not there."""
+"""Tests that row-level security which hides rows from the job is an error."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is logged: which logger, at which level, with which fields; as the docs say."""
+"""Tests logging: loggers, levels and fields are those of the docs."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the job stands: the facts, at a cost that the log's size does not set."""
+"""Tests the job's status: its facts, at a cost that does not depend on the log's size."""
 
 from __future__ import annotations
 

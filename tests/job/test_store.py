@@ -1,4 +1,4 @@
-"""What the database refuses to store costs its own row: the rest is stored, now and later."""
+"""Tests that a row which the database refuses to store costs only itself."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Timeouts that a server was given for everybody: none of them stops the job for good."""
+"""Tests that no server-side timeout stops the job for good."""
 
 from __future__ import annotations
 

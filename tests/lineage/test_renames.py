@@ -1,4 +1,4 @@
-"""Old events are found and read, whatever tables and columns have been called since."""
+"""Tests that old events are found and read after renames of tables and columns."""
 
 from __future__ import annotations
 

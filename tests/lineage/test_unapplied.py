@@ -1,4 +1,4 @@
-"""Between new code and ``migrate``: the code that still runs goes on being recorded."""
+"""Tests that running code is recorded between new code and ``migrate``."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the command says, when it is silent, and how it ends."""
+"""Tests what ``backfill_reprs`` prints, when it is silent, and its exit codes."""
 
 from __future__ import annotations
 

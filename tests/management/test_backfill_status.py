@@ -1,4 +1,4 @@
-"""The status in text, JSON and Prometheus' format; its limit; and the lock's release."""
+"""Tests the status as text, JSON and Prometheus metrics, its limit, and releasing the lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The command that exports: its filters, its files, and what it says to who follows the log."""
+"""Tests ``export_audit_log``: filters, files, and messages for those who follow the log."""
 
 from __future__ import annotations
 

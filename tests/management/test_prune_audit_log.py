@@ -1,4 +1,4 @@
-"""The command that prunes: what it asks, what it says, and what it refuses."""
+"""Tests what ``prune_audit_log`` asks, prints and refuses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rebuild_reprs says, shows, and refuses."""
+"""Tests what ``rebuild_reprs`` prints, shows and refuses."""
 
 from __future__ import annotations
 

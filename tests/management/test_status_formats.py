@@ -1,4 +1,4 @@
-"""Every format that a command offers is what its readers can read, with work done and with none."""
+"""Tests that every output format can be parsed, with and without work done."""
 
 from __future__ import annotations
 

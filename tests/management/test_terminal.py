@@ -1,4 +1,4 @@
-"""Where nobody takes a command's output any more, or its questions get no answer."""
+"""Tests commands whose output is closed, or whose questions get no answer."""
 
 from __future__ import annotations
 

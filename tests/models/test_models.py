@@ -1,4 +1,4 @@
-"""What rows of auditrepr's own tables are called where they are listed."""
+"""Tests how rows of auditrepr's own tables are named in lists."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The events of an object, with those that are about it besides others."""
+"""Tests the events of an object, including those that are about other objects too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The benchmarks run, from end to end, on tiny sizes; what they measure is looked at by people."""
+"""Runs the benchmarks at tiny sizes from end to end; people look at the figures."""
 
 from __future__ import annotations
 

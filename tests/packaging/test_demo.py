@@ -1,4 +1,4 @@
-"""The demo as somebody runs it: ``manage.py demo``, in a process and a database of its own."""
+"""Runs ``manage.py demo`` in its own process and database."""
 
 from __future__ import annotations
 

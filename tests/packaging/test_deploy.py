@@ -1,4 +1,4 @@
-"""deploy/ beside cron: systemd's units and Kubernetes' CronJob, as those who run them read them."""
+"""Tests the systemd units and the Kubernetes CronJob in deploy/."""
 
 from __future__ import annotations
 

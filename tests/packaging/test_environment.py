@@ -1,4 +1,4 @@
-"""The project's settings, each time in a process that has nothing but the given variables."""
+"""Tests the project's settings in processes that have only the given variables."""
 
 from __future__ import annotations
 

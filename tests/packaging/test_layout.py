@@ -1,4 +1,4 @@
-"""The package's layout: few modules at its top, and none that the import contract forgets.
+"""Tests the package's layout: few modules at the top, and every package in the import contract.
 
 ``make lint`` checks the contract itself (``.importlinter``).
 """

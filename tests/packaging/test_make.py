@@ -1,4 +1,4 @@
-"""The Makefile: which Python it takes, what it runs, and how it ends."""
+"""Tests the Makefile: the Python that it uses, what it runs, and its exit codes."""
 
 from __future__ import annotations
 

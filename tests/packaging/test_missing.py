@@ -1,4 +1,4 @@
-"""What a run could not try is named at its end, or fails it where nothing may be missing."""
+"""Tests that a run reports what it could not try, or fails where nothing may be missing."""
 
 from __future__ import annotations
 

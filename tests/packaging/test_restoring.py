@@ -1,4 +1,4 @@
-"""After a test its databases are what they were before, whatever it did."""
+"""Tests that databases are restored after each test, whatever the test did."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The wheel: what is in it, and that it works where nothing else of the project is."""
+"""Tests the wheel's content, and that it works without the rest of the project."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The pages of an export: what it contains while others write, and how much it reads at once."""
+"""Tests the pages of an export: its content while others write, and how much it reads at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The two formats: hostile texts, and that what is written reads back as what the log says."""
+"""Tests both export formats: hostile texts, and reading back what was written."""
 
 from __future__ import annotations
 

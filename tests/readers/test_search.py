@@ -1,4 +1,4 @@
-"""Representation search:  what it finds, by an index and without one, and what it reads."""
+"""Tests representation search with and without an index: what it finds, and what it reads."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Searches for old and new values, and for what is pending: by an index, and without one."""
+"""Tests searches for old, new and pending values, with and without an index."""
 
 from __future__ import annotations
 

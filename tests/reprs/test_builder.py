@@ -1,4 +1,4 @@
-"""Whatever ``__str__`` does, it costs its own row, and the others are represented."""
+"""Tests that whatever ``__str__`` does costs only its own row."""
 
 from __future__ import annotations
 

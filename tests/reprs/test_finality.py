@@ -1,4 +1,4 @@
-"""A failure is final where ``str()`` raised as of the event, too; any other is retried."""
+"""Tests that a failure is final where ``str()`` raised as of the event, too."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A row of an automatic many-to-many table is told as a change of the object with the field."""
+"""Tests that a row of an automatic many-to-many table reads as a change of the field's object."""
 
 from __future__ import annotations
 

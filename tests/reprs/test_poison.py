@@ -1,4 +1,4 @@
-"""Code of a row that reaches beyond the row: it stops nobody, does nothing, and stays its own."""
+"""Tests row code that affects more than its row: it delays, changes and stops nothing else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Objects put back as they were, from Python: what it writes, and what it refuses."""
+"""Tests restoring objects from Python: what is written, and what is refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The suite: every test expects the log to begin empty, and leaves something in it."""
+"""The test suite of the application; each test expects an empty log and leaves events in it."""
 
 from __future__ import annotations
 

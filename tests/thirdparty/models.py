@@ -1,4 +1,4 @@
-"""Models on the bases that three packages provide, as their own documentation suggests."""
+"""Models on base classes of three packages, as their documentation suggests."""
 
 from __future__ import annotations
 

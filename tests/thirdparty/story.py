@@ -1,4 +1,4 @@
-"""What tests/truth/test_third_party.py runs: a year in the life of a small arts council."""
+"""A year in the life of a small arts council, which tests/truth/test_third_party.py runs."""
 
 from __future__ import annotations
 

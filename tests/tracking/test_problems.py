@@ -1,4 +1,4 @@
-"""Every problem of the settings is an error of ``check``, and all of them at once."""
+"""Tests that ``check`` reports all problems of the settings at once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What nobody would give on purpose: options, settings, names, and rows that no trigger wrote."""
+"""Tests random options, settings, names, and rows that no trigger wrote."""
 
 from __future__ import annotations
 

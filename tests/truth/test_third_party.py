@@ -1,4 +1,4 @@
-"""Applications made of other people's models: every model audited, every exact text true.
+"""Tests applications made of third-party models: everything audited, every exact text true.
 
 ``pip install django-polymorphic django-taggit django-treebeard`` makes these tests run.
 """

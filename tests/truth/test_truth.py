@@ -1,4 +1,4 @@
-"""Whatever happens to the data, what is stored is what ``str(instance)`` said at the event.
+"""Tests on random histories that what is stored is what ``str(instance)`` was at the event.
 
 ``make truth EXAMPLES=100_000`` runs more of it.
 """

@@ -1,4 +1,4 @@
-"""``__str__`` goes through a cache: what is built is true, and live code never meets the past."""
+"""Tests random histories whose ``__str__`` uses a cache that live code shares."""
 
 from __future__ import annotations
 

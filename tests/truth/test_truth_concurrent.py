@@ -1,4 +1,4 @@
-"""However transactions interleave, what is stored as exact is what the event's own one could see.
+"""Tests random interleaved transactions: exact texts are what the event's own one could see.
 
 ``TRUTH_EXAMPLES=100000 pytest tests/truth/test_truth_concurrent.py`` runs more of it.
 """

@@ -1,4 +1,4 @@
-"""Tables that are emptied by TRUNCATE: what they held is as it was, in sets and in free queries."""
+"""Tests random histories with truncated tables, in sets and in free queries."""
 
 from __future__ import annotations
 

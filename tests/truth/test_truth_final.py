@@ -1,4 +1,4 @@
-"""A failure that is called final is one that live code met, too; and where it met one, it is."""
+"""Tests random histories in which ``str()`` raises: exactly the true failures are final."""
 
 from __future__ import annotations
 

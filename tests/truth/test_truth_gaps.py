@@ -1,4 +1,4 @@
-"""Capture that has gaps: nothing exact is untrue, and after the gap all is exact again."""
+"""Tests random histories with gaps in capture: nothing exact is untrue, and exactness returns."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is built on a log of which a part was pruned is true as well, wherever it says *exact*."""
+"""Tests random histories on a log of which a part was pruned."""
 
 from __future__ import annotations
 

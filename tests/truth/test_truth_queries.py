@@ -1,4 +1,4 @@
-"""What the code of a row asks the database by itself is answered as of the event."""
+"""Tests random histories whose ``__str__`` queries the database freely."""
 
 from __future__ import annotations
 

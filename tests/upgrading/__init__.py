@@ -1,1 +1,1 @@
-"""A database of an earlier version is upgraded: nothing is lost, and recording does not stop."""
+"""Upgrades a database of an earlier version: nothing is lost, and recording does not stop."""

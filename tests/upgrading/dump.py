@@ -1,4 +1,4 @@
-"""Dumps and restores the database of an earlier version as SQL that is read like any other file."""
+"""Dumps the database of an earlier version as readable SQL, and restores it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The library's project on a database that an earlier version has left, in processes of its own."""
+"""Runs the library's project on a database of an earlier version, in separate processes."""
 
 from __future__ import annotations
 

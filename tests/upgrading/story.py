@@ -1,4 +1,4 @@
-"""What happened in the library while the earlier version was installed.
+"""The events of the library while the earlier version was installed.
 
 A dump in ``before/`` is what an empty database holds after this story, told by that version: it is
 on ``PYTHONPATH`` before this repository, with ``tests/upgrading`` in it. See ``before/README.md``.

@@ -1,4 +1,4 @@
-"""Each migration of the log can be applied and taken back while the log is in use."""
+"""Tests that each migration of the log can be applied and reversed while the log is in use."""
 
 from __future__ import annotations
 

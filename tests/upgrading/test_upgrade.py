@@ -1,4 +1,4 @@
-"""``migrate`` makes a database of an earlier version one of today, and loses nothing."""
+"""Tests that ``migrate`` upgrades a database of an earlier version without loss."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a migration does to tables with millions of rows: whom it keeps waiting, and for how long.
+"""Watches which locks a migration takes on tables with millions of rows, and for how long.
 
 Imported by the process that migrates.
 """

@@ -1,4 +1,4 @@
-"""What ends the work of the process passes through; what a row's code raises is the row's."""
+"""Tests that what ends the process passes through, and a row's own errors stay with the row."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a generated column is computed from: whatever may give away what is left out."""
+"""Tests which columns a generated column may reveal."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Numbers and times in text, and the option that all commands share."""
+"""Tests numbers and times in text, and the option that all commands share."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Errors in one line, and text that every database can store."""
+"""Tests errors in one line, and text that every database can store."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The as-of facet: rows as of an event, from what the log holds."""
+"""Tests the as-of facet: rows as of an event, from the log."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The capture facet: triggers, what they are told, and where the log stands."""
+"""Tests the capture facet: triggers, context, and the log's position."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The tests cover the whole interface, and the vendors implement it."""
+"""Tests that the conformance tests cover the interface, and that the vendors implement it."""
 
 from __future__ import annotations
 

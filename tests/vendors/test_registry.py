@@ -1,4 +1,4 @@
-"""One vendor for each alias, shared by all threads, and right whatever the settings are."""
+"""Tests that all threads share one vendor for each alias, whatever the settings are."""
 
 from __future__ import annotations
 

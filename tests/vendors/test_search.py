@@ -1,4 +1,4 @@
-"""The search facet: an index that finds representations by what they say."""
+"""Tests the search facet: an index that finds representations by their text."""
 
 from __future__ import annotations
 

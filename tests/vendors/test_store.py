@@ -1,4 +1,4 @@
-"""The store facet: what a run asks and writes, and its lock."""
+"""Tests the store facet: what a run reads and writes, and its lock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Books, their authors and their tags, as they were when the dumps were made."""
+"""The books, authors and tags at the time when the dumps were made."""
 
 from __future__ import annotations
 
