@@ -16,8 +16,9 @@ from ..isolation import of_one_object
 from ..utils.model_meta import field_named
 from ..utils.time_limit import TimeLimitExceeded
 from ..vendors.types import NOT_RECORDED, Row
-from .building import Building, Making, StartOver
+from .building import Building, StartOver
 from .lookups import Subject
+from .phases import Making
 from .placeholders import UNKNOWN
 from .rows import ModelRaised
 

@@ -16,12 +16,13 @@ from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import NOT_RECORDED, Found, Moment, Row
-from .building import Building, Running, StartOver
+from .building import Building, StartOver
 from .history import History, Matches
 from .instances import GuardedMaker, KnownFailures, loader
 from .lookups import Lookup, Subject
 from .past_tables import PastTables
 from .peers import Peers
+from .phases import Running
 from .placeholders import Unknown, default_of
 from .related_sets import set_relations
 from .relations import object_relations

@@ -10,20 +10,11 @@ from django.contrib.sessions.models import Session
 from django.db import Error, connection
 from django.db.models import Model
 
-from auditrepr.asof.building import (
-    IDLE,
-    READING,
-    TODAY,
-    Building,
-    Making,
-    QueryRefused,
-    Running,
-    StartOver,
-    Transaction,
-)
+from auditrepr.asof.building import Building, StartOver, Transaction
 from auditrepr.asof.history import History
 from auditrepr.asof.lookups import Subject
 from auditrepr.asof.past_tables import PastTables
+from auditrepr.asof.phases import IDLE, READING, TODAY, Making, QueryRefused, Running
 from auditrepr.asof.substitution import NotAsOf
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.utils.time_limit import JobTimeLimit, TimeLimit, TimeLimitExceeded

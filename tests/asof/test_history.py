@@ -11,8 +11,8 @@ from django.db.models import DecimalField
 from django.test import override_settings
 
 from auditrepr import capture
-from auditrepr.asof.building import TODAY
 from auditrepr.asof.lookups import Reference
+from auditrepr.asof.phases import TODAY
 from auditrepr.asof.related_querysets import NO_ORDER
 from auditrepr.asof.states import BESIDE, States
 from auditrepr.models import AuditLog, Coverage, Fidelity

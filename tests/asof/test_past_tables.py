@@ -9,8 +9,8 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from auditrepr.asof import past_tables
-from auditrepr.asof.building import TODAY
 from auditrepr.asof.past_tables import ORDER
+from auditrepr.asof.phases import TODAY
 from auditrepr.asof.states import BESIDE, EMPTIED
 from auditrepr.models import AuditLog
 from auditrepr.reprs import build

@@ -16,7 +16,7 @@ from auditrepr.job.locks.file import FileLock
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.result import Progress
 from auditrepr.models import AuditLog, StopReason
-from auditrepr.vendors.postgresql import asof
+from auditrepr.vendors.postgresql import reading
 from tests import processes
 from tests.app.models import Author
 from tests.running import run, texts
@@ -104,7 +104,7 @@ def test_a_batch_may_take_longer_than_the_server_lets_transactions_last(monkeypa
 def test_many_slow_rows_are_not_taken_for_a_process_that_has_stopped(monkeypatch, settings, caplog):
     caplog.set_level("INFO", "auditrepr")
     settings.AUDITREPR = {"ROW_SECONDS": 0.6}
-    monkeypatch.setattr(asof, "SLACK", 0)
+    monkeypatch.setattr(reading, "SLACK", 0)
     monkeypatch.setattr(Author, "__str__", takes(0.3))
     assert run().stop_reason == StopReason.CAUGHT_UP, "1.5 s, where 1.2 s of silence are allowed"
     assert "Retrying" not in caplog.text
@@ -115,10 +115,10 @@ def test_many_slow_rows_are_not_taken_for_a_process_that_has_stopped(monkeypatch
 STOPS = """
 import os, signal
 from auditrepr.models import AuditLog
-from auditrepr.vendors.postgresql import asof
+from auditrepr.vendors.postgresql import reading
 from django.conf import settings
 settings.AUDITREPR = {"ROW_SECONDS": 0.2}
-asof.SLACK = 0
+reading.SLACK = 0
 def stop(author):
     print("stops", flush=True)
     os.kill(os.getpid(), signal.SIGSTOP)

@@ -14,7 +14,7 @@ from django.db import connection, connections
 from django.db.models import Model, QuerySet
 from django.utils import translation
 
-from auditrepr.asof.building import TODAY
+from auditrepr.asof.phases import TODAY
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.reprs import Outcome, build, builder
 from auditrepr.utils.time_limit import JobTimeLimit, TimeLimitExceeded

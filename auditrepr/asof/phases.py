@@ -1,0 +1,160 @@
+"""The phases of a build: whose code runs, and how its queries are answered.
+
+From outside to inside::
+
+    Idle -> Running -> Reading -> Making
+                    -> Answering, until its query comes
+
+A phase that ends is followed by the phase before it.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from ..vendors import Vendor
+from .lookups import Subject
+from .placeholders import UNKNOWN
+from .substitution import NotAsOf, Relations, substituted, unknown_columns
+
+TODAY = "partly read from current rows"
+
+#: Statements that Django sends to control transactions.
+NO_READING = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
+
+
+class Build(Protocol):
+    """What a phase asks of the build that it belongs to."""
+
+    vendor: Vendor
+    phase: Idle
+
+    def reading(self) -> AbstractContextManager[None]: ...
+
+    def as_of(
+        self, subject: Subject, sql: str, parameters: Any, unseen: bool
+    ) -> tuple[str, Any]: ...
+
+
+class QueryRefused(BaseException):
+    """Raised when model code queries for an attribute without a value."""
+
+
+class Idle:
+    """The phase in which no model code runs: queries are sent unchanged."""
+
+    __slots__ = ()
+    #: Whether the code of a row runs.
+    theirs = False
+
+    def query(self, build: Build, sql: str, parameters: Any, unseen: bool) -> Any:
+        """Return the statement to send instead of this one, and its parameters.
+
+        :param unseen: the statement goes to another database than the one that is read, or is not
+            a query.
+        """
+        return sql, parameters
+
+    def query_in_thread(self) -> None:
+        """Take note that another thread is about to send a query on behalf of this one."""
+
+
+class Reading(Idle):
+    """The phase of auditrepr's own queries, also while a row's code waits for them."""
+
+    __slots__ = ()
+
+
+class Running(Idle):
+    """The phase in which a row's code runs: its queries read the tables as of the row's moment."""
+
+    __slots__ = ("subject",)
+    theirs = True
+
+    def __init__(self, subject: Subject) -> None:
+        self.subject = subject
+
+    def query(self, build: Build, sql: str, parameters: Any, unseen: bool) -> Any:
+        if sql.startswith(NO_READING):
+            return sql, parameters
+        self.subject.has_asked = True
+        return build.as_of(self.subject, sql, parameters, unseen)
+
+    def query_in_thread(self) -> None:
+        self.subject.note(TODAY)
+
+
+class Making(Running):
+    """The phase in which a model's code makes an instance.
+
+    :param incomplete: some attributes have no value: Django would read them from the table.
+    """
+
+    __slots__ = ("asked", "incomplete")
+
+    def __init__(self, subject: Subject, *, incomplete: bool = False) -> None:
+        super().__init__(subject)
+        self.incomplete = incomplete
+        self.asked = False  # the code has sent a query
+
+    def query(self, build: Build, sql: str, parameters: Any, unseen: bool) -> Any:
+        self._ask()
+        return super().query(build, sql, parameters, unseen)
+
+    def query_in_thread(self) -> None:
+        self._ask()
+        super().query_in_thread()
+
+    def _ask(self) -> None:
+        self.asked = True
+        if self.incomplete:
+            raise QueryRefused
+
+
+class Answering(Idle):
+    """The phase in which the next query sees these rows in place of the models' tables.
+
+    :param before: the phase that continues after this query.
+    :param otherwise: the subject that reads whole tables if the query uses another table.
+    """
+
+    __slots__ = ("before", "otherwise", "relations")
+
+    def __init__(self, before: Idle, relations: Relations, otherwise: Subject | None) -> None:
+        self.before = before
+        self.relations = relations
+        self.otherwise = otherwise
+
+    @property
+    def theirs(self) -> bool:  # type: ignore[override]
+        return self.before.theirs
+
+    def query_in_thread(self) -> None:
+        self.before.query_in_thread()
+
+    def query(self, build: Build, sql: str, parameters: Any, unseen: bool) -> Any:
+        """Return the statement that reads the rows; see :meth:`Idle.query`.
+
+        :raises NotAsOf: if the query uses another table, and `otherwise` is None.
+        """
+        build.phase = self.before
+        with build.reading():
+            try:
+                return self._as_of(build.vendor, sql, parameters, unseen)
+            except NotAsOf:
+                if self.otherwise is None:
+                    raise
+        return build.as_of(self.otherwise, sql, parameters, unseen)
+
+    def _as_of(self, vendor: Vendor, sql: str, parameters: Any, unseen: bool) -> Any:
+        unknown = unknown_columns(vendor, self.relations, sql)
+        if unseen or (unknown and self.otherwise is None):
+            raise NotAsOf
+        answered = substituted(vendor, self.relations, sql, parameters)
+        for column in unknown:
+            self.otherwise.note(UNKNOWN.format(column))  # type: ignore[union-attr]
+        return answered
+
+
+IDLE, READING = Idle(), Reading()
