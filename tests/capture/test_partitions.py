@@ -19,6 +19,7 @@ from auditrepr.vendors import get_vendor
 from auditrepr.vendors.types import Event
 from tests.app.models import Author, Book
 from tests.capturing import actions, covered_since, sql
+from tests.sizes import size
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
 #: What one transaction does to a table that it has made, the catalog tells otherwise.
@@ -259,10 +260,12 @@ def test_a_detach_that_waits_for_its_end_counts_at_once():
         other.close()
 
 
+@pytest.mark.sized
 @committing
-def test_a_table_whose_partitions_come_and_go_for_three_years_keeps_what_it_can_promise():
+def test_a_table_whose_partitions_come_and_go_for_years_keeps_what_it_can_promise():
     """A partition a month, kept for three months; whoever drops one installs the guards."""
-    for month in range(1, 37):
+    months = size(quick=6, full=36)
+    for month in range(1, months + 1):
         first, start = 100 * month, since()
         sql(make(first))
         Author.objects.create(pk=first, name=f"in {month}")
@@ -278,7 +281,8 @@ def test_a_table_whose_partitions_come_and_go_for_three_years_keeps_what_it_can_
             capture.install("default")
     assert sql("SELECT count(*) FROM pg_partition_tree('app_author')") == [(5,)]
     # From where coverage began again, what was not changed since is certain.
-    assert said(event, book_of(first)) == [("t (in 36)", "M"), ("t (in 36)", "E")]
+    text = f"t (in {months})"
+    assert said(event, book_of(first)) == [(text, "M"), (text, "E")]
     Author.objects.filter(pk=first).update(name="again")
     assert said(book_of(first)) == [("t (again)", "E")]
 

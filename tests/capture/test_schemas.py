@@ -21,6 +21,7 @@ from auditrepr.vendors import get_vendor
 from auditrepr.vendors.postgresql.quoting import trigger_name
 from tests.app.models import Author, Tag
 from tests.capturing import covered_since
+from tests.sizes import size
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -304,13 +305,14 @@ def test_the_log_of_a_later_schema_is_not_this_connections(schemas):
     assert common is None
 
 
-def test_forty_tenants_that_come_one_after_the_other_keep_their_triggers(schemas, settings):
-    names = [f"tenant {n}" for n in range(40)]
+@pytest.mark.sized
+def test_tenants_that_come_one_after_the_other_keep_their_triggers(schemas, settings):
+    names = [f"tenant {n}" for n in range(size(quick=4, full=40))]
     execute(*(f'CREATE SCHEMA "{name}"' for name in names))
     for name in names:
         migrate(name)
     counts = {triggers(name) for name in names}
-    for name in (names[0], names[20], names[39]):
+    for name in (names[0], names[len(names) // 2], names[-1]):
         migrate(name)
     assert counts == {triggers(name) for name in names} == {triggers(names[0])}
     for n, name in enumerate(names):

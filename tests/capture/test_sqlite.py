@@ -168,6 +168,7 @@ def test_wide_tables_are_logged_whole(columns: int):
     assert deleted.row_data == updated.row_data
 
 
+@pytest.mark.proof  # values of 170 MB
 def test_a_value_that_json_cannot_hold_becomes_a_digest_and_the_write_goes_on():
     execute("CREATE TABLE big (id INTEGER PRIMARY KEY, a BLOB, b TEXT)")
     audit("big")
