@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import sqlite3
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Any, NamedTuple
 
@@ -46,12 +46,26 @@ class Item(NamedTuple):
     sql: str | None
 
 
+#: The answers for the last schemas: a connection is often new, and its schema seldom is.
+_answers: dict[tuple[str, tuple[Item, ...]], bool] = {}
+SCHEMAS = 16
+
+
 def reaches_audited(connection: BaseDatabaseWrapper, schema: Iterable[Any]) -> bool:
     """Return whether a statement may change an audited table besides the one that it names.
 
     :param schema: the rows of `SCHEMA`. What cannot be read for certain counts as a change.
     """
-    items = [Item(*row) for row in schema]
+    asked = connection.alias, tuple(Item(*row) for row in schema)
+    answer = _answers.get(asked)
+    if answer is None:
+        answer = _answers[asked] = _look(connection, asked[1])
+        for oldest in [*_answers][:-SCHEMAS]:
+            _answers.pop(oldest, None)  # another thread may have been faster
+    return answer
+
+
+def _look(connection: BaseDatabaseWrapper, items: Sequence[Item]) -> bool:
     audited = {
         table.lower()
         for item in items
