@@ -7,6 +7,9 @@ from abc import ABC, abstractmethod
 from ..types import SearchIndex, Window
 from .facet import Facet
 
+#: IDs beyond those of all events.
+FIRST, LAST = -(2**63), 2**63 - 1
+
 
 class SearchFacet(Facet, ABC):
     """Searches representations. What ends in ``_sql`` returns statements for the caller."""
@@ -64,3 +67,31 @@ class SearchFacet(Facet, ABC):
         At most `most`, in order, the oldest first if `forward`; if the index has no order, all in
         any order. None if there are more, or if the index cannot be used.
         """
+
+
+def within(window: Window) -> dict[str, int | str]:
+    """Return the bounds of the window as parameters."""
+    return {
+        "after": FIRST if window.after is None else window.after,
+        "before": LAST if window.before is None else window.before,
+    }
+
+
+def direction(forward: bool) -> str:
+    return "ASC" if forward else "DESC"
+
+
+def scanned(
+    facet: Facet, sql: str, text: str, window: Window, forward: bool, most: int
+) -> tuple[list[int], int | None]:
+    """Return what :meth:`SearchFacet.scan_values` returns.
+
+    :param sql: the query, with a place for its direction.
+    """
+    parameters = within(window) | {
+        "pattern": f"%{facet.connection.ops.prep_for_like_query(text)}%",
+        "most": most,
+        "skipped": most - 1,
+    }
+    *found, (end, _) = facet.rows(sql.format(direction=direction(forward)), parameters)
+    return [pk for pk, _ in found], end

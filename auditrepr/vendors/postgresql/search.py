@@ -7,6 +7,7 @@ import re
 from django.db import OperationalError, transaction
 
 from ..base import SearchFacet
+from ..base.search import scanned
 from ..types import SearchIndex, Window
 from .catalog import log_schema
 from .quoting import quoted
@@ -43,7 +44,6 @@ _SAID = {
 #: Characters of an update's values that are indexed.
 VALUES_LENGTH = 10_000
 VALUES = "auditrepr_values_trigrams"
-FIRST, LAST = -(2**63), 2**63 - 1
 #: Bytes on disk of a row, or of what changed of it, that a search without an index unpacks.
 SCANNED_SIZE = 50_000
 _PAIRS = """
@@ -141,16 +141,7 @@ class Searching(SearchFacet):
     def scan_values(
         self, text: str, window: Window, forward: bool, most: int
     ) -> tuple[list[int], int | None]:
-        parameters = {
-            "pattern": f"%{self.connection.ops.prep_for_like_query(text)}%",
-            "after": FIRST if window.after is None else window.after,
-            "before": LAST if window.before is None else window.before,
-            "most": most,
-            "skipped": most - 1,
-        }
-        direction = "ASC" if forward else "DESC"
-        *found, (end, _) = self.rows(SCAN_VALUES.format(direction=direction), parameters)
-        return [pk for pk, _ in found], end
+        return scanned(self, SCAN_VALUES, text, window, forward, most)
 
     def search_values(
         self, text: str, window: Window, forward: bool, most: int

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from ..base import SearchFacet
+from ..base.search import direction, scanned, within
 from ..types import SearchIndex, Window
 
 TRIGRAMS = SearchIndex(anywhere=True, in_order=True)
@@ -116,7 +117,6 @@ SEARCH = {
     " AND instance_repr LIKE %(pattern)s ESCAPE '\\'"
     " AND +audit_log_id > %(after)s AND +audit_log_id < %(before)s LIMIT %(limit)s",
 }
-_FIRST, _LAST = -(2**63), 2**63 - 1
 
 
 class Searching(SearchFacet):
@@ -150,30 +150,15 @@ class Searching(SearchFacet):
     def scan_values(
         self, text: str, window: Window, forward: bool, most: int
     ) -> tuple[list[int], int | None]:
-        parameters = {
-            "pattern": f"%{self.connection.ops.prep_for_like_query(text)}%",
-            "after": _FIRST if window.after is None else window.after,
-            "before": _LAST if window.before is None else window.before,
-            "most": most,
-            "skipped": most - 1,
-        }
-        direction = "ASC" if forward else "DESC"
-        *found, (end, _) = self.rows(SCAN_VALUES.format(direction=direction), parameters)
-        return [pk for pk, _ in found], end
+        return scanned(self, SCAN_VALUES, text, window, forward, most)
 
     def search_values(
         self, text: str, window: Window, forward: bool, most: int
     ) -> list[int] | None:
         if len(text) < SHORTEST:
             return None
-        parameters = {
-            "phrase": '"' + text.replace('"', '""') + '"',
-            "after": _FIRST if window.after is None else window.after,
-            "before": _LAST if window.before is None else window.before,
-            "limit": most,
-        }
-        direction = "ASC" if forward else "DESC"
-        return self.column(SEARCH_VALUES.format(direction=direction), parameters)
+        parameters = within(window) | {"phrase": _phrase(text), "limit": most}
+        return self.column(SEARCH_VALUES.format(direction=direction(forward)), parameters)
 
     def search(
         self, index: SearchIndex, text: str, window: Window, forward: bool, most: int
@@ -181,15 +166,16 @@ class Searching(SearchFacet):
         if index == TRIGRAMS and len(text) < SHORTEST:
             return None
         beginning = text[:INDEXED_LENGTH]
-        parameters: dict[str, str | int] = {
-            "phrase": '"' + text.replace('"', '""') + '"',
+        parameters = within(window) | {
+            "phrase": _phrase(text),
             "beginning": beginning,
             "end": beginning + chr(0x10FFFF),
             "pattern": self.connection.ops.prep_for_like_query(text) + "%",
-            "after": _FIRST if window.after is None else window.after,
-            "before": _LAST if window.before is None else window.before,
             "limit": most if index.in_order else most + 1,
         }
-        direction = "ASC" if forward else "DESC"
-        found = self.column(SEARCH[index].format(direction=direction), parameters)
+        found = self.column(SEARCH[index].format(direction=direction(forward)), parameters)
         return None if len(found) > most else found
+
+
+def _phrase(text: str) -> str:
+    return '"' + text.replace('"', '""') + '"'
