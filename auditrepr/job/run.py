@@ -15,6 +15,7 @@ from django.db import Error, reset_queries, transaction
 from django.db.models import F, Subquery
 from django.utils import timezone
 
+from .. import capture
 from ..asof.related_objects import related_objects
 from ..conf import Asked, get_settings
 from ..exceptions import LeaseLost
@@ -104,7 +105,8 @@ class Run(ABC):
                 self.result = Result(StopReason.LOCKED, holder=self.lock.holder())
                 run_log.run_ended(self._id, self.result)
                 return self.result
-            return self._run()
+            with capture.remembering(self.using):
+                return self._run()
 
     @property
     def size(self) -> int:

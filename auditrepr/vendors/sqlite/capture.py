@@ -18,8 +18,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from ...utils.sql import Statement
 from ..base import CaptureFacet
 from ..types import Capture, Column, Installed, Kind, Position, Survey, TableShape
-from . import triggers
-from .queries import APPLIED, LOG_FILE, POSITION, SHAPES, SURVEY, TRIGGERS
+from . import reach, triggers
+from .queries import APPLIED, COVERAGE, LOG_FILE, POSITION, SHAPES, SURVEY, TRIGGERS
 
 LOG = "auditrepr_auditlog"
 #: The context that the running statement passes to the triggers.
@@ -53,6 +53,9 @@ class Capturing(CaptureFacet):
             guards == set(triggers.create_append_only(LOG)),
             frozenset(map(tuple, applied)) if migrations else None,
         )
+
+    def catalog_version(self, names: Collection[str]) -> object:
+        return self.value(reach.VERSION), self.rows(COVERAGE)
 
     def support_sql(self) -> list[str]:
         return []
