@@ -24,6 +24,13 @@ INSTALLED_APPS = ["django.contrib.contenttypes", "auditrepr", "benchmarks.shop"]
 if VENDOR == "postgresql" and find_spec("pghistory"):
     INSTALLED_APPS += ["pgtrigger", "pghistory", "benchmarks.peers"]
 
+#: How many tables are audited, in the benchmark of that.
+TABLES = os.environ.get("BENCHMARK_TABLES", "")
+if TABLES:
+    INSTALLED_APPS.append("benchmarks.many")
+
 #: The method that replaces ``__str__`` in the benchmark of relations.
 REPR = os.environ.get("BENCHMARK_REPR", "")
-AUDITREPR = {"REPR": {"shop.Invoice": REPR}} if REPR else {}
+AUDITREPR: dict[str, object] = {"REPR": {"shop.Invoice": REPR}} if REPR else {}
+if TABLES:
+    AUDITREPR["MODELS"] = ["-shop.Label", "-shop.Invoice_labels"]

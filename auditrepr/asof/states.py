@@ -7,14 +7,13 @@ so does any state with a gap in capture behind it: without coverage, the state i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import NamedTuple
 
-from ..capture.triggers import covered
+from ..capture import audited, covered
 from ..lineage import Renames, get_renames
 from ..models import AuditLog, Coverage
-from ..tracking import tracked_tables
 from ..vendors import Vendor
 from ..vendors.snapshots import sees, sees_all
 from ..vendors.types import Image, Moment
@@ -47,12 +46,12 @@ class States:
         self._expected: set[int] = set()
 
     @cached_property
-    def coverage(self) -> dict[str, Coverage]:
+    def coverage(self) -> Mapping[str, Coverage]:
         return covered(self.vendor.using)
 
     @cached_property
     def _audited(self) -> frozenset[str]:
-        return frozenset(table.name for table in tracked_tables(self.vendor.using))
+        return audited(self.vendor.using)
 
     @cached_property
     def renames(self) -> Renames:

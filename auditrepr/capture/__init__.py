@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from .covered_tables import audited, covered, remembering
 from .inspection import databases, holds_log, inspect
 from .state import BROKEN, State, Status
 from .triggers import (
-    covered,
     install,
     note_gaps,
     remove,
@@ -16,12 +16,14 @@ __all__ = [
     "BROKEN",
     "State",
     "Status",
+    "audited",
     "covered",
     "databases",
     "holds_log",
     "inspect",
     "install",
     "note_gaps",
+    "remembering",
     "remove",
     "script",
 ]

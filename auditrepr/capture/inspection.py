@@ -14,7 +14,7 @@ from ..tracking import TrackedTable, tracked_tables
 from ..utils.table_names import log_name, model_for_table
 from ..utils.text import one_line
 from ..vendors import Vendor, get_vendor, supports
-from ..vendors.types import Capture, Kind, Survey, TableShape
+from ..vendors.types import Capture, Installed, Kind, Survey, TableShape
 from . import partitions
 from .state import State, Status
 
@@ -63,16 +63,22 @@ def holds_log(using: str) -> bool:
     return LOG in vendor.shapes([LOG])
 
 
-def inspect(using: str) -> list[State]:
+def inspect(
+    using: str, tables: Collection[TrackedTable] | None = None, *, outdated: bool = True
+) -> list[State]:
     """Return the state of every tracked table, then of tables whose triggers are left over.
 
     The list is empty if the database has no audit log.
 
+    :param tables: the tracked tables, if the caller knows them.
+    :param outdated: see :func:`judged`.
     :raises UnsupportedDatabase: if auditrepr does not support this database.
     """
     vendor = get_vendor(using)
-    tables = tracked_tables(using)
-    return judged(vendor, tables, vendor.survey(to_survey(tables), migrations=False))
+    if tables is None:
+        tables = tracked_tables(using)
+    found = vendor.survey(to_survey(tables), migrations=False)
+    return judged(vendor, tables, found, outdated=outdated)
 
 
 def to_survey(tables: Iterable[TrackedTable]) -> list[str]:
@@ -80,8 +86,15 @@ def to_survey(tables: Iterable[TrackedTable]) -> list[str]:
     return [LOG, *(table.name for table in tables)]
 
 
-def judged(vendor: Vendor, tables: Collection[TrackedTable], found: Survey) -> list[State]:
-    """Return what :func:`inspect` returns, from what a survey has found."""
+def judged(
+    vendor: Vendor, tables: Collection[TrackedTable], found: Survey, *, outdated: bool = True
+) -> list[State]:
+    """Return what :func:`inspect` returns, from what a survey has found.
+
+    :param outdated: find triggers that would be made in another way now. It takes longer than
+        everything else, because all their SQL is written. Otherwise they count as OK unless new
+        ones would record more columns.
+    """
     if LOG not in found.shapes:
         return []
     captures = {
@@ -89,8 +102,13 @@ def judged(vendor: Vendor, tables: Collection[TrackedTable], found: Survey) -> l
         for table in tables
         if (shape := found.shapes.get(table.name)) and shape.kind in AUDITABLE
     }
-    wanted = vendor.fingerprints(*captures.values(), schema=found.schema)
-    fingerprints = dict(zip(captures, wanted, strict=True))
+    written = {
+        name: capture
+        for name, capture in captures.items()
+        if outdated or _reveals(capture, found.installed.get(name))
+    }
+    wanted = vendor.fingerprints(*written.values(), schema=found.schema)
+    fingerprints = dict(zip(written, wanted, strict=True))
     names = [table.name for table in tables]
     states = [_state(n, found, captures.get(n), fingerprints.get(n)) for n in names]
     leftovers = sorted(found.installed.keys() - set(names))
@@ -119,10 +137,15 @@ def _until_migrate(
 
 def _would_leak(state: State) -> bool:
     """Return whether new triggers would record a column that the installed ones exclude."""
-    if state.status is not Status.OUTDATED or not (state.capture and state.installed):
+    return state.status is Status.OUTDATED and _reveals(state.capture, state.installed)
+
+
+def _reveals(capture: Capture | None, installed: Installed | None) -> bool:
+    """Return whether triggers made now would record a column that the installed ones exclude."""
+    if capture is None or installed is None:
         return False
-    there = {column.name for column in state.capture.shape.columns}
-    return bool(state.installed.excluded & there - state.capture.excluded)
+    there = {column.name for column in capture.shape.columns}
+    return bool(installed.excluded & there - capture.excluded)
 
 
 def _ahead_of_table(states: Iterable[State], applied: unapplied.Applied) -> set[str]:
@@ -133,7 +156,10 @@ def _ahead_of_table(states: Iterable[State], applied: unapplied.Applied) -> set[
 
 
 def _state(name: str, found: Survey, capture: Capture | None, wanted: str | None) -> State:
-    """Return the state of a tracked table whose triggers should have this fingerprint."""
+    """Return the state of a tracked table whose triggers should have this fingerprint.
+
+    :param wanted: None if any fingerprint will do.
+    """
     installed = found.installed.get(name)
     if name not in found.shapes:
         return State(name, Status.ABSENT, None, installed)
@@ -143,7 +169,7 @@ def _state(name: str, found: Survey, capture: Capture | None, wanted: str | None
         return State(name, Status.MISSING, capture, installed)
     if not installed.enabled:
         return State(name, Status.DISABLED, capture, installed)
-    if installed.fingerprint != wanted:
+    if wanted is not None and installed.fingerprint != wanted:
         return State(name, Status.OUTDATED, capture, installed)
     guarded = not partitions.unguarded(installed)
     return State(name, Status.OK if guarded else Status.UNGUARDED, capture, installed)

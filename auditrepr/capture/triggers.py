@@ -91,20 +91,6 @@ def note_gaps(using: str) -> list[State]:
     return lost
 
 
-def covered(using: str) -> dict[str, Coverage]:
-    """Return the coverage of each table that is captured without a gap, by table name.
-
-    Call this after reading the current rows that depend on it, so that a gap in between is noticed.
-    """
-    states = [state for state in inspect(using) if state.captured]
-    known = coverage.rows(using) if states else {}
-    return {
-        state.name: known[state.name]
-        for state in states
-        if coverage.restart(state, known.get(state.name)) is None
-    }
-
-
 def _seen(using: str) -> tuple[list[State], dict[str, Coverage]]:
     """Return the state of every table, and the recorded coverage."""
     states = inspect(using)

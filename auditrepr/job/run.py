@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import socket
-import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
@@ -15,6 +14,7 @@ from django.db import Error, reset_queries, transaction
 from django.db.models import F, Subquery
 from django.utils import timezone
 
+from .. import capture
 from ..asof.related_objects import related_objects
 from ..conf import Asked, get_settings
 from ..exceptions import LeaseLost
@@ -25,7 +25,7 @@ from ..utils.time_limit import JobTimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import Event
 from . import preflight, related, run_log
-from .limits import BatchSize
+from .limits import EARLY, BatchSize, Clocks
 from .locks.base import Lock
 from .result import Progress, Result
 from .retry import Patience
@@ -46,15 +46,13 @@ KILLED = Failure(
     "",
 )
 
-#: Seconds after which a batch is stored as far as it is built, and limits are checked.
-EARLY = 5.0
-
 
 class Run(ABC):
     """A run of one of the commands.
 
     :param size: events per batch, or ``"auto"``; the setting ``BATCH_SIZE`` by default.
     :param on_progress: called after each batch.
+    :param clocks: what measures the batches.
     """
 
     command: ClassVar[str]
@@ -67,9 +65,11 @@ class Run(ABC):
         limits: Limits,
         size: Asked | None = None,
         on_progress: Callable[[Progress], None] = lambda progress: None,
+        clocks: Clocks = Clocks(),  # noqa: B008 - immutable
     ) -> None:
         self.using = using
         self.lock = lock
+        self.clocks = clocks
         self.limits = limits
         self._size = BatchSize(size or get_settings().BATCH_SIZE)
         self.on_progress = on_progress
@@ -104,7 +104,8 @@ class Run(ABC):
                 self.result = Result(StopReason.LOCKED, holder=self.lock.holder())
                 run_log.run_ended(self._id, self.result)
                 return self.result
-            return self._run()
+            with capture.remembering(self.using):
+                return self._run()
 
     @property
     def size(self) -> int:
@@ -126,10 +127,10 @@ class Run(ABC):
 
         :returns: how many of the events were built: a batch that takes too long is stored in part.
         """
-        began = time.monotonic()
+        began = self.clocks.read()
         if events and self.record.pk is None:
             events = self._begin(events)
-        outcomes = self._build(events) if events else []
+        outcomes = self._build(events, began.seconds + EARLY) if events else []
         built = events[: len(outcomes)]
         about = related_objects(built, self.using)
         with transaction.atomic(self.using):
@@ -138,8 +139,8 @@ class Run(ABC):
             related.store(self.using, built, about, again=bool(stored.again))
             self._note_building(self.size)
             self.lock.renew()  # the last statement: without the lock, none of it is committed
-        seconds = time.monotonic() - began
-        self._size.learn(len(outcomes), seconds, cut=len(outcomes) < len(events))
+        spent = self.clocks.since(began)
+        self._size.learn(len(outcomes), spent, cut=len(outcomes) < len(events))
         self.patience.reset()
         self._note_failure(stored.failed)
         if stored.again:
@@ -152,7 +153,7 @@ class Run(ABC):
         self.result.again += stored.again
         self.result.batches += bool(events)
         if events:
-            run_log.batch_stored(self._id, self.result.batches, stored, seconds)
+            run_log.batch_stored(self._id, self.result.batches, stored, spent.seconds)
         if settings.DEBUG:
             reset_queries()  # Django keeps the last 9000 there, each with all of a batch's texts
         return len(outcomes)
@@ -182,11 +183,9 @@ class Run(ABC):
         """Report the progress of the run."""
         self.on_progress(Progress(done, total, self.result.rows, self.result.failures))
 
-    def _build(self, events: Sequence[Event]) -> list[Outcome]:
-        until = time.monotonic() + EARLY
-
+    def _build(self, events: Sequence[Event], until: float) -> list[Outcome]:
         def enough() -> bool:
-            return time.monotonic() > until
+            return self.clocks.wall() > until
 
         if self._kills:
             self._kills = False

@@ -118,11 +118,10 @@ def auditable(models: Iterable[type[Model]], setting: str) -> Iterator[type[Mode
 
 def concrete_models(model: type[Model]) -> list[type[Model]]:
     """Return the model itself, or every installed model that inherits from an abstract one."""
-    return [
-        installed
-        for installed in apps.get_models()
-        if installed is model or (model._meta.abstract and issubclass(installed, model))
-    ]
+    installed = apps.get_models()
+    if not model._meta.abstract:
+        return [model] if model in installed else []
+    return [found for found in installed if issubclass(found, model)]
 
 
 def _matching(setting: str, pattern: str) -> list[type[Model]]:

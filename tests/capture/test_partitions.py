@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -12,13 +12,14 @@ from django.db import connection, connections, transaction
 from auditrepr import capture
 from auditrepr.capture.state import Status
 from auditrepr.job import findings
-from auditrepr.models import AuditLog, Coverage
+from auditrepr.models import AuditLog, Coverage, InstanceRepr
 from auditrepr.reprs import build
 from auditrepr.utils.time_limit import TimeLimit
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.types import Event
 from tests.app.models import Author, Book
 from tests.capturing import actions, covered_since, sql
+from tests.running import run
 from tests.sizes import size
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db]
@@ -470,3 +471,60 @@ def test_a_snapshot_does_not_hide_that_others_changed_something():
     with reading_while("TRUNCATE app_tag CASCADE"):
         assert "app_tag" not in covered_since("default")
     assert "app_tag" in covered_since("default")
+
+
+@committing
+def test_nor_does_what_a_run_remembers():
+    sql(*(make(first) for first in (100, 200, 300)), "CREATE TABLE full_one (LIKE app_author)")
+    sql("INSERT INTO full_one VALUES (401, 'x')")
+    for change in (
+        "TRUNCATE y0",
+        "TRUNCATE app_author",
+        "ALTER TABLE app_author DETACH PARTITION y200",
+        "DROP TABLE y300",
+        "ALTER TABLE app_author ATTACH PARTITION full_one FOR VALUES FROM (400) TO (500)",
+    ):
+        capture.install("default")
+        with capture.remembering("default"):
+            with reading_while("SELECT 1"):
+                assert is_covered()
+            with reading_while(change):
+                assert not is_covered(), change
+
+
+@committing
+@pytest.mark.parametrize(
+    ("change", "expected"),
+    [
+        ([make(100)], "EEEE"),
+        (
+            [
+                "CREATE TABLE y100 (LIKE app_author)",
+                "INSERT INTO y100 VALUES (101, 'x')",
+                attach(100),
+            ],
+            "EEMM",
+        ),
+        (["ALTER TABLE app_author DETACH PARTITION y0"], "EEMM"),
+        (["ALTER TABLE app_author DETACH PARTITION y0", attach(0)], "EEMM"),
+        (["ALTER TABLE y0 DISABLE TRIGGER ALL"], "EEMM"),
+        (["CREATE TABLE beside (LIKE app_author)"], "EEEE"),
+    ],
+)
+def test_a_run_notices_what_comes_and_goes_between_two_batches(change: list[str], expected: str):
+    author = Author.objects.create(pk=1, name="a")
+    for _ in range(4):
+        Book.objects.create(title="t", author=author)
+    batches = 0
+
+    def told(_: object) -> None:
+        nonlocal batches
+        batches += 1
+        if batches == 3:
+            with closing(connections["default"].copy()) as other, other.cursor() as cursor:
+                for statement in change:
+                    cursor.execute(statement)
+
+    assert not run(batch_size=1, on_progress=told).error
+    of_books = InstanceRepr.objects.filter(audit_log__table_name="app_book").order_by("pk")
+    assert "".join(of_books.values_list("fidelity", flat=True)) == expected

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import signal
 import time
-from types import SimpleNamespace
 
 import pytest
 from django.db import connection, transaction
@@ -16,9 +15,9 @@ from django.test.utils import CaptureQueriesContext
 from auditrepr.exceptions import MigrationsPending
 from auditrepr.job import backfill, windows
 from auditrepr.job import run as job_run
-from auditrepr.job.limits import Limits
+from auditrepr.job.limits import EARLY, Clocks, Limits
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.job.result import Progress
+from auditrepr.job.result import Progress, Result
 from auditrepr.models import (
     AuditLog,
     BackfillRun,
@@ -161,6 +160,39 @@ def test_the_setting_is_the_batch_size_unless_one_is_given():
         assert run().batches == 2
 
 
+class Time:
+    """Clocks that only the ``__str__`` of authors moves on; and what each batch took by them.
+
+    :param cpu: how much of the seconds is CPU time; all by default.
+    """
+
+    def __init__(self, monkeypatch, seconds, cpu=None) -> None:
+        self.wall = self.cpu = 0.0
+        self.batches: list[float] = []
+
+        def __str__(author: Author) -> str:
+            self.wall += seconds(author)
+            self.cpu += (cpu or seconds)(author)
+            return author.name
+
+        monkeypatch.setattr(Author, "__str__", __str__)
+
+    def run(self, max_batches: int | None = None) -> Result:
+        def told(_: Progress) -> None:
+            self.batches.append(self.wall - sum(self.batches))
+
+        return backfill.Backfill(
+            "default",
+            lock=DatabaseLock("default"),
+            limits=Limits(max_batches),
+            clocks=Clocks(lambda: self.wall, lambda: self.cpu),
+            on_progress=told,
+            rescan=False,
+            retry_failed=False,
+            retried_to=0,
+        ).run()
+
+
 @pytest.fixture
 def four_at_first(monkeypatch):
     """Batches of automatic size; any that takes some time takes too long."""
@@ -207,22 +239,34 @@ def test_batches_of_automatic_size_become_larger_where_rows_are_quick(monkeypatc
 
 
 def test_a_batch_that_takes_long_is_stored_in_parts_and_the_watermark_follows_them(monkeypatch):
-    now = [0.0]
-    monkeypatch.setattr(job_run, "time", SimpleNamespace(monotonic=lambda: now[0]))
-
-    def __str__(author: Author) -> str:
-        if author.name == "author 2":
-            now[0] += job_run.EARLY + 0.1
-        return author.name
-
-    monkeypatch.setattr(Author, "__str__", __str__)
+    time = Time(monkeypatch, lambda author: EARLY + 0.1 if author.name == "author 2" else 0)
     authors(5)
-    run(max_batches=1)
+    time.run(max_batches=1)
     assert texts() == ["author 0", "author 1", "author 2"]
     assert Checkpoint.objects.get().settled_id == InstanceRepr.objects.latest("pk").pk
     assert AuditLog.objects.pending().count() == 2
     authors(5)
     assert run().rows == 7
+
+
+@pytest.mark.usefixtures("four_at_first")
+@pytest.mark.parametrize("load", [1, 8])
+def test_batches_are_as_large_on_a_busy_machine_as_on_a_quiet_one(monkeypatch, load: int):
+    monkeypatch.setattr("auditrepr.job.limits.SECONDS", 6 / 16)
+    time = Time(monkeypatch, lambda author: load / 16, cpu=lambda author: 1 / 16)
+    authors(20)
+    assert time.run().rows == 20
+    assert [seconds * 16 / load for seconds in time.batches] == [4, 6, 6, 4]
+    assert max(time.batches) <= EARLY
+
+
+@pytest.mark.usefixtures("four_at_first")
+def test_but_they_end_in_time_by_the_clock(monkeypatch):
+    monkeypatch.setattr("auditrepr.job.limits.SECONDS", 6 / 16)
+    time = Time(monkeypatch, lambda author: 15 / 16, cpu=lambda author: 1 / 16)
+    authors(20)
+    assert time.run().rows == 20
+    assert max(time.batches) <= EARLY + 1
 
 
 def test_progress_is_told_after_each_batch():

@@ -238,6 +238,38 @@ def test_a_survey_without_a_table_of_migrations_is_an_error(vendor: Vendor) -> N
     assert vendor.survey([], migrations=False).applied is None
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        f"ALTER TABLE {TABLE} ADD COLUMN more integer",
+        f"ALTER TABLE {TABLE} RENAME TO {OTHER}",
+        "DELETE FROM auditrepr_coverage WHERE table_name = 'app_book'",
+    ],
+)
+def test_a_change_of_a_table_or_its_coverage_is_another_version(
+    vendor: Vendor, change: str
+) -> None:
+    audit(vendor)
+    before = vendor.catalog_version([TABLE])
+    sql(change)
+    assert vendor.catalog_version([TABLE]) != before
+
+
+def test_so_is_the_loss_of_its_triggers(vendor: Vendor) -> None:
+    audit(vendor)
+    before = vendor.catalog_version([TABLE])
+    vendor.execute(vendor.remove_sql(TABLE))
+    assert vendor.catalog_version([TABLE]) != before
+
+
+def test_events_are_no_other_version(vendor: Vendor) -> None:
+    audit(vendor)
+    before = vendor.catalog_version([TABLE])
+    insert(1)
+    assert logged()
+    assert vendor.catalog_version([TABLE]) == before
+
+
 def test_a_survey_gives_fingerprints_the_schema_that_they_need(vendor: Vendor) -> None:
     sql(CREATE)
     capture = captured(vendor)

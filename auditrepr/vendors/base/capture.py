@@ -46,6 +46,14 @@ class CaptureFacet(Facet, ABC):
         """
 
     @abstractmethod
+    def catalog_version(self, names: Collection[str]) -> object:
+        """Return what differs after any change of what makes these tables covered, or not.
+
+        That is what `survey` finds of them, except types and keys, and the recorded coverage. The
+        caller's own transaction must not have changed any of it.
+        """
+
+    @abstractmethod
     def support_sql(self) -> list[str]:
         """Return the SQL that creates or replaces what the triggers of all tables share."""
 

@@ -13,9 +13,11 @@ from ...utils.sql import Statement
 from ..base import CaptureFacet
 from ..types import Capture, Installed, Kind, Position, Survey, TableShape
 from . import catalog, trigger_templates, triggers
+from .catalog_version import CATALOG_VERSION
 from .context import tell
 from .installed_sql import INSTALLED
 from .queries import LOG_IDENTITY, POSITION, SEQUENCE_CACHE
+from .quoting import array, stored
 
 T = TypeVar("T")
 
@@ -50,6 +52,12 @@ class Capturing(CaptureFacet):
             guards == len(trigger_templates.APPEND_ONLY_TRIGGERS),
             frozenset(map(tuple, applied)) if migrations else None,
         )
+
+    def catalog_version(self, names: Collection[str]) -> object:
+        known = [stored(name) for name in names]
+        # Without a schema, or with one, or with a dot in its name.
+        tables = {name.partition(".")[2] or name for name in known}.union(known)
+        return self.row(CATALOG_VERSION, {"names": array(known), "tables": array(tables)})
 
     def support_sql(self) -> list[str]:
         return triggers.support_sql(self.log_schema())

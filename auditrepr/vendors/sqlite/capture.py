@@ -28,8 +28,8 @@ from ..types import (
     Survey,
     TableShape,
 )
-from . import triggers
-from .queries import APPLIED, LOG_FILE, POSITION, SHAPES, SURVEY, TRIGGERS
+from . import reach, triggers
+from .queries import APPLIED, COVERAGE, LOG_FILE, POSITION, SHAPES, SURVEY, TRIGGERS
 
 LOG = "auditrepr_auditlog"
 #: The context that the running statement passes to the triggers.
@@ -63,6 +63,9 @@ class Capturing(CaptureFacet):
             guards == set(triggers.create_append_only(LOG)),
             frozenset(map(tuple, applied)) if migrations else None,
         )
+
+    def catalog_version(self, names: Collection[str]) -> object:
+        return self.value(reach.VERSION), self.rows(COVERAGE)
 
     def support_sql(self) -> list[str]:
         return []

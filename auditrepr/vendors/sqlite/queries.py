@@ -164,9 +164,9 @@ RECORDED_TEXT = f"""(SELECT {_TEXT.replace("%", "%%%%")}
     FROM json_each(%(expressions)s) WHERE key = {{name}})"""
 
 # Names of tables differ in more than case. Reading the columns of a view can fail, and of a virtual
-# table needs its module.
+# table needs its module. Unless it is materialized, the whole schema is read for each name.
 SHAPES = """
-    WITH found (name, kind) AS (
+    WITH found (name, kind) AS MATERIALIZED (
         SELECT name, CASE
             WHEN type = 'view' THEN 'view'
             WHEN sql LIKE 'CREATE VIRTUAL%%' THEN 'virtual table'
@@ -181,6 +181,7 @@ SHAPES = """
     ORDER BY wanted.key, part.cid
 """
 
+COVERAGE = "SELECT * FROM auditrepr_coverage ORDER BY table_name"
 TRIGGERS = "SELECT name, tbl_name, sql, rowid FROM sqlite_master WHERE type = 'trigger'"
 
 #: The answers of both at once, as JSON; and the migrations that are applied.

@@ -1,0 +1,105 @@
+"""Determines which tables are captured without a gap. A run remembers it while nothing changes.
+
+To look at every audited table takes as long as building hundreds of representations, so the batches
+of a run only ask whether anything has changed since the last look.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from ..models import Coverage
+from ..tracking import TrackedTable, tracked_tables
+from ..vendors import get_vendor
+from . import coverage
+from .inspection import inspect
+from .state import State
+
+Covered = Mapping[str, Coverage]
+
+
+class _Look(NamedTuple):
+    """What a look at every table has found."""
+
+    connection: Any  # the open one; kept, so that none that is opened later is taken for it
+    version: object
+    covered: Covered
+
+
+@dataclass
+class _Memory:
+    """What a run knows of one database."""
+
+    using: str
+    look: _Look | None = None
+
+    @cached_property
+    def tables(self) -> list[TrackedTable]:
+        return tracked_tables(self.using)
+
+    def covered(self) -> Covered:
+        vendor = get_vendor(self.using)
+        # Asked first: what changes during the look shows in the next version.
+        version = vendor.catalog_version([table.name for table in self.tables])
+        known, raw = self.look, vendor.connection.connection
+        if known is not None and known.connection is raw and known.version == version:
+            return known.covered
+        states, found = _look(self.using, self.tables)
+        # Whether a table waits for a migration depends on more than its version.
+        waits = any(state.waits and state.capture for state in states)
+        self.look = None if waits else _Look(raw, version, found)
+        return found
+
+
+_memory: ContextVar[_Memory | None] = ContextVar("auditrepr_covered", default=None)
+
+
+@contextmanager
+def remembering(using: str) -> Iterator[None]:
+    """Remember during the block what is audited and covered in this database.
+
+    Inside a transaction, nothing is remembered: it may change tables, and take that back.
+    """
+    within = get_vendor(using).connection.in_atomic_block
+    token = _memory.set(None if within else _Memory(using))
+    try:
+        yield
+    finally:
+        _memory.reset(token)
+
+
+def covered(using: str) -> Covered:
+    """Return the coverage of each table that is captured without a gap, by table name.
+
+    Call this after reading the current rows that depend on it, so that a gap in between is noticed.
+    """
+    memory = _remembered(using)
+    return memory.covered() if memory else _look(using, tracked_tables(using))[1]
+
+
+def audited(using: str) -> frozenset[str]:
+    """Return the names of the audited tables."""
+    memory = _remembered(using)
+    return frozenset(table.name for table in (memory.tables if memory else tracked_tables(using)))
+
+
+def _remembered(using: str) -> _Memory | None:
+    memory = _memory.get()
+    return memory if memory and memory.using == using else None
+
+
+def _look(using: str, tables: list[TrackedTable]) -> tuple[list[State], dict[str, Coverage]]:
+    """Return the states of these tables, and the coverage of those without a gap."""
+    states = inspect(using, tables, outdated=False)
+    captured = [state for state in states if state.captured]
+    known = coverage.rows(using) if captured else {}
+    return states, {
+        state.name: known[state.name]
+        for state in captured
+        if coverage.restart(state, known.get(state.name)) is None
+    }
