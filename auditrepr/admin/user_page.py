@@ -30,7 +30,11 @@ def for_users() -> None:
         link = _link(self, request, context.get("original"))
         if link and isinstance(response, TemplateResponse):
             page = response.resolve_template(response.template_name)
-            response.context_data = {**(response.context_data or {}), "usual_page": page, "did": link}
+            response.context_data = {
+                **(response.context_data or {}),
+                "usual_page": page,
+                "did": link,
+            }
             response.template_name = "auditrepr/user_page.html"
         return response
 
