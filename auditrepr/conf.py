@@ -52,7 +52,8 @@ class Settings:
     :param MODEL_PERMISSIONS: in the admin, show an event only to users who may view its model;
         ``False``: users who may view the log see all events.
     :param HISTORY_BUTTON: in the admin, the History button of every audited model shows the audit
-        log; ``False``: only where ``AuditHistoryMixin`` is used.
+        log, and a user's page links to what the user did; ``False``: only where
+        ``AuditHistoryMixin`` is used.
     :param CONTEXT: what is recorded automatically about who makes a change, from requests,
         management commands and Celery tasks.
     :param BATCH_SIZE: events per batch; ``"auto"``: as many as take about half a second.

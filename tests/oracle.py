@@ -96,8 +96,12 @@ class Oracle:
     @contextmanager
     def listening(self) -> Iterator[None]:
         """Note every statement inside that changes something, whatever causes it."""
-        with connections[self.using].execute_wrapper(self._execute):
+        wrappers = connections[self.using].execute_wrappers
+        wrappers.insert(0, self._execute)  # before a context is added to the statement
+        try:
             yield
+        finally:
+            wrappers.remove(self._execute)
 
     def _execute(
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any

@@ -6,7 +6,9 @@ from .audit_log import AuditLogAdmin
 from .failures import ReprFailureAdmin
 from .history_button import AuditHistoryMixin, for_every_model
 from .runs import BackfillRunAdmin
+from .user_page import for_users
 
 for_every_model()
+for_users()
 
 __all__ = ["AuditHistoryMixin", "AuditLogAdmin", "BackfillRunAdmin", "ReprFailureAdmin"]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.contrib import admin
 from django.http import HttpRequest
 from django.utils.html import format_html_join
@@ -9,13 +11,15 @@ from django.utils.safestring import SafeString
 from django.utils.text import Truncator
 from django.utils.translation import gettext_lazy
 
+from ..lineage import recent_renames
 from ..models import ReprFailure, ReprFailureQuerySet
-from ..readers.permissions import DATABASE, asked_log, readable_failures
+from ..readers.permissions import DATABASE, asked_log, may_read_log, readable_failures
 from ..utils.text import visible
 from .base import ReadOnlyAdmin
 from .event_lines import SHOWN_LENGTH
 from .filters import DatabaseFilter, FinalFilter
 from .keyset import NEWER_THAN, OLDER_THAN
+from .links import event_link, timeline_link
 
 
 @admin.register(ReprFailure)
@@ -34,10 +38,21 @@ class ReprFailureAdmin(ReadOnlyAdmin):
         "last_failed_at",
         "next_attempt_at",
     )
+    change_form_template = "auditrepr/failure.html"
     allowed_lookups = frozenset({DATABASE, "state", OLDER_THAN, NEWER_THAN})
 
     def get_queryset(self, request: HttpRequest) -> ReprFailureQuerySet:
         return readable_failures(request.user, asked_log(request))
+
+    def page_context(self, request: HttpRequest, obj: ReprFailure) -> dict[str, Any]:
+        context = super().page_context(request, obj)
+        if may_read_log(request.user):
+            site, using, event = self.admin_site, asked_log(request), obj.audit_log
+            table = recent_renames(using).table(event.table_name, event.occurred_at)
+            table, key = table or event.table_name, event.object_id
+            context["event_link"] = event_link(site, using, event.pk)
+            context["history_link"] = key and timeline_link(site, using, table, key)
+        return context
 
     @admin.display(description=gettext_lazy("event"))
     def event(self, failure: ReprFailure) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.contrib.admin import AdminSite
@@ -23,6 +24,11 @@ def list_link(site: AdminSite, using: str, **lookups: Any) -> str | None:
     return _link(site, "auditrepr_auditlog_changelist", lookups | address_of(using))
 
 
+def event_link(site: AdminSite, using: str, pk: int) -> str | None:
+    """Return the link to the page of one event; None if this site has no log."""
+    return _link(site, "auditrepr_auditlog_change", address_of(using), pk)
+
+
 def timeline_link(site: AdminSite, using: str, table_name: str, object_id: str) -> str | None:
     """Return the link to the history of one object; None if this site has no log."""
     return address(site, using, "auditrepr_timeline", table_name=table_name, object_id=object_id)
@@ -42,14 +48,20 @@ def did_link(site: AdminSite, using: str, table_name: str, object_id: str) -> st
         key = model._meta.pk.to_python(object_id)
     except ValidationError:  # keys are of another type now
         return None
+    return deeds_link(site, using, key)
+
+
+def deeds_link(site: AdminSite, using: str, key: Any) -> str | None:
+    """Return the link to what the user with this primary key did; None if this site has no log."""
     return list_link(site, using, actor=str(key)[:ACTOR_LENGTH])
 
 
-def _link(site: AdminSite, name: str, lookups: dict[str, Any]) -> str | None:
+def _link(site: AdminSite, name: str, lookups: Mapping[str, Any], *key: Any) -> str | None:
     if not site.is_registered(AuditLog):
         return None
     given = {name: value for name, value in lookups.items() if value is not None}
-    return f"{reverse(f'admin:{name}', current_app=site.name)}?{urlencode(given)}"
+    page = reverse(f"admin:{name}", args=key, current_app=site.name)
+    return f"{page}?{urlencode(given)}" if given or not key else page
 
 
 def object_now(

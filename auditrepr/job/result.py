@@ -13,8 +13,8 @@ from .locks.process import Process
 
 #: What the JSON output has of a result, besides ``stored``.
 DOCUMENTED = (
-    "stop_reason", "failures", "final", "again", "batches", "seconds", "error", "first_failure",
-    "holder",
+    "stop_reason", "failures", "final", "again", "failed_again", "batches", "seconds", "error",
+    "first_failure", "holder",
 )  # fmt: skip
 
 
@@ -41,6 +41,11 @@ class Result:
         return not self.batches
 
     @property
+    def failed_again(self) -> int:
+        """Return the number of events that had failed before, were retried, and failed again."""
+        return sum(self.failing.still.values())
+
+    @property
     def limited(self) -> bool:
         """Return whether the run ended before its work."""
         return self.stop_reason is not StopReason.CAUGHT_UP
@@ -56,7 +61,7 @@ class Result:
 
     def document(self) -> dict[str, Any]:
         """Return the result as in the JSON output."""
-        values = asdict(self)
+        values = {**asdict(self), "failed_again": self.failed_again}
         return {"stored": values["rows"], **{name: values[name] for name in DOCUMENTED}}
 
 

@@ -2,13 +2,19 @@ from django.contrib import admin
 
 from auditrepr.admin import AuditHistoryMixin
 
-from .models import Country, Language, Subdivision, Succession
+from .models import Country, Language, Organization, Subdivision, Succession
 
 
 @admin.register(Country)
 class CountryAdmin(AuditHistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ["name", "flag", "alpha_2", "alpha_3", "numeric", "withdrawn"]
     search_fields = ["name", "official_name", "=alpha_2", "=alpha_3"]
+
+
+@admin.register(Organization)
+class OrganizationAdmin(AuditHistoryMixin, admin.ModelAdmin):  # type: ignore[type-arg]
+    search_fields = ["name"]
+    autocomplete_fields = ["members"]
 
 
 @admin.register(Succession)

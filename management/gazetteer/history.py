@@ -2,7 +2,8 @@
 
 Each kind of change is written in another way, as in a grown application: a country that continues
 under a new code is saved, one that ends is updated without being read, a new name comes in raw SQL,
-and regions are merged with all three.
+regions are merged with all three, and organizations change in requests. Each change has the editor
+who made it, and the reason.
 """
 
 from __future__ import annotations
@@ -14,9 +15,10 @@ from typing import Any
 
 from django.db import connection
 
-from . import source
+from . import organizations, source
 from .load import add_country
 from .models import Country, Subdivision, Succession
+from .people import ADA, LUC, SOFIA, Editor
 
 
 @dataclass(frozen=True)
@@ -25,12 +27,15 @@ class Change:
 
     when: str  # a year or a day
     what: str
+    by: Editor
+    why: str
     apply: Callable[[], None]
 
 
 def changes() -> list[Change]:
     """Return all changes, oldest first."""
-    return sorted([*_withdrawals(), *_new_names(), *_mergers()], key=lambda change: change.when)
+    found = [*_withdrawals(), *_new_names(), *_mergers(), *_memberships()]
+    return sorted(found, key=lambda change: change.when)
 
 
 def _withdrawals() -> Iterator[Change]:
@@ -40,7 +45,8 @@ def _withdrawals() -> Iterator[Change]:
             what, apply = f"{entry.name} → {values['name']}", partial(_rename, entry, values)
         else:
             what, apply = f"{entry.name} ends: now {_names(entry)}", partial(_end, entry)
-        yield Change(entry.withdrawal_date, what, apply)
+        why = f"ISO 3166-3: {entry.alpha_4}"
+        yield Change(entry.withdrawal_date, what, ADA, why, apply)
 
 
 def _names(entry: Any) -> str:
@@ -76,7 +82,8 @@ def _new_names() -> Iterator[Change]:
     for change in source.NEW_NAMES:
         values = source.today(change.alpha_2)
         what = f"{change.name} → {values['name']}"
-        yield Change(change.year, what, partial(_take_new_name, values))
+        why = f"new name since {change.year}"
+        yield Change(change.year, what, ADA, why, partial(_take_new_name, values))
 
 
 def _take_new_name(values: dict[str, str]) -> None:
@@ -92,7 +99,8 @@ def _mergers() -> Iterator[Change]:
     for code in dict.fromkeys(region.merged_into for region in source.FRENCH_REGIONS):
         old = [region for region in source.FRENCH_REGIONS if region.merged_into == code]
         what = f"{' + '.join(region.name for region in old)} → {source.subdivision(code).name}"
-        yield Change("2016", what, partial(_merge, [region.code for region in old], code))
+        apply = partial(_merge, [region.code for region in old], code)
+        yield Change("2016", what, LUC, "French law 2015-29", apply)
 
 
 def _merge(old: list[str], code: str) -> None:
@@ -102,3 +110,8 @@ def _merge(old: list[str], code: str) -> None:
     region.save()
     Subdivision.objects.filter(parent__code__in=old).update(parent=region)
     Subdivision.objects.filter(code__in=old).delete()
+
+
+def _memberships() -> Iterator[Change]:
+    for one in organizations.changes():
+        yield Change(one.day, one.what, SOFIA, one.why, one.apply)

@@ -1,12 +1,14 @@
-"""Loads the initial gazetteer: countries one by one, the rest in bulk."""
+"""Loads the initial gazetteer: countries one by one, subdivisions and languages in bulk."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+from django.db.models import QuerySet
+
 from . import source
-from .models import Country, Language, Subdivision
+from .models import Country, Language, Organization, Subdivision
 
 BATCH_SIZE = 500  # rows in one INSERT
 
@@ -23,6 +25,17 @@ def load_countries() -> None:
 def load_languages() -> None:
     """Insert the languages in bulk."""
     Language.objects.bulk_create(source.languages(), batch_size=BATCH_SIZE)
+
+
+def load_organizations() -> None:
+    """Save the organization that exists when the history begins, with its members."""
+    first = source.FIRST_MEMBERS
+    Organization.objects.create(name=first.organization).members.set(members(first.joined))
+
+
+def members(codes: str) -> QuerySet[Country]:
+    """Return the current countries with these two-letter codes."""
+    return Country.objects.filter(alpha_2__in=codes.split(), withdrawn="")
 
 
 def add_country(alpha_2: str) -> Country:

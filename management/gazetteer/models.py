@@ -1,4 +1,7 @@
-"""Countries (ISO 3166-1 and 3166-3), subdivisions (ISO 3166-2) and languages (ISO 639-3)."""
+"""Countries (ISO 3166-1 and 3166-3), subdivisions (ISO 3166-2), languages (ISO 639-3).
+
+And organizations of countries.
+"""
 
 from __future__ import annotations
 
@@ -49,6 +52,20 @@ class Succession(models.Model):
 
     def __str__(self) -> str:
         return f"{self.predecessor} → {self.successor}"
+
+
+@auditrepr.track
+class Organization(models.Model):
+    """An organization, and the countries that belong to it."""
+
+    name = models.CharField(max_length=100, unique=True)
+    members = models.ManyToManyField(Country, related_name="organizations", blank=True)
+
+    class Meta:
+        ordering = ["name"]
+
+    def __str__(self) -> str:
+        return self.name
 
 
 @auditrepr.track

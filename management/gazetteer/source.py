@@ -59,6 +59,40 @@ FRENCH_REGIONS = [
     Region("FR-S", "Picardie", "FR-HDF", "02 60 80"),
 ]
 
+
+class Membership(NamedTuple):
+    """Who joined an organization on one day, and who left it."""
+
+    day: str
+    organization: str
+    joined: str
+    why: str
+    left: str = ""
+
+
+class Dissolution(NamedTuple):
+    """The end of an organization."""
+
+    day: str
+    organization: str
+    why: str
+
+
+WEU, EU = "Western European Union", "European Union"
+#: What is there when the history begins.
+FIRST_MEMBERS = Membership("1954-10-23", WEU, "BE DE FR GB IT LU NL", "Treaty of Brussels")
+MEMBERSHIPS = [
+    Membership("1990-03-27", WEU, "ES PT", "accession of Portugal and Spain"),
+    Membership("1993-11-01", EU, "BE DE DK ES FR GB GR IE IT LU NL PT", "Treaty of Maastricht"),
+    Membership("1995-01-01", EU, "AT FI SE", "Treaty of Corfu"),
+    Membership("1995-03-06", WEU, "GR", "accession of Greece"),
+    Membership("2004-05-01", EU, "CY CZ EE HU LT LV MT PL SI SK", "Treaty of Athens"),
+    Membership("2007-01-01", EU, "BG RO", "Treaty of Luxembourg"),
+    Membership("2013-07-01", EU, "HR", "Treaty of Brussels, 2011"),
+    Membership("2020-01-31", EU, "", "withdrawal agreement", left="GB"),
+]
+DISSOLUTIONS = [Dissolution("2011-06-30", WEU, "Treaty of Brussels ended")]
+
 #: Successors that the last two letters of the ISO 3166-3 code do not name.
 _SUCCESSORS = {
     "ANHH": "BQ CW SX",

@@ -33,7 +33,7 @@ from django.contrib import admin
 from django.core.management import call_command
 from django.test import Client
 from people.models import Customer, Person
-admin.site.register(Customer)
+admin.site.register([Customer, Person])
 ann = Person.objects.create(email="ann@example.com", is_superuser=True)
 client = Client()
 client.force_login(ann)
@@ -45,7 +45,10 @@ print(event.actor == str(ann.pk), AuditLog.objects.by(ann).filter(pk=event.pk).e
 for url in ("", f"?actor={ann.pk}", f"{event.pk}/change/", "?who=ANN@ex"):
     answer = client.get(f"/admin/auditrepr/auditlog/{url}")
     print(answer.status_code, "ann@example.com" in answer.content.decode())
-print(f'actor={ann.pk}"><bdi>ann@example.com</bdi>' in answer.content.decode())
+said = answer.content.decode()
+answer = client.get(f"/admin/people/person/{ann.pk}/change/")
+print(f'auditlog/?actor={ann.pk}">What this user did</a>' in answer.content.decode())
+print(f'actor={ann.pk}"><bdi>ann@example.com</bdi>' in said)
 """
 
 
@@ -59,4 +62,4 @@ def test_events_name_who_it_was_and_are_found_by_it(tmp_path):
     shop.run("manage.py", "makemigrations", "-v0", "people")
     shop.run("manage.py", "migrate", "-v0")
     told = shop.run("manage.py", "shell", "-v0", "-c", WALK)
-    assert told.splitlines() == ["True True", *["200 True"] * 4, "True"]
+    assert told.splitlines() == ["True True", *["200 True"] * 4, "True", "True"]

@@ -15,10 +15,12 @@ from django.test import Client
 from auditrepr.admin.changelist import LOOKED_AT
 from auditrepr.capture import search_index
 from auditrepr.models import AuditLog, Checkpoint
+from auditrepr.models import related as pending
 from auditrepr.reprs import build
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.types import Event
 from tests import restoring
+from tests.app.models import Tag
 from tests.pages import FAILURES, LOG, RUNS, ids, reader, staff
 
 __all__ = ["reader"]
@@ -333,3 +335,32 @@ def test_a_batch_reads_what_it_asks_for_and_nothing_is_compiled(large: None) -> 
     assert len(built) == size
     assert plans.scanned == plans.compiled == []
     assert size <= plans.read < 4 * size
+
+
+PAIRS = """
+UPDATE auditrepr_auditlog SET table_name = 'app_book_tags',
+    row_data = jsonb_build_object('id', id, 'book_id', id / 10, 'tag_id', id % 10)
+WHERE id % 4 = 1
+"""
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("settled", [EVENTS - 200, 0])
+def test_the_pending_part_of_an_object_is_read_from_an_index_however_common_its_table(
+    reader: Client, large: None, settled: int
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(PAIRS)
+        cursor.execute("ANALYZE auditrepr_auditlog")
+    Checkpoint.objects.update(settled_id=settled)
+    plans = Plans()
+    with connection.execute_wrapper(plans):
+        found = list(AuditLog.objects.for_object(Tag(pk=1)).order_by("pk"))
+    looked_at = range(EVENTS - 3, max(settled, EVENTS - 4 * pending.LOOKED_AT), -4)
+    assert [event.pk for event in found] == sorted(pk for pk in looked_at if pk % 10 == 1)
+    assert plans.scanned == []
+    assert plans.read < 6 * pending.LOOKED_AT
+    plans = Plans()
+    with connection.execute_wrapper(plans):
+        assert reader.get(f"{LOG}object/?table_name=app_tag&object_id=1").status_code == 200
+    assert plans.scanned == []

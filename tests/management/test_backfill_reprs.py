@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import override_settings
 
 from auditrepr.job import logs
@@ -138,6 +139,7 @@ def test_json_is_one_document(backfill, ann):
         "failures": 0,
         "final": 0,
         "again": 0,
+        "failed_again": 0,
         "batches": 1,
         "error": "",
         "first_failure": "",
@@ -346,11 +348,27 @@ def test_retry_failed_retries_all_failed_events(backfill, monkeypatch):
     assert not ReprFailure.objects.exists()
 
 
-def test_it_is_silent_when_all_that_it_tried_again_failed_again(backfill, ann, monkeypatch):
+def test_a_due_retry_that_fails_again_is_only_told_who_asks_for_more(backfill, ann, monkeypatch):
     monkeypatch.setattr(Author, "__str__", fail)
     backfill()
-    assert backfill("--retry-failed") == ""
-    assert "Retried 1 event." in backfill("--retry-failed", "--verbosity=2")
+    for verbosity, told in [(1, ""), (2, " Retried 1 event, which failed again. ")]:
+        ReprFailure.objects.update(next_attempt_at=Now())
+        assert told in (said := backfill(f"--verbosity={verbosity}"))
+        assert bool(said) == bool(told)
+
+
+def test_retry_failed_says_how_many_failed_again(backfill, monkeypatch):
+    Author.objects.bulk_create(Author(name=name) for name in "aabbb")
+    with monkeypatch.context() as broken:
+        broken.setattr(Author, "__str__", fail)
+        backfill()
+        said = backfill("--retry-failed")
+        assert said.endswith(" Retried 5 events, 5 of which failed again. Nothing left to do.\n")
+        Author.objects.create(name="new")
+    monkeypatch.setattr(Author, "__str__", lambda author: author.name if author.name != "a" else 1)
+    document, *_ = json.loads(backfill("--retry-failed", "--format=json"))
+    counts = ("stored", "failures", "again", "failed_again")
+    assert [document[name] for name in counts] == [4, 0, 5, 2]
 
 
 def test_fail_if_locked_exits_75():

@@ -45,6 +45,13 @@ print(json.dumps({
 }))
 """
 
+CONTEXTS = """
+import json
+from auditrepr.models import AuditLog
+events = AuditLog.objects.order_by("pk").values_list("table_name", "transaction_id", "context")
+print(json.dumps(list(events.filter(context__isnull=False))))
+"""
+
 
 class Demo(Project):
     """A copy of the project that works on one database."""
@@ -174,6 +181,41 @@ def test_prints_what_changed_in_words_the_numbers_and_what_to_do_next(done) -> N
     assert re.search(r"\d mixed, 0 failed; [\d.]+ seconds", printed)
     assert "runserver" in printed
     assert "DATABASE_URL=postgres://" in printed
+
+
+def test_tells_who_did_it_and_why_and_what_was_before(done) -> None:
+    printed = done[1]
+    assert re.search(r"Türkiye\n +by ada: new name since 2022\n", printed)
+    assert re.search(r"members - Greece\n +by sofia: Treaty of Brussels ended\n", printed)
+    assert re.search(r"changed user +sofia\n +by ada: stands in for Ada in July\n", printed)
+    was = "Federal Republic of Germany, European Union, Western European Union\n"
+    assert re.search(rf"\n +\d+  {was} +\d+  Republic of Turkey\n", printed)
+
+
+@pytest.fixture(scope="module")
+def contexts(done) -> list[tuple[str, int | None, dict[str, Any]]]:
+    """Return the table, the transaction and the context of each event."""
+    told = done[0].run("shell", "-v0", "-c", CONTEXTS)
+    assert told.returncode == 0, told.stderr
+    return [tuple(event) for event in json.loads(told.stdout)]
+
+
+def test_a_deletion_and_what_went_along_are_one_request(contexts) -> None:
+    (request,) = {c["request_id"] for _, _, c in contexts if "/delete/" in c.get("path", "")}
+    events = [event for event in contexts if event[2].get("request_id") == request]
+    assert [table for table, _, _ in events] == [
+        *(10 * ["gazetteer_organization_members"]),
+        "gazetteer_organization",
+    ]
+    assert len({transaction for _, transaction, _ in events}) == 1
+    assert {context["user_name"] for _, _, context in events} == {"sofia"}
+
+
+def test_one_transaction_changes_several_models(contexts) -> None:
+    events = [event for event in contexts if event[2].get("reason") == "ISO 3166-3: ANHH"]
+    assert len({transaction for _, transaction, _ in events}) == 1
+    models = ("country", "subdivision", "succession")
+    assert {table for table, _, _ in events} == {f"gazetteer_{model}" for model in models}
 
 
 def test_the_password_it_prints_opens_the_admin(done) -> None:

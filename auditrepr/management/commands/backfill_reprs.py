@@ -134,14 +134,14 @@ class Command(JobCommand):
             ended = "Nothing to do." if not result.limited else ENDED[result.stop_reason]
             self.say(1 if self.on_terminal() else 2, f"{logs.named(using)}: {ended}")
             return
-        told = 1 if result.rows or result.failures or result.final or result.error else 2
+        done = result.rows or result.failures or result.final or result.error
+        told = 1 if done or result.retried_to else 2  # retried on request, or because it was due
         final = f", {result.final:,} final" if result.final else ""
-        again = f" Retried {counted(result.again, 'event')}." if result.again else ""
         self.say(
             told,
             f"{logs.named(using)}: Stored {counted(result.rows, 'representation')},"
             f" {result.failures:,} failed{final} ({counted(result.batches, 'batch', 'batches')},"
-            f" {result.seconds:,.1f} s).{again} {ENDED[result.stop_reason]}",
+            f" {result.seconds:,.1f} s).{_retried(result)} {ENDED[result.stop_reason]}",
         )
         if result.first_failure:
             self.say(told, f"First failure: {result.first_failure}")
@@ -157,6 +157,17 @@ class Command(JobCommand):
         for line in table(rows):
             self.say(1, line)
         self.say(1, f"{logs.named(using)}: {preview.pending} pending. Nothing was written.")
+
+
+def _retried(result: Result) -> str:
+    """Return the sentence about events that had failed before, with a space in front."""
+    if not result.again:
+        return ""
+    failed = result.failed_again
+    if result.again == 1:
+        return f" Retried 1 event{', which failed again' if failed else ''}."
+    which = f", {failed:,} of which failed again" if failed else ""
+    return f" Retried {result.again:,} events{which}."
 
 
 def _due(using: str, found: Found) -> list[Finding]:

@@ -10,7 +10,18 @@ from typing import Any
 from django.core.management import BaseCommand, CommandError, call_command
 from django.db import DatabaseError, connection
 
-from ... import excerpt, ownership, visitor
+from ... import excerpt, ownership, people
+
+#: One line for each question that the admin answers.
+TO_TRY = """\
+  What to try there:
+    Who renamed Turkey?     search for turkey: by whom, and why; the name leads to the history
+    What did Sofia do?      type sof under Actor; open an event, and follow its request
+    What went along?        choose Organization and deleted: the members left with it
+    What was it before?     Picardie's history, behind Subdivision and deleted: as of, put back
+    Who appointed Sofia?    Users, sofia, History; or what she did, next to it
+    And you?                change a country, and find it under your name
+"""
 
 
 class Command(BaseCommand):
@@ -34,10 +45,11 @@ class Command(BaseCommand):
         self.refuse_what_is_not_ours()
         call_command("migrate", verbosity=0, interactive=False)
         self.run(steps)
+        password = people.create_visitor()
         self.say("Building the representations:")
         call_command("backfill_reprs", no_progress=no_progress, verbosity=verbosity)
         self.show_log(started)
-        self.say_what_next()
+        self.say_what_next(password)
 
     def refuse_what_is_not_ours(self) -> None:
         try:
@@ -58,32 +70,35 @@ class Command(BaseCommand):
             self.say("Loading, then replaying what happened since:")
         else:
             self.say("The gazetteer is already loaded and its history replayed.")
-        for name, apply in remaining:
-            self.stdout.write(f"  {name}")
+        for part in remaining:
+            self.stdout.write(f"  {part.name}")
             self.stdout.flush()
-            steps.take(name, apply)
+            steps.take(part)
 
     def show_log(self, started: float) -> None:
-        self.say("The audit log, in part (event, what was done, to which object, what changed):")
+        self.say(
+            "The audit log, in part (event, what was done, to which object, by whom, changes):"
+        )
         for line in excerpt.lines():
+            self.stdout.write(line)
+        self.say("Germany and Türkiye as of earlier events, and where they belonged then:")
+        for line in excerpt.answers():
             self.stdout.write(line)
         counts = ", ".join(f"{count} {what}" for what, count in excerpt.numbers().items())
         self.say(f"The audit log in numbers: {counts}; {monotonic() - started:.1f} seconds")
 
-    def say_what_next(self) -> None:
-        manage, password = _manage(), visitor.create()
+    def say_what_next(self, password: str | None) -> None:
+        manage = _manage()
         if password:
             login = f"password {password}, shown only now"
         else:
-            login = f"for a new password: {manage} changepassword {visitor.USERNAME}"
+            login = f"for a new password: {manage} changepassword {people.VISITOR}"
         self.say("What next:")
         self.stdout.write(
             f"  Read it in the browser:   {manage} runserver\n"
             "                            http://127.0.0.1:8000/admin/auditrepr/auditlog/\n"
-            f"                            as {visitor.USERNAME} ({login})\n"
-            "  What to try there:        search for turkey, and open what was found;\n"
-            "                            choose Subdivision and deleted, and follow Picardie's\n"
-            "                            history; change a country, and find it under your name\n"
+            f"                            as {people.VISITOR} ({login})\n"
+            f"{TO_TRY}"
             f"  The same on PostgreSQL:   DATABASE_URL=postgres://user:password@host/empty_database"
             f" {manage} demo"
         )
