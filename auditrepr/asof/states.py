@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from functools import cached_property, partial
 from typing import NamedTuple
 
-from ..capture.triggers import covered
+from ..capture.triggers import Standing, standing
 from ..lineage import Renames, get_renames
 from ..models import AuditLog, Coverage
 from ..tracking import tracked_tables
@@ -47,8 +47,16 @@ class States:
         self._expected: set[int] = set()
 
     @cached_property
+    def _standing(self) -> Standing:
+        return standing(self.vendor.using)
+
+    @property
     def coverage(self) -> dict[str, Coverage]:
-        return covered(self.vendor.using)
+        return self._standing.covered
+
+    @property
+    def keyless(self) -> frozenset[str]:
+        return self._standing.keyless
 
     @cached_property
     def _audited(self) -> frozenset[str]:

@@ -10,6 +10,7 @@ from .triggers import (
     note_gaps,
     remove,
     script,
+    standing,
 )
 
 __all__ = [
@@ -24,4 +25,5 @@ __all__ = [
     "note_gaps",
     "remove",
     "script",
+    "standing",
 ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping
+from typing import NamedTuple
 
 from django.db import transaction
 
@@ -91,18 +92,32 @@ def note_gaps(using: str) -> list[State]:
     return lost
 
 
-def covered(using: str) -> dict[str, Coverage]:
-    """Return the coverage of each table that is captured without a gap, by table name.
+class Standing(NamedTuple):
+    """What the audited tables allow to conclude from the log."""
+
+    covered: dict[str, Coverage]  # the tables that are captured without a gap
+    keyless: frozenset[str]  # the tables in which several rows may have the same key
+
+
+def standing(using: str) -> Standing:
+    """Return how the audited tables stand now.
 
     Call this after reading the current rows that depend on it, so that a gap in between is noticed.
     """
     states = [state for state in inspect(using) if state.captured]
     known = coverage.rows(using) if states else {}
-    return {
+    covered = {
         state.name: known[state.name]
         for state in states
         if coverage.restart(state, known.get(state.name)) is None
     }
+    keyless = (s.name for s in states if s.capture and not s.capture.keeps_keys_unique)
+    return Standing(covered, frozenset(keyless))
+
+
+def covered(using: str) -> dict[str, Coverage]:
+    """Return the coverage of each table that is captured without a gap, by table name."""
+    return standing(using).covered
 
 
 def _seen(using: str) -> tuple[list[State], dict[str, Coverage]]:
