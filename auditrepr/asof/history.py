@@ -20,6 +20,7 @@ from ..vendors.types import Found, Moment, Row
 from .columns import Columns
 from .placeholders import UNKNOWN
 from .rows import LiveRow, read_images, read_live
+from .shared_keys import SharedKeys
 from .states import EMPTIED, States, StateSource
 
 #: Tables whose current rows are valid for any moment: a content type stands for its natural key.
@@ -76,6 +77,10 @@ class History:
         self.states = States(vendor)
 
     @cached_property
+    def shared_keys(self) -> SharedKeys:
+        return SharedKeys(self.states)
+
+    @cached_property
     def columns(self) -> Columns:
         return Columns(self.states.coverage, self.states.sees)
 
@@ -96,7 +101,7 @@ class History:
             states = [StateSource(live=True)] * len(wanted)
         else:
             pairs = zip((moment for moment, _ in wanted), texts, strict=True)
-            states = self.states.find(table, list(pairs))
+            states = self._states(model, table, list(pairs))
         now = {key for state, (_, key) in zip(states, wanted, strict=True) if state.live}
         live = self._live(model, model._meta.pk, now)
         if isinstance(live, Error):
@@ -109,6 +114,14 @@ class History:
         found = self._found(model, list(zip(moments, states, texts, strict=True)), live)
         doubts = self._doubts_of_text(model, model._meta.pk)
         return [one._replace(doubts=one.doubts + doubts) for one in found] if doubts else found
+
+    def _states(
+        self, model: type[Model], table: str, wanted: Sequence[tuple[Moment, str]]
+    ) -> list[StateSource]:
+        states = self.states.find(table, wanted)
+        if not wanted or table not in self.states.keyless:
+            return states
+        return self.shared_keys.checked(model, table, wanted, states)
 
     def matching(
         self, model: type[Model], field: Any, wanted: Sequence[tuple[Moment, Any]]
@@ -134,7 +147,7 @@ class History:
             for n, (moment, value) in enumerate(wanted)
             for key in sorted(candidates[texts[value]] if value in texts else ())
         ]
-        states = self.states.find(table, [(moment, key) for _, moment, key in pairs])
+        states = self._states(model, table, [(moment, key) for _, moment, key in pairs])
         looked_at = [
             (then, state, key) for (_, then, key), state in zip(pairs, states, strict=True)
         ]

@@ -28,6 +28,7 @@ from .neighbours import FIELDS, Neighbour
 from .placeholders import UNKNOWN
 from .replay import rows_left
 from .rows import read_images
+from .shared_keys import SHARED, by_key, change_of, left
 from .statements import Statement, read
 from .states import EMPTIED
 from .substitution import NotAsOf
@@ -46,6 +47,7 @@ class Expression(NamedTuple):
     head: str = ""  # the common table expression; empty: the table is unchanged
     parameters: Sequence[Any] = ()
     unknown: frozenset[str] = frozenset()  # columns without a known value in some row
+    shared: bool = False  # several rows had the same key, so that some may be missing
 
 
 class Source(NamedTuple):
@@ -120,7 +122,8 @@ class PastTables:
         states = self.history.states
         lost = source.emptied and states.lost(table, moment)
         why = states.gap(table, moment, moment.upto), EMPTIED if lost else ""
-        return expression, [*filter(None, why), *source.changes.doubts(moment), *doubts]
+        shared = [SHARED.format(table)] if expression.shared else []
+        return expression, [*filter(None, why), *source.changes.doubts(moment), *doubts, *shared]
 
     @cached_property
     def _audited(self) -> dict[str, str]:
@@ -209,7 +212,23 @@ class PastTables:
         if made is None:
             raise NotAsOf
         unknown = {column for image in rows.values() for column in source.missing.get(image, {})}
-        return Expression(*made, frozenset(unknown))
+        keyless = source.name in self.history.states.keyless
+        shared = keyless and self._share_keys(source, unseen, {key for key, _, _ in changes}, rows)
+        return Expression(*made, frozenset(unknown), shared)
+
+    def _share_keys(
+        self, source: Source, unseen: Unseen, changed: set[str], rows: Mapping[str, Image]
+    ) -> bool:
+        """Return whether one of these keys had several rows, or another number than is known."""
+        since = list(source.changes.since(*unseen))
+        if any(map(_empties, since)):  # what was there before is known from the log only
+            earlier = list(source.changes.before(*unseen))
+            emptied = [one for one in earlier if _empties(one)]
+            of_key = by_key(earlier)
+            return any(left(key, sorted([*of_key[key], *emptied])) > 1 for key in rows)
+        now = self.history.shared_keys.now(source.model, source.name, changed)
+        of_key = by_key(since)
+        return any(now[key] - change_of(key, of_key[key]) != (key in rows) for key in changed)
 
 
 def _empties(one: Neighbour) -> bool:

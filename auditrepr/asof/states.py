@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property, partial
 from typing import NamedTuple
 
-from ..capture import audited, covered
+from ..capture import Standing, audited, standing
 from ..lineage import Renames, get_renames
 from ..models import AuditLog, Coverage
 from ..vendors import Vendor
@@ -46,8 +46,16 @@ class States:
         self._expected: set[int] = set()
 
     @cached_property
+    def _standing(self) -> Standing:
+        return standing(self.vendor.using)
+
+    @property
     def coverage(self) -> Mapping[str, Coverage]:
-        return covered(self.vendor.using)
+        return self._standing.covered
+
+    @property
+    def keyless(self) -> frozenset[str]:
+        return self._standing.keyless
 
     @cached_property
     def _audited(self) -> frozenset[str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .covered_tables import audited, covered, remembering
+from .covered_tables import Standing, audited, covered, remembering, standing
 from .inspection import databases, holds_log, inspect
 from .state import BROKEN, State, Status
 from .triggers import (
@@ -14,6 +14,7 @@ from .triggers import (
 
 __all__ = [
     "BROKEN",
+    "Standing",
     "State",
     "Status",
     "audited",
@@ -26,4 +27,5 @@ __all__ = [
     "remembering",
     "remove",
     "script",
+    "standing",
 ]

@@ -20,7 +20,12 @@ from . import coverage
 from .inspection import inspect
 from .state import State
 
-Covered = Mapping[str, Coverage]
+
+class Standing(NamedTuple):
+    """What the audited tables allow to conclude from the log."""
+
+    covered: Mapping[str, Coverage]  # the tables that are captured without a gap
+    keyless: frozenset[str]  # the tables in which several rows may have the same key
 
 
 class _Look(NamedTuple):
@@ -28,7 +33,7 @@ class _Look(NamedTuple):
 
     connection: Any  # the open one; kept, so that none that is opened later is taken for it
     version: object
-    covered: Covered
+    standing: Standing
 
 
 @dataclass
@@ -42,13 +47,13 @@ class _Memory:
     def tables(self) -> list[TrackedTable]:
         return tracked_tables(self.using)
 
-    def covered(self) -> Covered:
+    def standing(self) -> Standing:
         vendor = get_vendor(self.using)
         # Asked first: what changes during the look shows in the next version.
         version = vendor.catalog_version([table.name for table in self.tables])
         known, raw = self.look, vendor.connection.connection
         if known is not None and known.connection is raw and known.version == version:
-            return known.covered
+            return known.standing
         states, found = _look(self.using, self.tables)
         # Whether a table waits for a migration depends on more than its version.
         waits = any(state.waits and state.capture for state in states)
@@ -73,13 +78,18 @@ def remembering(using: str) -> Iterator[None]:
         _memory.reset(token)
 
 
-def covered(using: str) -> Covered:
-    """Return the coverage of each table that is captured without a gap, by table name.
+def standing(using: str) -> Standing:
+    """Return what the audited tables allow to conclude now.
 
     Call this after reading the current rows that depend on it, so that a gap in between is noticed.
     """
     memory = _remembered(using)
-    return memory.covered() if memory else _look(using, tracked_tables(using))[1]
+    return memory.standing() if memory else _look(using, tracked_tables(using))[1]
+
+
+def covered(using: str) -> Mapping[str, Coverage]:
+    """Return the coverage of each table that is captured without a gap, by table name."""
+    return standing(using).covered
 
 
 def audited(using: str) -> frozenset[str]:
@@ -93,13 +103,15 @@ def _remembered(using: str) -> _Memory | None:
     return memory if memory and memory.using == using else None
 
 
-def _look(using: str, tables: list[TrackedTable]) -> tuple[list[State], dict[str, Coverage]]:
-    """Return the states of these tables, and the coverage of those without a gap."""
+def _look(using: str, tables: list[TrackedTable]) -> tuple[list[State], Standing]:
+    """Return the states of these tables, and what they allow to conclude."""
     states = inspect(using, tables, outdated=False)
     captured = [state for state in states if state.captured]
     known = coverage.rows(using) if captured else {}
-    return states, {
+    without_gap = {
         state.name: known[state.name]
         for state in captured
         if coverage.restart(state, known.get(state.name)) is None
     }
+    keyless = (s.name for s in captured if s.capture and not s.capture.keeps_keys_unique)
+    return states, Standing(without_gap, frozenset(keyless))

@@ -176,6 +176,12 @@ class Capture:
     key_columns: tuple[str, ...]
     excluded: frozenset[str]
 
+    @property
+    def keeps_keys_unique(self) -> bool:
+        """Return whether the table's primary key is what the log takes for the key of its rows."""
+        own = self.shape.key_columns
+        return bool(own) and set(own) <= set(self.key_columns)
+
 
 class Partition(NamedTuple):
     """A table below an audited one, as the catalog shows it."""

@@ -165,9 +165,10 @@ def remembered() -> Iterator[Callable[[], bool]]:
 
         def is_true() -> bool:
             with get_vendor("default").reading(TimeLimit(0)):
-                found = module._look("default", module.tracked_tables("default"))[1]
-                known = capture.covered("default")
-            return set(known) == set(found) and all(
+                found, keyless = module._look("default", module.tracked_tables("default"))[1]
+                known, known_keyless = capture.standing("default")
+            same = set(known) == set(found) and known_keyless == keyless
+            return same and all(
                 vars(known[name])[key] == vars(found[name])[key]
                 for name in found
                 for key in ("since_event", "columns", "triggers", "pruned_id", "reason")
@@ -193,6 +194,14 @@ def test_what_is_remembered_is_what_a_look_finds(change: list[str]):
     with remembered() as is_true:
         elsewhere(*change)
         assert is_true()
+
+
+@pytest.mark.postgresql
+def test_a_primary_key_that_is_dropped_is_a_change():
+    with remembered() as is_true:
+        elsewhere("ALTER TABLE app_book_tags DROP CONSTRAINT app_book_tags_pkey")
+        assert is_true()
+        assert "app_book_tags" in capture.standing("default").keyless
 
 
 @pytest.mark.postgresql

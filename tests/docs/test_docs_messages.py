@@ -13,6 +13,7 @@ from auditrepr.asof import (
     past_tables,
     placeholders,
     related_querysets,
+    shared_keys,
     states,
 )
 from tests.project import ROOT
@@ -78,6 +79,6 @@ def test_the_page_lists_every_reason_for_mixed():
     reasons = [
         states.BESIDE, states.OVERTAKEN, states.UNCLEAR, states.EMPTIED, history.TYPE_GONE,
         history.LOOSE, placeholders.UNKNOWN, building.TODAY, past_tables.ORDER,
-        related_querysets.NO_ORDER,
+        related_querysets.NO_ORDER, shared_keys.SHARED,
     ]  # fmt: skip
     assert [r for r in reasons if r.replace("{}", "…") not in listed] == []

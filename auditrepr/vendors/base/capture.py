@@ -49,7 +49,7 @@ class CaptureFacet(Facet, ABC):
     def catalog_version(self, names: Collection[str]) -> object:
         """Return what differs after any change of what makes these tables covered, or not.
 
-        That is what `survey` finds of them, except types and keys, and the recorded coverage. The
+        That is what `survey` finds of them, except types, and the recorded coverage. The
         caller's own transaction must not have changed any of it.
         """
 

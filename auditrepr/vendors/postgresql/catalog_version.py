@@ -50,5 +50,10 @@ SELECT current_schemas(true)::text, current_setting('transaction_isolation'),
         "pg_attribute WHERE attnum > 0 AND attrelid IN (SELECT oid FROM relations)",
     )
 },
+    {
+    _ROWS.format(
+        "pg_index", "pg_index WHERE indisprimary AND indrelid IN (SELECT oid FROM relations)"
+    )
+},
     {_ROWS.format("coverage", "auditrepr_coverage AS coverage")}
 """
