@@ -81,7 +81,7 @@ def run(
     return Backfill(using, on_progress=on_progress, **options).run()
 
 
-def help(
+def assist(
     using: str,
     *,
     batch_size: Asked | None = None,
@@ -96,10 +96,8 @@ def help(
     :returns: the result, as of :func:`run`.
     """
     limits = Limits(None, max_seconds, stop)
-    lock = DatabaseLock(using)
-    return Backfill(
-        using, lock=lock, limits=limits, size=batch_size, on_progress=on_progress
-    ).help()
+    options: dict[str, Any] = {"lock": DatabaseLock(using), "limits": limits, "size": batch_size}
+    return Backfill(using, on_progress=on_progress, **options).assist()
 
 
 class Backfill(Sharing):

@@ -38,7 +38,7 @@ def work(channel: Connection, names: Mapping[str, Any], using: str, options: Any
             return bool(received) or channel.poll()
 
         try:
-            result = backfill.help(using, stop=stop, on_progress=send, **options)
+            result = backfill.assist(using, stop=stop, on_progress=send, **options)
         except (AuditReprError, Error) as error:
             result = Result(StopReason.ERROR, error=explained(error, using))
     send(result)

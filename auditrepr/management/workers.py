@@ -84,7 +84,7 @@ class Worker:
 class Workers:
     """The workers besides this process.
 
-    :param options: of each: what :func:`auditrepr.job.backfill.help` takes.
+    :param options: of each: what :func:`auditrepr.job.backfill.assist` takes.
     """
 
     def __init__(self, using: str, **options: Any) -> None:

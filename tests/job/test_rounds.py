@@ -120,7 +120,7 @@ def test_a_round_has_a_bounded_number_of_shares_and_the_watermark_stays_in_it():
     ids = write(50)
     assert plan(most=2) == 2
     assert set(Share.objects.values_list("provable_id", flat=True)) == {ids[19]}
-    backfill.help("default")
+    backfill.assist("default")
     assert settled() == ids[19]
     assert len(texts()) == 20
 
@@ -140,7 +140,7 @@ def test_a_planner_that_lost_its_lock_leaves_no_share():
 def test_workers_store_every_event_once_and_the_watermark_follows():
     ids = write(35)
     plan()
-    result = backfill.help("default", batch_size=4)
+    result = backfill.assist("default", batch_size=4)
     assert (result.stop_reason, result.rows, result.error) == (StopReason.CAUGHT_UP, 35, "")
     assert texts() == [f"author {n}" for n in range(35)]
     assert parts() == []
@@ -154,7 +154,7 @@ def test_whoever_finishes_the_last_share_plans_the_next_round(monkeypatch):
     monkeypatch.setattr(shares, "LEAST", 1)
     ids = write(37)
     plan(width=5, most=2)
-    assert backfill.help("default").rows == 37
+    assert backfill.assist("default").rows == 37
     assert settled() == ids[-1]
 
 
@@ -222,7 +222,7 @@ def test_the_watermark_waits_for_a_writer_below_the_shares_and_its_event_is_stor
     assert written.wait(60)
     write(20)
     plan()
-    backfill.help("default")
+    backfill.assist("default")
     assert settled() == first
     writing.set()
     writer.join()
@@ -236,7 +236,7 @@ def test_a_failed_event_of_a_share_is_a_failure_like_any_other(monkeypatch):
     ids = write(20)
     plan()
     monkeypatch.setattr(Author, "__str__", lambda author: author.name[99])
-    result = backfill.help("default")
+    result = backfill.assist("default")
     assert (result.rows, result.failures) == (0, 20)
     assert ReprFailure.objects.count() == 20
     assert settled() == ids[-1]
@@ -246,11 +246,11 @@ def test_a_limit_ends_the_work_and_frees_the_share():
     write(20)
     plan()
     calls = iter(range(100))
-    result = backfill.help("default", batch_size=3, stop=lambda: next(calls) > 3)
+    result = backfill.assist("default", batch_size=3, stop=lambda: next(calls) > 3)
     assert result.stop_reason is StopReason.SIGNAL
     assert 0 < result.rows < 20
     assert not Share.objects.exclude(token=None).exists()
-    assert backfill.help("default").rows == 20 - result.rows
+    assert backfill.assist("default").rows == 20 - result.rows
 
 
 # Claiming
@@ -299,7 +299,7 @@ def test_a_worker_whose_share_was_taken_over_stores_nothing_of_it_and_goes_on():
             usurper.acquire()
 
     usurper = share_lock()
-    result = backfill.help("default", batch_size=4, on_progress=lose, stop=only_the_lost_is_left)
+    result = backfill.assist("default", batch_size=4, on_progress=lose, stop=only_the_lost_is_left)
     assert usurper.share.after_id == ids[0] - 1
     assert result.rows == 14
     store_share(usurper)
@@ -318,7 +318,7 @@ def test_what_ended_its_worker_is_built_in_smaller_batches(takeovers, rows):
     plan(width=20)
     Share.objects.update(takeovers=takeovers)
     seen: list[int] = []
-    backfill.help("default", batch_size=8, on_progress=lambda progress: seen.append(progress.rows))
+    backfill.assist("default", batch_size=8, on_progress=lambda one: seen.append(one.rows))
     assert seen[0] == rows
     assert len(texts()) == 20
 
@@ -327,7 +327,7 @@ def test_an_event_that_ends_each_worker_even_alone_is_a_failure():
     ids = write(20)
     plan(width=20)
     Share.objects.update(takeovers=5)
-    backfill.help("default", batch_size=8)
+    backfill.assist("default", batch_size=8)
     assert ReprFailure.objects.get().pk == ids[0]
     assert ReprFailure.objects.get().error_class == "ProcessKilled"
     assert len(texts()) == 19
@@ -344,7 +344,7 @@ def test_a_worker_whose_round_was_voided_commits_nothing_and_ends():
         if len(texts()) == 3:
             assert shares.void("default") == 2
 
-    result = backfill.help("default", batch_size=3, on_progress=cancel)
+    result = backfill.assist("default", batch_size=3, on_progress=cancel)
     assert (result.stop_reason, result.rows) == (StopReason.LEASE_LOST, 3)
     assert "The next run does the rest" in result.error
     assert (len(texts()), parts()) == (3, [])
@@ -363,7 +363,7 @@ def test_a_worker_that_waits_for_the_last_share_does_not_undo_that_the_round_was
             if Share.objects.count() == 1:
                 shares.void("default")
 
-        result = backfill.help("default", on_progress=cancel)
+        result = backfill.assist("default", on_progress=cancel)
     assert (result.stop_reason, result.rows) == (StopReason.LEASE_LOST, 10)
     assert parts() == []
 
@@ -496,7 +496,7 @@ def test_who_waits_for_the_lock_in_vain_leaves_the_rest_to_its_holder(monkeypatc
     plan()
     with DatabaseLock("default"):
         began = time.monotonic()
-        result = backfill.help("default")
+        result = backfill.assist("default")
     assert (result.stop_reason, result.rows) == (StopReason.CAUGHT_UP, 20)
     assert time.monotonic() - began < 60
     assert parts() == []

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import random
-import re
 import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from subprocess import Popen
 from typing import Any
 
@@ -48,32 +50,60 @@ execute_from_command_line([*sys.argv, "--workers", "{workers}", "--batch-size", 
 )
 
 
-@pytest.fixture
-def slow(monkeypatch, tmp_path) -> dict[str, str]:
-    """The environment in which each ``str()`` takes a moment, in every process."""
-    (tmp_path / "sitecustomize.py").write_text(SLOW)
-    return {"PYTHONPATH": f"{tmp_path}:{os.getcwd()}"}
+class Gate:
+    """Holds every process of a run before its second event, until it is opened."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "open"
+        (folder / "sitecustomize.py").write_text(GATE.format(gate=str(self._file)))
+        self.env = {"PYTHONPATH": f"{folder}:{os.getcwd()}"}
+
+    def open(self) -> None:
+        self._file.touch()
 
 
-SLOW = """
+GATE = """
 import time
 from importlib import import_module
+from pathlib import Path
 import django
-setup = django.setup
+gate, setup, built = Path({gate!r}), django.setup, []
 
-def slowly(*args, **options):
+def held(*args, **options):
     setup(*args, **options)
+    import_module("django.conf").settings.AUDITREPR = {{"ROW_SECONDS": 600}}
     models = import_module("tests.app.models")
     name = models.Author.__str__
 
     def __str__(author):
-        time.sleep(0.02)
+        built.append(author)
+        while len(built) > 3 and not gate.exists():
+            time.sleep(0.02)
         return name(author)
 
     models.Author.__str__ = __str__
 
-django.setup = slowly
+django.setup = held
 """
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path)
+
+
+@contextmanager
+def three_workers(gate: Gate, *more: str) -> Iterator[Popen[str]]:
+    """A run of three processes, each of which holds a share, and is held itself."""
+    write()
+    process = start(3, *more, env=gate.env)
+    try:
+        wait_until(lambda: len(holders()) == 3)
+        yield process
+    finally:
+        gate.open()
+        process.kill()
+        process.communicate()
 
 
 def start(workers: int, *more: str, env: dict[str, str], **options: Any) -> Popen[str]:
@@ -110,62 +140,72 @@ def check_all_is_stored(seed: int | None = None) -> None:
     assert not Lease.objects.exclude(token=None).exists(), seed
 
 
-def test_three_processes_share_the_backlog_and_one_reports(slow):
-    write()
-    process = start(3, "--format", "json", env=slow)
-    output, errors = process.communicate(timeout=120)
+@pytest.mark.proof
+def test_three_processes_share_the_backlog_and_one_reports(gate):
+    with three_workers(gate, "--format", "json") as process:
+        gate.open()
+        output, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (0, "")
     (report,) = json.loads(output)
     assert (report["stored"], report["stop_reason"]) == (EVENTS, "caught-up")
     check_all_is_stored()
     records = list(BackfillRun.objects.all())
     assert sum(record.rows for record in records) == EVENTS
-    assert len({record.pid for record in records}) > 1
+    assert len({record.pid for record in records}) == 3
     assert all(record.ended_at for record in records)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_ends_all_in_order_and_the_next_run_does_the_rest(slow, number):
-    write()
-    process = start(3, env=slow)
-    wait_until(lambda: len(holders()) == 3)
-    pids = holders()
-    process.send_signal(number)
-    output, errors = process.communicate(timeout=60)
+def test_a_signal_ends_all_in_order_and_the_next_run_does_the_rest(gate, number):
+    with three_workers(gate) as process:
+        pids = holders()
+        process.send_signal(number)
+        gate.open()
+        output, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (128 + number, "")
-    assert re.search(r"Stopped by a signal", output)
+    assert "Stopped by a signal" in output
     assert not any(runs(pid) for pid in pids)
     assert holders() == set()
-    assert {run.stop_reason for run in BackfillRun.objects.all()} == {StopReason.SIGNAL}
-    assert 0 < InstanceRepr.objects.count() < EVENTS
+    assert BackfillRun.objects.get(pid=process.pid).stop_reason == StopReason.SIGNAL
+    assert all(record.ended_at for record in BackfillRun.objects.all())
     run_here("backfill_reprs")
     check_all_is_stored()
 
 
-def test_a_worker_that_is_killed_costs_nothing_but_is_reported(slow):
-    write()
-    process = start(3, env=slow)
-    wait_until(lambda: len(holders()) == 3)
-    victim = min(holders() - {process.pid})
-    os.kill(victim, signal.SIGKILL)
-    output, errors = process.communicate(timeout=60)
+@pytest.mark.proof
+def test_a_worker_that_is_killed_costs_nothing_but_is_reported(gate):
+    with three_workers(gate) as process:
+        victim = min(holders() - {process.pid})
+        os.kill(victim, signal.SIGKILL)
+        gate.open()
+        output, errors = process.communicate(timeout=120)
     assert process.returncode == 0
     told = f"default: A worker ended early (process {victim}: SIGKILL). Others did its share.\n"
     assert errors == told
-    assert "Nothing left to do." in output
+    assert f"Stored {EVENTS} representations" in output
     check_all_is_stored()
 
 
-def test_workers_end_when_the_process_that_started_them_is_killed(slow):
-    write(400)
-    process = start(3, env=slow)
-    wait_until(lambda: len(holders()) == 3)
-    pids = holders()
-    process.kill()
-    process.communicate()
-    wait_until(lambda: not any(runs(pid) for pid in pids))
-    assert InstanceRepr.objects.count() < 400
+@pytest.mark.proof
+def test_workers_end_when_the_process_that_started_them_is_killed(gate):
+    with three_workers(gate) as process:
+        pids = holders()
+        process.kill()
+        process.wait()
+        gate.open()
+        wait_until(lambda: not any(runs(pid) for pid in pids))
+    assert InstanceRepr.objects.count() < EVENTS
     run_here("backfill_reprs")
+    check_all_is_stored()
+
+
+def test_two_processes_share_the_backlog():
+    write(60)
+    process = start(2, env={})
+    output, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, "")
+    assert "Stored 60 representations" in output
     check_all_is_stored()
 
 
@@ -194,7 +234,7 @@ WORKER = (
 from auditrepr.job import backfill
 print("ready", flush=True)
 while True:
-    backfill.help("default", batch_size=3)
+    backfill.assist("default", batch_size=3)
     time.sleep(0.01)
 """
 )
@@ -208,6 +248,12 @@ while True:
     if found := list(pending.values_list("pk", flat=True)[:3]):
         print("behind the watermark", mark, found, flush=True)
 """
+
+
+def ended(process: Popen[str]) -> str:
+    """Kill a process, and return what it had printed."""
+    process.kill()
+    return process.communicate()[0]
 
 
 @pytest.mark.proof
@@ -243,9 +289,7 @@ def test_workers_that_are_killed_and_stopped_at_random_store_each_event_once(rou
         wait_until(lambda: not Share.objects.exists())
         assert watcher.poll() is None, seed
     finally:
-        for process in (*workers, *stopped, watcher):
-            process.kill()
-        said = watcher.communicate()[0]
+        said = [ended(process) for process in (*workers, *stopped, watcher)][-1]
     assert said == "", seed
     run_here("backfill_reprs", "--wait", "90")
     check_all_is_stored(seed)

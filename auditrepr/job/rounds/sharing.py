@@ -68,7 +68,7 @@ class Sharing(Run):
             result.include(one)
         return result
 
-    def help(self) -> Result:
+    def assist(self) -> Result:
         """Work in rounds, but on nothing else; the run's lock is not needed for that."""
         self.helping = True
         self.patience.retry(lambda: preflight.check(self.using))
