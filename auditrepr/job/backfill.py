@@ -15,9 +15,12 @@ from ..vendors.types import Event
 from . import pending, preflight, quarantine, store, values
 from .limits import Limits
 from .locks.base import Lock
+from .locks.lease import DatabaseLock
 from .pending import Backlog, Count, PendingBatch
 from .result import Progress, Result, Stored
-from .run import Run
+from .rounds import shares
+from .rounds.crew import Crew
+from .rounds.sharing import Sharing
 
 __all__ = ["BacklogPreview", "Progress", "Result", "StopReason", "preview", "run"]
 
@@ -49,6 +52,8 @@ def run(
     rescan: bool = False,
     retry_failed: bool = False,
     retried_to: int = 0,
+    workers: int = 1,
+    crew: Crew | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Result:
@@ -62,6 +67,8 @@ def run(
     :param rescan: search the whole log for pending events.
     :param retry_failed: retry all failed events, due or not.
     :param retried_to: the ID up to which they were retried in an earlier turn.
+    :param workers: how many workers this host should have; from two on, a large backlog is shared.
+    :param crew: the others of them.
     :param on_progress: called after each batch.
     :param stop: called before each batch; true ends the run.
     :returns: the result. It includes a database error or a lost lock: what was stored before stays
@@ -70,16 +77,42 @@ def run(
     limits = Limits(max_batches, max_seconds, stop)
     options: dict[str, Any] = {"lock": lock, "limits": limits, "size": batch_size}
     options |= {"rescan": rescan, "retry_failed": retry_failed, "retried_to": retried_to}
+    options |= {"workers": workers, "crew": crew}
     return Backfill(using, on_progress=on_progress, **options).run()
 
 
-class Backfill(Run):
+def assist(
+    using: str,
+    *,
+    batch_size: Asked | None = None,
+    max_seconds: float | None = None,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Result:
+    """Work on the shares of rounds that others have planned, until none is left.
+
+    Whoever finishes the last share plans the next round.
+
+    :returns: the result, as of :func:`run`.
+    """
+    limits = Limits(None, max_seconds, stop)
+    options: dict[str, Any] = {"lock": DatabaseLock(using), "limits": limits, "size": batch_size}
+    return Backfill(using, on_progress=on_progress, **options).assist()
+
+
+class Backfill(Sharing):
     """A run of ``backfill_reprs``."""
 
     command = "backfill_reprs"
 
     def __init__(
-        self, using: str, *, rescan: bool, retry_failed: bool, retried_to: int, **options: Any
+        self,
+        using: str,
+        *,
+        rescan: bool = False,
+        retry_failed: bool = False,
+        retried_to: int = 0,
+        **options: Any,
     ) -> None:
         super().__init__(using, **options)
         self.rescan = rescan
@@ -87,6 +120,29 @@ class Backfill(Run):
         self.result.retried_to = retried_to
 
     def work(self) -> StopReason:
+        if self.rescan and self.lease:
+            shares.void(self.using)
+        reason = self.share()
+        if reason or self.helping:
+            return reason or StopReason.CAUGHT_UP
+        return self._work_alone()
+
+    def plan(self) -> int:
+        planned = shares.plan(
+            self.using, self.command, self.lease, rescan=self.rescan, enough=self.reached
+        )
+        self.rescan = self.rescan and not planned
+        return planned
+
+    def take(self, after: int, upto: int) -> PendingBatch:
+        return pending.take(self.using, after, upto, self.size, width=2 * self.size)
+
+    def write(self, outcomes: list[Outcome]) -> Stored:
+        rows, outcomes = store.store(self.using, outcomes, self.vendor.store)
+        quarantine.add(self.using, outcomes)
+        return Stored(rows, store.failed(outcomes), final=store.final(outcomes))
+
+    def _work_alone(self) -> StopReason:
         backlog = Backlog(self.using, rescan=self.rescan)
         retry = self._all_failed if self.retry_failed else self._due
         reason = self._pending(backlog) or self._sweep(backlog) or retry()
@@ -136,20 +192,20 @@ class Backfill(Run):
 
     def _store(self, batch: PendingBatch, backlog: Backlog) -> StopReason | None:
         while True:
-            built = self.store(batch.events, partial(self._write, backlog, batch))
+            built = self.store(batch.events, partial(self._write_and_settle, backlog, batch))
             if built == len(batch.events):
                 return None
             batch = batch._replace(events=batch.events[built:])
             if reason := self.reached():
                 return reason
 
-    def _write(self, backlog: Backlog, batch: PendingBatch, outcomes: list[Outcome]) -> Stored:
+    def _write_and_settle(
+        self, backlog: Backlog, batch: PendingBatch, outcomes: list[Outcome]
+    ) -> Stored:
+        stored = self.write(outcomes)
         whole = len(outcomes) == len(batch.events)
-        reaches = batch.reaches if whole else outcomes[-1].id
-        rows, outcomes = store.store(self.using, outcomes, self.vendor.store)
-        quarantine.add(self.using, outcomes)
-        backlog.settle(reaches)
-        return Stored(rows, store.failed(outcomes), final=store.final(outcomes))
+        backlog.settle(batch.reaches if whole else outcomes[-1].id)
+        return stored
 
     def _write_again(self, outcomes: list[Outcome]) -> Stored:
         rows, outcomes = store.store(self.using, outcomes, self.vendor.store)

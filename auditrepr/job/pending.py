@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from django.db.models import Value
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from ..exceptions import RowsHidden
@@ -26,7 +28,8 @@ logger = logging.getLogger("auditrepr.pending")
 SLICE = 20_000
 
 #: The fields with the job's progress; the same row stores the reported findings, too.
-MARK = ("settled_id", "candidate_id", "candidate_evidence", "candidate_at", "swept_id")
+POSITIONS = ("settled_id", "candidate_id", "swept_id")
+MARK = (*POSITIONS, "candidate_evidence", "candidate_at")
 
 
 class PendingBatch(NamedTuple):
@@ -62,7 +65,7 @@ class Backlog:
         self.checkpoint = Checkpoint.objects.using(using).get_or_create(pk=1)[0]
         self._stored = _state(self.checkpoint)
         self.top: int  # the end of the visible log
-        self._provable = self._prove(rescan)
+        self.provable = self._prove(rescan)
         # Skip what was pruned, and IDs without events, so that progress starts at the first event.
         self.start = self.checkpoint.settled_id or (next_id(using, 0, self.top) or 1) - 1
 
@@ -109,10 +112,15 @@ class Backlog:
     def settle(self, reached: int | None = None) -> None:
         """Record up to where everything is stored, if that has changed."""
         if reached is not None:
-            proven = min(reached, self._provable)
+            proven = min(reached, self.provable)
             self.checkpoint.settled_id = max(self.checkpoint.settled_id, proven)
-        if (state := _state(self.checkpoint)) != self._stored:
-            self.checkpoint.save(using=self.using, update_fields=MARK)
+        state, stored = _state(self.checkpoint), self._stored
+        if any(state[name] != stored[name] for name in POSITIONS):
+            changed = {name: value for name, value in state.items() if value != stored[name]}
+            if state["settled_id"] > stored["settled_id"]:
+                # Another run's watermark may be further by now, and must not go back.
+                changed["settled_id"] = Greatest("settled_id", Value(state["settled_id"]))
+            Checkpoint.objects.using(self.using).filter(pk=1).update(**changed)
             self._stored = state
 
     def _prove(self, rescan: bool) -> int:
@@ -171,8 +179,8 @@ def take(using: str, after: int, upto: int, size: int, width: int | None = None)
     return PendingBatch(events, end)
 
 
-def _state(mark: Checkpoint) -> tuple[int, int | None, int]:
-    return mark.settled_id, mark.candidate_id, mark.swept_id
+def _state(mark: Checkpoint) -> dict[str, Any]:
+    return {name: getattr(mark, name) for name in MARK}
 
 
 def _note(mark: Checkpoint, candidate: int | None, writers: Writers | None) -> None:

@@ -28,6 +28,7 @@ from ..models import (
 from ..vendors import get_vendor
 from . import preflight
 from .locks.base import Lock
+from .rounds import shares
 from .windows import WINDOW, next_id
 
 BATCH_SIZE = 5000
@@ -83,6 +84,7 @@ def prune(
     with lock:
         if not lock:
             raise LockHeld(holder=lock.holder() or "an unknown process")
+        shares.void(using)
         with lock.kept_alive():
             done = Pruned(last_id=_end(using, before))
             for begin, end in _ranges(using, done.last_id, batch_size):

@@ -32,6 +32,7 @@ from . import preflight, quarantine, related, store
 from .limits import BatchSize, Limits
 from .locks.base import Lock
 from .result import Progress, Result, Stored
+from .rounds import shares
 from .run import Run
 from .windows import next_id, windows
 
@@ -166,6 +167,7 @@ class Rebuild(Run):
         self.selection = selection
 
     def work(self) -> StopReason:
+        shares.void(self.using)
         cursor = self._cursor()
         while cursor and cursor.reached_id < cursor.top_id:
             if reason := self.reached():

@@ -33,6 +33,7 @@ class Result:
     first_failure: str = ""  # the first failed event, and its error
     holder: Process | None = None  # of the lock, if it was held
     failing: Failing = field(default_factory=Failing)
+    lost_workers: list[str] = field(default_factory=list)  # that ended early, and why
     retried_to: int = 0  # the ID of the last event that --retry-failed retried
 
     @property
@@ -57,7 +58,16 @@ class Result:
         for name in ("stop_reason", "error", "holder", "retried_to"):
             setattr(self, name, getattr(later, name))
         self.first_failure = self.first_failure or later.first_failure
+        self.lost_workers += later.lost_workers
         self.failing.add(later.failing)
+
+    def include(self, worker: Result) -> None:
+        """Add what another worker did at the same time."""
+        for name in ("rows", "failures", "final", "again", "batches"):
+            setattr(self, name, getattr(self, name) + getattr(worker, name))
+        self.first_failure = self.first_failure or worker.first_failure
+        self.lost_workers += worker.lost_workers
+        self.failing.add(worker.failing)
 
     def document(self) -> dict[str, Any]:
         """Return the result as in the JSON output."""

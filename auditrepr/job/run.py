@@ -229,7 +229,9 @@ class Run(ABC):
     def _remember(self) -> None:
         result, record = self.result, self.record
         if result.idle and not result.error:
-            _count_on_latest_run(self, "idle_runs", result.stop_reason)
+            locked = result.stop_reason is StopReason.LOCKED
+            counter = "skipped_runs" if locked else "idle_runs"
+            _count_on_latest_run(self, counter, result.stop_reason)
             return
         record.ended_at = timezone.now()
         record.rows, record.failures = result.rows, result.failures

@@ -175,3 +175,24 @@ def check_options(
         except ArgumentTypeError as error:
             option = name.replace("_", "-")
             raise CommandError(f"argument --{option}: {error}", returncode=USAGE) from error
+
+
+def check_workers(options: Mapping[str, Any]) -> None:
+    """Check that the other options allow more than one worker.
+
+    :raises CommandError: with exit code 2.
+    """
+    if options["workers"] == 1:
+        return
+    if options["lock"] == "file":
+        raise CommandError(
+            "argument --workers: cannot be combined with --lock file. Workers claim their shares in"
+            " the database; use --lock database, which is the default.",
+            returncode=USAGE,
+        )
+    if options.get("max_batches") is not None:
+        raise CommandError(
+            "argument --workers: cannot be combined with --max-batches. To limit a run, use"
+            " --max-seconds.",
+            returncode=USAGE,
+        )

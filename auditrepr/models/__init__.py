@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .capture import Coverage
-from .job import BackfillRun, Checkpoint, KnownFinding, Lease, RebuildCursor, StopReason
+from .job import BackfillRun, Checkpoint, KnownFinding, Lease, RebuildCursor, Share, StopReason
 from .log import AuditLog, AuditLogQuerySet
 from .related import RelatedObject
 from .reprs import ChangedValues, Fidelity, InstanceRepr, ReprFailure, ReprFailureQuerySet
@@ -23,5 +23,6 @@ __all__ = [
     "RelatedObject",
     "ReprFailure",
     "ReprFailureQuerySet",
+    "Share",
     "StopReason",
 ]

@@ -38,6 +38,10 @@ class Checkpoint(models.Model):
         null=True, help_text=_("The search index has the values of updates up to this event ID.")
     )
 
+    voided_at = models.DateTimeField(
+        null=True, help_text=_("When shares were last taken from workers before their end.")
+    )
+
     related = models.JSONField(
         null=True,
         help_text=_(
@@ -78,10 +82,9 @@ class RebuildCursor(models.Model):
         return f"rebuilt up to event {self.reached_id} of {self.top_id}"
 
 
-class Lease(models.Model):
-    """The database lock: its holder, and until when, by the database's clock."""
+class Held(models.Model):
+    """What one process holds, until when by the database's clock."""
 
-    name = models.TextField(primary_key=True)
     token = models.UUIDField(null=True)
     holder = models.JSONField(
         null=True, help_text=_("Host, process ID and start time of the holder.")
@@ -92,11 +95,45 @@ class Lease(models.Model):
     objects = Afresh()
 
     class Meta:
+        abstract = True
+
+
+class Lease(Held):
+    """The database lock: its holder, and until when, by the database's clock."""
+
+    name = models.TextField(primary_key=True)
+
+    class Meta:
         verbose_name = _("lease")
         verbose_name_plural = _("leases")
 
     def __str__(self) -> str:
         return f"{self.name} until {self.expires_at}"
+
+
+class Share(Held):
+    """A part of the backlog that one worker builds and stores; deleted when it is done."""
+
+    after_id = models.BigIntegerField(
+        primary_key=True, help_text=_("Event ID after which the share begins.")
+    )
+    upto_id = models.BigIntegerField(help_text=_("Last event ID of the share."))
+    provable_id = models.BigIntegerField(
+        help_text=_("Event ID to which the watermark may follow once all shares are done.")
+    )
+    command = models.TextField(help_text=_("The command whose work it is."))
+    takeovers = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text=_("Workers that have lost the share since a batch of it was last stored."),
+    )
+
+    class Meta:
+        verbose_name = _("share")
+        verbose_name_plural = _("shares")
+
+    def __str__(self) -> str:
+        return f"events {self.after_id + 1} to {self.upto_id}"
 
 
 class StopReason(models.TextChoices):

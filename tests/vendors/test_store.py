@@ -174,6 +174,22 @@ def test_a_transient_error_is_recognized(vendor: Vendor) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_where_there_is_one_writer_at_a_time_another_row_cannot_be_changed(vendor: Vendor) -> None:
+    first, second = (Author.objects.create(name=name) for name in ("Ann", "Bea"))
+
+    def change(author: Author) -> int:
+        return Author.objects.filter(pk=author.pk).update(name="Cid")
+
+    refused = False
+    with open_transaction(lambda: change(first)), impatient():
+        try:
+            change(second)
+        except Error:
+            refused = True
+    assert refused is vendor.one_writer
+
+
+@pytest.mark.django_db(transaction=True)
 def test_an_error_about_a_right_or_a_table_is_told_from_others(vendor: Vendor) -> None:
     with pytest.raises(Error) as no_table:
         sql("SELECT * FROM there_is_no_such_table")

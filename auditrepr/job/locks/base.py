@@ -10,7 +10,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
-from typing import Self
+from typing import ClassVar, Self
 
 from .process import Process
 
@@ -25,6 +25,9 @@ class Lock(ABC):
     :param stop: called while waiting; true ends the wait.
     """
 
+    #: Does it keep runs on other hosts apart, too?
+    across_hosts: ClassVar[bool]
+
     def __init__(self, *, wait: float = 0, stop: Callable[[], bool] = lambda: False) -> None:
         self.wait = wait
         self.stop = stop
@@ -32,10 +35,8 @@ class Lock(ABC):
 
     def __enter__(self) -> Self:
         deadline = time.monotonic() + self.wait
-        self.acquired = self._acquire()
-        while not self.acquired and time.monotonic() < deadline and not self.stop():
+        while not self.acquire() and time.monotonic() < deadline and not self.stop():
             time.sleep(PAUSE)
-            self.acquired = self._acquire()
         return self
 
     def __exit__(
@@ -44,6 +45,15 @@ class Lock(ABC):
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        self.release()
+
+    def acquire(self) -> bool:
+        """Try once to acquire the lock, and return whether it is held."""
+        self.acquired = self._acquire()
+        return self.acquired
+
+    def release(self) -> None:
+        """Release the lock, if it is held."""
         if self.acquired:
             self.acquired = False
             self._release()

@@ -41,6 +41,8 @@ class FileLock(Lock):
         user's state directory.
     """
 
+    across_hosts = False
+
     def __init__(self, using: str, *, path: Path | None = None, **options: Any) -> None:
         super().__init__(**options)
         self.using = using

@@ -11,7 +11,7 @@ from dataclasses import asdict
 from typing import Any
 
 from django.db import Error, connections, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Subquery
 
 from ...conf import get_settings
 from ...exceptions import LeaseLost
@@ -33,6 +33,7 @@ class DatabaseLock(Lock):
     """
 
     NAME = "backfill"
+    across_hosts = True
 
     def __init__(self, using: str, *, seconds: float | None = None, **options: Any) -> None:
         super().__init__(**options)
@@ -91,18 +92,19 @@ class DatabaseLock(Lock):
                     fields = {"database": self.using, "error": said}
                     logger.warning("Could not renew the database lock: %s", said, extra=fields)
 
-    def _take(self, condition: Q) -> bool:
+    def _take(self, condition: Q, **more: Any) -> bool:
         # skip_locked: the holder may have locked this row and be stopped forever. One
         # statement, which writes: SQLite cannot upgrade a read transaction while others write.
+        # Equal, not IN: PostgreSQL may run a subquery with a limit several times for the latter.
         leases = self._leases()
+        free = leases.filter(condition).order_by("pk").select_for_update(skip_locked=True)
         token = uuid.uuid4()
-        taken = leases.filter(
-            pk__in=leases.filter(condition).select_for_update(skip_locked=True).values("pk")
-        ).update(
+        taken = leases.filter(pk=Subquery(free.values("pk")[:1])).update(
             token=token,
             holder=asdict(Process.current()),
             acquired_at=self.vendor.clock(),
             expires_at=self.vendor.clock(self.seconds),
+            **more,
         )
         self.token = token if taken else None
         return bool(taken)
@@ -112,7 +114,7 @@ class DatabaseLock(Lock):
         with suppress(Error):
             self._leases().filter(token=self.token).update(**FREE)
 
-    def _leases(self) -> QuerySet[Lease]:
+    def _leases(self) -> QuerySet[Any]:
         return Lease.objects.using(self.using).filter(name=self.NAME)
 
 

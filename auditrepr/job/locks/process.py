@@ -47,8 +47,11 @@ class Process:
 
     def is_dead(self) -> bool:
         """Return whether this process has certainly ended; unknown for another host's process."""
-        here = self.boot is not None and (self.boot, self.namespace) == (_boot(), _namespace())
-        return here and _has_ended(self.pid, self.started)
+        return self.is_here() and _has_ended(self.pid, self.started)
+
+    def is_here(self) -> bool:
+        """Return whether this process certainly runs, or ran, on this host."""
+        return self.boot is not None and (self.boot, self.namespace) == (_boot(), _namespace())
 
     def __str__(self) -> str:
         since = str(self.since).replace("T", " ")  # as all other times are written

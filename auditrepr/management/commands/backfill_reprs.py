@@ -17,10 +17,12 @@ from ...job.result import Result
 from ...models import ReprFailure, StopReason
 from ...utils.phrases import counted
 from ...utils.text import visible
+from ...vendors import get_vendor
 from ..base import CHECKED, ENDED, FAILED, JobCommand
 from ..dry_run import described, table
-from ..options import add_databases, database_aliases, whole_number
+from ..options import add_databases, check_workers, database_aliases, whole_number
 from ..terminal import is_terminal
+from ..workers import Workers
 
 #: Maximum number of findings, or of failing models, to report about one database.
 MOST_TOLD = 20
@@ -34,7 +36,11 @@ class Command(JobCommand):
         " lock held; 1 error; 2 wrong usage; 3 failed representations exist (--strict); 75 lock"
         " held (--fail-if-locked); 128+n stopped by signal n. With several databases, the worst."
     )
-    checked = CHECKED | {"database": database_aliases, "max_batches": whole_number}
+    checked = CHECKED | {
+        "database": database_aliases,
+        "max_batches": whole_number,
+        "workers": whole_number,
+    }
     locked_level = 2
     several = True
 
@@ -55,6 +61,14 @@ class Command(JobCommand):
             action="store_true",
             help="Exit with code 3 if there are failed representations.",
         )
+        add(
+            "--workers",
+            type=whole_number,
+            default=1,
+            metavar="N",
+            help="Let this many processes of this host share a large backlog. On SQLite, its only"
+            " writer at a time limits what more than one can do. Default: %(default)s.",
+        )
         once = parser.add_mutually_exclusive_group()
         once.add_argument(
             "--dry-run", action="store_true", help="Show what would be stored; write nothing."
@@ -71,8 +85,13 @@ class Command(JobCommand):
             help="Retry all failed representations now, for example after fixing a __str__().",
         )
 
+    def check_options(self, options: dict[str, Any], *, dry_run: bool) -> None:
+        super().check_options(options, dry_run=dry_run)
+        check_workers(options)
+
     def run(self, using: str, options: dict[str, Any], before: Result | None, **how: Any) -> Result:
         before = before or Result()
+        crew = self.crew(using, options)
         most = options["max_batches"]
         try:
             result = backfill.run(
@@ -81,6 +100,8 @@ class Command(JobCommand):
                 rescan=options["rescan"] and not before.seconds,
                 retry_failed=options["retry_failed"],
                 retried_to=before.retried_to,
+                workers=options["workers"],
+                crew=crew,
                 **how,
             )
         except LogElsewhere:
@@ -92,6 +113,18 @@ class Command(JobCommand):
             found = {reports.RECORDING: findings.of(using), reports.MIGRATIONS: []}
             self._tell(_due(using, found))
         return result
+
+    def crew(self, using: str, options: dict[str, Any]) -> Workers | None:
+        """Return the other workers, if there are to be any."""
+        if options["workers"] == 1:
+            return None
+        if get_vendor(using).one_writer:
+            self.say(
+                1 if self.on_terminal() else 2,
+                f"{logs.named(using)}: This database has one writer at a time: more workers only"
+                " build more at the same time.",
+            )
+        return Workers(using, batch_size=options["batch_size"])
 
     def _waiting(self, using: str, error: MigrationsPending) -> list[Finding]:
         """Return what to report of pending migrations.
@@ -118,6 +151,10 @@ class Command(JobCommand):
         failures = list(failing.findings(using, result.failing))
         found = _due(using, {reports.FAILURES: failures}) if failures else []
         texts = list(dict.fromkeys(finding.text for finding in found))
+        for worker in result.lost_workers:
+            self.stderr.write(
+                visible(f"{using}: A worker ended early ({worker}). Others did its share.")
+            )
         for text in texts[:MOST_TOLD]:
             self.stderr.write(visible(f"{using}: {text}"))
         if len(texts) > MOST_TOLD:

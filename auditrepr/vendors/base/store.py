@@ -24,6 +24,9 @@ Texts = dict[str, str | None]
 class StoreFacet(Facet, ABC):
     """Serves a run of the job."""
 
+    #: Can only one transaction at a time write to the database?
+    one_writer: bool
+
     @abstractmethod
     def reach(self) -> Reach:
         """Return the highest IDs of the log; call :meth:`writers` only afterwards."""

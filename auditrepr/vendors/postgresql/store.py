@@ -70,6 +70,8 @@ REFUSED = frozenset({"42501"})
 class Storing(StoreFacet):
     """Serves a run of the job."""
 
+    one_writer = False
+
     def reach(self) -> Reach:
         ((visible, handed_out, filtered, snapshot),) = self.rows(REACH)
         return Reach(visible, min(visible, handed_out), not filtered, snapshot)

@@ -35,6 +35,8 @@ def _texts(document: bytes | None) -> Texts:
 class Storing(StoreFacet):
     """What a run asks and writes."""
 
+    one_writer = True
+
     def reach(self) -> Reach:
         # AUTOINCREMENT never goes back, and counts explicit IDs, too.
         visible = self.value("SELECT coalesce(max(id), 0) FROM auditrepr_auditlog")

@@ -1,0 +1,141 @@
+"""The shares of a round: how they are cut, counted and voided.
+
+What keeps a round safe:
+
+- One planner at a time: it holds the run's lock, and has found no share under it.
+- The watermark never passes what is not stored: it stays at or below the first share that is left,
+  and below what was proven before any share was read. A round starts at the watermark, never at
+  the end of the last share.
+- The primary key of ``InstanceRepr`` is what prevents storing anything twice; a worker whose share
+  was taken over or voided commits nothing.
+- How many workers there are is written nowhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+
+from django.db import transaction
+from django.db.models import F, QuerySet, Sum
+
+from ...conf import get_settings
+from ...models import Checkpoint, Share
+from ...vendors import get_vendor
+from ..locks.base import Lock
+from ..locks.process import Process
+from ..pending import Backlog, take
+
+#: The size of a share, in event IDs: a worker that dies costs at most the time for that.
+WIDTH = 10_000
+#: Maximum number of shares in a round.
+MOST = 200
+#: Event IDs in shares from which a round is worth it.
+LEAST = 50_000
+
+
+def exist(using: str) -> bool:
+    """Return whether there is a round that is not finished."""
+    return Share.objects.using(using).exists()
+
+
+def left(using: str, command: str) -> int:
+    """Return how many event IDs are in the shares that are left."""
+    width = of(using, command).aggregate(width=Sum(F("upto_id") - F("after_id")))["width"]
+    return width or 0
+
+
+def of(using: str, command: str) -> QuerySet[Share]:
+    """Return the shares that are this command's work."""
+    return Share.objects.using(using).filter(command=command)
+
+
+def workers_here(using: str) -> list[Process]:
+    """Return the processes of this host that hold shares, and still run."""
+    held = Share.objects.using(using).exclude(token=None)
+    live = held.filter(expires_at__gt=get_vendor(using).clock())
+    found = map(Process.of, live.values_list("holder", flat=True))
+    return [one for one in found if one and one.is_here() and not one.is_dead()]
+
+
+def plan(
+    using: str,
+    command: str,
+    lock: Lock,
+    *,
+    rescan: bool = False,
+    enough: Callable[[], object] = lambda: False,
+    width: int | None = None,
+    most: int | None = None,
+    least: int | None = None,
+) -> int:
+    """Cut what is pending into shares, and return how many; 0 if that is not worth it.
+
+    :param lock: the run's lock, which is held.
+    :param enough: called while it searches; true ends the search.
+    :param least: event IDs in shares from which a round is worth it.
+    """
+    least = LEAST if least is None else least
+    if exist(using):
+        return 0
+    backlog = Backlog(using, rescan=rescan)
+    if backlog.top - backlog.start < least:
+        return 0
+    shares = []
+    with lock.kept_alive():
+        for after, upto in _parts(backlog, width or WIDTH, enough):
+            shares.append(Share(after_id=after, upto_id=upto, command=command))
+            if len(shares) == (most or MOST):
+                backlog.provable = min(backlog.provable, upto)
+                break
+    if not shares or enough() or sum(one.upto_id - one.after_id for one in shares) < least:
+        return 0
+    for share in shares:
+        share.provable_id = backlog.provable
+    with transaction.atomic(using):
+        get_vendor(using).end_if_idle(get_settings().LEASE_SECONDS / 2)
+        Share.objects.using(using).bulk_create(shares)
+        backlog.settle()
+        lock.renew()
+    return len(shares)
+
+
+def void(using: str) -> int:
+    """Delete all shares, so that no worker can commit its batch; return how many there were.
+
+    Whoever works alone calls this under the run's lock, so that no new round begins.
+    """
+    with transaction.atomic(using):
+        deleted = Share.objects.using(using).all()._raw_delete(using)
+        if deleted:
+            marks = Checkpoint.objects.using(using).filter(pk=1)
+            marks.update(voided_at=get_vendor(using).clock())
+    return deleted
+
+
+def voided_at(using: str) -> datetime | None:
+    """Return when a round was last voided."""
+    marks = Checkpoint.objects.using(using).filter(pk=1)
+    return marks.values_list("voided_at", flat=True).first()
+
+
+def follow(using: str, command: str, provable: int) -> None:
+    """Move the watermark as far as the shares that are left allow, within the caller's transaction.
+
+    Two that finish in the same moment see each other's share as left: the watermark lags.
+    """
+    first = of(using, command).order_by("pk").values_list("pk", flat=True).first()
+    bound = provable if first is None else min(provable, first)
+    marks = Checkpoint.objects.using(using).filter(pk=1, settled_id__lt=bound)
+    marks.update(settled_id=bound)
+
+
+def _parts(backlog: Backlog, width: int, enough: Callable[[], object]) -> Iterator[tuple[int, int]]:
+    """Yield parts of the backlog that begin with a pending event, over gaps and what is stored."""
+    done = backlog.start
+    while done < backlog.top and not enough():
+        found = take(backlog.using, done, backlog.top, 1)
+        done = found.reaches
+        if found.events:
+            after, done = done - 1, min(done - 1 + width, backlog.top)
+            yield after, done

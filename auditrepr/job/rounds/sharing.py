@@ -1,0 +1,214 @@
+"""A run that several workers can share."""
+
+from __future__ import annotations
+
+import logging
+import time
+from abc import abstractmethod
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+from ...exceptions import LeaseLost, RoundVoided
+from ...models import Share, StopReason
+from ...reprs import Outcome
+from ...vendors.types import Event
+from .. import preflight
+from ..pending import PendingBatch
+from ..result import Progress, Result, Stored
+from ..run import Run
+from . import shares
+from .crew import Alone, Crew
+from .lock import ShareLock
+
+logger = logging.getLogger("auditrepr.rounds")
+
+#: Seconds between two attempts to claim a share while others hold all that are left.
+PAUSE = 0.2
+#: Seconds to wait for the run's lock, or for new shares, when a round is over.
+PATIENCE = 60.0
+
+
+class Sharing(Run):
+    """A run that works in rounds where there are any, or where it is asked for several workers.
+
+    :param workers: how many workers this host should have; from two on, the run plans rounds.
+    :param crew: the others of these workers.
+    """
+
+    def __init__(
+        self, using: str, *, workers: int = 1, crew: Crew | None = None, **options: Any
+    ) -> None:
+        super().__init__(using, **options)
+        self.workers = workers
+        self.crew: Crew = crew or Alone()
+        self.lease = self.lock  # while the run works on a share, that is its lock
+        self.helping = False
+        self._in_round = False
+        self._share: Share | None = None
+        self._voided_at: datetime | None = None
+        self._done = self._total = 0  # event IDs of the shares
+
+    @abstractmethod
+    def plan(self) -> int:
+        """Plan a round under the run's lock, and return how many shares it has."""
+
+    @abstractmethod
+    def take(self, after: int, upto: int) -> PendingBatch:
+        """Return the next events of a share."""
+
+    @abstractmethod
+    def write(self, outcomes: list[Outcome]) -> Stored:
+        """Write what was built of a share, within the caller's transaction."""
+
+    def run(self) -> Result:
+        result = super().run()
+        for one in self.crew.results():
+            result.include(one)
+        return result
+
+    def assist(self) -> Result:
+        """Work in rounds, but on nothing else; the run's lock is not needed for that."""
+        self.helping = True
+        self.patience.retry(lambda: preflight.check(self.using))
+        try:
+            return self._run()
+        finally:
+            self.lease.release()
+
+    def share(self) -> StopReason | None:
+        """Work in rounds until none is left, nor worth it; then the run holds its lock again.
+
+        :returns: the reason to end the run, if there is one.
+        """
+        asked = self.workers > 1 or self.helping or self._in_round
+        if not asked and not shares.exist(self.using):
+            return None
+        if not self._in_round:
+            self._voided_at = shares.voided_at(self.using)
+        try:
+            return self._rounds()
+        finally:
+            self.crew.end()
+
+    def _rounds(self) -> StopReason | None:
+        while True:
+            if self.lease:
+                if not self._has_round():
+                    return None
+                if not self._in_round and (reason := self._join()):
+                    return reason
+                self.lease.release()
+            if reason := self._work_on_shares() or self._await_lease():
+                return reason
+
+    def _has_round(self) -> bool:
+        """Return whether there is a round, after planning one if that was asked for."""
+        if shares.exist(self.using):
+            return True
+        asked = self.workers > 1 or self._in_round
+        return asked and self.lease.across_hosts and bool(self.plan())
+
+    def _join(self) -> StopReason | None:
+        """Join the round, unless this host has the workers already that are asked for."""
+        here = shares.workers_here(self.using)
+        if len(here) >= self.workers and not self.helping:
+            self.result.holder = here[0]
+            return StopReason.LOCKED
+        self._in_round = True
+        self.crew.start(self.workers - 1 - len(here), self.limits.seconds_left())
+        return None
+
+    def _work_on_shares(self) -> StopReason | None:
+        """Work on shares until none is left."""
+        self._total = self._done + shares.left(self.using, self.command)
+        while True:
+            if reason := self.reached():
+                return reason
+            with ShareLock(self.using, self.command) as lock:
+                if lock and lock.share:
+                    self._in_round = True
+                    if reason := self._work_on(lock, lock.share):
+                        return reason
+                    continue
+            if not shares.exist(self.using):
+                self._check_round()
+                return None
+            self._tell_round()
+            time.sleep(PAUSE)  # the holder of what is left may die
+
+    def _work_on(self, lock: ShareLock, share: Share) -> StopReason | None:
+        self.lock, self._share = lock, share
+        self._spare(share)
+        try:
+            while lock.reached < share.upto_id:
+                if reason := self.reached():
+                    return reason
+                began, batch = lock.reached, self.take(lock.reached, share.upto_id)
+                self.store(batch.events, partial(self._write, lock, batch))
+                self._done += lock.reached - began
+                self._tell_round()
+        except LeaseLost:
+            self._check_round()
+            logger.warning("Another worker took over the %s", share, extra={"database": self.using})
+        finally:
+            self.lock, self._share, self._kills = self.lease, None, False
+        return None
+
+    def _write(self, lock: ShareLock, batch: PendingBatch, outcomes: list[Outcome]) -> Stored:
+        stored = self.write(outcomes)
+        whole = len(outcomes) == len(batch.events)
+        lock.reached = batch.reaches if whole else outcomes[-1].id
+        return stored
+
+    def _await_lease(self) -> StopReason | None:
+        """Wait for the run's lock, or until whoever holds it has planned the next round."""
+        until = time.monotonic() + PATIENCE
+        while not self.lease.acquire():
+            if reason := self.reached():
+                return reason
+            if shares.exist(self.using):
+                return None
+            if time.monotonic() > until:
+                return StopReason.CAUGHT_UP  # the other run does the rest
+            time.sleep(PAUSE)
+        self._check_round()
+        return None
+
+    def _check_round(self) -> None:
+        """Raise an error if the round was voided: a new one would undo that."""
+        if shares.voided_at(self.using) != self._voided_at:
+            raise RoundVoided
+
+    def _spare(self, share: Share) -> None:
+        """Begin with a small batch what others did not survive, at last with each event alone."""
+        if share.takeovers:
+            self._size.halve(2 * (self._size.asked >> share.takeovers))
+            self._kills = share.takeovers > self._size.asked.bit_length()
+
+    def _begin(self, events: Sequence[Event]) -> Sequence[Event]:
+        if self._share is None:
+            return super()._begin(events)
+        self.record.save(using=self.using)  # the share itself notes whom it ended
+        return events
+
+    def _note_building(self, size: int) -> None:
+        if self._share is None:
+            super()._note_building(size)
+
+    def tell(self, done: int, total: int) -> None:
+        others = self.crew.progress()
+        before = self._done + others.done
+        self.on_progress(
+            Progress(
+                before + done,
+                before + total,
+                self.result.rows + others.rows,
+                self.result.failures + others.failures,
+            )
+        )
+
+    def _tell_round(self) -> None:
+        done = self._done + self.crew.progress().done
+        self.tell(0, max(0, self._total - done))

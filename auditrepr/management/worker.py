@@ -1,0 +1,44 @@
+"""What a worker of ``--workers`` runs; imports nothing that needs Django before it is set up."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from typing import Any
+
+
+def work(channel: Connection, names: Mapping[str, Any], using: str, options: Any) -> None:
+    """Help in the rounds of the parent, which the channel leads to, until it says or ends.
+
+    :param names: the parent's databases: those of a test have other names than the settings say.
+    """
+    import django
+
+    django.setup()
+    from django.db import Error, connections
+
+    from ..exceptions import AuditReprError
+    from ..job import backfill
+    from ..job.result import Result
+    from ..job.rights import explained
+    from ..models import StopReason
+    from .signals import stopping_on_signals
+
+    for alias, name in names.items():
+        connections[alias].settings_dict["NAME"] = name
+
+    def send(said: Any) -> None:
+        with suppress(OSError):  # the parent has ended: `stop` sees it, too
+            channel.send(said)
+
+    with stopping_on_signals() as received:
+
+        def stop() -> bool:
+            return bool(received) or channel.poll()
+
+        try:
+            result = backfill.assist(using, stop=stop, on_progress=send, **options)
+        except (AuditReprError, Error) as error:
+            result = Result(StopReason.ERROR, error=explained(error, using))
+    send(result)

@@ -1,0 +1,295 @@
+"""``--workers``: real processes share a backlog, and whatever ends one of them ends no work."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from subprocess import Popen
+from typing import Any
+
+import pytest
+
+from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.rounds import shares
+from auditrepr.models import (
+    AuditLog,
+    BackfillRun,
+    Checkpoint,
+    InstanceRepr,
+    Lease,
+    ReprFailure,
+    Share,
+    StopReason,
+)
+from tests.app.models import Author
+from tests.processes import run_here, start_python
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+EVENTS = 120
+
+#: Rounds of small shares; each batch takes a while, so that all workers get some.
+SMALL = """
+import os, time
+from auditrepr.job.rounds import shares
+shares.WIDTH, shares.MOST, shares.LEAST = 10, 6, 1
+sys.argv = ["manage.py", "backfill_reprs"]
+"""
+COMMAND = (
+    SMALL
+    + """
+execute_from_command_line([*sys.argv, "--workers", "{workers}", "--batch-size", "2", *{more!r}])
+"""
+)
+
+
+class Gate:
+    """Holds every process of a run before its second event, until it is opened."""
+
+    def __init__(self, folder: Path) -> None:
+        self._file = folder / "open"
+        (folder / "sitecustomize.py").write_text(GATE.format(gate=str(self._file)))
+        self.env = {"PYTHONPATH": f"{folder}:{os.getcwd()}"}
+
+    def open(self) -> None:
+        self._file.touch()
+
+
+GATE = """
+import time
+from importlib import import_module
+from pathlib import Path
+import django
+gate, setup, built = Path({gate!r}), django.setup, []
+
+def held(*args, **options):
+    setup(*args, **options)
+    import_module("django.conf").settings.AUDITREPR = {{"ROW_SECONDS": 600}}
+    models = import_module("tests.app.models")
+    name = models.Author.__str__
+
+    def __str__(author):
+        built.append(author)
+        while len(built) > 3 and not gate.exists():
+            time.sleep(0.02)
+        return name(author)
+
+    models.Author.__str__ = __str__
+
+django.setup = held
+"""
+
+
+@pytest.fixture
+def gate(tmp_path: Path) -> Gate:
+    return Gate(tmp_path)
+
+
+@contextmanager
+def three_workers(gate: Gate, *more: str) -> Iterator[Popen[str]]:
+    """A run of three processes, each of which holds a share, and is held itself."""
+    write()
+    process = start(3, *more, env=gate.env)
+    try:
+        wait_until(lambda: len(holders()) == 3)
+        yield process
+    finally:
+        gate.open()
+        process.kill()
+        process.communicate()
+
+
+def start(workers: int, *more: str, env: dict[str, str], **options: Any) -> Popen[str]:
+    return start_python(COMMAND.format(workers=workers, more=more), env=env, **options)
+
+
+def write(count: int = EVENTS) -> None:
+    Author.objects.bulk_create(Author(name=f"author {n}") for n in range(count))
+
+
+def holders() -> set[int]:
+    """The processes that hold a share."""
+    return {
+        holder["pid"]
+        for holder in Share.objects.exclude(token=None).values_list("holder", flat=True)
+    }
+
+
+def runs(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def check_all_is_stored(seed: int | None = None) -> None:
+    assert not AuditLog.objects.pending().exists(), seed
+    assert not ReprFailure.objects.exists(), seed
+    said = {row.pk: row.row_data["name"] for row in AuditLog.objects.all()}
+    assert dict(InstanceRepr.objects.values_list("pk", "instance_repr")) == said, seed
+    assert Checkpoint.objects.get().settled_id == max(said), seed
+    assert not Share.objects.exists(), seed
+    assert not Lease.objects.exclude(token=None).exists(), seed
+
+
+@pytest.mark.proof
+def test_three_processes_share_the_backlog_and_one_reports(gate):
+    with three_workers(gate, "--format", "json") as process:
+        gate.open()
+        output, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, "")
+    (report,) = json.loads(output)
+    assert (report["stored"], report["stop_reason"]) == (EVENTS, "caught-up")
+    check_all_is_stored()
+    records = list(BackfillRun.objects.all())
+    assert sum(record.rows for record in records) == EVENTS
+    assert len({record.pid for record in records}) == 3
+    assert all(record.ended_at for record in records)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_all_in_order_and_the_next_run_does_the_rest(gate, number):
+    with three_workers(gate) as process:
+        pids = holders()
+        process.send_signal(number)
+        gate.open()
+        output, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (128 + number, "")
+    assert "Stopped by a signal" in output
+    assert not any(runs(pid) for pid in pids)
+    assert holders() == set()
+    assert BackfillRun.objects.get(pid=process.pid).stop_reason == StopReason.SIGNAL
+    assert all(record.ended_at for record in BackfillRun.objects.all())
+    run_here("backfill_reprs")
+    check_all_is_stored()
+
+
+@pytest.mark.proof
+def test_a_worker_that_is_killed_costs_nothing_but_is_reported(gate):
+    with three_workers(gate) as process:
+        victim = min(holders() - {process.pid})
+        os.kill(victim, signal.SIGKILL)
+        gate.open()
+        output, errors = process.communicate(timeout=120)
+    assert process.returncode == 0
+    told = f"default: A worker ended early (process {victim}: SIGKILL). Others did its share.\n"
+    assert errors == told
+    assert f"Stored {EVENTS} representations" in output
+    check_all_is_stored()
+
+
+@pytest.mark.proof
+def test_workers_end_when_the_process_that_started_them_is_killed(gate):
+    with three_workers(gate) as process:
+        pids = holders()
+        process.kill()
+        process.wait()
+        gate.open()
+        wait_until(lambda: not any(runs(pid) for pid in pids))
+    assert InstanceRepr.objects.count() < EVENTS
+    run_here("backfill_reprs")
+    check_all_is_stored()
+
+
+def test_two_processes_share_the_backlog():
+    write(60)
+    process = start(2, env={})
+    output, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, "")
+    assert "Stored 60 representations" in output
+    check_all_is_stored()
+
+
+def test_more_than_one_worker_cannot_use_the_file_lock_nor_count_batches():
+    done = run_here("backfill_reprs", "--workers", "2", "--lock", "file")
+    assert done.returncode == 2
+    assert "cannot be combined with --lock file. Workers claim their shares" in done.stderr
+    done = run_here("backfill_reprs", "--workers", "2", "--max-batches", "3")
+    assert done.returncode == 2
+    assert "cannot be combined with --max-batches" in done.stderr
+    assert run_here("backfill_reprs", "--workers", "0").returncode == 2
+
+
+@pytest.mark.sqlite
+def test_on_sqlite_the_command_says_what_bounds_it():
+    done = run_here("backfill_reprs", "--workers", "2", "-v", "2")
+    assert "has one writer at a time: more workers only build more" in done.stdout
+
+
+# Chaos
+
+SEEDS = int(os.environ.get("STRESS_ROUNDS", "2"))
+WORKER = (
+    SMALL
+    + """
+from auditrepr.job import backfill
+print("ready", flush=True)
+while True:
+    backfill.assist("default", batch_size=3)
+    time.sleep(0.01)
+"""
+)
+#: Prints what is wrong with the watermark, whenever it looks.
+WATCHER = """
+from auditrepr.models import AuditLog, Checkpoint
+print("ready", flush=True)
+while True:
+    mark = Checkpoint.objects.values_list("settled_id", flat=True).first() or 0
+    pending = AuditLog.objects.pending().filter(pk__lte=mark)
+    if found := list(pending.values_list("pk", flat=True)[:3]):
+        print("behind the watermark", mark, found, flush=True)
+"""
+
+
+def ended(process: Popen[str]) -> str:
+    """Kill a process, and return what it had printed."""
+    process.kill()
+    return process.communicate()[0]
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("round_", range(SEEDS))
+def test_workers_that_are_killed_and_stopped_at_random_store_each_event_once(round_):
+    seed = random.randrange(10**6)
+    chance = random.Random(seed)
+    write(600)
+    with DatabaseLock("default") as lock:
+        assert shares.plan("default", "backfill_reprs", lock, width=20, least=1) == 30
+    watcher = start_python(WATCHER)
+    assert watcher.stdout.readline() == "ready\n"
+    workers = [start_python(WORKER, stderr=-3) for _ in range(3)]
+    stopped: list[Popen[str]] = []
+    try:
+        for worker in workers:
+            assert worker.stdout.readline() == "ready\n", seed
+        for _ in range(15):
+            time.sleep(chance.uniform(0, 0.3))
+            n = chance.randrange(3)
+            if chance.random() < 0.5:
+                workers[n].kill()
+                workers[n].communicate()
+            else:
+                workers[n].send_signal(signal.SIGSTOP)
+                stopped.append(workers[n])
+                Share.objects.filter(holder__pid=workers[n].pid).update(
+                    expires_at="2000-01-01T00:00Z"
+                )
+            workers[n] = start_python(WORKER, stderr=-3)
+        for zombie in stopped:
+            zombie.send_signal(signal.SIGCONT)
+        wait_until(lambda: not Share.objects.exists())
+        assert watcher.poll() is None, seed
+    finally:
+        said = [ended(process) for process in (*workers, *stopped, watcher)][-1]
+    assert said == "", seed
+    run_here("backfill_reprs", "--wait", "90")
+    check_all_is_stored(seed)
