@@ -103,7 +103,7 @@ def plan(
 def void(using: str) -> int:
     """Delete all shares, so that no worker can commit its batch; return how many there were.
 
-    Whoever works alone calls this under the run's lock, so that no new round begins.
+    A command that works alone calls this under the run's lock, so that no new round begins.
     """
     with transaction.atomic(using):
         deleted = Share.objects.using(using).all()._raw_delete(using)
