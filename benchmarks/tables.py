@@ -13,7 +13,7 @@ from .measure import Cost, in_child, repeated
 from .table import milliseconds, show, times
 
 SIZE = 1000  # rows of a batch
-#: Fewer would leave no median of a batch.
+#: With fewer, others that use the machine might meet all batches.
 ROWS = 10 * SIZE
 
 
