@@ -15,8 +15,10 @@ from tests.servers import PostgresServer
 STANDING = ("idle", "trickle")
 NAMES = (
     *STANDING, "drain", "relations", "asked", "pairs", "searched", "opened", "capture", "indexes",
-    "export",
+    "export", "tables",
 )  # fmt: skip
+#: Numbers of audited tables, for ``tables``.
+COUNTS = [3, 30, 270]
 #: As durable as a production server; memory and checkpoints as for a small machine.
 SERVER = (
     "-c shared_buffers=1GB -c max_wal_size=8GB -c maintenance_work_mem=256MB"
@@ -27,7 +29,12 @@ COUNTING = " -c shared_preload_libraries=pg_stat_statements -c pg_stat_statement
 
 def arguments(given: list[str] | None = None) -> Namespace:
     parser = ArgumentParser(prog="python -m benchmarks", description="What auditrepr costs.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(NAMES)}")
+    parser.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help=f"of {', '.join(NAMES)}; tables may be followed by how many",
+    )
     parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
     parser.add_argument(
         "--rows", type=_number, nargs="+", default=[100_000], help="one or more sizes: 1_000_000"
@@ -39,6 +46,9 @@ def arguments(given: list[str] | None = None) -> Namespace:
         help="go on in the database that an earlier run left on the server of TEST_POSTGRES_URL",
     )
     options = parser.parse_args(given)
+    counts = [name for name in options.names if name[:1].isdecimal()]
+    options.names = [name for name in options.names if name not in counts]
+    options.counts = list(map(_number, counts)) or COUNTS
     for name in options.names:
         if name not in NAMES:
             parser.error(f"there is no benchmark {name!r}: choose from {', '.join(NAMES)}")
@@ -123,6 +133,7 @@ def main(given: list[str] | None = None) -> None:
         from .capture import capture
         from .export import export
         from .indexes import indexes
+        from .tables import tables
 
         data.make_schema()
         data.represent_all()
@@ -134,6 +145,8 @@ def main(given: list[str] | None = None) -> None:
                 export(options.rows, options.repeat)
             elif name in writing:
                 writing[name](max(options.rows), options.repeat)
+            elif name == "tables":
+                tables(options.counts, max(options.rows), options.repeat)
             elif name == "asked":
                 asked(options.rows, options.repeat)
             elif name not in STANDING:

@@ -35,7 +35,7 @@ def standing(names: Collection[str], sizes: Sequence[int], repeat: int) -> None:
         head = ["represented", "time", "in the database", "buffers", "statements", "ratio"]
         show("Idle run", head, rows["idle"])
     if "trickle" in names:
-        head = ["on top of", "time", "in the database", "ratio"]
+        head = ["on top of", "time", "ratio", "own CPU", "the server's", "ratio of both"]
         show(f"Trickle: {SMALL} new rows", head, rows["trickle"])
 
 
@@ -61,8 +61,9 @@ def _trickle(label: str, repeat: int) -> list[list[Any]]:
     ours = repeated(repeat, lambda: again("run", sweep=False))
     building = repeated(repeat, lambda: again("building", rows=SMALL))
     return [
-        [f"{label}: {name}", milliseconds(cost.seconds), milliseconds(cost.database_seconds),
-         times(cost.seconds / alone.seconds)]
+        [f"{label}: {name}", milliseconds(cost.seconds), times(cost.seconds / alone.seconds),
+         milliseconds(cost.cpu_seconds), milliseconds(cost.server_cpu_seconds),
+         times(cost.all_cpu_seconds / alone.all_cpu_seconds)]
         for name, cost in (
             ("inserting alone", alone), ("building alone", building), ("auditrepr", ours)
         )
@@ -133,9 +134,12 @@ def relations(sizes: Sequence[int], repeat: int) -> None:
         base = costs["auditrepr, no relations"]
         show(
             f"Relations: {size:,} rows, two levels of foreign keys",
-            ["", "rows/s", "ratio", "statements for 1000 rows", "peak memory, MB"],
+            ["", "rows/s", "ratio", "own CPU, µs/row", "the server's", "ratio of both",
+             "statements for 1000 rows", "peak memory, MB"],
             [
                 [name, round(cost.rate), times(cost.rate / base.rate),
+                 cost.cpu_seconds / cost.rows * 1e6, cost.server_cpu_seconds / cost.rows * 1e6,
+                 times(base.all_cpu_seconds / base.rows / (cost.all_cpu_seconds / cost.rows)),
                  cost.statements / cost.rows * 1000, round(cost.peak_mb)]
                 for name, cost in costs.items()
             ],

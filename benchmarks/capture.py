@@ -10,7 +10,8 @@ from django.apps import apps
 from django.db import connection
 
 from . import data
-from .single import is_near, single
+from .measure import is_near
+from .single import single
 from .table import milliseconds, show, times
 
 GENERIC_FUNCTION = """

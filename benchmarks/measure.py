@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from statistics import median
@@ -25,6 +25,44 @@ WHERE dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
 """
 
 
+class ServerCPU:
+    """CPU time of the server process behind the current connection, in nanoseconds."""
+
+    def __init__(self) -> None:
+        self._file = os.open(
+            Path("/proc") / str(connection.connection.info.backend_pid) / "schedstat", os.O_RDONLY
+        )
+
+    def read(self) -> int:
+        return int(os.pread(self._file, 100, 0).split()[0])
+
+    def close(self) -> None:
+        os.close(self._file)
+
+    def of(self, work: Callable[[], None]) -> float:
+        """Microseconds that the server works on this."""
+        before = self.read()
+        work()
+        return (self.read() - before) / 1000
+
+
+@contextmanager
+def server_cpu() -> Iterator[ServerCPU]:
+    cpu = ServerCPU()
+    try:
+        yield cpu
+    finally:
+        cpu.close()
+
+
+def is_near() -> bool:
+    """Whether the server's process can be looked at from here."""
+    if connection.vendor != "postgresql":
+        return False
+    connection.ensure_connection()
+    return Path(f"/proc/{connection.connection.info.backend_pid}/schedstat").exists()
+
+
 @dataclass
 class Cost:
     """The cost of a piece of work."""
@@ -32,6 +70,7 @@ class Cost:
     seconds: float = 0.0
     cpu_seconds: float = 0.0  # of the process itself, without the server
     rows: int = 0
+    server_cpu_seconds: float = 0.0  # of the server's process behind its connection; PostgreSQL
     statements: int = 0
     database_seconds: float = 0.0
     buffers: int | None = None  # PostgreSQL's, of 8 kB; None if they are not counted
@@ -41,6 +80,11 @@ class Cost:
     def rate(self) -> float:
         """Rows a second."""
         return self.rows / self.seconds
+
+    @property
+    def all_cpu_seconds(self) -> float:
+        """CPU of the process and of the server, however many others use the machine."""
+        return self.cpu_seconds + self.server_cpu_seconds
 
 
 @contextmanager
@@ -59,10 +103,14 @@ def measured() -> Iterator[Cost]:
             cost.statements += 1
             cost.database_seconds += time.perf_counter() - began
 
-    began, used = time.perf_counter(), time.process_time()
-    with connection.execute_wrapper(watch):
-        yield cost
-    cost.seconds, cost.cpu_seconds = time.perf_counter() - began, time.process_time() - used
+    with server_cpu() if is_near() else nullcontext() as server:
+        server_used = server.read() if server else 0
+        began, used = time.perf_counter(), time.process_time()
+        with connection.execute_wrapper(watch):
+            yield cost
+        cost.seconds, cost.cpu_seconds = time.perf_counter() - began, time.process_time() - used
+        if server:
+            cost.server_cpu_seconds = (server.read() - server_used) / 1e9
     if counted:
         statements, buffers, seconds = _execute(TOTALS)
         # The server also counts BEGIN and COMMIT, and statements of other threads.
@@ -81,9 +129,14 @@ def in_child(work: str, **arguments: Any) -> Cost:
         stdout=subprocess.PIPE,
         text=True,
         check=True,
-        env=os.environ | {"BENCHMARK_REPR": arguments.get("method", "")},
+        env=_environment() | {"BENCHMARK_REPR": arguments.get("method", "")},
     )
     return Cost(**json.loads(done.stdout.splitlines()[-1]))
+
+
+def _environment() -> dict[str, str]:
+    """The environment of a project: what Python has compiled is there for the next process."""
+    return {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def middle(costs: list[Cost]) -> Cost:

@@ -5,58 +5,18 @@ The statements on the compared tables take turns, so that whatever else the mach
 
 from __future__ import annotations
 
-import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 from statistics import median
 
 from django.db import connection
 
 from . import data
+from .measure import ServerCPU, server_cpu
 from .table import show, times
 
 #: How often a new connection's first statements are measured.
 CONNECTIONS = 15
-
-
-class ServerCPU:
-    """CPU time of the server process behind the current connection, in nanoseconds."""
-
-    def __init__(self) -> None:
-        self._file = os.open(
-            Path("/proc") / str(connection.connection.info.backend_pid) / "schedstat", os.O_RDONLY
-        )
-
-    def read(self) -> int:
-        return int(os.pread(self._file, 100, 0).split()[0])
-
-    def close(self) -> None:
-        os.close(self._file)
-
-    def of(self, work: Callable[[], None]) -> float:
-        """Microseconds that the server works on this."""
-        before = self.read()
-        work()
-        return (self.read() - before) / 1000
-
-
-@contextmanager
-def server_cpu() -> Iterator[ServerCPU]:
-    cpu = ServerCPU()
-    try:
-        yield cpu
-    finally:
-        cpu.close()
-
-
-def is_near() -> bool:
-    """Whether the server's process can be looked at from here."""
-    if connection.vendor != "postgresql":
-        return False
-    connection.ensure_connection()
-    return Path(f"/proc/{connection.connection.info.backend_pid}/schedstat").exists()
 
 
 def single(tables: dict[str, str], rows: int) -> None:

@@ -58,7 +58,7 @@ def _found(using: str) -> tuple[bool, unapplied.Applied]:
     within = connections[using].in_atomic_block  # where an error must not break what is around
     try:
         with transaction.atomic(using) if within else nullcontext():
-            survey = get_vendor(using).survey([inspection.LOG], migrations=True)
+            survey = get_vendor(using).survey([inspection.LOG], migrations=True, installed=False)
     except Error:  # no migration was ever applied, or another error, which recurs here
         return capture.holds_log(using), unapplied.recorded(connections[using])
     return inspection.LOG in survey.shapes, survey.applied or ()

@@ -236,6 +236,9 @@ def _said(model: type[Model]) -> tuple[Step, ...]:
 
 
 _KNOWN: dict[tuple[str, str], tuple[object, Renames]] = {}
+#: How long readers go by what was known, in seconds.
+FRESH = 60
+_RECENT: dict[tuple[str, str], tuple[float, Renames]] = {}
 
 
 def get_renames(using: str) -> Renames:
@@ -250,7 +253,9 @@ def get_renames(using: str) -> Renames:
     place = _place(using)
     if place not in _KNOWN or _KNOWN[place][0] != signature:
         _KNOWN[place] = signature, Renames(using, state["latest"])
-    return _KNOWN[place][1]
+    known = _KNOWN[place][1]
+    _RECENT[place] = time.monotonic(), known
+    return known
 
 
 def _place(using: str) -> tuple[str, str]:
@@ -258,18 +263,12 @@ def _place(using: str) -> tuple[str, str]:
     return using, str(getattr(connections[using], "schema_name", ""))
 
 
-#: How long readers go by what was known, in seconds.
-FRESH = 60
-_RECENT: dict[tuple[str, str], tuple[float, Renames]] = {}
-
-
 def recent_renames(using: str) -> Renames:
     """Return the renames known less than a minute ago: good enough for pages, without a query."""
     place = _place(using)
     looked_at, known = _RECENT.get(place, (-math.inf, None))
     if known is None or time.monotonic() - looked_at > FRESH:
-        known = get_renames(using)
-        _RECENT[place] = time.monotonic(), known
+        return get_renames(using)
     return known
 
 

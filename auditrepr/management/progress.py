@@ -8,8 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from tqdm import tqdm
-
 from ..job.result import Progress
 from .terminal import is_terminal
 
@@ -30,6 +28,8 @@ def progress_bar(*, show: bool, done: str = "stored") -> Iterator[Callable[[Prog
 
         def draw(progress: Progress) -> None:
             if not bars:
+                from tqdm import tqdm  # what cron starts need not import it
+
                 bar = tqdm(total=progress.total, file=sys.stderr, bar_format=shape, mininterval=0)
                 bars.append(stack.enter_context(bar))
             (bar,) = bars

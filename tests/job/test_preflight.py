@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from importlib import import_module
 from uuid import uuid4
 
@@ -114,18 +115,37 @@ def test_where_django_commits_nothing_the_commands_say_so_and_do_nothing(command
         call_command(*command)
 
 
-def test_migrations_that_cannot_be_read_are_one_clear_line(tmp_path, monkeypatch, settings):
-    (tmp_path / "broken").mkdir()
-    (tmp_path / "broken" / "__init__.py").touch()
-    (tmp_path / "broken" / "0001_initial.py").write_text(
-        "from django.db import migrations\n"
-        "class Migration(migrations.Migration):\n"
-        "    dependencies = [('nowhere', '0001')]\n"
-    )
-    monkeypatch.syspath_prepend(tmp_path)
-    settings.MIGRATION_MODULES = settings.MIGRATION_MODULES | {"drifting": "broken"}
+@pytest.fixture
+def broken(tmp_path, monkeypatch, settings):
+    """Return what makes an audited app's only migration one that cannot be loaded."""
+
+    def make(name: str) -> None:
+        (tmp_path / "broken").mkdir()
+        (tmp_path / "broken" / "__init__.py").touch()
+        (tmp_path / "broken" / f"{name}.py").write_text(
+            "from django.db import migrations\n"
+            "class Migration(migrations.Migration):\n"
+            "    dependencies = [('nowhere', '0001')]\n"
+        )
+        monkeypatch.syspath_prepend(tmp_path)
+        settings.MIGRATION_MODULES = settings.MIGRATION_MODULES | {"drifting": "broken"}
+        settings.AUDITREPR = {"MODELS": ["drifting.*"]}
+
+    yield make
+    for name in [name for name in sys.modules if name.partition(".")[0] == "broken"]:
+        del sys.modules[name]
+
+
+def test_migrations_that_cannot_be_read_are_one_clear_line(broken):
+    broken("0002_new")
     with pytest.raises(CommandError, match=r"Could not load the project's migrations.*nowhere"):
         call_command("backfill_reprs")
+
+
+def test_where_all_are_applied_none_is_loaded(broken):
+    broken("0001_initial")
+    preflight.check("default")
+    assert "broken.0001_initial" not in sys.modules
 
 
 @pytest.mark.django_db(transaction=True)

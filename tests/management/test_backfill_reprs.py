@@ -433,6 +433,17 @@ def test_a_pipe_gets_no_progress_bar():
     assert re.match(STORED, done.stdout.removeprefix(f"{logs.named('default')}: "))
 
 
+def test_what_cron_starts_imports_no_progress_bar_and_no_migration():
+    Author.objects.create(name="a")
+    code = """
+call_command("backfill_reprs")
+print([name for name in sys.modules if name == "tqdm" or ".migrations.0" in name])
+"""
+    out, _ = processes.start_python(code).communicate(timeout=60)
+    assert re.search(STORED, out)
+    assert out.splitlines()[-1] == "[]"
+
+
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 def test_another_database_has_its_own_log_and_lock(backfill):
     Author.objects.using("other").create(name="Otto")

@@ -31,6 +31,7 @@ TITLES = {
     "capture": "### Capture",
     "indexes": "### What each index of the log costs its writer",
     "export": "### Export",
+    "tables": "### Audited tables",
 }
 
 
@@ -61,6 +62,12 @@ def test_the_commands_that_the_page_shows_are_understood() -> None:
     given += [shlex.split(line)[-1].removeprefix("ARGS=") for line in made[1:]]
     for line in given[1:]:
         assert arguments(shlex.split(line)).names
+
+
+def test_numbers_after_the_names_are_those_of_audited_tables() -> None:
+    assert (given := arguments(["tables", "3", "1_000"])).names == ["tables"]
+    assert given.counts == [3, 1000]
+    assert arguments(["tables"]).counts == [3, 30, 270]
 
 
 def test_an_unknown_benchmark_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -38,10 +38,11 @@ class CaptureFacet(Facet, ABC):
         """Return the tables with auditrepr's triggers, by their names in the log; one query."""
 
     @abstractmethod
-    def survey(self, names: Collection[str], *, migrations: bool) -> Survey:
+    def survey(self, names: Collection[str], *, migrations: bool, installed: bool = True) -> Survey:
         """Return what `shapes`, `installed` and `append_only` return, in one query.
 
         :param migrations: find the applied migrations, too.
+        :param installed: find the triggers; otherwise there seem to be none.
         :raises django.db.Error: with `migrations`, if there is no table of them.
         """
 

@@ -38,17 +38,17 @@ class Capturing(CaptureFacet):
     def installed(self) -> dict[str, Installed]:
         return catalog.installed(self.rows(INSTALLED))
 
-    def survey(self, names: Collection[str], *, migrations: bool) -> Survey:
-        sql = catalog.SURVEY.format(applied=catalog.APPLIED if migrations else "NULL")
+    def survey(self, names: Collection[str], *, migrations: bool, installed: bool = True) -> Survey:
+        sql = catalog.survey_sql(migrations=migrations, installed=installed)
         asked = catalog.shape_parameters(names) | {
             "append_only": trigger_templates.APPEND_ONLY_BODY
         }
         ((schema, guards, *found),) = self.rows(sql, asked)
-        shapes, installed, applied = (json.loads(text or "[]") for text in found)
+        shapes, bearers, applied = (json.loads(text or "[]") for text in found)
         return Survey(
             schema,
             catalog.shapes(names, shapes),
-            catalog.installed(installed),
+            catalog.installed(bearers),
             guards == len(trigger_templates.APPEND_ONLY_TRIGGERS),
             frozenset(map(tuple, applied)) if migrations else None,
         )

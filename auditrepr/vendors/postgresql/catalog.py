@@ -66,13 +66,22 @@ SELECT has_table_privilege('{LOG}', 'DELETE') AND (
 #: The answers of all of these at once, as JSON; and the migrations that are applied.
 APPLIED = "(SELECT json_agg(json_build_array(app, name)) FROM django_migrations)::text"
 SURVEY = f"""
-SELECT {OWN_SCHEMA}, ({APPEND_ONLY}),
+SELECT {OWN_SCHEMA}, {{append_only}},
     (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h))
         FROM ({SHAPES}) AS shape (a, b, c, d, e, f, g, h))::text,
-    (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h))
-        FROM ({INSTALLED.replace("%", "%%")}) AS bearer (a, b, c, d, e, f, g, h))::text,
-    {{applied}}
+    {{installed}}, {{applied}}
 """
+_INSTALLED = f"""(SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h))
+        FROM ({INSTALLED.replace("%", "%%")}) AS bearer (a, b, c, d, e, f, g, h))::text"""
+
+
+def survey_sql(*, migrations: bool, installed: bool) -> str:
+    """Return the query for a survey."""
+    return SURVEY.format(
+        append_only=f"({APPEND_ONLY})" if installed else "0",
+        installed=_INSTALLED if installed else "NULL",
+        applied=APPLIED if migrations else "NULL",
+    )
 
 
 def log_schema(connection: BaseDatabaseWrapper) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 
 from ..types import Capture
 
@@ -63,6 +64,7 @@ def json_needs(capture: Capture) -> tuple[set[str], bool, bool]:
     return pins, known, not known or bool(types & {"numeric", "jsonb"})
 
 
+@lru_cache(maxsize=1000)
 def base_type(type_: str) -> str:
     """Return a type without its schema, modifiers and dimensions; numeric(p, s) stays as it is."""
     name = type_.removesuffix("[]")

@@ -8,7 +8,7 @@ two installs makes a write fail.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from ...utils.table_names import split_name
@@ -102,26 +102,25 @@ def append_only_sql(schema: str) -> list[str]:
 @lru_cache(maxsize=FINGERPRINTS)
 def fingerprint(capture: Capture, schema: str) -> str:
     """Return a hash of all the SQL that the table's capture consists of."""
-    statements = [
-        *support_sql(schema),
-        *_definitions(capture, schema),
-        *_triggers(capture, schema),
-    ]
-    return hashed("\n".join(statements))
+    return _hashed(schema, *_functions_and_triggers(capture, schema))
+
+
+def _hashed(schema: str, functions: Iterable[str], triggers: Iterable[str]) -> str:
+    return hashed("\n".join([*support_sql(schema), *functions, *triggers]))
 
 
 def install_sql(capture: Capture, schema: str) -> list[str]:
     """Return the SQL that creates the table's triggers, in place of existing ones."""
-    triggers = _triggers(capture, schema)
+    functions, triggers = _functions_and_triggers(capture, schema)
     note: dict[str, object] = {
         "name": capture.name,
-        "fingerprint": fingerprint(capture, schema),
+        "fingerprint": _hashed(schema, functions, triggers),
         "triggers": sum(sql.startswith("CREATE") for sql in triggers),
         "excluded": sorted(capture.excluded),
     }
     return [
         _do(_drop_triggers(capture.name, _qualified(capture.db_table), schema)),
-        *_definitions(capture, schema),
+        *functions,
         *triggers,
         f"COMMENT ON TRIGGER {_trigger(COMMENTED, schema)} ON {table(capture.db_table)} "
         f"IS {literal(json.dumps(note, ensure_ascii=False))}",
@@ -177,31 +176,25 @@ def _do(body: str) -> str:
     return f"DO {literal(body)}"
 
 
-def _definitions(capture: Capture, schema: str) -> list[str]:
-    body = Body(capture, schema)
-    of_row = [body.of_row()] if capture.shape.kind is Kind.PARTITIONED else []
-    return [*body.of_statement().values(), *of_row]
-
-
-def _triggers(capture: Capture, schema: str) -> list[str]:
+def _functions_and_triggers(capture: Capture, schema: str) -> tuple[list[str], list[str]]:
+    """Return the SQL that makes the table's functions, and the SQL that makes its triggers."""
     on = table(capture.db_table)
     body = Body(capture, schema)
-    functions = {name: _function_name(sql) for name, sql in body.of_statement().items()}
+    of_statement = body.of_statement()
+    of_row = [body.of_row()] if capture.shape.kind is Kind.PARTITIONED else []
+    functions = [*of_statement.values(), *of_row]
     seen_before = f"WHEN ({trigger_templates.SEEN_BEFORE}) "
     # A role that may execute the function could attach it to its own table, and record anything.
-    triggers = [
-        f"REVOKE ALL ON FUNCTION {_function_name(sql)}() FROM PUBLIC"
-        for sql in _definitions(capture, schema)
-    ]
+    triggers = [f"REVOKE ALL ON FUNCTION {_function_name(sql)}() FROM PUBLIC" for sql in functions]
     triggers += [
         f"CREATE TRIGGER {_trigger(operation.lower(), schema)} AFTER {operation} ON {on} {tables}"
         f"{seen_before if operation == 'DELETE' else ''}EXECUTE FUNCTION "
-        f"{functions[operation]}()"
+        f"{_function_name(of_statement[operation])}()"
         for operation, tables in _TRANSITION_TABLES.items()
     ]
-    if capture.shape.kind is Kind.PARTITIONED:
-        triggers += _partition_triggers(capture, schema, _function_name(body.of_row()))
-    return triggers
+    for sql in of_row:
+        triggers += _partition_triggers(capture, schema, _function_name(sql))
+    return functions, triggers
 
 
 def _partition_triggers(capture: Capture, schema: str, function: str) -> Iterator[str]:

@@ -29,7 +29,7 @@ from ..types import (
     TableShape,
 )
 from . import reach, triggers
-from .queries import APPLIED, COVERAGE, LOG_FILE, POSITION, SHAPES, SURVEY, TRIGGERS
+from .queries import APPLIED, COVERAGE, INSTALLED, LOG_FILE, POSITION, SHAPES, SURVEY, TRIGGERS
 
 LOG = "auditrepr_auditlog"
 #: The context that the running statement passes to the triggers.
@@ -51,8 +51,12 @@ class Capturing(CaptureFacet):
     def installed(self) -> dict[str, Installed]:
         return _all_installed(self.rows(TRIGGERS))
 
-    def survey(self, names: Collection[str], *, migrations: bool) -> Survey:
-        sql = SURVEY.format(applied=APPLIED if migrations else "'[]'")
+    def survey(self, names: Collection[str], *, migrations: bool, installed: bool = True) -> Survey:
+        nothing = "'[]'"
+        sql = SURVEY.format(
+            installed=INSTALLED if installed else nothing,
+            applied=APPLIED if migrations else nothing,
+        )
         (row,) = self.rows(sql, [json.dumps(sorted(names))])
         shapes, found, applied = map(json.loads, row)
         guards = {sql for name, _, sql, _ in found if name in triggers.APPEND_ONLY}

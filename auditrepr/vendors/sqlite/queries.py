@@ -186,11 +186,11 @@ TRIGGERS = "SELECT name, tbl_name, sql, rowid FROM sqlite_master WHERE type = 't
 
 #: The answers of both at once, as JSON; and the migrations that are applied.
 APPLIED = "(SELECT json_group_array(json_array(app, name)) FROM django_migrations)"
+INSTALLED = f"(SELECT json_group_array(json_array(name, tbl_name, sql, rowid)) FROM ({TRIGGERS}))"
 SURVEY = f"""
 SELECT
     (SELECT json_group_array(json_array(value, kind, name, type, pk)) FROM ({SHAPES})),
-    (SELECT json_group_array(json_array(name, tbl_name, sql, rowid)) FROM ({TRIGGERS})),
-    {{applied}}
+    {{installed}}, {{applied}}
 """
 
 _LATER = "FROM auditrepr_auditlog WHERE table_name = %(table)s AND id > %(since)s ORDER BY id"
