@@ -115,7 +115,7 @@ def _joined(group: Sequence[Any]) -> Any:
     what = [one.shown for one in in_order]
     event.shown = replace(
         event.shown,
-        text=f"{event.pair.owner} {', '.join(signed)}",
+        text=f"{event.pair.owner} {', '.join(map(unbroken, signed))}",
         mixed=any(one.mixed for one in what),
         stored=all(one.stored for one in what),
         reason="\n".join(dict.fromkeys(one.reason for one in what if one.reason)),
