@@ -18,10 +18,11 @@ from ..asof.former import Asked
 from ..models import AuditLog
 from ..readers.changes import model_label
 from ..readers.past_objects import PastObject, compared, past_object
-from ..readers.permissions import readable_events
+from ..readers.permissions import may_read_log, readable_events
 from ..utils.table_names import model_for_table
 from ..utils.text import visible
 from ..utils.time_limit import OutOfTime, PageTimeLimit
+from .breadcrumbs import way_to_log
 from .editing import Editor
 from .event_lines import clock, query_of, representation
 from .links import address, object_now, timeline_link
@@ -58,6 +59,7 @@ def response(request: HttpRequest, site: AdminSite, using: str) -> HttpResponse:
         problems.append(_("It takes too long to read the object as it was."))
     context = {
         **site.each_context(request),
+        **way_to_log(site, using, may_read_log=may_read_log(request.user)),
         "title": _("%(model)s %(key)s as it was")
         % {"model": model_label(table_name), "key": visible(text)},
         "problems": problems,

@@ -22,7 +22,7 @@ from ..attribution.context import tells
 from ..exceptions import NotRestored
 from ..models import AuditLog
 from ..readers.changes import FieldChange, model_label
-from ..readers.permissions import readable_events
+from ..readers.permissions import may_read_log, readable_events
 from ..readers.values import said_apart
 from ..restoration import Difference, Restoration
 from ..restoration.api import carried_out
@@ -30,6 +30,7 @@ from ..restoration.plan import current
 from ..utils.table_names import model_for_table
 from ..utils.text import one_line, visible
 from ..utils.time_limit import OutOfTime, PageTimeLimit
+from .breadcrumbs import way_to_log
 from .editing import Editor
 from .event_lines import clock, query_of
 from .links import address, object_now, timeline_link
@@ -161,6 +162,7 @@ def _page(
     changes = planned.changes if planned else ()
     context = {
         **site.each_context(request),
+        **way_to_log(site, wanted.using, may_read_log=may_read_log(request.user)),
         "title": _("Put back %(object)s") % {"object": _name(wanted)},
         "source": _source(wanted.asked),
         "event": wanted.asked.when if isinstance(wanted.asked.when, AuditLog) else None,

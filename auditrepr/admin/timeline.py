@@ -38,9 +38,18 @@ from ..utils.text import visible
 from ..utils.time_limit import PageTimeLimit
 from . import export, notices
 from .breadcrumbs import way_to_log
-from .event_lines import clock, clocks, describe, query_of, representation, what_changed
-from .links import address, did_link, object_now, timeline_link
+from .event_lines import (
+    clock,
+    clocks,
+    describe,
+    query_of,
+    representation,
+    what_changed,
+    who_and_why,
+)
+from .links import address, did_link, list_link, object_now, timeline_link
 from .moments import form
+from .siblings import who_did
 
 PAGE = 100
 #: The parameter that shows what belongs to the object, or does not.
@@ -229,7 +238,7 @@ def _line(event: Any, asked: Asked, site: admin.AdminSite, using: str) -> dict[s
         "pk": event.pk,
         "action": event.action,
         "what": event.action_in_words,
-        "who": event.who,
+        "who": who_and_why(event, _deeds(event, asked.user, site, using)),
         "kind": model_label(event.table_now) if another else "",
         "kind_link": timeline_link(site, using, event.table_now, event.object_id)
         if another
@@ -239,6 +248,12 @@ def _line(event: Any, asked: Asked, site: admin.AdminSite, using: str) -> dict[s
         "other_key": visible(other) if moved else "",
         "other_link": timeline_link(site, using, event.table_now, other) if moved else None,
     }
+
+
+def _deeds(event: Any, user: Any, site: admin.AdminSite, using: str) -> str | None:
+    """Return the link to what else this person, command or task did, for who may read it."""
+    lookups = who_did(event)
+    return list_link(site, using, **lookups) if lookups and may_read_log(user) else None
 
 
 def _with(request: HttpRequest, **parameters: Any) -> str:

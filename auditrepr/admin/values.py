@@ -39,7 +39,10 @@ def values_of(field: FieldChange) -> dict[str, Any]:
 
 
 def change_line(change: FieldChange) -> SafeString:
-    """Return the change in one line."""
+    """Return the change in one line; of an added or a deleted row, the value."""
+    if not (change.before and change.after):
+        before, after = change.in_brief()
+        return format_html("{}: {}", change.label, _marked(before or after, marked=False))
     marked = _differ_in_blanks(change.before, change.after)
     before, after = (_marked(text, marked) for text in change.in_brief())
     return format_html("{}: {} → {}", change.label, before, after)

@@ -94,8 +94,10 @@ def pending_events(log: QuerySet[Any], link: Link, object_id: str) -> QuerySet[A
     lowest = above.order_by("-pk").values("pk")[LOOKED_AT - 1 : LOOKED_AT]
     # With a bound on either side, PostgreSQL expects few events and reads them from the index;
     # for a list of IDs, or a third of the log as it takes one bound for, it would read all.
-    highest = models.BigIntegerField.MAX_BIGINT
-    bounds = {"pk__gte": Coalesce(Subquery(lowest), 0), "pk__lte": highest}
+    bounds = {
+        "pk__gte": Coalesce(Subquery(lowest), 0),
+        "pk__lte": models.BigIntegerField.MAX_BIGINT,
+    }
     return above.filter(_leads(link, object_id, log.db), **bounds)
 
 

@@ -30,10 +30,15 @@ class PairChange:
     signed: Sequence[str]  # such as "+ vip"
 
     def __str__(self) -> str:
-        named = [visible(one) for one in self.signed[:NAMED]]
+        named = [unbroken(one) for one in self.signed[:NAMED]]
         if (more := len(self.signed) - NAMED) > 0:
             named.append(ngettext("and %d more", "and %d more", more) % more)
         return f"{self.field}: {', '.join(named)}"
+
+
+def unbroken(signed: str) -> str:
+    """Return the text so that no line ends between the sign and what it stands for."""
+    return visible(signed).replace(" ", "\N{NO-BREAK SPACE}", 1)
 
 
 class Pair(NamedTuple):
@@ -110,7 +115,7 @@ def _joined(group: Sequence[Any]) -> Any:
     what = [one.shown for one in in_order]
     event.shown = replace(
         event.shown,
-        text=f"{event.pair.owner} {', '.join(signed)}",
+        text=f"{event.pair.owner} {', '.join(map(unbroken, signed))}",
         mixed=any(one.mixed for one in what),
         stored=all(one.stored for one in what),
         reason="\n".join(dict.fromkeys(one.reason for one in what if one.reason)),

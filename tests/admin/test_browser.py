@@ -163,7 +163,7 @@ def look(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
 def test_finds_what_renamed_a_country_and_sees_before_and_after(reader: Page, look: Any) -> None:
     reader.get_by_role("link", name="Audit events", exact=True).last.click()
     side = reader.locator("#changelist-filter")
-    side.get_by_role("link", name="Country").click()
+    side.get_by_role("link", name="Country", exact=True).click()
     side.get_by_role("link", name="changed", exact=True).click()
     row = reader.get_by_role("row").filter(has_text="Swaziland → Eswatini")
     expect(row).to_contain_text("Country")

@@ -10,6 +10,7 @@ from django.test import Client
 from auditrepr.admin.event_lines import clock, clocks
 from auditrepr.admin.values import FOLDED, SHOWN, change_line, values_of
 from auditrepr.readers.changes import FieldChange, Nothing
+from auditrepr.readers.pairs import PairChange
 from tests.app.saving import Notice
 from tests.pages import LOG, page, reader, words
 
@@ -104,3 +105,13 @@ def test_an_events_page_shows_them(reader: Client) -> None:
     html = page(reader, f"{LOG}{event}/change/")
     assert value("one" + mark("↵") + "\ntwo") in html
     assert "exact: built only from data as of this event" in words(html)
+
+
+def test_the_value_of_an_added_or_a_deleted_row_has_no_arrow() -> None:
+    assert change_line(FieldChange("code", "", "FR ", changed=True)).startswith("code: FR<")
+    assert change_line(FieldChange("code", "FR", "", changed=True)) == "code: FR"
+
+
+def test_a_sign_stays_with_what_it_stands_for() -> None:
+    signed = PairChange("tags", ["+ vip", "- late payer"])
+    assert str(signed) == "tags: +\N{NO-BREAK SPACE}vip, -\N{NO-BREAK SPACE}late payer"

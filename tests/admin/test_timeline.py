@@ -8,6 +8,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import path
 
+from auditrepr import context
 from auditrepr.admin import AuditHistoryMixin, timeline
 from tests.app.models import Author
 from tests.app.relations import Diner
@@ -185,3 +186,26 @@ def test_the_history_of_a_user_leads_to_what_they_did(reader: Client) -> None:
     assert link(page(reader, url), "What this user did") == f"{LOG}?actor={user.pk}"
     other = f"{LOG}object/?table_name=app_author&object_id={user.pk}"
     assert link(page(reader, other), "What this user did") is None
+
+
+def test_says_who_made_a_change_and_why_and_links_to_what_else_they_did(reader: Client) -> None:
+    ann = User.objects.create_user("ann")
+    with context(user=ann, reason="married"):
+        author = Author.objects.create(name="Ada")
+    html = page(reader, history(author.pk))
+    assert "ann married added Ada" in words(html)
+    assert link(html, "<bdi>ann</bdi>") == f"{LOG}?actor={ann.pk}"
+    html = page(staff("view_author", name="without"), history(author.pk))
+    assert "ann married added Ada" in words(html)
+    assert f"actor={ann.pk}" not in html
+
+
+def test_its_breadcrumbs_and_those_of_the_pages_behind_it_lead_to_the_log(reader: Client) -> None:
+    event(1, object_id="5", text="Ada", action="D")
+    asked = "table_name=app_author&object_id=5&event=1"
+    for url in (
+        of("app_author", 5),
+        f"{LOG}object/as-of/?{asked}",
+        f"{LOG}object/put-back/?{asked}",
+    ):
+        assert link(page(reader, url), "Audit events") == LOG, url
