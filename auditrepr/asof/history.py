@@ -16,7 +16,7 @@ from ..utils.model_meta import can_hold, compares_loosely, concrete
 from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor
-from ..vendors.types import Found, Moment, Row
+from ..vendors.types import NOTHING_SEEN, Found, Moment, Row
 from .columns import Columns
 from .placeholders import UNKNOWN
 from .rows import LiveRow, read_images, read_live
@@ -194,7 +194,7 @@ class History:
         mentions, complete = self._mentions(table, column, known, moments)
         if any(map(partial(self.states.emptied_after, table), moments)):
             # A TRUNCATE removes rows without an event of their own: search all of the table's.
-            more, all_read = self._mentions(table, column, known, [Moment(0)])
+            more, all_read = self._mentions(table, column, known, [NOTHING_SEEN])
             mentions, complete = mentions | more, complete and all_read
         for text, key in mentions:
             candidates[text].add(key)

@@ -21,7 +21,7 @@ from ..models import AuditLog
 from ..utils.model_meta import concrete, key_parts, own_fields
 from ..utils.table_names import model_for_table
 from ..vendors.base import PastTableSQL
-from ..vendors.types import Image, Moment
+from ..vendors.types import NOTHING_SEEN, Image, Moment
 from .changes import Changes, Unseen
 from .history import TIMELESS, History
 from .neighbours import FIELDS, Neighbour
@@ -145,7 +145,7 @@ class PastTables:
         events = self._events(table, self.moments)
         emptied = any(map(_empties, events))
         if emptied and len(events) <= MOST:
-            events = self._events(table, [Moment(0)])
+            events = self._events(table, [NOTHING_SEEN])
         if len(events) > MOST:
             return None
         known = {f.column for f in own_fields(model)}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from typing import Any
@@ -14,6 +14,7 @@ from django.db.models.sql import Query
 from .history import Matches
 from .lookups import AsOfReader, Subject
 from .managers import reads_as_django
+from .set_order import has_ties
 
 NO_ORDER = "a related set without an order may have come in another one"
 
@@ -48,7 +49,9 @@ class AsOfQuerySet(QuerySet[Any]):
         if self._result_cache is None and self._as_of and self._holds_whole_objects():
             # Reuse the objects: they have their relations, and know which values are missing.
             there = {one.value.pk: one.value for one in self._as_of[0].found}
-            keys = list(self.values_list("pk", flat=True))
+            those: Any = self.values_list("pk", flat=True)
+            those._fetch_all()  # the order is only noted if the code sees it
+            keys = those._result_cache
             if there.keys() >= set(keys):
                 self._result_cache = [there[key] for key in keys]
         if self._result_cache is not None:
@@ -64,22 +67,34 @@ class AsOfQuerySet(QuerySet[Any]):
 
     def __iter__(self) -> Iterator[Any]:
         found = super().__iter__()
-        self._note_order()
+        if self._result_cache is not None:
+            self._note_order(self._result_cache, self.query.is_sliced)
         return found
 
     def __getitem__(self, key: Any) -> Any:
         found = super().__getitem__(key)
         if self._result_cache is not None:
-            self._note_order()
+            self._note_order(self._result_cache, self.query.is_sliced)
+        elif isinstance(key, int):
+            self._note_order([found], cut=True)
         return found
 
-    def _note_order(self) -> None:
-        """Note that the set has no order, if the server may have returned it in another one."""
-        if self._as_of is None or self.ordered:
+    def _note_order(self, members: Sequence[Any], cut: bool) -> None:
+        """Note that the set has no order, if the server may have returned it in another one.
+
+        :param cut: the server took these from the set.
+        """
+        if self._as_of is None or self._as_of[0].in_order or not (cut or len(members) > 1):
             return
         matches, _, subject = self._as_of
-        several = self._result_cache is not None and len(self._result_cache) > 1
-        if several and not matches.in_order:
+        every = [one.value for one in matches.found]
+        whole = bool(members) and isinstance(members[0], self.model)
+        if self.ordered:
+            summed_up = self.query.distinct or self.query.group_by is not None
+            unclear = not summed_up and has_ties(self.query, members if whole else every, every)
+        else:
+            unclear = len(every if cut else members) > 1
+        if unclear:
             subject.note(NO_ORDER)
 
     def _holds_whole_objects(self) -> bool:

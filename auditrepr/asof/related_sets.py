@@ -25,7 +25,7 @@ from ..vendors.types import Found, Row
 from .history import Matches
 from .lookups import AsOfReader, Lookup, SetRelation
 from .managers import is_plain, reads_as_django
-from .set_order import agree, arranged
+from .set_order import agree, arranged, ordering
 from .substitution import NotAsOf
 
 if TYPE_CHECKING:
@@ -209,6 +209,8 @@ class Arrangement:
         name = self.reader.vendor.connection.ops.quote_name(self.model._meta.db_table)
         number = RawSQL(f"{name}.auditrepr_n", ())  # noqa: S611 - quoted
         numbered = queryset.using(self.reader.using).values_list(number, flat=True)
+        if order := ordering(numbered.query):
+            numbered = numbered.order_by(*order, number)  # equal members: as their rows lie
         try:
             key = repr(numbered.query.get_compiler(self.reader.using).as_sql())
             if key not in self._ranks:

@@ -1,4 +1,4 @@
-"""The order of a set without one: the server's own, as far as the log tells it.
+"""The order of a set without one, or of equal members: the server's own, as the log tells it.
 
 A server gives the rows as they lie in their table: in the order of their keys, or of their
 insertion, and on some an update moves a row.
@@ -6,9 +6,12 @@ insertion, and on some an update moves a row.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import Model
+from django.core.exceptions import FieldDoesNotExist
+from django.db.models import F, Model
+from django.db.models.expressions import OrderBy
 
 from ..vendors import Vendor
 from ..vendors.types import Found, Row
@@ -34,6 +37,47 @@ def agree(links: Matches, source: Any, ends: Matches) -> bool:
     first = [getattr(link.value, source.attname, None) for link in links.found]
     second = [one.row.values.get(target.attname) for one in ends.found if isinstance(one.row, Row)]
     return len(first) < 2 or (links.in_order and ends.in_order and first == second)
+
+
+def ordering(query: Any) -> list[Any]:
+    """Return what a query orders by, of itself or by default."""
+    own = query.extra_order_by or query.order_by
+    default = query.get_meta().ordering if query.default_ordering else ()
+    return list(own or default or ())
+
+
+def has_ties(query: Any, members: Sequence[Any], every: Sequence[Any]) -> bool:
+    """Return whether the order of a query leaves it to the server where a member comes.
+
+    Members that refer to different objects, and are ordered by those, are taken to be different.
+
+    :param every: what the query may have taken the members from.
+    """
+    terms = [_ordered_by(query.get_meta(), term) for term in ordering(query)]
+    if any(field is None or (field.unique and alone) for field, alone in terms):
+        return False
+
+    def values(member: Any) -> list[Any]:
+        return [getattr(member, field.attname, None) for field, _ in terms]
+
+    others = [values(one) for one in every]
+    return any(others.count(values(member)) > 1 for member in members)
+
+
+def _ordered_by(options: Any, term: Any) -> tuple[Any, bool]:
+    """Return the field on which a term of an order depends, and whether on nothing else.
+
+    The field is None if the term is something else.
+    """
+    if isinstance(term, OrderBy):
+        term = term.expression
+    name = getattr(term, "name", "") if isinstance(term, F) else term
+    name, _, rest = name.lstrip("-+").partition("__") if isinstance(name, str) else ("", "", "")
+    try:
+        field = options.pk if name == "pk" else options.get_field(name)
+    except FieldDoesNotExist:
+        return None, False
+    return (field, not rest and not field.is_relation) if field.concrete else (None, False)
 
 
 def _place(vendor: Vendor, model: type[Model], one: Found) -> Any:

@@ -34,6 +34,10 @@ class Moment(NamedTuple):
     occurred_at: datetime | None = None
 
 
+#: It has seen no event, whatever IDs the log begins with.
+NOTHING_SEEN = Moment(-(2**63))
+
+
 class Event(NamedTuple):
     """An audit row, from the log to the builder; the row's data stays in the database."""
 

@@ -45,7 +45,12 @@ def tell(story: Callable[[], None], others: Collection[str]) -> Told:
     }
     stored = {event.pk: event.instance_repr for event in events if event.pk not in raised}
     exact = {pk: one.instance_repr for pk, one in stored.items() if one.fidelity == Fidelity.EXACT}
-    assert exact | raised == {pk: oracle.expected[pk] for pk in exact | raised}
+    differ = [
+        (event, oracle.expected[event.pk], said)
+        for event in events
+        if (said := (exact | raised).get(event.pk)) not in (None, oracle.expected[event.pk])
+    ]
+    assert not differ, differ
     told = Told(len(events), len(exact), {}, {})
     for event in events:
         if event.pk in raised:

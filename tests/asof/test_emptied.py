@@ -8,6 +8,8 @@ import auditrepr
 from auditrepr import doubts
 from auditrepr.asof.states import EMPTIED
 from auditrepr.models import AuditLog
+from auditrepr.reprs import build
+from auditrepr.vendors.types import Event
 from tests.app.models import Author, Book
 from tests.app.relations import Line, Order
 from tests.capturing import sql
@@ -59,3 +61,24 @@ def test_a_row_older_than_the_log_is_not_called_absent_for_a_later_one_with_its_
     with pytest.raises(Author.DoesNotExist):
         assert book.author
     assert EMPTIED in doubts(book)
+
+
+@pytest.mark.parametrize("ask", ["set", "query"])
+def test_the_log_may_begin_with_any_id(ask, monkeypatch):
+    """What another log has recorded before lies before the first event of the triggers."""
+    shown = {
+        "set": lambda order: [line.item for line in order.lines.order_by("item")],
+        "query": lambda order: [line.item for line in Line.objects.order_by("item")],
+    }[ask]
+    monkeypatch.setattr(Order, "__str__", lambda order: str(shown(order)))
+    sql("TRUNCATE app_line")
+    order = Order.objects.create(ref="a")
+    for item in ("ink", "pen"):
+        Line.objects.create(order=order, item=item)
+    sql("UPDATE auditrepr_auditlog SET id = id - (SELECT max(id) FROM auditrepr_auditlog) - 1")
+    sql("UPDATE auditrepr_coverage SET since_event = (SELECT min(id) - 1 FROM auditrepr_auditlog)")
+    Order.objects.filter(pk=order.pk).update(ref="b")
+    moment = latest()
+    sql("TRUNCATE app_line")
+    (outcome,) = build([Event.of(moment)], "default")
+    assert (outcome.text, outcome.reason) == ("['ink', 'pen']", "")

@@ -173,7 +173,8 @@ def queries(making, model, question, count, capture) -> int:
         outcomes = build(events, "default")
     found = {(outcome.fidelity, outcome.failure, outcome.reason) for outcome in outcomes}
     assert found == {(Fidelity.EXACT, None, "")}
-    return len(captured)
+    # Signs of life depend on how long it takes.
+    return sum(query["sql"] != "SELECT" for query in captured.captured_queries)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -38,7 +38,7 @@ ANSWERED = {
     "group": lambda o: list(o.lines.values_list("item").annotate(Count("pk")).order_by("item")),
     "exists": lambda o: (o.lines.exists(), o.lines.filter(item="ink").exists()),
     "slice": lambda o: [line.item for line in o.lines.all()[1:3]],
-    "slice of ordered": lambda o: [line.item for line in o.lines.order_by("-item")[1:3]],
+    "slice of ordered": lambda o: [line.item for line in o.lines.order_by("-item", "pk")[1:3]],
     "first": lambda o: (str(o.lines.first().item), o.lines.last().quantity),
     "get": lambda o: o.lines.get(item="lid").quantity,
     "latest": lambda o: o.lines.latest("quantity").item,

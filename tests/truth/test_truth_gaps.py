@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
 from auditrepr import capture
-from auditrepr.models import AuditLog, Checkpoint, Coverage, InstanceRepr, ReprFailure
+from auditrepr.models import (
+    AuditLog,
+    Checkpoint,
+    Coverage,
+    Fidelity,
+    InstanceRepr,
+    ReprFailure,
+)
 from auditrepr.utils.table_names import log_name
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author, Book
@@ -62,6 +69,7 @@ class GappyWorld(World):
     def populate(self, number: int, gap: Gap) -> None:
         super().populate(number)
         self.gap(gap)
+        seen["begun"] += 1
 
     @rule(gap=GAP)
     def gap(self, gap: Gap) -> None:
@@ -89,6 +97,8 @@ class GappyWorld(World):
         rows = Coverage.objects.filter(table_name__in=TABLES)
         self.since = dict(rows.values_list("table_name", "since_event"))
         super().check()
+        again = InstanceRepr.objects.filter(pk__gt=max(self.since.values()))
+        seen["exact again"] += again.filter(fidelity=Fidelity.EXACT).count()
 
     def check_failure(self, row: AuditLog, said: str, failure: ReprFailure) -> None:
         """Where a row may be missing, str() may fail that did not."""
@@ -115,5 +125,8 @@ def test_every_exact_representation_is_true_whatever_capture_has_missed():
     )
     sys.stderr.write(f"\n{connection.display_name}, with gaps: {dict(seen)}\n")
     assert seen["exact"] > seen["examples"]
-    assert seen["gaps"] * 2 > seen["examples"]
+    # Each history that has begun begins with a gap; whether it has more is left to chance, and
+    # Hypothesis gives up some examples before they have begun.
+    assert seen["gaps"] >= seen["begun"] > 0
+    assert seen["exact again"]
     assert seen["mixed, gap"]
