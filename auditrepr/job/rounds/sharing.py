@@ -163,7 +163,7 @@ class Sharing(Run):
         return stored
 
     def _await_lease(self) -> StopReason | None:
-        """Wait for the run's lock, or until whoever holds it has planned the next round."""
+        """Wait for the run's lock, or until its holder has planned the next round."""
         until = time.monotonic() + PATIENCE
         while not self.lease.acquire():
             if reason := self.reached():
