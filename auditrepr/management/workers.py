@@ -16,7 +16,7 @@ from django.db import connections
 from ..conf import get_settings
 from ..job.result import Progress, Result
 from ..models import StopReason
-from .worker import work
+from .worker import BLOCKED, work
 
 NOTHING = Progress(0, 0, 0, 0)
 
@@ -33,7 +33,11 @@ class Worker:
         self._process: SpawnProcess = context.Process(
             target=work, args=(theirs, names, using, options), daemon=True
         )
-        self._process.start()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()  # so that its end shows here
         self.progress = NOTHING
         self.result: Result | None = None
