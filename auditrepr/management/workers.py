@@ -100,8 +100,11 @@ class Workers:
 
     def start(self, count: int, max_seconds: float | None) -> None:
         options = {**self.options, "max_seconds": max_seconds and max(0.0, max_seconds)}
-        if not self._workers:
-            self._workers = [Worker(self.using, options) for _ in range(count)]
+        try:
+            while len(self._workers) < count:
+                self._workers.append(Worker(self.using, options))
+        except OSError as error:  # the system has no room for another process
+            self._results.append(Result(lost_workers=[f"could not be started: {error}"]))
 
     def progress(self) -> Progress:
         for worker in self._workers:
