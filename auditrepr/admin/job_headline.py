@@ -64,7 +64,7 @@ def _last_ran(using: str, latest: BackfillRun | None) -> datetime | None:
 
 def _trouble(found: Summary, latest: BackfillRun | None) -> str:
     waits = timedelta(seconds=found.lag)
-    if waits > PATIENCE and not (found.lease and not found.lease.expired):
+    if waits > PATIENCE and not found.at_work:
         facts = {"time": timesince(timezone.now() - waits), "command": COMMAND}
         return (
             _("Events have been pending for %(time)s: check that %(command)s is scheduled.") % facts

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -13,10 +13,12 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.formats import number_format
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
 from ..job import logs, status
+from ..job.rounds.state import Round
 from ..job.status import Summary, Watermark
 from ..lineage import recent_renames
 from ..models import BackfillRun, ReprFailure, ReprFailureQuerySet
@@ -85,6 +87,7 @@ def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
         "all_final": all_final,
         "most_failures": MOST_FAILURES,
         "may_retry": may_retry(request.user),
+        "may_cancel": found.round and may_cancel(request.user),
         "may_read_failures": site.is_registered(ReprFailure)
         and request.user.has_perm("auditrepr.view_reprfailure"),
     }
@@ -92,6 +95,10 @@ def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
 
 def may_retry(user: Any) -> bool:
     return bool(user.has_perm("auditrepr.change_reprfailure"))
+
+
+def may_cancel(user: Any) -> bool:
+    return bool(user.has_perm("auditrepr.delete_share"))
 
 
 def retry(user: Any, using: str, table_name: str, error_class: str) -> int:
@@ -118,7 +125,26 @@ def _facts(found: Summary) -> list[Fact]:
         expired = found.lease.expired
         help_text = _("It was killed; the next run takes the lock over.") if expired else ""
         facts.append(Fact(_("expired lock of") if expired else _("current run"), holder, help_text))
-    return facts
+    return [*facts, *(_round(found.round) if found.round else ())]
+
+
+def _round(found: Round) -> Iterator[Fact]:
+    """Yield how far the workers are, and who they are."""
+    numbers = {"done": found.done, "planned": found.planned, "held": len(found.held)}
+    told = _("%(done)d of %(planned)d shares done, %(held)d held") % numbers
+    help_text = _("Several workers share the backlog: each builds one part of it at a time.")
+    yield Fact(_("round"), told, help_text)
+    if found.seconds_left is not None:
+        left = timesince(timezone.now() - timedelta(seconds=found.seconds_left))
+        facts = {"rate": number_format(round(found.rate)), "left": left}
+        told = _("%(rate)s event IDs per second, about %(left)s left") % facts
+        yield Fact(_("pace of the round"), told)
+    for share in found.held:
+        events = _("events %(first)d to %(last)d") % {
+            "first": share.first_id,
+            "last": share.last_id,
+        }
+        yield Fact(_("worker"), visible(str(share.holder or _("unknown"))), events)
 
 
 def _mark(mark: Watermark) -> list[Fact]:

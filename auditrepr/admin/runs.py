@@ -13,6 +13,7 @@ from django.urls import path, reverse
 from django.utils.duration import duration_string
 from django.utils.translation import gettext_lazy, ngettext
 
+from ..job.rounds import shares
 from ..models import BackfillRun
 from ..readers.permissions import DATABASE, asked_log
 from ..utils.text import clean
@@ -52,7 +53,12 @@ class BackfillRunAdmin(ReadOnlyAdmin):
 
     def get_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.retry_view)
-        return [path("retry/", view, name="auditrepr_retry"), *super().get_urls()]
+        cancel = self.admin_site.admin_view(self.cancel_view)
+        return [
+            path("retry/", view, name="auditrepr_retry"),
+            path("cancel/", cancel, name="auditrepr_cancel"),
+            *super().get_urls(),
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BackfillRun]:
         return BackfillRun.objects.using(asked_log(request))
@@ -80,7 +86,21 @@ class BackfillRunAdmin(ReadOnlyAdmin):
             "%d representations will be retried in the next run.",
             count,
         )
-        self.message_user(request, told % count, fail_silently=True)
+        return self._back(request, using, told % count)
+
+    def cancel_view(self, request: HttpRequest) -> HttpResponse:
+        """Take back the shares of the round, so that its workers end."""
+        if request.method != "POST":
+            return HttpResponseNotAllowed(["POST"])
+        if not job_page.may_cancel(request.user):
+            raise PermissionDenied
+        using = asked_log(request)
+        count = shares.void(using)
+        told = ngettext("Took back %d share.", "Took back %d shares.", count)
+        return self._back(request, using, told % count)
+
+    def _back(self, request: HttpRequest, using: str, told: str) -> HttpResponse:
+        self.message_user(request, told, fail_silently=True)
         runs = "admin:auditrepr_backfillrun_changelist"
         page = reverse(runs, current_app=self.admin_site.name)
         return HttpResponseRedirect(f"{page}{query_of(using)}")

@@ -91,7 +91,7 @@ def assist(
 ) -> Result:
     """Work on the shares of rounds that others have planned, until none is left.
 
-    The process that finishes the last share plans the next round.
+    The worker that finishes the last share plans the next round.
 
     :returns: the result, as of :func:`run`.
     """

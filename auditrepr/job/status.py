@@ -29,6 +29,8 @@ from .locks.lease import DatabaseLock
 from .locks.process import Process
 from .pending import Count
 from .reports import Finding
+from .rounds import state as round_state
+from .rounds.state import Round
 
 #: Maximum number of failures to count, the newest first.
 MOST_FAILURES = 10_000
@@ -82,6 +84,13 @@ class Summary:
     oldest_at: datetime | None  # when the oldest pending event occurred
     mark: Watermark
     lease: LockState | None
+    round: Round | None
+
+    @property
+    def at_work(self) -> bool:
+        """Return whether a run holds the lock, or workers hold shares."""
+        locked = self.lease is not None and not self.lease.expired
+        return locked or bool(self.round and self.round.held)
 
     @property
     def lag(self) -> float:
@@ -152,12 +161,14 @@ def _of(using: str) -> JobStatus:
 def progress(using: str) -> Summary:
     """Return the progress of the job in this database, without writing."""
     oldest, count = pending.preview(using, 1)
+    now = timezone.now()
     return Summary(
-        at=timezone.now(),
+        at=now,
         pending=count,
         oldest_at=oldest[0].occurred_at if oldest else None,
         mark=_mark(using),
         lease=lease(using),
+        round=round_state.of(using, now),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 from argparse import ArgumentTypeError
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime, time, timedelta
@@ -188,6 +189,12 @@ def check_workers(options: Mapping[str, Any]) -> None:
         raise CommandError(
             "argument --workers: cannot be combined with --lock file. Workers claim their shares in"
             " the database; use --lock database, which is the default.",
+            returncode=USAGE,
+        )
+    if multiprocessing.current_process().daemon:
+        raise CommandError(
+            "argument --workers: this process may not start others, as a Celery worker's processes"
+            " may not. Use --workers 1.",
             returncode=USAGE,
         )
     if options.get("max_batches") is not None:

@@ -10,6 +10,7 @@ from ..job.status import JobStatus
 from ..models import BackfillRun
 from ..utils.phrases import noun, timestamp
 from ..utils.text import visible
+from . import round_formats
 
 #: This many runs in a row that found the lock held are no coincidence.
 MANY_SKIPPED = 5
@@ -64,6 +65,11 @@ def _lock(status: JobStatus) -> Iterator[str | Line]:
     else:
         until = timestamp(status.lease.expires_at)
         yield f"held by {holder}, until {until} unless renewed"
+
+
+def _round(status: JobStatus) -> Iterator[str | Line]:
+    if status.round:
+        yield from round_formats.lines(status.round, span)
 
 
 def _runs(status: JobStatus) -> Iterator[str | Line]:
@@ -134,6 +140,7 @@ _PARTS = {
     "pending": _pending,
     "watermark": _mark,
     "lock": _lock,
+    "round": _round,
     "runs": _runs,
     "failed": _failures,
     "final": _final,
@@ -160,6 +167,7 @@ def document(status: JobStatus) -> dict[str, Any]:
             "expires_at": held.expires_at,
             "expired": held.expired,
         },
+        "round": round_formats.document(status.round),
         "runs": [_run_document(run) for run in status.runs],
         "skipped_runs": status.skipped,
         "failures": {
@@ -228,6 +236,7 @@ def _metrics(status: JobStatus) -> dict[str, tuple[str, Any]]:
             "1 if a run holds the database lock, else 0.",
             int(status.lease is not None and not status.lease.expired),
         ),
+        **round_formats.metrics(status.round),
         "skipped_runs": (
             "Runs since the latest recorded run that found the lock held.",
             status.skipped,

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
+
+#: Blocked in a process that starts: until it can note them, they would end it with a traceback.
+BLOCKED = {signal.SIGTERM, signal.SIGINT}
 
 
 def work(channel: Connection, names: Mapping[str, Any], using: str, options: Any) -> None:
@@ -33,6 +37,7 @@ def work(channel: Connection, names: Mapping[str, Any], using: str, options: Any
             channel.send(said)
 
     with stopping_on_signals() as received:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)
 
         def stop() -> bool:
             return bool(received) or channel.poll()

@@ -16,7 +16,7 @@ from django.db import connections
 from ..conf import get_settings
 from ..job.result import Progress, Result
 from ..models import StopReason
-from .worker import work
+from .worker import BLOCKED, work
 
 NOTHING = Progress(0, 0, 0, 0)
 
@@ -33,7 +33,11 @@ class Worker:
         self._process: SpawnProcess = context.Process(
             target=work, args=(theirs, names, using, options), daemon=True
         )
-        self._process.start()
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
+        try:
+            self._process.start()
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
         theirs.close()  # so that its end shows here
         self.progress = NOTHING
         self.result: Result | None = None
@@ -96,8 +100,11 @@ class Workers:
 
     def start(self, count: int, max_seconds: float | None) -> None:
         options = {**self.options, "max_seconds": max_seconds and max(0.0, max_seconds)}
-        if not self._workers:
-            self._workers = [Worker(self.using, options) for _ in range(count)]
+        try:
+            while len(self._workers) < count:
+                self._workers.append(Worker(self.using, options))
+        except OSError as error:  # the system has no room for another process
+            self._results.append(Result(lost_workers=[f"could not be started: {error}"]))
 
     def progress(self) -> Progress:
         for worker in self._workers:

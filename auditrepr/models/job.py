@@ -122,6 +122,13 @@ class Share(Held):
         help_text=_("Event ID to which the watermark may follow once all shares are done.")
     )
     command = models.TextField(help_text=_("The command whose work it is."))
+    planned = models.PositiveIntegerField(
+        help_text=_("Shares that the round had when it was planned.")
+    )
+    planned_ids = models.BigIntegerField(
+        help_text=_("Event IDs in the shares of the round when it was planned.")
+    )
+    planned_at = models.DateTimeField(db_default=Now())
     takeovers = models.PositiveSmallIntegerField(
         default=0,
         db_default=0,

@@ -13,7 +13,7 @@ from django.utils import timezone
 from auditrepr.admin import job_page
 from auditrepr.admin.job_page import BARS, chart
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.models import BackfillRun, Checkpoint, Lease, ReprFailure
+from auditrepr.models import BackfillRun, Checkpoint, Lease, ReprFailure, Share
 from tests.pages import RUNS, event, fail, page, reader, staff, words
 
 __all__ = ["reader"]
@@ -66,6 +66,40 @@ def test_shows_which_run_holds_the_lock_and_which_lock_is_stale(reader: Client) 
     assert "Current run process 7 on here since noon" in words(page(reader, RUNS))
     Lease.objects.update(expires_at=timezone.now() - timedelta(minutes=1), holder={})
     assert "Expired lock of unknown" in words(page(reader, RUNS))
+
+
+def test_shows_the_round_and_its_workers_and_cancels_it(reader: Client) -> None:
+    assert "Round" not in words(page(reader, RUNS))
+    begin = timezone.now() - timedelta(minutes=1)
+    for n in range(2):
+        Share.objects.create(
+            after_id=100 * n, upto_id=100 * n + 100, provable_id=200, command="backfill_reprs",
+            planned=4, planned_ids=400, planned_at=begin,
+        )  # fmt: skip
+    holder = {"host": "here", "pid": 7, "since": "noon"}
+    expires = timezone.now() + timedelta(minutes=1)
+    Share.objects.filter(pk=0).update(token=uuid4(), holder=holder, expires_at=expires)
+    event(1, occurred_at=timezone.now() - timedelta(hours=3))
+    text = words(page(reader, RUNS))
+    assert "Round 2 of 4 shares done, 1 held" in text
+    assert "Pace of the round 3 event IDs per second, about 1 minute left" in text
+    assert "Worker process 7 on here since noon events 1 to 100" in text
+    assert "is scheduled" not in text
+    answer = reader.post(f"{RUNS}cancel/", follow=True)
+    assert "Took back 2 shares." in words(answer.content.decode())
+    assert not Share.objects.exists()
+    assert "Cancel the round" not in words(page(reader, RUNS))
+
+
+def test_cancelling_takes_a_post_and_the_permission(reader: Client) -> None:
+    assert reader.get(f"{RUNS}cancel/").status_code == 405
+    Share.objects.create(
+        after_id=0, upto_id=9, provable_id=9, command="backfill_reprs", planned=1, planned_ids=9
+    )
+    viewer = staff("view_backfillrun")
+    assert 'value="Cancel the round"' not in page(viewer, RUNS)
+    assert viewer.post(f"{RUNS}cancel/").status_code == 403
+    assert Share.objects.exists()
 
 
 def test_trying_again_needs_no_messages(reader: Client, settings: Any) -> None:

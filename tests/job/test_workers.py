@@ -1,8 +1,13 @@
-"""``--workers``: real processes share a backlog, and whatever ends one of them ends no work."""
+"""``--workers``: real processes share a backlog, and whatever ends one of them ends no work.
+
+``STRESS_KILLS=300`` tries thirty seeds of three workers, as ``make stress`` does.
+"""
 
 from __future__ import annotations
 
+import errno
 import json
+import multiprocessing
 import os
 import random
 import signal
@@ -17,6 +22,7 @@ import pytest
 
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.rounds import shares
+from auditrepr.management import workers
 from auditrepr.models import (
     AuditLog,
     BackfillRun,
@@ -219,6 +225,27 @@ def test_more_than_one_worker_cannot_use_the_file_lock_nor_count_batches():
     assert run_here("backfill_reprs", "--workers", "0").returncode == 2
 
 
+def test_a_process_that_may_not_start_others_says_so(monkeypatch):
+    monkeypatch.setitem(multiprocessing.current_process()._config, "daemon", True)
+    done = run_here("backfill_reprs", "--workers", "2")
+    assert done.returncode == 2
+    assert "this process may not start others" in done.stderr
+    assert run_here("backfill_reprs").returncode == 0
+
+
+def test_where_no_process_can_be_started_one_does_all_and_says_so(monkeypatch):
+    def full(using: str, options: dict[str, Any]) -> None:
+        raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
+
+    monkeypatch.setattr(workers, "Worker", full)
+    monkeypatch.setattr(shares, "LEAST", 1)
+    write(20)
+    done = run_here("backfill_reprs", "--workers", "3")
+    assert done.returncode == 0
+    assert "A worker ended early (could not be started: [Errno 11]" in done.stderr
+    check_all_is_stored()
+
+
 @pytest.mark.sqlite
 def test_on_sqlite_the_command_says_what_bounds_it():
     done = run_here("backfill_reprs", "--workers", "2", "-v", "2")
@@ -227,7 +254,7 @@ def test_on_sqlite_the_command_says_what_bounds_it():
 
 # Chaos
 
-SEEDS = int(os.environ.get("STRESS_ROUNDS", "2"))
+SEEDS = max(2, int(os.environ.get("STRESS_KILLS", "20")) // 10)
 WORKER = (
     SMALL
     + """

@@ -5,21 +5,33 @@ from __future__ import annotations
 import json
 import os
 import re
-from contextlib import nullcontext
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 
 from auditrepr import capture
 from auditrepr.exceptions import LeaseLost
 from auditrepr.job import backfill, logs
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.rounds import shares
+from auditrepr.job.rounds.lock import ShareLock
 from auditrepr.management import status_formats
 from auditrepr.management.commands.backfill_status import Command, duration
-from auditrepr.models import AuditLog, BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor
+from auditrepr.models import (
+    AuditLog,
+    BackfillRun,
+    Checkpoint,
+    Coverage,
+    Lease,
+    RebuildCursor,
+    Share,
+)
+from auditrepr.vendors import get_vendor
 from tests import processes
 from tests.app.models import Author
 
@@ -261,6 +273,60 @@ def test_a_lock_that_its_holder_lets_go_of_meanwhile_is_not_released(say, monkey
         monkeypatch.setattr("builtins.input", answer)
         with pytest.raises(CommandError, match="is storing a batch, or has released it meanwhile"):
             say("--release-lock")
+
+
+def test_a_round_is_shown_with_its_workers_in_each_format(say):
+    with shared(50, seconds=20) as lock:
+        first, last = lock.share.after_id + 1, lock.share.upto_id
+        text = say()
+        lines = text.splitlines()
+        (at,) = [n for n, line in enumerate(lines) if line.startswith("round ")]
+        assert re.fullmatch(
+            r"round +1 of 5 shares done, 1 held; \d+ event IDs per second, about .+ left", lines[at]
+        )
+        assert re.fullmatch(
+            rf" +events {first} to {last}: process {os.getpid()} on \S+ since .+", lines[at + 1]
+        )
+        (document,) = json.loads(say("--format", "json"))
+        held = document["round"].pop("held")
+        assert [(one["first_id"], one["last_id"]) for one in held] == [(first, last)]
+        assert f"process {os.getpid()}" in held[0]["holder"]
+        rate, left = (document["round"].pop(name) for name in ("ids_per_second", "seconds_left"))
+        assert 0 < rate <= 0.5
+        assert left == pytest.approx(40 / rate)
+        assert document["round"] == {"command": "backfill_reprs", "planned": 5, "done": 1}
+        metrics = say("--format", "prometheus")
+        for name, value in (("planned", 5), ("left", 4), ("held", 1)):
+            assert f'auditrepr_shares_{name}{{database="default"}} {value}' in metrics
+
+
+def test_without_a_round_nothing_is_shown_of_one(say):
+    assert "round" not in say()
+    (document,) = json.loads(say("--format", "json"))
+    assert document["round"] is None
+    assert 'auditrepr_shares_planned{database="default"} 0' in say("--format", "prometheus")
+
+
+def test_a_cancelled_round_lets_its_workers_store_nothing(say):
+    with shared(50) as lock:
+        assert "Took back 4 shares." in say("--cancel")
+        with pytest.raises(LeaseLost), transaction.atomic():
+            lock.renew()
+    assert "There is no round." in say("--cancel")
+    assert not Share.objects.exists()
+
+
+@contextmanager
+def shared(count: int, seconds: float = 0) -> Iterator[ShareLock]:
+    """A round of so many events, planned so long ago, of which a share is done and one is held."""
+    Author.objects.bulk_create(Author(name="Ann") for _ in range(count))
+    with DatabaseLock("default") as lock:
+        shares.plan("default", "backfill_reprs", lock, width=10, least=0)
+    began = get_vendor("default").clock(-seconds)
+    Share.objects.update(planned_at=began)
+    Share.objects.order_by("pk").first().delete()
+    with ShareLock("default", "backfill_reprs") as held:
+        yield held
 
 
 def test_large_numbers_are_written_as_people_write_them(say):

@@ -88,10 +88,12 @@ def plan(
             if len(shares) == (most or MOST):
                 backlog.provable = min(backlog.provable, upto)
                 break
-    if not shares or enough() or sum(one.upto_id - one.after_id for one in shares) < least:
+    ids = sum(one.upto_id - one.after_id for one in shares)
+    if not shares or enough() or ids < least:
         return 0
     for share in shares:
         share.provable_id = backlog.provable
+        share.planned, share.planned_ids = len(shares), ids
     with transaction.atomic(using):
         get_vendor(using).end_if_idle(get_settings().LEASE_SECONDS / 2)
         Share.objects.using(using).bulk_create(shares)
@@ -103,7 +105,7 @@ def plan(
 def void(using: str) -> int:
     """Delete all shares, so that no worker can commit its batch; return how many there were.
 
-    A command that works alone calls this under the run's lock, so that no new round begins.
+    A command that must work alone calls this under the run's lock, so that no new round begins.
     """
     with transaction.atomic(using):
         deleted = Share.objects.using(using).all()._raw_delete(using)

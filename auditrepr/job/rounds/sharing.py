@@ -82,8 +82,7 @@ class Sharing(Run):
 
         :returns: the reason to end the run, if there is one.
         """
-        asked = self.workers > 1 or self.helping or self._in_round
-        if not asked and not shares.exist(self.using):
+        if not self._asked and not self._in_round and not shares.exist(self.using):
             return None
         if not self._in_round:
             self._voided_at = shares.voided_at(self.using)
@@ -91,6 +90,11 @@ class Sharing(Run):
             return self._rounds()
         finally:
             self.crew.end()
+
+    @property
+    def _asked(self) -> bool:
+        """Return whether this process is meant for rounds, and has not only found one."""
+        return self.workers > 1 or self.helping
 
     def _rounds(self) -> StopReason | None:
         while True:
@@ -107,8 +111,8 @@ class Sharing(Run):
         """Return whether there is a round, after planning one if that was asked for."""
         if shares.exist(self.using):
             return True
-        asked = self.workers > 1 or self._in_round
-        return asked and self.lease.across_hosts and bool(self.plan())
+        wanted = self.workers > 1 or self._in_round
+        return wanted and self.lease.across_hosts and bool(self.plan())
 
     def _join(self) -> StopReason | None:
         """Join the round, unless this host has the workers already that are asked for."""
@@ -135,8 +139,10 @@ class Sharing(Run):
             if not shares.exist(self.using):
                 self._check_round()
                 return None
+            if not self._asked:
+                return StopReason.LOCKED  # by the holders of what is left
             self._tell_round()
-            time.sleep(PAUSE)  # the holder of what is left may die
+            time.sleep(PAUSE)  # they may die
 
     def _work_on(self, lock: ShareLock, share: Share) -> StopReason | None:
         self.lock, self._share = lock, share

@@ -21,8 +21,9 @@ from ...exceptions import AuditReprError
 from ...job import logs, preflight, status
 from ...job.locks import lease
 from ...job.rights import explained
+from ...job.rounds import shares
 from ...job.status import JobStatus
-from ...utils.phrases import noun
+from ...utils.phrases import counted, noun
 from ...utils.text import visible
 from .. import status_formats
 from ..base import addressed, together
@@ -87,9 +88,15 @@ class Command(TerminalCommand):
             action="store_true",
             help="Release the database lock of a hung run. That run can no longer store anything.",
         )
+        add(
+            "--cancel",
+            action="store_true",
+            help="Take back the shares of a round, so that its workers end. What they have stored"
+            " stays, and the next run does the rest.",
+        )
         add_no_input(parser)
 
-    def handle(self, *, release_lock: bool, **options: Any) -> None:
+    def handle(self, *, release_lock: bool, cancel: bool, **options: Any) -> None:
         if "NO_COLOR" in os.environ:
             self.style = no_style()
         check_options(options, CHECKED)
@@ -102,6 +109,9 @@ class Command(TerminalCommand):
             try:
                 if release_lock:
                     self._release(using, options["interactive"])
+                    continue
+                if cancel:
+                    self._cancel(using)
                     continue
                 one = status.of(using)
                 wrong = list(_alarms(one, window, options["max_lag"]))
@@ -149,6 +159,13 @@ class Command(TerminalCommand):
         self.stdout.write(
             f"{logs.named(using)}: Lock released. {who} can no longer store anything."
         )
+
+    def _cancel(self, using: str) -> None:
+        preflight.commits(using)
+        capture.databases(using)
+        count = shares.void(using)
+        told = f"Took back {counted(count, 'share')}" if count else "There is no round"
+        self.stdout.write(f"{logs.named(using)}: {told}.")
 
     def _confirm(self, using: str, who: str) -> None:
         if not is_terminal(sys.stdin):
