@@ -156,7 +156,7 @@ class TaskFilter(ContextFilter):
 class AroundFilter(GivenFilter):
     """Restricts the list to the events around one: a request's are near each other."""
 
-    title = _("only around event")
+    title = _("nearby event")
     parameter_name = "around"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
