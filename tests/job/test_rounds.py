@@ -414,6 +414,19 @@ def test_a_run_that_finds_shares_helps_and_then_does_the_rest():
     assert BackfillRun.objects.get().rows == 25
 
 
+def test_a_run_that_only_found_a_round_leaves_the_rest_to_the_run_that_holds_the_lock():
+    write(20)
+    plan()
+    other = DatabaseLock("default")
+
+    def take_lock(progress: object) -> None:
+        assert other or other.acquire()
+
+    result = run(on_progress=take_lock)
+    assert (result.stop_reason, result.rows) == (StopReason.CAUGHT_UP, 20)
+    other.release()
+
+
 def test_a_run_on_a_host_that_has_a_worker_already_is_skipped():
     write(20)
     plan()

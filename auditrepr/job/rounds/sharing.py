@@ -176,7 +176,7 @@ class Sharing(Run):
                 return reason
             if shares.exist(self.using):
                 return None
-            if time.monotonic() > until:
+            if not self._asked or time.monotonic() > until:
                 return StopReason.CAUGHT_UP  # the other run does the rest
             time.sleep(PAUSE)
         self._check_round()
