@@ -40,7 +40,7 @@ def agree(links: Matches, source: Any, ends: Matches) -> bool:
 
 
 def ordering(query: Any) -> list[Any]:
-    """Return what a query orders by: its own order, or the default of its model."""
+    """Return what a query orders by: its own order, or that of its model."""
     own = query.extra_order_by or query.order_by
     default = query.get_meta().ordering if query.default_ordering else ()
     return list(own or default or ())
