@@ -223,6 +223,22 @@ class RoundVoided(LeaseLost):
     )
 
 
+class JobFailed(AuditReprError):
+    """Raised by a task of the job where the command exits with 1: a run ended with an error."""
+
+    message = "{errors}"
+
+
+class UnusablePool(AuditReprError):
+    """Raised when a Celery worker's pool cannot interrupt a row."""
+
+    message = (
+        "Task {task} cannot run in Celery's {pool} pool: no row can be interrupted there that takes"
+        " longer than ROW_SECONDS. Give its queue a worker with --pool prefork or --pool solo"
+        " (docs/celery.md)."
+    )
+
+
 class LockHeld(AuditReprError):
     """Raised when a command needs the lock that a run holds."""
 
