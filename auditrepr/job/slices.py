@@ -61,9 +61,9 @@ class Slice:
 
 
 class Helpers(Alone):
-    """Other workers of the queue, who are asked by messages. Nobody waits for them.
+    """Other workers of the queue, who are asked by messages; the run does not wait for them.
 
-    As many are asked in each slice: who still helps from the last one soon ends.
+    As many are asked in each slice: one that still helps from the last slice ends soon.
     """
 
     def __init__(self, using: str, count: int, ask: Ask) -> None:
