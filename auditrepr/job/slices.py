@@ -83,11 +83,11 @@ class Helpers(Alone):
 def work(
     using: str | None, max_seconds: float, workers: int, ask: Ask | None, stop: Stop = lambda: False
 ) -> Slice:
-    """Work like ``backfill_reprs``, and log what it reports.
+    """Do the work of ``backfill_reprs``, and log what it reports.
 
     :param using: the database; by default every one that holds a log.
-    :param workers: with two or more, a large backlog is shared with those who are asked.
-    :param ask: None if there is nobody to ask.
+    :param workers: with two or more, a large backlog is shared with workers that are asked.
+    :param ask: None if there are no other workers.
     :param stop: called before each batch; true ends the slice.
     :raises ValueError: if an argument makes no sense.
     """
@@ -113,7 +113,7 @@ def work(
 
 
 def assist(using: str, max_seconds: float, stop: Stop = lambda: False) -> Slice:
-    """Work on the shares of others; at once over if there are none: then the message was late."""
+    """Work on the shares that another worker has planned; without any, the message was late."""
     _check(max_seconds, 1)
     if not shares.exist(using):
         return Slice()
