@@ -6,6 +6,7 @@ an attribute and not the docstring, because ``python -OO`` drops docstrings.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 
@@ -17,6 +18,10 @@ class AuditReprError(Exception):
     def __init__(self, **details: Any) -> None:
         self.details = details
         super().__init__(self.message.format(**details))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # From one process to another, as between those of a Celery worker.
+        return partial(type(self), **self.details), ()
 
 
 class UnsupportedDatabase(AuditReprError):

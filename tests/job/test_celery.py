@@ -232,4 +232,5 @@ def test_a_task_that_cannot_work_fails_and_says_why(project, pool, env, said):
     log = project.log(worker)
     wait_until(lambda: "raised unexpected" in log.read_text())
     assert said in log.read_text()
+    assert "Unpickleable" not in log.read_text()
     assert stored() == 0

@@ -19,6 +19,7 @@ from celery.exceptions import SoftTimeLimitExceeded
 from django.core.management import CommandError, call_command
 from django.db import connection
 from django.test import override_settings
+from django.utils.connection import ConnectionDoesNotExist
 
 from auditrepr import tasks
 from auditrepr.exceptions import JobFailed
@@ -199,6 +200,11 @@ def test_failed_events_and_findings_are_warnings_and_no_error(eager, monkeypatch
 def test_arguments_that_make_no_sense_are_refused(eager, options, said):
     with pytest.raises(ValueError, match=said):
         tasks.backfill.delay("default", **options)
+
+
+def test_a_database_that_does_not_exist_is_named(eager):
+    with pytest.raises(ConnectionDoesNotExist, match="nowhere"):
+        tasks.backfill.delay("nowhere")
 
 
 # As in a worker
