@@ -173,6 +173,21 @@ def test_what_a_killed_worker_leaves_is_the_next_messages_work(project):
     assert "ERROR" not in project.log(second).read_text()
 
 
+def test_slice_after_slice_shares_the_work_among_the_workers_processes(project):
+    write(400)
+    worker = project.worker("prefork", "-c", "3", "--prefetch-multiplier", "1", **SLOW)
+    project.send(workers=3, max_seconds=1)
+    wait_until(all_is_stored)
+    wait_until(lambda: project.waiting() == 0 and runs_ended())
+    check_each_once()
+    assert rows_of_runs() == 400
+    shared = BackfillRun.objects.values("pid").annotate(rows=Sum("rows"))
+    assert [row["rows"] > 40 for row in shared] == [True] * 3
+    log = project.log(worker).read_text()
+    assert log.count("Task auditrepr.help") >= 4
+    assert "ERROR" not in log
+
+
 def test_two_beats_neither_disturb_each_other_nor_pile_up(project):
     worker = project.worker("solo", **SLOW)
     beats = [project.beat(), project.beat()]

@@ -341,15 +341,15 @@ def test_where_nobody_can_be_asked_the_task_works_alone_and_says_so(app, monkeyp
 
 
 @pytest.mark.usefixtures("_small_rounds")
-def test_a_round_that_is_cancelled_fails_the_task_that_planned_it_alone(app, monkeypatch):
+def test_a_round_that_is_canceled_fails_the_task_that_planned_it_alone(app, monkeypatch):
     reached = Limits.reached
 
-    def cancelled(limits: Limits, batches: int) -> StopReason | None:
+    def canceled(limits: Limits, batches: int) -> StopReason | None:
         if batches == 1:
             shares.void("default")
         return reached(limits, batches)
 
-    monkeypatch.setattr(Limits, "reached", cancelled)
+    monkeypatch.setattr(Limits, "reached", canceled)
     write(30)
     raised = as_worker(app, "auditrepr.backfill", "default", 60, 2)
     assert "backfill_status --cancel" in str(raised)
