@@ -70,7 +70,7 @@ STORIES = {
 
 
 @nox.session(python="3.12")
-@nox.parametrize("extra", STORIES)
+@nox.parametrize("extra", list(STORIES))
 def applications(session: nox.Session, extra: str) -> None:
     """Other people's applications and the demo's, told with their data and audited as a whole."""
     session.install("-e", f".[test,{extra}]")

@@ -20,7 +20,7 @@ WHERE relkind = 'r' AND relnamespace <> 'pg_catalog'::regnamespace
 """
 
 #: Statistics are not part of the schema, and large objects are compared by their metadata.
-CATALOGUES = """
+CATALOGS = """
 SELECT oid::regclass::text FROM pg_class
 WHERE relkind = 'r' AND relnamespace = 'pg_catalog'::regnamespace AND NOT relisshared
     AND relname NOT IN ('pg_statistic', 'pg_statistic_ext_data', 'pg_largeobject')
@@ -28,7 +28,7 @@ ORDER BY 1
 """
 
 #: An added or changed row has a newer transaction, and a deleted one is missing.
-CATALOGUE = "SELECT count(*), count(*) FILTER (WHERE age(xmin) < age('{since}'::xid)) FROM {name}"
+CATALOG = "SELECT count(*), count(*) FILTER (WHERE age(xmin) < age('{since}'::xid)) FROM {name}"
 
 ROWS = "SELECT count(*), sum(hashtextextended(one::text, 0)) FROM {name} one"
 
@@ -100,8 +100,8 @@ class PostgreSQLTemplate:
     def _fingerprint_query(self, session: Session) -> str:
         """Return a fingerprint of the schema and the first rows."""
         ((since,),) = session.execute("SELECT pg_current_xact_id()::xid::text")
-        catalogues = [name for (name,) in session.execute(CATALOGUES)]
-        parts = [CATALOGUE.format(since=since, name=name) for name in catalogues]
+        catalogs = [name for (name,) in session.execute(CATALOGS)]
+        parts = [CATALOG.format(since=since, name=name) for name in catalogs]
         parts += [ROWS.format(name=name) for name in sorted(self._first)]
         return " UNION ALL ".join(parts)
 

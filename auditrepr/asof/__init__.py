@@ -1,6 +1,6 @@
 """Rows and objects as of an event.
 
-From the log to an object: ``neighbours`` (the events nearest to a moment), ``states`` (where the
+From the log to an object: ``neighbors`` (the events nearest to a moment), ``states`` (where the
 state of a row is found), ``history`` and ``rows`` (its values), ``instances`` and ``reader``
 (objects), ``batch`` (the objects of many events together).
 

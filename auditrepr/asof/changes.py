@@ -10,14 +10,14 @@ from operator import attrgetter
 
 from ..vendors.snapshots import parse
 from ..vendors.types import Moment
-from .neighbours import Neighbour, Neighbours
+from .neighbors import Neighbor, Neighbors
 from .states import BESIDE, States
 
 _id = attrgetter("id")
 
 
 #: See :meth:`Changes.unseen`.
-Unseen = tuple[int, tuple[Neighbour, ...], frozenset[int]]
+Unseen = tuple[int, tuple[Neighbor, ...], frozenset[int]]
 
 
 class Changes:
@@ -26,7 +26,7 @@ class Changes:
     The time that this takes depends on the events near the moment, not on the number of events.
     """
 
-    def __init__(self, states: States, table: str, events: Iterable[Neighbour]) -> None:
+    def __init__(self, states: States, table: str, events: Iterable[Neighbor]) -> None:
         self.states = states
         self.table = table
         self.events = sorted(events, key=_id)
@@ -59,14 +59,14 @@ class Changes:
         return start, tuple(sorted(early.values())), later
 
     def since(
-        self, start: int, early: Sequence[Neighbour], seen: frozenset[int]
-    ) -> Iterator[Neighbour]:
+        self, start: int, early: Sequence[Neighbor], seen: frozenset[int]
+    ) -> Iterator[Neighbor]:
         """Yield the events that :meth:`unseen` describes, in the order of their IDs."""
         return chain(early, (e for e in self.events[start:] if e.id not in seen))
 
     def before(
-        self, start: int, early: Sequence[Neighbour], seen: frozenset[int]
-    ) -> Iterator[Neighbour]:
+        self, start: int, early: Sequence[Neighbor], seen: frozenset[int]
+    ) -> Iterator[Neighbor]:
         """Yield all other events, in the order of their IDs."""
         unseen = {event.id for event in early}
         earlier = (event for event in self.events[:start] if event.id not in unseen)
@@ -81,28 +81,28 @@ class Changes:
             doubts.append(BESIDE)
         return [doubt for doubt in doubts if doubt]
 
-    def _doubt(self, moment: Moment, event: Neighbour) -> str:
+    def _doubt(self, moment: Moment, event: Neighbor) -> str:
         saw = event.id < moment.upto if moment.before else event.id <= moment.upto
         around = (event, None, None) if saw else (None, event, event)
         last, later, first = around
         return self.states.doubt_of_order(
-            self.table, moment, Neighbours(last, None, later, None, first, None)
+            self.table, moment, Neighbors(last, None, later, None, first, None)
         )
 
-    def _near(self, moment: Moment) -> Iterator[Neighbour]:
+    def _near(self, moment: Moment) -> Iterator[Neighbor]:
         if moment.occurred_at is not None:
             yield from self._at_once.get(moment.occurred_at, ())
         if moment.statement_at is not None:
             yield from self._of_message.get((moment.transaction_id, moment.statement_at), ())
 
-    def _of_statement(self, moment: Moment) -> list[Neighbour]:
+    def _of_statement(self, moment: Moment) -> list[Neighbor]:
         """Return the events of this table that are, or may be, of the moment's statement."""
         if moment.occurred_at is None or not self.states.is_of(moment, self.table):
             return []
         together = self._at_once.get(moment.occurred_at, ())
         return [event for event in together if event.same_statement(moment)]
 
-    def _under_way(self, moment: Moment, start: int) -> Iterator[Neighbour]:
+    def _under_way(self, moment: Moment, start: int) -> Iterator[Neighbor]:
         """Yield earlier events whose transactions may still have been open at the moment."""
         if moment.snapshot is None:
             return

@@ -24,7 +24,7 @@ from ..vendors.base import PastTableSQL
 from ..vendors.types import NOTHING_SEEN, Image, Moment
 from .changes import Changes, Unseen
 from .history import TIMELESS, History
-from .neighbours import FIELDS, Neighbour
+from .neighbors import FIELDS, Neighbor
 from .placeholders import UNKNOWN
 from .replay import rows_left
 from .rows import read_images
@@ -162,25 +162,25 @@ class PastTables:
             self.vendor.past_table(concrete(model), images),
         )
 
-    def _events(self, table: str, moments: Sequence[Moment]) -> list[Neighbour]:
+    def _events(self, table: str, moments: Sequence[Moment]) -> list[Neighbor]:
         """Return the events that one of the moments may not have seen; too many, if it has more."""
-        events: list[Neighbour] = []
+        events: list[Neighbor] = []
         for name in self.history.renames.lineage(table).names:
             found = self.vendor.changes(name.name, moments, MOST)
-            every = [Neighbour(*row) for row in self.vendor.converted(FIELDS, found)]
+            every = [Neighbor(*row) for row in self.vendor.converted(FIELDS, found)]
             if len(every) > MOST:
                 return every
             events += [one for one in every if name.includes(one.occurred_at)]
         return sorted(events)
 
-    def _images(self, table: str, events: Sequence[Neighbour]) -> list[Image]:
+    def _images(self, table: str, events: Sequence[Neighbor]) -> list[Image]:
         """Return the states that these events found, and those that a TRUNCATE found."""
         emptied = max((one.id for one in events if _empties(one)), default=None)
         found = [self._image(table, one, before=True) for one in events if one.action in ("U", "D")]
         left = [one for one in events if one.action in ("I", "U")] if emptied else []
         return found + [self._image(table, one) for one in left if one.id < (emptied or 0)]
 
-    def _image(self, table: str, one: Neighbour, *, before: bool = False) -> Image:
+    def _image(self, table: str, one: Neighbor, *, before: bool = False) -> Image:
         return self.history.renames.image(table, one.id, one.occurred_at, before=before)
 
     def _expression(self, source: Source, moment: Moment) -> Expression:
@@ -231,13 +231,13 @@ class PastTables:
         return any(now[key] - change_of(key, of_key[key]) != (key in rows) for key in changed)
 
 
-def _empties(one: Neighbour) -> bool:
+def _empties(one: Neighbor) -> bool:
     return one.action == AuditLog.Action.TRUNCATE
 
 
-def _first_changes(unseen: Iterable[Neighbour]) -> list[tuple[str, Neighbour, bool]]:
+def _first_changes(unseen: Iterable[Neighbor]) -> list[tuple[str, Neighbor, bool]]:
     """Return the first change of each key, and whether it took the key away from its row."""
-    found: dict[str, tuple[str, Neighbour, bool]] = {}
+    found: dict[str, tuple[str, Neighbor, bool]] = {}
     for one in unseen:
         # If one statement takes a key from one row and gives it to another, the row that had the
         # key before the statement counts: the event that took the key comes first.

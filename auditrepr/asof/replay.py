@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ..models import AuditLog
-from .neighbours import Neighbour
+from .neighbors import Neighbor
 
 
-def rows_left(events: Iterable[Neighbour]) -> dict[str, Neighbour]:
+def rows_left(events: Iterable[Neighbor]) -> dict[str, Neighbor]:
     """Return each row that these events have left in the table, with the last event of its key.
 
     :param events: in the order of their IDs.
     """
-    rows: dict[str, Neighbour] = {}
+    rows: dict[str, Neighbor] = {}
     # Keys that an update gives to a row while another row, which the same one moves on, has them.
     shared: set[str] = set()
     for one in events:

@@ -22,7 +22,7 @@ from ..vendors import Vendor
 from ..vendors.types import Moment
 from .asked import key_of
 from .changes import Changes
-from .neighbours import Neighbour
+from .neighbors import Neighbor
 from .states import States, StateSource
 
 SHARED = "several rows of {} had the same key"
@@ -70,14 +70,14 @@ class SharedKeys:
         self._now |= {(table, key): found[key] for key in unknown}
         return {key: self._now[table, key] for key in keys}
 
-    def _events(self, table: str, keys: Collection[str]) -> list[Neighbour] | None:
+    def _events(self, table: str, keys: Collection[str]) -> list[Neighbor] | None:
         """Return all events of the keys; None if there are too many."""
-        found: list[Neighbour] = []
+        found: list[Neighbor] = []
         log = AuditLog.objects.using(self.vendor.using)
         for name, some in product(self.states.renames.lineage(table).names, _parts(keys)):
             of_some = Q(object_id__in=some) | Q(previous_object_id__in=some)
-            rows = log.filter(name.events(), of_some).values_list(*Neighbour._fields)
-            found += [Neighbour(*row) for row in rows[: MOST + 1]]
+            rows = log.filter(name.events(), of_some).values_list(*Neighbor._fields)
+            found += [Neighbor(*row) for row in rows[: MOST + 1]]
             if len(found) > MOST:
                 return None
         return found
@@ -99,18 +99,18 @@ class SharedKeys:
             had = now - change_of(key, changes.since(*changes.unseen(moment)))
         return had <= 1 if state.live else had == expected
 
-    def _seen(self, table: str, changes: Changes, moment: Moment) -> list[Neighbour]:
+    def _seen(self, table: str, changes: Changes, moment: Moment) -> list[Neighbor]:
         """Return the events that the moment saw, with every TRUNCATE of the table among them."""
         truncates = [one for one in self.states.truncates(table) if self.states.saw(moment, one)]
         return sorted([*changes.before(*changes.unseen(moment)), *truncates])
 
 
-def change_of(key: str, events: Iterable[Neighbour]) -> int:
+def change_of(key: str, events: Iterable[Neighbor]) -> int:
     """Return how many more rows had the key after these events than before them."""
     return sum(_change(key, one) for one in events)
 
 
-def _change(key: str, one: Neighbour) -> int:
+def _change(key: str, one: Neighbor) -> int:
     if one.action == AuditLog.Action.INSERT:
         return int(one.object_id == key)
     if one.action == AuditLog.Action.DELETE:
@@ -120,7 +120,7 @@ def _change(key: str, one: Neighbour) -> int:
     return int(one.object_id == key) - int(one.previous_object_id == key)
 
 
-def left(key: str, events: Iterable[Neighbour]) -> int:
+def left(key: str, events: Iterable[Neighbor]) -> int:
     """Return how many rows with the key these events left, which are all of it."""
     count = 0
     for one in events:
@@ -133,9 +133,9 @@ def left(key: str, events: Iterable[Neighbour]) -> int:
     return count
 
 
-def by_key(events: Iterable[Neighbour]) -> dict[str, list[Neighbour]]:
+def by_key(events: Iterable[Neighbor]) -> dict[str, list[Neighbor]]:
     """Return the events of each key, which it got, kept or lost."""
-    found: dict[str, list[Neighbour]] = defaultdict(list)
+    found: dict[str, list[Neighbor]] = defaultdict(list)
     for one in events:
         for key in {one.object_id, one.previous_object_id}:
             if key is not None:

@@ -17,7 +17,7 @@ from ..models import AuditLog, Coverage
 from ..vendors import Vendor
 from ..vendors.snapshots import sees, sees_all
 from ..vendors.types import Image, Moment
-from .neighbours import Neighbour, Neighbours, look_up
+from .neighbors import Neighbor, Neighbors, look_up
 
 BESIDE = "rows of the same table changed at the same time"
 OVERTAKEN = "another transaction changed the row while its deletion waited"
@@ -41,7 +41,7 @@ class States:
 
     def __init__(self, vendor: Vendor) -> None:
         self.vendor = vendor
-        self._truncations: dict[str, list[Neighbour]] = {}
+        self._truncations: dict[str, list[Neighbor]] = {}
         self._restored: dict[int, bool] = {}
         self._expected: set[int] = set()
 
@@ -81,7 +81,7 @@ class States:
         """Announce events, so that one query is enough for all of them."""
         self._expected.update(events)
 
-    def _covered(self, table: str, moment: Moment, around: Neighbours) -> Neighbours:
+    def _covered(self, table: str, moment: Moment, around: Neighbors) -> Neighbors:
         """Return these without what is from before coverage, if it covers the moment.
 
         From there on each change of the row is in the log, and what was before may not be.
@@ -99,15 +99,15 @@ class States:
         coverage = self.coverage.get(table)
         return coverage.since_event if coverage else None
 
-    def _unfit(self, around: Sequence[Neighbours]) -> list[str]:
-        """Return why the neighbours of each moment may have happened in another order."""
+    def _unfit(self, around: Sequence[Neighbors]) -> list[str]:
+        """Return why the neighbors of each moment may have happened in another order."""
         if not around or not self.statement_reaches_beyond:
             return [""] * len(around)
         bases = list(map(_rests_on, around))
         unfit = self.vendor.out_of_order(set().union(*bases))
         return [UNCLEAR if basis & unfit else "" for basis in bases]
 
-    def _state(self, table: str, moment: Moment, around: Neighbours, doubt: str) -> StateSource:
+    def _state(self, table: str, moment: Moment, around: Neighbors, doubt: str) -> StateSource:
         if not moment.before and (later := self._same_statement(table, moment, around)):
             return later._replace(doubt=doubt or later.doubt)
         last = around.last
@@ -121,7 +121,7 @@ class States:
         gone = emptied or last.action == AuditLog.Action.DELETE
         return StateSource(self._image(table, last), False, False, gone, doubt, last.inserted)
 
-    def _same_statement(self, table: str, moment: Moment, around: Neighbours) -> StateSource | None:
+    def _same_statement(self, table: str, moment: Moment, around: Neighbors) -> StateSource | None:
         """Return the state that the rest of the moment's statement gave the row, or None.
 
         A moment is after its whole statement, including the changes after the event.
@@ -144,11 +144,11 @@ class States:
         at = moment.occurred_at
         return at is not None and self.renames.table(moment.table_name, at) == table
 
-    def _image(self, table: str, header: Neighbour, *, before: bool = False) -> Image:
+    def _image(self, table: str, header: Neighbor, *, before: bool = False) -> Image:
         return self.renames.image(table, header.id, header.occurred_at, before=before)
 
     def _before_the_log(
-        self, table: str, moment: Moment, around: Neighbours, emptied: bool, doubt: str
+        self, table: str, moment: Moment, around: Neighbors, emptied: bool, doubt: str
     ) -> StateSource:
         """Return the state of a row of which the moment saw no event.
 
@@ -187,7 +187,7 @@ class States:
         start = coverage.since_event
         return start is not None and start < since and self.sees(moment, coverage.transaction_id)
 
-    def truncates(self, table: str) -> list[Neighbour]:
+    def truncates(self, table: str) -> list[Neighbor]:
         if table not in self._truncations:
             names = self.renames.lineage(table).names
             rows = AuditLog.objects.using(self.vendor.using).filter(
@@ -195,10 +195,10 @@ class States:
                 object_id=None,
                 action=AuditLog.Action.TRUNCATE,
             )
-            found = rows.values_list("table_name", *Neighbour._fields)
+            found = rows.values_list("table_name", *Neighbor._fields)
             self._truncations[table] = [
                 header
-                for name, header in ((name, Neighbour(*values)) for name, *values in found)
+                for name, header in ((name, Neighbor(*values)) for name, *values in found)
                 if self.renames.lineage(table).had(name, header.occurred_at)
             ]
         return self._truncations[table]
@@ -214,7 +214,7 @@ class States:
             for t in self.truncates(table)
         )
 
-    def lost(self, table: str, moment: Moment, first: Neighbour | None = None) -> bool:
+    def lost(self, table: str, moment: Moment, first: Neighbor | None = None) -> bool:
         """Return whether a TRUNCATE may have ended a row that has no event before `first`."""
         until = None if first is None else first.id
         return self.emptied_after(table, moment, until) and not self.is_whole(table, moment)
@@ -228,7 +228,7 @@ class States:
             self.saw(moment, t) and not self.gap(table, moment, t.id) for t in self.truncates(table)
         )
 
-    def _emptied(self, table: str, moment: Moment, last: Neighbour | None) -> bool:
+    def _emptied(self, table: str, moment: Moment, last: Neighbor | None) -> bool:
         """Return whether a TRUNCATE that the moment saw ended the row after its last event.
 
         Where coverage covers the moment, one from before it says nothing: rows may have come since.
@@ -239,7 +239,7 @@ class States:
             since = self._covered_since(table)
         return any(since is None or t.id > since for t in seen)
 
-    def doubt_of_order(self, table: str, moment: Moment, around: Neighbours) -> str:
+    def doubt_of_order(self, table: str, moment: Moment, around: Neighbors) -> str:
         """Return why the moment may lie elsewhere among the row's events; empty if it is certain.
 
         One client message may hold one statement, whose changes happen at once, or several. After a
@@ -279,7 +279,7 @@ class States:
         ours, theirs, newest = moment.transaction_id, transaction_id, self._newest
         return None not in (ours, theirs, newest) and ours < newest <= theirs  # type: ignore[operator]
 
-    def saw(self, moment: Moment, other: Neighbour) -> bool:
+    def saw(self, moment: Moment, other: Neighbor) -> bool:
         if other.id > moment.upto:
             return False
         return (
@@ -298,12 +298,12 @@ class States:
         return self._restored[pk]
 
 
-def _rests_on(around: Neighbours) -> set[int]:
+def _rests_on(around: Neighbors) -> set[int]:
     """Return the IDs of the events from which the state of the row at the moment is derived."""
     return {one.id for one in around.seen or around.earliest}
 
 
-def _after(one: Neighbour, other: Neighbour | None) -> bool:
+def _after(one: Neighbor, other: Neighbor | None) -> bool:
     """Return whether a later statement caused `one` than `other`.
 
     A statement that swaps keys gives and takes the same key: then neither is later.

@@ -16,7 +16,7 @@ from ..exceptions import NoUser
 from ..fields import RowField
 from ..isolation.query_caches import Afresh
 from ..lineage import recent_renames
-from ..utils.table_names import log_name, model_labelled
+from ..utils.table_names import log_name, model_labeled
 from ..vendors import get_vendor, supports
 from ..vendors.types import Event
 from .related import ids_about
@@ -68,7 +68,7 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
         :param model: the model, or its label: ``"shop.Order"``.
         :raises LookupError: if no installed model has the label.
         """
-        model = model_labelled(model) if isinstance(model, str) else model
+        model = model_labeled(model) if isinstance(model, str) else model
         return self.filter(recent_renames(self.db).lineage(log_name(model._meta.db_table)).events())
 
     def by(self, user: Any) -> AuditLogQuerySet:

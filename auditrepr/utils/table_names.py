@@ -36,7 +36,7 @@ def model_for_table(table_name: str) -> type[Model] | None:
     return min(found, key=lambda model: not model._meta.managed, default=None)
 
 
-def model_labelled(label: str) -> type[Model]:
+def model_labeled(label: str) -> type[Model]:
     """Return the installed model with this label, such as ``"shop.Order"``.
 
     :raises LookupError: if there is none.

@@ -110,7 +110,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(params=["light", "dark"])
 def reader(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """The demo's user, in both of the admin's colours."""
+    """The demo's user, in both of the admin's colors."""
     yield from _login(browser, address, "demo", request.param)
 
 
@@ -126,9 +126,9 @@ def linguist(browser: Browser, address: str) -> Iterator[Page]:
     yield from _login(browser, address, "linguist")
 
 
-def _login(browser: Browser, address: str, name: str, colours: Any = "light") -> Iterator[Page]:
+def _login(browser: Browser, address: str, name: str, colors: Any = "light") -> Iterator[Page]:
     context = browser.new_context(
-        base_url=address, color_scheme=colours, viewport={"width": 1440, "height": 800}
+        base_url=address, color_scheme=colors, viewport={"width": 1440, "height": 800}
     )
     context.set_default_timeout(10_000)
     page = context.new_page()

@@ -91,7 +91,7 @@ def test_shows_the_round_and_its_workers_and_cancels_it(reader: Client) -> None:
     assert "Cancel the round" not in words(page(reader, RUNS))
 
 
-def test_cancelling_takes_a_post_and_the_permission(reader: Client) -> None:
+def test_canceling_takes_a_post_and_the_permission(reader: Client) -> None:
     assert reader.get(f"{RUNS}cancel/").status_code == 405
     Share.objects.create(
         after_id=0, upto_id=9, provable_id=9, command="backfill_reprs", planned=1, planned_ids=9
@@ -174,7 +174,7 @@ def test_the_chart_can_be_read_without_being_seen(reader: Client) -> None:
         started_at=now - timedelta(minutes=1), ended_at=now, rows=150, host="h", pid=1
     )
     html = page(reader, RUNS)
-    assert 'role="img" aria-labelledby="rate-title rate-desc"' in html
+    assert 'role="img" aria-labeledby="rate-title rate-desc"' in html
     assert "The highest bar is 10 per minute" in words(html)
     assert "Hour starting at Per minute" in words(html)
     assert html.count("<rect") >= 1

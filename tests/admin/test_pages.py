@@ -236,7 +236,7 @@ def test_a_list_takes_as_many_queries_whatever_its_length_and_counts_nothing(
         page(reader, LOG + query)
     assert len(few) == len(many)
     sent = [query["sql"].upper() for query in many]
-    # How many triggers a table has is a question about the catalogue.
+    # How many triggers a table has is a question about the catalog.
     asked = [s for s in sent if "AUDITREPR_" in s and "PG_TRIGGER" not in s]
     statements = " ".join(asked)
     assert not re.search(rf"SELECT COUNT|DISTINCT|OFFSET (?!{LOOKED_AT}\b)[1-9]", statements)

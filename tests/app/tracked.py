@@ -67,7 +67,7 @@ class Account(models.Model):
     numbered = models.GeneratedField(
         expression=models.Q(number__gt=""), output_field=models.BooleanField(), db_persist=True
     )
-    labelled = models.GeneratedField(
+    labeled = models.GeneratedField(
         expression=Upper("label"), output_field=models.CharField(max_length=50), db_persist=True
     )
 

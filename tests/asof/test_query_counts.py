@@ -24,7 +24,7 @@ def lines(count):
     QuerySet(Line).bulk_create(Line(order=order, item="pen") for order in orders(count))
 
 
-def labelled(count):
+def labeled(count):
     made = orders(count)
     labels = Label.objects.bulk_create(Label(name=f"l{n}") for n in range(count))
     through = Order.labels.through
@@ -84,8 +84,8 @@ KINDS = {
         Order,
         lambda o: [line.item for child in o.children.all() for line in child.lines.all()],
     ),
-    "many to many": (labelled, Order, lambda o: [label.name for label in o.labels.all()]),
-    "many to many, reverse": (labelled, Label, lambda la: [o.ref for o in la.orders.all()]),
+    "many to many": (labeled, Order, lambda o: [label.name for label in o.labels.all()]),
+    "many to many, reverse": (labeled, Label, lambda la: [o.ref for o in la.orders.all()]),
     "plain many to many": (books, Book, lambda b: (b.author.name, [t.label for t in b.tags.all()])),
     "generic foreign key": (remarks, Remark, lambda remark: remark.target.ref),
     "generic, and on": (remarks, Remark, lambda remark: remark.target.parent.ref),

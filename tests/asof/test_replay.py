@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auditrepr.asof.neighbours import Neighbour
+from auditrepr.asof.neighbors import Neighbor
 from auditrepr.asof.replay import rows_left
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
@@ -39,4 +39,4 @@ def test_rows_are_left_under_their_last_keys(events):
 
 
 def event(number: int, action: str, key: str | None = None, previous: str | None = None):
-    return Neighbour(number, action, key, previous, None, None, AT)
+    return Neighbor(number, action, key, previous, None, None, AT)

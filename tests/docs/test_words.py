@@ -127,8 +127,8 @@ def test_templates_and_examples_are_in_plain_words():
 
 
 def test_what_is_translated_is_in_plain_words():
-    catalogue = polib.pofile(str(PACKAGE / "locale" / "de" / "LC_MESSAGES" / "django.po"))
-    assert [found for entry in catalogue if (found := complaints(entry.msgid))] == []
+    catalog = polib.pofile(str(PACKAGE / "locale" / "de" / "LC_MESSAGES" / "django.po"))
+    assert [found for entry in catalog if (found := complaints(entry.msgid))] == []
 
 
 def test_docstrings_begin_with_what_is_returned_or_done():

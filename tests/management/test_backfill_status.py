@@ -154,7 +154,7 @@ def test_an_unknown_database_is_one_clear_line():
     assert raised.value.returncode == 2
 
 
-def test_colours_only_on_a_terminal_and_not_with_no_color(monkeypatch):
+def test_colors_only_on_a_terminal_and_not_with_no_color(monkeypatch):
     from django.core.management.color import make_style
 
     command = Command()
@@ -307,7 +307,7 @@ def test_without_a_round_nothing_is_shown_of_one(say):
     assert 'auditrepr_shares_planned{database="default"} 0' in say("--format", "prometheus")
 
 
-def test_a_cancelled_round_lets_its_workers_store_nothing(say):
+def test_a_canceled_round_lets_its_workers_store_nothing(say):
     with shared(50) as lock:
         assert "Took back 4 shares." in say("--cancel")
         with pytest.raises(LeaseLost), transaction.atomic():

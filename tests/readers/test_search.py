@@ -203,7 +203,7 @@ def test_the_page_says_how_it_searches(reader: Client, index: SearchIndex | None
     assert ("Any part of a representation" in said) == (index is None or index.anywhere)
 
 
-def test_the_search_form_is_labelled_and_keeps_what_was_asked_for(reader: Client) -> None:
+def test_the_search_form_is_labeled_and_keeps_what_was_asked_for(reader: Client) -> None:
     html = page(reader, f"{LOG}?text=%22%3E%3Cb%3E&action__exact=I&q=1")
     assert '<label for="search-text">Text</label>' in html
     assert 'aria-describedby="search-text-help"' in html

@@ -261,7 +261,7 @@ def test_rows_changed_again_by_one_statement_are_told_from_rows_changed_later(
     assert vendor.changed_again(ids) == {ids[1]}
 
 
-def test_events_that_do_not_fit_their_neighbours_are_out_of_order(
+def test_events_that_do_not_fit_their_neighbors_are_out_of_order(
     vendor: Vendor, life: list[Event]
 ) -> None:
     ids = [event.id for event in life]

@@ -44,7 +44,7 @@ class AsOfFacet(Facet, ABC):
     def changes(self, table: str, moments: Sequence[Moment], most: int) -> list[Any]:
         """Return this table's events that one of the moments may not have seen.
 
-        They come in the order of their IDs, each with the fields of ``neighbours.Neighbour`` as the
+        They come in the order of their IDs, each with the fields of ``neighbors.Neighbor`` as the
         driver returns them; one more than ``most`` if there are more.
         """
 
@@ -194,7 +194,7 @@ class AsOfFacet(Facet, ABC):
     def around(
         self, table: Name, wanted: Sequence[tuple[Moment, str]]
     ) -> list[tuple[int | None, ...]]:
-        """Return the IDs of the events around each moment: see :class:`.neighbours.Neighbours`.
+        """Return the IDs of the events around each moment: see :class:`.neighbors.Neighbors`.
 
         One query for all moments.
         """

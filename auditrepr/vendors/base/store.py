@@ -24,7 +24,7 @@ Texts = dict[str, str | None]
 class StoreFacet(Facet, ABC):
     """Serves a run of the job."""
 
-    #: Can only one transaction at a time write to the database?
+    # Whether only one transaction at a time can write to the database.
     one_writer: bool
 
     @abstractmethod

@@ -64,8 +64,8 @@ LOWEST = "'-9223372036854775808'::bigint"
 LIMITS = {"since": " AND log.occurred_at >= %s", "until": " AND log.occurred_at < %s"}
 _EVENTS = """FROM auditrepr_auditlog log
     WHERE log.table_name = %s{{limits}} AND log.{key} = wanted.key"""
-# Most moments saw the newest event of the row last. If one did not, each neighbour takes one index
-# look-up; see asof.neighbours.Neighbours for their order.
+# Most moments saw the newest event of the row last. If one did not, each neighbor takes one index
+# look-up; see asof.neighbors.Neighbors for their order.
 _NEWEST_EVENT = f"""LEFT JOIN LATERAL (
     SELECT log.id, {_SEEN} AS seen {_EVENTS} ORDER BY log.id DESC LIMIT 1
 ) {{newest}} ON true"""

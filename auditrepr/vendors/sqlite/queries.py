@@ -23,8 +23,8 @@ WEIGHTS_SQL = """
     FROM json_each(%s) AS wanted CROSS JOIN auditrepr_auditlog AS log ON log.id = wanted.value
 """
 
-# Most moments saw the newest event of the row last. If one did not, each neighbour takes one index
-# look-up; see asof.neighbours.Neighbours for their order.
+# Most moments saw the newest event of the row last. If one did not, each neighbor takes one index
+# look-up; see asof.neighbors.Neighbors for their order.
 _NEAREST = """(
         SELECT {extreme}(id) FROM auditrepr_auditlog
         WHERE table_name = %(table)s{{limits}} AND {key} = wanted.key {bound}

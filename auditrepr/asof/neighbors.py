@@ -21,7 +21,7 @@ SHARED = 3
 _upto = attrgetter("upto")
 
 
-class Neighbour(NamedTuple):
+class Neighbor(NamedTuple):
     """The columns of an event that determine its order relative to a moment."""
 
     id: int
@@ -58,7 +58,7 @@ class Neighbour(NamedTuple):
         )
 
 
-class Neighbours(NamedTuple):
+class Neighbors(NamedTuple):
     """The events nearest to a moment, for one key of one table.
 
     An update that changes a primary key concerns two keys: it gives the row a new key and takes
@@ -66,22 +66,22 @@ class Neighbours(NamedTuple):
     None if the moment saw the row's newest event.
     """
 
-    last: Neighbour | None  # the latest that the moment saw
-    last_taking: Neighbour | None
-    next: Neighbour | None  # the first with a greater id than the moment's
-    next_taking: Neighbour | None
-    first: Neighbour | None  # the first that the moment has not seen
-    first_taking: Neighbour | None
+    last: Neighbor | None  # the latest that the moment saw
+    last_taking: Neighbor | None
+    next: Neighbor | None  # the first with a greater id than the moment's
+    next_taking: Neighbor | None
+    first: Neighbor | None  # the first that the moment has not seen
+    first_taking: Neighbor | None
 
     @property
-    def seen(self) -> list[Neighbour]:
+    def seen(self) -> list[Neighbor]:
         return [one for one in (self.last, self.last_taking) if one]
 
     @property
-    def later(self) -> list[Neighbour]:
+    def later(self) -> list[Neighbor]:
         return [one for one in (self.next, self.next_taking) if one]
 
-    def since(self, event: int) -> Neighbours:
+    def since(self, event: int) -> Neighbors:
         """Return these without what the moment saw up to this event."""
         last, taking = self.last, self.last_taking
         return self._replace(
@@ -90,18 +90,18 @@ class Neighbours(NamedTuple):
         )
 
     @property
-    def earliest(self) -> list[Neighbour]:
+    def earliest(self) -> list[Neighbor]:
         return [one for one in (self.first, self.first_taking) if one]
 
 
-FIELDS = [field_named(AuditLog, name) for name in Neighbour._fields]
-NEIGHBOURS = f"SELECT {', '.join(Neighbour._fields)} FROM auditrepr_auditlog WHERE "  # noqa: S608
+FIELDS = [field_named(AuditLog, name) for name in Neighbor._fields]
+NEIGHBORS = f"SELECT {', '.join(Neighbor._fields)} FROM auditrepr_auditlog WHERE "  # noqa: S608
 
 
 def look_up(
     vendor: Vendor, renames: Renames, table: str, wanted: Sequence[tuple[Moment, str]]
-) -> list[Neighbours]:
-    """Return the neighbours of each of these moments, for the row with this key."""
+) -> list[Neighbors]:
+    """Return the neighbors of each of these moments, for the row with this key."""
     together = _together(wanted)
     latest = [(_after_all(moments), key) for key, moments in together.items()]
     at_once = zip(together.items(), _each(vendor, renames, table, latest), strict=True)
@@ -113,25 +113,25 @@ def look_up(
 
 def _each(
     vendor: Vendor, renames: Renames, table: str, wanted: Sequence[tuple[Moment, str]]
-) -> list[Neighbours]:
+) -> list[Neighbors]:
     """Return :meth:`Vendor.around` for all names that the table has had, with the events."""
     if not wanted:
         return []
     by_name = [vendor.around(name, wanted) for name in renames.lineage(table).names]
     found = by_name[0] if len(by_name) == 1 else map(_nearest, zip(*by_name, strict=True))
     ids = list(found)
-    headers = _neighbours(vendor, {pk for one in ids for pk in one if pk is not None})
-    return [Neighbours(*map(headers.get, one)) for one in ids]
+    headers = _neighbors(vendor, {pk for one in ids for pk in one if pk is not None})
+    return [Neighbors(*map(headers.get, one)) for one in ids]
 
 
-def _neighbours(vendor: Vendor, ids: Collection[int]) -> dict[int | None, Neighbour]:
+def _neighbors(vendor: Vendor, ids: Collection[int]) -> dict[int | None, Neighbor]:
     if not ids:
         return {}
     condition, parameters = vendor.is_among(ids)
     with vendor.connection.cursor() as cursor:
-        cursor.execute(NEIGHBOURS + condition, parameters)
+        cursor.execute(NEIGHBORS + condition, parameters)
         rows = vendor.converted(FIELDS, cursor.fetchall())
-    return {row[0]: Neighbour(*row) for row in rows}
+    return {row[0]: Neighbor(*row) for row in rows}
 
 
 def _together(wanted: Sequence[tuple[Moment, str]]) -> dict[str, list[Moment]]:
@@ -151,8 +151,8 @@ def _after_all(moments: Sequence[Moment]) -> Moment:
     return Moment(max(moments, key=_upto).upto)
 
 
-def _is_quiet(around: Neighbours, moments: Sequence[Moment]) -> bool:
-    """Return whether all these moments have the same neighbours.
+def _is_quiet(around: Neighbors, moments: Sequence[Moment]) -> bool:
+    """Return whether all these moments have the same neighbors.
 
     This holds if the row's newest event up to the last moment is older than the first moment and
     visible to each of them: then no event lies between them.
