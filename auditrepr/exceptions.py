@@ -6,6 +6,7 @@ an attribute and not the docstring, because ``python -OO`` drops docstrings.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, ClassVar
 
 
@@ -17,6 +18,10 @@ class AuditReprError(Exception):
     def __init__(self, **details: Any) -> None:
         self.details = details
         super().__init__(self.message.format(**details))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # From one process to another, as between those of a Celery worker.
+        return partial(type(self), **self.details), ()
 
 
 class UnsupportedDatabase(AuditReprError):
@@ -220,6 +225,22 @@ class RoundVoided(LeaseLost):
         "The shares of this round were taken back: by backfill_status --cancel, in the admin, or by"
         " a command that must work alone (prune_audit_log, rebuild_reprs, --rescan). Earlier"
         " batches are stored; the current one was rolled back. The next run does the rest."
+    )
+
+
+class JobFailed(AuditReprError):
+    """Raised by a task of the job where the command exits with 1: a run ended with an error."""
+
+    message = "{errors}"
+
+
+class UnusablePool(AuditReprError):
+    """Raised when a Celery worker's pool cannot interrupt a row."""
+
+    message = (
+        "Task {task} cannot run in Celery's {pool} pool: no row can be interrupted there that takes"
+        " longer than ROW_SECONDS. Give its queue a worker with --pool prefork or --pool solo"
+        " (docs/celery.md)."
     )
 
 

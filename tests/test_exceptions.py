@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import pickle
 import subprocess
 import sys
 
 import pytest
 
 from auditrepr import exceptions
-from auditrepr.exceptions import AuditReprError
+from auditrepr.exceptions import AuditReprError, UnusablePool
 from tests.project import ROOT
 
 pytestmark = pytest.mark.sqlite
@@ -40,6 +41,13 @@ def test_errors_say_the_same_without_docstrings():
     plain = texts()
     assert len(plain) > 15
     assert texts("-OO") == plain
+
+
+def test_an_error_goes_from_one_process_to_another():
+    error = UnusablePool(task="auditrepr.backfill", pool="threads")
+    copy = pickle.loads(pickle.dumps(error))
+    assert (type(copy), str(copy)) == (UnusablePool, str(error))
+    assert "auditrepr.backfill" in str(copy)
 
 
 def test_every_error_says_something_of_its_own():

@@ -10,6 +10,7 @@ from typing import NamedTuple
 from ..lineage import recent_renames
 from ..reprs import Outcome
 from ..vendors.types import Event
+from . import reports
 from .reports import Finding
 
 
@@ -77,6 +78,13 @@ class Failing:
             none_built = 0 < self.tried[table] == self.failed[table] + self.final[table]
             if none_built or table in self.first:
                 yield table, first, none_built
+
+
+def to_tell(using: str, failing: Failing) -> list[str]:
+    """Return what to report now of the models whose events failed, each text once."""
+    found = list(findings(using, failing))
+    told = reports.to_tell(using, {reports.FAILURES: found}) if found else []
+    return list(dict.fromkeys(finding.text for finding in told))
 
 
 def findings(using: str, failing: Failing) -> Iterator[Finding]:

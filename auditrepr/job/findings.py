@@ -204,6 +204,24 @@ def to_run(using: str, applied: unapplied.Applied | None = None) -> Sentence:
     return Sentence(_RUN, command=f"manage.py {command} --database {using}")
 
 
+def of_migrations_to_tell(using: str, error: MigrationsPending) -> list[Finding]:
+    """Return what to report now of pending migrations.
+
+    :raises MigrationsPending: if auditrepr's own tables do not exist.
+    """
+    try:
+        return reports.due(using, {reports.MIGRATIONS: [of_migrations(error)]})
+    except Error:
+        raise error from None
+
+
+def to_tell(using: str) -> list[Finding]:
+    """Return what to report now of this database, whose migrations are applied."""
+    with suppress(Error):  # the database has just ended it, or takes too long
+        return reports.to_tell(using, {reports.RECORDING: of(using), reports.MIGRATIONS: []})
+    return []
+
+
 def of_migrations(error: MigrationsPending) -> Finding:
     """Return the finding for pending migrations, which every deployment has for a while."""
     text, _, command = str(error).partition(" Run: ")

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import Error, transaction
 from django.db.models import QuerySet
 
 from ..models import KnownFinding
@@ -75,6 +75,14 @@ def due(using: str, found: Found) -> list[Finding]:
             for topic, findings in found.items()
             for finding in _due(using, topic, {finding.key: finding for finding in findings})
         ]
+
+
+def to_tell(using: str, found: Found) -> list[Finding]:
+    """Return the findings to report now, even if that cannot be stored."""
+    try:
+        return due(using, found)
+    except Error:
+        return at_once(found)
 
 
 def at_once(found: Found) -> list[Finding]:

@@ -15,6 +15,7 @@ from ..exceptions import AuditReprError
 from ..job import logs
 from ..job.result import Result
 from ..job.rights import explained
+from ..job.turns import take_turns
 from ..models import StopReason
 from ..utils.text import visible
 from .locking import add_lock, chosen_lock
@@ -30,7 +31,6 @@ from .options import (
 from .progress import progress_bar
 from .signals import stopping_on_signals
 from .terminal import TerminalCommand, retries_shown
-from .turns import take_turns
 
 # Exit codes; 75 is EX_TEMPFAIL.
 FAILED, LOCKED = 3, 75

@@ -21,9 +21,8 @@ from django.utils import timezone
 
 from auditrepr import capture
 from auditrepr.admin import AuditHistoryMixin
-from auditrepr.job import logs
+from auditrepr.job import logs, turns
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.management import turns
 from auditrepr.models import AuditLog, BackfillRun, Coverage, InstanceRepr, Lease, ReprFailure
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author

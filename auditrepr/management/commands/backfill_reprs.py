@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db import Error
 
 from ...exceptions import LogElsewhere, MigrationsPending
-from ...job import backfill, failing, findings, logs, reports
-from ...job.reports import Finding, Found
+from ...job import backfill, failing, findings, logs
+from ...job.reports import Finding
 from ...job.result import Result
 from ...models import ReprFailure, StopReason
 from ...utils.phrases import counted
@@ -109,9 +107,7 @@ class Command(JobCommand):
         except MigrationsPending as error:
             self._tell(self._waiting(using, error))
             return Result(StopReason.MIGRATIONS)
-        with suppress(Error):  # the database has just ended it, or takes too long
-            found = {reports.RECORDING: findings.of(using), reports.MIGRATIONS: []}
-            self._tell(_due(using, found))
+        self._tell(findings.to_tell(using))
         return result
 
     def crew(self, using: str, options: dict[str, Any]) -> Workers | None:
@@ -131,13 +127,9 @@ class Command(JobCommand):
 
         :raises MigrationsPending: if auditrepr's own tables do not exist.
         """
-        finding = findings.of_migrations(error)
-        try:
-            told = reports.due(using, {reports.MIGRATIONS: [finding]})
-        except Error:
-            raise error from None
+        told = findings.of_migrations_to_tell(using, error)
         # On a terminal, report at once.
-        return [finding] if is_terminal(sys.stderr) else told
+        return [findings.of_migrations(error)] if is_terminal(sys.stderr) else told
 
     def _tell(self, found: Sequence[Finding]) -> None:
         """Report the findings, at any verbosity: cron mails them."""
@@ -148,9 +140,7 @@ class Command(JobCommand):
             self.stderr.write(f"{rest} more like these: manage.py audit_triggers check")
 
     def finish(self, using: str, options: dict[str, Any], result: Result) -> int:
-        failures = list(failing.findings(using, result.failing))
-        found = _due(using, {reports.FAILURES: failures}) if failures else []
-        texts = list(dict.fromkeys(finding.text for finding in found))
+        texts = failing.to_tell(using, result.failing)
         for worker in result.lost_workers:
             self.stderr.write(
                 visible(f"{using}: A worker ended early ({worker}). Others did its share.")
@@ -205,10 +195,3 @@ def _retried(result: Result) -> str:
         return f" Retried 1 event{', which failed again' if failed else ''}."
     which = f", {failed:,} of which failed again" if failed else ""
     return f" Retried {result.again:,} events{which}."
-
-
-def _due(using: str, found: Found) -> list[Finding]:
-    try:
-        return reports.due(using, found)
-    except Error:
-        return reports.at_once(found)

@@ -1,0 +1,166 @@
+"""A slice of the job, for the tasks of a queue: a while of work on every database.
+
+A message says only that there is work; the database says which. So a message that is lost,
+doubled, late or delivered again does no harm.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.db import Error
+
+from ..exceptions import AuditReprError, JobFailed, LogElsewhere, MigrationsPending
+from ..models import StopReason
+from . import backfill, failing, findings, logs
+from .locks.lease import DatabaseLock
+from .reports import Finding
+from .result import Result
+from .rights import explained
+from .rounds import shares
+from .rounds.crew import Alone
+from .turns import take_turns
+
+logger = logging.getLogger("auditrepr.tasks")
+
+#: Why a slice ends although there is more to do.
+CUT = {StopReason.TIME_BUDGET, StopReason.SIGNAL}
+
+#: Asks another worker to help in this database, for these seconds.
+Ask = Callable[[str, float], object]
+Stop = Callable[[], bool]
+
+
+@dataclass
+class Slice:
+    """What a slice did in each database."""
+
+    results: dict[str, Result] = field(default_factory=dict)
+
+    @property
+    def unfinished(self) -> bool:
+        """Return whether to go on at once: it was cut short, and did not stand still.
+
+        Where no batch was built, the schedule's next message is early enough.
+        """
+        results = self.results.values()
+        return any(one.stop_reason in CUT for one in results) and any(r.batches for r in results)
+
+    def check(self) -> None:
+        """Raise the errors of all databases together.
+
+        :raises JobFailed: if there is one.
+        """
+        errors = {using: one.error for using, one in self.results.items() if one.error}
+        if errors:
+            lines = (e if f'"{using}"' in e else f"{using}: {e}" for using, e in errors.items())
+            raise JobFailed(errors="\n".join(lines))
+
+
+class Helpers(Alone):
+    """Other workers of the queue, who are asked by messages; the run does not wait for them.
+
+    As many are asked in each slice: one that still helps from the last slice ends soon.
+    """
+
+    def __init__(self, using: str, count: int, ask: Ask) -> None:
+        self.using = using
+        self.count = count
+        self.ask = ask
+
+    def start(self, count: int, max_seconds: float | None) -> None:
+        try:
+            for _ in range(self.count):
+                self.ask(self.using, max(1.0, max_seconds or 0.0))
+        except Exception as error:  # whatever the queue raises: the work goes on without help
+            told = {"database": self.using}
+            logger.warning("%s: No help could be asked for: %s", self.using, error, extra=told)
+
+
+def work(
+    using: str | None, max_seconds: float, workers: int, ask: Ask | None, stop: Stop = lambda: False
+) -> Slice:
+    """Do the work of ``backfill_reprs``, and log what it reports.
+
+    :param using: the database; by default every one that holds a log.
+    :param workers: with two or more, a large backlog is shared with workers that are asked.
+    :param ask: None if there are no other workers.
+    :param stop: called before each batch; true ends the slice.
+    :raises ValueError: if an argument makes no sense.
+    """
+    _check(max_seconds, workers)
+    done = Slice({alias: Result() for alias in ([using] if using else logs.aliases())})
+
+    def turn(alias: str, seconds: float | None) -> bool:
+        before = done.results[alias]
+        if before.error or stop():
+            return False
+        options: dict[str, Any] = {"max_seconds": seconds, "stop": stop}
+        if workers > 1 and ask:
+            options |= {"workers": workers, "crew": Helpers(alias, workers - 1, ask)}
+        later = _run(alias, **options)
+        before.add(later)
+        return later.stop_reason is StopReason.TIME_BUDGET
+
+    order = sorted(done.results, key=lambda one: len(done.results) > 1 and not logs.answers(one))
+    take_turns(order, turn, max_seconds)
+    for alias, result in done.results.items():
+        _tell_failing(alias, result)
+    return done
+
+
+def assist(using: str, max_seconds: float, stop: Stop = lambda: False) -> Slice:
+    """Work on the shares that another worker has planned; without any, the message was late."""
+    _check(max_seconds, 1)
+    if not shares.exist(using):
+        return Slice()
+    result = backfill.assist(using, max_seconds=max_seconds, stop=stop)
+    if result.stop_reason is StopReason.LEASE_LOST:
+        result.error = ""  # who planned the round says so
+    _tell_failing(using, result)
+    return Slice({using: result})
+
+
+def _run(using: str, **options: Any) -> Result:
+    """Return the result of one turn; an error of one database does not concern the others."""
+    try:
+        result = backfill.run(using, lock=DatabaseLock(using), **options)
+        told = findings.to_tell(using)
+    except LogElsewhere as error:
+        return Result(StopReason.ERROR, error=str(error))
+    except MigrationsPending as error:
+        return _waiting(using, error)
+    except (AuditReprError, Error) as error:
+        return Result(StopReason.ERROR, error=explained(error, using))
+    _tell(using, told)
+    return result
+
+
+def _waiting(using: str, error: MigrationsPending) -> Result:
+    try:
+        _tell(using, findings.of_migrations_to_tell(using, error))
+    except MigrationsPending:  # even the table is missing in which to note it
+        return Result(StopReason.ERROR, error=str(error))
+    return Result(StopReason.MIGRATIONS)
+
+
+def _tell(using: str, found: Sequence[Finding]) -> None:
+    for finding in found:
+        logger.warning("%s", finding, extra={"database": using})
+
+
+def _tell_failing(using: str, result: Result) -> None:
+    for text in failing.to_tell(using, result.failing):
+        logger.warning("%s: %s", using, text, extra={"database": using})
+
+
+def _check(max_seconds: float, workers: int) -> None:
+    if isinstance(max_seconds, bool) or not isinstance(max_seconds, int | float):
+        raise ValueError(f"max_seconds must be a number of seconds, not {max_seconds!r}.")
+    if not 0 < max_seconds < float("inf"):
+        raise ValueError(f"max_seconds must be more than 0, not {max_seconds!r}.")
+    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
+        raise ValueError(f"workers must be a whole number from 1 on, not {workers!r}.")
