@@ -174,7 +174,7 @@ def test_the_chart_can_be_read_without_being_seen(reader: Client) -> None:
         started_at=now - timedelta(minutes=1), ended_at=now, rows=150, host="h", pid=1
     )
     html = page(reader, RUNS)
-    assert 'role="img" aria-labeledby="rate-title rate-desc"' in html
+    assert 'role="img" aria-labelledby="rate-title rate-desc"' in html
     assert "The highest bar is 10 per minute" in words(html)
     assert "Hour starting at Per minute" in words(html)
     assert html.count("<rect") >= 1

@@ -122,7 +122,7 @@ Opened = Iterator[tuple[dict[str, Any], Any]]  # Django's settings, and a sessio
 def _sqlite(folder: Path) -> Opened:
     file = folder / "library.sqlite3"
     dump.restore_sqlite(file)
-    with closing(sqlite3.connect(file, autocommit=True)) as session:
+    with closing(sqlite3.connect(file, isolation_level=None)) as session:
         yield {"ENGINE": "django.db.backends.sqlite3", "NAME": str(file)}, session
 
 
