@@ -173,7 +173,7 @@ def test_every_exact_representation_is_true_whatever_partitions_bring_and_take()
     seen.clear()
     run_state_machine_as_test(
         Parted,
-        settings=settings(HISTORIES, **examples(quick=3, full=100, named="TRUTH_EXAMPLES")),
+        settings=settings(HISTORIES, **examples(quick=3, full=12, named="TRUTH_EXAMPLES")),
     )
     sys.stderr.write(f"\n{connection.display_name}, partitions: {dict(seen)}\n")
     assert seen["exact"] > 2 * seen["begun"]
