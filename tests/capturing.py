@@ -12,7 +12,7 @@ from django.db import connection
 from auditrepr import capture
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
-from auditrepr.vendors.types import Capture
+from auditrepr.vendors.capture_types import Capture
 from tests.missing import could_not_try
 
 

@@ -19,7 +19,7 @@ from ..vendors import get_vendor
 from . import partitions
 
 if TYPE_CHECKING:
-    from ..vendors.types import Capture, Installed, TableShape
+    from ..vendors.capture_types import Capture, Installed, TableShape
     from .state import State
 
 

@@ -14,7 +14,7 @@ from ..tracking import TrackedTable, tracked_tables
 from ..utils.table_names import log_name, model_for_table
 from ..utils.text import one_line
 from ..vendors import Vendor, get_vendor, supports
-from ..vendors.types import Capture, Installed, Kind, Survey, TableShape
+from ..vendors.capture_types import Capture, Installed, Kind, Survey, TableShape
 from . import partitions
 from .state import State, Status
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from ..vendors.types import Installed, Partition
+    from ..vendors.capture_types import Installed, Partition
 
 
 def record(installed: Installed, before: str = "") -> str:

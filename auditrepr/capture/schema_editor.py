@@ -21,7 +21,7 @@ from ..tracking import TrackedTable, tracked_tables
 from ..utils.sql import _CHANGES_A_TABLE
 from ..utils.table_names import log_name
 from ..vendors import Vendor, get_vendor, supports
-from ..vendors.types import Capture, Kind, TableShape
+from ..vendors.capture_types import Capture, Kind, TableShape
 from . import coverage
 
 # Operations that may change a table that is there; create_model() and indexes do not.

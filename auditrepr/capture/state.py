@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from ..vendors.types import Capture, Installed
+from ..vendors.capture_types import Capture, Installed
 from . import partitions
 
 

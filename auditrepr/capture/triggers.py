@@ -9,7 +9,7 @@ from django.db import transaction
 from ..models import Coverage
 from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor, get_vendor
-from ..vendors.types import TableShape
+from ..vendors.capture_types import TableShape
 from . import coverage, partitions, search_index
 from .inspection import inspect
 from .state import BROKEN, State, Status

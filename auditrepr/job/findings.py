@@ -25,7 +25,7 @@ from ..lineage import unapplied
 from ..tracking import TrackedTable, tracked_tables
 from ..utils.phrases import Sentence
 from ..vendors import Vendor, get_vendor
-from ..vendors.types import Survey
+from ..vendors.capture_types import Survey
 from . import reports
 from .reports import Finding
 

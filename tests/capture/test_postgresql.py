@@ -16,7 +16,7 @@ from django.db import connection, transaction
 
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
-from auditrepr.vendors.types import Installed, Kind
+from auditrepr.vendors.capture_types import Installed, Kind
 from tests.app.models import Author
 from tests.capturing import actions, audit, events, shell, sql
 from tests.missing import could_not_try

@@ -13,7 +13,7 @@ from auditrepr import capture
 from auditrepr.capture import schema_editor
 from auditrepr.models import AuditLog, Coverage
 from auditrepr.vendors import get_vendor
-from auditrepr.vendors.types import Capture
+from auditrepr.vendors.capture_types import Capture
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -18,8 +18,8 @@ from hypothesis import strategies as st
 
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
+from auditrepr.vendors.capture_types import Capture, Kind
 from auditrepr.vendors.sqlite import triggers
-from auditrepr.vendors.types import Capture, Kind
 from tests.app.models import Author, Tag
 from tests.sizes import examples
 

@@ -13,7 +13,7 @@ from auditrepr.capture.state import Status
 from auditrepr.lineage import unapplied
 from auditrepr.models import AuditLog, Coverage
 from auditrepr.vendors import get_vendor
-from auditrepr.vendors.types import Capture
+from auditrepr.vendors.capture_types import Capture
 from tests.migrating import Then, from_the_beginning, migrate, today
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -12,7 +12,8 @@ from django.db import connection, transaction
 
 from auditrepr.models import AuditLog
 from auditrepr.vendors import Vendor
-from auditrepr.vendors.types import Capture, Event
+from auditrepr.vendors.capture_types import Capture
+from auditrepr.vendors.types import Event
 from tests.capturing import sql
 
 TABLE = "conformance_thing"

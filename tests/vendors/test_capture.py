@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from auditrepr.models import AuditLog
 from auditrepr.utils.sql import Statement
 from auditrepr.vendors import Vendor
-from auditrepr.vendors.types import Kind
+from auditrepr.vendors.capture_types import Kind
 from tests.capturing import sql
 from tests.vendors.recording import CREATE, TABLE, audit, captured, insert, logged
 

@@ -10,7 +10,8 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...utils.sql import Statement
-from ..types import Capture, Installed, Position, Survey, TableShape
+from ..capture_types import Capture, Installed, Survey, TableShape
+from ..types import Position
 from .facet import Facet
 
 

@@ -11,7 +11,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...utils.sql import Statement
 from ..base import CaptureFacet
-from ..types import Capture, Installed, Kind, Position, Survey, TableShape
+from ..capture_types import Capture, Installed, Kind, Survey, TableShape
+from ..types import Position
 from . import catalog, trigger_templates, triggers
 from .catalog_version import CATALOG_VERSION
 from .context import tell

@@ -10,7 +10,7 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..types import Column, Installed, Kind, Partition, TableShape
+from ..capture_types import Column, Installed, Kind, Partition, TableShape
 from .installed_sql import INSTALLED, OWN_SCHEMA
 from .quoting import LOG, stored
 from .trigger_templates import APPEND_ONLY_TRIGGERS

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from ..types import Capture
+from ..capture_types import Capture
 
 # Session settings that change a value's JSON, by the type of the value.
 _PINS = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from ..types import Capture, Column, Kind
+from ..capture_types import Capture, Column, Kind
 from . import event_templates as templates
 from .column_types import CHARACTERS, COMPARABLE, PINNED, base_type, json_needs
 from .quoting import LOG, hashed, literal, quoted

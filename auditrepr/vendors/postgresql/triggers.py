@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from ...utils.table_names import split_name
-from ..types import FINGERPRINTS, Capture, Kind
+from ..capture_types import FINGERPRINTS, Capture, Kind
 from . import trigger_templates
 from .quoting import (
     COMMENTED,

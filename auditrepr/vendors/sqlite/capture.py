@@ -18,16 +18,8 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...utils.sql import Statement
 from ..base import CaptureFacet
-from ..types import (
-    FINGERPRINTS,
-    Capture,
-    Column,
-    Installed,
-    Kind,
-    Position,
-    Survey,
-    TableShape,
-)
+from ..capture_types import FINGERPRINTS, Capture, Column, Installed, Kind, Survey, TableShape
+from ..types import Position
 from . import reach, triggers
 from .queries import APPLIED, COVERAGE, INSTALLED, LOG_FILE, POSITION, SHAPES, SURVEY, TRIGGERS
 

@@ -13,7 +13,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from ..types import Capture, Column
+from ..capture_types import Capture, Column
 
 PREFIX = "auditrepr_"
 ACTIONS = ("insert", "update", "delete")
