@@ -43,6 +43,17 @@ def counted(number: int, one: str, many: str = "") -> str:
     return f"{number:,} {noun(number, one, many)}"
 
 
+def span(seconds: float) -> str:
+    """Return a duration in its two largest units: ``"2 h 5 min"``."""
+    rest = int(seconds)
+    parts = []
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "min"), (1, "s")):
+        count, rest = divmod(rest, size)
+        if count:
+            parts.append(f"{count} {unit}")
+    return " ".join(parts[:2]) or "0 s"
+
+
 def timestamp(moment: datetime, *, precise: bool = False) -> str:
     """Return ``2026-01-31 12:00:00+01:00``: ISO 8601 with a space, in the current time zone.
 

@@ -20,8 +20,8 @@ from auditrepr.job import backfill, logs
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.rounds import shares
 from auditrepr.job.rounds.lock import ShareLock
-from auditrepr.management import status_formats
 from auditrepr.management.commands.backfill_status import Command, duration
+from auditrepr.management.status_formats import prometheus
 from auditrepr.models import (
     AuditLog,
     BackfillRun,
@@ -122,7 +122,7 @@ def test_prometheus_can_read_its_format(say):
 
 
 def test_a_label_cannot_break_out_of_its_quotes():
-    assert status_formats._escaped('a"b\\c\nd') == r"a\"b\\c\nd"
+    assert prometheus._escaped('a"b\\c\nd') == r"a\"b\\c\nd"
 
 
 def test_past_the_limit_it_exits_1(say):

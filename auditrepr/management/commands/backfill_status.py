@@ -23,11 +23,13 @@ from ...job.locks import lease
 from ...job.rights import explained
 from ...job.rounds import shares
 from ...job.status import JobStatus
-from ...utils.phrases import counted, noun
+from ...utils.phrases import counted, noun, span
 from ...utils.text import visible
-from .. import status_formats
 from ..base import addressed, together
 from ..options import add_databases, add_no_input, check_options, database_aliases
+from ..status_formats.document import document
+from ..status_formats.prometheus import metrics
+from ..status_formats.text import lines
 from ..terminal import TerminalCommand, answer, is_terminal
 
 #: Maximum number of tables to name on standard error.
@@ -131,15 +133,15 @@ class Command(TerminalCommand):
         for n, one in enumerate(found):
             if n:
                 self.stdout.write("")
-            for line in status_formats.lines(one):
+            for line in lines(one):
                 self.stdout.write(self.style.ERROR(line.text) if line.alarming else line.text)
 
     def _json(self, found: Sequence[JobStatus]) -> None:
-        documents = [status_formats.document(one) for one in found]
+        documents = [document(one) for one in found]
         self.stdout.write(json.dumps(documents, indent=2, cls=DjangoJSONEncoder))
 
     def _prometheus(self, found: Sequence[JobStatus]) -> None:
-        self.stdout.write("\n".join(status_formats.metrics(found)))
+        self.stdout.write("\n".join(metrics(found)))
 
     def _release(self, using: str, interactive: bool) -> None:
         preflight.commits(using)
@@ -186,7 +188,7 @@ def _alarms(found: JobStatus, window: timedelta, limit: float | None) -> Iterato
     lasting = [finding for finding in found.findings if not finding.once]
     yield from _first(map(str, lasting))
     if found.migrations_since:
-        waited = status_formats.span((found.at - found.migrations_since).total_seconds())
+        waited = span((found.at - found.migrations_since).total_seconds())
         yield (
             f"Migrations have been pending for {waited}."
             f" Run: manage.py migrate --database {found.database}"
@@ -200,16 +202,16 @@ def _alarms(found: JobStatus, window: timedelta, limit: float | None) -> Iterato
     )
     failed = status.recently_failed(found.database, window)
     if failed.rows:
-        span = status_formats.span(window.total_seconds())
-        yield f"{failed} {noun(failed.rows, 'event')} failed within {span}. The admin lists them."
+        within = span(window.total_seconds())
+        yield f"{failed} {noun(failed.rows, 'event')} failed within {within}. The admin lists them."
     if limit is not None and found.lag > limit:
-        waited, allowed = status_formats.span(found.lag), status_formats.span(limit)
+        waited, allowed = span(found.lag), span(limit)
         yield f"The oldest pending event has waited {waited}; --max-lag allows {allowed}."
 
 
-def _first(lines: Iterable[str]) -> Iterator[str]:
+def _first(alarms: Iterable[str]) -> Iterator[str]:
     """Yield the first lines, and how many there are besides."""
-    every = list(lines)
+    every = list(alarms)
     yield from every[:MOST_ALARMS]
     if len(every) > MOST_ALARMS:
         yield f"{len(every) - MOST_ALARMS} more like these: manage.py backfill_status"

@@ -1,0 +1,76 @@
+"""Formats the state of the job as a document for JSON."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...job.rounds.state import Round
+from ...job.status import JobStatus
+from ...models import BackfillRun
+
+
+def document(status: JobStatus) -> dict[str, Any]:
+    """Return the JSON document; times are ISO 8601, durations are seconds."""
+    held = status.lease
+    return {
+        "database": status.database,
+        "at": status.at,
+        "pending": {"count": status.pending.rows, "complete": status.pending.complete},
+        "lag_seconds": status.lag,
+        "settled_id": status.mark.settled_id,
+        "mark_held_by": status.mark.held_by,
+        "mark_held_since": status.mark.held_since,
+        "lock": held
+        and {
+            "holder": str(held.holder or ""),
+            "expires_at": held.expires_at,
+            "expired": held.expired,
+        },
+        "round": _round_document(status.round),
+        "runs": [_run_document(run) for run in status.runs],
+        "skipped_runs": status.skipped,
+        "failures": {
+            "count": status.failures.rows.rows,
+            "complete": status.failures.rows.complete,
+            "due": status.failures.due.rows,
+            "by_error": dict(status.failures.by_error),
+        },
+        "final": {
+            "count": status.final.rows.rows,
+            "complete": status.final.rows.complete,
+            "by_error": dict(status.final.by_error),
+        },
+        "schema": status.schema or None,
+        "triggers": {state.name: state.status.value for state in status.broken},
+        "findings": [str(finding) for finding in status.findings],
+        "migrations_pending_since": status.migrations_since,
+        "coverage_gaps": {gap.table_name: gap.since_event for gap in status.gaps},
+        "rebuild": status.rebuild
+        and {"reached_id": status.rebuild.reached_id, "top_id": status.rebuild.top_id},
+    }
+
+
+def _run_document(run: BackfillRun) -> dict[str, Any]:
+    names = ("command", "started_at", "ended_at", "host", "pid", "failures", "batches")
+    more = ("stop_reason", "error", "idle_runs", "skipped_runs")
+    return {name: getattr(run, name) for name in (*names, *more)} | {"stored": run.rows}
+
+
+def _round_document(found: Round | None) -> dict[str, Any] | None:
+    if found is None:
+        return None
+    return {
+        "command": found.command,
+        "planned": found.planned,
+        "done": found.done,
+        "ids_per_second": found.rate,
+        "seconds_left": found.seconds_left,
+        "held": [
+            {
+                "holder": str(share.holder or ""),
+                "first_id": share.first_id,
+                "last_id": share.last_id,
+            }
+            for share in found.held
+        ],
+    }

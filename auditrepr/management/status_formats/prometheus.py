@@ -1,0 +1,120 @@
+"""Formats the state of the job as metrics for Prometheus."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+from ...job.status import JobStatus
+
+
+class Metric(NamedTuple):
+    """A metric with one sample for each database."""
+
+    name: str
+    help: str
+    value: Callable[[JobStatus], float]
+
+
+METRICS = (
+    Metric("pending_rows", "Pending events (lower bound).", lambda s: s.pending.rows),
+    Metric("lag_seconds", "Seconds that the oldest pending event has waited.", lambda s: s.lag),
+    Metric(
+        "settled_id",
+        "Watermark: no event up to this ID is pending.",
+        lambda s: s.mark.settled_id,
+    ),
+    Metric(
+        "mark_held_seconds",
+        "Seconds that open transactions have held back the watermark.",
+        lambda s: (s.at - s.mark.held_since).total_seconds() if s.mark.held_since else 0,
+    ),
+    Metric(
+        "lock_held",
+        "1 if a run holds the database lock, else 0.",
+        lambda s: int(s.lease is not None and not s.lease.expired),
+    ),
+    Metric(
+        "shares_planned",
+        "Shares that the present round had when it was planned; 0 if there is none.",
+        lambda s: s.round.planned if s.round else 0,
+    ),
+    Metric(
+        "shares_left",
+        "Shares of the round that are not done.",
+        lambda s: s.round.left if s.round else 0,
+    ),
+    Metric(
+        "shares_held",
+        "Shares that workers hold.",
+        lambda s: len(s.round.held) if s.round else 0,
+    ),
+    Metric(
+        "skipped_runs",
+        "Runs since the latest recorded run that found the lock held.",
+        lambda s: s.skipped,
+    ),
+    Metric(
+        "last_run_start_seconds",
+        "Unix time at which the latest run that was not idle started.",
+        lambda s: s.runs[0].started_at.timestamp() if s.runs else 0,
+    ),
+    Metric(
+        "last_run_failed",
+        "1 if the latest run that was not idle ended with an error, else 0.",
+        lambda s: int(bool(s.runs and s.runs[0].error)),
+    ),
+    Metric(
+        "triggers_broken",
+        "Tables whose triggers are missing, outdated, disabled or left over.",
+        lambda s: len(s.broken),
+    ),
+    Metric(
+        "findings",
+        "Problems that keep the log from being complete.",
+        lambda s: len(s.findings),
+    ),
+    Metric(
+        "migrations_pending",
+        "1 if migrations have been pending for more than ten minutes, else 0.",
+        lambda s: int(s.migrations_since is not None),
+    ),
+    Metric("coverage_gaps", "Tables with a gap in coverage.", lambda s: len(s.gaps)),
+    Metric(
+        "failures_due",
+        "Failed representations that are due for a retry.",
+        lambda s: s.failures.due.rows,
+    ),
+    Metric(
+        "final_events",
+        "Events without a representation because str() raised as of them (lower bound).",
+        lambda s: s.final.rows.rows,
+    ),
+)
+
+
+def metrics(found: Sequence[JobStatus]) -> Iterator[str]:
+    """Yield lines in Prometheus' text format, for the textfile collector of its node exporter."""
+    for metric in METRICS:
+        yield from _head(metric.name, metric.help)
+        for status in found:
+            yield f"auditrepr_{metric.name}{{{_labels(status)}}} {metric.value(status)}"
+    yield from _head("failures", "Failed representations (lower bound) by error class.")
+    for status in found:
+        labels = _labels(status)
+        for error_class, count in status.failures.by_error:
+            yield f'auditrepr_failures{{{labels},error="{_escaped(error_class)}"}} {count}'
+
+
+def _labels(status: JobStatus) -> str:
+    """Return the labels of a sample: the database, and the schema if it is not the usual one."""
+    labels = f'database="{_escaped(status.database)}"'
+    return labels + (f',schema="{_escaped(status.schema)}"' if status.schema else "")
+
+
+def _head(name: str, help_text: str) -> tuple[str, str]:
+    return f"# HELP auditrepr_{name} {help_text}", f"# TYPE auditrepr_{name} gauge"
+
+
+def _escaped(label: str) -> str:
+    return label.replace("\\", r"\\").replace('"', r"\"").replace("\n", r"\n")
