@@ -30,7 +30,7 @@ class Changes:
         self.states = states
         self.table = table
         self.events = sorted(events, key=_id)
-        states.expect(event.id for event in self.events)
+        states.visibility.expect(event.id for event in self.events)
         self._reached = list(accumulate((e.transaction_id or 0 for e in self.events), max))
         self._at_once = defaultdict(list)
         self._of_message = defaultdict(list)
@@ -54,7 +54,9 @@ class Changes:
             early = {}
             later = frozenset(pk for pk in ours if pk > moment.upto)
         for event in self._under_way(moment, start):
-            if (moment.before or event.id not in ours) and not self.states.saw(moment, event):
+            if (moment.before or event.id not in ours) and not self.states.visibility.saw(
+                moment, event
+            ):
                 early[event.id] = event
         return start, tuple(sorted(early.values())), later
 

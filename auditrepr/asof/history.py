@@ -82,7 +82,7 @@ class History:
 
     @cached_property
     def columns(self) -> Columns:
-        return Columns(self.states.coverage, self.states.sees)
+        return Columns(self.states.completeness.coverage, self.states.visibility.sees)
 
     @property
     def renames(self) -> Renames:
@@ -119,7 +119,7 @@ class History:
         self, model: type[Model], table: str, wanted: Sequence[tuple[Moment, str]]
     ) -> list[StateSource]:
         states = self.states.find(table, wanted)
-        if not wanted or table not in self.states.keyless:
+        if not wanted or table not in self.states.completeness.keyless:
             return states
         return self.shared_keys.checked(model, table, wanted, states)
 
@@ -221,7 +221,7 @@ class History:
         table = log_name(model._meta.db_table)
         came_later = column in self.columns.not_yet(model, moment)
         reasons = (
-            self.states.gap(table, moment, moment.upto),
+            self.states.completeness.gap(table, moment, moment.upto),
             EMPTIED if self.states.lost(table, moment) else "",
             UNKNOWN.format(column) if came_later else "",
             "" if complete else f"{table} has too many later changes to search",

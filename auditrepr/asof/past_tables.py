@@ -72,7 +72,7 @@ class PastTables:
         self.history = history
         self.vendor = history.vendor
         self.moments = moments
-        history.states.expect(moment.upto for moment in moments)
+        history.states.visibility.expect(moment.upto for moment in moments)
         self._sources: dict[str, Source | None] = {}
         self._kept: dict[Any, Expression] = {}
 
@@ -121,7 +121,7 @@ class PastTables:
         doubts = [UNKNOWN.format(column) for column in sorted(unknown & statement.columns)]
         states = self.history.states
         lost = source.emptied and states.lost(table, moment)
-        why = states.gap(table, moment, moment.upto), EMPTIED if lost else ""
+        why = states.completeness.gap(table, moment, moment.upto), EMPTIED if lost else ""
         shared = [SHARED.format(table)] if expression.shared else []
         return expression, [*filter(None, why), *source.changes.doubts(moment), *doubts, *shared]
 
@@ -212,7 +212,7 @@ class PastTables:
         if made is None:
             raise NotAsOf
         unknown = {column for image in rows.values() for column in source.missing.get(image, {})}
-        keyless = source.name in self.history.states.keyless
+        keyless = source.name in self.history.states.completeness.keyless
         shared = keyless and self._share_keys(source, unseen, {key for key, _, _ in changes}, rows)
         return Expression(*made, frozenset(unknown), shared)
 

@@ -101,7 +101,9 @@ class SharedKeys:
 
     def _seen(self, table: str, changes: Changes, moment: Moment) -> list[Neighbor]:
         """Return the events that the moment saw, with every TRUNCATE of the table among them."""
-        truncates = [one for one in self.states.truncates(table) if self.states.saw(moment, one)]
+        truncates = [
+            one for one in self.states.truncates(table) if self.states.visibility.saw(moment, one)
+        ]
         return sorted([*changes.before(*changes.unseen(moment)), *truncates])
 
 

@@ -7,17 +7,17 @@ so does any state with a gap in capture behind it: without coverage, the state i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import NamedTuple
 
-from ..capture import Standing, audited, standing
 from ..lineage import Renames, get_renames
-from ..models import AuditLog, Coverage
+from ..models import AuditLog
 from ..vendors import Vendor
-from ..vendors.snapshots import sees, sees_all
 from ..vendors.types import Image, Moment
+from .completeness import Completeness
 from .neighbors import Neighbor, Neighbors, look_up
+from .visibility import Visibility
 
 BESIDE = "rows of the same table changed at the same time"
 OVERTAKEN = "another transaction changed the row while its deletion waited"
@@ -42,62 +42,35 @@ class States:
     def __init__(self, vendor: Vendor) -> None:
         self.vendor = vendor
         self._truncations: dict[str, list[Neighbor]] = {}
-        self._restored: dict[int, bool] = {}
-        self._expected: set[int] = set()
-
-    @cached_property
-    def _standing(self) -> Standing:
-        return standing(self.vendor.using)
-
-    @property
-    def coverage(self) -> Mapping[str, Coverage]:
-        return self._standing.covered
-
-    @property
-    def keyless(self) -> frozenset[str]:
-        return self._standing.keyless
-
-    @cached_property
-    def _audited(self) -> frozenset[str]:
-        return audited(self.vendor.using)
+        self.visibility = Visibility(vendor)
+        self.completeness = Completeness(vendor, self.visibility)
 
     @cached_property
     def renames(self) -> Renames:
         return get_renames(self.vendor.using)
 
-    @cached_property
-    def _newest(self) -> int | None:
-        return self.vendor.newest_transaction()
-
     def find(self, table: str, wanted: Sequence[tuple[Moment, str]]) -> list[StateSource]:
         """Return the places of the states of these rows of one table, each as of its moment."""
-        self.expect(moment.upto for moment, _ in wanted)
+        self.visibility.expect(moment.upto for moment, _ in wanted)
         moments = [moment for moment, _ in wanted]
         found = look_up(self.vendor, self.renames, table, wanted)
         around = list(map(partial(self._covered, table), moments, found))
         return list(map(partial(self._state, table), moments, around, self._unfit(around)))
-
-    def expect(self, events: Iterable[int]) -> None:
-        """Announce events, so that one query is enough for all of them."""
-        self._expected.update(events)
 
     def _covered(self, table: str, moment: Moment, around: Neighbors) -> Neighbors:
         """Return these without what is from before coverage, if it covers the moment.
 
         From there on each change of the row is in the log, and what was before may not be.
         """
-        since = self._covered_since(table)
+        since = self.completeness.since(table)
         if since is None or all(one.id > since for one in around.seen):
             return around
         # What it was before is all that is known of a row that came through to be truncated.
-        if self.gap(table, moment, moment.upto) or self.lost(table, moment, around.first):
+        if self.completeness.gap(table, moment, moment.upto) or self.lost(
+            table, moment, around.first
+        ):
             return around
         return around.since(since)
-
-    def _covered_since(self, table: str) -> int | None:
-        """Return the last event from before coverage began; None if there is no coverage."""
-        coverage = self.coverage.get(table)
-        return coverage.since_event if coverage else None
 
     def _unfit(self, around: Sequence[Neighbors]) -> list[str]:
         """Return why the neighbors of each moment may have happened in another order."""
@@ -113,11 +86,13 @@ class States:
         last = around.last
         doubt = doubt or self.doubt_of_order(table, moment, around)
         if around.last_taking and _after(around.last_taking, last):
-            return StateSource(doubt=doubt or self.gap(table, moment, around.last_taking.id))
+            return StateSource(
+                doubt=doubt or self.completeness.gap(table, moment, around.last_taking.id)
+            )
         emptied = self._emptied(table, moment, last)
         if last is None:
             return self._before_the_log(table, moment, around, emptied, doubt)
-        doubt = doubt or self.gap(table, moment, last.id)
+        doubt = doubt or self.completeness.gap(table, moment, last.id)
         gone = emptied or last.action == AuditLog.Action.DELETE
         return StateSource(self._image(table, last), False, False, gone, doubt, last.inserted)
 
@@ -154,7 +129,7 @@ class States:
 
         It is the old state in its first later event, or the current row.
         """
-        doubt = doubt or self.gap(table, moment, moment.upto)
+        doubt = doubt or self.completeness.gap(table, moment, moment.upto)
         first, taking = around.first, around.first_taking
         if taking and (first is None or not _after(taking, first)):
             return StateSource(
@@ -168,24 +143,6 @@ class States:
         if first.action == AuditLog.Action.INSERT or first.previous_object_id is not None:
             return StateSource(doubt=doubt or (EMPTIED if lost else ""))
         return StateSource(image=self._image(table, first, before=True), later=True, doubt=doubt)
-
-    def gap(self, table: str, moment: Moment, since: int) -> str:
-        """Return why the log may have missed a change after this ID; empty if it has not."""
-        coverage = self.coverage.get(table)
-        if coverage is None and table not in self._audited:
-            return f"{table} is not audited"
-        if coverage is None or not self._began(coverage, moment, since):
-            return f"capture of {table} was interrupted or started later"
-        if coverage.pruned_id >= moment.upto or not sees_all(
-            moment.snapshot, coverage.pruned_transaction_id
-        ):
-            return f"older events of {table} were pruned"
-        return ""
-
-    def _began(self, coverage: Coverage, moment: Moment, since: int) -> bool:
-        """Return whether capture had started by this ID, as the moment saw it."""
-        start = coverage.since_event
-        return start is not None and start < since and self.sees(moment, coverage.transaction_id)
 
     def truncates(self, table: str) -> list[Neighbor]:
         if table not in self._truncations:
@@ -201,6 +158,7 @@ class States:
                 for name, header in ((name, Neighbor(*values)) for name, *values in found)
                 if self.renames.lineage(table).had(name, header.occurred_at)
             ]
+            self.visibility.expect(one.id for one in self._truncations[table])
         return self._truncations[table]
 
     def emptied_after(self, table: str, moment: Moment, until: int | None = None) -> bool:
@@ -208,9 +166,9 @@ class States:
 
         :param until: only before this event.
         """
-        self.expect([moment.upto])
+        self.visibility.expect([moment.upto])
         return any(
-            (until is None or t.id < until) and not self.saw(moment, t)
+            (until is None or t.id < until) and not self.visibility.saw(moment, t)
             for t in self.truncates(table)
         )
 
@@ -225,7 +183,8 @@ class States:
         This holds if the table was truncated, and every change since then was recorded.
         """
         return any(
-            self.saw(moment, t) and not self.gap(table, moment, t.id) for t in self.truncates(table)
+            self.visibility.saw(moment, t) and not self.completeness.gap(table, moment, t.id)
+            for t in self.truncates(table)
         )
 
     def _emptied(self, table: str, moment: Moment, last: Neighbor | None) -> bool:
@@ -233,10 +192,10 @@ class States:
 
         Where coverage covers the moment, one from before it says nothing: rows may have come since.
         """
-        seen = [t for t in self.truncates(table) if self.saw(moment, t)]
+        seen = [t for t in self.truncates(table) if self.visibility.saw(moment, t)]
         since = last.id if last else None
-        if seen and since is None and not self.gap(table, moment, moment.upto):
-            since = self._covered_since(table)
+        if seen and since is None and not self.completeness.gap(table, moment, moment.upto):
+            since = self.completeness.since(table)
         return any(since is None or t.id > since for t in seen)
 
     def doubt_of_order(self, table: str, moment: Moment, around: Neighbors) -> str:
@@ -271,31 +230,6 @@ class States:
             return set()
         ids = [moment.upto for moment in moments]
         return self.vendor.changed_again(ids) | self.vendor.out_of_order(ids)
-
-    def sees(self, moment: Moment, transaction_id: int | None) -> bool:
-        """Return whether the moment sees the transaction's changes, also from another cluster."""
-        if sees(moment.snapshot, transaction_id):
-            return True
-        ours, theirs, newest = moment.transaction_id, transaction_id, self._newest
-        return None not in (ours, theirs, newest) and ours < newest <= theirs  # type: ignore[operator]
-
-    def saw(self, moment: Moment, other: Neighbor) -> bool:
-        if other.id > moment.upto:
-            return False
-        return (
-            other.transaction_id == moment.transaction_id
-            or self.sees(moment, other.transaction_id)
-            or (self._was_restored(other.id) and not self._was_restored(moment.upto))
-        )
-
-    def _was_restored(self, pk: int) -> bool:
-        """Return whether :meth:`Vendor.restored` has the event; asked for all expected at once."""
-        if pk not in self._restored:
-            emptied = {one.id for found in self._truncations.values() for one in found}
-            asked = {pk, *self._expected, *emptied} - self._restored.keys()
-            found = self.vendor.restored(asked)
-            self._restored |= {one: one in found for one in asked}
-        return self._restored[pk]
 
 
 def _rests_on(around: Neighbors) -> set[int]:
