@@ -453,17 +453,20 @@ def reading_while(change: str) -> Iterator[None]:
         other.close()
 
 
-@committing
-def test_a_snapshot_does_not_hide_that_others_changed_something():
+def changes() -> Iterator[str]:
+    """What others may do to the partitions, which are there, one after the other."""
     sql(*(make(first) for first in (100, 200, 300)), "CREATE TABLE full_one (LIKE app_author)")
     sql("INSERT INTO full_one VALUES (401, 'x')")
-    for change in (
-        "TRUNCATE y0",
-        "TRUNCATE app_author",
-        "ALTER TABLE app_author DETACH PARTITION y200",
-        "DROP TABLE y300",
-        "ALTER TABLE app_author ATTACH PARTITION full_one FOR VALUES FROM (400) TO (500)",
-    ):
+    yield "TRUNCATE y0"
+    yield "TRUNCATE app_author"
+    yield "ALTER TABLE app_author DETACH PARTITION y200"
+    yield "DROP TABLE y300"
+    yield "ALTER TABLE app_author ATTACH PARTITION full_one FOR VALUES FROM (400) TO (500)"
+
+
+@committing
+def test_a_snapshot_does_not_hide_that_others_changed_something():
+    for change in changes():
         capture.install("default")
         assert is_covered()
         with reading_while(change):
@@ -475,15 +478,7 @@ def test_a_snapshot_does_not_hide_that_others_changed_something():
 
 @committing
 def test_nor_does_what_a_run_remembers():
-    sql(*(make(first) for first in (100, 200, 300)), "CREATE TABLE full_one (LIKE app_author)")
-    sql("INSERT INTO full_one VALUES (401, 'x')")
-    for change in (
-        "TRUNCATE y0",
-        "TRUNCATE app_author",
-        "ALTER TABLE app_author DETACH PARTITION y200",
-        "DROP TABLE y300",
-        "ALTER TABLE app_author ATTACH PARTITION full_one FOR VALUES FROM (400) TO (500)",
-    ):
+    for change in changes():
         capture.install("default")
         with capture.remembering("default"):
             with reading_while("SELECT 1"):
