@@ -1,11 +1,14 @@
-"""Records auditrepr's migrations as not applied."""
+"""Records auditrepr's migrations as not applied, or takes them back."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
+from django.core.management import call_command
 from django.db import connections
+from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
 
 #: An app that does not exist.
@@ -34,3 +37,21 @@ def unmigrated(alias: str = "default") -> Iterator[None]:
 
 def _applied(alias, app):
     return MigrationRecorder(connections[alias]).migration_qs.filter(app=app)
+
+
+def own_migrations() -> list[str]:
+    """The names of auditrepr's migrations, from the first to the last."""
+    graph = MigrationLoader(None).graph
+    (leaf,) = graph.leaf_nodes("auditrepr")
+    return [name for app, name in graph.forwards_plan(leaf) if app == "auditrepr"]
+
+
+@contextmanager
+def at(name: str, alias: str = "default") -> Iterator[None]:
+    """The tables are those of an earlier version inside, up to this migration."""
+    migrate = partial(call_command, "migrate", "auditrepr", database=alias, verbosity=0)
+    migrate(name)
+    try:
+        yield
+    finally:
+        migrate()

@@ -9,7 +9,7 @@ from auditrepr.models import Lease
 from auditrepr.vendors import get_vendor
 
 #: Nothing that is to come takes so long, and what is to be interrupted would: in seconds.
-LONG = 60
+LONG = 300
 ENDLESS = 600
 
 

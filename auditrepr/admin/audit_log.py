@@ -157,7 +157,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
     def what_changed(self, event: Any) -> SafeString:
         return what_changed(event.changes_in_words)
 
-    def get_urls(self) -> list[Any]:
+    def own_urls(self) -> list[Any]:
         timeline_view = self.admin_site.admin_view(self.timeline_view)
         raw_view = self.admin_site.admin_view(self.raw_view)
         put_back_view = self.admin_site.admin_view(self.put_back_view)
@@ -167,7 +167,6 @@ class AuditLogAdmin(ReadOnlyAdmin):
             path("object/as-of/", as_of_view, name="auditrepr_as_of"),
             path("object/put-back/", put_back_view, name="auditrepr_put_back"),
             path("<int:pk>/raw/", raw_view, name="auditrepr_raw"),
-            *super().get_urls(),
         ]
 
     def raw_view(self, request: HttpRequest, pk: int) -> HttpResponse:

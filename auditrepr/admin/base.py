@@ -18,6 +18,7 @@ from django.utils.text import capfirst
 from ..utils.text import can_be_stored, visible
 from .event_lines import clock
 from .keyset import KeysetChangeList
+from .upgrades import guarded
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
@@ -41,6 +42,13 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
+
+    def get_urls(self) -> list[Any]:
+        return [*map(guarded, self.own_urls()), *map(guarded, super().get_urls())]
+
+    def own_urls(self) -> list[Any]:
+        """Return the pages beside those that every ModelAdmin has."""
+        return []
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:
         return [

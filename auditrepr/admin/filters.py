@@ -197,7 +197,7 @@ class StateFilter(admin.SimpleListFilter):
                 final = {"repr_failure__isnull": False, "repr_failure__next_attempt_at": None}
                 return queryset.filter(**final)
             case "pending":
-                mark = Checkpoint.objects.using(queryset.db).filter(pk=1).first()
+                mark = Checkpoint.of(queryset.db, "settled_id")
                 return queryset.pending(after=mark.settled_id if mark else 0)
         return queryset
 

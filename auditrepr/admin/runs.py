@@ -51,13 +51,12 @@ class BackfillRunAdmin(ReadOnlyAdmin):
             return None
         return duration_string((run.ended_at - run.started_at) // SECOND * SECOND)
 
-    def get_urls(self) -> list[Any]:
+    def own_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.retry_view)
         cancel = self.admin_site.admin_view(self.cancel_view)
         return [
             path("retry/", view, name="auditrepr_retry"),
             path("cancel/", cancel, name="auditrepr_cancel"),
-            *super().get_urls(),
         ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BackfillRun]:

@@ -156,7 +156,7 @@ class Backlog:
 
 def preview(using: str, limit: int) -> tuple[list[Event], Count]:
     """Return the first events that a run would take, and how many are pending, without writing."""
-    mark = Checkpoint.objects.using(using).filter(pk=1).first() or Checkpoint()
+    mark = Checkpoint.of(using, "settled_id") or Checkpoint()
     top = get_vendor(using).reach().visible
     start = mark.settled_id if mark.settled_id <= top else 0
     events = take(using, start, top, limit).events if limit else []

@@ -53,6 +53,16 @@ def check(using: str) -> None:
         raise inspection.without_log(using)
 
 
+def check_own_tables(using: str, cause: Error | None = None) -> None:
+    """Check that auditrepr's own tables are those of this version.
+
+    :param cause: the error that made it necessary to look.
+    :raises MigrationsPending: if one of auditrepr's own migrations is not applied.
+    """
+    if names := unapplied.pending({"auditrepr"}, unapplied.recorded(connections[using])):
+        raise MigrationsPending(alias=using, names=", ".join(sorted(names))) from cause
+
+
 def _found(using: str) -> tuple[bool, unapplied.Applied]:
     """Return whether there is a log, and the migrations that are applied; one query."""
     within = connections[using].in_atomic_block  # where an error must not break what is around

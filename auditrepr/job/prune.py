@@ -74,11 +74,13 @@ def prune(
     :param keep_last: keep the latest event of each object, whatever its age.
     :param stop: called after each batch; true ends the work.
     :raises NothingCommitted: if the project's settings turn Django's transactions off.
+    :raises MigrationsPending: if one of auditrepr's own migrations is not applied.
     :raises MayNotPrune: if this connection lacks the rights.
     :raises LockHeld: if a run holds the lock.
     :raises LeaseLost: if a run has taken over the lock: the last batch is rolled back.
     """
     preflight.commits(using)
+    preflight.check_own_tables(using)
     if not get_vendor(using).may_prune():
         raise MayNotPrune(alias=using, role=connections[using].settings_dict["USER"])
     with lock:

@@ -35,6 +35,7 @@ class Result:
     failing: Failing = field(default_factory=Failing)
     lost_workers: list[str] = field(default_factory=list)  # that ended early, and why
     retried_to: int = 0  # the ID of the last event that --retry-failed retried
+    in_round: bool = False  # whether it worked in a round, or waited there for others
 
     @property
     def idle(self) -> bool:
@@ -55,7 +56,7 @@ class Result:
         """Add the result of a later turn."""
         for name in ("rows", "failures", "final", "again", "batches", "seconds"):
             setattr(self, name, getattr(self, name) + getattr(later, name))
-        for name in ("stop_reason", "error", "holder", "retried_to"):
+        for name in ("stop_reason", "error", "holder", "retried_to", "in_round"):
             setattr(self, name, getattr(later, name))
         self.first_failure = self.first_failure or later.first_failure
         self.lost_workers += later.lost_workers

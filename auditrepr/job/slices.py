@@ -29,6 +29,9 @@ logger = logging.getLogger("auditrepr.tasks")
 #: Why a slice ends although there is more to do.
 CUT = {StopReason.TIME_BUDGET, StopReason.SIGNAL}
 
+#: Seconds to wait for the lock in a backlog that is shared: a helper may hold it to plan a round.
+PLANNING = 2.0
+
 #: Asks another worker to help in this database, for these seconds.
 Ask = Callable[[str, float], object]
 Stop = Callable[[], bool]
@@ -44,10 +47,12 @@ class Slice:
     def unfinished(self) -> bool:
         """Return whether to go on at once: it was cut short, and did not stand still.
 
-        Where no batch was built, the schedule's next message is early enough.
+        Who waits for the last shares of a round builds no batch, but plans the next round.
+        Elsewhere the schedule's next message is early enough.
         """
         results = self.results.values()
-        return any(one.stop_reason in CUT for one in results) and any(r.batches for r in results)
+        moved = any(one.batches or one.in_round for one in results)
+        return moved and any(one.stop_reason in CUT for one in results)
 
     def check(self) -> None:
         """Raise the errors of all databases together.
@@ -99,9 +104,11 @@ def work(
         if before.error or stop():
             return False
         options: dict[str, Any] = {"max_seconds": seconds, "stop": stop}
+        wait = 0.0
         if workers > 1 and ask:
+            wait = min(max_seconds / 2, PLANNING)
             options |= {"workers": workers, "crew": Helpers(alias, workers - 1, ask)}
-        later = _run(alias, **options)
+        later = _run(alias, wait, **options)
         before.add(later)
         return later.stop_reason is StopReason.TIME_BUDGET
 
@@ -124,10 +131,13 @@ def assist(using: str, max_seconds: float, stop: Stop = lambda: False) -> Slice:
     return Slice({using: result})
 
 
-def _run(using: str, **options: Any) -> Result:
-    """Return the result of one turn; an error of one database does not concern the others."""
+def _run(using: str, wait: float, **options: Any) -> Result:
+    """Return the result of one turn; an error of one database does not concern the others.
+
+    :param wait: seconds to wait for the lock.
+    """
     try:
-        result = backfill.run(using, lock=DatabaseLock(using), **options)
+        result = backfill.run(using, lock=DatabaseLock(using, wait=wait), **options)
         told = findings.to_tell(using)
     except LogElsewhere as error:
         return Result(StopReason.ERROR, error=str(error))

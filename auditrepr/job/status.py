@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db import Error, connections
+from django.db import Error
 from django.db.models import Func, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
@@ -20,11 +20,9 @@ from django.utils import timezone
 from .. import capture
 from ..capture import coverage, inspection
 from ..capture.state import State
-from ..exceptions import MigrationsPending
-from ..lineage import unapplied
 from ..models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor, ReprFailure
 from ..vendors import get_vendor
-from . import findings, pending
+from . import findings, pending, preflight
 from .locks.lease import DatabaseLock
 from .locks.process import Process
 from .pending import Count
@@ -95,7 +93,7 @@ class Summary:
     @property
     def lag(self) -> float:
         """Return the seconds that the oldest pending event has waited."""
-        return max(0.0, (self.at - self.oldest_at).total_seconds()) if self.oldest_at else 0.0
+        return _waited(self.oldest_at, self.at)
 
 
 @dataclass(frozen=True)
@@ -131,11 +129,19 @@ def of(using: str) -> JobStatus:
     try:
         return _of(using)
     except Error as error:
-        applied = unapplied.recorded(connections[using])
-        if own := unapplied.pending({Checkpoint._meta.app_label}, applied):
-            names = ", ".join(sorted(own))
-            raise MigrationsPending(alias=using, names=names) from error
+        preflight.check_own_tables(using, error)
         raise
+
+
+def is_deploying(using: str) -> bool:
+    """Return whether pending migrations of the log are no alarm yet: every deployment has some.
+
+    Runs of the job note since when they find them.
+    """
+    try:
+        return capture.holds_log(using) and findings.migrations_since(using) is None
+    except Error:  # the log is of a version in which they did not
+        return False
 
 
 def _of(using: str) -> JobStatus:
@@ -160,16 +166,34 @@ def _of(using: str) -> JobStatus:
 
 def progress(using: str) -> Summary:
     """Return the progress of the job in this database, without writing."""
-    oldest, count = pending.preview(using, 1)
+    oldest_at, count = _pending(using)
     now = timezone.now()
     return Summary(
         at=now,
         pending=count,
-        oldest_at=oldest[0].occurred_at if oldest else None,
+        oldest_at=oldest_at,
         mark=_mark(using),
         lease=lease(using),
         round=round_state.of(using, now),
     )
+
+
+def lag(using: str) -> float:
+    """Return the seconds that the oldest pending event has waited.
+
+    Unlike the rest of the status, this is known of a log whose migrations are pending, too.
+    """
+    oldest_at, _ = _pending(using)
+    return _waited(oldest_at, timezone.now())
+
+
+def _pending(using: str) -> tuple[datetime | None, Count]:
+    oldest, count = pending.preview(using, 1)
+    return oldest[0].occurred_at if oldest else None, count
+
+
+def _waited(oldest_at: datetime | None, now: datetime) -> float:
+    return max(0.0, (now - oldest_at).total_seconds()) if oldest_at else 0.0
 
 
 def lease(using: str) -> LockState | None:
@@ -183,7 +207,7 @@ def lease(using: str) -> LockState | None:
 
 
 def _mark(using: str) -> Watermark:
-    found = Checkpoint.objects.using(using).filter(pk=1).first()
+    found = Checkpoint.of(using, "settled_id", "candidate_evidence", "candidate_at")
     if found is None:
         return Watermark(is_set=False)
     writers = (found.candidate_evidence or {}).get("transactions", ())

@@ -30,7 +30,7 @@ def index(using: str, lock: Lock, reached: Reached) -> StopReason | None:
     """
     if not search_index.covers_values(using):
         return None
-    mark = Checkpoint.objects.using(using).filter(pk=1).first()
+    mark = Checkpoint.of(using, "settled_id", "values_since", "values_upto")
     if mark is None:
         return None
     since = mark.settled_id if mark.values_since is None else mark.values_since

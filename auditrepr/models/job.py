@@ -59,6 +59,14 @@ class Checkpoint(models.Model):
     def __str__(self) -> str:
         return f"watermark at event {self.settled_id}"
 
+    @classmethod
+    def of(cls, using: str, *fields: str) -> Checkpoint | None:
+        """Return the row with these fields; None before the first run.
+
+        No other columns are read: the database may not have all of them before ``migrate``.
+        """
+        return cls.objects.using(using).only(*fields).filter(pk=1).first()
+
 
 class RebuildCursor(models.Model):
     """The progress of ``rebuild_reprs``; deleted when the rebuild is done."""

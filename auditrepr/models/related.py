@@ -182,7 +182,7 @@ def missing_until(using: str, chosen: Collection[Link]) -> dict[str, int]:
 
     :returns: the ID of the last such event, for each table; a rebuild stores what they lack.
     """
-    mark = Checkpoint.objects.using(using).filter(pk=1).first() or Checkpoint()
+    mark = Checkpoint.of(using, "settled_id", "related") or Checkpoint()
     noted, every = mark.related or {}, links()
     until = {}
     for table in {link.table for link in chosen}:

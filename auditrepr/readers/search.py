@@ -84,7 +84,7 @@ def _representations(
 
 def _values(using: str, text: str, window: Window, forward: bool) -> SearchResult:
     """Return the matches among the values: what the index has of them, and what comes after it."""
-    mark = Checkpoint.objects.using(using).filter(pk=1).first()
+    mark = Checkpoint.of(using, "values_since", "values_upto")
     upto = mark.values_upto if mark else None
     near = _scanned(using, text, _inside(window, upto), forward)
     if mark is None or upto is None or mark.values_since is None:

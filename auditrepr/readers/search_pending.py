@@ -26,7 +26,7 @@ class Pending(NamedTuple):
 
 def find(using: str, text: str, window: Window, limit: TimeLimit) -> Pending:
     """Return the newest pending events of the window whose representation has the text."""
-    mark = Checkpoint.objects.using(using).filter(pk=1).first()
+    mark = Checkpoint.of(using, "settled_id")
     after = mark.settled_id if mark else 0
     after = after if window.after is None else max(after, window.after)
     log = AuditLog.objects.using(using)

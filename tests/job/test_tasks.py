@@ -24,8 +24,10 @@ from django.utils.connection import ConnectionDoesNotExist
 from auditrepr import tasks
 from auditrepr.exceptions import JobFailed
 from auditrepr.job.limits import Limits
+from auditrepr.job.locks import base as locks
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.rounds import shares
+from auditrepr.job.rounds.lock import ShareLock
 from auditrepr.models import AuditLog, BackfillRun, InstanceRepr, ReprFailure, Share, StopReason
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author
@@ -315,6 +317,31 @@ def test_a_task_asks_for_help_and_works_whether_or_not_it_comes(app):
         assert as_worker(app, "auditrepr.help", *message.payload[0]) is None
     assert BackfillRun.objects.count() == 1
     assert BackfillRun.objects.get().idle_runs == 0
+
+
+@pytest.mark.usefixtures("_small_rounds")
+def test_a_slice_that_waits_for_the_last_share_of_others_goes_on(app):
+    """Else nobody plans the next round before the schedule's next message."""
+    write(4)
+    with DatabaseLock("default") as lock:
+        assert shares.plan("default", "backfill_reprs", lock) == 1
+    with ShareLock("default", "backfill_reprs"):
+        assert as_worker(app, "auditrepr.backfill", "default", 0.5, 3) is None
+    *helpers, again = [message.headers["task"] for message in sent(app)]
+    assert again == "auditrepr.backfill"
+    assert helpers == ["auditrepr.help"] * 2
+    assert pending() == 4
+
+
+@pytest.mark.usefixtures("_small_rounds")
+def test_a_slice_waits_for_a_helper_that_plans_the_next_round(app, monkeypatch):
+    write(30)
+    helper = DatabaseLock("default")
+    assert helper.acquire()
+    monkeypatch.setattr(locks.time, "sleep", lambda seconds: helper.release())
+    assert as_worker(app, "auditrepr.backfill", "default", 60, 3) is None
+    assert pending() == 0
+    assert len(sent(app)) == 2
 
 
 @pytest.mark.usefixtures("_small_rounds")

@@ -45,7 +45,6 @@ class Sharing(Run):
         self.crew: Crew = crew or Alone()
         self.lease = self.lock  # while the run works on a share, that is its lock
         self.helping = False
-        self._in_round = False
         self._share: Share | None = None
         self._voided_at: datetime | None = None
         self._done = self._total = 0  # event IDs of the shares
@@ -82,9 +81,9 @@ class Sharing(Run):
 
         :returns: the reason to end the run, if there is one.
         """
-        if not self._asked and not self._in_round and not shares.exist(self.using):
+        if not self._asked and not self.result.in_round and not shares.exist(self.using):
             return None
-        if not self._in_round:
+        if not self.result.in_round:
             self._voided_at = shares.voided_at(self.using)
         try:
             return self._rounds()
@@ -101,7 +100,7 @@ class Sharing(Run):
             if self.lease:
                 if not self._has_round():
                     return None
-                if not self._in_round and (reason := self._join()):
+                if not self.result.in_round and (reason := self._join()):
                     return reason
                 self.lease.release()
             if reason := self._work_on_shares() or self._await_lease():
@@ -111,7 +110,7 @@ class Sharing(Run):
         """Return whether there is a round, after planning one if that was asked for."""
         if shares.exist(self.using):
             return True
-        wanted = self.workers > 1 or self._in_round
+        wanted = self.workers > 1 or self.result.in_round
         return wanted and self.lease.across_hosts and bool(self.plan())
 
     def _join(self) -> StopReason | None:
@@ -120,7 +119,7 @@ class Sharing(Run):
         if len(here) >= self.workers and not self.helping:
             self.result.holder = here[0]
             return StopReason.LOCKED
-        self._in_round = True
+        self.result.in_round = True
         self.crew.start(self.workers - 1 - len(here), self.limits.seconds_left())
         return None
 
@@ -132,7 +131,7 @@ class Sharing(Run):
                 return reason
             with ShareLock(self.using, self.command) as lock:
                 if lock and lock.share:
-                    self._in_round = True
+                    self.result.in_round = True
                     if reason := self._work_on(lock, lock.share):
                         return reason
                     continue

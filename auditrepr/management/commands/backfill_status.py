@@ -17,7 +17,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import Error
 
 from ... import capture
-from ...exceptions import AuditReprError
+from ...exceptions import AuditReprError, MigrationsPending
 from ...job import logs, preflight, status
 from ...job.locks import lease
 from ...job.rights import explained
@@ -103,7 +103,6 @@ class Command(TerminalCommand):
             self.style = no_style()
         check_options(options, CHECKED)
         aliases = options["database"] or logs.aliases()
-        window = timedelta(seconds=options["window"])
         found: list[JobStatus] = []
         errors: dict[str, str] = {}
         alarms: list[str] = []
@@ -111,23 +110,32 @@ class Command(TerminalCommand):
             try:
                 if release_lock:
                     self._release(using, options["interactive"])
-                    continue
-                if cancel:
+                elif cancel:
                     self._cancel(using)
-                    continue
-                one = status.of(using)
-                wrong = list(_alarms(one, window, options["max_lag"]))
+                else:
+                    one, wrong = self._look(using, options)
+                    found += [one] if one else []
+                    alarms += (visible(addressed(aliases, using, line)) for line in wrong)
             except (AuditReprError, Error, CommandError) as error:
                 errors[using] = explained(error, using)
-            else:
-                found.append(one)
-                alarms += (visible(addressed(aliases, using, line)) for line in wrong)
-        if found:
+        if not (release_lock or cancel) and (found or not errors):
             getattr(self, f"_{options['format']}")(found)
         if errors:
             alarms.insert(0, together(aliases, errors))
         if alarms:
             raise CommandError("\n".join(alarms))
+
+    def _look(self, using: str, options: dict[str, Any]) -> tuple[JobStatus | None, list[str]]:
+        """Return the status of one database, if it can be read, and its alarms."""
+        try:
+            found = status.of(using)
+        except MigrationsPending as error:
+            if not status.is_deploying(using):
+                raise
+            self.stderr.write(visible(str(error)))
+            return None, list(_late(status.lag(using), options["max_lag"]))
+        window = timedelta(seconds=options["window"])
+        return found, list(_alarms(found, window, options["max_lag"]))
 
     def _text(self, found: Sequence[JobStatus]) -> None:
         for n, one in enumerate(found):
@@ -165,6 +173,7 @@ class Command(TerminalCommand):
     def _cancel(self, using: str) -> None:
         preflight.commits(using)
         capture.databases(using)
+        preflight.check_own_tables(using)
         count = shares.void(using)
         told = f"Took back {counted(count, 'share')}" if count else "There is no round"
         self.stdout.write(f"{logs.named(using)}: {told}.")
@@ -204,8 +213,12 @@ def _alarms(found: JobStatus, window: timedelta, limit: float | None) -> Iterato
     if failed.rows:
         within = span(window.total_seconds())
         yield f"{failed} {noun(failed.rows, 'event')} failed within {within}. The admin lists them."
-    if limit is not None and found.lag > limit:
-        waited, allowed = span(found.lag), span(limit)
+    yield from _late(found.lag, limit)
+
+
+def _late(lag: float, limit: float | None) -> Iterator[str]:
+    if limit is not None and lag > limit:
+        waited, allowed = span(lag), span(limit)
         yield f"The oldest pending event has waited {waited}; --max-lag allows {allowed}."
 
 

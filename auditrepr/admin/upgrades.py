@@ -1,0 +1,59 @@
+"""Answers for the pages of a log whose migrations are not applied yet."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import wraps
+from typing import Any
+
+from django.db import Error, connections, transaction
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern
+from django.utils.translation import gettext as _
+
+from ..exceptions import MigrationsPending
+from ..job import preflight
+from ..readers.permissions import asked_log
+
+View = Callable[..., HttpResponse]
+#: Seconds after which a browser or a proxy may ask again.
+AGAIN = 60
+
+
+def guarded(pattern: URLPattern) -> URLPattern:
+    """Return the pattern with a view that says what is pending, where it would fail for that."""
+    pattern.callback = or_waiting(pattern.callback)
+    return pattern
+
+
+def or_waiting(view: View, using: str = "") -> View:
+    """Return the view, or what stands in its place until ``migrate``.
+
+    :param using: the database whose log it shows; by default the one that the address names.
+    """
+
+    @wraps(view)
+    def answer(request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        alias = using or asked_log(request)
+        within = connections[alias].in_atomic_block
+        try:
+            # After an error, PostgreSQL takes no query before the savepoint is rolled back to.
+            with transaction.atomic(alias) if within else nullcontext():
+                return view(request, *args, **options)
+        except Error as error:
+            try:
+                preflight.check_own_tables(alias, error)
+            except MigrationsPending as pending:
+                return _waiting(request, pending)
+            raise
+
+    return answer
+
+
+def _waiting(request: HttpRequest, pending: MigrationsPending) -> HttpResponse:
+    context = {"title": _("Waiting for migrations"), "notices": [str(pending)]}
+    answer = render(request, "auditrepr/waiting.html", context, status=503)
+    answer["Retry-After"] = str(AGAIN)
+    return answer
