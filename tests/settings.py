@@ -6,6 +6,7 @@ import os
 from tests.servers import database_settings
 
 SECRET_KEY = "tests"
+ALLOWED_HOSTS = ["127.0.0.1"]
 DEBUG = False
 USE_TZ = True
 TIME_ZONE = "UTC"

@@ -1,6 +1,7 @@
 import re
 import tempfile
 from pathlib import Path
+from threading import Timer
 
 import pytest
 from django.core import checks
@@ -11,6 +12,8 @@ from auditrepr.capture import flush
 from auditrepr.exceptions import UnsupportedDatabase
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
+from tests import processes
+from tests.waiting import LONG
 
 pytestmark = pytest.mark.each_database
 
@@ -243,3 +246,14 @@ def test_a_database_that_cannot_be_reached_is_a_warning_and_no_traceback():
         connections["other"] = there
     assert "Could not connect to database" in message.msg
     assert message.hint == "Fix this, then run: manage.py check --database other"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_runserver_says_what_is_not_recorded():
+    execute(*get_vendor("default").remove_sql("app_author"))
+    with processes.start("runserver", "--noreload", "127.0.0.1:0") as server:
+        in_vain = Timer(LONG, server.kill)
+        in_vain.start()
+        assert any("app_author (missing)" in line for line in server.stderr)
+        in_vain.cancel()
+        server.kill()

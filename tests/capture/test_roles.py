@@ -172,6 +172,8 @@ def test_the_job_changes_no_audited_table(shop):
     ("command", "right"),
     [
         (["backfill_reprs"], r"INSERT, UPDATE, DELETE on .*auditrepr_lease"),
+        (["backfill_reprs", "--workers=2"], r"INSERT, UPDATE, DELETE on .*auditrepr_lease"),
+        (["backfill_status", "--cancel"], r"INSERT, UPDATE, DELETE on .*auditrepr_share"),
         (["rebuild_reprs"], r"INSERT, UPDATE, DELETE on .*auditrepr_lease"),
         (["prune_audit_log", "--before", "2024-01-01", "--no-input"], "may not delete"),
         (["audit_triggers", "install"], "Run this as the role that owns"),

@@ -33,6 +33,12 @@ call_command("backfill_reprs", verbosity=0)
 kilobytes = re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]
 print("peak", int(kilobytes) // 1024)
 """
+# What is asked for beyond it is a MemoryError.
+LIMITED = f"""
+import resource
+limit = {MOST_MEGABYTES} * 2**20
+resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+"""
 
 
 @pytest.fixture(autouse=True)
@@ -64,6 +70,15 @@ def test_large_rows_are_built_in_little_memory_and_none_fails():
     volumes(ROWS)
     assert peak() < MOST_MEGABYTES
     assert InstanceRepr.objects.filter(fidelity="E").count() == ROWS
+    assert not ReprFailure.objects.exists()
+
+
+@pytest.mark.proof
+def test_three_hundred_large_rows_are_built_under_a_limit_of_the_system():
+    """As ``ulimit -d`` sets it."""
+    volumes(300)
+    assert peak(LIMITED + PEAK) < MOST_MEGABYTES
+    assert InstanceRepr.objects.filter(fidelity="E").count() == 300
     assert not ReprFailure.objects.exists()
 
 

@@ -77,6 +77,7 @@ def test_a_week_of_ordinary_life_prints_nothing(cron):
         Author.objects.create(name=f"day {day}")
         assert cron(1 + day % 2) == ""
         assert pending() == 0
+        earlier(timedelta(days=1))
 
     with unmigrated():  # a deployment: new code, and migrate a while later
         Author.objects.create(name="meanwhile")
@@ -84,6 +85,7 @@ def test_a_week_of_ordinary_life_prints_nothing(cron):
         assert pending() == 1
     assert cron() == ""
     assert pending() == 0
+    earlier(timedelta(days=1))
     with unmigrated():  # the next one has its own ten minutes
         assert cron(3) == ""
     assert cron() == ""
@@ -100,6 +102,8 @@ def test_a_week_of_ordinary_life_prints_nothing(cron):
         job.communicate()
     assert cron(2) == ""
     assert pending() == 0
+    earlier(timedelta(days=1))
+    assert cron() == ""
     assert InstanceRepr.objects.count() == AuditLog.objects.count()
     assert not BackfillRun.objects.exclude(error="").exists()
 
