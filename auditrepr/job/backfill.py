@@ -192,7 +192,8 @@ class Backfill(Sharing):
 
     def _store(self, batch: PendingBatch, backlog: Backlog) -> StopReason | None:
         while True:
-            built = self.store(batch.events, partial(self._write_and_settle, backlog, batch))
+            events = batch.events[: self.size]  # which grows back after a run that was killed
+            built = self.store(events, partial(self._write_and_settle, backlog, batch))
             if built == len(batch.events):
                 return None
             batch = batch._replace(events=batch.events[built:])

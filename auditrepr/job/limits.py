@@ -53,6 +53,11 @@ class BatchSize:
         self.auto = asked == AUTO
         self.rows = self.asked = FIRST if asked == AUTO else asked
 
+    @property
+    def most_next(self) -> int:
+        """Return how large the next batch may be, whatever :meth:`learn` makes of this one."""
+        return max(LEAST, min(2 * self.rows, MOST)) if self.auto else min(2 * self.rows, self.asked)
+
     def halve(self, rows: int) -> None:
         """Halve the size of a batch that ended its run; :meth:`learn` restores it."""
         self.rows = max(1, min(self.rows, rows // 2))

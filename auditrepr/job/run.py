@@ -7,6 +7,7 @@ import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from itertools import takewhile
 from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
@@ -137,7 +138,7 @@ class Run(ABC):
             self.vendor.end_if_idle(get_settings().LEASE_SECONDS / 2)
             stored = write(outcomes)
             related.store(self.using, built, about, again=bool(stored.again))
-            self._note_building(self.size)
+            self._note_building(self._size.most_next)
             self.lock.renew()  # the last statement: without the lock, none of it is committed
         spent = self.clocks.since(began)
         self._size.learn(len(outcomes), spent, cut=len(outcomes) < len(events))
@@ -163,9 +164,13 @@ class Run(ABC):
 
         :returns: half of what ended the run before in its midst, at most.
         """
-        runs = BackfillRun.objects.using(self.using).order_by("-pk")
+        runs = (
+            BackfillRun.objects.using(self.using)
+            .order_by("-pk")
+            .values_list("ended_at", "building")
+        )
         # Runs without an end were killed: this run holds the lock, so they no longer run.
-        killed = [size for ended, size in runs.values_list("ended_at", "building")[:2] if not ended]
+        killed = [size for _, size in takewhile(lambda run: run[0] is None, runs[:2])]
         if killed and killed[0]:
             self._size.halve(killed[0])
             events = events[: self.size]

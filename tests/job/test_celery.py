@@ -56,7 +56,8 @@ class Project:
         options = ["--pool", pool, "-Q", QUEUE, "-n", name, "--without-gossip", "--without-mingle"]
         process = self._start("worker", *options, *more, **env)
         log = self.log(process)
-        wait_until(lambda: " ready." in log.read_text())
+        wait_until(lambda: " ready." in log.read_text() or process.poll() is not None)
+        assert process.poll() is None, log.read_text()
         return process
 
     def beat(self) -> subprocess.Popen[bytes]:

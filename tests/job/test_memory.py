@@ -230,6 +230,23 @@ def test_a_batch_that_never_ended_is_halved_by_the_next_run_until_the_job_goes_o
     assert failure.audit_log.row_data["name"] == "fatal"
 
 
+def test_what_ends_a_batch_of_several_is_not_held_against_the_first_of_them():
+    """Its size is noted before it is built: with the batch before it."""
+    Author.objects.bulk_create(Author(name=name) for name in ("Ada", "Bob", "fatal"))
+    BackfillRun.objects.create(started_at="2026-01-01T00:00Z", host="x", pid=1, building=2)
+    assert killed("batch_size=8")
+    assert InstanceRepr.objects.get().instance_repr == "Ada"
+    assert BackfillRun.objects.latest("pk").building == 2
+
+
+def test_a_run_that_ended_well_forgets_those_before_it_that_were_killed():
+    BackfillRun.objects.create(started_at="2026-01-01T00:00Z", host="x", pid=1, building=2)
+    Author.objects.create(name="Ada")
+    run(batch_size=2)
+    Author.objects.bulk_create(Author(name=f"{n}") for n in range(4))
+    assert run(batch_size=4).batches == 1
+
+
 def test_after_a_run_that_ended_well_the_size_is_that_which_was_asked_for():
     Author.objects.bulk_create(Author(name=f"{n}") for n in range(4))
     assert run(batch_size=2).batches == 2
