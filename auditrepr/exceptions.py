@@ -219,12 +219,12 @@ class LeaseLost(AuditReprError):
 
 
 class RoundVoided(LeaseLost):
-    """Raised when the shares of the round that a run works in were deleted."""
+    """Raised when the round that a run works in was canceled."""
 
     message = (
-        "The shares of this round were taken back: by backfill_status --cancel, in the admin, or by"
-        " a command that must work alone (prune_audit_log, rebuild_reprs, --rescan). Earlier"
-        " batches are stored; the current one was rolled back. The next run does the rest."
+        "The round was canceled: by backfill_status --cancel, in the admin, or by a command that"
+        " must work alone (prune_audit_log, rebuild_reprs, --rescan). Earlier batches are stored;"
+        " the current one was rolled back. The next run does the rest."
     )
 
 

@@ -109,7 +109,8 @@ def _with_now(request: HttpRequest) -> str:
 
 
 def _no_time(one: Moment) -> str:
-    return _("“%(text)s” is no time. Use the form 2026-01-31 12:00.") % {"text": visible(one.text)}
+    problem = _("“%(text)s” is not a time. Use the form 2026-01-31 12:00.")
+    return problem % {"text": visible(one.text)}
 
 
 def _field(moments: list[Moment], name: str) -> str:

@@ -38,9 +38,7 @@ class Checkpoint(models.Model):
         null=True, help_text=_("The search index has the values of updates up to this event ID.")
     )
 
-    voided_at = models.DateTimeField(
-        null=True, help_text=_("When shares were last taken from workers before their end.")
-    )
+    voided_at = models.DateTimeField(null=True, help_text=_("When a round was last canceled."))
 
     related = models.JSONField(
         null=True,

@@ -139,7 +139,7 @@ def test_a_time_is_one_of_the_current_time_zone(reader: Client) -> None:
 def test_what_is_no_time_says_so(reader: Client, text: str) -> None:
     author = Author.objects.create(name="Ann")
     html = page(reader, as_of("app_author", author.pk, at=text))
-    problem = f"“{text}” is no time. Use the form 2026-01-31 12:00."
+    problem = f"“{text}” is not a time. Use the form 2026-01-31 12:00."
     assert problem in words(html)
     assert "<b>x" not in html
 
