@@ -103,7 +103,7 @@ class CacheOutOfReach(AuditReprError, AttributeError):
 
 
 class UnusableRepr(AuditReprError):
-    """Raised when what to use instead of ``str()`` is no method or function."""
+    """Raised when what to use instead of ``str()`` is not a method or function."""
 
     message = (
         "{setting} is {way!r} for {model}, which {reason}. Name a method of the model, or give a"
@@ -264,8 +264,9 @@ class BeyondTheLog(AuditReprError):
 
     message = (
         'The log in database "{alias}" ends at event {top}, before event {id}: it was restored from'
-        " an older backup, or it is another log. To go on without missing events, use --follow-from"
-        " with the ID of the last event that both logs have, or 0 to send all again."
+        " an older backup, or it is another log. To continue without missing events, use"
+        " --follow-from with the ID of the last event that both logs have, or 0 to send all events"
+        " again."
     )
 
 
@@ -309,7 +310,7 @@ class PastIsFixed(AuditReprError):
 
 
 class NoUser(AuditReprError, TypeError):
-    """Raised when the events of a user are asked for, and what is given is no saved user."""
+    """Raised when the events of a user are asked for, and what is given is not a saved user."""
 
     message = (
         "AuditLog.objects.by() takes a saved user, a primary key or the text that the context"

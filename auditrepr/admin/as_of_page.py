@@ -56,7 +56,7 @@ def response(request: HttpRequest, site: AdminSite, using: str) -> HttpResponse:
             if one.when is not None:
                 found.append((one, past_object(Asked(model, key, one.when), using, limit)))
     except (OutOfTime, Error):
-        problems.append(_("It takes too long to read the object as it was."))
+        problems.append(_("Reading the object as it was takes too long."))
     context = {
         **site.each_context(request),
         **way_to_log(site, using, may_read_log=may_read_log(request.user)),

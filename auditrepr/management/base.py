@@ -99,8 +99,8 @@ class JobCommand(TerminalCommand):
             "--batch-size",
             type=batch_size,
             metavar="EVENTS",
-            help="Events per transaction, or 'auto' for as many as take about half a second."
-            ' Default: AUDITREPR["BATCH_SIZE"].',
+            help="Events per transaction, or 'auto' for as many as take about half a second of the"
+            ' job\'s CPU time. Default: AUDITREPR["BATCH_SIZE"].',
         )
         add(
             "--max-seconds",

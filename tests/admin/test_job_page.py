@@ -34,7 +34,7 @@ def test_shows_the_backlog_and_how_long_the_oldest_has_waited(reader: Client) ->
     event(1, occurred_at=timezone.now() - timedelta(hours=3))
     event(2)
     text = words(page(reader, RUNS))
-    assert "Pending events 2 Events whose representation" in text
+    assert "Pending events 2 Events with neither a representation nor a failure." in text
     assert "Longest wait 3 hours How long the oldest of them has waited" in text
 
 
