@@ -82,7 +82,8 @@ class Helpers(Alone):
                 self.ask(self.using, max(1.0, max_seconds or 0.0))
         except Exception as error:  # whatever the queue raises: the work continues without help
             told = {"database": self.using}
-            logger.warning("%s: No help could be asked for: %s", self.using, error, extra=told)
+            text = "%s: Could not ask other workers for help: %s"
+            logger.warning(text, self.using, error, extra=told)
 
 
 def work(
