@@ -157,7 +157,7 @@ class StopReason(models.TextChoices):
     TIME_BUDGET = "time-budget", _("time limit reached")
     LOCKED = "locked", _("another run held the lock")
     SIGNAL = "signal", _("stopped by a signal")
-    LEASE_LOST = "lease-lost", _("another run took over the lock")
+    LEASE_LOST = "lease-lost", _("lost the lock, or the round was canceled")
     MIGRATIONS = "migrations", _("migrations are pending")
     ERROR = "error", _("error")
 
