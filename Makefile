@@ -16,7 +16,7 @@ EXAMPLES ?= 1000
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: $(VENV)/demo .env ## load real data, change it, and show what the audit log then says
+demo: $(VENV)/demo .env ## load real data, change it, and show the audit log
 	@$(BIN)/python manage.py demo
 
 bench: $(VENV)/bench ## measure what it costs, on PostgreSQL and SQLite; docs/benchmarks.md says more
@@ -36,7 +36,7 @@ test: $(VENV)/test ## run the tests on SQLite and PostgreSQL side by side
 
 prove: export TEST_MARKED = proof or sized
 prove: export TEST_FULL_SIZE = 1
-prove: $(VENV)/test ## run what takes longer: kills, outages, random histories, a browser, the demo, others' applications
+prove: $(VENV)/test ## run what takes longer: kills, outages, random histories, a browser, the demo, other applications
 	@$(BOTH)
 
 suites: suite-sqlite suite-postgresql
@@ -51,7 +51,7 @@ truth: $(VENV)/test ## try a thousand random histories on both databases at once
 	    'TEST_DATABASE={} $(BIN)/python -m pytest -s tests/truth/test_truth.py >$(VENV)/truth-{} 2>&1; \
 	     status=$$?; cat $(VENV)/truth-{}; exit $$status'
 
-stress: $(VENV)/test ## kill the job hundreds of times beside writers, and start it fifty times at once
+stress: $(VENV)/test ## kill the job hundreds of times while others write, and start it fifty times at the same moment
 	@for database in sqlite postgresql; do \
 	    STRESS_KILLS=300 STRESS_ROUNDS=3 STRESS_SECONDS=60 TEST_DATABASE=$$database \
 	        $(BIN)/python -m pytest -m proof tests/job/test_kills.py tests/job/test_overlap.py \
@@ -65,7 +65,7 @@ coverage: $(VENV)/test ## run all tests on both databases, at twice the cost, an
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 
-mutants: $(VENV)/mutants ## change what is committed in one small way after another: does a test notice? ARGS="job/run" asks for one module
+mutants: $(VENV)/mutants ## check that the tests notice small changes of the committed code; ARGS="job/run" asks for one module
 	@rm -rf build/mutants && git clone --quiet . build/mutants
 	@cd build/mutants && $(CURDIR)/$(BIN)/python -m tests.mutation $(ARGS)
 
@@ -94,7 +94,7 @@ $(VENV)/bench: EXTRAS = bench
 $(VENV)/docs: EXTRAS = docs
 $(VENV)/mutants: EXTRAS = test,mutants
 
-# Each environment is the same folder with more in it; the stamp is younger than what it was made of.
+# Each environment is the same directory with more in it; the stamp is younger than what it was made of.
 $(VENV)/demo $(VENV)/test $(VENV)/dev $(VENV)/bench $(VENV)/docs $(VENV)/mutants: setup.cfg pyproject.toml | $(BIN)/python
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[$(EXTRAS)]'
 	@touch $@

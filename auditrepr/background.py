@@ -15,10 +15,10 @@ if django.VERSION >= (6, 0):
 
     @task
     def backfill(using: str | None = None, max_seconds: float = 60, workers: int = 1) -> None:
-        """Store the representations of pending events, a slice at a time, until none is pending.
+        """Store the representations of pending events, until none is pending.
 
         :param using: the database; by default every one that holds an audit log.
-        :param max_seconds: how long a slice may take; the rest is the next task's work.
+        :param max_seconds: start no new batch after this time; the next task continues.
         :param workers: with two or more, a large backlog is shared with other workers.
         :raises JobFailed: where ``backfill_reprs`` exits with 1.
         """

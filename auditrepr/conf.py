@@ -56,7 +56,8 @@ class Settings:
         ``AuditHistoryMixin`` is used.
     :param CONTEXT: what is recorded automatically about who makes a change, from requests,
         management commands and Celery tasks.
-    :param BATCH_SIZE: events per batch; ``"auto"``: as many as take about half a second.
+    :param BATCH_SIZE: events per batch; ``"auto"``: as many as take about half a second of the
+        job's CPU time.
     :param LEASE_SECONDS: seconds until another run may take over a database lock that its holder
         does not renew.
     :param LOCK_FILE: the lock file for ``--lock file``; by default one file per database in the

@@ -103,7 +103,7 @@ class CacheOutOfReach(AuditReprError, AttributeError):
 
 
 class UnusableRepr(AuditReprError):
-    """Raised when what to use instead of ``str()`` is no method or function."""
+    """Raised when what to use instead of ``str()`` is not a method or function."""
 
     message = (
         "{setting} is {way!r} for {model}, which {reason}. Name a method of the model, or give a"
@@ -219,12 +219,12 @@ class LeaseLost(AuditReprError):
 
 
 class RoundVoided(LeaseLost):
-    """Raised when the shares of the round that a run works in were deleted."""
+    """Raised when the round that a run works in was canceled."""
 
     message = (
-        "The shares of this round were taken back: by backfill_status --cancel, in the admin, or by"
-        " a command that must work alone (prune_audit_log, rebuild_reprs, --rescan). Earlier"
-        " batches are stored; the current one was rolled back. The next run does the rest."
+        "The round was canceled: by backfill_status --cancel, in the admin, or by a command that"
+        " must work alone (prune_audit_log, rebuild_reprs, --rescan). Earlier batches are stored;"
+        " the current one was rolled back. The next run does the rest."
     )
 
 
@@ -264,8 +264,9 @@ class BeyondTheLog(AuditReprError):
 
     message = (
         'The log in database "{alias}" ends at event {top}, before event {id}: it was restored from'
-        " an older backup, or it is another log. To go on without missing events, use --follow-from"
-        " with the ID of the last event that both logs have, or 0 to send all again."
+        " an older backup, or it is another log. To continue without missing events, use"
+        " --follow-from with the ID of the last event that both logs have, or 0 to send all events"
+        " again."
     )
 
 
@@ -309,7 +310,7 @@ class PastIsFixed(AuditReprError):
 
 
 class NoUser(AuditReprError, TypeError):
-    """Raised when the events of a user are asked for, and what is given is no saved user."""
+    """Raised when the events of a user are asked for, and what is given is not a saved user."""
 
     message = (
         "AuditLog.objects.by() takes a saved user, a primary key or the text that the context"

@@ -40,10 +40,10 @@ OPTIONS: dict[str, Any] = {
 def backfill(
     self: Task, using: str | None = None, max_seconds: float = 60, workers: int = 1
 ) -> None:
-    """Store the representations of pending events, a slice at a time, until none is pending.
+    """Store the representations of pending events, until none is pending.
 
     :param using: the database; by default every one that holds an audit log.
-    :param max_seconds: how long a slice may take; the rest is the next message's work.
+    :param max_seconds: start no new batch after this time; the next message continues.
     :param workers: with two or more, a large backlog is shared with other processes of the queue.
     :raises JobFailed: where ``backfill_reprs`` exits with 1.
     """
@@ -109,7 +109,7 @@ def _send(task: Task, via: Task, args: tuple[Any, ...], **options: Any) -> None:
 
 @contextmanager
 def _soft_limit_noted() -> Iterator[Callable[[], bool]]:
-    """Yield what tells whether Celery's soft time limit is over; it interrupts nothing inside.
+    """Yield a function that returns whether the soft time limit is over; it interrupts nothing.
 
     So the batch that is being built is stored, and no row can take the limit for its own error.
     """

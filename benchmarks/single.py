@@ -29,7 +29,7 @@ def single(tables: dict[str, str], rows: int) -> None:
         }
     took["first statements"] = _first(tables)
     _clean(tables)
-    title = f"Capture: {rows:,} statements of one row each, CPU of the server"
+    title = f"Capture: {rows:,} short statements, CPU time of the server"
     head = ["", *(name for operation in took for name in (operation, "ratio"))]
     lines = []
     for name in tables:

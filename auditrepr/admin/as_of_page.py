@@ -56,7 +56,7 @@ def response(request: HttpRequest, site: AdminSite, using: str) -> HttpResponse:
             if one.when is not None:
                 found.append((one, past_object(Asked(model, key, one.when), using, limit)))
     except (OutOfTime, Error):
-        problems.append(_("It takes too long to read the object as it was."))
+        problems.append(_("Reading the object as it was takes too long."))
     context = {
         **site.each_context(request),
         **way_to_log(site, using, may_read_log=may_read_log(request.user)),
@@ -109,7 +109,8 @@ def _with_now(request: HttpRequest) -> str:
 
 
 def _no_time(one: Moment) -> str:
-    return _("“%(text)s” is no time. Use the form 2026-01-31 12:00.") % {"text": visible(one.text)}
+    problem = _("“%(text)s” is not a time. Use the form 2026-01-31 12:00.")
+    return problem % {"text": visible(one.text)}
 
 
 def _field(moments: list[Moment], name: str) -> str:

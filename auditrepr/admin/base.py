@@ -47,7 +47,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return [*map(guarded, self.own_urls()), *map(guarded, super().get_urls())]
 
     def own_urls(self) -> list[Any]:
-        """Return the pages beside those that every ModelAdmin has."""
+        """Return the pages in addition to those that every ModelAdmin has."""
         return []
 
     def get_list_display(self, request: HttpRequest) -> list[Any]:

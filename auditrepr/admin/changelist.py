@@ -77,7 +77,7 @@ class LogChangeList(KeysetChangeList):
             value = spec.value() if isinstance(spec, SimpleListFilter) else None
             if value and value not in [str(choice) for choice, label in choices or ()]:
                 facts = {"filter": spec.title, "value": visible(value)}
-                yield _("The filter “%(filter)s” does not know “%(value)s”.") % facts
+                yield _("The filter “%(filter)s” has no choice “%(value)s”.") % facts
 
     def _time_of(self, pk: int | None) -> str:
         """Return when the event at which the search stopped occurred."""

@@ -157,8 +157,8 @@ def _trouble(event: AuditLog) -> list[tuple[str, str]]:
 
 def _never() -> str:
     return _(
-        "never: str() raised as of the event, too. After a better __str__(), run rebuild_reprs or"
-        " backfill_reprs --retry-failed."
+        "never: str() raised as of the event, too. After you improve __str__(), run rebuild_reprs"
+        " or backfill_reprs --retry-failed."
     )
 
 

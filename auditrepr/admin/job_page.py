@@ -114,7 +114,7 @@ def _which(using: str) -> list[Fact]:
 
 
 def _facts(found: Summary) -> list[Fact]:
-    help_text = _("Events whose representation the job has neither stored nor failed to build.")
+    help_text = _("Events with neither a representation nor a failure.")
     facts = [Fact(_("pending events"), str(found.pending), help_text)]
     if found.oldest_at:
         help_text = _("How long the oldest of them has waited; usually less than two minutes.")

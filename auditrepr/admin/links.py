@@ -40,7 +40,7 @@ def address(site: AdminSite, using: str, name: str, **given: Any) -> str | None:
 
 
 def did_link(site: AdminSite, using: str, table_name: str, object_id: str) -> str | None:
-    """Return the link to what this user did; None if the object is no user."""
+    """Return the link to what this user did; None if the object is not a user."""
     model = model_for_table(table_name)
     if model is None or not issubclass(model, get_user_model()):
         return None

@@ -13,7 +13,7 @@ from ..readers.permissions import DATABASE, address_of
 
 
 def asked_time(text: str) -> datetime | None:
-    """Return the time that this text is; of a date, its end. None if it is no time."""
+    """Return the time that this text is; of a date, its end. None if it is not a time."""
     try:
         found: date | None = parse_datetime(text.strip()) or parse_date(text.strip())
         # Leave room around it for a time zone.

@@ -140,7 +140,7 @@ def _tell(request: HttpRequest, editor: Editor, wanted: Wanted, done: Restoratio
     messages.success(request, told, fail_silently=True)
     if done.altered:
         names = {"fields": visible(", ".join(done.altered))}
-        text = _("The model's save() has given other values to: %(fields)s.") % names
+        text = _("The model's save() set other values for: %(fields)s.") % names
         messages.warning(request, text, fail_silently=True)
     if editor.admin is not None and done.instance is not None:
         note = f"Put back from {done.source}."
@@ -215,5 +215,5 @@ def _names(field: Any, value: Any, using: str) -> Iterator[str]:
 
 def _too_long(error: BaseException) -> str:
     if isinstance(error, OutOfTime):
-        return _("It takes too long to read the object as it was.")
+        return _("Reading the object as it was takes too long.")
     return one_line(error)

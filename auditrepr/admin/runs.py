@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, HttpResponseRedirect
 from django.urls import path, reverse
 from django.utils.duration import duration_string
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from ..job.rounds import shares
@@ -88,15 +89,19 @@ class BackfillRunAdmin(ReadOnlyAdmin):
         return self._back(request, using, told % count)
 
     def cancel_view(self, request: HttpRequest) -> HttpResponse:
-        """Take back the shares of the round, so that its workers end."""
+        """Cancel the round, so that its workers stop."""
         if request.method != "POST":
             return HttpResponseNotAllowed(["POST"])
         if not job_page.may_cancel(request.user):
             raise PermissionDenied
         using = asked_log(request)
         count = shares.void(using)
-        told = ngettext("Took back %d share.", "Took back %d shares.", count)
-        return self._back(request, using, told % count)
+        canceled = ngettext(
+            "Canceled the round (%d share was left).",
+            "Canceled the round (%d shares were left).",
+            count,
+        )
+        return self._back(request, using, canceled % count if count else _("There is no round."))
 
     def _back(self, request: HttpRequest, using: str, told: str) -> HttpResponse:
         self.message_user(request, told, fail_silently=True)

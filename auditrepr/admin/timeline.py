@@ -251,7 +251,7 @@ def _line(event: Any, asked: Asked, site: admin.AdminSite, using: str) -> dict[s
 
 
 def _deeds(event: Any, user: Any, site: admin.AdminSite, using: str) -> str | None:
-    """Return the link to what else this person, command or task did, for who may read it."""
+    """Return the link to what else this person, command or task did, if the user may read it."""
     lookups = who_did(event)
     return list_link(site, using, **lookups) if lookups and may_read_log(user) else None
 

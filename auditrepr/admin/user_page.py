@@ -43,7 +43,7 @@ def for_users() -> None:
 
 
 def _link(its_admin: Any, request: HttpRequest, user: Any) -> str | None:
-    """Return the link to what this user did, for who may read it; None for other objects."""
+    """Return the link to what this user did, if the reader may read it; None for other objects."""
     if not (get_settings().HISTORY_BUTTON and isinstance(user, get_user_model())):
         return None
     if not may_read_log(request.user):

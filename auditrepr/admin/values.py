@@ -92,5 +92,5 @@ def _marks(blanks: str) -> SafeString:
 
 
 def _differ_in_blanks(one: str, other: str) -> bool:
-    """Return whether only blanks or line ends differ, so that all of them have to be seen."""
+    """Return whether only blanks or line ends differ, so that all of them must be visible."""
     return one != other and one.split() == other.split()

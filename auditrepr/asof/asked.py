@@ -84,7 +84,7 @@ def event_or_time(when: When, using: str, asking: str = "as_of()") -> AuditLog |
 def moment_of(when: AuditLog | datetime, using: str, *, before: bool = False) -> Moment:
     """Return the moment right after the event, or before it; or after the last up to the time.
 
-    :param before: right before the event, whatever it is; a deletion is always looked at so.
+    :param before: right before the event, whatever it is; for a deletion this is always so.
     """
     if isinstance(when, datetime):
         return _last_until(when, using)

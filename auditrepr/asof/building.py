@@ -33,7 +33,7 @@ class TooMuch(StartOver):
 class Transaction(Enum):
     """The state of the transaction that everything is read in."""
 
-    WHOLE = "it goes on"
+    WHOLE = "it continues"
     BROKEN = "it ends after this row"
     LOST = "it ended before this row was built"
 

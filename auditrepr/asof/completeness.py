@@ -1,4 +1,4 @@
-"""Tells where the log may lack changes: before coverage, in a gap, and where it was pruned."""
+"""Determines where the log may lack changes: before coverage, in a gap, and where it was pruned."""
 
 from __future__ import annotations
 

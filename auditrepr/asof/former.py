@@ -186,4 +186,4 @@ class Absence:
             return f"It had been deleted by event {event.pk}."
         if event := self.added_later:
             return f"It did not exist yet: event {event.pk} added it."
-        return "The log has no event of it."
+        return "The log has no event of this object."

@@ -1,4 +1,4 @@
-"""Tells from its class what a manager does, without calling the project's code."""
+"""Determines from its class what a manager does, without calling the project's code."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _READING = frozenset({"__iter__", "_fetch_all", "_iterator", "_iterable_class", 
 def is_plain(manager: BaseManager[Any]) -> bool:
     """Return whether the manager selects all rows of its model's table, exactly as Django does.
 
-    A manager that only adds methods does. Any other has to be called: its rows may depend on
+    A manager that only adds methods does. Any other must be called: its rows may depend on
     anything.
     """
     kind: Any = type(manager)

@@ -109,7 +109,7 @@ def _key(link: Link, row: Mapping[str, Any], using: str) -> str | None:
         return str(key)
     if row.get(link.generic) != str(content_type(link, using)):
         return None
-    try:  # a generic key's column may write it in another way, or hold what is no key
+    try:  # a generic key's column may write it in another way, or not hold a key at all
         value = link.model._meta.pk.to_python(key)
         (text,) = get_vendor(using).key_texts(link.model._meta.pk, [value])
     except (ValueError, TypeError, ArithmeticError, ValidationError):

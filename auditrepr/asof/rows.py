@@ -19,8 +19,8 @@ from ..vendors.types import NOT_RECORDED, Image, Row
 class ModelRaised(Exception):
     """An exception raised by a model's own code that is unsafe to raise again as it is.
 
-    It is no error at all, such as SystemExit, or one that Django takes for an empty cache (and then
-    reads the current row).
+    It is not an error at all, such as SystemExit, or one that Django takes for an empty cache (and
+    then reads the current row).
     """
 
     @classmethod

@@ -1,4 +1,4 @@
-"""The order of a set without one, or of equal members: the server's own, as the log tells it.
+"""The order of a set without one, or of equal members: the server's own, as the log shows it.
 
 A server gives the rows as they lie in their table: in the order of their keys, or of their
 insertion, and on some an update moves a row.

@@ -33,7 +33,7 @@ TOGETHER = 5_000
 
 
 class SharedKeys:
-    """Tells where several rows had the same key, for one batch."""
+    """Determines where several rows had the same key, for one batch."""
 
     def __init__(self, states: States) -> None:
         self.states = states
@@ -159,7 +159,7 @@ def _count(vendor: Vendor, model: type[Model], keys: Collection[str]) -> Counter
 
 
 def _values(model: type[Model], key: str) -> list[Any]:
-    """Return the value whose text this is; none, if it is no key."""
+    """Return the value whose text this is; none if it cannot be a key."""
     with suppress(ValueError, TypeError, ValidationError):
         return [key_of(model, json.loads(key) if len(key_parts(model._meta.pk)) > 1 else key)]
     return []

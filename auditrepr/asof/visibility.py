@@ -1,4 +1,4 @@
-"""Tells which events a moment saw."""
+"""Determines which events a moment saw."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Determines which tables are captured without a gap. A run remembers it while nothing changes.
 
-To look at every audited table takes as long as building hundreds of representations, so the batches
-of a run only ask whether anything has changed since the last look.
+Surveying every audited table takes as long as building hundreds of representations, so the batches
+of a run only ask whether anything has changed since the last survey.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Standing(NamedTuple):
 
 
 class _Look(NamedTuple):
-    """What a look at every table has found."""
+    """What a survey of every table has found."""
 
     connection: Any  # the open one; kept, so that none that is opened later is taken for it
     version: object
@@ -68,7 +68,7 @@ _memory: ContextVar[_Memory | None] = ContextVar("auditrepr_covered", default=No
 def remembering(using: str) -> Iterator[None]:
     """Remember during the block what is audited and covered in this database.
 
-    Inside a transaction, nothing is remembered: it may change tables, and take that back.
+    Inside a transaction, nothing is remembered: it may change tables, and roll that back.
     """
     within = get_vendor(using).connection.in_atomic_block
     token = _memory.set(None if within else _Memory(using))

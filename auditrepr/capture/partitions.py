@@ -2,7 +2,7 @@
 
 A partition that is made as one comes empty, and what happens to its rows is recorded. One that is
 attached brings rows, and one that is detached or dropped takes rows away. A TRUNCATE that names a
-partition is recorded by the guard on it; without a guard, its file tells whether there was one.
+partition is recorded by the guard on it; without a guard, its file shows whether there was one.
 """
 
 from __future__ import annotations

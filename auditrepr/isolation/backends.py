@@ -20,7 +20,7 @@ from .stand_ins import StandIn
 from .state import Isolation, current, isolation_now
 
 _aliases: WeakKeyDictionary[Any, str] = WeakKeyDictionary()
-#: Classes of caches that are no subclasses of Django's.
+#: Classes of caches that are not subclasses of Django's.
 _others: set[type] = set()
 
 

@@ -72,7 +72,7 @@ class Failing:
     def to_report(self) -> Iterator[tuple[str, First, bool]]:
         """Yield the tables to report: the first event of each, and whether none was built.
 
-        Final events are no failures, unless they are all that there was of their table.
+        Final events are not failures, unless they are all that there was of their table.
         """
         for table, first in (self.first_final | self.first).items():
             none_built = 0 < self.tried[table] == self.failed[table] + self.final[table]

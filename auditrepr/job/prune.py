@@ -41,7 +41,7 @@ class Pruned:
     events: int = 0
     representations: int = 0
     failures: int = 0
-    last_id: int = 0  # events with a higher id were not looked at
+    last_id: int = 0  # events with a higher id were not checked
 
 
 def preview(using: str, before: datetime, *, keep_last: bool = False) -> Pruned:

@@ -24,7 +24,7 @@ def refused(error: BaseException, using: str) -> bool:
 def explained(error: BaseException, using: str, *, writes: Sequence[str] | None = None) -> str:
     """Return the error as one line; if rights are missing, with a list of them.
 
-    :param writes: the tables that have to be written; by default those that the job writes.
+    :param writes: the tables to write; by default those that the job writes.
     """
     said = one_line(error)
     if not refused(error, using):

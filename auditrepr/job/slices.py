@@ -1,4 +1,4 @@
-"""A slice of the job, for the tasks of a queue: a while of work on every database.
+"""A slice of the job, for the tasks of a queue: some seconds of work on every database.
 
 A message says only that there is work; the database says which. So a message that is lost,
 doubled, late or delivered again does no harm.
@@ -45,7 +45,7 @@ class Slice:
 
     @property
     def unfinished(self) -> bool:
-        """Return whether to go on at once: it was cut short, and did not stand still.
+        """Return whether to continue immediately: it was cut short, and did not stand still.
 
         Who waits for the last shares of a round builds no batch, but plans the next round.
         Elsewhere the schedule's next message is early enough.
@@ -80,9 +80,10 @@ class Helpers(Alone):
         try:
             for _ in range(self.count):
                 self.ask(self.using, max(1.0, max_seconds or 0.0))
-        except Exception as error:  # whatever the queue raises: the work goes on without help
+        except Exception as error:  # whatever the queue raises: the work continues without help
             told = {"database": self.using}
-            logger.warning("%s: No help could be asked for: %s", self.using, error, extra=told)
+            text = "%s: Could not ask other workers for help: %s"
+            logger.warning(text, self.using, error, extra=told)
 
 
 def work(

@@ -134,7 +134,7 @@ def of(using: str) -> JobStatus:
 
 
 def is_deploying(using: str) -> bool:
-    """Return whether pending migrations of the log are no alarm yet: every deployment has some.
+    """Return whether pending migrations of the log raise no alarm yet: every deployment has some.
 
     Runs of the job note since when they find them.
     """

@@ -1,4 +1,4 @@
-"""Bounded ranges of ids: no query looks at more of the log than one of them."""
+"""Bounded ranges of ids: no query reads more of the log than one of them."""
 
 from __future__ import annotations
 

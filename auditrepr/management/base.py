@@ -41,7 +41,7 @@ ENDED = {
     StopReason.TIME_BUDGET: "Stopped: time limit reached.",
     StopReason.LOCKED: "Stopped: another run holds the lock.",
     StopReason.SIGNAL: "Stopped by a signal.",
-    StopReason.LEASE_LOST: "Stopped: another run took over the lock.",
+    StopReason.LEASE_LOST: "Stopped: lost the lock, or the round was canceled.",
     StopReason.ERROR: "Stopped by an error.",
     StopReason.MIGRATIONS: "Stopped: migrations are pending.",
 }
@@ -99,8 +99,8 @@ class JobCommand(TerminalCommand):
             "--batch-size",
             type=batch_size,
             metavar="EVENTS",
-            help="Events per transaction, or 'auto' for as many as take about half a second."
-            ' Default: AUDITREPR["BATCH_SIZE"].',
+            help="Events per transaction, or 'auto' for as many as take about half a second of the"
+            ' job\'s CPU time. Default: AUDITREPR["BATCH_SIZE"].',
         )
         add(
             "--max-seconds",

@@ -51,7 +51,7 @@ class Migration(migrations.Migration):
                 ('rows', models.PositiveBigIntegerField(default=0, verbose_name='representations')),
                 ('failures', models.PositiveBigIntegerField(default=0, verbose_name='failures')),
                 ('batches', models.PositiveIntegerField(default=0, verbose_name='batches')),
-                ('stop_reason', models.CharField(blank=True, choices=[('caught-up', 'nothing left to do'), ('batch-limit', 'batch limit reached'), ('time-budget', 'time limit reached'), ('locked', 'another run held the lock'), ('signal', 'stopped by a signal'), ('lease-lost', 'another run took over the lock'), ('migrations', 'migrations are pending'), ('error', 'error')], default='', max_length=12, verbose_name='stop reason')),
+                ('stop_reason', models.CharField(blank=True, choices=[('caught-up', 'nothing left to do'), ('batch-limit', 'batch limit reached'), ('time-budget', 'time limit reached'), ('locked', 'another run held the lock'), ('signal', 'stopped by a signal'), ('lease-lost', 'lost the lock, or the round was canceled'), ('migrations', 'migrations are pending'), ('error', 'error')], default='', max_length=12, verbose_name='stop reason')),
                 ('error', models.TextField(blank=True, default='', verbose_name='error')),
                 ('idle_runs', models.PositiveIntegerField(default=0, help_text='Later runs that found nothing to do.', verbose_name='idle runs')),
                 ('skipped_runs', models.PositiveIntegerField(default=0, help_text='Later runs that found the lock held.', verbose_name='skipped runs')),

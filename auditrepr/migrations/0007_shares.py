@@ -27,6 +27,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="checkpoint",
             name="voided_at",
-            field=models.DateTimeField(help_text="When shares were last taken from workers before their end.", null=True),
+            field=models.DateTimeField(help_text="When a round was last canceled.", null=True),
         ),
     ]

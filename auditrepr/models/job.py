@@ -38,9 +38,7 @@ class Checkpoint(models.Model):
         null=True, help_text=_("The search index has the values of updates up to this event ID.")
     )
 
-    voided_at = models.DateTimeField(
-        null=True, help_text=_("When shares were last taken from workers before their end.")
-    )
+    voided_at = models.DateTimeField(null=True, help_text=_("When a round was last canceled."))
 
     related = models.JSONField(
         null=True,
@@ -159,7 +157,7 @@ class StopReason(models.TextChoices):
     TIME_BUDGET = "time-budget", _("time limit reached")
     LOCKED = "locked", _("another run held the lock")
     SIGNAL = "signal", _("stopped by a signal")
-    LEASE_LOST = "lease-lost", _("another run took over the lock")
+    LEASE_LOST = "lease-lost", _("lost the lock, or the round was canceled")
     MIGRATIONS = "migrations", _("migrations are pending")
     ERROR = "error", _("error")
 

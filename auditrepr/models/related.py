@@ -20,7 +20,7 @@ from ..tracking.related import Link, links
 from ..vendors import get_vendor
 from .job import Checkpoint
 
-#: Events of one table above the watermark that are looked at for objects: the newest ones.
+#: Events of one table above the watermark that are searched for objects: the newest ones.
 LOOKED_AT = 2_000
 
 
@@ -84,7 +84,7 @@ def links_to(tables: Collection[str], *, related: bool) -> list[Link]:
 def pending_events(log: QuerySet[Any], link: Link, object_id: str) -> QuerySet[Any]:
     """Return the events above the watermark that this link makes about this object.
 
-    Of those of the link's table only the newest are looked at: a bounded number.
+    Of those of the link's table only the newest are searched: a bounded number.
 
     :param log: all events of one database.
     """

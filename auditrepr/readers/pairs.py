@@ -92,9 +92,9 @@ def _at_once(event: AuditLog) -> Any:
 
 
 def together(events: Sequence[Any]) -> list[Any]:
-    """Return the events, those of one object's field that stand next to each other as one.
+    """Return the events, with adjacent ones of one object's field as one.
 
-    It is the first of them, and tells what all of them did, in their order.
+    It is the first of them, and shows what all of them did, in their order.
 
     :param events: described, with ``pair``.
     """

@@ -96,7 +96,7 @@ def _why(why: Absence) -> str:
         return _("It had been deleted by event %(event)s.") % {"event": event.pk}
     if event := why.added_later:
         return _("It did not exist yet: event %(event)s added it.") % {"event": event.pk}
-    return _("The log has no event of it.")
+    return _("The log has no event of this object.")
 
 
 def _references(model: type[Model], row: FormerRow, point: Point) -> list[tuple[str, Reference]]:
@@ -166,4 +166,4 @@ def _sets(
 
 
 def _in_time() -> str:
-    return _("There was no time to read all of it.")
+    return _("There was not enough time to read all of it.")

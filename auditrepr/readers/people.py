@@ -16,7 +16,7 @@ from ..models.log import ACTOR_LENGTH
 
 #: Maximum number of people that one search offers.
 MOST = 20
-#: Users, and actors of the log, that it looks at.
+#: Users, and actors of the log, that it reads.
 LOOKED_AT = 500
 #: Fields of users, besides the one by which they log in, that hold names.
 NAMES = ("first_name", "last_name", "full_name", "name", "email")
@@ -99,7 +99,7 @@ def _holds_text(model: Any, name: str) -> bool:
 
 
 def _given(keys: Sequence[str]) -> tuple[str, Sequence[Any]]:
-    """Return the head of a query that looks at these actors."""
+    """Return the head of a query that reads these actors."""
     if not keys:
         return "", []
     return f"WITH known (actor) AS (VALUES {', '.join(['(%s)'] * len(keys))})", keys

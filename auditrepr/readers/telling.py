@@ -1,4 +1,4 @@
-"""Chooses the fields of an added or deleted row that tell people most about it."""
+"""Chooses the fields of an added or deleted row that say most about it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from .changes import FieldChange, Fields, Words, fields
 
 #: Fields that are put into words, and those of them that are shown.
 CANDIDATES, SHOWN = 6, 3
-#: A longer text tells little in a line.
+#: A longer text says little in a line.
 LONGEST = 200
 
 
 def telling_columns(event: AuditLog, known: Fields) -> list[str]:
-    """Return the columns of an added or deleted row that may tell something, the best first.
+    """Return the columns of an added or deleted row that may say something, the best first.
 
     For an update, these are the columns that it changed.
     """
@@ -49,7 +49,7 @@ def _unsaid(found: list[FieldChange], representation: str) -> Iterator[FieldChan
 
 
 def _rank(field: Any, value: Any) -> int | None:
-    """Return how much the value tells, the least for the most; None if it tells nothing."""
+    """Return how telling the value is, the least for the most; None if it is not at all."""
     if field.primary_key or value is None or value in ("", False):
         return None
     if type(value) not in (str, int, bool, Decimal):

@@ -114,7 +114,7 @@ def _other_parts(asked: Asked, former: FormerRow, now: Model | None, using: str)
         if kind in former.kinds or exists(kind, using, pk=asked.key)
     ]
     for kind in kinds:
-        yield _("It was, or is, a %(model)s: put that back, so that all of it is.") % {
+        yield _("It was, or is, a %(model)s: put back the %(model)s, which includes it.") % {
             "model": kind._meta.verbose_name
         }
     if now is not None:
@@ -122,7 +122,7 @@ def _other_parts(asked: Asked, former: FormerRow, now: Model | None, using: str)
     for parent, link in parent_links(model).items():
         key = former.values.get(link.attname)
         if key is not None and exists(parent, using, pk=key):
-            yield _("Its part as a %(model)s still exists.") % {"model": parent._meta.verbose_name}
+            yield _("Its row as a %(model)s still exists.") % {"model": parent._meta.verbose_name}
 
 
 def _missing_objects(

@@ -1,4 +1,4 @@
-"""What putting an object back would change: the former row beside the current one."""
+"""What putting an object back would change: the former row next to the current one."""
 
 from __future__ import annotations
 

@@ -44,7 +44,7 @@ def refused(planned: Restoration, reasons: list[str]) -> NotRestored:
 
 def changed_since() -> str:
     """Return the reason for refusing what was compared with another state of the object."""
-    return _("The object has changed since: look at it again.")
+    return _("The object has changed since you last saw it: check it again.")
 
 
 def _written(asked: Asked, planned: Restoration) -> Restoration:

@@ -27,7 +27,7 @@ class Link(NamedTuple):
     table: str  # whose events these are, by its current name in the log
     column: str  # by its current name
     model: type[Model]  # of the object
-    generic: str = ""  # the column with the content type that has to be the model's
+    generic: str = ""  # the column with the content type that must be the model's
     field: Any = None  # the many-to-many field, if its automatic table has the column
 
     @property

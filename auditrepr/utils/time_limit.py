@@ -38,7 +38,7 @@ class TimeLimit:
     """How long one row may take, in a process that auditrepr does not own.
 
     Nothing interrupts Python code there: the owner of the process limits that. What waits in the
-    database is asked to look at :attr:`expired`, or to end after :attr:`query_seconds`.
+    database is asked to check :attr:`expired`, or to end after :attr:`query_seconds`.
     """
 
     def __init__(self, seconds: float) -> None:
@@ -70,7 +70,7 @@ class TimeLimit:
         return self.seconds if self.running else 0
 
     def ends_work(self, error: BaseException) -> bool:
-        """Return whether this ends the work as a whole, so that it is no row's failure."""
+        """Return whether this ends the work as a whole, so that no row failed."""
         # Nothing here asks for an alarm: it is that of a build around this one.
         ours = (KeyboardInterrupt, TimeLimitExceeded, OutOfTime)
         return isinstance(error, ours) or from_outside(error)
@@ -125,7 +125,7 @@ class TimeLimit:
 
 
 class PageTimeLimit(TimeLimit):
-    """What a page may take for all of its rows: it is looked at between them.
+    """What a page may take for all of its rows: it is checked between them.
 
     A ``__str__`` that never returns is the business of the web worker's own timeout.
     """

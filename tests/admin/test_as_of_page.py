@@ -98,10 +98,10 @@ def test_leads_from_the_history_and_the_event_and_on_to_putting_back(
     assert f'action="{LOG}object/as-of/?"' in history
     assert 'type="datetime-local"' in history
     event = AuditLog.objects.for_object(book).earliest("pk")
-    url = link(page(reader, f"{LOG}{event.pk}/change/"), "Whole object as of this event")
+    url = link(page(reader, f"{LOG}{event.pk}/change/"), "The whole object as of this event")
     assert url == as_of("app_book", book.pk, event=event.pk)
     html = page(reader, url)
-    back = link(html, "Put the object back to this")
+    back = link(html, "Put the object back to this state")
     assert "excluded from the log" in words(page(reader, str(back)))
     compared = link(html, "Compare with now")
     assert "Differences" in words(page(reader, f"{LOG}object/as-of/{compared}"))
@@ -120,7 +120,7 @@ def test_says_that_there_was_no_such_object(reader: Client) -> None:
     deleted = AuditLog.objects.latest("pk")
     assert f"It had been deleted by event {deleted.pk}." in text
     text = words(page(reader, as_of("app_author", 4711, at="2101-02-03")))
-    assert "The log has no event of it." in text
+    assert "The log has no event of this object." in text
 
 
 def test_a_time_is_one_of_the_current_time_zone(reader: Client) -> None:
@@ -139,7 +139,7 @@ def test_a_time_is_one_of_the_current_time_zone(reader: Client) -> None:
 def test_what_is_no_time_says_so(reader: Client, text: str) -> None:
     author = Author.objects.create(name="Ann")
     html = page(reader, as_of("app_author", author.pk, at=text))
-    problem = f"“{text}” is no time. Use the form 2026-01-31 12:00."
+    problem = f"“{text}” is not a time. Use the form 2026-01-31 12:00."
     assert problem in words(html)
     assert "<b>x" not in html
 
@@ -164,13 +164,13 @@ def test_takes_the_permissions_of_the_history(book: Book) -> None:
     assert staff("view_book", name="a").get(url).status_code == 403
     assert staff("view_auditlog", "view_author", name="b").get(url).status_code == 403
     html = page(staff("view_auditlog", "view_book", name="c"), url)
-    assert link(html, "Put the object back to this") is None
+    assert link(html, "Put the object back to this state") is None
 
 
 def test_stops_in_time(reader: Client, book: Book, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(PageTimeLimit, "SECONDS", -1.0)
     text = words(page(reader, as_of("app_book", book.pk)))
-    assert "It takes too long to read the object as it was." in text
+    assert "Reading the object as it was takes too long." in text
 
 
 @pytest.mark.parametrize("slow", ["build_related", "_sets"])
@@ -189,7 +189,7 @@ def test_what_there_was_no_time_for_is_not_called_exact(
     assert "exact: built" in words(page(reader, url))
     monkeypatch.setattr(past_objects, slow, late)
     text = words(page(reader, url))
-    assert "There was no time to read all of it." in text
+    assert "There was not enough time to read all of it." in text
     assert "exact: built" not in text
 
 

@@ -441,7 +441,7 @@ def test_compares_a_country_with_what_it_was(reader: Page, widths: Any) -> None:
     widths(reader, "history")
     event = reader.get_by_role("row").filter(has_text="Swaziland → Eswatini")
     event.get_by_role("link").first.click()
-    reader.get_by_role("link", name="Whole object as of this event").click()
+    reader.get_by_role("link", name="The whole object as of this event").click()
     expect(reader.get_by_role("row", name="Name Eswatini")).to_be_visible()
     widths(reader, "as-of")
     reader.get_by_role("link", name="Object history").click()

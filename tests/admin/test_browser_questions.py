@@ -157,7 +157,7 @@ def test_what_a_country_was_before(walk: Walk) -> None:
     walk.link("Audit events")
     walk.type("Text", "zaire")
     walk.link(re.compile(r"^\d{4}-"), walk.row("name: Zaire"))
-    walk.link("Whole object as of this event")
+    walk.link("The whole object as of this event")
     expect(walk.row("Former code")).to_contain_text("ZRCD")
     walk.answered("q-as-of")
     walk.link("Object history")

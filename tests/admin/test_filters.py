@@ -107,10 +107,20 @@ def test_the_first_event_of_a_time_is_found_over_gaps(django_assert_max_num_quer
 def test_a_choice_that_is_none_is_said(reader: Client) -> None:
     event(1, text="x")
     said = words(page(reader, f"{LOG}?state=strange&table_name=app_author&field=nothing"))
-    assert "The filter “representation status” does not know “strange”." in said
-    assert "The filter “changed field” does not know “nothing”." in said
+    assert "The filter “representation status” has no choice “strange”." in said
+    assert "The filter “changed field” has no choice “nothing”." in said
     assert "could not be read" in words(page(reader, f"{LOG}?e=1"))
-    assert "does not know" not in words(page(reader, f"{LOG}?state=mixed&table_name=app_author"))
+    assert "has no choice" not in words(page(reader, f"{LOG}?state=mixed&table_name=app_author"))
+
+
+def test_a_value_that_its_filter_cannot_have_gives_the_whole_list_and_says_so(
+    reader: Client,
+) -> None:
+    event(1, text="x")
+    answer = reader.get(f"{LOG}?transaction_id=abc", follow=True)
+    said = words(answer.content.decode())
+    assert "A filter in the address could not be read: this is the list without filters." in said
+    assert ids(reader, answer.request["PATH_INFO"]) == [1]
 
 
 def test_years_months_and_days_lead_to_a_period(reader: Client) -> None:
@@ -165,7 +175,7 @@ def test_people_who_are_too_many_are_not_passed_off_as_all(reader: Client, monke
     for pk in range(1, 6):
         event(pk, text="x", context={"user": str(pk), "user_name": f"name {pk}"})
     text = words(page(reader, f"{LOG}?who=name"))
-    assert "There may be more: type more of the name." in text
+    assert "There may be more: type more letters of the name." in text
     assert "name 1 name 2 name 3" in text
     assert "name 5" not in text.partition("Part of a name")[2].partition("By date")[0]
 

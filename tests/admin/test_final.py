@@ -35,7 +35,7 @@ def test_it_is_shown_as_what_it_is(reader: Client) -> None:
     html = page(reader, f"{LOG}5/change/")
     assert f"Representation {SENTENCE} Error Title.DoesNotExist: No title." in words(html)
     assert "Why there is no representation Error Title.DoesNotExist: No title." in words(html)
-    assert "Next attempt never: str() raised as of the event, too. After a better" in words(html)
+    assert "Next attempt never: str() raised as of the event, too. After you improve" in words(html)
     assert "Fidelity" not in html
     assert "Why mixed" not in words(html)
 
@@ -92,7 +92,7 @@ def test_the_jobs_page_counts_it_by_itself_and_offers_no_retry(
     assert "Author ValueError 1" in words(html)
     assert (
         "Final events: str() raised as of the event Model Error Count Author Title.DoesNotExist 2"
-        " They are not retried. After a better __str__(), run rebuild_reprs or backfill_reprs"
+        " They are not retried. After you improve __str__(), run rebuild_reprs or backfill_reprs"
         " --retry-failed." in words(html)
     )
     assert html.count('value="Retry"') == 1

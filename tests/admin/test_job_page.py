@@ -34,7 +34,7 @@ def test_shows_the_backlog_and_how_long_the_oldest_has_waited(reader: Client) ->
     event(1, occurred_at=timezone.now() - timedelta(hours=3))
     event(2)
     text = words(page(reader, RUNS))
-    assert "Pending events 2 Events whose representation" in text
+    assert "Pending events 2 Events with neither a representation nor a failure." in text
     assert "Longest wait 3 hours How long the oldest of them has waited" in text
 
 
@@ -86,9 +86,11 @@ def test_shows_the_round_and_its_workers_and_cancels_it(reader: Client) -> None:
     assert "Worker process 7 on here since noon events 1 to 100" in text
     assert "is scheduled" not in text
     answer = reader.post(f"{RUNS}cancel/", follow=True)
-    assert "Took back 2 shares." in words(answer.content.decode())
+    assert "Canceled the round (2 shares were left)." in words(answer.content.decode())
     assert not Share.objects.exists()
     assert "Cancel the round" not in words(page(reader, RUNS))
+    answer = reader.post(f"{RUNS}cancel/", follow=True)
+    assert "There is no round." in words(answer.content.decode())
 
 
 def test_canceling_takes_a_post_and_the_permission(reader: Client) -> None:

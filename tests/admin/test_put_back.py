@@ -109,7 +109,8 @@ def test_a_deleted_object_is_put_back(reader: Client, tag: Tag) -> None:
     event = last(Tag, "D")
     url = link(page(reader, f"{LOG}{event.pk}/change/"), "Put back the deleted object")
     html = page(reader, str(url))
-    assert "It would be added again: Field Value to put back Label second" in words(html)
+    fields = "Field Value to put back Label second"
+    assert f"It would be added again with these values: {fields}" in words(html)
     reader.post(url, {"state": state(html)})
     assert Tag.objects.get().pk == pk
     assert LogEntry.objects.get().is_addition()
@@ -128,7 +129,7 @@ def test_a_change_since_the_preview_is_refused(reader: Client, tag: Tag) -> None
     seen = state(page(reader, url))
     Tag.objects.update(label="third")
     text = words(reader.post(url, {"state": seen}).content.decode())
-    assert "The object has changed since: look at it again." in text
+    assert "The object has changed since you last saw it: check it again." in text
     assert "Label third first" in text
     reader.post(url)
     assert Tag.objects.get().label == "third"
@@ -138,11 +139,11 @@ def test_says_why_it_cannot_be_done(reader: Client, tag: Tag) -> None:
     other = Tag.objects.create(label="first")
     url = put_back(last(Tag, "U"), before="1")
     html = page(reader, url)
-    assert "This cannot be put back" in words(html)
+    assert "The object cannot be put back" in words(html)
     assert "label: Tag with this Label already exists." in words(html)
     assert 'name="state"' not in html
     other.delete()
-    assert "This cannot be put back" not in words(page(reader, url))
+    assert "The object cannot be put back" not in words(page(reader, url))
 
 
 def test_names_what_stays_as_it_is(reader: Client) -> None:
@@ -153,7 +154,7 @@ def test_names_what_stays_as_it_is(reader: Client) -> None:
 
 def test_what_is_as_it_was_needs_nothing(reader: Client, tag: Tag) -> None:
     html = page(reader, put_back(last(Tag, "U")))
-    assert "Nothing to put back: the object is as it was." in words(html)
+    assert "Nothing to put back: the object already has these values." in words(html)
     assert 'name="state"' not in html
 
 
@@ -284,5 +285,5 @@ def test_stops_in_time_and_writes_nothing(
     seen = state(page(reader, url))
     monkeypatch.setattr(PageTimeLimit, "SECONDS", -1.0)
     text = words(reader.post(url, {"state": seen}).content.decode())
-    assert "It takes too long to read the object as it was." in text
+    assert "Reading the object as it was takes too long." in text
     assert Tag.objects.get().label == "second"

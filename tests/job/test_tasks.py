@@ -364,7 +364,7 @@ def test_where_nobody_can_be_asked_the_task_works_alone_and_says_so(app, monkeyp
     with caplog.at_level(logging.WARNING, WARNED):
         assert as_worker(app, "auditrepr.backfill", "default", 60, 3) is None
     assert pending() == 0
-    assert "default: No help could be asked for: no broker" in caplog.text
+    assert "default: Could not ask other workers for help: no broker" in caplog.text
 
 
 @pytest.mark.usefixtures("_small_rounds")

@@ -309,7 +309,7 @@ def test_without_a_round_nothing_is_shown_of_one(say):
 
 def test_a_canceled_round_lets_its_workers_store_nothing(say):
     with shared(50) as lock:
-        assert "Took back 4 shares." in say("--cancel")
+        assert "Canceled the round (4 shares were left)." in say("--cancel")
         with pytest.raises(LeaseLost), transaction.atomic():
             lock.renew()
     assert "There is no round." in say("--cancel")

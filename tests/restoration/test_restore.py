@@ -233,7 +233,7 @@ def test_what_did_not_exist_is_refused(tag: Tag) -> None:
     [reason] = restore(Tag, timezone.now(), pk=int(first.object_id), dry_run=True).reasons
     assert f"It had been deleted by event {last(Tag, 'D').pk}." in reason
     [reason] = restore(Tag, timezone.now(), pk=4711, dry_run=True).reasons
-    assert reason == "There was no such object then. The log has no event of it."
+    assert reason == "There was no such object then. The log has no event of this object."
 
 
 def test_a_column_that_is_gone_is_refused(tag: Tag) -> None:
@@ -291,12 +291,12 @@ def test_a_part_of_an_object_is_refused() -> None:
     Diner.objects.filter(pk=diner.pk).update(name="Luigi's")
     first = LOG.filter(table_name="app_ratedplace").earliest("pk")
     [reason] = restore(RatedPlace, first, dry_run=True).reasons
-    assert reason == "It was, or is, a diner: put that back, so that all of it is."
+    assert reason == "It was, or is, a diner: put back the diner, which includes it."
     pk = diner.pk
     diner.delete(keep_parents=True)
     deleted = LOG.filter(table_name="app_diner", action="D").latest("pk")
     [reason] = restore(Diner, deleted, dry_run=True).reasons
-    assert reason == "Its part as a rated place still exists."
+    assert reason == "Its row as a rated place still exists."
     assert not Diner.objects.filter(pk=pk).exists()
 
 

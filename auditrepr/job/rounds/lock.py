@@ -26,7 +26,7 @@ class ShareLock(DatabaseLock):
     def renew(self) -> None:
         """Renew the share, or finish it with the batch that reaches its end.
 
-        :raises LeaseLost: if another worker has taken it over, or it was voided: roll back.
+        :raises LeaseLost: if another worker has taken it over, or the round was canceled.
         """
         if self.share and self.reached >= self.share.upto_id:
             self.finish(self.share)

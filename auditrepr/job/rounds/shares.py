@@ -1,4 +1,4 @@
-"""The shares of a round: how they are cut, counted and voided.
+"""The shares of a round: how they are cut, counted and canceled.
 
 What keeps a round safe:
 
@@ -7,7 +7,7 @@ What keeps a round safe:
   and below what was proven before any share was read. A round starts at the watermark, never at
   the end of the last share.
 - The primary key of ``InstanceRepr`` is what prevents storing anything twice; a worker whose share
-  was taken over or voided commits nothing.
+  was taken over or canceled commits nothing.
 - How many workers there are is written nowhere.
 """
 
@@ -116,7 +116,7 @@ def void(using: str) -> int:
 
 
 def voided_at(using: str) -> datetime | None:
-    """Return when a round was last voided."""
+    """Return when a round was last canceled."""
     marks = Checkpoint.objects.using(using).filter(pk=1)
     return marks.values_list("voided_at", flat=True).first()
 

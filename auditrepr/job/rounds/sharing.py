@@ -182,7 +182,7 @@ class Sharing(Run):
         return None
 
     def _check_round(self) -> None:
-        """Raise an error if the round was voided: a new one would undo that."""
+        """Raise an error if the round was canceled: a new one would undo that."""
         if shares.voided_at(self.using) != self._voided_at:
             raise RoundVoided
 

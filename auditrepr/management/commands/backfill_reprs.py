@@ -64,8 +64,8 @@ class Command(JobCommand):
             type=whole_number,
             default=1,
             metavar="N",
-            help="Let this many processes of this host share a large backlog. On SQLite, its only"
-            " writer at a time limits what more than one can do. Default: %(default)s.",
+            help="Let this many processes of this host share a large backlog. On SQLite, they"
+            " build at the same time, but store one after the other. Default: %(default)s.",
         )
         once = parser.add_mutually_exclusive_group()
         once.add_argument(
@@ -117,8 +117,8 @@ class Command(JobCommand):
         if get_vendor(using).one_writer:
             self.say(
                 1 if self.on_terminal() else 2,
-                f"{logs.named(using)}: This database has one writer at a time: more workers only"
-                " build more at the same time.",
+                f"{logs.named(using)}: This database has one writer at a time: workers build at the"
+                " same time, but store one after the other.",
             )
         return Workers(using, batch_size=options["batch_size"])
 
@@ -143,7 +143,7 @@ class Command(JobCommand):
         texts = failing.to_tell(using, result.failing)
         for worker in result.lost_workers:
             self.stderr.write(
-                visible(f"{using}: A worker ended early ({worker}). Others did its share.")
+                visible(f"{using}: A worker ended early ({worker}). Other workers did its share.")
             )
         for text in texts[:MOST_TOLD]:
             self.stderr.write(visible(f"{using}: {text}"))

@@ -93,7 +93,7 @@ class Command(TerminalCommand):
         add(
             "--cancel",
             action="store_true",
-            help="Take back the shares of a round, so that its workers end. What they have stored"
+            help="Cancel the round of several workers, so that they stop. What they have stored"
             " stays, and the next run does the rest.",
         )
         add_no_input(parser)
@@ -175,8 +175,9 @@ class Command(TerminalCommand):
         capture.databases(using)
         preflight.check_own_tables(using)
         count = shares.void(using)
-        told = f"Took back {counted(count, 'share')}" if count else "There is no round"
-        self.stdout.write(f"{logs.named(using)}: {told}.")
+        left = f"{counted(count, 'share')} {'was' if count == 1 else 'were'} left"
+        told = f"Canceled the round ({left})." if count else "There is no round."
+        self.stdout.write(f"{logs.named(using)}: {told}")
 
     def _confirm(self, using: str, who: str) -> None:
         if not is_terminal(sys.stdin):

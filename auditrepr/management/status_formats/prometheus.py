@@ -36,7 +36,7 @@ METRICS = (
     ),
     Metric(
         "shares_planned",
-        "Shares that the present round had when it was planned; 0 if there is none.",
+        "Shares that the current round had when it was planned; 0 if there is none.",
         lambda s: s.round.planned if s.round else 0,
     ),
     Metric(

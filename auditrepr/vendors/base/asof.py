@@ -145,7 +145,7 @@ class AsOfFacet(Facet, ABC):
     def loss(self, field: Field[Any, Any]) -> tuple[str, Callable[[Any], bool]] | None:
         """Return why the log may hold another value of this field than the table, and of which.
 
-        The reason has ``{}`` for the column; the function tells whether a value is one of those.
+        The reason has ``{}`` for the column; the function returns whether a value is one of those.
         None if the log holds every value of the field as it is.
         """
         return None

@@ -1,4 +1,4 @@
-"""The query that tells whether anything has changed of what a survey of the catalog finds.
+"""The query that shows whether anything has changed of what a survey of the catalog finds.
 
 It takes a tenth of the time that a survey takes. Whatever writes a row of the catalog gives it a
 higher ``xmin`` than all rows before it, so that no other rows have the same number and the same

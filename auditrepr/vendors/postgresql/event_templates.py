@@ -105,7 +105,7 @@ BY_IDENTITY = """
         ) AS event
         WHERE past IS NULL OR image IS NULL OR changed IS NOT NULL
         ORDER BY image IS NULL DESC"""
-# A key that several rows have tells none of them.
+# A key that several rows have identifies none of them.
 ONE_OF_ITS_KEY = "CASE WHEN count(*) OVER (PARTITION BY {key}) = 1 THEN {key} END"
 # Many rows are compared column by column, and only what differs becomes JSON. That names columns:
 # so only while the table has just those that it had, of the types that they had. The server makes

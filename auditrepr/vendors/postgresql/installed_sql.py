@@ -1,4 +1,4 @@
-"""The query of the catalog that tells how the triggers of every table stand, and its partitions.
+"""The query of the catalog for the state of the triggers of every table, and of its partitions.
 
 Dropping, disabling or replacing a trigger or its function writes another row into the catalog, with
 another ``xmin``; so does attaching a partition.

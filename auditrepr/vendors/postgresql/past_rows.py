@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class PastRows(AsOfFacet):
-    """Rows as they were, where the server itself goes on with them."""
+    """Rows as they were, for the server itself to continue with."""
 
     def image_rows(
         self, model: type[Model], images: Sequence[Image]

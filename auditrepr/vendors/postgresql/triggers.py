@@ -141,7 +141,7 @@ def remove_sql(name: str, schema: str) -> list[str]:
 def tidy_sql(schema: str) -> list[str]:
     """Return the SQL that drops guards of former partitions, and functions that no trigger calls.
 
-    Once is enough for many tables: it looks at all triggers.
+    Once is enough for many tables: it checks all triggers.
     """
     return [_drop_strays(schema), _drop_orphans(schema)]
 

@@ -1,6 +1,6 @@
 """Finds the tables that a statement on another table may change: by triggers and foreign keys.
 
-SQLite itself tells: it compiles all that a statement may do, however deep, and asks an authorizer
+SQLite itself knows: it compiles all that a statement may do, however deep, and asks an authorizer
 for each table that is written. This is done with a copy of the schema in memory, without rows.
 """
 
@@ -106,7 +106,7 @@ def _make(raw: Any, items: Iterable[Item]) -> None:
 
 
 def _written_beside(raw: Any, table: str) -> Iterator[str]:
-    """Yield the tables that statements on this one write beside their own rows."""
+    """Yield the tables that statements on this one write in addition to their own rows."""
     columns = [name for (name,) in raw.execute(_COLUMNS, [table])]
     name = triggers.quote(table)
     same = ", ".join(f"{column} = {column}" for column in map(triggers.quote, columns))

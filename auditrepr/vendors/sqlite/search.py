@@ -53,7 +53,7 @@ DROP_VALUES = [
     f"DROP TABLE IF EXISTS {VALUES}",
 ]
 CREATE_VALUES = [
-    *DROP_VALUES,  # the table may have been dropped without it, by a migration taken back
+    *DROP_VALUES,  # the table may have been dropped without it, by a reversed migration
     f"CREATE VIRTUAL TABLE {VALUES} USING fts5(text, content='{VALUES_TABLE}',"
     " content_rowid='audit_log_id', tokenize='trigram')",
     f"INSERT INTO {VALUES} ({VALUES}) VALUES ('rebuild')",
