@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
-from functools import wraps
+from contextlib import ExitStack, nullcontext
+from functools import reduce, wraps
 from typing import Any
 
 from django.db import Error, connections, transaction
@@ -23,21 +23,26 @@ AGAIN = 60
 
 
 def guarded(pattern: URLPattern) -> URLPattern:
-    """Return the pattern with a view that says what is pending, where it would fail for that."""
-    pattern.callback = or_waiting(pattern.callback)
+    """Return the pattern with a view that says what is pending, where it would fail for that.
+
+    The transaction that ``ATOMIC_REQUESTS`` asks for is begun inside: after an error it has ended.
+    """
+    inside = or_waiting(_in_transactions(pattern.callback))
+    pattern.callback = reduce(_without_transaction, connections, inside)
     return pattern
 
 
 def or_waiting(view: View, using: str = "") -> View:
     """Return the view, or what stands in its place until ``migrate``.
 
-    :param using: the database whose log it shows; by default the one that the address names.
+    :param using: the database whose log it shows, for a part of a page of the project's; by
+        default the one that the address names.
     """
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
         alias = using or asked_log(request)
-        within = connections[alias].in_atomic_block
+        within = bool(using) and connections[alias].in_atomic_block
         try:
             # After an error, PostgreSQL takes no query before the savepoint is rolled back to.
             with transaction.atomic(alias) if within else nullcontext():
@@ -47,9 +52,27 @@ def or_waiting(view: View, using: str = "") -> View:
                 preflight.check_own_tables(alias, error)
             except MigrationsPending as pending:
                 return _waiting(request, pending)
+            except Error:
+                pass  # as after every error within a transaction of the caller's
             raise
 
     return answer
+
+
+def _in_transactions(view: View) -> View:
+    @wraps(view)
+    def answer(*args: Any, **options: Any) -> HttpResponse:
+        with ExitStack() as stack:
+            for alias, settings in connections.settings.items():
+                if settings["ATOMIC_REQUESTS"]:
+                    stack.enter_context(transaction.atomic(alias))
+            return view(*args, **options)
+
+    return answer
+
+
+def _without_transaction(view: View, alias: str) -> View:
+    return transaction.non_atomic_requests(alias)(view)
 
 
 def _waiting(request: HttpRequest, pending: MigrationsPending) -> HttpResponse:

@@ -7,12 +7,16 @@ from io import StringIO
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import Group
+from django.contrib import admin
+from django.contrib.admin import AdminSite
 from django.core.management import CommandError, call_command
-from django.db import OperationalError
+from django.db import OperationalError, connections
 from django.test import Client
+from django.urls import path
 
+from auditrepr.admin import AuditHistoryMixin
 from auditrepr.job import status
+from auditrepr.job.rounds import shares
 from auditrepr.models import AuditLog
 from tests.app.models import Author
 from tests.knowing import earlier
@@ -20,10 +24,15 @@ from tests.pages import FAILURES, LOG, RUNS, fail, page, reader, words
 from tests.unmigrated import at, own_migrations
 
 __all__ = ["reader"]
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls(__name__)]
 
-LAST = own_migrations()[-1]
-BEFORE = own_migrations()[-2]
+site = AdminSite()
+site._registry.update(admin.site._registry)
+site.register(Author, AuditHistoryMixin)
+urlpatterns = [path("admin/", site.urls)]
+
+FIRST, *OTHERS, LAST = own_migrations()
+BEFORE = OTHERS[-1]
 PENDING = f'Database "default" has unapplied migrations: auditrepr.{LAST}.'
 
 
@@ -34,12 +43,13 @@ def said(command: str, *arguments: str, **options: Any) -> tuple[str, str]:
     return out.getvalue(), err.getvalue()
 
 
-@pytest.mark.parametrize("name", own_migrations()[:-1])
+@pytest.mark.parametrize(
+    "name", [FIRST, *(pytest.param(one, marks=pytest.mark.proof) for one in OTHERS)]
+)
 def test_no_page_breaks_while_the_tables_are_of_an_earlier_version(
     reader: Client, name: str
 ) -> None:
     author = Author.objects.create(name="Ada")
-    group = Group.objects.create(name="Readers")
     fail(AuditLog.objects.earliest("pk"))
     event = AuditLog.objects.get(table_name="app_author").pk
     of_author = f"table_name=app_author&object_id={author.pk}"
@@ -55,7 +65,7 @@ def test_no_page_breaks_while_the_tables_are_of_an_earlier_version(
             f"{LOG}object/put-back/?{of_author}&event={event}",
             FAILURES,
             RUNS,
-            f"/admin/auth/group/{group.pk}/history/",
+            f"/admin/app/author/{author.pk}/history/",
         ):
             answer = reader.get(url)
             assert answer.status_code in (200, 302, 503), url
@@ -70,6 +80,34 @@ def test_what_a_page_needs_is_named(reader: Client) -> None:
             assert answer.status_code == 503
             assert answer["Retry-After"] == "60"
             assert PENDING in words(answer.content.decode())
+
+
+def test_it_is_named_within_the_transaction_of_a_request_too(
+    reader: Client, monkeypatch: Any
+) -> None:
+    author = Author.objects.create(name="Ada")
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    with at("0001_initial"):
+        for url in (RUNS, f"/admin/app/author/{author.pk}/history/"):
+            answer = reader.get(url)
+            assert answer.status_code == 503
+            assert "Run: manage.py migrate --database default" in words(answer.content.decode())
+
+
+def test_a_page_changes_all_or_nothing_where_requests_do(reader: Client, monkeypatch: Any) -> None:
+    def broken(using: str) -> None:
+        Author.objects.create(name="Ada")
+        raise OperationalError("disk I/O error")
+
+    monkeypatch.setattr(shares, "void", broken)
+    with pytest.raises(OperationalError, match="disk"):
+        reader.post(f"{RUNS}cancel/")
+    assert Author.objects.exists()
+    monkeypatch.setitem(connections.settings["default"], "ATOMIC_REQUESTS", True)
+    Author.objects.all().delete()
+    with pytest.raises(OperationalError, match="disk"):
+        reader.post(f"{RUNS}cancel/")
+    assert not Author.objects.exists()
 
 
 def test_an_error_of_another_kind_is_no_upgrade(reader: Client, monkeypatch: Any) -> None:
