@@ -61,15 +61,21 @@ class PostgreSQLTemplate:
     rows, these are deleted, which takes a fifth of the time.
     """
 
-    def __init__(self, parameters: dict[str, Any], apart: int, patience: int) -> None:
-        """:param patience: how long to wait for locks of what still works there, in seconds."""
+    def __init__(
+        self, parameters: dict[str, Any], apart: int, patience: int, suffix: str = "template"
+    ) -> None:
+        """:param apart: the distance between the first IDs of two tables, or 0 to leave them.
+        :param patience: how long to wait for locks of what still works there, in seconds.
+        :param suffix: what the name of the copy ends with.
+        """
         self._name = parameters["dbname"]
-        self._copy = f"{self._name}_template"
+        self._copy = f"{self._name}_{suffix}"
         chosen = ("host", "port", "user", "password")
         self._server = {key: parameters[key] for key in chosen if key in parameters}
         self._options = f"-c lock_timeout={patience}s -c session_replication_role=replica"
         with self._connect(self._name) as session:
-            session.execute(SPREAD_IDS, [apart])
+            if apart:
+                session.execute(SPREAD_IDS, [apart])
             self._first = {table for table, _ in session.execute(SIZES)}
             self._sequences = {name: state for name, *state in session.execute(SEQUENCES)}
             self._fingerprint = self._fingerprint_query(session)
