@@ -105,13 +105,14 @@ def template(alias: str, prepared: str = "") -> Template:
     """
     connection = connections[alias]
     connection.close()
-    apart = 0 if prepared else APART
     if connection.vendor == "sqlite":
-        return SQLiteTemplate(str(connection.settings_dict["NAME"]), apart)
-    from tests.restoring_postgresql import PostgreSQLTemplate
+        return SQLiteTemplate(str(connection.settings_dict["NAME"]), 0 if prepared else APART)
+    from tests.restoring_postgresql import PostgreSQLCopy, PostgreSQLTemplate
 
     parameters = connection.get_connection_params()
-    return PostgreSQLTemplate(parameters, apart, PATIENCE, prepared or "template")
+    if prepared:
+        return PostgreSQLCopy(parameters, PATIENCE, prepared)
+    return PostgreSQLTemplate(parameters, PATIENCE, APART)
 
 
 class SQLiteTemplate:
