@@ -30,6 +30,9 @@ class Template(Protocol):
 
     def restore(self) -> None: ...
 
+    def leave(self) -> None:
+        """End the session that is kept, so that the database can be copied."""
+
     def close(self) -> None: ...
 
 
@@ -88,6 +91,7 @@ def prepare(name: str, prepare_it: Callable[[], None]) -> None:
         _restore("default", _prepared[name])
     else:
         prepare_it()
+        _templates["default"].leave()
         _prepared[name] = template("default", name)
 
 
@@ -130,6 +134,9 @@ class SQLiteTemplate:
     def restore(self) -> None:
         with closing(self._open()) as database:
             self._copy.backup(database)
+
+    def leave(self) -> None:
+        pass
 
     def close(self) -> None:
         self._copy.close()

@@ -73,6 +73,9 @@ class PostgreSQLCopy:
         with self._connect(self._name) as session:
             session.execute(SAME_TRIGGERS)
 
+    def leave(self) -> None:
+        """Keep no session of the database open."""
+
     def close(self) -> None:
         with self._connect("postgres") as session:
             session.execute(_drop(self._copy))
@@ -100,18 +103,38 @@ class PostgreSQLTemplate(PostgreSQLCopy):
     def __init__(self, parameters: dict[str, Any], patience: int, apart: int) -> None:
         """:param apart: the distance between the first IDs of two tables."""
         self._apart = apart
+        self._session: Session | None = None
         super().__init__(parameters, patience, "template")
 
     def restore(self) -> None:
-        with self._connect(self._name) as session:
-            sizes = dict(session.execute(SIZES).fetchall())
-            kept = session.execute(self._fingerprint).fetchall() == self._state
-            if kept := kept and max(sizes.values()) <= LARGE:
-                self._remove_rows(session, sizes.keys() - self._first)
-        if not kept:
-            super().restore()
-            with self._connect(self._name) as session:
-                self._state = session.execute(self._fingerprint).fetchall()
+        session = self._open()
+        sizes = dict(session.execute(SIZES).fetchall())
+        kept = session.execute(self._fingerprint).fetchall() == self._state
+        if kept and max(sizes.values()) <= LARGE:
+            self._remove_rows(session, sizes.keys() - self._first)
+            return
+        self.leave()
+        super().restore()
+        self._state = self._open().execute(self._fingerprint).fetchall()
+
+    def close(self) -> None:
+        self.leave()
+        super().close()
+
+    def leave(self) -> None:
+        """End the session, which is kept from test to test: a new one costs more than its work."""
+        if self._session:
+            self._session.close()
+        self._session = None
+
+    def _open(self) -> Session:
+        try:
+            if self._session:
+                self._session.execute("SELECT 1")
+        except psycopg.OperationalError:  # a test has ended it
+            self.leave()
+        self._session = self._session or self._connect(self._name)
+        return self._session
 
     def _record(self) -> None:
         with self._connect(self._name) as session:
