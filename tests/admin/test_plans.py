@@ -219,7 +219,7 @@ class Steps:
         return 0
 
 
-STEP = 1000  # instructions between two looks
+STEP = 100  # instructions between two looks
 
 
 @pytest.mark.postgresql
