@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
-from itertools import product
+from itertools import cycle, product
 from typing import Any
 from urllib.parse import quote
 
@@ -161,9 +161,14 @@ def _run(script: str) -> None:
                 cursor.execute(statement)
 
 
-@pytest.fixture(params=["everything", "one model"])
+#: Who may see everything, and who may see the model that has few events.
+READERS = ["everything", "one model"]
+#: Each page for one of them in turns; for both at full size.
+READ = list(product(READERS, PAGES)) if FULL else list(zip(cycle(READERS), PAGES, strict=False))
+
+
+@pytest.fixture(params=READERS)
 def somebody(large: None, request: pytest.FixtureRequest) -> Client:
-    """Who may see everything, and who may see the model that has few events."""
     if request.param == "everything":
         return request.getfixturevalue("reader")
     return staff("view_auditlog", "view_tag", "view_backfillrun", "view_reprfailure")
@@ -222,8 +227,9 @@ class Steps:
 STEP = 100  # instructions between two looks
 
 
+@pytest.mark.sized
 @pytest.mark.postgresql
-@pytest.mark.parametrize("url", PAGES)
+@pytest.mark.parametrize(("somebody", "url"), READ, indirect=["somebody"])
 def test_a_page_reads_a_bounded_part_of_the_log_and_never_scans_it(
     somebody: Client, url: str
 ) -> None:
@@ -234,8 +240,9 @@ def test_a_page_reads_a_bounded_part_of_the_log_and_never_scans_it(
     assert plans.read < 2.1 * LOOKED_AT
 
 
+@pytest.mark.sized
 @pytest.mark.sqlite
-@pytest.mark.parametrize("url", PAGES)
+@pytest.mark.parametrize(("somebody", "url"), READ, indirect=["somebody"])
 def test_sqlite_takes_no_more_steps_for_a_page_than_for_a_part_of_the_log(
     somebody: Client, url: str
 ) -> None:
