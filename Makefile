@@ -11,7 +11,10 @@ RUN := pytest
 # How many random histories `make truth` tries on each database.
 EXAMPLES ?= 1000
 
-.PHONY: help demo bench test prove suites suite-sqlite suite-postgresql truth stress coverage mutants lint types docs matrix clean
+# PostgreSQL's take twice as long as SQLite's, so they run in two parts (tests/parts.py).
+SUITES := suite-sqlite suite-postgresql-1 suite-postgresql-2
+
+.PHONY: help demo bench test prove suites suite-postgresql $(SUITES) truth stress coverage mutants lint types docs matrix clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -27,8 +30,10 @@ bench: $(VENV)/bench ## measure what it costs, on PostgreSQL and SQLite; docs/be
 
 # Side by side; what each of them says is shown when it ends.
 test prove: export TEST_NOT_TRIED = $(VENV)/not-tried
+# Hundreds of processes start: without bytecode each would compile the package again.
+test prove: export PYTHONDONTWRITEBYTECODE =
 test prove: BOTH = rm -f $(TEST_NOT_TRIED); \
-    $(MAKE) -j2 --output-sync=target --keep-going suites; failed=$$?; \
+    $(MAKE) -j3 --output-sync=target --keep-going suites; failed=$$?; \
     printf '\n== Not tried\n'; sort -u $(TEST_NOT_TRIED); exit $$failed
 
 test: $(VENV)/test ## run the tests on SQLite and PostgreSQL side by side
@@ -39,12 +44,14 @@ prove: export TEST_FULL_SIZE = 1
 prove: $(VENV)/test ## run what takes longer: kills, outages, random histories, a browser, the demo, other applications
 	@$(BOTH)
 
-suites: suite-sqlite suite-postgresql
+suites: $(SUITES)
 
-suite-sqlite suite-postgresql: suite-%:
-	@printf '\n== Tests on %s\n' $*
-	@TEST_DATABASE=$* $(BIN)/python -m $(RUN) $(if $(TEST_MARKED),-m '$(TEST_MARKED)') $(ARGS) || \
-	    { echo 'Tests failed on $*.'; exit 1; }
+suite-postgresql: suite-postgresql-1 suite-postgresql-2
+
+$(SUITES): suite-%:
+	@printf '\n== Tests on %s\n' '$(subst -, part ,$*)'
+	@TEST_DATABASE=$(firstword $(subst -, ,$*)) TEST_PART=$(word 2,$(subst -, ,$*)) $(BIN)/python -m $(RUN) $(if $(TEST_MARKED),-m '$(TEST_MARKED)') $(ARGS) || \
+	    { echo 'Tests failed on $(subst -, part ,$*).'; exit 1; }
 
 truth: $(VENV)/test ## try a thousand random histories on both databases at once; EXAMPLES=100_000 tries more
 	@printf 'sqlite\npostgresql\n' | TRUTH_EXAMPLES=$(EXAMPLES) xargs -P 2 -I {} sh -c \

@@ -54,10 +54,11 @@ nox.options.download_python = "never"
 def tests(session: nox.Session, django: str) -> None:
     """On one database, if ``TEST_DATABASE`` names it. Arguments after ``--`` go to pytest."""
     session.install("-e", ".[test]", f"django=={django}.*")
-    suites = f"suite-{database}" if (database := os.environ.get("TEST_DATABASE")) else "suites"
+    database = os.environ.get("TEST_DATABASE")
     session.run(
-        "make", "-j2", "--keep-going", "--output-sync=target",
-        suites, f"BIN={session.bin}", f"ARGS={shlex.join(session.posargs)}",
+        "make", "-j1" if database else "-j3", "--keep-going", "--output-sync=target",
+        f"suite-{database}" if database else "suites",
+        f"BIN={session.bin}", f"ARGS={shlex.join(session.posargs)}",
         external=True,
     )  # fmt: skip
 

@@ -15,6 +15,7 @@ from django.test import override_settings
 
 from tests.apart import statements_apart
 from tests.missing import PREFIX
+from tests.parts import is_elsewhere
 
 ELSEWHERE = pytest.StashKey[int]()
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
@@ -37,8 +38,8 @@ def django_db_setup(django_db_setup) -> Iterator[None]:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Leave out what runs when the tests run on the other database."""
-    elsewhere = [item for item in items if _runs_elsewhere(item)]
+    """Leave out what runs on the other database, or in the other part."""
+    elsewhere = [item for item in items if is_elsewhere(item.path) or _runs_elsewhere(item)]
     config.stash[ELSEWHERE] = len(elsewhere)
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)

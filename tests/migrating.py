@@ -13,6 +13,7 @@ from auditrepr.lineage import renames
 from auditrepr.models import AuditLog, Coverage
 from auditrepr.reprs import Outcome, build
 from auditrepr.vendors.types import Event
+from tests import restoring
 from tests.capturing import audit
 
 APP = "drifting"
@@ -23,8 +24,14 @@ TABLES = ["shop", "label", "item", "item_labels", "ticket", "late"]
 def migrate(name: str | None) -> Any:
     """Apply the migrations up to this one; gives the models as they are then."""
     executor = MigrationExecutor(connection)
+    _leave_out_other_models(executor)
     renames._RECENT.clear()  # a migration takes longer than that is good for
     return executor.migrate([(APP, name)], fake=False).apps
+
+
+def _leave_out_other_models(executor: MigrationExecutor) -> None:
+    """Render the app's own models alone: no other model is related to them."""
+    executor.loader.unmigrated_apps = set()
 
 
 class Then:
@@ -38,19 +45,21 @@ class Then:
 
 
 def from_the_beginning() -> Then:
-    """The app as of its first migration, audited and nothing else is.
+    """The app as of its first migration, audited and nothing else is."""
+    restoring.prepare("drifting", _begin)
+    return Then("0001_initial")  # which is applied: these are its models
 
-    On SQLite a schema change takes the triggers of all audited tables away for once.
-    """
+
+def _begin() -> None:
+    # On SQLite a schema change takes the triggers of all audited tables away for once.
     capture.remove("default")
     migrate(None)
-    first = Then("0001_initial")
+    migrate("0001_initial")
     names = [f"{APP}_{table}" for table in TABLES]
     for name in names:
         audit(name)
     AuditLog.objects.all().delete()
     coverage.start("default", dict.fromkeys(names, Coverage.Reason.INSTALLED))
-    return first
 
 
 def today() -> None:

@@ -7,7 +7,7 @@ content types, permissions and triggers. ``test_flush.py`` is about that flush.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from typing import Protocol
 from unittest import mock
@@ -30,10 +30,14 @@ class Template(Protocol):
 
     def restore(self) -> None: ...
 
+    def leave(self) -> None:
+        """End the session that is kept, so that the database can be copied."""
+
     def close(self) -> None: ...
 
 
 _templates: dict[str, Template] = {}
+_prepared: dict[str, Template] = {}
 
 
 @contextmanager
@@ -59,8 +63,9 @@ def restored_after_each_test() -> Iterator[None]:
         ):
             yield
     finally:
-        while _templates:
-            _templates.popitem()[1].close()
+        for templates in (_templates, _prepared):
+            while templates:
+                templates.popitem()[1].close()
 
 
 def record(alias: str) -> None:
@@ -74,35 +79,64 @@ def record(alias: str) -> None:
 
 def restore(alias: str) -> None:
     """Restore the database, and clear what the process has cached of it, as after ``migrate``."""
+    _restore(alias, _templates[alias])
+
+
+def prepare(name: str, prepare_it: Callable[[], None]) -> None:
+    """Bring the default database of a transactional test to a state that takes long to reach.
+
+    Its first test prepares it, and a copy serves the others.
+    """
+    if name in _prepared:
+        _restore("default", _prepared[name])
+    else:
+        prepare_it()
+        _templates["default"].leave()
+        _prepared[name] = template("default", name)
+
+
+def _restore(alias: str, state: Template) -> None:
     connections[alias].close()
-    _templates[alias].restore()
+    state.restore()
     ContentType.objects.clear_cache()
     renames.look_again(using=alias)
 
 
-def template(alias: str) -> Template:
+def template(alias: str, prepared: str = "") -> Template:
+    """Return a copy of the database as it is now.
+
+    :param prepared: the name of the state, if it is not the first one.
+    """
     connection = connections[alias]
     connection.close()
     if connection.vendor == "sqlite":
-        return SQLiteTemplate(str(connection.settings_dict["NAME"]))
-    from tests.restoring_postgresql import PostgreSQLTemplate
+        return SQLiteTemplate(str(connection.settings_dict["NAME"]), 0 if prepared else APART)
+    from tests.restoring_postgresql import PostgreSQLCopy, PostgreSQLTemplate
 
-    return PostgreSQLTemplate(connection.get_connection_params(), APART, PATIENCE)
+    parameters = connection.get_connection_params()
+    if prepared:
+        return PostgreSQLCopy(parameters, PATIENCE, prepared)
+    return PostgreSQLTemplate(parameters, PATIENCE, APART)
 
 
 class SQLiteTemplate:
     """A copy in memory that replaces the content of the file, including schema and sequences."""
 
-    def __init__(self, file: str) -> None:
+    def __init__(self, file: str, apart: int) -> None:
+        """:param apart: the distance between the first IDs of two tables, or 0 to leave them."""
         self._file = file
         self._copy = sqlite3.connect(":memory:")
         with closing(self._open()) as database:
-            self._spread_ids(database)
+            if apart:
+                self._spread_ids(database, apart)
             database.backup(self._copy)
 
     def restore(self) -> None:
         with closing(self._open()) as database:
             self._copy.backup(database)
+
+    def leave(self) -> None:
+        pass
 
     def close(self) -> None:
         self._copy.close()
@@ -110,7 +144,7 @@ class SQLiteTemplate:
     def _open(self) -> sqlite3.Connection:
         return sqlite3.connect(self._file, timeout=PATIENCE, isolation_level=None)
 
-    def _spread_ids(self, database: sqlite3.Connection) -> None:
+    def _spread_ids(self, database: sqlite3.Connection, apart: int) -> None:
         counted = database.execute(
             "SELECT name FROM sqlite_master WHERE type = 'table' AND sql LIKE '%AUTOINCREMENT%'"
             " AND name <> 'auditrepr_auditlog'"
@@ -119,5 +153,5 @@ class SQLiteTemplate:
         for number, (table,) in enumerate(counted.fetchall(), 1):
             database.execute("DELETE FROM sqlite_sequence WHERE name = ?", [table])
             database.execute(
-                "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", [table, number * APART]
+                "INSERT INTO sqlite_sequence (name, seq) VALUES (?, ?)", [table, number * apart]
             )

@@ -54,40 +54,96 @@ UPDATE auditrepr_coverage SET triggers = regexp_replace(triggers, '^(\\d+)\\.\\d
 """
 
 
-class PostgreSQLTemplate:
-    """A copy on the server.
+class PostgreSQLCopy:
+    """A copy on the server, which replaces the database."""
+
+    def __init__(self, parameters: dict[str, Any], patience: int, suffix: str) -> None:
+        """:param patience: how long to wait for locks of what still works there, in seconds.
+        :param suffix: what the name of the copy ends with.
+        """
+        self._name = parameters["dbname"]
+        self._copy = f"{self._name}_{suffix}"
+        chosen = ("host", "port", "user", "password")
+        self._server = {key: parameters[key] for key in chosen if key in parameters}
+        self._options = f"-c lock_timeout={patience}s -c session_replication_role=replica"
+        self._record()
+
+    def restore(self) -> None:
+        self._replace(self._name, of=self._copy)
+        with self._connect(self._name) as session:
+            session.execute(SAME_TRIGGERS)
+
+    def leave(self) -> None:
+        """Keep no session of the database open."""
+
+    def close(self) -> None:
+        with self._connect("postgres") as session:
+            session.execute(_drop(self._copy))
+
+    def _record(self) -> None:
+        self._replace(self._copy, of=self._name)
+
+    def _replace(self, name: str, *, of: str) -> None:
+        with self._connect("postgres") as session:
+            session.execute(_drop(name))
+            copy = SQL("CREATE DATABASE {} TEMPLATE {}")
+            session.execute(copy.format(Identifier(name), Identifier(of)))
+
+    def _connect(self, name: str) -> Session:
+        return psycopg.connect(**self._server, dbname=name, autocommit=True, options=self._options)
+
+
+class PostgreSQLTemplate(PostgreSQLCopy):
+    """The same for the first state.
 
     It replaces a database whose schema or first rows have changed. If a database only has more
     rows, these are deleted, which takes a fifth of the time.
     """
 
-    def __init__(self, parameters: dict[str, Any], apart: int, patience: int) -> None:
-        """:param patience: how long to wait for locks of what still works there, in seconds."""
-        self._name = parameters["dbname"]
-        self._copy = f"{self._name}_template"
-        chosen = ("host", "port", "user", "password")
-        self._server = {key: parameters[key] for key in chosen if key in parameters}
-        self._options = f"-c lock_timeout={patience}s -c session_replication_role=replica"
+    def __init__(self, parameters: dict[str, Any], patience: int, apart: int) -> None:
+        """:param apart: the distance between the first IDs of two tables."""
+        self._apart = apart
+        self._session: Session | None = None
+        super().__init__(parameters, patience, "template")
+
+    def restore(self) -> None:
+        session = self._open()
+        sizes = dict(session.execute(SIZES).fetchall())
+        kept = session.execute(self._fingerprint).fetchall() == self._state
+        if kept and max(sizes.values()) <= LARGE:
+            self._remove_rows(session, sizes.keys() - self._first)
+            return
+        self.leave()
+        super().restore()
+        self._state = self._open().execute(self._fingerprint).fetchall()
+
+    def close(self) -> None:
+        self.leave()
+        super().close()
+
+    def leave(self) -> None:
+        """End the session, which is kept from test to test: a new one costs more than its work."""
+        if self._session:
+            self._session.close()
+        self._session = None
+
+    def _open(self) -> Session:
+        try:
+            if self._session:
+                self._session.execute("SELECT 1")
+        except psycopg.OperationalError:  # a test has ended it
+            self.leave()
+        self._session = self._session or self._connect(self._name)
+        return self._session
+
+    def _record(self) -> None:
         with self._connect(self._name) as session:
-            session.execute(SPREAD_IDS, [apart])
+            session.execute(SPREAD_IDS, [self._apart])
             self._first = {table for table, _ in session.execute(SIZES)}
             self._sequences = {name: state for name, *state in session.execute(SEQUENCES)}
             self._fingerprint = self._fingerprint_query(session)
             self._state = session.execute(self._fingerprint).fetchall()
-        self._replace(self._copy, of=self._name)
-
-    def restore(self) -> None:
-        with self._connect(self._name) as session:
-            sizes = dict(session.execute(SIZES).fetchall())
-            kept = session.execute(self._fingerprint).fetchall() == self._state
-            if kept := kept and max(sizes.values()) <= LARGE:
-                self._remove_rows(session, sizes.keys() - self._first)
-        if not kept:
-            self._replace(self._name, of=self._copy)
-
-    def close(self) -> None:
-        with self._connect("postgres") as session:
-            session.execute(_drop(self._copy))
+        super()._record()
 
     def _remove_rows(self, session: Session, tables: Iterable[str]) -> None:
         statements = [f"DELETE FROM {table}" for table in tables]
@@ -104,18 +160,6 @@ class PostgreSQLTemplate:
         parts = [CATALOG.format(since=since, name=name) for name in catalogs]
         parts += [ROWS.format(name=name) for name in sorted(self._first)]
         return " UNION ALL ".join(parts)
-
-    def _replace(self, name: str, *, of: str) -> None:
-        with self._connect("postgres") as session:
-            session.execute(_drop(name))
-            copy = SQL("CREATE DATABASE {} TEMPLATE {}")
-            session.execute(copy.format(Identifier(name), Identifier(of)))
-        with self._connect(name) as session:
-            session.execute(SAME_TRIGGERS)
-            self._state = session.execute(self._fingerprint).fetchall()
-
-    def _connect(self, name: str) -> Session:
-        return psycopg.connect(**self._server, dbname=name, autocommit=True, options=self._options)
 
 
 def _drop(name: str) -> Composed:

@@ -1,4 +1,7 @@
-"""Tests that a batch sends as many queries for a thousand rows as for ten."""
+"""Tests that a batch sends as many queries for many rows as for ten.
+
+Many are a thousand at full size.
+"""
 
 import pytest
 from django.db.models import Model, QuerySet
@@ -11,6 +14,9 @@ from tests.app.models import Author, Book, Tag
 from tests.app.moment import Leaf, Node
 from tests.app.relations import Diner, Invoice, Label, Line, Order, Pizzeria, RatedPlace, Remark
 from tests.capturing import next_moment, sql
+from tests.sizes import size
+
+MANY = size(100, 1000)
 
 
 def orders(count):
@@ -177,11 +183,10 @@ def queries(making, model, question, count, capture) -> int:
     return sum(query["sql"] != "SELECT" for query in captured.captured_queries)
 
 
+@pytest.mark.sized
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("kind", KINDS)
-def test_ten_rows_and_a_thousand_take_as_many_queries(
-    kind, monkeypatch, django_assert_max_num_queries
-):
+def test_ten_rows_and_many_take_as_many_queries(kind, monkeypatch, django_assert_max_num_queries):
     making, model, question = KINDS[kind]
 
     def told(instance: Model) -> str:
@@ -190,23 +195,25 @@ def test_ten_rows_and_a_thousand_take_as_many_queries(
     monkeypatch.setattr(model, "__str__", told)
     queries(making, model, question, 1, django_assert_max_num_queries)  # fills Django's caches
     few = queries(making, model, question, 10, django_assert_max_num_queries)
-    many = queries(making, model, question, 1000, django_assert_max_num_queries)
+    many = queries(making, model, question, MANY, django_assert_max_num_queries)
     assert few == many
 
 
+@pytest.mark.sized
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("kind", ASKING)
 def test_what_asks_by_itself_adds_its_own_queries_and_no_others(
     kind, monkeypatch, django_assert_max_num_queries
 ):
-    ours(ASKING[kind], (10, 1000), monkeypatch, django_assert_max_num_queries)
+    ours(ASKING[kind], (10, MANY), monkeypatch, django_assert_max_num_queries)
 
 
+@pytest.mark.sized
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("kind", EMPTIED)
 def test_what_asks_for_emptied_tables_does_too(kind, monkeypatch, django_assert_max_num_queries):
-    ours(EMPTIED[kind], (10, 300), monkeypatch, django_assert_max_num_queries)
+    ours(EMPTIED[kind], (10, size(100, 300)), monkeypatch, django_assert_max_num_queries)
 
 
 def ours(asking, counts, monkeypatch, capture) -> None:

@@ -32,8 +32,13 @@ def numbers() -> str:
     sql("CREATE TABLE numbers (id int PRIMARY KEY, label text, parent int, other int)")
     audit("numbers")
     sql("INSERT INTO numbers SELECT g, 'row ' || g FROM generate_series(1, 5000) AS g")
-    AuditLog.objects.all().delete()
+    forget_events()
     return "numbers"
+
+
+def forget_events() -> None:
+    """Delete all events by SQL: Django would load thousands first."""
+    sql("DELETE FROM auditrepr_auditlog")
 
 
 @pytest.mark.parametrize(
@@ -73,7 +78,7 @@ def test_an_update_of_many_rows_is_whole_although_the_table_was_altered_since(
     sql("UPDATE numbers SET label = 'was'")
     for action in alter.split(", "):
         sql(f"ALTER TABLE numbers {action}")
-    AuditLog.objects.all().delete()
+    forget_events()
     (column,) = changed
     sql(f"UPDATE numbers SET {column} = '7'")
     updates = AuditLog.objects.filter(table_name=numbers, action="U")
@@ -233,9 +238,16 @@ def test_what_json_cannot_hold_becomes_a_digest_and_the_write_goes_on():
     ((row,),) = events("blobs", "row_data")
     text = rb'{"a": "\u0000"}'
     assert row == {"id": 1, "data": r"\x78", "doc": {"$digest": digest(text)}}
-    sql("INSERT INTO blobs SELECT 2, convert_to(repeat('x', 140000000), 'UTF8'), '{}', 'y'")
-    _, (row,) = events("blobs", "row_data")
-    assert row == {"id": 2, "data": {"$digest": digest(b"x" * 140_000_000)}, "doc": {}}
+
+
+@pytest.mark.proof
+def test_what_is_too_long_for_json_becomes_a_digest_too():
+    sql("CREATE TABLE blobs (id int PRIMARY KEY, data bytea)")
+    audit("blobs")
+    sql("INSERT INTO blobs SELECT 1, convert_to(repeat('x', 140000000), 'UTF8')")
+    assert events("blobs", "row_data") == [
+        ({"id": 1, "data": {"$digest": digest(b"x" * 140_000_000)}},)
+    ]
 
 
 def digest(content: bytes) -> dict[str, Any]:

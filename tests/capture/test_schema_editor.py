@@ -14,6 +14,7 @@ from auditrepr.capture import schema_editor
 from auditrepr.models import AuditLog, Coverage
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.capture_types import Capture
+from tests import restoring
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -24,8 +25,8 @@ PLACE = "changing_place"
 class Project:
     """An app whose migrations are made up by the test and applied as Django applies its own."""
 
-    def __init__(self) -> None:
-        self.state = ProjectState()
+    def __init__(self, state: ProjectState | None = None) -> None:
+        self.state = state.clone() if state else ProjectState()
 
     def migrate(self, *operations: Any, atomic: bool = True, app: str = APP) -> None:
         migration = migrations.Migration("0001_made_up", app)
@@ -52,6 +53,14 @@ def project() -> Project:
 
     No other table is: on SQLite each change would take the triggers of all of them away for once.
     """
+    restoring.prepare("changing", _make_project)
+    return Project(PREPARED[0])
+
+
+PREPARED: list[ProjectState] = []
+
+
+def _make_project() -> None:
     capture.remove("default")
     project = Project()
     key = ("id", models.BigAutoField(primary_key=True))
@@ -76,7 +85,7 @@ def project() -> Project:
     audit("changing_thing")
     project.model("Place").objects.create(name="old")
     AuditLog.objects.all().delete()
-    return project
+    PREPARED.append(project.state)
 
 
 def write(model: str = "Place", /, **values: Any) -> migrations.RunPython:

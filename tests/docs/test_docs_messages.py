@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import re
+from functools import cache
 
 import pytest
 
@@ -27,6 +28,7 @@ IDS = re.compile(r"auditrepr\.[EW]\d{3}")
 pytestmark = pytest.mark.sqlite
 
 
+@cache
 def texts() -> str:
     """Every text of the code, one a line, with "…" for what is put in."""
     found = []

@@ -121,7 +121,7 @@ def test_a_run_whose_connection_is_ended_goes_on_with_a_new_one():
 
 
 @pytest.mark.postgresql
-@pytest.mark.parametrize("mode", ["fast", "immediate"])
+@pytest.mark.parametrize("mode", ["fast", pytest.param("immediate", marks=pytest.mark.proof)])
 def test_a_run_outlives_a_restart_of_the_server(mode):
     server = PostgresServer()
     names = json.dumps({"default": "first"})

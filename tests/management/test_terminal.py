@@ -35,6 +35,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.sqlite  # the database has no part in it
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_who_stops_reading_the_output_is_told_nothing_more(command):
     Author.objects.create(name="Ann")
@@ -46,6 +47,7 @@ def test_who_stops_reading_the_output_is_told_nothing_more(command):
     assert (process.returncode, errors) == (141, "")
 
 
+@pytest.mark.sqlite
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_output_on_a_full_disk_is_one_clear_line(command):
     if not os.path.exists("/dev/full"):

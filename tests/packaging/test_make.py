@@ -15,7 +15,7 @@ from tests.missing import could_not_try
 from tests.project import ROOT
 
 FAILS_ON_SQLITE = """#!/bin/sh
-echo "$TEST_DATABASE: $*"
+echo "$TEST_DATABASE$TEST_PART: $*"
 echo "$TEST_DATABASE: some extension" >>"$TEST_NOT_TRIED"
 [ "$TEST_DATABASE" != sqlite ]
 """
@@ -95,7 +95,9 @@ def test_the_tests_run_on_both_databases_whatever_the_first_one_says_and_fail_if
     assert done.returncode != 0
     first = f"== Tests on sqlite\nsqlite: -m pytest{chosen} -x\nTests failed on sqlite.\n"
     assert first in done.stdout
-    assert f"== Tests on postgresql\npostgresql: -m pytest{chosen} -x\n" in done.stdout
+    for part in (1, 2):
+        title = f"== Tests on postgresql part {part}\n"
+        assert f"{title}postgresql{part}: -m pytest{chosen} -x\n" in done.stdout
     assert done.stdout.endswith(
         "== Not tried\npostgresql: some extension\nsqlite: some extension\n"
     )
@@ -115,6 +117,7 @@ def test_coverage_is_that_of_both_databases_together_and_of_no_suite_that_failed
     assert told == [
         ": -m coverage erase",
         "sqlite: -m coverage run -m pytest -m proof or not proof",
+        "postgresql: -m coverage run -m pytest -m proof or not proof",
         "postgresql: -m coverage run -m pytest -m proof or not proof",
         ": -m coverage combine --quiet",
         ": -m coverage report",

@@ -180,11 +180,13 @@ def test_a_batch_that_takes_long_is_stored_as_far_as_it_has_come(monkeypatch, se
         return author.name
 
     monkeypatch.setattr(Author, "__str__", __str__)
-    result = run(max_batches=1)
-    assert (result.stop_reason, result.rows) == (StopReason.BATCH_LIMIT, 2)
-    assert texts() == NAMES[:2]
-    result = run()
-    assert (result.stop_reason, result.rows, result.batches) == (StopReason.CAUGHT_UP, 3, 2)
+    first = run(max_batches=1)
+    # On a busy machine one row may take that long.
+    assert (first.stop_reason, first.rows in (1, 2)) == (StopReason.BATCH_LIMIT, True)
+    assert texts() == NAMES[: first.rows]
+    rest = run()
+    assert (rest.stop_reason, rest.rows) == (StopReason.CAUGHT_UP, 5 - first.rows)
+    assert rest.batches >= 2
     assert texts() == NAMES
     assert Checkpoint.objects.get().settled_id == AuditLog.objects.latest("pk").pk
 

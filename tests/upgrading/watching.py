@@ -42,6 +42,7 @@ def _watch_postgresql(found: list[str]) -> Executes:
     connection.ensure_connection()
     session = connection.connection
     session.execute("SET enable_seqscan = off")  # a small table is read as a large one is
+    session.execute("SET jit = off")  # what must scan seems so expensive that all is compiled
 
     def look() -> dict[str, Any]:
         return {name: values for name, *values in session.execute(LOOK, [BLOCKING, LARGE])}
