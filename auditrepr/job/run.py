@@ -135,6 +135,9 @@ class Run(ABC):
         about = related_objects(built, self.using)
         with transaction.atomic(self.using):
             self.vendor.end_if_idle(get_settings().LEASE_SECONDS / 2)
+            if self.vendor.one_writer:
+                # SQLite refuses writes in a transaction that has read before others wrote.
+                BackfillRun.objects.using(self.using).filter(pk=0).update(batches=0)
             stored = write(outcomes)
             related.store(self.using, built, about, again=bool(stored.again))
             self._note_building(self.size)
@@ -177,7 +180,8 @@ class Run(ABC):
     def _note_building(self, size: int) -> None:
         if self.record.pk is not None and size != self.record.building:
             self.record.building = size
-            self.record.save(using=self.using, update_fields=["building"])
+            # Others may have recorded so many runs meanwhile that this one is no longer kept.
+            BackfillRun.objects.using(self.using).filter(pk=self.record.pk).update(building=size)
 
     def tell(self, done: int, total: int) -> None:
         """Report the progress of the run."""

@@ -172,5 +172,6 @@ def _check(max_seconds: float, workers: int) -> None:
         raise ValueError(f"max_seconds must be a number of seconds, not {max_seconds!r}.")
     if not 0 < max_seconds < float("inf"):
         raise ValueError(f"max_seconds must be more than 0, not {max_seconds!r}.")
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise ValueError(f"workers must be a whole number from 1 on, not {workers!r}.")
+    most = shares.MOST
+    if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= most:
+        raise ValueError(f"workers must be a whole number from 1 to {most}, not {workers!r}.")

@@ -222,7 +222,10 @@ def test_more_than_one_worker_cannot_use_the_file_lock_nor_count_batches():
     done = run_here("backfill_reprs", "--workers", "2", "--max-batches", "3")
     assert done.returncode == 2
     assert "cannot be combined with --max-batches" in done.stderr
-    assert run_here("backfill_reprs", "--workers", "0").returncode == 2
+    for number in ("0", "-1", "201", "two", "1.5", ""):
+        done = run_here("backfill_reprs", f"--workers={number}")
+        assert (done.returncode, done.stdout) == (2, ""), number
+    assert "the maximum is 200" in run_here("backfill_reprs", "--workers", "1000").stderr
 
 
 def test_a_process_that_may_not_start_others_says_so(monkeypatch):

@@ -13,7 +13,7 @@ What keeps a round safe:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
 
 from django.db import transaction
@@ -75,29 +75,27 @@ def plan(
     :param enough: called while it searches; true ends the search.
     :param least: event IDs in shares from which a round is worth it.
     """
-    least = LEAST if least is None else least
+    least, most = LEAST if least is None else least, most or MOST
     if exist(using):
         return 0
     backlog = Backlog(using, rescan=rescan)
     if backlog.top - backlog.start < least:
         return 0
-    shares = []
     with lock.kept_alive():
-        for after, upto in _parts(backlog, width or WIDTH, enough):
-            shares.append(Share(after_id=after, upto_id=upto, command=command))
-            if len(shares) == (most or MOST):
-                backlog.provable = min(backlog.provable, upto)
-                break
-    ids = sum(one.upto_id - one.after_id for one in shares)
-    if not shares or enough() or ids < least:
-        return 0
+        found, nothing_up_to = _cut(backlog, width or WIDTH, most, enough)
+    if len(found) == most:
+        backlog.provable = min(backlog.provable, found[-1][1])
+    shares = [Share(after_id=after, upto_id=upto, command=command) for after, upto in found]
+    ids = sum(upto - after for after, upto in found)
+    if enough() or ids < least:
+        shares = []
     for share in shares:
         share.provable_id = backlog.provable
         share.planned, share.planned_ids = len(shares), ids
     with transaction.atomic(using):
         get_vendor(using).end_if_idle(get_settings().LEASE_SECONDS / 2)
         Share.objects.using(using).bulk_create(shares)
-        backlog.settle()
+        backlog.settle(nothing_up_to)  # or else the next search may take as long
         lock.renew()
     return len(shares)
 
@@ -132,12 +130,20 @@ def follow(using: str, command: str, provable: int) -> None:
     marks.update(settled_id=bound)
 
 
-def _parts(backlog: Backlog, width: int, enough: Callable[[], object]) -> Iterator[tuple[int, int]]:
-    """Yield parts of the backlog that begin with a pending event, over gaps and what is stored."""
-    done = backlog.start
-    while done < backlog.top and not enough():
+def _cut(
+    backlog: Backlog, width: int, most: int, enough: Callable[[], object]
+) -> tuple[list[tuple[int, int]], int]:
+    """Return parts of the backlog that begin with a pending event, over gaps and what is stored.
+
+    :returns: the parts; and the event ID up to which nothing is pending.
+    """
+    parts: list[tuple[int, int]] = []
+    done = nothing_up_to = backlog.start
+    while done < backlog.top and len(parts) < most and not enough():
         found = take(backlog.using, done, backlog.top, 1)
         done = found.reaches
         if found.events:
             after, done = done - 1, min(done - 1 + width, backlog.top)
-            yield after, done
+            parts.append((after, done))
+        nothing_up_to = parts[0][0] if parts else done
+    return parts, nothing_up_to

@@ -10,6 +10,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+from ... import capture
 from ...exceptions import LeaseLost, RoundVoided
 from ...models import Share, StopReason
 from ...reprs import Outcome
@@ -46,6 +47,7 @@ class Sharing(Run):
         self.lease = self.lock  # while the run works on a share, that is its lock
         self.helping = False
         self._share: Share | None = None
+        self._claimed: ShareLock | None = None  # the last one
         self._voided_at: datetime | None = None
         self._done = self._total = 0  # event IDs of the shares
 
@@ -62,7 +64,10 @@ class Sharing(Run):
         """Write what was built of a share, within the caller's transaction."""
 
     def run(self) -> Result:
-        result = super().run()
+        try:
+            result = super().run()
+        finally:
+            self.crew.end()
         for one in self.crew.results():
             result.include(one)
         return result
@@ -72,7 +77,8 @@ class Sharing(Run):
         self.helping = True
         self.patience.retry(lambda: preflight.check(self.using))
         try:
-            return self._run()
+            with capture.remembering(self.using):
+                return self._run()
         finally:
             self.lease.release()
 
@@ -85,10 +91,9 @@ class Sharing(Run):
             return None
         if not self.result.in_round:
             self._voided_at = shares.voided_at(self.using)
-        try:
-            return self._rounds()
-        finally:
-            self.crew.end()
+        reason = self._rounds()
+        self.crew.end()  # not after an error: this process may try again, and others go on
+        return reason
 
     @property
     def _asked(self) -> bool:
@@ -111,7 +116,9 @@ class Sharing(Run):
         if shares.exist(self.using):
             return True
         wanted = self.workers > 1 or self.result.in_round
-        return wanted and self.lease.across_hosts and bool(self.plan())
+        # Nobody else would see the shares of the caller's transaction.
+        shareable = self.lease.across_hosts and not self.vendor.connection.in_atomic_block
+        return wanted and shareable and bool(self.plan())
 
     def _join(self) -> StopReason | None:
         """Join the round, unless this host has the workers already that are asked for."""
@@ -125,6 +132,8 @@ class Sharing(Run):
 
     def _work_on_shares(self) -> StopReason | None:
         """Work on shares until none is left."""
+        if self._claimed:
+            self._claimed.release()  # which a connection that was lost could not do
         self._total = self._done + shares.left(self.using, self.command)
         while True:
             if reason := self.reached():
@@ -141,10 +150,17 @@ class Sharing(Run):
             if not self._asked:
                 return StopReason.LOCKED  # by the holders of what is left
             self._tell_round()
-            time.sleep(PAUSE)  # they may die
+            if reason := self._wait():  # they may die
+                return reason
+
+    def _wait(self) -> StopReason | None:
+        """Wait for others, unless a limit is reached: after an error, too, if they go on."""
+        time.sleep(PAUSE)
+        return self.limits.reached(self.result.batches)
 
     def _work_on(self, lock: ShareLock, share: Share) -> StopReason | None:
-        self.lock, self._share = lock, share
+        self.lock = self._claimed = lock
+        self._share = share
         self._spare(share)
         try:
             while lock.reached < share.upto_id:
@@ -171,13 +187,12 @@ class Sharing(Run):
         """Wait for the run's lock, or until its holder has planned the next round."""
         until = time.monotonic() + PATIENCE
         while not self.lease.acquire():
-            if reason := self.reached():
-                return reason
             if shares.exist(self.using):
                 return None
             if not self._asked or time.monotonic() > until:
                 return StopReason.CAUGHT_UP  # the other run does the rest
-            time.sleep(PAUSE)
+            if reason := self._wait():
+                return reason
         self._check_round()
         return None
 

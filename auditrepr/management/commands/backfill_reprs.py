@@ -18,7 +18,7 @@ from ...utils.text import visible
 from ...vendors import get_vendor
 from ..base import CHECKED, ENDED, FAILED, JobCommand
 from ..dry_run import described, table
-from ..options import add_databases, check_workers, database_aliases, whole_number
+from ..options import add_databases, check_workers, database_aliases, whole_number, worker_count
 from ..terminal import is_terminal
 from ..workers import Workers
 
@@ -37,7 +37,7 @@ class Command(JobCommand):
     checked = CHECKED | {
         "database": database_aliases,
         "max_batches": whole_number,
-        "workers": whole_number,
+        "workers": worker_count,
     }
     locked_level = 2
     several = True
@@ -61,7 +61,7 @@ class Command(JobCommand):
         )
         add(
             "--workers",
-            type=whole_number,
+            type=worker_count,
             default=1,
             metavar="N",
             help="Let this many processes of this host share a large backlog. On SQLite, its only"
