@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -189,7 +190,8 @@ def test_a_worker_that_is_killed_costs_nothing_but_is_reported(gate):
     assert process.returncode == 0
     told = f"default: A worker ended early (process {victim}: SIGKILL). Others did its share.\n"
     assert errors == told
-    assert f"Stored {EVENTS} representations" in output
+    # It may have been killed after it had stored a batch, and before it could say so.
+    assert re.search(f"Stored ({EVENTS}|{EVENTS - 2}) representations", output)
     check_all_is_stored()
 
 
