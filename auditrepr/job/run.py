@@ -28,7 +28,7 @@ from . import preflight, related, run_log
 from .limits import EARLY, BatchSize, Clocks
 from .locks.base import Lock
 from .result import Progress, Result
-from .retry import Patience
+from .retry import Patience, few_tries
 from .rights import explained
 
 if TYPE_CHECKING:
@@ -217,7 +217,7 @@ class Run(ABC):
             self.result.seconds = self.limits.seconds
             # If the database failed, the run cannot be recorded in it.
             with suppress(Error):
-                self._remember()
+                self._remember() if self.result.error else few_tries(self.using, self._remember)
             run_log.run_ended(self._id, self.result)
         return self.result
 

@@ -19,7 +19,7 @@ from auditrepr.job import backfill, windows
 from auditrepr.job import run as runs
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.result import Progress, Result
-from auditrepr.job.rounds import shares
+from auditrepr.job.rounds import shares, sharing
 from auditrepr.job.rounds.crew import Alone
 from auditrepr.models import BackfillRun, InstanceRepr, ReprFailure, Share, StopReason
 from tests.app.models import Author
@@ -123,6 +123,38 @@ def test_a_run_goes_on_although_others_have_recorded_more_runs_than_are_kept():
     result = run(on_progress=record)
     assert more
     assert (result.stop_reason, result.rows, result.error) == (StopReason.CAUGHT_UP, 25, "")
+
+
+@pytest.mark.postgresql
+def test_a_run_is_recorded_although_its_connection_is_lost_at_the_end():
+    write(4)
+    lost: list[str] = []
+
+    def lose(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:
+        if not lost and sql.startswith('UPDATE "auditrepr_backfillrun" SET "ended_at"'):
+            lost.append(sql)
+            end_session()
+        return execute(sql, params, many, context)
+
+    with connection.execute_wrapper(lose):
+        result = run()
+    assert lost
+    assert (result.stop_reason, result.error) == (StopReason.CAUGHT_UP, "")
+    record = BackfillRun.objects.get()
+    assert (record.stop_reason, record.rows) == ("caught-up", 4)
+    assert record.ended_at
+
+
+def test_a_worker_that_waits_for_the_lock_and_is_told_to_end_was_not_stopped(monkeypatch):
+    """The round is over, and its planner does the rest alone."""
+    write(10)
+    plan()
+    told: list[bool] = []
+    with DatabaseLock("default"):
+        monkeypatch.setattr(sharing.time, "sleep", lambda seconds: told.append(True))
+        result = backfill.assist("default", stop=lambda: bool(told))
+    assert told
+    assert (result.stop_reason, result.rows) == (StopReason.CAUGHT_UP, 10)
 
 
 def test_a_worker_looks_at_the_audited_tables_once_as_a_run_does(monkeypatch):

@@ -63,4 +63,4 @@ def test_workers_share_the_backlog_and_one_that_is_killed_costs_nothing(
     assert "Nothing left to do." in output
     check_all_is_stored()
     records = BackfillRun.objects.exclude(pid=victim)
-    assert {record.stop_reason for record in records} == {"caught-up"}
+    assert {record.stop_reason for record in records} == {"caught-up"}, list(records.values())

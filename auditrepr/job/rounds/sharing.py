@@ -192,7 +192,7 @@ class Sharing(Run):
             if not self._asked or time.monotonic() > until:
                 return StopReason.CAUGHT_UP  # the other run does the rest
             if reason := self._wait():
-                return reason
+                return StopReason.CAUGHT_UP if self.helping else reason
         self._check_round()
         return None
 
