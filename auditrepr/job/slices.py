@@ -122,7 +122,7 @@ def work(
 def assist(using: str, max_seconds: float, stop: Stop = lambda: False) -> Slice:
     """Work on the shares that another worker has planned; without any, the message was late."""
     _check(max_seconds, 1)
-    if not shares.exist(using):
+    if not shares.exist(using, shares.BACKFILL):
         return Slice()
     result = backfill.assist(using, max_seconds=max_seconds, stop=stop)
     if result.stop_reason is StopReason.LEASE_LOST:

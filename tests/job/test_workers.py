@@ -239,7 +239,7 @@ def test_a_process_that_may_not_start_others_says_so(monkeypatch):
 
 
 def test_where_no_process_can_be_started_one_does_all_and_says_so(monkeypatch):
-    def full(using: str, options: dict[str, Any]) -> None:
+    def full(using: str, command: str, options: dict[str, Any]) -> None:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr(workers, "Worker", full)

@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
 from ... import capture
 from ...exceptions import LeaseLost, RoundVoided
@@ -16,7 +16,6 @@ from ...models import Share, StopReason
 from ...reprs import Outcome
 from ...vendors.types import Event
 from .. import preflight
-from ..pending import PendingBatch
 from ..result import Progress, Result, Stored
 from ..run import Run
 from . import shares
@@ -31,7 +30,20 @@ PAUSE = 0.2
 PATIENCE = 60.0
 
 
-class Sharing(Run):
+class Part(Protocol):
+    """Some events of a share."""
+
+    @property
+    def events(self) -> list[Event]: ...
+
+    @property
+    def reaches(self) -> int: ...  # the share is done up to this ID once they are stored
+
+
+Batch = TypeVar("Batch", bound=Part)
+
+
+class Sharing(Run, Generic[Batch]):
     """A run that works in rounds where there are any, or where it is asked for several workers.
 
     :param workers: how many workers this host should have; from two on, the run plans rounds.
@@ -56,12 +68,20 @@ class Sharing(Run):
         """Plan a round under the run's lock, and return how many shares it has."""
 
     @abstractmethod
-    def take(self, after: int, upto: int) -> PendingBatch:
+    def take(self, after: int, upto: int) -> Batch:
         """Return the next events of a share."""
 
     @abstractmethod
-    def write(self, outcomes: list[Outcome]) -> Stored:
-        """Write what was built of a share, within the caller's transaction."""
+    def write(self, batch: Batch, outcomes: list[Outcome]) -> Stored:
+        """Write what was built of a batch, within the caller's transaction."""
+
+    @abstractmethod
+    def follow(self, share: Share) -> None:
+        """Move the mark of the command's work when a share is finished, likewise."""
+
+    @abstractmethod
+    def next_round(self) -> StopReason | None:
+        """Prepare for the next round when one is over, or return the reason to end the run."""
 
     def run(self) -> Result:
         try:
@@ -87,7 +107,7 @@ class Sharing(Run):
 
         :returns: the reason to end the run, if there is one.
         """
-        if not self._asked and not self.result.in_round and not shares.exist(self.using):
+        if not self._asked and not self.result.in_round and not self._exist():
             return None
         if not self.result.in_round:
             self._voided_at = shares.voided_at(self.using)
@@ -108,12 +128,15 @@ class Sharing(Run):
                 if not self.result.in_round and (reason := self._join()):
                     return reason
                 self.lease.release()
-            if reason := self._work_on_shares() or self._await_lease():
+            if reason := self._work_on_shares() or self.next_round():
                 return reason
+
+    def _exist(self) -> bool:
+        return shares.exist(self.using, self.command)
 
     def _has_round(self) -> bool:
         """Return whether there is a round, after planning one if that was asked for."""
-        if shares.exist(self.using):
+        if self._exist():
             return True
         wanted = self.workers > 1 or self.result.in_round
         # Nobody else would see the shares of the caller's transaction.
@@ -122,7 +145,7 @@ class Sharing(Run):
 
     def _join(self) -> StopReason | None:
         """Join the round, unless this host has the workers already that are asked for."""
-        here = shares.workers_here(self.using)
+        here = [one for one in shares.workers(self.using, self.command) if one.is_here()]
         if len(here) >= self.workers and not self.helping:
             self.result.holder = here[0]
             return StopReason.LOCKED
@@ -138,13 +161,13 @@ class Sharing(Run):
         while True:
             if reason := self.reached():
                 return reason
-            with ShareLock(self.using, self.command) as lock:
+            with ShareLock(self.using, self.command, follow=self.follow) as lock:
                 if lock and lock.share:
                     self.result.in_round = True
                     if reason := self._work_on(lock, lock.share):
                         return reason
                     continue
-            if not shares.exist(self.using):
+            if not self._exist():
                 self._check_round()
                 return None
             if not self._asked:
@@ -177,17 +200,17 @@ class Sharing(Run):
             self.lock, self._share, self._kills = self.lease, None, False
         return None
 
-    def _write(self, lock: ShareLock, batch: PendingBatch, outcomes: list[Outcome]) -> Stored:
-        stored = self.write(outcomes)
+    def _write(self, lock: ShareLock, batch: Batch, outcomes: list[Outcome]) -> Stored:
+        stored = self.write(batch, outcomes)
         whole = len(outcomes) == len(batch.events)
         lock.reached = batch.reaches if whole else outcomes[-1].id
         return stored
 
-    def _await_lease(self) -> StopReason | None:
+    def await_lease(self) -> StopReason | None:
         """Wait for the run's lock, or until its holder has planned the next round."""
         until = time.monotonic() + PATIENCE
         while not self.lease.acquire():
-            if shares.exist(self.using):
+            if self._exist():
                 return None
             if not self._asked or time.monotonic() > until:
                 return StopReason.CAUGHT_UP  # the other run does the rest
