@@ -158,7 +158,7 @@ class Rebuild(Sharing[StoredBatch]):
 
     def take(self, after: int, upto: int) -> StoredBatch:
         cursor = self._cursor()
-        if cursor is None:  # without it, nobody knows what the shares are about
+        if cursor is None:  # without it, the shares select nothing
             shares.void(self.using, self.command)
             return StoredBatch([], {}, upto)
         return take(self.using, Selection(**cursor.selection), after, upto, self.size)

@@ -180,7 +180,7 @@ class Run(ABC):
     def _note_building(self, size: int) -> None:
         if self.record.pk is not None and size != self.record.building:
             self.record.building = size
-            # Others may have recorded so many runs meanwhile that this one is no longer kept.
+            # Other workers may have recorded so many runs that this one is not kept.
             BackfillRun.objects.using(self.using).filter(pk=self.record.pk).update(building=size)
 
     def tell(self, done: int, total: int) -> None:

@@ -286,6 +286,18 @@ def test_a_rebuild_that_is_canceled_says_so_and_can_be_resumed():
     assert texts() == names()
 
 
+def test_the_status_shows_the_round_and_how_to_go_on_without_workers():
+    stored(20)
+    worker = plan()
+    with share_lock(worker):
+        shown = run_here("backfill_status").stdout
+        assert re.search(r"round +rebuild_reprs: 0 of 2 shares done, 1 held", shown)
+        assert "--resume" not in shown
+    shown = run_here("backfill_status").stdout
+    assert re.search(r"round +rebuild_reprs: 0 of 2 shares done, 0 held", shown)
+    assert "To continue: manage.py rebuild_reprs --resume" in shown
+
+
 # Processes
 
 COMMAND = SMALL.replace("backfill_reprs", "rebuild_reprs") + (
@@ -368,7 +380,8 @@ def test_workers_that_are_killed_and_stopped_at_random_rebuild_everything(round_
         for _ in range(10):
             time.sleep(chance.uniform(0, 0.3))
             n = chance.randrange(3)
-            if chance.random() < 0.5:
+            # Who is stopped in a transaction holds up all others on SQLite, which has no server.
+            if chance.random() < 0.5 or connection.vendor == "sqlite":
                 workers[n].kill()
                 workers[n].communicate()
             else:

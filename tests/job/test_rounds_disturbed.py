@@ -186,7 +186,7 @@ def test_a_search_for_shares_that_ends_early_is_continued_by_the_next_one(monkey
 
 
 def test_in_the_callers_transaction_there_are_no_shares(monkeypatch):
-    """Nobody else would see them."""
+    """No other worker would see them."""
     monkeypatch.setattr(shares, "LEAST", 1)
     monkeypatch.setattr(shares, "plan", None)
     write(20)

@@ -139,7 +139,7 @@ class Sharing(Run, Generic[Batch]):
         if self._exist():
             return True
         wanted = self.workers > 1 or self.result.in_round
-        # Nobody else would see the shares of the caller's transaction.
+        # No other worker would see the shares of the caller's transaction.
         shareable = self.lease.across_hosts and not self.vendor.connection.in_atomic_block
         return wanted and shareable and bool(self.plan())
 
