@@ -180,7 +180,7 @@ class Run(ABC):
     def _note_building(self, size: int) -> None:
         if self.record.pk is not None and size != self.record.building:
             self.record.building = size
-            # Other workers may have recorded so many runs that this one is not kept.
+            # Only RUNS_KEPT runs are kept: this record may be gone.
             BackfillRun.objects.using(self.using).filter(pk=self.record.pk).update(building=size)
 
     def tell(self, done: int, total: int) -> None:
