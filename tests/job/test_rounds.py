@@ -449,6 +449,7 @@ def test_a_run_helps_workers_of_another_host():
         Share.objects.filter(token=lock.token).update(holder=asdict(elsewhere))
         result = run()
     assert (result.rows, result.stop_reason) == (10, StopReason.LOCKED)  # and does not wait
+    assert result.holder.host == "elsewhere"
 
 
 def test_a_run_without_workers_never_cuts_shares(monkeypatch):

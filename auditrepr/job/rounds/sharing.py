@@ -171,6 +171,7 @@ class Sharing(Run, Generic[Batch]):
                 self._check_round()
                 return None
             if not self._asked:
+                self.result.holder = next(iter(shares.workers(self.using, self.command)), None)
                 return StopReason.LOCKED  # by the holders of what is left
             self._tell_round()
             if reason := self._wait():  # they may die
