@@ -53,15 +53,14 @@ def backfill(
     def ask(alias: str, seconds: float) -> None:
         _send(assist, self, (alias, seconds), expires=seconds, retry=False)
 
-    while True:
-        with _soft_limit_noted() as stop:
+    again = True
+    with _soft_limit_noted() as stop:  # until the rest is sent
+        while again:
             done = slices.work(using, max_seconds, workers, None if direct else ask, stop)
-        again = done.unfinished
-        if again and not direct:
-            _send(backfill, self, (using, max_seconds, workers))
-        done.check()
-        if not (again and direct):
-            return
+            again = done.unfinished and direct
+            if done.unfinished and not direct:
+                _send(backfill, self, (using, max_seconds, workers))
+            done.check()
 
 
 @shared_task(name="auditrepr.help", **OPTIONS)

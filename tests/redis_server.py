@@ -7,6 +7,8 @@ import socket
 import subprocess
 from pathlib import Path
 
+from kombu import Connection
+
 from tests.missing import could_not_try
 from tests.waiting import wait_until
 
@@ -29,6 +31,11 @@ class RedisServer:
     @property
     def url(self) -> str:
         return f"redis://127.0.0.1:{self.port}/0"
+
+    def waiting(self, queue: str) -> int:
+        """The messages that no worker has taken yet."""
+        with Connection(self.url) as broker:
+            return int(broker.default_channel.client.llen(queue))
 
     def close(self) -> None:
         self._process.kill()

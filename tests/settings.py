@@ -22,6 +22,10 @@ if "TEST_DATABASE_NAMES" in os.environ:
     names = json.loads(os.environ["TEST_DATABASE_NAMES"])
     DATABASES = {alias: DATABASES[alias] | {"NAME": name} for alias, name in names.items()}
 
+for one in DATABASES.values():
+    more = json.loads(os.environ.get("TEST_DATABASE_SETTINGS", "{}"))
+    one |= more | {"OPTIONS": one["OPTIONS"] | more.get("OPTIONS", {})}
+
 INSTALLED_APPS = [
     "django.contrib.admin",
     "django.contrib.auth",

@@ -18,6 +18,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
 from ..job import logs, status
+from ..job.rounds import shares
 from ..job.rounds.state import Round
 from ..job.status import Summary, Watermark
 from ..lineage import recent_renames
@@ -133,6 +134,8 @@ def _round(found: Round) -> Iterator[Fact]:
     numbers = {"done": found.done, "planned": found.planned, "held": len(found.held)}
     told = _("%(done)d of %(planned)d shares done, %(held)d held") % numbers
     help_text = _("Several workers share the backlog: each builds one part of it at a time.")
+    if found.command == shares.REBUILD:
+        help_text = _("Several workers share a rebuild: each does one part of it at a time.")
     yield Fact(_("round"), told, help_text)
     if found.seconds_left is not None:
         left = timesince(timezone.now() - timedelta(seconds=found.seconds_left))

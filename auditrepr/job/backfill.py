@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 from ..conf import Asked
-from ..models import ReprFailure, StopReason
+from ..models import ReprFailure, Share, StopReason
 from ..reprs import Outcome, build
 from ..utils.time_limit import JobTimeLimit
 from ..vendors.types import Event
@@ -100,10 +100,10 @@ def assist(
     return Backfill(using, on_progress=on_progress, **options).assist()
 
 
-class Backfill(Sharing):
+class Backfill(Sharing[PendingBatch]):
     """A run of ``backfill_reprs``."""
 
-    command = "backfill_reprs"
+    command = shares.BACKFILL
 
     def __init__(
         self,
@@ -121,7 +121,9 @@ class Backfill(Sharing):
 
     def work(self) -> StopReason:
         if self.rescan and self.lease:
-            shares.void(self.using)
+            shares.void(self.using, self.command)
+        if self.retry_failed and self.lease and (reason := self._end_rebuild()):
+            return reason
         reason = self.share()
         if reason or self.helping:
             return reason or StopReason.CAUGHT_UP
@@ -137,10 +139,24 @@ class Backfill(Sharing):
     def take(self, after: int, upto: int) -> PendingBatch:
         return pending.take(self.using, after, upto, self.size, width=2 * self.size)
 
-    def write(self, outcomes: list[Outcome]) -> Stored:
+    def write(self, batch: PendingBatch, outcomes: list[Outcome]) -> Stored:
         rows, outcomes = store.store(self.using, outcomes, self.vendor.store)
         quarantine.add(self.using, outcomes)
         return Stored(rows, store.failed(outcomes), final=store.final(outcomes))
+
+    def follow(self, share: Share) -> None:
+        shares.follow(self.using, share.provable_id)
+
+    def next_round(self) -> StopReason | None:
+        return self.await_lease()
+
+    def _end_rebuild(self) -> StopReason | None:
+        """Void the round of a rebuild, which builds final events, too, unless it has workers."""
+        if live := shares.workers(self.using, shares.REBUILD):
+            self.result.holder = live[0]
+            return StopReason.LOCKED
+        shares.void(self.using, shares.REBUILD)
+        return None
 
     def _work_alone(self) -> StopReason:
         backlog = Backlog(self.using, rescan=self.rescan)
@@ -203,7 +219,7 @@ class Backfill(Sharing):
     def _write_and_settle(
         self, backlog: Backlog, batch: PendingBatch, outcomes: list[Outcome]
     ) -> Stored:
-        stored = self.write(outcomes)
+        stored = self.write(batch, outcomes)
         whole = len(outcomes) == len(batch.events)
         backlog.settle(batch.reaches if whole else outcomes[-1].id)
         return stored

@@ -96,3 +96,11 @@ class Patience:
         ends = time.monotonic() + pause
         while (rest := ends - time.monotonic()) > 0 and not self.stop():
             time.sleep(min(rest, GLANCE))
+
+
+def few_tries(using: str, work: Callable[[], Done]) -> Done:
+    """Return the result of `work`, after a transient error tried again at most twice.
+
+    :raises django.db.Error: as :meth:`Patience.retry`.
+    """
+    return Patience(using, lambda: False, lambda: 0.0).retry(work)

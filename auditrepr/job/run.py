@@ -29,7 +29,7 @@ from . import preflight, related, run_log
 from .limits import EARLY, BatchSize, Clocks
 from .locks.base import Lock
 from .result import Progress, Result
-from .retry import Patience
+from .retry import Patience, few_tries
 from .rights import explained
 
 if TYPE_CHECKING:
@@ -136,6 +136,9 @@ class Run(ABC):
         about = related_objects(built, self.using)
         with transaction.atomic(self.using):
             self.vendor.end_if_idle(get_settings().LEASE_SECONDS / 2)
+            if self.vendor.one_writer:
+                # SQLite refuses writes in a transaction that has read before others wrote.
+                BackfillRun.objects.using(self.using).filter(pk=0).update(batches=0)
             stored = write(outcomes)
             related.store(self.using, built, about, again=bool(stored.again))
             self._note_building(self._size.most_next)
@@ -182,7 +185,8 @@ class Run(ABC):
     def _note_building(self, size: int) -> None:
         if self.record.pk is not None and size != self.record.building:
             self.record.building = size
-            self.record.save(using=self.using, update_fields=["building"])
+            # Only RUNS_KEPT runs are kept: this record may be gone.
+            BackfillRun.objects.using(self.using).filter(pk=self.record.pk).update(building=size)
 
     def tell(self, done: int, total: int) -> None:
         """Report the progress of the run."""
@@ -218,7 +222,7 @@ class Run(ABC):
             self.result.seconds = self.limits.seconds
             # If the database failed, the run cannot be recorded in it.
             with suppress(Error):
-                self._remember()
+                self._remember() if self.result.error else few_tries(self.using, self._remember)
             run_log.run_ended(self._id, self.result)
         return self.result
 

@@ -123,7 +123,7 @@ def work(
 def assist(using: str, max_seconds: float, stop: Stop = lambda: False) -> Slice:
     """Work on the shares that another worker has planned; without any, the message was late."""
     _check(max_seconds, 1)
-    if not shares.exist(using):
+    if not shares.exist(using, shares.BACKFILL):
         return Slice()
     result = backfill.assist(using, max_seconds=max_seconds, stop=stop)
     if result.stop_reason is StopReason.LEASE_LOST:
@@ -173,5 +173,6 @@ def _check(max_seconds: float, workers: int) -> None:
         raise ValueError(f"max_seconds must be a number of seconds, not {max_seconds!r}.")
     if not 0 < max_seconds < float("inf"):
         raise ValueError(f"max_seconds must be more than 0, not {max_seconds!r}.")
-    if isinstance(workers, bool) or not isinstance(workers, int) or workers < 1:
-        raise ValueError(f"workers must be a whole number from 1 on, not {workers!r}.")
+    most = shares.MOST
+    if isinstance(workers, bool) or not isinstance(workers, int) or not 1 <= workers <= most:
+        raise ValueError(f"workers must be a whole number from 1 to {most}, not {workers!r}.")

@@ -16,6 +16,7 @@ from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
 
 from ..conf import AUTO, MOST, Asked
+from ..job.rounds import shares
 from ..utils.text import visible
 
 #: The exit code for wrong usage.
@@ -41,6 +42,20 @@ def whole_number(text: Any, least: int = 1) -> int:
 def batch_size(text: Any) -> Asked:
     """Return the number of events per batch, or ``"auto"``."""
     return AUTO if text == AUTO else whole_number(text)
+
+
+def worker_count(text: Any) -> int:
+    """Return a number of workers.
+
+    :raises ArgumentTypeError: if it is not one, or more than can have a share of a round.
+    """
+    number = whole_number(text)
+    if number > shares.MOST:
+        raise ArgumentTypeError(
+            f"{text!r} is too large: the maximum is {shares.MOST}. Use no more workers than the"
+            " host has cores for."
+        )
+    return number
 
 
 def count(text: Any) -> int:

@@ -12,7 +12,9 @@ from typing import Any
 BLOCKED = {signal.SIGTERM, signal.SIGINT}
 
 
-def work(channel: Connection, names: Mapping[str, Any], using: str, options: Any) -> None:
+def work(
+    channel: Connection, names: Mapping[str, Any], using: str, command: str, options: Any
+) -> None:
     """Help in the rounds of the parent, which the channel leads to, until it says or ends.
 
     :param names: the parent's databases: those of a test have other names than the settings say.
@@ -23,9 +25,10 @@ def work(channel: Connection, names: Mapping[str, Any], using: str, options: Any
     from django.db import Error, connections
 
     from ..exceptions import AuditReprError
-    from ..job import backfill
+    from ..job import backfill, rebuild
     from ..job.result import Result
     from ..job.rights import explained
+    from ..job.rounds import shares
     from ..models import StopReason
     from .signals import stopping_on_signals
 
@@ -43,7 +46,8 @@ def work(channel: Connection, names: Mapping[str, Any], using: str, options: Any
             return bool(received) or channel.poll()
 
         try:
-            result = backfill.assist(using, stop=stop, on_progress=send, **options)
+            assist = rebuild.assist if command == shares.REBUILD else backfill.assist
+            result = assist(using, stop=stop, on_progress=send, **options)
         except (AuditReprError, Error) as error:
             result = Result(StopReason.ERROR, error=explained(error, using))
     send(result)

@@ -24,14 +24,14 @@ NOTHING = Progress(0, 0, 0, 0)
 class Worker:
     """One process, and what it has said."""
 
-    def __init__(self, using: str, options: dict[str, Any]) -> None:
+    def __init__(self, using: str, command: str, options: dict[str, Any]) -> None:
         # Never forked: both would use the same connection to the server.
         context = multiprocessing.get_context("spawn")
         self._channel: Connection
         self._channel, theirs = context.Pipe()
         names = {alias: connections[alias].settings_dict["NAME"] for alias in connections}
         self._process: SpawnProcess = context.Process(
-            target=work, args=(theirs, names, using, options), daemon=True
+            target=work, args=(theirs, names, using, command, options), daemon=True
         )
         before = signal.pthread_sigmask(signal.SIG_BLOCK, BLOCKED)
         try:
@@ -88,11 +88,13 @@ class Worker:
 class Workers:
     """The workers besides this process.
 
-    :param options: of each: what :func:`auditrepr.job.backfill.assist` takes.
+    :param command: whose work they share.
+    :param options: of each: what the command's ``assist()`` takes.
     """
 
-    def __init__(self, using: str, **options: Any) -> None:
+    def __init__(self, using: str, command: str, **options: Any) -> None:
         self.using = using
+        self.command = command
         self.options = options
         self._workers: list[Worker] = []
         self._results: list[Result] = []
@@ -102,7 +104,7 @@ class Workers:
         options = {**self.options, "max_seconds": max_seconds and max(0.0, max_seconds)}
         try:
             while len(self._workers) < count:
-                self._workers.append(Worker(self.using, options))
+                self._workers.append(Worker(self.using, self.command, options))
         except OSError as error:  # the system has no room for another process
             self._results.append(Result(lost_workers=[f"could not be started: {error}"]))
 

@@ -84,7 +84,10 @@ def test_shows_the_round_and_its_workers_and_cancels_it(reader: Client) -> None:
     assert "Round 2 of 4 shares done, 1 held" in text
     assert "Pace of the round 3 event IDs per second, about 1 minute left" in text
     assert "Worker process 7 on here since noon events 1 to 100" in text
+    assert "Several workers share the backlog" in text
     assert "is scheduled" not in text
+    Share.objects.update(command="rebuild_reprs")
+    assert "Several workers share a rebuild" in words(page(reader, RUNS))
     answer = reader.post(f"{RUNS}cancel/", follow=True)
     assert "Canceled the round (2 shares were left)." in words(answer.content.decode())
     assert not Share.objects.exists()

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -33,7 +34,7 @@ listen_port = {own_port}
 unix_socket_dir = {folder}
 auth_type = any
 pool_mode = transaction
-default_pool_size = 1
+default_pool_size = {sessions}
 logfile = {folder}/log
 """
 
@@ -41,11 +42,18 @@ logfile = {folder}/log
 @pytest.fixture
 def bouncer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of PgBouncer's socket; it has one session for all of its clients."""
+    with bouncing(tmp_path_factory.mktemp("bouncer"), sessions=1) as folder:
+        yield folder
+
+
+@contextmanager
+def bouncing(place: Path, sessions: int) -> Iterator[Path]:
+    """Run PgBouncer with so many sessions for all clients; yield the folder of its socket."""
     program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
     if not program:
         could_not_try("PgBouncer", "no pgbouncer is installed")
     server = connection.settings_dict
-    folder = Path("/tmp") / tmp_path_factory.mktemp("bouncer").name
+    folder = Path("/tmp") / place.name
     folder.mkdir()
     user = unprivileged_user()
     if user:
@@ -54,7 +62,7 @@ def bouncer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     configuration.write_text(
         CONFIGURATION.format(
             host=server["HOST"], port=server["PORT"] or 5432, user=server["USER"],
-            own_port=PORT, folder=folder,
+            own_port=PORT, folder=folder, sessions=sessions,
         )
     )  # fmt: skip
     as_user = {"user": user, "group": user, "extra_groups": []} if user else {}

@@ -61,7 +61,9 @@ def settled() -> int:
 
 
 def share_lock() -> ShareLock:
-    return ShareLock("default", COMMAND)
+    return ShareLock(
+        "default", COMMAND, follow=lambda share: shares.follow("default", share.provable_id)
+    )
 
 
 def store_share(lock: ShareLock) -> None:
@@ -189,7 +191,7 @@ def test_two_who_finish_in_the_same_moment_leave_the_watermark_behind_never_ahea
                     deleted = lock._leases().filter(token=lock.token)._raw_delete("default")
                     assert deleted == 1
                     both.wait(60)  # neither sees that the other has deleted its share
-                    shares.follow("default", COMMAND, lock.share.provable_id)
+                    shares.follow("default", lock.share.provable_id)
                     both.wait(60)
         finally:
             connection.close()
@@ -447,6 +449,7 @@ def test_a_run_helps_workers_of_another_host():
         Share.objects.filter(token=lock.token).update(holder=asdict(elsewhere))
         result = run()
     assert (result.rows, result.stop_reason) == (10, StopReason.LOCKED)  # and does not wait
+    assert result.holder.host == "elsewhere"
 
 
 def test_a_run_without_workers_never_cuts_shares(monkeypatch):

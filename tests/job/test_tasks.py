@@ -195,7 +195,8 @@ def test_failed_events_and_findings_are_warnings_and_no_error(eager, monkeypatch
         ({"max_seconds": 0}, "more than 0"),
         ({"max_seconds": "60"}, "a number of seconds"),
         ({"max_seconds": None}, "a number of seconds"),
-        ({"workers": 0}, "from 1 on"),
+        ({"workers": 0}, "from 1 to 200"),
+        ({"workers": 201}, "from 1 to 200"),
         ({"workers": 1.5}, "whole number"),
     ],
 )
@@ -266,6 +267,30 @@ def test_a_soft_time_limit_stores_what_is_built_and_is_no_rows_failure(app, monk
     assert len(sent(app)) == 1
 
 
+def test_a_soft_time_limit_does_not_prevent_that_the_rest_is_sent(app, monkeypatch):
+    def limit(number: int, frame: object) -> None:
+        raise SoftTimeLimitExceeded
+
+    send = tasks._send
+
+    def late(*args: Any, **options: Any) -> None:
+        signal.raise_signal(signal.SIGUSR1)
+        signal.raise_signal(signal.SIGUSR1)
+        send(*args, **options)
+
+    sleepy(monkeypatch, 0.4)
+    monkeypatch.setattr(tasks, "soft_timeout_sighandler", limit)
+    monkeypatch.setattr(tasks, "_send", late)
+    write(4)
+    before = signal.signal(signal.SIGUSR1, limit)
+    try:
+        with override_settings(AUDITREPR={"BATCH_SIZE": 1}):
+            assert as_worker(app, "auditrepr.backfill", "default", 0.6) is None
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert len(sent(app)) == 1
+
+
 def test_nor_is_it_one_where_a_task_of_the_project_shows_a_representation(monkeypatch):
     write(1)
 
@@ -325,7 +350,7 @@ def test_a_slice_that_waits_for_the_last_share_of_others_goes_on(app):
     write(4)
     with DatabaseLock("default") as lock:
         assert shares.plan("default", "backfill_reprs", lock) == 1
-    with ShareLock("default", "backfill_reprs"):
+    with ShareLock("default", "backfill_reprs", follow=lambda share: None):
         assert as_worker(app, "auditrepr.backfill", "default", 0.5, 3) is None
     *helpers, again = [message.headers["task"] for message in sent(app)]
     assert again == "auditrepr.backfill"

@@ -10,6 +10,7 @@ import json
 import multiprocessing
 import os
 import random
+import re
 import signal
 import time
 from collections.abc import Iterator
@@ -189,7 +190,8 @@ def test_a_worker_that_is_killed_costs_nothing_but_is_reported(gate):
     assert process.returncode == 0
     early = f"A worker ended early (process {victim}: SIGKILL)."
     assert errors == f"default: {early} Other workers did its share.\n"
-    assert f"Stored {EVENTS} representations" in output
+    # It may have been killed after it had stored a batch, and before it could say so.
+    assert re.search(f"Stored ({EVENTS}|{EVENTS - 2}) representations", output)
     check_all_is_stored()
 
 
@@ -222,7 +224,10 @@ def test_more_than_one_worker_cannot_use_the_file_lock_nor_count_batches():
     done = run_here("backfill_reprs", "--workers", "2", "--max-batches", "3")
     assert done.returncode == 2
     assert "cannot be combined with --max-batches" in done.stderr
-    assert run_here("backfill_reprs", "--workers", "0").returncode == 2
+    for number in ("0", "-1", "201", "two", "1.5", ""):
+        done = run_here("backfill_reprs", f"--workers={number}")
+        assert (done.returncode, done.stdout) == (2, ""), number
+    assert "the maximum is 200" in run_here("backfill_reprs", "--workers", "1000").stderr
 
 
 def test_a_process_that_may_not_start_others_says_so(monkeypatch):
@@ -234,7 +239,7 @@ def test_a_process_that_may_not_start_others_says_so(monkeypatch):
 
 
 def test_where_no_process_can_be_started_one_does_all_and_says_so(monkeypatch):
-    def full(using: str, options: dict[str, Any]) -> None:
+    def full(using: str, command: str, options: dict[str, Any]) -> None:
         raise OSError(errno.EAGAIN, os.strerror(errno.EAGAIN))
 
     monkeypatch.setattr(workers, "Worker", full)

@@ -6,7 +6,7 @@ import logging
 import threading
 import uuid
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing, contextmanager
 from dataclasses import asdict
 from typing import Any
 
@@ -110,9 +110,10 @@ class DatabaseLock(Lock):
         return bool(taken)
 
     def _release(self) -> None:
-        # If the database cannot be reached, the lease expires.
-        with suppress(Error):
+        try:
             self._leases().filter(token=self.token).update(**FREE)
+        except Error:  # on a new connection, the holder may try again; or else the lease expires
+            self.acquired = True
 
     def _leases(self) -> QuerySet[Any]:
         return Lease.objects.using(self.using).filter(name=self.NAME)

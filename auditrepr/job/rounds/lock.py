@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from django.db import transaction
@@ -15,11 +16,17 @@ from . import shares
 
 
 class ShareLock(DatabaseLock):
-    """The lowest share that is free: a lease like the run's own, until it is finished."""
+    """The lowest share that is free: a lease like the run's own, until it is finished.
 
-    def __init__(self, using: str, command: str, **options: Any) -> None:
+    :param follow: moves the command's mark when a share is finished, in the same transaction.
+    """
+
+    def __init__(
+        self, using: str, command: str, *, follow: Callable[[Share], None], **options: Any
+    ) -> None:
         super().__init__(using, **options)
         self.command = command
+        self.follow = follow
         self.share: Share | None = None
         self.reached = 0  # all pending events up to this ID are stored, once this is committed
 
@@ -38,13 +45,13 @@ class ShareLock(DatabaseLock):
             raise LeaseLost
 
     def finish(self, share: Share) -> None:
-        """Delete the share, and let the watermark follow, in the transaction of its last batch.
+        """Delete the share, and let the mark follow, in the transaction of its last batch.
 
         :raises LeaseLost: likewise.
         """
         if not self._leases().filter(token=self.token)._raw_delete(self.using):
             raise LeaseLost
-        shares.follow(self.using, self.command, share.provable_id)
+        self.follow(share)
 
     def _acquire(self) -> bool:
         free = Q(token=None) | Q(expires_at__lte=self.vendor.clock())

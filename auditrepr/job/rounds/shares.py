@@ -9,12 +9,15 @@ What keeps a round safe:
 - The primary key of ``InstanceRepr`` is what prevents storing anything twice; a worker whose share
   was taken over or canceled commits nothing.
 - How many workers there are is written nowhere.
+- All shares are one command's work. Those of a rebuild move its cursor, and not the watermark; so
+  ``backfill_reprs`` may work beside them, but alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F, QuerySet, Sum
@@ -26,6 +29,8 @@ from ..locks.base import Lock
 from ..locks.process import Process
 from ..pending import Backlog, take
 
+BACKFILL, REBUILD = "backfill_reprs", "rebuild_reprs"
+
 #: The size of a share, in event IDs: a worker that dies costs at most the time for that.
 WIDTH = 10_000
 #: Maximum number of shares in a round.
@@ -34,9 +39,9 @@ MOST = 200
 LEAST = 50_000
 
 
-def exist(using: str) -> bool:
-    """Return whether there is a round that is not finished."""
-    return Share.objects.using(using).exists()
+def exist(using: str, command: str | None = None) -> bool:
+    """Return whether there is a round that is not finished, of this command or of any."""
+    return (of(using, command) if command else Share.objects.using(using)).exists()
 
 
 def left(using: str, command: str) -> int:
@@ -50,12 +55,17 @@ def of(using: str, command: str) -> QuerySet[Share]:
     return Share.objects.using(using).filter(command=command)
 
 
-def workers_here(using: str) -> list[Process]:
-    """Return the processes of this host that hold shares, and still run."""
-    held = Share.objects.using(using).exclude(token=None)
+def first(using: str, command: str) -> int | None:
+    """Return the event ID after which the first share that is left begins, if there is one."""
+    return of(using, command).order_by("pk").values_list("pk", flat=True).first()
+
+
+def workers(using: str, command: str) -> list[Process]:
+    """Return the processes, of any host, that hold shares and may still run."""
+    held = of(using, command).exclude(token=None)
     live = held.filter(expires_at__gt=get_vendor(using).clock())
     found = map(Process.of, live.values_list("holder", flat=True))
-    return [one for one in found if one and one.is_here() and not one.is_dead()]
+    return [one for one in found if one and not one.is_dead()]
 
 
 def plan(
@@ -75,40 +85,49 @@ def plan(
     :param enough: called while it searches; true ends the search.
     :param least: event IDs in shares from which a round is worth it.
     """
-    least = LEAST if least is None else least
+    least, most = LEAST if least is None else least, most or MOST
     if exist(using):
         return 0
     backlog = Backlog(using, rescan=rescan)
     if backlog.top - backlog.start < least:
         return 0
-    shares = []
     with lock.kept_alive():
-        for after, upto in _parts(backlog, width or WIDTH, enough):
-            shares.append(Share(after_id=after, upto_id=upto, command=command))
-            if len(shares) == (most or MOST):
-                backlog.provable = min(backlog.provable, upto)
-                break
-    ids = sum(one.upto_id - one.after_id for one in shares)
-    if not shares or enough() or ids < least:
-        return 0
-    for share in shares:
-        share.provable_id = backlog.provable
-        share.planned, share.planned_ids = len(shares), ids
+        found, nothing_up_to = _cut(backlog, width or WIDTH, most, enough)
+    if len(found) == most:
+        backlog.provable = min(backlog.provable, found[-1][1])
+    if enough() or sum(upto - after for after, upto in found) < least:
+        found = []
     with transaction.atomic(using):
         get_vendor(using).end_if_idle(get_settings().LEASE_SECONDS / 2)
-        Share.objects.using(using).bulk_create(shares)
-        backlog.settle()
+        put(using, command, found, backlog.provable)
+        backlog.settle(nothing_up_to)  # or else the next search may take as long
         lock.renew()
-    return len(shares)
+    return len(found)
 
 
-def void(using: str) -> int:
+def put(using: str, command: str, parts: list[tuple[int, int]], provable: int) -> None:
+    """Create a share for each of these parts, within the caller's transaction.
+
+    :param provable: how far the command may move its mark once all are done.
+    """
+    ids = sum(upto - after for after, upto in parts)
+    of_round: dict[str, Any] = {"command": command, "provable_id": provable}
+    of_round |= {"planned": len(parts), "planned_ids": ids}
+    Share.objects.using(using).bulk_create(
+        Share(after_id=after, upto_id=upto, **of_round) for after, upto in parts
+    )
+
+
+def void(using: str, command: str | None = None) -> int:
     """Delete all shares, so that no worker can commit its batch; return how many there were.
 
     A command that must work alone calls this under the run's lock, so that no new round begins.
+
+    :param command: void only the round that is this command's work.
     """
     with transaction.atomic(using):
-        deleted = Share.objects.using(using).all()._raw_delete(using)
+        shares = of(using, command) if command else Share.objects.using(using).all()
+        deleted = shares._raw_delete(using)
         if deleted:
             marks = Checkpoint.objects.using(using).filter(pk=1)
             marks.update(voided_at=get_vendor(using).clock())
@@ -121,23 +140,31 @@ def voided_at(using: str) -> datetime | None:
     return marks.values_list("voided_at", flat=True).first()
 
 
-def follow(using: str, command: str, provable: int) -> None:
+def follow(using: str, provable: int) -> None:
     """Move the watermark as far as the shares that are left allow, within the caller's transaction.
 
     Two that finish in the same moment see each other's share as left: the watermark lags.
     """
-    first = of(using, command).order_by("pk").values_list("pk", flat=True).first()
-    bound = provable if first is None else min(provable, first)
+    left = first(using, BACKFILL)
+    bound = provable if left is None else min(provable, left)
     marks = Checkpoint.objects.using(using).filter(pk=1, settled_id__lt=bound)
     marks.update(settled_id=bound)
 
 
-def _parts(backlog: Backlog, width: int, enough: Callable[[], object]) -> Iterator[tuple[int, int]]:
-    """Yield parts of the backlog that begin with a pending event, over gaps and what is stored."""
-    done = backlog.start
-    while done < backlog.top and not enough():
+def _cut(
+    backlog: Backlog, width: int, most: int, enough: Callable[[], object]
+) -> tuple[list[tuple[int, int]], int]:
+    """Return parts of the backlog that begin with a pending event, over gaps and what is stored.
+
+    :returns: the parts; and the event ID up to which nothing is pending.
+    """
+    parts: list[tuple[int, int]] = []
+    done = nothing_up_to = backlog.start
+    while done < backlog.top and len(parts) < most and not enough():
         found = take(backlog.using, done, backlog.top, 1)
         done = found.reaches
         if found.events:
             after, done = done - 1, min(done - 1 + width, backlog.top)
-            yield after, done
+            parts.append((after, done))
+        nothing_up_to = parts[0][0] if parts else done
+    return parts, nothing_up_to

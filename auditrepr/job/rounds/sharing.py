@@ -8,14 +8,14 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Generic, Protocol, TypeVar
 
+from ... import capture
 from ...exceptions import LeaseLost, RoundVoided
 from ...models import Share, StopReason
 from ...reprs import Outcome
 from ...vendors.types import Event
 from .. import preflight
-from ..pending import PendingBatch
 from ..result import Progress, Result, Stored
 from ..run import Run
 from . import shares
@@ -30,7 +30,20 @@ PAUSE = 0.2
 PATIENCE = 60.0
 
 
-class Sharing(Run):
+class Part(Protocol):
+    """Some events of a share."""
+
+    @property
+    def events(self) -> list[Event]: ...
+
+    @property
+    def reaches(self) -> int: ...  # the share is done up to this ID once they are stored
+
+
+Batch = TypeVar("Batch", bound=Part)
+
+
+class Sharing(Run, Generic[Batch]):
     """A run that works in rounds where there are any, or where it is asked for several workers.
 
     :param workers: how many workers this host should have; from two on, the run plans rounds.
@@ -46,6 +59,7 @@ class Sharing(Run):
         self.lease = self.lock  # while the run works on a share, that is its lock
         self.helping = False
         self._share: Share | None = None
+        self._claimed: ShareLock | None = None  # the last one
         self._voided_at: datetime | None = None
         self._done = self._total = 0  # event IDs of the shares
 
@@ -54,15 +68,26 @@ class Sharing(Run):
         """Plan a round under the run's lock, and return how many shares it has."""
 
     @abstractmethod
-    def take(self, after: int, upto: int) -> PendingBatch:
+    def take(self, after: int, upto: int) -> Batch:
         """Return the next events of a share."""
 
     @abstractmethod
-    def write(self, outcomes: list[Outcome]) -> Stored:
-        """Write what was built of a share, within the caller's transaction."""
+    def write(self, batch: Batch, outcomes: list[Outcome]) -> Stored:
+        """Write what was built of a batch, within the caller's transaction."""
+
+    @abstractmethod
+    def follow(self, share: Share) -> None:
+        """Move the mark of the command's work when a share is finished, likewise."""
+
+    @abstractmethod
+    def next_round(self) -> StopReason | None:
+        """Prepare for the next round when one is over, or return the reason to end the run."""
 
     def run(self) -> Result:
-        result = super().run()
+        try:
+            result = super().run()
+        finally:
+            self.crew.end()
         for one in self.crew.results():
             result.include(one)
         return result
@@ -72,7 +97,8 @@ class Sharing(Run):
         self.helping = True
         self.patience.retry(lambda: preflight.check(self.using))
         try:
-            return self._run()
+            with capture.remembering(self.using):
+                return self._run()
         finally:
             self.lease.release()
 
@@ -81,14 +107,13 @@ class Sharing(Run):
 
         :returns: the reason to end the run, if there is one.
         """
-        if not self._asked and not self.result.in_round and not shares.exist(self.using):
+        if not self._asked and not self.result.in_round and not self._exist():
             return None
         if not self.result.in_round:
             self._voided_at = shares.voided_at(self.using)
-        try:
-            return self._rounds()
-        finally:
-            self.crew.end()
+        reason = self._rounds()
+        self.crew.end()  # not after an error: this process may try again, and others go on
+        return reason
 
     @property
     def _asked(self) -> bool:
@@ -103,19 +128,24 @@ class Sharing(Run):
                 if not self.result.in_round and (reason := self._join()):
                     return reason
                 self.lease.release()
-            if reason := self._work_on_shares() or self._await_lease():
+            if reason := self._work_on_shares() or self.next_round():
                 return reason
+
+    def _exist(self) -> bool:
+        return shares.exist(self.using, self.command)
 
     def _has_round(self) -> bool:
         """Return whether there is a round, after planning one if that was asked for."""
-        if shares.exist(self.using):
+        if self._exist():
             return True
         wanted = self.workers > 1 or self.result.in_round
-        return wanted and self.lease.across_hosts and bool(self.plan())
+        # No other worker would see the shares of the caller's transaction.
+        shareable = self.lease.across_hosts and not self.vendor.connection.in_atomic_block
+        return wanted and shareable and bool(self.plan())
 
     def _join(self) -> StopReason | None:
         """Join the round, unless this host has the workers already that are asked for."""
-        here = shares.workers_here(self.using)
+        here = [one for one in shares.workers(self.using, self.command) if one.is_here()]
         if len(here) >= self.workers and not self.helping:
             self.result.holder = here[0]
             return StopReason.LOCKED
@@ -125,26 +155,36 @@ class Sharing(Run):
 
     def _work_on_shares(self) -> StopReason | None:
         """Work on shares until none is left."""
+        if self._claimed:
+            self._claimed.release()  # which a connection that was lost could not do
         self._total = self._done + shares.left(self.using, self.command)
         while True:
             if reason := self.reached():
                 return reason
-            with ShareLock(self.using, self.command) as lock:
+            with ShareLock(self.using, self.command, follow=self.follow) as lock:
                 if lock and lock.share:
                     self.result.in_round = True
                     if reason := self._work_on(lock, lock.share):
                         return reason
                     continue
-            if not shares.exist(self.using):
+            if not self._exist():
                 self._check_round()
                 return None
             if not self._asked:
+                self.result.holder = next(iter(shares.workers(self.using, self.command)), None)
                 return StopReason.LOCKED  # by the holders of what is left
             self._tell_round()
-            time.sleep(PAUSE)  # they may die
+            if reason := self._wait():  # they may die
+                return reason
+
+    def _wait(self) -> StopReason | None:
+        """Wait for others, unless a limit is reached: after an error, too, if they go on."""
+        time.sleep(PAUSE)
+        return self.limits.reached(self.result.batches)
 
     def _work_on(self, lock: ShareLock, share: Share) -> StopReason | None:
-        self.lock, self._share = lock, share
+        self.lock = self._claimed = lock
+        self._share = share
         self._spare(share)
         try:
             while lock.reached < share.upto_id:
@@ -161,23 +201,22 @@ class Sharing(Run):
             self.lock, self._share, self._kills = self.lease, None, False
         return None
 
-    def _write(self, lock: ShareLock, batch: PendingBatch, outcomes: list[Outcome]) -> Stored:
-        stored = self.write(outcomes)
+    def _write(self, lock: ShareLock, batch: Batch, outcomes: list[Outcome]) -> Stored:
+        stored = self.write(batch, outcomes)
         whole = len(outcomes) == len(batch.events)
         lock.reached = batch.reaches if whole else outcomes[-1].id
         return stored
 
-    def _await_lease(self) -> StopReason | None:
+    def await_lease(self) -> StopReason | None:
         """Wait for the run's lock, or until its holder has planned the next round."""
         until = time.monotonic() + PATIENCE
         while not self.lease.acquire():
-            if reason := self.reached():
-                return reason
-            if shares.exist(self.using):
+            if self._exist():
                 return None
             if not self._asked or time.monotonic() > until:
                 return StopReason.CAUGHT_UP  # the other run does the rest
-            time.sleep(PAUSE)
+            if reason := self._wait():
+                return StopReason.CAUGHT_UP if self.helping else reason
         self._check_round()
         return None
 

@@ -12,21 +12,21 @@ from ...exceptions import LogElsewhere, MigrationsPending
 from ...job import backfill, failing, findings, logs
 from ...job.reports import Finding
 from ...job.result import Result
+from ...job.rounds import shares
 from ...models import ReprFailure, StopReason
 from ...utils.phrases import counted
 from ...utils.text import visible
-from ...vendors import get_vendor
-from ..base import CHECKED, ENDED, FAILED, JobCommand
+from ..base import ENDED, FAILED
 from ..dry_run import described, table
-from ..options import add_databases, check_workers, database_aliases, whole_number
+from ..options import add_databases, database_aliases, whole_number
+from ..shared import SharedCommand
 from ..terminal import is_terminal
-from ..workers import Workers
 
 #: Maximum number of findings, or of failing models, to report about one database.
 MOST_TOLD = 20
 
 
-class Command(JobCommand):
+class Command(SharedCommand):
     help = (
         "Store a representation, str(instance) as of the event, for every event that has none."
         " Run it from cron every few minutes: a run with nothing to do costs next to nothing,"
@@ -34,11 +34,9 @@ class Command(JobCommand):
         " lock held; 1 error; 2 wrong usage; 3 failed representations exist (--strict); 75 lock"
         " held (--fail-if-locked); 128+n stopped by signal n. With several databases, the worst."
     )
-    checked = CHECKED | {
-        "database": database_aliases,
-        "max_batches": whole_number,
-        "workers": whole_number,
-    }
+    checked = SharedCommand.checked | {"database": database_aliases, "max_batches": whole_number}
+    shared = "a large backlog"
+    command = shares.BACKFILL
     locked_level = 2
     several = True
 
@@ -59,14 +57,6 @@ class Command(JobCommand):
             action="store_true",
             help="Exit with code 3 if there are failed representations.",
         )
-        add(
-            "--workers",
-            type=whole_number,
-            default=1,
-            metavar="N",
-            help="Let this many processes of this host share a large backlog. On SQLite, they"
-            " build at the same time, but store one after the other. Default: %(default)s.",
-        )
         once = parser.add_mutually_exclusive_group()
         once.add_argument(
             "--dry-run", action="store_true", help="Show what would be stored; write nothing."
@@ -83,13 +73,8 @@ class Command(JobCommand):
             help="Retry all failed representations now, for example after fixing a __str__().",
         )
 
-    def check_options(self, options: dict[str, Any], *, dry_run: bool) -> None:
-        super().check_options(options, dry_run=dry_run)
-        check_workers(options)
-
     def run(self, using: str, options: dict[str, Any], before: Result | None, **how: Any) -> Result:
         before = before or Result()
-        crew = self.crew(using, options)
         most = options["max_batches"]
         try:
             result = backfill.run(
@@ -99,7 +84,7 @@ class Command(JobCommand):
                 retry_failed=options["retry_failed"],
                 retried_to=before.retried_to,
                 workers=options["workers"],
-                crew=crew,
+                crew=self.crew(using, options),
                 **how,
             )
         except LogElsewhere:
@@ -109,18 +94,6 @@ class Command(JobCommand):
             return Result(StopReason.MIGRATIONS)
         self._tell(findings.to_tell(using))
         return result
-
-    def crew(self, using: str, options: dict[str, Any]) -> Workers | None:
-        """Return the other workers, if there are to be any."""
-        if options["workers"] == 1:
-            return None
-        if get_vendor(using).one_writer:
-            self.say(
-                1 if self.on_terminal() else 2,
-                f"{logs.named(using)}: This database has one writer at a time: workers build at the"
-                " same time, but store one after the other.",
-            )
-        return Workers(using, batch_size=options["batch_size"])
 
     def _waiting(self, using: str, error: MigrationsPending) -> list[Finding]:
         """Return what to report of pending migrations.
@@ -141,10 +114,6 @@ class Command(JobCommand):
 
     def finish(self, using: str, options: dict[str, Any], result: Result) -> int:
         texts = failing.to_tell(using, result.failing)
-        for worker in result.lost_workers:
-            self.stderr.write(
-                visible(f"{using}: A worker ended early ({worker}). Other workers did its share.")
-            )
         for text in texts[:MOST_TOLD]:
             self.stderr.write(visible(f"{using}: {text}"))
         if len(texts) > MOST_TOLD:

@@ -9,26 +9,31 @@ from django.core.management.base import CommandError, CommandParser
 from ...job import logs, preflight, rebuild
 from ...job.rebuild import Change, Selection
 from ...job.result import Result
+from ...job.rounds import shares
 from ...models import Fidelity, StopReason
 from ...utils.phrases import counted
-from ..base import CHECKED, ENDED, JobCommand
+from ..base import ENDED
 from ..dry_run import described, table
 from ..options import USAGE, moment
+from ..shared import SharedCommand
 
 ARROW = "  →  "
 NO_TEXT = "(str() raised)"
 
 
-class Command(JobCommand):
+class Command(SharedCommand):
     help = (
         "Rebuild stored representations, for example after improving a __str__(), and update"
         " those that differ. A representation that can no longer be built keeps its text; final"
         " events, as of which __str__() raised, are built once more."
-        " backfill_reprs cannot run meanwhile: on a large log, limit the run with --max-seconds"
-        " and continue with --resume. Exit codes: 0 success, or lock held; 1 error; 2 wrong"
-        " usage; 75 lock held (--fail-if-locked); 128+n stopped by signal n."
+        " backfill_reprs cannot run meanwhile, except with --workers: on a large log, use it, or"
+        " limit the run with --max-seconds and continue with --resume. Exit codes: 0 success, or"
+        " lock held; 1 error; 2 wrong usage; 75 lock held (--fail-if-locked); 128+n stopped by"
+        " signal n."
     )
-    checked = CHECKED | {"since": moment}
+    checked = SharedCommand.checked | {"since": moment}
+    shared = "a large log"
+    command = shares.REBUILD
     given_up: object = None
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -72,7 +77,8 @@ class Command(JobCommand):
         preflight.check(using)
         selection = None if options["resume"] else _selection(using, options)
         self.given_up = rebuild.unfinished(using) if selection else None
-        return rebuild.run(using, selection, **how)
+        crew = self.crew(using, options)
+        return rebuild.run(using, selection, workers=options["workers"], crew=crew, **how)
 
     def report_work(self, using: str, result: Result) -> None:
         if self.given_up:

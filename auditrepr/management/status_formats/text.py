@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...job import logs
+from ...job.rounds import shares
 from ...job.status import JobStatus
 from ...models import BackfillRun
 from ...utils.phrases import noun, span, timestamp
@@ -70,7 +71,8 @@ def _round(status: JobStatus) -> Iterator[str | Line]:
     found = status.round
     if found is None:
         return
-    done = f"{found.done:,} of {found.planned:,} shares done, {len(found.held):,} held"
+    what = "" if found.command == shares.BACKFILL else f"{found.command}: "
+    done = f"{what}{found.done:,} of {found.planned:,} shares done, {len(found.held):,} held"
     if found.seconds_left is not None:
         done += f"; {found.rate:,.0f} event IDs per second, about {span(found.seconds_left)} left"
     yield done
@@ -138,7 +140,9 @@ def _rebuild(status: JobStatus) -> Iterator[str | Line]:
         yield "none"
         return
     yield f"at event {status.rebuild.reached_id} of {status.rebuild.top_id}"
-    if status.lease is None or status.lease.expired:
+    found = status.round
+    has_workers = found and found.command == shares.REBUILD and found.held
+    if not has_workers and (status.lease is None or status.lease.expired):
         yield "To continue: manage.py rebuild_reprs --resume"
 
 

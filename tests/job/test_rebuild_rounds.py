@@ -1,0 +1,404 @@
+"""Several workers on one rebuild: every representation once more, and the job beside them."""
+
+from __future__ import annotations
+
+import os
+import random
+import re
+import signal
+import threading
+import time
+from subprocess import Popen
+from typing import Any
+
+import pytest
+from django.db import connection, transaction
+from django.utils import timezone
+
+from auditrepr.exceptions import LeaseLost
+from auditrepr.job import prune, rebuild, slices
+from auditrepr.job.limits import Limits
+from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.result import Result
+from auditrepr.job.rounds import shares
+from auditrepr.job.rounds.lock import ShareLock
+from auditrepr.job.selection import Selection
+from auditrepr.models import (
+    AuditLog,
+    BackfillRun,
+    InstanceRepr,
+    RebuildCursor,
+    ReprFailure,
+    Share,
+    StopReason,
+)
+from tests.app.models import Author
+from tests.job.test_rounds import by_process_that_ended, expire, parts, settled, write
+from tests.job.test_workers import SEEDS, SMALL, Gate, check_all_is_stored, ended, holders
+from tests.processes import run_here, start_python
+from tests.running import run, texts
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+#: What was stored before.
+OLD = "old"
+
+
+@pytest.fixture(autouse=True)
+def _small_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in {"WIDTH": 10, "LEAST": 1}.items():
+        monkeypatch.setattr(shares, name, value)
+
+
+def stored(count: int) -> list[int]:
+    """Store so many representations that a rebuild changes, and return the events' IDs."""
+    ids = write(count)
+    run()
+    InstanceRepr.objects.update(instance_repr=OLD)
+    return ids
+
+
+def anew(selection: Selection | None = Selection(), **options: Any) -> Result:  # noqa: B008
+    lock = DatabaseLock("default")
+    return rebuild.run("default", selection, lock=lock, **{"workers": 2, **options})
+
+
+def plan() -> rebuild.Rebuild:
+    """Plan a round, and let nobody work on it; return a worker for it."""
+    result = anew(stop=only_planned())
+    assert result.stop_reason is StopReason.SIGNAL
+    assert Share.objects.exists()
+    return rebuild.Rebuild("default", None, lock=DatabaseLock("default"), limits=Limits())
+
+
+def only_planned() -> Any:
+    return Share.objects.exists
+
+
+def share_lock(worker: rebuild.Rebuild) -> ShareLock:
+    return ShareLock("default", worker.command, follow=worker.follow)
+
+
+def store_share(worker: rebuild.Rebuild, lock: ShareLock) -> None:
+    assert lock.share
+    batch = worker.take(lock.share.after_id, lock.share.upto_id)
+    worker.lock, worker._share = lock, lock.share
+    worker.store(batch.events, lambda outcomes: worker._write(lock, batch, outcomes))
+
+
+def names() -> list[str]:
+    rows = AuditLog.objects.order_by("pk").values_list("row_data", flat=True)
+    return [row["name"] for row in rows]
+
+
+def test_all_is_rebuilt_in_one_round():
+    ids = stored(35)
+    mark = settled()
+    seen: list[tuple[int, int]] = []
+    result = anew(batch_size=4, on_progress=lambda one: seen.append((one.done, one.total)))
+    assert (result.stop_reason, result.rows, result.again) == (StopReason.CAUGHT_UP, 35, 35)
+    assert texts() == names()
+    assert not Share.objects.exists()
+    assert not RebuildCursor.objects.exists()
+    assert settled() == mark == ids[-1]
+    assert seen == sorted(seen)
+    assert seen[-1][0] == seen[-1][1]
+
+
+def test_what_is_small_is_the_work_of_one(monkeypatch):
+    monkeypatch.setattr(shares, "LEAST", 100)
+    monkeypatch.setattr(shares, "put", None)
+    stored(20)
+    assert anew().rows == 20
+
+
+def test_a_long_log_has_a_bounded_number_of_shares(monkeypatch):
+    monkeypatch.setattr(rebuild, "MOST", 4)
+    ids = stored(50)
+    AuditLog.objects.filter(pk__in=ids[20:35]).delete()
+    plan()
+    begin = ids[0] - 1
+    assert parts() == [(begin, begin + 13), (begin + 13, begin + 26), (ids[35] - 1, begin + 48),
+                       (begin + 48, ids[-1])]  # fmt: skip
+
+
+def test_only_the_selection_is_rebuilt():
+    stored(20)
+    InstanceRepr.objects.filter(pk__in=InstanceRepr.objects.values("pk")[5:8]).update(fidelity="M")
+    assert anew(Selection(mixed=True)).rows == 3
+    assert texts().count(OLD) == 17
+
+
+def test_final_events_are_built_once_more(monkeypatch):
+    name = Author.__str__
+    monkeypatch.setattr(Author, "__str__", lambda author: author.name[99])
+    write(20)
+    run()
+    ReprFailure.objects.update(next_attempt_at=None)
+    monkeypatch.setattr(Author, "__str__", name)
+    result = anew()
+    assert (result.rows, texts(), ReprFailure.objects.count()) == (20, names(), 0)
+
+
+def test_the_cursor_stays_at_the_first_share_that_is_left():
+    ids = stored(40)
+    worker = plan()
+    with share_lock(worker) as first, share_lock(worker) as second:
+        store_share(worker, second)
+        assert RebuildCursor.objects.get().reached_id == ids[0] - 1
+        store_share(worker, first)
+    assert RebuildCursor.objects.get().reached_id == ids[19]
+    assert texts() == names()[:20] + [OLD] * 20
+
+
+@pytest.mark.postgresql
+def test_of_two_who_finish_in_the_same_moment_the_last_ends_the_rebuild():
+    stored(20)
+    worker = plan()
+    both = threading.Barrier(2)
+
+    def finish() -> None:
+        try:
+            with share_lock(worker) as lock, transaction.atomic():
+                Share.objects.filter(token=lock.token)._raw_delete("default")
+                both.wait(60)  # neither sees that the other has deleted its share
+                worker.follow(lock.share)
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=finish) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not Share.objects.exists()
+    assert not RebuildCursor.objects.exists()
+
+
+def test_who_resumes_does_what_is_left_of_the_round():
+    stored(40)
+    calls = iter(range(100))
+    first = anew(batch_size=5, stop=lambda: next(calls) > 5)
+    assert first.stop_reason is StopReason.SIGNAL
+    assert 0 < first.rows < 40
+    left = parts()
+    assert left
+    done = texts().count(OLD)
+    rest = anew(None, workers=1)
+    assert (rest.stop_reason, rest.rows) == (StopReason.CAUGHT_UP, done)
+    assert texts() == names()
+    assert not RebuildCursor.objects.exists()
+
+
+# Beside the job
+
+
+def test_the_job_works_beside_a_rebuild_but_alone():
+    stored(20)
+    worker = plan()
+    with share_lock(worker) as lock:
+        more = write(30)
+        result = run(workers=3)
+        assert (result.stop_reason, result.rows) == (StopReason.CAUGHT_UP, 30)
+        assert settled() == more[-1]
+        store_share(worker, lock)
+    assert Share.objects.count() == 1
+    assert anew(None).rows == 10
+    assert texts() == names()
+
+
+def test_a_message_for_help_is_about_the_job_alone():
+    stored(20)
+    plan()
+    assert slices.assist("default", 60).results == {}
+    assert Share.objects.count() == 2
+
+
+def test_a_rescan_leaves_the_rebuild_its_round():
+    stored(20)
+    plan()
+    InstanceRepr.objects.filter(pk__in=InstanceRepr.objects.values("pk")[:2]).delete()
+    assert run(rescan=True).rows == 2
+    assert Share.objects.count() == 2
+    assert anew(None).rows == 18
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_another_rebuild_is_skipped_while_the_first_has_workers(alive):
+    stored(20)
+    worker = plan()
+    with share_lock(worker):
+        if not alive:
+            Share.objects.exclude(token=None).update(holder=by_process_that_ended())
+        result = anew(workers=1)
+    if alive:
+        assert (result.stop_reason, result.rows) == (StopReason.LOCKED, 0)
+        assert result.holder.pid == os.getpid()
+        assert Share.objects.count() == 2
+    else:
+        assert (result.rows, Share.objects.count()) == (20, 0)
+
+
+@pytest.mark.parametrize("alive", [True, False])
+def test_retrying_all_failures_waits_for_a_rebuild_that_builds_final_events_too(alive):
+    stored(20)
+    worker = plan()
+    with share_lock(worker) as lock:
+        if not alive:
+            expire(lock.share.pk)
+        result = run(retry_failed=True)
+        assert result.stop_reason is (StopReason.LOCKED if alive else StopReason.CAUGHT_UP)
+        assert Share.objects.count() == (2 if alive else 0)
+        if not alive:
+            with pytest.raises(LeaseLost):
+                store_share(worker, lock)
+    assert RebuildCursor.objects.exists()
+
+
+def test_pruning_ends_the_round_and_what_is_left_is_resumed():
+    stored(20)
+    now = timezone.now()
+    more = write(20)
+    run()
+    worker = plan()
+    with share_lock(worker) as lock:
+        prune.prune("default", now, lock=DatabaseLock("default"))
+        with pytest.raises(LeaseLost):
+            store_share(worker, lock)
+    InstanceRepr.objects.update(instance_repr=OLD)
+    assert anew(None).rows == 20
+    assert list(InstanceRepr.objects.order_by("pk").values_list("pk", flat=True)) == more
+    assert texts() == names()
+
+
+def test_a_rebuild_that_is_canceled_says_so_and_can_be_resumed():
+    stored(20)
+
+    def cancel(progress: object) -> None:
+        if texts().count(OLD) == 16:
+            shares.void("default")
+
+    result = anew(batch_size=4, on_progress=cancel)
+    assert (result.stop_reason, result.rows) == (StopReason.LEASE_LOST, 4)
+    assert RebuildCursor.objects.exists()
+    assert anew(None).stop_reason is StopReason.CAUGHT_UP
+    assert texts() == names()
+
+
+def test_the_status_shows_the_round_and_how_to_go_on_without_workers():
+    stored(20)
+    worker = plan()
+    with share_lock(worker):
+        shown = run_here("backfill_status").stdout
+        assert re.search(r"round +rebuild_reprs: 0 of 2 shares done, 1 held", shown)
+        assert "--resume" not in shown
+    shown = run_here("backfill_status").stdout
+    assert re.search(r"round +rebuild_reprs: 0 of 2 shares done, 0 held", shown)
+    assert "To continue: manage.py rebuild_reprs --resume" in shown
+
+
+# Processes
+
+COMMAND = SMALL.replace("backfill_reprs", "rebuild_reprs") + (
+    'execute_from_command_line([*sys.argv, "--workers", "3", "--batch-size", "2", *{more!r}])\n'
+)
+
+
+def start(*more: str, **options: Any) -> Popen[str]:
+    return start_python(COMMAND.format(more=more), **options)
+
+
+def test_options_that_exclude_each_other():
+    done = run_here("rebuild_reprs", "--workers", "2", "--lock", "file")
+    assert done.returncode == 2
+    assert "cannot be combined with --lock file" in done.stderr
+    assert run_here("rebuild_reprs", "--workers", "0").returncode == 2
+
+
+@pytest.mark.proof
+def test_three_processes_rebuild_and_one_that_is_killed_costs_nothing(tmp_path):
+    stored(120)
+    gate = Gate(tmp_path)
+    process = start(env=gate.env)
+    try:
+        wait_until(lambda: len(holders()) == 3)
+        more = write(3)  # and the job works beside them
+        run_here("backfill_reprs")
+        assert InstanceRepr.objects.filter(pk__in=more).count() == 3
+        os.kill(min(holders() - {process.pid}), signal.SIGKILL)
+        gate.open()
+        output, errors = process.communicate(timeout=200)
+    finally:
+        process.kill()
+        process.communicate()
+    assert process.returncode == 0
+    assert re.search("SIGKILL.*Others did its share", errors)
+    assert re.search(r"Rebuilt 1\d\d representations, 1\d\d changed", output)
+    assert texts() == names()
+    assert not RebuildCursor.objects.exists()
+    check_all_is_stored()
+    assert len(set(BackfillRun.objects.values_list("pid", flat=True))) >= 3
+
+
+#: Continues whatever is left of a rebuild.
+RESUME = (
+    SMALL
+    + """
+from auditrepr.job import rebuild
+from auditrepr.job.locks.lease import DatabaseLock
+print("ready", flush=True)
+while True:
+    rebuild.run("default", None, lock=DatabaseLock("default"), workers=9, batch_size=3)
+    time.sleep(0.01)
+"""
+)
+#: The job, and a project that writes.
+JOB = """
+from auditrepr.job import backfill
+from auditrepr.job.locks.lease import DatabaseLock
+print("ready", flush=True)
+while True:
+    Author.objects.create(name="more")
+    backfill.run("default", lock=DatabaseLock("default"))
+"""
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("round_", range(SEEDS))
+def test_workers_that_are_killed_and_stopped_at_random_rebuild_everything(round_):
+    seed = random.randrange(10**6)
+    chance = random.Random(seed)
+    ids = stored(600)
+    plan()
+    job = start_python(JOB, stderr=-3)
+    workers = [start_python(RESUME, stderr=-3) for _ in range(3)]
+    stopped: list[Popen[str]] = []
+    try:
+        for process in (job, *workers):
+            assert process.stdout.readline() == "ready\n", seed
+        for _ in range(10):
+            time.sleep(chance.uniform(0, 0.3))
+            n = chance.randrange(3)
+            # Who is stopped in a transaction holds up all others on SQLite, which has no server.
+            if chance.random() < 0.5 or connection.vendor == "sqlite":
+                workers[n].kill()
+                workers[n].communicate()
+            else:
+                workers[n].send_signal(signal.SIGSTOP)
+                stopped.append(workers[n])
+                Share.objects.filter(holder__pid=workers[n].pid).update(
+                    expires_at="2000-01-01T00:00Z"
+                )
+            workers[n] = start_python(RESUME, stderr=-3)
+        for zombie in stopped:
+            zombie.send_signal(signal.SIGCONT)
+        wait_until(lambda: not RebuildCursor.objects.exists())
+    finally:
+        for process in (*workers, *stopped, job):
+            ended(process)
+    assert not Share.objects.exists(), seed
+    rebuilt = dict(InstanceRepr.objects.filter(pk__in=ids).values_list("pk", "instance_repr"))
+    assert list(rebuilt.values()).count(OLD) == 0, seed
+    run_here("backfill_reprs", "--wait", "90")
+    check_all_is_stored(seed)
