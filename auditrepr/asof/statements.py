@@ -7,7 +7,8 @@ is enough to know which tables a statement names, and that it names them in no o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -16,6 +17,7 @@ _WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--|/\*|\w+|[^\s\w]""")
 _UNREADABLE = frozenset(
     {"--", "/*", "$", "\\", ";", "TABLE", "LATERAL", "ONLY", "TABLESAMPLE", "INTO", "CTID", "XMIN"}
     | {"XMAX", "TABLEOID", "OID", "ROWID", "_ROWID_", "INSERT", "UPDATE", "DELETE", "MERGE"}
+    | {"NATURAL", "INDEXED"}  # which reads all columns; of a table only
 )
 _ENDS_FROM = frozenset(
     {"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH", "FOR"}
@@ -26,6 +28,12 @@ _TAKE_FROM = frozenset({"EXTRACT", "SUBSTRING", "TRIM", "OVERLAY"})
 #: The limit that Django's get() uses to find one row, or to notice that there are several.
 LOOKS_FOR_ONE = "21"
 _NO_TABLE = frozenset({"SELECT", "VALUES", "WITH"})
+_BEFORE_TABLE = frozenset({"FROM", "JOIN", ",", "("})
+_NAME = re.compile(r'"|\w')
+# What may follow a table that has no alias.
+_AFTER_TABLE = _ENDS_FROM | frozenset(
+    {"JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "ON", "USING", "AND", "OR", "AS"}
+)
 
 
 @dataclass(frozen=True)
@@ -55,12 +63,14 @@ def read(sql: str, strict: bool) -> Statement | None:
         return None
     if _reads_all_columns(words) or (strict and _groups_by_less(words, upper)):
         return None
-    named = list(_named_after_from(words, upper))
-    if "" in named:
+    read_at = list(_read_after_from(upper))
+    named = [_table(words[place:]) for place in read_at]
+    own = {_plain(one, strict) for one in _own_relations(words, upper) if upper[0] == "WITH"}
+    if "" in named or (not strict and _compares_with_table(words)):
         return None
-    own = set(_own_relations(words, upper)) if upper[0] == "WITH" else set()
+    if strict and _reads_whole_rows(words, read_at, own):
+        return None
     tables = {_plain(name, strict) for name in named if name.upper() not in _NO_TABLE}
-    own = {_plain(name, strict) for name in own}
     return Statement(
         tables=frozenset(tables - own),
         columns=frozenset(
@@ -88,18 +98,20 @@ def _plain(name: str, strict: bool) -> str:
     return name.lower() if strict else name
 
 
-def _named_after_from(words: Sequence[str], upper: Sequence[str]) -> Iterator[str]:
-    """Yield the word after each FROM and JOIN, and each comma of a FROM; "" if it is unclear."""
+def _read_after_from(upper: Sequence[str]) -> Iterator[int]:
+    """Yield the place after each FROM and JOIN, and each comma of a FROM; the end if unclear."""
     from_at: set[int] = set()  # the parenthesis depths of the FROM clauses that are still open
     functions: list[bool] = []  # for each open parenthesis: whether its function takes FROM
     for place, word in enumerate(upper):
         depth = len(functions)
         if word == "(":
             functions.append(place > 0 and upper[place - 1] in _TAKE_FROM)
+            if depth in from_at and upper[place - 1] in _BEFORE_TABLE:
+                from_at.add(depth + 1)  # SQLite allows FROM (a, b)
         elif word == ")":
             from_at.discard(depth)
             if not functions:
-                yield ""
+                yield len(upper)
                 return
             functions.pop()
         elif word in _ENDS_FROM:
@@ -108,7 +120,7 @@ def _named_after_from(words: Sequence[str], upper: Sequence[str]) -> Iterator[st
             continue
         elif word in ("FROM", "JOIN") or (word == "," and depth in from_at):
             from_at.add(depth)
-            yield _table(words[place + 1 :])
+            yield place + 1
 
 
 def _is_comparison(upper: Sequence[str], place: int) -> bool:
@@ -124,6 +136,35 @@ def _table(words: Sequence[str]) -> str:
     is_name = name.startswith('"') or name.isidentifier()
     # A name before a dot is a schema's; before a parenthesis, a function's.
     return name if is_name and following[:1] != ["."] and words[1:2] != ["("] else ""
+
+
+def _reads_whole_rows(words: Sequence[str], read_at: Sequence[int], own: Collection[str]) -> bool:
+    """Return whether a table, or its alias, is used as a value, as in PostgreSQL's ``to_json(t)``.
+
+    The value has all columns of the table, those that are not in the log among them.
+    """
+    defined: Counter[str] = Counter()
+    for place in read_at:
+        name, *after = [word for word in words[place : place + 12] if word != "("]
+        if name.upper() in _NO_TABLE or _plain(name, True) in own:
+            continue
+        alias = after[:1] if after and after[0].upper() not in _AFTER_TABLE else []
+        defined.update(_plain(one, True) for one in [name, *alias] if _NAME.match(one))
+        if after[:1] and after[0].upper() == "AS":
+            defined[_plain(after[1], True)] += 0
+    used = Counter(
+        _plain(word, True)
+        for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False)
+        if "." not in (before, after) and before.upper() != "AS"
+    )
+    return any(used[name] > count for name, count in defined.items())
+
+
+def _compares_with_table(words: Sequence[str]) -> bool:
+    """Return whether the statement has SQLite's ``IN table``."""
+    return any(
+        word.upper() == "IN" and after != "(" for word, after in zip(words, words[1:], strict=False)
+    )
 
 
 def _own_relations(words: Sequence[str], upper: Sequence[str]) -> Iterator[str]:
