@@ -102,12 +102,15 @@ def has_ties(query: Any, members: Sequence[Any], every: Sequence[Any]) -> bool |
 
 
 def ordered_by(queryset: Any) -> Any:
-    """Return a queryset of what this one orders its rows by, for all of them."""
-    terms = [_expression(term) for term in ordering(queryset.query)]
+    """Return a queryset of what this one orders its rows by, for all of them.
+
+    Chance tells all of them apart.
+    """
+    terms = [_expression(term) for term in ordering(queryset.query) if term != "?"]
     unordered = queryset._chain()
     unordered.query.clear_limits()
     unordered.query.clear_ordering(force=True)
-    return unordered.values_list(*terms)
+    return unordered.values_list(*terms) if terms else unordered.none()
 
 
 def _expression(term: Any) -> Any:

@@ -11,6 +11,9 @@ from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
+
+from .statement_order import Order, is_cut, orders
 
 _WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--|/\*|\w+|[^\s\w]""")
 # Other kinds of strings, comments, several statements, and other ways to name or lock a table.
@@ -25,8 +28,6 @@ _ENDS_FROM = frozenset(
 )
 # Functions whose arguments may contain the word FROM.
 _TAKE_FROM = frozenset({"EXTRACT", "SUBSTRING", "TRIM", "OVERLAY"})
-#: The limit that Django's get() uses to find one row, or to notice that there are several.
-LOOKS_FOR_ONE = "21"
 _NO_TABLE = frozenset({"SELECT", "VALUES", "WITH"})
 _BEFORE_TABLE = frozenset({"FROM", "JOIN", ",", "("})
 _NAME = re.compile(r'"|\w')
@@ -45,6 +46,7 @@ class Statement:
     recursive: bool  # the statement begins with WITH RECURSIVE
     own_relations: bool  # the statement begins with WITH
     cut: bool  # a limit without an order: the database chooses the rows
+    orders: frozenset[Order]  # what it orders by, wherever the order of rows shows
 
 
 @lru_cache(maxsize=1024)
@@ -78,7 +80,8 @@ def read(sql: str, strict: bool) -> Statement | None:
         ),
         recursive=upper[:2] == ["WITH", "RECURSIVE"],
         own_relations=upper[0] == "WITH",
-        cut=_is_cut(upper),
+        cut=is_cut(upper),
+        orders=frozenset(orders(words)),
     )
 
 
@@ -162,9 +165,7 @@ def _reads_whole_rows(words: Sequence[str], read_at: Sequence[int], own: Collect
 
 def _compares_with_table(words: Sequence[str]) -> bool:
     """Return whether the statement has SQLite's ``IN table``."""
-    return any(
-        word.upper() == "IN" and after != "(" for word, after in zip(words, words[1:], strict=False)
-    )
+    return any(word.upper() == "IN" and after != "(" for word, after in pairwise(words))
 
 
 def _own_relations(words: Sequence[str], upper: Sequence[str]) -> Iterator[str]:
@@ -219,47 +220,3 @@ def _selected(words: Sequence[str], upper: Sequence[str]) -> set[tuple[str, str]
         if words[place] == "." and depth == 0:
             found.add((words[place - 1], words[place + 1]))
     return found
-
-
-def _is_cut(upper: Sequence[str]) -> bool:
-    """Return whether a limit without an order lets the database choose which rows it returns.
-
-    This does not apply to Django's get(), which needs to know whether there is a second row, nor
-    to exists(), for which any row is as good as another.
-    """
-    ordered = [False]  # for each open SELECT: whether it has an order
-    for place, word in enumerate(upper):
-        if word == "(":
-            ordered.append(False)
-        elif word == ")":
-            ordered.pop()
-        elif word == "ORDER":
-            ordered[-1] = True
-        elif word in ("LIMIT", "FETCH", "OFFSET") and not ordered[-1]:
-            value = upper[place + 1] if place + 1 < len(upper) else ""
-            if value == LOOKS_FOR_ONE and len(ordered) == 1:
-                continue
-            if not (value == "1" and _asks_for_being(upper, len(ordered) - 1, place)):
-                return True
-    return False
-
-
-def _asks_for_being(upper: Sequence[str], depth: int, place: int) -> bool:
-    """Return whether the SELECT is ``SELECT 1 AS "a" FROM …``, as exists() sends it.
-
-    Django may send the number as a parameter.
-    """
-    if depth == 0:
-        return _selects_one(upper)
-    level = 0
-    for back in range(place - 1, -1, -1):
-        level += (upper[back] == ")") - (upper[back] == "(")
-        if level < 0:
-            return upper[back - 1] == "EXISTS" and _selects_one(upper[back + 1 : back + 7])
-    return False
-
-
-def _selects_one(words: Sequence[str]) -> bool:
-    return list(words[:4]) == ["SELECT", "1", "AS", '"A"'] or list(words[:5]) == [
-        "SELECT", "%", "S", "AS", '"A"',
-    ]  # fmt: skip

@@ -108,3 +108,28 @@ def test_a_group_by_a_key_alone_matters_only_where_the_database_minds():
     sql = 'SELECT "a"."id", "a"."x" FROM "a" GROUP BY "a"."id"'
     assert read(sql, True) is None
     assert read(sql, False).tables == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("sql", "orders"),
+    [
+        ("SELECT x FROM a ORDER BY x LIMIT 1", [{"x"}]),
+        ('SELECT x FROM a ORDER BY "a"."x" DESC NULLS LAST, f(y), z LIMIT 2', [{"x", "z"}]),
+        ("SELECT x FROM a ORDER BY lower(x, y) LIMIT 1", [set()]),
+        ("SELECT x FROM a ORDER BY x", []),
+        ("SELECT x FROM a LIMIT 21", []),
+        ("SELECT x FROM a WHERE y IN (SELECT y FROM b ORDER BY z LIMIT 3) ORDER BY x", [{"z"}]),
+        ("SELECT string_agg(x, ',') FROM a ORDER BY 1", [set()]),
+        ("SELECT string_agg(x, ',' ORDER BY y, z) FILTER (WHERE y > 0) FROM a", [{"y", "z"}]),
+        ("SELECT lag(x) OVER (PARTITION BY z ORDER BY y) FROM a", [{"y"}]),
+        ("SELECT rank() OVER (ORDER BY y) FROM a", []),
+        ("SELECT lag(x) OVER w FROM a WINDOW w AS (ORDER BY id)", [set()]),
+        ("SELECT percentile_cont(1) WITHIN GROUP (ORDER BY x), row_number FROM a", []),
+        ("SELECT DISTINCT ON (x) y FROM a ORDER BY x, z", [{"x", "z"}]),
+        ("SELECT y FROM (SELECT DISTINCT ON (x) y FROM a) b ORDER BY z", [set()]),
+    ],
+)  # fmt: skip
+def test_the_orders_that_show_in_the_result_are_told(sql, orders):
+    found = read(sql, True)
+    assert found is not None
+    assert found.orders == set(map(frozenset, orders))
