@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 
 
 TABLE = log_name(Coverage._meta.db_table)
+#: Stands among the columns of a table that has been without a primary key since coverage started.
+KEYLESS = ""
 Reasons = Mapping[str, Coverage.Reason]
 
 
@@ -174,7 +176,8 @@ def rename_columns(using: str, names: Iterable[tuple[str, str, str]]) -> None:
 
 def has_other_columns(row: Coverage | None, shape: TableShape) -> bool:
     """Return whether columns were added or dropped since the last record."""
-    return row is not None and row.columns.keys() != {column.name for column in shape.columns}
+    there = {column.name for column in shape.columns}
+    return row is not None and row.columns.keys() - {KEYLESS} != there
 
 
 def note_columns(using: str, shapes: Mapping[str, TableShape]) -> None:
@@ -186,8 +189,20 @@ def note_columns(using: str, shapes: Mapping[str, TableShape]) -> None:
     now = Arrival(*get_vendor(using).position(), timezone.now()).as_json()
     for name, shape in changed.items():
         row = known[name]
-        row.columns = {column.name: row.columns.get(column.name, now) for column in shape.columns}
+        kept = {KEYLESS: None} if KEYLESS in row.columns else {}
+        row.columns = kept | {
+            column.name: row.columns.get(column.name, now) for column in shape.columns
+        }
     Coverage.objects.using(using).bulk_update([known[name] for name in changed], ["columns"])
+
+
+def note_keyless(using: str, names: Iterable[str]) -> None:
+    """Record that several rows of these tables may have had the same key."""
+    rows = Coverage.objects.using(using).filter(table_name__in=names)
+    changed = [row for row in rows if KEYLESS not in row.columns]
+    for row in changed:
+        row.columns[KEYLESS] = None
+    Coverage.objects.using(using).bulk_update(changed, ["columns"])
 
 
 def forget(using: str, names: Iterable[str]) -> None:

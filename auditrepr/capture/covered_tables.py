@@ -27,7 +27,7 @@ class Standing(NamedTuple):
     """What the audited tables allow to conclude from the log."""
 
     covered: Mapping[str, Coverage]  # the tables that are captured without a gap
-    keyless: frozenset[str]  # the tables in which several rows may have the same key
+    keyless: frozenset[str]  # the tables in which several rows may have had the same key
 
 
 class _Look(NamedTuple):
@@ -129,6 +129,8 @@ def _look(
         for state in captured
         if coverage.restart(state, known.get(state.name)) is None
     }
-    keyless = (s.name for s in captured if s.capture and not s.capture.keeps_keys_unique)
+    # One that has a primary key by now may have had none at an event.
+    keyless = {s.name for s in captured if s.capture and not s.capture.keeps_keys_unique}
+    keyless |= {name for name, row in known.items() if coverage.KEYLESS in row.columns}
     seen = sightings.of(states, known)
     return states, Standing(without_gap, frozenset(keyless)), seen
