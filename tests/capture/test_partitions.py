@@ -472,6 +472,20 @@ def test_a_table_from_which_others_inherit_is_never_covered():
     assert reason() == Coverage.Reason.PARTITIONS
 
 
+@pytest.mark.parametrize(
+    ("unlogged", "table"),
+    [
+        ("ALTER TABLE app_question SET UNLOGGED", "app_question"),
+        ("ALTER TABLE y0 SET UNLOGGED", TABLE),
+    ],
+)
+def test_nor_is_one_that_a_crash_would_empty(unlogged: str, table: str):
+    sql(unlogged)
+    assert table not in covered_since("default")
+    capture.install("default")
+    assert table not in covered_since("default")
+
+
 def test_nor_is_one_that_is_written_through_another():
     sql(
         "DROP TABLE app_author",
