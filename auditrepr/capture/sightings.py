@@ -1,6 +1,6 @@
 """The partitions that runs have seen: one that is gone has taken its rows along.
 
-Coverage knows the partitions that were there when somebody installed or checked the triggers. The
+Coverage knows the partitions that were there when the triggers were last installed or checked. The
 job changes no coverage: what it has seen since stands beside, until coverage restarts.
 """
 
