@@ -29,6 +29,7 @@ from .placeholders import UNKNOWN
 from .replay import rows_left
 from .rows import read_images
 from .shared_keys import SHARED, by_key, change_of, left
+from .statement_order import taken
 from .statements import Statement, read
 from .states import EMPTIED
 from .substitution import NotAsOf
@@ -94,11 +95,28 @@ class PastTables:
             doubts |= dict.fromkeys(why)
             if expression.head:
                 heads.append(expression)
-        if statement.cut:
+        if statement.cut or (heads and self._may_take_others(heads, statement, sql, parameters)):
             doubts[ORDER] = None
         if heads:
             sql, parameters = _with(heads, statement, sql, parameters)
         return sql, parameters, tuple(doubts)
+
+    def _may_take_others(
+        self, heads: Sequence[Expression], statement: Statement, sql: str, parameters: Any
+    ) -> bool:
+        """Return whether the result depends on an order that does not tell all rows apart.
+
+        A table that has not changed since is read as it was.
+        """
+        names = statement.tables & self._sources.keys()
+        unique = {column for name in names for column in _unique_columns(self._sources[name])}
+        unclear = [order for order in statement.orders if unique.isdisjoint(order)]
+        parts = taken(sql) if len(unclear) == 1 else None
+        if parts is None or not isinstance(parameters, list | tuple | None):
+            return bool(unclear)
+        given = parts.parameters(parameters or ())
+        places = self.vendor.rows(*_with(heads, statement, parts.places(), given))
+        return len(set(places)) < len(places)
 
     def _as_of(
         self, name: str, statement: Statement, moment: Moment
@@ -229,6 +247,12 @@ class PastTables:
         now = self.history.shared_keys.now(source.model, source.name, changed)
         of_key = by_key(since)
         return any(now[key] - change_of(key, of_key[key]) != (key in rows) for key in changed)
+
+
+def _unique_columns(source: Source | None) -> set[str]:
+    """Return the columns in which no two rows of the table have the same value."""
+    fields = own_fields(source.model) if source else ()
+    return {str(field.column) for field in fields if field.unique and not field.null}
 
 
 def _empties(one: Neighbor) -> bool:

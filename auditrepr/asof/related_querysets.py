@@ -14,7 +14,7 @@ from django.db.models.sql import Query
 from .history import Matches
 from .lookups import AsOfReader, Subject
 from .managers import reads_as_django
-from .set_order import has_ties
+from .set_order import has_ties, lies_in_order, ordered_by, shows_order
 
 NO_ORDER = "a related set without an order may have come in another one"
 
@@ -84,18 +84,32 @@ class AsOfQuerySet(QuerySet[Any]):
 
         :param cut: the server took these from the set.
         """
-        if self._as_of is None or self._as_of[0].in_order or not (cut or len(members) > 1):
+        if self._as_of is None or not (cut or len(members) > 1):
             return
         matches, _, subject = self._as_of
-        every = [one.value for one in matches.found]
-        whole = bool(members) and isinstance(members[0], self.model)
-        if self.ordered:
-            summed_up = self.query.distinct or self.query.group_by is not None
-            unclear = not summed_up and has_ties(self.query, members if whole else every, every)
-        else:
-            unclear = len(every if cut else members) > 1
-        if unclear:
+        if self._order_is_unclear(matches, members, cut):
             subject.note(NO_ORDER)
+
+    def _order_is_unclear(self, matches: Matches, members: Sequence[Any], cut: bool) -> bool:
+        query = self.query
+        every = [one.value for one in matches.found]
+        known = lies_in_order(matches, query)
+        if not known and shows_order(query.get_meta(), query.annotations.values()):
+            return len(every) > 1
+        summed_up = query.distinct or query.group_by is not None
+        if not self.ordered:
+            return (summed_up or not known) and len(every if cut else members) > 1
+        if known or summed_up:
+            return False
+        whole = bool(members) and isinstance(members[0], self.model)
+        ties = has_ties(query, members if whole else every, every)
+        return self._database_finds_ties() if ties is None else ties
+
+    def _database_finds_ties(self) -> bool:
+        values: Any = ordered_by(self)
+        values._fetch_all()
+        found = values._result_cache
+        return len(set(found)) < len(found)
 
     def _holds_whole_objects(self) -> bool:
         query = self.query
@@ -129,6 +143,8 @@ class AsOfQuerySet(QuerySet[Any]):
             return super().exists()
 
     def aggregate(self, *args: Any, **kwargs: Any) -> dict[str, Any]:
+        if shows_order(self.query.get_meta(), [*args, *kwargs.values()]):
+            self._note_order(self._as_of[0].found if self._as_of else (), cut=True)
         with self._then():
             return super().aggregate(*args, **kwargs)
 

@@ -98,7 +98,7 @@ def _many_to_many(field: Any, reverse: bool, peers: Peers) -> list[Matches]:
         doubts += (doubt for end in reached for doubt in end.doubts)
         sets.append(Matches([*(one for end in reached for one in end.found), *unread], (*doubts,)))
     sets = [arranged(peers.reader.vendor, model, one) for one in sets]
-    orders = [agree(of_one, target, one) for of_one, one in zip(links, sets, strict=True)]
+    orders = [agree(of_one, source, target, one) for of_one, one in zip(links, sets, strict=True)]
     return [
         one._replace(rows={**one.rows, through: of_one.found}, in_order=in_order)
         for one, of_one, in_order in zip(

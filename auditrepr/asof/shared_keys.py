@@ -93,6 +93,8 @@ class SharedKeys:
     ) -> bool:
         expected = int(state.image is not None and not state.gone)
         had = now
+        if self.states.lost(table, moment):
+            return False  # rows that are older than the log may have had it
         if changes is not None and self.states.emptied_after(table, moment):
             had = left(key, self._seen(table, changes, moment))
         elif changes is not None:

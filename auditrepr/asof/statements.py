@@ -7,15 +7,20 @@ is enough to know which tables a statement names, and that it names them in no o
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import pairwise
+
+from .statement_order import Order, is_cut, orders
 
 _WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--|/\*|\w+|[^\s\w]""")
 # Other kinds of strings, comments, several statements, and other ways to name or lock a table.
 _UNREADABLE = frozenset(
     {"--", "/*", "$", "\\", ";", "TABLE", "LATERAL", "ONLY", "TABLESAMPLE", "INTO", "CTID", "XMIN"}
     | {"XMAX", "TABLEOID", "OID", "ROWID", "_ROWID_", "INSERT", "UPDATE", "DELETE", "MERGE"}
+    | {"NATURAL", "INDEXED"}  # which reads all columns; of a table only
 )
 _ENDS_FROM = frozenset(
     {"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH", "FOR"}
@@ -23,9 +28,13 @@ _ENDS_FROM = frozenset(
 )
 # Functions whose arguments may contain the word FROM.
 _TAKE_FROM = frozenset({"EXTRACT", "SUBSTRING", "TRIM", "OVERLAY"})
-#: The limit that Django's get() uses to find one row, or to notice that there are several.
-LOOKS_FOR_ONE = "21"
 _NO_TABLE = frozenset({"SELECT", "VALUES", "WITH"})
+_BEFORE_TABLE = frozenset({"FROM", "JOIN", ",", "("})
+_NAME = re.compile(r'"|\w')
+# What may follow a table that has no alias.
+_AFTER_TABLE = _ENDS_FROM | frozenset(
+    {"JOIN", "INNER", "LEFT", "RIGHT", "FULL", "CROSS", "ON", "USING", "AND", "OR", "AS"}
+)
 
 
 @dataclass(frozen=True)
@@ -37,6 +46,7 @@ class Statement:
     recursive: bool  # the statement begins with WITH RECURSIVE
     own_relations: bool  # the statement begins with WITH
     cut: bool  # a limit without an order: the database chooses the rows
+    orders: frozenset[Order]  # what it orders by, wherever the order of rows shows
 
 
 @lru_cache(maxsize=1024)
@@ -55,12 +65,14 @@ def read(sql: str, strict: bool) -> Statement | None:
         return None
     if _reads_all_columns(words) or (strict and _groups_by_less(words, upper)):
         return None
-    named = list(_named_after_from(words, upper))
-    if "" in named:
+    read_at = list(_read_after_from(upper))
+    named = [_table(words[place:]) for place in read_at]
+    own = {_plain(one, strict) for one in _own_relations(words, upper) if upper[0] == "WITH"}
+    if "" in named or (not strict and _compares_with_table(words)):
         return None
-    own = set(_own_relations(words, upper)) if upper[0] == "WITH" else set()
+    if strict and _reads_whole_rows(words, read_at, own):
+        return None
     tables = {_plain(name, strict) for name in named if name.upper() not in _NO_TABLE}
-    own = {_plain(name, strict) for name in own}
     return Statement(
         tables=frozenset(tables - own),
         columns=frozenset(
@@ -68,7 +80,8 @@ def read(sql: str, strict: bool) -> Statement | None:
         ),
         recursive=upper[:2] == ["WITH", "RECURSIVE"],
         own_relations=upper[0] == "WITH",
-        cut=_is_cut(upper),
+        cut=is_cut(upper),
+        orders=frozenset(orders(words)),
     )
 
 
@@ -88,18 +101,20 @@ def _plain(name: str, strict: bool) -> str:
     return name.lower() if strict else name
 
 
-def _named_after_from(words: Sequence[str], upper: Sequence[str]) -> Iterator[str]:
-    """Yield the word after each FROM and JOIN, and each comma of a FROM; "" if it is unclear."""
+def _read_after_from(upper: Sequence[str]) -> Iterator[int]:
+    """Yield the place after each FROM and JOIN, and each comma of a FROM; the end if unclear."""
     from_at: set[int] = set()  # the parenthesis depths of the FROM clauses that are still open
     functions: list[bool] = []  # for each open parenthesis: whether its function takes FROM
     for place, word in enumerate(upper):
         depth = len(functions)
         if word == "(":
             functions.append(place > 0 and upper[place - 1] in _TAKE_FROM)
+            if depth in from_at and upper[place - 1] in _BEFORE_TABLE:
+                from_at.add(depth + 1)  # SQLite allows FROM (a, b)
         elif word == ")":
             from_at.discard(depth)
             if not functions:
-                yield ""
+                yield len(upper)
                 return
             functions.pop()
         elif word in _ENDS_FROM:
@@ -108,7 +123,7 @@ def _named_after_from(words: Sequence[str], upper: Sequence[str]) -> Iterator[st
             continue
         elif word in ("FROM", "JOIN") or (word == "," and depth in from_at):
             from_at.add(depth)
-            yield _table(words[place + 1 :])
+            yield place + 1
 
 
 def _is_comparison(upper: Sequence[str], place: int) -> bool:
@@ -124,6 +139,33 @@ def _table(words: Sequence[str]) -> str:
     is_name = name.startswith('"') or name.isidentifier()
     # A name before a dot is a schema's; before a parenthesis, a function's.
     return name if is_name and following[:1] != ["."] and words[1:2] != ["("] else ""
+
+
+def _reads_whole_rows(words: Sequence[str], read_at: Sequence[int], own: Collection[str]) -> bool:
+    """Return whether a table, or its alias, is used as a value, as in PostgreSQL's ``to_json(t)``.
+
+    The value has all columns of the table, those that are not in the log among them.
+    """
+    defined: Counter[str] = Counter()
+    for place in read_at:
+        name, *after = [word for word in words[place : place + 12] if word != "("]
+        if name.upper() in _NO_TABLE or _plain(name, True) in own:
+            continue
+        alias = after[:1] if after and after[0].upper() not in _AFTER_TABLE else []
+        defined.update(_plain(one, True) for one in [name, *alias] if _NAME.match(one))
+        if after[:1] and after[0].upper() == "AS":
+            defined[_plain(after[1], True)] += 0
+    used = Counter(
+        _plain(word, True)
+        for before, word, after in zip(["", *words], words, [*words[1:], ""], strict=False)
+        if "." not in (before, after) and before.upper() != "AS"
+    )
+    return any(used[name] > count for name, count in defined.items())
+
+
+def _compares_with_table(words: Sequence[str]) -> bool:
+    """Return whether the statement has SQLite's ``IN table``."""
+    return any(word.upper() == "IN" and after != "(" for word, after in pairwise(words))
 
 
 def _own_relations(words: Sequence[str], upper: Sequence[str]) -> Iterator[str]:
@@ -178,47 +220,3 @@ def _selected(words: Sequence[str], upper: Sequence[str]) -> set[tuple[str, str]
         if words[place] == "." and depth == 0:
             found.add((words[place - 1], words[place + 1]))
     return found
-
-
-def _is_cut(upper: Sequence[str]) -> bool:
-    """Return whether a limit without an order lets the database choose which rows it returns.
-
-    This does not apply to Django's get(), which needs to know whether there is a second row, nor
-    to exists(), for which any row is as good as another.
-    """
-    ordered = [False]  # for each open SELECT: whether it has an order
-    for place, word in enumerate(upper):
-        if word == "(":
-            ordered.append(False)
-        elif word == ")":
-            ordered.pop()
-        elif word == "ORDER":
-            ordered[-1] = True
-        elif word in ("LIMIT", "FETCH", "OFFSET") and not ordered[-1]:
-            value = upper[place + 1] if place + 1 < len(upper) else ""
-            if value == LOOKS_FOR_ONE and len(ordered) == 1:
-                continue
-            if not (value == "1" and _asks_for_being(upper, len(ordered) - 1, place)):
-                return True
-    return False
-
-
-def _asks_for_being(upper: Sequence[str], depth: int, place: int) -> bool:
-    """Return whether the SELECT is ``SELECT 1 AS "a" FROM …``, as exists() sends it.
-
-    Django may send the number as a parameter.
-    """
-    if depth == 0:
-        return _selects_one(upper)
-    level = 0
-    for back in range(place - 1, -1, -1):
-        level += (upper[back] == ")") - (upper[back] == "(")
-        if level < 0:
-            return upper[back - 1] == "EXISTS" and _selects_one(upper[back + 1 : back + 7])
-    return False
-
-
-def _selects_one(words: Sequence[str]) -> bool:
-    return list(words[:4]) == ["SELECT", "1", "AS", '"A"'] or list(words[:5]) == [
-        "SELECT", "%", "S", "AS", '"A"',
-    ]  # fmt: skip

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .covered_tables import Standing, audited, covered, remembering, standing
+from .covered_tables import Standing, audited, covered, note_sightings, remembering, standing
 from .inspection import databases, holds_log, inspect
 from .state import BROKEN, State, Status
 from .triggers import (
@@ -24,6 +24,7 @@ __all__ = [
     "inspect",
     "install",
     "note_gaps",
+    "note_sightings",
     "remembering",
     "remove",
     "script",

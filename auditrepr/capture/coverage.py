@@ -11,12 +11,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from django.db.models import JSONField
+from django.db.models.expressions import RawSQL
 from django.utils import timezone
 
 from ..models import Coverage
 from ..utils.table_names import log_name
 from ..vendors import get_vendor
-from . import partitions
+from . import partitions, sightings
 
 if TYPE_CHECKING:
     from ..vendors.capture_types import Capture, Installed, TableShape
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
 
 
 TABLE = log_name(Coverage._meta.db_table)
+#: Stands among the columns of a table that has been without a primary key since coverage started.
+KEYLESS = ""
 Reasons = Mapping[str, Coverage.Reason]
 
 
@@ -49,7 +53,9 @@ def arrivals(row: Coverage) -> dict[str, Arrival]:
 
 def rows(using: str) -> dict[str, Coverage]:
     """Return the recorded coverage, by table."""
-    return {row.table_name: row for row in Coverage.objects.using(using).all()}
+    sighted = RawSQL(get_vendor(using).sighted_sql, (), JSONField())  # noqa: S611 - no input
+    found = Coverage.objects.using(using).annotate(sighted=sighted)
+    return {row.table_name: row for row in found}
 
 
 def restart(state: State, row: Coverage | None) -> Coverage.Reason | None:
@@ -62,7 +68,7 @@ def restart(state: State, row: Coverage | None) -> Coverage.Reason | None:
             return Coverage.Reason(row.reason)
         if state.installed.replace(row.triggers):
             return Coverage.Reason.REPLACED
-        if partitions.changed(state.installed, row.triggers):
+        if _repartitioned(state.installed, row):
             return Coverage.Reason.PARTITIONS
         left_out = not state.waits and _uncaptured_columns(state.capture, state.installed)
         return Coverage.Reason.COLUMNS if left_out else None
@@ -112,7 +118,7 @@ def replaced(installed: Mapping[str, Installed], known: Mapping[str, Coverage]) 
             continue
         if now.replace(row.triggers):
             found[name] = Coverage.Reason.REPLACED
-        elif partitions.changed(now, row.triggers) or partitions.emptied(now):
+        elif _repartitioned(now, row) or partitions.emptied(now):
             found[name] = Coverage.Reason.PARTITIONS
     return found
 
@@ -130,6 +136,11 @@ def repartitioned(before: Mapping[str, Installed], after: Mapping[str, Installed
         for name in before.keys() & after.keys()
         if partitions.changed_between(before[name], after[name])
     }
+
+
+def _repartitioned(installed: Installed, row: Coverage) -> bool:
+    """Return whether rows may have come or gone with a partition since coverage started."""
+    return partitions.changed(installed, row.triggers) or sightings.lost(installed, row)
 
 
 def is_noted(installed: Installed, row: Coverage) -> bool:
@@ -165,7 +176,8 @@ def rename_columns(using: str, names: Iterable[tuple[str, str, str]]) -> None:
 
 def has_other_columns(row: Coverage | None, shape: TableShape) -> bool:
     """Return whether columns were added or dropped since the last record."""
-    return row is not None and row.columns.keys() != {column.name for column in shape.columns}
+    there = {column.name for column in shape.columns}
+    return row is not None and row.columns.keys() - {KEYLESS} != there
 
 
 def note_columns(using: str, shapes: Mapping[str, TableShape]) -> None:
@@ -177,8 +189,20 @@ def note_columns(using: str, shapes: Mapping[str, TableShape]) -> None:
     now = Arrival(*get_vendor(using).position(), timezone.now()).as_json()
     for name, shape in changed.items():
         row = known[name]
-        row.columns = {column.name: row.columns.get(column.name, now) for column in shape.columns}
+        kept = {KEYLESS: None} if KEYLESS in row.columns else {}
+        row.columns = kept | {
+            column.name: row.columns.get(column.name, now) for column in shape.columns
+        }
     Coverage.objects.using(using).bulk_update([known[name] for name in changed], ["columns"])
+
+
+def note_keyless(using: str, names: Iterable[str]) -> None:
+    """Record that several rows of these tables may have had the same key."""
+    rows = Coverage.objects.using(using).filter(table_name__in=names)
+    changed = [row for row in rows if KEYLESS not in row.columns]
+    for row in changed:
+        row.columns[KEYLESS] = None
+    Coverage.objects.using(using).bulk_update(changed, ["columns"])
 
 
 def forget(using: str, names: Iterable[str]) -> None:

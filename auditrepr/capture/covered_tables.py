@@ -9,14 +9,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
+
+from django.db import transaction
 
 from ..models import Coverage
 from ..tracking import TrackedTable, tracked_tables
 from ..vendors import get_vendor
-from . import coverage
+from . import coverage, sightings
 from .inspection import inspect
 from .state import State
 
@@ -25,7 +27,7 @@ class Standing(NamedTuple):
     """What the audited tables allow to conclude from the log."""
 
     covered: Mapping[str, Coverage]  # the tables that are captured without a gap
-    keyless: frozenset[str]  # the tables in which several rows may have the same key
+    keyless: frozenset[str]  # the tables in which several rows may have had the same key
 
 
 class _Look(NamedTuple):
@@ -42,6 +44,7 @@ class _Memory:
 
     using: str
     look: _Look | None = None
+    sighted: sightings.Sightings = field(default_factory=dict)
 
     @cached_property
     def tables(self) -> list[TrackedTable]:
@@ -54,7 +57,7 @@ class _Memory:
         known, raw = self.look, vendor.connection.connection
         if known is not None and known.connection is raw and known.version == version:
             return known.standing
-        states, found = _look(self.using, self.tables)
+        states, found, self.sighted = _look(self.using, self.tables)
         # Whether a table waits for a migration depends on more than its version.
         waits = any(state.waits and state.capture for state in states)
         self.look = None if waits else _Look(raw, version, found)
@@ -76,6 +79,17 @@ def remembering(using: str) -> Iterator[None]:
         yield
     finally:
         _memory.reset(token)
+
+
+def note_sightings(using: str) -> None:
+    """Record the partitions that this run has seen, if there are others than it has recorded.
+
+    Call this in the transaction that stores what rests on them.
+    """
+    memory = _remembered(using)
+    if memory and memory.sighted:
+        sightings.note(using, memory.sighted)
+        transaction.on_commit(memory.sighted.clear, using=using)
 
 
 def standing(using: str) -> Standing:
@@ -103,8 +117,10 @@ def _remembered(using: str) -> _Memory | None:
     return memory if memory and memory.using == using else None
 
 
-def _look(using: str, tables: list[TrackedTable]) -> tuple[list[State], Standing]:
-    """Return the states of these tables, and what they allow to conclude."""
+def _look(
+    using: str, tables: list[TrackedTable]
+) -> tuple[list[State], Standing, sightings.Sightings]:
+    """Return the states of these tables, what they allow to conclude, and their partitions."""
     states = inspect(using, tables, outdated=False)
     captured = [state for state in states if state.captured]
     known = coverage.rows(using) if captured else {}
@@ -113,5 +129,8 @@ def _look(using: str, tables: list[TrackedTable]) -> tuple[list[State], Standing
         for state in captured
         if coverage.restart(state, known.get(state.name)) is None
     }
-    keyless = (s.name for s in captured if s.capture and not s.capture.keeps_keys_unique)
-    return states, Standing(without_gap, frozenset(keyless))
+    # One that has a primary key by now may have had none at an event.
+    keyless = {s.name for s in captured if s.capture and not s.capture.keeps_keys_unique}
+    keyless |= {name for name, row in known.items() if coverage.KEYLESS in row.columns}
+    seen = sightings.of(states, known)
+    return states, Standing(without_gap, frozenset(keyless)), seen

@@ -39,7 +39,9 @@ def install(
     recorded = {s.name for s in states if s.waits or (s.status is Status.ABSENT and s.installed)}
     stale = known.keys() - audited.keys() - recorded if names is None else ()
     shapes = _other_columns(states, known)
-    if changed or starting or ended or stale or shapes or _has_other_triggers(every, known):
+    keyless = _keyless(every, known)
+    news = changed or starting or ended or stale or shapes or keyless
+    if news or _has_other_triggers(every, known):
         with transaction.atomic(using):
             vendor = get_vendor(using)
             full = [s for s in changed if force or s.status is not Status.UNGUARDED]
@@ -50,6 +52,7 @@ def install(
             coverage.end(using, dict.fromkeys(ended, Coverage.Reason.PARTITIONS))
             _start(using, every, known, starting)
             coverage.note_columns(using, shapes)
+            coverage.note_keyless(using, _keyless(every, {}))
             coverage.forget(using, stale)
     return changed
 
@@ -83,11 +86,13 @@ def note_gaps(using: str) -> list[State]:
     whole = [s for s in states if s.captured and s.status in (Status.OK, Status.UNGUARDED)]
     starting = _restarts(whole, known)
     shapes = _other_columns(states, known)
-    if ended or starting or shapes or _has_other_triggers(every, known):
+    keyless = _keyless(every, known)
+    if ended or starting or shapes or keyless or _has_other_triggers(every, known):
         with transaction.atomic(using):
             coverage.end(using, _restarts(ended, known))
             _start(using, every, known, starting)
             coverage.note_columns(using, shapes)
+            coverage.note_keyless(using, _keyless(every, {}))
     return lost
 
 
@@ -139,6 +144,16 @@ def _other_columns(states: Iterable[State], known: Mapping[str, Coverage]) -> di
     """Return the tables whose columns differ from those recorded in Coverage."""
     shapes = {state.name: state.capture.shape for state in states if state.capture}
     return {n: s for n, s in shapes.items() if coverage.has_other_columns(known.get(n), s)}
+
+
+def _keyless(states: Iterable[State], known: Mapping[str, Coverage]) -> set[str]:
+    """Return the tables that do not keep their keys unique, and are not known for it."""
+    return {
+        state.name
+        for state in states
+        if state.capture and not state.capture.keeps_keys_unique
+        if state.name not in known or coverage.KEYLESS not in known[state.name].columns
+    }
 
 
 def script(using: str) -> list[str]:

@@ -142,6 +142,7 @@ class Run(ABC):
             stored = write(outcomes)
             related.store(self.using, built, about, again=bool(stored.again))
             self._note_building(self._size.most_next)
+            capture.note_sightings(self.using)
             self.lock.renew()  # the last statement: without the lock, none of it is committed
         spent = self.clocks.since(began)
         self._size.learn(len(outcomes), spent, cut=len(outcomes) < len(events))

@@ -48,6 +48,14 @@ class Checkpoint(models.Model):
         ),
     )
 
+    partitions = models.JSONField(
+        null=True,
+        help_text=_(
+            "For each partitioned table: where its coverage started, and the partitions that runs"
+            " have seen since."
+        ),
+    )
+
     objects = Afresh()
 
     class Meta:

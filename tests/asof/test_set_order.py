@@ -6,8 +6,10 @@ import uuid
 
 import pytest
 from django.db import connection
-from django.db.models import F, QuerySet
+from django.db.models import Aggregate, CharField, Count, F, Index, Max, Q, QuerySet, Sum, Window
+from django.db.models.functions import Length, Rank, RowNumber, Upper
 
+from auditrepr.asof import index_order
 from auditrepr.asof.related_querysets import NO_ORDER
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.reprs import build
@@ -23,7 +25,7 @@ SHOWS = {
     "loop": lambda order: [child.ref for child in order.children.all()],
     "sorted": lambda order: sorted(child.ref for child in order.children.all()),
     "first by place": lambda order: order.children.all()[0].ref,
-    "values": lambda order: list(order.children.filter(ref__gt="a").values_list("ref")),
+    "values": lambda order: list(order.children.filter(pk__gt=0).values_list("ref")),
 }
 HIDES = {
     "count": lambda order: (order.children.count(), order.children.exists()),
@@ -183,6 +185,119 @@ def test_an_order_that_leaves_it_to_the_server_is_none(question, monkeypatch):
     assert after.reason == (NO_ORDER if question in TIES.values() else "")
     if not after.reason:
         assert after.text == oracle.expected[found[1].pk]
+
+
+@pytest.fixture
+def indexed(monkeypatch):
+    """Gives the table of books another index."""
+
+    def by(*fields):
+        index = Index(fields=fields, name="books_by")
+        with connection.schema_editor() as editor:
+            editor.add_index(Book, index)
+        monkeypatch.setattr(Book._meta, "indexes", [index])
+        index_order.indexes.cache_clear()
+
+    yield by
+    index_order.indexes.cache_clear()
+    with connection.schema_editor() as editor:
+        editor.execute("DROP INDEX books_by")
+
+
+BY_INDEX = {
+    "set": (["author", "title"], lambda a: [book.title for book in a.books.all()]),
+    "values": (["author", "title"], lambda a: list(a.books.values_list("title", flat=True))),
+    "equal": (["author", "title"], lambda a: [b.title for b in a.books.order_by("price")]),
+    "first": (["price", "title"], lambda a: a.books.order_by("price").first().title),
+    "backwards": (["author", "-price"], lambda a: [b.title for b in a.books.order_by("-price")]),
+    "condition": (["title"], lambda a: [b.title for b in a.books.filter(title__gt="a")]),
+    "or": (["title"], lambda a: [b.title for b in a.books.filter(Q(title="x") | Q(title="y"))]),
+}
+# What gives the server's order away, whatever comes after it.
+SUMS_UP = {
+    "distinct": lambda a: list(a.books.values_list("title", flat=True).distinct()),
+    "groups": lambda a: list(a.books.values_list("title").annotate(Count("pk"))),
+    "joined": lambda a: a.books.aggregate(titles=Joined("title")),
+    "joined within": lambda a: a.books.aggregate(titles=Upper(Joined("title"))),
+    "numbered": lambda a: list(
+        a.books.annotate(n=Window(RowNumber(), order_by="price")).order_by("pk").values_list("n")
+    ),
+    "expression": lambda a: [book.title for book in a.books.order_by(Length("title"))],
+    "related": lambda a: [book.title for book in a.books.order_by("author__name")],
+    "annotation": lambda a: list(
+        a.books.annotate(n=Length("title")).order_by("n").values_list("title")
+    ),
+}
+DOES_NOT = {
+    "distinct in order": lambda a: list(a.books.values_list("title").distinct().order_by("title")),
+    "sums": lambda a: a.books.aggregate(Sum("price"), Count("pk"), Max("title")),
+    "numbered by key": lambda a: list(
+        a.books.annotate(n=Window(RowNumber(), order_by="pk")).order_by("pk").values_list("n")
+    ),
+    "ranked": lambda a: list(
+        a.books.annotate(n=Window(Rank(), order_by="price")).order_by("pk").values_list("n")
+    ),
+    "expression": lambda a: [book.title for book in a.books.order_by(Upper("title"))],
+    "annotation": lambda a: list(
+        a.books.annotate(n=Upper("title")).order_by("n").values_list("title")
+    ),
+    "first": lambda a: a.books.order_by(Upper("title")).first().title,
+}
+
+
+class Joined(Aggregate):
+    """What the databases call otherwise: the values, one after the other."""
+
+    output_field = CharField()
+
+    def as_sql(self, compiler, connection, **context):
+        template = "STRING_AGG(%(expressions)s, '')"
+        return super().as_sql(compiler, connection, template=template, **context)
+
+    def as_sqlite(self, compiler, connection, **context):
+        template = "GROUP_CONCAT(%(expressions)s, '')"
+        return super().as_sql(compiler, connection, template=template, **context)
+
+
+@pytest.mark.parametrize("name", [*SUMS_UP, *(f"no {name}" for name in DOES_NOT)])
+def test_what_shows_the_order_in_another_way_is_noticed(name, indexed, monkeypatch):
+    exact = name.startswith("no ")
+    question = DOES_NOT[name[3:]] if exact else SUMS_UP[name]
+    indexed("author", "title")
+    author = Author.objects.create(name="a")
+    for title in "yx":
+        Book.objects.create(title=title, author=author)
+    reason = said_of(monkeypatch, Author, question, lambda: Author.objects.update(name="b"))
+    assert reason == ("" if exact else NO_ORDER)
+
+
+NOT_BY_INDEX = {
+    "growing": (["author", "published"], lambda a: [book.title for book in a.books.all()]),
+    "other columns": (["title"], lambda a: [book.title for book in a.books.all()]),
+    "one value": (["author", "price"], lambda a: [b.title for b in a.books.filter(price=0)]),
+    "an order": (["author", "title"], lambda a: [b.title for b in a.books.order_by("-pk")]),
+    "one": (["author", "title"], lambda a: [b.title for b in a.books.filter(title="x")]),
+}
+
+
+@pytest.mark.parametrize("name", [*BY_INDEX, *NOT_BY_INDEX])
+def test_equal_members_may_come_in_the_order_of_an_index(name, indexed, monkeypatch):
+    fields, question = {**BY_INDEX, **NOT_BY_INDEX}[name]
+    indexed(*fields)
+    author = Author.objects.create(name="a")
+    for day, title in enumerate("yx", 1):
+        Book.objects.create(title=title, author=author, published=f"2024-01-0{day}")
+    reason = said_of(monkeypatch, Author, question, lambda: Author.objects.update(name="b"))
+    assert reason == (NO_ORDER if name in BY_INDEX else "")
+
+
+def test_links_may_come_in_the_order_of_their_index(monkeypatch):
+    """Their unique index gives the ends by their keys."""
+    tags = [Tag.objects.create(pk=pk, label=str(pk)) for pk in (7, 3)]
+    book = Book.objects.create(title="t")
+    for tag in tags:
+        book.tags.add(tag)
+    assert said_of(monkeypatch, Book, labels, lambda: Book.objects.update(title="u")) == NO_ORDER
 
 
 def test_equal_members_of_many_sets_come_as_their_rows_lie(monkeypatch):

@@ -26,6 +26,10 @@ READ = {
     "SELECT 'FROM x' FROM a": {"a"},
     "SELECT 1": set(),
     "SELECT x FROM (a JOIN b ON a.id = b.id)": {"a", "b"},
+    "SELECT x FROM (a, b), (c, d) WHERE e IN (1, 2)": {"a", "b", "c", "d"},
+    "SELECT x FROM (SELECT y, z FROM a) b": {"a"},
+    'SELECT position(x IN y), t.a AS b FROM a t JOIN b ON (t.b = "b".a)': {"a", "b"},
+    "SELECT x FROM a CROSS JOIN b INNER JOIN c USING (id)": {"a", "b", "c"},
 }  # fmt: skip
 UNREADABLE = [
     "UPDATE a SET x = 1",
@@ -50,6 +54,13 @@ UNREADABLE = [
     "SELECT x INTO b FROM a",
     'SELECT "a"."id", "a"."x", COUNT("b"."id") FROM "a" JOIN "b" ON 1=1 GROUP BY "a"."id"',
     "SELECT x FROM a)",
+    "SELECT x FROM a NATURAL JOIN b",
+    "SELECT x FROM a NOT INDEXED",
+    "SELECT row_to_json(t) FROM a t",
+    "SELECT row_to_json(T)::text FROM a AS t",
+    'SELECT "a" FROM "a"',
+    "SELECT count(DISTINCT a) FROM b JOIN a ON a.id = b.a_id",
+    "SELECT x, (SELECT max(t.x) FROM b u WHERE u = t) FROM a t",
     "EXPLAIN SELECT x FROM a",
     "",
 ]
@@ -65,6 +76,11 @@ def test_all_tables_that_it_reads_are_told(sql):
 @pytest.mark.parametrize("sql", UNREADABLE)
 def test_what_cannot_be_read_for_certain_is_not_told(sql):
     assert read(sql, True) is None
+
+
+def test_a_table_as_a_set_of_values_is_read_by_sqlite_only():
+    sql = "SELECT x FROM a WHERE x IN b"
+    assert read(sql, False) is None
 
 
 @pytest.mark.parametrize(
@@ -92,3 +108,28 @@ def test_a_group_by_a_key_alone_matters_only_where_the_database_minds():
     sql = 'SELECT "a"."id", "a"."x" FROM "a" GROUP BY "a"."id"'
     assert read(sql, True) is None
     assert read(sql, False).tables == {"a"}
+
+
+@pytest.mark.parametrize(
+    ("sql", "orders"),
+    [
+        ("SELECT x FROM a ORDER BY x LIMIT 1", [{"x"}]),
+        ('SELECT x FROM a ORDER BY "a"."x" DESC NULLS LAST, f(y), z LIMIT 2', [{"x", "z"}]),
+        ("SELECT x FROM a ORDER BY lower(x, y) LIMIT 1", [set()]),
+        ("SELECT x FROM a ORDER BY x", []),
+        ("SELECT x FROM a LIMIT 21", []),
+        ("SELECT x FROM a WHERE y IN (SELECT y FROM b ORDER BY z LIMIT 3) ORDER BY x", [{"z"}]),
+        ("SELECT string_agg(x, ',') FROM a ORDER BY 1", [set()]),
+        ("SELECT string_agg(x, ',' ORDER BY y, z) FILTER (WHERE y > 0) FROM a", [{"y", "z"}]),
+        ("SELECT lag(x) OVER (PARTITION BY z ORDER BY y) FROM a", [{"y"}]),
+        ("SELECT rank() OVER (ORDER BY y) FROM a", []),
+        ("SELECT lag(x) OVER w FROM a WINDOW w AS (ORDER BY id)", [set()]),
+        ("SELECT percentile_cont(1) WITHIN GROUP (ORDER BY x), row_number FROM a", []),
+        ("SELECT DISTINCT ON (x) y FROM a ORDER BY x, z", [{"x", "z"}]),
+        ("SELECT y FROM (SELECT DISTINCT ON (x) y FROM a) b ORDER BY z", [set()]),
+    ],
+)  # fmt: skip
+def test_the_orders_that_show_in_the_result_are_told(sql, orders):
+    found = read(sql, True)
+    assert found is not None
+    assert found.orders == set(map(frozenset, orders))

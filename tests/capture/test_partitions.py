@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 
 import pytest
@@ -288,6 +289,68 @@ def test_a_table_whose_partitions_come_and_go_for_years_keeps_what_it_can_promis
     assert said(book_of(first)) == [("t (again)", "E")]
 
 
+# --- what comes and goes between two installations -----------------------------------------------
+
+
+BETWEEN = {
+    "attached with rows": ([*FILLED, attach(100)], "ALTER TABLE app_author DETACH PARTITION y100"),
+    "made and filled": ([make(100), "INSERT INTO app_author VALUES (101, 'x')"], "DROP TABLE y100"),
+    "attached again": (
+        [make(100), "INSERT INTO y100 VALUES (101, 'x')"],
+        f"ALTER TABLE app_author DETACH PARTITION y100; {attach(100)}",
+    ),
+}
+
+
+@committing
+@pytest.mark.parametrize(("comes", "goes"), BETWEEN.values(), ids=BETWEEN)
+def test_what_a_run_has_seen_is_missed_when_it_is_gone(comes: list[str], goes: str):
+    sql(*comes)
+    event = book_of(101)
+    run()
+    sql(goes)
+    assert not is_covered()
+    (outcome,) = build([event], "default")
+    # Its author is not there: it would be final if that were known.
+    not_known = not outcome.failure.final if outcome.failure else bool(outcome.reason)
+    assert not_known, outcome
+    run()  # a run that sees less forgets nothing
+    assert not is_covered()
+    capture.install("default")
+    assert is_covered()
+    assert reason() == Coverage.Reason.PARTITIONS
+    run()
+    assert is_covered()
+
+
+@committing
+def test_a_run_remembers_no_look_from_before_another_has_seen_more():
+    with capture.remembering("default"):
+        assert is_covered()
+        sql(*FILLED, attach(100))
+        book_of(150)
+        with ThreadPoolExecutor(1) as other:
+            other.submit(in_another_run).result()
+        sql("ALTER TABLE app_author DETACH PARTITION y100")
+        assert TABLE not in capture.covered("default")
+
+
+def in_another_run() -> None:
+    try:
+        run()
+    finally:
+        connections.close_all()
+
+
+@committing
+def test_a_database_before_its_migration_has_no_sightings():
+    sql("ALTER TABLE auditrepr_checkpoint RENAME COLUMN partitions TO later")
+    try:
+        assert is_covered()
+    finally:
+        sql("ALTER TABLE auditrepr_checkpoint RENAME COLUMN later TO partitions")
+
+
 # --- who says so, and who mends it ---------------------------------------------------------------
 
 
@@ -407,6 +470,20 @@ def test_a_table_from_which_others_inherit_is_never_covered():
     capture.install("default")
     assert is_covered()
     assert reason() == Coverage.Reason.PARTITIONS
+
+
+@pytest.mark.parametrize(
+    ("unlogged", "table"),
+    [
+        ("ALTER TABLE app_question SET UNLOGGED", "app_question"),
+        ("ALTER TABLE y0 SET UNLOGGED", TABLE),
+    ],
+)
+def test_nor_is_one_that_a_crash_would_empty(unlogged: str, table: str):
+    sql(unlogged)
+    assert table not in covered_since("default")
+    capture.install("default")
+    assert table not in covered_since("default")
 
 
 def test_nor_is_one_that_is_written_through_another():

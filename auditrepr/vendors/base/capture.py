@@ -24,6 +24,9 @@ class CaptureFacet(Facet, ABC):
     # Whether Django's flush deletes row by row, so that the triggers record every row.
     flushes_table_by_table: bool
 
+    # What runs have seen of the partitions of the table that a query of Coverage is about.
+    sighted_sql = "NULL"
+
     # --- tables and their triggers -------------------------------------------------------------
 
     @abstractmethod

@@ -28,6 +28,10 @@ class Capturing(CaptureFacet):
 
     triggers_block_schema_changes = False
     flushes_table_by_table = False
+    # Before `migrate`, the column may not be there.
+    sighted_sql = (
+        "SELECT to_jsonb(mark) -> 'partitions' -> table_name FROM auditrepr_checkpoint AS mark"
+    )
 
     def log_schema(self) -> str:
         # A connection may change its search path, and each may have another one: a query each time.

@@ -55,5 +55,6 @@ SELECT current_schemas(true)::text, current_setting('transaction_isolation'),
         "pg_index", "pg_index WHERE indisprimary AND indrelid IN (SELECT oid FROM relations)"
     )
 },
-    {_ROWS.format("coverage", "auditrepr_coverage AS coverage")}
+    {_ROWS.format("coverage", "auditrepr_coverage AS coverage")},
+    (SELECT (to_jsonb(mark) -> 'partitions')::text FROM auditrepr_checkpoint AS mark)
 """

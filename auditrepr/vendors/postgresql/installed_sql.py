@@ -30,7 +30,8 @@ _ROOTS = """
 # The server's cache knows where a partition leads to now; the catalog is read from a snapshot.
 _BELOW = """
     SELECT root, functions, class.oid AS relid, inhparent AS parent, pg_inherits.xmin AS link,
-        class.relkind, class.relfilenode, class.reltuples, class.relkind IN ('r', 'p') AS possible
+        class.relkind, class.relfilenode, class.reltuples,
+        class.relkind IN ('r', 'p') AND class.relpersistence <> 'u' AS possible
     FROM pg_class AS class JOIN roots ON top = pg_partition_root(class.oid)
     JOIN pg_inherits ON inhrelid = class.oid
     WHERE roots.relkind = 'p' AND class.relkind IN ('r', 'p', 'f') AND class.relispartition
@@ -38,7 +39,7 @@ _BELOW = """
         AND (root = top OR root IN (SELECT relid FROM pg_partition_ancestors(class.oid)))"""
 
 # What no trigger can record: the rows of tables that inherit from another, what is written through
-# another table, and what a snapshot hides but other queries in it show at once: that the table was
+# another table, that a crash emptied an unlogged one, and what a snapshot hides but other queries in it show at once: that the table was
 # emptied, or another one attached to it.
 _NEVER_RECORDED = """
     SELECT root, inhrelid AS relid FROM roots JOIN pg_inherits ON inhparent = root
@@ -47,7 +48,8 @@ _NEVER_RECORDED = """
     SELECT root, inhparent FROM roots JOIN pg_inherits ON inhrelid = root WHERE relkind = 'r'
     UNION
     SELECT root, root FROM roots JOIN pg_class ON oid = root
-    WHERE pg_relation_filenode(root) IS DISTINCT FROM nullif(relfilenode, 0)
+    WHERE relpersistence = 'u'
+        OR pg_relation_filenode(root) IS DISTINCT FROM nullif(relfilenode, 0)
     UNION
     SELECT root, oid FROM pg_class AS class JOIN roots ON top = pg_partition_root(oid)
     WHERE current_setting('transaction_isolation') <> 'read committed'

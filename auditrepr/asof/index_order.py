@@ -1,0 +1,105 @@
+"""The order in which an index gives the members of a set: the server may read them through it.
+
+An index on ``(order, name)`` gives the lines of one order by their names. Which index a server
+uses depends on its statistics. So any that fits the query makes the order uncertain, unless it
+gives the members as they lie in their table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+from django.db.models import Model, UniqueConstraint
+from django.db.models.expressions import Col
+
+#: The fields of an index, in its order; what has no name in Python is None.
+Index = tuple[str | None, ...]
+
+
+@dataclass(frozen=True)
+class Reading:
+    """The fields by which a query reads its rows; None stands for an expression."""
+
+    fixed: set[str | None] = field(default_factory=set)  # each has one value in all rows
+    others: set[str | None] = field(default_factory=set)  # with any other condition
+    ordered: set[str | None] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, query: Any, ordered: Iterable[Any]) -> Reading:
+        """Return those of a query that orders by these fields."""
+        found = cls(ordered={getattr(one, "attname", None) for one in ordered})
+        found._sort(query.where, query.base_table, whole=True)
+        return found
+
+    def _sort(self, where: Any, table: str, *, whole: bool) -> None:
+        whole = whole and where.connector == "AND" and not where.negated
+        for child in where.children:
+            if hasattr(child, "children"):
+                self._sort(child, table, whole=whole)
+                continue
+            left = getattr(child, "lhs", None)
+            known = isinstance(left, Col) and left.alias == table
+            is_value = getattr(child, "lookup_name", "") == "exact" and child.rhs_is_direct_value()
+            among = self.fixed if whole and known and is_value else self.others
+            among.add(left.target.attname if known else None)  # type: ignore[union-attr]
+
+    def fitting(self, model: type[Model]) -> Iterator[Index]:
+        """Yield the indexes of the model that the query may use, and that give an order."""
+        found = indexes(model)
+        direct = any(index[0] in self.fixed for index in found)
+        leading = self.fixed | self.others | self.ordered
+        for index in found:
+            leads = index[0] in leading or not (direct or self.fixed.isdisjoint(index))
+            if leads and not self.fixed.issuperset(index):
+                yield index
+
+
+def may_reorder(model: type[Model], reading: Reading, members: Collection[Any]) -> bool:
+    """Return whether an index of the model may give these members in another order.
+
+    :param members: in the order in which they lie in their table.
+    """
+    return len(members) > 1 and not all(
+        _grow(
+            [
+                [getattr(one, name or "", None) for name in index if name not in reading.fixed]
+                for one in members
+            ],
+            # Read backwards, an index gives equal members in the opposite order.
+            strictly=not reading.ordered.isdisjoint(index),
+        )
+        for index in reading.fitting(model)
+    )
+
+
+def _grow(values: Sequence[list[Any]], *, strictly: bool) -> bool:
+    """Return whether these are sorted, as Python and every database sort them."""
+    if not all(isinstance(value, int | date) for one in values for value in one):
+        return False
+    return all(one < other or (not strictly and one == other) for one, other in pairwise(values))
+
+
+@cache
+def indexes(model: type[Model]) -> frozenset[Index]:
+    """Return the indexes that the model declares."""
+    options: Any = model._meta
+    found: set[Index] = {(f.attname,) for f in options.local_fields if f.unique or f.db_index}
+    found.update(_attnames(options, names) for names in options.unique_together)
+    unique = (one for one in options.constraints if isinstance(one, UniqueConstraint))
+    for one in [*options.indexes, *unique]:
+        if one.expressions:
+            found.add((None,) * len(one.expressions))
+            continue
+        names = [name.lstrip("-") for name in one.fields]
+        # A descending column gives no order that grows.
+        found.add(_attnames(options, names) + (() if names == list(one.fields) else (None,)))
+    return frozenset(found)
+
+
+def _attnames(options: Any, names: Iterable[str]) -> Index:
+    return tuple(options.get_field(name).attname for name in names)

@@ -1,0 +1,183 @@
+"""Reads from the text of a SELECT where the order of rows shows in what it returns."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+#: The columns that an order consists of; what is not a column is left out.
+Order = frozenset[str]
+#: The limit that Django's get() uses to find one row, or to notice that there are several.
+LOOKS_FOR_ONE = "21"
+# Aggregates, and functions of windows, whose result depends on the order of rows.
+_SHOW_ORDER = frozenset(
+    {"STRING_AGG", "GROUP_CONCAT", "ARRAY_AGG", "JSON_AGG", "JSONB_AGG", "JSON_OBJECT_AGG"}
+    | {"JSONB_OBJECT_AGG", "XMLAGG", "JSON_GROUP_ARRAY", "JSON_GROUP_OBJECT", "ROW_NUMBER"}
+    | {"LAG", "LEAD", "FIRST_VALUE", "LAST_VALUE", "NTH_VALUE", "NTILE"}
+)
+_ENDS_ORDER = frozenset({"LIMIT", "OFFSET", "FETCH", "FOR", "ROWS", "RANGE", "GROUPS", ";"})
+_HOW = frozenset({"ASC", "DESC", "NULLS", "FIRST", "LAST"})
+
+
+def is_cut(upper: Sequence[str]) -> bool:
+    """Return whether a limit without an order lets the database choose which rows it returns.
+
+    This does not apply to Django's get(), which needs to know whether there is a second row, nor
+    to exists(), for which any row is as good as another.
+    """
+    ordered = [False]  # for each open SELECT: whether it has an order
+    for place, word in enumerate(upper):
+        if word == "(":
+            ordered.append(False)
+        elif word == ")":
+            ordered.pop()
+        elif word == "ORDER":
+            ordered[-1] = True
+        elif word in ("LIMIT", "FETCH", "OFFSET") and not ordered[-1]:
+            value = upper[place + 1] if place + 1 < len(upper) else ""
+            if value == LOOKS_FOR_ONE and len(ordered) == 1:
+                continue
+            if not (value == "1" and _asks_for_being(upper, len(ordered) - 1, place)):
+                return True
+    return False
+
+
+def _asks_for_being(upper: Sequence[str], depth: int, place: int) -> bool:
+    """Return whether the SELECT is ``SELECT 1 AS "a" FROM …``, as exists() sends it.
+
+    Django may send the number as a parameter.
+    """
+    if depth == 0:
+        return _selects_one(upper)
+    level = 0
+    for back in range(place - 1, -1, -1):
+        level += (upper[back] == ")") - (upper[back] == "(")
+        if level < 0:
+            return upper[back - 1] == "EXISTS" and _selects_one(upper[back + 1 : back + 7])
+    return False
+
+
+def _selects_one(words: Sequence[str]) -> bool:
+    return list(words[:4]) == ["SELECT", "1", "AS", '"A"'] or list(words[:5]) == [
+        "SELECT", "%", "S", "AS", '"A"',
+    ]  # fmt: skip
+
+
+def orders(words: Sequence[str]) -> Iterator[Order]:
+    """Yield the columns of each order that decides what a limit, an aggregate or a window gives."""
+    upper = [word.upper() for word in words]
+    for place, word in enumerate(upper):
+        if word == "LIMIT":
+            start = _order_before(upper, place)
+            if start is not None:
+                yield frozenset(_columns(words, upper, start))
+        elif word in _SHOW_ORDER and upper[place + 1 : place + 2] == ["("]:
+            end = _end_of_function(upper, place + 1)
+            within = upper[place:end]
+            start = place + within.index("ORDER") + 2 if "ORDER" in within else len(upper)
+            yield frozenset(_columns(words, upper, start))
+        elif word == "ON" and upper[place - 1] == "DISTINCT":
+            start = _order_before(upper, _closed(upper, place - 2, depth=1))
+            yield frozenset(_columns(words, upper, len(upper) if start is None else start))
+
+
+def _closed(upper: Sequence[str], start: int, depth: int = 0) -> int:
+    """Return the place where the parenthesis that opens at `start` is closed, or this SELECT."""
+    for place in range(start, len(upper)):
+        depth += (upper[place] == "(") - (upper[place] == ")")
+        if not depth:
+            return place
+    return len(upper)
+
+
+def _end_of_function(upper: Sequence[str], opened: int) -> int:
+    end = _closed(upper, opened)
+    for before in (["FILTER"], ["WITHIN", "GROUP"], ["OVER"]):
+        if [*upper[end + 1 : end + 2 + len(before)]] == [*before, "("]:
+            end = _closed(upper, end + 1 + len(before))
+    return end
+
+
+def _order_before(upper: Sequence[str], end: int) -> int | None:
+    """Return the place after the ORDER BY of the SELECT that ends here; None if it has none."""
+    depth = 0
+    for place in range(end - 1, -1, -1):
+        depth += (upper[place] == ")") - (upper[place] == "(")
+        if depth < 0:
+            return None
+        if upper[place] == "ORDER" and not depth:
+            return place + 2
+    return None
+
+
+def _columns(words: Sequence[str], upper: Sequence[str], start: int) -> Iterator[str]:
+    """Yield the terms of an order that are columns, with or without a table."""
+    term: list[str] = []
+    depth = 0
+    for place in range(start, len(words) + 1):
+        word = upper[place] if place < len(words) else ")"
+        depth += (word == "(") - (word == ")")
+        ends = depth < 0 or (not depth and word in _ENDS_ORDER)
+        if ends or (not depth and word == ","):
+            if len(term) == 1 or (len(term) == 3 and term[1] == "."):
+                yield term[-1].strip('"')
+            term = []
+        elif word not in _HOW:
+            term.append(words[place])
+        if ends:
+            return
+
+
+class Taken(NamedTuple):
+    """A SELECT that takes some of its rows by an order, in parts."""
+
+    rows: str  # from FROM to the order
+    order: str
+    before: int  # how many parameters come before the rows, in the rows, and in the order
+    within: int
+    by: int
+    first: int
+    number: int
+
+    def places(self) -> str:
+        """Return a SELECT of the places of the rows that it takes, and of those next to them.
+
+        Rows have the same place if the order does not tell them apart.
+        """
+        skipped = max(self.first - 1, 0)
+        number = self.first - skipped + self.number + 1
+        return (
+            f"SELECT rank() OVER (ORDER BY {self.order}) {self.rows} "
+            f"ORDER BY {self.order} LIMIT {number} OFFSET {skipped}"
+        )
+
+    def parameters(self, given: Sequence[object]) -> list[object]:
+        """Return the parameters of that SELECT, from those of the statement."""
+        order = self.before + self.within
+        by = list(given[order : order + self.by])
+        return [*by, *given[self.before : order], *by]
+
+
+# What its parts cannot be told apart with, or what has places of its own.
+_UNCLEAR = re.compile(
+    r"'|%\(|SELECT DISTINCT|\b(GROUP BY|UNION|INTERSECT|EXCEPT|OVER)\b|.\bSELECT\b|FROM.*\bFROM\b",
+    re.DOTALL,
+)
+_PARTS = re.compile(r"(SELECT .*) (FROM .*) ORDER BY (.*) LIMIT (\d+)(?: OFFSET (\d+))?", re.DOTALL)
+
+
+@lru_cache(maxsize=1024)
+def taken(sql: str) -> Taken | None:
+    """Return the parts of the statement; None if it is not as simple as that."""
+    found = None if _UNCLEAR.search(sql) else _PARTS.fullmatch(sql)
+    if found is None or "ORDER BY" in found[2]:
+        return None
+    select, rows, order, number, first = found.groups()
+    named = {alias.strip('"') for alias in re.findall(r'\bAS ("[^"]*"|\w+)', select)}
+    terms = [term.strip().partition(" ")[0].strip('"') for term in order.split(",")]
+    if any(term.isdigit() or term in named for term in terms):
+        return None  # it refers to what is selected
+    before, within, by = (part.replace("%%", "").count("%s") for part in (select, rows, order))
+    return Taken(rows, order, before, within, by, int(first or 0), int(number))
