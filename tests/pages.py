@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Permission, User
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from auditrepr.lineage import renames
@@ -83,9 +84,22 @@ def ids(client: Client, url: str = LOG) -> list[int]:
     return [int(pk) for pk in found]
 
 
+def of_page(captured: CaptureQueriesContext) -> list[str]:
+    """What a page sent, without the savepoint around it: outside of tests there is none."""
+    first, *sent, last = (query["sql"] for query in captured)
+    assert (first[:9], last[:17]) == ("SAVEPOINT", "RELEASE SAVEPOINT")
+    return sent
+
+
 def words(html: str) -> str:
     """What a person reads of it, as one line."""
     return " ".join(unescape(re.sub("<[^>]*>", " ", html)).split())
+
+
+def breadcrumbs(html: str) -> str:
+    """The way to the page, without what is beside it."""
+    found = re.search(r'<(div|ol) class="breadcrumbs">(.*?)</\1>', html, re.DOTALL)
+    return found[2] if found else ""
 
 
 def link(html: str, text: str) -> str | None:

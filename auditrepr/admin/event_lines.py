@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.utils.html import format_html, format_html_join
+from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
@@ -50,9 +51,11 @@ def describe(events: Sequence[Any], using: str, limit: TimeLimit | None = None) 
         event.shown = what
         event.who = actor(event)
         event.why = reason(event)
-        event.table_now = renames.table(event.table_name, event.occurred_at) or event.table_name
+        event.table_now = renames.shown_name(event.table_name, event.occurred_at)
         event.action_in_words = event.get_action_display()
         event.pair = pair(event, known[event.pk])
+        if event.pair and event.pair.owner:
+            event.shown = replace(event.shown, text=event.pair.text())
         event.changes_in_words = _changes(event, its_words, known[event.pk])
 
 
@@ -83,13 +86,20 @@ def representation(what: Shown, link: str | None = None) -> SafeString:
     """Return the text that stands for an object, with its link, and how far to trust it."""
     whole = what.reason if what.failed else what.final or what.text
     text = visible(Truncator(whole).chars(SHOWN_LENGTH))
-    said = format_html("<bdi>{}</bdi>", text)
+    said = format_html("<bdi>{}</bdi>", with_signs(text))
     return format_html(
         '{} <span class="quiet" title="{}">{}</span>',
         format_html('<a href="{}">{}</a>', link, said) if link and text else said,
         visible(what.reason),
         _remark(what),
     )
+
+
+def with_signs(text: str) -> SafeString:
+    """Return the text so that no line ends after a minus sign; a fixed blank does not suffice."""
+    sign = "-\N{NO-BREAK SPACE}"
+    kept = conditional_escape(text).replace(sign, f'<span class="nowrap">{sign}</span>')
+    return mark_safe(kept)
 
 
 def _remark(what: Shown) -> str:
@@ -104,7 +114,7 @@ def _remark(what: Shown) -> str:
 
 def what_changed(found: Sequence[FieldChange | PairChange]) -> SafeString:
     lines: list[tuple[str]] = [
-        (change_line(change) if isinstance(change, FieldChange) else str(change),)
+        (change_line(change) if isinstance(change, FieldChange) else with_signs(str(change)),)
         for change in found[:SHOWN_CHANGES]
     ]
     if (more := len(found) - SHOWN_CHANGES) > 0:

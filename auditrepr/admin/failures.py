@@ -48,8 +48,8 @@ class ReprFailureAdmin(ReadOnlyAdmin):
         context = super().page_context(request, obj)
         if may_read_log(request.user):
             site, using, event = self.admin_site, asked_log(request), obj.audit_log
-            table = recent_renames(using).table(event.table_name, event.occurred_at)
-            table, key = table or event.table_name, event.object_id
+            table = recent_renames(using).shown_name(event.table_name, event.occurred_at)
+            key = event.object_id
             context["event_link"] = event_link(site, using, event.pk)
             context["history_link"] = key and timeline_link(site, using, table, key)
         return context

@@ -168,9 +168,8 @@ def _by_kind(failures: ReprFailureQuerySet) -> tuple[list[dict[str, Any]], bool]
     failures = failures.order_by("-pk")
     renames = recent_renames(failures.db)
     kinds = failures.values_list("audit_log__table_name", "audit_log__occurred_at", "error_class")
-    found = [
-        (renames.table(name, at) or name, error) for name, at, error in kinds[: MOST_FAILURES + 1]
-    ]
+    newest = kinds[: MOST_FAILURES + 1]
+    found = [(renames.shown_name(name, at), error) for name, at, error in newest]
     counted = Counter(found[:MOST_FAILURES]).most_common()
     rows = [
         {
