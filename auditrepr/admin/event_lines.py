@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.http import urlencode
 from django.utils.safestring import SafeString, mark_safe
 from django.utils.text import Truncator
@@ -31,6 +31,7 @@ from ..utils.time_limit import PageTimeLimit, TimeLimit
 from .values import change_line
 
 LINE_BREAK = mark_safe("<br>")
+MINUS = mark_safe('<span class="nowrap">-\N{NO-BREAK SPACE}</span>')
 SHOWN_CHANGES = 5
 SHOWN_LENGTH = 120  # characters of a representation
 
@@ -71,6 +72,13 @@ def time_of(event: AuditLog) -> str:
     return clock(event.occurred_at)
 
 
+def time_of_id(using: str, pk: int | None) -> str:
+    """Return when the event with this ID occurred; empty if there is none."""
+    log = AuditLog.objects.using(using)
+    found = None if pk is None else log.filter(pk=pk).only("occurred_at").first()
+    return time_of(found) if found else ""
+
+
 def clock(when: datetime) -> str:
     """Return the time in the current time zone."""
     return timestamp(when)
@@ -97,9 +105,7 @@ def representation(what: Shown, link: str | None = None) -> SafeString:
 
 def with_signs(text: str) -> SafeString:
     """Return the text so that no line ends after a minus sign; a fixed blank does not suffice."""
-    sign = "-\N{NO-BREAK SPACE}"
-    kept = conditional_escape(text).replace(sign, f'<span class="nowrap">{sign}</span>')
-    return mark_safe(kept)
+    return format_html_join(MINUS, "{}", ((part,) for part in text.split("-\N{NO-BREAK SPACE}")))
 
 
 def _remark(what: Shown) -> str:

@@ -20,7 +20,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..job.logs import aliases
 from ..lineage import recent_renames
-from ..models import AuditLog, Checkpoint, Fidelity
+from ..models import AuditLog, Checkpoint, Fidelity, ReprFailureQuerySet
 from ..readers.changes import model_label
 from ..readers.permissions import DATABASE, readable_tables
 from ..tracking import tracked_tables
@@ -212,9 +212,14 @@ class FinalFilter(admin.SimpleListFilter):
         return [("failed", _("failed")), ("final", _("final"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        match self.value():
-            case "failed":
-                return queryset.failing()
-            case "final":
-                return queryset.final()
-        return queryset
+        return failures_in(queryset, self.value())
+
+
+def failures_in(failures: ReprFailureQuerySet, state: str | None) -> ReprFailureQuerySet:
+    """Return the failures that are retried, or are final, or all."""
+    match state:
+        case "failed":
+            return failures.failing()
+        case "final":
+            return failures.final()
+    return failures

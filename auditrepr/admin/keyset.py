@@ -12,6 +12,8 @@ from django.http import HttpRequest
 
 from .event_lines import query_of
 
+#: Maximum number of rows that a page searches for rare matches before it shows its results.
+LOOKED_AT = 20_000
 OLDER_THAN = "before"
 NEWER_THAN = "after"
 
@@ -22,6 +24,7 @@ class KeysetChangeList(ChangeList):
     older_link: str | None
     newer_link: str | None
     searched_to: int | None  # where a page that is not full stopped searching
+    notes: list[str]
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Model]:
         # Removed here, so that the links of the filters lead to their first page.
@@ -46,6 +49,11 @@ class KeysetChangeList(ChangeList):
     def last_looked_at(self, forward: bool) -> int | None:
         """Return the key at which this page stops searching; None: it searches until it is full."""
         return None
+
+    def last_of(self, rows: QuerySet[Any], forward: bool) -> int | None:
+        """Return the key at which a search of these rows stops; None: at their end."""
+        keys = self.from_here(rows, forward).values_list("pk", flat=True)
+        return keys[LOOKED_AT : LOOKED_AT + 1].first()
 
     def limits(self) -> tuple[int | None, int | None]:
         """Return the bounds of the list's keys: inclusive start, exclusive end; None: unbounded."""

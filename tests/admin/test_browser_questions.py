@@ -273,7 +273,8 @@ def test_what_the_demo_says_to_try_works_to_the_letter(
             page.wait_for_load_state()
             text = " ".join(page.locator("#container").inner_text().split())
             assert ANSWERS[question] in text, (question, text)
-            look(page, f"q-try-{[*ANSWERS].index(question)}")
+            if "/admin/auditrepr/" in page.url:  # one of ours
+                look(page, f"q-try-{[*ANSWERS].index(question)}")
 
 
 def _take(page: Page, step: str) -> None:
@@ -282,7 +283,7 @@ def _take(page: Page, step: str) -> None:
     content = page.locator("#content")
     if verb == "type":
         text, label = what.split(" under ")
-        field = page.get_by_label(label, exact=True)
+        field = page.get_by_label(re.compile(f"^{label}:?$"))
         field.fill(text)
         if label != "Common name":  # of a form with several buttons
             field.press("Enter")

@@ -11,8 +11,8 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from auditrepr.admin import changelist
-from auditrepr.admin.changelist import LOOKED_AT
+from auditrepr.admin import keyset
+from auditrepr.admin.keyset import LOOKED_AT
 from auditrepr.models import AuditLog, BackfillRun, InstanceRepr, ReprFailure
 from tests.app.models import Author, Book
 from tests.capturing import sql
@@ -311,7 +311,9 @@ def test_the_page_of_an_event_takes_as_many_queries_whatever_its_transaction_wro
         page(reader, f"{LOG}1/change/")
     # PostgreSQL reads the values under a savepoint, and told that it may not write.
     # So does the look for gaps, which has a limit besides; none of it on SQLite.
-    assert len(of_page(few)) == len(of_page(many)) == (21 if connection.vendor == "postgresql" else 12)
+    assert (
+        len(of_page(few)) == len(of_page(many)) == (21 if connection.vendor == "postgresql" else 12)
+    )
 
 
 def test_a_page_takes_as_many_queries_however_many_foreign_keys_changed(reader: Client) -> None:
@@ -332,7 +334,7 @@ def test_a_page_takes_as_many_queries_however_many_foreign_keys_changed(reader: 
 def test_what_may_be_rare_is_looked_for_in_a_part_of_the_log_at_a_time(
     reader: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(changelist, "LOOKED_AT", 10)
+    monkeypatch.setattr(keyset, "LOOKED_AT", 10)
     for pk in range(1, 46):
         event(pk, text="x", action="D" if pk in (3, 4, 40) else "I")
     found, html = [], page(reader, f"{LOG}?action__exact=D")
@@ -348,6 +350,27 @@ def test_what_may_be_rare_is_looked_for_in_a_part_of_the_log_at_a_time(
         html = page(reader, LOG + newer)
     assert back == [4, 3, 40]
     assert "Looked" not in words(page(reader))
+
+
+@pytest.mark.parametrize("query", ["", "?state=failed"])
+def test_the_failures_that_a_reader_may_see_are_looked_for_in_a_part_of_all_at_a_time(
+    monkeypatch: pytest.MonkeyPatch, query: str
+) -> None:
+    monkeypatch.setattr(keyset, "LOOKED_AT", 10)
+    for pk in range(1, 46):
+        fail(event(pk, table_name="app_tag" if pk in (3, 4, 40) else "app_author"))
+    client = staff("view_tag", "view_reprfailure")
+    url, seen = FAILURES + query, []
+    text = words(page(client, url))
+    assert "Searched as far as event 35; there may be more. That event is from 20" in text
+    assert "Events of" in text, "it says which permissions show the others"
+    assert "app.view_author" in text
+    while url:
+        html = page(client, url)
+        seen += re.findall(rf"{FAILURES}(\d+)/change/", html)
+        url = (older := link(html, "Older")) and FAILURES + older
+    assert [int(pk) for pk in seen] == [40, 4, 3]
+    assert "Searched as far" not in words(html)
 
 
 def test_older_and_newer_lead_through_every_event_once(reader: Client) -> None:
