@@ -27,6 +27,7 @@ from ..tracking import tracked_tables
 from ..utils.model_meta import own_fields
 from ..utils.table_names import model_for_table
 from ..utils.text import visible
+from .keyset import key_from
 
 #: Number of events, on each side of one of its own, that a request or a command is searched in.
 AROUND = 10_000
@@ -160,8 +161,8 @@ class AroundFilter(GivenFilter):
     parameter_name = "around"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() and not str(self.value()).lstrip("-").isdecimal():
-            raise IncorrectLookupParameters
+        if value := self.value():
+            key_from(value)
         return queryset
 
     @property
@@ -169,7 +170,8 @@ class AroundFilter(GivenFilter):
         """Return the bounds of the list: inclusive start, exclusive end."""
         if not (value := self.value()):
             return None, None
-        return int(value) - AROUND, int(value) + AROUND + 1
+        key = key_from(value)
+        return key - AROUND, key + AROUND + 1
 
 
 class StateFilter(admin.SimpleListFilter):

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Model, QuerySet
+from django.db.models import BigIntegerField, Model, QuerySet
 from django.http import HttpRequest
 
 from .event_lines import query_of
@@ -38,10 +38,7 @@ class KeysetChangeList(ChangeList):
     def _take_key(self, name: str) -> int | None:
         self.filter_params.pop(name, None)
         text = self.params.pop(name, None)
-        try:
-            return None if text is None else int(text)
-        except ValueError as error:
-            raise IncorrectLookupParameters from error
+        return None if text is None else key_from(text)
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Model]) -> list[Any]:
         return ["-pk"]
@@ -111,6 +108,17 @@ class KeysetChangeList(ChangeList):
         self.newer_link = None if newer is None else self.get_query_string({NEWER_THAN: newer})
         self.older_link = None if older is None else self.get_query_string({OLDER_THAN: older})
         self.first_link = self.get_query_string()
+
+
+def key_from(text: str) -> int:
+    """Return the key that a parameter holds, if it can be one."""
+    try:
+        key = int(text)
+    except ValueError as error:
+        raise IncorrectLookupParameters from error
+    if abs(key) > BigIntegerField.MAX_BIGINT:
+        raise IncorrectLookupParameters
+    return key
 
 
 def nearest(choose: Callable[[Iterable[int]], int], *keys: int | None) -> int | None:

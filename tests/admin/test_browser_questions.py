@@ -253,7 +253,7 @@ ANSWERS = {
     "Before that?": "exact: built only from data as of this moment",
     "Back again?": "Change subdivision Picardie, France",
     "Who promoted Sofia?": "ada stands in for Ada in July changed sofia superuser status: no → yes",
-    "And you?": "visitor changed Shqipëria common name: (empty) → Shqipëria",
+    "And you?": "visitor changed Shqipëria (not stored yet) common name: (empty) → Shqipëria",
 }
 
 
