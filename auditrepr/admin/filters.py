@@ -13,7 +13,7 @@ from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db import connections
-from django.db.models import Model, QuerySet
+from django.db.models import BigIntegerField, Model, QuerySet
 from django.http import HttpRequest
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
@@ -171,7 +171,8 @@ class AroundFilter(GivenFilter):
         if not (value := self.value()):
             return None, None
         key = key_from(value)
-        return key - AROUND, key + AROUND + 1
+        most = BigIntegerField.MAX_BIGINT
+        return max(key - AROUND, -most), min(key + AROUND + 1, most)
 
 
 class StateFilter(admin.SimpleListFilter):

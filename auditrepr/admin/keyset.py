@@ -111,14 +111,13 @@ class KeysetChangeList(ChangeList):
 
 
 def key_from(text: str) -> int:
-    """Return the key that a parameter holds, if it can be one."""
+    """Return the key that a parameter holds, or the nearest one that has neighbors."""
     try:
         key = int(text)
     except ValueError as error:
         raise IncorrectLookupParameters from error
-    if abs(key) > BigIntegerField.MAX_BIGINT:
-        raise IncorrectLookupParameters
-    return key
+    most = BigIntegerField.MAX_BIGINT - 1
+    return max(-most, min(key, most))
 
 
 def nearest(choose: Callable[[Iterable[int]], int], *keys: int | None) -> int | None:

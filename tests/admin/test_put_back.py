@@ -250,6 +250,7 @@ def test_a_many_to_many_row_belongs_to_the_model_that_has_the_field(tag: Tag) ->
         ({"event": "", "at": "yesterday"}, 404),
         ({"event": "", "at": "9999-12-31"}, 404),
         ({"object_id": "x"}, 404),
+        ({"object_id": "9" * 30}, 404),
         ({"table_name": "nowhere"}, 404),
         ({"object_id": "%00"}, 403),
     ],
