@@ -19,7 +19,7 @@ from auditrepr.utils.table_names import model_for_table
 from auditrepr.utils.time_limit import TimeLimit
 from tests.app.fields import Everything
 from tests.app.models import Author, Book
-from tests.pages import event, page, reader, words
+from tests.pages import event, of_page, page, reader, words
 from tests.readers.test_values import CHANGED
 
 __all__ = ["reader"]
@@ -63,7 +63,7 @@ def sent_for_a_page(reader: Client) -> tuple[int, str]:
     page(reader)  # what a process looks up once
     with CaptureQueriesContext(connection) as sent:
         text = words(page(reader))
-    return len(sent), text
+    return len(of_page(sent)), text
 
 
 def test_fifty_events_of_fifty_models_take_fifteen_queries_where_they_are_stored(
