@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -76,12 +77,19 @@ def address(done: tuple[Demo, str]) -> Iterator[str]:
     demo, _ = done
     made = demo.run("shell", "-v0", "-c", MORE_DATA)
     assert made.returncode == 0, made.stderr
+    with serving(demo.folder, demo.environment) as address:
+        yield address
+
+
+@contextmanager
+def serving(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Run the project's server, and give its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{free.getsockname()[1]}"
     server = subprocess.Popen(
-        [sys.executable, demo.folder / "manage.py", "runserver", "--noreload", host],
-        env={"PYTHONPATH": str(ROOT), **demo.environment},
+        [sys.executable, folder / "manage.py", "runserver", "--noreload", host],
+        env={"PYTHONPATH": str(ROOT), **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
