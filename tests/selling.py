@@ -98,6 +98,9 @@ with context(user=bob, reason="sent twice", request_id="b2b2b2b2b2b2"):
     Line.objects.filter(order__number="A-8", item="cup").update(quantity=5)
 with context(user=ann, reason="pays at once"):
     Customer.objects.get(name="Chloé Martin").tags.set(Tag.objects.all())
+for name in ("Gus Ito", "Hal Jones"):
+    customer = Customer.objects.create(name=name, email="old@example.org")
+    Customer.objects.filter(pk=customer.pk).update(name=name.upper(), email="new@example.org")
 for name in ("Eve Adler", "Finn Berg"):
     gone = Customer.objects.create(name=name, email="gone@example.org")
     with context(user=bob, reason="asked for it"):

@@ -109,7 +109,9 @@ def test_who_gave_a_customer_these_tags(walk: Walk) -> None:
     walk.link("History")
     row = walk.row("pays at once")
     expect(row).to_contain_text("ann")
-    expect(row).to_contain_text(re.compile(r"tags: \+\svip, \+\slate payer|\+\slate payer, \+\svip"))
+    expect(row).to_contain_text(
+        re.compile(r"tags: \+\svip, \+\slate payer|\+\slate payer, \+\svip")
+    )
     walk.answered("s-tags")
 
 
@@ -125,6 +127,28 @@ def test_puts_a_deleted_customer_back(walk: Walk, request: pytest.FixtureRequest
     expect(walk.page.get_by_role("textbox", name="Name")).to_have_value(name)
     walk.link("History")
     expect(walk.row("restored from event")).to_contain_text("ann")
+
+
+def test_puts_one_field_back_and_leaves_the_other(
+    walk: Walk, request: pytest.FixtureRequest
+) -> None:
+    name = "Gus Ito" if "light" in request.node.name else "Hal Jones"
+    walk.link("Audit events")
+    walk.type("Text", name)
+    walk.link(re.compile(r"^\d{4}-"), walk.row(f"name: {name} → {name.upper()}"))
+    walk.link("Put back as it was before this event")
+    walk.answered("s-one-field")
+    walk.page.get_by_role("checkbox", name="Email").focus()
+    walk.page.keyboard.press("Space")
+    walk.page.get_by_role("button", name="Preview the chosen fields").click()
+    expect(walk.page.get_by_role("checkbox", name="Email")).not_to_be_checked()
+    expect(walk.page.get_by_role("checkbox", name="Name")).to_be_checked()
+    walk.look("s-one-field-preview")
+    walk.page.get_by_role("button", name="Put back", exact=True).click()
+    expect(walk.page.get_by_role("textbox", name="Name")).to_have_value(name)
+    expect(walk.page.get_by_role("textbox", name="Email")).to_have_value("new@example.org")
+    walk.link("History")
+    expect(walk.row("restored name from before event")).to_contain_text("ann")
 
 
 def test_takes_the_result_away_as_csv_and_opens_it(walk: Walk, tmp_path: Path) -> None:

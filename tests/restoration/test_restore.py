@@ -218,7 +218,9 @@ def test_of_a_row_that_changed_since_the_preview_no_field_is_put_back() -> None:
 def test_single_fields_of_a_deleted_object_and_unknown_ones_are_refused(tag: Tag) -> None:
     first = LOG.for_object(tag).earliest("pk")
     for fields in (["colour"], "id", ["label", "book"]):
-        with pytest.raises(ValueError, match=r"cannot put back .*: the fields of app.Tag are label"):
+        with pytest.raises(
+            ValueError, match=r"cannot put back .*: the fields of app.Tag are label"
+        ):
             restore(tag, first, fields=fields)
     pk = tag.pk
     tag.delete()
