@@ -88,6 +88,12 @@ def words(html: str) -> str:
     return " ".join(unescape(re.sub("<[^>]*>", " ", html)).split())
 
 
+def breadcrumbs(html: str) -> str:
+    """The way to the page, without what is beside it."""
+    found = re.search(r'<(div|ol) class="breadcrumbs">(.*?)</\1>', html, re.DOTALL)
+    return found[2] if found else ""
+
+
 def link(html: str, text: str) -> str | None:
     """Where the link with this text leads."""
     found = re.search(rf'<a href="([^"]*)"[^>]*>{text}</a>', html)

@@ -33,15 +33,17 @@ Order.objects.create(customer=Customer.objects.create(name="Ann"))
 class Shop:
     """What ``startproject`` makes, with an app and some rows."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, models: str = MODELS, create: str = CREATE, settings: str = ""
+    ) -> None:
         self.folder = folder
         self.run("-m", "django", "startproject", "site_of_a_shop", ".")
         self.run("manage.py", "startapp", "shop")
-        (folder / "shop" / "models.py").write_text(MODELS)
-        self.add_settings('INSTALLED_APPS += ["shop"]\n')
+        (folder / "shop" / "models.py").write_text(models)
+        self.add_settings(f'INSTALLED_APPS += ["shop"]\n{settings}')
         self.run("manage.py", "makemigrations", "-v0")
         self.run("manage.py", "migrate", "-v0")
-        self.run("manage.py", "shell", "-v0", "-c", CREATE)
+        self.run("manage.py", "shell", "-v0", "-c", create)
 
     def add_settings(self, text: str) -> None:
         with (self.folder / "site_of_a_shop" / "settings.py").open("a") as settings:

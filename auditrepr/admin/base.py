@@ -43,6 +43,12 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(self, request: HttpRequest, obj: Model | None = None) -> bool:
         return False
 
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        try:
+            return super().get_object(request, object_id, from_field)
+        except OverflowError:  # no row can have such a key
+            return None
+
     def get_urls(self) -> list[Any]:
         return [*map(guarded, self.own_urls()), *map(guarded, super().get_urls())]
 

@@ -14,7 +14,6 @@ from django.utils.translation import gettext as _
 
 from ..capture import search_index
 from ..lineage import recent_renames
-from ..models import AuditLog
 from ..readers import search, search_pending
 from ..readers.export import Export, visible_now
 from ..readers.pairs import together
@@ -25,12 +24,10 @@ from ..utils.text import can_be_stored, visible
 from ..utils.time_limit import PageTimeLimit
 from ..vendors.types import Window
 from . import hidden
-from .event_lines import describe, time_of
+from .event_lines import describe, time_of_id
 from .export import EXPORT, LABELS
 from .keyset import KeysetChangeList, nearest
 
-#: Maximum number of events that a page searches for rare matches before it shows its results.
-LOOKED_AT = 20_000
 #: Parameters that no index serves.
 UNSERVED = {"action__exact", "since", "until", "field", "request_id", "command", "task_id"}
 #: The parameter with the text to search for.
@@ -62,7 +59,7 @@ class LogChangeList(KeysetChangeList):
         self.notes = [*self._unread(request), *hidden.note(request.user, self.queryset.db)]
         self._search()
         super().get_results(request)
-        self.searched_time = self._time_of(self.searched_to)
+        self.searched_time = time_of_id(self.queryset.db, self.searched_to)
         describe(self.result_list, self.queryset.db)
         self.result_list = together(self.result_list)
 
@@ -78,12 +75,6 @@ class LogChangeList(KeysetChangeList):
             if value and value not in [str(choice) for choice, label in choices or ()]:
                 facts = {"filter": spec.title, "value": visible(value)}
                 yield _("The filter “%(filter)s” has no choice “%(value)s”.") % facts
-
-    def _time_of(self, pk: int | None) -> str:
-        """Return when the event at which the search stopped occurred."""
-        log = AuditLog.objects.using(self.queryset.db)
-        found = None if pk is None else log.filter(pk=pk).only("occurred_at").first()
-        return time_of(found) if found else ""
 
     def _search(self) -> None:
         index = search_index.index(self.queryset.db)
@@ -118,8 +109,7 @@ class LogChangeList(KeysetChangeList):
         if table_name := self.params.get("table_name"):
             renames = recent_renames(self.queryset.db)
             looked_at = looked_at.filter(renames.lineage(table_name).events())
-        ids = self.from_here(looked_at, forward).values_list("pk", flat=True)
-        return ids[LOOKED_AT : LOOKED_AT + 1].first()
+        return self.last_of(looked_at, forward)
 
     def _may_be_rare(self) -> bool:
         if query := self.query.strip():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -30,6 +31,7 @@ from ..utils.time_limit import PageTimeLimit, TimeLimit
 from .values import change_line
 
 LINE_BREAK = mark_safe("<br>")
+MINUS = mark_safe('<span class="nowrap">-\N{NO-BREAK SPACE}</span>')
 SHOWN_CHANGES = 5
 SHOWN_LENGTH = 120  # characters of a representation
 
@@ -50,9 +52,11 @@ def describe(events: Sequence[Any], using: str, limit: TimeLimit | None = None) 
         event.shown = what
         event.who = actor(event)
         event.why = reason(event)
-        event.table_now = renames.table(event.table_name, event.occurred_at) or event.table_name
+        event.table_now = renames.shown_name(event.table_name, event.occurred_at)
         event.action_in_words = event.get_action_display()
         event.pair = pair(event, known[event.pk])
+        if event.pair and event.pair.owner:
+            event.shown = replace(event.shown, text=event.pair.text())
         event.changes_in_words = _changes(event, its_words, known[event.pk])
 
 
@@ -66,6 +70,13 @@ def _changes(event: Any, its_words: Words, known: Fields) -> Sequence[FieldChang
 
 def time_of(event: AuditLog) -> str:
     return clock(event.occurred_at)
+
+
+def time_of_id(using: str, pk: int | None) -> str:
+    """Return when the event with this ID occurred; empty if there is none."""
+    log = AuditLog.objects.using(using)
+    found = None if pk is None else log.filter(pk=pk).only("occurred_at").first()
+    return time_of(found) if found else ""
 
 
 def clock(when: datetime) -> str:
@@ -83,13 +94,18 @@ def representation(what: Shown, link: str | None = None) -> SafeString:
     """Return the text that stands for an object, with its link, and how far to trust it."""
     whole = what.reason if what.failed else what.final or what.text
     text = visible(Truncator(whole).chars(SHOWN_LENGTH))
-    said = format_html("<bdi>{}</bdi>", text)
+    said = format_html("<bdi>{}</bdi>", with_signs(text))
     return format_html(
         '{} <span class="quiet" title="{}">{}</span>',
         format_html('<a href="{}">{}</a>', link, said) if link and text else said,
         visible(what.reason),
         _remark(what),
     )
+
+
+def with_signs(text: str) -> SafeString:
+    """Return the text so that no line ends after a minus sign; a fixed blank does not suffice."""
+    return format_html_join(MINUS, "{}", ((part,) for part in text.split("-\N{NO-BREAK SPACE}")))
 
 
 def _remark(what: Shown) -> str:
@@ -104,7 +120,7 @@ def _remark(what: Shown) -> str:
 
 def what_changed(found: Sequence[FieldChange | PairChange]) -> SafeString:
     lines: list[tuple[str]] = [
-        (change_line(change) if isinstance(change, FieldChange) else str(change),)
+        (change_line(change) if isinstance(change, FieldChange) else with_signs(str(change)),)
         for change in found[:SHOWN_CHANGES]
     ]
     if (more := len(found) - SHOWN_CHANGES) > 0:

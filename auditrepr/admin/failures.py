@@ -13,13 +13,36 @@ from django.utils.translation import gettext_lazy
 
 from ..lineage import recent_renames
 from ..models import ReprFailure, ReprFailureQuerySet
-from ..readers.permissions import DATABASE, asked_log, may_read_log, readable_failures
+from ..readers.permissions import (
+    DATABASE,
+    asked_log,
+    may_read_log,
+    readable_failures,
+    readable_tables,
+)
 from ..utils.text import visible
+from . import hidden
 from .base import ReadOnlyAdmin
-from .event_lines import SHOWN_LENGTH
-from .filters import DatabaseFilter, FinalFilter
-from .keyset import NEWER_THAN, OLDER_THAN
+from .event_lines import SHOWN_LENGTH, time_of_id
+from .filters import DatabaseFilter, FinalFilter, failures_in
+from .keyset import NEWER_THAN, OLDER_THAN, KeysetChangeList
 from .links import event_link, timeline_link
+
+
+class FailureChangeList(KeysetChangeList):
+    """A page of failures; among those of other models, a reader's own may be rare."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        self.hides_tables = readable_tables(request.user) is not None
+        self.notes = hidden.note(request.user, self.queryset.db)
+        super().get_results(request)
+        self.searched_time = time_of_id(self.queryset.db, self.searched_to)
+
+    def last_looked_at(self, forward: bool) -> int | None:
+        if not self.hides_tables:
+            return None
+        every = ReprFailure.objects.using(self.queryset.db)
+        return self.last_of(failures_in(every, self.params.get("state")), forward)
 
 
 @admin.register(ReprFailure)
@@ -41,6 +64,9 @@ class ReprFailureAdmin(ReadOnlyAdmin):
     change_form_template = "auditrepr/failure.html"
     allowed_lookups = frozenset({DATABASE, "state", OLDER_THAN, NEWER_THAN})
 
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[FailureChangeList]:
+        return FailureChangeList
+
     def get_queryset(self, request: HttpRequest) -> ReprFailureQuerySet:
         return readable_failures(request.user, asked_log(request))
 
@@ -48,8 +74,8 @@ class ReprFailureAdmin(ReadOnlyAdmin):
         context = super().page_context(request, obj)
         if may_read_log(request.user):
             site, using, event = self.admin_site, asked_log(request), obj.audit_log
-            table = recent_renames(using).table(event.table_name, event.occurred_at)
-            table, key = table or event.table_name, event.object_id
+            table = recent_renames(using).shown_name(event.table_name, event.occurred_at)
+            key = event.object_id
             context["event_link"] = event_link(site, using, event.pk)
             context["history_link"] = key and timeline_link(site, using, table, key)
         return context

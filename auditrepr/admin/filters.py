@@ -13,20 +13,21 @@ from django.contrib import admin
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
 from django.db import connections
-from django.db.models import Model, QuerySet
+from django.db.models import BigIntegerField, Model, QuerySet
 from django.http import HttpRequest
 from django.utils.text import capfirst
 from django.utils.translation import gettext_lazy as _
 
 from ..job.logs import aliases
 from ..lineage import recent_renames
-from ..models import AuditLog, Checkpoint, Fidelity
+from ..models import AuditLog, Checkpoint, Fidelity, ReprFailureQuerySet
 from ..readers.changes import model_label
 from ..readers.permissions import DATABASE, readable_tables
 from ..tracking import tracked_tables
 from ..utils.model_meta import own_fields
 from ..utils.table_names import model_for_table
 from ..utils.text import visible
+from .keyset import key_from
 
 #: Number of events, on each side of one of its own, that a request or a command is searched in.
 AROUND = 10_000
@@ -160,8 +161,8 @@ class AroundFilter(GivenFilter):
     parameter_name = "around"
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        if self.value() and not str(self.value()).lstrip("-").isdecimal():
-            raise IncorrectLookupParameters
+        if value := self.value():
+            key_from(value)
         return queryset
 
     @property
@@ -169,7 +170,9 @@ class AroundFilter(GivenFilter):
         """Return the bounds of the list: inclusive start, exclusive end."""
         if not (value := self.value()):
             return None, None
-        return int(value) - AROUND, int(value) + AROUND + 1
+        key = key_from(value)
+        most = BigIntegerField.MAX_BIGINT
+        return max(key - AROUND, -most), min(key + AROUND + 1, most)
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -212,9 +215,14 @@ class FinalFilter(admin.SimpleListFilter):
         return [("failed", _("failed")), ("final", _("final"))]
 
     def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        match self.value():
-            case "failed":
-                return queryset.failing()
-            case "final":
-                return queryset.final()
-        return queryset
+        return failures_in(queryset, self.value())
+
+
+def failures_in(failures: ReprFailureQuerySet, state: str | None) -> ReprFailureQuerySet:
+    """Return the failures that are retried, or are final, or all."""
+    match state:
+        case "failed":
+            return failures.failing()
+        case "final":
+            return failures.final()
+    return failures

@@ -24,11 +24,13 @@ from ..job.status import Summary, Watermark
 from ..lineage import recent_renames
 from ..models import BackfillRun, ReprFailure, ReprFailureQuerySet
 from ..readers.changes import model_label
-from ..readers.permissions import asked_log, readable_failures
+from ..readers.permissions import asked_log, readable_failures, readable_tables
 from ..utils.text import visible
 from . import notices
 from .event_lines import query_of
+from .filters import failures_in
 from .job_headline import headline
+from .keyset import LOOKED_AT
 
 #: Maximum number of failures that the page counts, the newest first.
 MOST_FAILURES = 1000
@@ -44,6 +46,14 @@ class Fact(NamedTuple):
     label: str
     value: str
     help_text: str = ""
+
+
+class Kinds(NamedTuple):
+    """Failures by model and error."""
+
+    rows: list[dict[str, Any]]
+    counted: bool  # all that were searched
+    notes: list[str]  # how far they were searched
 
 
 @dataclass(frozen=True)
@@ -66,15 +76,14 @@ def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
     now = timezone.now()
     runs = BackfillRun.objects.using(using)
     bars = chart(runs.filter(Q(ended_at__gte=now - DAY) | Q(ended_at=None)), now)
-    readable = readable_failures(request.user, using)
-    failures, all_of_them = _by_kind(readable.failing())
-    final, all_final = _by_kind(readable.final())
+    failures = _by_kind(request.user, using, "failed")
+    final = _by_kind(request.user, using, "final")
     found = status.progress(using)
     told = [*notices.on_recording(using), *notices.on_gaps(using)]
     return {
         "title": _("Backfill status"),
-        "notices": told,
-        "headline": headline(found, using, len(told), sum(one["count"] for one in failures)),
+        "notices": [*told, *failures.notes, *final.notes],
+        "headline": headline(found, using, len(told), sum(one["count"] for one in failures.rows)),
         "facts": [*_which(using), *_facts(found)],
         "in_log": query_of(using),
         "failing_query": query_of(using, state="failed"),
@@ -82,10 +91,10 @@ def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
         "bars": bars,
         "hours": _hours(bars),
         "highest": max(bar.rate for bar in bars),
-        "failures": failures,
-        "all_failures": all_of_them,
-        "final": final,
-        "all_final": all_final,
+        "failures": failures.rows,
+        "all_failures": failures.counted,
+        "final": final.rows,
+        "all_final": final.counted,
         "most_failures": MOST_FAILURES,
         "may_retry": may_retry(request.user),
         "may_cancel": found.round and may_cancel(request.user),
@@ -166,15 +175,17 @@ def _mark(mark: Watermark) -> list[Fact]:
     return facts
 
 
-def _by_kind(failures: ReprFailureQuerySet) -> tuple[list[dict[str, Any]], bool]:
-    """Return the newest of them by model and error, and whether these are all."""
-    failures = failures.order_by("-pk")
-    renames = recent_renames(failures.db)
+def _by_kind(user: Any, using: str, state: str) -> Kinds:
+    """Return the newest failures in this state by model and error, as far as this user may see."""
+    failures = failures_in(readable_failures(user, using), state).order_by("-pk")
+    since = _searched_since(user, failures_in(ReprFailure.objects.using(using), state))
+    if since is not None:
+        failures = failures.filter(pk__gte=since)
+    renames = recent_renames(using)
     kinds = failures.values_list("audit_log__table_name", "audit_log__occurred_at", "error_class")
-    found = [
-        (renames.table(name, at) or name, error) for name, at, error in kinds[: MOST_FAILURES + 1]
-    ]
-    counted = Counter(found[:MOST_FAILURES]).most_common()
+    newest = kinds[: MOST_FAILURES + 1]
+    found = [(renames.shown_name(name, at), error) for name, at, error in newest]
+    counts = Counter(found[:MOST_FAILURES]).most_common()
     rows = [
         {
             "table_name": table,
@@ -183,9 +194,29 @@ def _by_kind(failures: ReprFailureQuerySet) -> tuple[list[dict[str, Any]], bool]
             "error": visible(error),
             "count": count,
         }
-        for (table, error), count in counted
+        for (table, error), count in counts
     ]
-    return rows, len(found) <= MOST_FAILURES
+    counted = len(found) <= MOST_FAILURES
+    return Kinds(
+        rows, counted, [_not_searched(state, since)] if counted and since is not None else []
+    )
+
+
+def _searched_since(user: Any, failures: ReprFailureQuerySet) -> int | None:
+    """Return the failure at which the search for the few that this user may see stops, if any."""
+    if readable_tables(user) is None:
+        return None
+    keys = failures.order_by("-pk").values_list("pk", flat=True)
+    return keys[LOOKED_AT : LOOKED_AT + 1].first()
+
+
+def _not_searched(state: str, since: int) -> str:
+    if state == "final":
+        return _("Final events were searched as far as event %(number)d; there may be more.") % {
+            "number": since
+        }
+    text = _("Failed representations were searched as far as event %(number)d; there may be more.")
+    return text % {"number": since}
 
 
 def chart(runs: Iterable[BackfillRun], now: datetime) -> list[Bar]:

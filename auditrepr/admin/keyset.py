@@ -7,11 +7,13 @@ from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ChangeList
-from django.db.models import Model, QuerySet
+from django.db.models import BigIntegerField, Model, QuerySet
 from django.http import HttpRequest
 
 from .event_lines import query_of
 
+#: Maximum number of rows that a page searches for rare matches before it shows its results.
+LOOKED_AT = 20_000
 OLDER_THAN = "before"
 NEWER_THAN = "after"
 
@@ -22,6 +24,7 @@ class KeysetChangeList(ChangeList):
     older_link: str | None
     newer_link: str | None
     searched_to: int | None  # where a page that is not full stopped searching
+    notes: list[str]
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Model]:
         # Removed here, so that the links of the filters lead to their first page.
@@ -35,10 +38,7 @@ class KeysetChangeList(ChangeList):
     def _take_key(self, name: str) -> int | None:
         self.filter_params.pop(name, None)
         text = self.params.pop(name, None)
-        try:
-            return None if text is None else int(text)
-        except ValueError as error:
-            raise IncorrectLookupParameters from error
+        return None if text is None else key_from(text)
 
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Model]) -> list[Any]:
         return ["-pk"]
@@ -46,6 +46,11 @@ class KeysetChangeList(ChangeList):
     def last_looked_at(self, forward: bool) -> int | None:
         """Return the key at which this page stops searching; None: it searches until it is full."""
         return None
+
+    def last_of(self, rows: QuerySet[Any], forward: bool) -> int | None:
+        """Return the key at which a search of these rows stops; None: at their end."""
+        keys = self.from_here(rows, forward).values_list("pk", flat=True)
+        return keys[LOOKED_AT : LOOKED_AT + 1].first()
 
     def limits(self) -> tuple[int | None, int | None]:
         """Return the bounds of the list's keys: inclusive start, exclusive end; None: unbounded."""
@@ -103,6 +108,16 @@ class KeysetChangeList(ChangeList):
         self.newer_link = None if newer is None else self.get_query_string({NEWER_THAN: newer})
         self.older_link = None if older is None else self.get_query_string({OLDER_THAN: older})
         self.first_link = self.get_query_string()
+
+
+def key_from(text: str) -> int:
+    """Return the key that a parameter holds, or the nearest one that has neighbors."""
+    try:
+        key = int(text)
+    except ValueError as error:
+        raise IncorrectLookupParameters from error
+    most = BigIntegerField.MAX_BIGINT - 1
+    return max(-most, min(key, most))
 
 
 def nearest(choose: Callable[[Iterable[int]], int], *keys: int | None) -> int | None:

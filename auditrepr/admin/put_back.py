@@ -26,7 +26,7 @@ from ..readers.permissions import may_read_log, readable_events
 from ..readers.values import said_apart
 from ..restoration import Difference, Restoration
 from ..restoration.api import carried_out
-from ..restoration.plan import current
+from ..restoration.plan import Fields, current, restored_fields
 from ..utils.table_names import model_for_table
 from ..utils.text import one_line, visible
 from ..utils.time_limit import OutOfTime, PageTimeLimit
@@ -36,6 +36,11 @@ from .event_lines import clock, query_of
 from .links import address, object_now, timeline_link
 from .moments import asked_time
 from .values import values_of
+
+#: The parameter with the fields to put back; it is empty once, so that it is always there.
+CHOICE = "fields"
+#: The button that shows what the chosen fields come to.
+PREVIEW = "preview"
 
 
 class Wanted(NamedTuple):
@@ -56,22 +61,24 @@ def response(request: HttpRequest, site: AdminSite, using: str) -> HttpResponse:
     editor = Editor(request, site, wanted.asked.model)
     if not editor.may_any():
         raise PermissionDenied
+    fields = _chosen(request, wanted)
     try:
-        planned = carried_out(
-            wanted.asked, using, dry_run=True, limit=PageTimeLimit.from_settings()
-        )
+        planned = _planned(wanted)
+        doing = planned if fields is None else _planned(wanted, fields)
         now = current(planned.model, planned.pk, using)
     except (OutOfTime, Error) as error:
         return _page(request, site, wanted, None, [_too_long(error)])
     if not editor.may(planned, now):
         raise PermissionDenied
-    reasons = [*planned.reasons, *editor.obstacles(planned, now)]
-    if request.method != "POST" or reasons:
-        return _page(request, site, wanted, planned, reasons)
+    reasons = [*doing.reasons, *editor.obstacles(doing, now)]
+    if fields == ():
+        reasons.append(_("No field is chosen."))
+    if request.method != "POST" or PREVIEW in request.POST or reasons:
+        return _page(request, site, wanted, planned, reasons, fields)
     try:
-        done = _carry_out(request, wanted)
+        done = _carry_out(request, wanted, fields)
     except NotRestored as error:
-        return _page(request, site, wanted, planned, [str(error.details["reasons"])])
+        return _page(request, site, wanted, planned, [str(error.details["reasons"])], fields)
     _tell(request, editor, wanted, done)
     there = object_now(request, site, wanted.table_name, wanted.object_id, using)
     return HttpResponseRedirect(
@@ -127,12 +134,26 @@ def _when(request: HttpRequest, using: str) -> Any:
     return event
 
 
-def _carry_out(request: HttpRequest, wanted: Wanted) -> Restoration:
+def _chosen(request: HttpRequest, wanted: Wanted) -> Fields:
+    """Return the fields that the form of the preview names; None: all of them."""
+    if CHOICE not in request.POST:
+        return None
+    given = request.POST.getlist(CHOICE)
+    return tuple(f.name for f in restored_fields(wanted.asked.model) if f.name in given)
+
+
+def _planned(wanted: Wanted, fields: Fields = None) -> Restoration:
+    limit = PageTimeLimit.from_settings()
+    return carried_out(wanted.asked, wanted.using, fields=fields, dry_run=True, limit=limit)
+
+
+def _carry_out(request: HttpRequest, wanted: Wanted, fields: Fields) -> Restoration:
     named: AbstractContextManager[None] = nullcontext()
     if tells("user"):  # also without the middleware
         named = context(user=request.user)
     with named:
-        return carried_out(wanted.asked, wanted.using, state=request.POST.get("state", ""))
+        state = request.POST.get("state", "")
+        return carried_out(wanted.asked, wanted.using, fields=fields, state=state)
 
 
 def _tell(request: HttpRequest, editor: Editor, wanted: Wanted, done: Restoration) -> None:
@@ -143,7 +164,7 @@ def _tell(request: HttpRequest, editor: Editor, wanted: Wanted, done: Restoratio
         text = _("The model's save() set other values for: %(fields)s.") % names
         messages.warning(request, text, fail_silently=True)
     if editor.admin is not None and done.instance is not None:
-        note = f"Put back from {done.source}."
+        note = f"Put back {done.origin}."
         log = editor.admin.log_addition if done.recreates else editor.admin.log_change
         log(request, done.instance, note)
 
@@ -158,8 +179,10 @@ def _page(
     wanted: Wanted,
     planned: Restoration | None,
     reasons: list[str],
+    fields: Fields = None,
 ) -> HttpResponse:
     changes = planned.changes if planned else ()
+    recreates = planned is not None and planned.recreates
     context = {
         **site.each_context(request),
         **way_to_log(site, wanted.using, may_read_log=may_read_log(request.user)),
@@ -167,12 +190,14 @@ def _page(
         "source": _source(wanted.asked),
         "event": wanted.asked.when if isinstance(wanted.asked.when, AuditLog) else None,
         "in_log": query_of(wanted.using),
-        "recreates": planned is not None and planned.recreates,
+        "recreates": recreates,
+        "choice": CHOICE if len(changes) > 1 and not recreates else "",
+        "preview": PREVIEW,
         "reasons": [visible(reason) for reason in reasons],
-        "changes": [_line(change, wanted.using) for change in changes],
+        "changes": [_line(change, wanted.using, fields) for change in changes],
         "not_restored": visible(", ".join(planned.not_restored)) if planned else "",
         "state": planned.state if planned else "",
-        "may": planned is not None and planned.possible and not reasons,
+        "may": bool(recreates or changes) and not reasons,
         "timeline_link": timeline_link(site, wanted.using, wanted.table_name, wanted.object_id),
     }
     request.current_app = site.name
@@ -188,13 +213,14 @@ def _source(asked: Asked) -> str:
     return _("as it was after event %(event)s (%(time)s)") % facts
 
 
-def _line(change: Difference, using: str) -> dict[str, Any]:
+def _line(change: Difference, using: str, fields: Fields) -> dict[str, Any]:
     before, after = said_apart(change.field, change.current, change.former)
     if change.field.is_relation:
         before = _named(change.field, change.current, before, using)
         after = _named(change.field, change.former, after, using)
     found = FieldChange(str(change.field.verbose_name), before, after, changed=True)
-    return values_of(found)
+    chosen = fields is None or change.field.name in fields
+    return {**values_of(found), "name": change.field.name, "chosen": chosen}
 
 
 def _named(field: Any, value: Any, text: str, using: str) -> str:

@@ -8,7 +8,7 @@ from functools import reduce, wraps
 from typing import Any
 
 from django.db import Error, connections, transaction
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
@@ -41,7 +41,10 @@ def or_waiting(view: View, using: str = "") -> View:
 
     @wraps(view)
     def answer(request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
-        alias = using or asked_log(request)
+        try:
+            alias = using or asked_log(request)
+        except Http404:  # the view says so, to those who may know
+            return view(request, *args, **options)
         within = bool(using) and connections[alias].in_atomic_block
         try:
             # After an error, PostgreSQL takes no query before the savepoint is rolled back to.

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.db import router
+from django.db import connections, router
 from django.db.models import Model
 from django.utils import timezone
 
@@ -51,7 +52,22 @@ def key_from_text(model: type[Model], text: str, using: str) -> Any:
         [again] = get_vendor(using).key_texts(pk, [key])
     except (ValidationError, ValueError, TypeError, OverflowError):
         return None
-    return key if again == text else None
+    parts = key if isinstance(key, tuple) else (key,)
+    fits = all(map(partial(_fits, using), key_parts(pk), parts))
+    return key if again == text and fits else None
+
+
+def _fits(using: str, field: Any, value: Any) -> bool:
+    """Return whether the database can hold this number in the field, and so be asked for it."""
+    if not isinstance(value, int):
+        return True
+    while field.remote_field:
+        field = field.target_field
+    try:
+        low, high = connections[using].ops.integer_field_range(field.get_internal_type())
+    except KeyError:  # the field's type is no number's
+        return True
+    return (low is None or low <= value) and (high is None or value <= high)
 
 
 def database_of(what: Any, when: Any) -> str:

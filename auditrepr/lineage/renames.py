@@ -85,6 +85,10 @@ class Renames:
             return table_name
         return next((one.names[0].name for one in lineages if one.had(table_name, at)), "")
 
+    def shown_name(self, table_name: str, at: datetime) -> str:
+        """Return the table's current name, or this one if the table no longer exists."""
+        return self.table(table_name, at) or table_name
+
     def model(self, event: Any) -> type[Model] | None:
         """Return the model that uses the event's table now."""
         return model_for_table(self.table(event.table_name, event.occurred_at))

@@ -92,13 +92,8 @@ def pending_events(log: QuerySet[Any], link: Link, object_id: str) -> QuerySet[A
     lineage = recent_renames(log.db).lineage(link.table)
     above = log.filter(lineage.events(), pk__gt=Coalesce(Subquery(mark), 0))
     lowest = above.order_by("-pk").values("pk")[LOOKED_AT - 1 : LOOKED_AT]
-    # With a bound on either side, PostgreSQL expects few events and reads them from the index;
-    # for a list of IDs, or a third of the log as it takes one bound for, it would read all.
-    bounds = {
-        "pk__gte": Coalesce(Subquery(lowest), 0),
-        "pk__lte": models.BigIntegerField.MAX_BIGINT,
-    }
-    return above.filter(_leads(link, object_id, log.db), **bounds)
+    # A bound, and not a list of IDs: for that, PostgreSQL would read the whole log.
+    return above.filter(_leads(link, object_id, log.db), pk__gte=Coalesce(Subquery(lowest), 0))
 
 
 def newest_events(log: QuerySet[Any], link: Link, object_id: str) -> QuerySet[Any]:

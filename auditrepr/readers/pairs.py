@@ -48,6 +48,10 @@ class Pair(NamedTuple):
     owner: str  # "Chloé Martin: tags"
     change: PairChange
 
+    def text(self, signed: Sequence[str] = ()) -> str:
+        """Return the representation with these changes, by default its own."""
+        return f"{self.owner} {', '.join(map(unbroken, signed or self.change.signed))}"
+
 
 def pair(event: Any, fields: Fields) -> Pair | None:
     """Return the parts of the event's representation, if it is one of a many-to-many field.
@@ -115,7 +119,7 @@ def _joined(group: Sequence[Any]) -> Any:
     what = [one.shown for one in in_order]
     event.shown = replace(
         event.shown,
-        text=f"{event.pair.owner} {', '.join(map(unbroken, signed))}",
+        text=event.pair.text(signed),
         mixed=any(one.mixed for one in what),
         stored=all(one.stored for one in what),
         reason="\n".join(dict.fromkeys(one.reason for one in what if one.reason)),

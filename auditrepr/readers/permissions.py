@@ -8,23 +8,30 @@ from django.apps import apps
 from django.contrib.auth import get_permission_codename
 from django.db import connections
 from django.db.models import Model
-from django.http import HttpRequest
+from django.http import Http404, HttpRequest
+from django.utils.translation import gettext as _
 
 from ..capture.inspection import may_hold_log
 from ..conf import get_settings
 from ..lineage import recent_renames
 from ..models import AuditLog, AuditLogQuerySet, ReprFailure, ReprFailureQuerySet
 from ..utils.table_names import log_name
+from ..utils.text import visible
 
 #: The parameter with the alias of the database whose log a page is about.
 DATABASE = "database"
 
 
 def asked_log(request: HttpRequest) -> str:
-    """Return the database whose log a page shows: the default one, unless its URL names another."""
-    alias = request.GET.get(DATABASE, "")
-    there = alias in connections and may_hold_log(alias)
-    return alias if there else AuditLog.objects.db
+    """Return the database whose log a page shows: the default one, unless its URL names another.
+
+    :raises Http404: the URL names a database without a log.
+    """
+    usual = AuditLog.objects.db
+    alias = request.GET.get(DATABASE, "") or usual
+    if alias == usual or (alias in connections and may_hold_log(alias)):
+        return alias
+    raise Http404(_("No audit log in the database “%(name)s”.") % {"name": visible(alias)})
 
 
 def address_of(using: str) -> dict[str, str]:

@@ -66,9 +66,9 @@ def _without_text(
     reason = f"{failure.error_class}: {failure.message}".rstrip(": ")
     if not failure.final:
         return Shown(failed=True, stored=stored, reason=reason)
-    table = recent_renames(using).table(event.table_name, event.occurred_at)
+    table = recent_renames(using).shown_name(event.table_name, event.occurred_at)
     sentence = _("%(model)s %(key)s (str() raised %(error)s as of the event)") % {
-        "model": model_label(table or event.table_name),
+        "model": model_label(table),
         "key": event.object_id,
         "error": failure.error_class.rpartition(".")[2],
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django.db.models import Model
@@ -14,7 +15,7 @@ from ..utils.model_meta import concrete
 from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
 from . import writing
-from .plan import Restoration, plan
+from .plan import Fields, Restoration, plan, restored_fields
 
 
 def restore(
@@ -24,6 +25,7 @@ def restore(
     *,
     pk: Any = None,
     before: bool = False,
+    fields: Iterable[str] | None = None,
     dry_run: bool = False,
     state: str | None = None,
     using: str | None = None,
@@ -37,11 +39,13 @@ def restore(
 
     :param moment: as of :func:`auditrepr.as_of`; of a deletion, right before it.
     :param before: as it was right before the event, not right after it.
+    :param fields: names of the only fields to put back, of an object that exists.
     :param dry_run: write nothing; the result says what would change, or why it is refused.
     :param state: the ``state`` of an earlier dry run: if anything differs from it, it is refused.
     :param using: the database, by default the object's own.
     :raises NotRestored: if it is refused; the text says why.
     :raises TypeError: if the moment is none, or there is no pk.
+    :raises ValueError: if the model has no such fields to put back.
     :raises AuditLog.DoesNotExist: if there is no such event.
     """
     using = using or database_of(what, moment)
@@ -51,19 +55,21 @@ def restore(
     if key is None and isinstance(what, type) and isinstance(when, AuditLog):
         key = _key_of_event(model, when, using)
     asked = Asked(model, key_of(model, key, "restore()"), when, before)
-    return carried_out(asked, using, dry_run=dry_run, state=state)
+    chosen = None if fields is None else _known(model, fields)
+    return carried_out(asked, using, fields=chosen, dry_run=dry_run, state=state)
 
 
 def carried_out(
     asked: Asked,
     using: str,
     *,
+    fields: Fields = None,
     dry_run: bool = False,
     state: str | None = None,
     limit: TimeLimit | None = None,
 ) -> Restoration:
     """Return the plan, and carry it out unless this is a dry run; see :func:`restore`."""
-    planned = plan(asked, using, limit or TimeLimit.from_settings())
+    planned = plan(asked, using, limit or TimeLimit.from_settings(), fields)
     if dry_run:
         return planned
     if state is not None and state != planned.state:
@@ -71,6 +77,18 @@ def carried_out(
     if planned.reasons:
         raise writing.refused(planned, list(planned.reasons))
     return writing.write(asked, planned) if planned.possible else planned
+
+
+def _known(model: type[Model], fields: Iterable[str]) -> tuple[str, ...]:
+    """Return the names of these fields, if all of them can be put back."""
+    names = (fields,) if isinstance(fields, str) else tuple(fields)
+    known = [field.name for field in restored_fields(model)]
+    if unknown := [name for name in names if name not in known]:
+        raise ValueError(
+            f"restore() cannot put back {', '.join(map(repr, unknown))}:"
+            f" the fields of {model._meta.label} are {', '.join(known)}"
+        )
+    return names
 
 
 def _key_of_event(model: type[Model], event: AuditLog, using: str) -> Any:

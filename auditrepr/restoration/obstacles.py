@@ -40,6 +40,11 @@ def reasons(asked: Asked, former: FormerRow, now: Model | None, using: str) -> I
     yield from _missing_objects(asked.model, former, now, using)
 
 
+def only_whole() -> str:
+    """Return why single fields of a deleted object cannot be put back."""
+    return _("The object does not exist: it is added again as a whole, not field by field.")
+
+
 def errors(instance: Model, changed: Collection[str] | None) -> Iterator[str]:
     """Yield what ``full_clean()`` finds wrong with the instance.
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -17,6 +17,9 @@ from ..models import AuditLog
 from ..utils.phrases import timestamp
 from ..utils.time_limit import TimeLimit
 from . import obstacles
+
+#: Names of the fields to put back; None: all of them.
+Fields = tuple[str, ...] | None
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,9 @@ class Restoration:
     reasons: tuple[str, ...]  # why it is refused; empty if it can be done
     not_restored: tuple[str, ...]  # names of what stays as it is, such as many-to-many rows
     state: str  # stands for all that was compared: another one if any of it has changed
-    values: Mapping[str, Any]  # of the former row, by attname
+    values: Mapping[str, Any]  # of the row to be written, by attname
+    recorded: Mapping[str, Any]  # of the former row, likewise
+    fields: tuple[str, ...] | None = None  # those that were chosen; None: all of them
     altered: tuple[str, ...] = ()  # once written: fields to which save() gave other values
     instance: Model | None = None  # once written: the object
 
@@ -50,22 +55,34 @@ class Restoration:
         """Return whether it can be put back, and there is something to put back."""
         return not self.reasons and (self.recreates or bool(self.changes))
 
+    @property
+    def origin(self) -> str:
+        """Return what is put back from where, as the log says it: "title from event 41"."""
+        if self.fields is None:
+            return f"from {self.source}"
+        return f"{', '.join(change.field.name for change in self.changes)} from {self.source}"
 
-def plan(asked: Asked, using: str, limit: TimeLimit) -> Restoration:
+
+def plan(asked: Asked, using: str, limit: TimeLimit, fields: Fields = None) -> Restoration:
     """Return what putting the object back would change, without writing."""
     former = former_row(asked, using, limit)
-    return compared(asked, former, current(asked.model, asked.key, using), using)
+    return compared(asked, former, current(asked.model, asked.key, using), using, fields)
 
 
-def compared(asked: Asked, former: FormerRow, now: Model | None, using: str) -> Restoration:
-    """Return what it takes to make the current object what it was."""
-    changes = tuple(_differences(asked.model, former.values, now))
+def compared(
+    asked: Asked, former: FormerRow, now: Model | None, using: str, fields: Fields = None
+) -> Restoration:
+    """Return what it takes to make the current object what it was, or these fields of it."""
+    wanted = former if fields is None else _narrowed(asked.model, former, now, fields)
+    changes = tuple(_differences(asked.model, wanted.values, now))
     state = state_of(asked, former.values, now)
-    reasons = tuple(obstacles.reasons(asked, former, now, using))
+    reasons = tuple(obstacles.reasons(asked, wanted, now, using))
+    if fields is not None and now is None:
+        reasons = (*reasons, obstacles.only_whole())
     if not reasons:
         named = None if now is None else {change.field.name for change in changes}
-        wanted = rebuilt(asked.model, former.values, now, using)
-        reasons = tuple(obstacles.errors(wanted, named))
+        instance = rebuilt(asked.model, wanted.values, now, using)
+        reasons = tuple(obstacles.errors(instance, named))
     return Restoration(
         model=asked.model,
         pk=asked.key,
@@ -76,8 +93,23 @@ def compared(asked: Asked, former: FormerRow, now: Model | None, using: str) -> 
         reasons=reasons,
         not_restored=tuple(_not_restored(asked.model, changes)),
         state=state,
-        values=former.values,
+        values=wanted.values,
+        recorded=former.values,
+        fields=fields,
     )
+
+
+def _narrowed(
+    model: type[Model], former: FormerRow, now: Model | None, fields: Collection[str]
+) -> FormerRow:
+    """Return the former row as if its other fields had held what they hold now."""
+    if now is None or not former.exists:
+        return former
+    every = model._meta.concrete_fields
+    others = {f.attname: f.value_from_object(now) for f in every if f.name not in fields}
+    columns = {field.column for field in every if field.name in fields}
+    missing = {column: why for column, why in former.missing.items() if column in columns}
+    return replace(former, values={**former.values, **others}, missing=missing, images=[])
 
 
 def source(asked: Asked) -> str:

@@ -27,7 +27,7 @@ def write(asked: Asked, planned: Restoration) -> Restoration:
     try:
         with (
             transaction.atomic(planned.using),
-            why(f"restored from {planned.source}"),
+            why(f"restored {planned.origin}"),
         ):
             return _written(asked, planned)
     except (IntegrityError, DataError) as error:
@@ -50,7 +50,7 @@ def changed_since() -> str:
 def _written(asked: Asked, planned: Restoration) -> Restoration:
     using = planned.using
     now = current(planned.model, planned.pk, using, lock=True)
-    if state_of(asked, planned.values, now) != planned.state:
+    if state_of(asked, planned.recorded, now) != planned.state:
         raise refused(planned, [changed_since()])
     instance = rebuilt(planned.model, planned.values, now, using)
     if now is None:

@@ -14,7 +14,7 @@ from django.utils.crypto import get_random_string
 
 import auditrepr
 
-VISITOR = "demo"
+VISITOR = "visitor"
 PASSWORD_LENGTH = 16
 
 

@@ -145,7 +145,14 @@ def test_what_is_no_time_says_so(reader: Client, text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "given", [("nowhere", 1), ("app_author", "x"), ("app_author", f"1&event={'9' * 30}")]
+    "given",
+    [
+        ("nowhere", 1),
+        ("app_author", "x"),
+        ("app_author", 10**30),
+        ("app_author", -(10**30)),
+        ("app_author", f"1&event={'9' * 30}"),
+    ],
 )
 def test_what_cannot_be_meant_is_not_found(reader: Client, given: tuple[str, object]) -> None:
     assert reader.get(as_of(*given)).status_code == 404

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -48,9 +49,8 @@ INJECTION = '<img src=x onerror="takenOver=1">'
 MORE_DATA = f"""
 from django.contrib.auth.models import Permission, User
 from management.gazetteer.models import Country, Language
-User.objects.filter(username="demo").first().set_password("demo")
-demo = User.objects.get(username="demo"); demo.set_password("demo"); demo.save()
-for name, codenames in [("visitor", []), ("linguist", ["view_auditlog", "view_language"])]:
+visitor = User.objects.get(username="visitor"); visitor.set_password("demo"); visitor.save()
+for name, codenames in [("guest", []), ("linguist", ["view_auditlog", "view_language"])]:
     user = User.objects.create_user(name, password="demo", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
 Country.objects.create(name={INJECTION!r}, alpha_2="XX", alpha_3="XXX")
@@ -65,18 +65,31 @@ with auditrepr.context(user=ann, reason="official spelling", request_id="8f2c1d"
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory, databases: Any) -> Iterator[str]:
-    """Where the demo's server listens."""
+def done(tmp_path_factory: pytest.TempPathFactory, databases: Any) -> tuple[Demo, str]:
+    """A demo that has run, and what it printed."""
     demo = Demo(tmp_path_factory.mktemp("project"), databases())
-    demo.demo()
+    return demo, demo.demo()
+
+
+@pytest.fixture(scope="module")
+def address(done: tuple[Demo, str]) -> Iterator[str]:
+    """Where the demo's server listens."""
+    demo, _ = done
     made = demo.run("shell", "-v0", "-c", MORE_DATA)
     assert made.returncode == 0, made.stderr
+    with serving(demo.folder, demo.environment) as address:
+        yield address
+
+
+@contextmanager
+def serving(folder: Path, environment: dict[str, str]) -> Iterator[str]:
+    """Run the project's server, and give its address."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{free.getsockname()[1]}"
     server = subprocess.Popen(
-        [sys.executable, demo.folder / "manage.py", "runserver", "--noreload", host],
-        env={"PYTHONPATH": str(ROOT), **demo.environment},
+        [sys.executable, folder / "manage.py", "runserver", "--noreload", host],
+        env={"PYTHONPATH": str(ROOT), **environment},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
@@ -110,14 +123,14 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(params=["light", "dark"])
 def reader(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
-    """The demo's user, in both of the admin's colors."""
-    yield from _login(browser, address, "demo", request.param)
+    """The demo's visitor, in both of the admin's colors."""
+    yield from _login(browser, address, "visitor", request.param)
 
 
 @pytest.fixture
-def visitor(browser: Browser, address: str) -> Iterator[Page]:
+def guest(browser: Browser, address: str) -> Iterator[Page]:
     """Somebody who may log in, and nothing else."""
-    yield from _login(browser, address, "visitor")
+    yield from _login(browser, address, "guest")
 
 
 @pytest.fixture
@@ -188,10 +201,10 @@ def test_finds_who_renamed_a_country(reader: Page) -> None:
     reader.get_by_role("button", name="Save", exact=True).click()
     reader.goto(LOG)
     row = reader.get_by_role("row").filter(has_text=f"→ {name}")
-    expect(row).to_contain_text("demo")
+    expect(row).to_contain_text("visitor")
     row.get_by_role("link").first.click()
     reader.get_by_role("link", name="Other events by this actor").click()
-    expect(reader.get_by_role("row").filter(has_text=name).first).to_contain_text("demo")
+    expect(reader.get_by_role("row").filter(has_text=name).first).to_contain_text("visitor")
 
 
 def test_foreign_keys_go_by_names(reader: Page) -> None:
@@ -405,9 +418,9 @@ def test_a_period_is_chosen_by_the_keyboard(reader: Page) -> None:
     expect(reader.get_by_text("No results.")).to_be_visible()
 
 
-def test_who_may_view_nothing_sees_nothing(visitor: Page) -> None:
+def test_who_may_view_nothing_sees_nothing(guest: Page) -> None:
     for url in (LOG, f"{LOG}1/change/", f"{LOG}object/?table_name=x&object_id=1", JOB):
-        answer = visitor.goto(url)
+        answer = guest.goto(url)
         assert answer
         assert answer.status == 403
 

@@ -15,9 +15,19 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.admin.test_browser import BEYOND, SCROLLED, _login, address, browser, databases, look
+from tests.admin.test_browser import (
+    BEYOND,
+    SCROLLED,
+    _login,
+    address,
+    browser,
+    databases,
+    done,
+    look,
+)
+from tests.packaging.test_demo import Demo
 
-__all__ = ["address", "browser", "databases", "look"]
+__all__ = ["address", "browser", "databases", "done", "look"]
 pytestmark = [pytest.mark.proof, pytest.mark.each_database]
 
 WIDTHS = (1440, 1280, 390)
@@ -32,6 +42,11 @@ class Walk:
         self.clicks = 0
         self._look = look
         page.goto("/admin/")
+        page.goto = self._refuse  # type: ignore[method-assign]
+
+    @staticmethod
+    def _refuse(*_: object) -> None:
+        raise AssertionError("An answer takes clicks, and no address.")
 
     def link(self, name: str | re.Pattern[str], within: Locator | None = None) -> None:
         """Follow the link of this name."""
@@ -67,8 +82,8 @@ class Walk:
 
 @pytest.fixture(params=["light", "dark"])
 def walk(browser: Browser, address: str, look: Any, request: pytest.FixtureRequest) -> Any:
-    """The demo's user, on the admin's first page."""
-    for page in _login(browser, address, "demo", request.param):
+    """The demo's visitor, on the admin's first page."""
+    for page in _login(browser, address, "visitor", request.param):
         yield Walk(page, look)
 
 
@@ -132,7 +147,9 @@ def test_what_happened_to_a_deleted_organization_and_its_members(walk: Walk) -> 
 
 
 def test_which_countries_and_organizations_had_to_do_with_each_other(walk: Walk) -> None:
-    walk.page.goto("/admin/gazetteer/country/?q=united+kingdom")
+    walk.link("Countries")
+    walk.page.locator("#searchbar").fill("united kingdom")
+    walk.page.locator("#searchbar").press("Enter")
     walk.link("United Kingdom")
     walk.link("History")
     expect(walk.row("Treaty of Maastricht")).to_contain_text("members: + United Kingdom")
@@ -194,7 +211,7 @@ def test_puts_a_deleted_region_back(walk: Walk, request: pytest.FixtureRequest) 
     expect(walk.page.get_by_text("Put back: Subdivision")).to_be_visible()
     expect(walk.page.get_by_role("textbox", name="Name")).to_have_value(region)
     walk.link("History")
-    expect(walk.row("restored from event")).to_contain_text("demo")
+    expect(walk.row("restored from event")).to_contain_text("visitor")
     walk.look("q-put-back-history")
 
 
@@ -226,3 +243,56 @@ def test_takes_a_persons_events_away_and_opens_them(walk: Walk, tmp_path: Path) 
     assert "Picardie, France" in {row["representation"] for row in rows}
     assert end["id"] == "end"
     walk.answered("q-export")
+
+
+ANSWERS = {
+    "Who renamed Turkey?": "ada new name since 2022 changed Türkiye name: Turkey → Türkiye",
+    "What did Sofia do?": "sofia Treaty of Brussels ended deleted Organization 1",
+    "In one request?": "Western European Union: members - France",
+    "What was deleted?": "luc French law 2015-29 deleted Picardie, France",
+    "Before that?": "exact: built only from data as of this moment",
+    "Back again?": "Change subdivision Picardie, France",
+    "Who promoted Sofia?": "ada stands in for Ada in July changed sofia superuser status: no → yes",
+    "And you?": "visitor changed Shqipëria (not stored yet) common name: (empty) → Shqipëria",
+}
+
+
+def test_what_the_demo_says_to_try_works_to_the_letter(
+    browser: Browser, address: str, done: tuple[Demo, str], look: Any
+) -> None:
+    to_try = done[1].partition("What to try there:")[2].partition("The same on")[0]
+    joined = re.sub(r"\n {28}(?=\w)", " ", to_try)
+    questions = re.findall(r"^ {4,6}(\S.*?\?) {2,}(.*)$", joined, re.MULTILINE)
+    assert [question for question, _ in questions] == [*ANSWERS]
+    for page in _login(browser, address, "visitor"):
+        for question, steps in questions:
+            if not steps.startswith("there "):
+                page.goto("/admin/auditrepr/auditlog/")
+            for step in steps.removeprefix("there ").split("; "):
+                _take(page, step)
+            page.wait_for_load_state()
+            text = " ".join(page.locator("#container").inner_text().split())
+            assert ANSWERS[question] in text, (question, text)
+            if "/admin/auditrepr/" in page.url:  # one of ours
+                look(page, f"q-try-{[*ANSWERS].index(question)}")
+
+
+def _take(page: Page, step: str) -> None:
+    """Do what one step of the demo's list says, and nothing else."""
+    verb, what = step.split(" ", 1)
+    content = page.locator("#content")
+    if verb == "type":
+        text, label = what.split(" under ")
+        field = page.get_by_label(re.compile(f"^{label}:?$"))
+        field.fill(text)
+        if label != "Common name":  # of a form with several buttons
+            field.press("Enter")
+    elif verb == "press":
+        page.get_by_role("button", name=what, exact=True).click()
+    elif row := what.removeprefix("the time of ") if what.startswith("the time of ") else "":
+        content.get_by_role("row").filter(has_text=row).get_by_role("link").first.click()
+    elif what == "its request ID":
+        content.get_by_role("link", name=re.compile(r"^[0-9a-f]{12}$")).click()
+    else:
+        link = content.get_by_role("link", name=what, exact=True)
+        (link if link.count() else page.get_by_role("link", name=what, exact=True)).first.click()

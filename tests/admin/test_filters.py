@@ -213,7 +213,10 @@ def test_a_request_leads_to_all_that_it_did(reader: Client) -> None:
     assert ids(reader, address) == [5, 2]
     assert ids(reader, f"{LOG}?request_id=a") == [5, 2]
     assert ids(reader, f"{LOG}?request_id=") == [5, 3, 2, 1]
-    assert reader.get(f"{LOG}?around=x")["Location"] == f"{LOG}?e=1"
+    for value in ("x", "--5"):
+        assert reader.get(f"{LOG}?around={value}")["Location"] == f"{LOG}?e=1"
+    for value in (2**63 - 9, -(2**63), 10**30):
+        assert ids(reader, f"{LOG}?around={value}&text=a") == []
 
 
 def test_where_there_is_no_transaction_the_request_or_the_command_stands_in_for_it(

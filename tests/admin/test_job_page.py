@@ -160,6 +160,20 @@ def test_only_the_newest_failures_are_counted_and_the_page_says_so(
     assert "Counts include only the newest 2 failures." in text
 
 
+def test_of_many_failures_a_part_is_searched_for_those_that_a_reader_may_see(
+    reader: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(job_page, "LOOKED_AT", 5)
+    for pk in range(1, 21):
+        final = {"next_attempt_at": None} if pk <= 10 else {}
+        fail(event(pk, table_name="app_tag" if pk in (2, 9, 19) else "app_author"), **final)
+    text = words(page(staff("view_tag", "view_backfillrun"), RUNS))
+    assert text.count("Tag ValueError 1") == 2
+    assert "Failed representations were searched as far as event 15; there may be more." in text
+    assert "Final events were searched as far as event 5; there may be more." in text
+    assert "were searched as far" not in words(page(reader, RUNS))
+
+
 def test_the_chart_spreads_a_runs_rows_over_its_time() -> None:
     rates = [bar.rate for bar in chart([run(30, 30, 900)], NOW)]
     assert len(rates) == BARS

@@ -64,9 +64,15 @@ def emma() -> Book:
 def test_both_histories_tell_it_by_the_names_of_the_event(reader: Client, emma, stored) -> None:
     if stored:
         backfill()
-    text = words(page(reader, history(emma)))
+    html = page(reader, history(emma))
+    text = words(html)
     assert "Emma: tags + old, + new" in text
     assert "tags: + old, + new" in text
+    assert "Emma: tags +\xa0old, +\xa0new" in html  # no line ends after a sign
+    assert "tags: +\xa0old, +\xa0new" in html
+    minus = '<span class="nowrap">-\xa0</span>'  # after which lines end in spite of the blank
+    assert f"Emma, again: tags {minus}gold" in html
+    assert f"tags: {minus}gold" in html
     assert "Emma, again: tags - gold" in text
     old, new = Tag.objects.order_by("pk")
     text = words(page(reader, history(old)))

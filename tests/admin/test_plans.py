@@ -13,7 +13,8 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from auditrepr.admin.changelist import LOOKED_AT
+from auditrepr.admin import job_page, keyset
+from auditrepr.admin.keyset import LOOKED_AT
 from auditrepr.capture import search_index
 from auditrepr.models import AuditLog, Checkpoint
 from auditrepr.models import related as pending
@@ -250,6 +251,21 @@ def test_sqlite_takes_no_more_steps_for_a_page_than_for_a_part_of_the_log(
     with connection.execute_wrapper(steps):
         assert somebody.get(url).status_code in (200, 302, 403)
     assert steps.read < 20 * LOOKED_AT
+
+
+@pytest.mark.parametrize("url", [FAILURES, f"{FAILURES}?state=final", RUNS])
+def test_of_many_failures_a_bounded_part_is_read_for_who_may_see_few(
+    large: None, url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    few = 200
+    for module in (keyset, job_page):
+        monkeypatch.setattr(module, "LOOKED_AT", few)
+    client = staff("view_tag", "view_backfillrun", "view_reprfailure")
+    counter = Plans() if connection.vendor == "postgresql" else Steps()
+    with connection.execute_wrapper(counter):
+        assert client.get(url).status_code == 200
+    kinds = 2 if url == RUNS else 1
+    assert 0 < counter.read < kinds * (5 if connection.vendor == "postgresql" else 50) * few
 
 
 @pytest.mark.parametrize("narrowed", ["", "&table_name=app_book", "&since=2026-01-01"])

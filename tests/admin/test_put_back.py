@@ -217,6 +217,35 @@ def test_an_object_that_the_admin_keeps_from_being_changed_stays(reader: Client,
     assert Tag.objects.get().label == "hidden"
 
 
+def test_the_fields_that_a_reader_chooses_are_put_back(reader: Client) -> None:
+    author = Author.objects.create(name="Ann")
+    book = Book.objects.create(title="Old", price=1, author=author)
+    Book.objects.update(title="New", price=2, author=None)
+    url = put_back(last(Book, "U"), before="1")
+    html = page(reader, url)
+    assert "excluded from the log" in words(html)
+    assert html.count('type="checkbox"') == html.count(" checked>") == 3
+    assert 'value="Put back"' not in html
+    chosen = {"fields": ["", "title", "author"], "state": state(html)}
+    html = reader.post(url, chosen | {"preview": "x"}).content.decode()
+    assert "cannot be put back" not in words(html)
+    assert html.count(" checked>") == 2
+    assert 'value="Put back"' in html
+    assert Book.objects.get().title == "New", "a preview writes nothing"
+    assert "No field is chosen." in words(
+        reader.post(url, chosen | {"fields": [""]}).content.decode()
+    )
+    assert Book.objects.get().title == "New"
+    reader.post(url, chosen)
+    there = Book.objects.get()
+    assert (there.title, there.price, there.author) == ("Old", 2, author)
+    reason = last(Book, "U").context["reason"]
+    assert reason.startswith("restored title, author from before event")
+    again = reader.post(url, {**chosen, "fields": ["price", "nonsense"]}).content.decode()
+    assert "has changed since" in words(again)
+    assert Book.objects.get().pk == book.pk
+
+
 def test_a_field_that_is_read_only_in_the_admin_stays(reader: Client) -> None:
     notice = Notice.objects.create(title="Old", body="old")
     Notice.objects.update(title="New", body="new")
@@ -251,6 +280,7 @@ def test_a_many_to_many_row_belongs_to_the_model_that_has_the_field(tag: Tag) ->
         ({"event": "", "at": "yesterday"}, 404),
         ({"event": "", "at": "9999-12-31"}, 404),
         ({"object_id": "x"}, 404),
+        ({"object_id": "9" * 30}, 404),
         ({"table_name": "nowhere"}, 404),
         ({"object_id": "%00"}, 403),
     ],

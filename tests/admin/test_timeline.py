@@ -12,7 +12,7 @@ from auditrepr import context
 from auditrepr.admin import AuditHistoryMixin, timeline
 from tests.app.models import Author
 from tests.app.relations import Diner
-from tests.pages import LOG, event, link, page, reader, staff, words
+from tests.pages import LOG, breadcrumbs, event, link, page, reader, staff, words
 
 __all__ = ["reader"]
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
@@ -208,4 +208,4 @@ def test_its_breadcrumbs_and_those_of_the_pages_behind_it_lead_to_the_log(reader
         f"{LOG}object/as-of/?{asked}",
         f"{LOG}object/put-back/?{asked}",
     ):
-        assert link(page(reader, url), "Audit events") == LOG, url
+        assert link(breadcrumbs(page(reader, url)), "Audit events") == LOG, url

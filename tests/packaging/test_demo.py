@@ -225,7 +225,7 @@ def test_the_password_it_prints_opens_the_admin(done) -> None:
     code = f"""
 from django.test import Client
 client = Client()
-assert client.login(username="demo", password={password[1]!r})
+assert client.login(username="visitor", password={password[1]!r})
 page = client.get("/admin/auditrepr/auditlog/?table_name=gazetteer_country&action__exact=U",
                   headers={{"host": "localhost"}})
 assert page.status_code == 200, page

@@ -176,6 +176,58 @@ def test_an_excluded_field_is_refused() -> None:
     assert "tags" in planned.not_restored
 
 
+def test_single_fields_are_put_back_and_only_what_is_in_their_way_counts() -> None:
+    book = Book.objects.create(title="Old", price=1, secret="x")
+    first = LOG.for_object(book).earliest("pk")
+    Book.objects.update(title="New", price=2)
+    whole, part = (restore(book, first, fields=f, dry_run=True) for f in (None, ["title"]))
+    assert whole.reasons
+    assert (part.reasons, part.possible, part.state) == ((), True, whole.state)
+    assert [change.field.name for change in part.changes] == ["title"]
+    done = restore(book, first, fields=["title"], state=whole.state)
+    assert done.instance is not None
+    there = Book.objects.get()
+    assert (there.title, there.price, there.secret) == ("Old", 2, "x")
+    assert last(Book).context["reason"] == f"restored title from event {first.pk}"
+    assert not restore(book, first, fields=["title"]).possible
+    [reason] = restore(book, first, fields=["secret", "price"], dry_run=True).reasons
+    assert reason == "The field “secret” is excluded from the log."
+
+
+def test_a_field_that_refers_to_what_is_gone_is_in_the_way_if_it_is_chosen() -> None:
+    order = Order.objects.create(ref="A", parent=(parent := Order.objects.create(ref="P")))
+    first = last(Order)
+    Order.objects.filter(pk=order.pk).update(ref="B", parent=None)
+    parent.delete()
+    assert "“parent” refers to" in restore(order, first, fields=["parent"], dry_run=True).reasons[0]
+    restore(order, first, fields=["ref"])
+    order.refresh_from_db()
+    assert (order.ref, order.parent_id) == ("A", None)
+
+
+def test_of_a_row_that_changed_since_the_preview_no_field_is_put_back() -> None:
+    book = Book.objects.create(title="Old", price=1)
+    first = LOG.for_object(book).earliest("pk")
+    Book.objects.update(title="New", price=2)
+    seen = restore(book, first, fields=["title"], dry_run=True).state
+    Book.objects.update(price=3)
+    with pytest.raises(NotRestored, match="has changed since"):
+        restore(book, first, fields=["title"], state=seen)
+
+
+def test_single_fields_of_a_deleted_object_and_unknown_ones_are_refused(tag: Tag) -> None:
+    first = LOG.for_object(tag).earliest("pk")
+    for fields in (["colour"], "id", ["label", "book"]):
+        with pytest.raises(
+            ValueError, match=r"cannot put back .*: the fields of app.Tag are label"
+        ):
+            restore(tag, first, fields=fields)
+    pk = tag.pk
+    tag.delete()
+    [reason] = restore(Tag, first, pk=pk, fields="label", dry_run=True).reasons
+    assert reason == "The object does not exist: it is added again as a whole, not field by field."
+
+
 def test_an_object_that_is_gone_is_refused() -> None:
     parent = Order.objects.create(ref="P")
     order = Order.objects.create(ref="A", parent=parent)

@@ -12,15 +12,18 @@ from django.db import DatabaseError, connection
 
 from ... import excerpt, ownership, people
 
-#: One line for each question that the admin answers.
+#: Each question that the admin answers, with the steps to the answer; a test takes them.
 TO_TRY = """\
   What to try there:
-    Who renamed Turkey?     search for turkey: by whom, and why; the name leads to the history
-    What did Sofia do?      type sof under Actor; open an event, and follow its request
-    What went along?        choose Organization and deleted: the members left with it
-    What was it before?     Picardie's history, behind Subdivision and deleted: as of, put back
-    Who appointed Sofia?    Users, sofia, History; or what she did, next to it
-    And you?                change a country, and find it under your name
+    Who renamed Turkey?     type turkey under Text; click Türkiye
+    What did Sofia do?      type sof under Part of a name; click sofia
+      In one request?       there click the time of Western European Union; click its request ID
+    What was deleted?       click Subdivision; click deleted; click Picardie, France
+      Before that?          there click the time of deleted; click Whole object as of this event
+      Back again?           there click Put the object back to this; press Put back
+    Who promoted Sofia?     click Users; click sofia; click History
+    And you?                click Countries; click Albania; type Shqipëria under Common name;
+                            press Save and continue editing; click History
 """
 
 
