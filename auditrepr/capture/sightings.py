@@ -1,7 +1,7 @@
 """The partitions that runs have seen: one that is gone has taken its rows along.
 
 Coverage knows the partitions that were there when the triggers were last installed or checked. The
-job changes no coverage: what it has seen since stands beside, until coverage restarts.
+job changes no coverage: what it has seen since is kept separately, until coverage restarts.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ def lost(installed: Installed, row: Coverage) -> bool:
 
 
 def note(using: str, seen: Sightings) -> None:
-    """Record what a run has seen, beside what others have."""
+    """Record what a run has seen, in addition to what others have."""
     marks = Checkpoint.objects.using(using).only("partitions").select_for_update()
     mark = marks.filter(pk=1).first()
     if mark is None:

@@ -10,7 +10,7 @@ What keeps a round safe:
   was taken over or canceled commits nothing.
 - How many workers there are is written nowhere.
 - All shares are one command's work. Those of a rebuild move its cursor, and not the watermark; so
-  ``backfill_reprs`` may work beside them, but alone.
+  ``backfill_reprs`` may work at the same time, but alone.
 """
 
 from __future__ import annotations

@@ -112,7 +112,7 @@ class Sharing(Run, Generic[Batch]):
         if not self.result.in_round:
             self._voided_at = shares.voided_at(self.using)
         reason = self._rounds()
-        self.crew.end()  # not after an error: this process may try again, and others go on
+        self.crew.end()  # not after an error: this process may try again, and others continue
         return reason
 
     @property
@@ -178,7 +178,7 @@ class Sharing(Run, Generic[Batch]):
                 return reason
 
     def _wait(self) -> StopReason | None:
-        """Wait for others, unless a limit is reached: after an error, too, if they go on."""
+        """Wait for others, unless a limit is reached: after an error, too, if they continue."""
         time.sleep(PAUSE)
         return self.limits.reached(self.result.batches)
 
