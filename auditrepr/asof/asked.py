@@ -65,7 +65,7 @@ def _fits(using: str, field: Any, value: Any) -> bool:
         field = field.target_field
     try:
         low, high = connections[using].ops.integer_field_range(field.get_internal_type())
-    except KeyError:  # the field's type is no number's
+    except KeyError:  # of a type that is not a number
         return True
     return (low is None or low <= value) and (high is None or value <= high)
 
