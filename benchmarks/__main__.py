@@ -15,10 +15,12 @@ from tests.servers import PostgresServer
 STANDING = ("idle", "trickle")
 NAMES = (
     *STANDING, "drain", "relations", "asked", "pairs", "searched", "opened", "capture", "indexes",
-    "export", "tables",
+    "export", "tables", "shared",
 )  # fmt: skip
 #: Numbers of audited tables, for ``tables``.
 COUNTS = [3, 30, 270]
+#: Numbers of workers, for ``shared``.
+WORKERS = [1, 2, 4]
 #: As durable as a production server; memory and checkpoints as for a small machine.
 SERVER = (
     "-c shared_buffers=1GB -c max_wal_size=8GB -c maintenance_work_mem=256MB"
@@ -33,7 +35,7 @@ def arguments(given: list[str] | None = None) -> Namespace:
         "names",
         nargs="*",
         metavar="NAME",
-        help=f"of {', '.join(NAMES)}; tables may be followed by how many",
+        help=f"of {', '.join(NAMES)}; tables and shared may be followed by how many",
     )
     parser.add_argument("--database", choices=("postgresql", "sqlite"), default="postgresql")
     parser.add_argument(
@@ -48,7 +50,7 @@ def arguments(given: list[str] | None = None) -> Namespace:
     options = parser.parse_args(given)
     counts = [name for name in options.names if name[:1].isdecimal()]
     options.names = [name for name in options.names if name not in counts]
-    options.counts = list(map(_number, counts)) or COUNTS
+    options.counts = list(map(_number, counts))
     for name in options.names:
         if name not in NAMES:
             parser.error(f"there is no benchmark {name!r}: choose from {', '.join(NAMES)}")
@@ -133,6 +135,7 @@ def main(given: list[str] | None = None) -> None:
         from .capture import capture
         from .export import export
         from .indexes import indexes
+        from .shared import shared
         from .tables import tables
 
         data.make_schema()
@@ -146,7 +149,9 @@ def main(given: list[str] | None = None) -> None:
             elif name in writing:
                 writing[name](max(options.rows), options.repeat)
             elif name == "tables":
-                tables(options.counts, max(options.rows), options.repeat)
+                tables(options.counts or COUNTS, max(options.rows), options.repeat)
+            elif name == "shared":
+                shared(options.counts or WORKERS, max(options.rows), options.repeat)
             elif name == "asked":
                 asked(options.rows, options.repeat)
             elif name not in STANDING:

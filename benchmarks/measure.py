@@ -46,6 +46,32 @@ class ServerCPU:
         return (self.read() - before) / 1000
 
 
+class SessionsCPU:
+    """CPU time of all sessions that have ended on the server of the current connection."""
+
+    def __init__(self) -> None:
+        connection.ensure_connection()
+        session = Path("/proc") / str(connection.connection.info.backend_pid)
+        self._file = Path("/proc") / self._fields(session / "stat")[1] / "stat"
+
+    def read(self) -> float:
+        """Return the seconds, as soon as no session has ended for a moment."""
+        seconds = -1.0
+        while (found := self._read()) > seconds:
+            seconds = found
+            time.sleep(0.5)
+        return seconds
+
+    def _read(self) -> float:
+        waited_for = self._fields(self._file)[13:15]  # cutime, cstime
+        return sum(map(int, waited_for)) / os.sysconf("SC_CLK_TCK")
+
+    @staticmethod
+    def _fields(file: Path) -> list[str]:
+        """Return what follows the name of the process: its state, its parent, and so on."""
+        return file.read_text().rpartition(")")[2].split()
+
+
 @contextmanager
 def server_cpu() -> Iterator[ServerCPU]:
     cpu = ServerCPU()

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -38,7 +39,7 @@ from auditrepr.models import (
 from auditrepr.reprs import build
 from auditrepr.utils.table_names import model_for_table
 from auditrepr.utils.time_limit import JobTimeLimit
-from benchmarks.measure import Cost, ServerCPU, is_near, measured, server_cpu
+from benchmarks.measure import Cost, ServerCPU, SessionsCPU, is_near, measured, server_cpu
 from benchmarks.shop.models import Invoice
 
 
@@ -81,6 +82,27 @@ def batches(size: int) -> Cost:
         result = backfill.run("default", lock=lock, batch_size=size, on_progress=told)
     assert not result.error, result.error
     return min(costs[1:], key=lambda cost: cost.all_cpu_seconds)
+
+
+def shared(workers: int) -> Cost:
+    """The command with this many workers: the CPU of all of them, and of all of their sessions."""
+    before = AuditLog.objects.pending().count()
+    sessions = SessionsCPU() if is_near() else None
+    connection.close()
+    servers = sessions.read() if sessions else 0.0
+    began, used = time.perf_counter(), _used_by_all()
+    call_command("backfill_reprs", workers=workers, verbosity=0)
+    cost = Cost(seconds=time.perf_counter() - began, cpu_seconds=_used_by_all() - used, rows=before)
+    connection.close()
+    if sessions:
+        cost.server_cpu_seconds = sessions.read() - servers
+    assert not AuditLog.objects.pending().exists()
+    return cost
+
+
+def _used_by_all() -> float:
+    """CPU seconds of this process, and of those that it has started and that have ended."""
+    return sum(os.times()[:4])
 
 
 def _used(server: ServerCPU | None) -> tuple[float, float]:
@@ -220,10 +242,12 @@ def nothing() -> int:
 
 def main(name: str, arguments: dict[str, Any]) -> Cost:
     warm = arguments.pop("warm", False)
-    if name in ("run", "batches", "building"):
+    if name in ("run", "batches", "building", "shared"):
         arguments.pop("method", None)  # the settings read it from the environment
     if warm:
         globals()[name](**arguments)
+    if name == "shared":
+        return shared(**arguments)  # which measures more than one process and one session
     with measured() as cost:
         result = globals()[name](**arguments)
     if isinstance(result, Cost):

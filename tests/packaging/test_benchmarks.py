@@ -32,6 +32,7 @@ TITLES = {
     "indexes": "### What each index of the log costs its writer",
     "export": "### Export",
     "tables": "### Audited tables",
+    "shared": "### Shared",
 }
 
 
