@@ -39,8 +39,8 @@ _BELOW = """
         AND (root = top OR root IN (SELECT relid FROM pg_partition_ancestors(class.oid)))"""
 
 # What no trigger can record: the rows of tables that inherit from another, what is written through
-# another table, that a crash emptied an unlogged one, and what a snapshot hides but other queries in it show at once: that the table was
-# emptied, or another one attached to it.
+# another table, that a crash emptied an unlogged one, and what a snapshot hides but other queries
+# in it show at once: that the table was emptied, or another one attached to it.
 _NEVER_RECORDED = """
     SELECT root, inhrelid AS relid FROM roots JOIN pg_inherits ON inhparent = root
     WHERE relkind = 'r'
