@@ -10,7 +10,6 @@ it, from the log's beginning on.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, NamedTuple
@@ -23,6 +22,7 @@ from ..utils.table_names import model_for_table
 from ..vendors.base import PastTableSQL
 from ..vendors.types import NOTHING_SEEN, Image, Moment
 from .changes import Changes, Unseen
+from .expressions import Expression, with_expressions
 from .history import TIMELESS, History
 from .neighbors import FIELDS, Neighbor
 from .placeholders import UNKNOWN
@@ -39,16 +39,6 @@ MOST = 20_000
 #: How many tables as of a moment are cached: each may list as many keys as there are changes.
 KEPT = 16
 ORDER = "a query without an order took some of its rows"
-_WITH = re.compile(r"\s*WITH(\s+RECURSIVE)?\s", re.IGNORECASE)
-
-
-class Expression(NamedTuple):
-    """The SQL that replaces a table in a statement."""
-
-    head: str = ""  # the common table expression; empty: the table is unchanged
-    parameters: Sequence[Any] = ()
-    unknown: frozenset[str] = frozenset()  # columns without a known value in some row
-    shared: bool = False  # several rows had the same key, so that some may be missing
 
 
 class Source(NamedTuple):
@@ -98,7 +88,7 @@ class PastTables:
         if statement.cut or (heads and self._may_take_others(heads, statement, sql, parameters)):
             doubts[ORDER] = None
         if heads:
-            sql, parameters = _with(heads, statement, sql, parameters)
+            sql, parameters = with_expressions(heads, statement, sql, parameters)
         return sql, parameters, tuple(doubts)
 
     def _may_take_others(
@@ -115,7 +105,7 @@ class PastTables:
         if parts is None or not isinstance(parameters, list | tuple | None):
             return bool(unclear)
         given = parts.parameters(parameters or ())
-        places = self.vendor.rows(*_with(heads, statement, parts.places(), given))
+        places = self.vendor.rows(*with_expressions(heads, statement, parts.places(), given))
         return len(set(places)) < len(places)
 
     def _as_of(
@@ -273,31 +263,3 @@ def _first_changes(unseen: Iterable[Neighbor]) -> list[tuple[str, Neighbor, bool
         key = one.object_id or ""
         found.setdefault(key, (key, one, False))
     return list(found.values())
-
-
-def _with(
-    heads: Sequence[Expression], statement: Statement, sql: str, parameters: Any
-) -> tuple[str, Any]:
-    """Return the statement, with the expressions that replace its tables in front."""
-    before = ", ".join(one.head for one in heads)
-    own = [value for one in heads for value in one.parameters]
-    if parameters is None:
-        sql, parameters = sql.replace("%", "%%"), ()
-    if isinstance(parameters, Mapping):
-        names = [f"auditrepr_{n}" for n in range(len(own))]
-        before = _by_name(before, names)
-        parameters = {**parameters, **dict(zip(names, own, strict=True))}
-    else:
-        parameters = [*own, *parameters]
-    if not statement.own_relations:
-        return f"WITH {before} {sql}", parameters
-    start = _WITH.match(sql)
-    assert start is not None  # noqa: S101 - the parsed statement begins with WITH
-    return f"{start[0]} {before}, {sql[start.end() :]}", parameters
-
-
-def _by_name(sql: str, names: Sequence[str]) -> str:
-    """Return the SQL with named placeholders for its parameters."""
-    first, *others = sql.replace("%%", "\0").split("%s")
-    places = zip(names, others, strict=True)
-    return "".join([first, *(f"%({name})s{piece}" for name, piece in places)]).replace("\0", "%%")
