@@ -62,6 +62,7 @@ class Asking(World):
         Question.objects.update(n=1)
 
 
+@pytest.mark.sized
 @pytest.mark.django_db(transaction=True)
 def test_free_queries_answer_as_of_the_event():
     seen.clear()
