@@ -27,7 +27,6 @@ from auditrepr.lineage.migrations import TableRenamed, _Walk, changes
 from auditrepr.models import AuditLog, ReprFailure
 from auditrepr.readers import changes as readers_changes
 from auditrepr.readers import values
-from auditrepr.readers.permissions import readable_failures
 from auditrepr.tracking.decorator import MARKED
 from tests.capturing import sql
 from tests.examples import examples
@@ -401,8 +400,8 @@ def test_a_failure_is_counted_and_retried_under_the_current_model(first):
             audit_log=event, error_class="ValueError", message="no", next_attempt_at=timezone.now()
         )
     admin = User.objects.create_superuser("boss")
-    rows, _ = job_page._by_kind(readable_failures(admin, "default").failing())
-    assert {(row["table_name"], row["model"]) for row in rows} == {
+    kinds = job_page._by_kind(admin, "default", "failed")
+    assert {(row["table_name"], row["model"]) for row in kinds.rows} == {
         ("outlets", "Store"),
         ("drifting_shop", "Shop"),
     }
