@@ -333,7 +333,7 @@ def test_three_processes_rebuild_and_one_that_is_killed_costs_nothing(tmp_path):
         process.kill()
         process.communicate()
     assert process.returncode == 0
-    assert re.search("SIGKILL.*Others did its share", errors)
+    assert re.search("SIGKILL.*Other workers did its share", errors)
     assert re.search(r"Rebuilt 1\d\d representations, 1\d\d changed", output)
     assert texts() == names()
     assert not RebuildCursor.objects.exists()
