@@ -19,8 +19,9 @@ TO_TRY = """\
     What did Sofia do?      type sof under Part of a name; click sofia
       In one request?       there click the time of Western European Union; click its request ID
     What was deleted?       click Subdivision; click deleted; click Picardie, France
-      Before that?          there click the time of deleted; click Whole object as of this event
-      Back again?           there click Put the object back to this; press Put back
+      Before that?          there click the time of deleted;
+                            click The whole object as of this event
+      Back again?           there click Put the object back to this state; press Put back
     Who promoted Sofia?     click Users; click sofia; click History
     And you?                click Countries; click Albania; type Shqipëria under Common name;
                             press Save and continue editing; click History
