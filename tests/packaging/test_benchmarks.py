@@ -65,10 +65,11 @@ def test_the_commands_that_the_page_shows_are_understood() -> None:
         assert arguments(shlex.split(line)).names
 
 
-def test_numbers_after_the_names_are_those_of_audited_tables() -> None:
-    assert (given := arguments(["tables", "3", "1_000"])).names == ["tables"]
+@pytest.mark.parametrize("name", ["tables", "shared"])
+def test_numbers_after_the_names_are_those_of_tables_or_workers(name: str) -> None:
+    assert (given := arguments([name, "3", "1_000"])).names == [name]
     assert given.counts == [3, 1000]
-    assert arguments(["tables"]).counts == [3, 30, 270]
+    assert arguments([name]).counts == []  # those that each has by default
 
 
 def test_an_unknown_benchmark_is_a_usage_error(capsys: pytest.CaptureFixture[str]) -> None:
