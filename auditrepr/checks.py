@@ -91,6 +91,8 @@ def check_lock_file(**_: Any) -> list[CheckMessage]:
 
 def check_databases(databases: Collection[str] | None, **_: Any) -> list[CheckMessage]:
     """Check that all audited tables in these databases are captured."""
+    if not apps.is_installed("auditrepr"):
+        return []  # a test has other apps for a while, and still these checks
     return [message for using in databases or () for message in _looked_at(using)]
 
 

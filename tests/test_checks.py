@@ -6,6 +6,7 @@ from threading import Timer
 import pytest
 from django.core import checks
 from django.db import connections
+from django.test import override_settings
 
 from auditrepr import capture, receivers
 from auditrepr.capture import flush
@@ -246,6 +247,15 @@ def test_a_database_that_cannot_be_reached_is_a_warning_and_no_traceback():
         connections["other"] = there
     assert "Could not connect to database" in message.msg
     assert message.hint == "Fix this, then run: manage.py check --database other"
+
+
+@pytest.mark.django_db
+def test_no_database_is_checked_while_a_test_has_other_apps():
+    """As Django's own tests of migrations do."""
+    execute(*get_vendor("default").remove_sql("app_author"))
+    apps = ["tests.app", "django.contrib.auth", "django.contrib.contenttypes"]
+    with override_settings(INSTALLED_APPS=apps, AUDITREPR={"MODELS": ["app.Author"]}):
+        assert found(["default"]) == {}
 
 
 @pytest.mark.django_db(transaction=True)
