@@ -24,54 +24,7 @@ class AuditReprError(Exception):
         return partial(type(self), **self.details), ()
 
 
-class UnsupportedDatabase(AuditReprError):
-    """Raised when a database is neither PostgreSQL nor SQLite."""
-
-    message = 'auditrepr supports PostgreSQL and SQLite, but database "{alias}" is {vendor}.'
-
-
-class UnknownModel(AuditReprError):
-    """Raised when a setting names a model that is not installed."""
-
-    message = (
-        'AUDITREPR["{setting}"] contains {name!r}, which matches no installed model. Use'
-        ' "app_label.Model", "app_label.*" or "*".'
-    )
-
-
-class OwnTable(AuditReprError):
-    """Raised when auditrepr is asked to audit one of its own models."""
-
-    message = (
-        "{setting} names {name}, one of auditrepr's own models. These cannot be audited; remove it."
-    )
-
-
-class UnknownColumn(AuditReprError):
-    """Raised when a field to exclude does not exist."""
-
-    message = (
-        "{model} has no field {name!r} to exclude. Correct @auditrepr.track(exclude=[...]) or"
-        ' AUDITREPR["EXCLUDE"].'
-    )
-
-
-class UnusableRelated(AuditReprError):
-    """Raised when a relation to belong to a model's history does not exist or cannot be used."""
-
-    message = (
-        "{model} has no relation {name!r} that its history can show: it {reason}. Correct"
-        ' AUDITREPR["RELATED"], or `related` of the admin class.'
-    )
-
-
-class KeyExcluded(AuditReprError):
-    """Raised when a field to exclude is part of the primary key."""
-
-    message = (
-        "{model}.{name} cannot be excluded: it is part of the primary key, by which the log"
-        " identifies objects."
-    )
+# What is audited: settings, decorators, admin classes
 
 
 class InvalidSetting(AuditReprError):
@@ -92,13 +45,53 @@ class UnknownSetting(InvalidSetting):
     message = "Unknown setting AUDITREPR[{name!r}]. Valid settings: {known}."
 
 
-class CacheOutOfReach(AuditReprError, AttributeError):
-    """Raised when code that runs as of an event bypasses Django's methods to read a live cache."""
+class UnknownModel(AuditReprError):
+    """Raised when a setting names a model that is not installed."""
 
     message = (
-        "{backend}.{name} leads to the live cache, but code that runs as of an event has an empty"
-        " cache of its own. Use the methods of Django's caches, or name another text than str() in"
-        ' AUDITREPR["REPR"] or @auditrepr.track(repr=...).'
+        'AUDITREPR["{setting}"] contains {name!r}, which matches no installed model. Use'
+        ' "app_label.Model", "app_label.*" or "*".'
+    )
+
+
+class UnknownColumn(AuditReprError):
+    """Raised when a field to exclude does not exist."""
+
+    message = (
+        "{model} has no field {name!r} to exclude. Correct @auditrepr.track(exclude=[...]) or"
+        ' AUDITREPR["EXCLUDE"].'
+    )
+
+
+class KeyExcluded(AuditReprError):
+    """Raised when a field to exclude is part of the primary key."""
+
+    message = (
+        "{model}.{name} cannot be excluded: it is part of the primary key, by which the log"
+        " identifies objects."
+    )
+
+
+class OwnTable(AuditReprError):
+    """Raised when auditrepr is asked to audit one of its own models."""
+
+    message = (
+        "{setting} names {name}, one of auditrepr's own models. These cannot be audited; remove it."
+    )
+
+
+class NotAudited(AuditReprError):
+    """Raised when a command is given a model that is not audited."""
+
+    message = "{name!r} is not an audited model. Audited models: {known}."
+
+
+class UnusableRelated(AuditReprError):
+    """Raised when a relation to belong to a model's history does not exist or cannot be used."""
+
+    message = (
+        "{model} has no relation {name!r} that its history can show: it {reason}. Correct"
+        ' AUDITREPR["RELATED"], or `related` of the admin class.'
     )
 
 
@@ -111,10 +104,28 @@ class UnusableRepr(AuditReprError):
     )
 
 
-class NotAudited(AuditReprError):
-    """Raised when a command is given a model that is not audited."""
+# The database, its migrations and rights
 
-    message = "{name!r} is not an audited model. Audited models: {known}."
+
+class UnsupportedDatabase(AuditReprError):
+    """Raised when a database is neither PostgreSQL nor SQLite."""
+
+    message = 'auditrepr supports PostgreSQL and SQLite, but database "{alias}" is {vendor}.'
+
+
+class DatabaseUnreachable(AuditReprError):
+    """Raised when the database cannot be connected to."""
+
+    message = 'Could not connect to database "{alias}": {reason}'
+
+
+class NothingCommitted(AuditReprError):
+    """Raised when a database does not commit automatically."""
+
+    message = (
+        'DATABASES["{alias}"] turns AUTOCOMMIT off, so nothing that this command writes would be'
+        " committed. Run it with settings that leave AUTOCOMMIT on."
+    )
 
 
 class MigrationsPending(AuditReprError):
@@ -123,26 +134,6 @@ class MigrationsPending(AuditReprError):
     message = (
         'Database "{alias}" has unapplied migrations: {names}. Run: manage.py migrate --database'
         " {alias}"
-    )
-
-
-class MigrationsUnrecorded(AuditReprError):
-    """Raised when the tables exist, but no record of the migrations that created them."""
-
-    message = (
-        'Database "{alias}" has no record of migrations, as in a test suite that runs without them'
-        ' (TEST: {{"MIGRATE": False}}, --nomigrations), so it is unknown whether its tables match'
-        " the models. Run these tests with migrations, or build representations without the job:"
-        " event.build_instance_repr()."
-    )
-
-
-class RightsMissing(AuditReprError):
-    """Raised when the database refuses access; the message lists the missing rights."""
-
-    message = (
-        '{role} may not do this in database "{alias}": {reason}. It lacks {rights}: see'
-        " docs/security.md."
     )
 
 
@@ -167,13 +158,14 @@ class TablesLeaving(MigrationsPending):
     )
 
 
-class RowsHidden(AuditReprError):
-    """Raised when row-level security hides events from the job."""
+class MigrationsUnrecorded(AuditReprError):
+    """Raised when the tables exist, but no record of the migrations that created them."""
 
     message = (
-        'Row-level security hides rows of auditrepr_auditlog in database "{alias}" from this role.'
-        " Hidden events would never get a representation. Grant the role BYPASSRLS, or drop the"
-        " policies."
+        'Database "{alias}" has no record of migrations, as in a test suite that runs without them'
+        ' (TEST: {{"MIGRATE": False}}, --nomigrations), so it is unknown whether its tables match'
+        " the models. Run these tests with migrations, or build representations without the job:"
+        " event.build_instance_repr()."
     )
 
 
@@ -185,19 +177,35 @@ class MigrationsUnreadable(AuditReprError):
     )
 
 
-class NothingCommitted(AuditReprError):
-    """Raised when a database does not commit automatically."""
+class RightsMissing(AuditReprError):
+    """Raised when the database refuses access; the message lists the missing rights."""
 
     message = (
-        'DATABASES["{alias}"] turns AUTOCOMMIT off, so nothing that this command writes would be'
-        " committed. Run it with settings that leave AUTOCOMMIT on."
+        '{role} may not do this in database "{alias}": {reason}. It lacks {rights}: see'
+        " docs/security.md."
     )
 
 
-class DatabaseUnreachable(AuditReprError):
-    """Raised when the database cannot be connected to."""
+class RowsHidden(AuditReprError):
+    """Raised when row-level security hides events from the job."""
 
-    message = 'Could not connect to database "{alias}": {reason}'
+    message = (
+        'Row-level security hides rows of auditrepr_auditlog in database "{alias}" from this role.'
+        " Hidden events would never get a representation. Grant the role BYPASSRLS, or drop the"
+        " policies."
+    )
+
+
+class MayNotPrune(AuditReprError):
+    """Raised when the database role may not delete events."""
+
+    message = (
+        'Role {role} may not delete from the audit log in database "{alias}". Run prune_audit_log'
+        " as the role that owns the table (docs/security.md)."
+    )
+
+
+# The job: its lock, its rounds, its tasks
 
 
 class LockUnavailable(AuditReprError):
@@ -207,6 +215,12 @@ class LockUnavailable(AuditReprError):
         'Could not use the lock file {path}: {reason}. Set AUDITREPR["LOCK_FILE"] to a file that'
         " this user can write, or use --lock database."
     )
+
+
+class LockHeld(AuditReprError):
+    """Raised when a command needs the lock that a run holds."""
+
+    message = "The lock is held by {holder}. Try again later, or use --wait SECONDS."
 
 
 class LeaseLost(AuditReprError):
@@ -244,19 +258,7 @@ class UnusablePool(AuditReprError):
     )
 
 
-class LockHeld(AuditReprError):
-    """Raised when a command needs the lock that a run holds."""
-
-    message = "The lock is held by {holder}. Try again later, or use --wait SECONDS."
-
-
-class MayNotPrune(AuditReprError):
-    """Raised when the database role may not delete events."""
-
-    message = (
-        'Role {role} may not delete from the audit log in database "{alias}". Run prune_audit_log'
-        " as the role that owns the table (docs/security.md)."
-    )
+# The export
 
 
 class BeyondTheLog(AuditReprError):
@@ -267,6 +269,15 @@ class BeyondTheLog(AuditReprError):
         " an older backup, or it is another log. To continue without missing events, use"
         " --follow-from with the ID of the last event that both logs have, or 0 to send all events"
         " again."
+    )
+
+
+class PositionUnreadable(AuditReprError):
+    """Raised when a file does not hold the ID from which an export continues."""
+
+    message = (
+        "Could not read where to continue from {path}: {reason}. Correct it: it holds the ID of the"
+        " last exported event; without the file, the export starts with the first event."
     )
 
 
@@ -282,13 +293,7 @@ class OutputBusy(AuditReprError):
     message = "Another export is writing to {path}. Try again later."
 
 
-class PositionUnreadable(AuditReprError):
-    """Raised when a file does not hold the ID from which an export continues."""
-
-    message = (
-        "Could not read where to continue from {path}: {reason}. Correct it: it holds the ID of the"
-        " last exported event; without the file, the export starts with the first event."
-    )
+# The past, and putting objects back
 
 
 class NothingToRebuild(AuditReprError):
@@ -297,6 +302,16 @@ class NothingToRebuild(AuditReprError):
     message = (
         "Event {pk} is a TRUNCATE of {table}. It concerns the whole table, so there is no object to"
         " represent."
+    )
+
+
+class CacheOutOfReach(AuditReprError, AttributeError):
+    """Raised when code that runs as of an event bypasses Django's methods to read a live cache."""
+
+    message = (
+        "{backend}.{name} leads to the live cache, but code that runs as of an event has an empty"
+        " cache of its own. Use the methods of Django's caches, or name another text than str() in"
+        ' AUDITREPR["REPR"] or @auditrepr.track(repr=...).'
     )
 
 
@@ -309,6 +324,12 @@ class PastIsFixed(AuditReprError):
     )
 
 
+class NotRestored(AuditReprError):
+    """Raised when `auditrepr.restore()` refuses to put an object back."""
+
+    message = "{model} {pk} was not put back: {reasons}"
+
+
 class NoUser(AuditReprError, TypeError):
     """Raised when the events of a user are asked for, and what is given is not a saved user."""
 
@@ -316,9 +337,3 @@ class NoUser(AuditReprError, TypeError):
         "AuditLog.objects.by() takes a saved user, a primary key or the text that the context"
         " has for the user, not {given}. For the events of an object use for_object()."
     )
-
-
-class NotRestored(AuditReprError):
-    """Raised when `auditrepr.restore()` refuses to put an object back."""
-
-    message = "{model} {pk} was not put back: {reasons}"
