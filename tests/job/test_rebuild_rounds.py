@@ -7,7 +7,6 @@ import random
 import re
 import signal
 import threading
-import time
 from subprocess import Popen
 from typing import Any
 
@@ -32,9 +31,10 @@ from auditrepr.models import (
     Share,
     StopReason,
 )
+from tests import chaos
 from tests.app.models import Author
 from tests.job.test_rounds import by_process_that_ended, expire, parts, settled, write
-from tests.job.test_workers import SEEDS, SMALL, Gate, check_all_is_stored, ended, holders
+from tests.job.test_workers import SEEDS, SMALL, Gate, check_all_is_stored, holders
 from tests.processes import run_here, start_python
 from tests.running import run, texts
 from tests.waiting import wait_until
@@ -371,32 +371,12 @@ def test_workers_that_are_killed_and_stopped_at_random_rebuild_everything(round_
     chance = random.Random(seed)
     ids = stored(600)
     plan()
-    job = start_python(JOB, stderr=-3)
-    workers = [start_python(RESUME, stderr=-3) for _ in range(3)]
-    stopped: list[Popen[str]] = []
+    [job], workers = chaos.start(JOB, 1), chaos.start(RESUME, 3)
     try:
-        for process in (job, *workers):
-            assert process.stdout.readline() == "ready\n", seed
-        for _ in range(10):
-            time.sleep(chance.uniform(0, 0.3))
-            n = chance.randrange(3)
-            # Who is stopped in a transaction holds up all others on SQLite, which has no server.
-            if chance.random() < 0.5 or connection.vendor == "sqlite":
-                workers[n].kill()
-                workers[n].communicate()
-            else:
-                workers[n].send_signal(signal.SIGSTOP)
-                stopped.append(workers[n])
-                Share.objects.filter(holder__pid=workers[n].pid).update(
-                    expires_at="2000-01-01T00:00Z"
-                )
-            workers[n] = start_python(RESUME, stderr=-3)
-        for zombie in stopped:
-            zombie.send_signal(signal.SIGCONT)
+        chaos.disturb(workers, RESUME, chance, times=10)
         wait_until(lambda: not RebuildCursor.objects.exists())
     finally:
-        for process in (*workers, *stopped, job):
-            ended(process)
+        chaos.end(job, *workers)
     assert not Share.objects.exists(), seed
     rebuilt = dict(InstanceRepr.objects.filter(pk__in=ids).values_list("pk", "instance_repr"))
     assert list(rebuilt.values()).count(OLD) == 0, seed

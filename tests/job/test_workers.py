@@ -12,7 +12,6 @@ import os
 import random
 import re
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -34,6 +33,7 @@ from auditrepr.models import (
     Share,
     StopReason,
 )
+from tests import chaos
 from tests.app.models import Author
 from tests.processes import run_here, start_python
 from tests.waiting import wait_until
@@ -282,12 +282,6 @@ while True:
 """
 
 
-def ended(process: Popen[str]) -> str:
-    """Kill a process, and return what it had printed."""
-    process.kill()
-    return process.communicate()[0]
-
-
 @pytest.mark.proof
 @pytest.mark.parametrize("round_", range(SEEDS))
 def test_workers_that_are_killed_and_stopped_at_random_store_each_event_once(round_):
@@ -298,30 +292,13 @@ def test_workers_that_are_killed_and_stopped_at_random_store_each_event_once(rou
         assert shares.plan("default", "backfill_reprs", lock, width=20, least=1) == 30
     watcher = start_python(WATCHER)
     assert watcher.stdout.readline() == "ready\n"
-    workers = [start_python(WORKER, stderr=-3) for _ in range(3)]
-    stopped: list[Popen[str]] = []
+    workers = chaos.start(WORKER, 3)
     try:
-        for worker in workers:
-            assert worker.stdout.readline() == "ready\n", seed
-        for _ in range(15):
-            time.sleep(chance.uniform(0, 0.3))
-            n = chance.randrange(3)
-            if chance.random() < 0.5:
-                workers[n].kill()
-                workers[n].communicate()
-            else:
-                workers[n].send_signal(signal.SIGSTOP)
-                stopped.append(workers[n])
-                Share.objects.filter(holder__pid=workers[n].pid).update(
-                    expires_at="2000-01-01T00:00Z"
-                )
-            workers[n] = start_python(WORKER, stderr=-3)
-        for zombie in stopped:
-            zombie.send_signal(signal.SIGCONT)
+        chaos.disturb(workers, WORKER, chance, times=15)
         wait_until(lambda: not Share.objects.exists())
         assert watcher.poll() is None, seed
     finally:
-        said = [ended(process) for process in (*workers, *stopped, watcher)][-1]
+        said, *_ = chaos.end(watcher, *workers)
     assert said == "", seed
     run_here("backfill_reprs", "--wait", "90")
     check_all_is_stored(seed)
