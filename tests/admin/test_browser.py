@@ -6,41 +6,22 @@
 from __future__ import annotations
 
 import csv
-import os
 import re
-import shutil
-import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
-from urllib.request import urlopen
 
 import pytest
 
-from tests.missing import could_not_try
+from tests.browsing import BEYOND, SCROLLED, Browser, Page, browser, expect, login, look, serving
 from tests.packaging.test_demo import Demo, databases
-from tests.project import ROOT
 
 pytestmark = [pytest.mark.proof, pytest.mark.each_database]
 
-CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser"))), None)
-if not CHROMIUM:
-    could_not_try("the admin in a browser", "no Chromium is installed")
-try:
-    from axe_playwright_python.sync_playwright import Axe
-    from playwright.sync_api import Browser, Page, expect, sync_playwright
-except ModuleNotFoundError as error:
-    could_not_try("the admin in a browser", f"{error.name} is not installed")
+__all__ = ["browser", "databases", "look"]
 
-__all__ = ["databases"]
-
-OPTIONS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run"]
-OPTIONS += [f"--disable-{name}" for name in ("background-networking", "component-update", "sync")]
 LOG = "/admin/auditrepr/auditlog/"
 JOB = "/admin/auditrepr/backfillrun/"
 LONG = 24 * "long"  # and not a space in it
@@ -81,96 +62,22 @@ def address(done: tuple[Demo, str]) -> Iterator[str]:
         yield address
 
 
-@contextmanager
-def serving(folder: Path, environment: dict[str, str]) -> Iterator[str]:
-    """Run the project's server, and give its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        host = f"127.0.0.1:{free.getsockname()[1]}"
-    server = subprocess.Popen(
-        [sys.executable, folder / "manage.py", "runserver", "--noreload", host],
-        env={"PYTHONPATH": str(ROOT), **environment},
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _wait_for(f"http://{host}/admin/login/", server)
-        yield f"http://{host}"
-    finally:
-        server.kill()
-        server.wait()
-
-
-def _wait_for(url: str, server: subprocess.Popen[bytes]) -> None:
-    for _ in range(150):
-        assert server.poll() is None, "the server ended"
-        try:
-            urlopen(url).close()
-        except OSError:
-            time.sleep(0.1)
-        else:
-            return
-    raise TimeoutError(url)
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=OPTIONS)
-        yield browser
-        browser.close()
-
-
 @pytest.fixture(params=["light", "dark"])
 def reader(browser: Browser, address: str, request: pytest.FixtureRequest) -> Iterator[Page]:
     """The demo's visitor, in both of the admin's colors."""
-    yield from _login(browser, address, "visitor", request.param)
+    yield from login(browser, address, "visitor", request.param)
 
 
 @pytest.fixture
 def guest(browser: Browser, address: str) -> Iterator[Page]:
     """Somebody who may log in, and nothing else."""
-    yield from _login(browser, address, "guest")
+    yield from login(browser, address, "guest")
 
 
 @pytest.fixture
 def linguist(browser: Browser, address: str) -> Iterator[Page]:
     """Somebody who may see what happened to languages."""
-    yield from _login(browser, address, "linguist")
-
-
-def _login(browser: Browser, address: str, name: str, colors: Any = "light") -> Iterator[Page]:
-    context = browser.new_context(
-        base_url=address, color_scheme=colors, viewport={"width": 1440, "height": 800}
-    )
-    context.set_default_timeout(10_000)
-    page = context.new_page()
-    errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
-    page.goto("/admin/")
-    page.get_by_label("Username").fill(name)
-    page.get_by_label("Password").fill("demo")
-    page.get_by_role("button", name="Log in").click()
-    expect(
-        page.get_by_role("link", name="Log out").or_(page.locator("#logout-form"))
-    ).to_be_visible()
-    yield page
-    context.close()
-    assert errors == []
-
-
-@pytest.fixture
-def look(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
-    """Takes a picture of the page, and finds nothing that keeps anybody from reading it."""
-    folder = Path(os.environ.get("TEST_SCREENSHOTS") or tmp_path)
-    dark = "dark" in request.node.name
-
-    def look(page: Page, name: str) -> None:
-        page.screenshot(path=folder / f"{name}{'-dark' * dark}.png")
-        found = Axe().run(page, context="#main")
-        assert found.violations_count == 0, found.generate_report()
-
-    return look
+    yield from login(browser, address, "linguist")
 
 
 def test_finds_what_renamed_a_country_and_sees_before_and_after(reader: Page, look: Any) -> None:
@@ -349,11 +256,6 @@ def test_a_long_word_pushes_nothing_out_of_a_narrow_window(reader: Page) -> None
             assert reader.evaluate(BEYOND) == [], (reader.url, width)
 
 
-#: Tables whose columns do not all fit.
-SCROLLED = """
-[...document.querySelectorAll("#content .results")]
-    .filter(one => one.scrollWidth > one.clientWidth + 1).map(one => one.className)
-"""
 #: Words of the list, of usual length, that are on two lines.
 BROKEN = """
 [...document.querySelectorAll("#result_list bdi, #result_list th, #result_list td")]
@@ -365,12 +267,6 @@ BROKEN = """
         const tops = new Set([...range.getClientRects()].map(box => Math.round(box.top)));
         return tops.size > 1 && !node.data.includes("longlong") ? found[0] : null;
     })).filter(Boolean)
-"""
-#: What of the page a reader would have to scroll sideways for; a table may scroll by itself.
-BEYOND = """
-[...document.querySelectorAll("#content *:not(.module *)")]
-    .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
-    .map(one => `${one.tagName} ${one.className}: ${one.textContent.trim().slice(0, 40)}`)
 """
 
 

@@ -13,77 +13,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.admin.test_browser import (
-    BEYOND,
-    SCROLLED,
-    _login,
-    address,
-    browser,
-    databases,
-    done,
-    look,
-)
-from tests.packaging.test_demo import Demo
+from tests.admin.test_browser import address, done
+from tests.browsing import Browser, Page, Walk, browser, expect, login, look
+from tests.packaging.test_demo import Demo, databases
 
 __all__ = ["address", "browser", "databases", "done", "look"]
 pytestmark = [pytest.mark.proof, pytest.mark.each_database]
-
-WIDTHS = (1440, 1280, 390)
-CLICKS = 3
-
-
-class Walk:
-    """Goes from page to page, counts the clicks, and looks at each page."""
-
-    def __init__(self, page: Page, look: Any) -> None:
-        self.page = page
-        self.clicks = 0
-        self._look = look
-        page.goto("/admin/")
-        page.goto = self._refuse  # type: ignore[method-assign]
-
-    @staticmethod
-    def _refuse(*_: object) -> None:
-        raise AssertionError("An answer takes clicks, and no address.")
-
-    def link(self, name: str | re.Pattern[str], within: Locator | None = None) -> None:
-        """Follow the link of this name."""
-        exact = isinstance(name, str)
-        self.click((within or self.page).get_by_role("link", name=name, exact=exact).last)
-
-    def click(self, what: Locator) -> None:
-        what.click()
-        self.clicks += 1
-
-    def type(self, label: str, text: str) -> None:
-        field = self.page.get_by_label(label, exact=True)
-        field.fill(text)
-        field.press("Enter")
-
-    def row(self, text: str | re.Pattern[str]) -> Locator:
-        return self.page.locator("#content").get_by_role("row").filter(has_text=text).first
-
-    def look(self, name: str) -> None:
-        """Look at the page in all widths: nothing is beyond its right edge."""
-        for width in WIDTHS:
-            self.page.set_viewport_size({"width": width, "height": 900})
-            self._look(self.page, f"{name}-{width}")
-            assert self.page.evaluate(BEYOND) == [], (name, width)
-            assert self.page.evaluate(SCROLLED) == [], (name, width)
-        self.page.set_viewport_size({"width": 1280, "height": 900})
-
-    def answered(self, name: str) -> None:
-        """The page has the answer, and was found soon enough."""
-        assert self.clicks <= CLICKS
-        self.look(name)
 
 
 @pytest.fixture(params=["light", "dark"])
 def walk(browser: Browser, address: str, look: Any, request: pytest.FixtureRequest) -> Any:
     """The demo's visitor, on the admin's first page."""
-    for page in _login(browser, address, "visitor", request.param):
+    for page in login(browser, address, "visitor", request.param):
         yield Walk(page, look)
 
 
@@ -264,7 +206,7 @@ def test_what_the_demo_says_to_try_works_to_the_letter(
     joined = re.sub(r"\n {28}(?=\w)", " ", to_try)
     questions = re.findall(r"^ {4,6}(\S.*?\?) {2,}(.*)$", joined, re.MULTILINE)
     assert [question for question, _ in questions] == [*ANSWERS]
-    for page in _login(browser, address, "visitor"):
+    for page in login(browser, address, "visitor"):
         for question, steps in questions:
             if not steps.startswith("there "):
                 page.goto("/admin/auditrepr/auditlog/")

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, expect
 
-from tests.admin.test_browser import _login, browser, databases, look, serving
-from tests.admin.test_browser_questions import Walk
+from tests.browsing import Browser, Walk, browser, expect, login, look, serving
+from tests.packaging.test_demo import databases
 from tests.selling import AuditedShop
 
 __all__ = ["browser", "databases", "look"]
@@ -31,7 +30,7 @@ def address(tmp_path_factory: pytest.TempPathFactory, databases: Any) -> Iterato
 @pytest.fixture(params=["light", "dark"])
 def walk(browser: Browser, address: str, look: Any, request: pytest.FixtureRequest) -> Any:
     """Ann, who keeps the shop, on the admin's first page."""
-    for page in _login(browser, address, "ann", request.param):
+    for page in login(browser, address, "ann", request.param):
         yield Walk(page, look)
 
 
