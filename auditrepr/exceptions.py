@@ -267,8 +267,8 @@ class BeyondTheLog(AuditReprError):
     message = (
         'The log in database "{alias}" ends at event {top}, before event {id}: it was restored from'
         " an older backup, or it is another log. To continue without missing events, use"
-        " --follow-from with the ID of the last event that both logs have, or 0 to send all events"
-        " again."
+        " --follow-from with the ID of the last event that both logs have, or start to send all"
+        " events again."
     )
 
 

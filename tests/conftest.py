@@ -18,6 +18,8 @@ from tests.apart import statements_apart
 from tests.missing import PREFIX
 from tests.parts import is_elsewhere
 
+#: The ID of the first event on PostgreSQL: all must hold at negative ones, too.
+FIRST_ID = os.environ.get("TEST_FIRST_ID")
 ELSEWHERE = pytest.StashKey[int]()
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
 
@@ -33,11 +35,14 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup) -> Iterator[None]:
+def django_db_setup(django_db_setup, django_db_blocker) -> Iterator[None]:
     """The databases, which are restored after each transactional test."""
     # Not before Django is set up: a plugin is read earlier than a conftest.
     from tests.restoring import restored_after_each_test
 
+    if FIRST_ID and connection.vendor == "postgresql":
+        with django_db_blocker.unblock():
+            begin_at(int(FIRST_ID))
     with restored_after_each_test():
         yield
 
@@ -64,6 +69,17 @@ def _runs_elsewhere(item: pytest.Item) -> bool:
     return connection.vendor == "postgresql" and not (
         opens or marks & {"postgresql", "each_database"}
     )
+
+
+def begin_at(first_id: int) -> None:
+    """Let the log give itself IDs from this one on; only PostgreSQL can."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "ALTER SEQUENCE auditrepr_auditlog_id_seq"
+            f" MINVALUE {first_id} START {first_id} RESTART {first_id}"
+        )
+        # Capture has begun already: before all that is recorded now.
+        cursor.execute("UPDATE auditrepr_coverage SET since_event = %s", [first_id - 1])
 
 
 @pytest.fixture(autouse=True)

@@ -20,7 +20,7 @@ from ..readers.changes import model_label
 from ..readers.past_objects import PastObject, compared, past_object
 from ..readers.permissions import may_read_log, readable_events
 from ..utils.table_names import model_for_table
-from ..utils.text import visible
+from ..utils.text import event_id, visible
 from ..utils.time_limit import OutOfTime, PageTimeLimit
 from .breadcrumbs import way_to_log
 from .editing import Editor
@@ -92,8 +92,9 @@ def _moment(request: HttpRequest, using: str, name: str) -> Moment:
 
 
 def _event(request: HttpRequest, using: str, pk: str) -> Moment:
-    number = int(pk) if pk.isdecimal() and len(pk) < 20 else 0
-    event = readable_events(request.user, using).filter(pk=number).first()
+    number = event_id(pk)
+    events = readable_events(request.user, using)
+    event = None if number is None else events.filter(pk=number).first()
     if event is None:
         raise Http404(_("No such event."))
     facts = {"event": event.pk, "time": clock(event.occurred_at)}

@@ -26,7 +26,7 @@ from ..vendors.types import Window
 from . import hidden
 from .event_lines import describe, time_of_id
 from .export import EXPORT, LABELS
-from .keyset import KeysetChangeList, nearest
+from .keyset import KeysetChangeList, given, nearest
 
 #: Parameters that no index serves.
 UNSERVED = {"action__exact", "since", "until", "field", "request_id", "command", "task_id"}
@@ -83,8 +83,8 @@ class LogChangeList(KeysetChangeList):
             return
         first, end = self.limits()
         window = Window(
-            max([*_given(first and first - 1), *_given(self.newer_than)], default=None),
-            min([*_given(end), *_given(self.older_than)], default=None),
+            nearest(max, None if first is None else first - 1, self.newer_than),
+            nearest(min, end, self.older_than),
         )
         forward = self.newer_than is not None
         using, limit = self.queryset.db, PageTimeLimit.from_settings()
@@ -127,7 +127,7 @@ class ExportedList(LogChangeList):
     def get_results(self, request: HttpRequest) -> None:
         using = self.queryset.db
         first, end = self.limits()
-        bounds = visible_now(using, self.newer_than or 0).within(first, end)
+        bounds = visible_now(using, *given(self.newer_than)).within(first, end)
         bounds = bounds.within(end=self.older_than)
         index = search_index.index(using) if self.text else None
         events: Any = self.queryset
@@ -146,7 +146,3 @@ def _not_searched(found: SearchResult, pending: Pending) -> Iterator[str]:
             "Up to event %(number)d, only representations were searched: the job has not indexed"
             " old and new values so far back yet."
         ) % {"number": found.no_values_upto}
-
-
-def _given(key: int | None) -> list[int]:
-    return [] if key is None else [key]

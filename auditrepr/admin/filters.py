@@ -27,6 +27,7 @@ from ..tracking import tracked_tables
 from ..utils.model_meta import own_fields
 from ..utils.table_names import model_for_table
 from ..utils.text import visible
+from ..vendors.types import BEGINNING
 from .keyset import key_from
 
 #: Number of events, on each side of one of its own, that a request or a command is searched in.
@@ -201,7 +202,7 @@ class StateFilter(admin.SimpleListFilter):
                 return queryset.filter(**final)
             case "pending":
                 mark = Checkpoint.of(queryset.db, "settled_id")
-                return queryset.pending(after=mark.settled_id if mark else 0)
+                return queryset.pending(after=mark.settled if mark else BEGINNING)
         return queryset
 
 

@@ -161,8 +161,8 @@ def _round(found: Round) -> Iterator[Fact]:
 
 def _mark(mark: Watermark) -> list[Fact]:
     """Return the watermark, and what holds it back."""
-    if not mark.is_set:
-        return [Fact(_("watermark"), _("not set: the job has not run yet"))]
+    if mark.settled_id is None:
+        return [Fact(_("watermark"), _("not set: no event is settled yet"))]
     help_text = _("Up to this event ID nothing is pending, and no event can still be committed.")
     facts = [Fact(_("watermark"), str(mark.settled_id), help_text)]
     if mark.held_since:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
@@ -100,11 +100,12 @@ class KeysetChangeList(ChangeList):
         newest, oldest = (page[0].pk, page[-1].pk) if page else (None, None)
         newer = older = None
         if self.newer_than is not None:
-            newer = (self.searched_to or newest) if further else None
-            older = oldest or self.newer_than + 1
+            newer = next(given(self.searched_to, newest), None) if further else None
+            older = next(given(oldest, self.newer_than + 1))
         else:
-            older = (self.searched_to or oldest) if further else None
-            newer = (newest or self.older_than - 1) if self.older_than is not None else None
+            older = next(given(self.searched_to, oldest), None) if further else None
+            if self.older_than is not None:
+                newer = next(given(newest, self.older_than - 1))
         self.newer_link = None if newer is None else self.get_query_string({NEWER_THAN: newer})
         self.older_link = None if older is None else self.get_query_string({OLDER_THAN: older})
         self.first_link = self.get_query_string()
@@ -120,7 +121,12 @@ def key_from(text: str) -> int:
     return max(-most, min(key, most))
 
 
+def given(*keys: int | None) -> Iterator[int]:
+    """Yield those of the keys that there are."""
+    return (key for key in keys if key is not None)
+
+
 def nearest(choose: Callable[[Iterable[int]], int], *keys: int | None) -> int | None:
     """Return the one of the keys that min or max chooses, or None if none is given."""
-    given = [key for key in keys if key is not None]
-    return choose(given) if given else None
+    found = list(given(*keys))
+    return choose(found) if found else None

@@ -28,7 +28,7 @@ from ..restoration import Difference, Restoration
 from ..restoration.api import carried_out
 from ..restoration.plan import Fields, current, restored_fields
 from ..utils.table_names import model_for_table
-from ..utils.text import one_line, visible
+from ..utils.text import event_id, one_line, visible
 from ..utils.time_limit import OutOfTime, PageTimeLimit
 from .breadcrumbs import way_to_log
 from .editing import Editor
@@ -127,8 +127,9 @@ def _when(request: HttpRequest, using: str) -> Any:
         if (when := asked_time(request.GET.get("at", ""))) is None:
             raise Http404(_("No such time."))
         return when
-    pk = int(given) if given.isdecimal() and len(given) < 20 else 0
-    event = readable_events(request.user, using).filter(pk=pk).first()
+    pk = event_id(given)
+    events = readable_events(request.user, using)
+    event = None if pk is None else events.filter(pk=pk).first()
     if event is None:
         raise Http404(_("No such event."))
     return event

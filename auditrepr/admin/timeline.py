@@ -34,8 +34,9 @@ from ..readers.permissions import (
 )
 from ..readers.related import lacking
 from ..utils.table_names import model_for_table
-from ..utils.text import visible
+from ..utils.text import event_id, visible
 from ..utils.time_limit import PageTimeLimit
+from ..vendors.types import BEGINNING
 from . import export, notices
 from .breadcrumbs import way_to_log
 from .event_lines import (
@@ -94,7 +95,7 @@ def response(
         "belonging": _toggle(request, asked, using),
         "searched_in_part": ", ".join(map(model_label, found.searched_in_part)),
         "later": f"?{_with(request, after=found.events[-1].pk)}" if found.more else None,
-        "earlier": f"?{_with(request)}" if asked.after else None,
+        "earlier": f"?{_with(request)}" if asked.after != BEGINNING else None,
         **(extra_context or {}),
     }
     request.current_app = site.name
@@ -102,12 +103,12 @@ def response(
 
 
 def _asked(request: HttpRequest, table_name: str, object_id: str) -> Asked:
-    after = request.GET.get("after", "")
+    after = event_id(request.GET.get("after", ""))
     wanted = request.GET.get(RELATED)
     return Asked(
         table_name,
         object_id,
-        after=int(after) if after.isdecimal() and len(after) < 20 else 0,
+        after=BEGINNING if after is None else after,
         size=PAGE,
         belonging=bool(declared(table_name)) if wanted is None else wanted == "1",
         user=request.user,
@@ -174,7 +175,7 @@ def _beginning(
     using: str, asked: Asked, own: Sequence[Any], limit: PageTimeLimit
 ) -> dict[str, Any] | None:
     """Return what the object was before its first event, on the first page."""
-    if asked.after:
+    if asked.after != BEGINNING:
         return None
     found = recording.beginning(using, asked.table, asked.key, own, limit)
     if found is None:

@@ -17,7 +17,7 @@ from ..models import AuditLog
 from ..models.log import first_id
 from ..utils.model_meta import key_parts
 from ..vendors import get_vendor
-from ..vendors.types import Event, Moment
+from ..vendors.types import NOTHING_SEEN, Event, Moment
 
 When = AuditLog | int | date  # a datetime is a date
 
@@ -124,4 +124,5 @@ def _last_until(when: datetime, using: str) -> Moment:
     near = log.filter(
         pk__lt=first_id(log, when) + SLACK, occurred_at__lt=when + timedelta.resolution
     )
-    return Moment(near.order_by("-pk").values_list("pk", flat=True).first() or 0)
+    last = near.order_by("-pk").values_list("pk", flat=True).first()
+    return NOTHING_SEEN if last is None else Moment(last)

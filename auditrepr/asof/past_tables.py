@@ -185,8 +185,10 @@ class PastTables:
         """Return the states that these events found, and those that a TRUNCATE found."""
         emptied = max((one.id for one in events if _empties(one)), default=None)
         found = [self._image(table, one, before=True) for one in events if one.action in ("U", "D")]
-        left = [one for one in events if one.action in ("I", "U")] if emptied else []
-        return found + [self._image(table, one) for one in left if one.id < (emptied or 0)]
+        if emptied is None:
+            return found
+        left = [one for one in events if one.action in ("I", "U") and one.id < emptied]
+        return found + [self._image(table, one) for one in left]
 
     def _image(self, table: str, one: Neighbor, *, before: bool = False) -> Image:
         return self.history.renames.image(table, one.id, one.occurred_at, before=before)

@@ -11,7 +11,7 @@ from ..conf import Asked
 from ..models import ReprFailure, Share, StopReason
 from ..reprs import Outcome, build
 from ..utils.time_limit import JobTimeLimit
-from ..vendors.types import Event
+from ..vendors.types import BEGINNING, Event
 from . import pending, preflight, quarantine, store, values
 from .limits import Limits
 from .locks.base import Lock
@@ -51,7 +51,7 @@ def run(
     max_seconds: float | None = None,
     rescan: bool = False,
     retry_failed: bool = False,
-    retried_to: int = 0,
+    retried_to: int | None = None,
     workers: int = 1,
     crew: Crew | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -113,7 +113,7 @@ class Backfill(Sharing[PendingBatch]):
         *,
         rescan: bool = False,
         retry_failed: bool = False,
-        retried_to: int = 0,
+        retried_to: int | None = None,
         **options: Any,
     ) -> None:
         super().__init__(using, **options)
@@ -195,7 +195,7 @@ class Backfill(Sharing[PendingBatch]):
     def _all_failed(self) -> StopReason | None:
         entries = ReprFailure.objects.using(self.using)
         total, done = entries.count(), 0
-        while events := quarantine.after(self.using, self.result.retried_to, self._retries):
+        while events := self._next_failed():
             if reason := self.reached():
                 return reason
             tried = self.store(events, self._write_again)
@@ -203,6 +203,10 @@ class Backfill(Sharing[PendingBatch]):
             done += tried
             self.tell(done, max(done, total))
         return None
+
+    def _next_failed(self) -> list[Event]:
+        done = self.result.retried_to
+        return quarantine.after(self.using, BEGINNING if done is None else done, self._retries)
 
     @property
     def _retries(self) -> int:

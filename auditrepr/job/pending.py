@@ -13,15 +13,15 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.db.models import Value
-from django.db.models.functions import Greatest
+from django.db.models.functions import Coalesce, Greatest
 from django.utils import timezone
 
 from ..exceptions import RowsHidden
 from ..models import AuditLog, Checkpoint
 from ..utils.phrases import counted
 from ..vendors import get_vendor
-from ..vendors.types import Event, Writers
-from .windows import next_id, windows
+from ..vendors.types import BEGINNING, Event, Writers
+from .windows import start_of, windows
 
 logger = logging.getLogger("auditrepr.pending")
 #: IDs below the watermark that a run re-checks.
@@ -66,8 +66,9 @@ class Backlog:
         self._stored = _state(self.checkpoint)
         self.top: int  # the end of the visible log
         self.provable = self._prove(rescan)
-        # Skip what was pruned, and IDs without events, so that progress starts at the first event.
-        self.start = self.checkpoint.settled_id or (next_id(using, 0, self.top) or 1) - 1
+        # Skip what was pruned, so that progress starts at the first event.
+        settled = self.checkpoint.settled_id
+        self.start = start_of(using, self.top) if settled is None else settled
 
     def batches(self, next_size: Callable[[], int]) -> Iterator[PendingBatch]:
         """Yield pending events above the watermark, until a batch is short."""
@@ -85,11 +86,11 @@ class Backlog:
 
     def sweep(self, size: int) -> Iterator[PendingBatch]:
         """Yield pending events from one slice below the watermark; normally there are none."""
-        settled = self.checkpoint.settled_id
-        done = self.checkpoint.swept_id
-        first = next_id(self.using, done, settled)
-        end = settled if first is None else min(first - 1 + SLICE, settled)
-        while first is not None and done < end:
+        settled = self.checkpoint.settled
+        swept = self.checkpoint.swept_id
+        done = start_of(self.using, settled, BEGINNING if swept is None else swept)
+        end = min(done + SLICE, settled)
+        while done < end:
             batch = take(self.using, done, end, size)
             if batch.events:
                 logger.warning(
@@ -107,19 +108,22 @@ class Backlog:
                 )
             yield batch
             done = self.checkpoint.swept_id = batch.reaches
-        self.checkpoint.swept_id = 0 if end >= settled else end
+        self.checkpoint.swept_id = None if end >= settled else end
 
     def settle(self, reached: int | None = None) -> None:
         """Record up to where everything is stored, if that has changed."""
         if reached is not None:
             proven = min(reached, self.provable)
-            self.checkpoint.settled_id = max(self.checkpoint.settled_id, proven)
+            if proven > self.checkpoint.settled:
+                self.checkpoint.settled_id = proven
         state, stored = _state(self.checkpoint), self._stored
         if any(state[name] != stored[name] for name in POSITIONS):
             changed = {name: value for name, value in state.items() if value != stored[name]}
-            if state["settled_id"] > stored["settled_id"]:
+            before = stored["settled_id"]
+            if before is None or self.checkpoint.settled > before:
                 # Another run's watermark may be further by now, and must not go back.
-                changed["settled_id"] = Greatest("settled_id", Value(state["settled_id"]))
+                ours = Value(state["settled_id"])
+                changed["settled_id"] = Greatest(Coalesce("settled_id", ours), ours)
             Checkpoint.objects.using(self.using).filter(pk=1).update(**changed)
             self._stored = state
 
@@ -138,11 +142,11 @@ class Backlog:
             raise RowsHidden(alias=self.using)
         writers = self.vendor.writers()
         self.top = reach.visible
-        if rescan or self.top < mark.settled_id:
-            mark.settled_id = mark.swept_id = 0
+        if rescan or self.top < mark.settled:
+            mark.settled_id = mark.swept_id = None
         if self.vendor.connection.in_atomic_block:
-            return mark.settled_id
-        proven = mark.settled_id
+            return mark.settled
+        proven = mark.settled
         if not writers.names:
             proven = reach.handed_out
             _note(mark, None, None)
@@ -158,7 +162,8 @@ def preview(using: str, limit: int) -> tuple[list[Event], Count]:
     """Return the first events that a run would take, and how many are pending, without writing."""
     mark = Checkpoint.of(using, "settled_id") or Checkpoint()
     top = get_vendor(using).reach().visible
-    start = mark.settled_id if mark.settled_id <= top else 0
+    start = mark.settled if mark.settled <= top else BEGINNING
+    start = start_of(using, top, start)
     events = take(using, start, top, limit).events if limit else []
     log = AuditLog.objects.using(using)
     rows = 0

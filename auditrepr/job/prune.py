@@ -26,6 +26,7 @@ from ..models import (
     ReprFailure,
 )
 from ..vendors import get_vendor
+from ..vendors.types import BEGINNING
 from . import preflight
 from .locks.base import Lock
 from .rounds import shares
@@ -41,13 +42,13 @@ class Pruned:
     events: int = 0
     representations: int = 0
     failures: int = 0
-    last_id: int = 0  # events with a higher id were not checked
+    last_id: int = BEGINNING  # events with a higher id were not checked
 
 
 def preview(using: str, before: datetime, *, keep_last: bool = False) -> Pruned:
     """Return what :func:`prune` would delete now."""
     end = _end(using, before)
-    events = _old(using, 0, end, keep_last)
+    events = _old(using, BEGINNING, end, keep_last)
     return Pruned(
         events.count(),
         InstanceRepr.objects.using(using).filter(audit_log__in=events).count(),
@@ -102,7 +103,7 @@ def prune(
 
 def _prune_range(using: str, begin: int, end: int, keep_last: bool, done: Pruned) -> None:
     # Start with a no-op write: SQLite cannot upgrade a read transaction while others write.
-    Coverage.objects.using(using).filter(pruned_id=-1).update(pruned_id=-1)
+    Coverage.objects.using(using).filter(pk="").update(pruned_id=None)
     rows = dict(_old(using, begin, end, keep_last).values_list("pk", "transaction_id"))
     if not rows:
         return
@@ -119,7 +120,7 @@ def _end(using: str, before: datetime) -> int:
     """Return the ID up to which all events are older; events just beyond it may be older, too."""
     log = AuditLog.objects.using(using)
     top = get_vendor(using).reach().visible
-    begin = 0
+    begin = BEGINNING
     while (first := next_id(using, begin, top)) is not None:
         end = min(first - 1 + WINDOW, top)
         young = log.filter(pk__gte=first, pk__lte=end, occurred_at__gte=before)
@@ -131,13 +132,14 @@ def _end(using: str, before: datetime) -> int:
 
 
 def _ranges(using: str, end: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield parts of ``(0, end]`` with `size` events each."""
-    begin = 0
+    """Yield parts of the log up to this end, with `size` events each."""
+    begin = BEGINNING
     while (first := next_id(using, begin, end)) is not None:
         rows = AuditLog.objects.using(using).filter(pk__gte=first, pk__lte=end).order_by("pk")
-        last = rows.values_list("pk", flat=True)[size - 1 : size].first() or end
-        yield begin, last
-        begin = last
+        last = rows.values_list("pk", flat=True)[size - 1 : size].first()
+        upto = end if last is None else last
+        yield begin, upto
+        begin = upto
 
 
 def _old(using: str, begin: int, end: int, keep_last: bool) -> AuditLogQuerySet:
@@ -162,7 +164,8 @@ def _old(using: str, begin: int, end: int, keep_last: bool) -> AuditLogQuerySet:
 def _mark(using: str, pruned_id: int, transaction_id: int | None) -> None:
     """Record in Coverage up to which ID and transaction events are pruned; call before deleting."""
     coverage = Coverage.objects.using(using)
-    coverage.filter(pruned_id__lt=pruned_id).update(pruned_id=pruned_id)
+    less = Q(pruned_id=None) | Q(pruned_id__lt=pruned_id)
+    coverage.filter(less).update(pruned_id=pruned_id)
     if transaction_id is not None:
         unknown = Q(pruned_transaction_id=None) | Q(pruned_transaction_id__lt=transaction_id)
         coverage.filter(unknown).update(pruned_transaction_id=transaction_id)

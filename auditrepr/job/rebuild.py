@@ -29,7 +29,7 @@ from .rounds import shares
 from .rounds.crew import Crew
 from .rounds.sharing import Sharing
 from .selection import Selection, StoredBatch, take
-from .windows import next_id
+from .windows import next_id, start_of
 
 __all__ = ["Change", "RebuildPreview", "Selection", "assist", "preview", "run", "unfinished"]
 
@@ -58,7 +58,7 @@ def preview(using: str, selection: Selection, *, batch_size: Asked | None = None
     preflight.check(using)
     top = get_vendor(using).reach().visible
     size = BatchSize(batch_size or get_settings().BATCH_SIZE).rows
-    held = StoredBatch([], {}, 0)
+    held = StoredBatch([], {}, start_of(using, top))
     while held.reaches < top and not held.events:
         held = take(using, selection, held.reaches, top, size)
     limit = JobTimeLimit.from_settings()
@@ -203,7 +203,7 @@ class Rebuild(Sharing[StoredBatch]):
         """Replace the cursor, if there is one; there is none if nothing is to be rebuilt."""
         cursors = RebuildCursor.objects.using(self.using)
         top = self.vendor.reach().visible
-        start = (next_id(self.using, 0, top) or top + 1) - 1
+        start = start_of(self.using, top)
         values = {"selection": asdict(selection), "started_at": Now()}
         values |= {"start_id": start, "reached_id": start, "top_id": top}
         cursors.filter(pk=1).delete()

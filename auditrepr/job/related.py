@@ -51,8 +51,10 @@ def note_links(using: str) -> None:
         if noted.get(table, {}).get("links") == of_table:
             known[table] = noted[table]
             continue
-        older = last and log.filter(renames.lineage(table).events(), pk__lte=last).exists()
-        known[table] = {"links": of_table, "until": last if older else 0}
+        older = last is not None and (
+            log.filter(renames.lineage(table).events(), pk__lte=last).exists()
+        )
+        known[table] = {"links": of_table, "until": last if older else None}
         if rebuild:  # which may have passed the table's events already
             known[table]["rebuild"] = rebuild.started_at.isoformat()
     Checkpoint.objects.using(using).filter(pk=1).update(related=known)
@@ -65,14 +67,14 @@ def note_rebuilt(using: str, rebuild: RebuildCursor, table_name: str) -> None:
     noted: dict[str, Any] = mark.related or {}
     for table, entry in noted.items():
         if table_name in ("", table) and entry.pop("rebuild", None) != started:
-            entry["until"] = 0
+            entry["until"] = None
     Checkpoint.objects.using(using).filter(pk=1).update(related=noted)
 
 
-def _last_stored(using: str) -> int:
-    """Return the ID of the last event that has a representation, or has failed; 0 if none has."""
+def _last_stored(using: str) -> int | None:
+    """Return the ID of the last event that has a representation, or has failed."""
     lasts = (
         model._base_manager.using(using).aggregate(last=Max("pk"))["last"]
         for model in (InstanceRepr, ReprFailure)
     )
-    return max(last or 0 for last in lasts)
+    return max((last for last in lasts if last is not None), default=None)

@@ -34,7 +34,7 @@ class Result:
     holder: Process | None = None  # of the lock, if it was held
     failing: Failing = field(default_factory=Failing)
     lost_workers: list[str] = field(default_factory=list)  # that ended early, and why
-    retried_to: int = 0  # the ID of the last event that --retry-failed retried
+    retried_to: int | None = None  # the ID of the last event that --retry-failed retried
     in_round: bool = False  # whether it worked in a round, or waited there for others
 
     @property

@@ -40,10 +40,9 @@ LAST_RUNS = 5
 class Watermark:
     """The watermark, and what holds it back."""
 
-    settled_id: int = 0
+    settled_id: int | None = None  # None: no event is settled yet
     held_by: tuple[str, ...] = ()  # transactions that were open at the last check
     held_since: datetime | None = None
-    is_set: bool = True  # False: the job has not run yet
 
 
 @dataclass(frozen=True)
@@ -209,7 +208,7 @@ def lease(using: str) -> LockState | None:
 def _mark(using: str) -> Watermark:
     found = Checkpoint.of(using, "settled_id", "candidate_evidence", "candidate_at")
     if found is None:
-        return Watermark(is_set=False)
+        return Watermark()
     writers = (found.candidate_evidence or {}).get("transactions", ())
     since = found.candidate_at if writers else None
     return Watermark(found.settled_id, tuple(map(str, writers)), since)

@@ -31,12 +31,13 @@ def index(using: str, lock: Lock, reached: Reached) -> StopReason | None:
     if not search_index.covers_values(using):
         return None
     mark = Checkpoint.of(using, "settled_id", "values_since", "values_upto")
-    if mark is None:
+    if mark is None or mark.settled_id is None:
         return None
-    since = mark.settled_id if mark.values_since is None else mark.values_since
-    upto = mark.settled_id if mark.values_upto is None else mark.values_upto
+    settled = mark.settled_id
+    since = settled if mark.values_since is None else mark.values_since
+    upto = settled if mark.values_upto is None else mark.values_upto
     filling = _Filling(using, lock, since, upto)
-    return filling.forward(mark.settled_id, reached) or filling.back(reached)
+    return filling.forward(settled, reached) or filling.back(reached)
 
 
 class _Filling:
@@ -54,7 +55,8 @@ class _Filling:
             if reason := reached():
                 return reason
             found = self._ids.filter(pk__gt=self.upto, pk__lte=settled).order_by("pk")
-            end = found[EVENTS - 1 : EVENTS].first() or settled
+            last = found[EVENTS - 1 : EVENTS].first()
+            end = settled if last is None else last
             self._fill(self.upto, end, values_since=self.since, values_upto=end)
             self.upto = end
         return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..models import AuditLog
+from ..vendors.types import BEGINNING
 
 #: Maximum number of IDs that one query covers.
 WINDOW = 50_000
@@ -26,7 +27,14 @@ def windows(
         if end == upto:
             return
         # Over a gap in one step, however wide it is.
-        after = (next_id(using, end, upto) or upto) - 1
+        later = next_id(using, end, upto)
+        after = (upto if later is None else later) - 1
+
+
+def start_of(using: str, upto: int, after: int = BEGINNING) -> int:
+    """Return the ID right before the first event in ``(after, upto]``; `upto` if there is none."""
+    first = next_id(using, after, upto)
+    return upto if first is None else first - 1
 
 
 def next_id(using: str, after: int, upto: int) -> int | None:

@@ -6,12 +6,15 @@ import errno
 import os
 import stat
 from abc import ABC, abstractmethod
+from argparse import ArgumentTypeError
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..exceptions import OutputBusy, OutputUnwritable, PositionUnreadable
 from ..readers.export_formats import Format
+from ..vendors.types import BEGINNING
+from .options import said_id, start_after
 
 #: Bytes of a file's end that hold its last record if that ends an export.
 TAIL = 4096
@@ -174,26 +177,28 @@ class Position:
         self.path = path
 
     def read(self) -> int:
-        """Return the ID; 0 if the file does not exist.
+        """Return the ID; the beginning of the log if the file does not exist.
 
         :raises PositionUnreadable: if it holds something else.
         """
         try:
             text = self.path.read_text(errors="replace").strip()
         except FileNotFoundError:
-            return 0
+            return BEGINNING
         except OSError as error:
             raise PositionUnreadable(path=self.path, reason=error.strerror) from error
-        if not (text.isascii() and text.isdecimal() and len(text) < 19):
-            raise PositionUnreadable(path=self.path, reason=f"it holds {text[:40]!r}, not an ID")
-        return int(text)
+        try:
+            return start_after(text)
+        except ArgumentTypeError:
+            reason = f"it holds {text[:40]!r}, not an ID"
+            raise PositionUnreadable(path=self.path, reason=reason) from None
 
-    def store(self, event_id: int) -> None:
+    def store(self, reached: int) -> None:
         """Replace the ID; after a crash the file holds this one or the one before."""
         part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         try:
             with part.open("w") as file:
-                file.write(f"{event_id}\n")
+                file.write(f"{said_id(reached)}\n")
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self.path)

@@ -17,8 +17,11 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from ..conf import AUTO, MOST, Asked
 from ..job.rounds import shares
-from ..utils.text import visible
+from ..utils.text import event_id, visible
+from ..vendors.types import BEGINNING
 
+#: In place of an event ID: before the first one.
+START = "start"
 #: The exit code for wrong usage.
 USAGE = 2
 
@@ -61,6 +64,22 @@ def worker_count(text: Any) -> int:
 def count(text: Any) -> int:
     """Return a whole number; 0 is allowed."""
     return whole_number(text, least=0)
+
+
+def start_after(text: Any) -> int:
+    """Return an event ID, or the beginning of the log for ``start``.
+
+    :raises ArgumentTypeError: if it is neither.
+    """
+    found = BEGINNING if text == START else event_id(str(text))
+    if found is None:
+        raise ArgumentTypeError(f"{text!r} is neither an event ID nor {START!r}")
+    return found
+
+
+def said_id(event_id: int) -> int | str:
+    """Return the event ID, or the beginning of the log, as :func:`start_after` reads it."""
+    return START if event_id == BEGINNING else event_id
 
 
 def seconds(text: Any) -> float:

@@ -37,7 +37,7 @@ class Coverage(models.Model):
     )
     reason = models.CharField(max_length=10, choices=Reason)
     pruned_id = models.BigIntegerField(
-        default=0, help_text=_("Events up to this ID may have been pruned.")
+        null=True, help_text=_("Events up to this ID may have been pruned.")
     )
     pruned_transaction_id = models.BigIntegerField(
         null=True, help_text=_("Highest PostgreSQL transaction ID among the pruned events.")

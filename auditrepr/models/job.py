@@ -7,6 +7,7 @@ from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from ..isolation.query_caches import Afresh
+from ..vendors.types import BEGINNING
 
 
 class Checkpoint(models.Model):
@@ -14,7 +15,7 @@ class Checkpoint(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     settled_id = models.BigIntegerField(
-        default=0,
+        null=True,
         help_text=_(
             "The watermark: no event up to this ID is pending, and none can still be committed."
         ),
@@ -28,7 +29,7 @@ class Checkpoint(models.Model):
     )
     candidate_at = models.DateTimeField(null=True)
     swept_id = models.BigIntegerField(
-        default=0, help_text=_("Event ID that the sweep below the watermark has reached.")
+        null=True, help_text=_("Event ID that the sweep below the watermark has reached.")
     )
 
     values_since = models.BigIntegerField(
@@ -63,7 +64,14 @@ class Checkpoint(models.Model):
         verbose_name_plural = _("checkpoints")
 
     def __str__(self) -> str:
+        if self.settled_id is None:
+            return "no watermark yet"
         return f"watermark at event {self.settled_id}"
+
+    @property
+    def settled(self) -> int:
+        """Return the watermark; before the first event while nothing is settled."""
+        return BEGINNING if self.settled_id is None else self.settled_id
 
     @classmethod
     def of(cls, using: str, *fields: str) -> Checkpoint | None:

@@ -18,7 +18,7 @@ from ..isolation.query_caches import Afresh
 from ..lineage import recent_renames
 from ..utils.table_names import log_name, model_labeled
 from ..vendors import get_vendor, supports
-from ..vendors.types import Event
+from ..vendors.types import BEGINNING, Event
 from .related import ids_about
 from .reprs import InstanceRepr, ReprFailure
 
@@ -257,7 +257,7 @@ def first_id(log: QuerySet[AuditLog], when: datetime) -> int:
     ids = log.order_by("pk").values_list("pk", "occurred_at")
     first, last = ids.first(), ids.last()
     if first is None or last is None:
-        return 0
+        return BEGINNING
     low, high = first[0], last[0] + 1
     while low < high:
         middle = (low + high) // 2

@@ -18,6 +18,7 @@ from ..isolation.query_caches import Afresh
 from ..lineage import recent_renames
 from ..tracking.related import Link, links
 from ..vendors import get_vendor
+from ..vendors.types import BEGINNING
 from .job import Checkpoint
 
 #: Events of one table above the watermark that are searched for objects: the newest ones.
@@ -90,10 +91,11 @@ def pending_events(log: QuerySet[Any], link: Link, object_id: str) -> QuerySet[A
     """
     mark = Checkpoint.objects.using(log.db).filter(pk=1).values("settled_id")
     lineage = recent_renames(log.db).lineage(link.table)
-    above = log.filter(lineage.events(), pk__gt=Coalesce(Subquery(mark), 0))
+    above = log.filter(lineage.events(), pk__gt=Coalesce(Subquery(mark), BEGINNING))
     lowest = above.order_by("-pk").values("pk")[LOOKED_AT - 1 : LOOKED_AT]
     # A bound, and not a list of IDs: for that, PostgreSQL would read the whole log.
-    return above.filter(_leads(link, object_id, log.db), pk__gte=Coalesce(Subquery(lowest), 0))
+    bound = Coalesce(Subquery(lowest), BEGINNING)
+    return above.filter(_leads(link, object_id, log.db), pk__gte=bound)
 
 
 def newest_events(log: QuerySet[Any], link: Link, object_id: str) -> QuerySet[Any]:
@@ -103,8 +105,9 @@ def newest_events(log: QuerySet[Any], link: Link, object_id: str) -> QuerySet[An
     """
     of_table = log.filter(recent_renames(log.db).lineage(link.table).events())
     ids = of_table.order_by("-pk").values_list("pk", flat=True)
-    lowest = ids[LOOKED_AT - 1 : LOOKED_AT].first() or 0
-    return of_table.filter(_leads(link, object_id, log.db), pk__gte=lowest)
+    lowest = ids[LOOKED_AT - 1 : LOOKED_AT].first()
+    bound = BEGINNING if lowest is None else lowest
+    return of_table.filter(_leads(link, object_id, log.db), pk__gte=bound)
 
 
 def _leads(link: Link, object_id: str, using: str) -> Q:
@@ -179,9 +182,9 @@ def missing_until(using: str, chosen: Collection[Link]) -> dict[str, int]:
     """
     mark = Checkpoint.of(using, "settled_id", "related") or Checkpoint()
     noted, every = mark.related or {}, links()
-    until = {}
+    until: dict[str, int | None] = {}
     for table in {link.table for link in chosen}:
         known = noted.get(table, {})
         same = known.get("links") == signature(every.get(table, ()))
         until[table] = known["until"] if same else mark.settled_id
-    return {table: last for table, last in until.items() if last}
+    return {table: last for table, last in until.items() if last is not None}

@@ -21,7 +21,7 @@ from ..lineage import recent_renames
 from ..models import AuditLog, AuditLogQuerySet, Checkpoint, InstanceRepr, ReprFailure
 from ..vendors import get_vendor
 from ..vendors.snapshots import parse
-from ..vendors.types import SearchIndex, Window
+from ..vendors.types import BEGINNING, SearchIndex, Window
 from . import search
 from .export_records import Record, RecordMaker
 
@@ -44,7 +44,7 @@ class Bounds(NamedTuple):
     upto: int
     settled: int  # the watermark
     unseen: frozenset[int] = frozenset()  # transactions that were open above the watermark
-    start: int = 0  # what `after` was before a filter raised it
+    start: int = BEGINNING  # what `after` was before a filter raised it
 
     def within(self, first: int | None = None, end: int | None = None) -> Bounds:
         """Return the bounds with those of a filter: inclusive start, exclusive end."""
@@ -69,7 +69,7 @@ class Page(NamedTuple):
 Ids = Iterator[tuple[Sequence[int], int]]
 
 
-def visible_now(using: str, after: int = 0) -> Bounds:
+def visible_now(using: str, after: int = BEGINNING) -> Bounds:
     """Return the bounds of an export of everything that is committed now."""
     settled = watermark(using)  # before the rest: what it covers can no longer be open
     reach = get_vendor(using).reach()
@@ -90,9 +90,9 @@ def settled_now(using: str, after: int) -> Bounds:
 
 
 def watermark(using: str) -> int:
-    """Return the watermark of the log in this database; 0 if the job has never run."""
-    mark = Checkpoint.objects.using(using).filter(pk=1).values_list("settled_id", flat=True)
-    return mark.first() or 0
+    """Return the watermark of the log in this database; below the log if nothing is settled."""
+    mark = Checkpoint.of(using, "settled_id")
+    return BEGINNING if mark is None else mark.settled
 
 
 @dataclass
@@ -108,7 +108,7 @@ class Export:
     index: SearchIndex | None = None  # that serves the text
     stop: Callable[[], bool] = lambda: False
     count: int = 0  # of the events so far
-    reached: int = 0
+    reached: int = BEGINNING
     complete: bool = False
 
     def __post_init__(self) -> None:

@@ -15,6 +15,7 @@ from ..models.related import links_to, newest_events
 from ..tracking import tracked_tables
 from ..tracking.related import Link, relation_links
 from ..utils.table_names import log_name, model_for_table
+from ..vendors.types import BEGINNING
 from .permissions import readable_tables
 from .related import events_about
 
@@ -27,7 +28,7 @@ class Asked:
 
     table: str  # by its current name
     key: str
-    after: int = 0  # events up to this ID are on earlier pages
+    after: int = BEGINNING  # events up to this ID are on earlier pages
     size: int = 100  # of a page
     belonging: bool = False  # with what belongs to it
     user: Any = None  # who reads it
@@ -120,7 +121,7 @@ def _until_emptied(
     log: AuditLogQuerySet, events: list[AuditLog], ours: Collection[str], asked: Asked
 ) -> Iterator[AuditLog]:
     """Yield the events; a TRUNCATE only where it ended the object."""
-    last = log.filter(pk=asked.after).first() if asked.after else None
+    last = log.filter(pk=asked.after).first() if asked.after != BEGINNING else None
     exists = last is not None and last.action not in (Action.DELETE, Action.TRUNCATE)
     for event in events:
         if event.action == Action.TRUNCATE:

@@ -16,7 +16,7 @@ from ..reprs import build_related
 from ..utils.model_meta import exists
 from ..utils.table_names import model_for_table
 from ..utils.time_limit import TimeLimit
-from ..vendors.types import Event, Moment
+from ..vendors.types import BEGINNING, Event, Moment
 from .shown import Shown, of_outcome
 
 
@@ -49,7 +49,8 @@ def gaps(using: str, tables: Collection[str]) -> list[Gap]:
 def _gap(using: str, row: Coverage) -> Gap | None:
     if row.since_event is None:
         last = _events(using, row.table_name).order_by("-pk").values_list("pk", flat=True).first()
-        return Gap(row.table_name, row.get_reason_display(), row.recorded_at, None, last or 0)
+        reason = row.get_reason_display()
+        return Gap(row.table_name, reason, row.recorded_at, None, _or_beginning(last))
     if row.reason == Coverage.Reason.INSTALLED:
         return None
     before = _events(using, row.table_name).filter(pk__lte=row.since_event).order_by("-pk")
@@ -98,7 +99,11 @@ def _since(row: Coverage | None) -> datetime | None:
 
 def _last_id(using: str) -> int:
     ids = AuditLog.objects.using(using).order_by("-pk").values_list("pk", flat=True)
-    return ids.first() or 0
+    return _or_beginning(ids.first())
+
+
+def _or_beginning(event_id: int | None) -> int:
+    return BEGINNING if event_id is None else event_id
 
 
 def placed(

@@ -10,6 +10,14 @@ def one_line(error: BaseException) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
+def event_id(text: str) -> int | None:
+    """Return the event ID that the text is, in decimal digits; None if it is none."""
+    digits = text.removeprefix("-")
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 19):
+        return None
+    return int(text)
+
+
 def clean(text: str) -> str:
     """Return the text as every database can store it.
 

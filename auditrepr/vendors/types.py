@@ -33,8 +33,9 @@ class Moment(NamedTuple):
     occurred_at: datetime | None = None
 
 
-#: It has seen no event, whatever IDs the log begins with.
-NOTHING_SEEN = Moment(-(2**63))
+#: Below every event ID, whatever IDs the log begins with: the whole log comes after it.
+BEGINNING = -(2**63)
+NOTHING_SEEN = Moment(BEGINNING)
 
 
 class Event(NamedTuple):

@@ -39,7 +39,7 @@ def test_shows_the_backlog_and_how_long_the_oldest_has_waited(reader: Client) ->
 
 
 def test_shows_the_watermark_and_what_holds_it_back_since_when(reader: Client) -> None:
-    assert "Watermark not set: the job has not run yet" in words(page(reader, RUNS))
+    assert "Watermark not set: no event is settled yet" in words(page(reader, RUNS))
     mark = Checkpoint.objects.create(settled_id=41)
     text = words(page(reader, RUNS))
     assert "Watermark 41" in text

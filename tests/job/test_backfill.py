@@ -133,7 +133,7 @@ def test_a_run_that_is_told_to_stop_walks_no_further_through_what_is_represented
     run()
     monkeypatch.setattr(windows, "WINDOW", 1)
     monkeypatch.setattr(windows, "TURN", 1)
-    Checkpoint.objects.update(settled_id=0)
+    Checkpoint.objects.update(settled_id=None)
     told: list[Progress] = []
     assert run(stop=lambda: True, on_progress=told.append).stop_reason is StopReason.SIGNAL
     assert told == []
@@ -189,7 +189,6 @@ class Time:
             on_progress=told,
             rescan=False,
             retry_failed=False,
-            retried_to=0,
         ).run()
 
 
@@ -407,7 +406,7 @@ def test_a_run_is_on_record_while_it_works():
 def test_a_run_that_only_walked_through_what_is_represented_did_nothing():
     authors(3)
     run()
-    Checkpoint.objects.update(settled_id=0)
+    Checkpoint.objects.update(settled_id=None)
     assert run().idle
     assert BackfillRun.objects.get().idle_runs == 1
 

@@ -25,7 +25,7 @@ from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, ReprFailure
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.postgresql.queries import WRITERS
 from auditrepr.vendors.postgresql.store import as_writers
-from auditrepr.vendors.types import Writers
+from auditrepr.vendors.types import BEGINNING, Writers
 from tests.capturing import sql
 from tests.servers import PostgresServer
 
@@ -85,7 +85,7 @@ def represent(ids) -> list[int]:
 
 
 def mark() -> int:
-    return Checkpoint.objects.get().settled_id
+    return Checkpoint.objects.get().settled
 
 
 @contextmanager
@@ -448,7 +448,7 @@ def test_nothing_is_proven_inside_the_callers_transaction():
     log(1)
     with transaction.atomic():
         run()
-    assert mark() == 0
+    assert mark() == BEGINNING
 
 
 @pytest.mark.postgresql

@@ -57,7 +57,7 @@ def parts() -> list[tuple[int, int]]:
 
 
 def settled() -> int:
-    return Checkpoint.objects.get().settled_id
+    return Checkpoint.objects.get().settled
 
 
 def share_lock() -> ShareLock:
@@ -93,7 +93,7 @@ def by_process_that_ended() -> dict[str, object]:
 def test_shares_are_cut_over_what_is_stored_already():
     write(10)
     run()
-    Checkpoint.objects.update(settled_id=0)
+    Checkpoint.objects.update(settled_id=None)
     more = write(25)
     assert plan() == 3
     assert parts() == [

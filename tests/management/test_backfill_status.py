@@ -66,7 +66,7 @@ def test_text_is_one_screen(say):
     assert lines == [
         f"database    {logs.named('default')}",
         "pending     1 event; the oldest has waited 2 h",
-        "watermark   not set: the job has not run yet",
+        "watermark   not set: no event is settled yet",
         "lock        free",
         "runs        none yet: schedule backfill_reprs (see deploy/crontab)",
         "failed      none",

@@ -101,7 +101,7 @@ def test_csv_is_for_spreadsheets(tmp_path: Path) -> None:
     found = dict(zip(head, row, strict=True))
     assert found["representation"] == "'=1+1"
     assert json.loads(found["changes"])["name"] == {"new": "Müller"}
-    assert last == ["end", "complete", "events", "1", "continue_from", "0"]
+    assert last == ["end", "complete", "events", "1", "continue_from", "start"]
 
 
 def test_each_filter_selects() -> None:
@@ -136,7 +136,7 @@ def test_an_object_whose_row_is_in_several_tables_is_whole() -> None:
         (["--model", "app.Nothing"], 1, "'app.Nothing' is not an audited model"),
         (["--since", "garbage"], 2, "argument --since: 'garbage' is not a date"),
         (["--until", "2026-02-30"], 2, "argument --until: '2026-02-30' is not a date"),
-        (["--follow-from", "-1"], 2, "not a whole number of at least 0"),
+        (["--follow-from", "first"], 2, "'first' is neither an event ID nor 'start'"),
         (["--follow-from", "1", "--position-file", "x"], 2, "not allowed with argument"),
         (["--follow-from", "10"], 1, "ends at event 3, before event 10"),
         (["--database", "nowhere"], 2, 'Unknown database "nowhere"'),
@@ -285,7 +285,7 @@ def test_a_full_disk_leaves_whole_records_and_the_old_position(tmp_path: Path, m
     ]
 
 
-@pytest.mark.parametrize("held", ["", "12x", "-1", "٣", "9" * 30])
+@pytest.mark.parametrize("held", ["", "12x", "--1", "-", "٣", "9" * 30])
 def test_a_position_that_is_none_is_an_error(tmp_path: Path, held: str) -> None:
     position = tmp_path / "position"
     position.write_text(held)

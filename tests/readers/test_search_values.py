@@ -125,7 +125,7 @@ def test_the_job_fills_the_index_from_new_to_old(
 
 
 def test_the_index_follows_the_watermark(reader: Client, with_index: None) -> None:
-    Checkpoint.objects.create(settled_id=0)
+    Checkpoint.objects.create()
     job()
     change(13, "old 13.", "new")
     assert found(reader, "old 13.") == [13], "what the index lacks is searched besides"

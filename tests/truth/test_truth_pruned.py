@@ -36,7 +36,7 @@ class PrunedWorld(World):
     def __init__(self) -> None:
         super().__init__()
         self.at_the_end: How = (0, False, {})
-        Coverage.objects.update(pruned_id=0, pruned_transaction_id=None)
+        Coverage.objects.update(pruned_id=None, pruned_transaction_id=None)
 
     @initialize(how=HOW)
     def settle(self, how: How) -> None:

@@ -131,7 +131,8 @@ class Command(SharedCommand):
             self.say(1 if self.on_terminal() else 2, f"{logs.named(using)}: {ended}")
             return
         done = result.rows or result.failures or result.final or result.error
-        told = 1 if done or result.retried_to else 2  # retried on request, or because it was due
+        retried = result.retried_to is not None  # on request, not because it was due
+        told = 1 if done or retried else 2
         final = f", {result.final:,} final" if result.final else ""
         self.say(
             told,

@@ -23,7 +23,16 @@ from ...readers.object_events import tables_of
 from ...utils.phrases import counted
 from ...utils.text import visible
 from ..export_output import AppendedFile, NewFile, Output, Position, StreamOutput
-from ..options import USAGE, add_database, check_options, count, database_alias, end, moment
+from ..options import (
+    USAGE,
+    add_database,
+    check_options,
+    database_alias,
+    end,
+    moment,
+    said_id,
+    start_after,
+)
 from ..progress import progress_bar
 from ..signals import stopping_on_signals
 from ..terminal import TerminalCommand, is_terminal
@@ -38,7 +47,7 @@ CHECKED: dict[str, Callable[[Any], Any]] = {
     "database": database_alias,
     "since": moment,
     "until": end,
-    "follow_from": count,
+    "follow_from": start_after,
 }
 
 
@@ -80,10 +89,10 @@ class Command(TerminalCommand):
         follow = parser.add_mutually_exclusive_group()
         follow.add_argument(
             "--follow-from",
-            type=count,
+            type=start_after,
             metavar="ID",
-            help="Only settled events after this ID: 0, or what the last record of the previous"
-            " export says.",
+            help="Only settled events after this ID: start for all of them, or what the last record"
+            " of the previous export says.",
         )
         follow.add_argument(
             "--position-file",
@@ -176,7 +185,7 @@ class Command(TerminalCommand):
         if not export.complete:
             kept = path is None or self.following
             text += " Stopped by a signal" + ("." if kept else ": the file was not written.")
-        text += f" To continue: --follow-from {export.continue_from}"
+        text += f" To continue: --follow-from {said_id(export.continue_from)}"
         (self.stderr if path is None else self.stdout).write(visible(text))
 
 
@@ -197,4 +206,4 @@ def _selected(
 
 
 def _last(export: Export, form: Format, how: str) -> bytes:
-    return form.end(end=how, events=export.count, continue_from=export.continue_from)
+    return form.end(end=how, events=export.count, continue_from=said_id(export.continue_from))

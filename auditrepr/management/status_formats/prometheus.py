@@ -13,7 +13,7 @@ class Metric(NamedTuple):
 
     name: str
     help: str
-    value: Callable[[JobStatus], float]
+    value: Callable[[JobStatus], float | None]  # None: there is none yet
 
 
 METRICS = (
@@ -98,7 +98,8 @@ def metrics(found: Sequence[JobStatus]) -> Iterator[str]:
     for metric in METRICS:
         yield from _head(metric.name, metric.help)
         for status in found:
-            yield f"auditrepr_{metric.name}{{{_labels(status)}}} {metric.value(status)}"
+            if (value := metric.value(status)) is not None:
+                yield f"auditrepr_{metric.name}{{{_labels(status)}}} {value}"
     yield from _head("failures", "Failed representations (lower bound) by error class.")
     for status in found:
         labels = _labels(status)

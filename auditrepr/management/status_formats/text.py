@@ -45,8 +45,8 @@ def _pending(status: JobStatus) -> Iterator[str | Line]:
 
 def _mark(status: JobStatus) -> Iterator[str | Line]:
     mark = status.mark
-    if not mark.is_set:
-        yield "not set: the job has not run yet"
+    if mark.settled_id is None:
+        yield "not set: no event is settled yet"
         return
     yield f"event {mark.settled_id}"
     if mark.held_since:

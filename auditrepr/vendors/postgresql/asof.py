@@ -11,7 +11,7 @@ from django.db.models import Field, Model
 
 from ...utils.model_meta import key_parts, stored_parts
 from ..snapshots import parse
-from ..types import Moment
+from ..types import BEGINNING, Moment
 from .asof_queries import (
     AROUND_SQL,
     BEYOND_SQL,
@@ -180,7 +180,7 @@ def _later(table: str, moments: Sequence[Moment], most: int) -> dict[str, Any]:
     return {
         "table": table,
         # A moment before a deletion has not seen it.
-        "since": min((moment.upto - 1 for moment in moments), default=0),
+        "since": max(BEGINNING, min((moment.upto for moment in moments), default=0) - 1),
         # Open transactions are unseen, too, although their events may have lower IDs.
         "running": min((parse(m.snapshot).xmin for m in moments if m.snapshot), default=None),
         "most": most,

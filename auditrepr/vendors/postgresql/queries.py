@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 SEQUENCE = "pg_get_serial_sequence('auditrepr_auditlog', 'id')::regclass"
+# The ID before the first one that the log gives itself; other logs' events may have lower ones.
+BEFORE_FIRST = f"(SELECT seqstart - 1 FROM pg_sequence WHERE seqrelid = {SEQUENCE})"
 POSITION = f"""
     SELECT greatest(
         (SELECT max(id) FROM auditrepr_auditlog),
         CASE WHEN has_sequence_privilege({SEQUENCE}, 'USAGE, SELECT')
             THEN pg_sequence_last_value({SEQUENCE}) END,
-        0
+        {BEFORE_FIRST}
     ), pg_current_xact_id()::text::bigint
 """
 MISSING_RIGHTS = """
@@ -39,10 +41,10 @@ SEQUENCE_CACHE = f"SELECT seqcache FROM pg_sequence WHERE seqrelid = {SEQUENCE}"
 
 # The sequence distinguishes its own IDs from explicit ones, if the role may read it.
 REACH = f"""
-SELECT coalesce(max(id), 0), coalesce(
+SELECT coalesce(max(id), {BEFORE_FIRST}), coalesce(
     CASE WHEN has_sequence_privilege({SEQUENCE}, 'USAGE, SELECT')
-        THEN coalesce(pg_sequence_last_value({SEQUENCE}), 0)
-    END, max(id), 0), row_security_active('auditrepr_auditlog'::regclass),
+        THEN coalesce(pg_sequence_last_value({SEQUENCE}), {BEFORE_FIRST})
+    END, max(id), {BEFORE_FIRST}), row_security_active('auditrepr_auditlog'::regclass),
     pg_current_snapshot()::text
 FROM auditrepr_auditlog
 """

@@ -15,7 +15,7 @@ from django.db.models import Field, Model
 
 from ...utils.model_meta import key_parts, own_fields, stored_parts
 from ..base import AsOfFacet, PastTableSQL
-from ..types import Image, Moment, Row
+from ..types import BEGINNING, Image, Moment, Row
 from . import reach
 from .affinity import cast, converter, fitted
 from .documents import UNKNOWN, document, in_storage, key_of_text, key_text, value_of, why
@@ -237,13 +237,13 @@ class Reconstructing(AsOfFacet):
 
         A delete's own statement may have begun with any event of the same millisecond.
         """
-        since = min((moment.upto for moment in moments), default=0)
+        since = min((moment.upto for moment in moments), default=BEGINNING)
         deletes = [moment for moment in moments if moment.before]
         if not deletes:
             return since
         first = min(deletes, key=attrgetter("upto"))
-        before: int = self.value(LAST_BEFORE, [table, first.upto, first.upto])
-        return min(since, before)
+        before: int | None = self.value(LAST_BEFORE, [table, first.upto, first.upto])
+        return BEGINNING if before is None else min(since, before)
 
     names_have_case = False
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from .triggers import REAL
 
+# The log gives itself IDs from 1 on; other logs' events may have lower ones.
 POSITION = """
     SELECT max(
         coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'auditrepr_auditlog'), 0),
@@ -73,7 +74,7 @@ NEWEST_SEEN_SQL = """
 
 # The last event of a table from an earlier millisecond than this event's.
 LAST_BEFORE = """
-    SELECT coalesce(max(id), 0) FROM auditrepr_auditlog
+    SELECT max(id) FROM auditrepr_auditlog
     WHERE table_name = %s AND id < %s
         AND occurred_at < (SELECT occurred_at FROM auditrepr_auditlog WHERE id = %s)
 """
