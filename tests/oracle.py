@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, settings
 from auditrepr.models import AuditLog
 from auditrepr.utils.table_names import log_name
 from auditrepr.vendors import get_vendor
+from auditrepr.vendors.types import BEGINNING
 from tests.sizes import examples
 
 #: How many histories a state machine tries, and how long each is.
@@ -158,7 +159,8 @@ class Oracle:
 
     def _highest(self) -> int:
         rows = AuditLog.objects.using(self.using).order_by("-pk")
-        return rows.values_list("pk", flat=True).first() or 0
+        last = rows.values_list("pk", flat=True).first()
+        return BEGINNING if last is None else last
 
     def _said(self, wanted: set[Key] | None = None) -> Said:
         """Return the current texts of these objects, by default of all."""

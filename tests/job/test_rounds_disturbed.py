@@ -194,7 +194,7 @@ def test_a_search_for_shares_that_ends_early_is_continued_by_the_next_one(monkey
         with DatabaseLock("default") as lock:
             enough = lambda left=steps: next(left, True)  # noqa: E731
             assert shares.plan("default", "backfill_reprs", lock, enough=enough, least=1) == 0
-        assert settled() > (seen or [0])[-1]
+        assert settled() > (seen or [BEGINNING])[-1]
         seen.append(settled())
     assert len(seen) > 2
 
