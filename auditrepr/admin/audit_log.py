@@ -18,7 +18,6 @@ from django.utils.translation import gettext, gettext_lazy
 
 from ..lineage import recent_renames
 from ..models import AuditLog
-from ..readers.export_formats import Format
 from ..readers.permissions import DATABASE, asked_log, readable_events, readable_tables
 from ..tracking import tracked_tables
 from ..utils.text import can_be_stored
@@ -98,15 +97,16 @@ class AuditLogAdmin(ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        if form := export.asked_format(request):
-            return self._exported(request, form)
+        if export.EXPORT in request.GET:
+            return self._exported(request)
         context = {"notices": notices.on_recording(asked_log(request))}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
-    def _exported(self, request: HttpRequest, form: Format) -> HttpResponse:
+    def _exported(self, request: HttpRequest) -> HttpResponse:
         """Return what the list shows with these filters, on all its pages, as a file."""
         if not self.has_view_permission(request):
             raise PermissionDenied
+        form = export.asked_format(request)
         try:
             found: Any = self.get_changelist_instance(request)
         except IncorrectLookupParameters:  # as for a page

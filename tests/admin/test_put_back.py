@@ -241,9 +241,77 @@ def test_the_fields_that_a_reader_chooses_are_put_back(reader: Client) -> None:
     assert (there.title, there.price, there.author) == ("Old", 2, author)
     reason = last(Book, "U").context["reason"]
     assert reason.startswith("restored title, author from before event")
-    again = reader.post(url, {**chosen, "fields": ["price", "nonsense"]}).content.decode()
+    again = reader.post(url, {**chosen, "fields": ["price"]}).content.decode()
     assert "has changed since" in words(again)
     assert Book.objects.get().pk == book.pk
+
+
+@pytest.fixture
+def book() -> Book:
+    """A book of which a single field was changed; another one is excluded from the log."""
+    book = Book.objects.create(title="Old", price=1)
+    Book.objects.update(title="New")
+    return book
+
+
+def test_a_single_field_is_put_back_if_another_one_is_in_the_way(
+    reader: Client, book: Book
+) -> None:
+    url = put_back(last(Book, "U"), before="1")
+    html = page(reader, url)
+    assert "The field “secret” is excluded from the log." in words(html)
+    assert html.count('type="checkbox"') == html.count(" checked>") == 1
+    assert 'value="Put back"' not in html
+    chosen = {"fields": ["", "title"], "state": state(html)}
+    html = reader.post(url, chosen | {"preview": "x"}).content.decode()
+    assert "cannot be put back" not in words(html)
+    assert 'value="Put back"' in html
+    reader.post(url, chosen)
+    assert Book.objects.get().title == "Old"
+
+
+def test_a_single_field_that_is_in_its_own_way_is_not_offered(reader: Client) -> None:
+    notice = Notice.objects.create(title="forbidden")
+    Notice.objects.update(title="New")
+    html = page(reader, put_back(last(Notice, "U"), before="1"))
+    assert "This title is forbidden." in words(html)
+    assert 'type="checkbox"' not in html
+    Notice.objects.update(title="forbidden", body="new")  # which the admin keeps
+    html = page(reader, put_back(last(Notice, "I")))
+    assert "You may not change the field “body”" in words(html)
+    assert 'type="checkbox"' not in html
+    assert Notice.objects.get().pk == notice.pk
+
+
+def test_what_puts_nothing_back_says_so(reader: Client, book: Book) -> None:
+    url = put_back(last(Book, "U"), before="1")
+    seen = state(page(reader, url))
+    for fields, said in [
+        (["", "price"], "Nothing to put back: the object already has these values."),
+        (["nonsense"], "There is no field “nonsense” to put back."),
+        (["title", "<b>id"], "There is no field “<b>id” to put back."),
+        (["id"], "There is no field “id” to put back. No field is chosen."),
+    ]:
+        for more in ({}, {"preview": "x"}):
+            given = {"fields": fields, "state": seen} | more
+            answer = reader.post(url, given, follow=True)
+            text = words(answer.content.decode())
+            assert said in text
+            assert "Put back: Book" not in text
+    assert Book.objects.get().title == "New"
+    assert not LogEntry.objects.exists()
+
+
+def test_an_object_that_is_put_back_twice_says_so(reader: Client, tag: Tag) -> None:
+    url = put_back(last(Tag, "U"), before="1")
+    seen = {"state": state(page(reader, url))}
+    assert "Put back: Tag" in words(reader.post(url, seen, follow=True).content.decode())
+    written = last(Tag, "U").pk
+    text = words(reader.post(url, seen, follow=True).content.decode())
+    assert "Nothing to put back: the object already has these values." in text
+    assert "Put back: Tag" not in text
+    assert LogEntry.objects.count() == 1
+    assert last(Tag, "U").pk == written
 
 
 def test_a_field_that_is_read_only_in_the_admin_stays(reader: Client) -> None:
