@@ -40,8 +40,8 @@ def as_of(what: Any, moment: When, /, *, pk: Any = None, using: str | None = Non
         order of the log, including events of transactions that had not committed by then. A naive
         time is in the current time zone; a date means the end of that day.
     :param using: the database, by default the object's own.
-    :raises TypeError: if it is no instance and no model; if there is no pk, or the pk of several
-        columns is not a tuple of all values; if the moment is none of these.
+    :raises TypeError: if it is neither an instance nor a model; if there is no pk, or the pk of
+        several columns is not a tuple of all values; if the moment is none of these.
     :raises ValidationError: if the pk cannot be a key of this model.
     :raises ValueError: if there is no such database.
     :raises DoesNotExist: if there was no such object; the model's own exception.

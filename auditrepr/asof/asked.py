@@ -123,7 +123,7 @@ def wanted(what: Any, when: Any, pk: Any, using: str | None, asking: str = "as_o
 
     If no database is named, it is the event's own, or the object's.
 
-    :raises TypeError: if it is no instance and no model, or an instance with a key beside it.
+    :raises TypeError: if it is neither an instance nor a model, or an instance and a key.
     """
     model = model_of(what, asking)
     if what is model:

@@ -43,7 +43,7 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
 
         :param related: also the events of what belongs to the object: the relations that the
             setting ``RELATED`` and ``AuditHistoryMixin.related`` name.
-        :raises TypeError: if it is no instance, or has no key.
+        :raises TypeError: if it is not an instance, or has no key.
         """
         instance = saved_instance(instance, "for_object()", "use for_model()")
         named = getattr(self, "_db", None)  # by using()

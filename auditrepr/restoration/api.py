@@ -45,7 +45,8 @@ def restore(
     :param state: the ``state`` of an earlier dry run: if anything differs from it, it is refused.
     :param using: the database, by default the object's own.
     :raises NotRestored: if it is refused; the text says why.
-    :raises TypeError: if it is no instance and no model, the moment is none, or there is no pk.
+    :raises TypeError: if it is neither an instance nor a model, the moment is none, or there is
+        no pk.
     :raises ValidationError: if the pk cannot be a key of this model.
     :raises ValueError: if the model has no such fields to put back, or there is no such database.
     :raises AuditLog.DoesNotExist: if there is no such event.

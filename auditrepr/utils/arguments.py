@@ -33,7 +33,7 @@ def saved_instance(what: Any, asking: str, otherwise: str) -> Model:
     """Return this instance, if it is one and has a primary key.
 
     :param otherwise: what to do if it is a model class.
-    :raises TypeError: if it is no such instance.
+    :raises TypeError: if it is not one, or has none.
     """
     model = model_of(what, asking, "a saved instance")
     if what is model:
