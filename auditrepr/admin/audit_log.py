@@ -25,16 +25,15 @@ from . import as_of_page, event_page, export, hidden, notices, put_back, timelin
 from .actor_filter import ActorFilter
 from .base import ReadOnlyAdmin
 from .changelist import TEXT, ExportedList, LogChangeList
+from .choice_filters import ActionFilter, FieldFilter, StateFilter
 from .event_lines import by_key, time_of, what_changed, which, who_and_why
 from .filters import (
     AroundFilter,
     CommandFilter,
     DatabaseFilter,
-    FieldFilter,
     ModelFilter,
     ObjectFilter,
     RequestFilter,
-    StateFilter,
     TaskFilter,
     TransactionFilter,
 )
@@ -60,7 +59,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
         TaskFilter,
         AroundFilter,
         PeriodFilter,
-        "action",
+        ActionFilter,
         ModelFilter,
         FieldFilter,
         StateFilter,
