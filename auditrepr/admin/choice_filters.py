@@ -55,7 +55,7 @@ class ActionFilter(ChoiceFilter):
 class FieldFilter(ChoiceFilter):
     """A filter by the field that an update changed, once a model is chosen.
 
-    A field that is excluded now is no choice, but may have been recorded before.
+    A field that is excluded now is not offered, but may have been recorded before.
     """
 
     title = _("changed field")

@@ -91,6 +91,24 @@ def test_two_moments_stand_side_by_side(reader: Client, book: Book) -> None:
     assert "No differences." in words(both)
 
 
+def test_what_has_the_same_name_and_is_not_the_same_is_told_apart(reader: Client) -> None:
+    """Two authors, and two tags."""
+    authors = [Author.objects.create(name="Ann") for _ in range(2)]
+    old, new = (Tag.objects.create(label=label) for label in ("novel", "other"))
+    book = Book.objects.create(title="x", author=authors[0])
+    book.tags.add(old)
+    first = AuditLog.objects.latest("pk")
+    next_moment()
+    Book.objects.update(author=authors[1])
+    book.tags.set([new])
+    Tag.objects.filter(pk=old.pk).update(label="former")
+    Tag.objects.filter(pk=new.pk).update(label="novel")
+    given = f"table_name=app_book&object_id={book.pk}&event={first.pk}&to=2100-01-01"
+    text = words(page(reader, f"{LOG}object/as-of/?{given}"))
+    assert f"Author Ann ({authors[0].pk}) Ann ({authors[1].pk})" in text
+    assert f"Tags novel ({old.pk}) novel ({new.pk})" in text
+
+
 def test_leads_from_the_history_and_the_event_and_on_to_putting_back(
     reader: Client, book: Book
 ) -> None:
