@@ -19,6 +19,7 @@ from ..models import AuditLog
 from ..readers.changes import model_label
 from ..readers.past_objects import PastObject, compared, past_object
 from ..readers.permissions import may_read_log, readable_events
+from ..utils.arguments import in_projects_way
 from ..utils.table_names import model_for_table
 from ..utils.text import visible
 from ..utils.time_limit import OutOfTime, PageTimeLimit
@@ -50,6 +51,7 @@ def response(request: HttpRequest, site: AdminSite, using: str) -> HttpResponse:
     limit = PageTimeLimit.from_settings()
     moments = _moments(request, using)
     problems = [_no_time(one) for one in moments if one.when is None]
+    problems += [_in_the_future(one) for one in moments if _is_future(one)]
     found: list[tuple[Moment, PastObject]] = []
     try:
         for one in moments:
@@ -111,6 +113,16 @@ def _with_now(request: HttpRequest) -> str:
 def _no_time(one: Moment) -> str:
     problem = _("“%(text)s” is not a time. Use the form 2026-01-31 12:00.")
     return problem % {"text": visible(one.text)}
+
+
+def _is_future(one: Moment) -> bool:
+    now = in_projects_way(timezone.now())
+    return isinstance(one.when, datetime) and one.when > now
+
+
+def _in_the_future(one: Moment) -> str:
+    text = _("%(time)s is in the future: what is shown is the object as it is now.")
+    return text % {"time": one.label}
 
 
 def _field(moments: list[Moment], name: str) -> str:

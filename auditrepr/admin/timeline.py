@@ -22,6 +22,7 @@ from ..readers.object_events import (
     ObjectEvents,
     belonging,
     declared,
+    its_changes,
     object_events,
     tables_of,
 )
@@ -244,7 +245,7 @@ def _line(event: Any, asked: Asked, site: admin.AdminSite, using: str) -> dict[s
         if another
         else None,
         "representation": representation(event.shown),
-        "changes": what_changed(event.changes_in_words),
+        "changes": what_changed(event.changes_in_words if own else its_changes(event, asked)),
         "other_key": visible(other) if moved else "",
         "other_link": timeline_link(site, using, event.table_now, other) if moved else None,
     }

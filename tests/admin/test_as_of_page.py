@@ -153,6 +153,18 @@ def test_a_time_is_one_of_the_current_time_zone(reader: Client) -> None:
         assert "Asia/Tokyo" in words(html)
 
 
+@pytest.mark.parametrize("text", ["2100-01-01", "2999-12-31T12:00"])
+def test_a_time_in_the_future_is_not_passed_off_as_known(reader: Client, text: str) -> None:
+    book = Book.objects.create(title="x")
+    said = "is in the future: what is shown is the object as it is now."
+    for given in ({"at": text}, {"at": "2020-01-01", "to": text}):
+        shown = words(page(reader, as_of("app_book", book.pk, **given)))
+        assert f"{text[:10]} " in shown.partition(said)[0][-30:]
+    assert "future" not in words(page(reader, as_of("app_book", book.pk)))
+    now = timezone.now().isoformat()
+    assert "future" not in words(page(reader, as_of("app_book", book.pk, at=now)))
+
+
 @pytest.mark.parametrize("text", ["yesterday", "2021-02-31", "0001-01-01", "9999-12-31", "<b>x"])
 def test_what_is_no_time_says_so(reader: Client, text: str) -> None:
     author = Author.objects.create(name="Ann")
