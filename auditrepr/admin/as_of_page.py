@@ -19,7 +19,6 @@ from ..models import AuditLog
 from ..readers.changes import model_label
 from ..readers.past_objects import PastObject, compared, past_object
 from ..readers.permissions import may_read_log, readable_events
-from ..utils.arguments import in_projects_way
 from ..utils.table_names import model_for_table
 from ..utils.text import visible
 from ..utils.time_limit import OutOfTime, PageTimeLimit
@@ -39,6 +38,7 @@ class Moment:
     text: str  # as it was given
     when: AuditLog | datetime | None  # None: the text means none
     label: str
+    ahead: str = ""  # the time in the future that was asked for instead
 
 
 def response(request: HttpRequest, site: AdminSite, using: str) -> HttpResponse:
@@ -51,7 +51,7 @@ def response(request: HttpRequest, site: AdminSite, using: str) -> HttpResponse:
     limit = PageTimeLimit.from_settings()
     moments = _moments(request, using)
     problems = [_no_time(one) for one in moments if one.when is None]
-    problems += [_in_the_future(one) for one in moments if _is_future(one)]
+    problems += [_in_the_future(one) for one in moments if one.ahead]
     found: list[tuple[Moment, PastObject]] = []
     try:
         for one in moments:
@@ -90,6 +90,8 @@ def _moments(request: HttpRequest, using: str) -> list[Moment]:
 def _moment(request: HttpRequest, using: str, name: str) -> Moment:
     text = request.GET[name]
     when = asked_time(text)
+    if when is not None and when > timezone.now():
+        return Moment(name, "", timezone.now(), _("now"), ahead=clock(when))
     return Moment(name, text, when, clock(when) if when else "")
 
 
@@ -115,14 +117,9 @@ def _no_time(one: Moment) -> str:
     return problem % {"text": visible(one.text)}
 
 
-def _is_future(one: Moment) -> bool:
-    now = in_projects_way(timezone.now())
-    return isinstance(one.when, datetime) and one.when > now
-
-
 def _in_the_future(one: Moment) -> str:
     text = _("%(time)s is in the future: what is shown is the object as it is now.")
-    return text % {"time": one.label}
+    return text % {"time": one.ahead}
 
 
 def _field(moments: list[Moment], name: str) -> str:

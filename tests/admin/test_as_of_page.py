@@ -159,7 +159,10 @@ def test_a_time_in_the_future_is_not_passed_off_as_known(reader: Client, text: s
     said = "is in the future: what is shown is the object as it is now."
     for given in ({"at": text}, {"at": "2020-01-01", "to": text}):
         shown = words(page(reader, as_of("app_book", book.pk, **given)))
-        assert f"{text[:10]} " in shown.partition(said)[0][-30:]
+        before, _, after = shown.partition(said)
+        assert f"{text[:10]} " in before[-30:]
+        assert text[:4] not in after
+        assert "now x" in after, "that is what it is shown as"
     assert "future" not in words(page(reader, as_of("app_book", book.pk)))
     now = timezone.now().isoformat()
     assert "future" not in words(page(reader, as_of("app_book", book.pk, at=now)))
