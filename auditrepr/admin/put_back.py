@@ -70,6 +70,7 @@ def response(request: HttpRequest, site: AdminSite, using: str) -> HttpResponse:
     reasons = [*misunderstood(request, fields, doing), *in_the_way(editor, doing, now)]
     choice = is_offered(editor, planned, now, partial(_planned, wanted))
     preview = partial(_page, request, site, wanted, planned, choice=choice, fields=fields)
+    preview = partial(preview, called=_called(wanted, now))
     if request.method != "POST" or PREVIEW in request.POST or reasons or not doing.possible:
         return preview(reasons)
     try:
@@ -162,6 +163,17 @@ def _name(wanted: Wanted) -> str:
     return f"{model_label(wanted.table_name)} {visible(wanted.object_id)}"
 
 
+def _called(wanted: Wanted, now: Model | None) -> str:
+    """Return the current name of the object, or what it was called when it was deleted."""
+    if now is not None:
+        return _text_of(now)
+    event = wanted.asked.when
+    stored = getattr(event, "instance_repr", None)
+    if stored is None or event.object_id != wanted.object_id:
+        return ""
+    return visible(stored.instance_repr)
+
+
 def _page(
     request: HttpRequest,
     site: AdminSite,
@@ -169,6 +181,7 @@ def _page(
     planned: Restoration | None,
     reasons: list[str],
     *,
+    called: str = "",
     choice: bool = False,
     fields: Fields = None,
 ) -> HttpResponse:
@@ -178,6 +191,7 @@ def _page(
         **site.each_context(request),
         **way_to_log(site, wanted.using, may_read_log=may_read_log(request.user)),
         "title": _("Put back %(object)s") % {"object": _name(wanted)},
+        "subtitle": called,
         "source": _source(wanted.asked),
         "event": wanted.asked.when if isinstance(wanted.asked.when, AuditLog) else None,
         "in_log": query_of(wanted.using),
@@ -224,10 +238,14 @@ def _names(field: Any, value: Any, using: str) -> Iterator[str]:
     rows = field.related_model._base_manager.using(using)
     found: Model | None = rows.filter(**{target.attname: value}).first()
     if found is not None:
-        try:
-            yield visible(str(found))
-        except Exception as error:  # its __str__ may raise anything
-            yield visible(one_line(error))
+        yield _text_of(found)
+
+
+def _text_of(instance: Model) -> str:
+    try:
+        return visible(str(instance))
+    except Exception as error:  # its __str__ may raise anything
+        return visible(one_line(error))
 
 
 def _too_long(error: BaseException) -> str:

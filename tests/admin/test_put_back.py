@@ -9,6 +9,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.test import Client
 from django.urls import path
 
@@ -93,6 +94,7 @@ def test_an_events_page_leads_to_it_and_it_puts_the_object_back(reader: Client, 
     html = page(reader, url)
     assert f"as it was before event {event.pk}" in words(html)
     assert "Label second first" in words(html)
+    assert f"Put back Tag {tag.pk} second" in words(html), "it says what it is called now"
     assert Tag.objects.get().label == "second"  # to look changes nothing
     answer = reader.post(url, {"state": state(html)}, follow=True)
     assert Tag.objects.get().label == "first"
@@ -108,7 +110,9 @@ def test_a_deleted_object_is_put_back(reader: Client, tag: Tag) -> None:
     tag.delete()
     event = last(Tag, "D")
     url = link(page(reader, f"{LOG}{event.pk}/change/"), "Put back the deleted object")
+    call_command("backfill_reprs", verbosity=0)
     html = page(reader, str(url))
+    assert f"Put back Tag {pk} second" in words(html), "it says what it was called"
     fields = "Field Value to put back Label second"
     assert f"It would be added again with these values: {fields}" in words(html)
     reader.post(url, {"state": state(html)})
