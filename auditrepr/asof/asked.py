@@ -55,8 +55,10 @@ def _part_of_key(model: type[Model], field: Any, value: Any) -> Any:
     except (ValueError, TypeError, OverflowError) as error:
         raise _no_key(model, value, one_line(error)) from error
     lossy = isinstance(found, int) and isinstance(value, float | Decimal) and found != value
-    flag = isinstance(value, bool) and not isinstance(found, bool)
-    if lossy or flag or isinstance(value, Model | list | tuple | dict | set):
+    converted = isinstance(value, bool | list | tuple | dict | set) and type(found) is not type(
+        value
+    )
+    if lossy or converted or isinstance(value, Model):
         raise _no_key(model, value, "it is of another type.")
     return found
 

@@ -14,8 +14,9 @@ from django.utils.functional import SimpleLazyObject
 
 import auditrepr
 from auditrepr import as_of, doubts, restore
+from auditrepr.asof.asked import key_of
 from auditrepr.models import AuditLog
-from tests.app.fields import ByName
+from tests.app.fields import ByName, PairField
 from tests.app.models import Author
 from tests.app.moment import Slot, Step
 
@@ -32,6 +33,13 @@ class Sketch(models.Model):
     class Meta:
         abstract = True
         app_label = "app"
+
+
+class Pairs(models.Model):
+    pk_pair = PairField(primary_key=True)
+
+    class Meta:
+        app_label = "sketches"
 
 
 @pytest.fixture
@@ -89,6 +97,12 @@ class TestThePast:
             ask(Author, event, pk=pk)
         [message] = raised.value.messages
         assert re.search(why, message), message
+
+    def test_what_a_field_of_its_own_has_is_a_key(self, ask: Any, event: AuditLog) -> None:
+        for key in ((1, 2), [1], {"a": 1}):
+            assert key_of(Pairs, key) == key
+        with pytest.raises(ValidationError, match="a list is not a primary key"):
+            ask(Slot, event, pk=["a"])
 
     def test_an_instance_is_no_key(self, ask: Any, author: Author, event: AuditLog) -> None:
         ByName.objects.create(name="Ann")  # which the key would lead to, as text
