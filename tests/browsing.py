@@ -43,6 +43,23 @@ BEYOND = """
     .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
     .map(one => `${one.tagName} ${one.className}: ${one.textContent.trim().slice(0, 40)}`)
 """
+#: Words in tables that are continued in another line; a longer one than this may be.
+BROKEN = r"""
+[...document.querySelectorAll("#content :is(td, th)")].flatMap(cell => {
+    const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    const range = document.createRange();
+    const found = [];
+    while (texts.nextNode()) {
+        for (const word of texts.currentNode.data.matchAll(/[\p{L}\p{N}@._+:]+/gu)) {
+            range.setStart(texts.currentNode, word.index);
+            range.setEnd(texts.currentNode, word.index + word[0].length);
+            const lines = new Set([...range.getClientRects()].map(one => Math.round(one.top)));
+            if (word[0].length <= 20 && lines.size > 1) found.push(word[0]);
+        }
+    }
+    return found;
+})
+"""
 
 #: Milliseconds: no answer takes so long, however busy the machine is.
 PATIENCE = 60_000
@@ -90,6 +107,7 @@ class Walk:
             self._look(self.page, f"{name}-{width}")
             assert self.page.evaluate(BEYOND) == [], (name, width)
             assert self.page.evaluate(SCROLLED) == [], (name, width)
+            assert self.page.evaluate(BROKEN) == [], (name, width)
         self.page.set_viewport_size({"width": 1280, "height": 900})
 
     def answered(self, name: str) -> None:

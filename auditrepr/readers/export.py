@@ -139,6 +139,12 @@ class Export:
         self.reached = self.bounds.upto
         self.complete = True
 
+    def try_tables(self) -> None:
+        """Read the columns that the records need, of no row: a pending migration may lack them."""
+        represented = (of.objects.using(self.using) for of in (InstanceRepr, ReprFailure))
+        for rows in (self._log, *represented):
+            list(rows.filter(pk=0))  # no event has this ID
+
     def _passed(self, page: Page) -> Page:
         self.count += len(page.records)
         self.reached = page.reached
@@ -146,11 +152,14 @@ class Export:
             reset_queries()  # Django keeps the last 9000 there, each with a thousand IDs
         return page
 
+    @property
+    def _log(self) -> AuditLogQuerySet:
+        return AuditLog.objects.using(self.using).defer("snapshot", "statement_at")
+
     def _read(self, ids: Sequence[int]) -> Iterator[tuple[list[AuditLog], int]]:
         vendor = get_vendor(self.using)
-        log = AuditLog.objects.using(self.using).defer("snapshot", "statement_at")
         # In this order: of an event that is represented meanwhile, one of both is read.
-        log = log.prefetch_related("repr_failure", "instance_repr")
+        log = self._log.prefetch_related("repr_failure", "instance_repr")
         sizes: dict[int, int] = {}
         while ids:
             fitting = vendor.fitting(ids[:AT_ONCE], MOST_BYTES, sizes)
