@@ -19,6 +19,7 @@ from . import partitions
 from .state import State, Status
 
 LOG = log_name(AuditLog._meta.db_table)
+FIRST_MIGRATION = f"{AuditLog._meta.app_label}.0001_initial"
 #: The kinds of tables that can have triggers of ours.
 AUDITABLE = (Kind.TABLE, Kind.PARTITIONED)
 
@@ -41,7 +42,7 @@ def without_log(using: str) -> MigrationsPending:
     """Return the error for a database, or a schema of it, that has no audit log."""
     if schema := schema_of(using):
         return LogElsewhere(alias=using, schema=schema)
-    return MigrationsPending(alias=using, names=f"{AuditLog._meta.app_label}.0001_initial")
+    return MigrationsPending(alias=using, names=FIRST_MIGRATION)
 
 
 def schema_of(using: str) -> str:

@@ -109,6 +109,7 @@ class JobStatus(Summary):
     waiting: tuple[State, ...]  # tables that a pending migration changes
     findings: tuple[Finding, ...]  # what should be recorded, and is not
     remedy: str  # the command that fixes the triggers
+    migrations: tuple[str, ...]  # that are pending
     migrations_since: datetime | None  # since when runs find them pending, if for too long
     gaps: tuple[Coverage, ...]  # tables with a gap in coverage
     rebuild: RebuildCursor | None  # interrupted, or running
@@ -145,7 +146,8 @@ def is_deploying(using: str) -> bool:
 
 
 def _of(using: str) -> JobStatus:
-    states, found = findings.look(using)
+    states, found, applied = findings.look(using)
+    pending = None if applied is None else findings.migrations(using, applied)
     broken = tuple(s for s in states if s.status in capture.BROKEN)
     return JobStatus(
         **vars(progress(using)),
@@ -158,7 +160,9 @@ def _of(using: str) -> JobStatus:
         waiting=tuple(state for state in states if state.waits),
         findings=tuple(found),
         remedy=findings.to_run(using) if broken else "",
-        migrations_since=findings.migrations_since(using),
+        migrations=pending or (),
+        # Once they are applied, the next run forgets it.
+        migrations_since=None if pending == () else findings.migrations_since(using),
         gaps=tuple(_gaps(states, coverage.rows(using))),
         rebuild=RebuildCursor.objects.using(using).first(),
     )

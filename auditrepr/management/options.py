@@ -193,6 +193,17 @@ def check_options(
             raise CommandError(f"argument --{option}: {error}", returncode=USAGE) from error
 
 
+def check_exclusive(options: Mapping[str, Any], *names: str) -> None:
+    """Check that at most one of these options is given; `call_command()` does not use the parser.
+
+    :raises CommandError: with exit code 2.
+    """
+    given = [name for name in names if options[name] is not None and options[name] is not False]
+    if len(given) > 1:
+        other, one = (f"--{name.replace('_', '-')}" for name in given[:2])
+        raise CommandError(f"argument {one}: not allowed with argument {other}", returncode=USAGE)
+
+
 def check_workers(options: Mapping[str, Any]) -> None:
     """Check that the other options allow more than one worker.
 

@@ -6,15 +6,19 @@ from typing import Any
 
 from ...job.rounds.state import Round
 from ...job.status import JobStatus
+from ...job.unread import Unread
 from ...models import BackfillRun
 
 
-def document(status: JobStatus) -> dict[str, Any]:
+def document(status: JobStatus | Unread) -> dict[str, Any]:
     """Return the JSON document; times are ISO 8601, durations are seconds."""
+    if isinstance(status, Unread):
+        return _short_document(status)
     held = status.lease
     return {
         "database": status.database,
         "at": status.at,
+        "error": None,
         "pending": {"count": status.pending.rows, "complete": status.pending.complete},
         "lag_seconds": status.lag,
         "settled_id": status.mark.settled_id,
@@ -43,10 +47,22 @@ def document(status: JobStatus) -> dict[str, Any]:
         "schema": status.schema or None,
         "triggers": {state.name: state.status.value for state in status.broken},
         "findings": [str(finding) for finding in status.findings],
+        "migrations_pending": status.migrations,
         "migrations_pending_since": status.migrations_since,
         "coverage_gaps": {gap.table_name: gap.since_event for gap in status.gaps},
         "rebuild": status.rebuild
         and {"reached_id": status.rebuild.reached_id, "top_id": status.rebuild.top_id},
+    }
+
+
+def _short_document(unread: Unread) -> dict[str, Any]:
+    return {
+        "database": unread.database,
+        "at": unread.at,
+        "error": unread.error,
+        "lag_seconds": unread.lag,
+        "schema": unread.schema or None,
+        "migrations_pending": unread.migrations,
     }
 
 

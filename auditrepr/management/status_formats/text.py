@@ -113,6 +113,12 @@ def _final(status: JobStatus) -> Iterator[str | Line]:
         yield f"{count} {error_class}"
 
 
+def _migrations(status: JobStatus) -> Iterator[str | Line]:
+    if status.migrations:
+        pending = f"{len(status.migrations):,} pending: {', '.join(status.migrations)}"
+        yield Line(pending, alarming=status.migrations_since is not None)
+
+
 def _triggers(status: JobStatus) -> Iterator[str | Line]:
     if not status.broken and not status.waiting:
         yield "OK"
@@ -154,6 +160,7 @@ _PARTS = {
     "runs": _runs,
     "failed": _failures,
     "final": _final,
+    "migrations": _migrations,
     "triggers": _triggers,
     "coverage": _coverage,
     "rebuild": _rebuild,
