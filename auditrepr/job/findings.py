@@ -237,6 +237,12 @@ def of_migrations(error: MigrationsPending) -> Finding:
     return Finding(reports.MIGRATIONS, "", text, remedy, patience=DEPLOYMENT)
 
 
-def migrations_since(using: str) -> datetime | None:
-    """Return since when runs find migrations pending, if for longer than a deployment takes."""
+def migrations_since(using: str, applied: unapplied.Applied | None = None) -> datetime | None:
+    """Return since when runs find migrations pending, if for longer than a deployment takes.
+
+    :param applied: the migrations that are applied, if the caller knows them: if none is pending
+        now, the next run notices.
+    """
+    if applied is not None and not migrations(using, applied):
+        return None
     return reports.first_seen(using, reports.MIGRATIONS, DEPLOYMENT)

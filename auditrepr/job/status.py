@@ -7,7 +7,6 @@ million IDs of pending events.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
@@ -22,13 +21,13 @@ from ..capture import coverage, inspection
 from ..capture.state import State
 from ..models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor, ReprFailure
 from ..vendors import get_vendor
-from . import findings, pending, preflight
+from . import findings, gaps, killed, pending, preflight
 from .locks.lease import DatabaseLock
 from .locks.process import Process
 from .pending import Count
 from .reports import Finding
 from .rounds import state as round_state
-from .rounds.state import Round
+from .rounds.state import Held, Round
 
 #: Maximum number of failures to count, the newest first.
 MOST_FAILURES = 10_000
@@ -91,6 +90,11 @@ class Summary:
         return locked or bool(self.round and self.round.held)
 
     @property
+    def holders(self) -> list[Process]:
+        """Return the processes that hold the lock, or shares."""
+        return _holders(self.lease, self.round)
+
+    @property
     def lag(self) -> float:
         """Return the seconds that the oldest pending event has waited."""
         return _waited(self.oldest_at, self.at)
@@ -102,6 +106,7 @@ class JobStatus(Summary):
 
     database: str
     runs: tuple[BackfillRun, ...]  # the latest first
+    killed: frozenset[int]  # the keys of those that were killed
     failures: Failures
     final: FinalEvents
     schema: str  # where the log is, unless it is the usual one
@@ -118,6 +123,21 @@ class JobStatus(Summary):
     def skipped(self) -> int:
         """Return how many runs found the lock held since the latest run that was not idle."""
         return self.runs[0].skipped_runs if self.runs else 0
+
+    @property
+    def failed(self) -> bool:
+        """Return whether the last run to end failed or was killed."""
+        ended = [run for run in self.runs if run.ended_at or run.pk in self.killed]
+        # One with nothing to do is counted on the run before it: all has gone well since.
+        return bool(ended and self.error(ended[0]) and not ended[0].idle_runs)
+
+    def stop_reason(self, run: BackfillRun) -> str:
+        """Return why one of the runs stopped; empty while it runs."""
+        return killed.KILLED if run.pk in self.killed else run.stop_reason
+
+    def error(self, run: BackfillRun) -> str:
+        """Return the error of one of the runs; empty if there was none."""
+        return killed.TOLD if run.pk in self.killed else run.error
 
 
 def of(using: str) -> JobStatus:
@@ -147,23 +167,25 @@ def is_deploying(using: str) -> bool:
 
 def _of(using: str) -> JobStatus:
     states, found, applied = findings.look(using)
-    pending = None if applied is None else findings.migrations(using, applied)
     broken = tuple(s for s in states if s.status in capture.BROKEN)
+    so_far = progress(using)
+    # Afterwards: a run holds its lock before it is recorded, and until its end is.
+    runs = tuple(BackfillRun.objects.using(using).order_by("-pk")[:LAST_RUNS])
     return JobStatus(
-        **vars(progress(using)),
+        **vars(so_far),
         database=using,
         schema=inspection.schema_of(using),
-        runs=tuple(BackfillRun.objects.using(using).order_by("-pk")[:LAST_RUNS]),
+        runs=runs,
+        killed=killed.among(using, runs, so_far.holders),
         failures=_failures(using),
         final=FinalEvents(*_by_error(ReprFailure.objects.using(using).final())),
         broken=broken,
         waiting=tuple(state for state in states if state.waits),
         findings=tuple(found),
         remedy=findings.to_run(using) if broken else "",
-        migrations=pending or (),
-        # Once they are applied, the next run forgets it.
-        migrations_since=None if pending == () else findings.migrations_since(using),
-        gaps=tuple(_gaps(states, coverage.rows(using))),
+        migrations=() if applied is None else findings.migrations(using, applied),
+        migrations_since=findings.migrations_since(using, applied),
+        gaps=tuple(gaps.of(states, coverage.rows(using))),
         rebuild=RebuildCursor.objects.using(using).first(),
     )
 
@@ -210,6 +232,17 @@ def lease(using: str) -> LockState | None:
     return LockState(found.token, Process.of(found.holder), found.expires_at, expired)
 
 
+def holders(using: str) -> list[Process]:
+    """Return the processes that hold the database lock, or shares."""
+    return _holders(lease(using), round_state.of(using, timezone.now()))
+
+
+def _holders(locked: LockState | None, shared: Round | None) -> list[Process]:
+    held: list[LockState | Held] = [*(shared.held if shared else ())]
+    held += [locked] if locked and not locked.expired else []
+    return [one.holder for one in held if one.holder]
+
+
 def _mark(using: str) -> Watermark:
     found = Checkpoint.of(using, "settled_id", "candidate_evidence", "candidate_at")
     if found is None:
@@ -240,32 +273,6 @@ def recently_failed(using: str, window: timedelta) -> Count:
     return Count(rows, complete=rows < MOST_FAILURES)
 
 
-def recently_recorded(using: str, window: timedelta) -> set[str]:
-    """Return the tables whose coverage started or ended within this time."""
-    rows = Coverage.objects.using(using).filter(recorded_at__gt=_ago(using, window))
-    return set(rows.values_list("table_name", flat=True))
-
-
 def _ago(using: str, window: timedelta) -> Func:
     """Return a time by the database's clock, as the times are that it is compared with."""
     return get_vendor(using).clock(-window.total_seconds())
-
-
-def gap(row: Coverage | None, state: State | None = None) -> Coverage | None:
-    """Return the row of a table's coverage if changes to the table are missing from the log.
-
-    :param state: the table's state now; a gap that is not in `row` yet counts, too.
-    """
-    reason = coverage.restart(state, row) if state and state.capture else None
-    if state and reason:
-        lost = reason if state.captured else coverage.lost(state)
-        return Coverage(table_name=state.name, since_event=None, reason=lost)
-    is_gap = row and (row.since_event is None or row.reason != Coverage.Reason.INSTALLED)
-    return row if is_gap else None
-
-
-def _gaps(states: Iterable[State], known: Mapping[str, Coverage]) -> Iterator[Coverage]:
-    by_name = {state.name: state for state in states}
-    for name in sorted(known.keys() | by_name.keys()):
-        if found := gap(known.get(name), by_name.get(name)):
-            yield found

@@ -192,6 +192,12 @@ class BackfillRun(models.Model):
             " with half of it."
         ),
     )
+    holder = JSONField(null=True, help_text=_("Host, process ID and start time of the process."))
+    seen_at = models.DateTimeField(
+        _("last sign of life"),
+        null=True,
+        help_text=_("When the run last showed that it works, by the database's clock."),
+    )
     idle_runs = models.PositiveIntegerField(
         _("idle runs"), default=0, help_text=_("Later runs that found nothing to do.")
     )

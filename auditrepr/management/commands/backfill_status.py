@@ -19,7 +19,7 @@ from django.db import Error
 
 from ... import capture
 from ...exceptions import AuditReprError, MigrationsPending
-from ...job import logs, preflight, status, unread
+from ...job import gaps, logs, preflight, status, unread
 from ...job.locks import lease
 from ...job.rights import explained
 from ...job.rounds import shares
@@ -225,7 +225,7 @@ def _alarms(found: JobStatus, window: timedelta, limit: float | None) -> Iterato
             f" Run: manage.py migrate --database {found.database}"
         )
     named = {finding.name for finding in lasting}
-    recent = status.recently_recorded(found.database, window)
+    recent = gaps.recently_recorded(found.database, window)
     yield from _first(
         f"{gap.table_name}: the log has a gap ({gap.get_reason_display()})."
         for gap in found.gaps

@@ -31,7 +31,7 @@ def document(status: JobStatus | Unread) -> dict[str, Any]:
             "expired": held.expired,
         },
         "round": _round_document(status.round),
-        "runs": [_run_document(run) for run in status.runs],
+        "runs": [_run_document(status, run) for run in status.runs],
         "skipped_runs": status.skipped,
         "failures": {
             "count": status.failures.rows.rows,
@@ -66,10 +66,11 @@ def _short_document(unread: Unread) -> dict[str, Any]:
     }
 
 
-def _run_document(run: BackfillRun) -> dict[str, Any]:
+def _run_document(status: JobStatus, run: BackfillRun) -> dict[str, Any]:
     names = ("command", "started_at", "ended_at", "host", "pid", "failures", "batches")
-    more = ("stop_reason", "error", "idle_runs", "skipped_runs")
-    return {name: getattr(run, name) for name in (*names, *more)} | {"stored": run.rows}
+    ended = {"stop_reason": status.stop_reason(run), "error": status.error(run)}
+    counts = {name: getattr(run, name) for name in ("idle_runs", "skipped_runs")}
+    return {name: getattr(run, name) for name in names} | ended | counts | {"stored": run.rows}
 
 
 def _round_document(found: Round | None) -> dict[str, Any] | None:

@@ -77,8 +77,8 @@ METRICS = (
     ),
     Metric(
         "last_run_failed",
-        "1 if the latest run that was not idle ended with an error, else 0.",
-        lambda s: int(bool(s.runs and s.runs[0].error)),
+        "1 if the last run to end failed or was killed, else 0.",
+        lambda s: int(s.failed),
     ),
     Metric(
         "triggers_broken",

@@ -84,11 +84,12 @@ def _runs(status: JobStatus) -> Iterator[str | Line]:
     if not status.runs:
         yield Line("none yet: schedule backfill_reprs (see deploy/crontab)", alarming=True)
     for run in status.runs:
+        error = status.error(run)
         text = (
-            f"{timestamp(run.started_at)}  {run.command}: {run.stop_reason or 'running'},"
+            f"{timestamp(run.started_at)}  {run.command}: {status.stop_reason(run) or 'running'},"
             f" {run.rows:,} stored, {run.failures:,} failed{_duration(run)}{_idle(run)}"
         )
-        yield Line(f"{text}  {run.error}".rstrip(), alarming=bool(run.error))
+        yield Line(f"{text}  {error}".rstrip(), alarming=bool(error))
     if status.skipped >= MANY_SKIPPED:
         found = f"the last {status.skipped:,} runs found the lock held"
         yield Line(f"{found}: check whether its holder hangs", alarming=True)
