@@ -28,11 +28,12 @@ from ...job.unread import Unread
 from ...utils.phrases import counted, noun, span
 from ...utils.text import visible
 from ..base import addressed, together
-from ..options import add_databases, add_no_input, check_exclusive, check_options, database_aliases
+from ..options import add_databases, add_no_input, database_aliases, one_of
 from ..status_formats.document import document
 from ..status_formats.prometheus import metrics
 from ..status_formats.text import lines
 from ..terminal import TerminalCommand, answer, is_terminal
+from ..usage import check_exclusive, check_options
 
 #: Period in which failed events and lost coverage count, by default.
 WINDOW = timedelta(hours=1)
@@ -53,7 +54,12 @@ def duration(text: Any) -> float:
 
 
 #: The options to check here, too: call_command() passes them unchecked.
-CHECKED = {"database": database_aliases, "max_lag": duration, "window": duration}
+CHECKED: dict[str, Callable[[Any], Any]] = {
+    "database": database_aliases,
+    "max_lag": duration,
+    "window": duration,
+    "format": one_of(("text", "json", "prometheus")),
+}
 
 
 class Command(TerminalCommand):
