@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 from django.utils import timezone
@@ -12,7 +12,7 @@ from django.utils.translation import ngettext
 
 from ..job import killed
 from ..job.status import Summary
-from ..models import BackfillRun, Lease
+from ..models import BackfillRun
 from ..utils.text import visible
 
 #: The job runs every two minutes: if events wait for longer than this, something is wrong.
@@ -35,7 +35,7 @@ def headline(found: Summary, using: str, problems: int, failures: int) -> Headli
     """
     runs = BackfillRun.objects.using(using).filter(command="backfill_reprs")
     latest = runs.order_by("-pk").first()
-    last = _last_ran(using, latest)
+    last = found.last_start(latest)
     if last is None:
         text = _("The job has never run. Schedule %(command)s to run every two minutes.")
         return Headline(False, text % {"command": COMMAND})
@@ -54,14 +54,6 @@ def headline(found: Summary, using: str, problems: int, failures: int) -> Headli
         return Headline(False, f"{text % failures} {ago}")
     text = _("All is well.")
     return Headline(True, f"{text} {ago}")
-
-
-def _last_ran(using: str, latest: BackfillRun | None) -> datetime | None:
-    """Return when a run last began: one with nothing to do leaves its trace on the lock only."""
-    acquired = Lease.objects.using(using).values_list("acquired_at", flat=True)
-    times = [time for time in acquired if time is not None]
-    times += [latest.started_at] if latest else []
-    return max(times, default=None)
 
 
 def _trouble(using: str, found: Summary, latest: BackfillRun | None) -> str:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -182,5 +184,10 @@ def test_after_a_run_with_nothing_to_do_none_has_failed(reader: Client) -> None:
     assert 'auditrepr_last_run_failed{database="default"} 1' in shown("prometheus")
     assert "The last run ended with an error: the disk is full" in words(page(reader, RUNS))
     run()
-    assert 'auditrepr_last_run_failed{database="default"} 0' in shown("prometheus")
+    metrics = shown("prometheus")
+    assert 'auditrepr_last_run_failed{database="default"} 0' in metrics
+    (start,) = re.findall(r"^auditrepr_last_run_start_seconds\{.*\} (.+)$", metrics, re.MULTILINE)
+    assert time.time() - float(start) < 60
+    assert re.search(r"lock +free; the last run began \d{4}-", shown("text"))
+    assert json.loads(shown("json"))[0]["last_run_started_at"] > f"{began:%Y-%m-%dT%H:%M:%S}"
     assert "All is well. The job last ran 0 minutes ago." in words(page(reader, RUNS))

@@ -19,7 +19,7 @@ from django.db import Error
 
 from ... import capture
 from ...exceptions import AuditReprError, MigrationsPending
-from ...job import gaps, logs, preflight, status, unread
+from ...job import failure_counts, gaps, logs, preflight, status, unread
 from ...job.locks import lease
 from ...job.rights import explained
 from ...job.rounds import shares
@@ -237,7 +237,7 @@ def _alarms(found: JobStatus, window: timedelta, limit: float | None) -> Iterato
         for gap in found.gaps
         if gap.table_name not in named and (gap.since_event is None or gap.table_name in recent)
     )
-    failed = status.recently_failed(found.database, window)
+    failed = failure_counts.recently_failed(found.database, window)
     if failed.rows:
         within = span(window.total_seconds())
         yield f"{failed} {noun(failed.rows, 'event')} failed within {within}. The admin lists them."

@@ -31,6 +31,7 @@ def document(status: JobStatus | Unread) -> dict[str, Any]:
             "expired": held.expired,
         },
         "round": _round_document(status.round),
+        "last_run_started_at": status.last_started_at,
         "runs": [_run_document(status, run) for run in status.runs],
         "skipped_runs": status.skipped,
         "failures": {

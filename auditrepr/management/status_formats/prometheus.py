@@ -72,8 +72,8 @@ METRICS = (
     ),
     Metric(
         "last_run_start_seconds",
-        "Unix time at which the latest run that was not idle started.",
-        lambda s: s.runs[0].started_at.timestamp() if s.runs else 0,
+        "Unix time at which the latest run started, idle or not.",
+        lambda s: s.last_started_at.timestamp() if s.last_started_at else 0,
     ),
     Metric(
         "last_run_failed",

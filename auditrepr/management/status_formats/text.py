@@ -57,7 +57,8 @@ def _mark(status: JobStatus) -> Iterator[str | Line]:
 
 def _lock(status: JobStatus) -> Iterator[str | Line]:
     if status.lease is None:
-        yield "free"
+        began = status.last_started_at
+        yield f"free; the last run began {timestamp(began)}" if began else "free"
         return
     holder = status.lease.holder or "an unknown process"
     if status.lease.expired:
