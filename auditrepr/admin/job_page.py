@@ -225,7 +225,7 @@ def chart(runs: Iterable[BackfillRun], now: datetime) -> list[Bar]:
     rates = [0.0] * BARS
     for run in runs:
         first = (run.started_at - begin) / DAY * BARS
-        last = max(((run.ended_at or now) - begin) / DAY * BARS, first + 1e-6)
+        last = max(((run.ended_at or run.seen_at or now) - begin) / DAY * BARS, first + 1e-6)
         for n in range(max(0, int(first)), min(BARS, int(last) + 1)):
             share = (min(last, n + 1) - max(first, n)) / (last - first)
             rates[n] += max(0.0, share) * run.rows / MINUTES

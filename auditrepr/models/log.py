@@ -13,7 +13,7 @@ from django.db.models.functions import Left, Now
 from django.utils.translation import gettext_lazy as _
 
 from ..exceptions import NoUser
-from ..fields import RowField
+from ..fields import GeneratedField, JSONField, RowField
 from ..isolation.query_caches import Afresh
 from ..lineage import recent_renames
 from ..utils.arguments import model_of, saved_instance, start_of
@@ -149,11 +149,11 @@ class AuditLog(models.Model):
         null=True,
         help_text=_("For an update: the previous value of each changed column."),
     )
-    context = models.JSONField(
+    context = JSONField(
         null=True,
         help_text=_("Who made the change and why, if the application provided a context."),
     )
-    actor = models.GeneratedField(
+    actor = GeneratedField(
         # SQLite would look into the context of every event, for a tenth of what an event costs.
         expression=models.Case(
             models.When(context__isnull=False, then=Left(KT("context__user"), ACTOR_LENGTH))

@@ -311,11 +311,10 @@ def test_a_page_of_represented_events_is_read_in_a_few_queries(
         event(pk, text=f"author {pk}")
     page(reader)  # what a process looks up once
     # The session, the user, the events, their representations, their failures; whether all is
-    # recorded, within a limit where the server has one, since when migrations are pending, and when
-    # the log begins.
+    # recorded, within a limit where the server has one, and when the log begins.
     with CaptureQueriesContext(connection) as sent:
         page(reader)
-    assert len(sent) == {"sqlite": 8, "postgresql": 12}[connection.vendor]
+    assert len(sent) == {"sqlite": 7, "postgresql": 11}[connection.vendor]
 
 
 def test_the_page_of_an_event_takes_as_many_queries_whatever_its_transaction_wrote(

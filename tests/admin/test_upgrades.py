@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from contextlib import nullcontext
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -13,6 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connections
 from django.test import Client
 from django.urls import path
+from django.utils import timezone
 
 from auditrepr.admin import AuditHistoryMixin
 from auditrepr.job import status
@@ -191,6 +195,53 @@ def test_the_status_is_no_alarm_before_a_deployment_would_be_over(form: str) -> 
         with pytest.raises(CommandError) as raised:
             said("backfill_status", format=form)
         assert PENDING in str(raised.value)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["deploying", "too late"])
+def test_monitoring_is_told_meanwhile_what_is_known(late: bool) -> None:
+    Author.objects.create(name="Ada")
+    AuditLog.objects.update(occurred_at=timezone.now() - timedelta(hours=2))
+    with at(BEFORE):
+        said("backfill_reprs")
+        earlier(timedelta(minutes=11 if late else 9))
+        printed = {}
+        for form in ("prometheus", "json"):
+            out = StringIO()
+            with pytest.raises(CommandError) if late else nullcontext():
+                call_command("backfill_status", format=form, stdout=out, stderr=StringIO())
+            printed[form] = out.getvalue()
+    samples = dict(
+        re.findall(r'^(auditrepr_\w+)\{database="default"\} (\S+)$', printed["prometheus"], re.M)
+    )
+    assert samples.keys() == {
+        "auditrepr_up",
+        "auditrepr_lag_seconds",
+        "auditrepr_migrations_pending",
+    }
+    assert samples["auditrepr_up"] == "0"
+    assert samples["auditrepr_migrations_pending"] == str(len(MISSING))
+    assert float(samples["auditrepr_lag_seconds"]) == pytest.approx(7200, abs=60)
+    (document,) = json.loads(printed["json"])
+    assert document["migrations_pending"] == [f"auditrepr.{name}" for name in MISSING]
+    assert document["lag_seconds"] == pytest.approx(7200, abs=60)
+    assert PENDING in document["error"]
+    assert (
+        'auditrepr_migrations_pending{database="default"} 0\n'
+        in said("backfill_status", format="prometheus")[0]
+    )
+
+
+def test_where_there_is_no_log_at_all_its_first_migration_is_pending() -> None:
+    out = StringIO()
+    call_command("migrate", "auditrepr", "zero", verbosity=0)
+    try:
+        with pytest.raises(CommandError):
+            call_command("backfill_status", format="prometheus", stdout=out)
+    finally:
+        call_command("migrate", verbosity=0)
+    count = len(own_migrations())
+    assert f'auditrepr_migrations_pending{{database="default"}} {count}\n' in out.getvalue()
+    assert "auditrepr_lag_seconds{" not in out.getvalue()
 
 
 def test_but_events_that_have_waited_for_too_long_are() -> None:

@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from auditrepr.job import backfill, windows
-from auditrepr.job import run as runs
+from auditrepr.job import record as records
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.result import Progress, Result
 from auditrepr.job.rounds import shares, sharing
@@ -118,7 +118,7 @@ def test_a_run_goes_on_although_others_have_recorded_more_runs_than_are_kept():
             more.extend(write(5))
             BackfillRun.objects.create(started_at=timezone.now(), host="elsewhere", pid=1)
             with override_settings(AUDITREPR={"RUNS_KEPT": 1}):
-                runs._prune_runs("default")
+                records._prune("default")
 
     result = run(on_progress=record)
     assert more

@@ -12,7 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import Error
 
 from ... import capture
-from ...exceptions import AuditReprError, OutputBusy
+from ...exceptions import AuditReprError, NotAudited, OutputBusy
 from ...job.result import Progress
 from ...job.rights import explained
 from ...models import AuditLog, AuditLogQuerySet
@@ -23,10 +23,11 @@ from ...readers.object_events import tables_of
 from ...utils.phrases import counted
 from ...utils.text import visible
 from ..export_output import AppendedFile, NewFile, Output, Position, StreamOutput
-from ..options import USAGE, add_database, check_options, count, database_alias, end, moment
+from ..options import add_database, database_alias, end, event_id, moment, one_of, some
 from ..progress import progress_bar
 from ..signals import stopping_on_signals
 from ..terminal import TerminalCommand, is_terminal
+from ..usage import USAGE, check_exclusive, check_options
 
 #: EX_TEMPFAIL.
 BUSY = 75
@@ -38,7 +39,10 @@ CHECKED: dict[str, Callable[[Any], Any]] = {
     "database": database_alias,
     "since": moment,
     "until": end,
-    "follow_from": count,
+    "follow_from": event_id,
+    "model": some,
+    "actor": some,
+    "format": one_of(FORMATS),
 }
 
 
@@ -59,11 +63,17 @@ class Command(TerminalCommand):
         add("--format", choices=tuple(FORMATS), required=True, help="Format of the export.")
         add(
             "--model",
+            type=some,
             metavar="APP.MODEL",
             help="Only events of this model, such as shop.Order, or of a table that has none.",
         )
         add("--object", metavar="ID", help="Only events of the object with this ID; needs --model.")
-        add("--actor", metavar="USER", help="Only events of this actor: the user's primary key.")
+        add(
+            "--actor",
+            type=some,
+            metavar="USER",
+            help="Only events of this actor: the user's primary key.",
+        )
         add(
             "--since",
             type=moment,
@@ -80,7 +90,7 @@ class Command(TerminalCommand):
         follow = parser.add_mutually_exclusive_group()
         follow.add_argument(
             "--follow-from",
-            type=count,
+            type=event_id,
             metavar="ID",
             help="Only settled events after this ID: 0, or what the last record of the previous"
             " export says.",
@@ -96,10 +106,13 @@ class Command(TerminalCommand):
         add("--no-progress", action="store_true", help="Do not show a progress bar.")
 
     def handle(self, **options: Any) -> None:
-        check_options(options, CHECKED, required=("database",))
+        check_options(options, CHECKED, required=("database", "format"))
+        check_exclusive(options, "follow_from", "position_file")
         if options["object"] is not None and options["model"] is None:
             message = "argument --object: requires --model, because objects of several models can"
             raise CommandError(f"{message} have the same ID.", returncode=USAGE)
+        if options["since"] and options["until"] and options["since"] >= options["until"]:
+            raise CommandError("argument --until: must be after --since", returncode=USAGE)
         self.verbosity = options["verbosity"]
         using, form = options["database"], FORMATS[options["format"]]()
         file = options["position_file"]
@@ -110,6 +123,9 @@ class Command(TerminalCommand):
                 export = self._export(using, options, lambda: bool(received))
                 output = self._output(options, form)
                 self._write(export, output, form, show=not options["no_progress"])
+            except NotAudited as error:
+                said = visible(f"argument --model: {error}")
+                raise CommandError(said, returncode=USAGE) from error
             except OutputBusy as error:
                 raise CommandError(visible(str(error)), returncode=BUSY) from error
             except (AuditReprError, Error) as error:
