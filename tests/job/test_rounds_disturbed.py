@@ -40,6 +40,7 @@ class Watched(Alone):
         self.started += count
 
     def end(self) -> None:
+        connection.close()  # one that is lost would raise, and the run try again as if untold
         self.stored_at_end.append(InstanceRepr.objects.count())
 
     def results(self) -> Sequence[Result]:
