@@ -112,8 +112,7 @@ def _orders(options: Any, one: Any) -> Iterator[Index]:
     yield (*columns, *(None for term in terms if getattr(term, "descending", False)))
     reasons = set(one.condition.referenced_base_fields) if one.condition else set()
     if first is None:
-        parts: Iterable[Any] = terms[0].flatten()
-        reasons.update(part.name for part in parts if type(part) is F)
+        reasons.update(_name(part) for part in terms[0].flatten() if isinstance(part, F))
     yield from ((name, None) for name in _attnames(options, reasons))
 
 
@@ -121,7 +120,11 @@ def _column(options: Any, term: Any) -> str | None:
     """Return the name of the column that a term of an index is; None for an expression."""
     if isinstance(term, OrderBy):
         term = term.expression
-    return _attnames(options, [term.name])[0] if type(term) is F else None
+    return _attnames(options, [_name(term)])[0] if isinstance(term, F) else None
+
+
+def _name(reference: Any) -> str:
+    return str(reference.name)
 
 
 def _attnames(options: Any, names: Iterable[str]) -> tuple[str, ...]:
