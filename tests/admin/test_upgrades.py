@@ -31,7 +31,8 @@ site._registry.update(admin.site._registry)
 site.register(Author, AuditHistoryMixin)
 urlpatterns = [path("admin/", site.urls)]
 
-FIRST, *OTHERS = own_migrations()
+EVERY = own_migrations()
+FIRST, *OTHERS = EVERY
 #: Pages read the shares.
 AT = OTHERS.index("0007_shares")
 BEFORE, MISSING = OTHERS[AT - 1], OTHERS[AT:]
@@ -49,29 +50,29 @@ def said(command: str, *arguments: str, **options: Any) -> tuple[str, str]:
 @pytest.mark.parametrize(
     "name", [FIRST, *(pytest.param(one, marks=pytest.mark.proof) for one in OTHERS)]
 )
-def test_no_page_breaks_while_the_tables_are_of_an_earlier_version(
-    reader: Client, name: str
-) -> None:
+def test_pages_answer_before_a_migration_unless_they_need_it(reader: Client, name: str) -> None:
     author = Author.objects.create(name="Ada")
     fail(AuditLog.objects.earliest("pk"))
     event = AuditLog.objects.get(table_name="app_author").pk
     of_author = f"table_name=app_author&object_id={author.pk}"
+    needs = {
+        LOG: FIRST,
+        f"{LOG}?text=Ada": FIRST,
+        f"{LOG}?state=pending": FIRST,
+        f"{LOG}?export=csv": FIRST,
+        f"{LOG}{event}/change/": FIRST,
+        f"{LOG}object/?{of_author}": "0005_related_objects",
+        f"{LOG}object/as-of/?{of_author}&event={event}": FIRST,
+        f"{LOG}object/put-back/?{of_author}&event={event}": FIRST,
+        FAILURES: FIRST,
+        RUNS: "0007_shares",
+        f"/admin/app/author/{author.pk}/history/": "0005_related_objects",
+    }
+    applied = EVERY[: EVERY.index(name) + 1]
     with at(name):
-        for url in (
-            LOG,
-            f"{LOG}?text=Ada",
-            f"{LOG}?state=pending",
-            f"{LOG}?export=csv",
-            f"{LOG}{event}/change/",
-            f"{LOG}object/?{of_author}",
-            f"{LOG}object/as-of/?{of_author}&event={event}",
-            f"{LOG}object/put-back/?{of_author}&event={event}",
-            FAILURES,
-            RUNS,
-            f"/admin/app/author/{author.pk}/history/",
-        ):
+        for url, needed in needs.items():
             answer = reader.get(url)
-            assert answer.status_code in (200, 302, 503), url
+            assert answer.status_code == (200 if needed in applied else 503), url
             if answer.status_code == 503:
                 assert "Run: manage.py migrate --database default" in words(answer.content.decode())
     assert "Ada" in page(reader, LOG)
