@@ -79,11 +79,13 @@ class Limits:
     """When a run ends although there is more to do.
 
     :param stop: called before each batch; true ends the run.
+    :param stop_reason: called then; returns why.
     """
 
     max_batches: int | None = None
     max_seconds: float | None = None
     stop: Callable[[], bool] = lambda: False
+    stop_reason: Callable[[], StopReason] = lambda: StopReason.SIGNAL
     started: float = field(default_factory=time.monotonic)
 
     @property
@@ -96,7 +98,7 @@ class Limits:
     def reached(self, batches: int) -> StopReason | None:
         """Return the reason to start no further batch, if there is one."""
         if self.stop():
-            return StopReason.SIGNAL
+            return self.stop_reason()
         if self.max_batches is not None and batches >= self.max_batches:
             return StopReason.BATCH_LIMIT
         if self.max_seconds is not None and self.seconds >= self.max_seconds:

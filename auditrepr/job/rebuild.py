@@ -115,12 +115,14 @@ def assist(
     max_seconds: float | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
+    stop_reason: Callable[[], StopReason] = lambda: StopReason.SIGNAL,
 ) -> Result:
     """Work on the shares of a rebuild that another process has planned, until none is left.
 
+    :param stop_reason: returns the reason that `stop` has had; it is this run's, too.
     :returns: the result, as of :func:`run`.
     """
-    limits = Limits(None, max_seconds, stop)
+    limits = Limits(None, max_seconds, stop, stop_reason)
     options: dict[str, Any] = {"lock": DatabaseLock(using), "limits": limits, "size": batch_size}
     return Rebuild(using, None, on_progress=on_progress, **options).assist()
 

@@ -6,10 +6,29 @@ import signal
 from collections.abc import Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from ..models import StopReason
 
 #: Blocked in a process that starts: until it can note them, they would end it with a traceback.
 BLOCKED = {signal.SIGTERM, signal.SIGINT}
+
+
+class Order:
+    """The parent's order to end: the reason for it, or that the parent is gone."""
+
+    def __init__(self, channel: Connection) -> None:
+        self._channel = channel
+        self._came = False
+        self.reason: StopReason | None = None
+
+    def is_there(self) -> bool:
+        if not self._came and self._channel.poll():
+            self._came = True
+            with suppress(EOFError, OSError):  # the parent was killed
+                self.reason = self._channel.recv()
+        return self._came
 
 
 def work(
@@ -39,15 +58,19 @@ def work(
         with suppress(OSError):  # the parent has ended: `stop` sees it, too
             channel.send(said)
 
+    order = Order(channel)
     with stopping_on_signals() as received:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)
 
-        def stop() -> bool:
-            return bool(received) or channel.poll()
-
         try:
             assist = rebuild.assist if command == shares.REBUILD else backfill.assist
-            result = assist(using, stop=stop, on_progress=send, **options)
+            result = assist(
+                using,
+                stop=lambda: bool(received) or order.is_there(),
+                stop_reason=lambda: order.reason or StopReason.SIGNAL,
+                on_progress=send,
+                **options,
+            )
         except (AuditReprError, Error) as error:
             result = Result(StopReason.ERROR, error=explained(error, using))
     send(result)

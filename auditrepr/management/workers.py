@@ -56,10 +56,10 @@ class Worker:
             self.result = self._lost()
         return self.result is None
 
-    def stop(self) -> None:
-        """Let it end after its batch."""
+    def stop(self, reason: StopReason) -> None:
+        """Let it end after its batch, for this reason."""
         with suppress(OSError):
-            self._channel.send(None)
+            self._channel.send(reason)
 
     def join(self, until: float) -> Result:
         """Return its result; kill it if it does not end until then."""
@@ -117,9 +117,9 @@ class Workers:
             sum(one.rows for one in said), sum(one.failures for one in said),
         )  # fmt: skip
 
-    def end(self) -> None:
+    def end(self, reason: StopReason) -> None:
         for worker in self._workers:
-            worker.stop()
+            worker.stop(reason)
         until = time.monotonic() + get_settings().LEASE_SECONDS
         self._results += [worker.join(until) for worker in self._workers]
         self._before = self.progress()

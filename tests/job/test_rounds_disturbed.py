@@ -39,7 +39,7 @@ class Watched(Alone):
     def start(self, count: int, max_seconds: float | None) -> None:
         self.started += count
 
-    def end(self) -> None:
+    def end(self, reason: StopReason) -> None:
         connection.close()  # one that is lost would raise, and the run try again as if untold
         self.stored_at_end.append(InstanceRepr.objects.count())
 
@@ -156,6 +156,19 @@ def test_a_worker_that_waits_for_the_lock_and_is_told_to_end_was_not_stopped(mon
         result = backfill.assist("default", stop=lambda: bool(told))
     assert told
     assert (result.stop_reason, result.rows) == (StopReason.CAUGHT_UP, 10)
+
+
+@pytest.mark.parametrize("reason", [StopReason.CAUGHT_UP, StopReason.TIME_BUDGET])
+def test_a_worker_that_waits_for_others_ends_for_the_reason_that_it_is_told(monkeypatch, reason):
+    """Others hold what is left; when they have done it, nothing has stopped this one."""
+    ids = write(10)
+    plan()
+    told: list[bool] = []
+    with share_lock() as others:
+        assert others.share.upto_id == ids[-1]
+        monkeypatch.setattr(sharing.time, "sleep", lambda seconds: told.append(True))
+        result = backfill.assist("default", stop=lambda: bool(told), stop_reason=lambda: reason)
+    assert (result.stop_reason, result.rows) == (reason, 0)
 
 
 def test_a_worker_looks_at_the_audited_tables_once_as_a_run_does(monkeypatch):

@@ -21,7 +21,8 @@ from typing import Any
 import pytest
 
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.job.rounds import shares
+from auditrepr.job.rounds import shares, sharing
+from auditrepr.job.rounds.lock import ShareLock
 from auditrepr.management import workers
 from auditrepr.models import (
     AuditLog,
@@ -58,11 +59,15 @@ execute_from_command_line([*sys.argv, "--workers", "{workers}", "--batch-size", 
 
 
 class Gate:
-    """Holds every process of a run before its second event, until it is opened."""
+    """Holds every process of a run before its second event, until it is opened.
 
-    def __init__(self, folder: Path) -> None:
+    :param pause: seconds after which a worker looks again for a share.
+    """
+
+    def __init__(self, folder: Path, pause: float = sharing.PAUSE) -> None:
         self._file = folder / "open"
-        (folder / "sitecustomize.py").write_text(GATE.format(gate=str(self._file)))
+        held = GATE.format(gate=str(self._file), pause=pause)
+        (folder / "sitecustomize.py").write_text(held)
         self.env = {"PYTHONPATH": f"{folder}:{os.getcwd()}"}
 
     def open(self) -> None:
@@ -72,6 +77,7 @@ class Gate:
 GATE = """
 import time
 from importlib import import_module
+from multiprocessing import parent_process
 from pathlib import Path
 import django
 gate, setup, built = Path({gate!r}), django.setup, []
@@ -79,6 +85,8 @@ gate, setup, built = Path({gate!r}), django.setup, []
 def held(*args, **options):
     setup(*args, **options)
     import_module("django.conf").settings.AUDITREPR = {{"ROW_SECONDS": 600}}
+    if parent_process():
+        import_module("auditrepr.job.rounds.sharing").PAUSE = {pause}
     models = import_module("tests.app.models")
     name = models.Author.__str__
 
@@ -163,6 +171,17 @@ def test_three_processes_share_the_backlog_and_one_reports(gate):
 
 
 @pytest.mark.proof
+def test_workers_that_wait_for_a_share_when_all_is_done_were_not_stopped(tmp_path):
+    gate = Gate(tmp_path, pause=3)
+    with three_workers(gate) as process:
+        gate.open()
+        _, errors = process.communicate(timeout=120)
+    assert (process.returncode, errors) == (0, "")
+    records = list(BackfillRun.objects.values_list("stop_reason", flat=True))
+    assert records == ["caught-up"] * 3
+
+
+@pytest.mark.proof
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_all_in_order_and_the_next_run_does_the_rest(gate, number):
     with three_workers(gate) as process:
@@ -215,6 +234,23 @@ def test_two_processes_share_the_backlog():
     assert (process.returncode, errors) == (0, "")
     assert "Stored 60 representations" in output
     check_all_is_stored()
+
+
+@pytest.mark.parametrize("reason", [StopReason.CAUGHT_UP, StopReason.TIME_BUDGET])
+def test_a_worker_that_is_told_to_end_records_why(reason):
+    """Whoever waits for others' shares when the run ends was not stopped by a signal."""
+    write(20)
+    run_here("backfill_reprs", "--max-batches", "1", "--batch-size", "10")
+    with DatabaseLock("default") as lock:
+        assert shares.plan("default", "backfill_reprs", lock, width=10, least=1) == 1
+    crew = workers.Workers("default", "backfill_reprs", batch_size=None)
+    with ShareLock("default", "backfill_reprs", follow=lambda share: None) as lock:
+        assert lock.share
+        crew.start(1, None)
+        crew.end(reason)
+    (result,) = crew.results()
+    assert (result.stop_reason, result.rows, result.lost_workers) == (reason, 0, [])
+    assert BackfillRun.objects.latest("pk").idle_runs == 1
 
 
 def test_more_than_one_worker_cannot_use_the_file_lock_nor_count_batches():

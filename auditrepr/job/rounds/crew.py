@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
+from ...models import StopReason
 from ..result import Progress, Result
 
 
@@ -17,8 +18,8 @@ class Crew(Protocol):
     def progress(self) -> Progress:
         """Return what all of them have done so far."""
 
-    def end(self) -> None:
-        """Let each end after its batch, and wait for that."""
+    def end(self, reason: StopReason) -> None:
+        """Let each end after its batch, for this reason, and wait for that."""
 
     def results(self) -> Sequence[Result]:
         """Return the result of each that has ended."""
@@ -33,7 +34,7 @@ class Alone:
     def progress(self) -> Progress:
         return Progress(0, 0, 0, 0)
 
-    def end(self) -> None:
+    def end(self, reason: StopReason) -> None:
         pass
 
     def results(self) -> Sequence[Result]:

@@ -87,7 +87,8 @@ class Sharing(Run, Generic[Batch]):
         try:
             result = super().run()
         finally:
-            self.crew.end()
+            # After an error, they end in order: it is not theirs.
+            self.crew.end(StopReason.SIGNAL)
         for one in self.crew.results():
             result.include(one)
         return result
@@ -112,7 +113,8 @@ class Sharing(Run, Generic[Batch]):
         if not self.result.in_round:
             self._voided_at = shares.voided_at(self.using)
         reason = self._rounds()
-        self.crew.end()  # not after an error: this process may try again, and others continue
+        # Not after an error: this process may try again, and others continue.
+        self.crew.end(reason or StopReason.CAUGHT_UP)
         return reason
 
     @property
