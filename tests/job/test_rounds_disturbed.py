@@ -23,7 +23,7 @@ from auditrepr.job.rounds import shares, sharing
 from auditrepr.job.rounds.crew import Alone
 from auditrepr.models import BackfillRun, InstanceRepr, ReprFailure, Share, StopReason
 from tests.app.models import Author
-from tests.job.test_rounds import plan, settled, share_lock, write
+from tests.rounds import plan, settled, share_lock, write
 from tests.running import run, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
