@@ -71,8 +71,6 @@ def by_process_that_ended() -> dict[str, object]:
 
 
 EVENTS = 120
-
-
 #: Rounds of small shares; each batch takes a while, so that all workers get some.
 SMALL = """
 import os, time
@@ -80,8 +78,6 @@ from auditrepr.job.rounds import shares
 shares.WIDTH, shares.MOST, shares.LEAST = 10, 6, 1
 sys.argv = ["manage.py", "backfill_reprs"]
 """
-
-
 RUN = (
     SMALL
     + """
