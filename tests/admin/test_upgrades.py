@@ -39,7 +39,8 @@ for model in (Author, Book):
     site.register(model, AuditHistoryMixin)
 urlpatterns = [path("admin/", site.urls)]
 
-FIRST, *OTHERS = own_migrations()
+EVERY = own_migrations()
+FIRST, *OTHERS = EVERY
 #: Pages read the shares.
 AT = OTHERS.index("0007_shares")
 BEFORE, MISSING = OTHERS[AT - 1], OTHERS[AT:]
@@ -59,35 +60,36 @@ def said(command: str, *arguments: str, **options: Any) -> tuple[str, str]:
 @pytest.mark.parametrize(
     "name", [FIRST, *(pytest.param(one, marks=pytest.mark.proof) for one in OTHERS)]
 )
-def test_no_page_breaks_while_the_tables_are_of_an_earlier_version(
-    reader: Client, name: str
-) -> None:
+def test_pages_answer_before_a_migration_unless_they_need_it(reader: Client, name: str) -> None:
     author = Author.objects.create(name="Ada")
     fail(AuditLog.objects.earliest("pk"))
     event = AuditLog.objects.get(table_name="app_author").pk
     of_author = f"table_name=app_author&object_id={author.pk}"
     book = Book.objects.create(title="Emma", author=author)
+    related = "0005_related_objects"
+    needs = {
+        LOG: FIRST,
+        f"{LOG}?text=Ada": FIRST,
+        f"{LOG}?state=pending": FIRST,
+        **{f"{LOG}?export={form}": FIRST for form in FORMATS},
+        f"{LOG}?export=csv&text=Ada": FIRST,
+        f"{LOG}?export=csv&state=final": FIRST,
+        f"{LOG}{event}/change/": FIRST,
+        f"{LOG}object/?{of_author}": related,
+        f"{LOG}object/?{of_author}&export=csv&related=1": FIRST,  # no many-to-many field
+        f"{OBJECT.format(book.pk)}export=csv": related,
+        f"{LOG}object/as-of/?{of_author}&event={event}": FIRST,
+        f"{LOG}object/put-back/?{of_author}&event={event}": FIRST,
+        FAILURES: FIRST,
+        RUNS: "0009_run_progress",
+        f"/admin/app/author/{author.pk}/history/": related,
+        f"{BUTTON.format(book.pk)}export=csv": related,
+    }
+    applied = EVERY[: EVERY.index(name) + 1]
     with at(name):
-        for url in (
-            LOG,
-            f"{LOG}?text=Ada",
-            f"{LOG}?state=pending",
-            *(f"{LOG}?export={form}" for form in FORMATS),
-            f"{LOG}?export=csv&text=Ada",
-            f"{LOG}?export=csv&state=final",
-            f"{LOG}{event}/change/",
-            f"{LOG}object/?{of_author}",
-            f"{LOG}object/?{of_author}&export=csv&related=1",
-            f"{OBJECT.format(book.pk)}export=csv",
-            f"{LOG}object/as-of/?{of_author}&event={event}",
-            f"{LOG}object/put-back/?{of_author}&event={event}",
-            FAILURES,
-            RUNS,
-            f"/admin/app/author/{author.pk}/history/",
-            f"{BUTTON.format(book.pk)}export=csv",
-        ):
+        for url, needed in needs.items():
             answer = reader.get(url)
-            assert answer.status_code in (200, 302, 503), url
+            assert answer.status_code == (200 if needed in applied else 503), url
             if answer.streaming:  # nothing that comes late breaks it
                 assert b"complete" in b"".join(answer.streaming_content), url
             if answer.status_code == 503:

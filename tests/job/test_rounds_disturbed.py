@@ -23,7 +23,7 @@ from auditrepr.job.rounds import shares, sharing
 from auditrepr.job.rounds.crew import Alone
 from auditrepr.models import BackfillRun, InstanceRepr, ReprFailure, Share, StopReason
 from tests.app.models import Author
-from tests.job.test_rounds import plan, settled, share_lock, write
+from tests.rounds import plan, settled, share_lock, write
 from tests.running import run, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -40,6 +40,7 @@ class Watched(Alone):
         self.started += count
 
     def end(self, reason: StopReason) -> None:
+        connection.close()  # one that is lost would raise, and the run try again as if untold
         self.stored_at_end.append(InstanceRepr.objects.count())
 
     def results(self) -> Sequence[Result]:

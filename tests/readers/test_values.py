@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-import uuid
-from datetime import UTC, date, datetime, time, timedelta
-from decimal import Decimal
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pytest
@@ -14,6 +12,7 @@ from auditrepr.admin.event_lines import describe
 from auditrepr.models import AuditLog
 from auditrepr.readers.changes import Nothing, changes
 from auditrepr.readers.values import said, said_apart, words
+from tests.app.changing import CHANGED
 from tests.app.fields import Everything, ScrambledField
 from tests.app.models import Author, Book
 from tests.app.relations import Invoice, Line, Order
@@ -116,26 +115,6 @@ def test_a_text_that_was_empty_is_called_so() -> None:
 def test_choices_are_shown_by_label_and_other_values_as_they_are() -> None:
     field = CharField(choices=[("n", "new"), ("p", "paid")])
     assert [said(field, value) for value in ("n", "p", "z")] == ["new", "paid", "z"]
-
-
-#: Old and new values of fields, as Python has them.
-CHANGED = {
-    "boolean": (False, True),
-    "float": (1.0, 0.1),
-    "decimal": (Decimal("1.5000000000"), Decimal("2.2500000000")),
-    "uuid": (uuid.UUID(int=1), uuid.UUID(int=2)),
-    "json": ({}, {"b": [1, None, True], "a": 0.5}),
-    "duration": (None, timedelta(days=-1, seconds=5)),
-    "date_time": (None, datetime(2024, 3, 31, 1, 30, 0, 5, tzinfo=UTC)),
-    "date": (None, date(2024, 1, 2)),
-    "time": (None, time(1, 2, 3)),
-    "binary": (None, b"\0\xff"),
-    "char": ("", "x"),
-    "big_integer": (None, 2**62),
-    "pair": ((1, 2), (3, 4)),
-    "scrambled": ("ab", "cd"),
-    "renamed": ("a", None),
-}
 
 
 def test_changes_are_what_the_fields_give_on_each_database() -> None:
