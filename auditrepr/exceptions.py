@@ -83,7 +83,7 @@ class OwnTable(AuditReprError):
 class NotAudited(AuditReprError):
     """Raised when a command is given a model that is not audited."""
 
-    message = "{name!r} is not an audited model. Audited models: {known}."
+    message = "{name!r} is not an audited model. {hint}"
 
 
 class UnusableRelated(AuditReprError):

@@ -1,4 +1,4 @@
-"""Columns of the log that hold whole rows."""
+"""The fields of auditrepr's own tables that are not exactly Django's."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 from decimal import Decimal
 from typing import Any
 
+from django.core.checks import CheckMessage
 from django.db import models
 from django.db.models.fields.json import KeyTransform
 
@@ -18,7 +19,35 @@ class ExactDecoder(json.JSONDecoder):
         super().__init__(parse_float=Decimal, **options)
 
 
-class RowField(models.JSONField):
+class AskingNoDatabase:
+    """A field whose system check asks no database whether it has such columns.
+
+    Those that auditrepr supports have them. From Django 6.1 on, every ``manage.py check`` would
+    connect to find out, and fail where an image is built without a database.
+    """
+
+    def _check_supported(self, databases: Any) -> list[CheckMessage]:
+        return []
+
+
+class AsDjangos(AskingNoDatabase):
+    """A field that migrations know as Django's field of the same name."""
+
+    def deconstruct(self) -> Any:
+        """Return how to make the field, by the path of Django's class."""
+        name, path, args, kwargs = super().deconstruct()  # type: ignore[misc]
+        return name, path.replace(__name__, models.__name__), args, kwargs
+
+
+class JSONField(AsDjangos, models.JSONField):
+    pass
+
+
+class GeneratedField(AsDjangos, models.GeneratedField):
+    pass
+
+
+class RowField(AskingNoDatabase, models.JSONField):
     r"""A row, or a part of it, as a trigger wrote it.
 
     Another program may have written text to SQLite that is not UTF-8. Python would refuse to read

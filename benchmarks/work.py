@@ -31,6 +31,7 @@ from auditrepr.job.pending import (
     PendingBatch,
     take,
 )
+from auditrepr.job.rounds import shares
 from auditrepr.models import (
     AuditLog,
     Checkpoint,
@@ -90,6 +91,7 @@ def shared(workers: int) -> Cost:
     # What other benchmarks have left below is no run's work.
     backlog = AuditLog.objects.pending(after=Checkpoint.objects.get().settled_id)
     before = backlog.count()
+    planned = _shared_if_small(before)
     sessions = SessionsCPU() if is_near() else None
     connection.close()
     servers = sessions.read() if sessions else 0.0
@@ -100,7 +102,27 @@ def shared(workers: int) -> Cost:
     if sessions:
         cost.server_cpu_seconds = sessions.read() - servers
     assert not backlog.exists()
+    assert workers == 1 or any(planned), "nothing was shared"
     return cost
+
+
+def _shared_if_small(rows: int) -> list[int]:
+    """Let a backlog that is too small for a round be shared, in smaller shares.
+
+    :returns: what will have been planned: the numbers of shares.
+    """
+    if rows < shares.LEAST:
+        shares.WIDTH = max(1, shares.WIDTH * rows // shares.LEAST)
+        shares.LEAST = 1
+    planned: list[int] = []
+    plan = shares.plan
+
+    def noted(*arguments: Any, **options: Any) -> int:
+        planned.append(plan(*arguments, **options))
+        return planned[-1]
+
+    shares.plan = noted
+    return planned
 
 
 def _used_by_all() -> float:

@@ -17,6 +17,7 @@ from urllib.request import urlopen
 
 import pytest
 
+from tests.demonstration import Demo
 from tests.missing import could_not_try
 from tests.project import ROOT
 from tests.waiting import LONG
@@ -42,6 +43,23 @@ BEYOND = """
 [...document.querySelectorAll("#content *:not(.module *)")]
     .filter(one => one.getBoundingClientRect().right > document.documentElement.clientWidth + 1)
     .map(one => `${one.tagName} ${one.className}: ${one.textContent.trim().slice(0, 40)}`)
+"""
+#: Words in tables that are continued in another line; a longer one than this may be.
+BROKEN = r"""
+[...document.querySelectorAll("#content :is(td, th)")].flatMap(cell => {
+    const texts = document.createTreeWalker(cell, NodeFilter.SHOW_TEXT);
+    const range = document.createRange();
+    const found = [];
+    while (texts.nextNode()) {
+        for (const word of texts.currentNode.data.matchAll(/[\p{L}\p{N}@._+:]+/gu)) {
+            range.setStart(texts.currentNode, word.index);
+            range.setEnd(texts.currentNode, word.index + word[0].length);
+            const lines = new Set([...range.getClientRects()].map(one => Math.round(one.top)));
+            if (word[0].length <= 20 && lines.size > 1) found.push(word[0]);
+        }
+    }
+    return found;
+})
 """
 
 #: Milliseconds: no answer takes so long, however busy the machine is.
@@ -90,6 +108,7 @@ class Walk:
             self._look(self.page, f"{name}-{width}")
             assert self.page.evaluate(BEYOND) == [], (name, width)
             assert self.page.evaluate(SCROLLED) == [], (name, width)
+            assert self.page.evaluate(BROKEN) == [], (name, width)
         self.page.set_viewport_size({"width": 1280, "height": 900})
 
     def answered(self, name: str) -> None:
@@ -171,3 +190,40 @@ def look(request: pytest.FixtureRequest, tmp_path: Path) -> Any:
         assert found.violations_count == 0, found.generate_report()
 
     return look
+
+
+LONG_NAME = 24 * "long"  # and not a space in it
+INJECTION = '<img src=x onerror="takenOver=1">'
+MORE_DATA = f"""
+from django.contrib.auth.models import Permission, User
+from management.gazetteer.models import Country, Language
+visitor = User.objects.get(username="visitor"); visitor.set_password("demo"); visitor.save()
+for name, codenames in [("guest", []), ("linguist", ["view_auditlog", "view_language"])]:
+    user = User.objects.create_user(name, password="demo", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
+Country.objects.create(name={INJECTION!r}, alpha_2="XX", alpha_3="XXX")
+Language.objects.create(name={LONG_NAME!r}, alpha_3="xxy", scope="I", type="L")
+Language.objects.filter(alpha_3="xxy").update(name={LONG_NAME[:-1] + "n"!r})
+import auditrepr
+ann = User.objects.create_user("ann", password="demo")
+with auditrepr.context(user=ann, reason="official spelling", request_id="8f2c1d"):
+    Country.objects.filter(alpha_2="FR").update(official_name="République française")
+    Language.objects.filter(alpha_3="fra").update(common_name="français")
+"""
+
+
+@pytest.fixture(scope="module")
+def done(tmp_path_factory: pytest.TempPathFactory, databases: Any) -> tuple[Demo, str]:
+    """A demo that has run, and what it printed."""
+    demo = Demo(tmp_path_factory.mktemp("project"), databases())
+    return demo, demo.demo()
+
+
+@pytest.fixture(scope="module")
+def address(done: tuple[Demo, str]) -> Iterator[str]:
+    """Where the demo's server listens."""
+    demo, _ = done
+    made = demo.run("shell", "-v0", "-c", MORE_DATA)
+    assert made.returncode == 0, made.stderr
+    with serving(demo.folder, demo.environment) as address:
+        yield address

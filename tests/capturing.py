@@ -76,3 +76,26 @@ def next_moment():
     ((now,),) = sql(ask)
     while sql(ask) == [(now,)]:
         pass
+
+
+def insert(model, **values) -> None:
+    """By SQL: the model itself would refuse."""
+    columns = ", ".join(values)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {model._meta.db_table} ({columns})"
+            f" VALUES ({', '.join(['%s'] * len(values))})",
+            list(values.values()),
+        )
+
+
+def drop_append_only():
+    from auditrepr.vendors.postgresql import trigger_templates
+    from auditrepr.vendors.sqlite import triggers
+
+    if connection.vendor == "sqlite":
+        return triggers.drop_append_only()
+    return [
+        f"DROP TRIGGER IF EXISTS {name} ON auditrepr_auditlog"
+        for name in trigger_templates.APPEND_ONLY_TRIGGERS
+    ]

@@ -10,10 +10,11 @@ from django.db import DatabaseError, connections, transaction
 from django.db.models import Model, QuerySet
 from hypothesis import HealthCheck, settings
 
-from auditrepr.models import AuditLog
+from auditrepr.models import AuditLog, Fidelity
+from auditrepr.reprs import Outcome, build
 from auditrepr.utils.table_names import log_name
 from auditrepr.vendors import get_vendor
-from auditrepr.vendors.types import BEGINNING
+from auditrepr.vendors.types import BEGINNING, Event
 from tests.sizes import examples
 
 #: How many histories a state machine tries, and how long each is.
@@ -189,3 +190,19 @@ def _said(instance: Any) -> str | Pair:
         raise  # the transaction cannot go on
     except Exception as error:
         return Raised(type(error).__name__)
+
+
+def built() -> dict[int, Outcome]:
+    events = [Event.of(row) for row in AuditLog.objects.exclude(action="T").order_by("id")]
+    return {outcome.id: outcome for outcome in build(events, "default")}
+
+
+def assert_true(oracle: Oracle, doubt: str = "") -> None:
+    """Everything is represented, exact or in this doubt, and as it was said."""
+    outcomes = built()
+    assert oracle.expected
+    failed = {pk: outcomes[pk].failure for pk in oracle.expected if outcomes[pk].failure}
+    assert not failed, "\n".join(failure.traceback for failure in failed.values())
+    assert {pk: outcomes[pk].text for pk in oracle.expected} == oracle.expected
+    mixed = {pk: o for pk, o in outcomes.items() if o.fidelity == Fidelity.MIXED}
+    assert not {pk: o for pk, o in mixed.items() if pk in oracle.expected and o.reason != doubt}

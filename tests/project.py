@@ -14,15 +14,16 @@ ROOT = Path(__file__).parent.parent
 class Project:
     """A copy of the project in a directory without ``.env`` and data."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, warnings: str = "error") -> None:
         self.folder = folder
+        self.warnings = warnings
         shutil.copy(ROOT / "manage.py", folder)
         shutil.copytree(ROOT / "management", folder / "management")
 
     def manage(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
         """Run manage.py with only these variables, from another directory than its own."""
         return subprocess.run(
-            [sys.executable, "-W", "error", self.folder / "manage.py", *arguments],
+            [sys.executable, "-W", self.warnings, self.folder / "manage.py", *arguments],
             env={"PATH": os.environ["PATH"], "PYTHONPATH": str(ROOT), **environment},
             cwd="/",
             stdin=subprocess.DEVNULL,

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import parse_qsl, urlsplit
+
+from environ import Env
 
 from tests.shop import Shop
 
@@ -112,25 +113,11 @@ class AuditedShop(Shop):
     """The shop, in the database of this URL."""
 
     def __init__(self, folder: Path, url: str) -> None:
-        super().__init__(folder, MODELS, "", f"DATABASES = {{'default': {_database(url)!r}}}\n")
+        databases = {"default": Env.db_url_config(url)}
+        super().__init__(folder, MODELS, "", f"DATABASES = {databases!r}\n")
         (folder / "shop" / "admin.py").write_text(ADMIN)
         self.add_settings(SETTINGS)
         self.run("manage.py", "migrate", "-v0")
         for part in (YESTERDAY, A_DAY_PASSES, TODAY):
             self.run("manage.py", "shell", "-v0", "-c", part)
         self.run("manage.py", "backfill_reprs", "-v0")
-
-
-def _database(url: str) -> dict[str, str]:
-    """Return Django's settings for the database of this URL."""
-    parts = urlsplit(url)
-    if parts.scheme == "sqlite":
-        return {"ENGINE": "django.db.backends.sqlite3", "NAME": parts.path}
-    return {
-        "ENGINE": "django.db.backends.postgresql",
-        "NAME": parts.path.lstrip("/"),
-        "USER": parts.username or "",
-        "PASSWORD": parts.password or "",
-        "HOST": dict(parse_qsl(parts.query)).get("host") or parts.hostname or "",
-        "PORT": str(parts.port or ""),
-    }

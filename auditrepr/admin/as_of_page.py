@@ -38,6 +38,7 @@ class Moment:
     text: str  # as it was given
     when: AuditLog | datetime | None  # None: the text means none
     label: str
+    ahead: str = ""  # the time in the future that was asked for instead
 
 
 def response(request: HttpRequest, site: AdminSite, using: str) -> HttpResponse:
@@ -50,6 +51,7 @@ def response(request: HttpRequest, site: AdminSite, using: str) -> HttpResponse:
     limit = PageTimeLimit.from_settings()
     moments = _moments(request, using)
     problems = [_no_time(one) for one in moments if one.when is None]
+    problems += [_in_the_future(one) for one in moments if one.ahead]
     found: list[tuple[Moment, PastObject]] = []
     try:
         for one in moments:
@@ -88,6 +90,8 @@ def _moments(request: HttpRequest, using: str) -> list[Moment]:
 def _moment(request: HttpRequest, using: str, name: str) -> Moment:
     text = request.GET[name]
     when = asked_time(text)
+    if when is not None and when > timezone.now():
+        return Moment(name, "", timezone.now(), _("now"), ahead=clock(when))
     return Moment(name, text, when, clock(when) if when else "")
 
 
@@ -112,6 +116,11 @@ def _with_now(request: HttpRequest) -> str:
 def _no_time(one: Moment) -> str:
     problem = _("“%(text)s” is not a time. Use the form 2026-01-31 12:00.")
     return problem % {"text": visible(one.text)}
+
+
+def _in_the_future(one: Moment) -> str:
+    text = _("%(time)s is in the future: what is shown is the object as it is now.")
+    return text % {"time": one.ahead}
 
 
 def _field(moments: list[Moment], name: str) -> str:

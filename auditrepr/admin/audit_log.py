@@ -18,7 +18,6 @@ from django.utils.translation import gettext, gettext_lazy
 
 from ..lineage import recent_renames
 from ..models import AuditLog
-from ..readers.export_formats import Format
 from ..readers.permissions import DATABASE, asked_log, readable_events, readable_tables
 from ..tracking import tracked_tables
 from ..utils.text import can_be_stored
@@ -26,16 +25,15 @@ from . import as_of_page, event_page, export, hidden, notices, put_back, timelin
 from .actor_filter import ActorFilter
 from .base import ReadOnlyAdmin
 from .changelist import TEXT, ExportedList, LogChangeList
+from .choice_filters import ActionFilter, FieldFilter, StateFilter
 from .event_lines import by_key, time_of, what_changed, which, who_and_why
 from .filters import (
     AroundFilter,
     CommandFilter,
     DatabaseFilter,
-    FieldFilter,
     ModelFilter,
     ObjectFilter,
     RequestFilter,
-    StateFilter,
     TaskFilter,
     TransactionFilter,
 )
@@ -61,7 +59,7 @@ class AuditLogAdmin(ReadOnlyAdmin):
         TaskFilter,
         AroundFilter,
         PeriodFilter,
-        "action",
+        ActionFilter,
         ModelFilter,
         FieldFilter,
         StateFilter,
@@ -98,15 +96,16 @@ class AuditLogAdmin(ReadOnlyAdmin):
     def changelist_view(
         self, request: HttpRequest, extra_context: dict[str, Any] | None = None
     ) -> HttpResponse:
-        if form := export.asked_format(request):
-            return self._exported(request, form)
+        if export.EXPORT in request.GET:
+            return self._exported(request)
         context = {"notices": notices.on_recording(asked_log(request))}
         return super().changelist_view(request, {**context, **(extra_context or {})})
 
-    def _exported(self, request: HttpRequest, form: Format) -> HttpResponse:
+    def _exported(self, request: HttpRequest) -> HttpResponse:
         """Return what the list shows with these filters, on all its pages, as a file."""
         if not self.has_view_permission(request):
             raise PermissionDenied
+        form = export.asked_format(request)
         try:
             found: Any = self.get_changelist_instance(request)
         except IncorrectLookupParameters:  # as for a page

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import wraps
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin import ShowFacets
-from django.core.exceptions import FieldDoesNotExist
+from django.core.exceptions import FieldDoesNotExist, PermissionDenied
 from django.db.models import DateTimeField, Model
 from django.http import HttpRequest, HttpResponse
 from django.utils.html import format_html
@@ -50,7 +51,26 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return None
 
     def get_urls(self) -> list[Any]:
-        return [*map(guarded, self.own_urls()), *map(guarded, super().get_urls())]
+        usual = [self._permitted(pattern) for pattern in super().get_urls()]
+        return [*map(guarded, self.own_urls()), *map(guarded, usual)]
+
+    def _permitted(self, pattern: Any) -> Any:
+        """Return the pattern with a view that first checks whether the user may open the page.
+
+        What its address names exists or not only for those who may.
+        """
+        view = pattern.callback
+
+        @wraps(view)
+        def permitted(request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+            logged_in = self.admin_site.has_permission(request)  # or else the view asks for it
+            if logged_in and not self.has_view_permission(request):
+                raise PermissionDenied
+            answer: HttpResponse = view(request, *args, **options)
+            return answer
+
+        pattern.callback = permitted
+        return pattern
 
     def own_urls(self) -> list[Any]:
         """Return the pages in addition to those that every ModelAdmin has."""

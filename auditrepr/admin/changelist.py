@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from django.contrib.admin import SimpleListFilter
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ERROR_FLAG
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -20,7 +18,7 @@ from ..readers.pairs import together
 from ..readers.permissions import readable_tables
 from ..readers.search import SearchResult
 from ..readers.search_pending import Pending
-from ..utils.text import can_be_stored, visible
+from ..utils.text import can_be_stored
 from ..utils.time_limit import PageTimeLimit
 from ..vendors.types import Window
 from . import hidden
@@ -56,25 +54,12 @@ class LogChangeList(KeysetChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         self.hides_tables = readable_tables(request.user) is not None
-        self.notes = [*self._unread(request), *hidden.note(request.user, self.queryset.db)]
+        self.notes += hidden.note(request.user, self.queryset.db)
         self._search()
         super().get_results(request)
         self.searched_time = time_of_id(self.queryset.db, self.searched_to)
         describe(self.result_list, self.queryset.db)
         self.result_list = together(self.result_list)
-
-    def _unread(self, request: HttpRequest) -> Iterator[str]:
-        """Yield what of the address could not be read, and was ignored."""
-        if ERROR_FLAG in request.GET:
-            yield _("A filter in the address could not be read: this is the list without filters.")
-        for spec in self.filter_specs:
-            yield from getattr(spec, "unread", ())
-        for spec in self.filter_specs:
-            choices = getattr(spec, "lookup_choices", None)
-            value = spec.value() if isinstance(spec, SimpleListFilter) else None
-            if value and value not in [str(choice) for choice, label in choices or ()]:
-                facts = {"filter": spec.title, "value": visible(value)}
-                yield _("The filter “%(filter)s” has no choice “%(value)s”.") % facts
 
     def _search(self) -> None:
         index = search_index.index(self.queryset.db)
@@ -120,11 +105,13 @@ class LogChangeList(KeysetChangeList):
 
 
 class ExportedList(LogChangeList):
-    """The same events, not as a page."""
+    """The same events, not as a page: a filter that is ignored would be ignored unseen."""
 
     export: Export
 
     def get_results(self, request: HttpRequest) -> None:
+        if any(self.ignored()):
+            raise IncorrectLookupParameters
         using = self.queryset.db
         first, end = self.limits()
         bounds = visible_now(using, *given(self.newer_than)).within(first, end)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
+from itertools import chain
 from typing import cast
 
 from asgiref.sync import sync_to_async
@@ -12,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from ..readers.export import Export
+from ..readers.export import Export, Page
 from ..readers.export_formats import FORMATS, Format
 
 #: The parameter with the format of the export; a page without it is a page.
@@ -24,14 +25,12 @@ SILENCE = 5.0
 KEPT = 100
 
 
-def asked_format(request: HttpRequest) -> Format | None:
-    """Return the format that the URL asks for, or None if it asks for a page.
+def asked_format(request: HttpRequest) -> Format:
+    """Return the format that the URL asks for.
 
     :raises Http404: if there is no such format.
     """
-    name = request.GET.get(EXPORT)
-    if name is None:
-        return None
+    name = request.GET[EXPORT]
     if name not in FORMATS:
         raise Http404(f"There is no export {name!r}: choose from {', '.join(FORMATS)}.")
     return FORMATS[name]()
@@ -40,8 +39,14 @@ def asked_format(request: HttpRequest) -> Format | None:
 def response(
     request: HttpRequest, export: Export, form: Format, name: str = "audit-log"
 ) -> HttpResponse:
-    """Return the export as a download; the caller has checked the permission."""
-    chunks = _patient(_chunks(export, form), form)
+    """Return the export as a download; the caller has checked the permission.
+
+    Its first page is read now: an error that comes then has a page that says what to do.
+    """
+    export.try_tables()
+    pages = export.pages()
+    first = next(pages, None)
+    chunks = _patient(_chunks(export, form, chain([first] if first else (), pages)), form)
     several = isinstance(request, ASGIRequest)  # else Django would collect all of it first
     streaming = StreamingHttpResponse(
         _one_by_one(chunks) if several else chunks,
@@ -55,14 +60,14 @@ def response(
     return cast(HttpResponse, streaming)  # which the admin's views are declared to return
 
 
-def _chunks(export: Export, form: Format) -> Iterator[bytes]:
+def _chunks(export: Export, form: Format, pages: Iterable[Page]) -> Iterator[bytes]:
     """Yield the file; the last record is there only if the export came to an end.
 
     An error ends the connection, so that a browser does not take the file for a whole one.
     """
     yield form.head()
     try:
-        for page in export.pages():
+        for page in pages:
             yield b"".join(map(form.line, page.records))
     except Exception:
         yield form.end(end="error", events=export.count, continue_from=export.reached)

@@ -23,8 +23,9 @@ from ..readers.permissions import (
 from ..utils.text import visible
 from . import hidden
 from .base import ReadOnlyAdmin
+from .choice_filters import FinalFilter, failures_in
 from .event_lines import SHOWN_LENGTH, time_of_id
-from .filters import DatabaseFilter, FinalFilter, failures_in
+from .filters import DatabaseFilter
 from .keyset import NEWER_THAN, OLDER_THAN, KeysetChangeList
 from .links import event_link, timeline_link
 
@@ -34,7 +35,7 @@ class FailureChangeList(KeysetChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         self.hides_tables = readable_tables(request.user) is not None
-        self.notes = hidden.note(request.user, self.queryset.db)
+        self.notes += hidden.note(request.user, self.queryset.db)
         super().get_results(request)
         self.searched_time = time_of_id(self.queryset.db, self.searched_to)
 

@@ -15,19 +15,16 @@ from django.contrib.admin.views.main import ChangeList
 from django.db import connections
 from django.db.models import BigIntegerField, Model, QuerySet
 from django.http import HttpRequest
-from django.utils.text import capfirst
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..job.logs import aliases
 from ..lineage import recent_renames
-from ..models import AuditLog, Checkpoint, Fidelity, ReprFailureQuerySet
+from ..models import AuditLog
 from ..readers.changes import model_label
 from ..readers.permissions import DATABASE, readable_tables
 from ..tracking import tracked_tables
-from ..utils.model_meta import own_fields
-from ..utils.table_names import model_for_table
-from ..utils.text import visible
-from ..vendors.types import BEGINNING
+from ..utils.text import event_id, visible
 from .keyset import key_from
 
 #: Number of events, on each side of one of its own, that a request or a command is searched in.
@@ -58,6 +55,7 @@ class ModelFilter(admin.SimpleListFilter):
 
     title = _("model")
     parameter_name = "table_name"
+    remark = ""
 
     def lookups(
         self,
@@ -75,7 +73,12 @@ class ModelFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         if not (table := self.value()):
             return queryset
-        return queryset.filter(recent_renames(queryset.db).lineage(table).events())
+        found = queryset.filter(recent_renames(queryset.db).lineage(table).events())
+        audited = any(one.name == table for one in tracked_tables(queryset.db))
+        if not audited and not found.exists():
+            text = gettext("There are no events of the table “%(table)s” that you may view.")
+            self.remark = text % {"table": visible(table)}
+        return found
 
 
 class GivenFilter(admin.SimpleListFilter):
@@ -101,33 +104,9 @@ class TransactionFilter(GivenFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
-        if value and not value.isdecimal():
+        if value and event_id(value) is None:
             raise IncorrectLookupParameters
         return super().queryset(request, queryset)
-
-
-class FieldFilter(admin.SimpleListFilter):
-    """A filter by the field that an update changed, once a model is chosen."""
-
-    title = _("changed field")
-    parameter_name = "field"
-
-    def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
-        self.table = request.GET.get(ModelFilter.parameter_name, "")
-        super().__init__(request, params, model, model_admin)
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
-        model = model_for_table(self.table)
-        fields = own_fields(model) if model else []
-        return [(field.name, str(capfirst(field.verbose_name))) for field in fields]
-
-    def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
-        model = model_for_table(self.table)
-        if not self.value() or model is None:
-            return queryset
-        column = next((f.column for f in own_fields(model) if f.name == self.value()), "")
-        columns = recent_renames(queryset.db).lineage(self.table).columns(column)
-        return queryset.filter(action=AuditLog.Action.UPDATE, changed_from__has_any_keys=columns)
 
 
 class ContextFilter(GivenFilter):
@@ -174,56 +153,3 @@ class AroundFilter(GivenFilter):
         key = key_from(value)
         most = BigIntegerField.MAX_BIGINT
         return max(key - AROUND, -most), min(key + AROUND + 1, most)
-
-
-class StateFilter(admin.SimpleListFilter):
-    """A filter by the status of the representation."""
-
-    title = _("representation status")
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [
-            ("mixed", _("mixed")),
-            ("failed", _("failed")),
-            ("final", _("final")),
-            ("pending", _("pending")),
-        ]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        match self.value():
-            case "mixed":
-                return queryset.filter(instance_repr__fidelity=Fidelity.MIXED)
-            case "failed":
-                return queryset.filter(repr_failure__next_attempt_at__isnull=False)
-            case "final":
-                # Not only the time: an event without a failure has none, either.
-                final = {"repr_failure__isnull": False, "repr_failure__next_attempt_at": None}
-                return queryset.filter(**final)
-            case "pending":
-                mark = Checkpoint.of(queryset.db, "settled_id")
-                return queryset.pending(after=mark.settled if mark else BEGINNING)
-        return queryset
-
-
-class FinalFilter(admin.SimpleListFilter):
-    """A filter of failures by whether they are retried."""
-
-    title = _("representation status")
-    parameter_name = "state"
-
-    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
-        return [("failed", _("failed")), ("final", _("final"))]
-
-    def queryset(self, request: HttpRequest, queryset: Any) -> Any:
-        return failures_in(queryset, self.value())
-
-
-def failures_in(failures: ReprFailureQuerySet, state: str | None) -> ReprFailureQuerySet:
-    """Return the failures that are retried, or are final, or all."""
-    match state:
-        case "failed":
-            return failures.failing()
-        case "final":
-            return failures.final()
-    return failures

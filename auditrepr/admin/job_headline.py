@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import NamedTuple
 
 from django.utils import timezone
@@ -10,8 +10,9 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
+from ..job import killed
 from ..job.status import Summary
-from ..models import BackfillRun, Lease
+from ..models import BackfillRun
 from ..utils.text import visible
 
 #: The job runs every two minutes: if events wait for longer than this, something is wrong.
@@ -32,13 +33,14 @@ def headline(found: Summary, using: str, problems: int, failures: int) -> Headli
     :param problems: the number of notices on the page.
     :param failures: the number of failed representations.
     """
-    latest = BackfillRun.objects.using(using).filter(command="backfill_reprs").first()
-    last = _last_ran(using, latest)
+    runs = BackfillRun.objects.using(using).filter(command="backfill_reprs")
+    latest = runs.order_by("-pk").first()
+    last = found.last_start(latest)
     if last is None:
         text = _("The job has never run. Schedule %(command)s to run every two minutes.")
         return Headline(False, text % {"command": COMMAND})
     ago = _("The job last ran %(time)s ago.") % {"time": timesince(last, found.at)}
-    if trouble := _trouble(found, latest):
+    if trouble := _trouble(using, found, latest):
         return Headline(False, f"{trouble} {ago}")
     if problems:
         text = _("The job works, but see the notices below.")
@@ -54,22 +56,18 @@ def headline(found: Summary, using: str, problems: int, failures: int) -> Headli
     return Headline(True, f"{text} {ago}")
 
 
-def _last_ran(using: str, latest: BackfillRun | None) -> datetime | None:
-    """Return when a run last began: one with nothing to do leaves its trace on the lock only."""
-    acquired = Lease.objects.using(using).values_list("acquired_at", flat=True)
-    times = [time for time in acquired if time is not None]
-    times += [latest.started_at] if latest else []
-    return max(times, default=None)
-
-
-def _trouble(found: Summary, latest: BackfillRun | None) -> str:
+def _trouble(using: str, found: Summary, latest: BackfillRun | None) -> str:
     waits = timedelta(seconds=found.lag)
     if waits > PATIENCE and not found.at_work:
         facts = {"time": timesince(timezone.now() - waits), "command": COMMAND}
         return (
             _("Events have been pending for %(time)s: check that %(command)s is scheduled.") % facts
         )
-    if latest and latest.error:
+    if latest is None or latest.idle_runs:
+        return ""  # a later run has found nothing to do
+    if killed.among(using, [latest], found.holders):
+        return _("The last run did not record its end: it was killed, or its host failed.")
+    if latest.error:
         error = visible(latest.error.splitlines()[0])
         return _("The last run ended with an error: %(error)s") % {"error": error}
     return ""

@@ -27,8 +27,8 @@ from ..readers.changes import model_label
 from ..readers.permissions import asked_log, readable_failures, readable_tables
 from ..utils.text import visible
 from . import notices
+from .choice_filters import failures_in
 from .event_lines import query_of
-from .filters import failures_in
 from .job_headline import headline
 from .keyset import LOOKED_AT
 
@@ -225,7 +225,7 @@ def chart(runs: Iterable[BackfillRun], now: datetime) -> list[Bar]:
     rates = [0.0] * BARS
     for run in runs:
         first = (run.started_at - begin) / DAY * BARS
-        last = max(((run.ended_at or now) - begin) / DAY * BARS, first + 1e-6)
+        last = max(((run.ended_at or run.seen_at or now) - begin) / DAY * BARS, first + 1e-6)
         for n in range(max(0, int(first)), min(BARS, int(last) + 1)):
             share = (min(last, n + 1) - max(first, n)) / (last - first)
             rates[n] += max(0.0, share) * run.rows / MINUTES

@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from django.contrib.admin.options import IncorrectLookupParameters
-from django.contrib.admin.views.main import ChangeList
+from django.contrib.admin.views.main import ERROR_FLAG, ChangeList
 from django.db.models import BigIntegerField, Model, QuerySet
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from .event_lines import query_of
 
@@ -24,13 +25,28 @@ class KeysetChangeList(ChangeList):
     older_link: str | None
     newer_link: str | None
     searched_to: int | None  # where a page that is not full stopped searching
-    notes: list[str]
+    notes: list[str]  # what the page says of the list
 
     def get_queryset(self, request: HttpRequest, exclude_parameters: Any = None) -> QuerySet[Model]:
         # Removed here, so that the links of the filters lead to their first page.
         self.older_than = self._take_key(OLDER_THAN)
         self.newer_than = self._take_key(NEWER_THAN)
-        return super().get_queryset(request, exclude_parameters)
+        found: QuerySet[Model] = super().get_queryset(request, exclude_parameters)
+        self.notes = list(self._remarks(request))
+        return found
+
+    def ignored(self) -> Iterator[str]:
+        """Yield what of the address could not be read, and was ignored."""
+        for spec in self.filter_specs:
+            yield from getattr(spec, "ignored", ())
+
+    def _remarks(self, request: HttpRequest) -> Iterator[str]:
+        if ERROR_FLAG in request.GET:
+            yield _("A filter in the address could not be read: this is the list without filters.")
+        yield from self.ignored()
+        for spec in self.filter_specs:
+            if remark := getattr(spec, "remark", ""):
+                yield remark
 
     def url_for_result(self, result: Any) -> str:
         return f"{super().url_for_result(result)}{query_of(self.queryset.db)}"

@@ -9,7 +9,7 @@ from django.db import Error
 from django.utils.translation import gettext as _
 
 from ..capture import coverage
-from ..job import findings, status
+from ..job import findings, gaps
 from ..models import Coverage
 from ..readers.changes import model_label
 from ..utils.text import visible
@@ -32,8 +32,8 @@ def on_gaps(using: str, tables: Collection[str] | None = None) -> list[str]:
         states = {state.name: state for state in findings.look(using).states}
         rows = coverage.rows(using)
         names = sorted(rows.keys() | states.keys()) if tables is None else tables
-        gaps = (status.gap(rows.get(name), states.get(name)) for name in names)
-        return [_gap(gap) for gap in gaps if gap][:MOST_GAPS]
+        found = (gaps.of_table(rows.get(name), states.get(name)) for name in names)
+        return [_gap(gap) for gap in found if gap][:MOST_GAPS]
     return []
 
 
@@ -51,9 +51,10 @@ def on_related(using: str, lacking: Mapping[str, int]) -> list[str]:
 
 
 def _on_recording(using: str) -> Iterator[str]:
-    for finding in findings.of(using):
+    look = findings.look(using)
+    for finding in look.findings:
         yield visible(finding.translated())
-    if since := findings.migrations_since(using):
+    if since := findings.migrations_since(using, look.applied):
         yield _("Migrations have been pending since %(since)s. Run: %(command)s") % {
             "since": clock(since),
             "command": f"manage.py migrate --database {using}",

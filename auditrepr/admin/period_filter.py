@@ -48,7 +48,7 @@ class PeriodFilter(admin.ListFilter):
         given = {name: (params.pop(name, None) or [""])[-1] for name in self.parameters}
         self.days = {name: _day(text) for name, text in given.items()}
         self.used_parameters = {name: str(day) for name, day in self.days.items() if day}
-        self.unread = [
+        self.ignored = [
             gettext("“%(value)s” is not a date, so it was ignored. Write dates like 2026-01-31.")
             % {"value": visible(given[name])}
             for name, day in self.days.items()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from typing import Any, NamedTuple
 
 from django.contrib import messages
@@ -26,21 +27,17 @@ from ..readers.permissions import may_read_log, readable_events
 from ..readers.values import said_apart
 from ..restoration import Difference, Restoration
 from ..restoration.api import carried_out
-from ..restoration.plan import Fields, current, restored_fields
+from ..restoration.plan import Fields, current
 from ..utils.table_names import model_for_table
 from ..utils.text import event_id, one_line, visible
 from ..utils.time_limit import OutOfTime, PageTimeLimit
 from .breadcrumbs import way_to_log
 from .editing import Editor
 from .event_lines import clock, query_of
+from .field_choice import CHOICE, PREVIEW, chosen, in_the_way, is_offered, misunderstood
 from .links import address, object_now, timeline_link
 from .moments import asked_time
 from .values import values_of
-
-#: The parameter with the fields to put back; it is empty once, so that it is always there.
-CHOICE = "fields"
-#: The button that shows what the chosen fields come to.
-PREVIEW = "preview"
 
 
 class Wanted(NamedTuple):
@@ -61,7 +58,7 @@ def response(request: HttpRequest, site: AdminSite, using: str) -> HttpResponse:
     editor = Editor(request, site, wanted.asked.model)
     if not editor.may_any():
         raise PermissionDenied
-    fields = _chosen(request, wanted)
+    fields = chosen(request, wanted.asked.model)
     try:
         planned = _planned(wanted)
         doing = planned if fields is None else _planned(wanted, fields)
@@ -70,15 +67,16 @@ def response(request: HttpRequest, site: AdminSite, using: str) -> HttpResponse:
         return _page(request, site, wanted, None, [_too_long(error)])
     if not editor.may(planned, now):
         raise PermissionDenied
-    reasons = [*doing.reasons, *editor.obstacles(doing, now)]
-    if fields == ():
-        reasons.append(_("No field is chosen."))
-    if request.method != "POST" or PREVIEW in request.POST or reasons:
-        return _page(request, site, wanted, planned, reasons, fields)
+    reasons = [*misunderstood(request, fields, doing), *in_the_way(editor, doing, now)]
+    choice = is_offered(editor, planned, now, partial(_planned, wanted))
+    preview = partial(_page, request, site, wanted, planned, choice=choice, fields=fields)
+    preview = partial(preview, called=_called(wanted, now))
+    if request.method != "POST" or PREVIEW in request.POST or reasons or not doing.possible:
+        return preview(reasons)
     try:
         done = _carry_out(request, wanted, fields)
     except NotRestored as error:
-        return _page(request, site, wanted, planned, [str(error.details["reasons"])], fields)
+        return preview([str(error.details["reasons"])])
     _tell(request, editor, wanted, done)
     there = object_now(request, site, wanted.table_name, wanted.object_id, using)
     return HttpResponseRedirect(
@@ -135,14 +133,6 @@ def _when(request: HttpRequest, using: str) -> Any:
     return event
 
 
-def _chosen(request: HttpRequest, wanted: Wanted) -> Fields:
-    """Return the fields that the form of the preview names; None: all of them."""
-    if CHOICE not in request.POST:
-        return None
-    given = request.POST.getlist(CHOICE)
-    return tuple(f.name for f in restored_fields(wanted.asked.model) if f.name in given)
-
-
 def _planned(wanted: Wanted, fields: Fields = None) -> Restoration:
     limit = PageTimeLimit.from_settings()
     return carried_out(wanted.asked, wanted.using, fields=fields, dry_run=True, limit=limit)
@@ -174,12 +164,26 @@ def _name(wanted: Wanted) -> str:
     return f"{model_label(wanted.table_name)} {visible(wanted.object_id)}"
 
 
+def _called(wanted: Wanted, now: Model | None) -> str:
+    """Return the current name of the object, or what it was called when it was deleted."""
+    if now is not None:
+        return _text_of(now)
+    event = wanted.asked.when
+    stored = getattr(event, "instance_repr", None)
+    if stored is None or event.object_id != wanted.object_id:
+        return ""
+    return visible(stored.instance_repr)
+
+
 def _page(
     request: HttpRequest,
     site: AdminSite,
     wanted: Wanted,
     planned: Restoration | None,
     reasons: list[str],
+    *,
+    called: str = "",
+    choice: bool = False,
     fields: Fields = None,
 ) -> HttpResponse:
     changes = planned.changes if planned else ()
@@ -188,11 +192,12 @@ def _page(
         **site.each_context(request),
         **way_to_log(site, wanted.using, may_read_log=may_read_log(request.user)),
         "title": _("Put back %(object)s") % {"object": _name(wanted)},
+        "subtitle": called,
         "source": _source(wanted.asked),
         "event": wanted.asked.when if isinstance(wanted.asked.when, AuditLog) else None,
         "in_log": query_of(wanted.using),
         "recreates": recreates,
-        "choice": CHOICE if len(changes) > 1 and not recreates else "",
+        "choice": CHOICE if choice else "",
         "preview": PREVIEW,
         "reasons": [visible(reason) for reason in reasons],
         "changes": [_line(change, wanted.using, fields) for change in changes],
@@ -234,10 +239,14 @@ def _names(field: Any, value: Any, using: str) -> Iterator[str]:
     rows = field.related_model._base_manager.using(using)
     found: Model | None = rows.filter(**{target.attname: value}).first()
     if found is not None:
-        try:
-            yield visible(str(found))
-        except Exception as error:  # its __str__ may raise anything
-            yield visible(one_line(error))
+        yield _text_of(found)
+
+
+def _text_of(instance: Model) -> str:
+    try:
+        return visible(str(instance))
+    except Exception as error:  # its __str__ may raise anything
+        return visible(one_line(error))
 
 
 def _too_long(error: BaseException) -> str:

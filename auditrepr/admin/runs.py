@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -14,6 +15,8 @@ from django.utils.duration import duration_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
+from ..job import killed, status
+from ..job.locks.process import Process
 from ..job.rounds import shares
 from ..models import BackfillRun
 from ..readers.permissions import DATABASE, asked_log
@@ -22,9 +25,29 @@ from . import job_page
 from .base import ReadOnlyAdmin
 from .event_lines import query_of
 from .filters import DatabaseFilter
-from .keyset import NEWER_THAN, OLDER_THAN
+from .keyset import NEWER_THAN, OLDER_THAN, KeysetChangeList
 
 SECOND = timedelta(seconds=1)
+
+
+class RunChangeList(KeysetChangeList):
+    """A page of runs, of which those that were killed are known."""
+
+    def get_results(self, request: HttpRequest) -> None:
+        using = self.queryset.db
+        held = status.holders(using)  # before the runs are read
+        super().get_results(request)
+        mark_killed(using, self.result_list, held)
+
+
+def mark_killed(using: str, runs: Iterable[Any], held: Sequence[Process]) -> None:
+    """Set on each run whether it was killed.
+
+    :param held: who held the lock or a share right before the runs were read.
+    """
+    lost = killed.among(using, runs, held)
+    for run in runs:
+        run.was_killed = run.pk in lost
 
 
 @admin.register(BackfillRun)
@@ -38,10 +61,26 @@ class BackfillRunAdmin(ReadOnlyAdmin):
         "took",
         "rows",
         "failures",
-        "stop_reason",
+        "stopped",
         "idle_runs",
         "skipped_runs",
         "host",
+    ]
+    fields = [
+        "command",
+        "started_at",
+        "ended_at",
+        "seen_at",
+        "host",
+        "pid",
+        "rows",
+        "failures",
+        "batches",
+        "stopped",
+        "error",
+        "building",
+        "idle_runs",
+        "skipped_runs",
     ]
     list_filter = [DatabaseFilter]
     allowed_lookups = frozenset({DATABASE, OLDER_THAN, NEWER_THAN})
@@ -51,6 +90,22 @@ class BackfillRunAdmin(ReadOnlyAdmin):
         if run.ended_at is None:
             return None
         return duration_string((run.ended_at - run.started_at) // SECOND * SECOND)
+
+    @admin.display(description=gettext_lazy("stop reason"))
+    def stopped(self, run: BackfillRun) -> str:
+        """Return why the run stopped, also if it could not record that itself."""
+        if getattr(run, "was_killed", False):
+            return _(killed.TOLD)
+        return str(run.get_stop_reason_display()) or _("running")
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
+        held = status.holders(asked_log(request))
+        run = super().get_object(request, object_id, from_field)
+        mark_killed(asked_log(request), [run] if run else [], held)
+        return run
+
+    def get_changelist(self, request: HttpRequest, **options: Any) -> type[KeysetChangeList]:
+        return RunChangeList
 
     def own_urls(self) -> list[Any]:
         view = self.admin_site.admin_view(self.retry_view)

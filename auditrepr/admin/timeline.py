@@ -16,13 +16,13 @@ from ..models import AuditLog
 from ..readers import recording
 from ..readers.changes import model_label
 from ..readers.export import Export, visible_now
-from ..readers.export_formats import Format
 from ..readers.export_selection import of_object
 from ..readers.object_events import (
     Asked,
     ObjectEvents,
     belonging,
     declared,
+    its_changes,
     object_events,
     tables_of,
 )
@@ -67,8 +67,8 @@ def response(
 ) -> HttpResponse:
     """Return the page of an object's history; the caller has checked the permission."""
     asked = _asked(request, table_name, object_id)
-    if as_format := export.asked_format(request):
-        return _exported(request, using, asked, as_format)
+    if export.EXPORT in request.GET:
+        return _exported(request, using, asked)
     may_read = site.is_registered(AuditLog) and may_read_log(request.user)
     found = object_events(with_reprs(AuditLog.objects.using(using)), asked)
     limit = PageTimeLimit.from_settings()
@@ -115,10 +115,11 @@ def _asked(request: HttpRequest, table_name: str, object_id: str) -> Asked:
     )
 
 
-def _exported(request: HttpRequest, using: str, asked: Asked, as_format: Format) -> HttpResponse:
+def _exported(request: HttpRequest, using: str, asked: Asked) -> HttpResponse:
     """Return the history as a file, to those who may read its events in the log, too."""
     if not may_read_log(request.user):
         raise PermissionDenied
+    as_format = export.asked_format(request)
     events = of_object(
         readable_events(request.user, using),
         tables_of(asked.table),
@@ -245,7 +246,7 @@ def _line(event: Any, asked: Asked, site: admin.AdminSite, using: str) -> dict[s
         if another
         else None,
         "representation": representation(event.shown),
-        "changes": what_changed(event.changes_in_words),
+        "changes": what_changed(event.changes_in_words if own else its_changes(event, asked)),
         "other_key": visible(other) if moved else "",
         "other_link": timeline_link(site, using, event.table_now, other) if moved else None,
     }

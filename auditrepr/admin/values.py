@@ -87,8 +87,13 @@ def _marked(text: str, marked: bool) -> SafeString:
 
 
 def _marks(blanks: str) -> SafeString:
-    shown = ((MARKS.get(one, "·"), one if one == "\n" else "") for one in blanks)
+    shown = ((_mark(one), one if one == "\n" else "") for one in blanks)
     return format_html_join("", '<span class="quiet">{}</span>{}', shown)
+
+
+def _mark(blank: str) -> str:
+    """Return what is shown for a blank; one of an unusual width is written out."""
+    return MARKS.get(blank) or ascii(blank)[1:-1]
 
 
 def _differ_in_blanks(one: str, other: str) -> bool:

@@ -11,10 +11,11 @@ from django.db.models import Model
 
 from ..exceptions import MigrationsPending, PastIsFixed
 from ..models import AuditLog
+from ..utils.arguments import named
 from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import Moment
-from .asked import When, database_of, event_or_time, key_of, moment_of
+from .asked import When, checked_key, event_or_time, moment_of, wanted
 from .former import Absence
 from .lookups import Lookup, Subject
 from .reader import Reader
@@ -39,18 +40,17 @@ def as_of(what: Any, moment: When, /, *, pk: Any = None, using: str | None = Non
         order of the log, including events of transactions that had not committed by then. A naive
         time is in the current time zone; a date means the end of that day.
     :param using: the database, by default the object's own.
-    :raises TypeError: if there is no pk, or the pk of several columns is not a tuple of all values;
-        if the moment is none of these.
-    :raises ValidationError: if the pk is not a valid value for this model.
+    :raises TypeError: if it is neither an instance nor a model; if there is no pk, or the pk of
+        several columns is not a tuple of all values; if the moment is none of these.
+    :raises ValidationError: if the pk cannot be a key of this model.
+    :raises ValueError: if there is no such database.
     :raises DoesNotExist: if there was no such object; the model's own exception.
     :raises AuditLog.DoesNotExist: if there is no such event.
     :raises MigrationsPending: if the database holds no log.
     """
-    model: Any = what if isinstance(what, type) else type(what)
-    key = key_of(model, pk if isinstance(what, type) else what.pk)
-    using = using or database_of(what, moment)
+    model, key, using = wanted(what, moment, pk, using)
     try:
-        return _as_of(model, key, moment, using)
+        return _as_of(model, checked_key(model, key, using), moment, using)
     except Error as error:
         if get_vendor(using).lacks_table(error) and AuditLog._meta.app_label in str(error):
             raise MigrationsPending(alias=using, names="auditrepr.0001_initial") from error
@@ -86,8 +86,14 @@ def past_instance(model: Any, key: Any, moment: Moment, using: str, limit: TimeL
 
 
 def doubts(instance: Model) -> list[str]:
-    """Return why an object from as_of() is mixed, as far as it was read; empty if it is exact."""
-    return list(instance.__dict__[_SUBJECT].notes)
+    """Return why an object from as_of() is mixed, as far as it was read; empty if it is exact.
+
+    :raises TypeError: if it comes from somewhere else.
+    """
+    subject = getattr(instance, "__dict__", {}).get(_SUBJECT)
+    if subject is None:
+        raise TypeError(f"doubts() requires an object from as_of(), not {named(instance)}")
+    return list(subject.notes)
 
 
 class OwnViews:

@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import json
 from datetime import date, datetime, time, timedelta
+from decimal import Decimal
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import connections, router
 from django.db.models import Model
-from django.utils import timezone
 
 from ..models import AuditLog
 from ..models.log import first_id
+from ..utils.arguments import in_projects_way, model_of, named
 from ..utils.model_meta import key_parts
+from ..utils.text import can_be_stored, one_line
 from ..vendors import get_vendor
 from ..vendors.types import NOTHING_SEEN, Event, Moment
 
@@ -35,13 +36,51 @@ def key_of(model: type[Model], key: Any, asking: str = "as_of()") -> Any:
     :raises ValidationError: if it cannot be a key of this model.
     """
     parts = key_parts(model._meta.pk)
-    if len(parts) == 1 and key is not None:
-        return model._meta.pk.to_python(key)
-    if key is None or not isinstance(key, list | tuple) or len(key) != len(parts) or None in key:
+    several = len(parts) > 1
+    values = key if several else [key]
+    if not isinstance(values, list | tuple) or len(values) != len(parts) or None in values:
         names = ", ".join(part.name for part in parts)
-        pk = f"a pk of {len(parts)} values ({names})" if len(parts) > 1 else "a pk"
+        pk = f"a pk of {len(parts)} values ({names})" if several else "a pk"
         raise TypeError(f"{asking} requires a saved instance, or a model class and {pk}")
-    return tuple(part.to_python(value) for part, value in zip(parts, key, strict=True))
+    found = tuple(map(partial(_part_of_key, model), parts, values))
+    return found if several else found[0]
+
+
+def _part_of_key(model: type[Model], field: Any, value: Any) -> Any:
+    """Return the value as the field has it; one that only resembles a key leads to no object."""
+    try:
+        found = field.to_python(value)
+    except ValidationError as error:
+        raise _no_key(model, value, " ".join(error.messages)) from error
+    except (ValueError, TypeError, OverflowError) as error:
+        raise _no_key(model, value, one_line(error)) from error
+    lossy = isinstance(found, int) and isinstance(value, float | Decimal) and found != value
+    converted = isinstance(value, bool | list | tuple | dict | set) and type(found) is not type(
+        value
+    )
+    if lossy or converted or isinstance(value, Model):
+        raise _no_key(model, value, "it is of another type.")
+    return found
+
+
+def _no_key(model: type[Model], value: Any, why: str) -> ValidationError:
+    return ValidationError(f"{named(value)} is not a primary key of {model._meta.label}: {why}")
+
+
+def checked_key(model: type[Model], key: Any, using: str, asking: str = "as_of()") -> Any:
+    """Return the primary key, as its field has it, if the database can hold it.
+
+    :raises TypeError: as :func:`key_of` does.
+    :raises ValidationError: if it cannot be a key of this model.
+    """
+    found = key_of(model, key, asking)
+    for part in found if isinstance(found, tuple) else (found,):
+        text = part if isinstance(part, str) else ""
+        if not can_be_stored(text):
+            raise _no_key(model, part, "no text in a database has such characters.")
+    if not _all_fit(model, found, using):
+        raise _no_key(model, key, "the number is too large for its column.")
+    return found
 
 
 def key_from_text(model: type[Model], text: str, using: str) -> Any:
@@ -52,9 +91,12 @@ def key_from_text(model: type[Model], text: str, using: str) -> Any:
         [again] = get_vendor(using).key_texts(pk, [key])
     except (ValidationError, ValueError, TypeError, OverflowError):
         return None
+    return key if again == text and _all_fit(model, key, using) else None
+
+
+def _all_fit(model: type[Model], key: Any, using: str) -> bool:
     parts = key if isinstance(key, tuple) else (key,)
-    fits = all(map(partial(_fits, using), key_parts(pk), parts))
-    return key if again == text and fits else None
+    return all(map(partial(_fits, using), key_parts(model._meta.pk), parts))
 
 
 def _fits(using: str, field: Any, value: Any) -> bool:
@@ -70,12 +112,36 @@ def _fits(using: str, field: Any, value: Any) -> bool:
     return (low is None or low <= value) and (high is None or value <= high)
 
 
-def database_of(what: Any, when: Any) -> str:
-    """Return the database that is meant if none is named: the object's own, or the event's."""
-    named = when._state.db if isinstance(when, AuditLog) else None
-    if not named and isinstance(what, Model):
-        named = what._state.db
-    return named or router.db_for_read(what if isinstance(what, type) else type(what))
+class Wanted(NamedTuple):
+    """Whose past is asked for, and in which database."""
+
+    model: type[Model]
+    key: Any  # as it was given
+    using: str
+
+
+def wanted(what: Any, when: Any, pk: Any, using: str | None, asking: str = "as_of()") -> Wanted:
+    """Return whose past is asked for: that of an instance, or of the row with this key.
+
+    If no database is named, it is the event's own, or the object's.
+
+    :raises TypeError: if it is neither an instance nor a model, or an instance and a key.
+    """
+    model = model_of(what, asking)
+    if what is model:
+        return Wanted(model, pk, _database(using, None, when, model))
+    if pk is not None:
+        raise TypeError(f"{asking} requires a pk only for a model class: an instance has its own")
+    return Wanted(model, what.pk, _database(using, what, when, model))
+
+
+def _database(using: Any, instance: Model | None, when: Any, model: type[Model]) -> str:
+    if using is not None:
+        if using not in connections.settings:
+            raise ValueError(f"There is no database {named(using)} in DATABASES")
+        return str(using)
+    own = when._state.db if isinstance(when, AuditLog) else None
+    return own or (instance and instance._state.db) or router.db_for_read(model)
 
 
 def event_or_time(when: When, using: str, asking: str = "as_of()") -> AuditLog | datetime:
@@ -85,16 +151,18 @@ def event_or_time(when: When, using: str, asking: str = "as_of()") -> AuditLog |
     :raises AuditLog.DoesNotExist: if there is no such event.
     """
     match when:
-        case AuditLog():
+        case AuditLog() if when.pk is not None:
             return when
         case datetime():
-            return _in_projects_way(when)
+            return in_projects_way(when)
         case date():
-            midnight = _in_projects_way(datetime.combine(when, time()) + timedelta(days=1))
-            return midnight - timedelta.resolution
+            return in_projects_way(datetime.combine(when, time.max))
         case int() if not isinstance(when, bool):
-            return AuditLog.objects.using(using).get(pk=when)
-    raise TypeError(f"{asking} {TAKES}, not {when!r}")
+            if event := AuditLog.objects.using(using).filter(pk=when).first():
+                return event
+            raise AuditLog.DoesNotExist(f'The log in database "{using}" has no event {when}.')
+    unsaved = "an event that is not in the log" if isinstance(when, AuditLog) else named(when)
+    raise TypeError(f"{asking} {TAKES}, not {unsaved}")
 
 
 def moment_of(when: AuditLog | datetime, using: str, *, before: bool = False) -> Moment:
@@ -108,21 +176,13 @@ def moment_of(when: AuditLog | datetime, using: str, *, before: bool = False) ->
     return moment._replace(before=moment.before or before)
 
 
-def _in_projects_way(when: datetime) -> datetime:
-    """Return the time as the project has its times: aware if ``USE_TZ`` is on, else naive.
-
-    A naive one is of the current time zone.
-    """
-    if timezone.is_aware(when) == settings.USE_TZ:
-        return when
-    return timezone.make_aware(when) if settings.USE_TZ else timezone.make_naive(when)
-
-
 def _last_until(when: datetime, using: str) -> Moment:
     """Return the moment right after the last event up to this time: all of the log was seen."""
-    log = AuditLog.objects.using(using).all()
-    near = log.filter(
-        pk__lt=first_id(log, when) + SLACK, occurred_at__lt=when + timedelta.resolution
-    )
-    last = near.order_by("-pk").values_list("pk", flat=True).first()
+    log = AuditLog.objects.using(using).order_by("-pk").values_list("pk", flat=True)
+    try:
+        until = when + timedelta.resolution
+        near = log.filter(pk__lt=first_id(AuditLog.objects.using(using), when) + SLACK)
+        last = near.filter(occurred_at__lt=until).first()
+    except OverflowError:  # in another time zone there is no such time: at either end of all
+        last = log.first() if when.year > date.min.year else None
     return NOTHING_SEEN if last is None else Moment(last)

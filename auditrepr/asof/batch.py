@@ -73,7 +73,7 @@ class Batch:
         return subjects
 
     def show_life(self) -> None:
-        """Tell the server that the client is alive; call it between rows.
+        """Show the server that the client is alive; call it between rows.
 
         A row's code may run for a long time without a query.
         """

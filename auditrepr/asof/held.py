@@ -79,7 +79,7 @@ def at_hand(
     using: str,
     limit: TimeLimit,
 ) -> Iterator[RecordedValue]:
-    """Return what the events at hand tell of these columns, without a query.
+    """Return what the events at hand show of these columns, without a query.
 
     :param columns: by the event's ID.
     :param limit: the time that this may take; what it does not reach is left out, like what only

@@ -14,8 +14,8 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from django.db.models import Model, UniqueConstraint
-from django.db.models.expressions import Col
+from django.db.models import F, Model, UniqueConstraint
+from django.db.models.expressions import Col, OrderBy
 
 #: The fields of an index, in its order; what has no name in Python is None.
 Index = tuple[str | None, ...]
@@ -43,10 +43,12 @@ class Reading:
                 self._sort(child, table, whole=whole)
                 continue
             left = getattr(child, "lhs", None)
-            known = isinstance(left, Col) and left.alias == table
+            column = left.target.attname if isinstance(left, Col) else None
+            if isinstance(left, Col) and left.alias != table:
+                continue  # answered by an index of another table
             is_value = getattr(child, "lookup_name", "") == "exact" and child.rhs_is_direct_value()
-            among = self.fixed if whole and known and is_value else self.others
-            among.add(left.target.attname if known else None)  # type: ignore[union-attr]
+            among = self.fixed if whole and column and is_value else self.others
+            among.add(column)
 
     def fitting(self, model: type[Model]) -> Iterator[Index]:
         """Yield the indexes of the model that the query may use, and that give an order."""
@@ -92,14 +94,38 @@ def indexes(model: type[Model]) -> frozenset[Index]:
     found.update(_attnames(options, names) for names in options.unique_together)
     unique = (one for one in options.constraints if isinstance(one, UniqueConstraint))
     for one in [*options.indexes, *unique]:
-        if one.expressions:
-            found.add((None,) * len(one.expressions))
-            continue
-        names = [name.lstrip("-") for name in one.fields]
-        # A descending column gives no order that grows.
-        found.add(_attnames(options, names) + (() if names == list(one.fields) else (None,)))
+        found.update(_orders(options, one))
     return frozenset(found)
 
 
-def _attnames(options: Any, names: Iterable[str]) -> Index:
-    return tuple(options.get_field(name).attname for name in names)
+def _orders(options: Any, one: Any) -> Iterator[Index]:
+    """Yield an index as its columns, and again for each reason to use it that is not one of them.
+
+    Those are the columns of a condition, and of an expression that comes first: a query that
+    compares a column without case is answered by the index on its capitals.
+    """
+    terms = one.expressions or [
+        OrderBy(F(name.lstrip("-")), descending=name.startswith("-")) for name in one.fields
+    ]
+    first, *_ = columns = [_column(options, term) for term in terms]
+    # A descending column gives no order that grows.
+    yield (*columns, *(None for term in terms if getattr(term, "descending", False)))
+    reasons = set(one.condition.referenced_base_fields) if one.condition else set()
+    if first is None:
+        reasons.update(_name(part) for part in terms[0].flatten() if isinstance(part, F))
+    yield from ((name, None) for name in _attnames(options, reasons))
+
+
+def _column(options: Any, term: Any) -> str | None:
+    """Return the name of the column that a term of an index is; None for an expression."""
+    if isinstance(term, OrderBy):
+        term = term.expression
+    return _attnames(options, [_name(term)])[0] if isinstance(term, F) else None
+
+
+def _name(reference: Any) -> str:
+    return str(reference.name)
+
+
+def _attnames(options: Any, names: Iterable[str]) -> tuple[str, ...]:
+    return tuple((options.pk if n == "pk" else options.get_field(n)).attname for n in names)

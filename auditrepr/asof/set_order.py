@@ -84,7 +84,7 @@ def ordering(query: Any) -> list[Any]:
 def has_ties(query: Any, members: Sequence[Any], every: Sequence[Any]) -> bool | None:
     """Return whether the order of a query leaves it to the server where a member comes.
 
-    None if only the database can tell.
+    None if only the database can decide that.
 
     :param every: what the query may have taken the members from.
     """

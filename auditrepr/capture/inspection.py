@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
-from django.db import DEFAULT_DB_ALIAS, OperationalError, connections, router
+from django.core.exceptions import ImproperlyConfigured
+from django.db import DEFAULT_DB_ALIAS, Error, connections, router
 
 from ..exceptions import DatabaseUnreachable, LogElsewhere, MigrationsPending
 from ..lineage import unapplied
@@ -19,6 +20,7 @@ from . import partitions
 from .state import State, Status
 
 LOG = log_name(AuditLog._meta.db_table)
+FIRST_MIGRATION = f"{AuditLog._meta.app_label}.0001_initial"
 #: The kinds of tables that can have triggers of ours.
 AUDITABLE = (Kind.TABLE, Kind.PARTITIONED)
 
@@ -41,7 +43,7 @@ def without_log(using: str) -> MigrationsPending:
     """Return the error for a database, or a schema of it, that has no audit log."""
     if schema := schema_of(using):
         return LogElsewhere(alias=using, schema=schema)
-    return MigrationsPending(alias=using, names=f"{AuditLog._meta.app_label}.0001_initial")
+    return MigrationsPending(alias=using, names=FIRST_MIGRATION)
 
 
 def schema_of(using: str) -> str:
@@ -56,11 +58,19 @@ def holds_log(using: str) -> bool:
     :raises DatabaseUnreachable: if it cannot be reached.
     """
     vendor = get_vendor(using)
-    try:
-        vendor.connection.ensure_connection()
-    except OperationalError as error:
-        raise DatabaseUnreachable(alias=using, reason=one_line(error)) from error
+    connect(using)
     return LOG in vendor.shapes([LOG])
+
+
+def connect(using: str) -> None:
+    """Connect to the database, if there is no connection yet.
+
+    :raises DatabaseUnreachable: if that fails, also for an option that does not exist.
+    """
+    try:
+        connections[using].ensure_connection()
+    except (Error, ImproperlyConfigured, TypeError) as error:
+        raise DatabaseUnreachable(alias=using, reason=one_line(error)) from error
 
 
 def inspect(

@@ -20,14 +20,14 @@ Sightings = dict[str, Mapping[str, Any]]
 
 
 def of(states: Iterable[State], known: Mapping[str, Coverage]) -> Sightings:
-    """Return the partitions of these tables, as far as coverage has started there."""
+    """Return the partitions of these tables, as far as there is coverage of them."""
     return {
         state.name: {
             "since": _start(known[state.name]),
             "links": {key: one.link for key, one in state.installed.partitions.items()},
         }
         for state in states
-        if state.installed and state.installed.partitions and _is_started(known.get(state.name))
+        if state.installed and state.installed.partitions and state.name in known
     }
 
 
@@ -59,10 +59,6 @@ def _together(known: Mapping[str, Any] | None, seen: Mapping[str, Any]) -> Mappi
         return seen
     # One that was attached again stays as it was first seen: its rows have left in between.
     return {**seen, "links": {**seen["links"], **known["links"]}}
-
-
-def _is_started(row: Coverage | None) -> bool:
-    return row is not None and row.since_event is not None
 
 
 def _start(row: Coverage) -> list[int | None]:

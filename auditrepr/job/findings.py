@@ -78,6 +78,7 @@ class Look(NamedTuple):
 
     states: list[State]
     findings: list[Finding]
+    applied: unapplied.Applied | None  # migrations; None: this role may not read them
 
 
 def of(using: str) -> list[Finding]:
@@ -95,7 +96,7 @@ def look(using: str) -> Look:
     vendor = get_vendor(using)
     found = _survey(vendor, inspection.to_survey(tables))
     states = inspection.judged(vendor, tables, found)
-    return Look(states, list(_found(using, tables, found, states)))
+    return Look(states, list(_found(using, tables, found, states)), found.applied)
 
 
 def at_hand(using: str) -> list[Finding]:
@@ -196,12 +197,19 @@ def _not_auditable(using: str, state: State, tables: Collection[TrackedTable]) -
 
 def to_run(using: str, applied: unapplied.Applied | None = None) -> Sentence:
     """Return what fixes the triggers: while migrations are pending, ``migrate``."""
-    command = "audit_triggers install"
-    with suppress(MigrationsUnreadable, Error):  # this role may not read them
-        known = unapplied.recorded(connections[using]) if applied is None else applied
-        if unapplied.pending(unapplied.needed(using), known):
-            command = "migrate"
+    command = "migrate" if migrations(using, applied) else "audit_triggers install"
     return Sentence(_RUN, command=f"manage.py {command} --database {using}")
+
+
+def migrations(using: str, applied: unapplied.Applied | None = None) -> tuple[str, ...]:
+    """Return the migrations that the job needs and that are pending, as far as that is known.
+
+    :param applied: those that are applied, if the caller knows them.
+    """
+    with suppress(MigrationsUnreadable, Error):  # a run says so; this role may not read them
+        known = unapplied.recorded(connections[using]) if applied is None else applied
+        return tuple(sorted(unapplied.pending(unapplied.needed(using), known)))
+    return ()
 
 
 def of_migrations_to_tell(using: str, error: MigrationsPending) -> list[Finding]:
@@ -229,6 +237,12 @@ def of_migrations(error: MigrationsPending) -> Finding:
     return Finding(reports.MIGRATIONS, "", text, remedy, patience=DEPLOYMENT)
 
 
-def migrations_since(using: str) -> datetime | None:
-    """Return since when runs find migrations pending, if for longer than a deployment takes."""
+def migrations_since(using: str, applied: unapplied.Applied | None = None) -> datetime | None:
+    """Return since when runs find migrations pending, if for longer than a deployment takes.
+
+    :param applied: the migrations that are applied, if the caller knows them: if none is pending
+        now, the next run notices.
+    """
+    if applied is not None and not migrations(using, applied):
+        return None
     return reports.first_seen(using, reports.MIGRATIONS, DEPLOYMENT)

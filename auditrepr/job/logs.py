@@ -5,7 +5,8 @@ from __future__ import annotations
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, Error, connections
 
-from ..capture.inspection import may_hold_log
+from ..capture import inspection
+from ..exceptions import DatabaseUnreachable
 from ..vendors import get_vendor
 
 
@@ -15,7 +16,7 @@ def aliases() -> list[str]:
     Of several aliases of the same database the first is taken, and a replica only if its primary
     is not among them. One that cannot be reached may hold a log: its turn ends with the error.
     """
-    possible = list(filter(may_hold_log, connections))
+    possible = list(filter(inspection.may_hold_log, connections))
     if len(possible) < 2:  # as nearly everywhere: no need to ask
         return possible or [DEFAULT_DB_ALIAS]
     found: dict[str, tuple[bool, str]] = {}
@@ -34,8 +35,8 @@ def aliases() -> list[str]:
 def answers(using: str) -> bool:
     """Return whether the database can be connected to now."""
     try:
-        connections[using].ensure_connection()
-    except (Error, ImproperlyConfigured, TypeError):  # likewise
+        inspection.connect(using)
+    except DatabaseUnreachable:
         return False
     return True
 

@@ -4,19 +4,16 @@ from __future__ import annotations
 
 from contextlib import nullcontext
 
-from django.core.exceptions import ImproperlyConfigured
 from django.db import Error, connections, transaction
 
 from .. import capture
 from ..capture import inspection
 from ..exceptions import (
-    DatabaseUnreachable,
     MigrationsPending,
     MigrationsUnrecorded,
     NothingCommitted,
 )
 from ..lineage import unapplied
-from ..utils.text import one_line
 from ..vendors import get_vendor
 
 
@@ -36,11 +33,7 @@ def check(using: str) -> None:
     """
     get_vendor(using)
     commits(using)
-    connection = connections[using]
-    try:
-        connection.ensure_connection()
-    except (Error, ImproperlyConfigured, TypeError) as error:  # as of an option that is none
-        raise DatabaseUnreachable(alias=using, reason=one_line(error)) from error
+    inspection.connect(using)
     has_log, recorded = _found(using)
     if not has_log and inspection.schema_of(using):
         raise inspection.without_log(using)

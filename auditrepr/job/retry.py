@@ -21,7 +21,7 @@ Done = TypeVar("Done")
 #: Seconds before the second attempt; each further pause is twice as long, up to the longest.
 PAUSE = 0.5
 LONGEST_PAUSE = 30.0
-#: Attempts in a row, in a run without a time limit: they span a minute and a half.
+#: Attempts in a row, in a run without a time limit: they span about a minute.
 TRIES = 8
 #: Attempts in a row, regardless of the time limit.
 FEW = 3

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import os
-import socket
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
+from functools import partial
 from itertools import takewhile
 from typing import TYPE_CHECKING, ClassVar
 
 from django.conf import settings
 from django.db import Error, reset_queries, transaction
-from django.db.models import F, Subquery
-from django.utils import timezone
 
 from .. import capture
 from ..asof.related_objects import related_objects
@@ -28,6 +25,7 @@ from ..vendors.types import Event
 from . import preflight, related, run_log
 from .limits import EARLY, BatchSize, Clocks
 from .locks.base import Lock
+from .record import Record
 from .result import Progress, Result
 from .retry import Patience, few_tries
 from .rights import explained
@@ -39,6 +37,9 @@ if TYPE_CHECKING:
 
 #: The fields that a run updates in its record when it ends.
 REMEMBERED = ("ended_at", "rows", "failures", "batches", "stop_reason", "error", "building")
+
+#: Seconds between two signs of life of a run that stores no batch.
+SIGN = 20.0
 
 KILLED = Failure(
     "ProcessKilled",
@@ -78,12 +79,7 @@ class Run(ABC):
         self.patience = Patience(using, limits.stop, limits.seconds_left)
         self.result = Result()
         self._kills = False  # whether the next event kills the process even if it is built alone
-        self.record = BackfillRun(
-            command=self.command,
-            started_at=timezone.now(),
-            host=socket.gethostname(),
-            pid=os.getpid(),
-        )
+        self.record = Record(using, self.command)
 
     @property
     def _id(self) -> run_log.RunId:
@@ -101,7 +97,7 @@ class Run(ABC):
             if not self.lock:
                 # The run that holds the lock updates this row, too: a count is not worth an error.
                 with suppress(Error), transaction.atomic(self.using):
-                    _count_on_latest_run(self, "skipped_runs", StopReason.LOCKED)
+                    self.record.count_on_latest("skipped_runs", StopReason.LOCKED)
                 self.result = Result(StopReason.LOCKED, holder=self.lock.holder())
                 run_log.run_ended(self._id, self.result)
                 return self.result
@@ -119,6 +115,7 @@ class Run(ABC):
 
     def reached(self) -> StopReason | None:
         """Return the reason to start no further batch, if there is one."""
+        self.record.show_life()
         reason = self.limits.reached(self.result.batches)
         # A retried batch was started in time: it ends with success or with its error.
         return None if reason is StopReason.TIME_BUDGET and self.patience.failed else reason
@@ -141,7 +138,7 @@ class Run(ABC):
                 BackfillRun.objects.using(self.using).filter(pk=0).update(batches=0)
             stored = write(outcomes)
             related.store(self.using, built, about, again=bool(stored.again))
-            self._note_building(self._size.most_next)
+            self._note_progress(stored, bool(events))
             capture.note_sightings(self.using)
             self.lock.renew()  # the last statement: without the lock, none of it is committed
         spent = self.clocks.since(began)
@@ -179,15 +176,20 @@ class Run(ABC):
             self._size.halve(killed[0])
             events = events[: self.size]
         self._kills = killed == [1, 1]
-        self.record.building = len(events)
-        self.record.save(using=self.using)
+        self.record.begin(building=len(events))
         return events
 
-    def _note_building(self, size: int) -> None:
-        if self.record.pk is not None and size != self.record.building:
-            self.record.building = size
-            # Only RUNS_KEPT runs are kept: this record may be gone.
-            BackfillRun.objects.using(self.using).filter(pk=self.record.pk).update(building=size)
+    def _note_progress(self, stored: Stored, one_more: bool) -> None:
+        self.record.note(
+            **self._building(),
+            rows=self.result.rows + stored.rows,
+            failures=self.result.failures + stored.failures,
+            batches=self.result.batches + one_more,
+        )
+
+    def _building(self) -> dict[str, int]:
+        """Return what is to be noted of the batch that comes next."""
+        return {"building": self._size.most_next}
 
     def tell(self, done: int, total: int) -> None:
         """Report the progress of the run."""
@@ -223,7 +225,8 @@ class Run(ABC):
             self.result.seconds = self.limits.seconds
             # If the database failed, the run cannot be recorded in it.
             with suppress(Error):
-                self._remember() if self.result.error else few_tries(self.using, self._remember)
+                end = partial(self.record.end, self.result)
+                end() if self.result.error else few_tries(self.using, end)
             run_log.run_ended(self._id, self.result)
         return self.result
 
@@ -235,37 +238,3 @@ class Run(ABC):
     def _fail(self, reason: StopReason, error: BaseException) -> None:
         self.result.stop_reason = reason
         self.result.error = explained(error, self.using)
-
-    def _remember(self) -> None:
-        result, record = self.result, self.record
-        if result.idle and not result.error:
-            locked = result.stop_reason is StopReason.LOCKED
-            counter = "skipped_runs" if locked else "idle_runs"
-            _count_on_latest_run(self, counter, result.stop_reason)
-            return
-        record.ended_at = timezone.now()
-        record.rows, record.failures = result.rows, result.failures
-        record.batches, record.stop_reason = result.batches, result.stop_reason
-        record.error = result.error
-        record.building = 0
-        # Runs that were skipped in the meantime have counted themselves on this row.
-        record.save(using=self.using, update_fields=REMEMBERED if record.pk else None)
-        _prune_runs(self.using)
-
-
-def _count_on_latest_run(run: Run, counter: str, reason: StopReason) -> None:
-    runs = BackfillRun.objects.using(run.using)
-    latest = runs.order_by("-pk").values("pk")[:1]
-    if not runs.filter(pk=Subquery(latest)).update(**{counter: F(counter) + 1}):
-        record = run.record
-        record.ended_at, record.stop_reason = timezone.now(), reason
-        setattr(record, counter, 1)
-        record.save(using=run.using)
-
-
-def _prune_runs(using: str) -> None:
-    runs = BackfillRun.objects.using(using)
-    kept = get_settings().RUNS_KEPT
-    oldest = runs.order_by("-pk").values_list("pk", flat=True)[kept - 1 : kept].first()
-    if oldest is not None:
-        runs.filter(pk__lt=oldest).delete()

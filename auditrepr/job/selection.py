@@ -15,6 +15,7 @@ from ..lineage import get_renames
 from ..models import AuditLog, Fidelity
 from ..tracking import tracked_tables
 from ..utils.model_meta import concrete
+from ..utils.phrases import suggested
 from ..utils.table_names import log_name
 from ..vendors.types import Event
 from .windows import windows
@@ -98,5 +99,5 @@ def _table(using: str, label: str) -> str:
         name = ""
     audited = {table.name: table.model._meta.label for table in tracked_tables(using)}
     if name not in audited:
-        raise NotAudited(name=label, known=", ".join(sorted(audited.values())))
+        raise NotAudited(name=label, hint=suggested(audited.values(), label))
     return name

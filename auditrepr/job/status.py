@@ -6,32 +6,27 @@ million IDs of pending events.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.db import Error
-from django.db.models import Func, QuerySet
-from django.db.models.functions import Now
 from django.utils import timezone
 
 from .. import capture
 from ..capture import coverage, inspection
 from ..capture.state import State
-from ..models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor, ReprFailure
+from ..models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor
 from ..vendors import get_vendor
-from . import findings, pending, preflight
+from . import failure_counts, findings, gaps, killed, pending, preflight
+from .failure_counts import Failures, FinalEvents
 from .locks.lease import DatabaseLock
 from .locks.process import Process
 from .pending import Count
 from .reports import Finding
 from .rounds import state as round_state
-from .rounds.state import Round
+from .rounds.state import Held, Round
 
-#: Maximum number of failures to count, the newest first.
-MOST_FAILURES = 10_000
 #: Number of runs to show.
 LAST_RUNS = 5
 
@@ -56,23 +51,6 @@ class LockState:
 
 
 @dataclass(frozen=True)
-class Failures:
-    """The failed events."""
-
-    by_error: tuple[tuple[str, int], ...]  # the most frequent first
-    rows: Count
-    due: Count
-
-
-@dataclass(frozen=True)
-class FinalEvents:
-    """The events without a representation because ``str()`` raised as of them, too."""
-
-    by_error: tuple[tuple[str, int], ...]
-    rows: Count
-
-
-@dataclass(frozen=True)
 class Summary:
     """The progress of the job, and the holder of the lock."""
 
@@ -82,12 +60,26 @@ class Summary:
     mark: Watermark
     lease: LockState | None
     round: Round | None
+    acquired_at: datetime | None  # when a run last acquired the lock, also to find nothing to do
 
     @property
     def at_work(self) -> bool:
         """Return whether a run holds the lock, or workers hold shares."""
         locked = self.lease is not None and not self.lease.expired
         return locked or bool(self.round and self.round.held)
+
+    @property
+    def holders(self) -> list[Process]:
+        """Return the processes that hold the lock, or shares."""
+        return _holders(self.lease, self.round)
+
+    def last_start(self, latest: BackfillRun | None) -> datetime | None:
+        """Return when a run last began: one with nothing to do leaves its trace on the lock only.
+
+        :param latest: the latest of those that are recorded.
+        """
+        times = [latest.started_at] if latest else []
+        return max([*times, *([self.acquired_at] if self.acquired_at else [])], default=None)
 
     @property
     def lag(self) -> float:
@@ -101,6 +93,7 @@ class JobStatus(Summary):
 
     database: str
     runs: tuple[BackfillRun, ...]  # the latest first
+    killed: frozenset[int]  # the keys of those that were killed
     failures: Failures
     final: FinalEvents
     schema: str  # where the log is, unless it is the usual one
@@ -108,6 +101,7 @@ class JobStatus(Summary):
     waiting: tuple[State, ...]  # tables that a pending migration changes
     findings: tuple[Finding, ...]  # what should be recorded, and is not
     remedy: str  # the command that fixes the triggers
+    migrations: tuple[str, ...]  # that are pending
     migrations_since: datetime | None  # since when runs find them pending, if for too long
     gaps: tuple[Coverage, ...]  # tables with a gap in coverage
     rebuild: RebuildCursor | None  # interrupted, or running
@@ -116,6 +110,26 @@ class JobStatus(Summary):
     def skipped(self) -> int:
         """Return how many runs found the lock held since the latest run that was not idle."""
         return self.runs[0].skipped_runs if self.runs else 0
+
+    @property
+    def last_started_at(self) -> datetime | None:
+        """Return when a run last began."""
+        return self.last_start(self.runs[0] if self.runs else None)
+
+    @property
+    def failed(self) -> bool:
+        """Return whether the last run to end failed or was killed."""
+        ended = [run for run in self.runs if run.ended_at or run.pk in self.killed]
+        # One with nothing to do is counted on the run before it: all has gone well since.
+        return bool(ended and self.error(ended[0]) and not ended[0].idle_runs)
+
+    def stop_reason(self, run: BackfillRun) -> str:
+        """Return why one of the runs stopped; empty while it runs."""
+        return killed.KILLED if run.pk in self.killed else run.stop_reason
+
+    def error(self, run: BackfillRun) -> str:
+        """Return the error of one of the runs; empty if there was none."""
+        return killed.TOLD if run.pk in self.killed else run.error
 
 
 def of(using: str) -> JobStatus:
@@ -144,21 +158,26 @@ def is_deploying(using: str) -> bool:
 
 
 def _of(using: str) -> JobStatus:
-    states, found = findings.look(using)
+    states, found, applied = findings.look(using)
     broken = tuple(s for s in states if s.status in capture.BROKEN)
+    so_far = progress(using)
+    # Afterwards: a run holds its lock before it is recorded, and until its end is.
+    runs = tuple(BackfillRun.objects.using(using).order_by("-pk")[:LAST_RUNS])
     return JobStatus(
-        **vars(progress(using)),
+        **vars(so_far),
         database=using,
         schema=inspection.schema_of(using),
-        runs=tuple(BackfillRun.objects.using(using).order_by("-pk")[:LAST_RUNS]),
-        failures=_failures(using),
-        final=FinalEvents(*_by_error(ReprFailure.objects.using(using).final())),
+        runs=runs,
+        killed=killed.among(using, runs, so_far.holders),
+        failures=failure_counts.failing(using),
+        final=failure_counts.final(using),
         broken=broken,
         waiting=tuple(state for state in states if state.waits),
         findings=tuple(found),
         remedy=findings.to_run(using) if broken else "",
-        migrations_since=findings.migrations_since(using),
-        gaps=tuple(_gaps(states, coverage.rows(using))),
+        migrations=() if applied is None else findings.migrations(using, applied),
+        migrations_since=findings.migrations_since(using, applied),
+        gaps=tuple(gaps.of(states, coverage.rows(using))),
         rebuild=RebuildCursor.objects.using(using).first(),
     )
 
@@ -166,14 +185,16 @@ def _of(using: str) -> JobStatus:
 def progress(using: str) -> Summary:
     """Return the progress of the job in this database, without writing."""
     oldest_at, count = _pending(using)
+    lock = _lock(using)
     now = timezone.now()
     return Summary(
         at=now,
         pending=count,
         oldest_at=oldest_at,
         mark=_mark(using),
-        lease=lease(using),
+        lease=_held(using, lock),
         round=round_state.of(using, now),
+        acquired_at=lock.acquired_at if lock else None,
     )
 
 
@@ -197,12 +218,29 @@ def _waited(oldest_at: datetime | None, now: datetime) -> float:
 
 def lease(using: str) -> LockState | None:
     """Return the holder of the database lock."""
-    leases = Lease.objects.using(using).filter(name=DatabaseLock.NAME, token__isnull=False)
-    found = leases.first()
-    if found is None or found.token is None or found.expires_at is None:
+    return _held(using, _lock(using))
+
+
+def _lock(using: str) -> Lease | None:
+    return Lease.objects.using(using).filter(name=DatabaseLock.NAME).first()
+
+
+def _held(using: str, lock: Lease | None) -> LockState | None:
+    if lock is None or lock.token is None or lock.expires_at is None:
         return None
-    expired = leases.filter(expires_at__lte=get_vendor(using).clock()).exists()
-    return LockState(found.token, Process.of(found.holder), found.expires_at, expired)
+    over = Lease.objects.using(using).filter(pk=lock.pk, expires_at__lte=get_vendor(using).clock())
+    return LockState(lock.token, Process.of(lock.holder), lock.expires_at, over.exists())
+
+
+def holders(using: str) -> list[Process]:
+    """Return the processes that hold the database lock, or shares."""
+    return _holders(lease(using), round_state.of(using, timezone.now()))
+
+
+def _holders(locked: LockState | None, shared: Round | None) -> list[Process]:
+    held: list[LockState | Held] = [*(shared.held if shared else ())]
+    held += [locked] if locked and not locked.expired else []
+    return [one.holder for one in held if one.holder]
 
 
 def _mark(using: str) -> Watermark:
@@ -212,55 +250,3 @@ def _mark(using: str) -> Watermark:
     writers = (found.candidate_evidence or {}).get("transactions", ())
     since = found.candidate_at if writers else None
     return Watermark(found.settled_id, tuple(map(str, writers)), since)
-
-
-def _failures(using: str) -> Failures:
-    entries = ReprFailure.objects.using(using).failing()
-    due = len(entries.filter(next_attempt_at__lte=Now()).values_list("pk")[:MOST_FAILURES])
-    return Failures(*_by_error(entries), Count(due, complete=due < MOST_FAILURES))
-
-
-def _by_error(entries: QuerySet[ReprFailure]) -> tuple[tuple[tuple[str, int], ...], Count]:
-    """Return the numbers by error class, and how many there are."""
-    errors = list(entries.order_by("-pk").values_list("error_class", flat=True)[:MOST_FAILURES])
-    rows = Count(len(errors), complete=len(errors) < MOST_FAILURES)
-    return tuple(Counter(errors).most_common()), rows
-
-
-def recently_failed(using: str, window: timedelta) -> Count:
-    """Return how many events failed, or failed again, within this time."""
-    entries = ReprFailure.objects.using(using).failing()
-    failed = entries.filter(last_failed_at__gte=_ago(using, window))
-    rows = len(failed.values_list("pk")[:MOST_FAILURES])
-    return Count(rows, complete=rows < MOST_FAILURES)
-
-
-def recently_recorded(using: str, window: timedelta) -> set[str]:
-    """Return the tables whose coverage started or ended within this time."""
-    rows = Coverage.objects.using(using).filter(recorded_at__gt=_ago(using, window))
-    return set(rows.values_list("table_name", flat=True))
-
-
-def _ago(using: str, window: timedelta) -> Func:
-    """Return a time by the database's clock, as the times are that it is compared with."""
-    return get_vendor(using).clock(-window.total_seconds())
-
-
-def gap(row: Coverage | None, state: State | None = None) -> Coverage | None:
-    """Return the row of a table's coverage if changes to the table are missing from the log.
-
-    :param state: the table's state now; a gap that is not in `row` yet counts, too.
-    """
-    reason = coverage.restart(state, row) if state and state.capture else None
-    if state and reason:
-        lost = reason if state.captured else coverage.lost(state)
-        return Coverage(table_name=state.name, since_event=None, reason=lost)
-    is_gap = row and (row.since_event is None or row.reason != Coverage.Reason.INSTALLED)
-    return row if is_gap else None
-
-
-def _gaps(states: Iterable[State], known: Mapping[str, Coverage]) -> Iterator[Coverage]:
-    by_name = {state.name: state for state in states}
-    for name in sorted(known.keys() | by_name.keys()):
-        if found := gap(known.get(name), by_name.get(name)):
-            yield found

@@ -18,19 +18,12 @@ from ..job.rights import explained
 from ..job.turns import take_turns
 from ..models import StopReason
 from ..utils.text import visible
-from .locking import add_lock, chosen_lock
-from .options import (
-    USAGE,
-    add_database,
-    batch_size,
-    check_options,
-    count,
-    database_alias,
-    seconds,
-)
+from .locking import LOCKS, add_lock, chosen_lock
+from .options import add_database, batch_size, count, database_alias, one_of, seconds
 from .progress import progress_bar
 from .signals import stopping_on_signals
 from .terminal import TerminalCommand, retries_shown
+from .usage import USAGE, check_exclusive, check_options
 
 # Exit codes; 75 is EX_TEMPFAIL.
 FAILED, LOCKED = 3, 75
@@ -56,7 +49,11 @@ CHECKED: dict[str, Callable[[Any], Any]] = {
     "max_seconds": seconds,
     "wait": seconds,
     "limit": count,
+    "lock": one_of(LOCKS),
+    "format": one_of(("text", "json")),
 }
+#: Options that have no meaning where nothing is done.
+OF_RUNS = ("max_seconds", "max_batches", "wait", "fail_if_locked", "strict", "workers")
 
 
 class JobCommand(TerminalCommand):
@@ -150,6 +147,12 @@ class JobCommand(TerminalCommand):
         :raises CommandError: with exit code 2.
         """
         check_options(options, self.checked)
+        # Given or not, these values mean the same.
+        given = {**options, "wait": options["wait"] or None, "dry_run": dry_run}
+        given["workers"] = options.get("workers", 1) != 1
+        for name in OF_RUNS:
+            if name in given:
+                check_exclusive(given, "dry_run", name)
         if options["limit"] is None:
             options["limit"] = SHOWN_ROWS
         elif not dry_run:

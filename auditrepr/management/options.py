@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import math
-import multiprocessing
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
 from django.conf import settings
-from django.core.management.base import CommandError, CommandParser
+from django.core.management.base import CommandParser
 from django.db import DEFAULT_DB_ALIAS, connections
 from django.utils import timezone
 from django.utils.dateparse import parse_date, parse_datetime
@@ -22,21 +21,19 @@ from ..vendors.types import BEGINNING
 
 #: In place of an event ID: before the first one.
 START = "start"
-#: The exit code for wrong usage.
-USAGE = 2
 
 
-def whole_number(text: Any, least: int = 1) -> int:
+def whole_number(text: Any, least: int = 1, most: int = MOST) -> int:
     """Return the option's value as a number.
 
-    :raises ArgumentTypeError: if it is not a whole number, less than `least`, or too large.
+    :raises ArgumentTypeError: if it is not a whole number, less than `least`, or above `most`.
     """
     try:
         number = int(str(text))
     except ValueError:
         number = least - 1
-    if number > MOST:
-        raise ArgumentTypeError(f"{text!r} is too large: the maximum is {MOST}")
+    if number > most:
+        raise ArgumentTypeError(f"{text!r} is too large: the maximum is {most}")
     if number < least:
         raise ArgumentTypeError(f"{text!r} is not a whole number of at least {least}")
     return number
@@ -80,6 +77,29 @@ def start_after(text: Any) -> int:
 def said_id(event_id: int) -> int | str:
     """Return the event ID, or the beginning of the log, as :func:`start_after` reads it."""
     return START if event_id == BEGINNING else event_id
+
+
+def some(text: Any) -> Any:
+    """Return the value; an unset variable of a shell must not select everything.
+
+    :raises ArgumentTypeError: if it is empty.
+    """
+    if text == "":
+        raise ArgumentTypeError("the value is empty")
+    return text
+
+
+def one_of(choices: Iterable[str]) -> Callable[[Any], str]:
+    """Return what checks that a value is one of these, as the parser does."""
+    known = tuple(choices)
+
+    def checked(text: Any) -> str:
+        if text not in known:
+            listed = ", ".join(map(repr, known))
+            raise ArgumentTypeError(f"invalid choice: {text!r} (choose from {listed})")
+        return str(text)
+
+    return checked
 
 
 def seconds(text: Any) -> float:
@@ -190,50 +210,3 @@ def add_no_input(parser: CommandParser) -> None:
         dest="interactive",
         help="Do not ask for confirmation.",
     )
-
-
-def check_options(
-    options: dict[str, Any],
-    checks: Mapping[str, Callable[[Any], Any]],
-    required: Collection[str] = (),
-) -> None:
-    """Replace each option by its checked value; `call_command()` does not use the parser.
-
-    :param required: the names of options for which None is not a value.
-    :raises CommandError: with exit code 2.
-    """
-    for name, checked in checks.items():
-        if options[name] is None and name not in required:
-            continue
-        try:
-            options[name] = checked(options[name])
-        except ArgumentTypeError as error:
-            option = name.replace("_", "-")
-            raise CommandError(f"argument --{option}: {error}", returncode=USAGE) from error
-
-
-def check_workers(options: Mapping[str, Any]) -> None:
-    """Check that the other options allow more than one worker.
-
-    :raises CommandError: with exit code 2.
-    """
-    if options["workers"] == 1:
-        return
-    if options["lock"] == "file":
-        raise CommandError(
-            "argument --workers: cannot be combined with --lock file. Workers claim their shares in"
-            " the database; use --lock database, which is the default.",
-            returncode=USAGE,
-        )
-    if multiprocessing.current_process().daemon:
-        raise CommandError(
-            "argument --workers: this process may not start others, as a Celery worker's processes"
-            " may not. Use --workers 1.",
-            returncode=USAGE,
-        )
-    if options.get("max_batches") is not None:
-        raise CommandError(
-            "argument --workers: cannot be combined with --max-batches. To limit a run, use"
-            " --max-seconds.",
-            returncode=USAGE,
-        )

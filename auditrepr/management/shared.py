@@ -12,7 +12,8 @@ from ..job.result import Result
 from ..utils.text import visible
 from ..vendors import get_vendor
 from .base import CHECKED, JobCommand
-from .options import check_workers, worker_count
+from .options import worker_count
+from .usage import check_workers
 from .workers import Workers
 
 

@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from ..fields import JSONField
 from ..isolation.query_caches import Afresh
 
 
@@ -42,7 +43,7 @@ class Coverage(models.Model):
     pruned_transaction_id = models.BigIntegerField(
         null=True, help_text=_("Highest PostgreSQL transaction ID among the pruned events.")
     )
-    columns = models.JSONField(
+    columns = JSONField(
         default=dict,
         help_text=_(
             "The table's columns. Null: present when coverage started. Otherwise: event,"

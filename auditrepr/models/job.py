@@ -6,6 +6,7 @@ from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
+from ..fields import JSONField
 from ..isolation.query_caches import Afresh
 from ..vendors.types import BEGINNING
 
@@ -24,7 +25,7 @@ class Checkpoint(models.Model):
         null=True,
         help_text=_("Becomes the watermark once no transaction in candidate_evidence is open."),
     )
-    candidate_evidence = models.JSONField(
+    candidate_evidence = JSONField(
         null=True, help_text=_("Open transactions that may still commit events up to candidate_id.")
     )
     candidate_at = models.DateTimeField(null=True)
@@ -41,7 +42,7 @@ class Checkpoint(models.Model):
 
     voided_at = models.DateTimeField(null=True, help_text=_("When a round was last canceled."))
 
-    related = models.JSONField(
+    related = JSONField(
         null=True,
         help_text=_(
             "For each table whose events have related objects: by which columns, and the event ID"
@@ -49,7 +50,7 @@ class Checkpoint(models.Model):
         ),
     )
 
-    partitions = models.JSONField(
+    partitions = JSONField(
         null=True,
         help_text=_(
             "For each partitioned table: where its coverage started, and the partitions that runs"
@@ -86,7 +87,7 @@ class RebuildCursor(models.Model):
     """The progress of ``rebuild_reprs``; deleted when the rebuild is done."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
-    selection = models.JSONField(help_text=_("Which representations are rebuilt."))
+    selection = JSONField(help_text=_("Which representations are rebuilt."))
     start_id = models.BigIntegerField(help_text=_("Event ID after which the rebuild starts."))
     reached_id = models.BigIntegerField(help_text=_("Event ID up to which the rebuild is done."))
     top_id = models.BigIntegerField(
@@ -108,9 +109,7 @@ class Held(models.Model):
     """What one process holds, until when by the database's clock."""
 
     token = models.UUIDField(null=True)
-    holder = models.JSONField(
-        null=True, help_text=_("Host, process ID and start time of the holder.")
-    )
+    holder = JSONField(null=True, help_text=_("Host, process ID and start time of the holder."))
     acquired_at = models.DateTimeField(null=True)
     expires_at = models.DateTimeField(null=True)
 
@@ -200,6 +199,12 @@ class BackfillRun(models.Model):
             "Size of the batch that the run is building. If the run is killed, the next one starts"
             " with half of it."
         ),
+    )
+    holder = JSONField(null=True, help_text=_("Host, process ID and start time of the process."))
+    seen_at = models.DateTimeField(
+        _("last sign of life"),
+        null=True,
+        help_text=_("When the run last showed that it works, by the database's clock."),
     )
     idle_runs = models.PositiveIntegerField(
         _("idle runs"), default=0, help_text=_("Later runs that found nothing to do.")

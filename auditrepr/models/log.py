@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
@@ -13,9 +13,10 @@ from django.db.models.functions import Left, Now
 from django.utils.translation import gettext_lazy as _
 
 from ..exceptions import NoUser
-from ..fields import RowField
+from ..fields import GeneratedField, JSONField, RowField
 from ..isolation.query_caches import Afresh
 from ..lineage import recent_renames
+from ..utils.arguments import model_of, saved_instance, start_of
 from ..utils.table_names import log_name, model_labeled
 from ..vendors import get_vendor, supports
 from ..vendors.types import BEGINNING, Event
@@ -42,13 +43,15 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
 
         :param related: also the events of what belongs to the object: the relations that the
             setting ``RELATED`` and ``AuditHistoryMixin.related`` name.
+        :raises TypeError: if it is not an instance, or has no key.
         """
+        instance = saved_instance(instance, "for_object()", "use for_model()")
         named = getattr(self, "_db", None)  # by using()
-        log = self if named else self.using(home(type(instance), instance._state.db))
+        log = self if named else self.using(home(instance.__class__, instance._state.db))
         renames = recent_renames(log.db)
         vendor = get_vendor(log.db)
         chosen, keys = models.Q(), {}
-        for model in (type(instance), *instance._meta.all_parents):
+        for model in (instance.__class__, *instance._meta.all_parents):
             pk = model._meta.pk
             if not model._meta.proxy:
                 (key,) = vendor.key_texts(pk, [instance._get_pk_val(model._meta)])
@@ -67,8 +70,11 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
 
         :param model: the model, or its label: ``"shop.Order"``.
         :raises LookupError: if no installed model has the label.
+        :raises TypeError: if it is neither a label nor a model.
         """
         model = model_labeled(model) if isinstance(model, str) else model
+        if model_of(model, "for_model()", "a model class, or its label") is not model:
+            raise TypeError("for_model() requires a model, not an instance: use for_object()")
         return self.filter(recent_renames(self.db).lineage(log_name(model._meta.db_table)).events())
 
     def by(self, user: Any) -> AuditLogQuerySet:
@@ -78,9 +84,15 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
         """
         return self.filter(actor=_actor(user)[:ACTOR_LENGTH])
 
-    def between(self, begin: datetime, end: datetime) -> AuditLogQuerySet:
-        """Return the events at or after `begin` and before `end`."""
-        return self.filter(occurred_at__gte=begin, occurred_at__lt=end)
+    def between(self, begin: date, end: date) -> AuditLogQuerySet:
+        """Return the events at or after `begin` and before `end`.
+
+        A naive time is in the current time zone; a date means the beginning of that day.
+
+        :raises TypeError: if one of them is neither a time nor a date.
+        """
+        since, until = start_of(begin, "between()"), start_of(end, "between()")
+        return self.filter(occurred_at__gte=since, occurred_at__lt=until)
 
     def with_reprs(self) -> AuditLogQuerySet:
         """Select ``instance_repr`` and ``repr_failure`` with the events."""
@@ -137,11 +149,11 @@ class AuditLog(models.Model):
         null=True,
         help_text=_("For an update: the previous value of each changed column."),
     )
-    context = models.JSONField(
+    context = JSONField(
         null=True,
         help_text=_("Who made the change and why, if the application provided a context."),
     )
-    actor = models.GeneratedField(
+    actor = GeneratedField(
         # SQLite would look into the context of every event, for a tenth of what an event costs.
         expression=models.Case(
             models.When(context__isnull=False, then=Left(KT("context__user"), ACTOR_LENGTH))
@@ -235,9 +247,14 @@ class AuditLog(models.Model):
         return recent_renames(self._state.db or router.db_for_read(AuditLog)).fields(self)
 
     def build_instance_repr(self) -> Outcome:
-        """Return the representation of this event, built as the job builds it; not stored."""
+        """Return the representation of this event, built as the job builds it; not stored.
+
+        :raises TypeError: if it is not in the log.
+        """
         from ..reprs import build  # against the direction of the data
 
+        if self.pk is None:
+            raise TypeError("build_instance_repr() requires an event that is in the log")
         return build([Event.of(self)], using=self._state.db or router.db_for_read(AuditLog))[0]
 
 

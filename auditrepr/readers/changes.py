@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from django.db.models import Field, JSONField
@@ -14,6 +15,7 @@ from django.utils.translation import gettext as _
 from ..models import AuditLog
 from ..utils.table_names import model_for_table
 from ..utils.text import visible, visible_lines
+from .lookalikes import told_apart
 
 #: A longer value is cut around its first difference from the other one.
 VALUE_LENGTH = 60
@@ -48,8 +50,11 @@ class FieldChange:
 
     def in_brief(self, length: int = VALUE_LENGTH) -> tuple[str, str]:
         """Return both values in one line each; long ones are cut around their difference."""
-        before, after = _around_difference(self.before, self.after, length)
-        return _in_one_line(before), _in_one_line(after)
+        both = _around_difference(self.before, self.after, length)
+        before, after = map(_in_one_line, both)
+        if before == after and self.before != self.after:  # one has a line end, the other "\\n"
+            before, after = (_in_one_line(text, backslash="\\\\") for text in both)
+        return before, after
 
 
 def model_label(table_name: str) -> str:
@@ -91,17 +96,30 @@ def _field_change(
     before = now
     if column in old:
         before = words.get((column, True)) or _value(field, old[column])
-        if before == now:  # two objects of the same name
-            before = f"{before} ({_value(None, old[column])})"
-            now = f"{now} ({_value(None, row.get(column))})"
-        elif isinstance(field, JSONField) and _sorted(old[column]) == _sorted(row.get(column)):
+        alike = isinstance(field, JSONField) and _sorted(old[column]) == _sorted(row.get(column))
+        if alike and before != now:
             now = _("the same, keys in another order")
+        else:
+            before, now = apart((before, now), (old[column], row.get(column)))
     return FieldChange(
         label=str(field.verbose_name) if field else visible(column),
         before="" if event.action == AuditLog.Action.INSERT else before,
         after="" if event.action == AuditLog.Action.DELETE else now,
         changed=column in old or event.action != AuditLog.Action.UPDATE,
     )
+
+
+def apart(texts: tuple[str, str], values: tuple[Any, Any]) -> tuple[str, str]:
+    """Return the texts of two values so that a reader can tell them apart.
+
+    If they read the same, as two objects of the same name do, the values stand next to them.
+    """
+    shown = texts
+    for way in (partial(_value, None), ascii):
+        if shown[0] != shown[1]:
+            return told_apart(*shown)
+        shown = f"{texts[0]} ({way(values[0])})", f"{texts[1]} ({way(values[1])})"
+    return shown if shown[0] != shown[1] else texts
 
 
 def _value(field: Field[Any, Any] | None, value: Any) -> str:
@@ -125,8 +143,8 @@ def in_lines(text: str) -> str:
     return f"“{text}”" if text in (_("(none)"), _("(empty)")) else visible_lines(text)
 
 
-def _in_one_line(text: str) -> str:
-    return text if isinstance(text, Nothing) else visible(text)
+def _in_one_line(text: str, backslash: str = "\\") -> str:
+    return text if isinstance(text, Nothing) else visible(text.replace("\\", backslash))
 
 
 def _sorted(value: Any) -> str:

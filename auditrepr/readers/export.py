@@ -74,7 +74,8 @@ def visible_now(using: str, after: int = BEGINNING) -> Bounds:
     settled = watermark(using)  # before the rest: what it covers can no longer be open
     reach = get_vendor(using).reach()
     unseen = parse(reach.snapshot).running if reach.snapshot else frozenset()
-    return Bounds(after, max(after, reach.visible), settled, unseen, after)
+    begin = _start(using, after)
+    return Bounds(begin, max(begin, reach.visible), settled, unseen, after)
 
 
 def settled_now(using: str, after: int) -> Bounds:
@@ -86,7 +87,15 @@ def settled_now(using: str, after: int) -> Bounds:
     top = get_vendor(using).reach().visible
     if after > max(settled, top) and top:
         raise BeyondTheLog(id=after, alias=using, top=max(settled, top))
-    return Bounds(after, max(after, settled), settled, start=after)
+    begin = _start(using, after)
+    return Bounds(begin, max(begin, settled), settled, start=after)
+
+
+def _start(using: str, after: int) -> int:
+    """Return the ID right before the first event after this one, or this one if there is none."""
+    later = AuditLog.objects.using(using).filter(pk__gt=after).order_by("pk")
+    first = later.values_list("pk", flat=True).first()
+    return after if first is None else first - 1
 
 
 def watermark(using: str) -> int:
@@ -139,6 +148,12 @@ class Export:
         self.reached = self.bounds.upto
         self.complete = True
 
+    def try_tables(self) -> None:
+        """Read the columns that the records need, of no row: a pending migration may lack them."""
+        represented = (of.objects.using(self.using) for of in (InstanceRepr, ReprFailure))
+        for rows in (self._log, *represented):
+            list(rows.filter(pk=0))  # no event has this ID
+
     def _passed(self, page: Page) -> Page:
         self.count += len(page.records)
         self.reached = page.reached
@@ -146,11 +161,14 @@ class Export:
             reset_queries()  # Django keeps the last 9000 there, each with a thousand IDs
         return page
 
+    @property
+    def _log(self) -> AuditLogQuerySet:
+        return AuditLog.objects.using(self.using).defer("snapshot", "statement_at")
+
     def _read(self, ids: Sequence[int]) -> Iterator[tuple[list[AuditLog], int]]:
         vendor = get_vendor(self.using)
-        log = AuditLog.objects.using(self.using).defer("snapshot", "statement_at")
         # In this order: of an event that is represented meanwhile, one of both is read.
-        log = log.prefetch_related("repr_failure", "instance_repr")
+        log = self._log.prefetch_related("repr_failure", "instance_repr")
         sizes: dict[int, int] = {}
         while ids:
             fitting = vendor.fitting(ids[:AT_ONCE], MOST_BYTES, sizes)

@@ -17,6 +17,7 @@ from ..models.log import first_id
 from ..models.related import ids_about
 from ..tracking import tracked_tables
 from ..utils.model_meta import concrete
+from ..utils.phrases import suggested
 from ..utils.table_names import log_name
 from .export import Bounds
 
@@ -38,7 +39,7 @@ def table_called(using: str, name: str) -> str:
     audited = {one.name: one.model._meta.label for one in tracked_tables(using)}
     events = recent_renames(using).lineage(table).events()
     if table not in audited and not AuditLog.objects.using(using).filter(events).exists():
-        raise NotAudited(name=name, known=", ".join(sorted(audited.values())))
+        raise NotAudited(name=name, hint=suggested(audited.values(), name))
     return table
 
 

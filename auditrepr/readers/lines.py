@@ -20,7 +20,7 @@ from ..vendors.types import Event
 from .changes import Words
 from .names import Place, newest_events, stored_names
 from .shown import Shown, built, is_pending, stored
-from .values import leads_somewhere, said
+from .values import in_one_style, leads_somewhere, said
 
 T = TypeVar("T")
 
@@ -68,6 +68,7 @@ def lines(
         name = names.get(Place.of(one))
         text = said(one.field, one.value) if name is None else visible(name)
         words[one.event.pk][one.column, one.before] = text
+    in_one_style(known, words)
     return [(stands.get(event.pk) or stored(event, using), words[event.pk]) for event in events]
 
 

@@ -64,6 +64,25 @@ def object_events(log: AuditLogQuerySet, asked: Asked) -> ObjectEvents:
     return page
 
 
+def its_changes(event: Any, asked: Asked) -> list[Any]:
+    """Return the changes of an event of what belongs to the object, in words.
+
+    An added or deleted row does not say that it belongs to it: the page is about the object, and
+    the name that is stored for it may be an earlier one.
+    """
+    told = list(event.changes_in_words)
+    if event.pair or event.action == Action.UPDATE:
+        return told
+    tables, row = tables_of(asked.table), event.row_data or {}
+    leading = {
+        str(field.verbose_name)
+        for column, field in event.recorded_fields().items()
+        if field.related_model and str(row.get(column)) == asked.key
+        if log_name(field.related_model._meta.db_table) in tables
+    }
+    return [change for change in told if change.label not in leading]
+
+
 def tables_of(table_name: str) -> list[str]:
     """Return the table, and those that hold the inherited parts of its rows."""
     model = model_for_table(table_name)

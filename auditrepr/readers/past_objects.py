@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import Error
 from django.db.models import Model
@@ -18,9 +18,9 @@ from ..asof.lookups import Itself, Point, Reference
 from ..reprs import Outcome, build_related
 from ..utils.text import one_line, visible
 from ..utils.time_limit import OutOfTime, TimeLimit
-from .changes import FieldChange
+from .changes import FieldChange, apart
 from .shown import Shown, of_outcome
-from .values import said
+from .values import said, said_apart
 
 #: Maximum number of objects of one many-to-many field that are named.
 MOST = 50
@@ -31,7 +31,8 @@ class PastField(NamedTuple):
 
     label: str = ""
     text: str = ""
-    precise: str = ""  # of a time, with its microseconds
+    field: Any = None  # None: there is no value
+    value: Any = None
 
 
 @dataclass(frozen=True)
@@ -84,11 +85,17 @@ def compared(one: PastObject, other: PastObject) -> list[FieldChange]:
     found = []
     for name, known in (other.fields | one.fields).items():
         left, right = (past.fields.get(name, PastField()) for past in (one, other))
-        before, after = left.text, right.text
-        if before == after and left.precise != right.precise:
-            before, after = left.precise, right.precise
+        before, after = _apart(left, right)
         found.append(FieldChange(known.label, before, after, before != after))
     return found
+
+
+def _apart(one: PastField, other: PastField) -> tuple[str, str]:
+    if one.field is None or other.field is None:
+        return one.text, other.text
+    if one.field.is_relation:
+        return apart((one.text, other.text), (one.value, other.value))
+    return said_apart(one.field, one.value, other.value)
 
 
 def _why(why: Absence) -> str:
@@ -120,8 +127,7 @@ def _texts(
         known = named is not None and named.failure is None
         value = row.values[one.attname]
         text = visible(named.text) if named and known else said(one, value)
-        precise = said(one, value, precise=True)
-        yield one.name, PastField(str(one.verbose_name), text, precise)
+        yield one.name, PastField(str(one.verbose_name), text, one, value)
 
 
 def _doubts(row: FormerRow) -> Iterator[str]:
@@ -156,7 +162,8 @@ def _sets(
             names = [visible(outcome.text) for outcome in outcomes if outcome.failure is None]
             names += ["…"] * (len(names) < len(members))
             text = ", ".join(names) or _("(none)")
-            texts[one.name] = PastField(str(one.verbose_name), text)
+            keys = ", ".join(sorted(str(it.pk) for it in members))
+            texts[one.name] = PastField(str(one.verbose_name), text, one, keys)
             reasons += (f"{one.name}: {r}" for o in outcomes for r in o.reason.splitlines())
             named = named and len(outcomes) == len(shown)
         reasons += doubts(old)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Any
 
-from django.db.models import Field
+from django.db.models import Field, JSONField
 from django.utils.translation import gettext as _
 
 from ..asof.held import RecordedValue, held
@@ -18,7 +18,9 @@ from ..utils.phrases import timestamp
 from ..utils.text import visible
 from ..utils.time_limit import TimeLimit
 from ..vendors.types import Event
-from .changes import Words, in_lines, no_value
+from .changes import Words, apart, in_lines, no_value
+
+_Texts = dict[tuple[str, bool], str]  # Words, in the making
 
 
 def words(
@@ -33,27 +35,34 @@ def words(
     :param limit: the time that this may take; what it does not reach is raw, too.
     """
     limit = limit or TimeLimit.from_settings()
-    found: dict[int, dict[tuple[str, bool], str]] = {event.pk: {} for event in events}
+    found: dict[int, _Texts] = {event.pk: {} for event in events}
     known = list(held(events, using, limit))
     for one in known:
         found[one.event.pk][one.column, one.before] = said(one.field, one.value)
-    _tell_times_apart(known, found)
+    in_one_style(known, found)
     for one, text in _related([one for one in known if leads_somewhere(one)], using, limit):
         found[one.event.pk][one.column, one.before] = text
     return list(found.values())
 
 
-def _tell_times_apart(
-    known: Sequence[RecordedValue], found: dict[int, dict[tuple[str, bool], str]]
-) -> None:
-    """Give the two times of a change their microseconds, if nothing else tells them apart."""
-    for one in known:
-        texts = found[one.event.pk]
-        changed = one.column in (one.event.changed_from or ())
-        if changed and texts.get((one.column, not one.before)) == said(one.field, one.value):
-            for other in known:
-                if other.event is one.event and other.column == one.column:
-                    texts[one.column, other.before] = said(one.field, other.value, precise=True)
+def in_one_style(known: Iterable[RecordedValue], found: Mapping[int, _Texts]) -> None:
+    """Let both values of a change be told apart, and read the same way: one of them may be raw.
+
+    Related objects go by their names, and are left as they are.
+    """
+    changed = [
+        one
+        for one in known
+        if one.column in (one.event.changed_from or ()) and not one.field.is_relation
+    ]
+    values = {(one.event.pk, one.column, one.before): one.value for one in changed}
+    for one in changed:
+        texts, column = found[one.event.pk], one.column
+        if (one.event.pk, column, not one.before) in values:
+            old, new = (values[one.event.pk, column, before] for before in (True, False))
+            texts[column, True], texts[column, False] = said_apart(one.field, old, new)
+        elif column in (one.event.row_data or ()):
+            del texts[column, one.before]
 
 
 def said(field: Field[Any, Any], value: Any, *, precise: bool = False) -> str:
@@ -65,6 +74,8 @@ def said(field: Field[Any, Any], value: Any, *, precise: bool = False) -> str:
         return no_value(value)
     if field.choices and isinstance(value, str | int):
         return visible(str(dict(field.flatchoices).get(value, value)))
+    if isinstance(field, JSONField) and not isinstance(value, str):
+        return visible(json.dumps(value, ensure_ascii=False, default=str))
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, datetime):
@@ -81,11 +92,11 @@ def said(field: Field[Any, Any], value: Any, *, precise: bool = False) -> str:
 
 
 def said_apart(field: Field[Any, Any], one: Any, other: Any) -> tuple[str, str]:
-    """Return two values that differ, for people: two times of one second have microseconds."""
-    texts = said(field, one), said(field, other)
-    if texts[0] != texts[1]:
-        return texts
-    return said(field, one, precise=True), said(field, other, precise=True)
+    """Return two values for people, in one style, so that they can be told apart if they differ."""
+    plain = said(field, one), said(field, other)
+    precise = said(field, one, precise=True), said(field, other, precise=True)
+    both = plain if plain[0] != plain[1] or precise[0] == precise[1] else precise
+    return apart(both, (one, other))
 
 
 def leads_somewhere(one: RecordedValue) -> bool:

@@ -7,10 +7,11 @@ from typing import Any
 
 from django.db.models import Model
 
-from ..asof.asked import When, database_of, event_or_time, key_from_text, key_of
+from ..asof.asked import When, checked_key, event_or_time, key_from_text, wanted
 from ..asof.former import Asked
 from ..lineage import recent_renames
 from ..models import AuditLog
+from ..utils.arguments import named
 from ..utils.model_meta import concrete
 from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
@@ -44,17 +45,18 @@ def restore(
     :param state: the ``state`` of an earlier dry run: if anything differs from it, it is refused.
     :param using: the database, by default the object's own.
     :raises NotRestored: if it is refused; the text says why.
-    :raises TypeError: if the moment is none, or there is no pk.
-    :raises ValueError: if the model has no such fields to put back.
+    :raises TypeError: if it is neither an instance nor a model, the moment is none, or there is
+        no pk.
+    :raises ValidationError: if the pk cannot be a key of this model.
+    :raises ValueError: if the model has no such fields to put back, or there is no such database.
     :raises AuditLog.DoesNotExist: if there is no such event.
     """
-    using = using or database_of(what, moment)
+    model, key, using = wanted(what, moment, pk, using, "restore()")
     when = event_or_time(moment, using, "restore()")
-    model = concrete(what if isinstance(what, type) else type(what))
-    key = pk if isinstance(what, type) else what.pk
+    model = concrete(model)
     if key is None and isinstance(what, type) and isinstance(when, AuditLog):
         key = _key_of_event(model, when, using)
-    asked = Asked(model, key_of(model, key, "restore()"), when, before)
+    asked = Asked(model, checked_key(model, key, using, "restore()"), when, before)
     chosen = None if fields is None else _known(model, fields)
     return carried_out(asked, using, fields=chosen, dry_run=dry_run, state=state)
 
@@ -81,6 +83,8 @@ def carried_out(
 
 def _known(model: type[Model], fields: Iterable[str]) -> tuple[str, ...]:
     """Return the names of these fields, if all of them can be put back."""
+    if not isinstance(fields, Iterable):
+        raise TypeError(f"restore() requires a list of names as fields, not {named(fields)}")
     names = (fields,) if isinstance(fields, str) else tuple(fields)
     known = [field.name for field in restored_fields(model)]
     if unknown := [name for name in names if name not in known]:

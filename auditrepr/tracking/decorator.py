@@ -10,6 +10,7 @@ from django.db.models import Model
 from django.utils.module_loading import import_string
 
 from ..conf import get_settings
+from ..utils.arguments import named
 
 ModelT = TypeVar("ModelT", bound=type[Model])
 
@@ -59,7 +60,8 @@ def track(
         that holds the former name is read by it, unless it holds both and the former name is in use
         again.
     :param former_tables: former names of the model's table, likewise.
-    :raises TypeError: if a list of names is a bare string, or what is decorated is not a model.
+    :raises TypeError: if a list of names is none, such as a bare string, or `renamed` no
+        dictionary; if what is decorated is not a model.
     """
     if isinstance(exclude, str):
         raise TypeError(f'exclude must be a list of field names, such as exclude=["{exclude}"]')
@@ -68,6 +70,11 @@ def track(
             "former_tables must be a list of table names, such as"
             f' former_tables=["{former_tables}"]'
         )
+    if renamed is not None and not isinstance(renamed, Mapping):
+        raise TypeError('renamed must be a dictionary, such as renamed={"current": "former"}')
+    for name, names in (("exclude", exclude), ("former_tables", former_tables)):
+        if not isinstance(names, Iterable):
+            raise TypeError(f"{name} must be a list of names, not {named(names)}")
     columns = {
         new: (old,) if isinstance(old, str) else tuple(old) for new, old in (renamed or {}).items()
     }
@@ -75,7 +82,7 @@ def track(
 
     def decorate(model: ModelT) -> ModelT:
         if not (isinstance(model, type) and issubclass(model, Model)):
-            raise TypeError(f"@auditrepr.track decorates model classes, not {model!r}")
+            raise TypeError(f"@auditrepr.track decorates model classes, not {named(model)}")
         MARKED[model] = mark
         return model
 

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from difflib import get_close_matches
 
 from django.utils.timezone import is_aware, localtime
 from django.utils.translation import gettext
@@ -41,6 +43,22 @@ def counted(number: int, one: str, many: str = "") -> str:
     ('1 event', '2,000 events')
     """
     return f"{number:,} {noun(number, one, many)}"
+
+
+def suggested(names: Collection[str], like: str, most: int = 10) -> str:
+    """Return which of these names may be meant, in a sentence for an error.
+
+    >>> suggested(["shop.Order", "shop.Line"], "shop.order", most=1)
+    'Did you mean shop.Order?'
+    """
+    if len(names) <= most:
+        return f"Audited models: {', '.join(sorted(names)) or 'none'}."
+    lower = {name.lower(): name for name in names}
+    close = [lower[name] for name in get_close_matches(like.lower(), sorted(lower), 3, cutoff=0.8)]
+    if close:
+        return f"Did you mean {' or '.join(close)}?"
+    first = ", ".join(sorted(names)[:most])
+    return f"Audited models: {first} and {len(names) - most:,} more."
 
 
 def span(seconds: float) -> str:

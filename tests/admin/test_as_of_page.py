@@ -91,6 +91,24 @@ def test_two_moments_stand_side_by_side(reader: Client, book: Book) -> None:
     assert "No differences." in words(both)
 
 
+def test_what_has_the_same_name_and_is_not_the_same_is_told_apart(reader: Client) -> None:
+    """Two authors, and two tags."""
+    authors = [Author.objects.create(name="Ann") for _ in range(2)]
+    old, new = (Tag.objects.create(label=label) for label in ("novel", "other"))
+    book = Book.objects.create(title="x", author=authors[0])
+    book.tags.add(old)
+    first = AuditLog.objects.latest("pk")
+    next_moment()
+    Book.objects.update(author=authors[1])
+    book.tags.set([new])
+    Tag.objects.filter(pk=old.pk).update(label="former")
+    Tag.objects.filter(pk=new.pk).update(label="novel")
+    given = f"table_name=app_book&object_id={book.pk}&event={first.pk}&to=2100-01-01"
+    text = words(page(reader, f"{LOG}object/as-of/?{given}"))
+    assert f"Author Ann ({authors[0].pk}) Ann ({authors[1].pk})" in text
+    assert f"Tags novel ({old.pk}) novel ({new.pk})" in text
+
+
 def test_leads_from_the_history_and_the_event_and_on_to_putting_back(
     reader: Client, book: Book
 ) -> None:
@@ -133,6 +151,21 @@ def test_a_time_is_one_of_the_current_time_zone(reader: Client) -> None:
         assert "Name Ann" in words(html)
         assert 'value="2021-03-01T21:00:00"' in html
         assert "Asia/Tokyo" in words(html)
+
+
+@pytest.mark.parametrize("text", ["2100-01-01", "2999-12-31T12:00"])
+def test_a_time_in_the_future_is_not_passed_off_as_known(reader: Client, text: str) -> None:
+    book = Book.objects.create(title="x")
+    said = "is in the future: what is shown is the object as it is now."
+    for given in ({"at": text}, {"at": "2020-01-01", "to": text}):
+        shown = words(page(reader, as_of("app_book", book.pk, **given)))
+        before, _, after = shown.partition(said)
+        assert f"{text[:10]} " in before[-30:]
+        assert text[:4] not in after
+        assert "now x" in after, "that is what it is shown as"
+    assert "future" not in words(page(reader, as_of("app_book", book.pk)))
+    now = timezone.now().isoformat()
+    assert "future" not in words(page(reader, as_of("app_book", book.pk, at=now)))
 
 
 @pytest.mark.parametrize("text", ["yesterday", "2021-02-31", "0001-01-01", "9999-12-31", "<b>x"])

@@ -17,10 +17,10 @@ from auditrepr.tracking import tracked_tables
 from auditrepr.utils.model_meta import own_fields
 from auditrepr.utils.table_names import model_for_table
 from auditrepr.utils.time_limit import TimeLimit
+from tests.app.changing import CHANGED
 from tests.app.fields import Everything
 from tests.app.models import Author, Book
 from tests.pages import event, page, reader, words
-from tests.readers.test_values import CHANGED
 
 __all__ = ["reader"]
 pytestmark = pytest.mark.django_db

@@ -15,51 +15,27 @@ from typing import Any
 
 import pytest
 
-from tests.browsing import BEYOND, SCROLLED, Browser, Page, browser, expect, login, look, serving
-from tests.packaging.test_demo import Demo, databases
+from tests.browsing import (
+    BEYOND,
+    LONG_NAME,
+    SCROLLED,
+    Browser,
+    Page,
+    address,
+    browser,
+    done,
+    expect,
+    login,
+    look,
+)
+from tests.demonstration import databases
 
 pytestmark = [pytest.mark.proof, pytest.mark.each_database]
 
-__all__ = ["browser", "databases", "look"]
+__all__ = ["address", "browser", "databases", "done", "look"]
 
 LOG = "/admin/auditrepr/auditlog/"
 JOB = "/admin/auditrepr/backfillrun/"
-LONG = 24 * "long"  # and not a space in it
-INJECTION = '<img src=x onerror="takenOver=1">'
-
-MORE_DATA = f"""
-from django.contrib.auth.models import Permission, User
-from management.gazetteer.models import Country, Language
-visitor = User.objects.get(username="visitor"); visitor.set_password("demo"); visitor.save()
-for name, codenames in [("guest", []), ("linguist", ["view_auditlog", "view_language"])]:
-    user = User.objects.create_user(name, password="demo", is_staff=True)
-    user.user_permissions.set(Permission.objects.filter(codename__in=codenames))
-Country.objects.create(name={INJECTION!r}, alpha_2="XX", alpha_3="XXX")
-Language.objects.create(name={LONG!r}, alpha_3="xxy", scope="I", type="L")
-Language.objects.filter(alpha_3="xxy").update(name={LONG[:-1] + "n"!r})
-import auditrepr
-ann = User.objects.create_user("ann", password="demo")
-with auditrepr.context(user=ann, reason="official spelling", request_id="8f2c1d"):
-    Country.objects.filter(alpha_2="FR").update(official_name="République française")
-    Language.objects.filter(alpha_3="fra").update(common_name="français")
-"""
-
-
-@pytest.fixture(scope="module")
-def done(tmp_path_factory: pytest.TempPathFactory, databases: Any) -> tuple[Demo, str]:
-    """A demo that has run, and what it printed."""
-    demo = Demo(tmp_path_factory.mktemp("project"), databases())
-    return demo, demo.demo()
-
-
-@pytest.fixture(scope="module")
-def address(done: tuple[Demo, str]) -> Iterator[str]:
-    """Where the demo's server listens."""
-    demo, _ = done
-    made = demo.run("shell", "-v0", "-c", MORE_DATA)
-    assert made.returncode == 0, made.stderr
-    with serving(demo.folder, demo.environment) as address:
-        yield address
 
 
 @pytest.fixture(params=["light", "dark"])
@@ -247,7 +223,7 @@ def test_a_representation_that_tries_to_run_is_only_text(reader: Page, look: Any
 def test_a_long_word_pushes_nothing_out_of_a_narrow_window(reader: Page) -> None:
     reader.goto(f"{LOG}?table_name=gazetteer_language&action__exact=U&text=longlong")
     reader.get_by_role("link", name=re.compile(r"^\d{4}-")).first.click()
-    expect(reader.get_by_role("heading", name=LONG[:12])).to_be_visible()
+    expect(reader.get_by_role("heading", name=LONG_NAME[:12])).to_be_visible()
     for link in (None, "Object history"):
         if link:
             reader.get_by_role("link", name=link).click()

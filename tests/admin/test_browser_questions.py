@@ -14,9 +14,8 @@ from typing import Any
 
 import pytest
 
-from tests.admin.test_browser import address, done
-from tests.browsing import Browser, Page, Walk, browser, expect, login, look
-from tests.packaging.test_demo import Demo, databases
+from tests.browsing import Browser, Page, Walk, address, browser, done, expect, login, look
+from tests.demonstration import Demo, databases
 
 __all__ = ["address", "browser", "databases", "done", "look"]
 pytestmark = [pytest.mark.proof, pytest.mark.each_database]

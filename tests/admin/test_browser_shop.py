@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.browsing import Browser, Walk, browser, expect, login, look, serving
-from tests.packaging.test_demo import databases
+from tests.demonstration import databases
 from tests.selling import AuditedShop
 
 __all__ = ["browser", "databases", "look"]

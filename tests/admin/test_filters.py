@@ -12,7 +12,7 @@ from django.utils import timezone
 from auditrepr.models import AuditLog, Checkpoint
 from auditrepr.models.log import first_id
 from auditrepr.readers import people
-from tests.pages import LOG, event, fail, ids, link, page, reader, staff, words
+from tests.pages import FAILURES, LOG, RUNS, event, fail, ids, link, page, reader, staff, words
 
 __all__ = ["reader"]
 pytestmark = pytest.mark.django_db
@@ -106,11 +106,59 @@ def test_the_first_event_of_a_time_is_found_over_gaps(django_assert_max_num_quer
 
 def test_a_choice_that_is_none_is_said(reader: Client) -> None:
     event(1, text="x")
-    said = words(page(reader, f"{LOG}?state=strange&table_name=app_author&field=nothing"))
-    assert "The filter “representation status” has no choice “strange”." in said
-    assert "The filter “changed field” has no choice “nothing”." in said
+    fail(event(2), next_attempt_at=None)
+    for base, query, name, given in [
+        (LOG, "state=strange", "representation status", "strange"),
+        (LOG, "state=mixed&state=<b>", "representation status", "<b>"),
+        (LOG, "table_name=app_author&field=nothing", "changed field", "nothing"),
+        (LOG, "table_name=nowhere&field=name", "changed field", "name"),
+        (LOG, "action__exact=X", "action", "X"),
+        (FAILURES, "state=mixed", "representation status", "mixed"),
+    ]:
+        html = page(reader, f"{base}?{query}")
+        assert f"The filter “{name}” has no choice “{given}”, so it was ignored." in words(html)
+        side = words(html.partition("changelist-filter")[2])
+        assert re.search(rf"By {name} All ", f"{side} ")
+        chosen = re.findall(r'<li class="selected">\s*<a[^>]*>(.*?)</a>', html, re.DOTALL)
+        assert words(chosen[-1]) in ("All", "Author", "nowhere"), "a filter that is ignored is off"
+    assert ids(reader, f"{LOG}?action__exact=X&state=nope") == [2, 1]
     assert "could not be read" in words(page(reader, f"{LOG}?e=1"))
-    assert "has no choice" not in words(page(reader, f"{LOG}?state=mixed&table_name=app_author"))
+    for query in ("state=mixed&table_name=app_author", "action__exact=I", "state=", "database="):
+        assert "ignored" not in words(page(reader, f"{LOG}?{query}"))
+    assert "ignored" not in words(page(reader, f"{FAILURES}?state=final"))
+
+
+def test_a_field_without_its_model_is_said(reader: Client) -> None:
+    event(1, text="x")
+    said = "“title” was ignored: the filter “changed field” requires a model."
+    assert said in words(page(reader, f"{LOG}?field=title"))
+
+
+def test_a_table_that_the_log_does_not_know_is_said(reader: Client) -> None:
+    event(1, text="x", table_name="bygone")
+    said = "There are no events of the table “nope” that you may view."
+    assert said in words(page(reader, f"{LOG}?table_name=nope"))
+    for known in ("app_author", "bygone"):
+        assert "There are no events" not in words(page(reader, f"{LOG}?table_name={known}"))
+    visitor = staff("view_auditlog", "view_author")
+    assert "table “bygone” that you may view" in words(page(visitor, f"{LOG}?table_name=bygone"))
+
+
+@pytest.mark.parametrize("url", [LOG, FAILURES, RUNS])
+def test_every_list_says_that_it_has_no_filters(reader: Client, url: str) -> None:
+    answer = reader.get(f"{url}?before=x", follow=True)
+    assert answer.request["QUERY_STRING"] == "e=1"
+    assert "this is the list without filters." in words(answer.content.decode())
+
+
+@pytest.mark.parametrize(
+    "query", ["state=nope", "action__exact=X", "field=title", "since=garbage", "until=2026-02-30"]
+)
+def test_an_export_ignores_no_filter(reader: Client, query: str) -> None:
+    event(1, text="x")
+    answer = reader.get(f"{LOG}?export=csv&{query}", follow=True)
+    assert not answer.streaming
+    assert "this is the list without filters." in words(answer.content.decode())
 
 
 def test_a_value_that_its_filter_cannot_have_gives_the_whole_list_and_says_so(
@@ -200,6 +248,16 @@ def test_by_the_field_that_was_changed_once_a_model_is_chosen(reader: Client) ->
     assert re.search(r'href="\?[^"]*field=title[&"]', html)
     assert ids(reader, f"{LOG}?table_name=app_book&field=title") == [1]
     assert ids(reader, f"{LOG}?table_name=app_book&field=author") == [2]
+
+
+def test_a_field_that_is_excluded_is_no_choice_but_is_found_in_old_events(reader: Client) -> None:
+    book = {"table_name": "app_book", "action": "U"}
+    event(1, text="x", row_data={"secret": "b"}, changed_from={"secret": "a"}, **book)
+    event(2, text="x", row_data={"title": "b"}, changed_from={"title": "a"}, **book)
+    assert "field=secret" not in page(reader, f"{LOG}?table_name=app_book")
+    url = f"{LOG}?table_name=app_book&field=secret"
+    assert ids(reader, url) == [1]
+    assert "ignored" not in words(page(reader, url))
 
 
 def test_a_request_leads_to_all_that_it_did(reader: Client) -> None:

@@ -132,6 +132,24 @@ def test_what_an_admin_class_names_belongs_to_the_history(reader: Client, stored
 
 
 @pytest.mark.parametrize("stored", [True, False])
+@pytest.mark.usefixtures("declared")
+def test_what_belongs_to_it_does_not_name_it_by_an_earlier_name(
+    reader: Client, stored: bool
+) -> None:
+    order = order_with_lines()
+    Order.objects.filter(pk=order.pk).update(ref="Z")
+    order.lines.all().delete()
+    if stored:
+        call_command("backfill_reprs", verbosity=0)
+    text = words(page(reader, of(order)))
+    assert "deleted 1xcoffee of A" in text
+    assert "deleted 3xtea of Z" in text
+    assert "order: " not in text
+    line = AuditLog.objects.filter(table_name="app_line", action="D").latest("pk")
+    assert "Order Z" in words(page(reader, f"{LOG}{line.pk}/change/"))
+
+
+@pytest.mark.parametrize("stored", [True, False])
 def test_one_click_shows_what_belongs_to_it(reader: Client, stored: bool) -> None:
     order = order_with_lines()
     if stored:

@@ -17,7 +17,7 @@ from tests.app import hostile
 from tests.app.hostile import HostileInit, HostileToRead
 from tests.app.models import Author, Book
 from tests.app.troubled import hang_in_database
-from tests.asof.test_hostile import insert
+from tests.capturing import insert
 from tests.pages import LOG, page, reader, words
 
 __all__ = ["reader"]

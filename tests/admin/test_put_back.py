@@ -9,6 +9,7 @@ import pytest
 from django.contrib import admin
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.core.management import call_command
 from django.test import Client
 from django.urls import path
 
@@ -93,6 +94,7 @@ def test_an_events_page_leads_to_it_and_it_puts_the_object_back(reader: Client, 
     html = page(reader, url)
     assert f"as it was before event {event.pk}" in words(html)
     assert "Label second first" in words(html)
+    assert f"Put back Tag {tag.pk} second" in words(html), "it says what it is called now"
     assert Tag.objects.get().label == "second"  # to look changes nothing
     answer = reader.post(url, {"state": state(html)}, follow=True)
     assert Tag.objects.get().label == "first"
@@ -108,7 +110,9 @@ def test_a_deleted_object_is_put_back(reader: Client, tag: Tag) -> None:
     tag.delete()
     event = last(Tag, "D")
     url = link(page(reader, f"{LOG}{event.pk}/change/"), "Put back the deleted object")
+    call_command("backfill_reprs", verbosity=0)
     html = page(reader, str(url))
+    assert f"Put back Tag {pk} second" in words(html), "it says what it was called"
     fields = "Field Value to put back Label second"
     assert f"It would be added again with these values: {fields}" in words(html)
     reader.post(url, {"state": state(html)})
@@ -241,9 +245,77 @@ def test_the_fields_that_a_reader_chooses_are_put_back(reader: Client) -> None:
     assert (there.title, there.price, there.author) == ("Old", 2, author)
     reason = last(Book, "U").context["reason"]
     assert reason.startswith("restored title, author from before event")
-    again = reader.post(url, {**chosen, "fields": ["price", "nonsense"]}).content.decode()
+    again = reader.post(url, {**chosen, "fields": ["price"]}).content.decode()
     assert "has changed since" in words(again)
     assert Book.objects.get().pk == book.pk
+
+
+@pytest.fixture
+def book() -> Book:
+    """A book of which a single field was changed; another one is excluded from the log."""
+    book = Book.objects.create(title="Old", price=1)
+    Book.objects.update(title="New")
+    return book
+
+
+def test_a_single_field_is_put_back_if_another_one_is_in_the_way(
+    reader: Client, book: Book
+) -> None:
+    url = put_back(last(Book, "U"), before="1")
+    html = page(reader, url)
+    assert "The field “secret” is excluded from the log." in words(html)
+    assert html.count('type="checkbox"') == html.count(" checked>") == 1
+    assert 'value="Put back"' not in html
+    chosen = {"fields": ["", "title"], "state": state(html)}
+    html = reader.post(url, chosen | {"preview": "x"}).content.decode()
+    assert "cannot be put back" not in words(html)
+    assert 'value="Put back"' in html
+    reader.post(url, chosen)
+    assert Book.objects.get().title == "Old"
+
+
+def test_a_single_field_that_is_in_its_own_way_is_not_offered(reader: Client) -> None:
+    notice = Notice.objects.create(title="forbidden")
+    Notice.objects.update(title="New")
+    html = page(reader, put_back(last(Notice, "U"), before="1"))
+    assert "This title is forbidden." in words(html)
+    assert 'type="checkbox"' not in html
+    Notice.objects.update(title="forbidden", body="new")  # which the admin keeps
+    html = page(reader, put_back(last(Notice, "I")))
+    assert "You may not change the field “body”" in words(html)
+    assert 'type="checkbox"' not in html
+    assert Notice.objects.get().pk == notice.pk
+
+
+def test_what_puts_nothing_back_says_so(reader: Client, book: Book) -> None:
+    url = put_back(last(Book, "U"), before="1")
+    seen = state(page(reader, url))
+    for fields, said in [
+        (["", "price"], "Nothing to put back: the object already has these values."),
+        (["nonsense"], "There is no field “nonsense” to put back."),
+        (["title", "<b>id"], "There is no field “<b>id” to put back."),
+        (["id"], "There is no field “id” to put back. No field is chosen."),
+    ]:
+        for more in ({}, {"preview": "x"}):
+            given = {"fields": fields, "state": seen} | more
+            answer = reader.post(url, given, follow=True)
+            text = words(answer.content.decode())
+            assert said in text
+            assert "Put back: Book" not in text
+    assert Book.objects.get().title == "New"
+    assert not LogEntry.objects.exists()
+
+
+def test_an_object_that_is_put_back_twice_says_so(reader: Client, tag: Tag) -> None:
+    url = put_back(last(Tag, "U"), before="1")
+    seen = {"state": state(page(reader, url))}
+    assert "Put back: Tag" in words(reader.post(url, seen, follow=True).content.decode())
+    written = last(Tag, "U").pk
+    text = words(reader.post(url, seen, follow=True).content.decode())
+    assert "Nothing to put back: the object already has these values." in text
+    assert "Put back: Tag" not in text
+    assert LogEntry.objects.count() == 1
+    assert last(Tag, "U").pk == written
 
 
 def test_a_field_that_is_read_only_in_the_admin_stays(reader: Client) -> None:

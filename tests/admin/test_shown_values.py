@@ -46,6 +46,7 @@ def test_changed_blanks_and_line_ends_are_visible() -> None:
     assert before == value(f"a{mark('·')}b{mark('␍')}{mark('↵')}\nc")
     assert after == value(f"a{mark('·')}{mark('·')}b{mark('↵')}\nc")
     assert "⍽" in shown("a b", "a\xa0b")[1]
+    assert shown("a\u2002b", "a\u2003b")[1] == value("a" + mark(r"\u2003") + "b")
     line = change_line(FieldChange("body", "a b", "a  b", changed=True))
     assert line == f"body: a{mark('·')}b → a{mark('·')}{mark('·')}b"
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+from contextlib import nullcontext
 from datetime import timedelta
 from io import StringIO
 from typing import Any
@@ -13,29 +16,37 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError, connections
 from django.test import Client
 from django.urls import path
+from django.utils import timezone
 
 from auditrepr.admin import AuditHistoryMixin
 from auditrepr.job import status
 from auditrepr.job.rounds import shares
 from auditrepr.models import AuditLog
-from tests.app.models import Author
+from auditrepr.readers import export
+from auditrepr.readers.export_formats import FORMATS
+from tests.app.models import Author, Book, Tag
+from tests.capturing import sql
 from tests.knowing import earlier
 from tests.pages import FAILURES, LOG, RUNS, fail, page, reader, words
-from tests.unmigrated import at, own_migrations
+from tests.unmigrated import at, own_migrations, unmigrated
 
 __all__ = ["reader"]
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls(__name__)]
 
 site = AdminSite()
 site._registry.update(admin.site._registry)
-site.register(Author, AuditHistoryMixin)
+for model in (Author, Book):
+    site.register(model, AuditHistoryMixin)
 urlpatterns = [path("admin/", site.urls)]
 
-FIRST, *OTHERS = own_migrations()
+EVERY = own_migrations()
+FIRST, *OTHERS = EVERY
 #: Pages read the shares.
 AT = OTHERS.index("0007_shares")
 BEFORE, MISSING = OTHERS[AT - 1], OTHERS[AT:]
 NAMES = ", ".join(f"auditrepr.{name}" for name in MISSING)
+OBJECT = f"{LOG}object/?table_name=app_book&object_id={{}}&"
+BUTTON = "/admin/app/book/{}/history/?"
 PENDING = f'Database "default" has unapplied migrations: {NAMES}.'
 
 
@@ -49,32 +60,71 @@ def said(command: str, *arguments: str, **options: Any) -> tuple[str, str]:
 @pytest.mark.parametrize(
     "name", [FIRST, *(pytest.param(one, marks=pytest.mark.proof) for one in OTHERS)]
 )
-def test_no_page_breaks_while_the_tables_are_of_an_earlier_version(
-    reader: Client, name: str
-) -> None:
+def test_pages_answer_before_a_migration_unless_they_need_it(reader: Client, name: str) -> None:
     author = Author.objects.create(name="Ada")
     fail(AuditLog.objects.earliest("pk"))
     event = AuditLog.objects.get(table_name="app_author").pk
     of_author = f"table_name=app_author&object_id={author.pk}"
+    book = Book.objects.create(title="Emma", author=author)
+    related = "0005_related_objects"
+    needs = {
+        LOG: FIRST,
+        f"{LOG}?text=Ada": FIRST,
+        f"{LOG}?state=pending": FIRST,
+        **{f"{LOG}?export={form}": FIRST for form in FORMATS},
+        f"{LOG}?export=csv&text=Ada": FIRST,
+        f"{LOG}?export=csv&state=final": FIRST,
+        f"{LOG}{event}/change/": FIRST,
+        f"{LOG}object/?{of_author}": related,
+        f"{LOG}object/?{of_author}&export=csv&related=1": FIRST,  # no many-to-many field
+        f"{OBJECT.format(book.pk)}export=csv": related,
+        f"{LOG}object/as-of/?{of_author}&event={event}": FIRST,
+        f"{LOG}object/put-back/?{of_author}&event={event}": FIRST,
+        FAILURES: FIRST,
+        RUNS: "0009_run_progress",
+        f"/admin/app/author/{author.pk}/history/": related,
+        f"{BUTTON.format(book.pk)}export=csv": related,
+    }
+    applied = EVERY[: EVERY.index(name) + 1]
     with at(name):
-        for url in (
-            LOG,
-            f"{LOG}?text=Ada",
-            f"{LOG}?state=pending",
-            f"{LOG}?export=csv",
-            f"{LOG}{event}/change/",
-            f"{LOG}object/?{of_author}",
-            f"{LOG}object/as-of/?{of_author}&event={event}",
-            f"{LOG}object/put-back/?{of_author}&event={event}",
-            FAILURES,
-            RUNS,
-            f"/admin/app/author/{author.pk}/history/",
-        ):
+        for url, needed in needs.items():
             answer = reader.get(url)
-            assert answer.status_code in (200, 302, 503), url
+            assert answer.status_code == (200 if needed in applied else 503), url
+            if answer.streaming:  # nothing that comes late breaks it
+                assert b"complete" in b"".join(answer.streaming_content), url
             if answer.status_code == 503:
                 assert "Run: manage.py migrate --database default" in words(answer.content.decode())
     assert "Ada" in page(reader, LOG)
+
+
+@pytest.mark.parametrize("url", [OBJECT, BUTTON])
+def test_an_export_that_would_break_does_not_begin(reader: Client, url: str) -> None:
+    book = Book.objects.create(title="Emma")
+    book.tags.add(Tag.objects.create(label="novel"))
+    url = f"{url.format(book.pk)}export=jsonl"
+    with at(FIRST):
+        answer = reader.get(url)
+        assert answer.status_code == 503
+        assert "Run: manage.py migrate --database default" in words(answer.content.decode())
+    assert b"tag_id" in b"".join(reader.get(url).streaming_content)
+
+
+@pytest.mark.parametrize("table", ["auditrepr_instancerepr", "auditrepr_reprfailure"])
+def test_nor_does_one_that_needs_what_is_missing_later(
+    reader: Client, monkeypatch: Any, table: str
+) -> None:
+    """In its first pages there is no event, and then there is one."""
+    monkeypatch.setattr(export, "WIDTH", 1)
+    for name in ("Ada", "Bea"):
+        Author.objects.create(name=name)
+    url = f"{LOG}?export=csv&object_id={Author.objects.latest('pk').pk}"
+    sql(f"ALTER TABLE {table} RENAME TO elsewhere")
+    try:
+        with unmigrated():
+            assert reader.get(url).status_code == 503
+    finally:
+        sql(f"ALTER TABLE elsewhere RENAME TO {table}")
+    assert b"Bea" in b"".join(reader.get(url).streaming_content)
 
 
 def test_what_a_page_needs_is_named(reader: Client) -> None:
@@ -147,6 +197,53 @@ def test_the_status_is_no_alarm_before_a_deployment_would_be_over(form: str) -> 
         with pytest.raises(CommandError) as raised:
             said("backfill_status", format=form)
         assert PENDING in str(raised.value)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["deploying", "too late"])
+def test_monitoring_is_told_meanwhile_what_is_known(late: bool) -> None:
+    Author.objects.create(name="Ada")
+    AuditLog.objects.update(occurred_at=timezone.now() - timedelta(hours=2))
+    with at(BEFORE):
+        said("backfill_reprs")
+        earlier(timedelta(minutes=11 if late else 9))
+        printed = {}
+        for form in ("prometheus", "json"):
+            out = StringIO()
+            with pytest.raises(CommandError) if late else nullcontext():
+                call_command("backfill_status", format=form, stdout=out, stderr=StringIO())
+            printed[form] = out.getvalue()
+    samples = dict(
+        re.findall(r'^(auditrepr_\w+)\{database="default"\} (\S+)$', printed["prometheus"], re.M)
+    )
+    assert samples.keys() == {
+        "auditrepr_up",
+        "auditrepr_lag_seconds",
+        "auditrepr_migrations_pending",
+    }
+    assert samples["auditrepr_up"] == "0"
+    assert samples["auditrepr_migrations_pending"] == str(len(MISSING))
+    assert float(samples["auditrepr_lag_seconds"]) == pytest.approx(7200, abs=60)
+    (document,) = json.loads(printed["json"])
+    assert document["migrations_pending"] == [f"auditrepr.{name}" for name in MISSING]
+    assert document["lag_seconds"] == pytest.approx(7200, abs=60)
+    assert PENDING in document["error"]
+    assert (
+        'auditrepr_migrations_pending{database="default"} 0\n'
+        in said("backfill_status", format="prometheus")[0]
+    )
+
+
+def test_where_there_is_no_log_at_all_its_first_migration_is_pending() -> None:
+    out = StringIO()
+    call_command("migrate", "auditrepr", "zero", verbosity=0)
+    try:
+        with pytest.raises(CommandError):
+            call_command("backfill_status", format="prometheus", stdout=out)
+    finally:
+        call_command("migrate", verbosity=0)
+    count = len(own_migrations())
+    assert f'auditrepr_migrations_pending{{database="default"}} {count}\n' in out.getvalue()
+    assert "auditrepr_lag_seconds{" not in out.getvalue()
 
 
 def test_but_events_that_have_waited_for_too_long_are() -> None:

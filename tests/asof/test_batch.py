@@ -20,8 +20,7 @@ from auditrepr.models import AuditLog, Fidelity
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
 from tests.app.fields import ByName, ByPair, ByUUID, Everything, Own, OwnProxy, PointsAtProxy
-from tests.asof.test_history import assert_true, built
-from tests.oracle import Oracle
+from tests.oracle import Oracle, assert_true, built
 from tests.sizes import examples
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -39,7 +39,7 @@ from tests.app.relations import (
     Trattoria,
 )
 from tests.capturing import sql
-from tests.oracle import Oracle
+from tests.oracle import Oracle, assert_true, built
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,22 +49,6 @@ MODELS = [Author, Book, Order, Label, Line, Invoice, Remark, RatedPlace, Diner, 
 @pytest.fixture(autouse=True)
 def _an_empty_log():
     AuditLog.objects.all().delete()
-
-
-def built() -> dict[int, Outcome]:
-    events = [Event.of(row) for row in AuditLog.objects.exclude(action="T").order_by("id")]
-    return {outcome.id: outcome for outcome in build(events, "default")}
-
-
-def assert_true(oracle: Oracle, doubt: str = "") -> None:
-    """Everything is represented, exact or in this doubt, and as it was said."""
-    outcomes = built()
-    assert oracle.expected
-    failed = {pk: outcomes[pk].failure for pk in oracle.expected if outcomes[pk].failure}
-    assert not failed, "\n".join(failure.traceback for failure in failed.values())
-    assert {pk: outcomes[pk].text for pk in oracle.expected} == oracle.expected
-    mixed = {pk: o for pk, o in outcomes.items() if o.fidelity == Fidelity.MIXED}
-    assert not {pk: o for pk, o in mixed.items() if pk in oracle.expected and o.reason != doubt}
 
 
 def test_a_foreign_key_leads_to_the_object_as_it_was():

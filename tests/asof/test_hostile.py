@@ -21,7 +21,7 @@ from tests.app.hostile import (
     Remembering,
     raise_what_it_names,
 )
-from tests.capturing import next_moment
+from tests.capturing import insert, next_moment
 from tests.running import built_by_job
 
 pytestmark = pytest.mark.django_db
@@ -30,17 +30,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture(autouse=True)
 def _empty_log():
     AuditLog.objects.all().delete()
-
-
-def insert(model, **values) -> None:
-    """By SQL: the model itself would refuse."""
-    columns = ", ".join(values)
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"INSERT INTO {model._meta.db_table} ({columns})"
-            f" VALUES ({', '.join(['%s'] * len(values))})",
-            list(values.values()),
-        )
 
 
 def outcomes() -> list[Outcome]:

@@ -6,7 +6,20 @@ import uuid
 
 import pytest
 from django.db import connection
-from django.db.models import Aggregate, CharField, Count, F, Index, Max, Q, QuerySet, Sum, Window
+from django.db.models import (
+    Aggregate,
+    CharField,
+    Count,
+    F,
+    Index,
+    Max,
+    Q,
+    QuerySet,
+    Sum,
+    UniqueConstraint,
+    Window,
+)
+from django.db.models.expressions import OrderBy
 from django.db.models.functions import Length, Rank, RowNumber, Upper
 
 from auditrepr.asof import index_order
@@ -21,6 +34,7 @@ from tests.oracle import Oracle
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+NAME = "books_by"
 SHOWS = {
     "loop": lambda order: [child.ref for child in order.children.all()],
     "sorted": lambda order: sorted(child.ref for child in order.children.all()),
@@ -188,20 +202,26 @@ def test_an_order_that_leaves_it_to_the_server_is_none(question, monkeypatch):
 
 
 @pytest.fixture
-def indexed(monkeypatch):
-    """Gives the table of books another index."""
+def declared(monkeypatch):
+    """Gives the table of books an index, which its model declares in one way or another."""
 
-    def by(*fields):
-        index = Index(fields=fields, name="books_by")
+    def by(index, **options):
         with connection.schema_editor() as editor:
             editor.add_index(Book, index)
-        monkeypatch.setattr(Book._meta, "indexes", [index])
+        for name, value in (options or {"indexes": [index]}).items():
+            monkeypatch.setattr(Book._meta, name, value)
         index_order.indexes.cache_clear()
 
     yield by
     index_order.indexes.cache_clear()
     with connection.schema_editor() as editor:
         editor.execute("DROP INDEX books_by")
+
+
+@pytest.fixture
+def indexed(declared):
+    """Gives the table of books another index, on these fields."""
+    return lambda *fields: declared(Index(fields=fields, name=NAME))
 
 
 BY_INDEX = {
@@ -212,6 +232,19 @@ BY_INDEX = {
     "backwards": (["author", "-price"], lambda a: [b.title for b in a.books.order_by("-price")]),
     "condition": (["title"], lambda a: [b.title for b in a.books.filter(title__gt="a")]),
     "or": (["title"], lambda a: [b.title for b in a.books.filter(Q(title="x") | Q(title="y"))]),
+    "excluded": (["title"], lambda a: [b.title for b in a.books.exclude(title__lt="x")]),
+    "all but one value": (
+        ["author", "price"],
+        lambda a: [book.title for book in a.books.exclude(price=1)],
+    ),
+    "a value of each row": (
+        ["author", "title"],
+        lambda a: [book.title for book in a.books.filter(title=F("title"))],
+    ),
+    "a value of other rows": (
+        ["author", "title"],
+        lambda a: [book.title for book in a.books.filter(author__books__title="x")],
+    ),
 }
 # What gives the server's order away, whatever comes after it.
 SUMS_UP = {
@@ -277,6 +310,12 @@ NOT_BY_INDEX = {
     "one value": (["author", "price"], lambda a: [b.title for b in a.books.filter(price=0)]),
     "an order": (["author", "title"], lambda a: [b.title for b in a.books.order_by("-pk")]),
     "one": (["author", "title"], lambda a: [b.title for b in a.books.filter(title="x")]),
+    "an exclusion": (
+        ["author", "published"],
+        lambda a: [book.title for book in a.books.exclude(title="w")],
+    ),
+    "a value in all": (["author"], lambda a: [b.title for b in a.books.order_by("author_id")]),
+    "not the first column": (["title", "author"], lambda a: [b.title for b in a.books.all()]),
 }
 
 
@@ -291,6 +330,107 @@ def test_equal_members_may_come_in_the_order_of_an_index(name, indexed, monkeypa
     assert reason == (NO_ORDER if name in BY_INDEX else "")
 
 
+def books(author):
+    return [book.title for book in author.books.all()]
+
+
+def constrained(*expressions, **options):
+    return {"constraints": [UniqueConstraint(*expressions, **options, name=NAME)]}
+
+
+BY_NAME = Index(fields=["author", "title"], name=NAME)
+DECLARED = {
+    "unique together": (BY_NAME, {"unique_together": (("author", "title"),)}, books),
+    "unique": (BY_NAME, constrained(fields=["author", "title"]), books),
+    "descending": (Index(fields=["author", "-published"], name=NAME), {}, books),
+    "descending column": (Index("author", F("published").desc(), name=NAME), {}, books),
+    "columns": (Index("author", OrderBy(F("title")), name=NAME), {}, books),
+    "expression": (Index("author", Upper("title"), name=NAME), {}, books),
+    "unique expression": (
+        Index("author", Upper("title"), name=NAME),
+        constrained("author", Upper("title")),
+        books,
+    ),
+    "expression in an order": (
+        Index(Length("title"), "title", name=NAME),
+        {},
+        lambda a: [book.title for book in a.books.order_by(Length("title"))],
+    ),
+    "expression in a condition": (
+        Index(Upper("title"), name=NAME),
+        {},
+        lambda a: list(a.books.alias(t=Upper("title")).filter(t__gt="A").values_list("title")),
+    ),
+    "one value of another expression": (
+        Index("author", Upper("title"), name=NAME),
+        {},
+        lambda a: list(a.books.alias(n=Length("title")).filter(n=1).values_list("title")),
+    ),
+    "expression that the database compares": (
+        Index(Upper("title"), name=NAME),
+        {},
+        lambda a: [book.title for book in a.books.exclude(title__iexact="b")],
+    ),
+    "its own condition": (
+        Index("title", condition=Q(price=0), name=NAME),
+        {},
+        lambda a: [book.title for book in a.books.filter(price=0)],
+    ),
+}
+NOT_DECLARED = {
+    "key": (Index("author", "pk", name=NAME), {}, books),
+    "growing": (Index("author", "published", name=NAME), {}, books),
+    "other expression": (Index(Upper("title"), name=NAME), {}, books),
+    "other condition": (Index("title", condition=Q(price=0), name=NAME), {}, books),
+}
+
+
+@pytest.mark.parametrize("name", [*DECLARED, *(f"no {name}" for name in NOT_DECLARED)])
+def test_an_index_counts_however_it_is_declared(name, declared, monkeypatch):
+    exact = name.startswith("no ")
+    index, options, question = NOT_DECLARED[name[3:]] if exact else DECLARED[name]
+    declared(index, **options)
+    author = Author.objects.create(name="a")
+    for day, title in enumerate("yx", 1):
+        Book.objects.create(title=title, author=author, published=f"2024-01-0{day}")
+    reason = said_of(monkeypatch, Author, question, lambda: Author.objects.update(name="b"))
+    assert reason == ("" if exact else NO_ORDER)
+
+
+def test_a_later_column_of_an_index_counts_where_none_begins_with_it(declared, monkeypatch):
+    """Servers may skip through an index from one value of its first column to the next."""
+    monkeypatch.setattr(Book._meta.get_field("author"), "db_index", False)
+    declared(Index(fields=["title", "author"], name=NAME))
+    author = Author.objects.create(name="a")
+    for title in "yx":
+        Book.objects.create(title=title, author=author)
+    assert said_of(monkeypatch, Author, books, lambda: Author.objects.update(name="b")) == NO_ORDER
+
+
+def test_equal_members_come_in_the_opposite_order_where_an_index_is_read_backwards(
+    indexed, monkeypatch
+):
+    indexed("published")
+    author = Author.objects.create(name="a")
+    for title in "yx":
+        Book.objects.create(title=title, author=author, published="2024-01-01")
+    assert said_of(monkeypatch, Author, books, lambda: Author.objects.update(name="b")) == ""
+
+    def by_day(author):
+        return [book.title for book in author.books.order_by("-published")]
+
+    touch = Author.objects.filter(pk=author.pk)
+    assert said_of(monkeypatch, Author, by_day, lambda: touch.update(name="c")) == NO_ORDER
+
+
+def test_a_unique_field_has_an_index(monkeypatch):
+    def after_a(book):
+        return [tag.label for tag in book.tags.filter(label__gt="A")]
+
+    tagged("ab")
+    assert said_of(monkeypatch, Book, after_a, lambda: Book.objects.update(title="u")) == NO_ORDER
+
+
 def test_links_may_come_in_the_order_of_their_index(monkeypatch):
     """Their unique index gives the ends by their keys."""
     tags = [Tag.objects.create(pk=pk, label=str(pk)) for pk in (7, 3)]
@@ -298,6 +438,15 @@ def test_links_may_come_in_the_order_of_their_index(monkeypatch):
     for tag in tags:
         book.tags.add(tag)
     assert said_of(monkeypatch, Book, labels, lambda: Book.objects.update(title="u")) == NO_ORDER
+
+
+def test_an_index_on_an_expression_has_no_part_in_links(monkeypatch):
+    monkeypatch.setattr(Tag._meta, "indexes", [Index(Upper("label"), name="tags_by")])
+    index_order.indexes.cache_clear()
+    tagged("ab")
+    reason = said_of(monkeypatch, Book, labels, lambda: Book.objects.update(title="u"))
+    index_order.indexes.cache_clear()
+    assert reason == ""
 
 
 def test_equal_members_of_many_sets_come_as_their_rows_lie(monkeypatch):

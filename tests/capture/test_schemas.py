@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError
 from django.db import connection
 
 from auditrepr import capture
@@ -22,49 +19,11 @@ from auditrepr.vendors.postgresql.quoting import trigger_name
 from tests import restoring
 from tests.app.models import Author, Tag
 from tests.capturing import covered_since
+from tests.schemas import at, execute, migrate, run, schemas
 from tests.sizes import size
 
+__all__ = ["schemas"]
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
-
-TABLES = {("app", "author"), ("app", "tag")}
-
-
-class Shop:
-    """A site with two tables in one database, and nothing of Django's own."""
-
-    def allow_migrate(self, db, app_label, model_name=None, **hints):
-        if db != "default":
-            return False
-        return app_label == "auditrepr" or (app_label, model_name) in TABLES
-
-
-def execute(*statements: str) -> list[tuple[object, ...]]:
-    with connection.cursor() as cursor:
-        for sql in statements:
-            cursor.execute(sql)
-        return cursor.fetchall() if cursor.description else []
-
-
-@contextmanager
-def at(*schemas: str) -> Iterator[None]:
-    """A connection of the site whose search path this is."""
-    path = ", ".join(connection.ops.quote_name(schema) for schema in schemas)
-    execute(f"SET search_path = {path}")
-    try:
-        yield
-    finally:
-        execute("RESET search_path")
-
-
-def run(command: str, *arguments: str) -> str:
-    out = io.StringIO()
-    call_command(command, *arguments, stdout=out, stderr=out)
-    return out.getvalue()
-
-
-def migrate(*schemas: str) -> None:
-    with at(*schemas):
-        run("migrate", "--run-syncdb", "-v0")
 
 
 def triggers(schema: str) -> int:
@@ -80,21 +39,6 @@ def texts(schema: str) -> list[tuple[object, ...]]:
     return execute(
         f'SELECT action, table_name, object_id FROM "{schema}".auditrepr_auditlog ORDER BY id'
     )
-
-
-@pytest.fixture
-def schemas(settings) -> Iterator[list[str]]:
-    """Names of schemas that are there, empty; all of it is gone afterwards."""
-    settings.DATABASE_ROUTERS = [Shop()]
-    names = ["one", "two", "common"]
-    execute(*(f"CREATE SCHEMA {name}" for name in names))
-    try:
-        yield names
-    finally:
-        connection.close()
-        mine = "nspname !~ '^pg_' AND nspname NOT IN ('public', 'information_schema')"
-        for (name,) in execute(f"SELECT nspname FROM pg_namespace WHERE {mine}"):
-            execute(f'DROP SCHEMA "{name}" CASCADE')
 
 
 def test_migrate_and_install_leave_the_triggers_of_the_other_site_alone(schemas):

@@ -100,7 +100,7 @@ def test_it_names_every_key_of_the_json_documents(capsys):
     assert documented("`rebuild_reprs --dry-run`:") | same_list == changed
     printed("rebuild_reprs", "--max-seconds=0")
     status = printed("backfill_status")
-    values = {"false", "null", "missing", "outdated", "disabled"}
+    values = {"false", "null", "missing", "outdated", "disabled", "killed"}
     optional = {"holder", "expires_at", "expired"}
     optional |= {"planned", "done", "ids_per_second", "seconds_left", "held"}  # of a round
     optional |= {"first_id", "last_id"}

@@ -12,9 +12,9 @@ from django.db import connection
 
 from tests import processes
 from tests.app.models import Author
-from tests.capture.test_schemas import at, execute, migrate, schemas
 from tests.examples import examples
 from tests.missing import could_not_try
+from tests.schemas import at, execute, migrate, schemas
 from tests.servers import postgres_binaries
 
 __all__ = ["schemas"]

@@ -46,6 +46,29 @@ def test_the_summary_names_guarantees_that_are_there():
     assert named <= {number for number, _ in NUMBERED.findall(PAGE)}
 
 
+def test_the_headings_name_the_last_guarantee_of_each_table():
+    promised = [number for number, _ in NUMBERED.findall(PAGE)]
+    last = {number[0]: number for number in promised}
+    named = re.findall(r"^\[([CJRL])1 to (\w+)\]\(guarantees", PROOFS, re.MULTILINE)
+    assert dict(named) == last
+
+
+def test_random_histories_are_as_many_as_it_says():
+    numbers = r'quick=(\d+), full=(\d+), named="TRUTH_EXAMPLES"'
+    usual = re.search(numbers, (ROOT / "tests" / "oracle.py").read_text())
+    told = {
+        file: (quick, full)
+        for files, quick, full in re.findall(r"^\| (`test_.*`) \| (\d+) \| (\d+) \|$", PROOFS, re.M)
+        for file in re.findall(r"`(\w+\.py)`", files)
+    }
+    tried = {
+        path.name: (re.search(numbers, text) or usual).groups()
+        for path in (ROOT / "tests").rglob("test_*.py")
+        if re.search(r"^from hypothesis.stateful import", text := path.read_text(), re.MULTILINE)
+    }
+    assert told == tried
+
+
 def _tests(file):
     """The tests in the files of this name, whatever folder they are in."""
     trees = [ast.parse(path.read_text()) for path in (ROOT / "tests").rglob(file)]

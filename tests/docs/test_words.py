@@ -42,7 +42,7 @@ PLAIN = {
     r"(?:go|goes|going|went|gone) on": "continue",
     r"(?:take|takes|taken|taking|took) (?:\w+ ){0,3}back": "cancel, reverse, undo",
     r"(?:look|looks|looked|looking) (?:again|at)": "read, check, search, inspect",
-    r"tells(?!(?: \w+)* apart)": "shows, says, determines",
+    r"tells?(?!(?: \w+)* apart)": "shows, says, determines",
     r"(?:is|are|was|were) told(?! (?:apart|to|not)\b)": "is shown, is named",
     r"(?<!would )(?:has|have) to be": "must be",
     r"(?:for|to|from) who": "for users who",

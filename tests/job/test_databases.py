@@ -291,7 +291,22 @@ def test_what_is_not_recorded_is_reported_for_the_database_where_it_is(authors, 
 def test_a_database_that_cannot_be_reached_hides_no_other_from_the_status(unreachable, capsys):
     with pytest.raises(CommandError, match='Could not connect to database "default"'):
         call_command("backfill_status", "--format=json")
-    assert [d["database"] for d in json.loads(capsys.readouterr().out)] == ["other"]
+    unread, read = json.loads(capsys.readouterr().out)
+    assert (unread["database"], read["database"]) == ("default", "other")
+    assert 'Could not connect to database "default"' in unread["error"]
+    assert unread["lag_seconds"] is unread["migrations_pending"] is read["error"] is None
+    assert (read["lag_seconds"], read["migrations_pending"]) == (0, [])
+
+
+def test_prometheus_is_told_which_database_it_knows_nothing_of(unreachable, capsys):
+    with pytest.raises(CommandError):
+        call_command("backfill_status", "--format=prometheus")
+    samples = capsys.readouterr().out.splitlines()
+    assert [s for s in samples if 'database="default"' in s] == [
+        'auditrepr_up{database="default"} 0'
+    ]
+    assert 'auditrepr_up{database="other"} 1' in samples
+    assert 'auditrepr_migrations_pending{database="other"} 0' in samples
 
 
 def test_locks_are_released_where_they_are_held(capsys):

@@ -49,9 +49,10 @@ execute_from_command_line(["manage.py", *sys.argv[1:]])
 """
 ENQUEUE = "from auditrepr.background import backfill; backfill.enqueue(workers=2, max_seconds=2)"
 WRITE = "Author.objects.bulk_create(Author(name=str(n)) for n in range(300))"
+TASKS = "django_tasks_database_dbtaskresult"
 
 
-class Shop:
+class Tasks:
     """A project with a database and a queue of its own."""
 
     def __init__(self, folder: Path, database: str) -> None:
@@ -94,7 +95,7 @@ class Shop:
 @contextmanager
 def database(folder: Path) -> Iterator[str]:
     if connection.vendor == "sqlite":
-        yield str(folder / "shop.sqlite3")
+        yield str(folder / "tasks.sqlite3")
         return
     name = f"tasks_{os.getpid()}"
     with connection.cursor() as cursor:
@@ -107,9 +108,9 @@ def database(folder: Path) -> Iterator[str]:
 
 
 @pytest.fixture
-def shop(tmp_path: Path) -> Iterator[Shop]:
+def tasks(tmp_path: Path) -> Iterator[Tasks]:
     with database(tmp_path) as name:
-        made = Shop(tmp_path, name)
+        made = Tasks(tmp_path, name)
         try:
             made.manage("migrate", "--run-syncdb", "--verbosity", "0")
             yield made
@@ -117,24 +118,25 @@ def shop(tmp_path: Path) -> Iterator[Shop]:
             made.close()
 
 
-def test_workers_share_the_backlog_and_one_that_is_killed_costs_nothing(shop):
-    shop.manage("shell", "--verbosity", "0", "-c", f"{WRITE}; {ENQUEUE}; {ENQUEUE}")
-    first, _ = shop.worker(), shop.worker()
-    wait_until(lambda: shop.count("auditrepr_share WHERE token IS NOT NULL") == 2)
-    wait_until(lambda: shop.count("auditrepr_instancerepr") > 20)
+def test_workers_share_the_backlog_and_one_that_is_killed_costs_nothing(tasks):
+    tasks.manage("shell", "--verbosity", "0", "-c", f"{WRITE}; {ENQUEUE}; {ENQUEUE}")
+    first, _ = tasks.worker(), tasks.worker()
+    wait_until(lambda: tasks.count("auditrepr_share WHERE token IS NOT NULL") == 2)
+    wait_until(lambda: tasks.count("auditrepr_instancerepr") > 20)
     first.kill()
     first.wait()
-    assert shop.count("auditrepr_instancerepr") < 300
-    shop.worker()
-    shop.manage("shell", "--verbosity", "0", "-c", ENQUEUE)  # as cron does
-    wait_until(lambda: shop.count("auditrepr_instancerepr") == 300)
-    wait_until(lambda: not shop.count("auditrepr_share"))
+    assert tasks.count("auditrepr_instancerepr") < 300
+    tasks.worker()
+    tasks.manage("shell", "--verbosity", "0", "-c", ENQUEUE)  # as cron does
+    wait_until(lambda: tasks.count("auditrepr_instancerepr") == 300)
+    wait_until(lambda: not tasks.count("auditrepr_share"))
     same = (
         "auditrepr_instancerepr s JOIN app_author a ON a.name = s.instance_repr"
         " JOIN auditrepr_auditlog e ON e.id = s.audit_log_id AND e.object_id = CAST(a.id AS text)"
     )
-    assert shop.count(same) == 300
-    assert not shop.count("auditrepr_reprfailure")
-    running = "django_tasks_database_dbtaskresult WHERE status = 'RUNNING'"
-    wait_until(lambda: shop.count(running) <= 1)  # that of the killed worker stays so for ever
-    assert not shop.count("django_tasks_database_dbtaskresult WHERE status = 'FAILED'")
+    assert tasks.count(same) == 300
+    assert not tasks.count("auditrepr_reprfailure")
+    running = f"{TASKS} WHERE status = 'RUNNING'"
+    wait_until(lambda: tasks.count(running) <= 1)  # that of the killed worker stays so for ever
+    assert not tasks.count(f"{TASKS} WHERE status = 'FAILED'")
+    assert tasks.count(f"{TASKS} WHERE task_path = 'auditrepr.background.backfill'") > 3

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from auditrepr.job import status
+from auditrepr.job import failure_counts, status
 from auditrepr.models import AuditLog, BackfillRun, Checkpoint, InstanceRepr, ReprFailure
 from tests.app.models import Author
 from tests.app.relations import Line, Order
@@ -108,7 +108,7 @@ def test_status_counts_it_by_itself(command):
     )  # fmt: skip
     assert found.final.by_error == (("Line.DoesNotExist", 2),)
     assert str(found.pending) == "0"
-    assert status.recently_failed("default", DAY).rows == 0
+    assert failure_counts.recently_failed("default", DAY).rows == 0
     code, text, _ = command("backfill_status")
     assert code == 0
     assert "failed      none\n" in text
@@ -134,7 +134,7 @@ def test_without_one_the_status_shows_no_line_of_them(command):
 
 
 def test_final_events_are_counted_up_to_a_limit(monkeypatch):
-    monkeypatch.setattr(status, "MOST_FAILURES", 2)
+    monkeypatch.setattr(failure_counts, "MOST_FAILURES", 2)
     ReprFailure.objects.bulk_create(
         ReprFailure(audit_log_id=pk, error_class="E") for pk in range(-3, 0)
     )

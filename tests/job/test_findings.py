@@ -22,7 +22,7 @@ from tests import processes
 from tests.app.models import Author
 from tests.knowing import earlier
 from tests.pages import LOG, RUNS, event, fail, page, reader, words
-from tests.unmigrated import migrated, pend
+from tests.unmigrated import migrated, own_migrations, pend
 
 __all__ = ["reader"]
 pytestmark = pytest.mark.django_db
@@ -339,6 +339,17 @@ def test_status_fails_once_migrations_are_pending_for_longer_than_a_deployment()
     assert alarms() == ""
     earlier(timedelta(minutes=11))
     assert MIGRATE in alarms()
+
+
+def test_status_counts_pending_migrations_from_the_first_moment_on():
+    assert "migrations" not in shown()
+    pend()
+    count = len(own_migrations())
+    assert f"migrations  {count} pending: auditrepr.0001_initial, " in shown()
+    out = StringIO()
+    call_command("backfill_status", "--format=prometheus", stdout=out)
+    assert f'auditrepr_migrations_pending{{database="default"}} {count}\n' in out.getvalue()
+    assert 'auditrepr_up{database="default"} 1\n' in out.getvalue()
 
 
 def test_status_keeps_nothing():

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import shutil
 import signal
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,24 +15,9 @@ from auditrepr.models import AuditLog, InstanceRepr, Lease
 from auditrepr.vendors import get_vendor
 from tests import processes
 from tests.app.models import Author, Tag
-from tests.missing import could_not_try
-from tests.servers import unprivileged_user
+from tests.pgbouncer_server import PORT, bouncing
 
 pytestmark = [pytest.mark.proof, pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
-
-PORT = "6544"
-CONFIGURATION = """
-[databases]
-* = host={host} port={port} user={user}
-[pgbouncer]
-listen_addr =
-listen_port = {own_port}
-unix_socket_dir = {folder}
-auth_type = any
-pool_mode = transaction
-default_pool_size = {sessions}
-logfile = {folder}/log
-"""
 
 
 @pytest.fixture
@@ -44,40 +25,6 @@ def bouncer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """The folder of PgBouncer's socket; it has one session for all of its clients."""
     with bouncing(tmp_path_factory.mktemp("bouncer"), sessions=1) as folder:
         yield folder
-
-
-@contextmanager
-def bouncing(place: Path, sessions: int) -> Iterator[Path]:
-    """Run PgBouncer with so many sessions for all clients; yield the folder of its socket."""
-    program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
-    if not program:
-        could_not_try("PgBouncer", "no pgbouncer is installed")
-    server = connection.settings_dict
-    folder = Path("/tmp") / place.name
-    folder.mkdir()
-    user = unprivileged_user()
-    if user:
-        shutil.chown(folder, user)
-    configuration = folder / "pgbouncer.ini"
-    configuration.write_text(
-        CONFIGURATION.format(
-            host=server["HOST"], port=server["PORT"] or 5432, user=server["USER"],
-            own_port=PORT, folder=folder, sessions=sessions,
-        )
-    )  # fmt: skip
-    as_user = {"user": user, "group": user, "extra_groups": []} if user else {}
-    process = subprocess.Popen([program, "-q", configuration], cwd=folder, **as_user)
-    try:
-        until = time.monotonic() + 60
-        while not (folder / f".s.PGSQL.{PORT}").exists():
-            assert time.monotonic() < until, "PgBouncer did not start"
-            assert process.poll() is None, "PgBouncer did not start"
-            time.sleep(0.05)
-        yield folder
-    finally:
-        process.terminate()
-        process.wait()
-        shutil.rmtree(folder)
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from django.db import connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.utils import timezone
 
-from auditrepr import as_of
+from auditrepr import as_of, checks
 from auditrepr.exceptions import MigrationsPending
 from auditrepr.job import preflight
 from auditrepr.models import Lease
@@ -148,9 +148,29 @@ def test_where_all_are_applied_none_is_loaded(broken):
     assert "broken.0001_initial" not in sys.modules
 
 
+@pytest.mark.parametrize(
+    "command",
+    [
+        "audit_triggers check",
+        "backfill_reprs",
+        "backfill_status --format=json",
+        "export_audit_log --format=csv",
+        "prune_audit_log --before=2020-01-01 --no-input",
+        "rebuild_reprs",
+    ],
+)
 @pytest.mark.django_db(transaction=True)
-def test_an_option_that_is_none_is_one_clear_line(monkeypatch):
+def test_an_option_that_is_none_is_one_clear_line(monkeypatch, command):
     monkeypatch.setitem(connection.settings_dict["OPTIONS"], "no_such_option", 1)
     connection.close()
     with pytest.raises(CommandError, match=r"Could not connect to database.*no_such_option"):
-        call_command("backfill_reprs")
+        call_command(*command.split())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_option_that_is_none_is_a_warning_of_the_check(monkeypatch):
+    monkeypatch.setitem(connection.settings_dict["OPTIONS"], "no_such_option", 1)
+    connection.close()
+    (message,) = checks.check_databases(["default"])
+    assert message.id == "auditrepr.W006"
+    assert "no_such_option" in message.msg

@@ -21,7 +21,7 @@ from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
 from tests.app.fields import ByName
 from tests.app.models import Author, Book
-from tests.capturing import sql
+from tests.capturing import drop_append_only, sql
 from tests.waiting import expire, is_held, wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -280,15 +280,3 @@ def test_pruning_goes_through_an_append_only_log_and_leaves_it_so():
             AuditLog.objects.all().delete()
     finally:
         sql(*drop_append_only())
-
-
-def drop_append_only():
-    from auditrepr.vendors.postgresql import trigger_templates
-    from auditrepr.vendors.sqlite import triggers
-
-    if connection.vendor == "sqlite":
-        return triggers.drop_append_only()
-    return [
-        f"DROP TRIGGER IF EXISTS {name} ON auditrepr_auditlog"
-        for name in trigger_templates.APPEND_ONLY_TRIGGERS
-    ]

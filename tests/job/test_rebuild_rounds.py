@@ -33,9 +33,19 @@ from auditrepr.models import (
 )
 from tests import chaos
 from tests.app.models import Author
-from tests.job.test_rounds import by_process_that_ended, expire, parts, settled, write
-from tests.job.test_workers import SEEDS, SMALL, Gate, check_all_is_stored, holders
 from tests.processes import run_here, start_python
+from tests.rounds import (
+    SEEDS,
+    SMALL,
+    Gate,
+    by_process_that_ended,
+    check_all_is_stored,
+    expire,
+    holders,
+    parts,
+    settled,
+    write,
+)
 from tests.running import run, texts
 from tests.waiting import wait_until
 

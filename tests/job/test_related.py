@@ -19,8 +19,7 @@ from auditrepr.models.related import missing_until
 from auditrepr.tracking.related import links
 from tests.app.models import Author, Book, Tag
 from tests.app.relations import Line, Order
-from tests.capturing import sql
-from tests.job.test_prune import drop_append_only
+from tests.capturing import drop_append_only, sql
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

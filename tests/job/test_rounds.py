@@ -29,41 +29,20 @@ from auditrepr.models import (
     Share,
     StopReason,
 )
-from auditrepr.vendors import get_vendor
 from tests.app.models import Author
-from tests.processes import start_python
+from tests.rounds import (
+    COMMAND,
+    by_process_that_ended,
+    expire,
+    parts,
+    plan,
+    settled,
+    share_lock,
+    write,
+)
 from tests.running import run, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-COMMAND = "backfill_reprs"
-
-
-def write(count: int) -> list[int]:
-    """Write so many events, and return their IDs."""
-    before = AuditLog.objects.count()
-    Author.objects.bulk_create(Author(name=f"author {n}") for n in range(count))
-    return list(AuditLog.objects.order_by("pk").values_list("pk", flat=True)[before:])
-
-
-def plan(**options: int) -> int:
-    """Plan a round of small shares."""
-    with DatabaseLock("default") as lock:
-        return shares.plan("default", COMMAND, lock, **{"width": 10, "least": 0, **options})
-
-
-def parts() -> list[tuple[int, int]]:
-    return list(Share.objects.order_by("pk").values_list("after_id", "upto_id"))
-
-
-def settled() -> int:
-    return Checkpoint.objects.get().settled
-
-
-def share_lock() -> ShareLock:
-    return ShareLock(
-        "default", COMMAND, follow=lambda share: shares.follow("default", share.provable_id)
-    )
 
 
 def store_share(lock: ShareLock) -> None:
@@ -72,19 +51,6 @@ def store_share(lock: ShareLock) -> None:
     worker = backfill.Backfill("default", lock=lock, limits=backfill.Limits())
     batch = backfill.pending.take("default", lock.share.after_id, lock.share.upto_id, 1000)
     worker.store(batch.events, lambda outcomes: worker._write(lock, batch, outcomes))
-
-
-def expire(*shares_: int) -> None:
-    Share.objects.filter(pk__in=shares_).update(expires_at=get_vendor("default").clock(-1))
-
-
-def by_process_that_ended() -> dict[str, object]:
-    """A holder on this host that no longer runs."""
-    process = start_python(
-        "from auditrepr.job.locks.process import Process\nprint(Process.current())"
-    )
-    process.communicate()
-    return asdict(replace(Process.current(), pid=process.pid, started="1"))
 
 
 # Planning

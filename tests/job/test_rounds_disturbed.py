@@ -16,7 +16,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from auditrepr.job import backfill, windows
-from auditrepr.job import run as runs
+from auditrepr.job import record as records
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.result import Progress, Result
 from auditrepr.job.rounds import shares, sharing
@@ -24,7 +24,7 @@ from auditrepr.job.rounds.crew import Alone
 from auditrepr.models import BackfillRun, InstanceRepr, ReprFailure, Share, StopReason
 from auditrepr.vendors.types import BEGINNING
 from tests.app.models import Author
-from tests.job.test_rounds import plan, settled, share_lock, write
+from tests.rounds import plan, settled, share_lock, write
 from tests.running import run, texts
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -41,6 +41,7 @@ class Watched(Alone):
         self.started += count
 
     def end(self, reason: StopReason) -> None:
+        connection.close()  # one that is lost would raise, and the run try again as if untold
         self.stored_at_end.append(InstanceRepr.objects.count())
 
     def results(self) -> Sequence[Result]:
@@ -119,7 +120,7 @@ def test_a_run_goes_on_although_others_have_recorded_more_runs_than_are_kept():
             more.extend(write(5))
             BackfillRun.objects.create(started_at=timezone.now(), host="elsewhere", pid=1)
             with override_settings(AUDITREPR={"RUNS_KEPT": 1}):
-                runs._prune_runs("default")
+                records._prune("default")
 
     result = run(on_progress=record)
     assert more

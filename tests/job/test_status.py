@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from auditrepr.capture.state import Status as TriggerStatus
-from auditrepr.job import status
+from auditrepr.job import failure_counts, status
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, Checkpoint, Coverage, Lease, ReprFailure
 from auditrepr.vendors import get_vendor
@@ -84,7 +84,7 @@ def test_failures_are_told_by_error(monkeypatch):
 
 
 def test_failures_are_counted_up_to_a_limit(monkeypatch):
-    monkeypatch.setattr(status, "MOST_FAILURES", 2)
+    monkeypatch.setattr(failure_counts, "MOST_FAILURES", 2)
     ReprFailure.objects.bulk_create(
         ReprFailure(audit_log_id=pk, error_class="E", next_attempt_at=timezone.now())
         for pk in (1, 2, 3)

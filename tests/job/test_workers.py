@@ -12,129 +12,42 @@ import os
 import random
 import re
 import signal
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from subprocess import Popen
 from typing import Any
 
 import pytest
 
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.job.rounds import shares, sharing
+from auditrepr.job.rounds import shares
 from auditrepr.job.rounds.lock import ShareLock
 from auditrepr.management import workers
 from auditrepr.models import (
-    AuditLog,
     BackfillRun,
-    Checkpoint,
     InstanceRepr,
-    Lease,
-    ReprFailure,
     Share,
     StopReason,
 )
 from tests import chaos
-from tests.app.models import Author
 from tests.processes import run_here, start_python
+from tests.rounds import (
+    EVENTS,
+    SEEDS,
+    SMALL,
+    Gate,
+    check_all_is_stored,
+    holders,
+    start,
+    three_workers,
+    write,
+)
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-EVENTS = 120
-
-#: Rounds of small shares; each batch takes a while, so that all workers get some.
-SMALL = """
-import os, time
-from auditrepr.job.rounds import shares
-shares.WIDTH, shares.MOST, shares.LEAST = 10, 6, 1
-sys.argv = ["manage.py", "backfill_reprs"]
-"""
-COMMAND = (
-    SMALL
-    + """
-execute_from_command_line([*sys.argv, "--workers", "{workers}", "--batch-size", "2", *{more!r}])
-"""
-)
-
-
-class Gate:
-    """Holds every process of a run before its second event, until it is opened.
-
-    :param pause: seconds after which a worker looks again for a share.
-    """
-
-    def __init__(self, folder: Path, pause: float = sharing.PAUSE) -> None:
-        self._file = folder / "open"
-        held = GATE.format(gate=str(self._file), pause=pause)
-        (folder / "sitecustomize.py").write_text(held)
-        self.env = {"PYTHONPATH": f"{folder}:{os.getcwd()}"}
-
-    def open(self) -> None:
-        self._file.touch()
-
-
-GATE = """
-import time
-from importlib import import_module
-from multiprocessing import parent_process
-from pathlib import Path
-import django
-gate, setup, built = Path({gate!r}), django.setup, []
-
-def held(*args, **options):
-    setup(*args, **options)
-    import_module("django.conf").settings.AUDITREPR = {{"ROW_SECONDS": 600}}
-    if parent_process():
-        import_module("auditrepr.job.rounds.sharing").PAUSE = {pause}
-    models = import_module("tests.app.models")
-    name = models.Author.__str__
-
-    def __str__(author):
-        built.append(author)
-        while len(built) > 3 and not gate.exists():
-            time.sleep(0.02)
-        return name(author)
-
-    models.Author.__str__ = __str__
-
-django.setup = held
-"""
 
 
 @pytest.fixture
 def gate(tmp_path: Path) -> Gate:
     return Gate(tmp_path)
-
-
-@contextmanager
-def three_workers(gate: Gate, *more: str) -> Iterator[Popen[str]]:
-    """A run of three processes, each of which holds a share, and is held itself."""
-    write()
-    process = start(3, *more, env=gate.env)
-    try:
-        wait_until(lambda: len(holders()) == 3)
-        yield process
-    finally:
-        gate.open()
-        process.kill()
-        process.communicate()
-
-
-def start(workers: int, *more: str, env: dict[str, str], **options: Any) -> Popen[str]:
-    return start_python(COMMAND.format(workers=workers, more=more), env=env, **options)
-
-
-def write(count: int = EVENTS) -> None:
-    Author.objects.bulk_create(Author(name=f"author {n}") for n in range(count))
-
-
-def holders() -> set[int]:
-    """The processes that hold a share."""
-    return {
-        holder["pid"]
-        for holder in Share.objects.exclude(token=None).values_list("holder", flat=True)
-    }
 
 
 def runs(pid: int) -> bool:
@@ -143,16 +56,6 @@ def runs(pid: int) -> bool:
     except ProcessLookupError:
         return False
     return True
-
-
-def check_all_is_stored(seed: int | None = None) -> None:
-    assert not AuditLog.objects.pending().exists(), seed
-    assert not ReprFailure.objects.exists(), seed
-    said = {row.pk: row.row_data["name"] for row in AuditLog.objects.all()}
-    assert dict(InstanceRepr.objects.values_list("pk", "instance_repr")) == said, seed
-    assert Checkpoint.objects.get().settled_id == max(said), seed
-    assert not Share.objects.exists(), seed
-    assert not Lease.objects.exclude(token=None).exists(), seed
 
 
 @pytest.mark.proof
@@ -295,7 +198,6 @@ def test_on_sqlite_the_command_says_what_bounds_it():
 
 # Chaos
 
-SEEDS = max(2, int(os.environ.get("STRESS_KILLS", "20")) // 10)
 WORKER = (
     SMALL
     + """

@@ -13,8 +13,8 @@ import pytest
 from django.db import connection
 
 from auditrepr.models import AuditLog, BackfillRun
-from tests.job.test_pgbouncer import PORT, bouncing
-from tests.job.test_workers import Gate, check_all_is_stored, holders, three_workers
+from tests.pgbouncer_server import PORT, bouncing
+from tests.rounds import Gate, check_all_is_stored, holders, three_workers
 
 pytestmark = [pytest.mark.proof, pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 

@@ -203,6 +203,35 @@ def test_only_yes_releases(say, monkeypatch, answer, released):
         assert (Lease.objects.get().token is None) == released
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--release-lock", "--cancel"),
+        ("--release-lock", "--format=json"),
+        ("--cancel", "--format=text"),
+        ("--cancel", "--max-lag=10m"),
+        ("--release-lock", "--window=0s"),
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize("called", [False, True], ids=["from a shell", "from Python"])
+def test_to_act_and_to_show_exclude_each_other(arguments, called):
+    with shared(50), DatabaseLock("default"):
+        if called:
+            names = [one.removeprefix("--").partition("=") for one in arguments]
+            options = {name.replace("-", "_"): value or True for name, _, value in names}
+            with pytest.raises(CommandError) as raised:
+                call_command("backfill_status", interactive=False, **options)
+            code, text = raised.value.returncode, str(raised.value)
+        else:
+            done = processes.run_here("backfill_status", "--no-input", *arguments)
+            code, text = done.returncode, done.stderr
+        assert code == 2
+        assert f"not allowed with argument {arguments[0]}" in text
+        assert Lease.objects.filter(token__isnull=False).exists()
+        assert Share.objects.count() == 4
+
+
 def test_text_names_a_lock_left_behind_and_how_to_go_on_with_a_rebuilding(say):
     with DatabaseLock("default"):
         Lease.objects.update(expires_at=timezone.now() - timedelta(minutes=1))

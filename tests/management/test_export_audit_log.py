@@ -133,7 +133,7 @@ def test_an_object_whose_row_is_in_several_tables_is_whole() -> None:
     ("options", "code", "said"),
     [
         (["--object", "1"], 2, "argument --object: requires --model"),
-        (["--model", "app.Nothing"], 1, "'app.Nothing' is not an audited model"),
+        (["--model", "app.Nothing"], 2, "'app.Nothing' is not an audited model"),
         (["--since", "garbage"], 2, "argument --since: 'garbage' is not a date"),
         (["--until", "2026-02-30"], 2, "argument --until: '2026-02-30' is not a date"),
         (["--follow-from", "first"], 2, "'first' is neither an event ID nor 'start'"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.__main__ import NAMES, arguments
+from benchmarks.__main__ import COUNTS, NAMES, WORKERS, arguments
 from benchmarks.table import milliseconds, show, times
 from tests.examples import examples
 
@@ -52,6 +53,14 @@ def test_every_benchmark_runs_and_prints_its_table() -> None:
     untried = {"opened"} if DATABASE == "sqlite" else set()
     for name in set(NAMES) - untried:
         assert TITLES[name] in done.stdout, name
+    for of in ("an idle run", "a batch of 1,000 rows, no relations"):
+        assert numbers(of, "tables", done.stdout) == COUNTS
+    assert numbers("no relations", "workers?", done.stdout) == WORKERS
+
+
+def numbers(of: str, what: str, output: str) -> list[int]:
+    """Those of the lines of a table: ``of, 3 what``."""
+    return [int(found) for found in re.findall(rf"^\| {of}, (\d+) {what} ", output, re.MULTILINE)]
 
 
 def test_the_commands_that_the_page_shows_are_understood() -> None:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 from configparser import ConfigParser
 
 import pytest
@@ -60,3 +61,10 @@ def test_the_layers_have_one_module_as_their_exception():
         "auditrepr.models.log -> auditrepr.asof.held",
         "auditrepr.models.log -> auditrepr.reprs",
     ]
+
+
+def test_no_test_module_imports_from_another():
+    imported = re.compile(r"^\s*(?:from|import) tests(?:\.\w+)*\.test_\w+", re.MULTILINE)
+    assert imported.search("from tests.job.test_locks import write\n")
+    texts = {path: path.read_text() for path in (ROOT / "tests").rglob("*.py")}
+    assert [path.name for path, text in texts.items() if imported.search(text)] == []

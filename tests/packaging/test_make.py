@@ -21,7 +21,7 @@ echo "$TEST_DATABASE: some extension" >>"$TEST_NOT_TRIED"
 """
 
 TELLS_EXAMPLES = """#!/bin/sh
-echo "$TEST_DATABASE tries $TRUTH_EXAMPLES"
+echo "$TEST_DATABASE tries $TRUTH_EXAMPLES: $*"
 [ "$TEST_DATABASE" != sqlite ]
 """
 
@@ -124,6 +124,13 @@ def test_coverage_is_that_of_both_databases_together_and_of_no_suite_that_failed
     ]
 
 
+def machines() -> list[Path]:
+    """The test modules that try as many random histories as they are told."""
+    texts = {path: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    stateful = re.compile(r"^from hypothesis.stateful import", re.MULTILINE)
+    return [path for path, text in texts.items() if stateful.search(text)]
+
+
 def test_as_many_random_histories_as_asked_for_run_on_both_databases_and_fail_if_one_failed(
     tmp_path,
 ):
@@ -131,6 +138,11 @@ def test_as_many_random_histories_as_asked_for_run_on_both_databases_and_fail_if
     (tmp_path / "test").touch()
     done = make(f"VENV={tmp_path}", "truth", "EXAMPLES=7")
     assert done.returncode != 0
-    assert sorted(done.stdout.splitlines()) == ["postgresql tries 7", "sqlite tries 7"]
+    told = [line.partition(": ") for line in sorted(done.stdout.splitlines())]
+    assert [who for who, *_ in told] == ["postgresql tries 7", "sqlite tries 7"]
+    for *_, command in told:
+        files = command.removeprefix("-m pytest -s ").split()
+        below = [path for file in files for path in [ROOT / file, *(ROOT / file).glob("test_*.py")]]
+        assert set(machines()) <= set(below)
     program(tmp_path / "bin/python", "#!/bin/sh\ntrue\n")
     assert make(f"VENV={tmp_path}", "truth").returncode == 0

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import uuid
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from typing import Any
@@ -10,13 +9,16 @@ from django.core.cache import cache
 from django.db.models import CharField, Field
 from django.test import Client
 
+from auditrepr.admin.event_lines import describe
 from auditrepr.models import AuditLog
 from auditrepr.readers.changes import Nothing, changes
 from auditrepr.readers.values import said, said_apart, words
+from tests.app.changing import CHANGED
 from tests.app.fields import Everything, ScrambledField
 from tests.app.models import Author, Book
 from tests.app.relations import Invoice, Line, Order
 from tests.app.saving import Notice
+from tests.capturing import next_moment
 from tests.pages import LOG, page, reader
 from tests.pages import words as text_of
 
@@ -116,26 +118,6 @@ def test_choices_are_shown_by_label_and_other_values_as_they_are() -> None:
     assert [said(field, value) for value in ("n", "p", "z")] == ["new", "paid", "z"]
 
 
-#: Old and new values of fields, as Python has them.
-CHANGED = {
-    "boolean": (False, True),
-    "float": (1.0, 0.1),
-    "decimal": (Decimal("1.5000000000"), Decimal("2.2500000000")),
-    "uuid": (uuid.UUID(int=1), uuid.UUID(int=2)),
-    "json": ({}, {"b": [1, None, True], "a": 0.5}),
-    "duration": (None, timedelta(days=-1, seconds=5)),
-    "date_time": (None, datetime(2024, 3, 31, 1, 30, 0, 5, tzinfo=UTC)),
-    "date": (None, date(2024, 1, 2)),
-    "time": (None, time(1, 2, 3)),
-    "binary": (None, b"\0\xff"),
-    "char": ("", "x"),
-    "big_integer": (None, 2**62),
-    "pair": ((1, 2), (3, 4)),
-    "scrambled": ("ab", "cd"),
-    "renamed": ("a", None),
-}
-
-
 def test_changes_are_what_the_fields_give_on_each_database() -> None:
     one = Everything.objects.create(**{name: old for name, (old, _) in CHANGED.items()})
     for name, (_, new) in CHANGED.items():
@@ -215,6 +197,90 @@ def test_two_times_of_one_second_have_microseconds(settings) -> None:
         *("2026-07-01 00:00:00.000001+00:00", "2026-07-01 00:00:00.000002+00:00"),
     )
     assert said_apart(field, one, None) == ("2026-07-01 00:00:00+00:00", "(none)")
+
+
+#: Values that differ, by field; and how both are shown, in one style, on every page.
+CLOSE: dict[str, tuple[Any, Any, str]] = {
+    "date_time": (
+        *(datetime(2026, 7, 1, 22, 30, 0, n, UTC) for n in (0, 250_000)),
+        "2026-07-01 22:30:00.000000+00:00 → 2026-07-01 22:30:00.250000+00:00",
+    ),
+    "time": (time(9), time(9, 0, 0, 5), "09:00:00.000000 → 09:00:00.000005"),
+    "duration": (
+        timedelta(1),
+        timedelta(1, microseconds=5),
+        "1 day, 0:00:00 → 1 day, 0:00:00.000005",
+    ),
+    "decimal": (Decimal("1.5"), Decimal("1.5000000001"), "1.5000000000 → 1.5000000001"),
+    "float": (0.3, 0.1 + 0.2, "0.3 → 0.30000000000000004"),
+    "json": (1, True, "1 → true"),
+    "binary": (b"\0", b"\0\0", "00 → 00 00"),
+    "text": ("a\nb", r"a\nb", r"a\nb → a\\nb"),
+    "char": ("a\x1b", r"a\x1b", r"a\x1b ('a\x1b') → a\x1b ('a\\x1b')"),
+    "slug": ("Chlo\u00e9", "Chloe\u0301", r"Chlo\xe9 → Chloe\u0301"),
+    "url": (
+        "https://paypal.com",
+        "https://p\u0430ypal.com",
+        r"https://paypal.com → https://p\u0430ypal.com",
+    ),
+    "file_path": ("vip", "v\u200bip", r"vip → v\u200bip"),
+    "email": ("ann@x", "bob@x", "ann@x → bob@x"),
+}
+
+
+@pytest.mark.parametrize("name", CLOSE)
+def test_two_values_that_are_close_are_told_apart_everywhere(name: str, reader: Client) -> None:
+    old, new, shown = CLOSE[name]
+    one = Everything.objects.create(**{name: old})
+    next_moment()
+    setattr(one, name, new)
+    one.save()
+    event = last()
+    label = name.replace("_", " ")
+    assert told(event)[0] == f"{label}: {shown}"
+    assert f"{label}: {shown}" in text_of(page(reader)), "in the list"
+    if "\n" in str(old):
+        return  # the other pages have room for lines
+    before, after = shown.split(" → ")
+    html = page(reader, f"{LOG}{event.pk}/change/")
+    assert f"{label.capitalize()} {before} {after}" in text_of(html), "on the event's page"
+    Everything.objects.filter(pk=one.pk).update(**{name: old})
+    asked = f"table_name={event.table_name}&object_id={one.pk}&event={event.pk}"
+    html = page(reader, f"{LOG}object/as-of/?{asked}&to=2100-01-01")
+    assert f"{label.capitalize()} {after} {before}" in text_of(html), "side by side"
+    html = page(reader, f"{LOG}object/put-back/?{asked}")
+    assert f"{label.capitalize()} {before} {after}" in text_of(html), "before it is put back"
+
+
+def test_objects_of_names_that_look_alike_are_told_apart(reader: Client) -> None:
+    one, two = (Author.objects.create(name=name) for name in ("Ann", "\u0410nn"))
+    book = Book.objects.create(title="x", author=one)
+    Book.objects.filter(pk=book.pk).update(author=two)
+    assert told(last()) == [r"author: Ann → \u0410nn"]
+    assert r"author: Ann → \u0410nn" in text_of(page(reader))
+
+
+def test_what_is_the_same_is_not_told_apart() -> None:
+    begins = Notice._meta.get_field("begins")
+    when = datetime(2026, 7, 1, 0, 0, 0, 5, tzinfo=UTC)
+    assert said_apart(begins, when, when) == ("2026-07-01 00:00:00+00:00",) * 2
+    later = when + timedelta(days=1)
+    assert said_apart(begins, when, later) == (
+        *("2026-07-01 00:00:00+00:00", "2026-07-02 00:00:00+00:00"),
+    )
+
+
+def test_a_value_that_its_field_cannot_read_lets_the_other_one_be_shown_as_logged() -> None:
+    event = AuditLog.objects.create(
+        table_name="app_notice",
+        object_id="1",
+        action="U",
+        row_data={"id": 1, "begins": "2026-07-01T22:30:00.25+00:00"},
+        changed_from={"begins": "soon"},
+    )
+    describe([event], "default")
+    for found in (told(event), [str(one) for one in event.changes_in_words]):
+        assert found == ["begins: soon → 2026-07-01T22:30:00.25+00:00"]
 
 
 def test_no_value_cannot_be_mistaken_for_a_value() -> None:

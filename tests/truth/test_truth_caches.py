@@ -20,7 +20,7 @@ from auditrepr.models import AuditLog, Checkpoint, Fidelity, InstanceRepr, ReprF
 from tests.app.cached import Item, Shelf
 from tests.oracle import HISTORIES, Oracle
 from tests.sizes import examples
-from tests.truth.test_truth import NAME, NUMBER, seen
+from tests.truth.world import NAME, NUMBER, seen
 
 #: What live code may read of a cache that has only today's values.
 Stored = dict[str, Any]

@@ -16,8 +16,8 @@ from tests.app.relations import Label, Line, Order, Remark
 from tests.capturing import sql
 from tests.oracle import HISTORIES
 from tests.sizes import examples
-from tests.truth.test_truth import MODELS, seen
-from tests.truth.test_truth_queries import Asking
+from tests.truth.asking import Asking
+from tests.truth.world import MODELS, seen
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 

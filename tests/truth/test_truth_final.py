@@ -17,7 +17,7 @@ from auditrepr.models import AuditLog, ReprFailure
 from tests.app.lately import WAYS, Article, Sheet, Title
 from tests.oracle import HISTORIES, Oracle, Raised
 from tests.sizes import examples
-from tests.truth.test_truth import MODELS, NAME, NUMBER, World, seen
+from tests.truth.world import MODELS, NAME, NUMBER, World, seen
 
 LATE = [Article, Title, Sheet]
 WAY = st.sampled_from(sorted(WAYS))

@@ -27,7 +27,7 @@ from tests.app.models import Author, Book
 from tests.app.relations import Label, Order
 from tests.oracle import HISTORIES
 from tests.sizes import examples
-from tests.truth.test_truth import MODELS, NAME, NUMBER, World, seen
+from tests.truth.world import MODELS, NAME, NUMBER, World, seen
 
 TABLES = sorted(
     log_name(model._meta.db_table) for model in [*MODELS, Order.labels.through, Book.tags.through]

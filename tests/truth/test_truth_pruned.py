@@ -19,7 +19,7 @@ from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, Checkpoint, Coverage, InstanceRepr, ReprFailure
 from tests.oracle import HISTORIES
 from tests.sizes import examples
-from tests.truth.test_truth import World, seen
+from tests.truth.world import World, seen
 
 #: Up to which percent of the log, whether with what is there, and in which way.
 How = tuple[int, bool, dict[str, Any]]

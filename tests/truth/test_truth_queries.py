@@ -5,61 +5,12 @@ from __future__ import annotations
 import sys
 
 import pytest
-from django.core.management import call_command
 from django.db import connection
-from hypothesis import strategies as st
-from hypothesis.stateful import rule, run_state_machine_as_test
+from hypothesis.stateful import run_state_machine_as_test
 
-from auditrepr.asof.states import BESIDE, UNCLEAR
-from auditrepr.models import AuditLog
-from tests.app.asking import QUESTIONS, Question
-from tests.oracle import HISTORIES, Oracle
-from tests.truth.test_truth import MODELS, World, seen
-
-ASKING = "app_question"
-
-
-class Asking(World):
-    """The same changes, and a model that asks for all kinds of their results."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.listening.__exit__(None, None, None)
-        Question.objects.all().delete()
-        AuditLog.objects.all().delete()
-        self.oracle = Oracle([*MODELS, Question])
-        self.listening = self.oracle.listening()
-        self.listening.__enter__()
-        Question.objects.bulk_create([Question(kind=kind) for kind in QUESTIONS])
-
-    def check_doubts(self, row: AuditLog, said: str, reasons: list[str]) -> None:
-        """Only SQLite doubts, and only what came in the same millisecond."""
-        if row.table_name == ASKING:
-            near = {BESIDE, UNCLEAR} if connection.vendor == "sqlite" else set()
-            assert set(reasons) <= near, (row, said, reasons)
-            seen["asked, beside"] += 1
-        else:
-            super().check_doubts(row, said, reasons)
-
-    @rule()
-    def run_the_job(self):
-        """Without the oracle, which takes a query that begins with WITH for a change."""
-        if not self.blocks:
-            self.listening.__exit__(None, None, None)
-            call_command("backfill_reprs", verbosity=0)
-            self.listening = self.oracle.listening()
-            self.listening.__enter__()
-
-    @rule(kinds=st.lists(st.sampled_from(sorted(QUESTIONS)), min_size=1, max_size=6))
-    def ask(self, kinds):
-        for kind in kinds:
-            question = Question.objects.get(kind=kind)
-            question.n += 1
-            question.save()
-
-    @rule()
-    def ask_all(self):
-        Question.objects.update(n=1)
+from tests.oracle import HISTORIES
+from tests.truth.asking import Asking
+from tests.truth.world import seen
 
 
 @pytest.mark.sized

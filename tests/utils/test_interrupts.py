@@ -21,7 +21,7 @@ from auditrepr.vendors.types import Event
 from tests.app import hostile
 from tests.app.hostile import HOSTILE, LEADING
 from tests.app.models import Author, Book
-from tests.asof.test_hostile import insert
+from tests.capturing import insert
 from tests.pages import LOG, reader
 from tests.running import built_by_job, run, texts
 

@@ -19,12 +19,13 @@ from auditrepr.utils.model_meta import own_fields
 from auditrepr.utils.time_limit import TimeLimit
 from auditrepr.vendors import Vendor
 from auditrepr.vendors.types import NOT_RECORDED, Event, Found, Image, Moment, Name, Row, Step
-from tests.app.fields import ByName, ByPair, ByUUID, Everything
+from tests.app.fields import ByPair, ByUUID, Everything
 from tests.app.large import Volume
 from tests.app.models import Author, Book, Tag
-from tests.app.relations import Badge, Toll
+from tests.app.relations import Badge
 from tests.capturing import sql
 from tests.pages import event
+from tests.vendors.keyed import BY_COLUMN
 from tests.vendors.recording import captured, elsewhere, moments
 
 pytestmark = pytest.mark.django_db
@@ -384,13 +385,6 @@ def test_mentions_are_rows_that_had_the_value_before_or_after_a_later_event(
     assert vendor.mentions(BOOKS, "author_id", texts, [first], 1)[1] is False
 
 
-BY_COLUMN: list[Callable[[], Model]] = [
-    lambda: Author.objects.create(name="Ann"),
-    lambda: ByUUID.objects.create(id=uuid.UUID(int=7)),
-    lambda: ByName.objects.create(name="O'Brien \\ \N{SNOWMAN}"),
-    lambda: Badge.objects.create(number=5),
-    lambda: Toll.objects.create(amount=Decimal(12)),
-]
 KEYED = [*BY_COLUMN, lambda: ByPair.objects.create(left=1, right="two")]
 
 

@@ -21,8 +21,8 @@ from auditrepr.vendors.snapshots import sees
 from tests.app.models import Author
 from tests.capturing import sql
 from tests.pages import event
+from tests.vendors.keyed import BY_COLUMN
 from tests.vendors.recording import impatient, open_transaction, without_rights
-from tests.vendors.test_asof import BY_COLUMN
 
 pytestmark = pytest.mark.django_db
 

@@ -23,7 +23,8 @@ from .process import Process
 
 logger = logging.getLogger("auditrepr.lease")
 
-FREE = dict.fromkeys(("token", "holder", "acquired_at", "expires_at"))
+#: `acquired_at` stays: for a run with nothing to do, it is the only trace.
+FREE = dict.fromkeys(("token", "holder", "expires_at"))
 
 
 class DatabaseLock(Lock):

@@ -53,6 +53,14 @@ class Process:
         """Return whether this process certainly runs, or ran, on this host."""
         return self.boot is not None and (self.boot, self.namespace) == (_boot(), _namespace())
 
+    def is_same(self, other: Process) -> bool:
+        """Return whether both are the same process, as far as that is known of both."""
+        mine = (self.boot, self.namespace, self.started)
+        pairs = zip(mine, (other.boot, other.namespace, other.started), strict=True)
+        return (self.host, self.pid) == (other.host, other.pid) and all(
+            one == another for one, another in pairs if None not in (one, another)
+        )
+
     def __str__(self) -> str:
         since = str(self.since).replace("T", " ")  # as all other times are written
         return f"process {self.pid} on {self.host} since {since}"

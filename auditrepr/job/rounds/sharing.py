@@ -182,6 +182,7 @@ class Sharing(Run, Generic[Batch]):
     def _wait(self) -> StopReason | None:
         """Wait for others, unless a limit is reached: after an error, too, if they continue."""
         time.sleep(PAUSE)
+        self.record.show_life()
         return self.limits.reached(self.result.batches)
 
     def _work_on(self, lock: ShareLock, share: Share) -> StopReason | None:
@@ -236,12 +237,11 @@ class Sharing(Run, Generic[Batch]):
     def _begin(self, events: Sequence[Event]) -> Sequence[Event]:
         if self._share is None:
             return super()._begin(events)
-        self.record.save(using=self.using)  # the share itself notes whom it ended
+        self.record.begin()  # the share itself notes whom it ended
         return events
 
-    def _note_building(self, size: int) -> None:
-        if self._share is None:
-            super()._note_building(size)
+    def _building(self) -> dict[str, int]:
+        return super()._building() if self._share is None else {}
 
     def tell(self, done: int, total: int) -> None:
         others = self.crew.progress()

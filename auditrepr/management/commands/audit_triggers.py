@@ -18,8 +18,9 @@ from ...job.rights import explained, refused
 from ...models import Coverage
 from ...utils.phrases import counted
 from ...utils.text import visible
-from ..options import USAGE, check_options, database_alias
+from ..options import database_alias
 from ..terminal import TerminalCommand
+from ..usage import USAGE, check_options
 
 
 class Command(TerminalCommand):

@@ -21,6 +21,7 @@ from ..dry_run import described, table
 from ..options import add_databases, database_aliases, whole_number
 from ..shared import SharedCommand
 from ..terminal import is_terminal
+from ..usage import check_exclusive
 
 #: Maximum number of findings, or of failing models, to report about one database.
 MOST_TOLD = 20
@@ -72,6 +73,10 @@ class Command(SharedCommand):
             action="store_true",
             help="Retry all failed representations now, for example after fixing a __str__().",
         )
+
+    def check_options(self, options: dict[str, Any], *, dry_run: bool) -> None:
+        super().check_options(options, dry_run=dry_run)
+        check_exclusive({**options, "dry_run": dry_run}, "dry_run", "rescan", "retry_failed")
 
     def run(self, using: str, options: dict[str, Any], before: Result | None, **how: Any) -> Result:
         before = before or Result()

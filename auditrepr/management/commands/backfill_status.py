@@ -7,8 +7,9 @@ import os
 import re
 import sys
 from argparse import ArgumentTypeError
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
@@ -18,20 +19,24 @@ from django.db import Error
 
 from ... import capture
 from ...exceptions import AuditReprError, MigrationsPending
-from ...job import logs, preflight, status
+from ...job import failure_counts, gaps, logs, preflight, status, unread
 from ...job.locks import lease
 from ...job.rights import explained
 from ...job.rounds import shares
 from ...job.status import JobStatus
+from ...job.unread import Unread
 from ...utils.phrases import counted, noun, span
 from ...utils.text import visible
 from ..base import addressed, together
-from ..options import add_databases, add_no_input, check_options, database_aliases
+from ..options import add_databases, add_no_input, database_aliases, one_of
 from ..status_formats.document import document
 from ..status_formats.prometheus import metrics
 from ..status_formats.text import lines
 from ..terminal import TerminalCommand, answer, is_terminal
+from ..usage import check_exclusive, check_options
 
+#: Period in which failed events and lost coverage count, by default.
+WINDOW = timedelta(hours=1)
 #: Maximum number of tables to name on standard error.
 MOST_ALARMS = 20
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
@@ -49,7 +54,12 @@ def duration(text: Any) -> float:
 
 
 #: The options to check here, too: call_command() passes them unchecked.
-CHECKED = {"database": database_aliases, "max_lag": duration, "window": duration}
+CHECKED: dict[str, Callable[[Any], Any]] = {
+    "database": database_aliases,
+    "max_lag": duration,
+    "window": duration,
+    "format": one_of(("text", "json", "prometheus")),
+}
 
 
 class Command(TerminalCommand):
@@ -68,8 +78,7 @@ class Command(TerminalCommand):
         add(
             "--format",
             choices=("text", "json", "prometheus"),
-            default="text",
-            help="Output format. Default: %(default)s.",
+            help="Output format. Default: text.",
         )
         add(
             "--max-lag",
@@ -81,16 +90,16 @@ class Command(TerminalCommand):
         add(
             "--window",
             type=duration,
-            default=3600.0,
             metavar="1h",
             help="Period in which failed events and lost coverage count. Default: 1h.",
         )
-        add(
+        act = parser.add_mutually_exclusive_group()
+        act.add_argument(
             "--release-lock",
             action="store_true",
             help="Release the database lock of a hung run. That run can no longer store anything.",
         )
-        add(
+        act.add_argument(
             "--cancel",
             action="store_true",
             help="Cancel the round of several workers, so that they stop. What they have stored"
@@ -98,57 +107,75 @@ class Command(TerminalCommand):
         )
         add_no_input(parser)
 
-    def handle(self, *, release_lock: bool, cancel: bool, **options: Any) -> None:
+    def handle(self, **options: Any) -> None:
         if "NO_COLOR" in os.environ:
             self.style = no_style()
         check_options(options, CHECKED)
+        for shown in ("format", "max_lag", "window"):
+            check_exclusive(options, "release_lock", "cancel", shown)
         aliases = options["database"] or logs.aliases()
-        found: list[JobStatus] = []
+        if options["release_lock"]:
+            self._on_each(aliases, partial(self._release, interactive=options["interactive"]))
+        elif options["cancel"]:
+            self._on_each(aliases, self._cancel)
+        else:
+            self._show(aliases, options)
+
+    def _on_each(self, aliases: Sequence[str], act: Callable[[str], None]) -> None:
+        """Act on each database: an error of one does not concern the others."""
+        errors: dict[str, str] = {}
+        for using in aliases:
+            try:
+                act(using)
+            except (AuditReprError, Error, CommandError) as error:
+                errors[using] = explained(error, using)
+        if errors:
+            raise CommandError(together(aliases, errors))
+
+    def _show(self, aliases: Sequence[str], options: dict[str, Any]) -> None:
+        found: list[JobStatus | Unread] = []
         errors: dict[str, str] = {}
         alarms: list[str] = []
         for using in aliases:
             try:
-                if release_lock:
-                    self._release(using, options["interactive"])
-                elif cancel:
-                    self._cancel(using)
-                else:
-                    one, wrong = self._look(using, options)
-                    found += [one] if one else []
-                    alarms += (visible(addressed(aliases, using, line)) for line in wrong)
-            except (AuditReprError, Error, CommandError) as error:
+                one, wrong = self._look(using, options)
+                found.append(one)
+                alarms += (visible(addressed(aliases, using, line)) for line in wrong)
+            except (AuditReprError, Error) as error:
                 errors[using] = explained(error, using)
-        if not (release_lock or cancel) and (found or not errors):
-            getattr(self, f"_{options['format']}")(found)
+                found.append(unread.of(using, error, errors[using]))
+        getattr(self, f"_{options['format'] or 'text'}")(found)
         if errors:
             alarms.insert(0, together(aliases, errors))
         if alarms:
             raise CommandError("\n".join(alarms))
 
-    def _look(self, using: str, options: dict[str, Any]) -> tuple[JobStatus | None, list[str]]:
-        """Return the status of one database, if it can be read, and its alarms."""
+    def _look(self, using: str, options: dict[str, Any]) -> tuple[JobStatus | Unread, list[str]]:
+        """Return the status of one database, or what is known of it, and its alarms."""
         try:
             found = status.of(using)
         except MigrationsPending as error:
             if not status.is_deploying(using):
                 raise
             self.stderr.write(visible(str(error)))
-            return None, list(_late(status.lag(using), options["max_lag"]))
-        window = timedelta(seconds=options["window"])
+            known = unread.of(using, error, str(error))
+            return known, list(_late(known.lag or 0, options["max_lag"]))
+        window = WINDOW if options["window"] is None else timedelta(seconds=options["window"])
         return found, list(_alarms(found, window, options["max_lag"]))
 
-    def _text(self, found: Sequence[JobStatus]) -> None:
-        for n, one in enumerate(found):
+    def _text(self, found: Sequence[JobStatus | Unread]) -> None:
+        """Print what could be read; standard error has the rest."""
+        for n, one in enumerate(one for one in found if isinstance(one, JobStatus)):
             if n:
                 self.stdout.write("")
             for line in lines(one):
                 self.stdout.write(self.style.ERROR(line.text) if line.alarming else line.text)
 
-    def _json(self, found: Sequence[JobStatus]) -> None:
+    def _json(self, found: Sequence[JobStatus | Unread]) -> None:
         documents = [document(one) for one in found]
         self.stdout.write(json.dumps(documents, indent=2, cls=DjangoJSONEncoder))
 
-    def _prometheus(self, found: Sequence[JobStatus]) -> None:
+    def _prometheus(self, found: Sequence[JobStatus | Unread]) -> None:
         self.stdout.write("\n".join(metrics(found)))
 
     def _release(self, using: str, interactive: bool) -> None:
@@ -204,13 +231,13 @@ def _alarms(found: JobStatus, window: timedelta, limit: float | None) -> Iterato
             f" Run: manage.py migrate --database {found.database}"
         )
     named = {finding.name for finding in lasting}
-    recent = status.recently_recorded(found.database, window)
+    recent = gaps.recently_recorded(found.database, window)
     yield from _first(
         f"{gap.table_name}: the log has a gap ({gap.get_reason_display()})."
         for gap in found.gaps
         if gap.table_name not in named and (gap.since_event is None or gap.table_name in recent)
     )
-    failed = status.recently_failed(found.database, window)
+    failed = failure_counts.recently_failed(found.database, window)
     if failed.rows:
         within = span(window.total_seconds())
         yield f"{failed} {noun(failed.rows, 'event')} failed within {within}. The admin lists them."

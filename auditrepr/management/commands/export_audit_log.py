@@ -12,7 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import Error
 
 from ... import capture
-from ...exceptions import AuditReprError, OutputBusy
+from ...exceptions import AuditReprError, NotAudited, OutputBusy
 from ...job.result import Progress
 from ...job.rights import explained
 from ...models import AuditLog, AuditLogQuerySet
@@ -24,18 +24,19 @@ from ...utils.phrases import counted
 from ...utils.text import visible
 from ..export_output import AppendedFile, NewFile, Output, Position, StreamOutput
 from ..options import (
-    USAGE,
     add_database,
-    check_options,
     database_alias,
     end,
     moment,
+    one_of,
     said_id,
+    some,
     start_after,
 )
 from ..progress import progress_bar
 from ..signals import stopping_on_signals
 from ..terminal import TerminalCommand, is_terminal
+from ..usage import USAGE, check_exclusive, check_options
 
 #: EX_TEMPFAIL.
 BUSY = 75
@@ -48,6 +49,9 @@ CHECKED: dict[str, Callable[[Any], Any]] = {
     "since": moment,
     "until": end,
     "follow_from": start_after,
+    "model": some,
+    "actor": some,
+    "format": one_of(FORMATS),
 }
 
 
@@ -68,11 +72,17 @@ class Command(TerminalCommand):
         add("--format", choices=tuple(FORMATS), required=True, help="Format of the export.")
         add(
             "--model",
+            type=some,
             metavar="APP.MODEL",
             help="Only events of this model, such as shop.Order, or of a table that has none.",
         )
         add("--object", metavar="ID", help="Only events of the object with this ID; needs --model.")
-        add("--actor", metavar="USER", help="Only events of this actor: the user's primary key.")
+        add(
+            "--actor",
+            type=some,
+            metavar="USER",
+            help="Only events of this actor: the user's primary key.",
+        )
         add(
             "--since",
             type=moment,
@@ -105,10 +115,13 @@ class Command(TerminalCommand):
         add("--no-progress", action="store_true", help="Do not show a progress bar.")
 
     def handle(self, **options: Any) -> None:
-        check_options(options, CHECKED, required=("database",))
+        check_options(options, CHECKED, required=("database", "format"))
+        check_exclusive(options, "follow_from", "position_file")
         if options["object"] is not None and options["model"] is None:
             message = "argument --object: requires --model, because objects of several models can"
             raise CommandError(f"{message} have the same ID.", returncode=USAGE)
+        if options["since"] and options["until"] and options["since"] >= options["until"]:
+            raise CommandError("argument --until: must be after --since", returncode=USAGE)
         self.verbosity = options["verbosity"]
         using, form = options["database"], FORMATS[options["format"]]()
         file = options["position_file"]
@@ -119,6 +132,9 @@ class Command(TerminalCommand):
                 export = self._export(using, options, lambda: bool(received))
                 output = self._output(options, form)
                 self._write(export, output, form, show=not options["no_progress"])
+            except NotAudited as error:
+                said = visible(f"argument --model: {error}")
+                raise CommandError(said, returncode=USAGE) from error
             except OutputBusy as error:
                 raise CommandError(visible(str(error)), returncode=BUSY) from error
             except (AuditReprError, Error) as error:

@@ -17,18 +17,19 @@ from ...job.prune import Pruned
 from ...job.rights import explained
 from ...utils.phrases import counted, timestamp
 from ...utils.text import visible
-from ..locking import add_lock, chosen_lock
+from ..locking import LOCKS, add_lock, chosen_lock
 from ..options import (
     add_database,
     add_no_input,
-    check_options,
     database_alias,
     moment,
+    one_of,
     seconds,
     whole_number,
 )
 from ..signals import stopping_on_signals
 from ..terminal import TerminalCommand, answer, is_terminal
+from ..usage import check_options
 
 #: Databases limit the parameters of a statement.
 LARGEST_BATCH = 10_000
@@ -48,6 +49,7 @@ CHECKED = {
     "before": moment,
     "batch_size": batch_size,
     "wait": seconds,
+    "lock": one_of(LOCKS),
 }
 
 

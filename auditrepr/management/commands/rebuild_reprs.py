@@ -6,16 +6,19 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
+from ...exceptions import AuditReprError, NotAudited
 from ...job import logs, preflight, rebuild
 from ...job.rebuild import Change, Selection
 from ...job.result import Result
 from ...job.rounds import shares
 from ...models import Fidelity, StopReason
 from ...utils.phrases import counted
+from ...utils.text import visible
 from ..base import ENDED
 from ..dry_run import described, table
-from ..options import USAGE, moment
+from ..options import moment, some
 from ..shared import SharedCommand
+from ..usage import USAGE, check_exclusive
 
 ARROW = "  →  "
 NO_TEXT = "(str() raised)"
@@ -31,7 +34,7 @@ class Command(SharedCommand):
         " lock held; 1 error; 2 wrong usage; 75 lock held (--fail-if-locked); 128+n stopped by"
         " signal n."
     )
-    checked = SharedCommand.checked | {"since": moment}
+    checked = SharedCommand.checked | {"since": moment, "model": some}
     shared = "a large log"
     command = shares.REBUILD
     given_up: object = None
@@ -41,7 +44,7 @@ class Command(SharedCommand):
         add = parser.add_argument
         add(
             "--model",
-            default="",
+            type=some,
             metavar="APP.MODEL",
             help="Only events of this model, such as shop.Order.",
         )
@@ -66,12 +69,19 @@ class Command(SharedCommand):
 
     def check_options(self, options: dict[str, Any], *, dry_run: bool) -> None:
         super().check_options(options, dry_run=dry_run)
+        check_exclusive({**options, "dry_run": dry_run}, "dry_run", "resume")
         if options["resume"] and (options["model"] or options["since"] or options["mixed"]):
             raise CommandError(
                 "--resume keeps the original selection: it cannot be combined with --model,"
                 " --since or --mixed.",
                 returncode=USAGE,
             )
+        try:
+            _selection(options["database"], options)
+        except NotAudited as error:
+            raise CommandError(visible(f"argument --model: {error}"), returncode=USAGE) from error
+        except AuditReprError as error:
+            raise CommandError(visible(str(error))) from error
 
     def run(self, using: str, options: dict[str, Any], before: Result | None, **how: Any) -> Result:
         preflight.check(using)
@@ -123,7 +133,7 @@ class Command(SharedCommand):
 
 def _selection(using: str, options: dict[str, Any]) -> Selection:
     return Selection.of(
-        using, model=options["model"], since=options["since"], mixed=options["mixed"]
+        using, model=options["model"] or "", since=options["since"], mixed=options["mixed"]
     )
 
 

@@ -6,15 +6,19 @@ from typing import Any
 
 from ...job.rounds.state import Round
 from ...job.status import JobStatus
+from ...job.unread import Unread
 from ...models import BackfillRun
 
 
-def document(status: JobStatus) -> dict[str, Any]:
+def document(status: JobStatus | Unread) -> dict[str, Any]:
     """Return the JSON document; times are ISO 8601, durations are seconds."""
+    if isinstance(status, Unread):
+        return _short_document(status)
     held = status.lease
     return {
         "database": status.database,
         "at": status.at,
+        "error": None,
         "pending": {"count": status.pending.rows, "complete": status.pending.complete},
         "lag_seconds": status.lag,
         "settled_id": status.mark.settled_id,
@@ -27,7 +31,8 @@ def document(status: JobStatus) -> dict[str, Any]:
             "expired": held.expired,
         },
         "round": _round_document(status.round),
-        "runs": [_run_document(run) for run in status.runs],
+        "last_run_started_at": status.last_started_at,
+        "runs": [_run_document(status, run) for run in status.runs],
         "skipped_runs": status.skipped,
         "failures": {
             "count": status.failures.rows.rows,
@@ -43,6 +48,7 @@ def document(status: JobStatus) -> dict[str, Any]:
         "schema": status.schema or None,
         "triggers": {state.name: state.status.value for state in status.broken},
         "findings": [str(finding) for finding in status.findings],
+        "migrations_pending": status.migrations,
         "migrations_pending_since": status.migrations_since,
         "coverage_gaps": {gap.table_name: gap.since_event for gap in status.gaps},
         "rebuild": status.rebuild
@@ -50,10 +56,22 @@ def document(status: JobStatus) -> dict[str, Any]:
     }
 
 
-def _run_document(run: BackfillRun) -> dict[str, Any]:
+def _short_document(unread: Unread) -> dict[str, Any]:
+    return {
+        "database": unread.database,
+        "at": unread.at,
+        "error": unread.error,
+        "lag_seconds": unread.lag,
+        "schema": unread.schema or None,
+        "migrations_pending": unread.migrations,
+    }
+
+
+def _run_document(status: JobStatus, run: BackfillRun) -> dict[str, Any]:
     names = ("command", "started_at", "ended_at", "host", "pid", "failures", "batches")
-    more = ("stop_reason", "error", "idle_runs", "skipped_runs")
-    return {name: getattr(run, name) for name in (*names, *more)} | {"stored": run.rows}
+    ended = {"stop_reason": status.stop_reason(run), "error": status.error(run)}
+    counts = {name: getattr(run, name) for name in ("idle_runs", "skipped_runs")}
+    return {name: getattr(run, name) for name in names} | ended | counts | {"stored": run.rows}
 
 
 def _round_document(found: Round | None) -> dict[str, Any] | None:

@@ -6,19 +6,35 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 from ...job.status import JobStatus
+from ...job.unread import Unread
 
 
 class Metric(NamedTuple):
-    """A metric with one sample for each database."""
+    """A metric with one sample for each database.
+
+    :param unread: its value if the status cannot be read; None where that is unknown.
+    """
 
     name: str
     help: str
     value: Callable[[JobStatus], float | None]  # None: there is none yet
+    unread: Callable[[Unread], float | None] = lambda u: None
 
 
 METRICS = (
+    Metric(
+        "up",
+        "1 if the status of the database could be read, else 0.",
+        lambda s: 1,
+        unread=lambda u: 0,
+    ),
     Metric("pending_rows", "Pending events (lower bound).", lambda s: s.pending.rows),
-    Metric("lag_seconds", "Seconds that the oldest pending event has waited.", lambda s: s.lag),
+    Metric(
+        "lag_seconds",
+        "Seconds that the oldest pending event has waited.",
+        lambda s: s.lag,
+        unread=lambda u: u.lag,
+    ),
     Metric(
         "settled_id",
         "Watermark: no event up to this ID is pending.",
@@ -56,13 +72,13 @@ METRICS = (
     ),
     Metric(
         "last_run_start_seconds",
-        "Unix time at which the latest run that was not idle started.",
-        lambda s: s.runs[0].started_at.timestamp() if s.runs else 0,
+        "Unix time at which the latest run started, idle or not.",
+        lambda s: s.last_started_at.timestamp() if s.last_started_at else 0,
     ),
     Metric(
         "last_run_failed",
-        "1 if the latest run that was not idle ended with an error, else 0.",
-        lambda s: int(bool(s.runs and s.runs[0].error)),
+        "1 if the last run to end failed or was killed, else 0.",
+        lambda s: int(s.failed),
     ),
     Metric(
         "triggers_broken",
@@ -76,8 +92,10 @@ METRICS = (
     ),
     Metric(
         "migrations_pending",
-        "1 if migrations have been pending for more than ten minutes, else 0.",
-        lambda s: int(s.migrations_since is not None),
+        "Pending migrations that the job needs.",
+        # A role that may not read which they are knows at least that runs wait for them.
+        lambda s: len(s.migrations) or int(s.migrations_since is not None),
+        unread=lambda u: None if u.migrations is None else len(u.migrations),
     ),
     Metric("coverage_gaps", "Tables with a gap in coverage.", lambda s: len(s.gaps)),
     Metric(
@@ -93,21 +111,24 @@ METRICS = (
 )
 
 
-def metrics(found: Sequence[JobStatus]) -> Iterator[str]:
+def metrics(found: Sequence[JobStatus | Unread]) -> Iterator[str]:
     """Yield lines in Prometheus' text format, for the textfile collector of its node exporter."""
     for metric in METRICS:
         yield from _head(metric.name, metric.help)
-        for status in found:
-            if (value := metric.value(status)) is not None:
-                yield f"auditrepr_{metric.name}{{{_labels(status)}}} {value}"
+        for one in found:
+            value = metric.unread(one) if isinstance(one, Unread) else metric.value(one)
+            if value is not None:
+                yield f"auditrepr_{metric.name}{{{_labels(one)}}} {value}"
     yield from _head("failures", "Failed representations (lower bound) by error class.")
     for status in found:
+        if isinstance(status, Unread):
+            continue
         labels = _labels(status)
         for error_class, count in status.failures.by_error:
             yield f'auditrepr_failures{{{labels},error="{_escaped(error_class)}"}} {count}'
 
 
-def _labels(status: JobStatus) -> str:
+def _labels(status: JobStatus | Unread) -> str:
     """Return the labels of a sample: the database, and the schema if it is not the usual one."""
     labels = f'database="{_escaped(status.database)}"'
     return labels + (f',schema="{_escaped(status.schema)}"' if status.schema else "")

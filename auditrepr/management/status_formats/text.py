@@ -57,7 +57,8 @@ def _mark(status: JobStatus) -> Iterator[str | Line]:
 
 def _lock(status: JobStatus) -> Iterator[str | Line]:
     if status.lease is None:
-        yield "free"
+        began = status.last_started_at
+        yield f"free; the last run began {timestamp(began)}" if began else "free"
         return
     holder = status.lease.holder or "an unknown process"
     if status.lease.expired:
@@ -84,11 +85,12 @@ def _runs(status: JobStatus) -> Iterator[str | Line]:
     if not status.runs:
         yield Line("none yet: schedule backfill_reprs (see deploy/crontab)", alarming=True)
     for run in status.runs:
+        error = status.error(run)
         text = (
-            f"{timestamp(run.started_at)}  {run.command}: {run.stop_reason or 'running'},"
+            f"{timestamp(run.started_at)}  {run.command}: {status.stop_reason(run) or 'running'},"
             f" {run.rows:,} stored, {run.failures:,} failed{_duration(run)}{_idle(run)}"
         )
-        yield Line(f"{text}  {run.error}".rstrip(), alarming=bool(run.error))
+        yield Line(f"{text}  {error}".rstrip(), alarming=bool(error))
     if status.skipped >= MANY_SKIPPED:
         found = f"the last {status.skipped:,} runs found the lock held"
         yield Line(f"{found}: check whether its holder hangs", alarming=True)
@@ -111,6 +113,12 @@ def _final(status: JobStatus) -> Iterator[str | Line]:
         yield f"{found.rows} {events}: str() raised as of the event; not retried"
     for error_class, count in found.by_error[:5]:
         yield f"{count} {error_class}"
+
+
+def _migrations(status: JobStatus) -> Iterator[str | Line]:
+    if status.migrations:
+        pending = f"{len(status.migrations):,} pending: {', '.join(status.migrations)}"
+        yield Line(pending, alarming=status.migrations_since is not None)
 
 
 def _triggers(status: JobStatus) -> Iterator[str | Line]:
@@ -154,6 +162,7 @@ _PARTS = {
     "runs": _runs,
     "failed": _failures,
     "final": _final,
+    "migrations": _migrations,
     "triggers": _triggers,
     "coverage": _coverage,
     "rebuild": _rebuild,

@@ -69,7 +69,7 @@ class AsOfFacet(Facet, ABC):
 
     @abstractmethod
     def show_life(self) -> None:
-        """Tell the server that :meth:`reading` continues, if it would end an idle client."""
+        """Show the server that :meth:`reading` continues, if it would end an idle client."""
 
     @abstractmethod
     def discard(self) -> None:
@@ -154,7 +154,7 @@ class AsOfFacet(Facet, ABC):
     def statement_reaches_beyond(self) -> bool:
         """Return whether third-party triggers or foreign keys may change more for one statement.
 
-        What writes no audited table may count as well, if the database cannot tell.
+        What writes no audited table may count as well, if the database does not show it.
         """
 
     @abstractmethod

@@ -131,7 +131,7 @@ class Capturing(CaptureFacet):
         connection = statement.context["connection"]
         try:
             with connection.wrap_database_errors:
-                connection.connection.execute(triggers.TELL)
+                connection.connection.execute(triggers.ADD_CONTEXT)
         except OperationalError as error:
             if "no such table" not in str(error):  # the log may not be there yet
                 raise

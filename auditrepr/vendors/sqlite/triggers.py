@@ -24,7 +24,7 @@ LARGEST_ROW = 30_000_000
 
 _NOTE = "/* auditrepr "
 
-# A connection adds the context to an event (see TELL): the only change that is allowed.
+# A connection adds the context to an event (see ADD_CONTEXT): the only change that is allowed.
 _KEPT = (
     "id", "table_name", "object_id", "previous_object_id", "action", "row_data", "changed_from",
     "writer", "transaction_id", "snapshot", "statement_at", "occurred_at",
@@ -48,7 +48,7 @@ SEAL = "auditrepr_seal"
 DROP_SEAL = f"DROP TRIGGER IF EXISTS {SEAL}"
 
 # A trigger of one connection: only such a trigger may call a Python function.
-TELL = """CREATE TEMP TRIGGER IF NOT EXISTS auditrepr_context
+ADD_CONTEXT = """CREATE TEMP TRIGGER IF NOT EXISTS auditrepr_context
  AFTER INSERT ON main.auditrepr_auditlog WHEN auditrepr_context() IS NOT NULL
  BEGIN UPDATE auditrepr_auditlog SET context = auditrepr_context() WHERE id = new.id; END"""
 

@@ -37,7 +37,7 @@ def _replace_until(apps: Apps, using: str, old: int | None, new: int | None) -> 
 
 
 class Migration(migrations.Migration):
-    dependencies = [("auditrepr", "0008_partitions_seen")]
+    dependencies = [("auditrepr", "0009_run_progress")]
 
     operations = [
         migrations.AlterField(

@@ -1,0 +1,115 @@
+"""Tests that wrong usage of any command exits with 2 and says what is wrong, and does nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from auditrepr.models import AuditLog, BackfillRun
+from auditrepr.utils.phrases import suggested
+from tests import processes
+from tests.app.models import Author
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+EXPORT = "export_audit_log --format csv"
+PRUNE = "prune_audit_log --before 2020-01-01 --no-input"
+#: What is wrong, and what the last line says of it.
+WRONG = {
+    "rebuild_reprs --model app.Authors": "'app.Authors' is not an audited model. Did you mean app.",
+    "rebuild_reprs --model nope": "argument --model: 'nope' is not an audited model.",
+    "rebuild_reprs --model auth.Group": "'auth.Group' is not an audited model.",
+    "rebuild_reprs --dry-run --model app.Nope": "'app.Nope' is not an audited model.",
+    "rebuild_reprs --model=": "argument --model: the value is empty",
+    "rebuild_reprs --since 2999-01-01": "argument --since: '2999-01-01' is in the future",
+    "rebuild_reprs --dry-run --resume": "argument --resume: not allowed with argument --dry-run",
+    "rebuild_reprs --dry-run --workers 2": "--workers: not allowed with argument --dry-run",
+    "rebuild_reprs --dry-run --max-seconds 0": "--max-seconds: not allowed with argument --dry-run",
+    "rebuild_reprs --dry-run --fail-if-locked": "--fail-if-locked: not allowed with argument",
+    "rebuild_reprs --dry-run --wait 5": "--wait: not allowed with argument --dry-run",
+    "rebuild_reprs --lock nope": "argument --lock: invalid choice: 'nope'",
+    "backfill_reprs --format yaml": "argument --format: invalid choice: 'yaml'",
+    "backfill_reprs --dry-run --strict": "argument --strict: not allowed with argument --dry-run",
+    "backfill_reprs --dry-run --max-batches 2": "--max-batches: not allowed with argument",
+    "backfill_reprs --dry-run --rescan": "argument --rescan: not allowed with argument --dry-run",
+    "backfill_reprs --rescan --retry-failed": "--retry-failed: not allowed with argument --rescan",
+    "backfill_reprs --max-batches 0": "argument --max-batches: '0' is not a whole number",
+    "backfill_reprs --database nope": 'argument --database: Unknown database "nope".',
+    "backfill_status --format yaml": "argument --format: invalid choice: 'yaml'",
+    "backfill_status --max-lag soon": "argument --max-lag: 'soon' is not a duration",
+    "audit_triggers check --append-only": "--append-only cannot be used with check",
+    "audit_triggers install --database nope": 'argument --database: Unknown database "nope".',
+    f"{PRUNE} --lock nope": "argument --lock: invalid choice: 'nope'",
+    f"{PRUNE} --batch-size 0": "argument --batch-size: '0' is not a whole number",
+    f"{EXPORT} --model app.Nope": "argument --model: 'app.Nope' is not an audited model.",
+    f"{EXPORT} --model=": "argument --model: the value is empty",
+    f"{EXPORT} --actor=": "argument --actor: the value is empty",
+    f"{EXPORT} --since 2020-02-01 --until 2020-01-31": "argument --until: must be after --since",
+    f"{EXPORT} --follow-from -1": "argument --follow-from: '-1' is not a whole number",
+    f"{EXPORT} --follow-from 1 --position-file x": "--position-file: not allowed with argument",
+}
+
+
+def nothing_happened() -> bool:
+    return AuditLog.objects.exists() and not BackfillRun.objects.exists()
+
+
+@pytest.mark.parametrize(("line", "told"), WRONG.items(), ids=str)
+def test_from_a_shell(line: str, told: str) -> None:
+    Author.objects.create(name="Ann")
+    done = processes.run_here(*line.split())
+    assert done.returncode == 2, done.stderr
+    assert told in done.stderr.splitlines()[-1]
+    assert done.stdout == ""
+    assert nothing_happened()
+
+
+@pytest.mark.parametrize(("line", "told"), WRONG.items(), ids=str)
+def test_from_python(line: str, told: str) -> None:
+    Author.objects.create(name="Ann")
+    command, *arguments = line.split()
+    options: dict[str, Any] = {}
+    positional = []
+    while arguments:
+        name, is_given, value = arguments.pop(0).partition("=")
+        if not name.startswith("--"):
+            positional.append(name)
+            continue
+        if not is_given and arguments and not arguments[0].startswith("--"):
+            value, is_given = arguments.pop(0), "="
+        name = name.removeprefix("--").replace("-", "_")
+        options["interactive" if name == "no_input" else name] = (
+            value if is_given else name != "no_input"
+        )
+    with pytest.raises(CommandError) as raised:
+        call_command(command, *positional, **options)
+    assert raised.value.returncode == 2
+    assert told in str(raised.value)
+    assert nothing_happened()
+
+
+def test_an_event_id_may_have_64_bits() -> None:
+    Author.objects.create(name="Ann")
+    done = processes.run_here(*EXPORT.split(), "--follow-from", str(2**40))
+    assert done.returncode == 1
+    assert str(2**40) in done.stderr, "which is beyond the end of the log"
+    done = processes.run_here(*EXPORT.split(), "--follow-from", str(2**63))
+    assert done.returncode == 2
+    assert "too large" in done.stderr
+
+
+def test_an_error_of_the_settings_is_no_wrong_usage(settings: Any) -> None:
+    settings.AUDITREPR = {"MODELS": ["app.Nobody"]}
+    done = processes.run_here("rebuild_reprs", "--model", "app.Author")
+    assert done.returncode == 1
+    assert "app.Nobody" in done.stderr
+
+
+def test_what_may_be_meant_is_named() -> None:
+    many = [f"shop.Model{n}" for n in range(30)]
+    assert suggested(["shop.Order"], "x") == "Audited models: shop.Order."
+    assert suggested([], "x") == "Audited models: none."
+    assert suggested([*many, "shop.Order"], "shop.order") == "Did you mean shop.Order?"
+    assert suggested(many, "zzz").endswith(" and 20 more.")
