@@ -2,23 +2,37 @@
 
 from __future__ import annotations
 
-from django.db.models import F, Max
+from django.db import transaction
+from django.db.models import F, Max, Model
 
-from auditrepr.models import AuditLog, Coverage
+from auditrepr.models import (
+    AuditLog,
+    ChangedValues,
+    Checkpoint,
+    Coverage,
+    InstanceRepr,
+    RelatedObject,
+    ReprFailure,
+)
 
 #: So that the last event gets this ID: others have zero among them, or are all far below.
 LAST_IDS = [1, 0, -1, -(10**9), -(2**62)]
+#: What refers to an event by its ID.
+REFERRING: list[type[Model]] = [InstanceRepr, ReprFailure, RelatedObject, ChangedValues]
 
 
-def move(last_id: int) -> int:
-    """Give the last event this ID, and all others the same distances; return by how much.
+def move(last_id: int) -> None:
+    """Give the last event this ID, and all others, and what refers to them, the same distances.
 
     Coverage begins right before the first of them, as if capture had recorded them there.
     """
-    log = AuditLog.objects.order_by("pk")
-    distance = last_id - (log.aggregate(last=Max("pk"))["last"] or 0)
-    for pk in log.values_list("pk", flat=True) if distance < 0 else log.reverse():
-        AuditLog.objects.filter(pk=int(pk)).update(id=F("id") + distance)
-    first = log.values_list("pk", flat=True).first()
-    Coverage.objects.update(since_event=None if first is None else first - 1)
-    return distance
+    ids = list(AuditLog.objects.order_by("pk").values_list("pk", flat=True))
+    distance = last_id - AuditLog.objects.aggregate(last=Max("pk"))["last"]
+    with transaction.atomic():
+        for pk in ids if distance < 0 else reversed(ids):
+            AuditLog.objects.filter(pk=pk).update(id=pk + distance)
+            for model in REFERRING:
+                rows = model._base_manager.filter(audit_log_id=pk)
+                rows.update(audit_log_id=pk + distance)
+        Checkpoint.objects.update(settled_id=F("settled_id") + distance, swept_id=None)
+        Coverage.objects.update(since_event=ids[0] + distance - 1)

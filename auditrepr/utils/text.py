@@ -11,11 +11,12 @@ def one_line(error: BaseException) -> str:
 
 
 def event_id(text: str) -> int | None:
-    """Return the event ID that the text is, in decimal digits; None if it is none."""
+    """Return the event ID that the text is, in decimal digits; None if it is none of 64 bits."""
     digits = text.removeprefix("-")
-    if not (digits.isascii() and digits.isdecimal() and len(digits) < 19):
+    if not (digits.isascii() and digits.isdecimal() and len(digits) < 20):
         return None
-    return int(text)
+    found = int(text)
+    return found if -(2**63) <= found < 2**63 else None
 
 
 def clean(text: str) -> str:

@@ -105,6 +105,35 @@ def test_the_first_migration_makes_what_the_earlier_version_had(library: Library
     assert anew == before
 
 
+POSITIONS = {
+    "auditrepr_checkpoint": ("settled_id", "swept_id"),
+    "auditrepr_coverage": ("pruned_id",),
+}
+RELATED = """
+from auditrepr.models import Checkpoint
+Checkpoint.objects.update(related={"a": {"until": %s, "links": []}, "b": {"until": 7}})
+"""
+
+
+def test_what_has_not_begun_yet_was_zero_and_is_null(library: Library) -> None:
+    """There may be events below zero, and one with that ID."""
+
+    def positions() -> list[object]:
+        rows = ((library.rows(table), names) for table, names in POSITIONS.items())
+        return [row[name] for found, names in rows for row in found for name in names]
+
+    library.run("""call_command("migrate", "auditrepr", "0009", verbosity=0)""")
+    for table, names in POSITIONS.items():
+        library.sql(f"UPDATE {table} SET {', '.join(f'{name} = 0' for name in names)}")
+    library.run(RELATED % 0)
+    library.run("""call_command("migrate", verbosity=0)""")
+    assert set(positions()) == {None}
+    until = "say({t: e['until'] for t, e in Checkpoint.objects.get().related.items()})"
+    assert library.run(until) == {"a": None, "b": 7}
+    library.run("""call_command("migrate", "auditrepr", "0009", verbosity=0)""")
+    assert set(positions()) == {0}
+
+
 def test_what_an_interrupted_migration_has_left_of_an_index_is_replaced(library: Library) -> None:
     library.sql("CREATE INDEX auditrepr_failure_recent ON auditrepr_reprfailure (attempts)")
     library.run("""call_command("migrate", verbosity=0)""")

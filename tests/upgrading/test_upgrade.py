@@ -18,7 +18,8 @@ BETWEEN = [
     "UPDATE library_author SET motto = 'so be it' WHERE name = 'Cid'",
 ]
 #: Not kept as it was: the triggers are others.
-ALLOWED = {"auditrepr_coverage": {"triggers"}}
+#: 0 has become null (test_steps.py).
+ALLOWED = {"auditrepr_coverage": {"triggers", "pruned_id"}, "auditrepr_checkpoint": {"swept_id"}}
 
 MIGRATE = """
 call_command("migrate", verbosity=0)
