@@ -17,9 +17,8 @@ from django.test import override_settings
 from tests.apart import statements_apart
 from tests.missing import PREFIX
 from tests.parts import is_elsewhere
+from tests.sizes import FIRST_ID
 
-#: The ID of the first event on PostgreSQL: all must hold at negative ones, too.
-FIRST_ID = os.environ.get("TEST_FIRST_ID")
 ELSEWHERE = pytest.StashKey[int]()
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
 
@@ -40,9 +39,9 @@ def django_db_setup(django_db_setup, django_db_blocker) -> Iterator[None]:
     # Not before Django is set up: a plugin is read earlier than a conftest.
     from tests.restoring import restored_after_each_test
 
-    if FIRST_ID and connection.vendor == "postgresql":
+    if FIRST_ID != 1:
         with django_db_blocker.unblock():
-            begin_at(int(FIRST_ID))
+            begin_at(FIRST_ID)
     with restored_after_each_test():
         yield
 
@@ -72,7 +71,7 @@ def _runs_elsewhere(item: pytest.Item) -> bool:
 
 
 def begin_at(first_id: int) -> None:
-    """Let the log give itself IDs from this one on; only PostgreSQL can."""
+    """Let the log give itself IDs from this one on."""
     with connection.cursor() as cursor:
         cursor.execute(
             "ALTER SEQUENCE auditrepr_auditlog_id_seq"

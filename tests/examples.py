@@ -41,4 +41,4 @@ _STEP = re.compile(r"^\$ ", re.MULTILINE)
 def without_figures(text: str) -> str:
     """Ids, times and durations differ, widths of columns with them, and the database's place."""
     text = re.sub(r'\((?:SQLite|PostgreSQL) ".*?"\)', "(database)", text)
-    return re.sub(r" +", " ", re.sub(r"\d[\d.]*", "0", text))
+    return re.sub(r" +", " ", re.sub(r"(?<!\d)-?\d[\d.]*", "0", text))

@@ -79,7 +79,7 @@ def page(client: Client, url: str = LOG) -> str:
 
 def ids(client: Client, url: str = LOG) -> list[int]:
     """The events that a page lists, in its order."""
-    found = re.findall(r'href="/admin/auditrepr/auditlog/(\d+)/change/', page(client, url))
+    found = re.findall(r'href="/admin/auditrepr/auditlog/(-?\d+)/change/', page(client, url))
     return [int(pk) for pk in found]
 
 

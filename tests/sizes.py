@@ -10,6 +10,8 @@ import os
 from typing import Any
 
 FULL = bool(os.environ.get("TEST_FULL_SIZE"))
+#: The ID of the first event; on PostgreSQL all must hold from a negative one on, too.
+FIRST_ID = int(os.environ.get("TEST_FIRST_ID", "1"))
 
 
 def size(quick: int, full: int, named: str = "") -> int:

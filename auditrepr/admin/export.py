@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, StreamingHttpRespons
 from django.utils.timezone import now
 from django.utils.translation import gettext_lazy as _
 
-from ..readers.export import Export, Page
+from ..readers.export import Export, Page, said_after
 from ..readers.export_formats import FORMATS, Format
 
 #: The parameter with the format of the export; a page without it is a page.
@@ -70,9 +70,11 @@ def _chunks(export: Export, form: Format, pages: Iterable[Page]) -> Iterator[byt
         for page in pages:
             yield b"".join(map(form.line, page.records))
     except Exception:
-        yield form.end(end="error", events=export.count, continue_from=export.reached)
+        yield form.end(end="error", events=export.count, continue_from=said_after(export.reached))
         raise
-    yield form.end(end="complete", events=export.count, continue_from=export.continue_from)
+    yield form.end(
+        end="complete", events=export.count, continue_from=said_after(export.continue_from)
+    )
 
 
 def _patient(chunks: Iterator[bytes], form: Format) -> Iterator[bytes]:

@@ -24,7 +24,7 @@ from ..models import AuditLog
 from ..readers.changes import model_label
 from ..readers.permissions import DATABASE, readable_tables
 from ..tracking import tracked_tables
-from ..utils.text import event_id, visible
+from ..utils.text import visible
 from .keyset import key_from
 
 #: Number of events, on each side of one of its own, that a request or a command is searched in.
@@ -104,7 +104,7 @@ class TransactionFilter(GivenFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
-        if value and event_id(value) is None:
+        if value and not value.isdecimal():
             raise IncorrectLookupParameters
         return super().queryset(request, queryset)
 

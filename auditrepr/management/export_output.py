@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from ..exceptions import OutputBusy, OutputUnwritable, PositionUnreadable
+from ..readers.export import said_after
 from ..readers.export_formats import Format
 from ..vendors.types import BEGINNING
-from .options import said_id, start_after
+from .options import start_after
 
 #: Bytes of a file's end that hold its last record if that ends an export.
 TAIL = 4096
@@ -198,7 +199,7 @@ class Position:
         part = self.path.with_name(f".{self.path.name}.{os.getpid()}.part")
         try:
             with part.open("w") as file:
-                file.write(f"{said_id(reached)}\n")
+                file.write(f"{said_after(reached)}\n")
                 file.flush()
                 os.fsync(file.fileno())
             part.replace(self.path)

@@ -16,11 +16,9 @@ from django.utils.dateparse import parse_date, parse_datetime
 
 from ..conf import AUTO, MOST, Asked
 from ..job.rounds import shares
+from ..readers.export import START
 from ..utils.text import event_id, visible
 from ..vendors.types import BEGINNING
-
-#: In place of an event ID: before the first one.
-START = "start"
 
 
 def whole_number(text: Any, least: int = 1, most: int = MOST) -> int:
@@ -72,11 +70,6 @@ def start_after(text: Any) -> int:
     if found is None:
         raise ArgumentTypeError(f"{text!r} is neither an event ID nor {START!r}")
     return found
-
-
-def said_id(event_id: int) -> int | str:
-    """Return the event ID, or the beginning of the log, as :func:`start_after` reads it."""
-    return START if event_id == BEGINNING else event_id
 
 
 def some(text: Any) -> Any:

@@ -27,6 +27,8 @@ from .export_records import Record, RecordMaker
 
 #: IDs that one query finds.
 PAGE = 1000
+#: In place of an event ID: before the first one.
+START = "start"
 #: Events that are in memory at once; each takes some 10 kB.
 AT_ONCE = 250
 #: Bytes that their rows unpack to, at most; a larger one is read alone.
@@ -85,7 +87,7 @@ def settled_now(using: str, after: int) -> Bounds:
     """
     settled = watermark(using)
     top = get_vendor(using).reach().visible
-    if after > max(settled, top) and top:
+    if after > max(settled, top) and AuditLog.objects.using(using).exists():
         raise BeyondTheLog(id=after, alias=using, top=max(settled, top))
     begin = _start(using, after)
     return Bounds(begin, max(begin, settled), settled, start=after)
@@ -102,6 +104,11 @@ def watermark(using: str) -> int:
     """Return the watermark of the log in this database; below the log if nothing is settled."""
     mark = Checkpoint.of(using, "settled_id")
     return BEGINNING if mark is None else mark.settled
+
+
+def said_after(event_id: int) -> int | str:
+    """Return this ID, or ``start``, as ``--follow-from`` takes it."""
+    return START if event_id == BEGINNING else event_id
 
 
 @dataclass

@@ -12,6 +12,7 @@ from django.utils import timezone
 from auditrepr.models import AuditLog, Checkpoint
 from auditrepr.models.log import first_id
 from auditrepr.readers import people
+from auditrepr.vendors.types import BEGINNING
 from tests.pages import FAILURES, LOG, RUNS, event, fail, ids, link, page, reader, staff, words
 
 __all__ = ["reader"]
@@ -101,7 +102,7 @@ def test_the_first_event_of_a_time_is_found_over_gaps(django_assert_max_num_quer
     for before, one in pairwise(made):
         assert before.pk < first_id(log, one.occurred_at) <= one.pk
     assert first_id(log, made[-1].occurred_at + timedelta(days=1)) > made[-1].pk
-    assert first_id(log.filter(pk__lt=0), NEW_YEAR) == 0
+    assert first_id(log.filter(pk__lt=0), NEW_YEAR) == BEGINNING
 
 
 def test_a_choice_that_is_none_is_said(reader: Client) -> None:

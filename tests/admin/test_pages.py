@@ -386,7 +386,7 @@ def test_the_failures_that_a_reader_may_see_are_looked_for_in_a_part_of_all_at_a
     assert "app.view_author" in text
     while url:
         html = page(client, url)
-        seen += re.findall(rf"{FAILURES}(\d+)/change/", html)
+        seen += re.findall(rf"{FAILURES}(-?\d+)/change/", html)
         url = (older := link(html, "Older")) and FAILURES + older
     assert [int(pk) for pk in seen] == [40, 4, 3]
     assert "Searched as far" not in words(html)

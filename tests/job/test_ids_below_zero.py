@@ -17,6 +17,7 @@ from tests.app.models import Author, Book
 from tests.capturing import next_moment
 from tests.running import run, texts
 from tests.shifted import LAST_IDS, move
+from tests.sizes import FIRST_ID
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -60,6 +61,7 @@ def test_it_stores_what_is_left_after_each_limit(ids):
     assert texts() == TEXTS
 
 
+@pytest.mark.skipif(FIRST_ID != 1, reason="the log's own events are below zero, too")
 def test_own_events_follow_them(ids):
     run()
     Author.objects.create(name="Eve")

@@ -28,6 +28,7 @@ from auditrepr.models import AuditLog, ReprFailure
 from auditrepr.readers import changes as readers_changes
 from auditrepr.readers import values
 from auditrepr.tracking.decorator import MARKED
+from auditrepr.vendors.types import BEGINNING
 from tests.capturing import sql
 from tests.examples import examples
 from tests.migrating import Then, built, from_the_beginning, texts, today
@@ -361,7 +362,8 @@ def test_old_events_are_shown_and_found_by_current_names(first):
     assert str(change) == "caption: Cup → Mug"
     [said] = values.words([mug], "default")
     assert (said["title", False], said["title", True]) == ("Mug", "Cup")
-    chosen = Selection.of("default", model="drifting.Store").rows("default", 0, events.last().pk)
+    selection = Selection.of("default", model="drifting.Store")
+    chosen = selection.rows("default", BEGINNING, events.last().pk)
     call_command("backfill_reprs", verbosity=0)
     assert [event.row_data["name"] for event in chosen] == ["Corner", "Mall"]
 

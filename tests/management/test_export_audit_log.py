@@ -165,7 +165,7 @@ def test_who_may_only_read_may_export() -> None:
     settle(1)
     with only_reading():
         assert ids() == [1]
-        assert ids(follow_from=0) == [1]
+        assert ids(follow_from="start") == [1]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -187,7 +187,7 @@ def test_only_what_is_settled_is_sent_with_failures_and_their_reason() -> None:
     fail(event(2), "no such thing")
     event(3, text="stored, but not settled")
     settle(2)
-    *sent, last = exported(follow_from=0)
+    *sent, last = exported(follow_from="start")
     assert [(r["id"], r["representation"], r["failure"]) for r in sent] == [
         (1, "Ann", None),
         (2, None, "ValueError: no such thing"),
@@ -229,7 +229,7 @@ def test_what_a_killed_export_left_unfinished_is_cut_off(tmp_path: Path, form: A
     event(2, text='two\r\nlines, "quoted"\r\n')
     settle(1)
     file = tmp_path / "log"
-    call_command("export_audit_log", format=form.suffix, output=file, follow_from=0)
+    call_command("export_audit_log", format=form.suffix, output=file, follow_from="start")
     before = file.read_bytes()
     settle(2)
     call_command("export_audit_log", format=form.suffix, output=file, follow_from=1)
@@ -249,7 +249,7 @@ def test_two_exports_never_write_into_one_file(tmp_path: Path) -> None:
     with file.open("ab") as other:
         fcntl.flock(other, fcntl.LOCK_EX)
         with pytest.raises(CommandError, match="Another export is writing") as caught:
-            exported(output=file, follow_from=0)
+            exported(output=file, follow_from="start")
     assert caught.value.returncode == 75
     assert file.read_bytes() == b""
 
@@ -348,7 +348,7 @@ def test_an_error_says_at_the_end_from_where_to_continue(monkeypatch) -> None:
     refuse(monkeypatch, 2)
     out = io.StringIO()
     with pytest.raises(CommandError, match="the server is gone"):
-        call_command("export_audit_log", format="jsonl", stdout=out, follow_from=0)
+        call_command("export_audit_log", format="jsonl", stdout=out, follow_from="start")
     first, last = map(json.loads, out.getvalue().splitlines())
     assert first["id"] == 1
     assert last == {"end": "error", "events": 1, "continue_from": 1}
@@ -414,12 +414,12 @@ def test_no_file_but_a_device_is_written_as_it_is() -> None:
         could_not_try("output on a full disk", "this system has no /dev/full")
     event(1)
     exported(output="/dev/null")
-    exported(output="/dev/null", follow_from=0)
+    exported(output="/dev/null", follow_from="start")
     assert not Path("/dev/null").is_file()
     with pytest.raises(CommandError, match="Could not write /dev/full: No space left on device"):
         exported(output="/dev/full")
     with pytest.raises(CommandError, match="Could not write /dev/full: No space left on device"):
-        exported(output="/dev/full", follow_from=0)
+        exported(output="/dev/full", follow_from="start")
 
 
 def test_it_reports_a_file_on_request(tmp_path: Path) -> None:

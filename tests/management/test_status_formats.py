@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 COMMANDS = sorted(
     file.stem for file in (ROOT / "auditrepr" / "management" / "commands").glob("[a-z]*.py")
 )
-SAMPLE = re.compile(r'(\w+)\{\w+="(?:[^"\\\n]|\\.)*"(?:,\w+="(?:[^"\\\n]|\\.)*")*\} \d[\d.e+]*')
+SAMPLE = re.compile(r'(\w+)\{\w+="(?:[^"\\\n]|\\.)*"(?:,\w+="(?:[^"\\\n]|\\.)*")*\} -?\d[\d.e+]*')
 
 
 def offered() -> list[tuple[str, str]]:

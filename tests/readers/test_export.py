@@ -17,6 +17,7 @@ from auditrepr.readers import export
 from auditrepr.readers.export import Export, settled_now, visible_now
 from auditrepr.readers.export_formats import FORMATS, JsonLines
 from auditrepr.readers.export_selection import between
+from auditrepr.vendors.types import BEGINNING
 from tests.app.models import Author
 from tests.capturing import sql
 from tests.pages import event, fail
@@ -266,7 +267,7 @@ def test_a_transaction_that_was_open_at_its_begin_is_not_in_it_even_in_part() ->
 def test_who_follows_misses_no_transaction_that_commits_later() -> None:
     Author.objects.create(name="seen")
     run()
-    sent = ids(everything(settled_now("default", 0)))
+    sent = ids(everything(settled_now("default", BEGINNING)))
     with open_transaction(write) as unseen:
         elsewhere(lambda: Author.objects.create(name="overtakes"))
         run()
@@ -283,7 +284,7 @@ def test_who_follows_misses_no_transaction_that_commits_later() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_who_follows_gets_each_event_once_and_none_that_is_pending() -> None:
     sent: list[dict] = []
-    position = 0
+    position = BEGINNING
     for name in ("Ann", "Bea", "Cleo"):
         Author.objects.create(name=name)
         made = everything(settled_now("default", position))

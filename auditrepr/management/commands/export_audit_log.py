@@ -17,7 +17,7 @@ from ...job.result import Progress
 from ...job.rights import explained
 from ...models import AuditLog, AuditLogQuerySet
 from ...readers import export_selection as selection
-from ...readers.export import Bounds, Export, settled_now, visible_now
+from ...readers.export import Bounds, Export, said_after, settled_now, visible_now
 from ...readers.export_formats import FORMATS, Format
 from ...readers.object_events import tables_of
 from ...utils.phrases import counted
@@ -29,7 +29,6 @@ from ..options import (
     end,
     moment,
     one_of,
-    said_id,
     some,
     start_after,
 )
@@ -201,7 +200,7 @@ class Command(TerminalCommand):
         if not export.complete:
             kept = path is None or self.following
             text += " Stopped by a signal" + ("." if kept else ": the file was not written.")
-        text += f" To continue: --follow-from {said_id(export.continue_from)}"
+        text += f" To continue: --follow-from {said_after(export.continue_from)}"
         (self.stderr if path is None else self.stdout).write(visible(text))
 
 
@@ -222,4 +221,4 @@ def _selected(
 
 
 def _last(export: Export, form: Format, how: str) -> bytes:
-    return form.end(end=how, events=export.count, continue_from=said_id(export.continue_from))
+    return form.end(end=how, events=export.count, continue_from=said_after(export.continue_from))

@@ -1,4 +1,4 @@
-"""The pages and exports say of events with negative IDs, and of number zero, what they say of any."""
+"""Pages and exports say of events with negative IDs, and of number zero, what they say of any."""
 
 from __future__ import annotations
 
