@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
@@ -39,6 +40,10 @@ DAY = 86_400
 ORIGINS = ("user", "request_id", "remote_address", "path", "command", "task")
 
 
+#: What can be typed on a command line, and does not look like an option.
+_SOURCE_NAME = re.compile(r"[A-Za-z0-9_][\w.-]*", re.ASCII)
+
+
 @dataclass(frozen=True)
 class Settings:
     """``AUDITREPR = {...}`` in the project's settings; every key is optional.
@@ -70,6 +75,8 @@ class Settings:
         function that takes the instance, or the function itself.
     :param RELATED: relations whose changes belong to an object's history, by its model:
         ``{"shop.Order": ["lines"]}``.
+    :param SOURCES: audit logs of the project's own, for ``import_audit_log``, by the name that each
+        gets: the function that returns its SELECT, or the function's dotted path.
     :param ROW_SECONDS: time limit for building one representation, in seconds.
     """
 
@@ -89,6 +96,7 @@ class Settings:
     TIME_ZONE: str | None = None
     REPR: Mapping[str, str | Callable[[Any], object]] = field(default_factory=dict)
     RELATED: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    SOURCES: Mapping[str, str | Callable[[str], str]] = field(default_factory=dict)
     ROW_SECONDS: float = 10.0
 
     @classmethod
@@ -206,6 +214,24 @@ def _reprs(name: str, value: Any) -> dict[str, str | Callable[[Any], object]]:
     return {model.lower(): way for model, way in value.items()}
 
 
+def _sources(name: str, value: Any) -> dict[str, str | Callable[[str], str]]:
+    if not _is_by_model(value) or not all(
+        _SOURCE_NAME.fullmatch(source) and (callable(way) or _is_path(way))
+        for source, way in value.items()
+    ):
+        raise InvalidSetting(
+            name=name,
+            value=value,
+            expected='a dictionary such as {"ours": "shop.old_log.select"}, from a name of letters,'
+            " digits, dots, hyphens and underscores to a function or its dotted path",
+        )
+    return dict(value)
+
+
+def _is_path(way: Any) -> bool:
+    return isinstance(way, str) and "." in way and all(map(str.isidentifier, way.split(".")))
+
+
 def _duration(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < DAY:
         raise InvalidSetting(
@@ -231,6 +257,7 @@ _PARSERS: dict[str, Any] = {
     "TIME_ZONE": _time_zone,
     "REPR": _reprs,
     "RELATED": _names_by_model('{"shop.Order": ["lines"]}'),
+    "SOURCES": _sources,
     "ROW_SECONDS": _duration,
 }
 

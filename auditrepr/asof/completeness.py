@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from functools import cached_property
 
 from ..capture import Standing, audited, standing
-from ..models import Coverage
+from ..models import Coverage, Import
 from ..vendors import Vendor
 from ..vendors.snapshots import sees_all
 from ..vendors.types import Moment
@@ -38,6 +38,10 @@ class Completeness:
     def _audited(self) -> frozenset[str]:
         return audited(self.vendor.using)
 
+    @cached_property
+    def _imports(self) -> list[Import]:
+        return list(Import.objects.using(self.vendor.using).all())
+
     def since(self, table: str) -> int | None:
         """Return the last event from before coverage began; None if there is no coverage."""
         coverage = self.coverage.get(table)
@@ -46,6 +50,8 @@ class Completeness:
     def gap(self, table: str, moment: Moment, since: int) -> str:
         """Return why the log may have missed a change after this ID; empty if it has not."""
         coverage = self.coverage.get(table)
+        if source := self._origin(coverage, moment):
+            return f"imported from {source}, which does not record what a transaction saw"
         if coverage is None and table not in self._audited:
             return f"{table} is not audited"
         if coverage is None or not self._began(coverage, moment, since):
@@ -56,6 +62,14 @@ class Completeness:
         ):
             return f"older events of {table} were pruned"
         return ""
+
+    def _origin(self, coverage: Coverage | None, moment: Moment) -> str:
+        """Return from where the event of the moment was imported; empty if it was recorded here."""
+        since = coverage.since_event if coverage else None
+        if since is not None and moment.upto > since:
+            return ""  # as nearly always: nothing is asked then
+        found = (one for one in self._imports if one.first_id <= moment.upto <= one.last_id)
+        return next((one.named for one in found), "")
 
     def _began(self, coverage: Coverage, moment: Moment, since: int) -> bool:
         """Return whether capture had started by this ID, as the moment saw it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .capture import Coverage
+from .imports import Import, PlannedEvent
 from .job import BackfillRun, Checkpoint, KnownFinding, Lease, RebuildCursor, Share, StopReason
 from .log import AuditLog, AuditLogQuerySet
 from .related import RelatedObject
@@ -16,9 +17,11 @@ __all__ = [
     "Checkpoint",
     "Coverage",
     "Fidelity",
+    "Import",
     "InstanceRepr",
     "KnownFinding",
     "Lease",
+    "PlannedEvent",
     "RebuildCursor",
     "RelatedObject",
     "ReprFailure",

@@ -1,14 +1,23 @@
-"""What auditrepr asks of a database, in four facets; ``tests/vendors`` tests every answer."""
+"""What auditrepr asks of a database, in five facets; ``tests/vendors`` tests every answer."""
 
 from __future__ import annotations
 
 from .asof import AsOfFacet, PastTableSQL
 from .capture import CaptureFacet
+from .imports import ImportFacet
 from .search import SearchFacet
 from .store import StoreFacet
 
-__all__ = ["AsOfFacet", "CaptureFacet", "PastTableSQL", "SearchFacet", "StoreFacet", "Vendor"]
+__all__ = [
+    "AsOfFacet",
+    "CaptureFacet",
+    "ImportFacet",
+    "PastTableSQL",
+    "SearchFacet",
+    "StoreFacet",
+    "Vendor",
+]
 
 
-class Vendor(CaptureFacet, AsOfFacet, StoreFacet, SearchFacet):
+class Vendor(CaptureFacet, AsOfFacet, StoreFacet, SearchFacet, ImportFacet):
     """One database."""

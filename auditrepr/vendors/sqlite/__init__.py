@@ -5,9 +5,10 @@ from __future__ import annotations
 from ..base import Vendor
 from .asof import Reconstructing
 from .capture import Capturing
+from .imports import Importing
 from .search import Searching
 from .store import Storing
 
 
-class SQLite(Capturing, Reconstructing, Storing, Searching, Vendor):
+class SQLite(Capturing, Reconstructing, Storing, Searching, Importing, Vendor):
     """All that auditrepr asks of SQLite."""

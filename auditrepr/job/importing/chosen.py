@@ -1,0 +1,137 @@
+"""What an import is about: its sources, their SELECTs, and the time until which they are read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from itertools import groupby
+from typing import NamedTuple
+
+from django.db import Error, transaction
+from django.db.models import Min, Model
+
+from ...exceptions import NothingCovered, SourceUnreadable
+from ...lineage import recent_renames
+from ...models import AuditLog, Coverage
+from ...sources import Part, Source, find
+from ...sources.contract import check_columns
+from ...tracking import tracked_tables
+from ...utils.table_names import log_name
+from ...utils.text import one_line
+from ...vendors import get_vendor
+from ...vendors.base.imports import Known, Selection, TableFound
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked for.
+
+    :param until: only events from before this time; by default, until the log begins.
+    :param models: only events of these models' tables; by default of all.
+    """
+
+    using: str
+    sources: Sequence[str]
+    until: datetime | None = None
+    models: Sequence[type[Model]] = ()
+
+
+class Chosen(NamedTuple):
+    """One SELECT of an import."""
+
+    source: Source
+    selection: Selection
+
+
+def beginning(using: str) -> datetime:
+    """Return when the log begins: with its first event, or with the first coverage.
+
+    :raises NothingCovered: if no table is covered.
+    """
+    covered = Coverage.objects.using(using).exclude(since_event=None)
+    since = covered.aggregate(first=Min("recorded_at"))["first"]
+    if since is None:
+        raise NothingCovered(alias=using)
+    first = AuditLog.objects.using(using).order_by("pk").values_list("occurred_at", flat=True)
+    earliest: datetime = min([since, *first[:1]])
+    return earliest
+
+
+def last_id(using: str) -> int:
+    """Return the highest ID that an imported event may have: below the log's first one."""
+    lowest = AuditLog.objects.using(using).order_by("pk").values_list("pk", flat=True)
+    covered = Coverage.objects.using(using).aggregate(least=Min("since_event"))["least"]
+    limits = [0, *(pk - 1 for pk in lowest[:1]), *([] if covered is None else [covered])]
+    highest: int = min(limits)
+    return highest
+
+
+def choose(request: Request, until: datetime) -> list[Chosen]:
+    """Return the SELECTs of the sources.
+
+    :raises UnknownSource: if nobody has defined one of them.
+    :raises SourceUnavailable: if one is not there.
+    :raises SourceUnreadable: if one cannot be executed.
+    :raises SourceColumns: if one has other columns than it must have.
+    """
+    tables, excluded = _tables(request), _excluded(request.using)
+    return [
+        Chosen(source, Selection(part.select, has, until, tables, excluded))
+        for source in map(find, dict.fromkeys(request.sources))
+        for part in source.parts(request.using)
+        for has in [_columns(request.using, source, part)]
+    ]
+
+
+def tables(using: str, parts: Sequence[Chosen]) -> dict[str, list[TableFound]]:
+    """Return which tables the events of each source are of."""
+    about, vendor = known(using), get_vendor(using)
+    return {
+        name: [one for part in of_source for one in vendor.tables(part.selection, about)]
+        for name, of_source in groupby(parts, lambda part: part.source.name)
+    }
+
+
+def known(using: str) -> dict[str, Known]:
+    """Return what is known of each audited table, under all its names."""
+    tables = {table.name: table for table in tracked_tables(using)}
+    since = dict(
+        Coverage.objects.using(using)
+        .exclude(since_event=None)
+        .values_list("table_name", "recorded_at")
+    )
+    renames, found = recent_renames(using), {}
+    for name, shape in get_vendor(using).shapes(list(tables)).items():
+        columns = [c.name for c in shape.columns if c.name not in tables[name].excluded]
+        for former in renames.lineage(name).names:
+            found[former.name] = Known(columns, since.get(name))
+    return found
+
+
+def _columns(using: str, source: Source, part: Part) -> frozenset[str]:
+    try:
+        with transaction.atomic(using):
+            columns = get_vendor(using).columns(part.select)
+    except Error as error:
+        raise SourceUnreadable(source=source.name, reason=one_line(error)) from error
+    return check_columns(source.name, columns)
+
+
+def _tables(request: Request) -> list[str] | None:
+    """Return the names that the tables of these models have had; None for all tables."""
+    renames = recent_renames(request.using)
+    lineages = [renames.lineage(log_name(model._meta.db_table)) for model in request.models]
+    return [name.name for one in lineages for name in one.names] or None
+
+
+def _excluded(using: str) -> dict[str, list[str]]:
+    """Return the excluded columns of each table, all under all their names."""
+    renames = recent_renames(using)
+    found: dict[str, list[str]] = {}
+    for table in tracked_tables(using):
+        lineage = renames.lineage(table.name)
+        columns = [name for one in sorted(table.excluded) for name in lineage.columns(one)]
+        if columns:
+            found |= {name.name: columns for name in lineage.names}
+    return found

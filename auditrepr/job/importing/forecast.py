@@ -1,0 +1,78 @@
+"""What an import would do: how many events of which tables, and what they would read like."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from django.db import Error, transaction
+
+from ...exceptions import AuditReprError, ImportUnfinished, SourceUnreadable
+from ...models import AuditLog
+from ...reprs import Outcome, build
+from ...sources import Source
+from ...utils.text import one_line
+from ...vendors import get_vendor
+from ...vendors.base.imports import TableFound
+from ...vendors.types import Event
+from . import chosen, refusals, running
+from .chosen import Chosen, Request
+
+#: Events that a dry run shows.
+SHOWN = 10
+
+
+@dataclass
+class Forecast:
+    """What an import would do, and why it cannot be done."""
+
+    until: datetime
+    sources: list[Source] = field(default_factory=list)
+    tables: Mapping[str, Sequence[TableFound]] = field(default_factory=dict)  # by source
+    shown: list[tuple[Event, Outcome]] = field(default_factory=list)
+    refusals: list[AuditReprError] = field(default_factory=list)
+
+
+def forecast(request: Request, *, shown: int = SHOWN) -> Forecast:
+    """Return what :func:`run` would do; nothing is stored.
+
+    :param shown: how many of the latest events are built.
+    :raises AuditReprError: if a source cannot be read at all.
+    """
+    begins = chosen.beginning(request.using)
+    found = Forecast(request.until or begins)
+    found.refusals += _unfinished(request.using)
+    found.refusals += refusals.of_times(request, begins)
+    parts = chosen.choose(request, found.until)
+    found.sources = list({one.source.name: one.source for one in parts}.values())
+    try:
+        unfit = list(refusals.of_events(request.using, parts))
+        found.refusals += unfit
+        if not unfit:
+            found.tables = chosen.tables(request.using, parts)
+            found.refusals += refusals.of_missed(request, begins, found.tables)
+            found.shown = _shown(request.using, parts, shown)
+    except Error as error:
+        named = ", ".join(source.name for source in found.sources)
+        raise SourceUnreadable(source=named, reason=one_line(error)) from error
+    return found
+
+
+def _unfinished(using: str) -> list[AuditReprError]:
+    unfinished = running.unfinished(using)
+    return [running.described(ImportUnfinished, unfinished)] if unfinished else []
+
+
+def _shown(using: str, parts: Sequence[Chosen], most: int) -> list[tuple[Event, Outcome]]:
+    """Return the latest events as they would read: imported, built, and rolled back."""
+    with transaction.atomic(using):
+        last = chosen.last_id(using)
+        planned = get_vendor(using).plan([part.selection for part in parts], last, most)
+        running.import_range(using, parts, last - planned, last)
+        rows = AuditLog.objects.using(using).filter(pk__gt=last - planned, pk__lte=last)
+        represented = rows.exclude(action=AuditLog.Action.TRUNCATE).order_by("pk")
+        events = [Event.of(row) for row in represented]
+        shown = list(zip(events, build(events, using), strict=True))
+        transaction.set_rollback(True, using)
+    return shown

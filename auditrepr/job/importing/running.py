@@ -1,0 +1,225 @@
+"""Does an import: plans it, then moves events into the log, batch by batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from django.db import transaction
+from django.db.models import Count, Max, Min
+from django.utils import timezone
+
+from ...exceptions import (
+    AuditReprError,
+    ImportUnfinished,
+    LockHeld,
+    NoUnfinishedImport,
+    RoundUnfinished,
+    SourceChanged,
+)
+from ...models import AuditLog, Checkpoint, Import, PlannedEvent
+from ...utils.phrases import counted
+from ...vendors import get_vendor
+from ...vendors.base.imports import Range
+from .. import preflight
+from ..locks.base import Lock
+from ..result import Progress
+from ..rounds import shares
+from . import chosen, refusals
+from .chosen import Chosen, Request
+
+BATCH_SIZE = 10_000
+
+
+@dataclass
+class Imported:
+    """What was imported."""
+
+    events: int = 0
+    left: int = 0
+    first_id: int | None = None
+
+
+def run(
+    request: Request,
+    *,
+    lock: Lock,
+    batch_size: int = BATCH_SIZE,
+    on_progress: Callable[[Progress], None] = lambda progress: None,
+    stop: Callable[[], bool] = lambda: False,
+) -> Imported:
+    """Import the events of the sources, or continue the import of them that is unfinished.
+
+    Each batch is a short transaction of its own: what was imported before an error stays.
+
+    :param lock: the job's lock: a run moves the watermark, below which events come.
+    :param stop: called after each batch; true ends the work.
+    :raises AuditReprError: if the import is refused: see :mod:`.refusals`.
+    """
+    using = request.using
+    preflight.check(using)
+    with lock:
+        _check_alone(using, lock)
+        with lock.kept_alive():
+            planned = _continued(request) or _planned(request, lock)
+            if planned is None:
+                return Imported()
+            parts = chosen.choose(request, planned.until)
+            _unsettle(using, lock)
+            return _Importing(using, planned, parts, lock).work(batch_size, on_progress, stop)
+
+
+def abandon(request: Request, *, lock: Lock) -> Imported:
+    """End the unfinished import of these sources with the events that it has imported.
+
+    :raises NoUnfinishedImport: if there is none.
+    """
+    using = request.using
+    preflight.check(using)
+    with lock:
+        _check_alone(using, lock)
+        found = unfinished(using)
+        if found is None or list(found.sources) != list(request.sources):
+            raise NoUnfinishedImport(sources=" and ".join(request.sources))
+        with transaction.atomic(using):
+            PlannedEvent.objects.using(using).all()._raw_delete(using)
+            found.first_id = _lowest(using, found)
+            _finish(found)
+            lock.renew()
+    return Imported(found.last_id + 1 - found.first_id, 0, found.first_id)
+
+
+def unfinished(using: str) -> Import | None:
+    """Return the import that is not finished, if there is one."""
+    return Import.objects.using(using).filter(finished_at=None).first()
+
+
+def described(kind: type[AuditReprError], found: Import) -> AuditReprError:
+    """Return the error that says what is left of this import."""
+    left = PlannedEvent.objects.using(found._state.db).count()
+    return kind(sources=found.named, left=counted(left, "event"), command=" ".join(found.sources))
+
+
+def import_range(using: str, parts: Sequence[Chosen], after: int, upto: int) -> int:
+    """Import the planned events with IDs in ``(after, upto]``, and return how many.
+
+    :raises SourceChanged: if a source no longer has one of them.
+    """
+    count = 0
+    rows = PlannedEvent.objects.using(using).filter(pk__gt=after, pk__lte=upto)
+    ranges = rows.values_list("part").annotate(Min("position"), Max("position"), Count("pk"))
+    for part, lowest, highest, planned in ranges.order_by("part"):
+        source, selection = parts[part]
+        found = get_vendor(using).import_events(
+            selection, source.name, Range(part, after, upto, lowest, highest)
+        )
+        if found != planned:
+            raise SourceChanged(source=source.name, missing=counted(planned - found, "event"))
+        count += found
+    return count
+
+
+class _Importing:
+    """An import that is planned."""
+
+    def __init__(self, using: str, planned: Import, parts: Sequence[Chosen], lock: Lock) -> None:
+        self.using = using
+        self.planned = planned
+        self.parts = parts
+        self.lock = lock
+
+    def work(
+        self, size: int, on_progress: Callable[[Progress], None], stop: Callable[[], bool]
+    ) -> Imported:
+        done = Imported(first_id=self.planned.last_id + 1)
+        total = self.planned.last_id + 1 - self.planned.first_id
+        while (upto := self._left()) is not None and not (done.events and stop()):
+            after = max(upto - size, self.planned.first_id - 1)
+            done.events += self._batch(after, upto)
+            done.first_id, done.left = after + 1, after + 1 - self.planned.first_id
+            on_progress(Progress(total - done.left, total, done.events, 0))
+        if not done.left:
+            _finish(self.planned)
+        return done
+
+    def _left(self) -> int | None:
+        """Return the highest ID that is left."""
+        rows = PlannedEvent.objects.using(self.using)
+        return rows.order_by("-pk").values_list("pk", flat=True).first()
+
+    def _batch(self, after: int, upto: int) -> int:
+        with get_vendor(self.using).pinned():
+            # Written first: SQLite cannot upgrade a read transaction while others write.
+            Import.objects.using(self.using).filter(pk=self.planned.pk).update(finished_at=None)
+            count = import_range(self.using, self.parts, after, upto)
+            rows = PlannedEvent.objects.using(self.using).filter(pk__gt=after, pk__lte=upto)
+            rows._raw_delete(self.using)
+            self.lock.renew()
+        return count
+
+
+def _check_alone(using: str, lock: Lock) -> None:
+    if not lock:
+        raise LockHeld(holder=lock.holder() or "an unknown process")
+    if shares.exist(using):
+        raise RoundUnfinished
+
+
+def _continued(request: Request) -> Import | None:
+    """Return the import to continue.
+
+    :raises ImportUnfinished: if it is another one than the one that is asked for.
+    """
+    found = unfinished(request.using)
+    if found is None:
+        return None
+    same = list(found.sources) == list(request.sources) and not request.models
+    if not same or request.until not in (None, found.until):
+        raise described(ImportUnfinished, found)
+    return found
+
+
+def _planned(request: Request, lock: Lock) -> Import | None:
+    """Plan the import, and return it; None if there is nothing to import.
+
+    :raises AuditReprError: if it is refused.
+    """
+    using = request.using
+    begins = chosen.beginning(using)
+    until = request.until or begins
+    for refusal in refusals.of_times(request, begins):
+        raise refusal
+    parts = chosen.choose(request, until)
+    for refusal in refusals.of_events(using, parts):
+        raise refusal
+    for refusal in refusals.of_missed(request, begins, chosen.tables(using, parts)):
+        raise refusal
+    last = chosen.last_id(using)
+    with transaction.atomic(using):
+        made = Import(sources=list(request.sources), until=until, first_id=last + 1, last_id=last)
+        made.save(using=using)
+        events = get_vendor(using).plan([part.selection for part in parts], last)
+        made.first_id = last + 1 - events
+        made.save(using=using)
+        lock.renew()
+        transaction.set_rollback(not events, using)
+    return made if events else None
+
+
+def _unsettle(using: str, lock: Lock) -> None:
+    """Move the watermark to before the first event, so that the job finds what is imported."""
+    with transaction.atomic(using):
+        Checkpoint.objects.using(using).filter(pk=1).update(settled_id=None, swept_id=None)
+        lock.renew()
+
+
+def _lowest(using: str, found: Import) -> int:
+    """Return the lowest ID that the import has used; the one after its last if it has none."""
+    log = AuditLog.objects.using(using).filter(pk__gte=found.first_id, pk__lte=found.last_id)
+    lowest = log.order_by("pk").values_list("pk", flat=True).first()
+    return found.last_id + 1 if lowest is None else lowest
+
+
+def _finish(found: Import) -> None:
+    found.finished_at = timezone.now()
+    found.save(using=found._state.db)

@@ -1,0 +1,170 @@
+"""Imports the events of other audit logs, so that old and new are read in one place."""
+
+from __future__ import annotations
+
+import sys
+from argparse import ArgumentTypeError
+from collections.abc import Callable
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+from django.db import Error
+
+from ... import capture
+from ...exceptions import AuditReprError
+from ...job import importing, logs
+from ...job.importing import Imported, Request
+from ...job.importing.running import BATCH_SIZE
+from ...job.rights import explained
+from ...utils.phrases import counted
+from ...utils.table_names import model_labeled
+from ...utils.text import visible
+from ..dry_run import described, table
+from ..importing import about
+from ..locking import LOCKS, add_lock, chosen_lock
+from ..options import add_database, database_alias, moment, one_of, seconds, whole_number
+from ..progress import progress_bar
+from ..signals import stopping_on_signals
+from ..terminal import TerminalCommand, retries_shown
+from ..usage import USAGE, check_exclusive, check_options
+
+#: A batch is one transaction, and its events are built in no other.
+LARGEST_BATCH = 1_000_000
+
+
+def batch_size(text: Any) -> int:
+    """Return the number of events per transaction."""
+    size = whole_number(text)
+    if size > LARGEST_BATCH:
+        raise ArgumentTypeError(f"{text!r} is too large: the maximum is {LARGEST_BATCH}")
+    return size
+
+
+#: The options to check here, too: call_command() passes them unchecked.
+CHECKED: dict[str, Callable[[Any], Any]] = {
+    "database": database_alias,
+    "until": moment,
+    "batch_size": batch_size,
+    "wait": seconds,
+    "lock": one_of(LOCKS),
+}
+
+
+class Command(TerminalCommand):
+    help = (
+        "Import the events of other audit logs, or of a table of your own that"
+        ' AUDITREPR["SOURCES"] names. They come before all events of the log, and backfill_reprs'
+        " stores their representations as for any other. See docs/import.md."
+    )
+    requires_system_checks = []
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        add = parser.add_argument
+        add("sources", nargs="+", metavar="SOURCE", help="Log to import. Several are merged.")
+        add(
+            "--dry-run",
+            action="store_true",
+            help="Show what would be imported, how it would read, and what prevents it.",
+        )
+        add(
+            "--until",
+            type=moment,
+            metavar="TIME",
+            help="Import only events from before this time (ISO 8601). Default: when auditrepr's"
+            " own log begins.",
+        )
+        add(
+            "--model",
+            action="append",
+            dest="models",
+            metavar="MODEL",
+            help="Import only events of this model, such as shop.Order; may be repeated.",
+        )
+        add(
+            "--abandon",
+            action="store_true",
+            help="End an interrupted import with the events that it has imported.",
+        )
+        add_database(parser, "Database that holds both logs.")
+        add(
+            "--batch-size",
+            type=batch_size,
+            default=BATCH_SIZE,
+            metavar="EVENTS",
+            help="Events imported in one transaction. Default: %(default)s.",
+        )
+        add_lock(parser, "Lock shared with backfill_reprs, which cannot run meanwhile.")
+        add("--no-progress", action="store_true", help="Do not show a progress bar.")
+
+    def handle(self, *, sources: list[str], dry_run: bool, abandon: bool, **options: Any) -> None:
+        self.verbosity = options["verbosity"]
+        check_options(options, CHECKED, required={"database", "batch_size", "wait", "lock"})
+        given = {"dry_run": dry_run, "abandon": abandon}
+        check_exclusive(given, "dry_run", "abandon")
+        using = options["database"]
+        request = Request(using, sources, options["until"], _models(options["models"]))
+        try:
+            capture.databases(using)
+            if dry_run:
+                self._preview(request)
+                return
+            with stopping_on_signals() as received, retries_shown():
+                work = self._abandon if abandon else self._import
+                work(request, options, lambda: bool(received))
+        except (AuditReprError, Error) as error:
+            raise CommandError(visible(explained(error, using))) from error
+        if received:
+            sys.exit(128 + received[0])
+
+    def _import(self, request: Request, options: dict[str, Any], stop: Callable[[], bool]) -> None:
+        show = self.verbosity >= 1 and not options["no_progress"]
+        with progress_bar(show=show, done="imported") as on_progress:
+            done = importing.run(
+                request,
+                lock=chosen_lock(request.using, options, stop),
+                batch_size=options["batch_size"],
+                on_progress=on_progress,
+                stop=stop,
+            )
+        self._report(request, "Imported", done)
+
+    def _abandon(self, request: Request, options: dict[str, Any], stop: Callable[[], bool]) -> None:
+        done = importing.abandon(request, lock=chosen_lock(request.using, options, stop))
+        self._report(request, "Ended the import; it has", done)
+
+    def _report(self, request: Request, what: str, done: Imported) -> None:
+        named = logs.named(request.using)
+        self._say(f"{named}: {what} {counted(done.events, 'event')}.")
+        if done.left:
+            self._say(f"{counted(done.left, 'event')} are left. Repeat the command to continue.")
+        elif done.events:
+            self._say("backfill_reprs stores their representations.")
+
+    def _preview(self, request: Request) -> None:
+        found = importing.forecast(request)
+        for line in about(logs.named(request.using), found):
+            self._say(line)
+        rows = [described(event, outcome, request.using) for event, outcome in found.shown]
+        if rows:
+            self._say("\nThe latest events, as they would read:")
+        for line in table(rows):
+            self._say(line)
+        if found.refusals:
+            reasons = "\n".join(f"- {visible(str(one))}" for one in found.refusals)
+            raise CommandError(f"This import would be refused:\n{reasons}")
+
+    def _say(self, text: str) -> None:
+        if self.verbosity >= 1:
+            self.stdout.write(visible(text) if "\n" not in text else text)
+
+
+def _models(labels: list[str] | None) -> list[Any]:
+    """Return the models.
+
+    :raises CommandError: with exit code 2, if one is not installed.
+    """
+    try:
+        return [model_labeled(label) for label in labels or ()]
+    except LookupError as error:
+        message = f"argument --model: {error.args[0]}"
+        raise CommandError(visible(message), returncode=USAGE) from error

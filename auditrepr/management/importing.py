@@ -1,0 +1,52 @@
+"""Puts the forecast of an import into words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ..job.importing import Forecast
+from ..sources import Facts
+from ..utils.phrases import counted, timestamp
+from ..vendors.base.imports import TableFound
+
+
+def about(database: str, found: Forecast) -> Iterator[str]:
+    """Yield lines that say how many events of which tables would be imported, and how certain."""
+    total = sum(one.events for tables in found.tables.values() for one in tables)
+    yield (
+        f"{database}: Would import {counted(total, 'event')} from before {timestamp(found.until)}."
+    )
+    for source in found.sources:
+        yield f"\n{source.name}: {_facts(source.facts)}"
+        tables = [one for one in found.tables.get(source.name, ()) if one.events or one.missed]
+        width = max((len(one.name) for one in tables), default=0)
+        for one in tables:
+            yield f"  {one.name.ljust(width)}  {_table(one)}"
+    if total:
+        yield (
+            "\nValues of an object's own row are exact where its event has them. What its"
+            " representation reads of other objects is mixed: the source does not say what a"
+            " transaction saw."
+        )
+
+
+def _facts(facts: Facts) -> str:
+    parts = [f"it orders {facts.order.value}"]
+    if not facts.deletes:
+        parts.append("it does not record deletions by itself")
+    if not facts.before_images:
+        parts.append("it does not say what an update changed")
+    if not facts.whole_rows:
+        parts.append("its events do not have all columns")
+    return "; ".join(parts)
+
+
+def _table(one: TableFound) -> str:
+    first, last = (timestamp(when) if when else "" for when in (one.first, one.last))
+    if not one.events:
+        return f"0 events ({counted(one.missed, 'later event')} that auditrepr did not record)"
+    missed = f", {one.missed:,} later ones that auditrepr did not record" if one.missed else ""
+    return (
+        f"{counted(one.events, 'event')} from {first} to {last}, {one.whole:,} of them with all"
+        f" columns of today's table{missed}"
+    )

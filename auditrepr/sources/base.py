@@ -1,0 +1,46 @@
+"""What a source tells of itself: its SELECTs, and what its events can be relied on for."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from enum import Enum
+from typing import NamedTuple
+
+
+class Order(Enum):
+    """What the positions of a source order."""
+
+    WHOLE = "all of its events"
+    TABLE = "the events of each table, and events of different tables by their times"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a log records by its nature, whatever it holds."""
+
+    order: Order
+    deletes: bool  # does it record deletions?
+    before_images: bool  # does it say what an update changed?
+    whole_rows: bool  # does an event hold all columns of the row?
+
+
+class Part(NamedTuple):
+    """One SELECT of a source, whose positions order its events."""
+
+    name: str  # distinguishes it from the source's other parts
+    select: str
+
+
+class Source(ABC):
+    """Another audit log."""
+
+    name: str  # stands in the context of each imported event
+    facts: Facts
+
+    @abstractmethod
+    def parts(self, using: str) -> list[Part]:
+        """Return the SELECTs that give the source's events, from this database.
+
+        :raises SourceUnavailable: if it is not there.
+        """

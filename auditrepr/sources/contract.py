@@ -1,0 +1,34 @@
+"""The columns of a source's SELECT: those of the log, and its own position.
+
+``position`` is a whole number that no two events of the SELECT share, and later events have higher
+ones. It should have an index: each batch reads a range of positions. The other columns hold what
+the triggers would have written (docs/models-and-api.md): ``object_id`` the primary key as text,
+``row_data`` the row after an insert or update and before a delete, as JSON, ``changed_from`` the
+previous values of the columns that an update changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from ..exceptions import SourceColumns
+
+REQUIRED = ("position", "table_name", "object_id", "action", "row_data", "occurred_at")
+OPTIONAL = ("previous_object_id", "changed_from", "context")
+
+
+def check_columns(source: str, columns: Collection[str]) -> frozenset[str]:
+    """Return which of the optional columns a SELECT has.
+
+    :raises SourceColumns: if it lacks a column, or has one that is not of the contract.
+    """
+    missing = [name for name in REQUIRED if name not in columns]
+    unknown = [name for name in columns if name not in (*REQUIRED, *OPTIONAL)]
+    if missing or unknown:
+        raise SourceColumns(
+            source=source,
+            problem=f"lacks {', '.join(missing)}" if missing else f"has {', '.join(unknown)}",
+            required=", ".join(REQUIRED),
+            optional=", ".join(OPTIONAL),
+        )
+    return frozenset(columns) & frozenset(OPTIONAL)

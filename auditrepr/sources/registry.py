@@ -1,0 +1,29 @@
+"""The sources by their names: those that auditrepr knows, and the project's own."""
+
+from __future__ import annotations
+
+from ..conf import get_settings
+from ..exceptions import UnknownSource
+from .base import Source
+from .function import FunctionSource
+
+#: Sources that need no setting, by name.
+BUILT_IN: dict[str, type[Source]] = {}
+
+
+def names() -> list[str]:
+    """Return the names of all sources, sorted."""
+    return sorted({*BUILT_IN, *get_settings().SOURCES})
+
+
+def find(name: str) -> Source:
+    """Return the source with this name; the project's own come first.
+
+    :raises UnknownSource: if there is none.
+    """
+    own = get_settings().SOURCES
+    if name in own:
+        return FunctionSource(name, own[name])
+    if name in BUILT_IN:
+        return BUILT_IN[name]()
+    raise UnknownSource(name=name, known=", ".join(names()) or "none")

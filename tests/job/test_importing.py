@@ -1,0 +1,397 @@
+"""What another log has recorded is read with our own events, before them and in its own order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from django.utils import timezone
+
+from auditrepr.exceptions import (
+    AlreadyImported,
+    EventsMissed,
+    EventsUnfit,
+    ImportUnfinished,
+    LockHeld,
+    NothingCovered,
+    NoUnfinishedImport,
+    RoundUnfinished,
+    SourceChanged,
+    SourceColumns,
+    SourceUnreadable,
+    UnknownSource,
+    UntilTooLate,
+)
+from auditrepr.job import importing
+from auditrepr.job.importing import Request
+from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.rounds import shares
+from auditrepr.models import AuditLog, Checkpoint, Coverage, Import, InstanceRepr, PlannedEvent
+from tests import old_log
+from tests.app.models import Author, Book, Tag
+from tests.capturing import next_moment, sql
+from tests.running import run, texts
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FIELDS = ("table_name", "object_id", "action", "row_data", "changed_from", "occurred_at")
+
+
+@pytest.fixture(autouse=True)
+def other_log(settings: Any) -> Iterator[None]:
+    settings.AUDITREPR = old_log.SOURCES
+    AuditLog.objects.all().delete()
+    old_log.create()
+    yield
+    old_log.drop()
+
+
+def history() -> list[Any]:
+    """Five changes that only the old log has."""
+    author = Author.objects.create(name="Ada")
+    next_moment()
+    Book.objects.create(title="Go", author=author, secret="hidden")
+    next_moment()
+    Author.objects.update(name="Ann")
+    next_moment()
+    Book.objects.update(price=9)
+    next_moment()
+    Author.objects.update(name="Bob")
+    recorded = list(AuditLog.objects.order_by("pk").values_list(*FIELDS))
+    old_log.switch()
+    return recorded
+
+
+def do(*sources: str, lock: Any = None, **options: Any) -> importing.Imported:
+    asked = {name: options.pop(name) for name in ("until", "models") if name in options}
+    request = Request("default", sources or ("ours",), **asked)
+    return importing.run(request, lock=lock or DatabaseLock("default"), **options)
+
+
+def stored() -> list[tuple[Any, ...]]:
+    rows = InstanceRepr.objects.order_by("pk")
+    return list(rows.values_list("instance_repr", "fidelity"))
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 100])
+def test_events_come_right_before_the_log_and_are_what_they_were(size):
+    recorded = history()
+    Author.objects.create(name="Eve")
+    own = AuditLog.objects.get().pk
+    done = do(batch_size=size)
+    assert (done.events, done.left) == (5, 0)
+    rows = AuditLog.objects.exclude(pk=own).order_by("pk")
+    assert list(rows.values_list(*FIELDS)) == recorded
+    ids = list(rows.values_list("pk", flat=True))
+    assert ids == list(range(ids[0], ids[0] + 5))
+    assert ids[-1] < min(own, 1)
+    assert set(rows.values_list("context__imported_from", flat=True)) == {"ours"}
+    made = Import.objects.get()
+    assert (made.first_id, made.last_id, made.finished_at is None) == (ids[0], ids[-1], False)
+    assert not PlannedEvent.objects.exists()
+
+
+def test_the_job_stores_what_was_imported_after_the_watermark_had_passed():
+    history()
+    Author.objects.create(name="Eve")
+    assert run().rows == 1
+    assert Checkpoint.objects.get().settled_id is not None
+    do()
+    assert run().rows == 5
+    assert texts() == ["Ada", "Go (Ada)", "Ann", "Go (Ann)", "Bob", "Eve"]
+    assert run().idle
+
+
+def test_own_rows_are_exact_and_relations_mixed_and_our_own_events_stay_exact():
+    history()
+    next_moment()
+    Book.objects.update(price=10)
+    next_moment()
+    Author.objects.create(name="Eve")
+    do()
+    run()
+    assert stored() == [
+        ("Ada", "E"), ("Go (Ada)", "M"), ("Ann", "E"), ("Go (Ann)", "M"), ("Bob", "E"),
+        ("Go (Bob)", "E"), ("Eve", "E"),
+    ]  # fmt: skip
+    mixed = InstanceRepr.objects.filter(fidelity="M").values_list("reason", flat=True)
+    assert all("imported from ours" in reason for reason in mixed)
+
+
+def test_excluded_columns_never_come_into_the_log():
+    history()
+    sql(f"UPDATE old_log SET row_data = {secret('row_data')} WHERE table_name = 'app_book'")
+    sql("UPDATE old_log SET changed_from = row_data WHERE action = 'U'")
+    do()
+    books = AuditLog.objects.filter(table_name="app_book")
+    assert len(books) == 2
+    for row, was in books.values_list("row_data", "changed_from"):
+        assert "secret" not in row
+        assert "secret" not in (was or {})
+    assert AuditLog.objects.filter(row_data__title="Go").exists()
+
+
+def secret(column: str) -> str:
+    from django.db import connection
+
+    if connection.vendor == "postgresql":
+        return f"""{column} || '{{"secret": "hidden"}}'"""
+    return f"json_set({column}, '$.secret', 'hidden')"
+
+
+def test_an_interrupted_import_reaches_back_without_a_hole_and_is_continued():
+    recorded = history()
+    done = do(batch_size=2, stop=lambda: True)
+    assert (done.events, done.left) == (2, 3)
+    assert list(AuditLog.objects.order_by("pk").values_list(*FIELDS)) == recorded[3:]
+    assert run().rows == 2
+    with pytest.raises(ImportUnfinished, match="3 events are left"):
+        do(models=[Author])
+    assert do(batch_size=2).events == 3
+    assert list(AuditLog.objects.order_by("pk").values_list(*FIELDS)) == recorded
+    assert run().rows == 3
+    assert texts() == ["Ada", "Go (Ada)", "Ann", "Go (Ann)", "Bob"]
+
+
+def test_an_abandoned_import_ends_with_what_it_has_and_an_older_one_may_follow():
+    recorded = history()
+    do(batch_size=2, stop=lambda: True)
+    request = Request("default", ["ours"])
+    with pytest.raises(NoUnfinishedImport):
+        importing.abandon(Request("default", ["others"]), lock=DatabaseLock("default"))
+    assert importing.abandon(request, lock=DatabaseLock("default")).events == 2
+    with pytest.raises(AlreadyImported):
+        do()
+    assert do(until=AuditLog.objects.earliest("pk").occurred_at).events == 3
+    assert list(AuditLog.objects.order_by("pk").values_list(*FIELDS)) == recorded
+    with pytest.raises(NoUnfinishedImport):
+        importing.abandon(request, lock=DatabaseLock("default"))
+
+
+def test_events_that_vanish_after_planning_stop_it_and_nothing_of_the_batch_stays():
+    history()
+    do(batch_size=2, stop=lambda: True)
+    sql("DELETE FROM old_log WHERE action = 'I'")
+    with pytest.raises(SourceChanged, match="2 events"):
+        do()
+    assert AuditLog.objects.count() == 2
+    assert PlannedEvent.objects.count() == 3
+
+
+def test_positions_decide_where_a_long_transaction_has_the_earlier_time():
+    history()
+    numbers = [number for (number,) in sql("SELECT number FROM old_log ORDER BY number")]
+    sql(
+        "UPDATE old_log SET occurred_at = (SELECT min(occurred_at) FROM old_log)"
+        f" WHERE number = {numbers[-1]}"
+    )
+    do()
+    names = AuditLog.objects.filter(table_name="app_author").order_by("pk")
+    assert [row["name"] for row in names.values_list("row_data", flat=True)] == [
+        "Ada",
+        "Ann",
+        "Bob",
+    ]
+
+
+def test_sources_that_are_named_together_are_merged_by_time(settings):
+    history()
+    old_log.create("older_log")
+    sql(
+        "INSERT INTO older_log SELECT * FROM old_log WHERE table_name = 'app_book'",
+        "DELETE FROM old_log WHERE table_name = 'app_book'",
+    )
+    settings.AUDITREPR = {"SOURCES": old_log.SOURCES["SOURCES"] | {"books": books}}
+    try:
+        assert do("books", "ours").events == 5
+    finally:
+        old_log.drop("older_log")
+    rows = AuditLog.objects.order_by("pk").values_list("table_name", "context__imported_from")
+    assert list(rows) == [
+        ("app_author", "ours"), ("app_book", "books"), ("app_author", "ours"),
+        ("app_book", "books"), ("app_author", "ours"),
+    ]  # fmt: skip
+
+
+def books(using: str) -> str:
+    return old_log.select(using).replace("old_log", "older_log")
+
+
+def test_only_events_of_the_named_models():
+    history()
+    assert do(models=[Book]).events == 2
+    assert set(AuditLog.objects.values_list("table_name", flat=True)) == {"app_book"}
+
+
+def test_tables_that_no_model_has_are_imported_as_they_are():
+    history()
+    sql("UPDATE old_log SET table_name = 'gone' WHERE table_name = 'app_book'")
+    do()
+    assert AuditLog.objects.filter(table_name="gone").count() == 2
+
+
+def test_events_since_our_own_log_began_are_left_to_it():
+    history()
+    Author.objects.create(name="Eve")
+    sql(
+        "INSERT INTO old_log (number, table_name, object_id, action, row_data, occurred_at)"
+        " SELECT 1000000, table_name, object_id, action, row_data, occurred_at"
+        " FROM auditrepr_auditlog"
+    )
+    assert do().events == 5
+
+
+def test_later_events_that_nobody_else_recorded_are_a_refusal_until_they_are_left_out():
+    history()
+    Coverage.objects.filter(table_name="app_book").update(since_event=None)
+    sql(
+        "INSERT INTO old_log (number, table_name, object_id, action, row_data, occurred_at)"
+        f" SELECT 1000000, table_name, object_id, 'U', row_data, {now()}"
+        " FROM old_log WHERE table_name = 'app_book' AND action = 'U'"
+    )
+    with pytest.raises(EventsMissed, match="1 event of app_book") as raised:
+        do()
+    assert not AuditLog.objects.exists()
+    begins = datetime.fromisoformat(str(raised.value.details["beginning"]))
+    assert do(until=begins).events == 5
+
+
+def now() -> str:
+    from django.db import connection
+
+    moment = timezone.now()
+    shown = moment.astimezone(UTC).replace(tzinfo=None) if connection.vendor == "sqlite" else moment
+    return f"'{shown}'"
+
+
+def test_what_comes_between_is_a_refusal():
+    history()
+    with pytest.raises(UntilTooLate):
+        do(until=timezone.now())
+    do()
+    assert do(until=AuditLog.objects.earliest("pk").occurred_at).events == 0
+    with pytest.raises(UntilTooLate):
+        do(until=AuditLog.objects.latest("pk").occurred_at)
+    with pytest.raises(AlreadyImported, match="--until"):
+        do()
+    assert AuditLog.objects.count() == 5
+
+
+def test_nothing_is_imported_before_auditrepr_records(settings):
+    history()
+    Coverage.objects.update(since_event=None)
+    with pytest.raises(NothingCovered, match="audit_triggers install"):
+        do()
+
+
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("table_name", "NULL", "5 have no table_name"),
+        ("action", "'X'", "another action"),
+        ("action", "NULL", "another action"),
+        ("row_data", "NULL", "no JSON object as row_data"),
+        ("row_data", "'[1]'", "no JSON object as row_data"),
+        ("occurred_at", "NULL", "no occurred_at"),
+        ("context", "'[1]'", "no JSON object as context"),
+    ],
+)
+def test_events_that_break_the_contract_are_a_refusal(column, value, said):
+    history()
+    sql(f"UPDATE old_log SET {column} = {value}")
+    with pytest.raises(EventsUnfit, match=said):
+        do()
+    assert not Import.objects.exists()
+
+
+@pytest.mark.parametrize("position", ["NULL", "1"])
+def test_positions_must_be_there_and_differ(settings, position):
+    history()
+    settings.AUDITREPR = {
+        "SOURCES": {
+            "ours": lambda using: old_log.select(using).replace("number AS", f"{position} AS")
+        }
+    }
+    with pytest.raises(EventsUnfit, match="position"):
+        do()
+
+
+@pytest.mark.parametrize(
+    ("select", "error"),
+    [
+        ("SELECT 1 AS position", SourceColumns),
+        ("SELECT *, 1 AS more FROM ({}) AS o", SourceColumns),
+        ("SELECT * FROM no_such_table", SourceUnreadable),
+        ("no SQL", SourceUnreadable),
+        (7, SourceUnreadable),
+        ("", SourceUnreadable),
+    ],
+)
+def test_a_select_that_cannot_be_used_is_a_refusal(settings, select, error):
+    if isinstance(select, str):
+        select = select.replace("{}", old_log.select("default") + "\n")
+    settings.AUDITREPR = {"SOURCES": {"ours": lambda using: select}}
+    with pytest.raises(error, match="ours"):
+        do()
+
+
+def test_a_function_that_is_not_there_or_raises_is_a_refusal(settings):
+    settings.AUDITREPR = {"SOURCES": {"a": "tests.old_log.nowhere", "b": "tests.old_log.drop.x"}}
+    for name in "ab":
+        with pytest.raises(SourceUnreadable, match=f'"{name}"'):
+            do(name)
+    with pytest.raises(UnknownSource, match="Known sources: a, b"):
+        do("c")
+
+
+def test_it_works_alone():
+    history()
+    with DatabaseLock("default"), pytest.raises(LockHeld):
+        do()
+    with DatabaseLock("default") as lock:
+        shares.put("default", "backfill_reprs", [(0, 10)], 10)
+        assert lock
+    with pytest.raises(RoundUnfinished, match="--cancel"):
+        do()
+    assert not AuditLog.objects.exists()
+
+
+def test_a_forecast_says_what_comes_and_stores_nothing():
+    history()
+    Tag.objects.create(label="red")
+    sql("UPDATE old_log SET row_data = " + without_title() + " WHERE table_name = 'app_book'")
+    found = importing.forecast(Request("default", ["ours"]))
+    assert not found.refusals
+    assert [(one.name, one.events, one.whole, one.missed) for one in found.tables["ours"]] == [
+        ("app_author", 3, 3, 0), ("app_book", 2, 0, 0),
+    ]  # fmt: skip
+    assert [outcome.text for _, outcome in found.shown][::2] == ["Ada", "Ann", "Bob"]
+    assert AuditLog.objects.count() == 1
+    assert not Import.objects.exists()
+    assert not PlannedEvent.objects.exists()
+
+
+def without_title() -> str:
+    from django.db import connection
+
+    if connection.vendor == "postgresql":
+        return "row_data - 'title'"
+    return "json_remove(row_data, '$.title')"
+
+
+def test_a_forecast_shows_what_the_job_then_stores():
+    history()
+    found = importing.forecast(Request("default", ["ours"]))
+    do()
+    run()
+    assert [(o.text, str(o.fidelity)) for _, o in found.shown] == stored()
+
+
+def test_a_forecast_names_every_refusal():
+    history()
+    do()
+    sql("UPDATE old_log SET table_name = NULL, occurred_at = NULL WHERE action = 'I'")
+    found = importing.forecast(Request("default", ["ours"]))
+    assert [type(one) for one in found.refusals] == [AlreadyImported, EventsUnfit]
