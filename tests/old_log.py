@@ -9,7 +9,10 @@ from auditrepr.models import AuditLog, Coverage
 from tests.capturing import next_moment, sql
 
 SOURCES = {"SOURCES": {"ours": "tests.old_log.select"}}
-COLUMNS = "object_id, previous_object_id, action, row_data, changed_from, context, occurred_at, table_name"
+COLUMNS = (
+    "table_name, object_id, previous_object_id, action, row_data, changed_from, context,"
+    " occurred_at"
+)
 
 
 def select(using: str) -> str:

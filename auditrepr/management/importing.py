@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ..job.importing import Forecast
 from ..sources import Facts
 from ..utils.phrases import counted, timestamp
-from ..vendors.base.imports import TableFound
+from ..vendors.import_types import FoundTable
 
 
 def about(database: str, found: Forecast) -> Iterator[str]:
@@ -41,7 +41,7 @@ def _facts(facts: Facts) -> str:
     return "; ".join(parts)
 
 
-def _table(one: TableFound) -> str:
+def _table(one: FoundTable) -> str:
     first, last = (timestamp(when) if when else "" for when in (one.first, one.last))
     if not one.events:
         return f"0 events ({counted(one.missed, 'later event')} that auditrepr did not record)"

@@ -10,7 +10,14 @@ from pathlib import Path
 import pytest
 
 from auditrepr.vendors import _CLASSES
-from auditrepr.vendors.base import AsOfFacet, CaptureFacet, SearchFacet, StoreFacet, Vendor
+from auditrepr.vendors.base import (
+    AsOfFacet,
+    CaptureFacet,
+    ImportFacet,
+    SearchFacet,
+    StoreFacet,
+    Vendor,
+)
 from auditrepr.vendors.base.facet import Facet
 
 #: The facets by their module, which has the same name in each vendor, and here with ``test_``.
@@ -19,6 +26,7 @@ FACETS: dict[str, type[Facet]] = {
     "asof": AsOfFacet,
     "store": StoreFacet,
     "search": SearchFacet,
+    "imports": ImportFacet,
 }
 HERE = Path(__file__).parent
 BASE = Path(inspect.getfile(Vendor)).parent

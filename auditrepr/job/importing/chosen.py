@@ -20,7 +20,7 @@ from ...tracking import tracked_tables
 from ...utils.table_names import log_name
 from ...utils.text import one_line
 from ...vendors import get_vendor
-from ...vendors.base.imports import Known, Selection, TableFound
+from ...vendors.import_types import FoundTable, Known, Selection
 
 
 @dataclass(frozen=True)
@@ -84,11 +84,11 @@ def choose(request: Request, until: datetime) -> list[Chosen]:
     ]
 
 
-def tables(using: str, parts: Sequence[Chosen]) -> dict[str, list[TableFound]]:
+def tables(using: str, parts: Sequence[Chosen]) -> dict[str, list[FoundTable]]:
     """Return which tables the events of each source are of."""
     about, vendor = known(using), get_vendor(using)
     return {
-        name: [one for part in of_source for one in vendor.tables(part.selection, about)]
+        name: [one for part in of_source for one in vendor.source_tables(part.selection, about)]
         for name, of_source in groupby(parts, lambda part: part.source.name)
     }
 
@@ -112,7 +112,7 @@ def known(using: str) -> dict[str, Known]:
 def _columns(using: str, source: Source, part: Part) -> frozenset[str]:
     try:
         with transaction.atomic(using):
-            columns = get_vendor(using).columns(part.select)
+            columns = get_vendor(using).source_columns(part.select)
     except Error as error:
         raise SourceUnreadable(source=source.name, reason=one_line(error)) from error
     return check_columns(source.name, columns)

@@ -14,7 +14,7 @@ from ...reprs import Outcome, build
 from ...sources import Source
 from ...utils.text import one_line
 from ...vendors import get_vendor
-from ...vendors.base.imports import TableFound
+from ...vendors.import_types import FoundTable
 from ...vendors.types import Event
 from . import chosen, refusals, running
 from .chosen import Chosen, Request
@@ -29,7 +29,7 @@ class Forecast:
 
     until: datetime
     sources: list[Source] = field(default_factory=list)
-    tables: Mapping[str, Sequence[TableFound]] = field(default_factory=dict)  # by source
+    tables: Mapping[str, Sequence[FoundTable]] = field(default_factory=dict)  # by source
     shown: list[tuple[Event, Outcome]] = field(default_factory=list)
     refusals: list[AuditReprError] = field(default_factory=list)
 
@@ -68,7 +68,7 @@ def _shown(using: str, parts: Sequence[Chosen], most: int) -> list[tuple[Event, 
     """Return the latest events as they would read: imported, built, and rolled back."""
     with transaction.atomic(using):
         last = chosen.last_id(using)
-        planned = get_vendor(using).plan([part.selection for part in parts], last, most)
+        planned = get_vendor(using).plan_import([part.selection for part in parts], last, most)
         running.import_range(using, parts, last - planned, last)
         rows = AuditLog.objects.using(using).filter(pk__gt=last - planned, pk__lte=last)
         represented = rows.exclude(action=AuditLog.Action.TRUNCATE).order_by("pk")

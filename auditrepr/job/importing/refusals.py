@@ -16,7 +16,7 @@ from ...exceptions import (
 from ...models import Import
 from ...utils.phrases import counted, timestamp
 from ...vendors import get_vendor
-from ...vendors.base.imports import TableFound, Wrong
+from ...vendors.import_types import FoundTable, Unfit
 from .chosen import Chosen, Request
 
 PROBLEMS = {
@@ -47,8 +47,8 @@ def of_times(request: Request, begins: datetime) -> Iterator[AuditReprError]:
 def of_events(using: str, chosen: Sequence[Chosen]) -> Iterator[AuditReprError]:
     """Yield what of the events is not as the contract wants it."""
     for source, of_source in groupby(chosen, lambda one: one.source.name):
-        wrongs = [get_vendor(using).wrong(one.selection) for one in of_source]
-        sums = Wrong(*map(sum, zip(*wrongs, strict=True)))
+        wrongs = [get_vendor(using).unfit_events(one.selection) for one in of_source]
+        sums = Unfit(*map(sum, zip(*wrongs, strict=True)))
         problems = [
             f"{number:,} {PROBLEMS[kind]}" for kind, number in sums._asdict().items() if number
         ]
@@ -57,7 +57,7 @@ def of_events(using: str, chosen: Sequence[Chosen]) -> Iterator[AuditReprError]:
 
 
 def of_missed(
-    request: Request, begins: datetime, found: Mapping[str, Sequence[TableFound]]
+    request: Request, begins: datetime, found: Mapping[str, Sequence[FoundTable]]
 ) -> Iterator[AuditReprError]:
     """Yield what would be lost between the events that are imported and those of the log."""
     for source, tables in found.items():

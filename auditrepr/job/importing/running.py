@@ -20,7 +20,7 @@ from ...exceptions import (
 from ...models import AuditLog, Checkpoint, Import, PlannedEvent
 from ...utils.phrases import counted
 from ...vendors import get_vendor
-from ...vendors.base.imports import Range
+from ...vendors.import_types import Planned
 from .. import preflight
 from ..locks.base import Lock
 from ..result import Progress
@@ -111,7 +111,7 @@ def import_range(using: str, parts: Sequence[Chosen], after: int, upto: int) -> 
     for part, lowest, highest, planned in ranges.order_by("part"):
         source, selection = parts[part]
         found = get_vendor(using).import_events(
-            selection, source.name, Range(part, after, upto, lowest, highest)
+            selection, source.name, Planned(part, after, upto, lowest, highest)
         )
         if found != planned:
             raise SourceChanged(source=source.name, missing=counted(planned - found, "event"))
@@ -198,7 +198,7 @@ def _planned(request: Request, lock: Lock) -> Import | None:
     with transaction.atomic(using):
         made = Import(sources=list(request.sources), until=until, first_id=last + 1, last_id=last)
         made.save(using=using)
-        events = get_vendor(using).plan([part.selection for part in parts], last)
+        events = get_vendor(using).plan_import([part.selection for part in parts], last)
         made.first_id = last + 1 - events
         made.save(using=using)
         lock.renew()

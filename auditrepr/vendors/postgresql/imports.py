@@ -10,30 +10,49 @@ from typing import Any
 from django.db import transaction
 
 from ..base import ImportFacet
+from ..import_sql import Dialect
 from .column_types import PINNED
 from .quoting import literal
+
+
+def text(value: str) -> str:
+    """Return the text as SQL of a statement with parameters."""
+    return literal(value).replace("%", "%%")
+
+
+def without(document: str, columns: Sequence[str]) -> str:
+    """Return SQL for a document without these columns."""
+    return f"{document} - ARRAY[{', '.join(map(text, columns))}]"
+
+
+DIALECT = Dialect(
+    text=text,
+    document="CAST({} AS jsonb)",
+    named=(
+        "coalesce(CAST({} AS jsonb), '{{}}')"
+        " || jsonb_build_object('imported_from', CAST(%(source)s AS text))"
+    ),
+    is_object="jsonb_typeof(CAST({} AS jsonb)) = 'object'",
+    is_time="true",
+    without=without,
+    among="table_name IN (SELECT jsonb_array_elements_text(CAST(%(tables)s AS jsonb)))",
+    known=(
+        " LEFT JOIN jsonb_each(CAST(%(known)s AS jsonb)) AS known (name, about)"
+        " ON known.name = table_name"
+    ),
+    since="CAST(known.about ->> 1 AS timestamptz)",
+    whole=(
+        "known.about IS NOT NULL AND CAST(row_data AS jsonb)"
+        " ?& ARRAY(SELECT jsonb_array_elements_text(known.about -> 0))"
+    ),
+)
 
 
 class Importing(ImportFacet):
     """Reads the SELECTs of sources."""
 
-    document_sql = "CAST({} AS jsonb)"
-    named_sql = (
-        "coalesce(nullif(CAST({} AS jsonb), 'null'), '{{}}')"
-        " || jsonb_build_object('imported_from', CAST(%(source)s AS text))"
-    )
-    is_object_sql = "jsonb_typeof(CAST({} AS jsonb)) = 'object'"
-    is_time_sql = "true"
-    among_sql = "table_name IN (SELECT jsonb_array_elements_text(CAST(%(tables)s AS jsonb)))"
-    known_sql = (
-        " LEFT JOIN jsonb_each(CAST(%(known)s AS jsonb)) AS known (name, about)"
-        " ON known.name = table_name"
-    )
-    since_sql = "CAST(known.about ->> 1 AS timestamptz)"
-    whole_sql = (
-        "known.about IS NOT NULL AND CAST(row_data AS jsonb)"
-        " ?& ARRAY(SELECT jsonb_array_elements_text(known.about -> 0))"
-    )
+    def import_dialect(self) -> Dialect:
+        return DIALECT
 
     @contextmanager
     def pinned(self) -> Iterator[None]:
@@ -41,11 +60,5 @@ class Importing(ImportFacet):
             self.execute(f"SET LOCAL {name} = '{value}'" for name, value in PINNED.items())
             yield
 
-    def without(self, document: str, columns: Sequence[str]) -> str:
-        return f"{document} - ARRAY[{', '.join(map(self.text, columns))}]"
-
-    def text(self, value: str) -> str:
-        return literal(value).replace("%", "%%")
-
-    def time(self, value: Any) -> datetime | None:
+    def source_time(self, value: Any) -> datetime | None:
         return value if isinstance(value, datetime) else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
@@ -13,39 +14,50 @@ from django.utils.dateparse import parse_datetime
 from django.utils.timezone import make_aware
 
 from ..base import ImportFacet
+from ..import_sql import Dialect
 from .triggers import literal
+
+
+def text(value: str) -> str:
+    """Return the text as SQL of a statement with parameters."""
+    return literal(value).replace("%", "%%")
+
+
+def without(document: str, columns: Sequence[str]) -> str:
+    """Return SQL for a document without these columns."""
+    removed = text(json.dumps(dict.fromkeys(columns), ensure_ascii=False))
+    return f"json_patch({document}, {removed})"
+
+
+DIALECT = Dialect(
+    text=text,
+    document="{}",
+    named="json_patch(coalesce({}, '{{}}'), json_object('imported_from', %(source)s))",
+    is_object="(json_valid({0}) AND json_type({0}) = 'object')",
+    # Times are compared as text, so all must be written in one way.
+    is_time="(occurred_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:*')",
+    without=without,
+    among="table_name IN (SELECT value FROM json_each(%(tables)s))",
+    known=" LEFT JOIN json_each(%(known)s) AS known ON known.key = table_name",
+    since="json_extract(known.value, '$[1]')",
+    whole=(
+        "known.value IS NOT NULL AND json_valid(row_data) AND NOT EXISTS ("
+        "SELECT 1 FROM json_each(known.value, '$[0]') AS wanted WHERE wanted.value NOT IN ("
+        "SELECT held.key FROM json_each(row_data) AS held))"
+    ),
+)
 
 
 class Importing(ImportFacet):
     """Reads the SELECTs of sources."""
 
-    document_sql = "{}"
-    named_sql = "json_patch(coalesce({}, '{{}}'), json_object('imported_from', %(source)s))"
-    is_object_sql = "(json_valid({0}) AND json_type({0}) = 'object')"
-    # As Django stores it: times are compared as text.
-    is_time_sql = "(occurred_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:*')"
-    among_sql = "table_name IN (SELECT value FROM json_each(%(tables)s))"
-    known_sql = " LEFT JOIN json_each(%(known)s) AS known ON known.key = table_name"
-    since_sql = "json_extract(known.value, '$[1]')"
-    whole_sql = (
-        "known.value IS NOT NULL AND json_valid(row_data) AND NOT EXISTS ("
-        "SELECT 1 FROM json_each(known.value, '$[0]') AS wanted WHERE wanted.value NOT IN ("
-        "SELECT held.key FROM json_each(row_data) AS held))"
-    )
+    def import_dialect(self) -> Dialect:
+        return DIALECT
 
     def pinned(self) -> AbstractContextManager[None]:
         return transaction.atomic(self.using)
 
-    def without(self, document: str, columns: Sequence[str]) -> str:
-        return f"json_remove({document}, {', '.join(map(self._path, columns))})"
-
-    def text(self, value: str) -> str:
-        return literal(value).replace("%", "%%")
-
-    def _path(self, column: str) -> str:
-        return self.text(f'$."{column}"')
-
-    def time(self, value: Any) -> datetime | None:
+    def source_time(self, value: Any) -> datetime | None:
         found = parse_datetime(value) if isinstance(value, str) else None
         if found is None:
             return None

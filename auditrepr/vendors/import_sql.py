@@ -1,0 +1,139 @@
+"""Builds the SQL that reads the SELECTs of sources; nothing here is executed.
+
+The parameters are ``until``, ``tables``, ``known``, ``source``, ``last_id``, ``most``, and the
+fields of ``Planned``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from .import_types import Selection
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """The SQL in which databases differ; ``{}`` is the place of an expression."""
+
+    text: Callable[[str], str]  # a text
+    document: str  # JSON, as the log stores it
+    named: str  # a context, with the name of its source
+    is_object: str  # whether JSON is an object
+    is_time: str  # whether a time is as Django stores it
+    without: Callable[[str, Sequence[str]], str]  # a document without columns
+    among: str  # whether the table is one of `tables`
+    known: str  # joins `known`: what is known of the table
+    since: str  # since when the table is covered; null: it is not
+    whole: str  # whether the row has all columns of the table
+
+
+def columns(select: str) -> str:
+    """Return a query whose columns are those of a SELECT."""
+    return f"SELECT * FROM {_source(select)} LIMIT 0"
+
+
+def tables(dialect: Dialect, selection: Selection) -> str:
+    """Return a query for the fields of ``FoundTable``."""
+    return f"""
+        SELECT table_name, sum(meant), sum(whole), sum(missed), min(meant_at), max(meant_at)
+        FROM (
+            SELECT table_name,
+                CASE WHEN occurred_at < %(until)s THEN 1 ELSE 0 END AS meant,
+                CASE WHEN occurred_at < %(until)s THEN occurred_at END AS meant_at,
+                CASE WHEN occurred_at < %(until)s AND {dialect.whole} THEN 1 ELSE 0 END AS whole,
+                CASE WHEN occurred_at >= %(until)s
+                    AND coalesce(occurred_at < {dialect.since}, true)
+                    THEN 1 ELSE 0 END AS missed
+            FROM {_source(selection.select)}{dialect.known} WHERE {_among(dialect, selection)}
+        ) AS events GROUP BY table_name ORDER BY table_name
+    """
+
+
+def unfit(dialect: Dialect, selection: Selection) -> str:
+    """Return a query for the fields of ``Unfit``, over the events that may be meant."""
+    context = "context" if "context" in selection.has else "NULL"
+    wrong = (
+        "position IS NULL",
+        "table_name IS NULL",
+        "action IS NULL OR action NOT IN ('I', 'U', 'D', 'T')",
+        "action = 'T' AND object_id IS NOT NULL",
+        f"action <> 'T' AND (row_data IS NULL OR NOT {dialect.is_object.format('row_data')})",
+        f"occurred_at IS NULL OR NOT {dialect.is_time}",
+        f"{context} IS NOT NULL AND NOT {dialect.is_object.format(context)}",
+    )
+    counts = ", ".join(f"count(CASE WHEN {one} THEN 1 END)" for one in wrong)
+    return f"""
+        SELECT count(position) - count(DISTINCT position), {counts}
+        FROM {_source(selection.select)}
+        WHERE (occurred_at < %(until)s OR occurred_at IS NULL)
+            AND ({_among(dialect, selection)} OR table_name IS NULL)
+    """
+
+
+def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) -> str:
+    """Return the statement that plans the events of these SELECTs.
+
+    Positions decide the order within a SELECT: an event counts as no earlier than those before it.
+    """
+    parts = (
+        f"SELECT {part} AS part, position, occurred_at FROM {_source(one.select)}"
+        f" WHERE occurred_at < %(until)s AND {_among(dialect, one)}"
+        for part, one in enumerate(selections)
+    )
+    return f"""
+        INSERT INTO auditrepr_plannedevent (id, part, position)
+        SELECT id, part, position FROM (
+            SELECT part, position, %(last_id)s + 1 - row_number() OVER (
+                ORDER BY moment DESC, part DESC, position DESC
+            ) AS id
+            FROM (
+                SELECT part, position,
+                    max(occurred_at) OVER (PARTITION BY part ORDER BY position) AS moment
+                FROM ({" UNION ALL ".join(parts)}) AS events
+            ) AS timed
+        ) AS ordered WHERE {"id > %(last_id)s - %(most)s" if limited else "true"}
+    """
+
+
+def import_events(dialect: Dialect, selection: Selection) -> str:
+    """Return the statement that moves planned events of this SELECT into the log."""
+    previous, changed, context = (
+        f"events.{name}" if name in selection.has else "NULL"
+        for name in ("previous_object_id", "changed_from", "context")
+    )
+    row, changed = (
+        _document(dialect, column, selection.excluded) for column in ("events.row_data", changed)
+    )
+    return f"""
+        INSERT INTO auditrepr_auditlog (
+            id, table_name, object_id, previous_object_id, action, row_data, changed_from, context,
+            occurred_at
+        )
+        SELECT planned.id, events.table_name, CAST(events.object_id AS text),
+            CAST({previous} AS text), events.action, {row}, {changed},
+            {dialect.named.format(context)}, events.occurred_at
+        FROM auditrepr_plannedevent AS planned
+        JOIN {_source(selection.select, "events")} ON events.position = planned.position
+        WHERE planned.part = %(part)s AND planned.id > %(after)s AND planned.id <= %(upto)s
+            AND events.position >= %(lowest)s AND events.position <= %(highest)s
+    """
+
+
+def _source(select: str, name: str = "source") -> str:
+    # On a line of its own, the parenthesis does not end in a comment of the project's.
+    select = select.replace("%", "%%")
+    return f"({select}\n) AS {name}"
+
+
+def _among(dialect: Dialect, selection: Selection) -> str:
+    return "true" if selection.tables is None else dialect.among
+
+
+def _document(dialect: Dialect, column: str, excluded: Mapping[str, Sequence[str]]) -> str:
+    document = dialect.document.format(column)
+    whens = "".join(
+        f" WHEN {dialect.text(table)} THEN {dialect.without(document, columns)}"
+        for table, columns in excluded.items()
+    )
+    return f"CASE events.table_name{whens} ELSE {document} END" if whens else document

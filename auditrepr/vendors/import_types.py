@@ -1,0 +1,66 @@
+"""What vendors are asked about the sources of imports, and the types of their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import NamedTuple
+
+
+@dataclass(frozen=True)
+class Selection:
+    """A SELECT of a source, and which of its events are meant.
+
+    :param has: the optional columns that it has.
+    :param until: only events from before this time.
+    :param tables: only events of these tables; None: of all.
+    :param excluded: columns that never come into the log, by table.
+    """
+
+    select: str
+    has: Collection[str]
+    until: datetime
+    tables: Sequence[str] | None = None
+    excluded: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+
+class Planned(NamedTuple):
+    """Planned events of one SELECT, with IDs in ``(after, upto]``."""
+
+    part: int  # the number of the SELECT
+    after: int
+    upto: int
+    lowest: int  # their first position
+    highest: int
+
+
+class Known(NamedTuple):
+    """A table as it is today: its recorded columns, and since when it is covered."""
+
+    columns: Sequence[str]
+    covered_since: datetime | None
+
+
+class FoundTable(NamedTuple):
+    """A table in a SELECT."""
+
+    name: str
+    events: int
+    whole: int  # events whose rows have all columns of today's table
+    missed: int  # events that come too late to be meant, and too early to be covered
+    first: datetime | None
+    last: datetime | None
+
+
+class Unfit(NamedTuple):
+    """How many events of a SELECT are not as the contract wants them, by what is wrong."""
+
+    shared: int  # another event has the same position
+    position: int
+    table: int
+    action: int
+    key: int
+    row: int
+    time: int
+    context: int

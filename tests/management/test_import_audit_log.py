@@ -1,0 +1,134 @@
+"""Tests what ``import_audit_log`` asks, prints and refuses."""
+
+from __future__ import annotations
+
+import io
+import signal
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from auditrepr.job import logs
+from auditrepr.job.importing import running
+from auditrepr.models import AuditLog, Import
+from tests import old_log
+from tests.app.models import Author, Book
+from tests.capturing import next_moment, sql
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def other_log(settings: Any) -> Iterator[None]:
+    """An old log with two events of an author and one of a book."""
+    settings.AUDITREPR = old_log.SOURCES
+    AuditLog.objects.all().delete()
+    old_log.create()
+    author = Author.objects.create(name="Ann")
+    next_moment()
+    Author.objects.update(name="Bea")
+    next_moment()
+    Book.objects.create(title="Go", author=author)
+    old_log.switch()
+    yield
+    old_log.drop()
+
+
+def run(*arguments: str, **options: Any) -> str:
+    out = io.StringIO()
+    call_command("import_audit_log", *arguments, stdout=out, **options)
+    return out.getvalue()
+
+
+def test_it_imports_and_says_what():
+    assert run("ours", "--batch-size", "2") == (
+        f"{logs.named('default')}: Imported 3 events.\n"
+        "backfill_reprs stores their representations.\n"
+    )
+    assert AuditLog.objects.count() == 3
+    assert run("ours", verbosity=0, until=AuditLog.objects.earliest("pk").occurred_at) == ""
+
+
+def test_a_dry_run_shows_what_would_be_imported_and_how_it_would_read():
+    sql("UPDATE old_log SET table_name = 'gone' WHERE table_name = 'app_book'")
+    said = run("ours", "--dry-run")
+    head, ours, author, gone, _, certain, _, shown, title, *rows = said.splitlines()[0:1] + [
+        line for line in said.splitlines()[2:]
+    ]
+    assert head.startswith(f"{logs.named('default')}: Would import 3 events from before ")
+    assert ours == "ours: it orders all of its events"
+    assert author.startswith("  app_author  2 events from ")
+    assert author.endswith(" 2 of them with all columns of today's table")
+    assert gone.startswith("  gone        1 event from ")
+    assert gone.endswith(" 0 of them with all columns of today's table")
+    assert certain.startswith("Values of an object's own row are exact")
+    assert shown == "The latest events, as they would read:"
+    assert title.split() == ["id", "time", "action", "model", "object", "representation"]
+    assert [row.split()[-1] for row in rows[:2]] == ["Ann", "Bea"]
+    assert "cannot be built" in rows[2]
+    assert not AuditLog.objects.exists()
+    assert not Import.objects.exists()
+
+
+def test_a_dry_run_names_every_refusal():
+    run("ours")
+    sql("UPDATE old_log SET row_data = NULL WHERE action = 'U'")
+    with pytest.raises(CommandError, match="would be refused") as raised:
+        run("ours", "--dry-run")
+    first, *others = str(raised.value).splitlines()
+    assert first == "This import would be refused:"
+    assert [line[:18] for line in others] == ['- Source "ours" wa', '- Source "ours" ha']
+    assert "1 have no JSON object as row_data" in others[1]
+
+
+def test_an_interrupted_import_says_what_is_left_and_can_be_abandoned(monkeypatch):
+    interrupt_after(monkeypatch, 1)
+    out = io.StringIO()
+    with pytest.raises(SystemExit) as raised:
+        call_command("import_audit_log", "ours", "--batch-size", "1", stdout=out)
+    assert raised.value.code == 128 + signal.SIGTERM
+    assert out.getvalue().endswith("2 events are left. Repeat the command to continue.\n")
+    with pytest.raises(CommandError, match="2 events are left"):
+        run("ours", "--dry-run")
+    assert run("ours", "--abandon").endswith(": Ended the import; it has 1 event.\n")
+    assert Import.objects.get().finished_at
+
+
+def interrupt_after(monkeypatch: pytest.MonkeyPatch, batches: int) -> None:
+    """Send the process a signal after this many batches."""
+    done = []
+    batch = running._Importing._batch
+
+    def signaled(self: Any, *arguments: int) -> int:
+        done.append(1)
+        if len(done) == batches:
+            signal.raise_signal(signal.SIGTERM)
+        return batch(self, *arguments)
+
+    monkeypatch.setattr(running._Importing, "_batch", signaled)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["theirs"], "There is no source 'theirs'. Known sources: "),
+        (["ours", "--until", "soon"], "'soon' is not a date"),
+        (["ours", "--batch-size", "0"], "not a whole number"),
+        (["ours", "--batch-size", "1000001"], "is too large"),
+        (["ours", "--model", "app.Nothing"], "No installed model has the label 'app.Nothing'"),
+        (["ours", "--dry-run", "--abandon"], "not allowed with"),
+        (["ours", "--abandon"], "no unfinished import of ours"),
+        (["ours", "--database", "nowhere"], "Unknown database"),
+    ],
+)
+def test_what_it_refuses(arguments: list[str], said: str):
+    with pytest.raises(CommandError, match=said):
+        run(*arguments)
+    assert not AuditLog.objects.exists()
+
+
+def test_only_the_events_of_models():
+    run("ours", "--model", "app.Book", "--model", "app.Tag")
+    assert AuditLog.objects.get().table_name == "app_book"

@@ -1,0 +1,163 @@
+"""Tests the import facet: the SELECTs of sources, and what of them comes into the log."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import Error, transaction
+from django.utils import timezone
+
+from auditrepr.models import AuditLog, PlannedEvent
+from auditrepr.vendors import Vendor
+from auditrepr.vendors.import_types import FoundTable, Known, Planned, Selection, Unfit
+from tests import old_log
+
+pytestmark = pytest.mark.django_db
+
+OPTIONAL = ("previous_object_id", "changed_from", "context")
+START = datetime(2020, 1, 1, 12, tzinfo=timezone.get_default_timezone())
+UNTIL = START + timedelta(minutes=3)
+
+
+@pytest.fixture(autouse=True)
+def events(vendor: Vendor) -> Iterator[None]:
+    """Five events, one in each minute; the last two come too late."""
+    AuditLog.objects.all().delete()
+    old_log.create()
+    for minute in range(5):
+        add(vendor, minute, '50%"', f"{minute}", {"id": minute, "name": "x", "it's %": 1.50})
+    yield
+    old_log.drop()
+
+
+def add(vendor: Vendor, minute: int, table: str, key: str, row: Any, **more: Any) -> None:
+    values = {"number": minute, "table_name": table, "object_id": key, "action": "I"}
+    values |= {"row_data": json.dumps(row), "occurred_at": at(vendor, minute), **more}
+    places = ", ".join(f"%({name})s" for name in values)
+    with vendor.connection.cursor() as cursor:
+        cursor.execute(f"INSERT INTO old_log ({', '.join(values)}) VALUES ({places})", values)
+
+
+def at(vendor: Vendor, minute: int) -> Any:
+    return vendor.written(START + timedelta(minutes=minute))
+
+
+def selection(**options: Any) -> Selection:
+    return Selection(old_log.select("default"), OPTIONAL, UNTIL, **options)
+
+
+def test_the_columns_of_a_select(vendor: Vendor) -> None:
+    assert vendor.source_columns("SELECT 1 AS one, 'a%b' AS \"Two\" -- or so") == ["one", "Two"]
+    with pytest.raises(Error), transaction.atomic():
+        vendor.source_columns("SELECT nothing FROM nowhere")
+
+
+def test_tables_with_what_is_whole_and_what_is_missed(vendor: Vendor) -> None:
+    last = START + timedelta(minutes=2)
+
+    def found(known: dict[str, Known], **options: Any) -> list[FoundTable]:
+        return vendor.source_tables(selection(**options), known)
+
+    columns = ["id", "it's %"]
+    assert found({}) == [FoundTable('50%"', 3, 0, 2, START, last)]
+    assert found({'50%"': Known(columns, UNTIL)}) == [FoundTable('50%"', 3, 3, 0, START, last)]
+    later = Known([*columns, "more"], START + timedelta(minutes=4))
+    assert found({'50%"': later}) == [FoundTable('50%"', 3, 0, 1, START, last)]
+    assert found({'50%"': Known(columns, None)}, tables=['50%"', "b"])[0].missed == 2
+    assert found({}, tables=["b"]) == []
+
+
+def test_a_time_of_an_expression(vendor: Vendor) -> None:
+    (value,) = vendor.column("SELECT min(occurred_at) FROM old_log")
+    assert vendor.source_time(value) == START
+    assert vendor.source_time(None) is None
+
+
+def test_nothing_is_wrong_with_events_that_are_as_the_contract_wants_them(vendor: Vendor) -> None:
+    assert vendor.unfit_events(selection()) == Unfit(0, 0, 0, 0, 0, 0, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "more"),
+    [
+        ("table", {"table": None}),
+        ("action", {"action": "i"}),
+        ("action", {"action": None}),
+        ("key", {"action": "T"}),
+        ("row", {"row": None}),
+        ("row", {"row": 7}),
+        ("time", {"occurred_at": None}),
+        ("context", {"context": "[]"}),
+        ("context", {"context": "null"}),
+    ],
+)
+def test_each_thing_that_may_be_wrong(vendor: Vendor, wrong: str, more: dict[str, Any]) -> None:
+    values = {"table": "b", "key": "1", "row": {}} | more
+    add(vendor, -1, **values)
+    found = vendor.unfit_events(selection())._asdict()
+    assert {name for name, number in found.items() if number} == {wrong}
+    assert vendor.unfit_events(selection(tables=["c"])).table == (wrong == "table")
+
+
+def test_positions_that_are_wrong(vendor: Vendor) -> None:
+    def found(position: str) -> Unfit:
+        select = old_log.select("default").replace("number", position, 1)
+        return vendor.unfit_events(Selection(select, OPTIONAL, UNTIL))
+
+    assert found("7").shared == 2
+    assert found("CAST(NULL AS integer)").position == 3
+
+
+def test_planned_events_come_into_the_log_without_what_is_excluded(vendor: Vendor) -> None:
+    chosen = selection(excluded={'50%"': ["it's %", 'na"me'], "b": ["id"]})
+    add(vendor, -9, '50%"', "9", {"id": 9, "it's %": 1}, previous_object_id="8", action="U",
+        changed_from=json.dumps({"id": 8, "it's %": 2}), context='{"user": "7"}')  # fmt: skip
+    assert vendor.plan_import([chosen], -5) == 4
+    assert list(PlannedEvent.objects.order_by("pk").values_list("pk", "part", "position")) == [
+        (-8, 0, -9), (-7, 0, 0), (-6, 0, 1), (-5, 0, 2),
+    ]  # fmt: skip
+    with vendor.pinned():
+        assert vendor.import_events(chosen, "old", Planned(0, -9, -7, -9, 0)) == 2
+    first, second = AuditLog.objects.order_by("pk")
+    assert (first.pk, first.object_id, first.previous_object_id, first.action) == (
+        -8,
+        "9",
+        "8",
+        "U",
+    )
+    assert (first.row_data, first.changed_from) == ({"id": 9}, {"id": 8})
+    assert (first.context, first.actor) == ({"user": "7", "imported_from": "old"}, "7")
+    assert second.row_data == {"id": 0, "name": "x"}
+    assert (second.context, second.occurred_at) == ({"imported_from": "old"}, START)
+
+
+def test_a_plan_may_be_limited_to_the_latest_events(vendor: Vendor) -> None:
+    assert vendor.plan_import([selection()], 0, 2) == 2
+    assert list(PlannedEvent.objects.order_by("pk").values_list("pk", "position")) == [
+        (-1, 1), (0, 2),
+    ]  # fmt: skip
+
+
+def test_several_selects_are_merged_by_time(vendor: Vendor) -> None:
+    add(vendor, 10, "b", "1", {}, occurred_at=at(vendor, 1))
+    parts = [selection(tables=[name]) for name in ("b", '50%"')]
+    vendor_selects = [
+        Selection(f"SELECT * FROM ({one.select}\n) AS o WHERE table_name = '{one.tables[0]}'",
+                  OPTIONAL, UNTIL)
+        for one in parts if one.tables
+    ]  # fmt: skip
+    assert vendor.plan_import(vendor_selects, 0) == 4
+    assert list(PlannedEvent.objects.order_by("pk").values_list("part", "position")) == [
+        (1, 0), (0, 10), (1, 1), (1, 2),
+    ]  # fmt: skip
+
+
+def test_the_parameters_and_the_dialect(vendor: Vendor) -> None:
+    assert vendor.selecting(selection()) == {"until": vendor.written(UNTIL)}
+    assert vendor.selecting(selection(tables=["b"]))["tables"] == '["b"]'
+    text = vendor.import_dialect().text("it's 5%")
+    assert vendor.value(f"SELECT {text} WHERE 1 = %(one)s", {"one": 1}) == "it's 5%"
