@@ -12,6 +12,10 @@ from ..vendors.import_types import FoundTable
 
 def about(database: str, found: Forecast) -> Iterator[str]:
     """Yield lines that say how many events of which tables would be imported, and how certain."""
+    if found.left:
+        left = counted(found.left, "event")
+        yield f"{database}: Would continue the import that is unfinished: {left} are left."
+        return
     total = sum(one.events for tables in found.tables.values() for one in tables)
     yield (
         f"{database}: Would import {counted(total, 'event')} from before {timestamp(found.until)}."

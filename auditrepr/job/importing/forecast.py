@@ -8,7 +8,7 @@ from datetime import datetime
 
 from django.db import Error, transaction
 
-from ...exceptions import AuditReprError, ImportUnfinished, SourceUnreadable
+from ...exceptions import AuditReprError, SourceUnreadable
 from ...models import AuditLog
 from ...reprs import Outcome, build
 from ...sources import Source
@@ -32,36 +32,35 @@ class Forecast:
     tables: Mapping[str, Sequence[FoundTable]] = field(default_factory=dict)  # by source
     shown: list[tuple[Event, Outcome]] = field(default_factory=list)
     refusals: list[AuditReprError] = field(default_factory=list)
+    left: int = 0  # events of the unfinished import, which would be continued
 
 
 def forecast(request: Request, *, shown: int = SHOWN) -> Forecast:
     """Return what :func:`run` would do; nothing is stored.
 
     :param shown: how many of the latest events are built.
+    :raises ImportUnfinished: if another import is unfinished.
     :raises AuditReprError: if a source cannot be read at all.
     """
+    if unfinished := running.continued(request):
+        return Forecast(unfinished.until, left=running.left(unfinished))
     begins = chosen.beginning(request.using)
     found = Forecast(request.until or begins)
-    found.refusals += _unfinished(request.using)
     found.refusals += refusals.of_times(request, begins)
     parts = chosen.choose(request, found.until)
     found.sources = list({one.source.name: one.source for one in parts}.values())
     try:
+        at_all = not found.refusals
         unfit = list(refusals.of_events(request.using, parts))
         found.refusals += unfit
         if not unfit:
             found.tables = chosen.tables(request.using, parts)
-            found.refusals += refusals.of_missed(request, begins, found.tables)
+            found.refusals += refusals.of_missed(request, begins, found.tables) if at_all else ()
             found.shown = _shown(request.using, parts, shown)
     except Error as error:
         named = ", ".join(source.name for source in found.sources)
         raise SourceUnreadable(source=named, reason=one_line(error)) from error
     return found
-
-
-def _unfinished(using: str) -> list[AuditReprError]:
-    unfinished = running.unfinished(using)
-    return [running.described(ImportUnfinished, unfinished)] if unfinished else []
 
 
 def _shown(using: str, parts: Sequence[Chosen], most: int) -> list[tuple[Event, Outcome]]:

@@ -10,7 +10,6 @@ from django.db.models import Count, Max, Min
 from django.utils import timezone
 
 from ...exceptions import (
-    AuditReprError,
     ImportUnfinished,
     LockHeld,
     NoUnfinishedImport,
@@ -61,7 +60,7 @@ def run(
     with lock:
         _check_alone(using, lock)
         with lock.kept_alive():
-            planned = _continued(request) or _planned(request, lock)
+            planned = continued(request) or _planned(request, lock)
             if planned is None:
                 return Imported()
             parts = chosen.choose(request, planned.until)
@@ -94,10 +93,27 @@ def unfinished(using: str) -> Import | None:
     return Import.objects.using(using).filter(finished_at=None).first()
 
 
-def described(kind: type[AuditReprError], found: Import) -> AuditReprError:
-    """Return the error that says what is left of this import."""
-    left = PlannedEvent.objects.using(found._state.db).count()
-    return kind(sources=found.named, left=counted(left, "event"), command=" ".join(found.sources))
+def continued(request: Request) -> Import | None:
+    """Return the unfinished import that the request continues; None if there is none.
+
+    :raises ImportUnfinished: if another one is unfinished than the one that is asked for.
+    """
+    found = unfinished(request.using)
+    if found is None:
+        return None
+    same = list(found.sources) == list(request.sources) and not request.models
+    if not same or request.until not in (None, found.until):
+        raise ImportUnfinished(
+            sources=found.named,
+            left=counted(left(found), "event"),
+            command=" ".join(found.sources),
+        )
+    return found
+
+
+def left(found: Import) -> int:
+    """Return how many events an import has not imported yet."""
+    return PlannedEvent.objects.using(found._state.db).count()
 
 
 def import_range(using: str, parts: Sequence[Chosen], after: int, upto: int) -> int:
@@ -163,20 +179,6 @@ def _check_alone(using: str, lock: Lock) -> None:
         raise LockHeld(holder=lock.holder() or "an unknown process")
     if shares.exist(using):
         raise RoundUnfinished
-
-
-def _continued(request: Request) -> Import | None:
-    """Return the import to continue.
-
-    :raises ImportUnfinished: if it is another one than the one that is asked for.
-    """
-    found = unfinished(request.using)
-    if found is None:
-        return None
-    same = list(found.sources) == list(request.sources) and not request.models
-    if not same or request.until not in (None, found.until):
-        raise described(ImportUnfinished, found)
-    return found
 
 
 def _planned(request: Request, lock: Lock) -> Import | None:
