@@ -297,7 +297,7 @@ class OutputBusy(AuditReprError):
 
 
 class UnknownSource(AuditReprError):
-    """Raised when a command is given a source that nobody has defined."""
+    """Raised when a command is given a source that does not exist."""
 
     message = (
         "There is no source {name!r}. Known sources: {known}. For a log of your own, name a"

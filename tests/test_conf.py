@@ -122,3 +122,18 @@ def test_a_request_asks_for_them_once_and_parses_nothing(
     answer = AuditContextMiddleware(lambda request: HttpResponse("fine"))
     assert answer(RequestFactory().get("/")).content == b"fine"
     assert (len(asked), parsed) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "value",
+    [["ours"], {"ours": ""}, {"ours": "path"}, {"ours": "a..b"}, {"": "a.b"}, {"-x": "a.b"},
+     {"a b": "a.b"}, {7: "a.b"}, {"ours": 7}, {"ours": "a b.c"}],
+)  # fmt: skip
+def test_sources_are_names_with_functions_or_their_paths(value: Any) -> None:
+    with pytest.raises(InvalidSetting, match=r'\["SOURCES"\] must be a dictionary such as'):
+        Settings.parse({"SOURCES": value})
+
+
+def test_sources_may_be_functions() -> None:
+    sources = {"ours": "shop.old_log.select", "the-other_1.x": str}
+    assert sources == Settings.parse({"SOURCES": sources}).SOURCES

@@ -37,7 +37,7 @@ def about(database: str, found: Forecast) -> Iterator[str]:
 def _facts(facts: Facts) -> str:
     parts = [f"it orders {facts.order.value}"]
     if not facts.deletes:
-        parts.append("it does not record deletions by itself")
+        parts.append("it records no deletions unless it is told to")
     if not facts.before_images:
         parts.append("it does not say what an update changed")
     if not facts.whole_rows:

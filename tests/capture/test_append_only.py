@@ -13,6 +13,7 @@ from auditrepr import capture
 from auditrepr.capture import append_only
 from auditrepr.models import AuditLog, InstanceRepr
 from auditrepr.vendors import get_vendor
+from tests import old_log
 from tests.app.models import Author
 from tests.capturing import sql
 
@@ -43,6 +44,18 @@ def run(*arguments):
 
 def in_place():
     return get_vendor("default").append_only()
+
+
+def test_an_import_adds_to_it(settings):
+    settings.AUDITREPR = old_log.SOURCES | WISH
+    AuditLog.objects.all().delete()
+    Author.objects.create(name="Ann")
+    old_log.create()
+    old_log.switch()
+    append_only.install("default")
+    call_command("import_audit_log", "ours", verbosity=0)
+    assert in_place()
+    assert AuditLog.objects.get().row_data["name"] == "Ann"
 
 
 def break_it():

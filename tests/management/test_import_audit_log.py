@@ -11,6 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
+from auditrepr.attribution import context
 from auditrepr.job import logs
 from auditrepr.job.importing import running
 from auditrepr.models import AuditLog, Import
@@ -50,6 +51,15 @@ def test_it_imports_and_says_what():
     )
     assert AuditLog.objects.count() == 3
     assert run("ours", verbosity=0, until=AuditLog.objects.earliest("pk").occurred_at) == ""
+
+
+def test_who_imports_is_not_who_made_the_changes():
+    sql("""UPDATE old_log SET context = '{"user": "7"}' WHERE action = 'U'""")
+    with context(user="importer"):
+        run("ours")
+    updated = {"user": "7", "imported_from": "ours"}
+    contexts = AuditLog.objects.order_by("pk").values_list("context", flat=True)
+    assert list(contexts) == [{"imported_from": "ours"}, updated, {"imported_from": "ours"}]
 
 
 def test_a_dry_run_shows_what_would_be_imported_and_how_it_would_read():
@@ -94,7 +104,7 @@ def test_an_interrupted_import_says_what_is_left_and_can_be_abandoned(monkeypatc
         f"{logs.named('default')}: Would continue the import that is unfinished: 2 events are"
         " left.\n"
     )
-    assert run("ours", "--abandon").endswith(": Ended the import; it has 1 event.\n")
+    assert ": Ended the import; it has 1 event.\n" in run("ours", "--abandon")
     assert Import.objects.get().finished_at
 
 

@@ -70,7 +70,7 @@ def last_id(using: str) -> int:
 def choose(request: Request, until: datetime) -> list[Chosen]:
     """Return the SELECTs of the sources.
 
-    :raises UnknownSource: if nobody has defined one of them.
+    :raises UnknownSource: if one of them does not exist.
     :raises SourceUnavailable: if one is not there.
     :raises SourceUnreadable: if one cannot be executed.
     :raises SourceColumns: if one has other columns than it must have.

@@ -1,4 +1,4 @@
-"""Does an import: plans it, then moves events into the log, batch by batch."""
+"""Plans an import, then moves events into the log, batch by batch."""
 
 from __future__ import annotations
 

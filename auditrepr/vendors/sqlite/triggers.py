@@ -47,9 +47,11 @@ APPEND_ONLY = {
 SEAL = "auditrepr_seal"
 DROP_SEAL = f"DROP TRIGGER IF EXISTS {SEAL}"
 
-# A trigger of one connection: only such a trigger may call a Python function.
+# A trigger of one connection: only such a trigger may call a Python function. Events that are
+# imported keep their own context.
 ADD_CONTEXT = """CREATE TEMP TRIGGER IF NOT EXISTS auditrepr_context
- AFTER INSERT ON main.auditrepr_auditlog WHEN auditrepr_context() IS NOT NULL
+ AFTER INSERT ON main.auditrepr_auditlog
+ WHEN new.context IS NULL AND auditrepr_context() IS NOT NULL
  BEGIN UPDATE auditrepr_auditlog SET context = auditrepr_context() WHERE id = new.id; END"""
 
 # SQLite's own reading and printing of decimals (quote() uses both) is not always exact; 20 digits
