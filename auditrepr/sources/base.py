@@ -1,8 +1,9 @@
-"""What a source tells of itself: its SELECTs, and what its events can be relied on for."""
+"""What a source is: its SELECTs, and what its events can be relied on for."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
@@ -39,8 +40,9 @@ class Source(ABC):
     facts: Facts
 
     @abstractmethod
-    def parts(self, using: str) -> list[Part]:
+    def parts(self, using: str, tables: Collection[str] | None = None) -> list[Part]:
         """Return the SELECTs that give the source's events, from this database.
 
+        :param tables: the tables whose events are wanted, and perhaps others; None: all.
         :raises SourceUnavailable: if it is not there.
         """

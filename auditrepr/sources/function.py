@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any
 
 from django.utils.module_loading import import_string
@@ -25,7 +25,7 @@ class FunctionSource(Source):
         self.name = name
         self.way = way
 
-    def parts(self, using: str) -> list[Part]:
+    def parts(self, using: str, tables: Collection[str] | None = None) -> list[Part]:
         select = self._asked(using)
         if not isinstance(select, str) or not select.strip():
             raise SourceUnreadable(

@@ -6,9 +6,10 @@ from ..conf import get_settings
 from ..exceptions import UnknownSource
 from .base import Source
 from .function import FunctionSource
+from .pghistory import Pghistory
 
 #: Sources that need no setting, by name.
-BUILT_IN: dict[str, type[Source]] = {}
+BUILT_IN: dict[str, type[Source]] = {Pghistory.name: Pghistory}
 
 
 def names() -> list[str]:

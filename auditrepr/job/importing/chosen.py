@@ -79,7 +79,7 @@ def choose(request: Request, until: datetime) -> list[Chosen]:
     return [
         Chosen(source, Selection(part.select, has, until, tables, excluded))
         for source in map(find, dict.fromkeys(request.sources))
-        for part in source.parts(request.using)
+        for part in source.parts(request.using, tables)
         for has in [_columns(request.using, source, part)]
     ]
 

@@ -1,0 +1,184 @@
+"""django-pghistory 3: a table of events for each model that it tracks."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.db import connections, router
+from django.db.models import IntegerField, JSONField, Model
+
+from ..exceptions import SourceUnavailable
+from ..utils.table_names import log_name
+from .base import Facts, Order, Part, Source
+
+ACTIONS = {"INSERT": "I", "UPDATE": "U", "DELETE": "D"}
+
+# An update is compared with the event before it. The sum keeps the planner from reading the table
+# backward by its key.
+SELECT = """
+SELECT event.pgh_id AS position, {table} AS table_name,
+    event.{key}::text AS object_id, {action} AS action,
+    to_jsonb(event) - {others} AS row_data,
+    CASE WHEN {action} = 'U' THEN (
+        SELECT jsonb_object_agg(was.key, was.value) FROM jsonb_each((
+            SELECT to_jsonb(earlier) - {others} FROM {events} AS earlier
+            WHERE earlier.{key} = event.{key} AND earlier.pgh_id < event.pgh_id
+                AND earlier.pgh_label IN ({labels})
+            ORDER BY earlier.pgh_id + 0 DESC LIMIT 1
+        )) AS was WHERE was.value IS DISTINCT FROM to_jsonb(event) -> was.key
+    ) END AS changed_from,
+    {context} AS context, event.pgh_created_at AS occurred_at
+FROM {events} AS event{joined}
+WHERE event.pgh_label IN ({labels})
+"""
+OBJECT = "CASE WHEN jsonb_typeof({0}::jsonb) = 'object' THEN {0}::jsonb END"
+
+
+class Pghistory(Source):
+    """The event models of django-pghistory.
+
+    Of each table, one event model is read: the one with the most columns. Trackers with a condition
+    of their own, of an update's old row, or of several operations do not say what happened to a
+    row, so their events are left out, as are those that the application has created by hand.
+    """
+
+    name = "pghistory"
+    # Which trackers and fields a model has, the dry run shows by its events.
+    facts = Facts(Order.TABLE, deletes=False, before_images=False, whole_rows=True)
+
+    def parts(self, using: str, tables: Collection[str] | None = None) -> list[Part]:
+        if not apps.is_installed("pghistory"):
+            raise SourceUnavailable(
+                source=self.name,
+                alias=using,
+                reason='"pghistory" is not in INSTALLED_APPS',
+            )
+        best: dict[str, _Events] = {}
+        for events in _all_events(using):
+            if tables is None or events.table in tables:
+                best[events.table] = max(events, best.get(events.table, events), key=_completeness)
+        if not best:
+            reason = "no model has a tracker that records every insert or update"
+            raise SourceUnavailable(source=self.name, alias=using, reason=reason)
+        return [Part(table, events.select(using)) for table, events in sorted(best.items())]
+
+
+@dataclass(frozen=True)
+class _Events:
+    """An event model, and the actions that its labels stand for."""
+
+    model: Any
+    actions: dict[str, str]
+
+    @property
+    def tracked(self) -> type[Model]:
+        """Return the model whose rows it records."""
+        found: type[Model] = self.model.pgh_tracked_model
+        return found._meta.concrete_model or found
+
+    @property
+    def table(self) -> str:
+        return log_name(self.tracked._meta.db_table)
+
+    @property
+    def columns(self) -> set[str]:
+        """Return the columns of the tracked table that it has."""
+        return _columns(self.tracked) & _columns(self.model)
+
+    @property
+    def key(self) -> str:
+        """Return its column with the key of the row; empty if it has none."""
+        key = self.tracked._meta.pk.column
+        if hasattr(self.model, "pgh_obj"):
+            column: str = self.model._meta.get_field("pgh_obj").column
+            return column
+        return key if key in self.columns else ""
+
+    def select(self, using: str) -> str:
+        quoted = connections[using].ops.quote_name
+        others = _columns(self.model) - self.columns
+        whens = "".join(
+            f" WHEN {_text(label)} THEN '{action}'" for label, action in self.actions.items()
+        )
+        context, joined = self._context()
+        return SELECT.format(
+            table=_text(self.table),
+            key=quoted(self.key),
+            action=f"CASE event.pgh_label{whens} END",
+            others=f"ARRAY[{', '.join(map(_text, sorted(others)))}]",
+            events=quoted(self.model._meta.db_table),
+            labels=", ".join(map(_text, self.actions)),
+            context=context,
+            joined=joined,
+        )
+
+    def _context(self) -> tuple[str, str]:
+        """Return SQL for the context, and what it joins."""
+        if not hasattr(self.model, "pgh_context"):
+            return "NULL", ""
+        if isinstance(self.model._meta.get_field("pgh_context"), JSONField):
+            return OBJECT.format("event.pgh_context"), ""
+        joined = " LEFT JOIN pghistory_context AS known ON known.id = event.pgh_context_id"
+        return OBJECT.format("known.metadata"), joined
+
+
+def _columns(model: type[Model]) -> set[str]:
+    return {field.column for field in model._meta.local_concrete_fields if field.column}
+
+
+def _all_events(using: str) -> Iterator[_Events]:
+    """Yield the event models that can be read."""
+    for model in apps.get_models():
+        if getattr(model, "pgh_tracked_model", None) is None or model._meta.proxy:
+            continue
+        if not (model._meta.managed and router.allow_migrate_model(using, model)):
+            continue
+        found = _Events(model, _actions(model))
+        ordered = isinstance(model._meta.pk, IntegerField)  # a base model may have another key
+        if ordered and found.key and found.actions:
+            yield found
+
+
+def _actions(model: Any) -> dict[str, str]:
+    """Return the actions of the labels whose trackers record every change of their kind."""
+    found: dict[str, set[str]] = {}
+    fields = {field.name for field in model._meta.local_concrete_fields}
+    tracked = fields & {field.name for field in model.pgh_tracked_model._meta.local_concrete_fields}
+    for tracker in model.pgh_trackers or ():
+        found.setdefault(tracker.label, set()).add(_action(tracker, tracked))
+    # A label that stands for several says nothing of one row.
+    certain = {label: actions.pop() for label, actions in found.items() if len(actions) == 1}
+    return {label: action for label, action in certain.items() if action}
+
+
+def _action(tracker: Any, tracked: Collection[str]) -> str:
+    """Return the action that the tracker records; empty if it does not record all of its kind."""
+    action = ACTIONS.get(str(getattr(tracker, "operation", "")).upper(), "")
+    if action == "U":
+        whole = tracker.row == "NEW" and _is_any_change(tracker.condition, tracked)
+    else:
+        whole = bool(action) and tracker.condition is None
+    return action if whole else ""
+
+
+def _is_any_change(condition: Any, tracked: Collection[str]) -> bool:
+    """Return whether an update that changes one of the tracked fields meets the condition."""
+    if condition is None:
+        return True
+    return (
+        type(condition).__name__ == "AnyChange"
+        and not condition.exclude
+        and not condition._negated
+        and set(condition.fields or tracked) >= set(tracked)
+    )
+
+
+def _completeness(events: _Events) -> tuple[int, int, str]:
+    return len(events.columns), len(set(events.actions.values())), events.model._meta.db_table
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("'", "''") + "'"

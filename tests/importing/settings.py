@@ -1,0 +1,11 @@
+"""The tests' settings with django-pghistory; PostgreSQL only."""
+
+from tests.settings import *  # noqa: F403
+from tests.settings import INSTALLED_APPS
+
+INSTALLED_APPS = [
+    *(app for app in INSTALLED_APPS if not app.startswith("tests.")),
+    "pgtrigger", "pghistory", "tests.importing",
+]  # fmt: skip
+TRACKED = ("Writer", "Novel", "Shop", "Visit")
+AUDITREPR = {"MODELS": [f"importing.{name}" for name in TRACKED]}

@@ -1,0 +1,130 @@
+"""Imports what django-pghistory has recorded; tests/job/test_import_pghistory.py runs it.
+
+Both record the same story: so what was imported can be compared with what our triggers have seen.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pghistory
+import pytest
+from django.core.management import call_command
+from django.db import connection
+
+from auditrepr import capture
+from auditrepr.capture import coverage
+from auditrepr.exceptions import SourceUnavailable
+from auditrepr.models import AuditLog, Coverage, InstanceRepr
+from auditrepr.sources import find
+from tests.importing.models import Novel, Shop, Visit, Writer
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Event = tuple[Any, ...]
+FIELDS = ("table_name", "object_id", "action", "row_data", "changed_from")
+
+
+@pytest.fixture(autouse=True)
+def empty() -> None:
+    call_command("migrate", verbosity=0)
+    capture.install("default")
+    AuditLog.objects.all().delete()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "TRUNCATE importing_writerevent, importing_novelevent, importing_shopwhole,"
+            " importing_shopname, importing_shopopened, importing_visitevent"
+        )
+
+
+def story() -> None:
+    ann = Writer.objects.create(name="Ann")
+    with pghistory.context(user=7, url="/novels/"):
+        novel = Novel.objects.create(title="Go", writer=ann)
+        Novel.objects.update(price="9.90")
+    Writer.objects.update(name="Bea")
+    shop = Shop.objects.create(name="Corner")
+    Shop.objects.update(is_open=True)
+    Shop.objects.update(name="Market")
+    Visit.objects.create(shop=shop, kind="short", note="nobody reads it")
+    Visit.objects.create(shop=shop, kind="long", note="lost")
+    Visit.objects.filter(kind="short").delete()
+    novel.delete()
+
+
+def recorded(table: str) -> list[Event]:
+    rows = AuditLog.objects.filter(table_name=table).order_by("pk")
+    return list(rows.values_list(*FIELDS))
+
+
+def switch() -> dict[str, list[Event]]:
+    """Return what auditrepr has recorded by table, and let it begin now."""
+    tables = ["importing_writer", "importing_novel", "importing_shop", "importing_visit"]
+    found = {table: recorded(table) for table in tables}
+    AuditLog.objects.all().delete()
+    names = Coverage.objects.values_list("table_name", flat=True)
+    coverage.start("default", dict.fromkeys(names, Coverage.Reason.INSTALLED))
+    return found
+
+
+def test_events_are_what_our_triggers_have_seen() -> None:
+    story()
+    seen = switch()
+    call_command("import_audit_log", "pghistory", verbosity=0)
+    for table in ("importing_writer", "importing_shop"):
+        assert recorded(table) == seen[table]
+    # Deletions are not tracked there.
+    assert recorded("importing_novel") == [e for e in seen["importing_novel"] if e[2] != "D"]
+    for event in seen["importing_visit"]:
+        del event[3]["note"]
+    assert recorded("importing_visit") == seen["importing_visit"]
+
+
+def test_the_context_says_who_and_where_it_comes_from() -> None:
+    story()
+    switch()
+    call_command("import_audit_log", "pghistory", verbosity=0)
+    novels = AuditLog.objects.filter(table_name="importing_novel")
+    assert set(novels.values_list("actor", flat=True)) == {"7"}
+    assert novels[0].context == {"user": 7, "url": "/novels/", "imported_from": "pghistory"}
+    writer = AuditLog.objects.filter(table_name="importing_writer").earliest("pk")
+    assert writer.context == {"imported_from": "pghistory"}
+
+
+def test_what_is_tracked_is_exact_and_what_is_not_is_mixed() -> None:
+    story()
+    switch()
+    Writer.objects.create(name="Eve")
+    call_command("import_audit_log", "pghistory", verbosity=0)
+    call_command("backfill_reprs", verbosity=0)
+    rows = InstanceRepr.objects.order_by("pk")
+    stored = rows.values_list("audit_log__table_name", "instance_repr", "fidelity")
+    found: dict[str, list[Event]] = {}
+    for table, text, fidelity in stored:
+        found.setdefault(table.removeprefix("importing_"), []).append((text, fidelity))
+    assert found["writer"] == [("Ann", "E"), ("Bea", "E"), ("Eve", "E")]
+    assert found["novel"] == [("Go by Ann", "M"), ("Go by Ann", "M")]
+    assert found["shop"] == [("Corner", "E"), ("Corner", "E"), ("Market", "E")]
+    assert [fidelity for _, fidelity in found["visit"]] == ["E", "M", "E"]
+
+
+def test_tables_are_chosen_and_none_is_an_error() -> None:
+    source = find("pghistory")
+    assert [part.name for part in source.parts("default")] == [
+        "importing_novel", "importing_shop", "importing_visit", "importing_writer",
+    ]  # fmt: skip
+    assert [one.name for one in source.parts("default", ["importing_shop"])] == ["importing_shop"]
+    assert "importing_shopwhole" in source.parts("default", ["importing_shop"])[0].select
+    with pytest.raises(SourceUnavailable, match="no model has a tracker"):
+        source.parts("default", ["elsewhere"])
+
+
+def test_an_index_finds_the_event_before() -> None:
+    story()
+    (part,) = find("pghistory").parts("default", ["importing_writer"])
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off")
+        cursor.execute(f"EXPLAIN {part.select}")
+        plan = "\n".join(line for (line,) in cursor.fetchall())
+        cursor.execute("RESET enable_seqscan")
+    assert "pgh_obj_id = event.pgh_obj_id" in plan
