@@ -6,6 +6,7 @@ is in the database, so walking through the states of the project shows every nam
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -43,6 +44,12 @@ class ColumnChanged(NamedTuple):
     new: str | None
 
 
+class ColumnAdded(NamedTuple):
+    at: datetime
+    table: str
+    column: str
+
+
 Change = TableMade | TableRenamed | ColumnChanged
 
 ModelKey = tuple[str, str]  # app label and lower-case name
@@ -59,12 +66,37 @@ def changes(connection: BaseDatabaseWrapper) -> list[Change]:
 
     :raises Exception: whatever the project's migrations raise, if they cannot be loaded.
     """
+    return [change for change in _applied(connection) if not isinstance(change, ColumnAdded)]
+
+
+def added_columns(connection: BaseDatabaseWrapper) -> dict[str, dict[str, datetime]]:
+    """Return when columns were added to tables that were there before, by their current names.
+
+    :raises Exception: likewise.
+    """
+    found: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
+    for change in _applied(connection):
+        match change:
+            case ColumnAdded(at, table, column):
+                found[table][column] = at
+            case ColumnChanged(_, table, old, new):
+                at_first = found[table].pop(old, None)
+                if at_first and new:
+                    found[table][new] = at_first
+            case TableRenamed(_, table, new_name):
+                found[new_name] = found.pop(table, {})
+            case TableMade(_, table):
+                found[table] = {}
+    return dict(found)
+
+
+def _applied(connection: BaseDatabaseWrapper) -> list[Change | ColumnAdded]:
     loader = MigrationLoader(connection)
     recorded = MigrationRecorder(connection).applied_migrations()
     applied = {key: record.applied for key, record in recorded.items()}
     state = ProjectState(real_apps=loader.unmigrated_apps)
     limit = connection.ops.max_name_length()
-    found: list[Change] = []
+    found: list[Change | ColumnAdded] = []
     for key in _plan(loader):
         for migration in _parts(loader, loader.graph.nodes[key]):
             if at := _applied_at(migration, applied):
@@ -122,8 +154,8 @@ class _Walk:
         self.state = state
         self.limit = limit
 
-    def operate(self, operation: Any) -> list[Change]:
-        """Apply the operation to the state; return its changes of names."""
+    def operate(self, operation: Any) -> list[Change | ColumnAdded]:
+        """Apply the operation to the state; return its changes of names and columns."""
         if isinstance(operation, operations.SeparateDatabaseAndState):
             return self._separately(operation)
         if isinstance(operation, operations.RunSQL):
@@ -135,13 +167,13 @@ class _Walk:
             concerned = [_followed(operation, self.app_label, key) for key in concerned]
         return list(self._compared(operation, before, self.tables(concerned)))
 
-    def _separately(self, operation: Any) -> list[Change]:
+    def _separately(self, operation: Any) -> list[Change | ColumnAdded]:
         aside = _Walk(self.at, self.app_label, self.state.clone(), self.limit)
         done = [change for part in operation.database_operations for change in aside.operate(part)]
         said = self._in_name_only(operation.state_operations)
         return done + [change for change in said if change not in done]
 
-    def _in_name_only(self, parts: Iterable[Any]) -> list[Change]:
+    def _in_name_only(self, parts: Iterable[Any]) -> list[Change | ColumnAdded]:
         """Return the renames among state-only operations.
 
         Created and removed tables and columns are ignored: they may exist outside this migration.
@@ -166,7 +198,7 @@ class _Walk:
 
     def _compared(
         self, operation: Any, before: Mapping[TableKey, Table], after: Mapping[TableKey, Table]
-    ) -> Iterator[Change]:
+    ) -> Iterator[Change | ColumnAdded]:
         kept = set()
         for (app_label, name, field), table in before.items():
             key = (
@@ -180,13 +212,18 @@ class _Walk:
         for key in after.keys() - kept:
             yield TableMade(self.at, after[key].name)
 
-    def _table_changes(self, operation: Any, old: Table, new: Table) -> Iterator[Change]:
+    def _table_changes(
+        self, operation: Any, old: Table, new: Table
+    ) -> Iterator[Change | ColumnAdded]:
         if old.name != new.name:
             yield TableRenamed(self.at, old.name, new.name)
         for field, column in old.columns.items():
             now = new.columns.get(_renamed_field(operation, field))
             if now != column:
                 yield ColumnChanged(self.at, new.name, column, now)
+        if isinstance(operation, operations.AddField):
+            for field in new.columns.keys() - old.columns.keys():
+                yield ColumnAdded(self.at, new.name, new.columns[field])
 
     def tables(self, models: Collection[ModelKey]) -> dict[TableKey, Table]:
         found: dict[TableKey, Table] = {}

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from django.apps import apps
 from django.db import connections, router
 from django.db.models import IntegerField, JSONField, Model
 
-from ..exceptions import SourceUnavailable
+from ..exceptions import SourceUnavailable, SourceUnreadable
+from ..lineage.migrations import added_columns
 from ..utils.table_names import log_name
+from ..utils.text import one_line
 from .base import Facts, Order, Part, Source
 
 ACTIONS = {"INSERT": "I", "UPDATE": "U", "DELETE": "D"}
@@ -21,14 +24,14 @@ ACTIONS = {"INSERT": "I", "UPDATE": "U", "DELETE": "D"}
 SELECT = """
 SELECT event.pgh_id AS position, {table} AS table_name,
     event.{key}::text AS object_id, {action} AS action,
-    to_jsonb(event) - {others} AS row_data,
+    {row} AS row_data,
     CASE WHEN {action} = 'U' THEN (
         SELECT jsonb_object_agg(was.key, was.value) FROM jsonb_each((
-            SELECT to_jsonb(earlier) - {others} FROM {events} AS earlier
+            SELECT {earlier} FROM {events} AS earlier
             WHERE earlier.{key} = event.{key} AND earlier.pgh_id < event.pgh_id
                 AND earlier.pgh_label IN ({labels})
             ORDER BY earlier.pgh_id + 0 DESC LIMIT 1
-        )) AS was WHERE was.value IS DISTINCT FROM to_jsonb(event) -> was.key
+        )) AS was WHERE was.value IS DISTINCT FROM {row} -> was.key
     ) END AS changed_from,
     {context} AS context, event.pgh_created_at AS occurred_at
 FROM {events} AS event{joined}
@@ -63,7 +66,21 @@ class Pghistory(Source):
         if not best:
             reason = "no model has a tracker that records every insert or update"
             raise SourceUnavailable(source=self.name, alias=using, reason=reason)
-        return [Part(table, events.select(using)) for table, events in sorted(best.items())]
+        later = self._later_columns(using)
+        return [
+            Part(table, events.select(using, later.get(events.model._meta.db_table, {})))
+            for table, events in sorted(best.items())
+        ]
+
+    def _later_columns(self, using: str) -> dict[str, dict[str, datetime]]:
+        """Return when columns were added to tables.
+
+        Events from before have no value there, but the column's default.
+        """
+        try:
+            return added_columns(connections[using])
+        except Exception as error:  # whatever the project's migrations raise
+            raise SourceUnreadable(source=self.name, reason=one_line(error)) from error
 
 
 @dataclass(frozen=True)
@@ -97,9 +114,12 @@ class _Events:
             return column
         return key if key in self.columns else ""
 
-    def select(self, using: str) -> str:
+    def select(self, using: str, later: Mapping[str, datetime]) -> str:
+        """Return its SELECT.
+
+        :param later: when columns were added to its table.
+        """
         quoted = connections[using].ops.quote_name
-        others = _columns(self.model) - self.columns
         whens = "".join(
             f" WHEN {_text(label)} THEN '{action}'" for label, action in self.actions.items()
         )
@@ -108,12 +128,23 @@ class _Events:
             table=_text(self.table),
             key=quoted(self.key),
             action=f"CASE event.pgh_label{whens} END",
-            others=f"ARRAY[{', '.join(map(_text, sorted(others)))}]",
+            row=self._row("event", later),
+            earlier=self._row("earlier", later),
             events=quoted(self.model._meta.db_table),
             labels=", ".join(map(_text, self.actions)),
             context=context,
             joined=joined,
         )
+
+    def _row(self, name: str, later: Mapping[str, datetime]) -> str:
+        """Return SQL for the recorded columns of an event."""
+        others = sorted(_columns(self.model) - self.columns)
+        row = f"to_jsonb({name}) - ARRAY[{', '.join(map(_text, others))}]"
+        for column, at in sorted(later.items()):
+            if column in self.columns:
+                row += f" - CASE WHEN {name}.pgh_created_at < '{at.isoformat()}'"
+                row += f" THEN {_text(column)} ELSE '' END"
+        return f"({row})"
 
     def _context(self) -> tuple[str, str]:
         """Return SQL for the context, and what it joins."""

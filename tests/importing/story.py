@@ -11,12 +11,14 @@ import pghistory
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 
 from auditrepr import capture
 from auditrepr.capture import coverage
 from auditrepr.exceptions import SourceUnavailable
 from auditrepr.models import AuditLog, Coverage, InstanceRepr
 from auditrepr.sources import find
+from auditrepr.sources import pghistory as pghistory_source
 from tests.importing.models import Novel, Shop, Visit, Writer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -106,6 +108,20 @@ def test_what_is_tracked_is_exact_and_what_is_not_is_mixed() -> None:
     assert found["novel"] == [("Go by Ann", "M"), ("Go by Ann", "M")]
     assert found["shop"] == [("Corner", "E"), ("Corner", "E"), ("Market", "E")]
     assert [fidelity for _, fidelity in found["visit"]] == ["E", "M", "E"]
+
+
+def test_a_column_is_not_recorded_before_it_was_added(monkeypatch: pytest.MonkeyPatch) -> None:
+    Writer.objects.create(name="Ann")
+    between = timezone.now()
+    Writer.objects.update(name="Bea", born="1815-12-10")
+    switch()
+    later = {"importing_writerevent": {"born": between}}
+    monkeypatch.setattr(pghistory_source, "added_columns", lambda connection: later)
+    call_command("import_audit_log", "pghistory", verbosity=0)
+    (_, _, _, first, _), (_, _, _, second, changed) = recorded("importing_writer")
+    assert "born" not in first
+    assert second["born"] == "1815-12-10"
+    assert changed == {"name": "Ann"}
 
 
 def test_tables_are_chosen_and_none_is_an_error() -> None:

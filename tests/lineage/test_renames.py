@@ -14,6 +14,7 @@ from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 from django.core.management.sql import emit_post_migrate_signal
 from django.db import connection, migrations, models
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.migrations.state import ProjectState
 from django.test import Client, override_settings
 from django.utils import timezone
@@ -23,7 +24,7 @@ from auditrepr import track
 from auditrepr.admin import job_page
 from auditrepr.job.rebuild import Selection
 from auditrepr.lineage import renames
-from auditrepr.lineage.migrations import TableRenamed, _Walk, changes
+from auditrepr.lineage.migrations import TableRenamed, _Walk, added_columns, changes
 from auditrepr.models import AuditLog, ReprFailure
 from auditrepr.readers import changes as readers_changes
 from auditrepr.readers import values
@@ -418,3 +419,15 @@ def test_who_migrates_reads_by_the_new_names_at_once(first):
     assert renames.recent_renames("default") is known
     emit_post_migrate_signal(verbosity=0, interactive=False, db="default")
     assert ("default", "") not in renames._RECENT
+
+
+def test_columns_that_were_added_to_a_table_come_with_the_time(first):
+    today()
+    added = added_columns(connection)
+    assert set(added["drifting_late"]) == {
+        "constant", "database", "computed", "called", "plain", "nothing", "blank", "store_id",
+    }  # fmt: skip
+    (at,) = set(added["drifting_late"].values())
+    recorded = MigrationRecorder(connection).applied_migrations()
+    assert at == recorded["drifting", "0005_more_columns"].applied
+    assert not added.get("drifting_item")  # its columns were there, or renamed
