@@ -326,6 +326,15 @@ class SourceColumns(AuditReprError):
     )
 
 
+class MayNotImport(AuditReprError):
+    """Raised when the database role may not add events, or not read a source."""
+
+    message = (
+        'Role {role} may not do this in database "{alias}": {reason}. Run import_audit_log as the'
+        " role that owns the audit log (docs/security.md), and grant it SELECT on the other log."
+    )
+
+
 class NothingCovered(AuditReprError):
     """Raised when another log is to be imported before auditrepr records anything."""
 

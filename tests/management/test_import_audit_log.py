@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.utils import timezone
 
 from auditrepr.attribution import context
@@ -144,3 +145,24 @@ def test_what_it_refuses(arguments: list[str], said: str):
 def test_only_the_events_of_models():
     run("ours", "--model", "app.Book", "--model", "app.Tag")
     assert AuditLog.objects.get().table_name == "app_book"
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("rights", ["", "SELECT", "SELECT, INSERT, UPDATE, DELETE"])
+@pytest.mark.parametrize("more", [[], ["--dry-run"]])
+def test_a_role_without_rights_is_told_which_one_has_them(rights: str, more: list[str]):
+    sql("DROP ROLE IF EXISTS importer", "CREATE ROLE importer")
+    try:
+        for table in connection.introspection.table_names() if rights else ():
+            sql(f'GRANT {rights} ON "{table}" TO importer')
+        sql("REVOKE INSERT ON auditrepr_auditlog FROM importer", "SET ROLE importer")
+        with pytest.raises(CommandError, match=r"Run import_audit_log as the role that owns"):
+            run("ours", *more)
+    finally:
+        sql("RESET ROLE", "DROP OWNED BY importer", "DROP ROLE importer")
+    assert not AuditLog.objects.exists()
+
+
+def test_a_source_that_is_named_twice_is_imported_once():
+    run("ours", "ours")
+    assert Import.objects.get().sources == ["ours"]

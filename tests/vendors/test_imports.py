@@ -112,6 +112,14 @@ def test_positions_that_are_wrong(vendor: Vendor) -> None:
     assert found("CAST(NULL AS integer)").position == 3
 
 
+def test_a_time_of_another_type(vendor: Vendor) -> None:
+    other = (
+        "timestamp '2020-01-01'" if vendor.import_dialect().is_time.startswith("pg") else "'2020'"
+    )
+    select = old_log.select("default").replace("occurred_at", f"{other} AS occurred_at")
+    assert vendor.unfit_events(Selection(select, OPTIONAL, UNTIL)).time == 5
+
+
 def test_planned_events_come_into_the_log_without_what_is_excluded(vendor: Vendor) -> None:
     chosen = selection(excluded={'50%"': ["it's %", 'na"me'], "b": ["id"]})
     add(vendor, -9, '50%"', "9", {"id": 9, "it's %": 1}, previous_object_id="8", action="U",

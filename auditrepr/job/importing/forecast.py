@@ -65,7 +65,7 @@ def forecast(request: Request, *, shown: int = SHOWN) -> Forecast:
 
 def _shown(using: str, parts: Sequence[Chosen], most: int) -> list[tuple[Event, Outcome]]:
     """Return the latest events as they would read: imported, built, and rolled back."""
-    with transaction.atomic(using):
+    with get_vendor(using).pinned():
         last = chosen.last_id(using)
         planned = get_vendor(using).plan_import([part.selection for part in parts], last, most)
         running.import_range(using, parts, last - planned, last)

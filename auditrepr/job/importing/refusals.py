@@ -26,7 +26,8 @@ PROBLEMS = {
     "action": "have another action than I, U, D and T",
     "key": "are of a TRUNCATE, and have an object_id",
     "row": "have no JSON object as row_data",
-    "time": "have no occurred_at, or not as 2026-01-31 12:00:00",
+    "time": "have no occurred_at, or none that is a timestamptz (on SQLite, text as Django stores"
+    " times: 2026-01-31 12:00:00)",
     "context": "have no JSON object as context",
 }
 

@@ -8,17 +8,17 @@ from collections.abc import Callable
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import Error
+from django.db import Error, connections
 
 from ... import capture
-from ...exceptions import AuditReprError
+from ...exceptions import AuditReprError, MayNotImport, SourceUnreadable
 from ...job import importing, logs
 from ...job.importing import Imported, Request
 from ...job.importing.running import BATCH_SIZE
-from ...job.rights import explained
+from ...job.rights import explained, refused
 from ...utils.phrases import counted
 from ...utils.table_names import model_labeled
-from ...utils.text import visible
+from ...utils.text import one_line, visible
 from ..dry_run import described, table
 from ..importing import about
 from ..locking import LOCKS, add_lock, chosen_lock
@@ -102,7 +102,8 @@ class Command(TerminalCommand):
         given = {"dry_run": dry_run, "abandon": abandon}
         check_exclusive(given, "dry_run", "abandon")
         using = options["database"]
-        request = Request(using, sources, options["until"], _models(options["models"]))
+        names = list(dict.fromkeys(sources))
+        request = Request(using, names, options["until"], _models(options["models"]))
         try:
             capture.databases(using)
             if dry_run:
@@ -112,7 +113,7 @@ class Command(TerminalCommand):
                 work = self._abandon if abandon else self._import
                 work(request, options, lambda: bool(received))
         except (AuditReprError, Error) as error:
-            raise CommandError(visible(explained(error, using))) from error
+            raise CommandError(visible(_explained(error, using))) from error
         if received:
             sys.exit(128 + received[0])
 
@@ -156,6 +157,15 @@ class Command(TerminalCommand):
     def _say(self, text: str) -> None:
         if self.verbosity >= 1:
             self.stdout.write(visible(text) if "\n" not in text else text)
+
+
+def _explained(error: BaseException, using: str) -> str:
+    """Return the error as one line; if a right is missing, with the role that has it."""
+    cause = error.__cause__ if isinstance(error, SourceUnreadable) else error
+    if cause is None or not refused(cause, using):
+        return explained(error, using)
+    role = connections[using].settings_dict["USER"]
+    return str(MayNotImport(alias=using, role=role, reason=one_line(cause).rstrip(".")))
 
 
 def _models(labels: list[str] | None) -> list[Any]:

@@ -33,7 +33,8 @@ DIALECT = Dialect(
         " || jsonb_build_object('imported_from', CAST(%(source)s AS text))"
     ),
     is_object="jsonb_typeof(CAST({} AS jsonb)) = 'object'",
-    is_time="true",
+    # Any other type would be read in the time zone of the session.
+    is_time="pg_typeof(occurred_at) = CAST('timestamptz' AS regtype)",
     without=without,
     among="table_name IN (SELECT jsonb_array_elements_text(CAST(%(tables)s AS jsonb)))",
     known=(
