@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from django.apps import apps
+from django.core.exceptions import FieldDoesNotExist
 from django.db import connections, router
 from django.db.models import IntegerField, JSONField, Model
 
@@ -43,7 +44,8 @@ OBJECT = "CASE WHEN jsonb_typeof({0}::jsonb) = 'object' THEN {0}::jsonb END"
 class Pghistory(Source):
     """The event models of django-pghistory.
 
-    Of each table, one event model is read: the one with the most columns. Trackers with a condition
+    Of each table, one event model is read, the one with the most columns, and of that one tracker
+    for each action: others record the same changes again. Trackers with a condition
     of their own, of an update's old row, or of several operations do not say what happened to a
     row, so their events are left out, as are those that the application has created by hand.
     """
@@ -68,7 +70,7 @@ class Pghistory(Source):
             raise SourceUnavailable(source=self.name, alias=using, reason=reason)
         later = self._later_columns(using)
         return [
-            Part(table, events.select(using, later.get(events.model._meta.db_table, {})))
+            Part(table, events.select(using, later.get(log_name(events.model._meta.db_table), {})))
             for table, events in sorted(best.items())
         ]
 
@@ -108,10 +110,9 @@ class _Events:
     @property
     def key(self) -> str:
         """Return its column with the key of the row; empty if it has none."""
+        if reference := _field(self.model, "pgh_obj"):
+            return str(reference.column)
         key = self.tracked._meta.pk.column
-        if hasattr(self.model, "pgh_obj"):
-            column: str = self.model._meta.get_field("pgh_obj").column
-            return column
         return key if key in self.columns else ""
 
     def select(self, using: str, later: Mapping[str, datetime]) -> str:
@@ -148,12 +149,20 @@ class _Events:
 
     def _context(self) -> tuple[str, str]:
         """Return SQL for the context, and what it joins."""
-        if not hasattr(self.model, "pgh_context"):
+        field = _field(self.model, "pgh_context")
+        if field is None:
             return "NULL", ""
-        if isinstance(self.model._meta.get_field("pgh_context"), JSONField):
+        if isinstance(field, JSONField):
             return OBJECT.format("event.pgh_context"), ""
         joined = " LEFT JOIN pghistory_context AS known ON known.id = event.pgh_context_id"
         return OBJECT.format("known.metadata"), joined
+
+
+def _field(model: type[Model], name: str) -> Any:
+    try:
+        return model._meta.get_field(name)
+    except FieldDoesNotExist:
+        return None
 
 
 def _columns(model: type[Model]) -> set[str]:
@@ -174,15 +183,17 @@ def _all_events(using: str) -> Iterator[_Events]:
 
 
 def _actions(model: Any) -> dict[str, str]:
-    """Return the actions of the labels whose trackers record every change of their kind."""
+    """Return the actions by the labels whose trackers record every change of their kind."""
     found: dict[str, set[str]] = {}
     fields = {field.name for field in model._meta.local_concrete_fields}
     tracked = fields & {field.name for field in model.pgh_tracked_model._meta.local_concrete_fields}
     for tracker in model.pgh_trackers or ():
         found.setdefault(tracker.label, set()).add(_action(tracker, tracked))
-    # A label that stands for several says nothing of one row.
+    # A label that stands for several says nothing of one row, and of two labels for one action,
+    # each change has both.
     certain = {label: actions.pop() for label, actions in found.items() if len(actions) == 1}
-    return {label: action for label, action in certain.items() if action}
+    first = {action: label for label, action in reversed(certain.items()) if action}
+    return {label: action for action, label in first.items()}
 
 
 def _action(tracker: Any, tracked: Collection[str]) -> str:

@@ -22,7 +22,12 @@ class Writer(models.Model):
 
 
 # By default, deletions are not tracked; labels are free.
-@pghistory.track(pghistory.InsertEvent("made"), pghistory.UpdateEvent("edited 100%"))
+# Two trackers record each update twice.
+@pghistory.track(
+    pghistory.InsertEvent("made"),
+    pghistory.UpdateEvent("edited 100%"),
+    pghistory.UpdateEvent("again"),
+)
 class Novel(models.Model):
     title = models.CharField(max_length=50)
     writer = models.ForeignKey(Writer, models.CASCADE)

@@ -13,6 +13,7 @@ from ...models import AuditLog
 from ...reprs import Outcome, build
 from ...sources import Source
 from ...utils.text import one_line
+from ...utils.time_limit import JobTimeLimit
 from ...vendors import get_vendor
 from ...vendors.import_types import FoundTable
 from ...vendors.types import Event
@@ -72,6 +73,7 @@ def _shown(using: str, parts: Sequence[Chosen], most: int) -> list[tuple[Event, 
         rows = AuditLog.objects.using(using).filter(pk__gt=last - planned, pk__lte=last)
         represented = rows.exclude(action=AuditLog.Action.TRUNCATE).order_by("pk")
         events = [Event.of(row) for row in represented]
-        shown = list(zip(events, build(events, using), strict=True))
+        limit = JobTimeLimit.from_settings()
+        shown = list(zip(events, build(events, using, limit=limit), strict=True))
         transaction.set_rollback(True, using)
     return shown
