@@ -26,6 +26,8 @@ def about(database: str, found: Forecast) -> Iterator[str]:
         width = max((len(one.name) for one in tables), default=0)
         for one in tables:
             yield f"  {one.name.ljust(width)}  {_table(one)}"
+        for what, number in found.left_out.get(source.name, {}).items():
+            yield f"  Left out: {counted(number, 'event')} of {what}"
     if total:
         yield (
             "\nValues of an object's own row are exact where its event has them. What its"

@@ -46,3 +46,10 @@ class Source(ABC):
         :param tables: the tables whose events are wanted, and perhaps others; None: all.
         :raises SourceUnavailable: if it is not there.
         """
+
+    def left_out(self, using: str, tables: Collection[str] | None = None) -> dict[str, int]:
+        """Return how many events the source has that are in none of its SELECTs, by what they are.
+
+        :param tables: as of :meth:`parts`.
+        """
+        return {}

@@ -10,7 +10,7 @@ from typing import Any
 from django.apps import apps
 from django.core.exceptions import FieldDoesNotExist
 from django.db import connections, router
-from django.db.models import IntegerField, JSONField, Model
+from django.db.models import Count, IntegerField, JSONField, Model
 
 from ..exceptions import SourceUnavailable, SourceUnreadable
 from ..lineage.migrations import added_columns
@@ -61,10 +61,7 @@ class Pghistory(Source):
                 alias=using,
                 reason='"pghistory" is not in INSTALLED_APPS',
             )
-        best: dict[str, _Events] = {}
-        for events in _all_events(using):
-            if tables is None or events.table in tables:
-                best[events.table] = max(events, best.get(events.table, events), key=_completeness)
+        best = _chosen(using, tables)
         if not best:
             reason = "no model has a tracker that records every insert or update"
             raise SourceUnavailable(source=self.name, alias=using, reason=reason)
@@ -73,6 +70,23 @@ class Pghistory(Source):
             Part(table, events.select(using, later.get(log_name(events.model._meta.db_table), {})))
             for table, events in sorted(best.items())
         ]
+
+    def left_out(self, using: str, tables: Collection[str] | None = None) -> dict[str, int]:
+        read = {
+            (events.model, label)
+            for events in _chosen(using, tables).values()
+            for label in events.actions
+        }
+        found: dict[str, int] = {}
+        for model in _event_models(using):
+            if tables is None or _Events(model, {}).table in tables:
+                labels = model._base_manager.using(using).values_list("pgh_label").order_by()
+                found |= {
+                    f"{model._meta.db_table}, {label}": number
+                    for label, number in labels.annotate(number=Count("pk"))
+                    if (model, label) not in read
+                }
+        return found
 
     def _later_columns(self, using: str) -> dict[str, dict[str, datetime]]:
         """Return when columns were added to tables.
@@ -169,17 +183,24 @@ def _columns(model: type[Model]) -> set[str]:
     return {field.column for field in model._meta.local_concrete_fields if field.column}
 
 
-def _all_events(using: str) -> Iterator[_Events]:
-    """Yield the event models that can be read."""
+def _event_models(using: str) -> Iterator[Any]:
     for model in apps.get_models():
-        if getattr(model, "pgh_tracked_model", None) is None or model._meta.proxy:
-            continue
-        if not (model._meta.managed and router.allow_migrate_model(using, model)):
-            continue
+        tracked = getattr(model, "pgh_tracked_model", None)
+        own = model._meta.managed and not model._meta.proxy
+        if tracked is not None and own and router.allow_migrate_model(using, model):
+            yield model
+
+
+def _chosen(using: str, tables: Collection[str] | None) -> dict[str, _Events]:
+    """Return the events to read of each of these tables."""
+    best: dict[str, _Events] = {}
+    for model in _event_models(using):
         found = _Events(model, _actions(model))
         ordered = isinstance(model._meta.pk, IntegerField)  # a base model may have another key
-        if ordered and found.key and found.actions:
-            yield found
+        usable = ordered and found.key and found.actions
+        if usable and (tables is None or found.table in tables):
+            best[found.table] = max(found, best.get(found.table, found), key=_completeness)
+    return best
 
 
 def _actions(model: Any) -> dict[str, str]:

@@ -135,6 +135,19 @@ def test_tables_are_chosen_and_none_is_an_error() -> None:
         source.parts("default", ["elsewhere"])
 
 
+def test_a_dry_run_says_what_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:
+    story()
+    switch()
+    call_command("import_audit_log", "pghistory", dry_run=True)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line for line in lines if "Left out" in line] == [
+        "  Left out: 1 event of importing_novelevent, again",
+        "  Left out: 2 events of importing_shopopened, opened",
+        "  Left out: 1 event of importing_shopname, renamed",
+    ]
+    assert any(line.startswith("  importing_shop    3 events from") for line in lines)
+
+
 def test_an_index_finds_the_event_before() -> None:
     story()
     (part,) = find("pghistory").parts("default", ["importing_writer"])

@@ -78,10 +78,17 @@ def choose(request: Request, until: datetime) -> list[Chosen]:
     tables, excluded = _tables(request), _excluded(request.using)
     return [
         Chosen(source, Selection(part.select, has, until, tables, excluded))
-        for source in map(find, dict.fromkeys(request.sources))
+        for source in _sources(request)
         for part in source.parts(request.using, tables)
         for has in [_columns(request.using, source, part)]
     ]
+
+
+def left_out(request: Request) -> dict[str, dict[str, int]]:
+    """Return how many events of each source are in none of its SELECTs, by what they are."""
+    tables = _tables(request)
+    found = {source.name: source.left_out(request.using, tables) for source in _sources(request)}
+    return {name: events for name, events in found.items() if events}
 
 
 def tables(using: str, parts: Sequence[Chosen]) -> dict[str, list[FoundTable]]:
@@ -107,6 +114,10 @@ def known(using: str) -> dict[str, Known]:
         for former in renames.lineage(name).names:
             found[former.name] = Known(columns, since.get(name))
     return found
+
+
+def _sources(request: Request) -> list[Source]:
+    return [find(name) for name in dict.fromkeys(request.sources)]
 
 
 def _columns(using: str, source: Source, part: Part) -> frozenset[str]:

@@ -33,6 +33,7 @@ class Forecast:
     tables: Mapping[str, Sequence[FoundTable]] = field(default_factory=dict)  # by source
     shown: list[tuple[Event, Outcome]] = field(default_factory=list)
     refusals: list[AuditReprError] = field(default_factory=list)
+    left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by source
     left: int = 0  # events of the unfinished import, which would be continued
 
 
@@ -51,6 +52,7 @@ def forecast(request: Request, *, shown: int = SHOWN) -> Forecast:
     parts = chosen.choose(request, found.until)
     found.sources = list({one.source.name: one.source for one in parts}.values())
     try:
+        found.left_out = chosen.left_out(request)
         at_all = not found.refusals
         unfit = list(refusals.of_events(request.using, parts))
         found.refusals += unfit
