@@ -17,6 +17,12 @@ class Migration(migrations.Migration):
                 ),
                 ("sources", models.JSONField(help_text="The names of the sources.")),
                 (
+                    "parts",
+                    models.JSONField(
+                        help_text="The SELECTs of the sources: source and name of each."
+                    ),
+                ),
+                (
                     "until",
                     models.DateTimeField(
                         help_text="Only events from before this time are imported."
@@ -45,7 +51,7 @@ class Migration(migrations.Migration):
                 (
                     "part",
                     models.PositiveSmallIntegerField(
-                        help_text="Number of the SELECT, of all that the sources have."
+                        help_text="Number of the SELECT among the parts of the import."
                     ),
                 ),
                 (

@@ -14,6 +14,7 @@ class Import(models.Model):
     """One import: its events have the IDs from the first to the last, in their order."""
 
     sources = JSONField(help_text=_("The names of the sources."))
+    parts = JSONField(help_text=_("The SELECTs of the sources: source and name of each."))
     until = models.DateTimeField(help_text=_("Only events from before this time are imported."))
     first_id = models.BigIntegerField(help_text=_("ID of the earliest event, imported last."))
     last_id = models.BigIntegerField(help_text=_("ID of the latest event, imported first."))
@@ -40,7 +41,7 @@ class PlannedEvent(models.Model):
 
     id = models.BigIntegerField(primary_key=True)
     part = models.PositiveSmallIntegerField(
-        help_text=_("Number of the SELECT, of all that the sources have.")
+        help_text=_("Number of the SELECT among the parts of the import.")
     )
     position = models.BigIntegerField(help_text=_("The event's position in the SELECT."))
 

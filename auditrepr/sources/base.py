@@ -29,7 +29,7 @@ class Facts:
 class Part(NamedTuple):
     """One SELECT of a source, whose positions order its events."""
 
-    name: str  # distinguishes it from the source's other parts
+    name: str  # distinguishes it from the source's other parts, also when an import continues
     select: str
 
 

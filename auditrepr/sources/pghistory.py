@@ -66,10 +66,12 @@ class Pghistory(Source):
             reason = "no model has a tracker that records every insert or update"
             raise SourceUnavailable(source=self.name, alias=using, reason=reason)
         later = self._later_columns(using)
-        return [
-            Part(table, events.select(using, later.get(log_name(events.model._meta.db_table), {})))
-            for table, events in sorted(best.items())
-        ]
+        found = []
+        for _, events in sorted(best.items()):
+            table = events.model._meta.db_table
+            select = events.select(using, later.get(log_name(table), {}))
+            found.append(Part(table, select))
+        return found
 
     def left_out(self, using: str, tables: Collection[str] | None = None) -> dict[str, int]:
         read = {

@@ -16,6 +16,8 @@ from django.utils import timezone
 from auditrepr import capture
 from auditrepr.capture import coverage
 from auditrepr.exceptions import SourceUnavailable
+from auditrepr.job import importing
+from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, Coverage, InstanceRepr
 from auditrepr.sources import find
 from auditrepr.sources import pghistory as pghistory_source
@@ -127,12 +129,24 @@ def test_a_column_is_not_recorded_before_it_was_added(monkeypatch: pytest.Monkey
 def test_tables_are_chosen_and_none_is_an_error() -> None:
     source = find("pghistory")
     assert [part.name for part in source.parts("default")] == [
-        "importing_novel", "importing_shop", "importing_visit", "importing_writer",
+        "importing_novelevent", "importing_shopwhole", "importing_visitevent",
+        "importing_writerevent",
     ]  # fmt: skip
-    assert [one.name for one in source.parts("default", ["importing_shop"])] == ["importing_shop"]
-    assert "importing_shopwhole" in source.parts("default", ["importing_shop"])[0].select
+    (shop,) = source.parts("default", ["importing_shop"])
+    assert shop.name == "importing_shopwhole"
     with pytest.raises(SourceUnavailable, match="no model has a tracker"):
         source.parts("default", ["elsewhere"])
+
+
+def test_an_import_of_one_model_is_continued_as_such() -> None:
+    story()
+    seen = switch()
+    options: dict[str, Any] = {"lock": DatabaseLock("default"), "batch_size": 1}
+    request = importing.Request("default", ["pghistory"], models=[Writer])
+    assert importing.run(request, **options, stop=lambda: True).left == 1
+    call_command("import_audit_log", "pghistory", verbosity=0)
+    assert recorded("importing_writer") == seen["importing_writer"]
+    assert AuditLog.objects.count() == 2
 
 
 def test_a_dry_run_says_what_is_left_out(capsys: pytest.CaptureFixture[str]) -> None:

@@ -170,6 +170,21 @@ def test_an_abandoned_import_ends_with_what_it_has_and_an_older_one_may_follow()
         importing.abandon(request, lock=DatabaseLock("default"))
 
 
+def test_an_import_for_some_models_is_continued_as_such():
+    history()
+    do(batch_size=1, models=[Book], stop=lambda: True)
+    assert do().events == 1
+    assert set(AuditLog.objects.values_list("table_name", flat=True)) == {"app_book"}
+
+
+def test_a_source_whose_parts_are_not_there_any_longer_stops_it():
+    history()
+    do(batch_size=1, stop=lambda: True)
+    Import.objects.update(parts=[["ours", "gone"]])
+    with pytest.raises(SourceChanged, match="no longer has the events of gone"):
+        do()
+
+
 def test_events_that_vanish_after_planning_stop_it_and_nothing_of_the_batch_stays():
     history()
     do(batch_size=2, stop=lambda: True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
@@ -11,9 +11,9 @@ from typing import NamedTuple
 from django.db import Error, transaction
 from django.db.models import Min, Model
 
-from ...exceptions import NothingCovered, SourceUnreadable
+from ...exceptions import NothingCovered, SourceChanged, SourceUnreadable
 from ...lineage import recent_renames
-from ...models import AuditLog, Coverage
+from ...models import AuditLog, Coverage, Import
 from ...sources import Part, Source, find
 from ...sources.contract import check_columns
 from ...tracking import tracked_tables
@@ -41,7 +41,13 @@ class Chosen(NamedTuple):
     """One SELECT of an import."""
 
     source: Source
+    name: str
     selection: Selection
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Return what distinguishes it from all others, also in a later process."""
+        return self.source.name, self.name
 
 
 def beginning(using: str) -> datetime:
@@ -77,11 +83,24 @@ def choose(request: Request, until: datetime) -> list[Chosen]:
     """
     tables, excluded = _tables(request), _excluded(request.using)
     return [
-        Chosen(source, Selection(part.select, has, until, tables, excluded))
+        Chosen(source, part.name, Selection(part.select, has, until, tables, excluded))
         for source in _sources(request)
         for part in source.parts(request.using, tables)
         for has in [_columns(request.using, source, part)]
     ]
+
+
+def planned(request: Request, found: Import) -> list[Chosen]:
+    """Return the SELECTs of a planned import, in the order of its parts.
+
+    :raises SourceChanged: if one of them is not there any longer.
+    """
+    # Whatever models it was planned for, its events are known by now.
+    every = {one.key: one for one in choose(replace(request, models=()), found.until)}
+    for source, name in found.parts:
+        if (source, name) not in every:
+            raise SourceChanged(source=source, missing=f"the events of {name}")
+    return [every[source, name] for source, name in found.parts]
 
 
 def left_out(request: Request) -> dict[str, dict[str, int]]:

@@ -63,7 +63,7 @@ def run(
             planned = continued(request) or _planned(request, lock)
             if planned is None:
                 return Imported()
-            parts = chosen.choose(request, planned.until)
+            parts = chosen.planned(request, planned)
             _unsettle(using, lock)
             return _Importing(using, planned, parts, lock).work(batch_size, on_progress, stop)
 
@@ -125,7 +125,7 @@ def import_range(using: str, parts: Sequence[Chosen], after: int, upto: int) -> 
     rows = PlannedEvent.objects.using(using).filter(pk__gt=after, pk__lte=upto)
     ranges = rows.values_list("part").annotate(Min("position"), Max("position"), Count("pk"))
     for part, lowest, highest, planned in ranges.order_by("part"):
-        source, selection = parts[part]
+        source, _, selection = parts[part]
         found = get_vendor(using).import_events(
             selection, source.name, Planned(part, after, upto, lowest, highest)
         )
@@ -194,11 +194,18 @@ def _planned(request: Request, lock: Lock) -> Import | None:
     parts = chosen.choose(request, until)
     for refusal in refusals.of_events(using, parts):
         raise refusal
-    for refusal in refusals.of_missed(request, begins, chosen.tables(using, parts)):
-        raise refusal
+    if request.until is None:
+        for refusal in refusals.of_missed(request, begins, chosen.tables(using, parts)):
+            raise refusal
     last = chosen.last_id(using)
+    made = Import(
+        sources=list(request.sources),
+        parts=[part.key for part in parts],
+        until=until,
+        first_id=last + 1,
+        last_id=last,
+    )
     with transaction.atomic(using):
-        made = Import(sources=list(request.sources), until=until, first_id=last + 1, last_id=last)
         made.save(using=using)
         events = get_vendor(using).plan_import([part.selection for part in parts], last)
         made.first_id = last + 1 - events
