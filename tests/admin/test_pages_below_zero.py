@@ -34,6 +34,7 @@ URLS = {
     "a file of the newer": f"{LOG}?export=jsonl&after={{id}}",
     "a file of the older": f"{LOG}?export=csv&before={{id}}",
     "an event": f"{LOG}{{id}}/change/",
+    "its raw data": f"{LOG}{{id}}/raw/",
     "the history": f"{LOG}object/?{OBJECT}",
     "the later history": f"{LOG}object/?{OBJECT}&after={{id}}",
     "its file": f"{LOG}object/?{OBJECT}&after={{id}}&export=jsonl",
