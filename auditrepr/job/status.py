@@ -18,6 +18,7 @@ from ..capture import coverage, inspection
 from ..capture.state import State
 from ..models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor
 from ..vendors import get_vendor
+from ..vendors.types import BEGINNING
 from . import failure_counts, findings, gaps, killed, pending, preflight
 from .failure_counts import Failures, FinalEvents
 from .locks.lease import DatabaseLock
@@ -249,4 +250,5 @@ def _mark(using: str) -> Watermark:
         return Watermark()
     writers = (found.candidate_evidence or {}).get("transactions", ())
     since = found.candidate_at if writers else None
-    return Watermark(found.settled_id, tuple(map(str, writers)), since)
+    settled = None if found.settled_id == BEGINNING else found.settled_id
+    return Watermark(settled, tuple(map(str, writers)), since)

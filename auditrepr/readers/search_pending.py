@@ -27,7 +27,7 @@ class Pending(NamedTuple):
 def find(using: str, text: str, window: Window, limit: TimeLimit) -> Pending:
     """Return the newest pending events of the window whose representation has the text."""
     mark = Checkpoint.of(using, "settled_id")
-    after = mark.settled if mark else BEGINNING
+    after = mark.settled_id if mark else BEGINNING
     after = after if window.after is None else max(after, window.after)
     log = AuditLog.objects.using(using)
     upto = log.order_by("-pk").values_list("pk", flat=True).first()
