@@ -124,7 +124,11 @@ def _column(options: Any, term: Any) -> str | None:
     """Return the name of the column that a term of an index is; None for an expression."""
     if isinstance(term, OrderBy):
         term = term.expression
-    return _attnames(options, [str(term.name)])[0] if isinstance(term, F) else None
+    return _attnames(options, [_name(term)])[0] if isinstance(term, F) else None
+
+
+def _name(reference: Any) -> str:
+    return str(reference.name)
 
 
 def _names(expression: Any) -> set[str]:
