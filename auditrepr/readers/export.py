@@ -21,7 +21,7 @@ from ..lineage import recent_renames
 from ..models import AuditLog, AuditLogQuerySet, Checkpoint, InstanceRepr, ReprFailure
 from ..vendors import get_vendor
 from ..vendors.snapshots import parse
-from ..vendors.types import BEGINNING, SearchIndex, Window
+from ..vendors.types import BEGINNING, SearchIndex, Window, id_before
 from . import search
 from .export_records import Record, RecordMaker
 
@@ -50,9 +50,10 @@ class Bounds(NamedTuple):
 
     def within(self, first: int | None = None, end: int | None = None) -> Bounds:
         """Return the bounds with those of a filter: inclusive start, exclusive end."""
-        after = self.after if first is None else max(self.after, first - 1)
+        after = self.after if first is None else max(self.after, id_before(first))
         return self._replace(
-            after=after, upto=max(after, self.upto if end is None else min(self.upto, end - 1))
+            after=after,
+            upto=max(after, self.upto if end is None else min(self.upto, id_before(end))),
         )
 
     def includes(self, pk: int, transaction_id: int | None) -> bool:
@@ -95,7 +96,7 @@ def _range(using: str, after: int, upto: int) -> tuple[int, int]:
     """Return the part of ``(after, upto]`` that begins with an event; empty if there is none."""
     later = AuditLog.objects.using(using).filter(pk__gt=after, pk__lte=upto).order_by("pk")
     first = later.values_list("pk", flat=True).first()
-    return (after, after) if first is None else (first - 1, upto)
+    return (after, after) if first is None else (id_before(first), upto)
 
 
 def watermark(using: str) -> int:
