@@ -88,7 +88,7 @@ def test_a_killed_run_is_called_so_in_each_format_and_on_the_pages(reader: Clien
     assert (one["stop_reason"], one["error"], one["stored"]) == ("killed", TOLD, 2)
     assert one["ended_at"] is None
     said = words(page(reader, RUNS))
-    assert "The last run did not record its end: it was killed, or its host failed." in said
+    assert "The last run of backfill_reprs did not record its end: it was killed" in said
     assert TOLD in said
     detail = words(page(reader, f"{RUNS}{BackfillRun.objects.get().pk}/change/"))
     assert TOLD in detail
@@ -182,7 +182,8 @@ def test_after_a_run_with_nothing_to_do_none_has_failed(reader: Client) -> None:
             started_at=began, ended_at=began, host="h", pid=1, error=error, stop_reason="error"
         )
     assert 'auditrepr_last_run_failed{database="default"} 1' in shown("prometheus")
-    assert "The last run ended with an error: the disk is full" in words(page(reader, RUNS))
+    failed = "The last run of backfill_reprs ended with an error: the disk is full"
+    assert failed in words(page(reader, RUNS))
     run()
     metrics = shown("prometheus")
     assert 'auditrepr_last_run_failed{database="default"} 0' in metrics

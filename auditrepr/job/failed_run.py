@@ -1,0 +1,77 @@
+"""Finds the last run that failed, unless its command has ended well since.
+
+The commands are judged one by one: `backfill_reprs`, which succeeds every two minutes, says nothing
+about a rebuild. What counts is when a run ended, not when it began; of a run that was killed, it is
+its last sign of life. A run that a signal stopped says neither that all is well nor that it is not:
+the workers of a run that fails are stopped so, after it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import NamedTuple
+
+from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
+
+from ..models import BackfillRun, StopReason
+from . import killed
+from .locks.process import Process
+
+COMMANDS = ("backfill_reprs", "rebuild_reprs")
+
+
+class FailedRun(NamedTuple):
+    """The last run of a command to end, which did not end well."""
+
+    at: datetime
+    command: str
+    error: str  # empty if it was killed
+
+
+def last(using: str, holders: Sequence[Process]) -> FailedRun | None:
+    """Return the last run that failed or was killed, if it is the last one of its command to end.
+
+    The number of queries does not depend on the runs.
+
+    :param holders: who held the lock or a share right before.
+    """
+    ends = {command: _ends(using, command).first() for command in COMMANDS}
+    found = [
+        FailedRun(run.ended_at, command, run.error)
+        for command, run in ends.items()
+        if run and run.ended_at and run.error
+    ]
+    later = Q()
+    for command, run in ends.items():
+        since = Q(seen__gt=run.ended_at) if run else Q()
+        later |= Q(command=command) & since
+    open_runs = list(_open(using).filter(later))
+    lost = killed.among(using, open_runs, holders)
+    found += [
+        FailedRun(run.seen_at or run.started_at, run.command, "")
+        for run in open_runs
+        if run.pk in lost
+    ]
+    return max(found, default=None)
+
+
+def ended_well(using: str, command: str) -> QuerySet[BackfillRun]:
+    """Return the last run of the command to end, for an update; none if there is any doubt.
+
+    In doubt are a run that failed, and one that may have been killed after it.
+    """
+    unclear = _open(using).filter(command=command, seen__gt=OuterRef("ended_at"))
+    # Equal, not IN: PostgreSQL may run a subquery with a limit several times for the latter.
+    last_end = Subquery(_ends(using, command).values("pk")[:1])
+    return BackfillRun.objects.using(using).filter(~Exists(unclear), pk=last_end, error="")
+
+
+def _ends(using: str, command: str) -> QuerySet[BackfillRun]:
+    """Return the runs that say whether all is well, the last one to end first."""
+    runs = BackfillRun.objects.using(using).filter(command=command, ended_at__isnull=False)
+    return runs.exclude(stop_reason=StopReason.SIGNAL).order_by("-ended_at", "-pk")
+
+
+def _open(using: str) -> QuerySet[BackfillRun]:
+    return BackfillRun.objects.using(using).filter(ended_at=None).alias(seen=killed.SEEN)
