@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
@@ -73,5 +73,5 @@ def _ends(using: str, command: str) -> QuerySet[BackfillRun]:
     return runs.exclude(stop_reason=StopReason.SIGNAL).order_by("-ended_at", "-pk")
 
 
-def _open(using: str) -> QuerySet[BackfillRun]:
+def _open(using: str) -> QuerySet[Any]:
     return BackfillRun.objects.using(using).filter(ended_at=None).alias(seen=killed.SEEN)
