@@ -36,24 +36,25 @@ def last(using: str, holders: Sequence[Process]) -> FailedRun | None:
 
     :param holders: who held the lock or a share right before.
     """
-    ends = {command: _ends(using, command).first() for command in COMMANDS}
-    found = [
-        FailedRun(run.ended_at, command, run.error)
-        for command, run in ends.items()
-        if run and run.ended_at and run.error
-    ]
-    later = Q()
-    for command, run in ends.items():
-        since = Q(seen__gt=run.ended_at) if run else Q()
-        later |= Q(command=command) & since
-    open_runs = list(_open(using).filter(later))
-    lost = killed.among(using, open_runs, holders)
-    found += [
-        FailedRun(run.seen_at or run.started_at, run.command, "")
-        for run in open_runs
-        if run.pk in lost
-    ]
+    known = Q(ended_at=None)
+    for command in COMMANDS:
+        known |= Q(pk=Subquery(_ends(using, command).values("pk")[:1]))
+    runs = list(BackfillRun.objects.using(using).filter(known))
+    ends = {run.command: run.ended_at for run in runs if run.ended_at}
+    doubtful = [run for run in runs if not run.ended_at and _seen_after(run, ends.get(run.command))]
+    lost = killed.among(using, doubtful, holders)
+    found = [FailedRun(run.ended_at, run.command, run.error) for run in runs if run.ended_at]
+    found = [run for run in found if run.error]
+    found += [FailedRun(_seen(run), run.command, "") for run in doubtful if run.pk in lost]
     return max(found, default=None)
+
+
+def _seen(run: BackfillRun) -> datetime:
+    return run.seen_at or run.started_at
+
+
+def _seen_after(run: BackfillRun, end: datetime | None) -> bool:
+    return end is None or _seen(run) > end
 
 
 def ended_well(using: str, command: str) -> QuerySet[BackfillRun]:
@@ -61,17 +62,15 @@ def ended_well(using: str, command: str) -> QuerySet[BackfillRun]:
 
     In doubt are a run that failed, and one that may have been killed after it.
     """
-    unclear = _open(using).filter(command=command, seen__gt=OuterRef("ended_at"))
+    runs: QuerySet[Any] = BackfillRun.objects.using(using)
+    unclear = runs.filter(ended_at=None, command=command).alias(seen=killed.SEEN)
+    later = unclear.filter(seen__gt=OuterRef("ended_at"))
     # Equal, not IN: PostgreSQL may run a subquery with a limit several times for the latter.
     last_end = Subquery(_ends(using, command).values("pk")[:1])
-    return BackfillRun.objects.using(using).filter(~Exists(unclear), pk=last_end, error="")
+    return runs.filter(~Exists(later), pk=last_end, error="")
 
 
 def _ends(using: str, command: str) -> QuerySet[BackfillRun]:
     """Return the runs that say whether all is well, the last one to end first."""
     runs = BackfillRun.objects.using(using).filter(command=command, ended_at__isnull=False)
     return runs.exclude(stop_reason=StopReason.SIGNAL).order_by("-ended_at", "-pk")
-
-
-def _open(using: str) -> QuerySet[Any]:
-    return BackfillRun.objects.using(using).filter(ended_at=None).alias(seen=killed.SEEN)
