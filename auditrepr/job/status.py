@@ -19,7 +19,7 @@ from ..capture.state import State
 from ..models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor
 from ..vendors import get_vendor
 from ..vendors.types import BEGINNING
-from . import failure_counts, findings, gaps, killed, pending, preflight
+from . import failed_run, failure_counts, findings, gaps, killed, pending, preflight
 from .failure_counts import Failures, FinalEvents
 from .locks.lease import DatabaseLock
 from .locks.process import Process
@@ -95,6 +95,7 @@ class JobStatus(Summary):
     database: str
     runs: tuple[BackfillRun, ...]  # the latest first
     killed: frozenset[int]  # the keys of those that were killed
+    failed: bool  # whether the last run of a command to end failed or was killed
     failures: Failures
     final: FinalEvents
     schema: str  # where the log is, unless it is the usual one
@@ -116,13 +117,6 @@ class JobStatus(Summary):
     def last_started_at(self) -> datetime | None:
         """Return when a run last began."""
         return self.last_start(self.runs[0] if self.runs else None)
-
-    @property
-    def failed(self) -> bool:
-        """Return whether the last run to end failed or was killed."""
-        ended = [run for run in self.runs if run.ended_at or run.pk in self.killed]
-        # One with nothing to do is counted on the run before it: all has gone well since.
-        return bool(ended and self.error(ended[0]) and not ended[0].idle_runs)
 
     def stop_reason(self, run: BackfillRun) -> str:
         """Return why one of the runs stopped; empty while it runs."""
@@ -170,6 +164,7 @@ def _of(using: str) -> JobStatus:
         schema=inspection.schema_of(using),
         runs=runs,
         killed=killed.among(using, runs, so_far.holders),
+        failed=failed_run.last(using, so_far.holders) is not None,
         failures=failure_counts.failing(using),
         final=failure_counts.final(using),
         broken=broken,

@@ -173,7 +173,7 @@ class StopReason(models.TextChoices):
 
 
 class BackfillRun(models.Model):
-    """One run of the job; runs with nothing to do are counted on the run before them."""
+    """One run of the job; runs with nothing to do are counted on an earlier one."""
 
     command = models.TextField(_("command"), default="backfill_reprs")
     started_at = models.DateTimeField(_("started at"))
