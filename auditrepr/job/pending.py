@@ -154,9 +154,12 @@ class Backlog:
         return proven
 
 
-def preview(using: str, limit: int) -> tuple[list[Event], Count]:
-    """Return the first events that a run would take, and how many are pending, without writing."""
-    mark = Checkpoint.of(using, "settled_id") or Checkpoint()
+def preview(using: str, limit: int, mark: Checkpoint | None = None) -> tuple[list[Event], Count]:
+    """Return the first events that a run would take, and how many are pending, without writing.
+
+    :param mark: the watermark, if it has been read.
+    """
+    mark = mark or Checkpoint.of(using, "settled_id") or Checkpoint()
     top = get_vendor(using).reach().visible
     start = mark.settled_id if mark.settled_id <= top else BEGINNING
     start = start_of(using, top, start)

@@ -180,14 +180,15 @@ def _of(using: str) -> JobStatus:
 
 def progress(using: str) -> Summary:
     """Return the progress of the job in this database, without writing."""
-    oldest_at, count = _pending(using)
+    mark = Checkpoint.of(using, "settled_id", "candidate_evidence", "candidate_at") or Checkpoint()
+    oldest_at, count = _pending(using, mark)
     lock = _lock(using)
     now = timezone.now()
     return Summary(
         at=now,
         pending=count,
         oldest_at=oldest_at,
-        mark=_mark(using),
+        mark=_watermark(mark),
         lease=_held(using, lock),
         round=round_state.of(using, now),
         acquired_at=lock.acquired_at if lock else None,
@@ -203,8 +204,8 @@ def lag(using: str) -> float:
     return _waited(oldest_at, timezone.now())
 
 
-def _pending(using: str) -> tuple[datetime | None, Count]:
-    oldest, count = pending.preview(using, 1)
+def _pending(using: str, mark: Checkpoint | None = None) -> tuple[datetime | None, Count]:
+    oldest, count = pending.preview(using, 1, mark)
     return oldest[0].occurred_at if oldest else None, count
 
 
@@ -239,11 +240,8 @@ def _holders(locked: LockState | None, shared: Round | None) -> list[Process]:
     return [one.holder for one in held if one.holder]
 
 
-def _mark(using: str) -> Watermark:
-    found = Checkpoint.of(using, "settled_id", "candidate_evidence", "candidate_at")
-    if found is None:
-        return Watermark()
-    writers = (found.candidate_evidence or {}).get("transactions", ())
-    since = found.candidate_at if writers else None
-    settled = None if found.settled_id == BEGINNING else found.settled_id
+def _watermark(mark: Checkpoint) -> Watermark:
+    writers = (mark.candidate_evidence or {}).get("transactions", ())
+    since = mark.candidate_at if writers else None
+    settled = None if mark.settled_id == BEGINNING else mark.settled_id
     return Watermark(settled, tuple(map(str, writers)), since)
