@@ -48,7 +48,7 @@ def parts() -> list[tuple[int, int]]:
 
 
 def settled() -> int:
-    return Checkpoint.objects.get().settled
+    return Checkpoint.objects.get().settled_id
 
 
 def share_lock() -> ShareLock:

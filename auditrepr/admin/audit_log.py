@@ -9,7 +9,7 @@ from django.contrib.admin.options import IncorrectLookupParameters
 from django.contrib.admin.views.main import ERROR_FLAG
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.urls import path, reverse
 from django.utils.html import format_html_join
@@ -20,7 +20,7 @@ from ..lineage import recent_renames
 from ..models import AuditLog
 from ..readers.permissions import DATABASE, asked_log, readable_events, readable_tables
 from ..tracking import tracked_tables
-from ..utils.text import can_be_stored
+from ..utils.text import can_be_stored, event_id
 from . import as_of_page, event_page, export, hidden, notices, put_back, timeline
 from .actor_filter import ActorFilter
 from .base import ReadOnlyAdmin
@@ -165,14 +165,16 @@ class AuditLogAdmin(ReadOnlyAdmin):
             path("object/", timeline_view, name="auditrepr_timeline"),
             path("object/as-of/", as_of_view, name="auditrepr_as_of"),
             path("object/put-back/", put_back_view, name="auditrepr_put_back"),
-            path("<int:pk>/raw/", raw_view, name="auditrepr_raw"),
+            path("<str:pk>/raw/", raw_view, name="auditrepr_raw"),
         ]
 
-    def raw_view(self, request: HttpRequest, pk: int) -> HttpResponse:
+    def raw_view(self, request: HttpRequest, pk: str) -> HttpResponse:
         """Return the raw data of one event, to those who may see its page."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        return event_page.download(get_object_or_404(self.get_queryset(request), pk=pk))
+        if (number := event_id(pk)) is None:
+            raise Http404(gettext("No such event."))
+        return event_page.download(get_object_or_404(self.get_queryset(request), pk=number))
 
     def timeline_view(self, request: HttpRequest) -> HttpResponse:
         """Return the history of the object that the URL names by table and object ID."""

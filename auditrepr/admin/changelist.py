@@ -20,7 +20,7 @@ from ..readers.search import SearchResult
 from ..readers.search_pending import Pending
 from ..utils.text import can_be_stored
 from ..utils.time_limit import PageTimeLimit
-from ..vendors.types import Window
+from ..vendors.types import Window, id_before
 from . import hidden
 from .event_lines import describe, time_of_id
 from .export import EXPORT, LABELS
@@ -68,7 +68,7 @@ class LogChangeList(KeysetChangeList):
             return
         first, end = self.limits()
         window = Window(
-            nearest(max, None if first is None else first - 1, self.newer_than),
+            nearest(max, None if first is None else id_before(first), self.newer_than),
             nearest(min, end, self.older_than),
         )
         forward = self.newer_than is not None

@@ -119,7 +119,7 @@ class StateFilter(ChoiceFilter):
                 return queryset.filter(**final)
             case "pending":
                 mark = Checkpoint.of(queryset.db, "settled_id")
-                return queryset.pending(after=mark.settled if mark else BEGINNING)
+                return queryset.pending(after=mark.settled_id if mark else BEGINNING)
         return queryset
 
 

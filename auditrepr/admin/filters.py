@@ -22,7 +22,7 @@ from ..job.logs import aliases
 from ..lineage import recent_renames
 from ..models import AuditLog
 from ..readers.changes import model_label
-from ..readers.permissions import DATABASE, readable_tables
+from ..readers.permissions import DATABASE, readable_events, readable_tables
 from ..tracking import tracked_tables
 from ..utils.text import visible
 from .keyset import key_from
@@ -73,12 +73,13 @@ class ModelFilter(admin.SimpleListFilter):
     def queryset(self, request: HttpRequest, queryset: QuerySet[Model]) -> QuerySet[Model]:
         if not (table := self.value()):
             return queryset
-        found = queryset.filter(recent_renames(queryset.db).lineage(table).events())
+        events = recent_renames(queryset.db).lineage(table).events()
         audited = any(one.name == table for one in tracked_tables(queryset.db))
-        if not audited and not found.exists():
+        # Whatever the other filters say: one look into an index.
+        if not audited and not readable_events(request.user, queryset.db).filter(events).exists():
             text = gettext("There are no events of the table “%(table)s” that you may view.")
             self.remark = text % {"table": visible(table)}
-        return found
+        return queryset.filter(events)
 
 
 class GivenFilter(admin.SimpleListFilter):

@@ -10,7 +10,9 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..job import killed
+from ..job import failed_run
+from ..job.failed_run import FailedRun
+from ..job.rounds import shares
 from ..job.status import Summary
 from ..models import BackfillRun
 from ..utils.text import visible
@@ -33,14 +35,14 @@ def headline(found: Summary, using: str, problems: int, failures: int) -> Headli
     :param problems: the number of notices on the page.
     :param failures: the number of failed representations.
     """
-    runs = BackfillRun.objects.using(using).filter(command="backfill_reprs")
+    runs = BackfillRun.objects.using(using).filter(command=shares.BACKFILL)
     latest = runs.order_by("-pk").first()
     last = found.last_start(latest)
     if last is None:
         text = _("The job has never run. Schedule %(command)s to run every two minutes.")
         return Headline(False, text % {"command": COMMAND})
     ago = _("The job last ran %(time)s ago.") % {"time": timesince(last, found.at)}
-    if trouble := _trouble(using, found, latest):
+    if trouble := _trouble(using, found):
         return Headline(False, f"{trouble} {ago}")
     if problems:
         text = _("The job works, but see the notices below.")
@@ -56,18 +58,22 @@ def headline(found: Summary, using: str, problems: int, failures: int) -> Headli
     return Headline(True, f"{text} {ago}")
 
 
-def _trouble(using: str, found: Summary, latest: BackfillRun | None) -> str:
+def _trouble(using: str, found: Summary) -> str:
     waits = timedelta(seconds=found.lag)
     if waits > PATIENCE and not found.at_work:
         facts = {"time": timesince(timezone.now() - waits), "command": COMMAND}
         return (
             _("Events have been pending for %(time)s: check that %(command)s is scheduled.") % facts
         )
-    if latest is None or latest.idle_runs:
-        return ""  # a later run has found nothing to do
-    if killed.among(using, [latest], found.holders):
-        return _("The last run did not record its end: it was killed, or its host failed.")
-    if latest.error:
-        error = visible(latest.error.splitlines()[0])
-        return _("The last run ended with an error: %(error)s") % {"error": error}
-    return ""
+    failed = failed_run.last(using, found.holders)
+    return _failure(failed) if failed else ""
+
+
+def _failure(run: FailedRun) -> str:
+    if not run.error:
+        text = _(
+            "The last run of %(command)s did not record its end: it was killed, or its host failed."
+        )
+        return text % {"command": run.command}
+    facts = {"command": run.command, "error": visible(run.error.splitlines()[0])}
+    return _("The last run of %(command)s ended with an error: %(error)s") % facts

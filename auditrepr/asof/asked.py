@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from datetime import date, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
 from functools import partial
 from typing import Any, NamedTuple
@@ -11,10 +11,11 @@ from typing import Any, NamedTuple
 from django.core.exceptions import ValidationError
 from django.db import connections, router
 from django.db.models import Model
+from django.utils.timezone import is_aware
 
 from ..models import AuditLog
 from ..models.log import first_id
-from ..utils.arguments import in_projects_way, model_of, named
+from ..utils.arguments import in_projects_way, model_of, named, too_long
 from ..utils.model_meta import key_parts
 from ..utils.text import can_be_stored, one_line
 from ..vendors import get_vendor
@@ -48,6 +49,8 @@ def key_of(model: type[Model], key: Any, asking: str = "as_of()") -> Any:
 
 def _part_of_key(model: type[Model], field: Any, value: Any) -> Any:
     """Return the value as the field has it; one that only resembles a key leads to no object."""
+    if too_long(value):
+        raise _no_key(model, value, "it is too large.")
     try:
         found = field.to_python(value)
     except ValidationError as error:
@@ -156,11 +159,14 @@ def event_or_time(when: When, using: str, asking: str = "as_of()") -> AuditLog |
         case datetime():
             return in_projects_way(when)
         case date():
-            return in_projects_way(datetime.combine(when, time.max))
+            # Where clocks go back at midnight, the last hour comes twice.
+            return in_projects_way(datetime.combine(when, time.max.replace(fold=1)))
         case int() if not isinstance(when, bool):
             if event := AuditLog.objects.using(using).filter(pk=when).first():
                 return event
-            raise AuditLog.DoesNotExist(f'The log in database "{using}" has no event {when}.')
+            raise AuditLog.DoesNotExist(
+                f'The log in database "{using}" has no event {named(when)}.'
+            )
     unsaved = "an event that is not in the log" if isinstance(when, AuditLog) else named(when)
     raise TypeError(f"{asking} {TAKES}, not {unsaved}")
 
@@ -180,6 +186,8 @@ def _last_until(when: datetime, using: str) -> Moment:
     """Return the moment right after the last event up to this time: all of the log was seen."""
     log = AuditLog.objects.using(using).order_by("-pk").values_list("pk", flat=True)
     try:
+        # A sum of local times would take the first one of an hour that comes twice.
+        when = when.astimezone(UTC) if is_aware(when) else when
         until = when + timedelta.resolution
         near = log.filter(pk__lt=first_id(AuditLog.objects.using(using), when) + SLACK)
         last = near.filter(occurred_at__lt=until).first()

@@ -56,9 +56,8 @@ class Completeness:
             return f"{table} is not audited"
         if coverage is None or not self._began(coverage, moment, since):
             return f"capture of {table} was interrupted or started later"
-        if coverage.pruned_id is not None and (
-            coverage.pruned_id >= moment.upto
-            or not sees_all(moment.snapshot, coverage.pruned_transaction_id)
+        if coverage.pruned_id >= moment.upto or not sees_all(
+            moment.snapshot, coverage.pruned_transaction_id
         ):
             return f"older events of {table} were pruned"
         return ""

@@ -14,8 +14,10 @@ from functools import cache
 from itertools import pairwise
 from typing import Any
 
-from django.db.models import F, Model, UniqueConstraint
+from django.db.models import F, Model, Q, UniqueConstraint
 from django.db.models.expressions import Col, OrderBy
+
+from ..utils.model_meta import key_parts
 
 #: The fields of an index, in its order; what has no name in Python is None.
 Index = tuple[str | None, ...]
@@ -90,7 +92,8 @@ def _grow(values: Sequence[list[Any]], *, strictly: bool) -> bool:
 def indexes(model: type[Model]) -> frozenset[Index]:
     """Return the indexes that the model declares."""
     options: Any = model._meta
-    found: set[Index] = {(f.attname,) for f in options.local_fields if f.unique or f.db_index}
+    alone = (field for field in options.local_fields if field.unique or field.db_index)
+    found: set[Index] = {tuple(part.attname for part in key_parts(field)) for field in alone}
     found.update(_attnames(options, names) for names in options.unique_together)
     unique = (one for one in options.constraints if isinstance(one, UniqueConstraint))
     for one in [*options.indexes, *unique]:
@@ -110,10 +113,11 @@ def _orders(options: Any, one: Any) -> Iterator[Index]:
     first, *_ = columns = [_column(options, term) for term in terms]
     # A descending column gives no order that grows.
     yield (*columns, *(None for term in terms if getattr(term, "descending", False)))
-    reasons = set(one.condition.referenced_base_fields) if one.condition else set()
+    reasons = _names(one.condition) if one.condition else set()
     if first is None:
-        reasons.update(_name(part) for part in terms[0].flatten() if isinstance(part, F))
-    yield from ((name, None) for name in _attnames(options, reasons))
+        # Raw SQL may name any column.
+        reasons |= _names(terms[0]) or {field.name for field in options.local_fields}
+    yield from ((name, None) for name in _attnames(options, reasons) if name)
 
 
 def _column(options: Any, term: Any) -> str | None:
@@ -127,5 +131,13 @@ def _name(reference: Any) -> str:
     return str(reference.name)
 
 
-def _attnames(options: Any, names: Iterable[str]) -> tuple[str, ...]:
-    return tuple((options.pk if n == "pk" else options.get_field(n)).attname for n in names)
+def _names(expression: Any) -> set[str]:
+    """Return the names of the fields that an expression or a condition reads."""
+    return set(Q(expression).referenced_base_fields)
+
+
+def _attnames(options: Any, names: Iterable[str]) -> Index:
+    """Return what instances call these fields; None for a transform, such as ``date__year``."""
+    known = {name: field for field in options.fields for name in (field.name, field.attname)}
+    known["pk"] = options.pk
+    return tuple(known[name].attname if name in known else None for name in names)

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db import connections
 from django.db.models import JSONField
 from django.db.models.expressions import RawSQL
 from django.utils import timezone
@@ -213,26 +212,12 @@ def forget(using: str, names: Iterable[str]) -> None:
 
 def _write(using: str, changed: Iterable[Coverage], *fields: str) -> None:
     """Write these fields and the time in one statement: a project can have hundreds of tables."""
-    changed, pruned_id = list(changed), _nothing_pruned(using)
-    for row in changed:
-        row.pruned_id = pruned_id
     Coverage.objects.using(using).bulk_create(
         changed,
         update_conflicts=True,
         unique_fields=["table_name"],
         update_fields=[*fields, "recorded_at"],
     )
-
-
-def _nothing_pruned(using: str) -> int | None:
-    """Return what says of a new row that none of its events is pruned: 0 before ``migrate``.
-
-    Another app's migrations, which create tables, may run before auditrepr's own.
-    """
-    connection = connections[using]
-    with connection.cursor() as cursor:
-        columns = connection.introspection.get_table_description(cursor, TABLE)
-    return None if all(c.null_ok for c in columns if c.name == "pruned_id") else 0
 
 
 def _uncaptured_columns(wanted: Capture, installed: Installed) -> frozenset[str]:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from django.db.models import Value
-from django.db.models.functions import Coalesce, Greatest
+from django.db.models.functions import Greatest
 from django.utils import timezone
 
 from ..exceptions import RowsHidden
@@ -68,7 +68,7 @@ class Backlog:
         self.provable = self._prove(rescan)
         # Skip what was pruned, so that progress starts at the first event.
         settled = self.checkpoint.settled_id
-        self.start = start_of(using, self.top) if settled is None else settled
+        self.start = start_of(using, self.top) if settled == BEGINNING else settled
 
     def batches(self, next_size: Callable[[], int]) -> Iterator[PendingBatch]:
         """Yield pending events above the watermark, until a batch is short."""
@@ -86,9 +86,8 @@ class Backlog:
 
     def sweep(self, size: int) -> Iterator[PendingBatch]:
         """Yield pending events from one slice below the watermark; normally there are none."""
-        settled = self.checkpoint.settled
-        swept = self.checkpoint.swept_id
-        done = start_of(self.using, settled, BEGINNING if swept is None else swept)
+        settled = self.checkpoint.settled_id
+        done = start_of(self.using, settled, self.checkpoint.swept_id)
         end = min(done + SLICE, settled)
         while done < end:
             batch = take(self.using, done, end, size)
@@ -108,22 +107,19 @@ class Backlog:
                 )
             yield batch
             done = self.checkpoint.swept_id = batch.reaches
-        self.checkpoint.swept_id = None if end >= settled else end
+        self.checkpoint.swept_id = BEGINNING if end >= settled else end
 
     def settle(self, reached: int | None = None) -> None:
         """Record up to where everything is stored, if that has changed."""
         if reached is not None:
             proven = min(reached, self.provable)
-            if proven > self.checkpoint.settled:
-                self.checkpoint.settled_id = proven
+            self.checkpoint.settled_id = max(self.checkpoint.settled_id, proven)
         state, stored = _state(self.checkpoint), self._stored
         if any(state[name] != stored[name] for name in POSITIONS):
             changed = {name: value for name, value in state.items() if value != stored[name]}
-            before = stored["settled_id"]
-            if before is None or self.checkpoint.settled > before:
+            if state["settled_id"] > stored["settled_id"]:
                 # Another run's watermark may be further by now, and must not go back.
-                ours = Value(state["settled_id"])
-                changed["settled_id"] = Greatest(Coalesce("settled_id", ours), ours)
+                changed["settled_id"] = Greatest("settled_id", Value(state["settled_id"]))
             Checkpoint.objects.using(self.using).filter(pk=1).update(**changed)
             self._stored = state
 
@@ -142,11 +138,11 @@ class Backlog:
             raise RowsHidden(alias=self.using)
         writers = self.vendor.writers()
         self.top = reach.visible
-        if rescan or self.top < mark.settled:
-            mark.settled_id = mark.swept_id = None
+        if rescan or self.top < mark.settled_id:
+            mark.settled_id = mark.swept_id = BEGINNING
         if self.vendor.connection.in_atomic_block:
-            return mark.settled
-        proven = mark.settled
+            return mark.settled_id
+        proven = mark.settled_id
         if not writers.names:
             proven = reach.handed_out
             _note(mark, None, None)
@@ -158,11 +154,14 @@ class Backlog:
         return proven
 
 
-def preview(using: str, limit: int) -> tuple[list[Event], Count]:
-    """Return the first events that a run would take, and how many are pending, without writing."""
-    mark = Checkpoint.of(using, "settled_id") or Checkpoint()
+def preview(using: str, limit: int, mark: Checkpoint | None = None) -> tuple[list[Event], Count]:
+    """Return the first events that a run would take, and how many are pending, without writing.
+
+    :param mark: the watermark, if it has been read.
+    """
+    mark = mark or Checkpoint.of(using, "settled_id") or Checkpoint()
     top = get_vendor(using).reach().visible
-    start = mark.settled if mark.settled <= top else BEGINNING
+    start = mark.settled_id if mark.settled_id <= top else BEGINNING
     start = start_of(using, top, start)
     events = take(using, start, top, limit).events if limit else []
     log = AuditLog.objects.using(using)

@@ -103,7 +103,7 @@ def prune(
 
 def _prune_range(using: str, begin: int, end: int, keep_last: bool, done: Pruned) -> None:
     # Start with a no-op write: SQLite cannot upgrade a read transaction while others write.
-    Coverage.objects.using(using).filter(pk="").update(pruned_id=None)
+    Coverage.objects.using(using).filter(pk="").update(pruned_id=BEGINNING)
     rows = dict(_old(using, begin, end, keep_last).values_list("pk", "transaction_id"))
     if not rows:
         return
@@ -164,8 +164,7 @@ def _old(using: str, begin: int, end: int, keep_last: bool) -> AuditLogQuerySet:
 def _mark(using: str, pruned_id: int, transaction_id: int | None) -> None:
     """Record in Coverage up to which ID and transaction events are pruned; call before deleting."""
     coverage = Coverage.objects.using(using)
-    less = Q(pruned_id=None) | Q(pruned_id__lt=pruned_id)
-    coverage.filter(less).update(pruned_id=pruned_id)
+    coverage.filter(pruned_id__lt=pruned_id).update(pruned_id=pruned_id)
     if transaction_id is not None:
         unknown = Q(pruned_transaction_id=None) | Q(pruned_transaction_id__lt=transaction_id)
         coverage.filter(unknown).update(pruned_transaction_id=transaction_id)

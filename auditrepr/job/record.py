@@ -10,12 +10,13 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from django.db import Error, transaction
-from django.db.models import F, Subquery
+from django.db.models import F, QuerySet, Subquery
 from django.utils import timezone
 
 from ..conf import get_settings
 from ..models import BackfillRun, StopReason
 from ..vendors import get_vendor
+from . import failed_run
 from .locks.process import Process
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ SIGN = 20.0
 
 
 class Record:
-    """The record of one run; a run with nothing to do has none, and is counted on the latest."""
+    """The record of one run; a run with nothing to do is counted on that of an earlier one."""
 
     def __init__(self, using: str, command: str) -> None:
         self.using = using
@@ -72,7 +73,7 @@ class Record:
         """Record how the run ended."""
         if result.idle and not result.error:
             locked = result.stop_reason is StopReason.LOCKED
-            self.count_on_latest("skipped_runs" if locked else "idle_runs", result.stop_reason)
+            self.count_skipped() if locked else self._count_idle(result.stop_reason)
             return
         run = self._run
         run.ended_at = timezone.now()
@@ -84,14 +85,23 @@ class Record:
         run.save(using=self.using, update_fields=REMEMBERED if run.pk else None)
         _prune(self.using)
 
-    def count_on_latest(self, counter: str, reason: StopReason) -> None:
-        """Count the run on the latest one, or record it if it is the first."""
+    def count_skipped(self) -> None:
+        """Count the run on the latest one: usually the one that holds the lock."""
         runs = BackfillRun.objects.using(self.using)
-        latest = runs.order_by("-pk").values("pk")[:1]
-        if not runs.filter(pk=Subquery(latest)).update(**{counter: F(counter) + 1}):
+        latest = Subquery(runs.order_by("-pk").values("pk")[:1])
+        self._count("skipped_runs", runs.filter(pk=latest), StopReason.LOCKED)
+
+    def _count_idle(self, reason: StopReason) -> None:
+        """Count the run on the last one if that ended well; else its record says that all is."""
+        before = failed_run.ended_well(self.using, self._run.command)
+        self._count("idle_runs", before, reason)
+
+    def _count(self, counter: str, on: QuerySet[BackfillRun], reason: StopReason) -> None:
+        if not on.update(**{counter: F(counter) + 1}):
             self._run.ended_at, self._run.stop_reason = timezone.now(), reason
             setattr(self._run, counter, 1)
             self._run.save(using=self.using)
+            _prune(self.using)
 
 
 def _prune(using: str) -> None:

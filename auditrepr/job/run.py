@@ -97,7 +97,7 @@ class Run(ABC):
             if not self.lock:
                 # The run that holds the lock updates this row, too: a count is not worth an error.
                 with suppress(Error), transaction.atomic(self.using):
-                    self.record.count_on_latest("skipped_runs", StopReason.LOCKED)
+                    self.record.count_skipped()
                 self.result = Result(StopReason.LOCKED, holder=self.lock.holder())
                 run_log.run_ended(self._id, self.result)
                 return self.result

@@ -18,7 +18,8 @@ from ..capture import coverage, inspection
 from ..capture.state import State
 from ..models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor
 from ..vendors import get_vendor
-from . import failure_counts, findings, gaps, killed, pending, preflight
+from ..vendors.types import BEGINNING
+from . import failed_run, failure_counts, findings, gaps, killed, pending, preflight
 from .failure_counts import Failures, FinalEvents
 from .locks.lease import DatabaseLock
 from .locks.process import Process
@@ -94,6 +95,7 @@ class JobStatus(Summary):
     database: str
     runs: tuple[BackfillRun, ...]  # the latest first
     killed: frozenset[int]  # the keys of those that were killed
+    failed: bool  # whether the last run of a command to end failed or was killed
     failures: Failures
     final: FinalEvents
     schema: str  # where the log is, unless it is the usual one
@@ -115,13 +117,6 @@ class JobStatus(Summary):
     def last_started_at(self) -> datetime | None:
         """Return when a run last began."""
         return self.last_start(self.runs[0] if self.runs else None)
-
-    @property
-    def failed(self) -> bool:
-        """Return whether the last run to end failed or was killed."""
-        ended = [run for run in self.runs if run.ended_at or run.pk in self.killed]
-        # One with nothing to do is counted on the run before it: all has gone well since.
-        return bool(ended and self.error(ended[0]) and not ended[0].idle_runs)
 
     def stop_reason(self, run: BackfillRun) -> str:
         """Return why one of the runs stopped; empty while it runs."""
@@ -169,6 +164,7 @@ def _of(using: str) -> JobStatus:
         schema=inspection.schema_of(using),
         runs=runs,
         killed=killed.among(using, runs, so_far.holders),
+        failed=failed_run.last(using, so_far.holders) is not None,
         failures=failure_counts.failing(using),
         final=failure_counts.final(using),
         broken=broken,
@@ -184,14 +180,15 @@ def _of(using: str) -> JobStatus:
 
 def progress(using: str) -> Summary:
     """Return the progress of the job in this database, without writing."""
-    oldest_at, count = _pending(using)
+    mark = Checkpoint.of(using, "settled_id", "candidate_evidence", "candidate_at") or Checkpoint()
+    oldest_at, count = _pending(using, mark)
     lock = _lock(using)
     now = timezone.now()
     return Summary(
         at=now,
         pending=count,
         oldest_at=oldest_at,
-        mark=_mark(using),
+        mark=_watermark(mark),
         lease=_held(using, lock),
         round=round_state.of(using, now),
         acquired_at=lock.acquired_at if lock else None,
@@ -207,8 +204,8 @@ def lag(using: str) -> float:
     return _waited(oldest_at, timezone.now())
 
 
-def _pending(using: str) -> tuple[datetime | None, Count]:
-    oldest, count = pending.preview(using, 1)
+def _pending(using: str, mark: Checkpoint | None = None) -> tuple[datetime | None, Count]:
+    oldest, count = pending.preview(using, 1, mark)
     return oldest[0].occurred_at if oldest else None, count
 
 
@@ -243,10 +240,8 @@ def _holders(locked: LockState | None, shared: Round | None) -> list[Process]:
     return [one.holder for one in held if one.holder]
 
 
-def _mark(using: str) -> Watermark:
-    found = Checkpoint.of(using, "settled_id", "candidate_evidence", "candidate_at")
-    if found is None:
-        return Watermark()
-    writers = (found.candidate_evidence or {}).get("transactions", ())
-    since = found.candidate_at if writers else None
-    return Watermark(found.settled_id, tuple(map(str, writers)), since)
+def _watermark(mark: Checkpoint) -> Watermark:
+    writers = (mark.candidate_evidence or {}).get("transactions", ())
+    since = mark.candidate_at if writers else None
+    settled = None if mark.settled_id == BEGINNING else mark.settled_id
+    return Watermark(settled, tuple(map(str, writers)), since)

@@ -12,6 +12,7 @@ from django.db import transaction
 from ..capture import search_index
 from ..models import AuditLog, Checkpoint, StopReason
 from ..vendors import get_vendor
+from ..vendors.types import BEGINNING
 from .locks.base import Lock
 
 #: Events whose values are stored in one short transaction.
@@ -31,7 +32,7 @@ def index(using: str, lock: Lock, reached: Reached) -> StopReason | None:
     if not search_index.covers_values(using):
         return None
     mark = Checkpoint.of(using, "settled_id", "values_since", "values_upto")
-    if mark is None or mark.settled_id is None:
+    if mark is None or mark.settled_id == BEGINNING:
         return None
     settled = mark.settled_id
     since = settled if mark.values_since is None else mark.values_since

@@ -35,10 +35,13 @@ def add_lock(parser: CommandParser, prevents: str) -> None:
     )
 
 
-def chosen_lock(using: str, options: dict[str, Any], stop: Callable[[], bool]) -> Lock:
+def chosen_lock(
+    using: str, options: dict[str, Any], stop: Callable[[], bool], *, of_run: bool = True
+) -> Lock:
     """Return the lock that the options ask for.
 
     :param stop: asked while it waits; True ends the wait.
+    :param of_run: whether a run of the job takes it.
     """
-    lock: Lock = LOCKS[options["lock"]](using, wait=options["wait"], stop=stop)
+    lock: Lock = LOCKS[options["lock"]](using, wait=options["wait"], stop=stop, of_run=of_run)
     return lock

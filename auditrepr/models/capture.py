@@ -8,6 +8,7 @@ from django.utils.translation import gettext_lazy as _
 
 from ..fields import JSONField
 from ..isolation.query_caches import Afresh
+from ..vendors.types import BEGINNING
 
 
 class Coverage(models.Model):
@@ -38,7 +39,7 @@ class Coverage(models.Model):
     )
     reason = models.CharField(max_length=10, choices=Reason)
     pruned_id = models.BigIntegerField(
-        null=True, help_text=_("Events up to this ID may have been pruned.")
+        default=BEGINNING, help_text=_("Events up to this ID may have been pruned.")
     )
     pruned_transaction_id = models.BigIntegerField(
         null=True, help_text=_("Highest PostgreSQL transaction ID among the pruned events.")

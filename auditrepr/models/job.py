@@ -16,7 +16,7 @@ class Checkpoint(models.Model):
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1)
     settled_id = models.BigIntegerField(
-        null=True,
+        default=BEGINNING,
         help_text=_(
             "The watermark: no event up to this ID is pending, and none can still be committed."
         ),
@@ -30,7 +30,7 @@ class Checkpoint(models.Model):
     )
     candidate_at = models.DateTimeField(null=True)
     swept_id = models.BigIntegerField(
-        null=True, help_text=_("Event ID that the sweep below the watermark has reached.")
+        default=BEGINNING, help_text=_("Event ID that the sweep below the watermark has reached.")
     )
 
     values_since = models.BigIntegerField(
@@ -65,14 +65,9 @@ class Checkpoint(models.Model):
         verbose_name_plural = _("checkpoints")
 
     def __str__(self) -> str:
-        if self.settled_id is None:
+        if self.settled_id == BEGINNING:
             return "no watermark yet"
         return f"watermark at event {self.settled_id}"
-
-    @property
-    def settled(self) -> int:
-        """Return the watermark; before the first event while nothing is settled."""
-        return BEGINNING if self.settled_id is None else self.settled_id
 
     @classmethod
     def of(cls, using: str, *fields: str) -> Checkpoint | None:
@@ -178,7 +173,7 @@ class StopReason(models.TextChoices):
 
 
 class BackfillRun(models.Model):
-    """One run of the job; runs with nothing to do are counted on the run before them."""
+    """One run of the job; runs with nothing to do are counted on an earlier one."""
 
     command = models.TextField(_("command"), default="backfill_reprs")
     started_at = models.DateTimeField(_("started at"))

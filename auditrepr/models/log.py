@@ -8,6 +8,7 @@ from uuid import UUID
 
 from django.db import connections, models, router
 from django.db.models import Exists, Field, OuterRef, QuerySet
+from django.db.models.expressions import Combinable
 from django.db.models.fields.json import KT
 from django.db.models.functions import Left, Now
 from django.utils.translation import gettext_lazy as _
@@ -16,7 +17,7 @@ from ..exceptions import NoUser
 from ..fields import GeneratedField, JSONField, RowField
 from ..isolation.query_caches import Afresh
 from ..lineage import recent_renames
-from ..utils.arguments import model_of, saved_instance, start_of
+from ..utils.arguments import model_of, named, saved_instance, start_of, too_long
 from ..utils.table_names import log_name, model_labeled
 from ..vendors import get_vendor, supports
 from ..vendors.types import BEGINNING, Event
@@ -84,12 +85,13 @@ class AuditLogQuerySet(models.QuerySet["AuditLog"]):
         """
         return self.filter(actor=_actor(user)[:ACTOR_LENGTH])
 
-    def between(self, begin: date, end: date) -> AuditLogQuerySet:
+    def between(self, begin: date | Combinable, end: date | Combinable) -> AuditLogQuerySet:
         """Return the events at or after `begin` and before `end`.
 
-        A naive time is in the current time zone; a date means the beginning of that day.
+        A naive time is in the current time zone; a date means the beginning of that day. The
+        database computes expressions, such as ``Now()``.
 
-        :raises TypeError: if one of them is neither a time nor a date.
+        :raises TypeError: if one of them is something else.
         """
         since, until = start_of(begin, "between()"), start_of(end, "between()")
         return self.filter(occurred_at__gte=since, occurred_at__lt=until)
@@ -266,6 +268,8 @@ def _actor(user: Any) -> str:
         return str(user.pk)
     if isinstance(user, bool) or not isinstance(user, str | int | UUID):
         raise NoUser(given=repr(user))
+    if too_long(user):
+        raise NoUser(given=named(user))
     return str(user)
 
 

@@ -175,6 +175,10 @@ def signature(chosen: Iterable[Link]) -> list[list[str]]:
     return sorted([link.column, link.target, link.generic] for link in chosen)
 
 
+#: What is noted where no event lacks them; earlier versions noted 0.
+NOTHING_LACKS = (None, 0, BEGINNING)
+
+
 def missing_until(using: str, chosen: Collection[Link]) -> dict[str, int]:
     """Return the tables of these links whose older events may lack their related objects.
 
@@ -182,9 +186,9 @@ def missing_until(using: str, chosen: Collection[Link]) -> dict[str, int]:
     """
     mark = Checkpoint.of(using, "settled_id", "related") or Checkpoint()
     noted, every = mark.related or {}, links()
-    until: dict[str, int | None] = {}
+    until = {}
     for table in {link.table for link in chosen}:
         known = noted.get(table, {})
         same = known.get("links") == signature(every.get(table, ()))
         until[table] = known["until"] if same else mark.settled_id
-    return {table: last for table, last in until.items() if last is not None}
+    return {table: last for table, last in until.items() if last not in NOTHING_LACKS}

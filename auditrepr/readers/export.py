@@ -21,7 +21,7 @@ from ..lineage import recent_renames
 from ..models import AuditLog, AuditLogQuerySet, Checkpoint, InstanceRepr, ReprFailure
 from ..vendors import get_vendor
 from ..vendors.snapshots import parse
-from ..vendors.types import BEGINNING, SearchIndex, Window
+from ..vendors.types import BEGINNING, SearchIndex, Window, id_before
 from . import search
 from .export_records import Record, RecordMaker
 
@@ -50,9 +50,10 @@ class Bounds(NamedTuple):
 
     def within(self, first: int | None = None, end: int | None = None) -> Bounds:
         """Return the bounds with those of a filter: inclusive start, exclusive end."""
-        after = self.after if first is None else max(self.after, first - 1)
+        after = self.after if first is None else max(self.after, id_before(first))
         return self._replace(
-            after=after, upto=max(after, self.upto if end is None else min(self.upto, end - 1))
+            after=after,
+            upto=max(after, self.upto if end is None else min(self.upto, id_before(end))),
         )
 
     def includes(self, pk: int, transaction_id: int | None) -> bool:
@@ -76,8 +77,7 @@ def visible_now(using: str, after: int = BEGINNING) -> Bounds:
     settled = watermark(using)  # before the rest: what it covers can no longer be open
     reach = get_vendor(using).reach()
     unseen = parse(reach.snapshot).running if reach.snapshot else frozenset()
-    begin = _start(using, after)
-    return Bounds(begin, max(begin, reach.visible), settled, unseen, after)
+    return Bounds(*_range(using, after, reach.visible), settled, unseen, after)
 
 
 def settled_now(using: str, after: int) -> Bounds:
@@ -89,21 +89,20 @@ def settled_now(using: str, after: int) -> Bounds:
     top = get_vendor(using).reach().visible
     if after > max(settled, top) and AuditLog.objects.using(using).exists():
         raise BeyondTheLog(id=after, alias=using, top=max(settled, top))
-    begin = _start(using, after)
-    return Bounds(begin, max(begin, settled), settled, start=after)
+    return Bounds(*_range(using, after, settled), settled, start=after)
 
 
-def _start(using: str, after: int) -> int:
-    """Return the ID right before the first event after this one, or this one if there is none."""
-    later = AuditLog.objects.using(using).filter(pk__gt=after).order_by("pk")
+def _range(using: str, after: int, upto: int) -> tuple[int, int]:
+    """Return the part of ``(after, upto]`` that begins with an event; empty if there is none."""
+    later = AuditLog.objects.using(using).filter(pk__gt=after, pk__lte=upto).order_by("pk")
     first = later.values_list("pk", flat=True).first()
-    return after if first is None else first - 1
+    return (after, after) if first is None else (id_before(first), upto)
 
 
 def watermark(using: str) -> int:
     """Return the watermark of the log in this database; below the log if nothing is settled."""
     mark = Checkpoint.of(using, "settled_id")
-    return BEGINNING if mark is None else mark.settled
+    return BEGINNING if mark is None else mark.settled_id
 
 
 def said_after(event_id: int) -> int | str:
@@ -159,7 +158,7 @@ class Export:
         """Read the columns that the records need, of no row: a pending migration may lack them."""
         represented = (of.objects.using(self.using) for of in (InstanceRepr, ReprFailure))
         for rows in (self._log, *represented):
-            list(rows.filter(pk=0))  # no event has this ID
+            list(rows.filter(pk=BEGINNING))  # no event has this ID
 
     def _passed(self, page: Page) -> Page:
         self.count += len(page.records)

@@ -64,7 +64,8 @@ def _both(one: SearchResult, other: SearchResult, forward: bool) -> SearchResult
         ids = [pk for pk in ids if (pk <= last if forward else pk >= last)]
     if len(ids) > MOST:
         ids, last = ids[:MOST], ids[MOST - 1]
-    return SearchResult(ids, last, one.no_values_upto or other.no_values_upto)
+    lacks = other.no_values_upto if one.no_values_upto is None else one.no_values_upto
+    return SearchResult(ids, last, lacks)
 
 
 def _representations(

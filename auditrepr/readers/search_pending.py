@@ -8,7 +8,7 @@ from typing import NamedTuple
 from ..models import AuditLog, Checkpoint
 from ..reprs import build
 from ..utils.time_limit import TimeLimit
-from ..vendors.types import BEGINNING, Event, Window
+from ..vendors.types import BEGINNING, Event, Window, id_before
 
 #: Pending events that a search builds, the newest first, as far as there is time.
 MOST = 200
@@ -27,13 +27,13 @@ class Pending(NamedTuple):
 def find(using: str, text: str, window: Window, limit: TimeLimit) -> Pending:
     """Return the newest pending events of the window whose representation has the text."""
     mark = Checkpoint.of(using, "settled_id")
-    after = mark.settled if mark else BEGINNING
+    after = mark.settled_id if mark else BEGINNING
     after = after if window.after is None else max(after, window.after)
     log = AuditLog.objects.using(using)
     upto = log.order_by("-pk").values_list("pk", flat=True).first()
     if upto is None or upto <= after:
         return Pending([], 0, True)
-    upto = upto if window.before is None else min(upto, window.before - 1)
+    upto = upto if window.before is None else min(upto, id_before(window.before))
     ids = list(
         log.pending(after=after, upto=upto)
         .order_by("-pk")

@@ -9,6 +9,9 @@ from django.conf import settings
 from django.db.models import Model
 from django.utils import timezone
 
+#: Bits of a number that is written out; Python refuses those of some 14,000.
+LONGEST = 1_000
+
 #: What most functions take.
 INSTANCE_OR_MODEL = "a saved instance, or a model class"
 
@@ -38,7 +41,7 @@ def saved_instance(what: Any, asking: str, otherwise: str) -> Model:
     model = model_of(what, asking, "a saved instance")
     if what is model:
         raise TypeError(f"{asking} requires a saved instance, not {named(what)}: {otherwise}")
-    if what.pk is None:
+    if what.pk is None or (isinstance(what.pk, tuple) and None in what.pk):
         raise TypeError(
             f"{asking} requires a saved instance; this {model.__name__} has no primary key, as"
             " before save() and after delete()"
@@ -49,12 +52,19 @@ def saved_instance(what: Any, asking: str, otherwise: str) -> Model:
 
 def named(value: Any) -> str:
     """Return what an error calls this value: objects go by their type, since repr() may query."""
+    if too_long(value):
+        return f"a number of some {value.bit_length() * 3 // 10} digits"
     if value is None or isinstance(value, str | bytes | int | float | date | time | timedelta):
         return repr(value)
     if isinstance(value, type):
         return f"the class {value.__name__}"
     kind = type(value).__name__
     return f"{'an' if kind[0] in 'AEIOUaeiou' else 'a'} {kind}"
+
+
+def too_long(value: Any) -> bool:
+    """Return whether this is a whole number that no database has, nor any error writes out."""
+    return isinstance(value, int) and value.bit_length() > LONGEST
 
 
 def in_projects_way(when: datetime) -> datetime:
@@ -67,11 +77,15 @@ def in_projects_way(when: datetime) -> datetime:
     return timezone.make_aware(when) if settings.USE_TZ else timezone.make_naive(when)
 
 
-def start_of(when: Any, asking: str) -> datetime:
+def start_of(when: Any, asking: str) -> Any:
     """Return the time, in the project's way; of a date, the beginning of the day.
 
-    :raises TypeError: if it is neither.
+    An expression, such as ``Now()``, is for the database.
+
+    :raises TypeError: if it is none of them.
     """
+    if hasattr(when, "resolve_expression") and not isinstance(when, type):
+        return when
     match when:
         case datetime():
             return in_projects_way(when)

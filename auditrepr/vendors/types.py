@@ -38,6 +38,11 @@ BEGINNING = -(2**63)
 NOTHING_SEEN = Moment(BEGINNING)
 
 
+def id_before(event_id: int) -> int:
+    """Return the ID below this one, or the beginning, below which databases have no numbers."""
+    return max(event_id - 1, BEGINNING)
+
+
 class Event(NamedTuple):
     """An audit row, from the log to the builder; the row's data stays in the database."""
 

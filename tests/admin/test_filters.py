@@ -141,6 +141,11 @@ def test_a_table_that_the_log_does_not_know_is_said(reader: Client) -> None:
     assert said in words(page(reader, f"{LOG}?table_name=nope"))
     for known in ("app_author", "bygone"):
         assert "There are no events" not in words(page(reader, f"{LOG}?table_name={known}"))
+    others = ["action__exact=D", "since=2050-01-01", "until=2000-01-01", "object_id=7", "actor=7"]
+    for other in others:
+        text = words(page(reader, f"{LOG}?table_name=bygone&{other}"))
+        assert "There are no events" not in text, "another filter hides those that there are"
+        assert said in words(page(reader, f"{LOG}?table_name=nope&{other}"))
     visitor = staff("view_auditlog", "view_author")
     assert "table “bygone” that you may view" in words(page(visitor, f"{LOG}?table_name=bygone"))
 

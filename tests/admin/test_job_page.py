@@ -227,7 +227,8 @@ def test_one_line_says_first_whether_all_is_well_and_what_to_do(reader: Client) 
     latest.error = "OperationalError: <b>gone</b>"
     latest.save()
     html = page(reader, RUNS)
-    assert "The last run ended with an error: OperationalError: <b>gone</b>" in words(html)
+    failed = "The last run of backfill_reprs ended with an error: OperationalError: <b>gone</b>"
+    assert failed in words(html)
     assert "<b>gone" not in html
     event(2, occurred_at=timezone.now() - timedelta(hours=3))
     late = "Events have been pending for 3 hours: check that manage.py backfill_reprs is scheduled."

@@ -9,20 +9,28 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.db import models
+from django.db.models import F
+from django.db.models.functions import Now
+from django.test import override_settings
 from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 
 import auditrepr
 from auditrepr import as_of, doubts, restore
-from auditrepr.asof.asked import key_of
+from auditrepr.asof.asked import event_or_time, key_of
+from auditrepr.exceptions import NoUser
 from auditrepr.models import AuditLog
-from tests.app.fields import ByName, PairField
+from tests.app.fields import ByName, ByUUID, PairField
 from tests.app.models import Author
 from tests.app.moment import Slot, Step
 
 pytestmark = pytest.mark.django_db
 
 LOG = AuditLog.objects
+
+
+#: Python refuses to write it as decimal digits.
+HUGE = 10**5000
 
 
 class Plain:
@@ -57,6 +65,7 @@ NO_OBJECT = [
     ("shop.Customer", "'shop.Customer'"),
     (None, "None"),
     (5, "5"),
+    pytest.param(HUGE, "a number of some 4983 digits", id="huge"),
     (Plain, "the class Plain"),
     (Plain(), "a Plain"),
     (models.Model, "the class Model"),
@@ -90,6 +99,9 @@ class TestThePast:
             ([1], "^a list is not a primary key"),
             (10**30, "^1000000000000000000000000000000 is not .* too large for its column"),
             (-(10**30), "too large for its column"),
+            pytest.param(
+                HUGE, "^a number of some 4983 digits is not .*: it is too large", id="huge"
+            ),
         ],
     )
     def test_what_is_no_key(self, ask: Any, pk: Any, why: str, event: AuditLog) -> None:
@@ -135,9 +147,15 @@ class TestThePast:
         takes = "() requires an event, its ID, a date or a datetime, not "
         assert str(raised.value) == f"{ask.__name__}{takes}{named}"
 
-    @pytest.mark.parametrize("pk", [-1, 4711, 10**30])
+    def test_a_key_that_python_does_not_write_out(self, ask: Any, event: AuditLog) -> None:
+        for model, pk in ((ByUUID, HUGE), (Slot, HUGE), (Step, ("a", -HUGE))):
+            with pytest.raises(ValidationError, match="digits is not a primary key of"):
+                ask(model, event, pk=pk)
+
+    @pytest.mark.parametrize("pk", [-1, 4711, 10**30, pytest.param(HUGE, id="huge")])
     def test_an_event_that_the_log_has_not(self, ask: Any, pk: int, author: Author) -> None:
-        wanted = f'The log in database "default" has no event {pk}.'
+        said = "a number of some 4983 digits" if pk == HUGE else pk
+        wanted = f'The log in database "default" has no event {said}.'
         with pytest.raises(AuditLog.DoesNotExist, match=wanted):
             ask(author, pk)
 
@@ -155,6 +173,56 @@ def test_the_first_day_and_the_last_one_are_times_too(author: Author, zone: str)
         for early in (date.min, datetime.min, datetime.min.replace(tzinfo=UTC)):
             with pytest.raises(Author.DoesNotExist, match="It did not exist yet"):
                 as_of(author, early)
+
+
+#: A zone, a day, and when it ends.
+ENDS = {
+    "back at midnight": ("America/Santiago", date(2026, 4, 4), datetime(2026, 4, 5, 4)),
+    "back at midnight in autumn": ("Africa/Cairo", date(2026, 10, 29), datetime(2026, 10, 29, 22)),
+    "back after midnight": ("America/Havana", date(2026, 10, 31), datetime(2026, 11, 1, 4)),
+    "forward at midnight": ("America/Santiago", date(2026, 9, 5), datetime(2026, 9, 6, 4)),
+    "forward at midnight, east": ("Asia/Beirut", date(2026, 3, 28), datetime(2026, 3, 28, 22)),
+    "a day that was skipped": ("Pacific/Apia", date(2011, 12, 30), datetime(2011, 12, 30, 10)),
+    "an ordinary day": ("Europe/Berlin", date(2026, 7, 1), datetime(2026, 7, 1, 22)),
+}
+
+
+@pytest.mark.parametrize("name", ENDS)
+def test_a_date_is_the_end_of_its_day_where_the_clocks_change(author: Author, name: str) -> None:
+    zone, day, ends = ENDS[name]
+    ends = ends.replace(tzinfo=UTC)
+    with timezone.override(zone):
+        found = event_or_time(day, "default")
+        assert isinstance(found, datetime)
+        assert (
+            found.astimezone(UTC) == ends - timedelta.resolution
+        )  # as one of a fold is equal to none
+        events(author, ends, "last", "next")
+        assert as_of(author, day).name == "last"
+
+
+def events(author: Author, end: datetime, *names: str) -> None:
+    """Write these names a second before the end, and right at it."""
+    for second, name in zip((1, 0), names, strict=True):
+        Author.objects.update(name=name)
+        written = LOG.filter(pk=LOG.latest("pk").pk)
+        written.update(occurred_at=end - timedelta(seconds=second))
+    LOG.filter(action="I").update(occurred_at=end - timedelta(days=1))
+
+
+def test_the_second_of_two_equal_times_is_after_the_first(author: Author) -> None:
+    with timezone.override("America/Santiago"):
+        twice = timezone.make_aware(datetime(2026, 4, 4, 23, 30))
+        events(author, twice.astimezone(UTC) + timedelta(minutes=30), "first", "second")
+        assert as_of(author, twice.replace(fold=1)).name == "second"
+        with pytest.raises(Author.DoesNotExist):
+            as_of(author, twice - timedelta(days=9))
+
+
+def test_a_date_is_the_end_of_its_day_without_time_zones() -> None:
+    with override_settings(USE_TZ=False):
+        found = event_or_time(date(2026, 4, 4), "default")
+    assert found == datetime(2026, 4, 4, 23, 59, 59, 999_999)
 
 
 def test_a_lazy_object_is_what_it_stands_for(author: Author, event: AuditLog) -> None:
@@ -203,7 +271,28 @@ def test_an_object_that_was_deleted_says_that_its_key_is_gone(author: Author) ->
     assert LOG.for_object(kept).count() == 2
 
 
-@pytest.mark.parametrize("wrong", [None, "2020-01-01", 2020, True])
+def test_an_object_whose_key_lacks_a_part_has_no_key() -> None:
+    for step in (Step(), Step(slot_id="a"), Step(number=1)):
+        with pytest.raises(TypeError, match="this Step has no primary key"):
+            LOG.for_object(step)
+    assert LOG.for_object(Step(slot_id="a", number=0)).count() == 0
+
+
+def test_a_user_has_no_number_of_any_size() -> None:
+    with pytest.raises(NoUser, match="a number of some 4983 digits"):
+        LOG.by(HUGE)
+
+
+def test_between_takes_what_the_database_computes(author: Author) -> None:
+    hour = timedelta(hours=1)
+    assert LOG.between(Now() - hour, Now() + hour).count() == 1
+    assert LOG.between(timezone.now() - hour, Now() - hour).count() == 0
+    assert LOG.between(F("occurred_at"), timezone.localdate() + timedelta(days=1)).count() == 1
+
+
+@pytest.mark.parametrize(
+    "wrong", [None, "2020-01-01", 2020, True, pytest.param(HUGE, id="huge"), Now]
+)
 def test_between_takes_times_and_dates(wrong: Any, author: Author) -> None:
     for bounds in ((wrong, timezone.now()), (timezone.now(), wrong)):
         with pytest.raises(TypeError, match=r"between\(\) requires dates or datetimes, not "):

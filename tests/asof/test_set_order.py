@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.db.models import (
     Aggregate,
+    Case,
     CharField,
     Count,
     F,
@@ -17,10 +18,11 @@ from django.db.models import (
     QuerySet,
     Sum,
     UniqueConstraint,
+    When,
     Window,
 )
-from django.db.models.expressions import OrderBy
-from django.db.models.functions import Length, Rank, RowNumber, Upper
+from django.db.models.expressions import OrderBy, RawSQL
+from django.db.models.functions import Collate, Length, Lower, Rank, RowNumber, Upper
 
 from auditrepr.asof import index_order
 from auditrepr.asof.related_querysets import NO_ORDER
@@ -29,6 +31,7 @@ from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
 from tests.app.fields import ByUUID
 from tests.app.models import Author, Book, Tag
+from tests.app.moment import Step
 from tests.app.relations import Order
 from tests.oracle import Oracle
 
@@ -338,7 +341,21 @@ def constrained(*expressions, **options):
     return {"constraints": [UniqueConstraint(*expressions, **options, name=NAME)]}
 
 
+def meant(*expressions, **options):
+    """The model declares this index, whatever the table has."""
+    return {"indexes": [Index(*expressions, **options, name=NAME)]}
+
+
+def by_day(author):
+    return list(author.books.filter(published__gt="2000-01-01").values_list("title"))
+
+
+def by_title(author):
+    return list(author.books.filter(title__gt="A").values_list("title"))
+
+
 BY_NAME = Index(fields=["author", "title"], name=NAME)
+BY_DAY = Index(fields=["published"], name=NAME)
 DECLARED = {
     "unique together": (BY_NAME, {"unique_together": (("author", "title"),)}, books),
     "unique": (BY_NAME, constrained(fields=["author", "title"]), books),
@@ -376,8 +393,20 @@ DECLARED = {
         {},
         lambda a: [book.title for book in a.books.filter(price=0)],
     ),
+    "transform": (BY_NAME, meant(F("published__year")), by_day),
+    "transform in an order": (BY_NAME, meant(OrderBy(F("published__year"))), by_day),
+    "transform within an expression": (BY_NAME, meant(Lower("title__upper")), by_title),
+    "transform after a column": (BY_NAME, meant("author", F("published__year")), books),
+    "unique transform": (BY_NAME, constrained(Lower("title"), F("published__year")), by_title),
+    "choice": (BY_NAME, meant(Case(When(Q(published__year=1), then=1), default=0)), by_day),
+    "raw": (BY_NAME, meant(RawSQL("lower(title)", ())), by_title),
+    "collation": (BY_NAME, meant(Collate("title", "C")), by_title),
 }
 NOT_DECLARED = {
+    "transform": (BY_DAY, meant(F("published__year")), books),
+    "no field": (BY_DAY, meant(F("nothing__year")), books),
+    "several rows": (BY_DAY, meant(F("tags__label")), books),
+    "condition on no field": (BY_DAY, meant("title", condition=Q(nothing__year=0)), books),
     "key": (Index("author", "pk", name=NAME), {}, books),
     "growing": (Index("author", "published", name=NAME), {}, books),
     "other expression": (Index(Upper("title"), name=NAME), {}, books),
@@ -395,6 +424,22 @@ def test_an_index_counts_however_it_is_declared(name, declared, monkeypatch):
         Book.objects.create(title=title, author=author, published=f"2024-01-0{day}")
     reason = said_of(monkeypatch, Author, question, lambda: Author.objects.update(name="b"))
     assert reason == ("" if exact else NO_ORDER)
+
+
+@pytest.mark.postgresql
+def test_an_index_with_a_class_of_operators_counts(declared, monkeypatch):
+    from django.contrib.postgres.indexes import OpClass  # requires psycopg
+
+    declared(BY_NAME, **meant(OpClass("title", "text_pattern_ops")))
+    author = Author.objects.create(name="a")
+    for title in "yx":
+        Book.objects.create(title=title, author=author)
+    change = Author.objects.filter(pk=author.pk)
+    assert said_of(monkeypatch, Author, by_title, lambda: change.update(name="b")) == NO_ORDER
+
+
+def test_the_index_of_a_composite_key_gives_an_order():
+    assert index_order.indexes(Step) >= {("slot_id", "number")}
 
 
 def test_a_later_column_of_an_index_counts_where_none_begins_with_it(declared, monkeypatch):

@@ -52,6 +52,12 @@ def test_the_reference_names_every_metric_and_alarms_name_no_other(capsys):
     assert set(re.findall(r"auditrepr_\w+", ALARMS)) <= set(printed)
 
 
+def test_an_alert_about_the_last_start_waits_for_the_next_one():
+    """A run takes as long as it takes, and the schedule has two minutes for the next one."""
+    rows = re.findall(r"^\| `(.*last_run_start.*)` \| (\w*) ?\|", ALARMS, re.MULTILINE)
+    assert [wait for _, wait in rows] == ["5m"]
+
+
 @pytest.fixture
 def other():
     """Another session, in a transaction."""

@@ -28,6 +28,7 @@ from auditrepr.models import (
     StopReason,
 )
 from auditrepr.vendors import get_vendor
+from auditrepr.vendors.types import BEGINNING
 from tests import processes
 from tests.app.models import Author, Book
 from tests.running import run, texts
@@ -133,7 +134,7 @@ def test_a_run_that_is_told_to_stop_walks_no_further_through_what_is_represented
     run()
     monkeypatch.setattr(windows, "WINDOW", 1)
     monkeypatch.setattr(windows, "TURN", 1)
-    Checkpoint.objects.update(settled_id=None)
+    Checkpoint.objects.update(settled_id=BEGINNING)
     told: list[Progress] = []
     assert run(stop=lambda: True, on_progress=told.append).stop_reason is StopReason.SIGNAL
     assert told == []
@@ -406,7 +407,7 @@ def test_a_run_is_on_record_while_it_works():
 def test_a_run_that_only_walked_through_what_is_represented_did_nothing():
     authors(3)
     run()
-    Checkpoint.objects.update(settled_id=None)
+    Checkpoint.objects.update(settled_id=BEGINNING)
     assert run().idle
     assert BackfillRun.objects.get().idle_runs == 1
 

@@ -13,6 +13,7 @@ from auditrepr.job import prune, status
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.rounds import shares
 from auditrepr.models import AuditLog, Checkpoint, Coverage, InstanceRepr
+from auditrepr.vendors.types import BEGINNING
 from tests.app.models import Author, Book
 from tests.capturing import next_moment
 from tests.running import run, texts
@@ -126,5 +127,7 @@ def test_pruning_deletes_the_old_and_what_is_left_stays_true(ids, kept):
     done = prune.prune("default", before, lock=DatabaseLock("default"), batch_size=2)
     assert (done.events, done.representations) == (5 - kept, 5 - kept)
     assert texts() == TEXTS[5 - kept :]
-    assert set(Coverage.objects.values_list("pruned_id", flat=True)) == {old[-1] if old else None}
+    assert set(Coverage.objects.values_list("pruned_id", flat=True)) == {
+        old[-1] if old else BEGINNING
+    }
     assert run(rescan=True).rows == 0

@@ -88,7 +88,7 @@ def test_a_killed_run_is_called_so_in_each_format_and_on_the_pages(reader: Clien
     assert (one["stop_reason"], one["error"], one["stored"]) == ("killed", TOLD, 2)
     assert one["ended_at"] is None
     said = words(page(reader, RUNS))
-    assert "The last run did not record its end: it was killed, or its host failed." in said
+    assert "The last run of backfill_reprs did not record its end: it was killed" in said
     assert TOLD in said
     detail = words(page(reader, f"{RUNS}{BackfillRun.objects.get().pk}/change/"))
     assert TOLD in detail
@@ -148,6 +148,26 @@ def test_another_process_that_got_the_same_number_is_not_taken_for_it() -> None:
         assert states() == [""]
 
 
+def test_of_one_process_only_the_newest_run_can_hold_the_lock(reader: Client) -> None:
+    """A Celery worker that lost the database at the end of a run continues with the next one."""
+    Author.objects.create(name="Ann")
+    lost = record.Record("default", "backfill_reprs")
+    lost.begin()
+    be_silent(3600)
+    with DatabaseLock("default"):
+        assert states() == [""], "it holds the lock"
+        newer = record.Record("default", "backfill_reprs")
+        newer.begin()
+        be_silent(3600)
+        assert states() == ["", "killed"]
+        assert TOLD in words(page(reader, f"{RUNS}{lost.pk}/change/"))
+        BackfillRun.objects.filter(pk=newer.pk).update(ended_at=timezone.now())
+        assert states() == ["", "killed"]
+        assert not status.of("default").failed
+        be_silent(60)
+        assert states() == ["", ""], "another thread of that process may work on it"
+
+
 def test_a_run_shows_that_it_lives_also_where_it_stores_no_batch(monkeypatch: Any) -> None:
     monkeypatch.setattr(record, "SIGN", 0.0)
     mine = record.Record("default", "backfill_reprs")
@@ -159,13 +179,15 @@ def test_a_run_shows_that_it_lives_also_where_it_stores_no_batch(monkeypatch: An
 
 
 def test_a_worker_that_waits_for_others_shows_it(monkeypatch: Any) -> None:
-    signs = []
-    monkeypatch.setattr(record.Record, "show_life", lambda self: signs.append(self.pk))
-    monkeypatch.setattr(sharing, "PAUSE", 0)
-    monkeypatch.setattr(sharing, "PATIENCE", 0.01)
+    """A sign between two pauses is one of the waiting itself."""
+    steps: list[str] = []
+    monkeypatch.setattr(record.Record, "show_life", lambda self: steps.append("sign"))
+    monkeypatch.setattr(sharing.time, "sleep", lambda seconds: steps.append("pause"))
+    monkeypatch.setattr(sharing, "PATIENCE", 0.05)
     with DatabaseLock("default"):
         backfill.assist("default")
-    assert signs
+    waited = steps[steps.index("pause") :]
+    assert waited == ["pause", "sign"] * (len(waited) // 2)
 
 
 def test_a_run_that_ends_while_it_is_looked_at_is_not_killed() -> None:
@@ -182,7 +204,8 @@ def test_after_a_run_with_nothing_to_do_none_has_failed(reader: Client) -> None:
             started_at=began, ended_at=began, host="h", pid=1, error=error, stop_reason="error"
         )
     assert 'auditrepr_last_run_failed{database="default"} 1' in shown("prometheus")
-    assert "The last run ended with an error: the disk is full" in words(page(reader, RUNS))
+    failed = "The last run of backfill_reprs ended with an error: the disk is full"
+    assert failed in words(page(reader, RUNS))
     run()
     metrics = shown("prometheus")
     assert 'auditrepr_last_run_failed{database="default"} 0' in metrics

@@ -85,7 +85,7 @@ def represent(ids) -> list[int]:
 
 
 def mark() -> int:
-    return Checkpoint.objects.get().settled
+    return Checkpoint.objects.get().settled_id
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from auditrepr.models import (
     Share,
     StopReason,
 )
+from auditrepr.vendors.types import BEGINNING
 from tests.app.models import Author
 from tests.rounds import (
     COMMAND,
@@ -59,7 +60,7 @@ def store_share(lock: ShareLock) -> None:
 def test_shares_are_cut_over_what_is_stored_already():
     write(10)
     run()
-    Checkpoint.objects.update(settled_id=None)
+    Checkpoint.objects.update(settled_id=BEGINNING)
     more = write(25)
     assert plan() == 3
     assert parts() == [

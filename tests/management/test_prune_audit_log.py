@@ -14,7 +14,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from auditrepr.job import logs
+from auditrepr.job import logs, status
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.locks.process import Process
 from auditrepr.management.commands import prune_audit_log
@@ -79,6 +79,20 @@ def test_a_signal_ends_it_after_the_batch_with_the_lock_let_go(monkeypatch, numb
     assert ": Deleted 1 event up to ID " in said[-1]
     assert AuditLog.objects.count() == 1
     assert Lease.objects.get().token is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_it_is_no_start_of_the_job():
+    """Else a project that prunes in slices never sees that the job is no longer started."""
+    run(before=str(TODAY), interactive=False)
+    assert status.of("default").last_started_at is None
+    call_command("backfill_reprs", verbosity=0)
+    began = status.of("default").last_started_at
+    assert began
+    run(before=str(TODAY), interactive=False)
+    assert status.of("default").last_started_at == began
+    call_command("backfill_reprs", verbosity=0)
+    assert status.of("default").last_started_at > began
 
 
 def test_the_last_events_are_kept_if_asked():

@@ -194,6 +194,17 @@ def test_the_page_lists_what_was_found_newest_first_and_goes_on(
     assert ids(reader, f"{LOG}?text=order&until=2001-01-01") == []
 
 
+@pytest.mark.parametrize("period", ["since=2020-01-01", "until=2020-01-01"])
+def test_an_empty_log_is_searched_within_a_period(
+    reader: Client, index: SearchIndex | None, period: str
+) -> None:
+    assert not AuditLog.objects.exists()
+    assert ids(reader, f"{LOG}?text=abc&{period}") == []
+    exported = reader.get(f"{LOG}?text=abc&{period}&export=jsonl")
+    [last] = b"".join(exported).splitlines()  # type: ignore[arg-type]
+    assert b"complete" in last
+
+
 def test_the_page_says_how_it_searches(reader: Client, index: SearchIndex | None) -> None:
     said = words(page(reader, LOG))
     assert ("Beginning of a representation only" in said) == (

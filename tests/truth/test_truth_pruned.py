@@ -17,6 +17,7 @@ from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 from auditrepr.job import prune
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, Checkpoint, Coverage, InstanceRepr, ReprFailure
+from auditrepr.vendors.types import BEGINNING
 from tests.oracle import HISTORIES
 from tests.sizes import examples
 from tests.truth.world import World, seen
@@ -36,7 +37,7 @@ class PrunedWorld(World):
     def __init__(self) -> None:
         super().__init__()
         self.at_the_end: How = (0, False, {})
-        Coverage.objects.update(pruned_id=None, pruned_transaction_id=None)
+        Coverage.objects.update(pruned_id=BEGINNING, pruned_transaction_id=None)
 
     @initialize(how=HOW)
     def settle(self, how: How) -> None:

@@ -18,7 +18,7 @@ BETWEEN = [
     "UPDATE library_author SET motto = 'so be it' WHERE name = 'Cid'",
 ]
 #: Not kept as it was: the triggers are others.
-#: 0 has become null (test_steps.py).
+#: 0 has become the beginning of the log (test_steps.py).
 ALLOWED = {"auditrepr_coverage": {"triggers", "pruned_id"}, "auditrepr_checkpoint": {"swept_id"}}
 
 MIGRATE = """

@@ -20,6 +20,7 @@ from ...models import AuditLog, Checkpoint, Import, PlannedEvent
 from ...utils.phrases import counted
 from ...vendors import get_vendor
 from ...vendors.import_types import Planned
+from ...vendors.types import BEGINNING
 from .. import preflight
 from ..locks.base import Lock
 from ..result import Progress
@@ -218,7 +219,9 @@ def _planned(request: Request, lock: Lock) -> Import | None:
 def _unsettle(using: str, lock: Lock) -> None:
     """Move the watermark to before the first event, so that the job finds what is imported."""
     with transaction.atomic(using):
-        Checkpoint.objects.using(using).filter(pk=1).update(settled_id=None, swept_id=None)
+        Checkpoint.objects.using(using).filter(pk=1).update(
+            settled_id=BEGINNING, swept_id=BEGINNING
+        )
         lock.renew()
 
 

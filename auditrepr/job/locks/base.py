@@ -23,14 +23,22 @@ class Lock(ABC):
 
     :param wait: seconds to wait for the lock.
     :param stop: called while waiting; true ends the wait.
+    :param of_run: whether a run of the job takes it, and not what only keeps runs away.
     """
 
     #: Does it keep runs on other hosts apart, too?
     across_hosts: ClassVar[bool]
 
-    def __init__(self, *, wait: float = 0, stop: Callable[[], bool] = lambda: False) -> None:
+    def __init__(
+        self,
+        *,
+        wait: float = 0,
+        stop: Callable[[], bool] = lambda: False,
+        of_run: bool = True,
+    ) -> None:
         self.wait = wait
         self.stop = stop
+        self.of_run = of_run
         self.acquired = False
 
     def __enter__(self) -> Self:

@@ -103,8 +103,8 @@ class DatabaseLock(Lock):
         taken = leases.filter(pk=Subquery(free.values("pk")[:1])).update(
             token=token,
             holder=asdict(Process.current()),
-            acquired_at=self.vendor.clock(),
             expires_at=self.vendor.clock(self.seconds),
+            **({"acquired_at": self.vendor.clock()} if self.of_run else {}),
             **more,
         )
         self.token = token if taken else None

@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any
 
 from django.db import transaction
-from django.db.models import F, Q, QuerySet, Sum
+from django.db.models import F, QuerySet, Sum
 
 from ...conf import get_settings
 from ...models import Checkpoint, Share
@@ -147,8 +147,8 @@ def follow(using: str, provable: int) -> None:
     """
     left = first(using, BACKFILL)
     bound = provable if left is None else min(provable, left)
-    behind = Q(settled_id=None) | Q(settled_id__lt=bound)
-    Checkpoint.objects.using(using).filter(behind, pk=1).update(settled_id=bound)
+    marks = Checkpoint.objects.using(using).filter(pk=1, settled_id__lt=bound)
+    marks.update(settled_id=bound)
 
 
 def _cut(

@@ -69,47 +69,9 @@ class Command(TerminalCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         add = parser.add_argument
         add("--format", choices=tuple(FORMATS), required=True, help="Format of the export.")
-        add(
-            "--model",
-            type=some,
-            metavar="APP.MODEL",
-            help="Only events of this model, such as shop.Order, or of a table that has none.",
-        )
-        add("--object", metavar="ID", help="Only events of the object with this ID; needs --model.")
-        add(
-            "--actor",
-            type=some,
-            metavar="USER",
-            help="Only events of this actor: the user's primary key.",
-        )
-        add(
-            "--since",
-            type=moment,
-            metavar="DATE",
-            help="Only events from this date or time on (ISO 8601).",
-        )
-        add(
-            "--until",
-            type=end,
-            metavar="DATE",
-            help="Only events up to the end of this date, or before this time (ISO 8601).",
-        )
+        _add_selection(parser)
         add("--output", type=Path, metavar="FILE", help="File to write. Default: standard output.")
-        follow = parser.add_mutually_exclusive_group()
-        follow.add_argument(
-            "--follow-from",
-            type=start_after,
-            metavar="ID",
-            help="Only settled events after this ID: start for all of them, or what the last record"
-            " of the previous export says.",
-        )
-        follow.add_argument(
-            "--position-file",
-            type=Path,
-            metavar="FILE",
-            help="Likewise, after the ID in this file, in which the new one is stored. If the file"
-            " does not exist, the export starts with the first event.",
-        )
+        _add_position(parser)
         add_database(parser, "Database to export from.")
         add("--no-progress", action="store_true", help="Do not show a progress bar.")
 
@@ -202,6 +164,53 @@ class Command(TerminalCommand):
             text += " Stopped by a signal" + ("." if kept else ": the file was not written.")
         text += f" To continue: --follow-from {said_after(export.continue_from)}"
         (self.stderr if path is None else self.stdout).write(visible(text))
+
+
+def _add_selection(parser: CommandParser) -> None:
+    add = parser.add_argument
+    add(
+        "--model",
+        type=some,
+        metavar="APP.MODEL",
+        help="Only events of this model, such as shop.Order, or of a table that has none.",
+    )
+    add("--object", metavar="ID", help="Only events of the object with this ID; needs --model.")
+    add(
+        "--actor",
+        type=some,
+        metavar="USER",
+        help="Only events of this actor: the user's primary key.",
+    )
+    add(
+        "--since",
+        type=moment,
+        metavar="DATE",
+        help="Only events from this date or time on (ISO 8601).",
+    )
+    add(
+        "--until",
+        type=end,
+        metavar="DATE",
+        help="Only events up to the end of this date, or before this time (ISO 8601).",
+    )
+
+
+def _add_position(parser: CommandParser) -> None:
+    follow = parser.add_mutually_exclusive_group()
+    follow.add_argument(
+        "--follow-from",
+        type=start_after,
+        metavar="ID",
+        help="Only settled events after this ID: start for all of them, or what the last record"
+        " of the previous export says.",
+    )
+    follow.add_argument(
+        "--position-file",
+        type=Path,
+        metavar="FILE",
+        help="Likewise, after the ID in this file, in which the new one is stored. If the file"
+        " does not exist, the export starts with the first event.",
+    )
 
 
 def _selected(

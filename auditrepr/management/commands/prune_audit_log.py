@@ -109,7 +109,7 @@ class Command(TerminalCommand):
                 done = prune.prune(
                     database,
                     options["before"],
-                    lock=chosen_lock(database, options, stop),
+                    lock=chosen_lock(database, options, stop, of_run=False),
                     keep_last=keep_last,
                     batch_size=options["batch_size"],
                     on_batch=lambda done: self._say(2, _told(done)),

@@ -77,7 +77,7 @@ METRICS = (
     ),
     Metric(
         "last_run_failed",
-        "1 if the last run to end failed or was killed, else 0.",
+        "1 if the last run of one of the commands to end failed or was killed, else 0.",
         lambda s: int(s.failed),
     ),
     Metric(
