@@ -22,6 +22,7 @@ class Dialect:
     is_object: str  # whether JSON is an object
     is_time: str  # whether a time is as Django stores it
     without: Callable[[str, Sequence[str]], str]  # a document without columns
+    difference: str  # of {earlier}: what is otherwise in {row}; null if nothing is
     among: str  # whether the table is one of `tables`
     known: str  # joins `known`: what is known of the table
     since: str  # since when the table is covered; null: it is not
@@ -77,18 +78,18 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
     Positions decide the order within a SELECT: an event counts as no earlier than those before it.
     """
     parts = (
-        f"SELECT {part} AS part, position, occurred_at FROM {_source(one.select)}"
-        f" WHERE occurred_at < %(until)s AND {_among(dialect, one)}"
+        f"SELECT {part} AS part, position, {_previous(one)} AS previous_position, occurred_at"
+        f" FROM {_source(one.select)} WHERE occurred_at < %(until)s AND {_among(dialect, one)}"
         for part, one in enumerate(selections)
     )
     return f"""
-        INSERT INTO auditrepr_plannedevent (id, part, position)
-        SELECT id, part, position FROM (
-            SELECT part, position, %(last_id)s + 1 - row_number() OVER (
+        INSERT INTO auditrepr_plannedevent (id, part, position, previous_position)
+        SELECT id, part, position, previous_position FROM (
+            SELECT part, position, previous_position, %(last_id)s + 1 - row_number() OVER (
                 ORDER BY moment DESC, part DESC, position DESC
             ) AS id
             FROM (
-                SELECT part, position,
+                SELECT part, position, previous_position,
                     max(occurred_at) OVER (PARTITION BY part ORDER BY position) AS moment
                 FROM ({" UNION ALL ".join(parts)}) AS events
             ) AS timed
@@ -98,10 +99,11 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
 
 def import_events(dialect: Dialect, selection: Selection) -> str:
     """Return the statement that moves planned events of this SELECT into the log."""
-    previous, changed, context = (
+    previous, context = (
         f"events.{name}" if name in selection.has else "NULL"
-        for name in ("previous_object_id", "changed_from", "context")
+        for name in ("previous_object_id", "context")
     )
+    changed, earlier = _changed(dialect, selection)
     row, changed = (
         _document(dialect, column, selection.excluded) for column in ("events.row_data", changed)
     )
@@ -114,10 +116,32 @@ def import_events(dialect: Dialect, selection: Selection) -> str:
             CAST({previous} AS text), events.action, {row}, {changed},
             {dialect.named.format(context)}, events.occurred_at
         FROM auditrepr_plannedevent AS planned
-        JOIN {_source(selection.select, "events")} ON events.position = planned.position
+        JOIN {_source(selection.select, "events")} ON events.position = planned.position{earlier}
         WHERE planned.part = %(part)s AND planned.id > %(after)s AND planned.id <= %(upto)s
             AND events.position >= %(lowest)s AND events.position <= %(highest)s
     """
+
+
+def _previous(selection: Selection) -> str:
+    """Return SQL for the position of the same object's event before, if that is needed."""
+    if "changed_from" in selection.has:
+        return "CAST(NULL AS bigint)"
+    return "lag(position) OVER (PARTITION BY table_name, object_id ORDER BY position)"
+
+
+def _changed(dialect: Dialect, selection: Selection) -> tuple[str, str]:
+    """Return SQL for what an update has changed, and what that joins."""
+    if "changed_from" in selection.has:
+        return "events.changed_from", ""
+    changed = dialect.difference.format(
+        row=dialect.document.format("events.row_data"),
+        earlier=dialect.document.format("earlier.row_data"),
+    )
+    joined = f"""
+        LEFT JOIN {_source(selection.select, "earlier")}
+            ON events.action = 'U' AND earlier.position = planned.previous_position
+    """
+    return changed, joined
 
 
 def _source(select: str, name: str = "source") -> str:

@@ -17,10 +17,13 @@ from auditrepr import capture
 from auditrepr.capture import coverage
 from auditrepr.exceptions import SourceUnavailable
 from auditrepr.job import importing
+from auditrepr.job.importing import chosen
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, Coverage, InstanceRepr
 from auditrepr.sources import find
 from auditrepr.sources import pghistory as pghistory_source
+from auditrepr.vendors import get_vendor, import_sql
+from auditrepr.vendors.import_types import Planned
 from tests.importing.models import Novel, Shop, Visit, Writer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -164,10 +167,15 @@ def test_a_dry_run_says_what_is_left_out(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_an_index_finds_the_event_before() -> None:
     story()
-    (part,) = find("pghistory").parts("default", ["importing_writer"])
-    with connection.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off")
-        cursor.execute(f"EXPLAIN {part.select}")
-        plan = "\n".join(line for (line,) in cursor.fetchall())
-        cursor.execute("RESET enable_seqscan")
-    assert "pgh_obj_id = event.pgh_obj_id" in plan
+    request = importing.Request("default", ["pghistory"], models=[Writer])
+    (part,) = chosen.choose(request, timezone.now())
+    vendor = get_vendor("default")
+    sql = import_sql.import_events(vendor.import_dialect(), part.selection)
+    parameters = Planned(0, -9, 0, 1, 9)._asdict() | {"source": "pghistory"}
+    with vendor.pinned():
+        vendor.execute(
+            f"SET LOCAL enable_{one} = off" for one in ("seqscan", "hashjoin", "mergejoin")
+        )
+        plan = "\n".join(vendor.column(f"EXPLAIN {sql}", parameters))
+    assert "pgh_id = planned.previous_position" in plan, plan
+    assert "Seq Scan on importing_writerevent" not in plan, plan

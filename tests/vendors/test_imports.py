@@ -143,6 +143,41 @@ def test_planned_events_come_into_the_log_without_what_is_excluded(vendor: Vendo
     assert (second.context, second.occurred_at) == ({"imported_from": "old"}, START)
 
 
+def test_what_an_update_changed_is_the_difference_to_the_event_before(vendor: Vendor) -> None:
+    """Where the SELECT does not say it; of other objects, tables and parts, nothing is taken."""
+    odd = {"it's %": 1, 'na"me': None, "a.b": True, "same": {"x": [1, None]}, "left": 0.1}
+    rows = [
+        ("I", "9", odd),
+        ("U", "8", {"same": 5}),
+        ("U", "9", odd | {"a.b": 1, 'na"me': "null", "new": 3, "it's %": 1.5}),
+        ("D", "9", {"same": 4}),
+        ("U", "9", {"same": None, "left": 0.1}),
+        ("U", "9", {"same": None, "left": 0.1}),
+    ]
+    for number, (action, key, row) in enumerate(rows, 1):
+        add(vendor, -10 + number, "t", key, row, action=action)
+    add(vendor, -2, "u", "9", {"same": 1}, action="U")
+    select = (
+        "SELECT number AS position, table_name, object_id, action, row_data, occurred_at"
+        " FROM old_log WHERE note <> '%'"
+    )
+    chosen = Selection(select, (), UNTIL, ["t", "u"], {"t": ["it's %"]})
+    assert vendor.plan_import([chosen], 0) == 7
+    with vendor.pinned():
+        assert vendor.import_events(chosen, "old", Planned(0, -7, 0, -9, -2)) == 7
+    found = AuditLog.objects.order_by("pk").values_list("object_id", "action", "changed_from")
+    assert list(found) == [
+        ("9", "I", None),
+        ("8", "U", None),
+        ("9", "U", {'na"me': None, "a.b": True}),
+        ("9", "D", None),
+        ("9", "U", {"same": 4}),
+        ("9", "U", None),
+        ("9", "U", None),
+    ]
+    assert "it's %" not in AuditLog.objects.order_by("pk")[2].row_data
+
+
 def test_a_plan_may_be_limited_to_the_latest_events(vendor: Vendor) -> None:
     assert vendor.plan_import([selection()], 0, 2) == 2
     assert list(PlannedEvent.objects.order_by("pk").values_list("pk", "position")) == [

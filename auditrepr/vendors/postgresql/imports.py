@@ -11,6 +11,7 @@ from django.db import transaction
 
 from ..base import ImportFacet
 from ..import_sql import Dialect
+from ..import_types import Selection
 from .column_types import PINNED
 from .quoting import literal
 
@@ -36,6 +37,10 @@ DIALECT = Dialect(
     # Any other type would be read in the time zone of the session.
     is_time="pg_typeof(occurred_at) = CAST('timestamptz' AS regtype)",
     without=without,
+    difference=(
+        "(SELECT jsonb_object_agg(was.key, was.value) FROM jsonb_each({earlier}) AS was"
+        " WHERE was.value IS DISTINCT FROM {row} -> was.key AND {row} ? was.key)"
+    ),
     among="table_name IN (SELECT jsonb_array_elements_text(CAST(%(tables)s AS jsonb)))",
     known=(
         " LEFT JOIN jsonb_each(CAST(%(known)s AS jsonb)) AS known (name, about)"
@@ -54,6 +59,15 @@ class Importing(ImportFacet):
 
     def import_dialect(self) -> Dialect:
         return DIALECT
+
+    def plan_import(
+        self, selections: Sequence[Selection], last_id: int, most: int | None = None
+    ) -> int:
+        events = super().plan_import(selections, last_id, most)
+        # Otherwise, the planner knows nothing of the table, and might read the source as a whole
+        # for each batch.
+        self.execute(["ANALYZE auditrepr_plannedevent"])
+        return events
 
     @contextmanager
     def pinned(self) -> Iterator[None]:
