@@ -37,9 +37,12 @@ DIALECT = Dialect(
     # Any other type would be read in the time zone of the session.
     is_time="pg_typeof(occurred_at) = CAST('timestamptz' AS regtype)",
     without=without,
+    # Without OFFSET, the row would be made into JSON again for each of its columns.
     difference=(
-        "(SELECT jsonb_object_agg(was.key, was.value) FROM jsonb_each({earlier}) AS was"
-        " WHERE was.value IS DISTINCT FROM {row} -> was.key AND {row} ? was.key)"
+        "(SELECT jsonb_object_agg(was.key, was.value)"
+        " FROM (SELECT {row} AS row, {earlier} AS earlier OFFSET 0) AS both_rows,"
+        " jsonb_each(both_rows.earlier) AS was"
+        " WHERE was.value IS DISTINCT FROM both_rows.row -> was.key AND both_rows.row ? was.key)"
     ),
     among="table_name IN (SELECT jsonb_array_elements_text(CAST(%(tables)s AS jsonb)))",
     known=(
