@@ -23,7 +23,8 @@ ACTIONS = {"INSERT": "I", "UPDATE": "U", "DELETE": "D"}
 SELECT = """
 SELECT event.pgh_id AS position, {table} AS table_name,
     event.{key}::text AS object_id, {action} AS action,
-    {row} AS row_data, {context} AS context, event.pgh_created_at AS occurred_at
+    {row} AS row_data, {context} AS context, event.pgh_created_at AS occurred_at,
+    event.xmin::text::bigint AS transaction
 FROM {events} AS event{joined}
 WHERE event.pgh_label IN ({labels})
 """

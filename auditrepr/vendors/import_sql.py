@@ -27,6 +27,7 @@ class Dialect:
     known: str  # joins `known`: what is known of the table
     since: str  # since when the table is covered; null: it is not
     whole: str  # whether the row has all columns of the table
+    doubled: str  # whether the log has the change itself, by `transaction`
 
 
 def columns(select: str) -> str:
@@ -36,13 +37,14 @@ def columns(select: str) -> str:
 
 def tables(dialect: Dialect, selection: Selection) -> str:
     """Return a query for the fields of ``FoundTable``."""
+    meant = _meant(dialect, selection)
     return f"""
         SELECT table_name, sum(meant), sum(whole), sum(missed), min(meant_at), max(meant_at)
         FROM (
             SELECT table_name,
-                CASE WHEN occurred_at < %(until)s THEN 1 ELSE 0 END AS meant,
-                CASE WHEN occurred_at < %(until)s THEN occurred_at END AS meant_at,
-                CASE WHEN occurred_at < %(until)s AND {dialect.whole} THEN 1 ELSE 0 END AS whole,
+                CASE WHEN {meant} THEN 1 ELSE 0 END AS meant,
+                CASE WHEN {meant} THEN occurred_at END AS meant_at,
+                CASE WHEN {meant} AND {dialect.whole} THEN 1 ELSE 0 END AS whole,
                 CASE WHEN occurred_at >= %(until)s
                     AND coalesce(occurred_at < {dialect.since}, true)
                     THEN 1 ELSE 0 END AS missed
@@ -79,7 +81,7 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
     """
     parts = (
         f"SELECT {part} AS part, position, {_previous(one)} AS previous_position, occurred_at"
-        f" FROM {_source(one.select)} WHERE occurred_at < %(until)s AND {_among(dialect, one)}"
+        f" FROM {_source(one.select)} WHERE {_meant(dialect, one)} AND {_among(dialect, one)}"
         for part, one in enumerate(selections)
     )
     return f"""
@@ -148,6 +150,15 @@ def _source(select: str, name: str = "source") -> str:
     # On a line of its own, the parenthesis does not end in a comment of the project's.
     select = select.replace("%", "%%")
     return f"({select}\n) AS {name}"
+
+
+def _meant(dialect: Dialect, selection: Selection) -> str:
+    """Return the condition that an event is from before our log, whatever table it is of.
+
+    Its time may be that at which its transaction began: that one may have written later.
+    """
+    early = "occurred_at < %(until)s"
+    return f"({early} AND NOT {dialect.doubled})" if "transaction" in selection.has else early
 
 
 def _among(dialect: Dialect, selection: Selection) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pghistory
+import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connection
@@ -127,6 +128,24 @@ def test_a_column_is_not_recorded_before_it_was_added(monkeypatch: pytest.Monkey
     assert "born" not in first
     assert second["born"] == "1815-12-10"
     assert changed == {"name": "Ann"}
+
+
+def test_a_transaction_that_both_logs_have_seen_is_imported_once() -> None:
+    """It began before ours did, which is its time there, and wrote afterwards."""
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute("SELECT now()")
+        Writer.objects.create(name="Ann")
+        switch()
+        other.execute("INSERT INTO importing_writer (name) VALUES ('Bea')")
+        with other.transaction():  # a savepoint, which has a number of its own
+            other.execute("UPDATE importing_writer SET name = 'Cid' WHERE name = 'Bea'")
+        other.execute("UPDATE importing_writer SET name = 'Dan' WHERE name = 'Ann'")
+    call_command("import_audit_log", "pghistory", verbosity=0)
+    found = AuditLog.objects.order_by("pk")
+    assert [(row.action, row.row_data["name"]) for row in found] == [
+        ("I", "Ann"), ("I", "Bea"), ("U", "Cid"), ("U", "Dan"),
+    ]  # fmt: skip
+    assert ["imported_from" in (row.context or {}) for row in found] == [True, False, False, False]
 
 
 def test_tables_are_chosen_and_none_is_an_error() -> None:

@@ -51,6 +51,7 @@ DIALECT = Dialect(
         "SELECT 1 FROM json_each(known.value, '$[0]') AS wanted WHERE wanted.value NOT IN ("
         "SELECT held.key FROM json_each(row_data) AS held))"
     ),
+    doubled="false",  # no row says which transaction wrote it
 )
 
 
