@@ -77,25 +77,26 @@ def unfit(dialect: Dialect, selection: Selection) -> str:
 def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) -> str:
     """Return the statement that plans the events of these SELECTs.
 
+    :param limited: only the latest of each table, ``most`` of them.
+
     Positions decide the order within a SELECT: an event counts as no earlier than those before it.
     """
     parts = (
-        f"SELECT {part} AS part, position, {_previous(one)} AS previous_position, occurred_at"
-        f" FROM {_source(one.select)} WHERE {_meant(dialect, one)} AND {_among(dialect, one)}"
+        f"SELECT {part} AS part, position, {_previous(one)} AS previous_position, occurred_at,"
+        f" {LATER if limited else 0} AS later FROM {_source(one.select)}"
+        f" WHERE {_meant(dialect, one)} AND {_among(dialect, one)}"
         for part, one in enumerate(selections)
     )
     return f"""
         INSERT INTO auditrepr_plannedevent (id, part, position, previous_position)
-        SELECT id, part, position, previous_position FROM (
-            SELECT part, position, previous_position, %(last_id)s + 1 - row_number() OVER (
-                ORDER BY moment DESC, part DESC, position DESC
-            ) AS id
-            FROM (
-                SELECT part, position, previous_position,
-                    max(occurred_at) OVER (PARTITION BY part ORDER BY position) AS moment
-                FROM ({" UNION ALL ".join(parts)}) AS events
-            ) AS timed
-        ) AS ordered WHERE {"id > %(last_id)s - %(most)s" if limited else "true"}
+        SELECT %(last_id)s + 1 - row_number() OVER (
+            ORDER BY moment DESC, part DESC, position DESC
+        ), part, position, previous_position
+        FROM (
+            SELECT part, position, previous_position, later,
+                max(occurred_at) OVER (PARTITION BY part ORDER BY position) AS moment
+            FROM ({" UNION ALL ".join(parts)}) AS events
+        ) AS timed WHERE {"later <= %(most)s" if limited else "true"}
     """
 
 
@@ -122,6 +123,10 @@ def import_events(dialect: Dialect, selection: Selection) -> str:
         WHERE planned.part = %(part)s AND planned.id > %(after)s AND planned.id <= %(upto)s
             AND events.position >= %(lowest)s AND events.position <= %(highest)s
     """
+
+
+#: How many events of the table are as late as this one.
+LATER = "row_number() OVER (PARTITION BY table_name ORDER BY position DESC)"
 
 
 def _previous(selection: Selection) -> str:

@@ -26,7 +26,21 @@ def test_a_project_without_it_is_told_so() -> None:
 
 @pytest.mark.postgresql
 def test_its_events_are_those_of_our_own_triggers() -> None:
-    """In a process of its own: its settings name applications that other tests do not have."""
+    run_there("story")
+
+
+@pytest.mark.postgresql
+@pytest.mark.proof
+def test_a_year_of_its_events_is_read_as_it_was() -> None:
+    """A hundred thousand events of ten models, with nothing but what docs/import.md says."""
+    run_there("year")
+
+
+def run_there(name: str) -> None:
+    """Run the tests of a module in a process of its own.
+
+    Its settings name applications that other tests do not have.
+    """
     if not find_spec("pghistory"):
         could_not_try("django-pghistory as a source", "django-pghistory is not installed")
     environment = {name: value for name, value in os.environ.items() if name != "TEST_RUN"}
@@ -35,7 +49,7 @@ def test_its_events_are_those_of_our_own_triggers() -> None:
         environment["TEST_POSTGRES_URL"] = server.replace("/auditrepr", "/importing", 1)
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore",
-         "tests/importing/story.py"],
+         f"tests/importing/{name}.py"],
         env=environment | {"DJANGO_SETTINGS_MODULE": "tests.importing.settings",
                            "PYTHONPATH": str(ROOT)},
         cwd=ROOT, capture_output=True, text=True,
