@@ -145,7 +145,7 @@ def _parts(using: str, entries: Collection[str]) -> Iterator[_Part]:
 
 
 def _names(using: str) -> Iterator[str]:
-    """Yield the names of tables in the log; each takes one look at its index."""
+    """Yield the names of tables in the log; each takes one search of the index."""
     names = (
         AuditLog.objects.using(using).order_by("table_name").values_list("table_name", flat=True)
     )

@@ -12,9 +12,10 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from auditrepr.job import prune
+from auditrepr.job import prune, status
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.lineage import renames
+from auditrepr.management.status_formats import document, prometheus, text
 from auditrepr.models import AuditLog, Coverage, InstanceRepr
 from auditrepr.reprs import build
 from auditrepr.vendors.types import BEGINNING, Event
@@ -189,3 +190,38 @@ def test_without_a_date_and_an_entry_it_says_what_to_name() -> None:
     with pytest.raises(CommandError, match=r"with --before.*RETENTION") as raised:
         call_command("prune_audit_log", "--no-input")
     assert raised.value.returncode == 2
+
+
+def test_the_status_says_what_is_due(settings: Any) -> None:
+    settings.AUDITREPR = {
+        "RETENTION": {"app.Author": "150 days", "app.Book": "1 year", "*": "20 weeks"}
+    }
+    history()
+    author, rest = status.of("default").overdue
+    assert (author.entry, author.age, rest.entry) == ("app.Author", "150 days", "*")
+    assert 49 < author.seconds / 86_400 < 51
+    said = [line.text for line in text.lines(status.of("default")) if "is due" in line.text]
+    assert [line.split()[:2] for line in said] == [
+        ["retention", "app.Author:"],
+        ["*:", "prune_audit_log"],
+    ]
+    (metric,) = [
+        line
+        for line in prometheus.metrics([status.of("default")])
+        if "retention_due_seconds{" in line
+    ]
+    assert float(metric.split()[-1]) > 49 * 86_400
+    due = document.document(status.of("default"))["retention_due"]
+    assert [one["entry"] for one in due] == ["app.Author", "*"]
+    retained()
+    assert status.of("default").overdue == ()
+
+
+def test_the_status_asks_nothing_without_an_entry(settings: Any) -> None:
+    history()
+    with CaptureQueriesContext(connection) as without:
+        status.of("default")
+    settings.AUDITREPR = {"RETENTION": {"app.*": "1 day", "app.Author": "150 days"}}
+    with CaptureQueriesContext(connection) as few:
+        status.of("default")
+    assert len(few) == len(without) + 1
