@@ -1,0 +1,126 @@
+"""Rows of a log that keeps every value as text, in hstore: as JSON of the types of today's table.
+
+PostgreSQL knows only by trying whether a type reads a text, and to go on after an error takes a
+function. It is in the schema of our log, is created when it is needed, and dropped with the
+functions of the triggers.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+
+from django.db import connections, transaction
+
+from ..vendors import get_vendor
+from .places import Place
+from .quoting import text
+
+NAME = "auditrepr_from_texts"
+HSTORE = """
+SELECT nspname::text FROM pg_extension JOIN pg_namespace ON pg_namespace.oid = extnamespace
+WHERE extname = 'hstore'
+"""
+#: The body of the function that is there.
+PRESENT = "SELECT prosrc FROM pg_proc WHERE proname = %s AND pronamespace = to_regnamespace(%s)"
+# `names` has the column of the row by today's name. Errors of other classes are no property of a
+# text.
+UNREAD = """
+    EXCEPTION WHEN data_exception OR integrity_constraint_violation
+        OR syntax_error_or_access_rule_violation THEN"""
+READ = """
+DECLARE
+    names jsonb := (SELECT jsonb_object_agg(key, key) FROM unnest(akeys(texts)) AS key);
+    held hstore;
+    again hstore := '';
+    made record;
+    result jsonb := '{}';
+    step jsonb;
+    one text;
+BEGIN
+    IF names IS NULL THEN
+        RETURN CASE WHEN texts IS NOT NULL THEN result END;
+    END IF;
+    FOR step IN SELECT value FROM jsonb_array_elements(steps) LOOP
+        IF names ? (step ->> 0)
+            AND (step ->> 1 IS NULL OR (step ->> 2)::boolean OR NOT names ? (step ->> 1))
+        THEN
+            names := names - (step ->> 0) || CASE WHEN step ->> 1 IS NULL THEN '{}' ELSE
+                jsonb_build_object(step ->> 1, names -> (step ->> 0)) END;
+        END IF;
+    END LOOP;
+    SELECT coalesce(hstore(array_agg(key), array_agg(texts -> value)), '') INTO held
+    FROM jsonb_each_text(names);
+    BEGIN
+        made := populate_record(base, held);
+        result := to_jsonb(made);
+        again := hstore(made);{unread}
+        FOREACH one IN ARRAY akeys(held) LOOP
+            BEGIN
+                made := populate_record(base, slice(held, ARRAY[one]));
+                result := result || jsonb_build_object(one, to_jsonb(made) -> one);
+                again := again || slice(hstore(made), ARRAY[one]);{unread}
+                again := again || hstore(one, NULL);
+            END;
+        END LOOP;
+    END;"""
+# A text counts if the table would write it again, or a decimal of the same value, or the same time
+# in another zone. What today's table does not have stays text.
+RETURN = """
+    RETURN hstore_to_jsonb(texts - ARRAY(SELECT value FROM jsonb_each_text(names))) || (
+        SELECT coalesce(jsonb_object_agg(was, value), '{}') FROM (
+            SELECT was, CASE
+                WHEN held -> now IS NULL THEN 'null'
+                WHEN NOT columns ? now THEN to_jsonb(held -> now)
+                WHEN again -> now IS NULL THEN NULL
+                WHEN again -> now = held -> now THEN result -> now
+                WHEN columns ->> now = 'number'
+                    THEN CASE WHEN (again -> now)::numeric = (held -> now)::numeric
+                        THEN result -> now END
+                WHEN columns ->> now = 'time' AND held -> now ~ '^[0-9]{4,}-[0-9]{2}-[0-9]{2} '
+                    THEN result -> now
+            END AS value
+            FROM jsonb_each_text(names) AS name (now, was)
+        ) AS pairs WHERE value IS NOT NULL
+    );
+END
+"""
+BODY = READ.replace("{unread}", UNREAD) + RETURN
+CREATE = """
+CREATE OR REPLACE FUNCTION {name}(
+    base anyelement, texts {hstore}.hstore, columns jsonb, steps jsonb
+) RETURNS jsonb LANGUAGE plpgsql STABLE SET search_path = pg_catalog, {hstore}
+SET "TimeZone" = 'UTC' SET "DateStyle" = 'ISO' SET "IntervalStyle" = 'postgres'
+AS $texts${body}$texts$
+"""
+COMPARED = {"numeric": "number", "timestamp with time zone": "time"}
+
+
+class FromTexts:
+    """SQL that reads texts of hstore, of which this database has the extension."""
+
+    def __init__(self, using: str) -> None:
+        quote = connections[using].ops.quote_name
+        vendor = get_vendor(using)
+        schema = quote(vendor.log_schema())
+        self.hstore = quote(vendor.value(HSTORE))
+        self.function = f"{schema}.{NAME}"
+        with transaction.atomic(using):
+            if vendor.value(PRESENT, [NAME, schema]) != BODY:
+                created = CREATE.format(name=self.function, hstore=self.hstore, body=BODY)
+                vendor.execute([created])
+
+    def row(self, place: Place, texts: str) -> str:
+        """Return SQL for a row of this place as JSON; as texts if there is no such table today."""
+        if not place.shape:
+            return f"{self.hstore}.hstore_to_jsonb({texts})"
+        columns = {
+            column.name: COMPARED.get(re.sub(r"\(.*?\)", "", column.type), "")
+            for column in place.shape.columns
+        }
+        known = f"{_json(columns)}, {_json(place.steps)}"
+        return f"{self.function}(NULL::{place.current}, {texts}, {known})"
+
+
+def _json(value: object) -> str:
+    return f"{text(json.dumps(value))}::jsonb"
