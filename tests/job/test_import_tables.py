@@ -301,7 +301,7 @@ def test_of_several_logs_the_usual_one_is_read(log: TableLog) -> None:
     sql("CREATE TABLE audit.year_2020 (LIKE audit.logged_actions INCLUDING ALL)")
     assert len(imported(log)) == 1
     sql("ALTER TABLE audit.logged_actions RENAME TO year_2021")
-    with pytest.raises(SourceUnavailable, match="several tables may be meant: .*year_2020"):
+    with pytest.raises(SourceUnavailable, match="several tables may be meant"):
         find("logged_actions").parts("default")
 
 
