@@ -129,13 +129,15 @@ def by_object(events: list[Any]) -> list[Any]:
 )
 def test_every_exact_representation_is_true_whenever_auditrepr_began(name: str) -> None:
     recorder = RECORDERS[name]
-    few = 5 if name == "ours" else 2
+    tried = examples(quick=5, full=30, named="TRUTH_EXAMPLES")
+    if name != "ours":
+        tried = examples(quick=2, full=30, named="TRUTH_EXAMPLES")
     seen.clear()
     recorder.create()
     try:
         run_state_machine_as_test(
             type("Imported", (ImportedWorld,), {"recorder": recorder}),
-            settings=settings(HISTORIES, **examples(quick=few, full=30, named="TRUTH_EXAMPLES")),
+            settings=settings(HISTORIES, **tried),
         )
     finally:
         recorder.drop()
