@@ -49,7 +49,7 @@ HELD_JSON = """
             SELECT jsonb_object_agg(key, given.past -> key)
             FROM jsonb_object_keys(given.fresh) AS key
         ), '{{}}') END AS changed"""
-#: Types whose JSON is no text.
+#: Types whose JSON is other than a text.
 STRUCTURED = ("json", "jsonb", "hstore")
 
 

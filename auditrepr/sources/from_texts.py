@@ -1,6 +1,6 @@
 """Rows of a log that keeps every value as text, in hstore: as JSON of the types of today's table.
 
-PostgreSQL knows only by trying whether a type reads a text, and to go on after an error takes a
+Whether a type reads a text shows only when it is tried, and to continue after an error takes a
 function. It is in the schema of our log, is created when it is needed, and dropped with the
 functions of the triggers.
 """
@@ -23,8 +23,7 @@ WHERE extname = 'hstore'
 """
 #: The body of the function that is there.
 PRESENT = "SELECT prosrc FROM pg_proc WHERE proname = %s AND pronamespace = to_regnamespace(%s)"
-# `names` has the column of the row by today's name. Errors of other classes are no property of a
-# text.
+# `names` has the column of the row by today's name. Only these classes of errors are about a text.
 UNREAD = """
     EXCEPTION WHEN data_exception OR integrity_constraint_violation
         OR syntax_error_or_access_rule_violation THEN"""

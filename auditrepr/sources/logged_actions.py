@@ -30,7 +30,7 @@ JOIN pg_class AS class ON class.oid = tgrelid AND tgtype & 1 = 1
 JOIN pg_namespace ON pg_namespace.oid = class.relnamespace
 CROSS JOIN LATERAL substring(tgargs FROM position('\x00'::bytea IN tgargs) + 1) AS arguments (rest)
 """
-#: The same where there is no trigger any longer: what the latest update has, and the latest row
+#: The same where there is no longer a trigger: what the latest update has, and the latest row
 #: that came or went has not.
 LACKING = """
 SELECT lately.schema_name, lately.table_name, ARRAY(

@@ -1,7 +1,7 @@
 """Which tables the events of a log in one table are of: their names in ours, and what they are now.
 
-Such a log names schema and table as they were. Migrations tell which table that is today, and by
-which names its columns are known.
+Such a log names schema and table as they were. Which table that is today, and which names its
+columns have had, is known from the migrations.
 """
 
 from __future__ import annotations
