@@ -100,8 +100,8 @@ def _has_texts(log: LogTable) -> bool:
 
 def _ignored(log: LogTable, rows: ActionRows) -> Ignored:
     """Return the columns that are not recorded of updates."""
-    lacking = log.rows(LACKING.replace("{keys}", rows.keys).replace("{key}", log.quoted(log.key)))
-    found: dict[tuple[str, str], Collection[str]] = {
-        (schema, table): columns for schema, table, columns in lacking
-    }
-    return found | {(schema, table): columns for schema, table, columns in log.rows(IGNORED)}
+    told = {(schema, table): columns for schema, table, columns in log.rows(IGNORED)}
+    if all((one.schema, one.table) in told for one in rows.placed.places):
+        return told
+    query = LACKING.replace("{keys}", rows.keys).replace("{key}", log.quoted(log.key))
+    return {(schema, table): columns for schema, table, columns in log.rows(query)} | told

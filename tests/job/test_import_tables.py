@@ -12,9 +12,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from auditrepr.exceptions import EventsUnfit, SourceUnavailable
+from auditrepr.exceptions import EventsUnfit, SourceUnavailable, SourceUnreadable
 from auditrepr.job import importing
 from auditrepr.job.importing import Request
+from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, InstanceRepr
 from auditrepr.sources import find
 from tests.app.fields import ByName, ByPair, Everything
@@ -379,3 +380,69 @@ def test_times_of_other_zones_are_the_same_moments(log: TableLog) -> None:
     past: Any = Everything.objects.get()
     assert SUPA_AUDIT is not log or event.row_data["date_time"].endswith("+05:45")
     assert datetime.fromisoformat(event.row_data["date_time"]) == past.date_time
+
+
+@on_postgresql
+@each("supa_audit")
+def test_two_logs_that_are_named_together_become_one_order(log: TableLog) -> None:
+    sql("DROP TRIGGER other_row ON app_book", "DROP TRIGGER other_statement ON app_book")
+    LOGGED_ACTIONS.create("actions")
+    try:
+        LOGGED_ACTIONS.record(["app_book"], schema="actions")
+        author = Author.objects.create(name="Ann")
+        for title in ("Go", "Chess", "Checkers"):
+            Book.objects.create(title=title, author=author)
+            Author.objects.update(name=f"author of {title}")
+        seen = recorded()
+        AuditLog.objects.all().delete()
+        next_moment()
+        begin()
+        call_command("import_audit_log", "supa_audit", "logged_actions", batch_size=3, verbosity=0)
+        assert recorded() == seen
+    finally:
+        LOGGED_ACTIONS.drop("actions")
+
+
+@on_postgresql
+@each()
+def test_an_interrupted_import_is_continued(log: TableLog) -> None:
+    """The other log goes on meanwhile."""
+    story()
+    seen = recorded()
+    AuditLog.objects.all().delete()
+    next_moment()
+    begin()
+    Author.objects.create(name="later")
+    request = Request("default", [log.source])
+    options: dict[str, Any] = {"lock": DatabaseLock("default"), "batch_size": 2}
+    first = importing.run(request, **options, stop=lambda: True)
+    assert first.left == len(seen) - 2
+    assert recorded()[:2] == seen[-2:]
+    Author.objects.create(name="even later")
+    call_command("import_audit_log", log.source, verbosity=0)
+    assert recorded()[:-2] == seen
+    assert [event[4]["name"] for event in recorded()[-2:]] == ["later", "even later"]
+
+
+@on_postgresql
+@each("supa_audit", "hstore")
+def test_a_role_that_may_not_read_the_log_is_told_so(log: TableLog) -> None:
+    Author.objects.create(name="Ann")
+    sql("CREATE ROLE stranger", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO stranger",
+        "SET ROLE stranger")  # fmt: skip
+    try:
+        with pytest.raises(SourceUnreadable, match="permission denied for schema audit"):
+            find(log.source).parts("default")
+    finally:
+        sql("RESET ROLE", "DROP OWNED BY stranger", "DROP ROLE stranger")
+
+
+@on_postgresql
+@each("hstore")
+def test_the_function_that_reads_texts_is_dropped_with_the_triggers(log: TableLog) -> None:
+    Author.objects.create(name="Ann")
+    imported(log)
+    present = "SELECT count(*) FROM pg_proc WHERE proname = 'auditrepr_from_texts'"
+    assert sql(present) == [(1,)]
+    call_command("audit_triggers", "remove", verbosity=0)
+    assert sql(present) == [(0,)]
