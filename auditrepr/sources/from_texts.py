@@ -89,8 +89,10 @@ RETURN = """
                 WHEN columns ->> now = 'number'
                     THEN CASE WHEN (again -> now)::numeric = (held -> now)::numeric
                         THEN result -> now END
-                WHEN columns ->> now = 'time' AND held -> now ~ '^[0-9]{4,}-[0-9]{2}-[0-9]{2} '
-                    THEN result -> now
+                WHEN columns ->> now = 'time'
+                    AND held -> now ~ '^[0-9]{4,}-[0-9]{2}-[0-9]{2} [0-9:.]+[+-][0-9:]+$'
+                    THEN CASE WHEN (again -> now)::timestamptz = (held -> now)::timestamptz
+                        THEN result -> now END
             END AS value
             FROM jsonb_each_text(names) AS name (now, was)
         ) AS pairs WHERE value IS NOT NULL

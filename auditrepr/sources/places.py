@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import groupby, pairwise
 from typing import NamedTuple
 
 from django.apps import apps
 from django.db import connections
+from django.utils import timezone
 
 from ..lineage import Renames, recent_renames
 from ..lineage.renames import Lineage
@@ -127,7 +128,7 @@ def _spans(renames: Renames, lineages: Iterable[Lineage], name: str) -> list[_Sp
     edges = [None, *sorted(moments), None]
     found = []
     for since, until in pairwise(edges):
-        at = since or (until - MOMENT if until else datetime.now(UTC))
+        at = since or (until - MOMENT if until else timezone.now())
         current = renames.table(name, at)
         found.append((since, until, current, renames.lineage(current).steps(at)))
     return list(_joined(found))

@@ -18,6 +18,7 @@ from auditrepr.job.importing import Request
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, InstanceRepr
 from auditrepr.sources import find
+from auditrepr.sources.places import _log_name
 from tests.app.fields import ByName, ByPair, Everything
 from tests.app.models import Author, Book
 from tests.capturing import next_moment, sql
@@ -217,18 +218,18 @@ def test_a_text_that_the_table_no_longer_reads_is_not_recorded(log: TableLog) ->
     """What is wrong in one column, or in one event, takes nothing from the others."""
     sql(
         "CREATE TABLE retyped (id int PRIMARY KEY, was_text text, was_long text,"
-        " price numeric(9,4), at timestamptz, gone int, same text)"
+        " price numeric(9,4), at timestamptz, gone int, same text, naive timestamp)"
     )
     try:
         log.record(["retyped"])
-        sql("INSERT INTO retyped VALUES (1, 'seven', 'a long text', 1.2345, now(), 5, 'a')",
-            "INSERT INTO retyped VALUES (2, '7', 'short', 1.5, '2026-01-31 12:00:00+02', 6, 'b')",
+        sql("INSERT INTO retyped VALUES (1, 'seven', 'a long text', 1.2345, now(), 5, 'a', now())",
+            "INSERT INTO retyped VALUES (2, '7', 'short', 1.5, '2026-01-31 12:00+2', 6, 'b', NULL)",
             "INSERT INTO retyped VALUES (3, '007', NULL, 2, NULL, NULL, 'c')",
             "UPDATE retyped SET was_text = '8' WHERE id = 1",
             "UPDATE retyped SET was_text = 'eight' WHERE id = 2",
             "TRUNCATE retyped",
             "ALTER TABLE retyped ALTER was_text TYPE int USING 0, ALTER was_long TYPE varchar(6),"
-            " ALTER price TYPE numeric(9,2), DROP gone")  # fmt: skip
+            " ALTER price TYPE numeric(9,2), DROP gone, ALTER naive TYPE timestamptz")  # fmt: skip
         events = imported(log)
     finally:
         sql("DROP TABLE retyped")
@@ -237,7 +238,7 @@ def test_a_text_that_the_table_no_longer_reads_is_not_recorded(log: TableLog) ->
     assert first[4].keys() == {"id", "at", "gone", "same"}
     assert second[4] == {
         "id": 2, "was_text": 7, "was_long": "short", "price": 1.5, "gone": "6", "same": "b",
-        "at": "2026-01-31T10:00:00+00:00",
+        "at": "2026-01-31T10:00:00+00:00", "naive": None,
     }  # fmt: skip
     assert third[4] == {
         "id": 3,
@@ -246,6 +247,7 @@ def test_a_text_that_the_table_no_longer_reads_is_not_recorded(log: TableLog) ->
         "at": None,
         "gone": None,
         "same": "c",
+        "naive": None,
     }
     # Where the previous value is not known, the new one would pass for it.
     assert "was_text" not in changed[4]
@@ -446,3 +448,25 @@ def test_the_function_that_reads_texts_is_dropped_with_the_triggers(log: TableLo
     assert sql(present) == [(1,)]
     call_command("audit_triggers", "remove", verbosity=0)
     assert sql(present) == [(0,)]
+
+
+@on_postgresql
+@each("hstore")
+def test_times_that_lose_digits_are_not_recorded(log: TableLog) -> None:
+    sql("CREATE TABLE exact (id int PRIMARY KEY, at timestamptz)")
+    try:
+        log.record(["exact"])
+        sql("INSERT INTO exact VALUES (1, '2026-01-31 12:00:00.5+02')",
+            "INSERT INTO exact VALUES (2, '2026-01-31 12:00:00+02')",
+            "ALTER TABLE exact ALTER at TYPE timestamptz(0)")  # fmt: skip
+        assert [event[4].keys() for event in imported(log)] == [{"id"}, {"id", "at"}]
+    finally:
+        sql("DROP TABLE exact")
+
+
+def test_a_name_that_the_server_has_cut_is_the_one_of_the_model() -> None:
+    long = "t" * 70
+    assert _log_name(("public", long[:63]), True, {long, "other"}) == long
+    assert _log_name(("public", "other"), False, {"public.other"}) == "public.other"
+    assert _log_name(("public", "other"), True, {"public.other"}) == "public.other"
+    assert _log_name(("public", "other"), True, {"other"}) == "other"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from django.core.management import call_command
 from django.test import override_settings
 
+from auditrepr.job import importing
+from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog
 from tests import old_log
 from tests.capturing import next_moment, sql
@@ -15,9 +16,9 @@ from tests.truth.world import MODELS, PAIRS
 
 
 class Recorder(ABC):
-    """Another log."""
+    """Another log, or several."""
 
-    source: str
+    sources: tuple[str, ...]
 
     @abstractmethod
     def create(self) -> None:
@@ -36,14 +37,17 @@ class Recorder(ABC):
         """Let what was recorded so far be in this log alone, and auditrepr's begin now."""
 
     def bring(self, batch_size: int) -> None:
-        """Import it."""
-        call_command("import_audit_log", self.source, batch_size=batch_size, verbosity=0)
+        """Import it, interrupted after each batch."""
+        request = importing.Request("default", self.sources)
+        lock = DatabaseLock("default")
+        while importing.run(request, lock=lock, batch_size=batch_size, stop=lambda: True).left:
+            pass
 
 
 class OldLog(Recorder):
     """A log of the project's own; it gets what ours has recorded, at the switch."""
 
-    source = "ours"
+    sources = ("ours",)
 
     def create(self) -> None:
         old_log.create()
@@ -58,23 +62,26 @@ class OldLog(Recorder):
 
 
 class Triggers(Recorder):
-    """A log in one table, which goes on after the switch."""
+    """Logs in one table, which go on after the switch; each records every so many tables."""
 
-    def __init__(self, log: TableLog) -> None:
-        self.log = log
-        self.source = log.source
+    def __init__(self, *logs: TableLog) -> None:
+        self.logs = {f"audit_{n}": log for n, log in enumerate(logs)}
+        self.sources = tuple(log.source for log in logs)
 
     def create(self) -> None:
         sql("CREATE EXTENSION IF NOT EXISTS hstore")
-        self.log.create()
         models = [parent for model in MODELS for parent in model._meta.get_parent_list()]
-        self.log.record(sorted({m._meta.db_table for m in [*MODELS, *PAIRS, *models]}))
+        tables = sorted({m._meta.db_table for m in [*MODELS, *PAIRS, *models]})
+        for n, (schema, log) in enumerate(self.logs.items()):
+            log.create(schema)
+            log.record(tables[n :: len(self.logs)], schema=schema)
 
     def drop(self) -> None:
-        self.log.drop()
+        for schema, log in self.logs.items():
+            log.drop(schema)
 
     def empty(self) -> None:
-        sql(f"TRUNCATE audit.{self.log.table}")
+        sql(*(f"TRUNCATE {schema}.{log.table}" for schema, log in self.logs.items()))
 
     def switch(self) -> None:
         AuditLog.objects.all().delete()
@@ -89,4 +96,5 @@ RECORDERS: dict[str, Recorder] = {
     "logged_actions": Triggers(LOGGED_ACTIONS),
     "logged_actions, first": Triggers(FORMER_ACTIONS),
     "pg-audit-json": Triggers(AUDIT_LOG),
+    "two logs": Triggers(SUPA_AUDIT, LOGGED_ACTIONS),
 }

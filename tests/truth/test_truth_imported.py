@@ -72,7 +72,7 @@ class ImportedWorld(World):
 
         They are the same. Only updates that change nothing are not in auditrepr's log.
         """
-        imported = AuditLog.objects.filter(context__imported_from=self.recorder.source)
+        imported = AuditLog.objects.filter(context__imported_from__in=self.recorder.sources)
         events = [
             event
             for event in imported.order_by("pk").values_list("pk", *FIELDS)
@@ -101,7 +101,7 @@ class ImportedWorld(World):
     def check(self) -> None:
         super().check()
         imported = InstanceRepr.objects.filter(
-            audit_log__context__imported_from=self.recorder.source
+            audit_log__context__imported_from__in=self.recorder.sources
         )
         seen["imported, exact"] += imported.filter(fidelity="E").count()
 
@@ -125,6 +125,7 @@ def by_object(events: list[Any]) -> list[Any]:
         pytest.param("logged_actions", marks=pytest.mark.postgresql),
         pytest.param("logged_actions, first", marks=[pytest.mark.postgresql, pytest.mark.proof]),
         pytest.param("pg-audit-json", marks=[pytest.mark.postgresql, pytest.mark.proof]),
+        pytest.param("two logs", marks=[pytest.mark.postgresql, pytest.mark.proof]),
     ],
 )
 def test_every_exact_representation_is_true_whenever_auditrepr_began(name: str) -> None:
