@@ -23,11 +23,14 @@ WHERE extname = 'hstore'
 """
 #: The body of the function that is there.
 PRESENT = "SELECT prosrc FROM pg_proc WHERE proname = %s AND pronamespace = to_regnamespace(%s)"
-# Most rows are read as they are. `names` has the column of the row by today's name. Only these
-# classes of errors are about a text.
+# Most rows are read as they are. `names` has the column of the row by today's name.
+# These errors are about the server; any other one is about the text, even an internal one: hstore
+# has no other.
 UNREAD = """
-    EXCEPTION WHEN data_exception OR integrity_constraint_violation
-        OR syntax_error_or_access_rule_violation THEN"""
+    EXCEPTION WHEN OTHERS THEN
+        IF SQLSTATE ~ '^(40|53|55|57|58|XX00[12])' THEN
+            RAISE;
+        END IF;"""
 READ = """
 DECLARE
     names jsonb;
@@ -37,6 +40,8 @@ DECLARE
     result jsonb := '{}';
     step jsonb;
     one text;
+    type text;
+    written text;
 BEGIN
     IF steps = '[]' THEN
         BEGIN
@@ -45,7 +50,6 @@ BEGIN
             IF slice(again, akeys(texts)) = texts THEN
                 RETURN to_jsonb(made) - akeys(again - akeys(texts));
             END IF;{unread}
-            NULL;
         END;
         again := '';
     END IF;
@@ -67,12 +71,19 @@ BEGIN
         made := populate_record(base, held);
         result := to_jsonb(made);
         again := hstore(made);{unread}
-        FOREACH one IN ARRAY akeys(held) LOOP
+        result := '{}';
+        again := '';
+        FOR one, type IN
+            SELECT attname, format_type(atttypid, atttypmod)
+            FROM pg_type JOIN pg_attribute ON attrelid = typrelid
+            WHERE pg_type.oid = pg_typeof(base) AND attnum > 0 AND held -> attname IS NOT NULL
+        LOOP
             BEGIN
-                made := populate_record(base, slice(held, ARRAY[one]));
-                result := result || jsonb_build_object(one, to_jsonb(made) -> one);
-                again := again || slice(hstore(made), ARRAY[one]);{unread}
-                again := again || hstore(one, NULL);
+                EXECUTE format(
+                    'SELECT to_jsonb(v), format(''%%s'', v) FROM (SELECT $1::%s) AS x (v)', type
+                ) USING held -> one INTO step, written;
+                result := result || jsonb_build_object(one, step);
+                again := again || hstore(one, written);{unread}
             END;
         END LOOP;
     END;"""
@@ -84,7 +95,7 @@ RETURN = """
             SELECT was, CASE
                 WHEN held -> now IS NULL THEN 'null'
                 WHEN NOT columns ? now THEN to_jsonb(held -> now)
-                WHEN again -> now IS NULL THEN NULL
+                WHEN again -> now IS NULL THEN NULL  -- not read
                 WHEN again -> now = held -> now THEN result -> now
                 WHEN columns ->> now = 'number'
                     THEN CASE WHEN (again -> now)::numeric = (held -> now)::numeric
