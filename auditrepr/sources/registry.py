@@ -6,10 +6,14 @@ from ..conf import get_settings
 from ..exceptions import UnknownSource
 from .base import Source
 from .function import FunctionSource
+from .logged_actions import LoggedActions
 from .pghistory import Pghistory
+from .supa_audit import SupaAudit
 
 #: Sources that need no setting, by name.
-BUILT_IN: dict[str, type[Source]] = {Pghistory.name: Pghistory}
+BUILT_IN: dict[str, type[Source]] = {
+    source.name: source for source in (Pghistory, SupaAudit, LoggedActions)
+}
 
 
 def names() -> list[str]:
