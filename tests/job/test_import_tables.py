@@ -11,15 +11,18 @@ from typing import Any
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
+from django.utils import timezone
 
 from auditrepr.exceptions import EventsUnfit, SourceUnavailable, SourceUnreadable
 from auditrepr.job import importing
 from auditrepr.job.importing import Request
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.models import AuditLog, InstanceRepr
+from auditrepr.models import AuditLog, InstanceRepr, PlannedEvent
 from auditrepr.sources import find
 from auditrepr.sources.places import _log_name
+from auditrepr.vendors import get_vendor
+from auditrepr.vendors.import_types import Selection
 from tests.app.fields import ByName, ByPair, Everything
 from tests.app.models import Author, Book
 from tests.capturing import next_moment, sql
@@ -493,3 +496,35 @@ def test_a_name_that_the_server_has_cut_is_the_one_of_the_model() -> None:
     assert _log_name(("public", "other"), False, {"public.other"}) == "public.other"
     assert _log_name(("public", "other"), True, {"public.other"}) == "public.other"
     assert _log_name(("public", "other"), True, {"other"}) == "other"
+
+
+@on_postgresql
+def test_what_the_log_has_itself_is_recognized_by_its_transaction() -> None:
+    """By the number that the rows of both have; a restore gives all rows another one."""
+    vendor = get_vendor("default")
+    until = timezone.now() - timedelta(minutes=1)
+    rows = "(0, 'I', '1'), (1, 'U', '1'), (2, 'I', '2'), (3, 'T', NULL)"
+    own = {"table_name": "t", "row_data": {}, "occurred_at": until}
+
+    def planned(numbers: str, restored: int = 0) -> list[int]:
+        select = (
+            "SELECT position, 't' AS table_name, object_id, action, '{}'::jsonb AS row_data,"
+            f" '{until - timedelta(minutes=1)}'::timestamptz AS occurred_at,"
+            f" {numbers} AS transaction"
+            f" FROM (VALUES {rows}) AS rows (position, action, object_id)"
+        )
+        chosen = Selection(select, ("transaction",), until, ["t"])
+        with transaction.atomic():
+            current = vendor.value("SELECT txid_current()") - restored
+            for action, key in (("U", "1"), ("T", None)):
+                AuditLog.objects.create(object_id=key, action=action, transaction_id=current, **own)
+            number = vendor.plan_import([chosen], 0)
+            assert sum(one.events for one in vendor.source_tables(chosen, {})) == number
+            found = list(PlannedEvent.objects.order_by("pk").values_list("position", flat=True))
+            transaction.set_rollback(True)
+        return found
+
+    here = "txid_current()"
+    assert planned(here) == [0, 2]
+    assert planned(f"{here} - 1") == [0, 1, 2, 3]
+    assert planned(here, restored=2_000_000) == [0, 1, 2, 3]
