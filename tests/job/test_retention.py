@@ -18,8 +18,10 @@ from auditrepr.lineage import renames
 from auditrepr.management.status_formats import document, prometheus, text
 from auditrepr.models import AuditLog, Coverage, InstanceRepr
 from auditrepr.reprs import build
+from auditrepr.tracking.retention import entry_of
 from auditrepr.vendors.types import BEGINNING, Event
 from tests.app.models import Author, Book, Tag
+from tests.app.tracked import HeavyParcel, Parcel
 from tests.capturing import sql
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -92,6 +94,56 @@ def test_the_most_specific_entry_decides(settings: Any, batch_size: int) -> None
         ("app_tag", "t1"), ("app_author", "a2"), ("app_tag", "t2"), ("app_author", "a3"),
         ("gone", "b3"), ("app_tag", "t3"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("entries", "kept"),
+    [
+        ({"app.Ledger": "7 years", "*": "1 day"}, 1),
+        ({"app.Ledger": "7 years", "app.LegacyLedger": "1 day"}, 1),
+        ({"app.LegacyLedger": "7 years", "*": "1 day"}, 1),
+        ({"app.LegacyLedger": "1 day", "*": "7 years"}, 0),
+    ],
+)
+def test_a_table_of_several_models_has_one_entry(
+    settings: Any, entries: dict[str, str], kept: int
+) -> None:
+    settings.AUDITREPR = {"RETENTION": entries}
+    sql(
+        "INSERT INTO auditrepr_auditlog (table_name, object_id, action, row_data, occurred_at)"
+        f" VALUES ('Ledger Order', '1', 'I', '{{}}', {written(timezone.now())})"
+    )
+    aged(100)
+    assert retained().events == 1 - kept
+    assert AuditLog.objects.count() == kept
+
+
+def test_the_app_of_a_proxy_does_not_decide(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.AUDITREPR = {"RETENTION": {"support.*": "1 day", "*": "7 years"}}
+    monkeypatch.setattr(HeavyParcel._meta, "app_label", "support")
+    assert entry_of(Parcel, settings.AUDITREPR["RETENTION"]) == "*"
+    settings.AUDITREPR = {"RETENTION": {"support.HeavyParcel": "1 day", "*": "7 years"}}
+    assert entry_of(Parcel, settings.AUDITREPR["RETENTION"]) == "support.HeavyParcel"
+
+
+@pytest.mark.postgresql  # SQLite has one writer at a time
+@pytest.mark.parametrize("dated", [False, True])
+def test_a_change_that_is_committed_meanwhile_is_not_old(settings: Any, dated: bool) -> None:
+    """It has an ID before the end: its transaction was open when the end was found."""
+    settings.AUDITREPR = {"RETENTION": {"app.Author": "50 days"}}
+    for name in ("Ann", "Bea"):
+        Author.objects.create(name=name)
+    aged(100)
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        other.cursor().execute("UPDATE app_author SET name = 'now' WHERE name = 'Ann'")
+        Tag.objects.create(label="later")
+        before = timezone.now() - timedelta(days=50) if dated else None
+        retained(before=before, batch_size=1, on_batch=lambda done: other.commit())
+    finally:
+        other.close()
+    assert remaining() == [("app_author", "now"), ("app_tag", "later")]
 
 
 def test_a_former_name_of_a_table_is_that_models(
