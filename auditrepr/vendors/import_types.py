@@ -63,4 +63,5 @@ class Unfit(NamedTuple):
     key: int
     row: int
     time: int
+    changed: int
     context: int
