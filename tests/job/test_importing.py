@@ -455,6 +455,8 @@ def test_it_works_alone():
         assert lock
     with pytest.raises(RoundUnfinished, match="--cancel"):
         do()
+    asked = Request("default", ["ours"])
+    assert [type(one) for one in importing.forecast(asked).refusals] == [RoundUnfinished]
     assert not AuditLog.objects.exists()
 
 

@@ -164,6 +164,25 @@ def test_a_former_name_of_a_table_is_that_models(
     assert Coverage.objects.get(table_name="app_author").pruned_id == first
 
 
+def test_the_status_says_what_is_due_of_a_former_name(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.AUDITREPR = {"RETENTION": {"app.Author": "250 days"}}
+    history()
+    aged(100)
+    first = AuditLog.objects.filter(table_name="app_author").earliest("pk").pk
+    sql(f"UPDATE auditrepr_auditlog SET table_name = 'app_writer' WHERE id = {first}")
+    said = renames.former_tables
+    monkeypatch.setattr(
+        renames, "former_tables", lambda m: ("app_writer",) if m is Author else said(m)
+    )
+    for known in ("_KNOWN", "_RECENT"):
+        monkeypatch.setattr(renames, known, {})
+    assert [one.entry for one in status.of("default").overdue] == ["app.Author"]
+    retained()
+    assert status.of("default").overdue == ()
+
+
 def test_only_what_rests_on_deleted_events_becomes_mixed(settings: Any) -> None:
     """Books are all there; what the first one says of its author is not known any more."""
     settings.AUDITREPR = {"RETENTION": {"app.Author": "150 days"}}
@@ -274,6 +293,7 @@ def test_the_status_asks_nothing_without_an_entry(settings: Any) -> None:
     with CaptureQueriesContext(connection) as without:
         status.of("default")
     settings.AUDITREPR = {"RETENTION": {"app.*": "1 day", "app.Author": "150 days"}}
+    status.of("default")  # renames are read once, and known for a minute
     with CaptureQueriesContext(connection) as few:
         status.of("default")
     assert len(few) == len(without) + 1

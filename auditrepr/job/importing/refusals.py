@@ -11,12 +11,14 @@ from ...exceptions import (
     AuditReprError,
     EventsMissed,
     EventsUnfit,
+    RoundUnfinished,
     UntilTooLate,
 )
 from ...models import Import
 from ...utils.phrases import counted, timestamp
 from ...vendors import get_vendor
 from ...vendors.import_types import FoundTable, Unfit
+from ..rounds import shares
 from .chosen import Chosen, Request
 
 PROBLEMS = {
@@ -31,6 +33,12 @@ PROBLEMS = {
     "changed": "have a changed_from that is no JSON object",
     "context": "have no JSON object as context",
 }
+
+
+def of_others(using: str) -> Iterator[AuditReprError]:
+    """Yield what others do that would have to end first."""
+    if shares.exist(using):
+        yield RoundUnfinished()
 
 
 def of_times(request: Request, begins: datetime) -> Iterator[AuditReprError]:
