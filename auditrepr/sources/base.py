@@ -38,6 +38,7 @@ class Source(ABC):
 
     name: str  # stands in the context of each imported event
     facts: Facts
+    says_keys = False  # must each event of an audited table have an object ID?
 
     @abstractmethod
     def parts(self, using: str, tables: Collection[str] | None = None) -> list[Part]:

@@ -20,6 +20,7 @@ class FunctionSource(Source):
 
     # Whether each row is whole shows in the row; of the rest, nothing is concluded.
     facts = Facts(Order.WHOLE, deletes=True, before_images=True, whole_rows=True)
+    says_keys = True
 
     def __init__(self, name: str, way: str | Callable[[str], str]) -> None:
         self.name = name

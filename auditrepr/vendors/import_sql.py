@@ -1,7 +1,7 @@
 """Builds the SQL that reads the SELECTs of sources; nothing here is executed.
 
-The parameters are ``until``, ``tables``, ``known``, ``source``, ``last_id``, ``most``, and the
-fields of ``Planned``.
+The parameters are ``until``, ``tables``, ``keyed``, ``known``, ``source``, ``last_id``, ``most``, and
+the fields of ``Planned``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Dialect:
     is_name: str  # whether the name of a table is text
     without: Callable[[str, Sequence[str]], str]  # a document without columns
     difference: str  # of {earlier}: what is otherwise in {row}; null if nothing is
-    among: str  # whether the table is one of `tables`
+    among: str  # whether the table is one of those in the parameter {}
     known: str  # joins `known`: what is known of the table
     since: str  # since when the table is covered; null: it is not
     whole: str  # whether the row has all columns of the table
@@ -65,6 +65,7 @@ def unfit(dialect: Dialect, selection: Selection) -> str:
         f"table_name IS NULL OR NOT {dialect.is_name}",
         "action IS NULL OR action NOT IN ('I', 'U', 'D', 'T')",
         "action = 'T' AND (object_id IS NOT NULL OR row_data IS NOT NULL)",
+        f"action <> 'T' AND object_id IS NULL AND {dialect.among.format('keyed')}",
         f"action <> 'T' AND (row_data IS NULL OR NOT {dialect.is_object.format('row_data')})",
         f"occurred_at IS NULL OR NOT {dialect.is_time}",
         f"{changed} IS NOT NULL AND NOT {dialect.is_object.format(changed)}",
@@ -172,7 +173,7 @@ def _meant(dialect: Dialect, selection: Selection) -> str:
 
 
 def _among(dialect: Dialect, selection: Selection) -> str:
-    return "true" if selection.tables is None else dialect.among
+    return "true" if selection.tables is None else dialect.among.format("tables")
 
 
 def _document(dialect: Dialect, column: str, excluded: Mapping[str, Sequence[str]]) -> str:

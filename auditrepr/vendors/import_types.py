@@ -61,6 +61,7 @@ class Unfit(NamedTuple):
     table: int
     action: int
     key: int
+    object: int
     row: int
     time: int
     changed: int

@@ -335,6 +335,7 @@ def test_nothing_is_imported_before_auditrepr_records(settings):
         ("table_name", "NULL", "5 have no table_name"),
         ("action", "'X'", "another action"),
         ("action", "NULL", "another action"),
+        ("object_id", "NULL", "5 are of an audited table, and have no object_id"),
         ("row_data", "NULL", "no JSON object as row_data"),
         ("row_data", "'[1]'", "no JSON object as row_data"),
         ("occurred_at", "NULL", "no occurred_at"),

@@ -19,7 +19,7 @@ from ...utils.phrases import counted, timestamp
 from ...vendors import get_vendor
 from ...vendors.import_types import FoundTable, Unfit
 from ..rounds import shares
-from .chosen import Chosen, Request
+from .chosen import Chosen, Request, known
 
 PROBLEMS = {
     "position": "have no position, or none that is a whole number",
@@ -27,6 +27,7 @@ PROBLEMS = {
     "table": "have no table_name, or none that is text",
     "action": "have another action than I, U, D and T",
     "key": "are of a TRUNCATE, and have an object_id or row_data",
+    "object": "are of an audited table, and have no object_id",
     "row": "have no JSON object as row_data",
     "time": "have no occurred_at, or none that is a timestamptz (on SQLite, text as Django stores"
     " times: 2026-01-31 12:00:00)",
@@ -57,7 +58,12 @@ def of_times(request: Request, begins: datetime) -> Iterator[AuditReprError]:
 def of_events(using: str, chosen: Sequence[Chosen]) -> Iterator[AuditReprError]:
     """Yield what of the events is not as the contract wants it."""
     for source, of_source in groupby(chosen, lambda one: one.source.name):
-        wrongs = [get_vendor(using).unfit_events(one.selection) for one in of_source]
+        wrongs = [
+            get_vendor(using).unfit_events(
+                one.selection, known(using) if one.source.says_keys else ()
+            )
+            for one in of_source
+        ]
         sums = Unfit(*map(sum, zip(*wrongs, strict=True)))
         problems = [
             f"{number:,} {PROBLEMS[kind]}" for kind, number in sums._asdict().items() if number

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
@@ -54,10 +54,14 @@ class ImportFacet(Facet, ABC):
             for name, events, whole, missed, first, last in rows
         ]
 
-    def unfit_events(self, selection: Selection) -> Unfit:
-        """Return how many events are not as the contract wants them."""
+    def unfit_events(self, selection: Selection, keyed: Collection[str] = ()) -> Unfit:
+        """Return how many events are not as the contract wants them.
+
+        :param keyed: tables whose events must have object IDs.
+        """
         sql = import_sql.unfit(self.import_dialect(), selection)
-        return Unfit(*self.rows(sql, self.selecting(selection))[0])
+        asked = self.selecting(selection) | {"keyed": json.dumps(list(keyed))}
+        return Unfit(*self.rows(sql, asked)[0])
 
     def plan_import(
         self, selections: Sequence[Selection], last_id: int, most: int | None = None

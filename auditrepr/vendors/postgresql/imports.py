@@ -60,7 +60,7 @@ DIALECT = Dialect(
         " jsonb_each(both_rows.earlier) AS was"
         " WHERE was.value IS DISTINCT FROM both_rows.row -> was.key AND both_rows.row ? was.key)"
     ),
-    among="table_name IN (SELECT jsonb_array_elements_text(CAST(%(tables)s AS jsonb)))",
+    among="table_name IN (SELECT jsonb_array_elements_text(CAST(%({})s AS jsonb)))",
     known=(
         " LEFT JOIN jsonb_each(CAST(%(known)s AS jsonb)) AS known (name, about)"
         " ON known.name = table_name"

@@ -50,7 +50,7 @@ DIALECT = Dialect(
         " FROM json_each({earlier}) AS was LEFT JOIN json_each({row}) AS now ON now.key = was.key"
         " WHERE now.key IS NULL OR (now.type = was.type AND now.value IS was.value))), '{{}}')"
     ),
-    among="table_name IN (SELECT value FROM json_each(%(tables)s))",
+    among="table_name IN (SELECT value FROM json_each(%({})s))",
     known=" LEFT JOIN json_each(%(known)s) AS known ON known.key = table_name",
     since="json_extract(known.value, '$[1]')",
     whole=(
