@@ -1,7 +1,7 @@
 """Builds the SQL that reads the SELECTs of sources; nothing here is executed.
 
-The parameters are ``until``, ``tables``, ``keyed``, ``known``, ``source``, ``last_id``, ``most``, and
-the fields of ``Planned``.
+The parameters are ``until``, ``tables``, ``keyed``, ``known``, ``source``, ``last_id``, ``most``,
+and the fields of ``Planned``.
 """
 
 from __future__ import annotations
