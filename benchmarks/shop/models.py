@@ -66,12 +66,19 @@ class BaseInvoice(models.Model):
         return f"{self}, {self.customer.name} ({self.customer.country.name})"
 
 
-@auditrepr.track
-class Label(models.Model):
+class BaseLabel(models.Model):
     name = models.CharField(max_length=40)
+
+    class Meta:
+        abstract = True
 
     def __str__(self) -> str:
         return self.name
+
+
+@auditrepr.track
+class Label(BaseLabel):
+    pass
 
 
 @auditrepr.track
