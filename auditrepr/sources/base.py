@@ -31,6 +31,7 @@ class Part(NamedTuple):
 
     name: str  # distinguishes it from the source's other parts, also when an import continues
     select: str
+    by_time: bool = False  # do times order its events, and positions only those that share one?
 
 
 class Source(ABC):

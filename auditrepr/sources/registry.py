@@ -7,9 +7,10 @@ from ..exceptions import UnknownSource
 from .base import Source
 from .function import FunctionSource
 from .pghistory import Pghistory
+from .simple_history import SimpleHistory
 
 #: Sources that need no setting, by name.
-BUILT_IN: dict[str, type[Source]] = {Pghistory.name: Pghistory}
+BUILT_IN: dict[str, type[Source]] = {one.name: one for one in (Pghistory, SimpleHistory)}
 
 
 def names() -> list[str]:

@@ -77,8 +77,8 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
     Positions decide the order within a SELECT: an event counts as no earlier than those before it.
     """
     parts = (
-        f"SELECT {part} AS part, position, occurred_at FROM {_source(one.select)}"
-        f" WHERE occurred_at < %(until)s AND {_among(dialect, one)}"
+        f"SELECT {part} AS part, position, occurred_at, {int(one.by_time)} AS by_time"
+        f" FROM {_source(one.select)} WHERE occurred_at < %(until)s AND {_among(dialect, one)}"
         for part, one in enumerate(selections)
     )
     return f"""
@@ -88,8 +88,8 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
                 ORDER BY moment DESC, part DESC, position DESC
             ) AS id
             FROM (
-                SELECT part, position,
-                    max(occurred_at) OVER (PARTITION BY part ORDER BY position) AS moment
+                SELECT part, position, CASE WHEN by_time = 1 THEN occurred_at
+                    ELSE max(occurred_at) OVER (PARTITION BY part ORDER BY position) END AS moment
                 FROM ({" UNION ALL ".join(parts)}) AS events
             ) AS timed
         ) AS ordered WHERE {"id > %(last_id)s - %(most)s" if limited else "true"}

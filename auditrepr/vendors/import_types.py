@@ -13,6 +13,7 @@ class Selection:
     """A SELECT of a source, and which of its events are meant.
 
     :param has: the optional columns that it has.
+    :param by_time: whether times order its events, and positions only those that share one.
     :param until: only events from before this time.
     :param tables: only events of these tables; None: of all.
     :param excluded: columns that never come into the log, by table.
@@ -23,6 +24,15 @@ class Selection:
     until: datetime
     tables: Sequence[str] | None = None
     excluded: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    by_time: bool = False
+
+
+class Cell(NamedTuple):
+    """A value of a document that a SELECT makes."""
+
+    name: str
+    sql: str
+    known: str = ""  # a condition; if it is not met, the document has no such value
 
 
 class Planned(NamedTuple):

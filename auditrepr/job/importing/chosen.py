@@ -83,7 +83,9 @@ def choose(request: Request, until: datetime) -> list[Chosen]:
     """
     tables, excluded = _tables(request), _excluded(request.using)
     return [
-        Chosen(source, part.name, Selection(part.select, has, until, tables, excluded))
+        Chosen(
+            source, part.name, Selection(part.select, has, until, tables, excluded, part.by_time)
+        )
         for source in _sources(request)
         for part in source.parts(request.using, tables)
         for has in [_columns(request.using, source, part)]

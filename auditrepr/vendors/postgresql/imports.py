@@ -11,8 +11,9 @@ from django.db import transaction
 
 from ..base import ImportFacet
 from ..import_sql import Dialect
+from ..import_types import Cell
 from .column_types import PINNED
-from .quoting import literal
+from .quoting import literal, quoted
 
 
 def text(value: str) -> str:
@@ -54,6 +55,24 @@ class Importing(ImportFacet):
 
     def import_dialect(self) -> Dialect:
         return DIALECT
+
+    def document(self, cells: Sequence[Cell]) -> str:
+        columns = ", ".join(f"{cell.sql} AS {quoted(cell.name)}" for cell in cells)
+        unknown = ", ".join(
+            f"CASE WHEN {cell.known} THEN NULL ELSE {literal(cell.name)} END"
+            for cell in cells
+            if cell.known
+        )
+        without = f" - ARRAY[{unknown}]::text[]" if unknown else ""
+        return f"(SELECT to_jsonb(held){without} FROM (SELECT {columns}) AS held)"
+
+    def key_text(self, values: Sequence[str]) -> str:
+        if len(values) == 1:
+            return f"(to_jsonb({values[0]}) #>> '{{}}')"
+        return f"jsonb_build_array({', '.join(values)})::text"
+
+    def row_number(self, row: str, key: str) -> str:
+        return f"hashtextextended(CAST({key} AS text), 0)"
 
     @contextmanager
     def pinned(self) -> Iterator[None]:

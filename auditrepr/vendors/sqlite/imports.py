@@ -15,7 +15,8 @@ from django.utils.timezone import make_aware
 
 from ..base import ImportFacet
 from ..import_sql import Dialect
-from .triggers import literal
+from ..import_types import Cell
+from .triggers import document, key_text, literal
 
 
 def text(value: str) -> str:
@@ -53,6 +54,15 @@ class Importing(ImportFacet):
 
     def import_dialect(self) -> Dialect:
         return DIALECT
+
+    def document(self, cells: Sequence[Cell]) -> str:
+        return document(cells)
+
+    def key_text(self, values: Sequence[str]) -> str:
+        return key_text(values)
+
+    def row_number(self, row: str, key: str) -> str:
+        return f"{row}.rowid"
 
     def pinned(self) -> AbstractContextManager[None]:
         return transaction.atomic(self.using)

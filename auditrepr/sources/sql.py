@@ -1,0 +1,42 @@
+"""What the SELECTs of sources are put together from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import connections
+
+from ..exceptions import SourceUnreadable
+from ..lineage.migrations import added_columns
+from ..utils.text import one_line
+
+
+def text(value: str) -> str:
+    """Return the text as a string constant."""
+    return "'" + value.replace("'", "''") + "'"
+
+
+def column(using: str, row: str, field: Any) -> str:
+    """Return SQL for the field's column of a row."""
+    return f"{row}.{connections[using].ops.quote_name(field.column)}"
+
+
+def cases(pairs: Mapping[Any, str] | Iterable[tuple[Any, str]], otherwise: str = "NULL") -> str:
+    """Return the WHENs of a CASE from values as SQL, and its ELSE."""
+    whens = (f"WHEN {value} THEN {result}" for value, result in dict(pairs).items())
+    return " ".join((*whens, f"ELSE {otherwise}"))
+
+
+def later_columns(source: str, using: str) -> dict[str, dict[str, datetime]]:
+    """Return when columns were added to tables.
+
+    Events from before have no value there, but the column's default.
+
+    :raises SourceUnreadable: if the project's migrations cannot be read.
+    """
+    try:
+        return added_columns(connections[using])
+    except Exception as error:  # whatever the project's migrations raise
+        raise SourceUnreadable(source=source, reason=one_line(error)) from error
