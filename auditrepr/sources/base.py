@@ -38,6 +38,7 @@ class Source(ABC):
     """Another audit log."""
 
     name: str  # stands in the context of each imported event
+    title: str  # what its makers call it
     facts: Facts
 
     @abstractmethod

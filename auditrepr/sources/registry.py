@@ -18,6 +18,11 @@ def names() -> list[str]:
     return sorted({*BUILT_IN, *get_settings().SOURCES})
 
 
+def title(name: str) -> str:
+    """Return what the makers of the source with this name call it."""
+    return BUILT_IN[name].title if name in BUILT_IN else name
+
+
 def find(name: str) -> Source:
     """Return the source with this name; the project's own come first.
 

@@ -40,6 +40,7 @@ class SimpleHistory(Source):
     """
 
     name = "simple_history"
+    title = "django-simple-history"
     facts = Facts(Order.TABLE, deletes=True, before_images=False, whole_rows=True)
 
     def parts(self, using: str, tables: Collection[str] | None = None) -> list[Part]:
@@ -134,10 +135,9 @@ class _Of(NamedTuple):
 def _models(using: str) -> Iterator[Any]:
     """Yield the historical models, those of many-to-many tables among them."""
     for model in apps.get_models():
-        historical = not _fields(model).keys().isdisjoint(("history_id", "m2m_history_id"))
-        if historical and hasattr(model, "instance_type"):
-            if router.allow_migrate_model(using, model):
-                yield model
+        ids = _fields(model).keys() & {"history_id", "m2m_history_id"}
+        if ids and hasattr(model, "instance_type") and router.allow_migrate_model(using, model):
+            yield model
 
 
 def _wanted(using: str, tables: Collection[str] | None) -> Iterator[_Of]:

@@ -18,7 +18,7 @@ class Dialect:
 
     text: Callable[[str], str]  # a text
     document: str  # JSON, as the log stores it
-    named: str  # a context, with the name of its source
+    named: str  # {context}, with the name of its source, and its {text}
     is_object: str  # whether JSON is an object
     is_time: str  # whether a time is as Django stores it
     without: Callable[[str, Sequence[str]], str]  # a document without columns
@@ -53,12 +53,14 @@ def tables(dialect: Dialect, selection: Selection) -> str:
 def unfit(dialect: Dialect, selection: Selection) -> str:
     """Return a query for the fields of ``Unfit``, over the events that may be meant."""
     context = "context" if "context" in selection.has else "NULL"
+    text = "text" if "text" in selection.has else "NULL"
     wrong = (
         "position IS NULL",
         "table_name IS NULL",
         "action IS NULL OR action NOT IN ('I', 'U', 'D', 'T')",
         "action = 'T' AND object_id IS NOT NULL",
-        f"action <> 'T' AND (row_data IS NULL OR NOT {dialect.is_object.format('row_data')})",
+        f"action <> 'T' AND CASE WHEN row_data IS NULL THEN {text} IS NULL"
+        f" ELSE NOT {dialect.is_object.format('row_data')} END",
         f"occurred_at IS NULL OR NOT {dialect.is_time}",
         f"{context} IS NOT NULL AND NOT {dialect.is_object.format(context)}",
     )
@@ -98,13 +100,15 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
 
 def import_events(dialect: Dialect, selection: Selection) -> str:
     """Return the statement that moves planned events of this SELECT into the log."""
-    previous, changed, context = (
+    previous, changed, context, text = (
         f"events.{name}" if name in selection.has else "NULL"
-        for name in ("previous_object_id", "changed_from", "context")
+        for name in ("previous_object_id", "changed_from", "context", "text")
     )
-    row, changed = (
-        _document(dialect, column, selection.excluded) for column in ("events.row_data", changed)
-    )
+    # Of a row that is not known, no column is: the log has a row for each event of an object.
+    row = "events.row_data"
+    if "text" in selection.has:
+        row = f"CASE WHEN events.action = 'T' THEN {row} ELSE coalesce({row}, '{{}}') END"
+    row, changed = (_document(dialect, column, selection.excluded) for column in (row, changed))
     return f"""
         INSERT INTO auditrepr_auditlog (
             id, table_name, object_id, previous_object_id, action, row_data, changed_from, context,
@@ -112,7 +116,7 @@ def import_events(dialect: Dialect, selection: Selection) -> str:
         )
         SELECT planned.id, events.table_name, CAST(events.object_id AS text),
             CAST({previous} AS text), events.action, {row}, {changed},
-            {dialect.named.format(context)}, events.occurred_at
+            {dialect.named.format(context=context, text=text)}, events.occurred_at
         FROM auditrepr_plannedevent AS planned
         JOIN {_source(selection.select, "events")} ON events.position = planned.position
         WHERE planned.part = %(part)s AND planned.id > %(after)s AND planned.id <= %(upto)s

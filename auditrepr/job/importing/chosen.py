@@ -21,6 +21,7 @@ from ...utils.table_names import log_name
 from ...utils.text import one_line
 from ...vendors import get_vendor
 from ...vendors.import_types import FoundTable, Known, Selection
+from ...vendors.types import LAST_IMPORTED
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,8 @@ def last_id(using: str) -> int:
     """Return the highest ID that an imported event may have: below the log's first one."""
     lowest = AuditLog.objects.using(using).order_by("pk").values_list("pk", flat=True)
     covered = Coverage.objects.using(using).aggregate(least=Min("since_event"))["least"]
-    limits = [0, *(pk - 1 for pk in lowest[:1]), *([] if covered is None else [covered])]
+    since = [] if covered is None else [covered]
+    limits = [LAST_IMPORTED, *(pk - 1 for pk in lowest[:1]), *since]
     highest: int = min(limits)
     return highest
 

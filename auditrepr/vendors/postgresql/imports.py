@@ -30,8 +30,8 @@ DIALECT = Dialect(
     text=text,
     document="CAST({} AS jsonb)",
     named=(
-        "coalesce(CAST({} AS jsonb), '{{}}')"
-        " || jsonb_build_object('imported_from', CAST(%(source)s AS text))"
+        "coalesce(CAST({context} AS jsonb), '{{}}') || jsonb_strip_nulls(jsonb_build_object("
+        "'imported_from', CAST(%(source)s AS text), 'imported_text', CAST({text} AS text)))"
     ),
     is_object="jsonb_typeof(CAST({} AS jsonb)) = 'object'",
     # Any other type would be read in the time zone of the session.

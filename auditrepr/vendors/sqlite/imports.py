@@ -33,7 +33,10 @@ def without(document: str, columns: Sequence[str]) -> str:
 DIALECT = Dialect(
     text=text,
     document="{}",
-    named="json_patch(coalesce({}, '{{}}'), json_object('imported_from', %(source)s))",
+    named=(
+        "json_patch(coalesce({context}, '{{}}'),"
+        " json_object('imported_from', %(source)s, 'imported_text', {text}))"
+    ),
     is_object="(json_valid({0}) AND json_type({0}) = 'object')",
     # Times are compared as text, so all must be written in one way.
     is_time="(occurred_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:*')",
