@@ -44,6 +44,8 @@ def _facts(facts: Facts) -> str:
         parts.append("it does not say what an update changed")
     if not facts.whole_rows:
         parts.append("its events do not have all columns")
+    if facts.texts:
+        parts.append("what they call the object stands for a row that is not known")
     return "; ".join(parts)
 
 

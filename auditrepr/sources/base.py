@@ -24,6 +24,7 @@ class Facts:
     deletes: bool  # does it record deletions?
     before_images: bool  # does it say what an update changed?
     whole_rows: bool  # does an event hold all columns of the row?
+    texts: bool = False  # does an event say what the object was called?
 
 
 class Part(NamedTuple):

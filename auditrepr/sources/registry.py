@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ..conf import get_settings
 from ..exceptions import UnknownSource
+from .auditlog import Auditlog
 from .base import Source
 from .function import FunctionSource
 from .pghistory import Pghistory
 from .simple_history import SimpleHistory
 
 #: Sources that need no setting, by name.
-BUILT_IN: dict[str, type[Source]] = {one.name: one for one in (Pghistory, SimpleHistory)}
+BUILT_IN: dict[str, type[Source]] = {one.name: one for one in (Auditlog, Pghistory, SimpleHistory)}
 
 
 def names() -> list[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import NamedTuple
 
 
@@ -33,6 +34,31 @@ class Cell(NamedTuple):
     name: str
     sql: str
     known: str = ""  # a condition; if it is not met, the document has no such value
+    is_json: bool = False
+
+
+class Form(Enum):
+    """What Django's serializers write for the fields of one kind, and can be read exactly."""
+
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    TEXT = "text"
+    DECIMAL = "decimal"
+    FLOAT = "float"
+    DATE = "date"
+    TIME = "time"
+    DATETIME = "datetime"
+    UUID = "uuid"
+    JSON = "json"
+
+
+class Serialized(NamedTuple):
+    """A value in a document that one of Django's serializers has made."""
+
+    document: str  # SQL
+    path: tuple[str, ...]
+    form: Form
+    places: int | None = None  # of a decimal number
 
 
 class Planned(NamedTuple):

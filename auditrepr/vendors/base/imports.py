@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import import_sql
 from ..import_sql import Dialect
-from ..import_types import Cell, FoundTable, Known, Planned, Selection, Unfit
+from ..import_types import Cell, Form, FoundTable, Known, Planned, Selection, Serialized, Unfit
 from .facet import Facet
 
 
@@ -37,6 +37,21 @@ class ImportFacet(Facet, ABC):
     @abstractmethod
     def key_text(self, values: Sequence[str]) -> str:
         """Return SQL for a key as the triggers write it, from expressions for its columns."""
+
+    @abstractmethod
+    def deserialized(self, value: Serialized) -> tuple[str, str]:
+        """Return SQL for the value as its column stores it, and for whether that is certain."""
+
+    @abstractmethod
+    def json_text(self, text: str) -> str:
+        """Return SQL for the JSON object in a text; NULL if there is none."""
+
+    @abstractmethod
+    def serialized_key(self, text: str, form: Form | None) -> str:
+        """Return SQL for a key as the triggers write it, from what Python's ``str()`` made of it.
+
+        :param form: of the key's field, if it is one that is known.
+        """
 
     @abstractmethod
     def row_number(self, row: str, key: str) -> str:

@@ -11,7 +11,8 @@ from django.db import transaction
 
 from ..base import ImportFacet
 from ..import_sql import Dialect
-from ..import_types import Cell
+from ..import_types import Cell, Form, Serialized
+from . import serialized
 from .column_types import PINNED
 from .quoting import literal, quoted
 
@@ -70,6 +71,15 @@ class Importing(ImportFacet):
         if len(values) == 1:
             return f"(to_jsonb({values[0]}) #>> '{{}}')"
         return f"jsonb_build_array({', '.join(values)})::text"
+
+    def deserialized(self, value: Serialized) -> tuple[str, str]:
+        return serialized.read(value)
+
+    def json_text(self, text: str) -> str:
+        return f"CASE WHEN {text}::text ~ '^\\s*\\{{' THEN {text}::jsonb END"
+
+    def serialized_key(self, text: str, form: Form | None) -> str:
+        return text
 
     def row_number(self, row: str, key: str) -> str:
         return f"hashtextextended(CAST({key} AS text), 0)"

@@ -15,7 +15,8 @@ from django.utils.timezone import make_aware
 
 from ..base import ImportFacet
 from ..import_sql import Dialect
-from ..import_types import Cell
+from ..import_types import Cell, Form, Serialized
+from . import serialized
 from .triggers import document, key_text, literal
 
 
@@ -63,6 +64,15 @@ class Importing(ImportFacet):
 
     def key_text(self, values: Sequence[str]) -> str:
         return key_text(values)
+
+    def deserialized(self, value: Serialized) -> tuple[str, str]:
+        return serialized.read(value, in_utc=self.connection.timezone_name == "UTC")
+
+    def json_text(self, text: str) -> str:
+        return f"CASE WHEN json_valid({text}) AND json_type({text}) = 'object' THEN {text} END"
+
+    def serialized_key(self, text: str, form: Form | None) -> str:
+        return f"replace({text}, '-', '')" if form is Form.UUID else text
 
     def row_number(self, row: str, key: str) -> str:
         return f"{row}.rowid"

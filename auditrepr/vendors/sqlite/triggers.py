@@ -157,11 +157,14 @@ def drop_append_only() -> list[str]:
 
 def document(cells: Sequence[Cell]) -> str:
     """Return SQL for the JSON text of a row, from expressions for its values."""
-    rows = ", ".join(f"({literal(one.name)}, {one.sql}, {one.known or 1})" for one in cells)
+    rows = ", ".join(
+        f"({literal(one.name)}, {one.sql}, {one.known or 1}, {int(one.is_json)})" for one in cells
+    )
     value = _VALUE.format(value="value", share=LARGEST_ROW // len(cells))
     return (
-        f"(WITH image (name, value, known) AS NOT MATERIALIZED (VALUES {rows})"
-        f" SELECT json_group_object(name, {value}) FILTER (WHERE known) FROM image)"
+        f"(WITH image (name, value, known, is_json) AS NOT MATERIALIZED (VALUES {rows})"
+        f" SELECT json_group_object(name, CASE WHEN is_json THEN json(value) ELSE {value} END)"
+        " FILTER (WHERE known) FROM image)"
     )
 
 
