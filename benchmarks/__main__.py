@@ -15,7 +15,7 @@ from tests.servers import PostgresServer
 STANDING = ("idle", "trickle")
 NAMES = (
     *STANDING, "drain", "relations", "asked", "pairs", "searched", "opened", "capture", "indexes",
-    "export", "tables", "shared",
+    "export", "imported", "tables", "shared",
 )  # fmt: skip
 #: Numbers of audited tables, for ``tables``.
 COUNTS = [3, 30, 270]
@@ -134,6 +134,7 @@ def main(given: list[str] | None = None) -> None:
         from .asked import asked
         from .capture import capture
         from .export import export
+        from .imported import imported
         from .indexes import indexes
         from .shared import shared
         from .tables import tables
@@ -143,17 +144,16 @@ def main(given: list[str] | None = None) -> None:
         if set(names) & set(STANDING):
             backlogs.standing(names, options.rows, options.repeat)
         writing = {"capture": capture, "indexes": indexes}
+        whole = {"export": export, "imported": imported, "asked": asked}
         for name in names:
-            if name == "export":
-                export(options.rows, options.repeat)
+            if name in whole:
+                whole[name](options.rows, options.repeat)
             elif name in writing:
                 writing[name](max(options.rows), options.repeat)
             elif name == "tables":
                 tables(options.counts or COUNTS, max(options.rows), options.repeat)
             elif name == "shared":
                 shared(options.counts or WORKERS, max(options.rows), options.repeat)
-            elif name == "asked":
-                asked(options.rows, options.repeat)
             elif name not in STANDING:
                 benchmark: Callable[..., None] = getattr(backlogs, name)
                 benchmark(options.rows, options.repeat)

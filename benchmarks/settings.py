@@ -31,6 +31,8 @@ if TABLES:
 
 #: The method that replaces ``__str__`` in the benchmark of relations.
 REPR = os.environ.get("BENCHMARK_REPR", "")
-AUDITREPR: dict[str, object] = {"REPR": {"shop.Invoice": REPR}} if REPR else {}
+AUDITREPR: dict[str, object] = {"SOURCES": {"ours": "benchmarks.imported.select"}}
+if REPR:
+    AUDITREPR["REPR"] = {"shop.Invoice": REPR}
 if TABLES:
     AUDITREPR["MODELS"] = ["-shop.Label", "-shop.Invoice_labels"]

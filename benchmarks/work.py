@@ -19,7 +19,7 @@ import django
 django.setup()
 
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 
 from auditrepr.asof import batch
 from auditrepr.job import backfill
@@ -39,6 +39,7 @@ from auditrepr.models import (
     InstanceRepr,
 )
 from auditrepr.reprs import build
+from auditrepr.sources import find
 from auditrepr.utils.table_names import model_for_table
 from auditrepr.utils.time_limit import JobTimeLimit
 from benchmarks.measure import Cost, ServerCPU, SessionsCPU, is_near, measured, server_cpu
@@ -257,6 +258,24 @@ def inserting(rows: int, size: int | None = None) -> int:
 def export(format: str) -> int:  # noqa: A002
     """Export the whole log, to nowhere."""
     call_command("export_audit_log", format=format, output="/dev/null", verbosity=0)
+    return AuditLog.objects.count()
+
+
+def import_log(source: str) -> int:
+    """Import the events of another log."""
+    call_command("import_audit_log", source, verbosity=0)
+    return AuditLog.objects.count()
+
+
+def copy_log(source: str) -> int:
+    """Copy them with one statement, as if nothing had to be looked at."""
+    columns = f"table_name, object_id, action, row_data, {'changed_from, ' * (source == 'ours')}"
+    with transaction.atomic(), connection.cursor() as cursor:
+        for part in find(source).parts("default"):  # of which all but one are empty
+            cursor.execute(
+                f"INSERT INTO auditrepr_auditlog (id, {columns}occurred_at)"
+                f" SELECT -position, {columns}occurred_at FROM ({part.select}\n) AS source"
+            )
     return AuditLog.objects.count()
 
 

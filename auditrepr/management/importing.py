@@ -41,7 +41,7 @@ def _facts(facts: Facts) -> str:
     if not facts.deletes:
         parts.append("it records no deletions unless it is told to")
     if not facts.before_images:
-        parts.append("it does not say what an update changed")
+        parts.append("what an update changed is the difference to the object's event before")
     if not facts.whole_rows:
         parts.append("its events do not have all columns")
     if facts.texts:

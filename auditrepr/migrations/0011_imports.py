@@ -58,6 +58,14 @@ class Migration(migrations.Migration):
                     "position",
                     models.BigIntegerField(help_text="The event's position in the SELECT."),
                 ),
+                (
+                    "previous_position",
+                    models.BigIntegerField(
+                        help_text="Position of the same object's event before, if the source has"
+                        " no old values.",
+                        null=True,
+                    ),
+                ),
             ],
             options={"verbose_name": "planned event", "verbose_name_plural": "planned events"},
         ),

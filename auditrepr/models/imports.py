@@ -44,6 +44,10 @@ class PlannedEvent(models.Model):
         help_text=_("Number of the SELECT among the parts of the import.")
     )
     position = models.BigIntegerField(help_text=_("The event's position in the SELECT."))
+    previous_position = models.BigIntegerField(
+        null=True,
+        help_text=_("Position of the same object's event before, if the source has no old values."),
+    )
 
     objects = Afresh()
 

@@ -22,7 +22,7 @@ class Facts:
 
     order: Order
     deletes: bool  # does it record deletions?
-    before_images: bool  # does it say what an update changed?
+    before_images: bool  # does it say what an update changed? If not, the event before does
     whole_rows: bool  # does an event hold all columns of the row?
     texts: bool = False  # does an event say what the object was called?
 

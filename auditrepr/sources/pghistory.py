@@ -20,21 +20,11 @@ from .base import Facts, Order, Part, Source
 
 ACTIONS = {"INSERT": "I", "UPDATE": "U", "DELETE": "D"}
 
-# An update is compared with the event before it. The sum keeps the planner from reading the table
-# backward by its key.
 SELECT = """
 SELECT event.pgh_id AS position, {table} AS table_name,
     event.{key}::text AS object_id, {action} AS action,
-    {row} AS row_data,
-    CASE WHEN {action} = 'U' THEN (
-        SELECT jsonb_object_agg(was.key, was.value) FROM jsonb_each((
-            SELECT {earlier} FROM {events} AS earlier
-            WHERE earlier.{key} = event.{key} AND earlier.pgh_id < event.pgh_id
-                AND earlier.pgh_label IN ({labels})
-            ORDER BY earlier.pgh_id + 0 DESC LIMIT 1
-        )) AS was WHERE was.value IS DISTINCT FROM {row} -> was.key
-    ) END AS changed_from,
-    {context} AS context, event.pgh_created_at AS occurred_at
+    {row} AS row_data, {context} AS context, event.pgh_created_at AS occurred_at,
+    event.xmin::text::bigint AS transaction
 FROM {events} AS event{joined}
 WHERE event.pgh_label IN ({labels})
 """
@@ -146,21 +136,20 @@ class _Events:
             table=_text(self.table),
             key=quoted(self.key),
             action=f"CASE event.pgh_label{whens} END",
-            row=self._row("event", later),
-            earlier=self._row("earlier", later),
+            row=self._row(later),
             events=quoted(self.model._meta.db_table),
             labels=", ".join(map(_text, self.actions)),
             context=context,
             joined=joined,
         )
 
-    def _row(self, name: str, later: Mapping[str, datetime]) -> str:
+    def _row(self, later: Mapping[str, datetime]) -> str:
         """Return SQL for the recorded columns of an event."""
         others = sorted(_columns(self.model) - self.columns)
-        row = f"to_jsonb({name}) - ARRAY[{', '.join(map(_text, others))}]"
+        row = f"to_jsonb(event) - ARRAY[{', '.join(map(_text, others))}]"
         for column, at in sorted(later.items()):
             if column in self.columns:
-                row += f" - CASE WHEN {name}.pgh_created_at < '{at.isoformat()}'"
+                row += f" - CASE WHEN event.pgh_created_at < '{at.isoformat()}'"
                 row += f" THEN {_text(column)} ELSE '' END"
         return f"({row})"
 

@@ -22,10 +22,12 @@ class Dialect:
     is_object: str  # whether JSON is an object
     is_time: str  # whether a time is as Django stores it
     without: Callable[[str, Sequence[str]], str]  # a document without columns
+    difference: str  # of {earlier}: what is otherwise in {row}; null if nothing is
     among: str  # whether the table is one of `tables`
     known: str  # joins `known`: what is known of the table
     since: str  # since when the table is covered; null: it is not
     whole: str  # whether the row has all columns of the table
+    doubled: str  # whether the log has the change itself, by `transaction`
 
 
 def columns(select: str) -> str:
@@ -35,13 +37,14 @@ def columns(select: str) -> str:
 
 def tables(dialect: Dialect, selection: Selection) -> str:
     """Return a query for the fields of ``FoundTable``."""
+    meant = _meant(dialect, selection)
     return f"""
         SELECT table_name, sum(meant), sum(whole), sum(missed), min(meant_at), max(meant_at)
         FROM (
             SELECT table_name,
-                CASE WHEN occurred_at < %(until)s THEN 1 ELSE 0 END AS meant,
-                CASE WHEN occurred_at < %(until)s THEN occurred_at END AS meant_at,
-                CASE WHEN occurred_at < %(until)s AND {dialect.whole} THEN 1 ELSE 0 END AS whole,
+                CASE WHEN {meant} THEN 1 ELSE 0 END AS meant,
+                CASE WHEN {meant} THEN occurred_at END AS meant_at,
+                CASE WHEN {meant} AND {dialect.whole} THEN 1 ELSE 0 END AS whole,
                 CASE WHEN occurred_at >= %(until)s
                     AND coalesce(occurred_at < {dialect.since}, true)
                     THEN 1 ELSE 0 END AS missed
@@ -79,18 +82,19 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
     Positions decide the order within a SELECT: an event counts as no earlier than those before it.
     """
     parts = (
-        f"SELECT {part} AS part, position, occurred_at, {int(one.by_time)} AS by_time"
-        f" FROM {_source(one.select)} WHERE occurred_at < %(until)s AND {_among(dialect, one)}"
+        f"SELECT {part} AS part, position, {_previous(one)} AS previous_position, occurred_at,"
+        f" {int(one.by_time)} AS by_time FROM {_source(one.select)}"
+        f" WHERE {_meant(dialect, one)} AND {_among(dialect, one)}"
         for part, one in enumerate(selections)
     )
     return f"""
-        INSERT INTO auditrepr_plannedevent (id, part, position)
-        SELECT id, part, position FROM (
-            SELECT part, position, %(last_id)s + 1 - row_number() OVER (
+        INSERT INTO auditrepr_plannedevent (id, part, position, previous_position)
+        SELECT id, part, position, previous_position FROM (
+            SELECT part, position, previous_position, %(last_id)s + 1 - row_number() OVER (
                 ORDER BY moment DESC, part DESC, position DESC
             ) AS id
             FROM (
-                SELECT part, position, CASE WHEN by_time = 1 THEN occurred_at
+                SELECT part, position, previous_position, CASE WHEN by_time = 1 THEN occurred_at
                     ELSE max(occurred_at) OVER (PARTITION BY part ORDER BY position) END AS moment
                 FROM ({" UNION ALL ".join(parts)}) AS events
             ) AS timed
@@ -100,10 +104,11 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
 
 def import_events(dialect: Dialect, selection: Selection) -> str:
     """Return the statement that moves planned events of this SELECT into the log."""
-    previous, changed, context, text = (
+    previous, context, text = (
         f"events.{name}" if name in selection.has else "NULL"
-        for name in ("previous_object_id", "changed_from", "context", "text")
+        for name in ("previous_object_id", "context", "text")
     )
+    changed, earlier = _changed(dialect, selection)
     # Of a row that is not known, no column is: the log has a row for each event of an object.
     row = "events.row_data"
     if "text" in selection.has:
@@ -118,16 +123,48 @@ def import_events(dialect: Dialect, selection: Selection) -> str:
             CAST({previous} AS text), events.action, {row}, {changed},
             {dialect.named.format(context=context, text=text)}, events.occurred_at
         FROM auditrepr_plannedevent AS planned
-        JOIN {_source(selection.select, "events")} ON events.position = planned.position
+        JOIN {_source(selection.select, "events")} ON events.position = planned.position{earlier}
         WHERE planned.part = %(part)s AND planned.id > %(after)s AND planned.id <= %(upto)s
             AND events.position >= %(lowest)s AND events.position <= %(highest)s
     """
+
+
+def _previous(selection: Selection) -> str:
+    """Return SQL for the position of the same object's event before, if that is needed."""
+    if "changed_from" in selection.has:
+        return "CAST(NULL AS bigint)"
+    order = "occurred_at, position" if selection.by_time else "position"
+    return f"lag(position) OVER (PARTITION BY table_name, object_id ORDER BY {order})"
+
+
+def _changed(dialect: Dialect, selection: Selection) -> tuple[str, str]:
+    """Return SQL for what an update has changed, and what that joins."""
+    if "changed_from" in selection.has:
+        return "events.changed_from", ""
+    changed = dialect.difference.format(
+        row=dialect.document.format("events.row_data"),
+        earlier=dialect.document.format("earlier.row_data"),
+    )
+    joined = f"""
+        LEFT JOIN {_source(selection.select, "earlier")}
+            ON events.action = 'U' AND earlier.position = planned.previous_position
+    """
+    return changed, joined
 
 
 def _source(select: str, name: str = "source") -> str:
     # On a line of its own, the parenthesis does not end in a comment of the project's.
     select = select.replace("%", "%%")
     return f"({select}\n) AS {name}"
+
+
+def _meant(dialect: Dialect, selection: Selection) -> str:
+    """Return the condition that an event is from before our log, whatever table it is of.
+
+    Its time may be that at which its transaction began: that one may have written later.
+    """
+    early = "occurred_at < %(until)s"
+    return f"({early} AND NOT {dialect.doubled})" if "transaction" in selection.has else early
 
 
 def _among(dialect: Dialect, selection: Selection) -> str:

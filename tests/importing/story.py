@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import Any
 
 import pghistory
+import psycopg
 import pytest
 from django.core.management import call_command
 from django.db import connection
@@ -17,10 +18,13 @@ from auditrepr import capture
 from auditrepr.capture import coverage
 from auditrepr.exceptions import SourceUnavailable
 from auditrepr.job import importing
+from auditrepr.job.importing import chosen
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, Coverage, InstanceRepr
 from auditrepr.sources import find
 from auditrepr.sources import pghistory as pghistory_source
+from auditrepr.vendors import get_vendor, import_sql
+from auditrepr.vendors.import_types import Planned
 from tests.importing.models import Novel, Shop, Visit, Writer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -126,6 +130,24 @@ def test_a_column_is_not_recorded_before_it_was_added(monkeypatch: pytest.Monkey
     assert changed == {"name": "Ann"}
 
 
+def test_a_transaction_that_both_logs_have_seen_is_imported_once() -> None:
+    """It began before ours did, which is its time there, and wrote afterwards."""
+    with psycopg.connect(**connection.get_connection_params()) as other:
+        other.execute("SELECT now()")
+        Writer.objects.create(name="Ann")
+        switch()
+        other.execute("INSERT INTO importing_writer (name) VALUES ('Bea')")
+        with other.transaction():  # a savepoint, which has a number of its own
+            other.execute("UPDATE importing_writer SET name = 'Cid' WHERE name = 'Bea'")
+        other.execute("UPDATE importing_writer SET name = 'Dan' WHERE name = 'Ann'")
+    call_command("import_audit_log", "pghistory", verbosity=0)
+    found = AuditLog.objects.order_by("pk")
+    assert [(row.action, row.row_data["name"]) for row in found] == [
+        ("I", "Ann"), ("I", "Bea"), ("U", "Cid"), ("U", "Dan"),
+    ]  # fmt: skip
+    assert ["imported_from" in (row.context or {}) for row in found] == [True, False, False, False]
+
+
 def test_tables_are_chosen_and_none_is_an_error() -> None:
     source = find("pghistory")
     assert [part.name for part in source.parts("default")] == [
@@ -164,10 +186,15 @@ def test_a_dry_run_says_what_is_left_out(capsys: pytest.CaptureFixture[str]) -> 
 
 def test_an_index_finds_the_event_before() -> None:
     story()
-    (part,) = find("pghistory").parts("default", ["importing_writer"])
-    with connection.cursor() as cursor:
-        cursor.execute("SET enable_seqscan = off")
-        cursor.execute(f"EXPLAIN {part.select}")
-        plan = "\n".join(line for (line,) in cursor.fetchall())
-        cursor.execute("RESET enable_seqscan")
-    assert "pgh_obj_id = event.pgh_obj_id" in plan
+    request = importing.Request("default", ["pghistory"], models=[Writer])
+    (part,) = chosen.choose(request, timezone.now())
+    vendor = get_vendor("default")
+    sql = import_sql.import_events(vendor.import_dialect(), part.selection)
+    parameters = Planned(0, -9, 0, 1, 9)._asdict() | {"source": "pghistory"}
+    with vendor.pinned():
+        vendor.execute(
+            f"SET LOCAL enable_{one} = off" for one in ("seqscan", "hashjoin", "mergejoin")
+        )
+        plan = "\n".join(vendor.column(f"EXPLAIN {sql}", parameters))
+    assert "pgh_id = planned.previous_position" in plan, plan
+    assert "Seq Scan on importing_writerevent" not in plan, plan

@@ -143,6 +143,70 @@ def test_planned_events_come_into_the_log_without_what_is_excluded(vendor: Vendo
     assert (second.context, second.occurred_at) == ({"imported_from": "old"}, START)
 
 
+def test_what_an_update_changed_is_the_difference_to_the_event_before(vendor: Vendor) -> None:
+    """Where the SELECT does not say it; of other objects, tables and parts, nothing is taken."""
+    odd = {"it's %": 1, 'na"me': None, "a.b": True, "same": {"x": [1, None]}, "left": 0.1}
+    rows = [
+        ("I", "9", odd),
+        ("U", "8", {"same": 5}),
+        ("U", "9", odd | {"a.b": 1, 'na"me': "null", "new": 3, "it's %": 1.5}),
+        ("D", "9", {"same": 4}),
+        ("U", "9", {"same": None, "left": 0.1}),
+        ("U", "9", {"same": None, "left": 0.1}),
+    ]
+    for number, (action, key, row) in enumerate(rows, 1):
+        add(vendor, -10 + number, "t", key, row, action=action)
+    add(vendor, -2, "u", "9", {"same": 1}, action="U")
+    select = (
+        "SELECT number AS position, table_name, object_id, action, row_data, occurred_at"
+        " FROM old_log WHERE note <> '%'"
+    )
+    chosen = Selection(select, (), UNTIL, ["t", "u"], {"t": ["it's %"]})
+    assert vendor.plan_import([chosen], 0) == 7
+    with vendor.pinned():
+        assert vendor.import_events(chosen, "old", Planned(0, -7, 0, -9, -2)) == 7
+    found = AuditLog.objects.order_by("pk").values_list("object_id", "action", "changed_from")
+    assert list(found) == [
+        ("9", "I", None),
+        ("8", "U", None),
+        ("9", "U", {'na"me': None, "a.b": True}),
+        ("9", "D", None),
+        ("9", "U", {"same": 4}),
+        ("9", "U", None),
+        ("9", "U", None),
+    ]
+    assert "it's %" not in AuditLog.objects.order_by("pk")[2].row_data
+
+
+@pytest.mark.postgresql
+def test_what_the_log_has_itself_is_not_planned_again(vendor: Vendor) -> None:
+    """If one transaction wrote both, which its number says."""
+    rows = [("I", "1"), ("U", "1"), ("I", "2"), ("T", None)]
+    for number, (action, key) in enumerate(rows, 1):
+        add(vendor, -10 + number, "t", key, {}, action=action)
+    own = {"table_name": "t", "row_data": {}, "occurred_at": UNTIL}
+    current = vendor.value("SELECT txid_current()")
+    AuditLog.objects.create(object_id="1", action="U", transaction_id=current, **own)
+    AuditLog.objects.create(object_id=None, action="T", transaction_id=current, **own)
+    AuditLog.objects.create(object_id="2", action="I", transaction_id=current - 2_000_000, **own)
+    select = (
+        "SELECT number AS position, table_name, object_id, action, row_data, occurred_at,"
+        " xmin::text::bigint {} AS transaction FROM old_log"
+    )
+
+    def planned(added: str, **options: Any) -> list[int]:
+        chosen = Selection(select.format(added), ("transaction",), UNTIL, ["t"], **options)
+        with vendor.pinned():
+            number = vendor.plan_import([chosen], 0)
+            assert sum(one.events for one in vendor.source_tables(chosen, {})) == number
+            found = list(PlannedEvent.objects.order_by("pk").values_list("position", flat=True))
+            transaction.set_rollback(True)
+        return found
+
+    assert planned("") == [-9, -7]
+    assert planned("- 1") == [-9, -8, -7, -6]
+
+
 def test_a_plan_may_be_limited_to_the_latest_events(vendor: Vendor) -> None:
     assert vendor.plan_import([selection()], 0, 2) == 2
     assert list(PlannedEvent.objects.order_by("pk").values_list("pk", "position")) == [

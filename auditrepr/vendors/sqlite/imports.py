@@ -42,6 +42,12 @@ DIALECT = Dialect(
     # Times are compared as text, so all must be written in one way.
     is_time="(occurred_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:*')",
     without=without,
+    # What is the same is taken out of the document, so that the rest stays as it is written.
+    difference=(
+        "nullif(json_patch({earlier}, (SELECT json_group_object(was.key, NULL)"
+        " FROM json_each({earlier}) AS was LEFT JOIN json_each({row}) AS now ON now.key = was.key"
+        " WHERE now.key IS NULL OR (now.type = was.type AND now.value IS was.value))), '{{}}')"
+    ),
     among="table_name IN (SELECT value FROM json_each(%(tables)s))",
     known=" LEFT JOIN json_each(%(known)s) AS known ON known.key = table_name",
     since="json_extract(known.value, '$[1]')",
@@ -50,6 +56,7 @@ DIALECT = Dialect(
         "SELECT 1 FROM json_each(known.value, '$[0]') AS wanted WHERE wanted.value NOT IN ("
         "SELECT held.key FROM json_each(row_data) AS held))"
     ),
+    doubled="false",  # no row says which transaction wrote it
 )
 
 
