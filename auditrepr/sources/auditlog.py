@@ -19,7 +19,7 @@ from ..vendors import get_vendor
 from ..vendors.import_types import Cell, Form, Serialized
 from .base import Facts, Order, Part, Source
 from .serialized import form, is_set_by_saving
-from .sql import cases, column, text
+from .sql import cases, column, text, transaction
 
 ACTIONS = {0: "I", 1: "U", 2: "D"}
 
@@ -28,7 +28,7 @@ SELECT {position} AS position, CASE event.content_type_id {tables} END AS table_
     CASE event.content_type_id {keys} END AS object_id,
     CASE event.action {actions} END AS action,
     CASE event.content_type_id {rows} END AS row_data, {context} AS context,
-    event.timestamp AS occurred_at, event.object_repr AS text
+    event.timestamp AS occurred_at, event.object_repr AS text{transaction}
 FROM {entries} AS event
 WHERE event.action IN ({chosen}) AND event.content_type_id IN ({types})
 """
@@ -73,6 +73,7 @@ class Auditlog(Source):
             entries=connections[using].ops.quote_name(entries._meta.db_table),
             chosen=", ".join(map(str, ACTIONS)),
             types=", ".join(str(one.content_type) for one in kinds),
+            transaction=transaction(using),
         )
         return [Part("", select, not ordered)]
 

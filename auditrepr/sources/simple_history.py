@@ -16,14 +16,14 @@ from ..utils.table_names import log_name
 from ..vendors import get_vendor
 from ..vendors.import_types import Cell
 from .base import Facts, Order, Part, Source
-from .sql import cases, column, later_columns, text
+from .sql import cases, column, later_columns, text, transaction
 
 ACTIONS = {"+": "I", "~": "U", "-": "D"}
 
 SELECT = """
 SELECT {position} AS position, {table} AS table_name, {key} AS object_id,
     CASE event.history_type {actions} END AS action,
-    {row} AS row_data, {context} AS context, event.history_date AS occurred_at
+    {row} AS row_data, {context} AS context, event.history_date AS occurred_at{transaction}
 FROM {history} AS event WHERE event.history_type IN ({types})
 """
 
@@ -101,6 +101,7 @@ class _Of(NamedTuple):
             context=self._context(using),
             history=connections[using].ops.quote_name(self.history._meta.db_table),
             types=", ".join(map(text, self.actions)),
+            transaction=transaction(using),
         )
         return Part(self._name, select, not ordered)
 

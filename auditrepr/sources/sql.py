@@ -11,6 +11,7 @@ from django.db import connections
 from ..exceptions import SourceUnreadable
 from ..lineage.migrations import added_columns
 from ..utils.text import one_line
+from ..vendors import get_vendor
 
 
 def text(value: str) -> str:
@@ -27,6 +28,15 @@ def cases(pairs: Mapping[Any, str] | Iterable[tuple[Any, str]], otherwise: str =
     """Return the WHENs of a CASE from values as SQL, and its ELSE."""
     whens = (f"WHEN {value} THEN {result}" for value, result in dict(pairs).items())
     return " ".join((*whens, f"ELSE {otherwise}"))
+
+
+def transaction(using: str) -> str:
+    """Return the column with the transaction that wrote the event, if the database has it.
+
+    By it, what both logs have recorded is recognized, also if the clocks differ.
+    """
+    written = get_vendor(using).transaction_of("event")
+    return f", {written} AS transaction" if written else ""
 
 
 def later_columns(source: str, using: str) -> dict[str, dict[str, datetime]]:

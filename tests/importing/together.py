@@ -13,7 +13,7 @@ from auditrepr.models import AuditLog, Coverage, InstanceRepr
 from tests.capturing import next_moment
 
 Event = tuple[Any, ...]
-FIELDS = ("object_id", "action", "row_data")
+FIELDS = ("object_id", "action", "row_data", "changed_from")
 
 
 def begin() -> None:

@@ -61,6 +61,10 @@ class ImportFacet(Facet, ABC):
         :param key: an expression for the primary key.
         """
 
+    def transaction_of(self, row: str) -> str:
+        """Return SQL for the ID of the transaction that wrote the row; empty if there is none."""
+        return ""
+
     def time_sql(self, moment: datetime) -> str:
         """Return SQL for the time, to compare with those of the database."""
         return f"'{self.written(moment)}'"

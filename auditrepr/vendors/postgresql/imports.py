@@ -110,6 +110,9 @@ class Importing(ImportFacet):
     def row_number(self, row: str, key: str) -> str:
         return f"hashtextextended(CAST({key} AS text), 0)"
 
+    def transaction_of(self, row: str) -> str:
+        return f"{row}.xmin::text::bigint"
+
     @contextmanager
     def pinned(self) -> Iterator[None]:
         with transaction.atomic(self.using):

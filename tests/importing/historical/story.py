@@ -131,8 +131,8 @@ def test_keys_of_a_history_that_do_not_order_it_leave_it_to_the_times() -> None:
     request = importing.Request("default", ["simple_history"])
     assert importing.run(request, **options, stop=lambda: True).left == 6
     imported()
-    kinds = [(action, row["kind"]) for _, action, row in seen["visit"]]
-    assert [(action, row["kind"]) for _, action, row in recorded()["visit"]] == kinds
+    kinds = [(action, row["kind"]) for _, action, row, _ in seen["visit"]]
+    assert [(action, row["kind"]) for _, action, row, _ in recorded()["visit"]] == kinds
 
 
 def test_a_bulk_create_shares_a_time_and_keeps_its_order() -> None:
@@ -166,7 +166,7 @@ def test_a_column_is_not_recorded_before_it_was_added(monkeypatch: pytest.Monkey
     later = {"historical_historicalwriter": {"born": between}}
     monkeypatch.setattr(simple_history, "later_columns", lambda name, using: later)
     imported()
-    (_, _, first), (_, _, second) = recorded()["writer"]
+    (_, _, first, _), (_, _, second, _) = recorded()["writer"]
     assert "born" not in first
     assert second["born"] == "1815-12-10"
 
