@@ -88,7 +88,7 @@ class Auditlog(Source):
             if tables is not None and read.get(content_type) not in tables:
                 continue
             if not known or action not in ACTIONS:
-                what = "other actions" if known else "models that cannot be told"
+                what = "other actions" if known else "models that are not known"
                 found[what] = found.get(what, 0) + number
         return found
 
@@ -164,7 +164,7 @@ def _masked(model: type[Model] | None) -> set[str]:
 
 
 def _context(entries: Any, kinds: Sequence[_Kind], using: str) -> str:
-    """Return SQL for what an entry says beside the row: who, from where, and what has changed."""
+    """Return SQL for what an entry says next to the row: who, from where, and what has changed."""
     fields = {field.name: field for field in entries._meta.local_concrete_fields}
     cells = [
         Cell(said, sql, f"{sql} IS NOT NULL")

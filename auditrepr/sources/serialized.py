@@ -36,7 +36,7 @@ _WAYS = frozenset(
 
 
 def form(field: Any) -> Form | None:
-    """Return how serializers write the field's values; None if that does not tell the stored ones.
+    """Return how serializers write the field's values; None if the stored ones may be others.
 
     Fields of other classes than Django's may store something else, and some of Django's change a
     value while it is saved.

@@ -122,7 +122,7 @@ class _Of(NamedTuple):
                 yield Cell(field.column, column(using, "event", held), known)
 
     def _context(self, using: str) -> str:
-        """Return SQL for what the history says beside the row: who, why, and what bases added."""
+        """Return SQL for what the history says next to the row: who, why, and what bases added."""
         tracked = {field.attname for field in self.history.instance_type._meta.concrete_fields}
         others = {
             _CONTEXT.get(field.name, field.name): column(using, "event", field)

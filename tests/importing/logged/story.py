@@ -182,7 +182,7 @@ def test_entries_of_a_model_that_is_gone_are_imported_by_its_usual_table() -> No
             content_type=kind, object_pk="5", object_repr="The scroll", action=0, changes={}
         )
     switch()
-    assert find("auditlog").left_out("default") == {"models that cannot be told": 1}
+    assert find("auditlog").left_out("default") == {"models that are not known": 1}
     imported()
     assert recorded() == {"scroll": [("5", "I", {}, None)]}
     assert represented()["scroll"] == [("The scroll", "M")]
