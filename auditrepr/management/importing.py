@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ..job.importing import Forecast
-from ..sources import Facts
+from ..sources import Facts, Source
 from ..utils.phrases import counted, timestamp
 from ..vendors.import_types import FoundTable
 
@@ -25,7 +25,7 @@ def about(database: str, found: Forecast) -> Iterator[str]:
         tables = [one for one in found.tables.get(source.name, ()) if one.events or one.missed]
         width = max((len(one.name) for one in tables), default=0)
         for one in tables:
-            yield f"  {one.name.ljust(width)}  {_table(one)}"
+            yield f"  {one.name.ljust(width)}  {_table(one)}{_fidelity(found, source, one)}"
         for what, number in found.left_out.get(source.name, {}).items():
             yield f"  Left out: {counted(number, 'event')} of {what}"
     if total:
@@ -47,6 +47,14 @@ def _facts(facts: Facts) -> str:
     if facts.texts:
         parts.append("what they call the object stands for a row that is not known")
     return "; ".join(parts)
+
+
+def _fidelity(found: Forecast, source: Source, one: FoundTable) -> str:
+    sampled = found.fidelity(source.name, one.name)
+    if not sampled:
+        return ""
+    parts = ", ".join(f"{number} {what}" for what, number in sampled.most_common())
+    return f"; of the latest {sampled.total()}: {parts}"
 
 
 def _table(one: FoundTable) -> str:

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from django.apps import apps
 from django.conf import settings
-from django.db import connections
+from django.db import connections, router
 from django.db.models import Count, IntegerField, Model
 from django.utils.module_loading import import_string
 
@@ -19,7 +19,7 @@ from ..vendors import get_vendor
 from ..vendors.import_types import Cell, Form, Serialized
 from .base import Facts, Order, Part, Source
 from .serialized import form, is_set_by_saving
-from .sql import cases, column, text, transaction
+from .sql import cases, column, as_said, text, transaction
 
 ACTIONS = {0: "I", 1: "U", 2: "D"}
 
@@ -151,7 +151,8 @@ def _kinds(entries: Any, using: str) -> list[_Kind]:
             continue
         model = concrete(model)
         own = model._meta.pk
-        if len(key_parts(own)) == 1 and form(own) in _KEYS:
+        here = router.allow_migrate_model(using, model)
+        if here and len(key_parts(own)) == 1 and form(own) in _KEYS:
             found.append(_Kind(one.pk, log_name(model._meta.db_table), model, serialized))
     return found
 
@@ -170,7 +171,7 @@ def _context(entries: Any, kinds: Sequence[_Kind], using: str) -> str:
         Cell(said, sql, f"{sql} IS NOT NULL")
         for name, said in _SAID.items()
         if name in fields
-        for sql in [column(using, "event", fields[name])]
+        for sql in [as_said(using, "event", fields[name])]
     ]
     changes = _changes(fields, using)
     excluded = _excluded(kinds, using)

@@ -16,7 +16,7 @@ from ..utils.table_names import log_name
 from ..vendors import get_vendor
 from ..vendors.import_types import Cell
 from .base import Facts, Order, Part, Source
-from .sql import cases, column, later_columns, text, transaction
+from .sql import cases, column, later_columns, as_said, text, transaction
 
 ACTIONS = {"+": "I", "~": "U", "-": "D"}
 
@@ -125,7 +125,7 @@ class _Of(NamedTuple):
         """Return SQL for what the history says next to the row: who, why, and what bases added."""
         tracked = {field.attname for field in self.history.instance_type._meta.concrete_fields}
         others = {
-            _CONTEXT.get(field.name, field.name): column(using, "event", field)
+            _CONTEXT.get(field.name, field.name): as_said(using, "event", field)
             for field in own_fields(self.history)
             if field.attname not in tracked and field.name not in _OWN
         }

@@ -12,6 +12,8 @@ from ..exceptions import SourceUnreadable
 from ..lineage.migrations import added_columns
 from ..utils.text import one_line
 from ..vendors import get_vendor
+from ..vendors.import_types import Form
+from .serialized import form
 
 
 def text(value: str) -> str:
@@ -22,6 +24,15 @@ def text(value: str) -> str:
 def column(using: str, row: str, field: Any) -> str:
     """Return SQL for the field's column of a row."""
     return f"{row}.{connections[using].ops.quote_name(field.column)}"
+
+
+def as_said(using: str, row: str, field: Any) -> str:
+    """Return SQL for the value as the context of our own events has it."""
+    sql = column(using, row, field)
+    if form(field) is not Form.UUID or connections[using].features.has_native_uuid_field:
+        return sql
+    parts = ((1, 8), (9, 4), (13, 4), (17, 4), (21, 12))
+    return " || '-' || ".join(f"substr({sql}, {start}, {length})" for start, length in parts)
 
 
 def cases(pairs: Mapping[Any, str] | Iterable[tuple[Any, str]], otherwise: str = "NULL") -> str:

@@ -79,26 +79,28 @@ def unfit(dialect: Dialect, selection: Selection) -> str:
 def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) -> str:
     """Return the statement that plans the events of these SELECTs.
 
+    :param limited: only the latest of each table, ``most`` of them.
+
     Positions decide the order within a SELECT: an event counts as no earlier than those before it.
     """
     parts = (
         f"SELECT {part} AS part, position, {_previous(one)} AS previous_position, occurred_at,"
-        f" {int(one.by_time)} AS by_time FROM {_source(one.select)}"
+        f" {int(one.by_time)} AS by_time, {_later(one) if limited else 0} AS later"
+        f" FROM {_source(one.select)}"
         f" WHERE {_meant(dialect, one)} AND {_among(dialect, one)}"
         for part, one in enumerate(selections)
     )
     return f"""
         INSERT INTO auditrepr_plannedevent (id, part, position, previous_position)
-        SELECT id, part, position, previous_position FROM (
-            SELECT part, position, previous_position, %(last_id)s + 1 - row_number() OVER (
-                ORDER BY moment DESC, part DESC, position DESC
-            ) AS id
-            FROM (
-                SELECT part, position, previous_position, CASE WHEN by_time = 1 THEN occurred_at
+        SELECT %(last_id)s + 1 - row_number() OVER (
+            ORDER BY moment DESC, part DESC, position DESC
+        ), part, position, previous_position
+        FROM (
+            SELECT part, position, previous_position, later,
+                CASE WHEN by_time = 1 THEN occurred_at
                     ELSE max(occurred_at) OVER (PARTITION BY part ORDER BY position) END AS moment
-                FROM ({" UNION ALL ".join(parts)}) AS events
-            ) AS timed
-        ) AS ordered WHERE {"id > %(last_id)s - %(most)s" if limited else "true"}
+            FROM ({" UNION ALL ".join(parts)}) AS events
+        ) AS timed WHERE {"later <= %(most)s" if limited else "true"}
     """
 
 
@@ -127,6 +129,12 @@ def import_events(dialect: Dialect, selection: Selection) -> str:
         WHERE planned.part = %(part)s AND planned.id > %(after)s AND planned.id <= %(upto)s
             AND events.position >= %(lowest)s AND events.position <= %(highest)s
     """
+
+
+def _later(selection: Selection) -> str:
+    """Return SQL for how many events of the table are as late as this one."""
+    order = "occurred_at DESC, position DESC" if selection.by_time else "position DESC"
+    return f"row_number() OVER (PARTITION BY table_name ORDER BY {order})"
 
 
 def _previous(selection: Selection) -> str:

@@ -62,3 +62,6 @@ class Visit(models.Model):
 
     def __str__(self) -> str:
         return self.kind if self.kind.startswith("short") else f"{self.kind}: {self.note}"
+
+
+from . import trading  # noqa: E402, F401

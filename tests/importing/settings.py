@@ -7,5 +7,8 @@ INSTALLED_APPS = [
     *(app for app in INSTALLED_APPS if not app.startswith("tests.")),
     "pgtrigger", "pghistory", "tests.importing",
 ]  # fmt: skip
-TRACKED = ("Writer", "Novel", "Shop", "Visit")
+TRACKED = (
+    "Writer", "Novel", "Shop", "Visit", "Region", "Country", "City", "Company", "Department",
+    "Person", "Product", "Purchase", "Item", "Payment",
+)  # fmt: skip
 AUDITREPR = {"MODELS": [f"importing.{name}" for name in TRACKED]}

@@ -20,8 +20,19 @@ def test_a_project_without_it_is_told_so() -> None:
 
 @pytest.mark.postgresql
 def test_its_events_are_those_of_our_own_triggers() -> None:
+    run_there("story")
+
+
+@pytest.mark.postgresql
+@pytest.mark.proof
+def test_a_year_of_its_events_is_read_as_it_was() -> None:
+    """A hundred thousand events of ten models, with nothing but what docs/import.md says."""
+    run_there("year")
+
+
+def run_there(name: str) -> None:
     tell(
-        "tests/importing/story.py",
+        f"tests/importing/{name}.py",
         "tests.importing.settings",
         module="pghistory",
         package="django-pghistory",

@@ -358,7 +358,9 @@ def test_a_function_that_is_not_there_or_raises_is_a_refusal(settings):
     for name in "ab":
         with pytest.raises(SourceUnreadable, match=f'"{name}"'):
             do(name)
-    with pytest.raises(UnknownSource, match="Known sources: a, b, pghistory"):
+    with pytest.raises(
+        UnknownSource, match="Known sources: a, auditlog, b, pghistory, simple_history"
+    ):
         do("c")
 
 
@@ -383,7 +385,7 @@ def test_a_forecast_says_what_comes_and_stores_nothing():
     assert [(one.name, one.events, one.whole, one.missed) for one in found.tables["ours"]] == [
         ("app_author", 3, 3, 0), ("app_book", 2, 0, 0),
     ]  # fmt: skip
-    assert [outcome.text for _, outcome in found.shown][::2] == ["Ada", "Ann", "Bob"]
+    assert [one.outcome.text for one in found.shown][::2] == ["Ada", "Ann", "Bob"]
     assert AuditLog.objects.count() == 1
     assert not Import.objects.exists()
     assert not PlannedEvent.objects.exists()
@@ -402,7 +404,7 @@ def test_a_forecast_shows_what_the_job_then_stores():
     found = importing.forecast(Request("default", ["ours"]))
     do()
     run()
-    assert [(o.text, str(o.fidelity)) for _, o in found.shown] == stored()
+    assert [(one.outcome.text, str(one.outcome.fidelity)) for one in found.shown] == stored()
 
 
 def test_a_forecast_names_every_refusal():

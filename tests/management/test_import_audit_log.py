@@ -70,9 +70,9 @@ def test_a_dry_run_shows_what_would_be_imported_and_how_it_would_read():
     assert head.startswith(f"{logs.named('default')}: Would import 3 events from before ")
     assert ours == "ours: it orders all of its events"
     assert author.startswith("  app_author  2 events from ")
-    assert author.endswith(" 2 of them with all columns of today's table")
+    assert author.endswith(" 2 of them with all columns of today's table; of the latest 2: 2 exact")
     assert gone.startswith("  gone        1 event from ")
-    assert gone.endswith(" 0 of them with all columns of today's table")
+    assert gone.endswith(" 0 of them with all columns of today's table; of the latest 1: 1 mixed")
     assert certain.startswith("Values of an object's own row are exact")
     assert shown == "The latest events, as they would read:"
     assert title.split() == ["id", "time", "action", "model", "object", "representation"]

@@ -207,10 +207,12 @@ def test_what_the_log_has_itself_is_not_planned_again(vendor: Vendor) -> None:
     assert planned("- 1") == [-9, -8, -7, -6]
 
 
-def test_a_plan_may_be_limited_to_the_latest_events(vendor: Vendor) -> None:
-    assert vendor.plan_import([selection()], 0, 2) == 2
+def test_a_plan_may_be_limited_to_the_latest_events_of_each_table(vendor: Vendor) -> None:
+    for position in (-5, -4, -3):
+        add(vendor, position, "t", "1", {})
+    assert vendor.plan_import([selection()], 0, 2) == 4
     assert list(PlannedEvent.objects.order_by("pk").values_list("pk", "position")) == [
-        (-1, 1), (0, 2),
+        (-3, -4), (-2, -3), (-1, 1), (0, 2),
     ]  # fmt: skip
 
 

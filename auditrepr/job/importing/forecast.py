@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import Error, transaction
 
 from ...exceptions import AuditReprError, SourceUnreadable
-from ...models import AuditLog
+from ...models import AuditLog, Fidelity
 from ...reprs import Outcome, build
 from ...sources import Source
 from ...utils.text import one_line
@@ -22,6 +24,25 @@ from .chosen import Chosen, Request
 
 #: Events that a dry run shows.
 SHOWN = 10
+#: Events of each table that it builds, to find out how certain they will be.
+SAMPLE = 20
+
+EXACT, MIXED, FINAL, FAILED = "exact", "mixed", "final", "failed"
+
+
+class Built(NamedTuple):
+    """An event of a source, and what would be stored for it."""
+
+    source: str
+    event: Event
+    outcome: Outcome
+
+    @property
+    def fidelity(self) -> str:
+        """Return how certain it would be."""
+        if self.outcome.failure:
+            return FINAL if self.outcome.failure.final else FAILED
+        return EXACT if self.outcome.fidelity == Fidelity.EXACT else MIXED
 
 
 @dataclass
@@ -31,16 +52,29 @@ class Forecast:
     until: datetime
     sources: list[Source] = field(default_factory=list)
     tables: Mapping[str, Sequence[FoundTable]] = field(default_factory=dict)  # by source
-    shown: list[tuple[Event, Outcome]] = field(default_factory=list)
+    built: Sequence[Built] = ()  # the latest events of each table
     refusals: list[AuditReprError] = field(default_factory=list)
     left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by source
     left: int = 0  # events of the unfinished import, which would be continued
 
+    @property
+    def shown(self) -> Sequence[Built]:
+        """Return the latest events of all."""
+        return self.built[-SHOWN:]
 
-def forecast(request: Request, *, shown: int = SHOWN) -> Forecast:
+    def fidelity(self, source: str, table: str) -> Counter[str]:
+        """Return how many of the latest events of a table would be exact, mixed, and so on."""
+        return Counter(
+            one.fidelity
+            for one in self.built
+            if one.source == source and one.event.table_name == table
+        )
+
+
+def forecast(request: Request, *, sample: int = SAMPLE) -> Forecast:
     """Return what :func:`run` would do; nothing is stored.
 
-    :param shown: how many of the latest events are built.
+    :param sample: how many of the latest events of each table are built.
     :raises ImportUnfinished: if another import is unfinished.
     :raises AuditReprError: if a source cannot be read at all.
     """
@@ -59,14 +93,14 @@ def forecast(request: Request, *, shown: int = SHOWN) -> Forecast:
         if not unfit:
             found.tables = chosen.tables(request.using, parts)
             found.refusals += refusals.of_missed(request, begins, found.tables) if at_all else ()
-            found.shown = _shown(request.using, parts, shown)
+            found.built = _built(request.using, parts, sample)
     except Error as error:
         named = ", ".join(source.name for source in found.sources)
         raise SourceUnreadable(source=named, reason=one_line(error)) from error
     return found
 
 
-def _shown(using: str, parts: Sequence[Chosen], most: int) -> list[tuple[Event, Outcome]]:
+def _built(using: str, parts: Sequence[Chosen], most: int) -> list[Built]:
     """Return the latest events as they would read: imported, built, and rolled back."""
     with get_vendor(using).pinned():
         last = chosen.last_id(using)
@@ -74,8 +108,9 @@ def _shown(using: str, parts: Sequence[Chosen], most: int) -> list[tuple[Event, 
         running.import_range(using, parts, last - planned, last)
         rows = AuditLog.objects.using(using).filter(pk__gt=last - planned, pk__lte=last)
         represented = rows.exclude(action=AuditLog.Action.TRUNCATE).order_by("pk")
+        sources = [str((row.context or {})["imported_from"]) for row in represented]
         events = [Event.of(row) for row in represented]
-        limit = JobTimeLimit.from_settings()
-        shown = list(zip(events, build(events, using, limit=limit), strict=True))
+        outcomes = build(events, using, limit=JobTimeLimit.from_settings())
+        built = list(map(Built, sources, events, outcomes))
         transaction.set_rollback(True, using)
-    return shown
+    return built

@@ -145,7 +145,7 @@ class Command(TerminalCommand):
         found = importing.forecast(request)
         for line in about(logs.named(request.using), found):
             self._say(line)
-        rows = [described(event, outcome, request.using) for event, outcome in found.shown]
+        rows = [described(one.event, one.outcome, request.using) for one in found.shown]
         if rows:
             self._say("\nThe latest events, as they would read:")
         for line in table(rows):

@@ -105,7 +105,7 @@ class ImportFacet(Facet, ABC):
 
         The latest gets this ID. The events of several SELECTs are merged by time.
 
-        :param most: plan only this many of the latest events.
+        :param most: plan only this many of the latest events of each table.
         """
         parameters: dict[str, Any] = {"last_id": last_id, "most": most}
         for selection in selections:

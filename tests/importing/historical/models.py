@@ -58,6 +58,7 @@ class Visit(models.Model):
 
     class Told(models.Model):
         address = models.CharField(max_length=50, default="here")
+        device = models.UUIDField(default=uuid.UUID(int=5))
 
         class Meta:
             abstract = True
