@@ -19,7 +19,7 @@ from ..vendors import get_vendor
 from ..vendors.import_types import Cell, Form, Serialized
 from .base import Facts, Order, Part, Source
 from .serialized import form, is_set_by_saving
-from .sql import cases, column, as_said, text, transaction
+from .sql import as_said, cases, column, text, transaction
 
 ACTIONS = {0: "I", 1: "U", 2: "D"}
 

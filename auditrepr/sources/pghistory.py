@@ -146,7 +146,7 @@ class _Events:
     def _row(self, later: Mapping[str, datetime]) -> str:
         """Return SQL for the recorded columns of an event."""
         others = sorted(_columns(self.model) - self.columns)
-        row = f"to_jsonb(event) - ARRAY[{', '.join(map(_text, others))}]"
+        row = f"to_jsonb(event.*) - ARRAY[{', '.join(map(_text, others))}]"
         for column, at in sorted(later.items()):
             if column in self.columns:
                 row += f" - CASE WHEN event.pgh_created_at < '{at.isoformat()}'"

@@ -91,7 +91,7 @@ class Importing(ImportFacet):
             if cell.known
         )
         without = f" - ARRAY[{unknown}]::text[]" if unknown else ""
-        return f"(SELECT to_jsonb(held){without} FROM (SELECT {columns}) AS held)"
+        return f"(SELECT to_jsonb(held.*){without} FROM (SELECT {columns}) AS held)"
 
     def key_text(self, values: Sequence[str]) -> str:
         if len(values) == 1:
