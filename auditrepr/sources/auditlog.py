@@ -114,23 +114,21 @@ class _Kind(NamedTuple):
 
     def row(self, using: str) -> str:
         """Return SQL for the row that an entry has serialized."""
-        cells = list(self._cells(using)) if self.has_rows else []
-        return _ROW.format(get_vendor(using).document(cells)) if cells else "NULL"
+        values = list(self._values()) if self.has_rows else []
+        if not values:
+            return "NULL"
+        return _ROW.format(get_vendor(using).deserialized("event.serialized_data", values))
 
-    def _cells(self, using: str) -> Iterator[Cell]:
+    def _values(self) -> Iterator[Serialized]:
         masked = _masked(self.model)
         for field in own_fields(self.model) if self.model else ():
             kind = form(field)
-            if kind is None or field.name in masked:
-                continue
-            path = ("pk",) if field.primary_key else ("fields", field.name)
-            value = Serialized(
-                "event.serialized_data", path, kind, getattr(field, "decimal_places", None)
-            )
-            sql, known = get_vendor(using).deserialized(value)
-            # An update is serialized before it is saved.
-            known += " AND event.action <> 1" if is_set_by_saving(field) else ""
-            yield Cell(field.column, sql, known)
+            if kind is not None and field.name not in masked:
+                # An update is serialized before it is saved.
+                known = "event.action <> 1" if is_set_by_saving(field) else ""
+                path = ("pk",) if field.primary_key else ("fields", field.name)
+                places = getattr(field, "decimal_places", None)
+                yield Serialized(field.column, path, kind, places, known)
 
 
 def _kinds(entries: Any, using: str) -> list[_Kind]:

@@ -23,6 +23,7 @@ class Dialect:
     is_time: str  # whether a time is as Django stores it
     without: Callable[[str, Sequence[str]], str]  # a document without columns
     difference: str  # of {earlier}: what is otherwise in {row}; null if nothing is
+    once: str  # keeps a SELECT from being merged with the one around it
     among: str  # whether the table is one of `tables`
     known: str  # joins `known`: what is known of the table
     since: str  # since when the table is covered; null: it is not
@@ -48,7 +49,7 @@ def tables(dialect: Dialect, selection: Selection) -> str:
                 CASE WHEN occurred_at >= %(until)s
                     AND coalesce(occurred_at < {dialect.since}, true)
                     THEN 1 ELSE 0 END AS missed
-            FROM {_source(selection.select)}{dialect.known} WHERE {_among(dialect, selection)}
+            FROM {_once(dialect, selection)}{dialect.known} WHERE {_among(dialect, selection)}
         ) AS events GROUP BY table_name ORDER BY table_name
     """
 
@@ -70,7 +71,7 @@ def unfit(dialect: Dialect, selection: Selection) -> str:
     counts = ", ".join(f"count(CASE WHEN {one} THEN 1 END)" for one in wrong)
     return f"""
         SELECT count(position) - count(DISTINCT position), {counts}
-        FROM {_source(selection.select)}
+        FROM {_once(dialect, selection)}
         WHERE (occurred_at < %(until)s OR occurred_at IS NULL)
             AND ({_among(dialect, selection)} OR table_name IS NULL)
     """
@@ -164,6 +165,11 @@ def _source(select: str, name: str = "source") -> str:
     # On a line of its own, the parenthesis does not end in a comment of the project's.
     select = select.replace("%", "%%")
     return f"({select}\n) AS {name}"
+
+
+def _once(dialect: Dialect, selection: Selection) -> str:
+    """Return the SELECT as something whose rows are made once, and not for each use of a column."""
+    return f"(SELECT * FROM {_source(selection.select, 'every')} {dialect.once}) AS source"
 
 
 def _meant(dialect: Dialect, selection: Selection) -> str:

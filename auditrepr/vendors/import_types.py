@@ -53,12 +53,13 @@ class Form(Enum):
 
 
 class Serialized(NamedTuple):
-    """A value in a document that one of Django's serializers has made."""
+    """A value in a document that one of Django's serializers has made, and its column."""
 
-    document: str  # SQL
+    name: str
     path: tuple[str, ...]
     form: Form
     places: int | None = None  # of a decimal number
+    known: str = ""  # a further condition, as that of a cell
 
 
 class Planned(NamedTuple):

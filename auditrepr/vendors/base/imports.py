@@ -39,8 +39,11 @@ class ImportFacet(Facet, ABC):
         """Return SQL for a key as the triggers write it, from expressions for its columns."""
 
     @abstractmethod
-    def deserialized(self, value: Serialized) -> tuple[str, str]:
-        """Return SQL for the value as its column stores it, and for whether that is certain."""
+    def deserialized(self, document: str, values: Sequence[Serialized]) -> str:
+        """Return SQL for a row as the triggers would write it, of the values that are certain.
+
+        :param document: an expression for what the serializer has written.
+        """
 
     @abstractmethod
     def json_text(self, text: str) -> str:

@@ -45,6 +45,7 @@ DIALECT = Dialect(
         " jsonb_each(both_rows.earlier) AS was"
         " WHERE was.value IS DISTINCT FROM both_rows.row -> was.key AND both_rows.row ? was.key)"
     ),
+    once="OFFSET 0",
     among="table_name IN (SELECT jsonb_array_elements_text(CAST(%(tables)s AS jsonb)))",
     known=(
         " LEFT JOIN jsonb_each(CAST(%(known)s AS jsonb)) AS known (name, about)"
@@ -98,8 +99,8 @@ class Importing(ImportFacet):
             return f"(to_jsonb({values[0]}) #>> '{{}}')"
         return f"jsonb_build_array({', '.join(values)})::text"
 
-    def deserialized(self, value: Serialized) -> tuple[str, str]:
-        return serialized.read(value)
+    def deserialized(self, document: str, values: Sequence[Serialized]) -> str:
+        return serialized.row(document, values)
 
     def json_text(self, text: str) -> str:
         return f"CASE WHEN {text}::text ~ '^\\s*\\{{' THEN {text}::jsonb END"

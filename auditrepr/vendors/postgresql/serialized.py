@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ..import_types import Form, Serialized
-from .quoting import literal
+from .quoting import literal, quoted
 
 #: The type of the JSON, a pattern of its text, and the value. Nothing here can raise an error.
 # Date and time are in JSON what they are for the serializer, down to the second: it leaves out
@@ -25,17 +27,45 @@ _FORMS = {
 }
 
 
-def read(value: Serialized) -> tuple[str, str]:
-    """Return SQL for the value, and for whether it is certain."""
-    *way, name = (literal(one) for one in value.path)
-    holder = "".join((value.document, *(f" -> {one}" for one in way)))
+# Each part is looked up once, and each value checked once: without OFFSET, the planner would put
+# the expressions in place of their names.
+_ROW = """(
+SELECT to_jsonb(held.*) - ARRAY[{unknown}]::text[]
+FROM (SELECT {parts} OFFSET 0) AS part
+CROSS JOIN LATERAL (SELECT {checks} OFFSET 0) AS certain
+CROSS JOIN LATERAL (SELECT {values}) AS held)"""
+
+
+def row(document: str, values: Sequence[Serialized]) -> str:
+    """Return SQL for the row of those values that are certain."""
+    ways = list(dict.fromkeys(value.path[:-1] for value in values))
+    read = [_read(value, f"part.p{ways.index(value.path[:-1])}") for value in values]
+    return _ROW.format(
+        parts=", ".join(
+            f"{' -> '.join((document, *map(literal, way)))} AS p{n}" for n, way in enumerate(ways)
+        ),
+        checks=", ".join(f"{check} AS c{n}" for n, (check, _) in enumerate(read)),
+        values=", ".join(
+            f"CASE WHEN certain.c{n} THEN {sql} END AS {quoted(value.name)}"
+            for n, (value, (_, sql)) in enumerate(zip(values, read, strict=True))
+        ),
+        unknown=", ".join(
+            f"CASE WHEN certain.c{n} THEN NULL ELSE {literal(value.name)} END"
+            for n, value in enumerate(values)
+        ),
+    )
+
+
+def _read(value: Serialized, holder: str) -> tuple[str, str]:
+    """Return SQL for whether the value is certain, and for the value."""
+    name = literal(value.path[-1])
     json, text = f"({holder} -> {name})", f"({holder} ->> {name})"
     kind, pattern, read = _decimal(value) if value.form is Form.DECIMAL else _FORMS[value.form]
     fits = [f"jsonb_typeof({json}) = '{kind}'"] if kind else []
     fits += [f"{text} ~ {literal(pattern)}"] if pattern else []
-    certain = " AND ".join(fits) or "true"
-    known = f"coalesce({holder} ? {name} AND ({text} IS NULL OR {certain}), false)"
-    return f"CASE WHEN {known} THEN {read.format(json=json, text=text)} END", known
+    is_certain = f"({text} IS NULL OR {' AND '.join(fits) or 'true'})"
+    check = " AND ".join(filter(None, (f"{holder} ? {name}", is_certain, value.known)))
+    return f"coalesce({check}, false)", read.format(json=json, text=text)
 
 
 def _decimal(value: Serialized) -> tuple[str, str, str]:

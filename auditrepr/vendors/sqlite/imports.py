@@ -48,6 +48,7 @@ DIALECT = Dialect(
         " FROM json_each({earlier}) AS was LEFT JOIN json_each({row}) AS now ON now.key = was.key"
         " WHERE now.key IS NULL OR (now.type = was.type AND now.value IS was.value))), '{{}}')"
     ),
+    once="LIMIT -1",
     among="table_name IN (SELECT value FROM json_each(%(tables)s))",
     known=" LEFT JOIN json_each(%(known)s) AS known ON known.key = table_name",
     since="json_extract(known.value, '$[1]')",
@@ -72,8 +73,11 @@ class Importing(ImportFacet):
     def key_text(self, values: Sequence[str]) -> str:
         return key_text(values)
 
-    def deserialized(self, value: Serialized) -> tuple[str, str]:
-        return serialized.read(value, in_utc=self.connection.timezone_name == "UTC")
+    def deserialized(self, document: str, values: Sequence[Serialized]) -> str:
+        in_utc = self.connection.timezone_name == "UTC"
+        return serialized.row(
+            document, [v for v in values if in_utc or v.form is not Form.DATETIME]
+        )
 
     def json_text(self, text: str) -> str:
         return f"CASE WHEN json_valid({text}) AND json_type({text}) = 'object' THEN {text} END"

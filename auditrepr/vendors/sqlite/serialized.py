@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from ..import_types import Form, Serialized
+from collections.abc import Sequence
+
+from ..import_types import Cell, Form, Serialized
+from . import triggers
 from .triggers import literal
 
 _DAY, _CLOCK = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]", "[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
@@ -42,21 +45,22 @@ _FORMS = {
 }
 
 
-def read(value: Serialized, *, in_utc: bool) -> tuple[str, str]:
-    """Return SQL for the value, and for whether it is certain.
+def row(document: str, values: Sequence[Serialized]) -> str:
+    """Return SQL for the row of those values that are certain."""
+    return triggers.document([_cell(document, value) for value in values])
 
-    :param in_utc: whether the database keeps times in UTC.
-    """
-    if value.form is Form.DATETIME and not in_utc:
-        return "NULL", "0"
+
+def _cell(document: str, value: Serialized) -> Cell:
     path = literal(".".join(("$", *(f'"{name}"' for name in value.path))))
     parts = {
-        "value": f"json_extract({value.document}, {path})",
-        "document": value.document,
+        "value": f"json_extract({document}, {path})",
+        "document": document,
         "path": path,
         "places": 300 if value.places is None else value.places,
     }
-    kind = f"json_type({value.document}, {path})"
+    kind = f"json_type({document}, {path})"
     kinds, certain, read = _FORMS[value.form]
-    known = f"coalesce({kind} = 'null' OR ({kind} IN ({kinds}) AND {certain.format(**parts)}), 0)"
-    return f"CASE WHEN {kind} <> 'null' THEN {read.format(**parts)} END", known
+    check = f"({kind} = 'null' OR ({kind} IN ({kinds}) AND {certain.format(**parts)}))"
+    check += f" AND {value.known}" if value.known else ""
+    sql = f"CASE WHEN {kind} <> 'null' THEN {read.format(**parts)} END"
+    return Cell(value.name, sql, f"coalesce({check}, 0)")
