@@ -33,6 +33,14 @@ def test_a_project_without_it_is_told_so(source: str, reason: str) -> None:
 @pytest.mark.each_database
 @pytest.mark.parametrize(("app", "module", "package"), PACKAGES)
 def test_its_events_are_those_of_our_own_triggers(app: str, module: str, package: str) -> None:
-    folder = f"tests/importing/{app}"
     settings = f"tests.importing.{app}.settings"
-    tell(f"{folder}/story.py", settings, module=module, package=package)
+    tell(f"tests/importing/{app}/story.py", settings, module=module, package=package)
+
+
+@pytest.mark.sized
+@pytest.mark.each_database
+@pytest.mark.parametrize(("app", "module", "package"), PACKAGES)
+def test_nothing_exact_differs_from_what_was_said(app: str, module: str, package: str) -> None:
+    """In random histories of what applications do."""
+    settings = f"tests.importing.{app}.settings"
+    tell(f"tests/importing/{app}/truth.py", settings, module=module, package=package)

@@ -74,10 +74,9 @@ class Importing(ImportFacet):
         return key_text(values)
 
     def deserialized(self, document: str, values: Sequence[Serialized]) -> str:
-        in_utc = self.connection.timezone_name == "UTC"
-        return serialized.row(
-            document, [v for v in values if in_utc or v.form is not Form.DATETIME]
-        )
+        if self.connection.timezone_name != "UTC":
+            values = [value for value in values if value.form is not Form.DATETIME]
+        return serialized.row(document, values)
 
     def json_text(self, text: str) -> str:
         return f"CASE WHEN json_valid({text}) AND json_type({text}) = 'object' THEN {text} END"
