@@ -13,6 +13,7 @@ from django.conf import settings as django_settings
 from django.core.signals import setting_changed
 from django.utils.translation import check_for_language
 
+from .ages import Age
 from .exceptions import InvalidSetting, SettingsUnreadable, UnknownSetting
 
 #: As many events as take about this long: long enough that a batch's fixed cost does not count,
@@ -78,6 +79,8 @@ class Settings:
     :param SOURCES: audit logs of the project's own, for ``import_audit_log``, by the name that each
         gets: the function that returns its SELECT, or the function's dotted path.
     :param ROW_SECONDS: time limit for building one representation, in seconds.
+    :param RETENTION: how long ``prune_audit_log`` keeps the events of a model: ``{"shop.Cart":
+        "90 days", "shop.*": "2 years", "*": "7 years"}``. What no entry names is kept.
     """
 
     MODELS: tuple[str, ...] = ()
@@ -98,6 +101,7 @@ class Settings:
     RELATED: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     SOURCES: Mapping[str, str | Callable[[str], str]] = field(default_factory=dict)
     ROW_SECONDS: float = 10.0
+    RETENTION: Mapping[str, Age] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, given: Any) -> Settings:
@@ -232,6 +236,19 @@ def _is_path(way: Any) -> bool:
     return isinstance(way, str) and "." in way and all(map(str.isidentifier, way.split(".")))
 
 
+def _ages(name: str, value: Any) -> dict[str, Age]:
+    expected = (
+        'a dictionary such as {"shop.Cart": "90 days", "*": "7 years"}, with a number of days,'
+        " weeks, months or years"
+    )
+    if not _is_by_model(value) or not all(isinstance(age, str) for age in value.values()):
+        raise InvalidSetting(name=name, value=value, expected=expected)
+    try:
+        return {model: Age.parse(age) for model, age in value.items()}
+    except ValueError as error:
+        raise InvalidSetting(name=name, value=error.args[0], expected=expected) from None
+
+
 def _duration(name: str, value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < DAY:
         raise InvalidSetting(
@@ -259,6 +276,7 @@ _PARSERS: dict[str, Any] = {
     "RELATED": _names_by_model('{"shop.Order": ["lines"]}'),
     "SOURCES": _sources,
     "ROW_SECONDS": _duration,
+    "RETENTION": _ages,
 }
 
 

@@ -137,3 +137,21 @@ def test_sources_are_names_with_functions_or_their_paths(value: Any) -> None:
 def test_sources_may_be_functions() -> None:
     sources = {"ours": "shop.old_log.select", "the-other_1.x": str}
     assert sources == Settings.parse({"SOURCES": sources}).SOURCES
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["7 years", ["*"], {"*": 7}, {"*": "seven years"}, {"*": "0 days"}, {"*": ""}, {7: "1 day"},
+     {"shop.Cart": None}, {"shop.Cart": "1 hour"}],
+)  # fmt: skip
+def test_retention_is_an_age_for_each_model(value: Any) -> None:
+    with pytest.raises(InvalidSetting, match=r'\["RETENTION"\] must be a dictionary such as'):
+        Settings.parse({"RETENTION": value})
+
+
+def test_retention_is_parsed() -> None:
+    ages = Settings.parse({"RETENTION": {"shop.Cart": "90 days", "*": "7 years"}}).RETENTION
+    assert {entry: str(age) for entry, age in ages.items()} == {
+        "shop.Cart": "90 days",
+        "*": "7 years",
+    }

@@ -28,7 +28,7 @@ from ..readers.permissions import asked_log, readable_failures, readable_tables
 from ..utils.text import visible
 from . import notices
 from .choice_filters import failures_in
-from .event_lines import query_of
+from .event_lines import clock, query_of
 from .job_headline import headline
 from .keyset import LOOKED_AT
 
@@ -129,7 +129,7 @@ def _facts(found: Summary) -> list[Fact]:
     if found.oldest_at:
         help_text = _("How long the oldest of them has waited; usually less than two minutes.")
         facts.append(Fact(_("longest wait"), timesince(found.oldest_at, found.at), help_text))
-    facts += _mark(found.mark)
+    facts += [*_mark(found.mark), *_overdue(found)]
     if found.lease:
         holder = visible(str(found.lease.holder or _("unknown")))
         expired = found.lease.expired
@@ -173,6 +173,18 @@ def _mark(mark: Watermark) -> list[Fact]:
         help_text = _("Harmless: later events are built meanwhile, too.")
         facts.append(Fact(_("watermark held back for"), held, help_text))
     return facts
+
+
+def _overdue(found: Summary) -> Iterator[Fact]:
+    """Yield what RETENTION does not keep any longer, and is still there."""
+    help_text = _("Events that are older than RETENTION keeps them: prune_audit_log deletes them.")
+    for one in found.overdue:
+        told = _("%(entry)s: %(age)s; the oldest event is of %(time)s") % {
+            "entry": one.entry,
+            "age": one.age,
+            "time": clock(one.oldest_at),
+        }
+        yield Fact(_("to be pruned"), told, help_text)
 
 
 def _by_kind(user: Any, using: str, state: str) -> Kinds:

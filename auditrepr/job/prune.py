@@ -8,12 +8,12 @@ only be determined if all events are there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from django.db import connections, transaction
-from django.db.models import Exists, Model, OuterRef, Q
+from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from ..exceptions import LockHeld, MayNotPrune
 from ..models import (
@@ -28,11 +28,13 @@ from ..models import (
 from ..vendors import get_vendor
 from ..vendors.types import BEGINNING
 from . import preflight
+from .due import Before, Due, Retained, by_settings
 from .locks.base import Lock
 from .rounds import shares
-from .windows import WINDOW, next_id
 
 BATCH_SIZE = 5000
+
+Until = datetime | Mapping[str, datetime] | None
 
 
 @dataclass
@@ -43,23 +45,25 @@ class Pruned:
     representations: int = 0
     failures: int = 0
     last_id: int = BEGINNING  # events with a higher id were not checked
+    by_entry: dict[str, int] = field(default_factory=dict)  # of RETENTION: previewed events
 
 
-def preview(using: str, before: datetime, *, keep_last: bool = False) -> Pruned:
+def preview(using: str, before: Until = None, *, keep_last: bool = False) -> Pruned:
     """Return what :func:`prune` would delete now."""
-    end = _end(using, before)
-    events = _old(using, BEGINNING, end, keep_last)
+    due = _due(using, before)
+    events = _old(using, due.among(BEGINNING, due.end), due.end, keep_last)
     return Pruned(
         events.count(),
         InstanceRepr.objects.using(using).filter(audit_log__in=events).count(),
         ReprFailure.objects.using(using).filter(audit_log__in=events).count(),
-        end,
+        due.end,
+        _by_entry(due, keep_last),
     )
 
 
 def prune(
     using: str,
-    before: datetime,
+    before: Until = None,
     *,
     lock: Lock,
     keep_last: bool = False,
@@ -67,10 +71,12 @@ def prune(
     on_batch: Callable[[Pruned], None] = lambda pruned: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Pruned:
-    """Delete the events before this time, with their representations and failures.
+    """Delete events with their representations and failures.
 
     Each batch is a short transaction of its own: what was deleted before an error stays deleted.
 
+    :param before: delete the events before this time; or before the times of several entries, as
+        ``RETENTION`` has them; by default, what that setting does not keep.
     :param lock: the job's lock: a run could store representations for events that are deleted.
     :param keep_last: keep the latest event of each object, whatever its age.
     :param stop: called after each batch; true ends the work.
@@ -89,10 +95,11 @@ def prune(
             raise LockHeld(holder=lock.holder() or "an unknown process")
         shares.void(using)
         with lock.kept_alive():
-            done = Pruned(last_id=_end(using, before))
-            for begin, end in _ranges(using, done.last_id, batch_size):
+            due = _due(using, before)
+            done = Pruned(last_id=due.end)
+            for begin, end in _ranges(using, due, batch_size):
                 with transaction.atomic(using):
-                    _prune_range(using, begin, end, keep_last, done)
+                    _prune_range(using, due, begin, end, keep_last, done)
                     lock.renew()
                 on_batch(done)
                 if stop():
@@ -101,51 +108,51 @@ def prune(
     return done
 
 
-def _prune_range(using: str, begin: int, end: int, keep_last: bool, done: Pruned) -> None:
+def _due(using: str, before: Until) -> Due:
+    if isinstance(before, datetime):
+        return Before(using, before)
+    return Retained(using, by_settings() if before is None else before)
+
+
+def _by_entry(due: Due, keep_last: bool) -> dict[str, int]:
+    if not isinstance(due, Retained):
+        return {}
+    found = due.by_entry().items()
+    return {entry: _old(due.using, events, due.end, keep_last).count() for entry, events in found}
+
+
+def _prune_range(using: str, due: Due, begin: int, end: int, keep_last: bool, done: Pruned) -> None:
     # Start with a no-op write: SQLite cannot upgrade a read transaction while others write.
     Coverage.objects.using(using).filter(pk="").update(pruned_id=BEGINNING)
-    rows = dict(_old(using, begin, end, keep_last).values_list("pk", "transaction_id"))
-    if not rows:
+    events = _old(using, due.among(begin, end), end, keep_last)
+    found = list(events.values_list("pk", "transaction_id", "table_name"))
+    if not found:
         return
-    _mark(using, end, max((t for t in rows.values() if t is not None), default=None))
+    _mark(using, due, end, found)
+    rows = [pk for pk, *_ in found]
     with get_vendor(using).pruning():
         done.events += _delete(using, AuditLog, rows)
     _delete(using, ChangedValues, rows)
     done.representations += _delete(using, InstanceRepr, rows)
     done.failures += _delete(using, ReprFailure, rows)
-    RelatedObject.objects.using(using).filter(audit_log__in=list(rows))._raw_delete(using)
+    RelatedObject.objects.using(using).filter(audit_log__in=rows)._raw_delete(using)
 
 
-def _end(using: str, before: datetime) -> int:
-    """Return the ID up to which all events are older; events just beyond it may be older, too."""
-    log = AuditLog.objects.using(using)
-    top = get_vendor(using).reach().visible
+def _ranges(using: str, due: Due, size: int) -> Iterator[tuple[int, int]]:
+    """Yield the parts of the log in which events are due, with `size` events each."""
     begin = BEGINNING
-    while (first := next_id(using, begin, top)) is not None:
-        end = min(first - 1 + WINDOW, top)
-        young = log.filter(pk__gte=first, pk__lte=end, occurred_at__gte=before)
-        found = young.order_by("pk").values_list("pk", flat=True).first()
-        if found is not None:
-            return found - 1
-        begin = end
-    return top
-
-
-def _ranges(using: str, end: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield parts of the log up to this end, with `size` events each."""
-    begin = BEGINNING
-    while (first := next_id(using, begin, end)) is not None:
-        rows = AuditLog.objects.using(using).filter(pk__gte=first, pk__lte=end).order_by("pk")
+    while (first := due.first(begin)) is not None:
+        rows = AuditLog.objects.using(using).filter(pk__gte=first, pk__lte=due.end).order_by("pk")
         last = rows.values_list("pk", flat=True)[size - 1 : size].first()
-        upto = end if last is None else last
+        upto = due.end if last is None else last
         yield begin, upto
         begin = upto
 
 
-def _old(using: str, begin: int, end: int, keep_last: bool) -> AuditLogQuerySet:
-    """Return the events in ``(begin, end]`` that may be deleted."""
+def _old(using: str, due: Q, end: int, keep_last: bool) -> AuditLogQuerySet:
+    """Return the events up to this ID that are due, and that may be deleted."""
     log = AuditLog.objects.using(using)
-    events = log.filter(pk__gt=begin, pk__lte=end)
+    events = log.filter(due)
     if not keep_last:
         return events
     later = log.filter(table_name=OuterRef("table_name"), pk__gt=OuterRef("pk"))
@@ -161,13 +168,30 @@ def _old(using: str, begin: int, end: int, keep_last: bool) -> AuditLogQuerySet:
     )
 
 
-def _mark(using: str, pruned_id: int, transaction_id: int | None) -> None:
-    """Record in Coverage up to which ID and transaction events are pruned; call before deleting."""
+def _mark(using: str, due: Due, end: int, deleted: Sequence[tuple[int, int | None, str]]) -> None:
+    """Record in Coverage up to which event and transaction events are pruned; call this before.
+
+    :param deleted: ID, transaction and table of each event.
+    """
     coverage = Coverage.objects.using(using)
+    tables = due.tables({name for *_, name in deleted})
+    if tables is None:
+        _mark_rows(coverage, end, (number for _, number, _ in deleted))
+        return
+    for table, names in tables.items():
+        own = [(pk, number) for pk, number, name in deleted if name in names]
+        last = max(pk for pk, _ in own)
+        _mark_rows(coverage.filter(table_name=table), last, (number for _, number in own))
+
+
+def _mark_rows(
+    coverage: QuerySet[Coverage], pruned_id: int, transactions: Iterable[int | None]
+) -> None:
     coverage.filter(pruned_id__lt=pruned_id).update(pruned_id=pruned_id)
-    if transaction_id is not None:
-        unknown = Q(pruned_transaction_id=None) | Q(pruned_transaction_id__lt=transaction_id)
-        coverage.filter(unknown).update(pruned_transaction_id=transaction_id)
+    latest = max((number for number in transactions if number is not None), default=None)
+    if latest is not None:
+        unknown = Q(pruned_transaction_id=None) | Q(pruned_transaction_id__lt=latest)
+        coverage.filter(unknown).update(pruned_transaction_id=latest)
 
 
 def _delete(using: str, model: type[Model], ids: Collection[int]) -> int:

@@ -19,10 +19,11 @@ from ..capture.state import State
 from ..models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor
 from ..vendors import get_vendor
 from ..vendors.types import BEGINNING
-from . import failed_run, failure_counts, findings, gaps, killed, pending, preflight
+from . import failed_run, failure_counts, findings, gaps, killed, overdue, pending, preflight
 from .failure_counts import Failures, FinalEvents
 from .locks.lease import DatabaseLock
 from .locks.process import Process
+from .overdue import Overdue
 from .pending import Count
 from .reports import Finding
 from .rounds import state as round_state
@@ -62,6 +63,7 @@ class Summary:
     lease: LockState | None
     round: Round | None
     acquired_at: datetime | None  # when a run last acquired the lock, also to find nothing to do
+    overdue: tuple[Overdue, ...]  # what RETENTION does not keep, and is still there
 
     @property
     def at_work(self) -> bool:
@@ -192,6 +194,7 @@ def progress(using: str) -> Summary:
         lease=_held(using, lock),
         round=round_state.of(using, now),
         acquired_at=lock.acquired_at if lock else None,
+        overdue=overdue.of(using),
     )
 
 

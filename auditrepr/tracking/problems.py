@@ -14,6 +14,7 @@ from django.utils.module_loading import import_string
 from ..conf import Settings
 from ..exceptions import AuditReprError, UnknownModel, UnusableRepr
 from ..utils.text import one_line
+from . import retention
 from .decorator import MARKED
 from .registry import auditable, concrete_models, excluded_fields, excluding, is_exception, matching
 from .related import named, relation_links
@@ -34,6 +35,8 @@ def problems() -> Iterator[AuditReprError]:
         yield from _exclusions(pattern, partial(excluding, pattern), names)
     for label, name in sorted(named(settings)):
         yield from _raised(partial(relation_links, label, name))
+    for entry in settings.RETENTION:
+        yield from _raised(partial(retention.models_of, entry))
     if settings.REPR:
         for label, way in django_settings.AUDITREPR["REPR"].items():
             yield from _repr_of(label, way)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from auditrepr.admin import job_page
 from auditrepr.admin.job_page import BARS, chart
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.models import BackfillRun, Checkpoint, Lease, ReprFailure, Share
+from auditrepr.models import BackfillRun, Checkpoint, Coverage, Lease, ReprFailure, Share
 from tests.pages import RUNS, event, fail, page, reader, staff, words
 
 __all__ = ["reader"]
@@ -36,6 +36,16 @@ def test_shows_the_backlog_and_how_long_the_oldest_has_waited(reader: Client) ->
     text = words(page(reader, RUNS))
     assert "Pending events 2 Events with neither a representation nor a failure." in text
     assert "Longest wait 3 hours How long the oldest of them has waited" in text
+
+
+def test_shows_what_is_older_than_it_is_to_be_kept(reader: Client, settings: Any) -> None:
+    event(1, table_name="app_author", occurred_at=timezone.now() - timedelta(days=100))
+    Coverage.objects.get_or_create(table_name="app_author", defaults={"reason": "installed"})
+    assert "To be pruned" not in words(page(reader, RUNS))
+    settings.AUDITREPR = {"RETENTION": {"app.Author": "90 days", "*": "1 year"}}
+    text = words(page(reader, RUNS))
+    assert "To be pruned app.Author: 90 days; the oldest event is of " in text
+    assert "*:" not in text
 
 
 def test_shows_the_watermark_and_what_holds_it_back_since_when(reader: Client) -> None:

@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from auditrepr.capture import append_only
 from auditrepr.exceptions import LeaseLost, LockHeld
-from auditrepr.job import prune, windows
+from auditrepr.job import due, prune, windows
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, Checkpoint, Coverage, InstanceRepr, Lease, ReprFailure
 from auditrepr.reprs import build
@@ -256,7 +256,7 @@ def test_it_keeps_the_lock_however_long_it_looks_for_what_is_old(monkeypatch, se
         kept.append(True)
         return next_id(*arguments)
 
-    monkeypatch.setattr(prune, "next_id", slowly)
+    monkeypatch.setattr(due, "next_id", slowly)
     assert pruned(until).events == 2
     assert kept
 

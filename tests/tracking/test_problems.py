@@ -77,11 +77,13 @@ def test_every_problem_is_told_at_once(settings, monkeypatch):
         "MODELS": ["app.Nobody", "auditrepr.AuditLog", "-app.Nowhere"],
         "EXCLUDE": {"app.Author": ["nothing", "id"], "app.Neither": ["x"]},
         "REPR": {"app.Author": "svae", "app.Nought": "save"},
-    }
+        "RETENTION": {"*": "1 day", "app.*": "1 day", "ap.*": "1 day", "app.Order_nothing": "1 day",
+                      "app.Book_tags": "1 day", "app.author": "1 day"},
+    }  # fmt: skip
     ids = sorted(message.id for message in check_settings())
     assert ids == [
         *["auditrepr.E001"] * 2,
-        *["auditrepr.E002"] * 4,
+        *["auditrepr.E002"] * 6,
         *["auditrepr.E003"] * 2,
         *["auditrepr.E004"] * 2,
         "auditrepr.E005",

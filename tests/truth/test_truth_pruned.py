@@ -22,6 +22,8 @@ from tests.oracle import HISTORIES
 from tests.sizes import examples
 from tests.truth.world import World, seen
 
+#: Entries of RETENTION: a model, one with a many-to-many table, that table, an app, and the rest.
+ENTRIES = ["app.Author", "app.Order", "app.Order_labels", "app.*", "*"]
 #: Up to which percent of the log, whether with what is there, and in which way.
 How = tuple[int, bool, dict[str, Any]]
 HOW: st.SearchStrategy[How] = st.tuples(
@@ -55,6 +57,17 @@ class PrunedWorld(World):
             until = times[(len(times) - 1) * share // 100] + timedelta(milliseconds=with_it)
             done = prune.prune("default", until, lock=DatabaseLock("default"), **options)
             seen["pruned"] += done.events
+
+    @rule(kept=st.dictionaries(st.sampled_from(ENTRIES), st.integers(0, 100), min_size=1), how=HOW)
+    def retain(self, kept: dict[str, int], how: How) -> None:
+        """Of each entry's tables up to one of the log's events."""
+        times = list(AuditLog.objects.order_by("pk").values_list("occurred_at", flat=True))
+        if self.blocks or not times:
+            return
+        *_, options = how
+        cutoffs = {entry: times[(len(times) - 1) * share // 100] for entry, share in kept.items()}
+        done = prune.prune("default", cutoffs, lock=DatabaseLock("default"), **options)
+        seen["pruned by entry"] += done.events
 
     def teardown(self) -> None:
         super().teardown()
@@ -93,4 +106,5 @@ def test_every_exact_representation_is_true_whatever_was_pruned():
     sys.stderr.write(f"\n{connection.display_name}, pruned: {dict(seen)}\n")
     assert seen["exact"] > seen["examples"]
     assert seen["pruned"]
+    assert seen["pruned by entry"]
     assert seen["mixed, pruned"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from argparse import ArgumentTypeError
+from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +12,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import Error
 
 from ... import capture
+from ...conf import get_settings
 from ...exceptions import AuditReprError
 from ...job import logs, prune
 from ...job.prune import Pruned
@@ -29,10 +31,16 @@ from ..options import (
 )
 from ..signals import stopping_on_signals
 from ..terminal import TerminalCommand, answer, is_terminal
-from ..usage import check_options
+from ..usage import USAGE, check_options
 
 #: Databases limit the parameters of a statement.
 LARGEST_BATCH = 10_000
+
+
+NOTHING_SAID = (
+    "Say which events to delete: those before a date, with --before, or those that"
+    ' AUDITREPR["RETENTION"] = {"shop.Cart": "90 days", "*": "7 years"} does not keep.'
+)
 
 
 def batch_size(text: Any) -> int:
@@ -55,9 +63,9 @@ CHECKED = {
 
 class Command(TerminalCommand):
     help = (
-        "Delete events older than a date, with their representations and failures. The state of"
-        " objects before that date can no longer be determined. What that means for events that"
-        " remain: docs/pruning.md."
+        "Delete events older than a date, or than the settings keep them, with their"
+        " representations and failures. Earlier states of objects can no longer be determined."
+        " What that means for events that remain: docs/pruning.md."
     )
     requires_system_checks = []
 
@@ -65,10 +73,10 @@ class Command(TerminalCommand):
         add = parser.add_argument
         add(
             "--before",
-            required=True,
             type=moment,
             metavar="DATE",
-            help="Delete events before this date or time (ISO 8601).",
+            help="Delete events before this date or time (ISO 8601). Default: those that"
+            ' AUDITREPR["RETENTION"] does not keep.',
         )
         add(
             "--keep-last",
@@ -91,13 +99,17 @@ class Command(TerminalCommand):
 
     def handle(self, *, dry_run: bool, keep_last: bool, interactive: bool, **options: Any) -> None:
         self.verbosity = options["verbosity"]
-        check_options(options, CHECKED, required=CHECKED)
+        check_options(options, CHECKED, required=CHECKED.keys() - {"before"})
         database = options["database"]
+        if options["before"] is None and not get_settings().RETENTION:
+            raise CommandError(NOTHING_SAID, returncode=USAGE)
         try:
             capture.databases(database)
             if dry_run:
                 found = prune.preview(database, options["before"], keep_last=keep_last)
                 self._say(1, f"{logs.named(database)}: Would delete {_told(found)}.")
+                for line in _by_entry(found):
+                    self._say(1, line)
                 return
             if interactive:
                 self._confirm(database, options["before"])
@@ -121,15 +133,20 @@ class Command(TerminalCommand):
         if received:
             sys.exit(128 + received[0])
 
-    def _confirm(self, using: str, before: datetime) -> None:
+    def _confirm(self, using: str, before: datetime | None) -> None:
         if not is_terminal(sys.stdin):
             raise CommandError(
                 "Cannot ask for confirmation: there is no terminal. To delete"
                 " anyway, use --no-input."
             )
+        what = (
+            f"all events before {timestamp(before)}"
+            if before
+            else 'all events that are older than AUDITREPR["RETENTION"] keeps them'
+        )
         question = (
-            f"This permanently deletes all events before {timestamp(before)} from the audit log in"
-            f" {logs.named(using)}.\nType 'yes' to continue: "
+            f"This permanently deletes {what} from the audit log in {logs.named(using)}.\n"
+            "Type 'yes' to continue: "
         )
         if answer(question) != "yes":
             raise CommandError("Nothing was deleted.")
@@ -137,6 +154,14 @@ class Command(TerminalCommand):
     def _say(self, level: int, text: str) -> None:
         if self.verbosity >= level:
             self.stdout.write(text)
+
+
+def _by_entry(pruned: Pruned) -> Iterator[str]:
+    """Yield a line for each entry of RETENTION."""
+    width = max(map(len, pruned.by_entry), default=0)
+    for entry, number in pruned.by_entry.items():
+        age = get_settings().RETENTION[entry]
+        yield f"  {entry.ljust(width)}  {counted(number, 'event')} older than {age}"
 
 
 def _told(pruned: Pruned) -> str:

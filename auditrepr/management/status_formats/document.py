@@ -50,6 +50,10 @@ def document(status: JobStatus | Unread) -> dict[str, Any]:
         "findings": [str(finding) for finding in status.findings],
         "migrations_pending": status.migrations,
         "migrations_pending_since": status.migrations_since,
+        "retention_due": [
+            {"entry": one.entry, "age": one.age, "oldest_at": one.oldest_at, "seconds": one.seconds}
+            for one in status.overdue
+        ],
         "coverage_gaps": {gap.table_name: gap.since_event for gap in status.gaps},
         "rebuild": status.rebuild
         and {"reached_id": status.rebuild.reached_id, "top_id": status.rebuild.top_id},

@@ -99,6 +99,11 @@ METRICS = (
     ),
     Metric("coverage_gaps", "Tables with a gap in coverage.", lambda s: len(s.gaps)),
     Metric(
+        "retention_due_seconds",
+        "Seconds since when the oldest event is to be pruned by RETENTION; 0 if none is.",
+        lambda s: max((one.seconds for one in s.overdue), default=0),
+    ),
+    Metric(
         "failures_due",
         "Failed representations that are due for a retry.",
         lambda s: s.failures.due.rows,

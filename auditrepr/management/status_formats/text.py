@@ -143,6 +143,12 @@ def _coverage(status: JobStatus) -> Iterator[str | Line]:
         )
 
 
+def _retention(status: JobStatus) -> Iterator[str | Line]:
+    for one in status.overdue:
+        oldest = timestamp(one.oldest_at)
+        yield f"{one.entry}: prune_audit_log is due; the oldest event is of {oldest} ({one.age})"
+
+
 def _rebuild(status: JobStatus) -> Iterator[str | Line]:
     if status.rebuild is None:
         yield "none"
@@ -165,6 +171,7 @@ _PARTS = {
     "migrations": _migrations,
     "triggers": _triggers,
     "coverage": _coverage,
+    "retention": _retention,
     "rebuild": _rebuild,
 }
 
