@@ -39,7 +39,7 @@ class Source(ABC):
     """Another audit log."""
 
     name: str  # stands in the context of each imported event
-    title: str  # what its makers call it
+    title: str = ""  # what its makers call it, if that is another name
     facts: Facts
 
     @abstractmethod

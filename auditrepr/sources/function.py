@@ -22,7 +22,7 @@ class FunctionSource(Source):
     facts = Facts(Order.WHOLE, deletes=True, before_images=True, whole_rows=True)
 
     def __init__(self, name: str, way: str | Callable[[str], str]) -> None:
-        self.name = self.title = name
+        self.name = name
         self.way = way
 
     def parts(self, using: str, tables: Collection[str] | None = None) -> list[Part]:

@@ -21,7 +21,7 @@ def names() -> list[str]:
 
 def title(name: str) -> str:
     """Return what the makers of the source with this name call it."""
-    return BUILT_IN[name].title if name in BUILT_IN else name
+    return (name in BUILT_IN and BUILT_IN[name].title) or name
 
 
 def find(name: str) -> Source:
