@@ -18,8 +18,9 @@ from ..utils.table_names import log_name, model_for_table
 from ..vendors import get_vendor
 from ..vendors.import_types import Cell, Form, Serialized
 from .base import Facts, Order, Part, Source
+from .quoting import text
 from .serialized import form, is_set_by_saving
-from .sql import as_said, cases, column, text, transaction
+from .sql import as_said, cases, column, transaction
 
 ACTIONS = {0: "I", 1: "U", 2: "D"}
 

@@ -7,11 +7,15 @@ from ..exceptions import UnknownSource
 from .auditlog import Auditlog
 from .base import Source
 from .function import FunctionSource
+from .logged_actions import LoggedActions
 from .pghistory import Pghistory
 from .simple_history import SimpleHistory
+from .supa_audit import SupaAudit
 
 #: Sources that need no setting, by name.
-BUILT_IN: dict[str, type[Source]] = {one.name: one for one in (Auditlog, Pghistory, SimpleHistory)}
+BUILT_IN: dict[str, type[Source]] = {
+    source.name: source for source in (Auditlog, LoggedActions, Pghistory, SimpleHistory, SupaAudit)
+}
 
 
 def names() -> list[str]:

@@ -16,7 +16,8 @@ from ..utils.table_names import log_name
 from ..vendors import get_vendor
 from ..vendors.import_types import Cell
 from .base import Facts, Order, Part, Source
-from .sql import as_said, cases, column, later_columns, text, transaction
+from .quoting import text
+from .sql import as_said, cases, column, later_columns, transaction
 
 ACTIONS = {"+": "I", "~": "U", "-": "D"}
 

@@ -16,11 +16,6 @@ from ..vendors.import_types import Form
 from .serialized import form
 
 
-def text(value: str) -> str:
-    """Return the text as a string constant."""
-    return "'" + value.replace("'", "''") + "'"
-
-
 def column(using: str, row: str, field: Any) -> str:
     """Return SQL for the field's column of a row."""
     return f"{row}.{connections[using].ops.quote_name(field.column)}"

@@ -150,7 +150,8 @@ def test_a_transaction_that_both_logs_have_seen_is_imported_once() -> None:
 
 def test_tables_are_chosen_and_none_is_an_error() -> None:
     source = find("pghistory")
-    assert [part.name for part in source.parts("default")] == [
+    tables = [f"importing_{name}" for name in ("writer", "novel", "shop", "visit")]
+    assert [part.name for part in source.parts("default", tables)] == [
         "importing_novelevent", "importing_shopwhole", "importing_visitevent",
         "importing_writerevent",
     ]  # fmt: skip

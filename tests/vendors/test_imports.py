@@ -189,35 +189,6 @@ def test_what_an_update_changed_is_the_difference_to_the_event_before(vendor: Ve
     assert "it's %" not in AuditLog.objects.order_by("pk")[2].row_data
 
 
-@pytest.mark.postgresql
-def test_what_the_log_has_itself_is_not_planned_again(vendor: Vendor) -> None:
-    """If one transaction wrote both, which its number says."""
-    rows = [("I", "1"), ("U", "1"), ("I", "2"), ("T", None)]
-    for number, (action, key) in enumerate(rows, 1):
-        add(vendor, -10 + number, "t", key, {}, action=action)
-    own = {"table_name": "t", "row_data": {}, "occurred_at": UNTIL}
-    current = vendor.value("SELECT txid_current()")
-    AuditLog.objects.create(object_id="1", action="U", transaction_id=current, **own)
-    AuditLog.objects.create(object_id=None, action="T", transaction_id=current, **own)
-    AuditLog.objects.create(object_id="2", action="I", transaction_id=current - 2_000_000, **own)
-    select = (
-        "SELECT number AS position, table_name, object_id, action, row_data, occurred_at,"
-        " xmin::text::bigint {} AS transaction FROM old_log"
-    )
-
-    def planned(added: str, **options: Any) -> list[int]:
-        chosen = Selection(select.format(added), ("transaction",), UNTIL, ["t"], **options)
-        with vendor.pinned():
-            number = vendor.plan_import([chosen], 0)
-            assert sum(one.events for one in vendor.source_tables(chosen, {})) == number
-            found = list(PlannedEvent.objects.order_by("pk").values_list("position", flat=True))
-            transaction.set_rollback(True)
-        return found
-
-    assert planned("") == [-9, -7]
-    assert planned("- 1") == [-9, -8, -7, -6]
-
-
 def test_a_plan_may_be_limited_to_the_latest_events_of_each_table(vendor: Vendor) -> None:
     for position in (-5, -4, -3):
         add(vendor, position, "t", "1", {})

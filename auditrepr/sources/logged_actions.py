@@ -1,0 +1,107 @@
+"""2ndQuadrant's audit trigger, with hstore, and its forks with JSON: one table of all events."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from .action_rows import ActionRows, Ignored, JsonRows, TextRows
+from .base import Facts, Order, Part, Source
+from .log_tables import LogTable, Placed, find_table
+
+COLUMNS = (
+    "schema_name", "table_name", "action_tstamp_clk", "action", "row_data", "changed_fields",
+    "statement_only",
+)  # fmt: skip
+#: What says nothing of who and why.
+OTHERS = ("relid", "action_tstamp_tx", "action_tstamp_stm")
+TABLES = "SELECT DISTINCT schema_name, table_name FROM {log}"
+STATEMENTS = """
+SELECT schema_name, table_name, count(*) FROM {log}
+WHERE statement_only AND action <> 'T' GROUP BY 1, 2 ORDER BY 1, 2
+"""
+#: What the triggers ignore; some of them write it nevertheless, in the old row of an update.
+IGNORED = r"""
+SELECT nspname::text, relname::text, CASE WHEN tgnargs > 1 THEN convert_from(
+    substring(rest FOR position('\x00'::bytea IN rest) - 1), getdatabaseencoding()
+)::text[] ELSE '{}' END
+FROM pg_trigger
+JOIN pg_proc ON pg_proc.oid = tgfoid AND proname = 'if_modified_func'
+JOIN pg_class AS class ON class.oid = tgrelid AND tgtype & 1 = 1
+JOIN pg_namespace ON pg_namespace.oid = class.relnamespace
+CROSS JOIN LATERAL substring(tgargs FROM position('\x00'::bytea IN tgargs) + 1) AS arguments (rest)
+"""
+#: The same where there is no longer a trigger: what the latest update has, and the latest row
+#: that came or went has not.
+LACKING = """
+SELECT lately.schema_name, lately.table_name, ARRAY(
+    SELECT {keys}(changed.row_data)
+    EXCEPT SELECT {keys}(coalesce(whole.row_data, whole.changed_fields))
+)
+FROM (
+    SELECT schema_name, table_name, max({key}) FILTER (WHERE action = 'U') AS changed,
+        max({key}) FILTER (WHERE action IN ('I', 'D')) AS whole
+    FROM {log} WHERE NOT statement_only GROUP BY 1, 2
+) AS lately
+JOIN {log} AS changed ON changed.{key} = lately.changed
+JOIN {log} AS whole ON whole.{key} = lately.whole
+"""
+SELECT = """
+SELECT event.{position} AS position, place.name AS table_name,
+    CASE WHEN event.action <> 'T' THEN {key} END AS object_id,
+    CASE WHEN event.action = 'U' THEN nullif({old_key}, {key}) END AS previous_object_id,
+    event.action AS action, held.image AS row_data, held.changed AS changed_from,
+    {context} AS context, event.action_tstamp_clk AS occurred_at
+FROM {log} AS event
+{places}
+{rows}
+WHERE event.action = 'T' OR NOT event.statement_only
+"""
+
+
+class LoggedActions(Source):
+    """The table of 2ndQuadrant's trigger, or of a fork, on PostgreSQL."""
+
+    name = "logged_actions"
+    # Which columns the triggers ignore, the dry run shows by the events.
+    facts = Facts(Order.WHOLE, deletes=True, before_images=True, whole_rows=True)
+
+    def parts(self, using: str, tables: Collection[str] | None = None) -> list[Part]:
+        log = self._log(using)
+        placed = Placed.of(log, TABLES)
+        rows = (TextRows if _has_texts(log) else JsonRows)(log, placed)
+        held = "held.image"
+        select = SELECT.format(
+            position=log.quoted(log.key),
+            key=placed.key(held),
+            old_key=placed.key(f"({held} || held.changed)"),
+            context=log.context({*COLUMNS, *OTHERS}, user="application_user_name"),
+            log=log.sql,
+            places=placed.join("event.schema_name", "event.table_name", "event.action_tstamp_clk"),
+            rows=rows.join(_ignored(log, rows)),
+        )
+        return [Part("", select)]
+
+    def left_out(self, using: str, tables: Collection[str] | None = None) -> dict[str, int]:
+        log = self._log(using)
+        names = {(one.schema, one.table): one.name for one in Placed.of(log, TABLES).places}
+        return {
+            f"{names[schema, table]}, of whole statements": number
+            for schema, table, number in log.rows(STATEMENTS)
+            if tables is None or names[schema, table] in tables
+        }
+
+    def _log(self, using: str) -> LogTable:
+        return find_table(self.name, using, "logged_actions", COLUMNS)
+
+
+def _has_texts(log: LogTable) -> bool:
+    return log.columns["row_data"] not in ("json", "jsonb")
+
+
+def _ignored(log: LogTable, rows: ActionRows) -> Ignored:
+    """Return the columns that are not recorded of updates."""
+    told = {(schema, table): columns for schema, table, columns in log.rows(IGNORED)}
+    if all((one.schema, one.table) in told for one in rows.placed.places):
+        return told
+    query = LACKING.replace("{keys}", rows.keys).replace("{key}", log.quoted(log.key))
+    return {(schema, table): columns for schema, table, columns in log.rows(query)} | told

@@ -1,0 +1,48 @@
+"""supa_audit: all events in the table ``audit.record_version``."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from .base import Facts, Order, Part, Source
+from .log_tables import Placed, find_table
+
+COLUMNS = ("id", "op", "ts", "table_oid", "table_schema", "table_name", "record", "old_record")
+# What distinguishes an object there is a hash with the number of the table.
+HASHES = ("record_id", "old_record_id")
+TABLES = "SELECT DISTINCT table_schema::text, table_name::text FROM {log}"
+SELECT = """
+SELECT event.id AS position, place.name AS table_name,
+    CASE event.op::text WHEN 'DELETE' THEN {old_key} WHEN 'TRUNCATE' THEN NULL ELSE {key} END
+        AS object_id,
+    CASE WHEN event.op::text = 'UPDATE' THEN nullif({old_key}, {key}) END AS previous_object_id,
+    CASE event.op::text WHEN 'INSERT' THEN 'I' WHEN 'UPDATE' THEN 'U' WHEN 'DELETE' THEN 'D'
+        WHEN 'TRUNCATE' THEN 'T' END AS action,
+    CASE event.op::text WHEN 'DELETE' THEN event.old_record ELSE event.record END AS row_data,
+    CASE WHEN event.op::text = 'UPDATE' THEN coalesce((
+        SELECT jsonb_object_agg(was.key, was.value) FROM jsonb_each(event.old_record) AS was
+        WHERE was.value::text IS DISTINCT FROM (event.record -> was.key)::text
+    ), '{{}}') END AS changed_from,
+    {context} AS context, event.ts AS occurred_at, event.xmin::text::bigint AS transaction
+FROM {log} AS event
+{places}
+"""
+
+
+class SupaAudit(Source):
+    """The table of supa_audit, on PostgreSQL."""
+
+    name = "supa_audit"
+    facts = Facts(Order.WHOLE, deletes=True, before_images=True, whole_rows=True)
+
+    def parts(self, using: str, tables: Collection[str] | None = None) -> list[Part]:
+        log = find_table(self.name, using, "record_version", COLUMNS)
+        placed = Placed.of(log, TABLES)
+        select = SELECT.format(
+            log=log.sql,
+            key=placed.key("event.record"),
+            old_key=placed.key("event.old_record"),
+            context=log.context({*COLUMNS, *HASHES}, user="auth_uid"),
+            places=placed.join("event.table_schema", "event.table_name", "event.ts"),
+        )
+        return [Part("", select)]
