@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from django.apps import apps
@@ -20,7 +21,7 @@ from ..vendors.import_types import Cell, Form, Serialized
 from .base import Facts, Order, Part, Source
 from .quoting import text
 from .serialized import form, is_set_by_saving
-from .sql import as_said, cases, column, transaction
+from .sql import as_said, cases, column, named_since, transaction
 
 ACTIONS = {0: "I", 1: "U", 2: "D"}
 
@@ -61,6 +62,7 @@ class Auditlog(Source):
         if not kinds:
             reason = "it has no entries of these models"
             raise SourceUnavailable(source=self.name, alias=using, reason=reason)
+        since = named_since(self.name, using)
         number = entries._meta.pk
         ordered = isinstance(number, IntegerField)
         position = column(using, "event", number)
@@ -69,7 +71,7 @@ class Auditlog(Source):
             tables=cases((one.content_type, text(one.table)) for one in kinds),
             keys=cases((one.content_type, one.key(using)) for one in kinds),
             actions=cases((number, text(action)) for number, action in ACTIONS.items()),
-            rows=cases((one.content_type, one.row(using)) for one in kinds),
+            rows=cases((one.content_type, one.row(using, since)) for one in kinds),
             context=_context(entries, kinds, using),
             entries=connections[using].ops.quote_name(entries._meta.db_table),
             chosen=", ".join(map(str, ACTIONS)),
@@ -113,23 +115,29 @@ class _Kind(NamedTuple):
         known = form(self.model._meta.pk) if self.model else None
         return get_vendor(using).serialized_key("event.object_pk", known)
 
-    def row(self, using: str) -> str:
-        """Return SQL for the row that an entry has serialized."""
-        values = list(self._values()) if self.has_rows else []
+    def row(self, using: str, since: Mapping[str, Mapping[str, datetime]]) -> str:
+        """Return SQL for the row that an entry has serialized.
+
+        :param since: since when columns have their names, by table.
+        """
+        names = since.get(self.table, {})
+        values = list(self._values(using, names)) if self.has_rows else []
         if not values:
             return "NULL"
         return _ROW.format(get_vendor(using).deserialized("event.serialized_data", values))
 
-    def _values(self) -> Iterator[Serialized]:
+    def _values(self, using: str, since: Mapping[str, datetime]) -> Iterator[Serialized]:
         masked = _masked(self.model)
         for field in own_fields(self.model) if self.model else ():
             kind = form(field)
             if kind is not None and field.name not in masked:
                 # An update is serialized before it is saved.
-                known = "event.action <> 1" if is_set_by_saving(field) else ""
+                known = ["event.action <> 1"] if is_set_by_saving(field) else []
+                if at := since.get(field.column):
+                    known.append(f"event.timestamp >= {get_vendor(using).time_sql(at)}")
                 path = ("pk",) if field.primary_key else ("fields", field.name)
                 places = getattr(field, "decimal_places", None)
-                yield Serialized(field.column, path, kind, places, known)
+                yield Serialized(field.column, path, kind, places, " AND ".join(known))
 
 
 def _kinds(entries: Any, using: str) -> list[_Kind]:

@@ -2,14 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 from django.db import connections
 
 from ..exceptions import SourceUnreadable
-from ..lineage.migrations import added_columns
+from ..lineage.migrations import (
+    ColumnChanged,
+    TableMade,
+    TableRenamed,
+    added_columns,
+    changes,
+)
 from ..utils.text import one_line
 from ..vendors import get_vendor
 from ..vendors.import_types import Form
@@ -52,7 +60,38 @@ def later_columns(source: str, using: str) -> dict[str, dict[str, datetime]]:
 
     :raises SourceUnreadable: if the project's migrations cannot be read.
     """
-    try:
+    with _reading(source):
         return added_columns(connections[using])
+
+
+def named_since(source: str, using: str) -> dict[str, dict[str, datetime]]:
+    """Return since when columns have their current names, if not since their tables exist.
+
+    Before, another column may have had the name.
+
+    :raises SourceUnreadable: likewise.
+    """
+    found: defaultdict[str, dict[str, datetime]] = defaultdict(dict)
+    with _reading(source):
+        for change in changes(connections[using]):
+            match change:
+                case ColumnChanged(at, table, old, new):
+                    found[table].pop(old, None)
+                    if new:
+                        found[table][new] = at
+                case TableRenamed(_, table, new_name):
+                    found[new_name] = found.pop(table, {})
+                case TableMade(_, table):
+                    found[table] = {}
+    for table, added in later_columns(source, using).items():
+        for name, at in added.items():
+            found[table][name] = max(at, found[table].get(name, at))
+    return dict(found)
+
+
+@contextmanager
+def _reading(source: str) -> Iterator[None]:
+    try:
+        yield
     except Exception as error:  # whatever the project's migrations raise
         raise SourceUnreadable(source=source, reason=one_line(error)) from error

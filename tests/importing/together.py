@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import shlex
 from collections import defaultdict
 from typing import Any
 
@@ -11,6 +13,7 @@ from auditrepr import capture
 from auditrepr.capture import coverage
 from auditrepr.models import AuditLog, Coverage, InstanceRepr
 from tests.capturing import next_moment
+from tests.examples import examples, steps, without_figures
 
 Event = tuple[Any, ...]
 FIELDS = ("object_id", "action", "row_data", "changed_from")
@@ -42,6 +45,21 @@ def switch() -> dict[str, list[Event]]:
     coverage.start("default", dict.fromkeys(names, Coverage.Reason.INSTALLED))
     next_moment()
     return found
+
+
+def follow(page_name: str, label: str, capsys: Any) -> None:
+    """Run the commands of a page; they must print what it shows.
+
+    :param label: of the application, which is a shop there.
+    """
+    for block in examples(page_name, "console"):
+        for command, output in steps(block):
+            call_command(*shlex.split(command.removeprefix("python manage.py ")))
+            printed = re.sub(
+                rf"\b{label}\b(?=[_.])|\b{label}(?=_)", "shop", capsys.readouterr().out
+            )
+            if output:
+                assert without_figures(printed) == without_figures(output), command
 
 
 def represented() -> dict[str, list[Event]]:

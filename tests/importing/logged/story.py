@@ -15,11 +15,12 @@ from django.contrib.auth.models import User
 from django.contrib.contenttypes.models import ContentType
 from django.core.management import call_command
 from django.db import connection
+from django.utils import timezone
 
 import auditrepr
 from auditrepr.exceptions import RowNotImported, SourceUnavailable
 from auditrepr.models import AuditLog, InstanceRepr
-from auditrepr.sources import find
+from auditrepr.sources import auditlog, find
 from tests.capturing import next_moment
 from tests.importing.logged.models import Novel, Parcel, Tag, Writer
 from tests.importing.together import begin, recorded, represented, switch
@@ -130,6 +131,27 @@ def test_values_that_do_not_fit_their_columns_are_not_recorded() -> None:
     about = row.pop("about")
     assert about in ("a text", '"a text"')
     assert row == {"id": 7}
+
+
+def test_a_field_is_not_read_before_its_column_had_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Serialized data has the names of then: another field may have had this one."""
+    tag = Tag.objects.create(word="new")
+    Novel.objects.create(title="Go")
+    next_moment()
+    between = timezone.now()
+    next_moment()
+    Novel.objects.create(title="Or")
+    tag.delete()
+    switch()
+    later = {"logged_novel": {"named": between, "price": between}}
+    monkeypatch.setattr(auditlog, "named_since", lambda name, using: later)
+    imported()
+    (_, _, first, _), (_, _, second, _) = recorded()["novel"]
+    assert {"named", "price"}.isdisjoint(first)
+    assert {"named", "price", "weight"} <= second.keys()
+    assert len(recorded()["tag"]) == 2
 
 
 def test_the_context_says_who_from_where_and_what_has_changed() -> None:
