@@ -89,6 +89,18 @@ class FoundTable(NamedTuple):
     first: datetime | None
     last: datetime | None
 
+    def joined(self, other: FoundTable) -> FoundTable:
+        """Return this with more events of the same table."""
+        firsts, lasts = (self.first, other.first), (self.last, other.last)
+        return FoundTable(
+            self.name,
+            self.events + other.events,
+            self.whole + other.whole,
+            self.missed + other.missed,
+            min((at for at in firsts if at), default=None),
+            max((at for at in lasts if at), default=None),
+        )
+
 
 class Unfit(NamedTuple):
     """How many events of a SELECT are not as the contract wants them, by what is wrong."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
@@ -118,9 +118,20 @@ def tables(using: str, parts: Sequence[Chosen]) -> dict[str, list[FoundTable]]:
     """Return which tables the events of each source are of."""
     about, vendor = known(using), get_vendor(using)
     return {
-        name: [one for part in of_source for one in vendor.source_tables(part.selection, about)]
+        name: _together(
+            one for part in of_source for one in vendor.source_tables(part.selection, about)
+        )
         for name, of_source in groupby(parts, lambda part: part.source.name)
     }
+
+
+def _together(found: Iterable[FoundTable]) -> list[FoundTable]:
+    """Return these with one for each table, which may be in several SELECTs."""
+    by_name: dict[str, FoundTable] = {}
+    for one in found:
+        other = by_name.get(one.name)
+        by_name[one.name] = one if other is None else one.joined(other)
+    return list(by_name.values())
 
 
 def known(using: str) -> dict[str, Known]:

@@ -182,6 +182,8 @@ def test_a_dry_run_says_what_is_left_out(capsys: pytest.CaptureFixture[str]) -> 
         "  Left out: 1 event of historical_historicalwriter, ?",
         "  Left out: 1 event of historical_historicalnovel_tags, a many-to-many history",
     ]
+    (place,) = [line for line in lines if line.startswith("  historical_place ")]
+    assert "6 events" in place
 
 
 def test_tables_are_chosen_and_none_is_an_error() -> None:
