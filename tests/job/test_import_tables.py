@@ -477,3 +477,17 @@ def test_a_name_that_the_server_has_cut_is_the_one_of_the_model() -> None:
     assert _log_name(("public", "other"), False, {"public.other"}) == "public.other"
     assert _log_name(("public", "other"), True, {"public.other"}) == "public.other"
     assert _log_name(("public", "other"), True, {"other"}) == "other"
+
+
+@on_postgresql
+@each("supa_audit", "hstore", "json")
+def test_zeros_that_a_number_got_are_a_change(log: TableLog) -> None:
+    """As for our triggers; JSON in PostgreSQL takes both for the same, and so does its fork."""
+    sql("CREATE TABLE zeros (id int PRIMARY KEY, n numeric)")
+    try:
+        log.record(["zeros"])
+        sql("INSERT INTO zeros VALUES (1, 1.0)", "UPDATE zeros SET n = 1.00")
+        changes = [event[5] for event in imported(log)]
+    finally:
+        sql("DROP TABLE zeros")
+    assert changes == ([None] if log is WITH_JSON else [None, {"n": 1.0}])
