@@ -442,6 +442,17 @@ def test_a_role_that_may_not_read_the_log_is_told_so(log: TableLog) -> None:
     try:
         with pytest.raises(SourceUnreadable, match="permission denied for schema audit"):
             find(log.source).parts("default")
+        sql(
+            "RESET ROLE",
+            "GRANT USAGE ON SCHEMA audit TO stranger",
+            "GRANT SELECT ON ALL TABLES IN SCHEMA audit TO stranger",
+            "SET ROLE stranger",
+        )
+        if log is LOGGED_ACTIONS:
+            with pytest.raises(SourceUnreadable, match="permission denied for schema public"):
+                find(log.source).parts("default")
+        else:
+            assert find(log.source).parts("default")
     finally:
         sql("RESET ROLE", "DROP OWNED BY stranger", "DROP ROLE stranger")
 
