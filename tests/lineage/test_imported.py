@@ -22,7 +22,7 @@ from tests.table_logs import LOGGED_ACTIONS, SUPA_AUDIT, WITH_JSON, TableLog
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 FIELDS = ("table_name", "object_id", "action", "row_data", "changed_from")
-LOGS = [SUPA_AUDIT, LOGGED_ACTIONS, WITH_JSON]
+LOGS = [SUPA_AUDIT, LOGGED_ACTIONS, pytest.param(WITH_JSON, marks=pytest.mark.proof)]
 
 
 @pytest.fixture(params=LOGS, ids=["supa_audit", "hstore", "json"])
