@@ -87,6 +87,22 @@ def applications(session: nox.Session, extra: str) -> None:
         )  # fmt: skip
 
 
+#: The oldest versions of other audit logs that can be imported; the tests use the newest.
+OLDEST_SOURCES = ["django-auditlog==2.3.0", "django-simple-history==3.8.0"]
+
+
+@nox.session(python="3.12")
+def sources(session: nox.Session) -> None:
+    """Test the import of other audit logs in the oldest version of each."""
+    session.install("-e", ".[test]")
+    session.install(*OLDEST_SOURCES)
+    for database in ("sqlite", "postgresql"):
+        session.run(
+            "python", "-m", "pytest", "tests/job/test_import_models.py",
+            env={"TEST_DATABASE": database},
+        )  # fmt: skip
+
+
 @nox.session(python=False)
 def servers(session: nox.Session) -> None:
     """Test capture and rebuild on the other PostgreSQL versions that a wheel brings."""

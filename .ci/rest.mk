@@ -7,9 +7,9 @@ NOX := $(BIN)/nox --reuse-existing-virtualenvs --no-install --session
 # The pairs of Python and Django, each in quotes.
 PAIRS ?=
 
-.PHONY: all django servers applications lint types docs
+.PHONY: all django servers applications sources lint types docs
 
-all: django pairs-postgresql pairs-sqlite servers applications docs types lint
+all: django pairs-postgresql pairs-sqlite servers applications docs sources types lint
 
 # Once more with events whose IDs are negative, as those of an older log are.
 pairs-postgresql: export TEST_FIRST_ID = -1000000000
@@ -17,7 +17,7 @@ pairs-%:
 	TEST_DATABASE=$* $(NOX) $(PAIRS)
 
 django servers: export PATH := $(CURDIR)/$(BIN):$(PATH)
-django servers applications:
+django servers applications sources:
 	$(NOX) $@
 
 lint types docs:

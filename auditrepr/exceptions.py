@@ -448,6 +448,15 @@ class PastIsFixed(AuditReprError):
     )
 
 
+class RowNotImported(AuditReprError, LookupError):
+    """Raised by `auditrepr.as_of()` if an imported event says nothing of the object's row."""
+
+    message = (
+        "What {model} {pk} held at that moment is not known: its last event was imported from a"
+        " log that says only what the object was called. Read the event's representation."
+    )
+
+
 class NotRestored(AuditReprError):
     """Raised when `auditrepr.restore()` refuses to put an object back."""
 

@@ -15,7 +15,7 @@ from tests.servers import PostgresServer
 STANDING = ("idle", "trickle")
 NAMES = (
     *STANDING, "drain", "relations", "asked", "pairs", "searched", "opened", "capture", "indexes",
-    "export", "imported", "tables", "shared",
+    "export", "imported", "tables", "shared", "bytes",
 )  # fmt: skip
 #: Numbers of audited tables, for ``tables``.
 COUNTS = [3, 30, 270]
@@ -130,26 +130,29 @@ def main(given: list[str] | None = None) -> None:
     options = arguments(given)
     names = options.names or NAMES
     with database(options.database, options.keep):
-        from . import backlogs, data
+        from . import backlogs, data, others
         from .asked import asked
         from .capture import capture
         from .export import export
         from .imported import imported
         from .indexes import indexes
         from .shared import shared
+        from .sizes import sizes
         from .tables import tables
 
         data.make_schema()
+        others.uninstall()
         data.represent_all()
         if set(names) & set(STANDING):
             backlogs.standing(names, options.rows, options.repeat)
-        writing = {"capture": capture, "indexes": indexes}
+        writing = {"capture": capture, "indexes": indexes, "bytes": sizes}
         whole = {"export": export, "imported": imported, "asked": asked}
         for name in names:
             if name in whole:
                 whole[name](options.rows, options.repeat)
             elif name in writing:
-                writing[name](max(options.rows), options.repeat)
+                with others.installed():
+                    writing[name](max(options.rows), options.repeat)
             elif name == "tables":
                 tables(options.counts or COUNTS, max(options.rows), options.repeat)
             elif name == "shared":

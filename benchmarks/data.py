@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.management import call_command
 from django.db import connection
 
@@ -189,3 +191,17 @@ def run(sql: str) -> None:
     """Execute a statement."""
     with connection.cursor() as cursor:
         cursor.execute(sql)
+
+
+def rows(sql: str, **parameters: object) -> list[tuple[Any, ...]]:
+    """Return the rows of a query."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters or [])
+        return cursor.fetchall()
+
+
+def value(sql: str, *parameters: object) -> Any:
+    """Return the one value of a query."""
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters)
+        return cursor.fetchone()[0]

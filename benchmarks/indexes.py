@@ -38,7 +38,7 @@ def indexes(rows: int, repeat: int) -> None:
     """The cost of an INSERT of this number of rows, and the share of each index of the log."""
     _run("DROP TABLE IF EXISTS ready_log")
     _run(data.sql(_READY, 1, rows))
-    clock = _clock()
+    clock = writer_clock()
     _show_bounds(rows, _measure(_bounds(rows), repeat, clock))
     _show_indexes(rows, _measure(_without(), repeat, clock))
     _run("DROP TABLE ready_log")
@@ -87,7 +87,7 @@ def _rolled_back(
     return took
 
 
-def _clock() -> Callable[[], float]:
+def writer_clock() -> Callable[[], float]:
     """Return the CPU time of the writing process, or the elapsed time if that is unknown."""
     if connection.vendor == "sqlite":
         return time.process_time

@@ -72,6 +72,8 @@ env = Environment(
     AUDITREPR_REPR=json.loads,
     AUDITREPR_RELATED=json.loads,
     AUDITREPR_ROW_SECONDS=float,
+    AUDITREPR_RETENTION=json.loads,
+    AUDITREPR_SOURCES=json.loads,
 )
 env.read_env(BASE_DIR / ".env")
 env.ENVIRON = {name: value for name, value in os.environ.items() if value}  # empty counts as none

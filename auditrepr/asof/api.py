@@ -9,12 +9,12 @@ from typing import Any, TypeVar, overload
 from django.db import Error
 from django.db.models import Model
 
-from ..exceptions import MigrationsPending, PastIsFixed
+from ..exceptions import MigrationsPending, PastIsFixed, RowNotImported
 from ..models import AuditLog
 from ..utils.arguments import named
 from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
-from ..vendors.types import Moment
+from ..vendors.types import NOT_IMPORTED, Moment, Row
 from .asked import When, checked_key, event_or_time, moment_of, wanted
 from .former import Absence
 from .lookups import Lookup, Subject
@@ -45,6 +45,7 @@ def as_of(what: Any, moment: When, /, *, pk: Any = None, using: str | None = Non
     :raises ValidationError: if the pk cannot be a key of this model.
     :raises ValueError: if there is no such database.
     :raises DoesNotExist: if there was no such object; the model's own exception.
+    :raises RowNotImported: if only a text of the object is known, which another log has brought.
     :raises AuditLog.DoesNotExist: if there is no such event.
     :raises MigrationsPending: if the database holds no log.
     """
@@ -80,6 +81,8 @@ def past_instance(model: Any, key: Any, moment: Moment, using: str, limit: TimeL
         raise model.DoesNotExist(
             f"No {model._meta.label} with primary key {key} existed at that moment. {why}"
         )
+    if isinstance(found.row, Row) and NOT_IMPORTED in found.row.missing.values():
+        raise RowNotImported(model=model._meta.label, pk=key)
     if not isinstance(found.value, Model):
         raise found.value
     return found.value

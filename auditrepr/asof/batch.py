@@ -16,7 +16,8 @@ from ..tracking.decorator import chosen_repr
 from ..tracking.related import pair_field
 from ..utils.table_names import model_for_table
 from ..utils.time_limit import TimeLimit
-from ..vendors.types import Event, Found
+from ..vendors.types import Event, Found, Row
+from .imported_texts import imported_texts
 from .instances import KnownFailures
 from .lookups import Lookup, Origin, Reference, Subject
 from .pairs import pair_changes
@@ -61,6 +62,9 @@ class Batch:
             by_table[table].append((event, subject))
         for table, group in by_table.items():
             self._rebuild(table, *zip(*group, strict=True))
+        texts = imported_texts(self.vendor, [event.id for event in events])
+        for event, subject in zip(events, subjects, strict=True) if texts else ():
+            subject.imported = texts.get(event.id)
         again = self.reader.history.states.changed_again([subject.moment for subject in subjects])
         for subject in subjects:
             if subject.moment.upto in again:
@@ -88,6 +92,8 @@ class Batch:
             self._describe(subjects, "no installed model uses this table")
             return
         found = self._found(model, table, events)
+        for subject, one in zip(subjects, found, strict=True):
+            subject.is_whole = isinstance(one.row, Row) and not one.row.missing
         if any(isinstance(one.row, TableGone) for one in found):
             self._describe(subjects, "its table no longer exists")
             return
@@ -149,6 +155,7 @@ class Batch:
         ids = [subject.moment.upto for subject in subjects]
         rows = AuditLog.objects.using(self.using).in_bulk(ids)
         for subject in subjects:
+            subject.is_whole = False
             log = rows[subject.moment.upto]
             subject.instance = BareRow(log.table_name, log.object_id, log.row_data or {})
             subject.note(reason)

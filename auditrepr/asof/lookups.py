@@ -12,6 +12,7 @@ from django.db.models import Model
 from ..vendors import Vendor
 from ..vendors.types import Event, Found, Moment
 from .history import Matches
+from .imported_texts import ImportedText
 from .substitution import Relations
 
 if TYPE_CHECKING:
@@ -113,6 +114,8 @@ class Subject:
     notes: dict[str, None] = field(default_factory=dict)  # in the order in which they came
     found_none: bool = False  # a relation has answered None
     has_asked: bool = False  # its code has read a related set, or sent a query
+    is_whole: bool = True  # false if the event does not hold all columns of its own row
+    imported: ImportedText | None = None
 
     def note(self, reason: str) -> None:
         """Add a reason why the representation is mixed."""

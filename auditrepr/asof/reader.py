@@ -11,7 +11,7 @@ from django.db import Error
 from django.db.models import Model
 
 from ..isolation import isolated
-from ..utils.model_meta import own_fields, parent_links
+from ..utils.model_meta import key_parts, own_fields, parent_links
 from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
@@ -203,7 +203,7 @@ class Reader:
         return [
             Found(None, lookup.doubts)
             if isinstance(lookup.key, Unknown)
-            else _doubted(next(rows), lookup)
+            else _doubted(_keyed(next(rows), model, lookup.key), lookup)
             for lookup in lookups
         ]
 
@@ -264,6 +264,19 @@ def _joined(parent: type[Model], row: Row, part: Found) -> Row | Exception:
     inherited = part.row or Row({}, columns)
     lossy = inherited.lossy + row.lossy
     return Row(inherited.values | row.values, {**inherited.missing, **row.missing}, lossy)
+
+
+def _keyed(found: Found, model: type[Model], key: Any) -> Found:
+    """Return the row with the key that it was found by: Django's deferred values need it."""
+    name, row = model._meta.pk.attname, found.row
+    if (
+        not isinstance(row, Row)
+        or row.values
+        or not row.missing
+        or len(key_parts(model._meta.pk)) > 1
+    ):
+        return found
+    return found._replace(row=row._replace(values={name: key}))
 
 
 def _unless_gone(found: Found) -> Found:

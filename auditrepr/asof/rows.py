@@ -13,7 +13,7 @@ from ..utils.model_meta import key_parts, may_be_large, own_fields
 from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor
-from ..vendors.types import NOT_RECORDED, Image, Row
+from ..vendors.types import NOT_IMPORTED, NOT_RECORDED, Image, Row
 
 
 class ModelRaised(Exception):
@@ -102,6 +102,8 @@ def _read(
         for field in fields if missing else ():
             if field.column in missing:
                 del row[field.attname]
+        if fields and not row:
+            missing = dict.fromkeys(missing, NOT_IMPORTED)
         if not losses:
             yield image, Row(row, missing)
             continue

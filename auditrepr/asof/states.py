@@ -77,7 +77,8 @@ class States:
         if not around or not self.statement_reaches_beyond:
             return [""] * len(around)
         bases = list(map(_rests_on, around))
-        unfit = self.vendor.out_of_order(set().union(*bases))
+        together = self.vendor.together(set().union(*bases))
+        unfit = self.vendor.out_of_order(together) if together else set()
         return [UNCLEAR if basis & unfit else "" for basis in bases]
 
     def _state(self, table: str, moment: Moment, around: Neighbors, doubt: str) -> StateSource:
@@ -228,8 +229,10 @@ class States:
         """Return the IDs of events that may record an intermediate state of a statement."""
         if not moments or not self.statement_reaches_beyond:
             return set()
-        ids = [moment.upto for moment in moments]
-        return self.vendor.changed_again(ids) | self.vendor.out_of_order(ids)
+        together = self.vendor.together([moment.upto for moment in moments])
+        if not together:
+            return set()
+        return self.vendor.changed_again(together) | self.vendor.out_of_order(together)
 
 
 def _rests_on(around: Neighbors) -> set[int]:

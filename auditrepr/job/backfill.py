@@ -20,6 +20,7 @@ from .pending import Backlog, Count, PendingBatch
 from .result import Progress, Result, Stored
 from .rounds import shares
 from .rounds.crew import Crew
+from .rounds.obstacle import Obstacle
 from .rounds.sharing import Sharing
 
 __all__ = ["BacklogPreview", "Progress", "Result", "StopReason", "preview", "run"]
@@ -120,18 +121,23 @@ class Backfill(Sharing[PendingBatch]):
         self.rescan = rescan
         self.retry_failed = retry_failed
         self.result.retried_to = retried_to
+        self._rebuild = Obstacle(using)
 
     def work(self) -> StopReason:
         if self.rescan and self.lease:
             shares.void(self.using, self.command)
         if self.retry_failed and self.lease and (reason := self._end_rebuild()):
             return reason
-        reason = self.share()
-        if reason or self.helping:
-            return reason or StopReason.CAUGHT_UP
-        return self._work_alone()
+        while True:
+            reason = self.share()
+            if reason or self.helping:
+                return reason or StopReason.CAUGHT_UP
+            if reason := self._work_alone():
+                return reason
 
     def plan(self) -> int:
+        if self._rebuild.make_room(rescan=self.rescan):
+            self.note_voided()
         planned = shares.plan(
             self.using, self.command, self.lease, rescan=self.rescan, enough=self.reached
         )
@@ -154,16 +160,21 @@ class Backfill(Sharing[PendingBatch]):
 
     def _end_rebuild(self) -> StopReason | None:
         """Void the round of a rebuild, which builds final events, too, unless it has workers."""
-        if live := shares.workers(self.using, shares.REBUILD):
+        if live := self._rebuild.workers():
             self.result.holder = live[0]
             return StopReason.LOCKED
         shares.void(self.using, shares.REBUILD)
         return None
 
-    def _work_alone(self) -> StopReason:
+    def _work_alone(self) -> StopReason | None:
+        """Work until nothing is left; none: until others can help with what is pending."""
         backlog = Backlog(self.using, rescan=self.rescan)
         retry = self._all_failed if self.retry_failed else self._due
-        reason = self._pending(backlog) or self._sweep(backlog) or retry()
+        reason = self._pending(backlog)
+        if not reason and self._rebuild.has_gone():
+            backlog.settle()
+            return None
+        reason = reason or self._sweep(backlog) or retry()
         backlog.settle()
         reason = reason or values.index(self.using, self.lock, self.reached)
         return reason or StopReason.CAUGHT_UP
@@ -176,6 +187,8 @@ class Backfill(Sharing[PendingBatch]):
             if reason := self._store(batch, backlog):
                 return reason
             self.tell(batch.reaches - backlog.start, backlog.top - backlog.start)
+            if self._rebuild.has_gone():
+                return None
         return None
 
     def _sweep(self, backlog: Backlog) -> StopReason | None:

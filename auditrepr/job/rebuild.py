@@ -25,7 +25,7 @@ from .limits import BatchSize, Limits
 from .locks.base import Lock
 from .locks.lease import DatabaseLock
 from .result import Progress, Result, Stored
-from .rounds import shares
+from .rounds import shares, workers
 from .rounds.crew import Crew
 from .rounds.sharing import Sharing
 from .selection import Selection, StoredBatch, take
@@ -186,12 +186,18 @@ class Rebuild(Sharing[StoredBatch]):
     def next_round(self) -> StopReason | None:
         return StopReason.CAUGHT_UP
 
+    def join(self) -> StopReason | None:
+        reason = super().join()
+        if not reason and self.record.pk is None:
+            self.record.begin()  # so that the round is seen to be worked on between two shares
+        return reason
+
     def _begin_or_resume(self) -> StopReason | None:
         """Begin a rebuild, or continue one; what works besides ends, unless it is a rebuild."""
         if self.selection is None:
             shares.void(self.using, shares.BACKFILL)
             return None
-        if live := shares.workers(self.using, self.command):
+        if live := workers.at_work(self.using, self.command):
             self.result.holder = live[0]
             return StopReason.LOCKED
         shares.void(self.using)

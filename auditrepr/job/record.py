@@ -71,7 +71,7 @@ class Record:
 
     def end(self, result: Result) -> None:
         """Record how the run ended."""
-        if result.idle and not result.error:
+        if self.pk is None and result.idle and not result.error:
             locked = result.stop_reason is StopReason.LOCKED
             self.count_skipped() if locked else self._count_idle(result.stop_reason)
             return

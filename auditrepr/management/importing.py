@@ -44,6 +44,8 @@ def _facts(facts: Facts) -> str:
         parts.append("what an update changed is the difference to the object's event before")
     if not facts.whole_rows:
         parts.append("its events do not have all columns")
+    if facts.texts:
+        parts.append("what they call the object stands for a row that is not known")
     return "; ".join(parts)
 
 

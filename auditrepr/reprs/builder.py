@@ -12,12 +12,14 @@ from django.db import Error, connections, transaction
 
 from ..asof.batch import Batch
 from ..asof.building import Building, StartOver, TooMuch, Transaction
+from ..asof.imported_texts import ImportedText
 from ..asof.instances import KnownFailures
 from ..asof.lookups import Origin, Reference, Subject
 from ..asof.query_interceptor import watching
 from ..exceptions import NothingToRebuild
 from ..isolation import hooks, isolated
 from ..models import AuditLog, Fidelity
+from ..sources import title
 from ..utils.text import storable
 from ..utils.time_limit import TimeLimit
 from ..vendors.types import Event
@@ -212,6 +214,8 @@ def _outcome(event: Origin, subject: Subject, batch: Batch, careful: bool) -> Ou
     """Return the outcome of this event, or None if it is to be tried again, with a savepoint."""
     if event.action == AuditLog.Action.TRUNCATE:
         return _failed(event, NothingToRebuild(pk=event.id, table=event.table_name), batch)
+    if subject.imported is not None and not subject.is_whole:
+        return _imported(event, subject.imported, batch.settings.MAX_LENGTH)
     if subject.error is not None:
         return _failed(event, subject.error, batch, subject)
     building = batch.building
@@ -236,9 +240,19 @@ def _represented(event: Origin, subject: Subject, text: str, length: int) -> Out
     return Outcome(event.id, text, fidelity, "\n".join(subject.notes))
 
 
+def _imported(event: Origin, imported: ImportedText, length: int) -> Outcome:
+    """Return the text of another log as a representation: more than the event itself can say."""
+    text, altered = storable(imported.text, length)
+    reasons = [f"as {title(imported.source)} stored it", altered]
+    return Outcome(event.id, text, Fidelity.MIXED, "\n".join(filter(None, reasons)))
+
+
 def _failed(
     event: Origin, error: BaseException, batch: Batch, subject: Subject | None = None
 ) -> Outcome:
+    if subject is not None and subject.imported is not None:
+        return _imported(event, subject.imported, batch.settings.MAX_LENGTH)
+
     def final() -> bool:
         return subject is not None and is_final(error, subject)
 

@@ -6,6 +6,6 @@ A source is one SELECT, or several, in the words of auditrepr's log: see :mod:`.
 from __future__ import annotations
 
 from .base import Facts, Order, Part, Source
-from .registry import find, names
+from .registry import find, names, title
 
-__all__ = ["Facts", "Order", "Part", "Source", "find", "names"]
+__all__ = ["Facts", "Order", "Part", "Source", "find", "names", "title"]

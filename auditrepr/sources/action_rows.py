@@ -77,7 +77,7 @@ class TextRows(ActionRows):
 
     def __init__(self, log: LogTable, placed: Placed) -> None:
         super().__init__(log, placed)
-        self.read = FromTexts(log.using)
+        self.read = FromTexts(log.source, log.using)
         self.keys = f"{self.read.hstore}.skeys"
 
     def join(self, ignored: Ignored) -> str:

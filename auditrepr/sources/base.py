@@ -24,6 +24,7 @@ class Facts:
     deletes: bool  # does it record deletions?
     before_images: bool  # does it say what an update changed? If not, the event before does
     whole_rows: bool  # does an event hold all columns of the row?
+    texts: bool = False  # does an event say what the object was called?
 
 
 class Part(NamedTuple):
@@ -31,12 +32,14 @@ class Part(NamedTuple):
 
     name: str  # distinguishes it from the source's other parts, also when an import continues
     select: str
+    by_time: bool = False  # do times order its events, and positions only those that share one?
 
 
 class Source(ABC):
     """Another audit log."""
 
     name: str  # stands in the context of each imported event
+    title: str = ""  # what its makers call it, if that is another name
     facts: Facts
     says_keys = False  # must each event of an audited table have an object ID?
 

@@ -5,7 +5,8 @@ ones. It should have an index: each batch reads a range of positions. The other 
 the triggers would have written (docs/models-and-api.md): ``object_id`` the primary key as text,
 ``row_data`` the row after an insert or update and before a delete, as JSON, ``changed_from`` the
 previous values of the columns that an update changed, ``transaction`` the ID of the transaction
-that wrote the event, if its time is that at which this one began.
+that wrote the event, if its time is that at which this one began. ``text`` is what the source
+itself says of the object, such as what ``str()`` said; an event that has one may lack ``row_data``.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from collections.abc import Collection
 from ..exceptions import SourceColumns
 
 REQUIRED = ("position", "table_name", "object_id", "action", "row_data", "occurred_at")
-OPTIONAL = ("previous_object_id", "changed_from", "context", "transaction")
+OPTIONAL = ("previous_object_id", "changed_from", "context", "transaction", "text")
 
 
 def check_columns(source: str, columns: Collection[str]) -> frozenset[str]:

@@ -10,8 +10,10 @@ from __future__ import annotations
 import json
 import re
 
-from django.db import connections, transaction
+from django.db import Error, connections, transaction
 
+from ..exceptions import SourceUnreadable
+from ..utils.text import one_line
 from ..vendors import get_vendor
 from .places import Place
 from .quoting import text
@@ -122,18 +124,24 @@ COMPARED = {"numeric": "number", "timestamp with time zone": "time"}
 
 
 class FromTexts:
-    """SQL that reads texts of hstore, of which this database has the extension."""
+    """SQL that reads texts of hstore, of which this database has the extension.
 
-    def __init__(self, using: str) -> None:
+    :raises SourceUnreadable: if the function cannot be created.
+    """
+
+    def __init__(self, source: str, using: str) -> None:
         quote = connections[using].ops.quote_name
         vendor = get_vendor(using)
         schema = quote(vendor.log_schema())
         self.hstore = quote(vendor.value(HSTORE))
         self.function = f"{schema}.{NAME}"
-        with transaction.atomic(using):
-            if vendor.value(PRESENT, [NAME, schema]) != BODY:
-                created = CREATE.format(name=self.function, hstore=self.hstore, body=BODY)
-                vendor.execute([created])
+        created = CREATE.format(name=self.function, hstore=self.hstore, body=BODY)
+        try:
+            with transaction.atomic(using):
+                if vendor.value(PRESENT, [NAME, schema]) != BODY:
+                    vendor.execute([created])
+        except Error as error:
+            raise SourceUnreadable(source=source, reason=one_line(error)) from error
 
     def row(self, place: Place, texts: str) -> str:
         """Return SQL for a row of this place as JSON; as texts if there is no such table today."""

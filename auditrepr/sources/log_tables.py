@@ -101,7 +101,8 @@ def find_table(source: str, using: str, name: str, columns: Collection[str]) -> 
     ranks = [(one.name == name) + 2 * (one.schema == SCHEMA) for one in found]
     best = [one for one, rank in zip(found, ranks, strict=True) if rank == max(ranks)]
     if not best:
-        reason = f"no table has the columns of {SCHEMA}.{name} and a primary key that is a number"
+        listed = ", ".join(columns)
+        reason = f"no table has the columns {listed} and a primary key that is a number"
     elif len(best) > 1:
         reason = f"several tables may be meant: {', '.join(one.sql for one in best)}"
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection
 
 from .action_rows import ActionRows, Ignored, JsonRows, TextRows
@@ -84,11 +85,11 @@ class LoggedActions(Source):
     def left_out(self, using: str, tables: Collection[str] | None = None) -> dict[str, int]:
         log = self._log(using)
         names = {(one.schema, one.table): one.name for one in Placed.of(log, TABLES).places}
-        return {
-            f"{names[schema, table]}, of whole statements": number
-            for schema, table, number in log.rows(STATEMENTS)
-            if tables is None or names[schema, table] in tables
-        }
+        found: Counter[str] = Counter()
+        for schema, table, number in log.rows(STATEMENTS):
+            if tables is None or names[schema, table] in tables:
+                found[f"{names[schema, table]}, of whole statements"] += number
+        return dict(found)
 
     def _log(self, using: str) -> LogTable:
         return find_table(self.name, using, "logged_actions", COLUMNS)

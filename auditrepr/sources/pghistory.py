@@ -41,6 +41,7 @@ class Pghistory(Source):
     """
 
     name = "pghistory"
+    title = "django-pghistory"
     # Which trackers and fields a model has, the dry run shows by its events.
     facts = Facts(Order.TABLE, deletes=False, before_images=False, whole_rows=True)
 
@@ -145,7 +146,7 @@ class _Events:
     def _row(self, later: Mapping[str, datetime]) -> str:
         """Return SQL for the recorded columns of an event."""
         others = sorted(_columns(self.model) - self.columns)
-        row = f"to_jsonb(event) - ARRAY[{', '.join(map(_text, others))}]"
+        row = f"to_jsonb(event.*) - ARRAY[{', '.join(map(_text, others))}]"
         for column, at in sorted(later.items()):
             if column in self.columns:
                 row += f" - CASE WHEN event.pgh_created_at < '{at.isoformat()}'"

@@ -4,21 +4,28 @@ from __future__ import annotations
 
 from ..conf import get_settings
 from ..exceptions import UnknownSource
+from .auditlog import Auditlog
 from .base import Source
 from .function import FunctionSource
 from .logged_actions import LoggedActions
 from .pghistory import Pghistory
+from .simple_history import SimpleHistory
 from .supa_audit import SupaAudit
 
 #: Sources that need no setting, by name.
 BUILT_IN: dict[str, type[Source]] = {
-    source.name: source for source in (Pghistory, SupaAudit, LoggedActions)
+    source.name: source for source in (Auditlog, LoggedActions, Pghistory, SimpleHistory, SupaAudit)
 }
 
 
 def names() -> list[str]:
     """Return the names of all sources, sorted."""
     return sorted({*BUILT_IN, *get_settings().SOURCES})
+
+
+def title(name: str) -> str:
+    """Return what the makers of the source with this name call it."""
+    return (name in BUILT_IN and BUILT_IN[name].title) or name
 
 
 def find(name: str) -> Source:

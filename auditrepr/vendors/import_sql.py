@@ -18,13 +18,14 @@ class Dialect:
 
     text: Callable[[str], str]  # a text
     document: str  # JSON, as the log stores it
-    named: str  # a context, with the name of its source
+    named: str  # {context}, with the name of its source, and its {text}
     is_object: str  # whether JSON is an object
     is_time: str  # whether a time is as Django stores it
     is_whole: str  # whether a position is a whole number
     is_name: str  # whether the name of a table is text
     without: Callable[[str, Sequence[str]], str]  # a document without columns
     difference: str  # of {earlier}: what is otherwise in {row}; null if nothing is
+    once: str  # keeps a SELECT from being merged with the one around it
     among: str  # whether the table is one of those in the parameter {}
     known: str  # joins `known`: what is known of the table
     since: str  # since when the table is covered; null: it is not
@@ -50,15 +51,15 @@ def tables(dialect: Dialect, selection: Selection) -> str:
                 CASE WHEN occurred_at >= %(until)s
                     AND coalesce(occurred_at < {dialect.since}, true)
                     THEN 1 ELSE 0 END AS missed
-            FROM {_source(selection.select)}{dialect.known} WHERE {_among(dialect, selection)}
+            FROM {_once(dialect, selection)}{dialect.known} WHERE {_among(dialect, selection)}
         ) AS events GROUP BY table_name ORDER BY table_name
     """
 
 
 def unfit(dialect: Dialect, selection: Selection) -> str:
     """Return a query for the fields of ``Unfit``, over the events that may be meant."""
-    changed, context = (
-        name if name in selection.has else "NULL" for name in ("changed_from", "context")
+    changed, context, text = (
+        name if name in selection.has else "NULL" for name in ("changed_from", "context", "text")
     )
     wrong = (
         f"position IS NULL OR NOT {dialect.is_whole}",
@@ -66,7 +67,8 @@ def unfit(dialect: Dialect, selection: Selection) -> str:
         "action IS NULL OR action NOT IN ('I', 'U', 'D', 'T')",
         "action = 'T' AND (object_id IS NOT NULL OR row_data IS NOT NULL)",
         f"action <> 'T' AND object_id IS NULL AND {dialect.among.format('keyed')}",
-        f"action <> 'T' AND (row_data IS NULL OR NOT {dialect.is_object.format('row_data')})",
+        f"action <> 'T' AND CASE WHEN row_data IS NULL THEN {text} IS NULL"
+        f" ELSE NOT {dialect.is_object.format('row_data')} END",
         f"occurred_at IS NULL OR NOT {dialect.is_time}",
         f"{changed} IS NOT NULL AND NOT {dialect.is_object.format(changed)}",
         f"{context} IS NOT NULL AND NOT {dialect.is_object.format(context)}",
@@ -74,7 +76,7 @@ def unfit(dialect: Dialect, selection: Selection) -> str:
     counts = ", ".join(f"count(CASE WHEN {one} THEN 1 END)" for one in wrong)
     return f"""
         SELECT count(position) - count(DISTINCT position), {counts}
-        FROM {_source(selection.select)}
+        FROM {_once(dialect, selection)}
         WHERE (occurred_at < %(until)s OR occurred_at IS NULL OR NOT {dialect.is_time})
             AND ({_among(dialect, selection)} OR table_name IS NULL)
     """
@@ -89,7 +91,8 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
     """
     parts = (
         f"SELECT {part} AS part, position, {_previous(one)} AS previous_position, occurred_at,"
-        f" {LATER if limited else 0} AS later FROM {_source(one.select)}"
+        f" {int(one.by_time)} AS by_time, {_later(one) if limited else 0} AS later"
+        f" FROM {_source(one.select)}"
         f" WHERE {_meant(dialect, one)} AND {_among(dialect, one)}"
         for part, one in enumerate(selections)
     )
@@ -100,7 +103,8 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
         ), part, position, previous_position
         FROM (
             SELECT part, position, previous_position, later,
-                max(occurred_at) OVER (PARTITION BY part ORDER BY position) AS moment
+                CASE WHEN by_time = 1 THEN occurred_at
+                    ELSE max(occurred_at) OVER (PARTITION BY part ORDER BY position) END AS moment
             FROM ({" UNION ALL ".join(parts)}) AS events
         ) AS timed WHERE {"later <= %(most)s" if limited else "true"}
     """
@@ -108,14 +112,16 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
 
 def import_events(dialect: Dialect, selection: Selection) -> str:
     """Return the statement that moves planned events of this SELECT into the log."""
-    previous, context = (
+    previous, context, text = (
         f"events.{name}" if name in selection.has else "NULL"
-        for name in ("previous_object_id", "context")
+        for name in ("previous_object_id", "context", "text")
     )
     changed, earlier = _changed(dialect, selection)
-    row, changed = (
-        _document(dialect, column, selection.excluded) for column in ("events.row_data", changed)
-    )
+    # Of a row that is not known, no column is: the log has a row for each event of an object.
+    row = "events.row_data"
+    if "text" in selection.has:
+        row = f"CASE WHEN events.action = 'T' THEN {row} ELSE coalesce({row}, '{{}}') END"
+    row, changed = (_document(dialect, column, selection.excluded) for column in (row, changed))
     return f"""
         INSERT INTO auditrepr_auditlog (
             id, table_name, object_id, previous_object_id, action, row_data, changed_from, context,
@@ -123,7 +129,7 @@ def import_events(dialect: Dialect, selection: Selection) -> str:
         )
         SELECT planned.id, events.table_name, CAST(events.object_id AS text),
             CAST({previous} AS text), events.action, {row}, {changed},
-            {dialect.named.format(context)}, events.occurred_at
+            {dialect.named.format(context=context, text=text)}, events.occurred_at
         FROM auditrepr_plannedevent AS planned
         JOIN {_source(selection.select, "events")} ON events.position = planned.position{earlier}
         WHERE planned.part = %(part)s AND planned.id > %(after)s AND planned.id <= %(upto)s
@@ -131,15 +137,18 @@ def import_events(dialect: Dialect, selection: Selection) -> str:
     """
 
 
-#: How many events of the table are as late as this one.
-LATER = "row_number() OVER (PARTITION BY table_name ORDER BY position DESC)"
+def _later(selection: Selection) -> str:
+    """Return SQL for how many events of the table are as late as this one."""
+    order = "occurred_at DESC, position DESC" if selection.by_time else "position DESC"
+    return f"row_number() OVER (PARTITION BY table_name ORDER BY {order})"
 
 
 def _previous(selection: Selection) -> str:
     """Return SQL for the position of the same object's event before, if that is needed."""
     if "changed_from" in selection.has:
         return "CAST(NULL AS bigint)"
-    return "lag(position) OVER (PARTITION BY table_name, object_id ORDER BY position)"
+    order = "occurred_at, position" if selection.by_time else "position"
+    return f"lag(position) OVER (PARTITION BY table_name, object_id ORDER BY {order})"
 
 
 def _changed(dialect: Dialect, selection: Selection) -> tuple[str, str]:
@@ -161,6 +170,11 @@ def _source(select: str, name: str = "source") -> str:
     # On a line of its own, the parenthesis does not end in a comment of the project's.
     select = select.replace("%", "%%")
     return f"({select}\n) AS {name}"
+
+
+def _once(dialect: Dialect, selection: Selection) -> str:
+    """Return the SELECT as something whose rows are made once, and not for each use of a column."""
+    return f"(SELECT * FROM {_source(selection.select, 'every')} {dialect.once}) AS source"
 
 
 def _meant(dialect: Dialect, selection: Selection) -> str:

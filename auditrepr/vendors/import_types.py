@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum
 from typing import NamedTuple
 
 
@@ -13,6 +14,7 @@ class Selection:
     """A SELECT of a source, and which of its events are meant.
 
     :param has: the optional columns that it has.
+    :param by_time: whether times order its events, and positions only those that share one.
     :param until: only events from before this time.
     :param tables: only events of these tables; None: of all.
     :param excluded: columns that never come into the log, by table.
@@ -23,6 +25,41 @@ class Selection:
     until: datetime
     tables: Sequence[str] | None = None
     excluded: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    by_time: bool = False
+
+
+class Cell(NamedTuple):
+    """A value of a document that a SELECT makes."""
+
+    name: str
+    sql: str
+    known: str = ""  # a condition; if it is not met, the document has no such value
+    is_json: bool = False
+
+
+class Form(Enum):
+    """What Django's serializers write for the fields of one kind, and can be read exactly."""
+
+    INTEGER = "integer"
+    BOOLEAN = "boolean"
+    TEXT = "text"
+    DECIMAL = "decimal"
+    FLOAT = "float"
+    DATE = "date"
+    TIME = "time"
+    DATETIME = "datetime"
+    UUID = "uuid"
+    JSON = "json"
+
+
+class Serialized(NamedTuple):
+    """A value in a document that one of Django's serializers has made, and its column."""
+
+    name: str
+    path: tuple[str, ...]
+    form: Form
+    places: int | None = None  # of a decimal number
+    known: str = ""  # a further condition, as that of a cell
 
 
 class Planned(NamedTuple):
@@ -51,6 +88,18 @@ class FoundTable(NamedTuple):
     missed: int  # events that come too late to be meant, and too early to be covered
     first: datetime | None
     last: datetime | None
+
+    def joined(self, other: FoundTable) -> FoundTable:
+        """Return this with more events of the same table."""
+        firsts, lasts = (self.first, other.first), (self.last, other.last)
+        return FoundTable(
+            self.name,
+            self.events + other.events,
+            self.whole + other.whole,
+            self.missed + other.missed,
+            min((at for at in firsts if at), default=None),
+            max((at for at in lasts if at), default=None),
+        )
 
 
 class Unfit(NamedTuple):

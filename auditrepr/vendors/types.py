@@ -13,6 +13,10 @@ from ..utils.model_meta import own_fields
 
 NOT_RECORDED = "not recorded"  # excluded, or added to the table later
 TOO_BIG = "too large to record"
+NOT_IMPORTED = "not in the imported event"  # whose row is not known at all
+
+#: No imported event has a higher ID: triggers assign IDs from 1 on.
+LAST_IMPORTED = 0
 
 
 class Moment(NamedTuple):

@@ -1,19 +1,27 @@
-"""The same table under django-pghistory's triggers."""
+"""The same tables under django-pghistory's triggers."""
 
 from __future__ import annotations
 
 import pghistory
 
-from benchmarks.shop.models import BaseInvoice
-
-EVENTS = (pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent())
+from benchmarks.shop.models import BaseInvoice, BaseLabel
 
 
-@pghistory.track(*EVENTS, level=pghistory.Row)
+def _events() -> list[pghistory.Tracker]:
+    """Return the same trackers for each model: one that a model has had keeps its columns."""
+    return [pghistory.InsertEvent(), pghistory.UpdateEvent(), pghistory.DeleteEvent()]
+
+
+@pghistory.track(*_events(), level=pghistory.Row)
 class InvoiceByRow(BaseInvoice):
     pass
 
 
-@pghistory.track(*EVENTS, level=pghistory.Statement)
+@pghistory.track(*_events(), level=pghistory.Row)
+class LabelByRow(BaseLabel):
+    pass
+
+
+@pghistory.track(*_events(), level=pghistory.Statement)
 class InvoiceByStatement(BaseInvoice):
     pass

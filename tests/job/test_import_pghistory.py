@@ -5,17 +5,11 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-from importlib.util import find_spec
-
 import pytest
 
 from auditrepr.exceptions import SourceUnavailable
 from auditrepr.sources import find
-from tests.missing import could_not_try
-from tests.processes import ROOT
+from tests.importing.running import tell
 
 
 @pytest.mark.sqlite
@@ -37,21 +31,9 @@ def test_a_year_of_its_events_is_read_as_it_was() -> None:
 
 
 def run_there(name: str) -> None:
-    """Run the tests of a module in a process of its own.
-
-    Its settings name applications that other tests do not have.
-    """
-    if not find_spec("pghistory"):
-        could_not_try("django-pghistory as a source", "django-pghistory is not installed")
-    environment = {name: value for name, value in os.environ.items() if name != "TEST_RUN"}
-    if server := environment.get("TEST_POSTGRES_URL"):
-        # Databases of its own on the same server: these tests still use theirs.
-        environment["TEST_POSTGRES_URL"] = server.replace("/auditrepr", "/importing", 1)
-    done = subprocess.run(
-        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-W", "ignore",
-         f"tests/importing/{name}.py"],
-        env=environment | {"DJANGO_SETTINGS_MODULE": "tests.importing.settings",
-                           "PYTHONPATH": str(ROOT)},
-        cwd=ROOT, capture_output=True, text=True,
-    )  # fmt: skip
-    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    tell(
+        f"tests/importing/{name}.py",
+        "tests.importing.settings",
+        module="pghistory",
+        package="django-pghistory",
+    )

@@ -7,6 +7,8 @@ import random
 import re
 import signal
 import threading
+from dataclasses import asdict
+from datetime import timedelta
 from subprocess import Popen
 from typing import Any
 
@@ -18,6 +20,7 @@ from auditrepr.exceptions import LeaseLost
 from auditrepr.job import prune, rebuild, slices
 from auditrepr.job.limits import Limits
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.locks.process import Process
 from auditrepr.job.result import Result
 from auditrepr.job.rounds import shares
 from auditrepr.job.rounds.lock import ShareLock
@@ -306,6 +309,140 @@ def test_the_status_shows_the_round_and_how_to_go_on_without_workers():
     shown = run_here("backfill_status").stdout
     assert re.search(r"round +rebuild_reprs: 0 of 2 shares done, 0 held", shown)
     assert "To continue: manage.py rebuild_reprs --resume" in shown
+
+
+# A round without workers
+
+
+def commands_of_rounds(**options: Any) -> tuple[Result, set[str]]:
+    """Return the result of several workers of the job, and whose shares there were meanwhile."""
+    seen: set[str] = set()
+
+    def look(progress: object) -> None:
+        seen.update(Share.objects.values_list("command", flat=True))
+
+    return run(workers=2, batch_size=4, on_progress=look, **options), seen
+
+
+def began_on(holder: dict[str, object], **options: Any) -> BackfillRun:
+    """The record of a worker of a rebuild that holds no share right now."""
+    now = timezone.now()
+    values = {"started_at": now, "seen_at": now, "host": holder["host"], "pid": holder["pid"]}
+    return BackfillRun.objects.create(command="rebuild_reprs", holder=holder, **values | options)
+
+
+def in_this_process() -> dict[str, object]:
+    return asdict(Process.current())
+
+
+def elsewhere() -> dict[str, object]:
+    return in_this_process() | {"host": "another", "boot": "another"}
+
+
+@pytest.mark.parametrize("end", ["stopped", "killed"])
+def test_a_rebuild_without_workers_makes_room_and_can_be_continued(end, caplog):
+    caplog.set_level("INFO", "auditrepr.rounds")
+    stored(40)
+    worker = plan()
+    if end == "killed":
+        with share_lock(worker) as lock:
+            store_share(worker, lock)
+        kill(worker)
+    more = write(60)
+    left = texts().count(OLD)
+    result, seen = commands_of_rounds()
+    assert (result.stop_reason, result.error, result.rows) == (StopReason.CAUGHT_UP, "", 60)
+    assert seen == {"backfill_reprs"}
+    assert settled() == more[-1]
+    assert "no process worked on the round of rebuild_reprs" in caplog.text.lower()
+    assert "rebuild_reprs --resume" in run_here("backfill_status").stdout
+    assert anew(None).rows == left > 0
+    assert texts() == names()
+    assert not RebuildCursor.objects.exists()
+
+
+def kill(worker: rebuild.Rebuild) -> None:
+    """Leave a share, and the run's record without an end, to a process that ended."""
+    holder = by_process_that_ended()
+    lock = share_lock(worker)
+    assert lock.acquire()
+    assert Share.objects.filter(token=lock.token).update(holder=holder)
+    assert BackfillRun.objects.filter(ended_at=None).update(holder=holder)
+
+
+def test_a_small_backlog_leaves_the_rebuild_its_round(monkeypatch):
+    stored(20)
+    plan()
+    monkeypatch.setattr(shares, "LEAST", 1000)
+    write(5)
+    assert run(workers=2).rows == 5
+    assert set(Share.objects.values_list("command", flat=True)) == {"rebuild_reprs"}
+
+
+@pytest.mark.parametrize("silent", [False, True])
+def test_a_worker_between_two_shares_counts_while_it_shows_signs_of_life(silent):
+    stored(20)
+    plan()
+    began_on(elsewhere(), seen_at=timezone.now() - timedelta(days=silent))
+    write(30)
+    result, seen = commands_of_rounds()
+    assert result.rows == 30
+    assert seen == ({"backfill_reprs"} if silent else {"rebuild_reprs"})
+
+
+def test_neither_another_rebuild_nor_a_retry_ends_a_worker_between_two_shares():
+    stored(20)
+    plan()
+    began_on(in_this_process())
+    for result in (anew(), run(retry_failed=True)):
+        assert (result.stop_reason, result.holder.pid) == (StopReason.LOCKED, os.getpid())
+    assert Share.objects.count() == 2
+
+
+def test_the_job_shares_the_rest_once_the_rebuild_has_no_workers_left():
+    stored(20)
+    worker = plan()
+    more = write(60)
+    seen: list[set[str]] = []
+    with share_lock(worker) as lock:
+
+        def look(progress: object) -> None:
+            seen.append(set(Share.objects.values_list("command", flat=True)))
+            if len(seen) == 3:
+                lock.release()
+
+        result = run(workers=2, batch_size=4, on_progress=look)
+    assert (result.stop_reason, result.rows) == (StopReason.CAUGHT_UP, 60)
+    assert seen[:3] == [{"rebuild_reprs"}] * 3
+    assert {"backfill_reprs"} in seen[3:]
+    assert settled() == more[-1]
+    assert anew(None).rows == 20
+
+
+def test_a_worker_that_was_thought_dead_says_that_its_round_was_canceled():
+    stored(20)
+    write(30)
+    taken: list[Result] = []
+
+    def take_room(progress: object) -> None:
+        if not taken:
+            BackfillRun.objects.update(ended_at=timezone.now())
+            expire(*Share.objects.values_list("pk", flat=True))
+            taken.append(run(workers=2))
+
+    result = anew(batch_size=4, on_progress=take_room)
+    assert taken[0].rows == 30
+    assert (result.stop_reason, result.rows) == (StopReason.LEASE_LOST, 4)
+    assert anew(None).rows == 16
+
+
+def test_a_rebuild_that_joins_a_round_and_finds_no_free_share_records_its_end():
+    stored(20)
+    worker = plan()
+    with share_lock(worker), share_lock(worker):
+        Share.objects.update(holder=elsewhere())
+        assert anew(None, workers=1).stop_reason is StopReason.LOCKED
+    assert not BackfillRun.objects.filter(ended_at=None).exists()
 
 
 # Processes

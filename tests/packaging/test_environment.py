@@ -123,6 +123,8 @@ def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
         "AUDITREPR_REPR": '{"auth.User": "get_full_name"}',
         "AUDITREPR_RELATED": '{"auth.Group": ["user_set"]}',
         "AUDITREPR_ROW_SECONDS": "2.5",
+        "AUDITREPR_RETENTION": '{"auth.Group": "90 days"}',
+        "AUDITREPR_SOURCES": '{"ours": "shop.old_log.select"}',
     }
     assert {f"AUDITREPR_{field.name}" for field in fields(Settings)} == set(given)
     settings = project.settings(DEBUG="on", **given)
@@ -144,6 +146,8 @@ def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
         "REPR": {"auth.User": "get_full_name"},
         "RELATED": {"auth.Group": ["user_set"]},
         "ROW_SECONDS": 2.5,
+        "RETENTION": {"auth.Group": "90 days"},
+        "SOURCES": {"ours": "shop.old_log.select"},
     }
     assert project.settings(DEBUG="on", AUDITREPR_BATCH_SIZE="")["AUDITREPR"] == {}
     auto = project.settings(DEBUG="on", AUDITREPR_BATCH_SIZE="auto")["AUDITREPR"]

@@ -257,9 +257,11 @@ def test_rows_changed_again_by_one_statement_are_told_from_rows_changed_later(
 ) -> None:
     ids = [event.id for event in life]
     at(ids, apart=True)
-    assert vendor.changed_again(ids) == set()
+    assert vendor.changed_again(ids) == vendor.together(ids) == set()
     at(ids[1:3], apart=False)
     assert vendor.changed_again(ids) == {ids[1]}
+    assert vendor.together(ids) == set(ids[1:3])
+    assert vendor.together(ids[1:2]) == {ids[1]}  # next to one that was not asked about
 
 
 def test_events_that_do_not_fit_their_neighbors_are_out_of_order(

@@ -52,7 +52,7 @@ def columns() -> Iterator[dict[str, str]]:
 def rows(given: list[dict[str, Any]]) -> list[Any]:
     """Return these rows as they are read."""
     (place,) = places("default", [("public", "odd")])
-    read = FromTexts("default").row(place, "row")
+    read = FromTexts("logged_actions", "default").row(place, "row")
     with connection.cursor() as cursor:
         cursor.execute("TRUNCATE given")
         for row in given:

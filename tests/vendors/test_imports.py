@@ -6,14 +6,25 @@ import json
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.db import Error, transaction
+from django.db.models import UUIDField
 from django.utils import timezone
 
 from auditrepr.models import AuditLog, PlannedEvent
 from auditrepr.vendors import Vendor
-from auditrepr.vendors.import_types import FoundTable, Known, Planned, Selection, Unfit
+from auditrepr.vendors.import_types import (
+    Cell,
+    Form,
+    FoundTable,
+    Known,
+    Planned,
+    Selection,
+    Serialized,
+    Unfit,
+)
 from tests import old_log
 
 pytestmark = pytest.mark.django_db
@@ -206,3 +217,106 @@ def test_the_parameters_and_the_dialect(vendor: Vendor) -> None:
     assert vendor.selecting(selection(tables=["b"]))["tables"] == '["b"]'
     text = vendor.import_dialect().text("it's 5%")
     assert vendor.value(f"SELECT {text} WHERE 1 = %(one)s", {"one": 1}) == "it's 5%"
+
+
+def document(vendor: Vendor, cells: list[Cell]) -> Any:
+    found = vendor.value(f"SELECT {vendor.document(cells)}")
+    return json.loads(found) if isinstance(found, str) else found
+
+
+def test_a_document_of_expressions_is_as_the_triggers_write_it(vendor: Vendor) -> None:
+    cells = [
+        Cell("it's", "'5%'"),
+        Cell("none", "NULL"),
+        Cell("half", "0.5"),
+        Cell("unknown", "7", "1 = 2"),
+        Cell("known", "7", "1 = 1"),
+    ]
+    assert document(vendor, cells) == {"it's": "5%", "none": None, "half": 0.5, "known": 7}
+    holder = vendor.json_text("""'{"a": [null, 1.5]}'""")
+    assert document(vendor, [Cell("held", holder, is_json=True)]) == {"held": {"a": [None, 1.5]}}
+
+
+@pytest.mark.parametrize("text", ["", "no JSON", "[1]"])
+def test_what_is_not_a_json_object_is_none(vendor: Vendor, text: str) -> None:
+    add(vendor, 9, "t", "1", {}, note=text)
+    assert vendor.column(f"SELECT DISTINCT {vendor.json_text('note')} FROM old_log") == [None]
+
+
+def test_keys_as_the_triggers_write_them(vendor: Vendor) -> None:
+    assert vendor.value(f"SELECT {vendor.key_text(['7'])}") == "7"
+    assert json.loads(vendor.value(f"SELECT {vendor.key_text(['7', '8'])}")) == [7, 8]
+    (written,) = vendor.key_texts(UUIDField(), [UUID(int=5)])
+    found = vendor.value(f"SELECT {vendor.serialized_key(repr(str(UUID(int=5))), Form.UUID)}")
+    assert found == written
+    assert found.replace("-", "") == UUID(int=5).hex
+    assert vendor.value(f"SELECT {vendor.serialized_key(repr('a-b'), Form.TEXT)}") == "a-b"
+
+
+def test_numbers_and_transactions_of_rows(vendor: Vendor) -> None:
+    number = vendor.row_number("old_log", "old_log.number")
+    found = vendor.column(f"SELECT {number} FROM old_log")
+    assert len(set(found)) == 5
+    assert all(isinstance(one, int) for one in found)
+    written = vendor.transaction_of("old_log")
+    assert not written or vendor.column(f"SELECT DISTINCT {written} FROM old_log") != [None]
+    later = f"occurred_at >= {vendor.time_sql(UNTIL)}"
+    assert vendor.value(f"SELECT count(*) FROM old_log WHERE {later}") == 2
+
+
+SERIALIZED = [
+    (Form.INTEGER, 5, True), (Form.INTEGER, None, True), (Form.INTEGER, "5", False),
+    (Form.INTEGER, 5.5, False), (Form.INTEGER, [5], False), (Form.BOOLEAN, True, True),
+    (Form.BOOLEAN, "true", False), (Form.TEXT, "it's", True), (Form.TEXT, "", True),
+    (Form.TEXT, "**s", False), (Form.TEXT, 5, False), (Form.DECIMAL, "-9.5", True),
+    (Form.DECIMAL, "9.555", False), (Form.DECIMAL, "1E+2", False), (Form.DECIMAL, "NaN", False),
+    (Form.FLOAT, 0.5, True), (Form.FLOAT, "NaN", False), (Form.DATE, "2020-05-17", True),
+    (Form.DATE, "17.5.2020", False), (Form.TIME, "09:30:00", True),
+    (Form.TIME, "09:30:00.123", False), (Form.DATETIME, "2020-05-17T12:00:00Z", True),
+    (Form.DATETIME, "2020-05-17T12:00:00.123Z", False),
+    (Form.DATETIME, "2020-05-17T12:00:00+02:00", False), (Form.UUID, str(UUID(int=5)), True),
+    (Form.UUID, "5", False), (Form.JSON, {"a": [1]}, True), (Form.JSON, None, True),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("form", "value", "certain"), SERIALIZED)
+def test_what_a_serializer_has_written(
+    vendor: Vendor, form: Form, value: Any, certain: bool
+) -> None:
+    add(vendor, 9, "t", "1", {"fields": {"x": value}})
+    values = [
+        Serialized("x", ("fields", "x"), form, 2),
+        Serialized("y", ("fields", "y"), form, 2),
+        Serialized("z", ("fields", "x"), form, 2, "number <> 9"),
+    ]
+    sql = vendor.deserialized("row_data", values)
+    found = vendor.value(f"SELECT {sql} FROM old_log WHERE number = 9")
+    row = json.loads(found) if isinstance(found, str) else found
+    assert list(row) == (["x"] if certain else [])
+    assert not certain or (row["x"] is None) == (value is None)
+
+
+def test_times_may_decide_the_order(vendor: Vendor) -> None:
+    add(vendor, 9, "t", "1", {}, occurred_at=at(vendor, -9))
+    add(vendor, 8, "t", "1", {}, occurred_at=at(vendor, -8))
+    select = old_log.select("default")
+    assert vendor.plan_import([Selection(select, OPTIONAL, UNTIL, by_time=True)], 0) == 5
+    planned = PlannedEvent.objects.order_by("pk").values_list("position", flat=True)
+    assert list(planned) == [9, 8, 0, 1, 2]
+
+
+def test_a_text_stands_for_a_row(vendor: Vendor) -> None:
+    add(vendor, -1, "t", "1", {}, row_data=None, note="Ann")
+    add(vendor, -2, "t", "1", {}, row_data=None)
+    select = (
+        "SELECT number AS position, table_name, object_id, action, row_data, occurred_at,"
+        " nullif(note, '') AS text FROM old_log"
+    )
+    chosen = Selection(select, ("text",), UNTIL, ["t"])
+    assert vendor.unfit_events(chosen).row == 1
+    assert vendor.plan_import([chosen], 0) == 2
+    with vendor.pinned():
+        assert vendor.import_events(chosen, "old", Planned(0, -1, 0, -1, -1)) == 1
+    event = AuditLog.objects.get()
+    assert event.row_data == {}
+    assert event.context == {"imported_from": "old", "imported_text": "Ann"}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
@@ -21,6 +21,7 @@ from ...utils.table_names import log_name
 from ...utils.text import one_line
 from ...vendors import get_vendor
 from ...vendors.import_types import FoundTable, Known, Selection
+from ...vendors.types import LAST_IMPORTED
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,8 @@ def last_id(using: str) -> int:
     """Return the highest ID that an imported event may have: below the log's first one."""
     lowest = AuditLog.objects.using(using).order_by("pk").values_list("pk", flat=True)
     covered = Coverage.objects.using(using).aggregate(least=Min("since_event"))["least"]
-    limits = [0, *(pk - 1 for pk in lowest[:1]), *([] if covered is None else [covered])]
+    since = [] if covered is None else [covered]
+    limits = [LAST_IMPORTED, *(pk - 1 for pk in lowest[:1]), *since]
     highest: int = min(limits)
     return highest
 
@@ -91,7 +93,9 @@ def choose(request: Request, until: datetime) -> list[Chosen]:
     """
     tables, excluded = _tables(request), _excluded(request.using)
     return [
-        Chosen(source, part.name, Selection(part.select, has, until, tables, excluded))
+        Chosen(
+            source, part.name, Selection(part.select, has, until, tables, excluded, part.by_time)
+        )
         for source in _sources(request)
         for part in source.parts(request.using, tables)
         for has in [_columns(request.using, source, part)]
@@ -122,9 +126,20 @@ def tables(using: str, parts: Sequence[Chosen]) -> dict[str, list[FoundTable]]:
     """Return which tables the events of each source are of."""
     about, vendor = known(using), get_vendor(using)
     return {
-        name: [one for part in of_source for one in vendor.source_tables(part.selection, about)]
+        name: _together(
+            one for part in of_source for one in vendor.source_tables(part.selection, about)
+        )
         for name, of_source in groupby(parts, lambda part: part.source.name)
     }
+
+
+def _together(found: Iterable[FoundTable]) -> list[FoundTable]:
+    """Return these with one for each table, which may be in several SELECTs."""
+    by_name: dict[str, FoundTable] = {}
+    for one in found:
+        other = by_name.get(one.name)
+        by_name[one.name] = one if other is None else one.joined(other)
+    return list(by_name.values())
 
 
 def known(using: str) -> dict[str, Known]:

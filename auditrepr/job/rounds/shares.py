@@ -10,7 +10,7 @@ What keeps a round safe:
   was taken over or canceled commits nothing.
 - How many workers there are is written nowhere.
 - All shares are one command's work. Those of a rebuild move its cursor, and not the watermark; so
-  ``backfill_reprs`` may work at the same time, but alone.
+  ``backfill_reprs`` may work at the same time, but alone, until no process works on them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ from ...conf import get_settings
 from ...models import Checkpoint, Share
 from ...vendors import get_vendor
 from ..locks.base import Lock
-from ..locks.process import Process
 from ..pending import Backlog, take
 
 BACKFILL, REBUILD = "backfill_reprs", "rebuild_reprs"
@@ -60,12 +59,9 @@ def first(using: str, command: str) -> int | None:
     return of(using, command).order_by("pk").values_list("pk", flat=True).first()
 
 
-def workers(using: str, command: str) -> list[Process]:
-    """Return the processes, of any host, that hold shares and may still run."""
-    held = of(using, command).exclude(token=None)
-    live = held.filter(expires_at__gt=get_vendor(using).clock())
-    found = map(Process.of, live.values_list("holder", flat=True))
-    return [one for one in found if one and not one.is_dead()]
+def is_large(using: str, *, rescan: bool = False) -> bool:
+    """Return whether the backlog may be worth a round."""
+    return _is_large(Backlog(using, rescan=rescan), LEAST)
 
 
 def plan(
@@ -89,7 +85,7 @@ def plan(
     if exist(using):
         return 0
     backlog = Backlog(using, rescan=rescan)
-    if backlog.top - backlog.start < least:
+    if not _is_large(backlog, least):
         return 0
     with lock.kept_alive():
         found, nothing_up_to = _cut(backlog, width or WIDTH, most, enough)
@@ -149,6 +145,10 @@ def follow(using: str, provable: int) -> None:
     bound = provable if left is None else min(provable, left)
     marks = Checkpoint.objects.using(using).filter(pk=1, settled_id__lt=bound)
     marks.update(settled_id=bound)
+
+
+def _is_large(backlog: Backlog, least: int) -> bool:
+    return backlog.top - backlog.start >= least
 
 
 def _cut(

@@ -18,7 +18,7 @@ from ...vendors.types import Event
 from .. import preflight
 from ..result import Progress, Result, Stored
 from ..run import Run
-from . import shares
+from . import shares, workers
 from .crew import Alone, Crew
 from .lock import ShareLock
 
@@ -111,11 +111,15 @@ class Sharing(Run, Generic[Batch]):
         if not self._asked and not self.result.in_round and not self._exist():
             return None
         if not self.result.in_round:
-            self._voided_at = shares.voided_at(self.using)
+            self.note_voided()
         reason = self._rounds()
         # Not after an error: this process may try again, and others continue.
         self.crew.end(reason or StopReason.CAUGHT_UP)
         return reason
+
+    def note_voided(self) -> None:
+        """Note when a round was last canceled: only what comes later ends this run."""
+        self._voided_at = shares.voided_at(self.using)
 
     @property
     def _asked(self) -> bool:
@@ -127,7 +131,7 @@ class Sharing(Run, Generic[Batch]):
             if self.lease:
                 if not self._has_round():
                     return None
-                if not self.result.in_round and (reason := self._join()):
+                if not self.result.in_round and (reason := self.join()):
                     return reason
                 self.lease.release()
             if reason := self._work_on_shares() or self.next_round():
@@ -145,9 +149,9 @@ class Sharing(Run, Generic[Batch]):
         shareable = self.lease.across_hosts and not self.vendor.connection.in_atomic_block
         return wanted and shareable and bool(self.plan())
 
-    def _join(self) -> StopReason | None:
+    def join(self) -> StopReason | None:
         """Join the round, unless this host has the workers already that are asked for."""
-        here = [one for one in shares.workers(self.using, self.command) if one.is_here()]
+        here = [one for one in workers.holding(self.using, self.command) if one.is_here()]
         if len(here) >= self.workers and not self.helping:
             self.result.holder = here[0]
             return StopReason.LOCKED
@@ -173,7 +177,7 @@ class Sharing(Run, Generic[Batch]):
                 self._check_round()
                 return None
             if not self._asked:
-                self.result.holder = next(iter(shares.workers(self.using, self.command)), None)
+                self.result.holder = next(iter(workers.holding(self.using, self.command)), None)
                 return StopReason.LOCKED  # by the holders of what is left
             self._tell_round()
             if reason := self._wait():  # they may die

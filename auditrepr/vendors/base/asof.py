@@ -162,6 +162,13 @@ class AsOfFacet(Facet, ABC):
         """Return the deletes of rows that another transaction changed while they waited."""
 
     @abstractmethod
+    def together(self, events: Collection[int]) -> set[int]:
+        """Return the IDs of events next to which one statement may have changed the row, too.
+
+        Only these can be among those that the next two methods return.
+        """
+
+    @abstractmethod
     def changed_again(self, events: Collection[int]) -> set[int]:
         """Return the IDs of events whose row the same statement may have changed again.
 

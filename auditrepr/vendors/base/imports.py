@@ -11,7 +11,7 @@ from typing import Any
 
 from .. import import_sql
 from ..import_sql import Dialect
-from ..import_types import FoundTable, Known, Planned, Selection, Unfit
+from ..import_types import Cell, Form, FoundTable, Known, Planned, Selection, Serialized, Unfit
 from .facet import Facet
 
 
@@ -29,6 +29,48 @@ class ImportFacet(Facet, ABC):
     @abstractmethod
     def source_time(self, value: Any) -> datetime | None:
         """Return the time that the driver has returned for an expression without a type."""
+
+    @abstractmethod
+    def document(self, cells: Sequence[Cell]) -> str:
+        """Return SQL for a row as the triggers would write it, from expressions for its values."""
+
+    @abstractmethod
+    def key_text(self, values: Sequence[str]) -> str:
+        """Return SQL for a key as the triggers write it, from expressions for its columns."""
+
+    @abstractmethod
+    def deserialized(self, document: str, values: Sequence[Serialized]) -> str:
+        """Return SQL for a row as the triggers would write it, of the values that are certain.
+
+        :param document: an expression for what the serializer has written.
+        """
+
+    @abstractmethod
+    def json_text(self, text: str) -> str:
+        """Return SQL for the JSON object in a text; NULL if there is none."""
+
+    @abstractmethod
+    def serialized_key(self, text: str, form: Form | None) -> str:
+        """Return SQL for a key as the triggers write it, from what Python's ``str()`` made of it.
+
+        :param form: of the key's field, if it is one that is known.
+        """
+
+    @abstractmethod
+    def row_number(self, row: str, key: str) -> str:
+        """Return SQL for a number that distinguishes a row from the others of its table.
+
+        :param row: the table's name in the SELECT.
+        :param key: an expression for the primary key.
+        """
+
+    def transaction_of(self, row: str) -> str:
+        """Return SQL for the ID of the transaction that wrote the row; empty if there is none."""
+        return ""
+
+    def time_sql(self, moment: datetime) -> str:
+        """Return SQL for the time, to compare with those of the database."""
+        return f"'{self.written(moment)}'"
 
     def source_columns(self, select: str) -> list[str]:
         """Return the names of the columns of a SELECT.

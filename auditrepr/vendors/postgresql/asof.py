@@ -26,6 +26,7 @@ from .asof_queries import (
     OVERTAKEN_SQL,
     REACHES_BEYOND,
     RESTORED_SQL,
+    TOGETHER_SQL,
     UNPACKED_SQL,
     WEIGHT,
 )
@@ -104,6 +105,9 @@ class Reconstructing(Reading, PastRows):
 
     def overtaken(self, deletes: Collection[int]) -> set[int]:
         return set(self.column(OVERTAKEN_SQL, [list(deletes)]))
+
+    def together(self, events: Collection[int]) -> set[int]:
+        return set(self.column(TOGETHER_SQL, [list(events)]))
 
     def changed_again(self, events: Collection[int]) -> set[int]:
         return set(self.column(CHANGED_AGAIN_SQL, [list(events)]))

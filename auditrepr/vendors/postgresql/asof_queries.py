@@ -166,6 +166,14 @@ _UNSEEN = """
         SELECT * FROM auditrepr_auditlog WHERE table_name = %(table)s AND id <= %(since)s
             AND transaction_id >= %(running)s
     ) log"""
+# Most events have no such neighbor, and then need no closer look.
+TOGETHER_SQL = f"""
+SELECT event.id FROM auditrepr_auditlog event
+WHERE event.id = ANY(%s::bigint[]) AND (
+    EXISTS (SELECT FROM {_EARLIER} earlier WHERE {_IN_ONE_MESSAGE.format("earlier")})
+    OR EXISTS (SELECT FROM {_LATER} later WHERE {_IN_ONE_MESSAGE.format("later")})
+)
+"""
 CHANGED_AGAIN_SQL = f"""
 SELECT event.id FROM auditrepr_auditlog event
 LEFT JOIN LATERAL {_EARLIER} earlier ON event.action = 'D'

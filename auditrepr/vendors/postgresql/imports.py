@@ -11,9 +11,10 @@ from django.db import transaction
 
 from ..base import ImportFacet
 from ..import_sql import Dialect
-from ..import_types import Selection
+from ..import_types import Cell, Form, Selection, Serialized
+from . import serialized
 from .column_types import PINNED
-from .quoting import literal
+from .quoting import literal, quoted
 
 
 def text(value: str) -> str:
@@ -40,8 +41,8 @@ DIALECT = Dialect(
     text=text,
     document="CAST({} AS jsonb)",
     named=(
-        "coalesce(CAST({} AS jsonb), '{{}}')"
-        " || jsonb_build_object('imported_from', CAST(%(source)s AS text))"
+        "coalesce(CAST({context} AS jsonb), '{{}}') || jsonb_strip_nulls(jsonb_build_object("
+        "'imported_from', CAST(%(source)s AS text), 'imported_text', CAST({text} AS text)))"
     ),
     is_object="jsonb_typeof(CAST({} AS jsonb)) = 'object'",
     # Any other type would be read in the time zone of the session.
@@ -60,6 +61,7 @@ DIALECT = Dialect(
         " jsonb_each(both_rows.earlier) AS was"
         " WHERE was.value IS DISTINCT FROM both_rows.row -> was.key AND both_rows.row ? was.key)"
     ),
+    once="OFFSET 0",
     among="table_name IN (SELECT jsonb_array_elements_text(CAST(%({})s AS jsonb)))",
     known=(
         " LEFT JOIN jsonb_each(CAST(%(known)s AS jsonb)) AS known (name, about)"
@@ -93,10 +95,42 @@ class Importing(ImportFacet):
         self.execute(["ANALYZE auditrepr_plannedevent"])
         return events
 
+    def document(self, cells: Sequence[Cell]) -> str:
+        columns = ", ".join(f"{cell.sql} AS {quoted(cell.name)}" for cell in cells)
+        unknown = ", ".join(
+            f"CASE WHEN {cell.known} THEN NULL ELSE {literal(cell.name)} END"
+            for cell in cells
+            if cell.known
+        )
+        without = f" - ARRAY[{unknown}]::text[]" if unknown else ""
+        return f"(SELECT to_jsonb(held.*){without} FROM (SELECT {columns}) AS held)"
+
+    def key_text(self, values: Sequence[str]) -> str:
+        if len(values) == 1:
+            return f"(to_jsonb({values[0]}) #>> '{{}}')"
+        return f"jsonb_build_array({', '.join(values)})::text"
+
+    def deserialized(self, document: str, values: Sequence[Serialized]) -> str:
+        return serialized.row(document, values)
+
+    def json_text(self, text: str) -> str:
+        return f"CASE WHEN {text}::text ~ '^\\s*\\{{' THEN {text}::jsonb END"
+
+    def serialized_key(self, text: str, form: Form | None) -> str:
+        return text
+
+    def row_number(self, row: str, key: str) -> str:
+        return f"hashtextextended(CAST({key} AS text), 0)"
+
+    def transaction_of(self, row: str) -> str:
+        return f"{row}.xmin::text::bigint"
+
     @contextmanager
     def pinned(self) -> Iterator[None]:
         with transaction.atomic(self.using):
-            self.execute(f"SET LOCAL {name} = '{value}'" for name, value in PINNED.items())
+            # Compiling a statement over many tables takes longer than a batch.
+            settings = {**PINNED, "jit": "off"}
+            self.execute(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
             yield
 
     def source_time(self, value: Any) -> datetime | None:

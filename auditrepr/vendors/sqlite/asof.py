@@ -30,6 +30,7 @@ from .queries import (
     MENTIONS_SQL,
     NEWEST_SEEN_SQL,
     OUT_OF_ORDER_SQL,
+    TOGETHER_SQL,
     WEIGHTS_SQL,
 )
 from .reading import interrupting, refusing_writes
@@ -144,6 +145,9 @@ class Reconstructing(AsOfFacet):
 
     def overtaken(self, deletes: Collection[int]) -> set[int]:
         return set()  # there is one writer at a time
+
+    def together(self, events: Collection[int]) -> set[int]:
+        return set(self.column(TOGETHER_SQL, [json.dumps(sorted(events))]))
 
     def changed_again(self, events: Collection[int]) -> set[int]:
         return set(self.column(CHANGED_AGAIN_SQL, [json.dumps(sorted(events))]))

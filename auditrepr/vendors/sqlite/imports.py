@@ -15,7 +15,9 @@ from django.utils.timezone import make_aware
 
 from ..base import ImportFacet
 from ..import_sql import Dialect
-from .triggers import literal
+from ..import_types import Cell, Form, Serialized
+from . import serialized
+from .triggers import document, key_text, literal
 
 
 def text(value: str) -> str:
@@ -32,7 +34,10 @@ def without(document: str, columns: Sequence[str]) -> str:
 DIALECT = Dialect(
     text=text,
     document="{}",
-    named="json_patch(coalesce({}, '{{}}'), json_object('imported_from', %(source)s))",
+    named=(
+        "json_patch(coalesce({context}, '{{}}'),"
+        " json_object('imported_from', %(source)s, 'imported_text', {text}))"
+    ),
     is_object="(json_valid({0}) AND json_type({0}) = 'object')",
     # Times are compared as text, so all must be written in one way, and be days that there are.
     is_time=(
@@ -50,6 +55,7 @@ DIALECT = Dialect(
         " FROM json_each({earlier}) AS was LEFT JOIN json_each({row}) AS now ON now.key = was.key"
         " WHERE now.key IS NULL OR (now.type = was.type AND now.value IS was.value))), '{{}}')"
     ),
+    once="LIMIT -1",
     among="table_name IN (SELECT value FROM json_each(%({})s))",
     known=" LEFT JOIN json_each(%(known)s) AS known ON known.key = table_name",
     since="json_extract(known.value, '$[1]')",
@@ -67,6 +73,26 @@ class Importing(ImportFacet):
 
     def import_dialect(self) -> Dialect:
         return DIALECT
+
+    def document(self, cells: Sequence[Cell]) -> str:
+        return document(cells)
+
+    def key_text(self, values: Sequence[str]) -> str:
+        return key_text(values)
+
+    def deserialized(self, document: str, values: Sequence[Serialized]) -> str:
+        if self.connection.timezone_name != "UTC":
+            values = [value for value in values if value.form is not Form.DATETIME]
+        return serialized.row(document, values)
+
+    def json_text(self, text: str) -> str:
+        return f"CASE WHEN json_valid({text}) AND json_type({text}) = 'object' THEN {text} END"
+
+    def serialized_key(self, text: str, form: Form | None) -> str:
+        return f"replace({text}, '-', '')" if form is Form.UUID else text
+
+    def row_number(self, row: str, key: str) -> str:
+        return f"{row}.rowid"
 
     def pinned(self) -> AbstractContextManager[None]:
         return transaction.atomic(self.using)

@@ -79,18 +79,23 @@ LAST_BEFORE = """
         AND occurred_at < (SELECT occurred_at FROM auditrepr_auditlog WHERE id = %s)
 """
 
-CHANGED_AGAIN_SQL = """
+_TIME_BESIDE = """(
+            SELECT occurred_at FROM auditrepr_auditlog AS log
+            WHERE log.table_name = event.table_name AND log.object_id = event.object_id
+                AND log.id {than} event.id ORDER BY log.id {order} LIMIT 1
+        )"""
+_TIME_BEFORE = _TIME_BESIDE.format(than="<", order="DESC")
+_TIME_AFTER = _TIME_BESIDE.format(than=">", order="")
+# Most events have no such neighbor, and then need no closer look.
+TOGETHER_SQL = f"""
     SELECT event.id FROM auditrepr_auditlog AS event
     WHERE event.id IN (SELECT value FROM json_each(%s))
-        AND event.occurred_at = iif(event.action = 'D', (
-            SELECT occurred_at FROM auditrepr_auditlog AS log
-            WHERE log.table_name = event.table_name AND log.object_id = event.object_id
-                AND log.id < event.id ORDER BY log.id DESC LIMIT 1
-        ), (
-            SELECT occurred_at FROM auditrepr_auditlog AS log
-            WHERE log.table_name = event.table_name AND log.object_id = event.object_id
-                AND log.id > event.id ORDER BY log.id LIMIT 1
-        ))
+        AND (event.occurred_at = {_TIME_BEFORE} OR event.occurred_at = {_TIME_AFTER})
+"""
+CHANGED_AGAIN_SQL = f"""
+    SELECT event.id FROM auditrepr_auditlog AS event
+    WHERE event.id IN (SELECT value FROM json_each(%s))
+        AND event.occurred_at = iif(event.action = 'D', {_TIME_BEFORE}, {_TIME_AFTER})
 """
 
 # The new state in one event must be the old state in the next one, and not the reverse.

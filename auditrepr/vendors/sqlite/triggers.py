@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from ..capture_types import Capture, Column
+from ..import_types import Cell
 
 PREFIX = "auditrepr_"
 ACTIONS = ("insert", "update", "delete")
@@ -154,6 +155,27 @@ def drop_append_only() -> list[str]:
     return [f"DROP TRIGGER IF EXISTS {name}" for name in APPEND_ONLY]
 
 
+def document(cells: Sequence[Cell]) -> str:
+    """Return SQL for the JSON text of a row, from expressions for its values."""
+    rows = ", ".join(
+        f"({literal(one.name)}, {one.sql}, {one.known or 1}, {int(one.is_json)})" for one in cells
+    )
+    value = _VALUE.format(value="value", share=LARGEST_ROW // len(cells))
+    return (
+        f"(WITH image (name, value, known, is_json) AS NOT MATERIALIZED (VALUES {rows})"
+        f" SELECT json_group_object(name, CASE WHEN is_json THEN json(value) ELSE {value} END)"
+        " FILTER (WHERE known) FROM image)"
+    )
+
+
+def key_text(parts: Sequence[str]) -> str:
+    """Return SQL for the text of a key, from expressions for its columns."""
+    if len(parts) == 1:
+        return _key_text(parts[0])
+    texts = ", ".join(f"iif(typeof({part}) = 'blob', hex({part}), {part})" for part in parts)
+    return f"json_array({texts})"
+
+
 def _insert(capture: Capture) -> str:
     return f"{_object_id(capture, 'new')}, NULL, 'I', {_row(capture, 'new')}, NULL"
 
@@ -241,11 +263,7 @@ def _balanced(conditions: Sequence[str]) -> str:
 def _object_id(capture: Capture, row: str) -> str:
     if not capture.key_columns:
         return _rowid(capture, row)
-    parts = [f"{row}.{quote(name)}" for name in capture.key_columns]
-    if len(parts) == 1:
-        return _key_text(parts[0])
-    texts = ", ".join(f"iif(typeof({part}) = 'blob', hex({part}), {part})" for part in parts)
-    return f"json_array({texts})"
+    return key_text([f"{row}.{quote(name)}" for name in capture.key_columns])
 
 
 def _key_text(value: str) -> str:
