@@ -21,6 +21,7 @@ from .result import Progress, Result, Stored
 from .rounds import shares
 from .rounds.crew import Crew
 from .rounds.sharing import Sharing
+from .seals import sealing
 
 __all__ = ["BacklogPreview", "Progress", "Result", "StopReason", "preview", "run"]
 
@@ -166,6 +167,7 @@ class Backfill(Sharing[PendingBatch]):
         reason = self._pending(backlog) or self._sweep(backlog) or retry()
         backlog.settle()
         reason = reason or values.index(self.using, self.lock, self.reached)
+        reason = reason or sealing.index(self.using, self.lock, self.reached)
         return reason or StopReason.CAUGHT_UP
 
     def _pending(self, backlog: Backlog) -> StopReason | None:

@@ -30,6 +30,7 @@ from ..vendors.types import BEGINNING
 from . import preflight
 from .locks.base import Lock
 from .rounds import shares
+from .seals import pruning
 from .windows import WINDOW, next_id
 
 BATCH_SIZE = 5000
@@ -79,6 +80,7 @@ def prune(
     :raises MayNotPrune: if this connection lacks the rights.
     :raises LockHeld: if a run holds the lock.
     :raises LeaseLost: if a run has taken over the lock: the last batch is rolled back.
+    :raises SealBroken: if what would be deleted is no longer what was sealed.
     """
     preflight.commits(using)
     preflight.check_own_tables(using)
@@ -107,6 +109,7 @@ def _prune_range(using: str, begin: int, end: int, keep_last: bool, done: Pruned
     rows = dict(_old(using, begin, end, keep_last).values_list("pk", "transaction_id"))
     if not rows:
         return
+    pruning.record(using, begin, end, rows)
     _mark(using, end, max((t for t in rows.values() if t is not None), default=None))
     with get_vendor(using).pruning():
         done.events += _delete(using, AuditLog, rows)
@@ -132,12 +135,12 @@ def _end(using: str, before: datetime) -> int:
 
 
 def _ranges(using: str, end: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield parts of the log up to this end, with `size` events each."""
+    """Yield parts of the log up to this end, with `size` events each, or one sealed range."""
     begin = BEGINNING
     while (first := next_id(using, begin, end)) is not None:
         rows = AuditLog.objects.using(using).filter(pk__gte=first, pk__lte=end).order_by("pk")
         last = rows.values_list("pk", flat=True)[size - 1 : size].first()
-        upto = end if last is None else last
+        upto = pruning.end_of_batch(using, first, end if last is None else last, end)
         yield begin, upto
         begin = upto
 
