@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from ...models import SealEntry
-from ...utils.phrases import counted
 from ...vendors.types import BEGINNING
 from . import form
 from .form import MARK, Row
@@ -68,18 +67,16 @@ def _anew(entry: SealEntry, amendment: SealEntry, rows: Sequence[Row]) -> Differ
 
 def _named(entry: SealEntry, rows: Mapping[int, bytes]) -> Difference:
     marks = form.read_marks(bytes(entry.marks or b""))
-    wrong = [event for event in sorted({*marks, *rows}) if marks.get(event) != _mark(rows, event)]
-    if not wrong or len(marks) != entry.events:
+    wrong = (event for event in sorted({*marks, *rows}) if marks.get(event) != _mark(rows, event))
+    event = next(wrong, None)
+    if event is None or len(marks) != entry.events:
         return Difference(entry, "its digest is another one; no single event can be named")
-    event = wrong[0]
     how = "changed"
     if event not in marks:
         how = "inserted"
     elif event not in rows:
         how = "deleted"
-    others = f", and {counted(len(wrong) - 1, 'other event')} in it" if len(wrong) > 1 else ""
-    more = f"{others} differ" if len(wrong) > 2 else f"{others} differs" if others else ""
-    return Difference(entry, f"event {event} was {how}{more}", event)
+    return Difference(entry, f"event {event} was {how}", event)
 
 
 def _mark(rows: Mapping[int, bytes], event: int) -> bytes | None:

@@ -38,6 +38,14 @@ class Verified:
     imports: list[Import] = field(default_factory=list)  # whose events are not sealed yet
     next_number: int | None = None  # with which to continue; None: all is verified
 
+    def count(self, entry: SealEntry) -> None:
+        """Count an entry of the chain."""
+        if entry.kind == SealEntry.Kind.PRUNED:
+            self.pruned += entry.events
+            self.pruned_since += entry.events
+        else:
+            self.seals_since += 1
+
     def differ(self, what: str) -> None:
         """Note a difference."""
         self.differing += 1
@@ -89,12 +97,9 @@ def _check_chain(
         if comparison and (problem := comparison.problem(entry)) and same:
             same = False
             found.differ(problem)
-        later = bool(comparison) and entry.number > (comparison.last if comparison else 0)
-        if entry.kind == SealEntry.Kind.PRUNED:
-            found.pruned += entry.events
-            found.pruned_since += entry.events if later else 0
-        else:
-            found.seals_since += later
+        found.count(entry)
+        if comparison and comparison.last == entry.number:
+            found.seals_since = found.pruned_since = 0
     if comparison and (missing := comparison.missing()) and not older_copy:
         found.differ(f"the export has {missing:,} more seals than the database")
 

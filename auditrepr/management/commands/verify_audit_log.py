@@ -107,17 +107,14 @@ def _told(found: Verified, *, exported: bool) -> Iterator[str]:
         pruned = f"{counted(found.pruned, 'event')} {noun(found.pruned, 'was', 'were')} pruned"
         yield f"{pruned} after they had been sealed{since}."
     if exported and found.seals_since:
-        yield f"{counted(found.seals_since, 'range')} {_was(found.seals_since)} sealed since the export."
+        later = counted(found.seals_since, "range")
+        yield f"{later} {noun(found.seals_since, 'was', 'were')} sealed since the export."
     for made in found.imports:
         state = "unfinished" if made.finished_at is None else "not sealed yet"
         yield f"The import of events {made.first_id} to {made.last_id} is {state}: not compared."
     if found.last is not None:
         at = timestamp(form.moment(found.last.sealed_at))
         yield f"Sealed up to event {found.last.upto_id}, at {at}; later events are not sealed yet."
-
-
-def _was(number: int) -> str:
-    return noun(number, "was", "were")
 
 
 def _differences(found: Verified) -> Iterator[str]:
