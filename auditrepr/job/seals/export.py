@@ -106,6 +106,6 @@ def _kept(text: str) -> Kept | None:
     try:
         found = json.loads(text)
         kept = Kept(found["number"], found["digest"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return kept if type(kept.number) is int and isinstance(kept.digest, str) else None
