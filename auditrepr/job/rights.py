@@ -15,7 +15,7 @@ from ..vendors import get_vendor
 
 #: What only triggers and the owner write; the job reads it.
 READ = (AuditLog, Coverage)
-#: Nobody changes or deletes what is in it.
+#: Rows are only added to it.
 ADDED = SealEntry._meta.db_table
 
 

@@ -104,4 +104,5 @@ def test_it_names_every_key_of_the_json_documents(capsys):
     optional = {"holder", "expires_at", "expired"}
     optional |= {"planned", "done", "ids_per_second", "seconds_left", "held"}  # of a round
     optional |= {"first_id", "last_id"}
+    optional |= {"upto_id"}  # of what is sealed
     assert documented("`backfill_status`:") - values - optional == status - optional

@@ -50,6 +50,7 @@ def test_its_setting_seals_and_its_check_finds_what_was_changed_in_an_export(set
     Author.objects.create(name="later")
     run()
     call_command("seal_audit_log", export="seals.jsonl", verbosity=0)
+    assert SealEntry.objects.count() == 2
     given["check"]("seals.jsonl")
     file = Path("seals.jsonl")
     file.write_text(file.read_text().replace('"events": 10', '"events": 11'))

@@ -304,7 +304,7 @@ def anew() -> None:
     run()
 
 
-def test_a_chain_that_was_computed_anew_differs_from_an_export(tmp_path: Path):
+def test_a_chain_that_was_computed_again_differs_from_an_export(tmp_path: Path):
     ids = sealed(10)
     kept = exported(tmp_path / "seals")
     AuditLog.objects.filter(pk=ids[5]).update(writer="x")

@@ -141,7 +141,7 @@ def test_a_copy_that_is_older_than_the_export_says_so(tmp_path: Path):
         (b"no\n", "line 1 is not its next seal"),
         (b'{"number": "1", "digest": ""}\n', "line 1 is not"),
         (b'{"number": 1, "digest": "a"}\n{"number": 3, "digest": "b"}\n', "line 2 is not"),
-        (b"\xff\xfe\n", "it is no text"),
+        (b"\xff\xfe\n", "it is not a text"),
         (b"[" * 20_000, "line 1 is not"),
         (None, "No such file"),
     ],

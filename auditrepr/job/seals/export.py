@@ -1,4 +1,4 @@
-"""Seals as lines of JSON, to keep where nobody who may write to the database can change them."""
+"""Seals as lines of JSON, to keep out of reach of all who may write to the database."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def read(path: Path) -> Iterator[Kept]:
                 yield kept
                 before = kept
     except (OSError, UnicodeDecodeError) as error:
-        reason = getattr(error, "strerror", None) or "it is no text"
+        reason = getattr(error, "strerror", None) or "it is not a text"
         raise ExportUnreadable(path=path, reason=reason) from error
     if before is None:
         raise ExportUnreadable(path=path, reason="the file is empty")

@@ -19,7 +19,7 @@ from .regions import Regions
 #: Events whose rows are in memory at once, and entries.
 EVENTS = 20_000
 ENTRIES = 200
-#: Differences that are named; of the others, only the number is told.
+#: Differences that are named; of the others, only the number is shown.
 NAMED = 10
 
 
@@ -62,7 +62,7 @@ def verify(
     on_progress: Callable[[Progress], None] = lambda progress: None,
     stop: Callable[[], bool] = lambda: False,
 ) -> Verified:
-    """Compare the log with its seals; nothing is written, and nobody has to wait.
+    """Compare the log with its seals; nothing is written, and no writer waits.
 
     :param first: the number of the seal to begin with; the chain is checked as a whole.
     :param against: an export of the seals.

@@ -48,9 +48,9 @@ CHECKED: dict[str, Callable[[Any], Any]] = {
 
 class Command(TerminalCommand):
     help = (
-        "Seal the events up to the watermark that are not sealed yet, so that whoever changes them"
-        " later is found out by verify_audit_log, and export the seals to a place where nobody who"
-        " may write to the database can change them. See docs/seal.md."
+        "Seal the events up to the watermark that are not sealed yet, so that verify_audit_log"
+        " finds each later change of them, and export the seals, to keep them out of reach of all"
+        " who may write to the database. See docs/seal.md."
     )
     requires_system_checks = []
 

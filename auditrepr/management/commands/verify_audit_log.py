@@ -37,7 +37,7 @@ class Command(TerminalCommand):
     help = (
         "Compute the digests of all sealed events again, and name the first event of each range"
         " that is no longer what was sealed. With --against, compare the seals with an export, too:"
-        " without it, whoever may write to the table of seals can seal a changed log anew. Needs"
+        " without it, users who may write to the table of seals can seal a changed log again. Needs"
         " only the right to read. Exit codes: 0 the log is what was sealed; 1 it is not, or an"
         " error; 2 wrong usage; 128+n stopped by signal n. See docs/seal.md."
     )
