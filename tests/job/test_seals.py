@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Callable, Iterator
 from datetime import timedelta
@@ -13,6 +14,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.db.models import F, Value
 from django.db.models.functions import Concat
+from django.test import Client
 from django.utils import timezone
 
 from auditrepr.exceptions import LeaseLost, NothingSealed, SealBroken, SealUnknown
@@ -602,3 +604,40 @@ def test_an_event_that_commits_late_is_sealed_later_and_never_a_difference():
     found = verify()
     assert (found.differing, found.events) == (0, 6)
     assert AuditLog.objects.earliest("pk").pk < ids[0]
+
+
+# The status
+
+
+def status(**options: Any) -> str:
+    printed = io.StringIO()
+    call_command("backfill_status", stdout=printed, **options)
+    return printed.getvalue()
+
+
+def test_the_status_says_until_where_the_log_is_sealed_and_what_waits():
+    assert "\nsealed      nothing yet\n" in status()
+    ids = sealed(3)
+    assert f"\nsealed      up to event {ids[-1]}, at 2" in status()
+    assert json.loads(status(format="json"))[0]["sealed"]["lag_seconds"] == 0
+    write(1)
+    assert "; the oldest event that is not has waited " in status()
+    document = json.loads(status(format="json"))[0]["sealed"]
+    assert (document["upto_id"], document["lag_seconds"] > 0) == (ids[-1], True)
+    assert f'auditrepr_sealed_id{{database="default"}} {ids[-1]}' in status(format="prometheus")
+    assert 'auditrepr_seal_lag_seconds{database="default"} 0' in status(format="prometheus")
+
+
+def test_the_job_s_page_says_it_too(admin_client: Client):
+    ids = sealed(3)
+    page = admin_client.get("/admin/auditrepr/backfillrun/").content.decode()
+    assert "sealed up to" in page
+    assert f"event {ids[-1]}, " in page
+
+
+def test_without_the_setting_the_status_says_nothing(settings: Any, admin_client: Client):
+    settings.AUDITREPR = {}
+    assert "sealed" not in status()
+    assert json.loads(status(format="json"))[0]["sealed"] is None
+    assert "auditrepr_sealed_id{" not in status(format="prometheus")
+    assert "sealed" not in admin_client.get("/admin/auditrepr/backfillrun/").content.decode()
