@@ -15,7 +15,7 @@ from tests.servers import PostgresServer
 STANDING = ("idle", "trickle")
 NAMES = (
     *STANDING, "drain", "relations", "asked", "pairs", "searched", "opened", "capture", "indexes",
-    "export", "tables", "shared",
+    "export", "seal", "tables", "shared",
 )  # fmt: skip
 #: Numbers of audited tables, for ``tables``.
 COUNTS = [3, 30, 270]
@@ -135,6 +135,7 @@ def main(given: list[str] | None = None) -> None:
         from .capture import capture
         from .export import export
         from .indexes import indexes
+        from .seals import seal
         from .shared import shared
         from .tables import tables
 
@@ -142,10 +143,11 @@ def main(given: list[str] | None = None) -> None:
         data.represent_all()
         if set(names) & set(STANDING):
             backlogs.standing(names, options.rows, options.repeat)
+        reading = {"export": export, "seal": seal}
         writing = {"capture": capture, "indexes": indexes}
         for name in names:
-            if name == "export":
-                export(options.rows, options.repeat)
+            if name in reading:
+                reading[name](options.rows, options.repeat)
             elif name in writing:
                 writing[name](max(options.rows), options.repeat)
             elif name == "tables":

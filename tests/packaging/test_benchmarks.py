@@ -32,6 +32,7 @@ TITLES = {
     "capture": "### Capture",
     "indexes": "### What each index of the log costs its writer",
     "export": "### Export",
+    "seal": "### Seal",
     "tables": "### Audited tables",
     "shared": "### Shared",
 }

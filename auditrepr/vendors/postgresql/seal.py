@@ -10,11 +10,13 @@ from ..base.seal import COLUMNS
 _TEXTS = dict.fromkeys(("statement_at", "occurred_at"), "extract(epoch FROM {})::text")
 _VALUES = ", ".join(_TEXTS.get(name, "{}::text").format(name) + f" AS {name}" for name in COLUMNS)
 #: A length in bytes, a colon, and the text; only the colon for null.
-_FORM = ", ".join(f"octet_length({name}), ':', {name}" for name in COLUMNS)
+_FORM = " || ".join(
+    f"coalesce(octet_length({name})::text || ':' || {name}, ':')" for name in COLUMNS
+)
 
 #: OFFSET keeps the planner from making each text twice: for its length, and for itself.
 ROW_DIGESTS = f"""
-SELECT event, sha256(convert_to(concat({_FORM}), 'UTF8')) FROM (
+SELECT event, sha256(convert_to({_FORM}, 'UTF8')) FROM (
     SELECT auditrepr_auditlog.id AS event, {_VALUES} FROM auditrepr_auditlog
     WHERE auditrepr_auditlog.id > %(after)s AND auditrepr_auditlog.id <= %(upto)s
     ORDER BY auditrepr_auditlog.id LIMIT %(most)s OFFSET 0
