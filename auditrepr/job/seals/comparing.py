@@ -32,16 +32,18 @@ def difference(
     :param rows: what it holds now.
     :param later: the entries that amend it, in their order, with what they touched.
     """
-    before = dict(rows)
-    for amendment in reversed(list(later)):
-        if amendment.content is None:
-            return _anew(entry, amendment, rows)
-        if found := _undo(entry, amendment, before):
-            return found
-    former = sorted(before.items())
+    former = rows
+    if amendments := list(later):
+        before = dict(rows)
+        for amendment in reversed(amendments):
+            if amendment.content is None:
+                return _there_again(entry, amendment, rows)
+            if found := _undo(entry, amendment, before):
+                return found
+        former = sorted(before.items())
     if len(former) == entry.events and form.content_of(former) == bytes(entry.content or b""):
         return None
-    return _named(entry, before)
+    return _named(entry, dict(former))
 
 
 def _undo(entry: SealEntry, amendment: SealEntry, rows: dict[int, bytes]) -> Difference | None:
@@ -56,7 +58,7 @@ def _undo(entry: SealEntry, amendment: SealEntry, rows: dict[int, bytes]) -> Dif
     return None
 
 
-def _anew(entry: SealEntry, amendment: SealEntry, rows: Sequence[Row]) -> Difference | None:
+def _there_again(entry: SealEntry, amendment: SealEntry, rows: Sequence[Row]) -> Difference | None:
     """Return what is in a range of which everything was pruned."""
     if not rows:
         return None

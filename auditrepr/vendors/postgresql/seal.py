@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from ..base import SealFacet
 from ..base.seal import COLUMNS
 
@@ -30,5 +32,5 @@ class Sealing(SealFacet):
     def row_digests(
         self, after: int, upto: int, most: int | None = None
     ) -> list[tuple[int, bytes]]:
-        found = self.rows(ROW_DIGESTS, {"after": after, "upto": upto, "most": most})
-        return [(pk, bytes(digest)) for pk, digest in found]
+        found: list[Any] = self.rows(ROW_DIGESTS, {"after": after, "upto": upto, "most": most})
+        return found
