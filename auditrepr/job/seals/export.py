@@ -53,7 +53,7 @@ def read(path: Path) -> Iterator[Kept]:
                     raise ExportUnreadable(path=path, reason=f"line {n} is not its next seal")
                 yield kept
                 before = kept
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or "it is not a text"
         raise ExportUnreadable(path=path, reason=reason) from error
     if before is None:
