@@ -224,7 +224,7 @@ class SealBroken(AuditReprError):
         "The audit log differs from its seals: {difference}. Nothing of this range was deleted,"
         " because that would remove the evidence. Keep a copy of the database, and find out more"
         " with verify_audit_log. Once the log is as it was sealed, for example from a backup,"
-        " repeat the command."
+        " repeat the command. If that cannot be, add --ignore-seals."
     )
 
 

@@ -64,6 +64,7 @@ def prune(
     *,
     lock: Lock,
     keep_last: bool = False,
+    ignore_seals: bool = False,
     batch_size: int = BATCH_SIZE,
     on_batch: Callable[[Pruned], None] = lambda pruned: None,
     stop: Callable[[], bool] = lambda: False,
@@ -74,6 +75,7 @@ def prune(
 
     :param lock: the job's lock: a run could store representations for events that are deleted.
     :param keep_last: keep the latest event of each object, whatever its age.
+    :param ignore_seals: delete also from ranges that are no longer what was sealed.
     :param stop: called after each batch; true ends the work.
     :raises NothingCommitted: if the project's settings turn Django's transactions off.
     :raises MigrationsPending: if one of auditrepr's own migrations is not applied.
@@ -94,7 +96,9 @@ def prune(
             done = Pruned(last_id=_end(using, before))
             for begin, end in _ranges(using, done.last_id, batch_size):
                 with transaction.atomic(using):
-                    _prune_range(using, begin, end, keep_last, done)
+                    rows = _begin_range(using, begin, end, keep_last)
+                    pruning.record(using, begin, end, rows, ignore=ignore_seals)
+                    _delete_range(using, end, rows, done)
                     lock.renew()
                 on_batch(done)
                 if stop():
@@ -103,13 +107,16 @@ def prune(
     return done
 
 
-def _prune_range(using: str, begin: int, end: int, keep_last: bool, done: Pruned) -> None:
+def _begin_range(using: str, begin: int, end: int, keep_last: bool) -> dict[int, int | None]:
+    """Return the events to delete, with their transactions."""
     # Start with a no-op write: SQLite cannot upgrade a read transaction while others write.
     Coverage.objects.using(using).filter(pk="").update(pruned_id=BEGINNING)
-    rows = dict(_old(using, begin, end, keep_last).values_list("pk", "transaction_id"))
+    return dict(_old(using, begin, end, keep_last).values_list("pk", "transaction_id"))
+
+
+def _delete_range(using: str, end: int, rows: dict[int, int | None], done: Pruned) -> None:
     if not rows:
         return
-    pruning.record(using, begin, end, rows)
     _mark(using, end, max((t for t in rows.values() if t is not None), default=None))
     with get_vendor(using).pruning():
         done.events += _delete(using, AuditLog, rows)

@@ -455,6 +455,16 @@ def test_a_range_that_differs_is_not_pruned():
     assert verify().differing == 0
 
 
+def test_a_range_that_differs_is_pruned_if_it_must_be_and_reported_for_good():
+    ids = aged(12, old=10)
+    AuditLog.objects.filter(pk=ids[5]).update(writer="x")
+    pruned(timezone.now() - timedelta(days=400), ignore_seals=True)
+    assert AuditLog.objects.count() == 2
+    (found,) = verify().differences
+    assert found.endswith(f"event {ids[4]} was deleted")
+    assert not SealEntry.objects.filter(amends=2).exists()
+
+
 def test_what_was_sealed_before_the_setting_was_removed_is_still_recorded(settings: Any):
     aged(8, old=4)
     settings.AUDITREPR = {}
