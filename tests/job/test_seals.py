@@ -616,6 +616,35 @@ def test_an_event_that_commits_late_is_sealed_later_and_never_a_difference():
     assert AuditLog.objects.earliest("pk").pk < ids[0]
 
 
+@pytest.mark.postgresql
+def test_no_writer_waits_while_a_range_is_sealed_and_verified(monkeypatch: pytest.MonkeyPatch):
+    import psycopg  # not everybody who uses SQLite has it
+
+    params = connection.get_connection_params()
+    append, held = chain.append, verifying.held
+
+    def elsewhere() -> None:
+        with psycopg.connect(**params) as session:
+            session.execute("SET lock_timeout = '2s'")
+            session.execute("INSERT INTO app_author (name) VALUES ('meanwhile')")
+
+    def appending(*given: Any) -> SealEntry:
+        entry = append(*given)
+        elsewhere()
+        return entry
+
+    def holding(*given: Any) -> Iterator[Any]:
+        elsewhere()
+        yield from held(*given)
+
+    ids = write(4)
+    monkeypatch.setattr(chain, "append", appending)
+    monkeypatch.setattr(verifying, "held", holding)
+    run()
+    assert verify().differing == 0
+    assert AuditLog.objects.filter(pk__gt=ids[-1]).count() == 2
+
+
 # The status
 
 
