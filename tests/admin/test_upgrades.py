@@ -178,6 +178,8 @@ def test_an_error_of_another_kind_is_no_upgrade(reader: Client, monkeypatch: Any
         ("rebuild_reprs", {}),
         ("backfill_status", {"cancel": True}),
         ("prune_audit_log", {"before": "2020-01-01", "interactive": False}),
+        ("seal_audit_log", {}),
+        ("verify_audit_log", {}),
     ],
 )
 def test_what_would_write_names_the_migration(command: str, options: dict[str, Any]) -> None:
