@@ -21,7 +21,7 @@ from ..conf import get_settings
 from ..lineage import recent_renames
 from ..models import AuditLog, AuditLogQuerySet
 from ..tracking.retention import EVERY, entry_of
-from ..utils.table_names import log_name
+from ..utils.table_names import log_name, model_for_table
 from ..vendors import get_vendor
 from ..vendors.types import BEGINNING, id_before
 from .windows import WINDOW, next_id
@@ -50,13 +50,15 @@ class Before(Due):
 
     def __init__(self, using: str, before: datetime) -> None:
         self.using = using
+        self.before = before
         self.end = _end(using, before)
 
     def first(self, begin: int) -> int | None:
         return next_id(self.using, begin, self.end)
 
     def among(self, begin: int, end: int) -> Q:
-        return Q(pk__gt=begin, pk__lte=min(end, self.end))
+        # A transaction that was open when the end was found may commit a young event before it.
+        return Q(pk__gt=begin, pk__lte=min(end, self.end), occurred_at__lt=self.before)
 
     def tables(self, names: Collection[str]) -> None:
         return None
@@ -95,7 +97,7 @@ class Retained(Due):
         return min((part.next for part in self.parts if part.next is not None), default=None)
 
     def among(self, begin: int, end: int) -> Q:
-        parts = (part.events & Q(pk__lte=part.end) for part in self.parts if part.end > begin)
+        parts = (self._due(part) for part in self.parts if part.end > begin)
         return reduce(or_, parts, Q(pk__in=())) & Q(pk__gt=begin, pk__lte=end)
 
     def tables(self, names: Collection[str]) -> dict[str, set[str]]:
@@ -109,11 +111,16 @@ class Retained(Due):
         """Return the condition for those of each entry."""
         found = {entry: Q(pk__in=()) for entry in self.cutoffs}
         for part in self.parts:
-            found[part.entry] |= part.events & Q(pk__lte=part.end)
+            found[part.entry] |= self._due(part)
         return found
 
+    def _due(self, part: _Part) -> Q:
+        # A transaction that was open when the end was found may commit a young event before it.
+        old = Q(pk__lte=part.end, occurred_at__lt=self.cutoffs[part.entry])
+        return part.events & old
+
     def _events(self, part: _Part) -> AuditLogQuerySet:
-        return AuditLog.objects.using(self.using).filter(part.events, pk__lte=part.end)
+        return AuditLog.objects.using(self.using).filter(self._due(part))
 
     def _end(self, part: _Part) -> int:
         log = AuditLog.objects.using(self.using).filter(part.events)
@@ -131,9 +138,11 @@ def _parts(using: str, entries: Collection[str]) -> Iterator[_Part]:
     """Yield the tables of models that are not kept for ever, then those that no model has."""
     renames = recent_renames(using)
     of_models: dict[str, Q] = {}
-    for model in apps.get_models(include_auto_created=True):
-        entry, table = entry_of(model, entries), log_name(model._meta.db_table)
-        for name in () if model._meta.proxy else renames.lineage(table).names:
+    models = apps.get_models(include_auto_created=True)
+    for table in dict.fromkeys(log_name(model._meta.db_table) for model in models):
+        model = model_for_table(table)
+        entry = entry_of(model, entries) if model else None
+        for name in renames.lineage(table).names:
             of_models[name.name] = of_models.get(name.name, Q(pk__in=())) | name.events()
             if entry is not None:
                 yield _Part(entry, table, name.name, name.events())

@@ -1,13 +1,20 @@
-"""What is older than ``RETENTION`` keeps it, and still there: one query, with bounded look-ups."""
+"""What is older than ``RETENTION`` keeps it, and still there: one query, with bounded look-ups.
+
+Former names of tables take one more.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import NamedTuple
 
-from django.db.models import OuterRef, Subquery
+from django.db.models import OuterRef, Q, Subquery
 
 from ..conf import get_settings
+from ..lineage import recent_renames
 from ..models import AuditLog, Coverage
 from ..tracking.retention import EVERY, entry_of
 from ..utils.table_names import model_for_table
@@ -47,4 +54,18 @@ def _oldest(using: str) -> list[tuple[str, datetime | None]]:
     covered = Coverage.objects.using(using).annotate(
         oldest=Subquery(events.values("occurred_at")[:1])
     )
-    return list(covered.values_list("table_name", "oldest"))
+    found = list(covered.values_list("table_name", "oldest"))
+    return found + _oldest_of_former(using, [name for name, _ in found])
+
+
+def _oldest_of_former(using: str, tables: Collection[str]) -> list[tuple[str, datetime | None]]:
+    """Return these tables with the oldest events that they have under former names."""
+    renames, log = recent_renames(using), AuditLog.objects.using(using)
+    former = [
+        Q(pk=Subquery(log.filter(name.events()).order_by("pk").values("pk")[:1]))
+        for table in tables
+        for name in renames.lineage(table).names
+        if name.name != table
+    ]
+    oldest = log.filter(reduce(or_, former, Q(pk__in=()))).values_list("table_name", "occurred_at")
+    return [(renames.table(name, at), at) for name, at in oldest] if former else []

@@ -8,6 +8,7 @@ from django.apps import apps
 from django.db.models import Model
 
 from ..exceptions import UnknownModel
+from ..utils.table_names import log_name
 
 #: The entry for all that has none of its own, also for tables without a model.
 EVERY = "*"
@@ -16,18 +17,15 @@ EVERY = "*"
 def entry_of(model: type[Model], among: Collection[str]) -> str | None:
     """Return the most specific of these entries for the model's table; None if there is none.
 
-    The table of a many-to-many field without an entry belongs to the model of the field.
+    The table of a many-to-many field without an entry belongs to the model of the field. A proxy,
+    or another model of the same table, may be named; its app does not decide.
     """
     entries = {label.lower(): label for label in among}
     owner = model._meta.auto_created
-    models = [model, *_proxies(model), *([owner] if isinstance(owner, type) else [])]
-    for one in models:
-        if found := entries.get(one._meta.label_lower):
-            return found
-    for one in models:
-        if found := entries.get(f"{one._meta.app_label}.*".lower()):
-            return found
-    return entries.get(EVERY)
+    owners = [model, *([owner] if isinstance(owner, type) else [])]
+    labels = [one._meta.label_lower for one in (model, *_others(model), *owners)]
+    apps_of = [f"{one._meta.app_label}.*".lower() for one in owners]
+    return next((entries[name] for name in (*labels, *apps_of, EVERY) if name in entries), None)
 
 
 def models_of(entry: str) -> Iterable[type[Model]]:
@@ -47,7 +45,11 @@ def models_of(entry: str) -> Iterable[type[Model]]:
     return found
 
 
-def _proxies(model: type[Model]) -> list[type[Model]]:
+def _others(model: type[Model]) -> list[type[Model]]:
+    """Return the other models of the same table: proxies, and unmanaged ones."""
+    table = log_name(model._meta.db_table)
     return [
-        one for one in apps.get_models() if one._meta.proxy and one._meta.concrete_model is model
+        one
+        for one in apps.get_models()
+        if one is not model and log_name(one._meta.db_table) == table
     ]

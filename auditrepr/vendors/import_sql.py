@@ -21,6 +21,8 @@ class Dialect:
     named: str  # {context}, with the name of its source, and its {text}
     is_object: str  # whether JSON is an object
     is_time: str  # whether a time is as Django stores it
+    is_whole: str  # whether a position is a whole number
+    is_name: str  # whether the name of a table is text
     without: Callable[[str, Sequence[str]], str]  # a document without columns
     difference: str  # of {earlier}: what is otherwise in {row}; null if nothing is
     once: str  # keeps a SELECT from being merged with the one around it
@@ -56,23 +58,25 @@ def tables(dialect: Dialect, selection: Selection) -> str:
 
 def unfit(dialect: Dialect, selection: Selection) -> str:
     """Return a query for the fields of ``Unfit``, over the events that may be meant."""
-    context = "context" if "context" in selection.has else "NULL"
-    text = "text" if "text" in selection.has else "NULL"
+    changed, context, text = (
+        name if name in selection.has else "NULL" for name in ("changed_from", "context", "text")
+    )
     wrong = (
-        "position IS NULL",
-        "table_name IS NULL",
+        f"position IS NULL OR NOT {dialect.is_whole}",
+        f"table_name IS NULL OR NOT {dialect.is_name}",
         "action IS NULL OR action NOT IN ('I', 'U', 'D', 'T')",
-        "action = 'T' AND object_id IS NOT NULL",
+        "action = 'T' AND (object_id IS NOT NULL OR row_data IS NOT NULL)",
         f"action <> 'T' AND CASE WHEN row_data IS NULL THEN {text} IS NULL"
         f" ELSE NOT {dialect.is_object.format('row_data')} END",
         f"occurred_at IS NULL OR NOT {dialect.is_time}",
+        f"{changed} IS NOT NULL AND NOT {dialect.is_object.format(changed)}",
         f"{context} IS NOT NULL AND NOT {dialect.is_object.format(context)}",
     )
     counts = ", ".join(f"count(CASE WHEN {one} THEN 1 END)" for one in wrong)
     return f"""
         SELECT count(position) - count(DISTINCT position), {counts}
         FROM {_once(dialect, selection)}
-        WHERE (occurred_at < %(until)s OR occurred_at IS NULL)
+        WHERE (occurred_at < %(until)s OR occurred_at IS NULL OR NOT {dialect.is_time})
             AND ({_among(dialect, selection)} OR table_name IS NULL)
     """
 

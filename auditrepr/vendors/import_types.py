@@ -112,4 +112,5 @@ class Unfit(NamedTuple):
     key: int
     row: int
     time: int
+    changed: int
     context: int

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -25,10 +26,11 @@ from auditrepr.exceptions import (
     UntilTooLate,
 )
 from auditrepr.job import importing
-from auditrepr.job.importing import Request
+from auditrepr.job.importing import Request, chosen
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.rounds import shares
 from auditrepr.models import AuditLog, Checkpoint, Coverage, Import, InstanceRepr, PlannedEvent
+from auditrepr.vendors import get_vendor, import_sql
 from auditrepr.vendors.types import BEGINNING
 from tests import old_log
 from tests.app.models import Author, Book, Tag
@@ -282,6 +284,31 @@ def now() -> str:
     return f"'{shown}'"
 
 
+@pytest.mark.postgresql
+def test_what_both_logs_have_is_looked_up_by_its_object(settings):
+    """However many events auditrepr has recorded until the import."""
+    history()
+    settings.AUDITREPR = {
+        "SOURCES": {
+            "ours": lambda using: old_log.select(using).replace(
+                "context,", "context, 7::bigint AS transaction,"
+            )
+        }
+    }
+    sql(
+        "INSERT INTO auditrepr_auditlog (table_name, object_id, action, row_data)"
+        " SELECT 'app_author', (x % 500)::text, 'U', '{}' FROM generate_series(1, 5000) AS x",
+        "ANALYZE auditrepr_auditlog",
+    )
+    begins = chosen.beginning("default")
+    (part,) = chosen.choose(Request("default", ["ours"]), begins)
+    vendor = get_vendor("default")
+    asked = vendor.selecting(part.selection) | {"last_id": 0, "most": None}
+    query = import_sql.plan(vendor.import_dialect(), [part.selection], limited=False)
+    plan = "\n".join(row for (row,) in vendor.rows(f"EXPLAIN {query}", asked))
+    assert re.search(r"hashed SubPlan|Index Cond: .*\(object_id = old_log.object_id\)", plan), plan
+
+
 def test_what_comes_between_is_a_refusal():
     history()
     with pytest.raises(UntilTooLate):
@@ -311,6 +338,9 @@ def test_nothing_is_imported_before_auditrepr_records(settings):
         ("row_data", "NULL", "no JSON object as row_data"),
         ("row_data", "'[1]'", "no JSON object as row_data"),
         ("occurred_at", "NULL", "no occurred_at"),
+        ("changed_from", "'[1]'", "a changed_from that is no JSON object"),
+        ("changed_from", "'7'", "a changed_from that is no JSON object"),
+        ("action", "'T', object_id = NULL", "an object_id or row_data"),
         ("context", "'[1]'", "no JSON object as context"),
     ],
 )
@@ -322,8 +352,62 @@ def test_events_that_break_the_contract_are_a_refusal(column, value, said):
     assert not Import.objects.exists()
 
 
-@pytest.mark.parametrize("position", ["NULL", "1"])
-def test_positions_must_be_there_and_differ(settings, position):
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize(
+    "time",
+    [
+        *("2026-01-31 12:00:00+02:00", "2026-02-30 12:00:00", "2026-13-45 99:00:00"),
+        *("2026-01-31 12:00:xx", "2026-01-31 12:00:00.", "2026-01-31 12:00:00.1234567"),
+        *("2026-01-31T12:00:00", "2026-01-31", "0000-01-01 12:00:00", "soon"),
+    ],
+)
+@pytest.mark.sqlite
+def test_times_that_django_does_not_write_are_a_refusal(time, late):
+    """Also if the text sorts after the end: that event would be taken for one that we recorded."""
+    history()
+    written = time.replace("2026", "2999") if late else time
+    sql(f"UPDATE old_log SET occurred_at = '{written}' WHERE action = 'I' AND object_id < '400'")
+    with pytest.raises(EventsUnfit, match="1 have no occurred_at"):
+        do()
+    assert [type(one) for one in importing.forecast(Request("default", ["ours"])).refusals] == [
+        EventsUnfit
+    ]
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("time", ["2026-01-31 12:00:00", "2024-02-29 23:59:59.999999"])
+def test_times_as_django_writes_them_are_imported(time):
+    history()
+    sql(f"UPDATE old_log SET occurred_at = '{time}' WHERE action = 'I'")
+    assert do().events == 5
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("time", ["-infinity", "0044-03-15 10:00:00 BC"])
+def test_times_that_python_does_not_have_are_a_refusal(time):
+    history()
+    sql(f"UPDATE old_log SET occurred_at = '{time}' WHERE action = 'I'")
+    with pytest.raises(EventsUnfit, match="2 have no occurred_at"):
+        do(until=timezone.now() - timedelta(days=1))
+
+
+def test_nothing_is_imported_twice_if_a_later_position_has_an_earlier_time():
+    history()
+    for end, year in (("min", 2020), ("max", 2019)):
+        sql(
+            f"UPDATE old_log SET occurred_at = '{year}-01-01 12:00:00'"
+            f" WHERE number = (SELECT {end}(number) FROM old_log)"
+        )
+    do()
+    found = importing.forecast(Request("default", ["ours"])).refusals
+    assert "--until 2019-01-01T12:00:00" in str(found[0])
+    assert do(until=datetime(2019, 1, 1, 12, tzinfo=UTC)).events == 0
+    with pytest.raises(UntilTooLate):
+        do(until=datetime(2020, 1, 1, 12, tzinfo=UTC))
+
+
+@pytest.mark.parametrize("position", ["NULL", "1", "number * 1.5", "number || ''"])
+def test_positions_must_be_whole_numbers_that_differ(settings, position):
     history()
     settings.AUDITREPR = {
         "SOURCES": {
@@ -371,6 +455,8 @@ def test_it_works_alone():
         assert lock
     with pytest.raises(RoundUnfinished, match="--cancel"):
         do()
+    asked = Request("default", ["ours"])
+    assert [type(one) for one in importing.forecast(asked).refusals] == [RoundUnfinished]
     assert not AuditLog.objects.exists()
 
 

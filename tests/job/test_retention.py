@@ -18,8 +18,10 @@ from auditrepr.lineage import renames
 from auditrepr.management.status_formats import document, prometheus, text
 from auditrepr.models import AuditLog, Coverage, InstanceRepr
 from auditrepr.reprs import build
+from auditrepr.tracking.retention import entry_of
 from auditrepr.vendors.types import BEGINNING, Event
 from tests.app.models import Author, Book, Tag
+from tests.app.tracked import HeavyParcel, Parcel
 from tests.capturing import sql
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -94,6 +96,56 @@ def test_the_most_specific_entry_decides(settings: Any, batch_size: int) -> None
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("entries", "kept"),
+    [
+        ({"app.Ledger": "7 years", "*": "1 day"}, 1),
+        ({"app.Ledger": "7 years", "app.LegacyLedger": "1 day"}, 1),
+        ({"app.LegacyLedger": "7 years", "*": "1 day"}, 1),
+        ({"app.LegacyLedger": "1 day", "*": "7 years"}, 0),
+    ],
+)
+def test_a_table_of_several_models_has_one_entry(
+    settings: Any, entries: dict[str, str], kept: int
+) -> None:
+    settings.AUDITREPR = {"RETENTION": entries}
+    sql(
+        "INSERT INTO auditrepr_auditlog (table_name, object_id, action, row_data, occurred_at)"
+        f" VALUES ('Ledger Order', '1', 'I', '{{}}', {written(timezone.now())})"
+    )
+    aged(100)
+    assert retained().events == 1 - kept
+    assert AuditLog.objects.count() == kept
+
+
+def test_the_app_of_a_proxy_does_not_decide(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.AUDITREPR = {"RETENTION": {"support.*": "1 day", "*": "7 years"}}
+    monkeypatch.setattr(HeavyParcel._meta, "app_label", "support")
+    assert entry_of(Parcel, settings.AUDITREPR["RETENTION"]) == "*"
+    settings.AUDITREPR = {"RETENTION": {"support.HeavyParcel": "1 day", "*": "7 years"}}
+    assert entry_of(Parcel, settings.AUDITREPR["RETENTION"]) == "support.HeavyParcel"
+
+
+@pytest.mark.postgresql  # SQLite has one writer at a time
+@pytest.mark.parametrize("dated", [False, True])
+def test_a_change_that_is_committed_meanwhile_is_not_old(settings: Any, dated: bool) -> None:
+    """It has an ID before the end: its transaction was open when the end was found."""
+    settings.AUDITREPR = {"RETENTION": {"app.Author": "50 days"}}
+    for name in ("Ann", "Bea"):
+        Author.objects.create(name=name)
+    aged(100)
+    other = connection.copy()
+    try:
+        other.set_autocommit(False)
+        other.cursor().execute("UPDATE app_author SET name = 'now' WHERE name = 'Ann'")
+        Tag.objects.create(label="later")
+        before = timezone.now() - timedelta(days=50) if dated else None
+        retained(before=before, batch_size=1, on_batch=lambda done: other.commit())
+    finally:
+        other.close()
+    assert remaining() == [("app_author", "now"), ("app_tag", "later")]
+
+
 def test_a_former_name_of_a_table_is_that_models(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +162,25 @@ def test_a_former_name_of_a_table_is_that_models(
         monkeypatch.setattr(renames, known, {})
     assert retained().events == 1
     assert Coverage.objects.get(table_name="app_author").pruned_id == first
+
+
+def test_the_status_says_what_is_due_of_a_former_name(
+    settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.AUDITREPR = {"RETENTION": {"app.Author": "250 days"}}
+    history()
+    aged(100)
+    first = AuditLog.objects.filter(table_name="app_author").earliest("pk").pk
+    sql(f"UPDATE auditrepr_auditlog SET table_name = 'app_writer' WHERE id = {first}")
+    said = renames.former_tables
+    monkeypatch.setattr(
+        renames, "former_tables", lambda m: ("app_writer",) if m is Author else said(m)
+    )
+    for known in ("_KNOWN", "_RECENT"):
+        monkeypatch.setattr(renames, known, {})
+    assert [one.entry for one in status.of("default").overdue] == ["app.Author"]
+    retained()
+    assert status.of("default").overdue == ()
 
 
 def test_only_what_rests_on_deleted_events_becomes_mixed(settings: Any) -> None:
@@ -222,6 +293,7 @@ def test_the_status_asks_nothing_without_an_entry(settings: Any) -> None:
     with CaptureQueriesContext(connection) as without:
         status.of("default")
     settings.AUDITREPR = {"RETENTION": {"app.*": "1 day", "app.Author": "150 days"}}
+    status.of("default")  # renames are read once, and known for a minute
     with CaptureQueriesContext(connection) as few:
         status.of("default")
     assert len(few) == len(without) + 1

@@ -52,7 +52,9 @@ class Chosen(NamedTuple):
 
 
 def beginning(using: str) -> datetime:
-    """Return when the log begins: with its first event, or with the first coverage.
+    """Return when the log begins: with its earliest event, or with the first coverage.
+
+    Of imported events, the first one need not be the earliest: their positions order them.
 
     :raises NothingCovered: if no table is covered.
     """
@@ -60,8 +62,14 @@ def beginning(using: str) -> datetime:
     since = covered.aggregate(first=Min("recorded_at"))["first"]
     if since is None:
         raise NothingCovered(alias=using)
-    first = AuditLog.objects.using(using).order_by("pk").values_list("occurred_at", flat=True)
-    earliest: datetime = min([since, *first[:1]])
+    log = AuditLog.objects.using(using)
+    first = log.order_by("pk").values_list("occurred_at", flat=True)
+    imports = Import.objects.using(using).order_by("first_id").values_list("first_id", "last_id")
+    imported = [
+        log.filter(pk__range=ids).aggregate(first=Min("occurred_at"))["first"]
+        for ids in imports[:1]  # those before it have later events
+    ]
+    earliest: datetime = min([since, *first[:1], *filter(None, imported)])
     return earliest
 
 

@@ -19,6 +19,7 @@ from ...utils.time_limit import JobTimeLimit
 from ...vendors import get_vendor
 from ...vendors.import_types import FoundTable
 from ...vendors.types import Event
+from .. import preflight
 from . import chosen, refusals, running
 from .chosen import Chosen, Request
 
@@ -78,21 +79,25 @@ def forecast(request: Request, *, sample: int = SAMPLE) -> Forecast:
     :raises ImportUnfinished: if another import is unfinished.
     :raises AuditReprError: if a source cannot be read at all.
     """
+    preflight.check(request.using)
+    alone = list(refusals.of_others(request.using))
     if unfinished := running.continued(request):
-        return Forecast(unfinished.until, left=running.left(unfinished))
+        return Forecast(unfinished.until, left=running.left(unfinished), refusals=alone)
     begins = chosen.beginning(request.using)
-    found = Forecast(request.until or begins)
-    found.refusals += refusals.of_times(request, begins)
+    found = Forecast(request.until or begins, refusals=alone)
+    untimely = list(refusals.of_times(request, begins))
+    found.refusals += untimely
     parts = chosen.choose(request, found.until)
     found.sources = list({one.source.name: one.source for one in parts}.values())
     try:
         found.left_out = chosen.left_out(request)
-        at_all = not found.refusals
         unfit = list(refusals.of_events(request.using, parts))
         found.refusals += unfit
         if not unfit:
             found.tables = chosen.tables(request.using, parts)
-            found.refusals += refusals.of_missed(request, begins, found.tables) if at_all else ()
+            found.refusals += (
+                refusals.of_missed(request, begins, found.tables) if not untimely else ()
+            )
             found.built = _built(request.using, parts, sample)
     except Error as error:
         named = ", ".join(source.name for source in found.sources)

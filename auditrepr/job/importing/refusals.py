@@ -11,25 +11,34 @@ from ...exceptions import (
     AuditReprError,
     EventsMissed,
     EventsUnfit,
+    RoundUnfinished,
     UntilTooLate,
 )
 from ...models import Import
 from ...utils.phrases import counted, timestamp
 from ...vendors import get_vendor
 from ...vendors.import_types import FoundTable, Unfit
+from ..rounds import shares
 from .chosen import Chosen, Request
 
 PROBLEMS = {
-    "position": "have no position",
+    "position": "have no position, or none that is a whole number",
     "shared": "have the position of another one",
-    "table": "have no table_name",
+    "table": "have no table_name, or none that is text",
     "action": "have another action than I, U, D and T",
-    "key": "are of a TRUNCATE, and have an object_id",
+    "key": "are of a TRUNCATE, and have an object_id or row_data",
     "row": "have no JSON object as row_data",
     "time": "have no occurred_at, or none that is a timestamptz (on SQLite, text as Django stores"
     " times: 2026-01-31 12:00:00)",
+    "changed": "have a changed_from that is no JSON object",
     "context": "have no JSON object as context",
 }
+
+
+def of_others(using: str) -> Iterator[AuditReprError]:
+    """Yield what others do that would have to end first."""
+    if shares.exist(using):
+        yield RoundUnfinished()
 
 
 def of_times(request: Request, begins: datetime) -> Iterator[AuditReprError]:

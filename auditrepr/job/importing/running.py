@@ -13,7 +13,6 @@ from ...exceptions import (
     ImportUnfinished,
     LockHeld,
     NoUnfinishedImport,
-    RoundUnfinished,
     SourceChanged,
 )
 from ...models import AuditLog, Checkpoint, Import, PlannedEvent
@@ -24,7 +23,6 @@ from ...vendors.types import BEGINNING
 from .. import preflight
 from ..locks.base import Lock
 from ..result import Progress
-from ..rounds import shares
 from . import chosen, refusals
 from .chosen import Chosen, Request
 
@@ -178,8 +176,8 @@ class _Importing:
 def _check_alone(using: str, lock: Lock) -> None:
     if not lock:
         raise LockHeld(holder=lock.holder() or "an unknown process")
-    if shares.exist(using):
-        raise RoundUnfinished
+    for refusal in refusals.of_others(using):
+        raise refusal
 
 
 def _planned(request: Request, lock: Lock) -> Import | None:

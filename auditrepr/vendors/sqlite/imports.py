@@ -39,8 +39,15 @@ DIALECT = Dialect(
         " json_object('imported_from', %(source)s, 'imported_text', {text}))"
     ),
     is_object="(json_valid({0}) AND json_type({0}) = 'object')",
-    # Times are compared as text, so all must be written in one way.
-    is_time="(occurred_at GLOB '[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9] [0-9][0-9]:*')",
+    # Times are compared as text, so all must be written in one way, and be days that there are.
+    is_time=(
+        "coalesce(strftime('%%Y-%%m-%%d %%H:%%M:%%S', substr(occurred_at, 1, 19), '+0 days')"
+        " = substr(occurred_at, 1, 19) AND occurred_at >= '0001'"
+        " AND (length(occurred_at) = 19 OR occurred_at GLOB '*.[0-9]*')"
+        " AND substr(occurred_at, 21) NOT GLOB '*[^0-9]*' AND length(occurred_at) <= 26, false)"
+    ),
+    is_whole="typeof(position) = 'integer'",
+    is_name="typeof(table_name) = 'text'",
     without=without,
     # What is the same is taken out of the document, so that the rest stays as it is written.
     difference=(
