@@ -88,6 +88,9 @@ class Retained(Due):
         self.parts = list(_parts(using, cutoffs))
         for part in self.parts:
             part.end = self._end(part)
+        self.first(BEGINNING)
+        # Most tables have none: no query should name them all.
+        self.parts = [part for part in self.parts if part.next is not None]
         self.end = max((part.end for part in self.parts), default=BEGINNING)
 
     def first(self, begin: int) -> int | None:
@@ -97,8 +100,12 @@ class Retained(Due):
         return min((part.next for part in self.parts if part.next is not None), default=None)
 
     def among(self, begin: int, end: int) -> Q:
-        parts = (self._due(part) for part in self.parts if part.end > begin)
-        return reduce(or_, parts, Q(pk__in=())) & Q(pk__gt=begin, pk__lte=end)
+        due = (
+            self._due(part)
+            for part in self.parts
+            if part.end > begin and part.next is not None and part.next <= end
+        )
+        return reduce(or_, due, Q(pk__in=())) & Q(pk__gt=begin, pk__lte=end)
 
     def tables(self, names: Collection[str]) -> dict[str, set[str]]:
         found: defaultdict[str, set[str]] = defaultdict(set)

@@ -30,7 +30,7 @@ PROBLEMS = {
     "row": "have no JSON object as row_data",
     "time": "have no occurred_at, or none that is a timestamptz (on SQLite, text as Django stores"
     " times: 2026-01-31 12:00:00)",
-    "changed": "have a changed_from that is no JSON object",
+    "changed": "have a changed_from that is not a JSON object",
     "context": "have no JSON object as context",
 }
 

@@ -28,7 +28,7 @@ def without(document: str, columns: Sequence[str]) -> str:
 
 
 # Both triggers have written in one (sub)transaction. In a restored database, they have not: there,
-# xmin is the restore's, and not near the transaction's ID. One look at the index of objects: with
+# xmin is the restore's, and not near the transaction's ID. One search of the index of objects: with
 # an OR for what has no object ID, each event would take the whole log.
 DOUBLE = (
     "EXISTS (SELECT 1 FROM auditrepr_auditlog AS own WHERE own.table_name = source.table_name"
