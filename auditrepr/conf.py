@@ -54,6 +54,7 @@ class Settings:
         names it.
     :param EXCLUDE: fields that are never recorded, by model: ``{"auth.User": ["password"]}``.
     :param APPEND_ONLY: install triggers that reject changes to the log; see docs/security.md.
+    :param SEAL: seal settled events, so that later changes to the log show; see docs/seal.md.
     :param SEARCH: maintain indexes for searching representations and values; see docs/admin.md.
     :param MODEL_PERMISSIONS: in the admin, show an event only to users who may view its model;
         ``False``: users who may view the log see all events.
@@ -86,6 +87,7 @@ class Settings:
     MODELS: tuple[str, ...] = ()
     EXCLUDE: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     APPEND_ONLY: bool = False
+    SEAL: bool = False
     SEARCH: bool = False
     MODEL_PERMISSIONS: bool = True
     HISTORY_BUTTON: bool = True
@@ -261,6 +263,7 @@ _PARSERS: dict[str, Any] = {
     "MODELS": _names,
     "EXCLUDE": _names_by_model('{"auth.User": ["password"]}'),
     "APPEND_ONLY": _flag,
+    "SEAL": _flag,
     "SEARCH": _flag,
     "MODEL_PERMISSIONS": _flag,
     "HISTORY_BUTTON": _flag,

@@ -15,7 +15,7 @@ from tests.servers import PostgresServer
 STANDING = ("idle", "trickle")
 NAMES = (
     *STANDING, "drain", "relations", "asked", "pairs", "searched", "opened", "capture", "indexes",
-    "export", "imported", "tables", "shared", "bytes",
+    "export", "imported", "seal", "tables", "shared", "bytes",
 )  # fmt: skip
 #: Numbers of audited tables, for ``tables``.
 COUNTS = [3, 30, 270]
@@ -136,6 +136,7 @@ def main(given: list[str] | None = None) -> None:
         from .export import export
         from .imported import imported
         from .indexes import indexes
+        from .seals import seal
         from .shared import shared
         from .sizes import sizes
         from .tables import tables
@@ -146,7 +147,7 @@ def main(given: list[str] | None = None) -> None:
         if set(names) & set(STANDING):
             backlogs.standing(names, options.rows, options.repeat)
         writing = {"capture": capture, "indexes": indexes, "bytes": sizes}
-        whole = {"export": export, "imported": imported, "asked": asked}
+        whole = {"export": export, "imported": imported, "asked": asked, "seal": seal}
         for name in names:
             if name in whole:
                 whole[name](options.rows, options.repeat)

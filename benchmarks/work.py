@@ -32,6 +32,8 @@ from auditrepr.job.pending import (
     take,
 )
 from auditrepr.job.rounds import shares
+from auditrepr.job.seals import sealing as seals
+from auditrepr.job.seals.verifying import verify
 from auditrepr.models import (
     AuditLog,
     Checkpoint,
@@ -277,6 +279,20 @@ def copy_log(source: str) -> int:
                 f" SELECT -position, {columns}occurred_at FROM ({part.select}\n) AS source"
             )
     return AuditLog.objects.count()
+
+
+def sealing() -> int:
+    """Seal the whole log."""
+    with DatabaseLock("default") as lock:
+        done = seals.seal("default", lock, lambda progress: None, lambda: False)
+    return done.events
+
+
+def verifying() -> int:
+    """Compare the whole log with its seals."""
+    found = verify("default")
+    assert not found.differing, found.differences
+    return found.events
 
 
 def nothing() -> int:

@@ -96,6 +96,7 @@ def drop_append_only():
     if connection.vendor == "sqlite":
         return triggers.drop_append_only()
     return [
-        f"DROP TRIGGER IF EXISTS {name} ON auditrepr_auditlog"
+        f"DROP TRIGGER IF EXISTS {name} ON {table}"
         for name in trigger_templates.APPEND_ONLY_TRIGGERS
+        for table in ("auditrepr_auditlog", "auditrepr_sealentry")
     ]

@@ -129,7 +129,7 @@ def _facts(found: Summary) -> list[Fact]:
     if found.oldest_at:
         help_text = _("How long the oldest of them has waited; usually less than two minutes.")
         facts.append(Fact(_("longest wait"), timesince(found.oldest_at, found.at), help_text))
-    facts += [*_mark(found.mark), *_overdue(found)]
+    facts += [*_mark(found.mark), *_sealed(found), *_overdue(found)]
     if found.lease:
         holder = visible(str(found.lease.holder or _("unknown")))
         expired = found.lease.expired
@@ -185,6 +185,21 @@ def _overdue(found: Summary) -> Iterator[Fact]:
             "time": clock(one.oldest_at),
         }
         yield Fact(_("to be pruned"), told, help_text)
+
+
+def _sealed(found: Summary) -> Iterator[Fact]:
+    """Yield until where the log is sealed, if the project asks for it."""
+    sealed = found.sealed
+    if sealed is None:
+        return
+    help_text = _("Later changes of these events show when the log is verified.")
+    told = _("not yet")
+    if sealed.at is not None:
+        told = _("event %(event)d, %(since)s ago") % {
+            "event": sealed.upto_id,
+            "since": timesince(sealed.at, found.at),
+        }
+    yield Fact(_("sealed up to"), told, help_text)
 
 
 def _by_kind(user: Any, using: str, state: str) -> Kinds:

@@ -22,6 +22,7 @@ from .rounds import shares
 from .rounds.crew import Crew
 from .rounds.obstacle import Obstacle
 from .rounds.sharing import Sharing
+from .seals import sealing
 
 __all__ = ["BacklogPreview", "Progress", "Result", "StopReason", "preview", "run"]
 
@@ -177,6 +178,7 @@ class Backfill(Sharing[PendingBatch]):
         reason = reason or self._sweep(backlog) or retry()
         backlog.settle()
         reason = reason or values.index(self.using, self.lock, self.reached)
+        reason = reason or sealing.index(self.using, self.lock, self.reached)
         return reason or StopReason.CAUGHT_UP
 
     def _pending(self, backlog: Backlog) -> StopReason | None:

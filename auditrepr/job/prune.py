@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NamedTuple
 
 from django.db import connections, transaction
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
@@ -31,10 +32,19 @@ from . import preflight
 from .due import Before, Due, Retained, by_settings
 from .locks.base import Lock
 from .rounds import shares
+from .seals import pruning
 
 BATCH_SIZE = 5000
 
 Until = datetime | Mapping[str, datetime] | None
+
+
+class Deleted(NamedTuple):
+    """An event that is deleted."""
+
+    pk: int
+    transaction_id: int | None
+    table_name: str
 
 
 @dataclass
@@ -67,6 +77,7 @@ def prune(
     *,
     lock: Lock,
     keep_last: bool = False,
+    ignore_seals: bool = False,
     batch_size: int = BATCH_SIZE,
     on_batch: Callable[[Pruned], None] = lambda pruned: None,
     stop: Callable[[], bool] = lambda: False,
@@ -79,12 +90,14 @@ def prune(
         ``RETENTION`` has them; by default, what that setting does not keep.
     :param lock: the job's lock: a run could store representations for events that are deleted.
     :param keep_last: keep the latest event of each object, whatever its age.
+    :param ignore_seals: delete also from ranges that are no longer what was sealed.
     :param stop: called after each batch; true ends the work.
     :raises NothingCommitted: if the project's settings turn Django's transactions off.
     :raises MigrationsPending: if one of auditrepr's own migrations is not applied.
     :raises MayNotPrune: if this connection lacks the rights.
     :raises LockHeld: if a run holds the lock.
     :raises LeaseLost: if a run has taken over the lock: the last batch is rolled back.
+    :raises SealBroken: if what would be deleted is no longer what was sealed.
     """
     preflight.commits(using)
     preflight.check_own_tables(using)
@@ -99,7 +112,10 @@ def prune(
             done = Pruned(last_id=due.end)
             for begin, end in _ranges(using, due, batch_size):
                 with transaction.atomic(using):
-                    _prune_range(using, due, begin, end, keep_last, done)
+                    events = _begin_range(using, due, begin, end, keep_last)
+                    rows = [event.pk for event in events]
+                    pruning.record(using, begin, end, rows, ignore=ignore_seals)
+                    _delete_range(using, due, end, events, done)
                     lock.renew()
                 on_batch(done)
                 if stop():
@@ -121,15 +137,19 @@ def _by_entry(due: Due, keep_last: bool) -> dict[str, int]:
     return {entry: _old(due.using, events, due.end, keep_last).count() for entry, events in found}
 
 
-def _prune_range(using: str, due: Due, begin: int, end: int, keep_last: bool, done: Pruned) -> None:
+def _begin_range(using: str, due: Due, begin: int, end: int, keep_last: bool) -> Sequence[Deleted]:
+    """Return the events to delete."""
     # Start with a no-op write: SQLite cannot upgrade a read transaction while others write.
     Coverage.objects.using(using).filter(pk="").update(pruned_id=BEGINNING)
     events = _old(using, due.among(begin, end), end, keep_last)
-    found = list(events.values_list("pk", "transaction_id", "table_name"))
-    if not found:
+    return [Deleted(*row) for row in events.values_list("pk", "transaction_id", "table_name")]
+
+
+def _delete_range(using: str, due: Due, end: int, events: Sequence[Deleted], done: Pruned) -> None:
+    if not events:
         return
-    _mark(using, due, end, found)
-    rows = [pk for pk, *_ in found]
+    _mark(using, due, end, events)
+    rows = [event.pk for event in events]
     with get_vendor(using).pruning():
         done.events += _delete(using, AuditLog, rows)
     _delete(using, ChangedValues, rows)
@@ -144,7 +164,7 @@ def _ranges(using: str, due: Due, size: int) -> Iterator[tuple[int, int]]:
     while (first := due.first(begin)) is not None:
         rows = AuditLog.objects.using(using).filter(pk__gte=first, pk__lte=due.end).order_by("pk")
         last = rows.values_list("pk", flat=True)[size - 1 : size].first()
-        upto = due.end if last is None else last
+        upto = pruning.end_of_batch(using, first, due.end if last is None else last, due.end)
         yield begin, upto
         begin = upto
 
@@ -168,11 +188,8 @@ def _old(using: str, due: Q, end: int, keep_last: bool) -> AuditLogQuerySet:
     )
 
 
-def _mark(using: str, due: Due, end: int, deleted: Sequence[tuple[int, int | None, str]]) -> None:
-    """Record in Coverage up to which event and transaction events are pruned; call this before.
-
-    :param deleted: ID, transaction and table of each event.
-    """
+def _mark(using: str, due: Due, end: int, deleted: Sequence[Deleted]) -> None:
+    """Record in Coverage up to which event and transaction events are pruned; call this before."""
     coverage = Coverage.objects.using(using)
     tables = due.tables({name for *_, name in deleted})
     if tables is None:

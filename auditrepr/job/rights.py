@@ -7,13 +7,16 @@ from collections.abc import Sequence
 from django.apps import apps
 from django.db import Error
 
+from ..conf import get_settings
 from ..exceptions import RightsMissing
-from ..models import AuditLog, Coverage
+from ..models import AuditLog, Coverage, SealEntry
 from ..utils.text import one_line
 from ..vendors import get_vendor
 
 #: What only triggers and the owner write; the job reads it.
 READ = (AuditLog, Coverage)
+#: Rows are only added to it.
+ADDED = SealEntry._meta.db_table
 
 
 def refused(error: BaseException, using: str) -> bool:
@@ -31,8 +34,11 @@ def explained(error: BaseException, using: str, *, writes: Sequence[str] | None 
         return said
     tables = {model._meta.db_table for model in apps.get_app_config("auditrepr").get_models()}
     written = set(writes) if writes is not None else tables - {m._meta.db_table for m in READ}
+    added = written & ({ADDED} if get_settings().SEAL or writes is not None else set())
     try:
-        missing = get_vendor(using).missing_rights(sorted(tables), sorted(written))
+        missing = get_vendor(using).missing_rights(
+            sorted(tables), sorted(written - {ADDED}), sorted(added)
+        )
     except Error:  # the transaction is the caller's, and over
         missing = None
     if not missing:

@@ -6,7 +6,7 @@ million IDs of pending events.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from uuid import UUID
 
@@ -28,6 +28,8 @@ from .pending import Count
 from .reports import Finding
 from .rounds import state as round_state
 from .rounds.state import Held, Round
+from .seals import state as seal_state
+from .seals.state import SealState
 
 #: Number of runs to show.
 LAST_RUNS = 5
@@ -64,6 +66,7 @@ class Summary:
     round: Round | None
     acquired_at: datetime | None  # when a run last acquired the lock, also to find nothing to do
     overdue: tuple[Overdue, ...]  # what RETENTION does not keep, and is still there
+    sealed: SealState | None = field(default=None, kw_only=True)  # None: SEAL is not set
 
     @property
     def at_work(self) -> bool:
@@ -195,6 +198,7 @@ def progress(using: str) -> Summary:
         round=round_state.of(using, now),
         acquired_at=lock.acquired_at if lock else None,
         overdue=overdue.of(using),
+        sealed=seal_state.of(using),
     )
 
 

@@ -8,6 +8,7 @@ from .job import BackfillRun, Checkpoint, KnownFinding, Lease, RebuildCursor, Sh
 from .log import AuditLog, AuditLogQuerySet
 from .related import RelatedObject
 from .reprs import ChangedValues, Fidelity, InstanceRepr, ReprFailure, ReprFailureQuerySet
+from .seals import SealEntry
 
 __all__ = [
     "AuditLog",
@@ -26,6 +27,7 @@ __all__ = [
     "RelatedObject",
     "ReprFailure",
     "ReprFailureQuerySet",
+    "SealEntry",
     "Share",
     "StopReason",
 ]

@@ -31,6 +31,7 @@ from tests.pages import FAILURES, LOG, RUNS, fail, page, reader, words
 from tests.unmigrated import at, own_migrations, unmigrated
 
 __all__ = ["reader"]
+# Most go back to an earlier migration, and so take seconds: those are proofs.
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls(__name__)]
 
 site = AdminSite()
@@ -98,6 +99,7 @@ def test_pages_answer_before_a_migration_unless_they_need_it(reader: Client, nam
 
 
 @pytest.mark.parametrize("url", [OBJECT, BUTTON])
+@pytest.mark.proof
 def test_an_export_that_would_break_does_not_begin(reader: Client, url: str) -> None:
     book = Book.objects.create(title="Emma")
     book.tags.add(Tag.objects.create(label="novel"))
@@ -135,6 +137,7 @@ def test_what_a_page_needs_is_named(reader: Client) -> None:
             assert PENDING in words(answer.content.decode())
 
 
+@pytest.mark.proof
 def test_it_is_named_within_the_transaction_of_a_request_too(
     reader: Client, monkeypatch: Any
 ) -> None:
@@ -178,8 +181,11 @@ def test_an_error_of_another_kind_is_no_upgrade(reader: Client, monkeypatch: Any
         ("rebuild_reprs", {}),
         ("backfill_status", {"cancel": True}),
         ("prune_audit_log", {"before": "2020-01-01", "interactive": False}),
+        ("seal_audit_log", {}),
+        ("verify_audit_log", {}),
     ],
 )
+@pytest.mark.proof
 def test_what_would_write_names_the_migration(command: str, options: dict[str, Any]) -> None:
     with at(BEFORE), pytest.raises(CommandError) as raised:
         said(command, **options)
@@ -187,6 +193,7 @@ def test_what_would_write_names_the_migration(command: str, options: dict[str, A
 
 
 @pytest.mark.parametrize("form", ["text", "json", "prometheus"])
+@pytest.mark.proof
 def test_the_status_is_no_alarm_before_a_deployment_would_be_over(form: str) -> None:
     with at(BEFORE):
         _, err = said("backfill_status", format=form, max_lag="10m")
@@ -200,6 +207,7 @@ def test_the_status_is_no_alarm_before_a_deployment_would_be_over(form: str) -> 
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["deploying", "too late"])
+@pytest.mark.proof
 def test_monitoring_is_told_meanwhile_what_is_known(late: bool) -> None:
     Author.objects.create(name="Ada")
     AuditLog.objects.update(occurred_at=timezone.now() - timedelta(hours=2))
@@ -246,6 +254,7 @@ def test_where_there_is_no_log_at_all_its_first_migration_is_pending() -> None:
     assert "auditrepr_lag_seconds{" not in out.getvalue()
 
 
+@pytest.mark.proof
 def test_but_events_that_have_waited_for_too_long_are() -> None:
     Author.objects.create(name="Ada")
     with at(BEFORE), pytest.raises(CommandError, match="has waited"):

@@ -303,3 +303,46 @@ def test_the_page_names_every_table_of_auditrepr():
     tables = {model._meta.db_table for model in apps.get_app_config("auditrepr").get_models()}
     revoked = re.search(r"REVOKE INSERT, UPDATE, DELETE ON(.+?)FROM", SQL[2], re.DOTALL)[1]
     assert {name.strip() for name in revoked.split(",")} == tables | {"django_migrations"}
+
+
+SEAL = (
+    "INSERT INTO auditrepr_sealentry (number, format, kind, after_id, upto_id, events, sealed_at,"
+    " digest) VALUES (1000, 1, 'sealed', 0, 0, 0, '', '')"
+)
+
+
+def test_the_job_seals_and_a_reader_exports_and_verifies(shop):
+    assert len(log(shop)) > 0
+    manage("job", "backfill_reprs", "-v", "0")
+    manage("job", "seal_audit_log")
+    lines = manage("reader", "seal_audit_log", "--export", "-", "--no-seal").splitlines()
+    assert json.loads(lines[0])["number"] == 1
+    manage("reader", "verify_audit_log")
+    manage("reader", "seal_audit_log", code=1)
+    shop["app"].execute("INSERT INTO suite_shelf (name) VALUES ('Side')")
+    manage("job", "backfill_reprs", "-v", "0")
+    manage("job", "seal_audit_log")
+    manage("reader", "verify_audit_log")
+
+
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        ("app", SEAL),
+        ("reader", SEAL),
+        ("job", "UPDATE auditrepr_sealentry SET events = 0"),
+        ("job", "DELETE FROM auditrepr_sealentry"),
+        ("job", "TRUNCATE auditrepr_sealentry"),
+    ],
+)
+def test_seals_are_added_by_the_job_and_changed_by_no_role(shop, role, statement):
+    shop[role].execute("SET auditrepr.pruning = on")
+    with pytest.raises(InsufficientPrivilege):
+        shop[role].execute(statement)
+
+
+def test_the_owner_changes_no_seal_by_mistake(shop):
+    manage("job", "backfill_reprs", "-v", "0")
+    manage("job", "seal_audit_log")
+    with pytest.raises(InsufficientPrivilege, match="append-only"):
+        shop["owner"].execute("DELETE FROM auditrepr_sealentry")

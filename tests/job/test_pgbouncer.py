@@ -11,7 +11,7 @@ from django.core.management import call_command
 from django.db import connection, connections, transaction
 
 import auditrepr
-from auditrepr.models import AuditLog, InstanceRepr, Lease
+from auditrepr.models import AuditLog, InstanceRepr, Lease, SealEntry
 from auditrepr.vendors import get_vendor
 from tests import processes
 from tests.app.models import Author, Tag
@@ -145,3 +145,20 @@ def test_a_job_that_stopped_past_its_lease_commits_nothing(through):
         output, errors = job.communicate("\n" * 5, timeout=60)
     assert output.splitlines()[-1].startswith("lease-lost 2 "), errors
     assert texts() == "abcde"
+
+
+def test_sealing_pruning_and_verifying_leave_nothing_to_the_next_client(clients, settings):
+    settings.AUDITREPR = {"SEAL": True}
+    _, theirs = clients
+    Author.objects.bulk_create(Author(name=f"{n}") for n in range(9))
+    call_command("backfill_reprs", verbosity=0)
+    call_command("verify_audit_log", verbosity=0)
+    middle = AuditLog.objects.order_by("pk")[4].occurred_at
+    call_command("prune_audit_log", before=middle, interactive=False, verbosity=0)
+    call_command("verify_audit_log", verbosity=0)
+    assert SealEntry.objects.exists()
+    with theirs.cursor() as cursor:
+        cursor.execute("SHOW transaction_read_only")
+        assert cursor.fetchone() == ("off",)
+        cursor.execute("SHOW transaction_isolation")
+        assert cursor.fetchone() == ("read committed",)

@@ -85,6 +85,9 @@ def test_without_the_tables_everything_names_the_migration_that_is_missing():
         ["backfill_status", "--release-lock", "--no-input"],
         ["audit_triggers", "check"],
         ["prune_audit_log", "--before=2020-01-01", "--no-input"],
+        ["seal_audit_log"],
+        ["seal_audit_log", "--export=-", "--no-seal"],
+        ["verify_audit_log"],
     ):
         with pytest.raises(CommandError, match=missing):
             call_command(*command)
@@ -101,6 +104,7 @@ def test_without_the_tables_everything_names_the_migration_that_is_missing():
         ["backfill_reprs", "--dry-run"],
         ["rebuild_reprs"],
         ["prune_audit_log", "--before=2020-01-01", "--no-input"],
+        ["seal_audit_log"],
         ["backfill_status", "--release-lock", "--no-input"],
         ["audit_triggers", "install", "--database=default"],
         ["audit_triggers", "remove", "--database=default"],
@@ -157,6 +161,8 @@ def test_where_all_are_applied_none_is_loaded(broken):
         "export_audit_log --format=csv",
         "prune_audit_log --before=2020-01-01 --no-input",
         "rebuild_reprs",
+        "seal_audit_log",
+        "verify_audit_log",
     ],
 )
 @pytest.mark.django_db(transaction=True)

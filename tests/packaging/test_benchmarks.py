@@ -33,6 +33,7 @@ TITLES = {
     "indexes": "### What each index of the log costs its writer",
     "export": "### Export",
     "imported": "### Imported",
+    "seal": "### Seal",
     "tables": "### Audited tables",
     "shared": "### Shared",
     "bytes": "### Bytes",

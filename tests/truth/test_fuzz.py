@@ -41,6 +41,7 @@ COMMANDS = {
     "rebuild_reprs": [],
     "backfill_status": ["--no-input"],
     "prune_audit_log": ["--no-input"],
+    "verify_audit_log": [],
     "audit_triggers": [],
 }
 #: What Django's own options do is not tried, nor what asks for an end or removes the triggers.

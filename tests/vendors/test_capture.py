@@ -12,7 +12,7 @@ from django.db import DatabaseError, connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.test.utils import CaptureQueriesContext
 
-from auditrepr.models import AuditLog
+from auditrepr.models import AuditLog, SealEntry
 from auditrepr.utils.sql import Statement
 from auditrepr.vendors import Vendor
 from auditrepr.vendors.capture_types import Kind
@@ -313,6 +313,22 @@ def test_an_append_only_log_refuses_what_would_change_it(vendor: Vendor) -> None
     assert [event.object_id for event in logged()] == ["1", "2"]
     vendor.execute(vendor.append_only_sql())
     assert vendor.append_only()
+
+
+def test_of_an_append_only_log_the_chain_of_seals_is_append_only_too(vendor: Vendor) -> None:
+    seal = "INSERT INTO auditrepr_sealentry (number, format, kind, after_id, upto_id, events,"
+    seal += " sealed_at, digest) VALUES ({}, 1, 'sealed', 0, 1, 0, '', '')"
+    vendor.execute([*vendor.append_only_sql(), seal.format(1)])
+    table = SealEntry._meta.db_table
+    emptying = connection.ops.sql_flush(no_style(), [table])
+    changes = [f"UPDATE {table} SET events = 2", f"DELETE FROM {table}", emptying[0]]
+    assert [refused(change) for change in changes] == [True] * 3
+    vendor.execute([seal.format(2)])
+    with transaction.atomic(), vendor.pruning():
+        assert refused(f"UPDATE {table} SET events = 2")
+    vendor.execute(vendor.remove_support_sql())
+    assert not vendor.append_only()
+    assert not refused(f"DELETE FROM {table}")
 
 
 def test_pruning_may_delete_and_the_log_refuses_it_again_afterwards(vendor: Vendor) -> None:

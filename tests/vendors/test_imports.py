@@ -89,7 +89,7 @@ def test_a_time_of_an_expression(vendor: Vendor) -> None:
 
 
 def test_nothing_is_wrong_with_events_that_are_as_the_contract_wants_them(vendor: Vendor) -> None:
-    assert vendor.unfit_events(selection()) == Unfit(0, 0, 0, 0, 0, 0, 0, 0)
+    assert not any(vendor.unfit_events(selection()))
 
 
 @pytest.mark.parametrize(
@@ -124,9 +124,7 @@ def test_positions_that_are_wrong(vendor: Vendor) -> None:
 
 
 def test_a_time_of_another_type(vendor: Vendor) -> None:
-    other = (
-        "timestamp '2020-01-01'" if vendor.import_dialect().is_time.startswith("pg") else "'2020'"
-    )
+    other = "timestamp '2020-01-01'" if "pg_typeof" in vendor.import_dialect().is_time else "'2020'"
     select = old_log.select("default").replace("occurred_at", f"{other} AS occurred_at")
     assert vendor.unfit_events(Selection(select, OPTIONAL, UNTIL)).time == 5
 

@@ -14,6 +14,7 @@ from auditrepr.vendors.base import (
     AsOfFacet,
     CaptureFacet,
     ImportFacet,
+    SealFacet,
     SearchFacet,
     StoreFacet,
     Vendor,
@@ -27,6 +28,7 @@ FACETS: dict[str, type[Facet]] = {
     "store": StoreFacet,
     "search": SearchFacet,
     "imports": ImportFacet,
+    "seal": SealFacet,
 }
 HERE = Path(__file__).parent
 BASE = Path(inspect.getfile(Vendor)).parent

@@ -84,6 +84,12 @@ class Command(TerminalCommand):
             help="Keep the latest event of every object, however old it is.",
         )
         add(
+            "--ignore-seals",
+            action="store_true",
+            help="Prune also what is no longer what was sealed: verify_audit_log reports it for"
+            " good. See docs/seal.md.",
+        )
+        add(
             "--dry-run", action="store_true", help="Show how much would be deleted; delete nothing."
         )
         add_database(parser, "Database to prune.")
@@ -123,6 +129,7 @@ class Command(TerminalCommand):
                     options["before"],
                     lock=chosen_lock(database, options, stop, of_run=False),
                     keep_last=keep_last,
+                    ignore_seals=options["ignore_seals"],
                     batch_size=options["batch_size"],
                     on_batch=lambda done: self._say(2, _told(done)),
                     stop=stop,

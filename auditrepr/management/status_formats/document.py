@@ -24,6 +24,12 @@ def document(status: JobStatus | Unread) -> dict[str, Any]:
         "settled_id": status.mark.settled_id,
         "mark_held_by": status.mark.held_by,
         "mark_held_since": status.mark.held_since,
+        "sealed": status.sealed
+        and {
+            "upto_id": status.sealed.upto_id,
+            "at": status.sealed.at,
+            "lag_seconds": status.sealed.lag(status.at),
+        },
         "lock": held
         and {
             "holder": str(held.holder or ""),

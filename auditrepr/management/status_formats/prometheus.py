@@ -46,6 +46,16 @@ METRICS = (
         lambda s: (s.at - s.mark.held_since).total_seconds() if s.mark.held_since else 0,
     ),
     Metric(
+        "sealed_id",
+        "Event ID up to which the log is sealed.",
+        lambda s: s.sealed.upto_id if s.sealed else None,
+    ),
+    Metric(
+        "seal_lag_seconds",
+        "Seconds that the oldest event that is not sealed has waited.",
+        lambda s: s.sealed.lag(s.at) if s.sealed else None,
+    ),
+    Metric(
         "lock_held",
         "1 if a run holds the database lock, else 0.",
         lambda s: int(s.lease is not None and not s.lease.expired),

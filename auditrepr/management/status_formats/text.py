@@ -55,6 +55,17 @@ def _mark(status: JobStatus) -> Iterator[str | Line]:
         yield f"held back for {since} by transactions open at the last check: {held_by}"
 
 
+def _sealed(status: JobStatus) -> Iterator[str | Line]:
+    sealed = status.sealed
+    if sealed is None:
+        return
+    told = "nothing yet"
+    if sealed.at is not None:
+        told = f"up to event {sealed.upto_id}, at {timestamp(sealed.at)}"
+    waited = f"; the oldest event that is not has waited {span(sealed.lag(status.at))}"
+    yield told + (waited if sealed.oldest_at else "")
+
+
 def _lock(status: JobStatus) -> Iterator[str | Line]:
     if status.lease is None:
         began = status.last_started_at
@@ -163,6 +174,7 @@ def _rebuild(status: JobStatus) -> Iterator[str | Line]:
 _PARTS = {
     "pending": _pending,
     "watermark": _mark,
+    "sealed": _sealed,
     "lock": _lock,
     "round": _round,
     "runs": _runs,

@@ -1,10 +1,11 @@
-"""What auditrepr asks of a database, in five facets; ``tests/vendors`` tests every answer."""
+"""What auditrepr asks of a database, in six facets; ``tests/vendors`` tests every answer."""
 
 from __future__ import annotations
 
 from .asof import AsOfFacet, PastTableSQL
 from .capture import CaptureFacet
 from .imports import ImportFacet
+from .seal import SealFacet
 from .search import SearchFacet
 from .store import StoreFacet
 
@@ -13,11 +14,12 @@ __all__ = [
     "CaptureFacet",
     "ImportFacet",
     "PastTableSQL",
+    "SealFacet",
     "SearchFacet",
     "StoreFacet",
     "Vendor",
 ]
 
 
-class Vendor(CaptureFacet, AsOfFacet, StoreFacet, SearchFacet, ImportFacet):
+class Vendor(CaptureFacet, AsOfFacet, StoreFacet, SearchFacet, ImportFacet, SealFacet):
     """One database."""

@@ -84,8 +84,13 @@ class StoreFacet(Facet, ABC):
         """Return whether the error concerns a right that this connection lacks."""
 
     @abstractmethod
-    def missing_rights(self, read: Sequence[str], written: Sequence[str]) -> tuple[str, str] | None:
-        """Return who lacks which rights to read or write these tables, in words, or None."""
+    def missing_rights(
+        self, read: Sequence[str], written: Sequence[str], added: Sequence[str] = ()
+    ) -> tuple[str, str] | None:
+        """Return who lacks which rights to read or write these tables, in words, or None.
+
+        :param added: those to which rows are only added.
+        """
 
     @abstractmethod
     def passes(self, error: Error) -> bool:

@@ -6,9 +6,10 @@ from ..base import Vendor
 from .asof import Reconstructing
 from .capture import Capturing
 from .imports import Importing
+from .seal import Sealing
 from .search import Searching
 from .store import Storing
 
 
-class PostgreSQL(Capturing, Reconstructing, Storing, Searching, Importing, Vendor):
+class PostgreSQL(Capturing, Reconstructing, Storing, Searching, Importing, Sealing, Vendor):
     """All that auditrepr asks of PostgreSQL."""

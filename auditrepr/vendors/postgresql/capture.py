@@ -54,7 +54,7 @@ class Capturing(CaptureFacet):
             schema,
             catalog.shapes(names, shapes),
             catalog.installed(bearers),
-            guards == len(trigger_templates.APPEND_ONLY_TRIGGERS),
+            guards == catalog.GUARDS,
             frozenset(map(tuple, applied)) if migrations else None,
         )
 
@@ -101,7 +101,7 @@ class Capturing(CaptureFacet):
     def append_only(self) -> bool:
         asked = {"append_only": trigger_templates.APPEND_ONLY_BODY}
         firing = self.value(catalog.APPEND_ONLY, asked)
-        return bool(firing == len(trigger_templates.APPEND_ONLY_TRIGGERS))
+        return bool(firing == catalog.GUARDS)
 
     def may_prune(self) -> bool:
         return bool(self.value(catalog.MAY_PRUNE))

@@ -12,7 +12,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ..capture_types import Column, Installed, Kind, Partition, TableShape
 from .installed_sql import INSTALLED, OWN_SCHEMA
-from .quoting import LOG, stored
+from .quoting import LOG, SEALS, stored
 from .trigger_templates import APPEND_ONLY_TRIGGERS
 
 _KINDS = {
@@ -43,10 +43,15 @@ ORDER BY class.oid, attnum
 #: The schema that the log is in, or would be created in.
 LOG_SCHEMA = f"SELECT {OWN_SCHEMA}"
 
-#: How many of the log's own triggers fire, and call a function with this body.
+#: How many triggers must fire to make the log append-only, and the chain of seals.
+GUARDS = 2 * len(APPEND_ONLY_TRIGGERS)
+#: How many of them do, and call a function with this body; a table that is missing needs none.
 APPEND_ONLY = f"""
-SELECT count(*) FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
-WHERE tgrelid = to_regclass('{LOG}') AND tgenabled IN ('O', 'A') AND prosrc = %(append_only)s
+SELECT count(*)
+    + CASE WHEN to_regclass('{SEALS}') IS NULL THEN {len(APPEND_ONLY_TRIGGERS)} ELSE 0 END
+FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+WHERE tgrelid IN (to_regclass('{LOG}'), to_regclass('{SEALS}')) AND tgenabled IN ('O', 'A')
+    AND prosrc = %(append_only)s
     AND tgname IN ({", ".join(f"'{name}'" for name in APPEND_ONLY_TRIGGERS)})
 """
 

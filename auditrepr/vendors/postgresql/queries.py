@@ -17,6 +17,8 @@ MISSING_RIGHTS = """
     WITH needed AS (
         SELECT name, 'SELECT' AS kind, 0::bigint AS n FROM unnest(%(read)s::text[]) AS name
         UNION ALL
+        SELECT name, 'INSERT', 1 FROM unnest(%(added)s::text[]) AS name
+        UNION ALL
         SELECT name, kind, n FROM unnest(%(written)s::text[]) AS name,
             unnest(ARRAY['INSERT', 'UPDATE', 'DELETE']) WITH ORDINALITY AS kinds (kind, n)
     ), missing AS (

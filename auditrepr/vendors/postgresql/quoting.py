@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from ...utils.table_names import split_name
 
 LOG = "auditrepr_auditlog"
+SEALS = "auditrepr_sealentry"
 LOG_TRIGGER = "auditrepr_log"
 # The trigger whose comment holds the fingerprint of all the table's triggers.
 COMMENTED = "insert"

@@ -137,8 +137,11 @@ class Storing(StoreFacet):
     def refuses_access(self, error: Error) -> bool:
         return getattr(error.__cause__, "sqlstate", None) in REFUSED
 
-    def missing_rights(self, read: Sequence[str], written: Sequence[str]) -> tuple[str, str] | None:
-        found = self.row(MISSING_RIGHTS, {"read": list(read), "written": list(written)})
+    def missing_rights(
+        self, read: Sequence[str], written: Sequence[str], added: Sequence[str] = ()
+    ) -> tuple[str, str] | None:
+        tables = {"read": list(read), "written": list(written), "added": list(added)}
+        found = self.row(MISSING_RIGHTS, tables)
         role, rights = found or (None, None)
         return (f"Role {role}", rights) if rights else None
 

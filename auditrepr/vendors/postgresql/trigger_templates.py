@@ -81,6 +81,13 @@ END
 """
 APPEND_ONLY = """CREATE OR REPLACE FUNCTION {schema}.auditrepr_append_only() RETURNS trigger
 LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $auditrepr${body}$auditrepr$"""
+IF_EXISTS = """
+BEGIN
+    IF to_regclass({table}) IS NOT NULL THEN
+        {statements};
+    END IF;
+END
+"""
 # By row, they are on the log's partitions too.
 APPEND_ONLY_TRIGGERS = {
     "append_only_auditrepr_change": "UPDATE OR DELETE ON {log} FOR EACH ROW",

@@ -19,6 +19,7 @@ from .quoting import (
     LOG,
     LOG_TRIGGER,
     PARTITION,
+    SEALS,
     hashed,
     literal,
     quoted,
@@ -67,9 +68,14 @@ def support_sql(schema: str) -> list[str]:
 
 def remove_support_sql(schema: str) -> list[str]:
     """Return the SQL that drops what `support_sql` made, and the functions of dropped tables."""
-    log_triggers = (LOG_TRIGGER, *trigger_templates.APPEND_ONLY_TRIGGERS)
+    guards = trigger_templates.APPEND_ONLY_TRIGGERS
+    bearers = {LOG: (LOG_TRIGGER, *guards), SEALS: guards}
     return [
-        *(f"DROP TRIGGER IF EXISTS {name} ON {quoted(schema)}.{LOG}" for name in log_triggers),
+        *(
+            f"DROP TRIGGER IF EXISTS {name} ON {quoted(schema)}.{bearer}"
+            for bearer, names in bearers.items()
+            for name in names
+        ),
         _drop_strays(schema),
         _do(
             trigger_templates.DROP_FUNCTIONS.format(
@@ -80,21 +86,31 @@ def remove_support_sql(schema: str) -> list[str]:
 
 
 def append_only_sql(schema: str) -> list[str]:
-    """Return the SQL that makes the log in this schema append-only."""
-    log = f"{quoted(schema)}.{LOG}"
+    """Return the SQL that makes the log in this schema append-only, and the chain of seals."""
+    seals = f"{quoted(schema)}.{SEALS}"
     return [
         trigger_templates.APPEND_ONLY.format(
             schema=quoted(schema), body=trigger_templates.APPEND_ONLY_BODY
         ),
+        *_append_only(f"{quoted(schema)}.{LOG}", schema),
+        # A database that is not migrated yet has none.
+        _do(
+            trigger_templates.IF_EXISTS.format(
+                table=literal(seals), statements="; ".join(_append_only(seals, schema))
+            )
+        ),
+    ]
+
+
+def _append_only(log: str, schema: str) -> list[str]:
+    names = trigger_templates.APPEND_ONLY_TRIGGERS
+    return [
         *(
             f"CREATE OR REPLACE TRIGGER {name} BEFORE {event.format(log=log)} "
             f"EXECUTE FUNCTION {quoted(schema)}.auditrepr_append_only()"
-            for name, event in trigger_templates.APPEND_ONLY_TRIGGERS.items()
+            for name, event in names.items()
         ),
-        *(
-            f"ALTER TABLE {log} ENABLE TRIGGER {name}"
-            for name in trigger_templates.APPEND_ONLY_TRIGGERS
-        ),
+        *(f"ALTER TABLE {log} ENABLE TRIGGER {name}" for name in names),
     ]
 
 

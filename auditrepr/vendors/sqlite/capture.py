@@ -24,6 +24,8 @@ from . import reach, triggers
 from .queries import APPLIED, COVERAGE, INSTALLED, LOG_FILE, POSITION, SHAPES, SURVEY, TRIGGERS
 
 LOG = "auditrepr_auditlog"
+SEALS = "auditrepr_sealentry"
+OWN_GUARDS = {*triggers.APPEND_ONLY, *triggers.APPEND_ONLY_SEALS}
 #: The context that the running statement passes to the triggers.
 _said: ContextVar[str | None] = ContextVar("auditrepr_said", default=None)
 
@@ -90,10 +92,11 @@ class Capturing(CaptureFacet):
         return [*triggers.drop_append_only(), triggers.DROP_SEAL]
 
     def append_only_sql(self) -> list[str]:
-        return [*triggers.drop_append_only(), *triggers.create_append_only(LOG)]
+        return [*triggers.drop_append_only(), *self._guards()]
 
     def append_only(self) -> bool:
-        return set(self._append_only().values()) == set(triggers.create_append_only(LOG))
+        found = {name: sql for name, _, sql, _ in self.rows(TRIGGERS) if name in OWN_GUARDS}
+        return set(found.values()) == set(self._guards())
 
     def may_prune(self) -> bool:
         return True  # a process that may write to the file may do anything
@@ -105,6 +108,12 @@ class Capturing(CaptureFacet):
         self.execute(f"DROP TRIGGER {triggers.quote(name)}" for name in found)
         yield
         self.execute(found.values())
+
+    def _guards(self) -> list[str]:
+        guards = triggers.create_append_only(LOG)
+        if SEALS in self.shapes([SEALS]):  # not in a database that is not migrated yet
+            guards += triggers.create_append_only(SEALS, triggers.APPEND_ONLY_SEALS)
+        return guards
 
     def _append_only(self) -> dict[str, str]:
         found = self.rows(TRIGGERS)

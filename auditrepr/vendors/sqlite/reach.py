@@ -92,7 +92,7 @@ class Unclear(Exception):
 
 
 def _is_ours(name: str) -> bool:
-    return name.startswith(triggers.PREFIX) or name in triggers.APPEND_ONLY
+    return name.startswith((triggers.PREFIX, "append_only_auditrepr_"))
 
 
 def _make(raw: Any, items: Iterable[Item]) -> None:

@@ -81,7 +81,9 @@ class Storing(StoreFacet):
     def refuses_access(self, error: Error) -> bool:
         return getattr(error.__cause__, "sqlite_errorcode", 0) & 0xFF in REFUSED
 
-    def missing_rights(self, read: Sequence[str], written: Sequence[str]) -> tuple[str, str] | None:
+    def missing_rights(
+        self, read: Sequence[str], written: Sequence[str], added: Sequence[str] = ()
+    ) -> tuple[str, str] | None:
         file = self.connection.settings_dict["NAME"]
         return "This process", f"the right to write the file {file} and its directory"
 

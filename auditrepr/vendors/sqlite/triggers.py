@@ -10,7 +10,7 @@ columns the statement is ready in a quarter of the time that one expression for 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..capture_types import Capture, Column
@@ -41,6 +41,15 @@ APPEND_ONLY = {
     "append_only_auditrepr_delete": "DELETE ON {log}",
     "append_only_auditrepr_replace": (
         "INSERT ON {log} WHEN EXISTS (SELECT 1 FROM {log} AS held WHERE held.id = new.id)"
+    ),
+}
+
+#: Likewise those of the chain of seals.
+APPEND_ONLY_SEALS = {
+    "append_only_auditrepr_seals_update": "UPDATE ON {log}",
+    "append_only_auditrepr_seals_delete": "DELETE ON {log}",
+    "append_only_auditrepr_seals_replace": (
+        "INSERT ON {log} WHEN EXISTS (SELECT 1 FROM {log} AS held WHERE held.number = new.number)"
     ),
 }
 
@@ -141,18 +150,18 @@ def create_seal() -> list[str]:
     return [DROP_SEAL, f"CREATE TRIGGER {SEAL} AFTER {on} BEGIN SELECT 1; END"]
 
 
-def create_append_only(log: str) -> list[str]:
-    """Return the SQL that creates the append-only triggers."""
+def create_append_only(log: str, events: Mapping[str, str] = APPEND_ONLY) -> list[str]:
+    """Return the SQL that creates the append-only triggers of the log, or of another table."""
     return [
         f"CREATE TRIGGER {name} BEFORE {event.format(log=quote(log))}"
         f" BEGIN SELECT RAISE(ABORT, 'the audit log is append-only'); END"
-        for name, event in APPEND_ONLY.items()
+        for name, event in events.items()
     ]
 
 
 def drop_append_only() -> list[str]:
     """Return the SQL that drops the append-only triggers, if they exist."""
-    return [f"DROP TRIGGER IF EXISTS {name}" for name in APPEND_ONLY]
+    return [f"DROP TRIGGER IF EXISTS {name}" for name in (*APPEND_ONLY, *APPEND_ONLY_SEALS)]
 
 
 def document(cells: Sequence[Cell]) -> str:

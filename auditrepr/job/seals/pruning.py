@@ -1,0 +1,65 @@
+"""Records in the chain which sealed events are pruned."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from hashlib import sha256
+
+from ...exceptions import SealBroken
+from ...models import SealEntry
+from . import chain, form
+from .holding import Held, held
+
+
+def record(
+    using: str, after: int, upto: int, events: Collection[int], *, ignore: bool = False
+) -> None:
+    """Check what sealed these events, which are in ``(after, upto]``, and record that they go.
+
+    Call it within the transaction that deletes them, before it does.
+
+    :param ignore: let events go of ranges that differ, without an entry: they differ for good.
+    :raises SealBroken: if a range with one of them is no longer what was sealed.
+    """
+    last = chain.last(using)
+    if last is None:
+        return
+    entries = chain.ranges(using).filter(after_id__lt=upto, upto_id__gt=after)
+    for one in held(using, list(entries)):
+        gone = [row for row in one.rows if row[0] in events]
+        if not gone:
+            continue
+        if found := one.difference():
+            if ignore:
+                continue
+            raise SealBroken(difference=found)
+        last = chain.append(using, _pruned(one, gone), last)
+
+
+def end_of_batch(using: str, first: int, upto: int, end: int) -> int:
+    """Return where a batch ends that begins with this event: with a sealed range, if one is there.
+
+    A range of which all events go at once needs no record of each.
+
+    :param upto: where the batch would end otherwise.
+    :param end: where all of them end.
+    """
+    ends = chain.ranges(using).values_list("upto_id", flat=True).order_by("upto_id")
+    within = ends.filter(upto_id__gte=first, upto_id__lte=upto).last()
+    if within is None:
+        within = ends.filter(upto_id__gt=upto, after_id__lt=first).first()
+    return upto if within is None else min(within, end)
+
+
+def _pruned(one: Held, gone: list[form.Row]) -> SealEntry:
+    whole = len(gone) == len(one.rows)
+    touched = None if whole else form.touched_of(gone)
+    return SealEntry(
+        kind=SealEntry.Kind.PRUNED,
+        after_id=one.entry.after_id,
+        upto_id=one.entry.upto_id,
+        amends=one.entry.number,
+        events=len(gone),
+        content=None if touched is None else sha256(touched).digest(),
+        touched=touched,
+    )
