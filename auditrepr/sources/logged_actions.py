@@ -13,8 +13,8 @@ COLUMNS = (
     "schema_name", "table_name", "action_tstamp_clk", "action", "row_data", "changed_fields",
     "statement_only",
 )  # fmt: skip
-#: What says nothing of who and why.
-OTHERS = ("relid", "action_tstamp_tx", "action_tstamp_stm")
+#: What says nothing of who and why; a statement has values in it, also of excluded columns.
+OTHERS = ("relid", "action_tstamp_tx", "action_tstamp_stm", "client_query")
 TABLES = "SELECT DISTINCT schema_name, table_name FROM {log}"
 STATEMENTS = """
 SELECT schema_name, table_name, count(*) FROM {log}

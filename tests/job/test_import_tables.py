@@ -171,7 +171,8 @@ def test_the_context_of_logged_actions_says_from_where(log: TableLog) -> None:
     imported(log)
     event = AuditLog.objects.get()
     about = dict(event.context)
-    assert about.pop("client_query").startswith("INSERT INTO")
+    # A statement has values in it, also of columns that are excluded.
+    assert "client_query" not in about
     assert isinstance(about.pop("transaction_id"), int)
     about.pop("client_addr", None)
     about.pop("client_port", None)
