@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from ..conf import get_settings
 from ..exceptions import UnknownSource
-from .auditlog import Auditlog
 from .base import Source
 from .function import FunctionSource
-from .logged_actions import LoggedActions
-from .pghistory import Pghistory
-from .simple_history import SimpleHistory
-from .supa_audit import SupaAudit
+from .packages.auditlog import Auditlog
+from .packages.pghistory import Pghistory
+from .packages.simple_history import SimpleHistory
+from .tables.logged_actions import LoggedActions
+from .tables.supa_audit import SupaAudit
 
 #: Sources that need no setting, by name.
 BUILT_IN: dict[str, type[Source]] = {

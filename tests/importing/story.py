@@ -22,7 +22,7 @@ from auditrepr.job.importing import chosen
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, Coverage, InstanceRepr
 from auditrepr.sources import find
-from auditrepr.sources import pghistory as pghistory_source
+from auditrepr.sources.packages import sql
 from auditrepr.vendors import get_vendor, import_sql
 from auditrepr.vendors.import_types import Planned
 from tests.importing.models import Novel, Shop, Visit, Writer
@@ -122,7 +122,7 @@ def test_a_column_is_not_recorded_before_it_was_added(monkeypatch: pytest.Monkey
     Writer.objects.update(name="Bea", born="1815-12-10")
     switch()
     later = {"importing_writerevent": {"born": between}}
-    monkeypatch.setattr(pghistory_source, "added_columns", lambda connection: later)
+    monkeypatch.setattr(sql, "added_columns", lambda connection: later)
     call_command("import_audit_log", "pghistory", verbosity=0)
     (_, _, _, first, _), (_, _, _, second, changed) = recorded("importing_writer")
     assert "born" not in first

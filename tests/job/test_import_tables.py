@@ -20,7 +20,7 @@ from auditrepr.job.importing import Request
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, InstanceRepr, PlannedEvent
 from auditrepr.sources import find
-from auditrepr.sources.places import _log_name
+from auditrepr.sources.tables.places import _log_name
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.import_types import Selection
 from tests.app.fields import ByName, ByPair, Everything

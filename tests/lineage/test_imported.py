@@ -10,9 +10,9 @@ from django.apps import apps
 from django.core.management import call_command
 
 from auditrepr.models import AuditLog
-from auditrepr.sources.action_rows import _structured
-from auditrepr.sources.log_tables import Placed
-from auditrepr.sources.places import Place, places
+from auditrepr.sources.tables.action_rows import _structured
+from auditrepr.sources.tables.log_tables import Placed
+from auditrepr.sources.tables.places import Place, places
 from auditrepr.vendors.capture_types import Column, Kind, TableShape
 from tests.capturing import next_moment, sql
 from tests.migrating import TABLES, Then, built, from_the_beginning, today

@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from auditrepr.sources.from_texts import FromTexts
-from auditrepr.sources.places import places
+from auditrepr.sources.tables.from_texts import FromTexts
+from auditrepr.sources.tables.places import places
 from tests.capturing import sql
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]

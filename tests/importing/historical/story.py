@@ -19,7 +19,8 @@ from auditrepr.exceptions import SourceUnavailable
 from auditrepr.job import importing
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog
-from auditrepr.sources import find, simple_history
+from auditrepr.sources import find
+from auditrepr.sources.packages import simple_history
 from tests.capturing import next_moment
 from tests.importing.historical.models import (
     Building,

@@ -20,7 +20,8 @@ from django.utils import timezone
 import auditrepr
 from auditrepr.exceptions import RowNotImported, SourceUnavailable
 from auditrepr.models import AuditLog, InstanceRepr
-from auditrepr.sources import auditlog, find
+from auditrepr.sources import find
+from auditrepr.sources.packages import auditlog
 from tests.capturing import next_moment
 from tests.importing.logged.models import Novel, Parcel, Tag, Writer
 from tests.importing.together import begin, recorded, represented, switch

@@ -10,17 +10,17 @@ from typing import Any
 
 from django.db import connections
 
-from ..exceptions import SourceUnreadable
-from ..lineage.migrations import (
+from ...exceptions import SourceUnreadable
+from ...lineage.migrations import (
     ColumnChanged,
     TableMade,
     TableRenamed,
     added_columns,
     changes,
 )
-from ..utils.text import one_line
-from ..vendors import get_vendor
-from ..vendors.import_types import Form
+from ...utils.text import one_line
+from ...vendors import get_vendor
+from ...vendors.import_types import Form
 from .serialized import form
 
 

@@ -12,11 +12,11 @@ import re
 
 from django.db import Error, connections, transaction
 
-from ..exceptions import SourceUnreadable
-from ..utils.text import one_line
-from ..vendors import get_vendor
+from ...exceptions import SourceUnreadable
+from ...utils.text import one_line
+from ...vendors import get_vendor
+from ..quoting import text
 from .places import Place
-from .quoting import text
 
 NAME = "auditrepr_from_texts"
 HSTORE = """

@@ -16,12 +16,12 @@ from django.apps import apps
 from django.db import connections
 from django.utils import timezone
 
-from ..lineage import Renames, recent_renames
-from ..lineage.renames import Lineage
-from ..utils.table_names import log_name, model_for_table
-from ..vendors import get_vendor
-from ..vendors.capture_types import TableShape
-from ..vendors.types import Step
+from ...lineage import Renames, recent_renames
+from ...lineage.renames import Lineage
+from ...utils.table_names import log_name, model_for_table
+from ...vendors import get_vendor
+from ...vendors.capture_types import TableShape
+from ...vendors.types import Step
 
 #: The table of which this one is a partition, and whether that is the one that its name means.
 ROOTS = """

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Collection
 
+from ..base import Facts, Order, Part, Source
 from .action_rows import ActionRows, Ignored, JsonRows, TextRows
-from .base import Facts, Order, Part, Source
 from .log_tables import LogTable, Placed, find_table
 
 COLUMNS = (

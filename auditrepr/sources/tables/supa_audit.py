@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from .base import Facts, Order, Part, Source
+from ..base import Facts, Order, Part, Source
 from .log_tables import Placed, find_table
 
 COLUMNS = ("id", "op", "ts", "table_oid", "table_schema", "table_name", "record", "old_record")

@@ -12,14 +12,14 @@ from django.db import connections, router
 from django.db.models import Count, IntegerField, Model
 from django.utils.module_loading import import_string
 
-from ..exceptions import SourceUnavailable
-from ..tracking import tracked_tables
-from ..utils.model_meta import concrete, key_parts, own_fields
-from ..utils.table_names import log_name, model_for_table
-from ..vendors import get_vendor
-from ..vendors.import_types import Cell, Form, Serialized
-from .base import Facts, Order, Part, Source
-from .quoting import text
+from ...exceptions import SourceUnavailable
+from ...tracking import tracked_tables
+from ...utils.model_meta import concrete, key_parts, own_fields
+from ...utils.table_names import log_name, model_for_table
+from ...vendors import get_vendor
+from ...vendors.import_types import Cell, Form, Serialized
+from ..base import Facts, Order, Part, Source
+from ..quoting import text
 from .serialized import form, is_set_by_saving
 from .sql import as_said, cases, column, named_since, transaction
 

@@ -9,11 +9,11 @@ from typing import Any, Self
 
 from django.db import Error, connections, transaction
 
-from ..exceptions import SourceUnavailable, SourceUnreadable
-from ..utils.text import one_line
-from ..vendors import get_vendor
+from ...exceptions import SourceUnavailable, SourceUnreadable
+from ...utils.text import one_line
+from ...vendors import get_vendor
+from ..quoting import text
 from .places import Place, places
-from .quoting import text
 
 SCHEMA = "audit"  # where such logs usually are
 INTEGERS = ("integer", "bigint")

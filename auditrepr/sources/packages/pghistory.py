@@ -12,11 +12,11 @@ from django.core.exceptions import FieldDoesNotExist
 from django.db import connections, router
 from django.db.models import Count, IntegerField, JSONField, Model
 
-from ..exceptions import SourceUnavailable, SourceUnreadable
-from ..lineage.migrations import added_columns
-from ..utils.table_names import log_name
-from ..utils.text import one_line
-from .base import Facts, Order, Part, Source
+from ...exceptions import SourceUnavailable
+from ...utils.table_names import log_name
+from ..base import Facts, Order, Part, Source
+from ..quoting import text
+from .sql import later_columns
 
 ACTIONS = {"INSERT": "I", "UPDATE": "U", "DELETE": "D"}
 
@@ -56,7 +56,7 @@ class Pghistory(Source):
         if not best:
             reason = "no model has a tracker that records every insert or update"
             raise SourceUnavailable(source=self.name, alias=using, reason=reason)
-        later = self._later_columns(using)
+        later = later_columns(self.name, using)
         found = []
         for _, events in sorted(best.items()):
             table = events.model._meta.db_table
@@ -80,16 +80,6 @@ class Pghistory(Source):
                     if (model, label) not in read
                 }
         return found
-
-    def _later_columns(self, using: str) -> dict[str, dict[str, datetime]]:
-        """Return when columns were added to tables.
-
-        Events from before have no value there, but the column's default.
-        """
-        try:
-            return added_columns(connections[using])
-        except Exception as error:  # whatever the project's migrations raise
-            raise SourceUnreadable(source=self.name, reason=one_line(error)) from error
 
 
 @dataclass(frozen=True)
@@ -129,16 +119,16 @@ class _Events:
         """
         quoted = connections[using].ops.quote_name
         whens = "".join(
-            f" WHEN {_text(label)} THEN '{action}'" for label, action in self.actions.items()
+            f" WHEN {text(label)} THEN '{action}'" for label, action in self.actions.items()
         )
         context, joined = self._context()
         return SELECT.format(
-            table=_text(self.table),
+            table=text(self.table),
             key=quoted(self.key),
             action=f"CASE event.pgh_label{whens} END",
             row=self._row(later),
             events=quoted(self.model._meta.db_table),
-            labels=", ".join(map(_text, self.actions)),
+            labels=", ".join(map(text, self.actions)),
             context=context,
             joined=joined,
         )
@@ -146,11 +136,11 @@ class _Events:
     def _row(self, later: Mapping[str, datetime]) -> str:
         """Return SQL for the recorded columns of an event."""
         others = sorted(_columns(self.model) - self.columns)
-        row = f"to_jsonb(event.*) - ARRAY[{', '.join(map(_text, others))}]"
+        row = f"to_jsonb(event.*) - ARRAY[{', '.join(map(text, others))}]"
         for column, at in sorted(later.items()):
             if column in self.columns:
                 row += f" - CASE WHEN event.pgh_created_at < '{at.isoformat()}'"
-                row += f" THEN {_text(column)} ELSE '' END"
+                row += f" THEN {text(column)} ELSE '' END"
         return f"({row})"
 
     def _context(self) -> tuple[str, str]:
@@ -233,7 +223,3 @@ def _is_any_change(condition: Any, tracked: Collection[str]) -> bool:
 
 def _completeness(events: _Events) -> tuple[int, int, str]:
     return len(events.columns), len(set(events.actions.values())), events.model._meta.db_table
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("'", "''") + "'"

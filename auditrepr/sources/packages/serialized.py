@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from ..vendors.import_types import Form
+from ...vendors.import_types import Form
 
 _FORMS = {
     **dict.fromkeys(

@@ -8,10 +8,10 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping
 
+from ..quoting import texts
 from .from_texts import FromTexts
 from .log_tables import LogTable, Placed
 from .places import Place
-from .quoting import texts
 
 #: Ignored columns, by schema and table.
 Ignored = Mapping[tuple[str, str], Collection[str]]

@@ -10,13 +10,13 @@ from django.apps import apps
 from django.db import connections, router
 from django.db.models import Count, IntegerField, Model
 
-from ..exceptions import SourceUnavailable
-from ..utils.model_meta import concrete, field_named, key_parts, own_fields
-from ..utils.table_names import log_name
-from ..vendors import get_vendor
-from ..vendors.import_types import Cell
-from .base import Facts, Order, Part, Source
-from .quoting import text
+from ...exceptions import SourceUnavailable
+from ...utils.model_meta import concrete, field_named, key_parts, own_fields
+from ...utils.table_names import log_name
+from ...vendors import get_vendor
+from ...vendors.import_types import Cell
+from ..base import Facts, Order, Part, Source
+from ..quoting import text
 from .sql import as_said, cases, column, later_columns, transaction
 
 ACTIONS = {"+": "I", "~": "U", "-": "D"}

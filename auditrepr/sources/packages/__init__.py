@@ -1,0 +1,1 @@
+"""Logs of Django packages, which their models describe."""

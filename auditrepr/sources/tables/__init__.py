@@ -1,0 +1,1 @@
+"""Logs that triggers write into one table: supa_audit's, and logged actions."""
