@@ -57,7 +57,10 @@ def tables(dialect: Dialect, selection: Selection) -> str:
 
 
 def unfit(dialect: Dialect, selection: Selection) -> str:
-    """Return a query for the fields of ``Unfit``, over the events that may be meant."""
+    """Return a query for the fields of ``Unfit``, over the events that may be meant.
+
+    Positions are those of all events: by them, batches find theirs.
+    """
     changed, context, text = (
         name if name in selection.has else "NULL" for name in ("changed_from", "context", "text")
     )
@@ -73,12 +76,17 @@ def unfit(dialect: Dialect, selection: Selection) -> str:
         f"{changed} IS NOT NULL AND NOT {dialect.is_object.format(changed)}",
         f"{context} IS NOT NULL AND NOT {dialect.is_object.format(context)}",
     )
-    counts = ", ".join(f"count(CASE WHEN {one} THEN 1 END)" for one in wrong)
+    meant = (
+        f"(occurred_at < %(until)s OR occurred_at IS NULL OR NOT {dialect.is_time})"
+        f" AND ({_among(dialect, selection)} OR table_name IS NULL)"
+    )
+    # Not joined by AND: of what is not meant, nothing is to be read.
+    counts = ", ".join(
+        f"count(CASE WHEN {meant} THEN CASE WHEN {one} THEN 1 END END)" for one in wrong
+    )
     return f"""
         SELECT count(position) - count(DISTINCT position), {counts}
         FROM {_once(dialect, selection)}
-        WHERE (occurred_at < %(until)s OR occurred_at IS NULL OR NOT {dialect.is_time})
-            AND ({_among(dialect, selection)} OR table_name IS NULL)
     """
 
 
