@@ -66,10 +66,12 @@ def _trouble(using: str, found: Summary) -> str:
             _("Events have been pending for %(time)s: check that %(command)s is scheduled.") % facts
         )
     failed = failed_run.last(using, found.holders)
-    return _failure(failed) if failed else ""
+    return _failure(failed, found) if failed else ""
 
 
-def _failure(run: FailedRun) -> str:
+def _failure(run: FailedRun, found: Summary) -> str:
+    if not run.error and found.round and found.round.held and found.round.command == run.command:
+        return _("A worker was killed, or its host failed; the others do its share.")
     if not run.error:
         text = _(
             "The last run of %(command)s did not record its end: it was killed, or its host failed."

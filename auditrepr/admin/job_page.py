@@ -148,8 +148,10 @@ def _round(found: Round) -> Iterator[Fact]:
     yield Fact(_("round"), told, help_text)
     if found.seconds_left is not None:
         left = timesince(timezone.now() - timedelta(seconds=found.seconds_left))
-        facts = {"rate": number_format(round(found.rate)), "left": left}
+        facts = {"rate": number_format(round(found.rate), force_grouping=True), "left": left}
         told = _("%(rate)s event IDs per second, about %(left)s left") % facts
+        if found.seconds_left < 60:
+            told = _("%(rate)s event IDs per second, less than a minute left") % facts
         yield Fact(_("pace of the round"), told)
     for share in found.held:
         events = _("events %(first)d to %(last)d") % {

@@ -51,7 +51,7 @@ class LockState:
     token: UUID
     holder: Process | None
     expires_at: datetime
-    expired: bool  # by the database's clock: the next run takes it over
+    expired: bool  # by the database's clock, or its holder has ended: the next run takes it over
 
 
 @dataclass(frozen=True)
@@ -233,7 +233,9 @@ def _held(using: str, lock: Lease | None) -> LockState | None:
     if lock is None or lock.token is None or lock.expires_at is None:
         return None
     over = Lease.objects.using(using).filter(pk=lock.pk, expires_at__lte=get_vendor(using).clock())
-    return LockState(lock.token, Process.of(lock.holder), lock.expires_at, over.exists())
+    holder = Process.of(lock.holder)
+    expired = over.exists() or bool(holder and holder.is_dead())
+    return LockState(lock.token, holder, lock.expires_at, expired)
 
 
 def holders(using: str) -> list[Process]:

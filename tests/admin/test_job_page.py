@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import uuid4
@@ -13,6 +17,7 @@ from django.utils import timezone
 from auditrepr.admin import job_page
 from auditrepr.admin.job_page import BARS, chart
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.locks.process import Process
 from auditrepr.models import BackfillRun, Checkpoint, Coverage, Lease, ReprFailure, Share
 from tests.pages import RUNS, event, fail, page, reader, staff, words
 
@@ -104,6 +109,31 @@ def test_shows_the_round_and_its_workers_and_cancels_it(reader: Client) -> None:
     assert "Cancel the round" not in words(page(reader, RUNS))
     answer = reader.post(f"{RUNS}cancel/", follow=True)
     assert "There is no round." in words(answer.content.decode())
+
+
+def test_a_round_of_which_a_worker_was_killed_continues(reader: Client) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    here = Process.current()
+    dead, alive = {**asdict(here), "pid": process.pid}, asdict(here)
+    begin = timezone.now() - timedelta(seconds=10)
+    for n, holder in enumerate([dead, alive]):
+        Share.objects.create(
+            after_id=10000 * n, upto_id=10000 * n + 10000, provable_id=20000, token=uuid4(),
+            command="backfill_reprs", planned=4, planned_ids=4_000_000, planned_at=begin,
+            holder=holder, expires_at=timezone.now() + timedelta(minutes=1),
+        )  # fmt: skip
+        run = {"host": holder["host"], "pid": holder["pid"], "holder": holder}
+        BackfillRun.objects.create(command="backfill_reprs", started_at=begin, **run)
+    text = words(page(reader, RUNS))
+    assert "A worker was killed, or its host failed; the others do its share." in text
+    assert "Round 2 of 4 shares done, 1 held" in text
+    assert "event IDs per second, less than a minute left" in text
+    assert re.search(r"Pace of the round \d{1,3},\d{3} event IDs", text)
+    assert f"Worker process {here.pid} on" in text
+    assert f"process {process.pid} on" not in text
+    Share.objects.filter(holder=alive).delete()
+    assert "The last run of backfill_reprs did not record its end" in words(page(reader, RUNS))
 
 
 def test_canceling_takes_a_post_and_the_permission(reader: Client) -> None:

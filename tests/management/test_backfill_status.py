@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
 from datetime import timedelta
 
 import pytest
@@ -18,6 +21,7 @@ from auditrepr import capture
 from auditrepr.exceptions import LeaseLost
 from auditrepr.job import backfill, logs
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.locks.process import Process
 from auditrepr.job.rounds import shares
 from auditrepr.job.rounds.lock import ShareLock
 from auditrepr.management.commands.backfill_status import Command, duration
@@ -328,6 +332,34 @@ def test_a_round_is_shown_with_its_workers_in_each_format(say):
         metrics = say("--format", "prometheus")
         for name, value in (("planned", 5), ("left", 4), ("held", 1)):
             assert f'auditrepr_shares_{name}{{database="default"}} {value}' in metrics
+
+
+def ended() -> dict[str, object]:
+    """Return a process of this host that has ended."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return {**asdict(Process.current()), "pid": process.pid}
+
+
+def test_a_share_whose_worker_was_killed_is_not_held(say):
+    with shared(50):
+        Share.objects.exclude(token=None).update(holder=ended())
+        assert re.search(r"^round +1 of 5 shares done, 0 held;", say(), re.MULTILINE)
+        assert "process" not in say()
+        (document,) = json.loads(say("--format", "json"))
+        assert document["round"]["held"] == []
+        assert 'auditrepr_shares_held{database="default"} 0' in say("--format", "prometheus")
+
+
+def test_a_lock_whose_run_was_killed_is_not_held(say):
+    with DatabaseLock("default"):
+        holder = ended()
+        Lease.objects.update(holder=holder)
+        found = f"expired, last held by process {holder['pid']} on {holder['host']}"
+        assert found in say()
+        (document,) = json.loads(say("--format", "json"))
+        assert document["lock"]["expired"] is True
+        assert 'auditrepr_lock_held{database="default"} 0' in say("--format", "prometheus")
 
 
 def test_without_a_round_nothing_is_shown_of_one(say):

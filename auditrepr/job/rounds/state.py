@@ -26,7 +26,7 @@ class Round:
     command: str
     planned: int  # shares
     left: int
-    held: tuple[Held, ...]  # by workers that renew them
+    held: tuple[Held, ...]  # by workers that may still run
     rate: float  # event IDs per second, of all workers since the round was planned
     seconds_left: float | None  # of this round at that rate; None: nothing is done yet
 
@@ -45,14 +45,15 @@ def of(using: str, at: datetime) -> Round | None:
         return None
     live = Share.objects.using(using).filter(expires_at__gt=get_vendor(using).clock())
     tokens = set(live.exclude(token=None).values_list("token", flat=True))
-    held = tuple(
-        Held(Process.of(share.holder), share.after_id + 1, share.upto_id)
-        for share in found
-        if share.token in tokens
-    )
+    held = tuple(_held(share) for share in found if share.token in tokens)
+    held = tuple(one for one in held if not (one.holder and one.holder.is_dead()))
     first = found[0]
     ids = sum(share.upto_id - share.after_id for share in found)
     seconds = max((at - first.planned_at).total_seconds(), 0.001)
     rate = max(0, first.planned_ids - ids) / seconds
     left = ids / rate if rate else None
     return Round(first.command, first.planned, len(found), held, rate, left)
+
+
+def _held(share: Share) -> Held:
+    return Held(Process.of(share.holder), share.after_id + 1, share.upto_id)
