@@ -504,3 +504,11 @@ def test_a_forecast_of_what_was_imported_says_only_that():
     do()
     found = importing.forecast(Request("default", ["ours"]))
     assert [type(one) for one in found.refusals] == [AlreadyImported]
+
+
+def test_no_id_is_given_twice_also_if_what_was_imported_is_gone():
+    history()
+    do()
+    first = Import.objects.get().first_id
+    AuditLog.objects.all().delete()  # as pruning does
+    assert chosen.last_id("default") == first - 1

@@ -74,11 +74,13 @@ def beginning(using: str) -> datetime:
 
 
 def last_id(using: str) -> int:
-    """Return the highest ID that an imported event may have: below the log's first one."""
+    """Return the highest ID that an imported event may have: below all that the log ever had."""
     lowest = AuditLog.objects.using(using).order_by("pk").values_list("pk", flat=True)
     covered = Coverage.objects.using(using).aggregate(least=Min("since_event"))["least"]
     since = [] if covered is None else [covered]
-    limits = [LAST_IMPORTED, *(pk - 1 for pk in lowest[:1]), *since]
+    # The events of an earlier import may have been pruned: no ID is given twice.
+    used = Import.objects.using(using).order_by("first_id").values_list("first_id", flat=True)
+    limits = [LAST_IMPORTED, *(pk - 1 for pk in (*lowest[:1], *used[:1])), *since]
     highest: int = min(limits)
     return highest
 
