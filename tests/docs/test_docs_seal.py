@@ -63,7 +63,7 @@ def test_its_query_computes_the_content_of_a_range():
     run()
     call_command("seal_audit_log", verbosity=0)
     first, last = ids()[0], ids()[-1]
-    query = CONTENT.replace("id > 5000", f"id >= {first}").replace("10000", str(last))
+    query = CONTENT.replace("id <= 10000", f"id <= {last}").replace("id > 5000", f"id >= {first}")
     ((content,),) = sql(query)
     assert bytes(content) == bytes(SealEntry.objects.get().content)
 
