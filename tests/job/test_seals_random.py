@@ -16,7 +16,7 @@ from auditrepr.job.importing.chosen import last_id
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.seals import chain, export, sealing, verifying
 from auditrepr.job.seals.regions import Regions
-from auditrepr.models import AuditLog, Checkpoint, Import, SealEntry
+from auditrepr.models import AuditLog, Checkpoint, Coverage, Import, SealEntry
 from auditrepr.vendors.types import BEGINNING
 from tests.sealing import ids, swap, verify
 from tests.sizes import examples
@@ -60,6 +60,7 @@ class Log:
     def __init__(self) -> None:
         for model in (AuditLog, SealEntry, Import, Checkpoint):
             model.objects.all().delete()
+        Coverage.objects.update(since_event=0)  # what is imported comes before
         self.top = 0
         self.number = 0
 
