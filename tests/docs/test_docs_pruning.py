@@ -14,7 +14,7 @@ from tests.app.models import Author
 from tests.examples import examples
 
 (SETTING,) = examples("docs/pruning.md", "python")
-(CRONTAB,) = examples("docs/pruning.md", "crontab")
+(CRONTAB,) = examples("docs/pruning.md", "text")
 
 
 @pytest.mark.sqlite
