@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auditrepr.ages import Age
+from auditrepr.conf import Age
 
 
 @pytest.mark.parametrize(

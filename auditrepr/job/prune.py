@@ -99,10 +99,7 @@ def prune(
     :raises LeaseLost: if a run has taken over the lock: the last batch is rolled back.
     :raises SealBroken: if what would be deleted is no longer what was sealed.
     """
-    preflight.commits(using)
-    preflight.check_own_tables(using)
-    if not get_vendor(using).may_prune():
-        raise MayNotPrune(alias=using, role=connections[using].settings_dict["USER"])
+    _check(using)
     with lock:
         if not lock:
             raise LockHeld(holder=lock.holder() or "an unknown process")
@@ -122,6 +119,13 @@ def prune(
                     done.last_id = end
                     break
     return done
+
+
+def _check(using: str) -> None:
+    preflight.commits(using)
+    preflight.check_own_tables(using)
+    if not get_vendor(using).may_prune():
+        raise MayNotPrune(alias=using, role=connections[using].settings_dict["USER"])
 
 
 def _due(using: str, before: Until) -> Due:

@@ -14,21 +14,30 @@ def document(status: JobStatus | Unread) -> dict[str, Any]:
     """Return the JSON document; times are ISO 8601, durations are seconds."""
     if isinstance(status, Unread):
         return _short_document(status)
-    held = status.lease
     return {
         "database": status.database,
         "at": status.at,
         "error": None,
+        **_progress(status),
+        **_outcomes(status),
+        **_recording(status),
+    }
+
+
+def _progress(status: JobStatus) -> dict[str, Any]:
+    """Return how far the job is, and who works."""
+    held, sealed = status.lease, status.sealed
+    return {
         "pending": {"count": status.pending.rows, "complete": status.pending.complete},
         "lag_seconds": status.lag,
         "settled_id": status.mark.settled_id,
         "mark_held_by": status.mark.held_by,
         "mark_held_since": status.mark.held_since,
-        "sealed": status.sealed
+        "sealed": sealed
         and {
-            "upto_id": status.sealed.upto_id,
-            "at": status.sealed.at,
-            "lag_seconds": status.sealed.lag(status.at),
+            "upto_id": sealed.upto_id,
+            "at": sealed.at,
+            "lag_seconds": sealed.lag(status.at),
         },
         "lock": held
         and {
@@ -37,6 +46,12 @@ def document(status: JobStatus | Unread) -> dict[str, Any]:
             "expired": held.expired,
         },
         "round": _round_document(status.round),
+    }
+
+
+def _outcomes(status: JobStatus) -> dict[str, Any]:
+    """Return what the latest runs did, and what could not be built."""
+    return {
         "last_run_started_at": status.last_started_at,
         "runs": [_run_document(status, run) for run in status.runs],
         "skipped_runs": status.skipped,
@@ -51,15 +66,18 @@ def document(status: JobStatus | Unread) -> dict[str, Any]:
             "complete": status.final.rows.complete,
             "by_error": dict(status.final.by_error),
         },
+    }
+
+
+def _recording(status: JobStatus) -> dict[str, Any]:
+    """Return whether the log is complete, and what is to be done about it."""
+    return {
         "schema": status.schema or None,
         "triggers": {state.name: state.status.value for state in status.broken},
         "findings": [str(finding) for finding in status.findings],
         "migrations_pending": status.migrations,
         "migrations_pending_since": status.migrations_since,
-        "retention_due": [
-            {"entry": one.entry, "age": one.age, "oldest_at": one.oldest_at, "seconds": one.seconds}
-            for one in status.overdue
-        ],
+        "retention_due": [one._asdict() for one in status.overdue],
         "coverage_gaps": {gap.table_name: gap.since_event for gap in status.gaps},
         "rebuild": status.rebuild
         and {"reached_id": status.rebuild.reached_id, "top_id": status.rebuild.top_id},
