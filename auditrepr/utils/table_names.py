@@ -24,14 +24,13 @@ def log_name(db_table: str) -> str:
 
 def model_for_table(table_name: str) -> type[Model] | None:
     """Return the installed model whose rows the log keeps under this name, audited or not."""
-    bare = _without_quotes(table_name)
     found = [
         model
         for model in apps.get_models(include_auto_created=True)
-        # The cheaper comparison first: a page asks this for every name on it.
-        if _without_quotes(model._meta.db_table) == bare
+        # The cheap comparisons first: a page asks this for every name on it.
+        if ((name := model._meta.db_table) == table_name or '"' in name)
         and not model._meta.proxy
-        and log_name(model._meta.db_table) == table_name
+        and log_name(name) == table_name
     ]
     return min(found, key=lambda model: not model._meta.managed, default=None)
 
@@ -46,7 +45,3 @@ def model_labeled(label: str) -> type[Model]:
     except (LookupError, ValueError):
         message = f'No installed model has the label {label!r}. Use "app_label.Model".'
         raise LookupError(message) from None
-
-
-def _without_quotes(name: str) -> str:
-    return name.replace('"', "")
