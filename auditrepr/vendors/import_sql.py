@@ -38,6 +38,11 @@ def columns(select: str) -> str:
     return f"SELECT * FROM {_source(select)} LIMIT 0"
 
 
+def some_value(select: str, column: str) -> str:
+    """Return a query for whether the column of a SELECT has any value."""
+    return f"SELECT EXISTS (SELECT 1 FROM {_source(select)} WHERE {column} IS NOT NULL)"
+
+
 def tables(dialect: Dialect, selection: Selection) -> str:
     """Return a query for the fields of ``FoundTable``."""
     meant = _meant(dialect, selection)

@@ -28,6 +28,14 @@ class Selection:
     by_time: bool = False
 
 
+class UnfitType(NamedTuple):
+    """A column of a SELECT that is of a wrong type."""
+
+    column: str
+    type: str
+    expected: str
+
+
 class Cell(NamedTuple):
     """A value of a document that a SELECT makes."""
 

@@ -21,6 +21,7 @@ from auditrepr.exceptions import (
     RoundUnfinished,
     SourceChanged,
     SourceColumns,
+    SourceTypes,
     SourceUnreadable,
     UnknownSource,
     UntilTooLate,
@@ -415,8 +416,90 @@ def test_positions_must_be_whole_numbers_that_differ(settings, position):
             "ours": lambda using: old_log.select(using).replace("number AS", f"{position} AS")
         }
     }
-    with pytest.raises(EventsUnfit, match="position"):
+    with pytest.raises((EventsUnfit, SourceTypes), match="position"):
         do()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("occurred_at", "occurred_at::text", "occurred_at is text, and must be timestamp with"),
+        ("occurred_at", "occurred_at::timestamp", "occurred_at is timestamp without time zone"),
+        ("occurred_at", "occurred_at::date", "occurred_at is date"),
+        ("occurred_at", "NULL", "occurred_at is text"),
+        ("row_data", "row_data::text", "row_data is text, and must be json or jsonb"),
+        ("row_data", "ARRAY[row_data]", r"row_data is jsonb\[\], and"),
+        ("changed_from", "'abc'::text", "changed_from is text, and"),
+        ("context", "7", "context is integer, and"),
+        ("table_name", "'pg_class'::regclass", "table_name is regclass, and must be text"),
+        ("table_name", "7", "table_name is integer"),
+        ("action", "1", "action is integer"),
+        ("object_id", "occurred_at", "object_id is timestamp with time zone, and must be text"),
+        ("previous_object_id", "ARRAY[1]", r"previous_object_id is integer\[\]"),
+        ("number", "number::float", "position is double precision, and must be smallint"),
+    ],
+)
+def test_a_column_of_a_wrong_type_is_named(settings, column, value, said):
+    history()
+    settings.AUDITREPR = {"SOURCES": {"ours": lambda using: with_column(using, column, value)}}
+    request = Request("default", ["ours"])
+    for ask in (importing.forecast, lambda asked: do(*asked.sources)):
+        with pytest.raises(SourceTypes, match=f"ours.*{said}"):
+            ask(request)
+    assert not Import.objects.exists()
+
+
+@pytest.mark.postgresql
+def test_each_column_of_a_wrong_type_is_named(settings):
+    history()
+    settings.AUDITREPR = {
+        "SOURCES": {
+            "ours": lambda using: with_column(using, "row_data", "row_data::text").replace(
+                "occurred_at", "occurred_at::text AS occurred_at"
+            )
+        }
+    }
+    with pytest.raises(SourceTypes, match=r"row_data is text, .*; occurred_at is text, "):
+        do()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("changed_from", "NULL"),
+        ("context", "NULL"),
+        ("context", "NULL::text"),
+        ("row_data", "row_data::json"),
+        ("object_id", "object_id::bigint"),
+        ("object_id", "object_id::numeric"),
+        ("action", 'action::"char"'),
+        ("action", "action::char(1)"),
+        ("table_name", "table_name::name"),
+        ("number", "number::integer"),
+    ],
+)
+@pytest.mark.parametrize("transaction", ["", "7 AS transaction, "])
+def test_columns_of_other_types_that_hold_the_same_are_read(settings, column, value, transaction):
+    history()
+    settings.AUDITREPR = {
+        "SOURCES": {
+            "ours": lambda using: with_column(using, column, value).replace(
+                "SELECT", f"SELECT {transaction}", 1
+            )
+        }
+    }
+    assert not importing.forecast(Request("default", ["ours"])).refusals
+    assert do().events == 5
+
+
+def with_column(using: str, column: str, value: str) -> str:
+    """The SELECT with a column that is something else."""
+    select = old_log.select(using)
+    if column == "number":
+        return select.replace("number AS", f"{value} AS")
+    return re.sub(rf"(?<![a-z_]){column}(?![a-z_])", f"{value} AS {column}", select, count=1)
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,17 @@ from typing import Any
 
 from .. import import_sql
 from ..import_sql import Dialect
-from ..import_types import Cell, Form, FoundTable, Known, Planned, Selection, Serialized, Unfit
+from ..import_types import (
+    Cell,
+    Form,
+    FoundTable,
+    Known,
+    Planned,
+    Selection,
+    Serialized,
+    Unfit,
+    UnfitType,
+)
 from .facet import Facet
 
 
@@ -80,6 +90,13 @@ class ImportFacet(Facet, ABC):
         with self.connection.cursor() as cursor:
             cursor.execute(import_sql.columns(select), {})
             return [column[0] for column in cursor.description or ()]
+
+    def unfit_types(self, select: str) -> list[UnfitType]:
+        """Return the columns of a SELECT that are of a wrong type, if columns have types.
+
+        :param select: one that has the columns of the contract.
+        """
+        return []
 
     def source_tables(self, selection: Selection, known: Mapping[str, Known]) -> list[FoundTable]:
         """Return which tables the events are of, by name; `known` are the audited ones."""
