@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from .import_previous import with_previous
 from .import_types import Selection
 
 
@@ -103,10 +104,9 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
     Positions decide the order within a SELECT: an event counts as no earlier than those before it.
     """
     parts = (
-        f"SELECT {part} AS part, position, {_previous(one)} AS previous_position, occurred_at,"
+        f"SELECT {part} AS part, position, previous_position, occurred_at,"
         f" {int(one.by_time)} AS by_time, {_later(one) if limited else 0} AS later"
-        f" FROM {_source(one.select)}"
-        f" WHERE {_meant(dialect, one)} AND {_among(dialect, one)}"
+        f" FROM {with_previous(one, _events(dialect, one))}"
         for part, one in enumerate(selections)
     )
     return f"""
@@ -156,12 +156,10 @@ def _later(selection: Selection) -> str:
     return f"row_number() OVER (PARTITION BY table_name ORDER BY {order})"
 
 
-def _previous(selection: Selection) -> str:
-    """Return SQL for the position of the same object's event before, if that is needed."""
-    if "changed_from" in selection.has:
-        return "CAST(NULL AS bigint)"
-    order = "occurred_at, position" if selection.by_time else "position"
-    return f"lag(position) OVER (PARTITION BY table_name, object_id ORDER BY {order})"
+def _events(dialect: Dialect, selection: Selection) -> str:
+    """Return what follows FROM in a query of the events that are meant."""
+    meant = _meant(dialect, selection)
+    return f"{_source(selection.select)} WHERE {meant} AND {_among(dialect, selection)}"
 
 
 def _changed(dialect: Dialect, selection: Selection) -> tuple[str, str]:
