@@ -30,12 +30,14 @@ class Request:
 
     :param until: only events from before this time; by default, until the log begins.
     :param models: only events of these models' tables; by default of all.
+    :param trial: whether the sources are only tried, so that nothing may be left of it.
     """
 
     using: str
     sources: Sequence[str]
     until: datetime | None = None
     models: Sequence[type[Model]] = ()
+    trial: bool = False
 
 
 class Chosen(NamedTuple):
@@ -162,7 +164,7 @@ def known(using: str) -> dict[str, Known]:
 
 
 def _sources(request: Request) -> list[Source]:
-    return [find(name) for name in dict.fromkeys(request.sources)]
+    return [find(name, trial=request.trial) for name in dict.fromkeys(request.sources)]
 
 
 def _columns(using: str, source: Source, part: Part) -> frozenset[str]:

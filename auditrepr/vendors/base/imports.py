@@ -37,6 +37,10 @@ class ImportFacet(Facet, ABC):
         """Run a transaction with the settings with which triggers write JSON."""
 
     @abstractmethod
+    def leaving_nothing(self) -> AbstractContextManager[None]:
+        """Roll back at the end what reading a source may create."""
+
+    @abstractmethod
     def source_time(self, value: Any) -> datetime | None:
         """Return the time that the driver has returned for an expression without a type."""
 

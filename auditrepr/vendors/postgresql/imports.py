@@ -148,5 +148,11 @@ class Importing(ImportFacet):
             self.execute(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
             yield
 
+    @contextmanager
+    def leaving_nothing(self) -> Iterator[None]:
+        with transaction.atomic(self.using):
+            yield
+            transaction.set_rollback(True, self.using)
+
     def source_time(self, value: Any) -> datetime | None:
         return value if isinstance(value, datetime) else None
