@@ -30,7 +30,15 @@ from auditrepr.job import importing
 from auditrepr.job.importing import Request, chosen
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.rounds import shares
-from auditrepr.models import AuditLog, Checkpoint, Coverage, Import, InstanceRepr, PlannedEvent
+from auditrepr.models import (
+    AuditLog,
+    Checkpoint,
+    Coverage,
+    Import,
+    InstanceRepr,
+    PlannedEvent,
+    ReprFailure,
+)
 from auditrepr.vendors import get_vendor, import_sql
 from auditrepr.vendors.types import BEGINNING
 from tests import old_log
@@ -232,6 +240,27 @@ def test_sources_that_are_named_together_are_merged_by_time(settings):
         ("app_author", "ours"), ("app_book", "books"), ("app_author", "ours"),
         ("app_book", "books"), ("app_author", "ours"),
     ]  # fmt: skip
+
+
+def test_what_one_transaction_inserted_is_found_where_only_times_order_it(settings):
+    """The book's log comes first, and says of both events when their transaction began."""
+    history()
+    old_log.create("older_log")
+    sql(
+        "UPDATE old_log SET occurred_at = (SELECT min(occurred_at) FROM old_log)"
+        " WHERE action = 'I'",
+        "INSERT INTO older_log SELECT * FROM old_log WHERE table_name = 'app_book'",
+        "DELETE FROM old_log WHERE table_name = 'app_book'",
+    )
+    settings.AUDITREPR = {"SOURCES": old_log.SOURCES["SOURCES"] | {"books": books}}
+    try:
+        do("books", "ours")
+    finally:
+        old_log.drop("older_log")
+    run()
+    assert not ReprFailure.objects.exists()
+    assert stored()[:2] == [("Go (Ada)", "M"), ("Ada", "E")]
+    assert AuditLog.objects.earliest("pk").table_name == "app_book"
 
 
 def books(using: str) -> str:
