@@ -114,6 +114,11 @@ METRICS = (
         lambda s: max((one.seconds for one in s.overdue), default=0),
     ),
     Metric(
+        "import_events_left",
+        "Events that the unfinished import has not imported yet; 0 if there is none.",
+        lambda s: sum(one.left for one in s.imports),
+    ),
+    Metric(
         "failures_due",
         "Failed representations that are due for a retry.",
         lambda s: s.failures.due.rows,
