@@ -1,7 +1,7 @@
 """Builds the SQL that reads the SELECTs of sources; nothing here is executed.
 
-The parameters are ``until``, ``tables``, ``keyed``, ``known``, ``source``, ``last_id``, ``most``,
-and the fields of ``Planned``.
+The parameters are ``until``, ``now``, ``tables``, ``keyed``, ``known``, ``source``, ``last_id``,
+``most``, ``since``, and the fields of ``Planned``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,8 @@ def tables(dialect: Dialect, selection: Selection) -> str:
     """Return a query for the fields of ``FoundTable``."""
     meant = _meant(dialect, selection)
     return f"""
-        SELECT table_name, sum(meant), sum(whole), sum(missed), min(meant_at), max(meant_at)
+        SELECT table_name, sum(meant), sum(whole), sum(missed), sum(later), sum(future),
+            min(meant_at), max(meant_at)
         FROM (
             SELECT table_name,
                 CASE WHEN {meant} THEN 1 ELSE 0 END AS meant,
@@ -56,7 +57,9 @@ def tables(dialect: Dialect, selection: Selection) -> str:
                 CASE WHEN {meant} AND {dialect.whole} THEN 1 ELSE 0 END AS whole,
                 CASE WHEN occurred_at >= %(until)s
                     AND coalesce(occurred_at < {dialect.since}, true)
-                    THEN 1 ELSE 0 END AS missed
+                    THEN 1 ELSE 0 END AS missed,
+                CASE WHEN occurred_at >= %(until)s THEN 1 ELSE 0 END AS later,
+                CASE WHEN occurred_at > %(now)s THEN 1 ELSE 0 END AS future
             FROM {_once(dialect, selection)}{dialect.known} WHERE {_among(dialect, selection)}
         ) AS events GROUP BY table_name ORDER BY table_name
     """
@@ -120,6 +123,20 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
                     ELSE max(occurred_at) OVER (PARTITION BY part ORDER BY position) END AS moment
             FROM ({" UNION ALL ".join(parts)}) AS events
         ) AS timed WHERE {"later <= %(most)s" if limited else "true"}
+    """
+
+
+def late(selection: Selection) -> str:
+    """Return a query for the last planned event of this SELECT from before a time.
+
+    And for how many are not from before it.
+    """
+    return f"""
+        SELECT max(CASE WHEN occurred_at < %(since)s THEN planned.id END),
+            count(CASE WHEN occurred_at >= %(since)s THEN 1 END)
+        FROM auditrepr_plannedevent AS planned
+        JOIN {_source(selection.select, "events")} ON events.position = planned.position
+        WHERE planned.part = %(part)s
     """
 
 

@@ -27,7 +27,7 @@ from auditrepr.exceptions import (
     UntilTooLate,
 )
 from auditrepr.job import importing
-from auditrepr.job.importing import Request, chosen
+from auditrepr.job.importing import Request, chosen, running
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.rounds import shares
 from auditrepr.models import (
@@ -180,6 +180,72 @@ def test_an_abandoned_import_ends_with_what_it_has_and_an_older_one_may_follow()
     assert list(AuditLog.objects.order_by("pk").values_list(*FIELDS)) == recorded
     with pytest.raises(NoUnfinishedImport):
         importing.abandon(request, lock=DatabaseLock("default"))
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_an_abandoned_import_has_all_events_of_its_earliest_time(size):
+    """As those of one transaction often are: a later import takes only older ones."""
+    recorded = history()
+    sql(
+        "UPDATE old_log SET occurred_at = (SELECT max(occurred_at) FROM old_log"
+        " WHERE table_name = 'app_book') WHERE action = 'U'"
+    )
+    do(batch_size=size, stop=lambda: True)
+    ended = importing.abandon(Request("default", ["ours"]), lock=DatabaseLock("default"))
+    assert (ended.events, ended.left, ended.lost) == (3, 2, 0)
+    assert do(until=ended.earliest).events == 2
+    rows = AuditLog.objects.order_by("pk").values_list(*FIELDS[:-1])
+    assert list(rows) == [event[:-1] for event in recorded]
+    assert run().rows == 5
+
+
+def test_an_abandoned_import_says_how_many_events_no_other_can_import():
+    """An event that comes later in the old log's order is dated earlier."""
+    history()
+    sql(
+        "UPDATE old_log SET occurred_at = '2020-01-01 12:00:00'"
+        " WHERE number = (SELECT max(number) FROM old_log)"
+    )
+    do(batch_size=1, stop=lambda: True)
+    ended = importing.abandon(Request("default", ["ours"]), lock=DatabaseLock("default"))
+    # What follows in the order is later than the imported one.
+    assert (ended.events, ended.left, ended.lost) == (5, 0, 0)
+
+
+def test_an_import_can_be_abandoned_if_its_source_cannot_be_read(settings):
+    history()
+    do(batch_size=1, stop=lambda: True)
+    settings.AUDITREPR = {"SOURCES": {"ours": lambda using: "SELECT * FROM no_such_table"}}
+    ended = importing.abandon(Request("default", ["ours"]), lock=DatabaseLock("default"))
+    assert (ended.events, ended.left, ended.lost) == (1, 4, None)
+    assert not PlannedEvent.objects.exists()
+    assert Import.objects.get().finished_at
+
+
+def test_a_planned_import_of_which_nothing_came_can_be_abandoned(monkeypatch):
+    history()
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "_unsettle", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            do()
+    ended = importing.abandon(Request("default", ["ours"]), lock=DatabaseLock("default"))
+    assert (ended.events, ended.left, ended.earliest, ended.lost) == (0, 5, None, 0)
+
+
+def test_later_events_are_counted():
+    history()
+    Author.objects.create(name="Eve")
+    for n, when in ((1, now()), (2, "'2999-01-01 12:00:00'")):
+        sql(
+            "INSERT INTO old_log (number, table_name, object_id, action, row_data, occurred_at)"
+            f" SELECT 1000000 + {n}, table_name, object_id, action, row_data, {when}"
+            " FROM auditrepr_auditlog"
+        )
+    (tables,) = importing.forecast(Request("default", ["ours"])).tables.values()
+    assert [(one.name, one.missed, one.later, one.future) for one in tables] == [
+        ("app_author", 0, 2, 1), ("app_book", 0, 0, 0),
+    ]  # fmt: skip
+    assert do().later == 2
 
 
 def test_an_import_for_some_models_is_continued_as_such():

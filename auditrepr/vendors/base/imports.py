@@ -9,6 +9,8 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from .. import import_sql
 from ..import_sql import Dialect
 from ..import_types import (
@@ -109,12 +111,11 @@ class ImportFacet(Facet, ABC):
             for name, one in known.items()
         }
         sql = import_sql.tables(self.import_dialect(), selection)
-        rows = self.rows(sql, self.selecting(selection) | {"known": json.dumps(about)})
+        asked = {"known": json.dumps(about), "now": self.written(timezone.now())}
+        rows = self.rows(sql, self.selecting(selection) | asked)
         return [
-            FoundTable(
-                name, int(events), int(whole), int(missed), *map(self.source_time, (first, last))
-            )
-            for name, events, whole, missed, first, last in rows
+            FoundTable(name, *map(int, row[:5]), *map(self.source_time, row[5:]))  # type: ignore[arg-type]
+            for name, *row in rows
         ]
 
     def unfit_events(self, selection: Selection, keyed: Collection[str] = ()) -> Unfit:
@@ -142,6 +143,14 @@ class ImportFacet(Facet, ABC):
         with self.connection.cursor() as cursor:
             cursor.execute(sql, parameters)
             return int(cursor.rowcount)
+
+    def late_events(
+        self, selection: Selection, part: int, since: datetime
+    ) -> tuple[int | None, int]:
+        """Return the last planned event of this part from before the time, and how many are not."""
+        asked = {"part": part, "since": self.written(since)}
+        ((before, late),) = self.rows(import_sql.late(selection), asked)
+        return before, late
 
     def import_events(self, selection: Selection, source: str, planned: Planned) -> int:
         """Move planned events of one SELECT into the log, and return how many are still there.
