@@ -158,9 +158,9 @@ class _Importing:
 
 
 def check_alone(using: str, lock: Lock) -> None:
-    """Check that nobody else works on the log.
+    """Check that no other process works on the log.
 
-    :raises LockHeld: if somebody holds the lock.
+    :raises LockHeld: if another process holds it.
     :raises RoundUnfinished: if workers share the backlog.
     """
     if not lock:

@@ -52,7 +52,7 @@ def _unfinished(one: Import, holders: Iterable[Process]) -> ImportState:
     planned = PlannedEvent.objects.using(one._state.db).order_by("-pk")
     highest = planned.values_list("pk", flat=True).first()
     left = 0 if highest is None else highest + 1 - one.first_id
-    # Who holds the lock and is no run of the job imports: nothing else takes so long.
+    # A process that holds the lock without a run of the job is an import: other commands are short.
     running = BackfillRun.objects.using(one._state.db).filter(ended_at=None)
     workers = [
         holder
