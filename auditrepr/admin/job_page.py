@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, NamedTuple
@@ -13,14 +13,9 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.utils import timezone
-from django.utils.formats import number_format
-from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
-from ..job import logs, status
-from ..job.rounds import shares
-from ..job.rounds.state import Round
-from ..job.status import Summary, Watermark
+from ..job import status
 from ..lineage import recent_renames
 from ..models import BackfillRun, ReprFailure, ReprFailureQuerySet
 from ..readers.changes import model_label
@@ -28,7 +23,8 @@ from ..readers.permissions import asked_log, readable_failures, readable_tables
 from ..utils.text import visible
 from . import notices
 from .choice_filters import failures_in
-from .event_lines import clock, query_of
+from .event_lines import query_of
+from .job_facts import facts
 from .job_headline import headline
 from .keyset import LOOKED_AT
 
@@ -38,14 +34,6 @@ DAY = timedelta(days=1)
 BARS = 96  # a quarter of an hour each
 MINUTES = DAY / timedelta(minutes=1) / BARS  # of one bar
 HEIGHT = 100  # of the chart, in its own units
-
-
-class Fact(NamedTuple):
-    """A number of the job, and what it means."""
-
-    label: str
-    value: str
-    help_text: str = ""
 
 
 class Kinds(NamedTuple):
@@ -84,7 +72,7 @@ def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
         "title": _("Backfill status"),
         "notices": [*told, *failures.notes, *final.notes],
         "headline": headline(found, using, len(told), sum(one["count"] for one in failures.rows)),
-        "facts": [*_which(using), *_facts(found)],
+        "facts": facts(found, using),
         "in_log": query_of(using),
         "failing_query": query_of(using, state="failed"),
         "final_query": query_of(using, state="final"),
@@ -116,92 +104,6 @@ def retry(user: Any, using: str, table_name: str, error_class: str) -> int:
     failures = readable_failures(user, using).failing().filter(error_class=error_class)
     its_events = recent_renames(failures.db).lineage(table_name).events("audit_log__")
     return failures.filter(its_events).update(next_attempt_at=Now())
-
-
-def _which(using: str) -> list[Fact]:
-    """Return the database, if others hold a log, too."""
-    return [Fact(_("database"), visible(logs.named(using)))] if len(logs.aliases()) > 1 else []
-
-
-def _facts(found: Summary) -> list[Fact]:
-    help_text = _("Events with neither a representation nor a failure.")
-    facts = [Fact(_("pending events"), str(found.pending), help_text)]
-    if found.oldest_at:
-        help_text = _("How long the oldest of them has waited; usually less than two minutes.")
-        facts.append(Fact(_("longest wait"), timesince(found.oldest_at, found.at), help_text))
-    facts += [*_mark(found.mark), *_sealed(found), *_overdue(found)]
-    if found.lease:
-        holder = visible(str(found.lease.holder or _("unknown")))
-        expired = found.lease.expired
-        help_text = _("It was killed; the next run takes the lock over.") if expired else ""
-        facts.append(Fact(_("expired lock of") if expired else _("current run"), holder, help_text))
-    return [*facts, *(_round(found.round) if found.round else ())]
-
-
-def _round(found: Round) -> Iterator[Fact]:
-    """Yield how far the workers are, and who they are."""
-    numbers = {"done": found.done, "planned": found.planned, "held": len(found.held)}
-    told = _("%(done)d of %(planned)d shares done, %(held)d held") % numbers
-    help_text = _("Several workers share the backlog: each builds one part of it at a time.")
-    if found.command == shares.REBUILD:
-        help_text = _("Several workers share a rebuild: each does one part of it at a time.")
-    yield Fact(_("round"), told, help_text)
-    if found.seconds_left is not None:
-        left = timesince(timezone.now() - timedelta(seconds=found.seconds_left))
-        facts = {"rate": number_format(round(found.rate), force_grouping=True), "left": left}
-        told = _("%(rate)s event IDs per second, about %(left)s left") % facts
-        if found.seconds_left < 60:
-            told = _("%(rate)s event IDs per second, less than a minute left") % facts
-        yield Fact(_("pace of the round"), told)
-    for share in found.held:
-        events = _("events %(first)d to %(last)d") % {
-            "first": share.first_id,
-            "last": share.last_id,
-        }
-        yield Fact(_("worker"), visible(str(share.holder or _("unknown"))), events)
-
-
-def _mark(mark: Watermark) -> list[Fact]:
-    """Return the watermark, and what holds it back."""
-    if mark.settled_id is None:
-        return [Fact(_("watermark"), _("not set: no event is settled yet"))]
-    help_text = _("Up to this event ID nothing is pending, and no event can still be committed.")
-    facts = [Fact(_("watermark"), str(mark.settled_id), help_text)]
-    if mark.held_since:
-        held = _("%(since)s by transactions that were open at the last check: %(writers)s") % {
-            "since": timesince(mark.held_since),
-            "writers": visible(", ".join(mark.held_by)),
-        }
-        help_text = _("Harmless: later events are built meanwhile, too.")
-        facts.append(Fact(_("watermark held back for"), held, help_text))
-    return facts
-
-
-def _overdue(found: Summary) -> Iterator[Fact]:
-    """Yield what RETENTION does not keep any longer, and is still there."""
-    help_text = _("Events that are older than RETENTION keeps them: prune_audit_log deletes them.")
-    for one in found.overdue:
-        told = _("%(entry)s: %(age)s; the oldest event is of %(time)s") % {
-            "entry": one.entry,
-            "age": one.age,
-            "time": clock(one.oldest_at),
-        }
-        yield Fact(_("to be pruned"), told, help_text)
-
-
-def _sealed(found: Summary) -> Iterator[Fact]:
-    """Yield until where the log is sealed, if the project asks for it."""
-    sealed = found.sealed
-    if sealed is None:
-        return
-    help_text = _("Later changes of these events show when the log is verified.")
-    told = _("not yet")
-    if sealed.at is not None:
-        told = _("event %(event)d, %(since)s ago") % {
-            "event": sealed.upto_id,
-            "since": timesince(sealed.at, found.at),
-        }
-    yield Fact(_("sealed up to"), told, help_text)
 
 
 def _by_kind(user: Any, using: str, state: str) -> Kinds:

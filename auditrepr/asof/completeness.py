@@ -50,8 +50,8 @@ class Completeness:
     def gap(self, table: str, moment: Moment, since: int) -> str:
         """Return why the log may have missed a change after this ID; empty if it has not."""
         coverage = self.coverage.get(table)
-        if source := self._origin(coverage, moment):
-            return f"imported from {source}, which does not record what a transaction saw"
+        if origin := self._origin(coverage, moment):
+            return f"imported from {origin.named}, which does not record what a transaction saw"
         if coverage is None and table not in self._audited:
             return f"{table} is not audited"
         if coverage is None or not self._began(coverage, moment, since):
@@ -62,13 +62,18 @@ class Completeness:
             return f"older events of {table} were pruned"
         return ""
 
-    def _origin(self, coverage: Coverage | None, moment: Moment) -> str:
-        """Return from where the event of the moment was imported; empty if it was recorded here."""
+    def is_merged(self, table: str, moment: Moment) -> bool:
+        """Return whether the moment is among events of several SELECTs, which times order."""
+        origin = self._origin(self.coverage.get(table), moment)
+        return origin is not None and len(origin.parts) > 1
+
+    def _origin(self, coverage: Coverage | None, moment: Moment) -> Import | None:
+        """Return with what the event of the moment was imported; None if it was recorded here."""
         since = coverage.since_event if coverage else None
         if since is not None and moment.upto > since:
-            return ""  # as nearly always: nothing is asked then
+            return None  # as nearly always: nothing is asked then
         found = (one for one in self._imports if one.first_id <= moment.upto <= one.last_id)
-        return next((one.named for one in found), "")
+        return next(found, None)
 
     def _began(self, coverage: Coverage, moment: Moment, since: int) -> bool:
         """Return whether capture had started by this ID, as the moment saw it."""

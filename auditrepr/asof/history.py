@@ -101,7 +101,7 @@ class History:
             states = [StateSource(live=True)] * len(wanted)
         else:
             pairs = zip((moment for moment, _ in wanted), texts, strict=True)
-            states = self._states(model, table, list(pairs))
+            states = self._states(model, table, list(pairs), referred=True)
         now = {key for state, (_, key) in zip(states, wanted, strict=True) if state.live}
         live = self._live(model, model._meta.pk, now)
         if isinstance(live, Error):
@@ -116,9 +116,14 @@ class History:
         return [one._replace(doubts=one.doubts + doubts) for one in found] if doubts else found
 
     def _states(
-        self, model: type[Model], table: str, wanted: Sequence[tuple[Moment, str]]
+        self,
+        model: type[Model],
+        table: str,
+        wanted: Sequence[tuple[Moment, str]],
+        *,
+        referred: bool = False,
     ) -> list[StateSource]:
-        states = self.states.find(table, wanted)
+        states = self.states.find(table, wanted, referred=referred)
         if not wanted or table not in self.states.completeness.keyless:
             return states
         return self.shared_keys.checked(model, table, wanted, states)

@@ -15,6 +15,9 @@ from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor
 from ..vendors.types import NOT_IMPORTED, NOT_RECORDED, Image, Row
 
+#: Why an imported value may differ from that of the table.
+UNLIKE = "the imported event has {} in another form than the table"
+
 
 class ModelRaised(Exception):
     """An exception raised by a model's own code that is unsafe to raise again as it is.
@@ -92,9 +95,9 @@ def _read(
     fields = own_fields(model)
     names = [field.attname for field in fields]
     read = vendor.image_rows(model, images)
-    rows = converted(vendor, fields, [values for _, _, values in read], limit)
+    rows = converted(vendor, fields, [one.values for one in read], limit)
     losses = [(n, f.column, loss) for n, f in enumerate(fields) if (loss := vendor.loss(f))]
-    for (image, missing, raw), values in zip(read, rows, strict=True):
+    for (image, missing, raw, unlike), values in zip(read, rows, strict=True):
         if isinstance(values, Exception):
             yield image, values
             continue
@@ -104,11 +107,11 @@ def _read(
                 del row[field.attname]
         if fields and not row:
             missing = dict.fromkeys(missing, NOT_IMPORTED)
-        if not losses:
+        if not losses and not unlike:
             yield image, Row(row, missing)
             continue
-        lossy = tuple(why.format(name) for n, name, (why, loses) in losses if loses(raw[n]))
-        yield image, Row(row, missing, lossy)
+        lossy = [why.format(name) for n, name, (why, loses) in losses if loses(raw[n])]
+        yield image, Row(row, missing, (*lossy, *map(UNLIKE.format, unlike)))
 
 
 class LiveRow(NamedTuple):

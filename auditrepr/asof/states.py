@@ -49,13 +49,37 @@ class States:
     def renames(self) -> Renames:
         return get_renames(self.vendor.using)
 
-    def find(self, table: str, wanted: Sequence[tuple[Moment, str]]) -> list[StateSource]:
-        """Return the places of the states of these rows of one table, each as of its moment."""
+    def find(
+        self, table: str, wanted: Sequence[tuple[Moment, str]], *, referred: bool = False
+    ) -> list[StateSource]:
+        """Return the places of the states of these rows of one table, each as of its moment.
+
+        :param referred: whether the rows must have been there, because others refer to them.
+        """
         self.visibility.expect(moment.upto for moment, _ in wanted)
         moments = [moment for moment, _ in wanted]
         found = look_up(self.vendor, self.renames, table, wanted)
         around = list(map(partial(self._covered, table), moments, found))
-        return list(map(partial(self._state, table), moments, around, self._unfit(around)))
+        states = list(map(partial(self._state, table), moments, around, self._unfit(around)))
+        if not referred:
+            return states
+        return list(map(partial(self._tied, table), moments, around, states))
+
+    def _tied(
+        self, table: str, moment: Moment, around: Neighbors, state: StateSource
+    ) -> StateSource:
+        """Return the state that a row got at the moment itself, if only times order the events.
+
+        A source may say of a transaction when it began, and not that it first inserted the parent.
+        """
+        first = around.first
+        inserted = first is not None and first.action == AuditLog.Action.INSERT
+        if state.image or state.live or around.last or not (first and inserted):
+            return state
+        same_time = first.occurred_at == moment.occurred_at
+        if not same_time or not state.doubt or not self.completeness.is_merged(table, moment):
+            return state
+        return state._replace(image=self._image(table, first), later=True)
 
     def _covered(self, table: str, moment: Moment, around: Neighbors) -> Neighbors:
         """Return these without what is from before coverage, if it covers the moment.

@@ -35,6 +35,15 @@ class SourceColumns(AuditReprError):
     )
 
 
+class SourceTypes(AuditReprError):
+    """Raised when columns of a source's SELECT have other types than they must have."""
+
+    message = (
+        'The SELECT of source "{source}" has columns of a wrong type: {columns}. Cast them in the'
+        " SELECT, such as row_data::jsonb."
+    )
+
+
 class MayNotImport(AuditReprError):
     """Raised when the database role may not add events, or not read a source."""
 

@@ -21,6 +21,8 @@ from ..vendors import get_vendor
 from ..vendors.types import BEGINNING
 from . import failed_run, failure_counts, findings, gaps, killed, overdue, pending, preflight
 from .failure_counts import Failures, FinalEvents
+from .importing import state as import_state
+from .importing.state import ImportState
 from .locks.lease import DatabaseLock
 from .locks.process import Process
 from .overdue import Overdue
@@ -67,6 +69,7 @@ class Summary:
     acquired_at: datetime | None  # when a run last acquired the lock, also to find nothing to do
     overdue: tuple[Overdue, ...]  # what RETENTION does not keep, and is still there
     sealed: SealState | None = field(default=None, kw_only=True)  # None: SEAL is not set
+    imports: tuple[ImportState, ...] = field(default=(), kw_only=True)  # the unfinished one first
 
     @property
     def at_work(self) -> bool:
@@ -189,16 +192,18 @@ def progress(using: str) -> Summary:
     oldest_at, count = _pending(using, mark)
     lock = _lock(using)
     now = timezone.now()
+    held, shared = _held(using, lock), round_state.of(using, now)
     return Summary(
         at=now,
         pending=count,
         oldest_at=oldest_at,
         mark=_watermark(mark),
-        lease=_held(using, lock),
-        round=round_state.of(using, now),
+        lease=held,
+        round=shared,
         acquired_at=lock.acquired_at if lock else None,
         overdue=overdue.of(using),
         sealed=seal_state.of(using),
+        imports=import_state.of(using, _holders(held, None)),
     )
 
 

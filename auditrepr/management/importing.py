@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import datetime
 
-from ..job.importing import Forecast
+from ..job.importing import Abandoned, Forecast
 from ..sources import Facts, Source
 from ..utils.phrases import counted, timestamp
 from ..vendors.import_types import FoundTable
@@ -26,6 +27,7 @@ def about(database: str, found: Forecast) -> Iterator[str]:
         width = max((len(one.name) for one in tables), default=0)
         for one in tables:
             yield f"  {one.name.ljust(width)}  {_table(one)}{_fidelity(found, source, one)}"
+        yield from _later(found.until, found.tables.get(source.name, ()))
         for what, number in found.left_out.get(source.name, {}).items():
             yield f"  Left out: {counted(number, 'event')} of {what}"
     if total:
@@ -34,6 +36,19 @@ def about(database: str, found: Forecast) -> Iterator[str]:
             " representation reads of other objects is mixed: the source does not say what a"
             " transaction saw."
         )
+
+
+def _later(until: datetime, tables: Sequence[FoundTable]) -> Iterator[str]:
+    """Yield how many events come too late for the import, and are expected in auditrepr's log."""
+    later = sum(one.later - one.missed for one in tables)
+    future = sum(one.future for one in tables)
+    if later:
+        dated = f"; {future:,} {_are(future)} dated in the future" if future else ""
+        yield f"  Left out: {counted(later, 'event')} from {timestamp(until)} on{dated}"
+
+
+def _are(number: int) -> str:
+    return "is" if number == 1 else "are"
 
 
 def _facts(facts: Facts) -> str:
@@ -66,3 +81,20 @@ def _table(one: FoundTable) -> str:
         f"{counted(one.events, 'event')} from {first} to {last}, {one.whole:,} of them with all"
         f" columns of today's table{missed}"
     )
+
+
+def about_abandoned(database: str, ended: Abandoned) -> Iterator[str]:
+    """Yield what an import that was ended has, and what becomes of the rest."""
+    yield f"{database}: Ended the import; it has {counted(ended.events, 'event')}."
+    if ended.left and ended.earliest:
+        until = timestamp(ended.earliest, precise=True).replace(" ", "T")
+        yield (
+            f"{counted(ended.left, 'event')} {_are(ended.left)} left."
+            f" To import those from before, use --until {until}"
+        )
+    if ended.lost:
+        yield f"{ended.lost:,} of them {_are(ended.lost)} too late for that."
+    if ended.lost is None:
+        yield "The source cannot be read: some of them may be too late for that."
+    if ended.events:
+        yield "backfill_reprs stores their representations."

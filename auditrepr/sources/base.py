@@ -42,6 +42,7 @@ class Source(ABC):
     title: str = ""  # what its makers call it, if that is another name
     facts: Facts
     says_keys = False  # must each event of an audited table have an object ID?
+    trial = False  # is it only tried, in a session that must find nothing of that afterwards?
 
     @abstractmethod
     def parts(self, using: str, tables: Collection[str] | None = None) -> list[Part]:

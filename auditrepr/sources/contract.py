@@ -11,9 +11,10 @@ itself says of the object, such as what ``str()`` said; an event that has one ma
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
-from ..exceptions import SourceColumns
+from ..exceptions import SourceColumns, SourceTypes
+from ..vendors.import_types import UnfitType
 
 REQUIRED = ("position", "table_name", "object_id", "action", "row_data", "occurred_at")
 OPTIONAL = ("previous_object_id", "changed_from", "context", "transaction", "text")
@@ -34,3 +35,13 @@ def check_columns(source: str, columns: Collection[str]) -> frozenset[str]:
             optional=", ".join(OPTIONAL),
         )
     return frozenset(columns) & frozenset(OPTIONAL)
+
+
+def check_types(source: str, unfit: Iterable[UnfitType]) -> None:
+    """Check that no column of a SELECT is of a wrong type.
+
+    :raises SourceTypes: if one is.
+    """
+    wrong = [f"{one.column} is {one.type}, and must be {one.expected}" for one in unfit]
+    if wrong:
+        raise SourceTypes(source=source, columns="; ".join(wrong))

@@ -28,14 +28,17 @@ def title(name: str) -> str:
     return (name in BUILT_IN and BUILT_IN[name].title) or name
 
 
-def find(name: str) -> Source:
+def find(name: str, *, trial: bool = False) -> Source:
     """Return the source with this name; the project's own come first.
 
+    :param trial: whether what it creates in the database, to be read, must be temporary.
     :raises UnknownSource: if there is none.
     """
     own = get_settings().SOURCES
     if name in own:
         return FunctionSource(name, own[name])
     if name in BUILT_IN:
-        return BUILT_IN[name]()
+        source = BUILT_IN[name]()
+        source.trial = trial
+        return source
     raise UnknownSource(name=name, known=", ".join(names()) or "none")

@@ -1,7 +1,7 @@
 """Builds the SQL that reads the SELECTs of sources; nothing here is executed.
 
-The parameters are ``until``, ``tables``, ``keyed``, ``known``, ``source``, ``last_id``, ``most``,
-and the fields of ``Planned``.
+The parameters are ``until``, ``now``, ``tables``, ``keyed``, ``known``, ``source``, ``last_id``,
+``most``, ``since``, and the fields of ``Planned``.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
+from .import_previous import with_previous
 from .import_types import Selection
 
 
@@ -38,11 +39,17 @@ def columns(select: str) -> str:
     return f"SELECT * FROM {_source(select)} LIMIT 0"
 
 
+def some_value(select: str, column: str) -> str:
+    """Return a query for whether the column of a SELECT has any value."""
+    return f"SELECT EXISTS (SELECT 1 FROM {_source(select)} WHERE {column} IS NOT NULL)"
+
+
 def tables(dialect: Dialect, selection: Selection) -> str:
     """Return a query for the fields of ``FoundTable``."""
     meant = _meant(dialect, selection)
     return f"""
-        SELECT table_name, sum(meant), sum(whole), sum(missed), min(meant_at), max(meant_at)
+        SELECT table_name, sum(meant), sum(whole), sum(missed), sum(later), sum(future),
+            min(meant_at), max(meant_at)
         FROM (
             SELECT table_name,
                 CASE WHEN {meant} THEN 1 ELSE 0 END AS meant,
@@ -50,7 +57,9 @@ def tables(dialect: Dialect, selection: Selection) -> str:
                 CASE WHEN {meant} AND {dialect.whole} THEN 1 ELSE 0 END AS whole,
                 CASE WHEN occurred_at >= %(until)s
                     AND coalesce(occurred_at < {dialect.since}, true)
-                    THEN 1 ELSE 0 END AS missed
+                    THEN 1 ELSE 0 END AS missed,
+                CASE WHEN occurred_at >= %(until)s THEN 1 ELSE 0 END AS later,
+                CASE WHEN occurred_at > %(now)s THEN 1 ELSE 0 END AS future
             FROM {_once(dialect, selection)}{dialect.known} WHERE {_among(dialect, selection)}
         ) AS events GROUP BY table_name ORDER BY table_name
     """
@@ -98,10 +107,9 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
     Positions decide the order within a SELECT: an event counts as no earlier than those before it.
     """
     parts = (
-        f"SELECT {part} AS part, position, {_previous(one)} AS previous_position, occurred_at,"
+        f"SELECT {part} AS part, position, previous_position, occurred_at,"
         f" {int(one.by_time)} AS by_time, {_later(one) if limited else 0} AS later"
-        f" FROM {_source(one.select)}"
-        f" WHERE {_meant(dialect, one)} AND {_among(dialect, one)}"
+        f" FROM {with_previous(one, _events(dialect, one))}"
         for part, one in enumerate(selections)
     )
     return f"""
@@ -115,6 +123,20 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
                     ELSE max(occurred_at) OVER (PARTITION BY part ORDER BY position) END AS moment
             FROM ({" UNION ALL ".join(parts)}) AS events
         ) AS timed WHERE {"later <= %(most)s" if limited else "true"}
+    """
+
+
+def late(selection: Selection) -> str:
+    """Return a query for the last planned event of this SELECT from before a time.
+
+    And for how many are not from before it.
+    """
+    return f"""
+        SELECT max(CASE WHEN occurred_at < %(since)s THEN planned.id END),
+            count(CASE WHEN occurred_at >= %(since)s THEN 1 END)
+        FROM auditrepr_plannedevent AS planned
+        JOIN {_source(selection.select, "events")} ON events.position = planned.position
+        WHERE planned.part = %(part)s
     """
 
 
@@ -151,12 +173,10 @@ def _later(selection: Selection) -> str:
     return f"row_number() OVER (PARTITION BY table_name ORDER BY {order})"
 
 
-def _previous(selection: Selection) -> str:
-    """Return SQL for the position of the same object's event before, if that is needed."""
-    if "changed_from" in selection.has:
-        return "CAST(NULL AS bigint)"
-    order = "occurred_at, position" if selection.by_time else "position"
-    return f"lag(position) OVER (PARTITION BY table_name, object_id ORDER BY {order})"
+def _events(dialect: Dialect, selection: Selection) -> str:
+    """Return what follows FROM in a query of the events that are meant."""
+    meant = _meant(dialect, selection)
+    return f"{_source(selection.select)} WHERE {meant} AND {_among(dialect, selection)}"
 
 
 def _changed(dialect: Dialect, selection: Selection) -> tuple[str, str]:

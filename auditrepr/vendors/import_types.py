@@ -28,6 +28,14 @@ class Selection:
     by_time: bool = False
 
 
+class UnfitType(NamedTuple):
+    """A column of a SELECT that is of a wrong type."""
+
+    column: str
+    type: str
+    expected: str
+
+
 class Cell(NamedTuple):
     """A value of a document that a SELECT makes."""
 
@@ -86,6 +94,8 @@ class FoundTable(NamedTuple):
     events: int
     whole: int  # events whose rows have all columns of today's table
     missed: int  # events that come too late to be meant, and too early to be covered
+    later: int  # all events that come too late to be meant
+    future: int  # events that are dated in the future
     first: datetime | None
     last: datetime | None
 
@@ -97,6 +107,8 @@ class FoundTable(NamedTuple):
             self.events + other.events,
             self.whole + other.whole,
             self.missed + other.missed,
+            self.later + other.later,
+            self.future + other.future,
             min((at for at in firsts if at), default=None),
             max((at for at in lasts if at), default=None),
         )

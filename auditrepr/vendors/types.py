@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -159,6 +159,15 @@ class Image(NamedTuple):
     event_id: int
     before: bool = False
     steps: tuple[Step, ...] = ()  # later changes of the table's columns
+
+
+class RawRow(NamedTuple):
+    """A row that an image holds, as the driver returns it."""
+
+    image: Image
+    missing: Mapping[str, str]  # why columns have no known value
+    values: Sequence[Any]  # of the model's own concrete fields, in their order
+    unlike: Sequence[str] = ()  # columns whose imported values are of another kind than the table's
 
 
 #: The missing columns if every value is known: none.

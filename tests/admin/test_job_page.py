@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
@@ -18,7 +19,16 @@ from auditrepr.admin import job_page
 from auditrepr.admin.job_page import BARS, chart
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.locks.process import Process
-from auditrepr.models import BackfillRun, Checkpoint, Coverage, Lease, ReprFailure, Share
+from auditrepr.models import (
+    BackfillRun,
+    Checkpoint,
+    Coverage,
+    Import,
+    Lease,
+    PlannedEvent,
+    ReprFailure,
+    Share,
+)
 from tests.pages import RUNS, event, fail, page, reader, staff, words
 
 __all__ = ["reader"]
@@ -51,6 +61,25 @@ def test_shows_what_is_older_than_it_is_to_be_kept(reader: Client, settings: Any
     text = words(page(reader, RUNS))
     assert "To be pruned app.Author: 90 days; the oldest event is of " in text
     assert "*:" not in text
+
+
+def test_shows_what_was_imported_and_how_far_the_unfinished_import_is(reader: Client) -> None:
+    assert "Import" not in words(page(reader, RUNS))
+    common = {"sources": ["ours"], "parts": [], "until": NOW, "started_at": NOW}
+    Import.objects.create(first_id=-999, last_id=0, finished_at=NOW, **common)
+    Import.objects.create(first_id=-1999, last_id=-1000, **common | {"sources": ["a", "b"]})
+    PlannedEvent.objects.bulk_create(
+        PlannedEvent(pk=pk, part=0, position=pk) for pk in range(-1999, -1599)
+    )
+    text = words(page(reader, RUNS))
+    assert "Import ours: 1,000 events, finished 2026-11-22" in text
+    assert "Events from before 2026-11-22" in text
+    assert "Import a + b: 600 of 1,000 events, begun 2026-11-22" in text
+    assert "Interrupted. To continue, run: manage.py import_audit_log a b" in text
+    with DatabaseLock("default"):
+        text = words(page(reader, RUNS))
+        assert "Interrupted" not in text
+        assert re.search(rf"begun 2026-11-22 18:00\S* process {os.getpid()} on ", text)
 
 
 def test_shows_the_watermark_and_what_holds_it_back_since_when(reader: Client) -> None:

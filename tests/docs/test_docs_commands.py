@@ -105,5 +105,6 @@ def test_it_names_every_key_of_the_json_documents(capsys):
     optional |= {"planned", "done", "ids_per_second", "seconds_left", "held"}  # of a round
     optional |= {"first_id", "last_id"}
     optional |= {"entry", "age", "oldest_at", "seconds"}  # of retention
+    optional |= {"sources", "until", "events", "left", "finished_at"}  # of imports
     optional |= {"upto_id"}  # of what is sealed
     assert documented("`backfill_status`:") - values - optional == status - optional

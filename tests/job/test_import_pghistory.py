@@ -23,6 +23,13 @@ def test_its_events_are_those_of_our_own_triggers() -> None:
     run_there("story")
 
 
+@pytest.mark.sized
+@pytest.mark.postgresql
+def test_nothing_exact_differs_from_what_was_said() -> None:
+    """In random histories of what applications do."""
+    run_there("truth")
+
+
 @pytest.mark.postgresql
 @pytest.mark.proof
 def test_a_year_of_its_events_is_read_as_it_was() -> None:

@@ -498,6 +498,31 @@ def test_the_function_that_reads_texts_is_dropped_with_the_triggers(log: TableLo
 
 @on_postgresql
 @each("hstore")
+def test_a_dry_run_leaves_nothing_and_needs_no_right_to_create(log: TableLog) -> None:
+    """The role may add events, but create nothing in the schema of the log."""
+    Author.objects.create(name="Ann")
+    AuditLog.objects.all().delete()
+    next_moment()
+    begin()
+    before = sql("SELECT oid FROM pg_proc ORDER BY oid")
+    sql(
+        "CREATE ROLE adder",
+        "GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO adder",
+        "GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO adder",
+        "GRANT USAGE ON SCHEMA audit TO adder",
+        "GRANT SELECT ON ALL TABLES IN SCHEMA audit TO adder",
+        "SET ROLE adder",
+    )
+    try:
+        found = importing.forecast(Request("default", [log.source]))
+        assert [one.outcome.text for one in found.shown] == ["Ann"]
+        assert sql("SELECT oid FROM pg_proc ORDER BY oid") == before
+    finally:
+        sql("RESET ROLE", "DROP OWNED BY adder", "DROP ROLE adder")
+
+
+@on_postgresql
+@each("hstore")
 def test_times_that_lose_digits_are_not_recorded(log: TableLog) -> None:
     sql("CREATE TABLE exact (id int PRIMARY KEY, at timestamptz)")
     try:

@@ -21,15 +21,24 @@ from auditrepr.exceptions import (
     RoundUnfinished,
     SourceChanged,
     SourceColumns,
+    SourceTypes,
     SourceUnreadable,
     UnknownSource,
     UntilTooLate,
 )
 from auditrepr.job import importing
-from auditrepr.job.importing import Request, chosen
+from auditrepr.job.importing import Request, chosen, running
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.rounds import shares
-from auditrepr.models import AuditLog, Checkpoint, Coverage, Import, InstanceRepr, PlannedEvent
+from auditrepr.models import (
+    AuditLog,
+    Checkpoint,
+    Coverage,
+    Import,
+    InstanceRepr,
+    PlannedEvent,
+    ReprFailure,
+)
 from auditrepr.vendors import get_vendor, import_sql
 from auditrepr.vendors.types import BEGINNING
 from tests import old_log
@@ -173,6 +182,72 @@ def test_an_abandoned_import_ends_with_what_it_has_and_an_older_one_may_follow()
         importing.abandon(request, lock=DatabaseLock("default"))
 
 
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_an_abandoned_import_has_all_events_of_its_earliest_time(size):
+    """As those of one transaction often are: a later import takes only older ones."""
+    recorded = history()
+    sql(
+        "UPDATE old_log SET occurred_at = (SELECT max(occurred_at) FROM old_log"
+        " WHERE table_name = 'app_book') WHERE action = 'U'"
+    )
+    do(batch_size=size, stop=lambda: True)
+    ended = importing.abandon(Request("default", ["ours"]), lock=DatabaseLock("default"))
+    assert (ended.events, ended.left, ended.lost) == (3, 2, 0)
+    assert do(until=ended.earliest).events == 2
+    rows = AuditLog.objects.order_by("pk").values_list(*FIELDS[:-1])
+    assert list(rows) == [event[:-1] for event in recorded]
+    assert run().rows == 5
+
+
+def test_an_abandoned_import_says_how_many_events_no_other_can_import():
+    """An event that comes later in the old log's order is dated earlier."""
+    history()
+    sql(
+        "UPDATE old_log SET occurred_at = '2020-01-01 12:00:00'"
+        " WHERE number = (SELECT max(number) FROM old_log)"
+    )
+    do(batch_size=1, stop=lambda: True)
+    ended = importing.abandon(Request("default", ["ours"]), lock=DatabaseLock("default"))
+    # What follows in the order is later than the imported one.
+    assert (ended.events, ended.left, ended.lost) == (5, 0, 0)
+
+
+def test_an_import_can_be_abandoned_if_its_source_cannot_be_read(settings):
+    history()
+    do(batch_size=1, stop=lambda: True)
+    settings.AUDITREPR = {"SOURCES": {"ours": lambda using: "SELECT * FROM no_such_table"}}
+    ended = importing.abandon(Request("default", ["ours"]), lock=DatabaseLock("default"))
+    assert (ended.events, ended.left, ended.lost) == (1, 4, None)
+    assert not PlannedEvent.objects.exists()
+    assert Import.objects.get().finished_at
+
+
+def test_a_planned_import_of_which_nothing_came_can_be_abandoned(monkeypatch):
+    history()
+    with monkeypatch.context() as patched:
+        patched.setattr(running, "_unsettle", lambda *arguments: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            do()
+    ended = importing.abandon(Request("default", ["ours"]), lock=DatabaseLock("default"))
+    assert (ended.events, ended.left, ended.earliest, ended.lost) == (0, 5, None, 0)
+
+
+def test_later_events_are_counted():
+    history()
+    Author.objects.create(name="Eve")
+    for n, when in ((1, now()), (2, "'2999-01-01 12:00:00'")):
+        sql(
+            "INSERT INTO old_log (number, table_name, object_id, action, row_data, occurred_at)"
+            f" SELECT 1000000 + {n}, table_name, object_id, action, row_data, {when}"
+            " FROM auditrepr_auditlog"
+        )
+    (tables,) = importing.forecast(Request("default", ["ours"])).tables.values()
+    assert [(one.name, one.missed, one.later, one.future) for one in tables] == [
+        ("app_author", 0, 2, 1), ("app_book", 0, 0, 0),
+    ]  # fmt: skip
+    assert do().later == 2
+
+
 def test_an_import_for_some_models_is_continued_as_such():
     history()
     do(batch_size=1, models=[Book], stop=lambda: True)
@@ -231,6 +306,27 @@ def test_sources_that_are_named_together_are_merged_by_time(settings):
         ("app_author", "ours"), ("app_book", "books"), ("app_author", "ours"),
         ("app_book", "books"), ("app_author", "ours"),
     ]  # fmt: skip
+
+
+def test_what_one_transaction_inserted_is_found_where_only_times_order_it(settings):
+    """The book's log comes first, and says of both events when their transaction began."""
+    history()
+    old_log.create("older_log")
+    sql(
+        "UPDATE old_log SET occurred_at = (SELECT min(occurred_at) FROM old_log)"
+        " WHERE action = 'I'",
+        "INSERT INTO older_log SELECT * FROM old_log WHERE table_name = 'app_book'",
+        "DELETE FROM old_log WHERE table_name = 'app_book'",
+    )
+    settings.AUDITREPR = {"SOURCES": old_log.SOURCES["SOURCES"] | {"books": books}}
+    try:
+        do("books", "ours")
+    finally:
+        old_log.drop("older_log")
+    run()
+    assert not ReprFailure.objects.exists()
+    assert stored()[:2] == [("Go (Ada)", "M"), ("Ada", "E")]
+    assert AuditLog.objects.earliest("pk").table_name == "app_book"
 
 
 def books(using: str) -> str:
@@ -415,8 +511,90 @@ def test_positions_must_be_whole_numbers_that_differ(settings, position):
             "ours": lambda using: old_log.select(using).replace("number AS", f"{position} AS")
         }
     }
-    with pytest.raises(EventsUnfit, match="position"):
+    with pytest.raises((EventsUnfit, SourceTypes), match="position"):
         do()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("column", "value", "said"),
+    [
+        ("occurred_at", "occurred_at::text", "occurred_at is text, and must be timestamp with"),
+        ("occurred_at", "occurred_at::timestamp", "occurred_at is timestamp without time zone"),
+        ("occurred_at", "occurred_at::date", "occurred_at is date"),
+        ("occurred_at", "NULL", "occurred_at is text"),
+        ("row_data", "row_data::text", "row_data is text, and must be json or jsonb"),
+        ("row_data", "ARRAY[row_data]", r"row_data is jsonb\[\], and"),
+        ("changed_from", "'abc'::text", "changed_from is text, and"),
+        ("context", "7", "context is integer, and"),
+        ("table_name", "'pg_class'::regclass", "table_name is regclass, and must be text"),
+        ("table_name", "7", "table_name is integer"),
+        ("action", "1", "action is integer"),
+        ("object_id", "occurred_at", "object_id is timestamp with time zone, and must be text"),
+        ("previous_object_id", "ARRAY[1]", r"previous_object_id is integer\[\]"),
+        ("number", "number::float", "position is double precision, and must be smallint"),
+    ],
+)
+def test_a_column_of_a_wrong_type_is_named(settings, column, value, said):
+    history()
+    settings.AUDITREPR = {"SOURCES": {"ours": lambda using: with_column(using, column, value)}}
+    request = Request("default", ["ours"])
+    for ask in (importing.forecast, lambda asked: do(*asked.sources)):
+        with pytest.raises(SourceTypes, match=f"ours.*{said}"):
+            ask(request)
+    assert not Import.objects.exists()
+
+
+@pytest.mark.postgresql
+def test_each_column_of_a_wrong_type_is_named(settings):
+    history()
+    settings.AUDITREPR = {
+        "SOURCES": {
+            "ours": lambda using: with_column(using, "row_data", "row_data::text").replace(
+                "occurred_at", "occurred_at::text AS occurred_at"
+            )
+        }
+    }
+    with pytest.raises(SourceTypes, match=r"row_data is text, .*; occurred_at is text, "):
+        do()
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("changed_from", "NULL"),
+        ("context", "NULL"),
+        ("context", "NULL::text"),
+        ("row_data", "row_data::json"),
+        ("object_id", "object_id::bigint"),
+        ("object_id", "object_id::numeric"),
+        ("action", 'action::"char"'),
+        ("action", "action::char(1)"),
+        ("table_name", "table_name::name"),
+        ("number", "number::integer"),
+    ],
+)
+@pytest.mark.parametrize("transaction", ["", "7 AS transaction, "])
+def test_columns_of_other_types_that_hold_the_same_are_read(settings, column, value, transaction):
+    history()
+    settings.AUDITREPR = {
+        "SOURCES": {
+            "ours": lambda using: with_column(using, column, value).replace(
+                "SELECT", f"SELECT {transaction}", 1
+            )
+        }
+    }
+    assert not importing.forecast(Request("default", ["ours"])).refusals
+    assert do().events == 5
+
+
+def with_column(using: str, column: str, value: str) -> str:
+    """The SELECT with a column that is something else."""
+    select = old_log.select(using)
+    if column == "number":
+        return select.replace("number AS", f"{value} AS")
+    return re.sub(rf"(?<![a-z_]){column}(?![a-z_])", f"{value} AS {column}", select, count=1)
 
 
 @pytest.mark.parametrize(

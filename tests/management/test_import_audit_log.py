@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 import signal
 from collections.abc import Iterator
 from typing import Any
@@ -52,6 +53,17 @@ def test_it_imports_and_says_what():
     )
     assert AuditLog.objects.count() == 3
     assert run("ours", verbosity=0, until=AuditLog.objects.earliest("pk").occurred_at) == ""
+
+
+def test_it_says_how_many_events_it_leaves_out():
+    sql(
+        "INSERT INTO old_log (number, table_name, object_id, action, row_data, occurred_at)"
+        " SELECT 100000, table_name, object_id, action, row_data, '2999-01-01 12:00:00'"
+        " FROM old_log WHERE action = 'U'"
+    )
+    said = run("ours", "--dry-run")
+    assert re.search(r"\n  Left out: 1 event from 20.* on; 1 is dated in the future\n", said)
+    assert ": Imported 3 events.\n1 later event was left out.\n" in run("ours")
 
 
 def test_who_imports_is_not_who_made_the_changes():

@@ -122,10 +122,10 @@ def rows(vendor: Vendor, model: type[Model], *images: Image) -> list[tuple[dict[
     """The images' values, as Django converts them, by attname; and what is missing."""
     fields = own_fields(model)
     found = vendor.image_rows(model, images)
-    converted = vendor.converted(fields, [values for _, _, values in found])
+    converted = vendor.converted(fields, [one.values for one in found])
     return [
         (dict(zip((f.attname for f in fields), values, strict=True)), dict(missing))
-        for (_, missing, _), values in zip(found, converted, strict=True)
+        for (_, missing, *_), values in zip(found, converted, strict=True)
     ]
 
 
@@ -153,7 +153,7 @@ def test_images_hold_the_state_that_an_event_left_and_that_it_found(
     _, changed, _, deleted = life
     wanted = [Image(changed.id), Image(changed.id, before=True), Image(deleted.id)]
     found = vendor.image_rows(Author, [*wanted, Image(deleted.id + 1000)])
-    assert {image: list(values)[1] for image, _, values in found} == dict(
+    assert {image: list(values)[1] for image, _, values, _ in found} == dict(
         zip(wanted, ["b", "a", "c"], strict=True)
     )
 

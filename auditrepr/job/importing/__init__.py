@@ -8,8 +8,9 @@ a hole, and one that is interrupted can be continued, or left as it is.
 
 from __future__ import annotations
 
+from .abandoning import Abandoned, abandon
 from .chosen import Request
 from .forecast import Forecast, forecast
-from .running import Imported, abandon, run
+from .running import Imported, run
 
-__all__ = ["Forecast", "Imported", "Request", "abandon", "forecast", "run"]
+__all__ = ["Abandoned", "Forecast", "Imported", "Request", "abandon", "forecast", "run"]

@@ -15,7 +15,7 @@ from ...exceptions import NothingCovered, SourceChanged, SourceUnreadable
 from ...lineage import recent_renames
 from ...models import AuditLog, Coverage, Import
 from ...sources import Part, Source, find
-from ...sources.contract import check_columns
+from ...sources.contract import check_columns, check_types
 from ...tracking import tracked_tables
 from ...utils.table_names import log_name
 from ...utils.text import one_line
@@ -30,12 +30,14 @@ class Request:
 
     :param until: only events from before this time; by default, until the log begins.
     :param models: only events of these models' tables; by default of all.
+    :param trial: whether the sources are only tried, so that nothing may be left of it.
     """
 
     using: str
     sources: Sequence[str]
     until: datetime | None = None
     models: Sequence[type[Model]] = ()
+    trial: bool = False
 
 
 class Chosen(NamedTuple):
@@ -92,6 +94,7 @@ def choose(request: Request, until: datetime) -> list[Chosen]:
     :raises SourceUnavailable: if one is not there.
     :raises SourceUnreadable: if one cannot be executed.
     :raises SourceColumns: if one has other columns than it must have.
+    :raises SourceTypes: if a column has another type than it must have.
     """
     tables, excluded = _tables(request), _excluded(request.using)
     return [
@@ -161,16 +164,18 @@ def known(using: str) -> dict[str, Known]:
 
 
 def _sources(request: Request) -> list[Source]:
-    return [find(name) for name in dict.fromkeys(request.sources)]
+    return [find(name, trial=request.trial) for name in dict.fromkeys(request.sources)]
 
 
 def _columns(using: str, source: Source, part: Part) -> frozenset[str]:
+    vendor = get_vendor(using)
     try:
         with transaction.atomic(using):
-            columns = get_vendor(using).source_columns(part.select)
+            has = check_columns(source.name, vendor.source_columns(part.select))
+            check_types(source.name, vendor.unfit_types(part.select))
     except Error as error:
         raise SourceUnreadable(source=source.name, reason=one_line(error)) from error
-    return check_columns(source.name, columns)
+    return has
 
 
 def _tables(request: Request) -> list[str] | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
@@ -80,6 +80,11 @@ def forecast(request: Request, *, sample: int = SAMPLE) -> Forecast:
     :raises AuditReprError: if a source cannot be read at all.
     """
     preflight.check(request.using)
+    with get_vendor(request.using).leaving_nothing():
+        return _forecast(replace(request, trial=True), sample)
+
+
+def _forecast(request: Request, sample: int) -> Forecast:
     alone = list(refusals.of_others(request.using))
     if unfinished := running.continued(request):
         return Forecast(unfinished.until, left=running.left(unfinished), refusals=alone)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from django.db import transaction
 from django.db.models import Count, Max, Min
@@ -12,10 +13,9 @@ from django.utils import timezone
 from ...exceptions import (
     ImportUnfinished,
     LockHeld,
-    NoUnfinishedImport,
     SourceChanged,
 )
-from ...models import AuditLog, Checkpoint, Import, PlannedEvent
+from ...models import Checkpoint, Import, PlannedEvent
 from ...utils.phrases import counted
 from ...vendors import get_vendor
 from ...vendors.import_types import Planned
@@ -36,6 +36,7 @@ class Imported:
     events: int = 0
     left: int = 0
     first_id: int | None = None
+    later: int = 0  # events that were left out, because they are not from before its end
 
 
 def run(
@@ -57,34 +58,17 @@ def run(
     using = request.using
     preflight.check(using)
     with lock:
-        _check_alone(using, lock)
+        check_alone(using, lock)
         with lock.kept_alive():
-            planned = continued(request) or _planned(request, lock)
+            planned, later = continued(request), 0
             if planned is None:
-                return Imported()
+                planned, later = _planned(request, lock)
+            if planned is None:
+                return Imported(later=later)
             parts = chosen.planned(request, planned)
             _unsettle(using, lock)
-            return _Importing(using, planned, parts, lock).work(batch_size, on_progress, stop)
-
-
-def abandon(request: Request, *, lock: Lock) -> Imported:
-    """End the unfinished import of these sources with the events that it has imported.
-
-    :raises NoUnfinishedImport: if there is none.
-    """
-    using = request.using
-    preflight.check(using)
-    with lock:
-        _check_alone(using, lock)
-        found = unfinished(using)
-        if found is None or list(found.sources) != list(request.sources):
-            raise NoUnfinishedImport(sources=" and ".join(request.sources))
-        with transaction.atomic(using):
-            PlannedEvent.objects.using(using).all()._raw_delete(using)
-            found.first_id = _lowest(using, found)
-            _finish(found)
-            lock.renew()
-    return Imported(found.last_id + 1 - found.first_id, 0, found.first_id)
+            done = _Importing(using, planned, parts, lock).work(batch_size, on_progress, stop)
+    return replace(done, later=later)
 
 
 def unfinished(using: str) -> Import | None:
@@ -154,7 +138,7 @@ class _Importing:
             done.first_id, done.left = after + 1, after + 1 - self.planned.first_id
             on_progress(Progress(total - done.left, total, done.events, 0))
         if not done.left:
-            _finish(self.planned)
+            finish(self.planned)
         return done
 
     def _left(self) -> int | None:
@@ -173,15 +157,22 @@ class _Importing:
         return count
 
 
-def _check_alone(using: str, lock: Lock) -> None:
+def check_alone(using: str, lock: Lock) -> None:
+    """Check that no other process works on the log.
+
+    :raises LockHeld: if another process holds it.
+    :raises RoundUnfinished: if workers share the backlog.
+    """
     if not lock:
         raise LockHeld(holder=lock.holder() or "an unknown process")
     for refusal in refusals.of_others(using):
         raise refusal
 
 
-def _planned(request: Request, lock: Lock) -> Import | None:
-    """Plan the import, and return it; None if there is nothing to import.
+def _planned(request: Request, lock: Lock) -> tuple[Import | None, int]:
+    """Plan the import; return it, and how many events are too late for it.
+
+    None if there is nothing to import.
 
     :raises AuditReprError: if it is refused.
     """
@@ -193,9 +184,18 @@ def _planned(request: Request, lock: Lock) -> Import | None:
     parts = chosen.choose(request, until)
     for refusal in refusals.of_events(using, parts):
         raise refusal
-    if request.until is None:
-        for refusal in refusals.of_missed(request, begins, chosen.tables(using, parts)):
-            raise refusal
+    found = chosen.tables(using, parts)
+    for refusal in refusals.of_missed(request, begins, found):
+        raise refusal
+    planned = _stored_plan(request, parts, until, lock)
+    return planned, sum(one.later for tables in found.values() for one in tables)
+
+
+def _stored_plan(
+    request: Request, parts: Sequence[Chosen], until: datetime, lock: Lock
+) -> Import | None:
+    """Plan these events, and return the import; None if there are none."""
+    using = request.using
     last = chosen.last_id(using)
     made = Import(
         sources=list(request.sources),
@@ -223,13 +223,7 @@ def _unsettle(using: str, lock: Lock) -> None:
         lock.renew()
 
 
-def _lowest(using: str, found: Import) -> int:
-    """Return the lowest ID that the import has used; the one after its last if it has none."""
-    log = AuditLog.objects.using(using).filter(pk__gte=found.first_id, pk__lte=found.last_id)
-    lowest = log.order_by("pk").values_list("pk", flat=True).first()
-    return found.last_id + 1 if lowest is None else lowest
-
-
-def _finish(found: Import) -> None:
+def finish(found: Import) -> None:
+    """Store that an import has all of its events."""
     found.finished_at = timezone.now()
     found.save(using=found._state.db)

@@ -20,7 +20,7 @@ from ...utils.phrases import counted
 from ...utils.table_names import model_labeled
 from ...utils.text import one_line, visible
 from ..dry_run import described, table
-from ..importing import about
+from ..importing import about, about_abandoned
 from ..locking import LOCKS, add_lock, chosen_lock
 from ..options import add_database, database_alias, moment, one_of, seconds, whole_number
 from ..progress import progress_bar
@@ -127,15 +127,19 @@ class Command(TerminalCommand):
                 on_progress=on_progress,
                 stop=stop,
             )
-        self._report(request, "Imported", done)
+        self._report(request, done)
 
     def _abandon(self, request: Request, options: dict[str, Any], stop: Callable[[], bool]) -> None:
-        done = importing.abandon(request, lock=chosen_lock(request.using, options, stop))
-        self._report(request, "Ended the import; it has", done)
+        ended = importing.abandon(request, lock=chosen_lock(request.using, options, stop))
+        for line in about_abandoned(logs.named(request.using), ended):
+            self._say(line)
 
-    def _report(self, request: Request, what: str, done: Imported) -> None:
+    def _report(self, request: Request, done: Imported) -> None:
         named = logs.named(request.using)
-        self._say(f"{named}: {what} {counted(done.events, 'event')}.")
+        self._say(f"{named}: Imported {counted(done.events, 'event')}.")
+        if done.later:
+            were = "was" if done.later == 1 else "were"
+            self._say(f"{counted(done.later, 'later event')} {were} left out.")
         if done.left:
             self._say(f"{counted(done.left, 'event')} are left. Repeat the command to continue.")
         elif done.events:

@@ -77,6 +77,18 @@ def _recording(status: JobStatus) -> dict[str, Any]:
         "findings": [str(finding) for finding in status.findings],
         "migrations_pending": status.migrations,
         "migrations_pending_since": status.migrations_since,
+        "imports": [
+            {
+                "sources": one.sources,
+                "until": one.until,
+                "events": one.events,
+                "left": one.left,
+                "started_at": one.started_at,
+                "finished_at": one.finished_at,
+                "holder": str(one.worker or "") or None,
+            }
+            for one in status.imports
+        ],
         "retention_due": [one._asdict() for one in status.overdue],
         "coverage_gaps": {gap.table_name: gap.since_event for gap in status.gaps},
         "rebuild": status.rebuild

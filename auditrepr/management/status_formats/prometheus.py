@@ -109,6 +109,11 @@ METRICS = (
     ),
     Metric("coverage_gaps", "Tables with a gap in coverage.", lambda s: len(s.gaps)),
     Metric(
+        "import_events_left",
+        "Events that the unfinished import has not imported yet; 0 if there is none.",
+        lambda s: sum(one.left for one in s.imports),
+    ),
+    Metric(
         "retention_due_seconds",
         "Seconds since when the oldest event is to be pruned by RETENTION; 0 if none is.",
         lambda s: max((one.seconds for one in s.overdue), default=0),

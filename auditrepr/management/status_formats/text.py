@@ -66,6 +66,21 @@ def _sealed(status: JobStatus) -> Iterator[str | Line]:
     yield told + (waited if sealed.oldest_at else "")
 
 
+def _imports(status: JobStatus) -> Iterator[str | Line]:
+    for one in status.imports:
+        told = f"{' and '.join(one.sources)}: {one.events:,}"
+        if one.finished_at:
+            before, finished = timestamp(one.until), timestamp(one.finished_at)
+            events = noun(one.events, "event")
+            yield f"{told} {events} from before {before}, finished {finished}"
+            continue
+        told += f" of {one.planned:,} events, begun {timestamp(one.started_at)}"
+        if one.worker:
+            yield f"{told}; {one.worker}"
+        else:
+            yield Line(f"{told}; interrupted. To continue: {one.command}", alarming=True)
+
+
 def _lock(status: JobStatus) -> Iterator[str | Line]:
     if status.lease is None:
         began = status.last_started_at
@@ -185,6 +200,7 @@ _PARTS = {
     "coverage": _coverage,
     "retention": _retention,
     "rebuild": _rebuild,
+    "imports": _imports,
 }
 
 

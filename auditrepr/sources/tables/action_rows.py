@@ -58,7 +58,7 @@ class ActionRows(ABC):
 
     keys: str  # the function that returns the columns of a row
 
-    def __init__(self, log: LogTable, placed: Placed) -> None:
+    def __init__(self, log: LogTable, placed: Placed, *, trial: bool = False) -> None:
         self.log = log
         self.placed = placed
 
@@ -75,9 +75,9 @@ class ActionRows(ABC):
 class TextRows(ActionRows):
     """Rows in hstore."""
 
-    def __init__(self, log: LogTable, placed: Placed) -> None:
+    def __init__(self, log: LogTable, placed: Placed, *, trial: bool = False) -> None:
         super().__init__(log, placed)
-        self.read = FromTexts(log.source, log.using)
+        self.read = FromTexts(log.source, log.using, temporary=trial)
         self.keys = f"{self.read.hstore}.skeys"
 
     def join(self, ignored: Ignored) -> str:

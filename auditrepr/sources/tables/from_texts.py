@@ -2,7 +2,7 @@
 
 Whether a type reads a text shows only when it is tried, and to continue after an error takes a
 function. It is in the schema of our log, is created when it is needed, and dropped with the
-functions of the triggers.
+functions of the triggers. A source that is only tried has it for its session.
 """
 
 from __future__ import annotations
@@ -126,20 +126,22 @@ COMPARED = {"numeric": "number", "timestamp with time zone": "time"}
 class FromTexts:
     """SQL that reads texts of hstore, of which this database has the extension.
 
+    :param temporary: whether to create the function for this session only, if it is not there.
     :raises SourceUnreadable: if the function cannot be created.
     """
 
-    def __init__(self, source: str, using: str) -> None:
+    def __init__(self, source: str, using: str, *, temporary: bool = False) -> None:
         quote = connections[using].ops.quote_name
         vendor = get_vendor(using)
         schema = quote(vendor.log_schema())
         self.hstore = quote(vendor.value(HSTORE))
         self.function = f"{schema}.{NAME}"
-        created = CREATE.format(name=self.function, hstore=self.hstore, body=BODY)
         try:
             with transaction.atomic(using):
                 if vendor.value(PRESENT, [NAME, schema]) != BODY:
-                    vendor.execute([created])
+                    self.function = f"pg_temp.{NAME}" if temporary else self.function
+                    named = CREATE.format(name=self.function, hstore=self.hstore, body=BODY)
+                    vendor.execute([named])
         except Error as error:
             raise SourceUnreadable(source=source, reason=one_line(error)) from error
 

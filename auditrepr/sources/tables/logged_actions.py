@@ -69,7 +69,7 @@ class LoggedActions(Source):
     def parts(self, using: str, tables: Collection[str] | None = None) -> list[Part]:
         log = self._log(using)
         placed = Placed.of(log, TABLES)
-        rows = (TextRows if _has_texts(log) else JsonRows)(log, placed)
+        rows = (TextRows if _has_texts(log) else JsonRows)(log, placed, trial=self.trial)
         held = "held.image"
         select = SELECT.format(
             position=log.quoted(log.key),

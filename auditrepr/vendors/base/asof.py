@@ -13,7 +13,7 @@ from django.db.models import BigIntegerField, F, Field, Func, Model, QuerySet, S
 from django.db.models.functions import Coalesce
 from django.db.models.sql import Query
 
-from ..types import Image
+from ..types import Image, RawRow
 from .facet import Facet
 
 if TYPE_CHECKING:
@@ -100,14 +100,10 @@ class AsOfFacet(Facet, ABC):
         return int(total or 0)
 
     @abstractmethod
-    def image_rows(
-        self, model: type[Model], images: Sequence[Image]
-    ) -> list[tuple[Image, Mapping[str, str], Sequence[Any]]]:
+    def image_rows(self, model: type[Model], images: Sequence[Image]) -> list[RawRow]:
         """Return the rows that these images hold, with the types of the table's columns.
 
-        Each existing image comes with the columns whose value the log does not have, and why, and
-        with the values of the model's own concrete fields, in their order, as the database driver
-        returns them.
+        Those of existing images, with the columns whose value the log does not have.
 
         :raises django.db.Error: if one of the images does not fit the table.
         """

@@ -9,9 +9,21 @@ from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 
+from django.utils import timezone
+
 from .. import import_sql
 from ..import_sql import Dialect
-from ..import_types import Cell, Form, FoundTable, Known, Planned, Selection, Serialized, Unfit
+from ..import_types import (
+    Cell,
+    Form,
+    FoundTable,
+    Known,
+    Planned,
+    Selection,
+    Serialized,
+    Unfit,
+    UnfitType,
+)
 from .facet import Facet
 
 
@@ -25,6 +37,10 @@ class ImportFacet(Facet, ABC):
     @abstractmethod
     def pinned(self) -> AbstractContextManager[None]:
         """Run a transaction with the settings with which triggers write JSON."""
+
+    @abstractmethod
+    def leaving_nothing(self) -> AbstractContextManager[None]:
+        """Roll back at the end what reading a source may create."""
 
     @abstractmethod
     def source_time(self, value: Any) -> datetime | None:
@@ -81,6 +97,13 @@ class ImportFacet(Facet, ABC):
             cursor.execute(import_sql.columns(select), {})
             return [column[0] for column in cursor.description or ()]
 
+    def unfit_types(self, select: str) -> list[UnfitType]:
+        """Return the columns of a SELECT that are of a wrong type, if columns have types.
+
+        :param select: one that has the columns of the contract.
+        """
+        return []
+
     def source_tables(self, selection: Selection, known: Mapping[str, Known]) -> list[FoundTable]:
         """Return which tables the events are of, by name; `known` are the audited ones."""
         about = {
@@ -88,12 +111,11 @@ class ImportFacet(Facet, ABC):
             for name, one in known.items()
         }
         sql = import_sql.tables(self.import_dialect(), selection)
-        rows = self.rows(sql, self.selecting(selection) | {"known": json.dumps(about)})
+        asked = {"known": json.dumps(about), "now": self.written(timezone.now())}
+        rows = self.rows(sql, self.selecting(selection) | asked)
         return [
-            FoundTable(
-                name, int(events), int(whole), int(missed), *map(self.source_time, (first, last))
-            )
-            for name, events, whole, missed, first, last in rows
+            FoundTable(name, *map(int, row[:5]), *map(self.source_time, row[5:]))  # type: ignore[arg-type]
+            for name, *row in rows
         ]
 
     def unfit_events(self, selection: Selection, keyed: Collection[str] = ()) -> Unfit:
@@ -121,6 +143,14 @@ class ImportFacet(Facet, ABC):
         with self.connection.cursor() as cursor:
             cursor.execute(sql, parameters)
             return int(cursor.rowcount)
+
+    def late_events(
+        self, selection: Selection, part: int, since: datetime
+    ) -> tuple[int | None, int]:
+        """Return the last planned event of this part from before the time, and how many are not."""
+        asked = {"part": part, "since": self.written(since)}
+        ((before, late),) = self.rows(import_sql.late(selection), asked)
+        return before, late
 
     def import_events(self, selection: Selection, source: str, planned: Planned) -> int:
         """Move planned events of one SELECT into the log, and return how many are still there.

@@ -9,12 +9,14 @@ from typing import Any
 
 from django.db import transaction
 
+from .. import import_sql
 from ..base import ImportFacet
 from ..import_sql import Dialect
-from ..import_types import Cell, Form, Selection, Serialized
+from ..import_types import Cell, Form, Selection, Serialized, UnfitType
 from . import serialized
 from .column_types import PINNED
 from .quoting import literal, quoted
+from .source_types import EXPECTED, NAMES, fits
 
 
 def text(value: str) -> str:
@@ -45,13 +47,9 @@ DIALECT = Dialect(
         "'imported_from', CAST(%(source)s AS text), 'imported_text', CAST({text} AS text)))"
     ),
     is_object="jsonb_typeof(CAST({} AS jsonb)) = 'object'",
-    # Any other type would be read in the time zone of the session.
     # Python reads none from before the year 1.
-    is_time=(
-        "(pg_typeof(occurred_at) = CAST('timestamptz' AS regtype)"
-        " AND occurred_at >= CAST('0001-01-01 00:00:00+00' AS timestamptz))"
-    ),
-    is_whole="CAST(pg_typeof(position) AS text) IN ('smallint', 'integer', 'bigint')",
+    is_time="(occurred_at >= CAST('0001-01-01 00:00:00+00' AS timestamptz))",
+    is_whole="true",  # by its type, as those of the other columns
     is_name="true",
     without=without,
     # Without OFFSET, the row would be made into JSON again for each of its columns.
@@ -74,7 +72,7 @@ DIALECT = Dialect(
     ),
     doubled=(
         "(occurred_at >= CAST(%(until)s AS timestamptz) - interval '1 day'"
-        f" AND ({DOUBLE.format('= source.object_id')}"
+        f" AND ({DOUBLE.format('= CAST(source.object_id AS text)')}"
         f" OR source.action = 'T' AND {DOUBLE.format('IS NULL')}))"
     ),
 )
@@ -85,6 +83,23 @@ class Importing(ImportFacet):
 
     def import_dialect(self) -> Dialect:
         return DIALECT
+
+    def unfit_types(self, select: str) -> list[UnfitType]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(import_sql.columns(select), {})
+            oids = {column[0]: column[1] for column in cursor.description or ()}
+        types = {oid: about for oid, *about in self.rows(NAMES, [list(oids.values())])}
+        return [
+            UnfitType(name, types[oid][0], EXPECTED[name].said)
+            for name, oid in oids.items()
+            if not fits(name, *types[oid]) and not self._is_empty(select, name)
+        ]
+
+    def _is_empty(self, select: str, column: str) -> bool:
+        """Return whether the column may be of any type, because it has no value."""
+        if not EXPECTED[column].may_be_empty:
+            return False
+        return not self.rows(import_sql.some_value(select, column), {})[0][0]
 
     def plan_import(
         self, selections: Sequence[Selection], last_id: int, most: int | None = None
@@ -132,6 +147,12 @@ class Importing(ImportFacet):
             settings = {**PINNED, "jit": "off"}
             self.execute(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
             yield
+
+    @contextmanager
+    def leaving_nothing(self) -> Iterator[None]:
+        with transaction.atomic(self.using):
+            yield
+            transaction.set_rollback(True, self.using)
 
     def source_time(self, value: Any) -> datetime | None:
         return value if isinstance(value, datetime) else None

@@ -10,8 +10,9 @@ from django.db.models.sql import Query
 
 from ...utils.model_meta import own_fields, reads
 from ..base import AsOfFacet, PastTableSQL
-from ..types import ALL_KNOWN, NOT_RECORDED, TOO_BIG, Image, Row
+from ..types import ALL_KNOWN, NOT_RECORDED, TOO_BIG, Image, RawRow, Row
 from .asof_queries import HELD_SQL, IMAGE_SQL, IMAGES_SQL, PLACE, RELATION_SQL, STAYS, TABLE_SQL
+from .imported_kinds import unlike
 from .quoting import array, joined
 from .row_sql import VIRTUAL, Shape
 
@@ -22,27 +23,28 @@ if TYPE_CHECKING:
 class PastRows(AsOfFacet):
     """Rows as they were, for the server itself to continue with."""
 
-    def image_rows(
-        self, model: type[Model], images: Sequence[Image]
-    ) -> list[tuple[Image, Mapping[str, str], Sequence[Any]]]:
+    def image_rows(self, model: type[Model], images: Sequence[Image]) -> list[RawRow]:
         fields = own_fields(model)
         shape = self._shape(model)
         compiler = Query(model).get_compiler(self.using)
         columns = [f.select_format(compiler, shape.value(f.column), []) for f in fields]
-        found: list[tuple[Image, Mapping[str, str], Sequence[Any]]] = []
+        types = {f.column: f.db_type(self.connection) or "" for f in fields}
+        found: list[RawRow] = []
         for steps, group in _by_steps(images):
             asked = {(image.event_id, image.before): image for image in group}
             sql = IMAGE_SQL.format(
-                columns=", ".join(sql for sql, _ in columns), rows=shape.rows(steps)
+                unlike=unlike(types, f"held_{len(steps)}.document"),
+                columns=", ".join(sql for sql, _ in columns),
+                rows=shape.rows(steps),
             )
             parameters = [parameter for _, more in columns for parameter in more]
             rows = self.rows(sql, [*parameters, *map(joined, zip(*asked, strict=True))])
-            for event_id, before, unknown, too_big, *values in rows:
+            for event_id, before, unknown, too_big, others, *values in rows:
                 missing = _missing(unknown, too_big) if unknown else ALL_KNOWN
                 # Only PostgreSQL 18 has them: `nox -s servers` runs its tests there.
                 if missing and shape.virtual:  # pragma: no cover
                     missing |= _uncomputed(fields, missing)
-                found.append((asked[event_id, before], missing, values))
+                found.append(RawRow(asked[event_id, before], missing, values, others or ()))
         return found
 
     def _shape(self, model: type[Model]) -> Shape:

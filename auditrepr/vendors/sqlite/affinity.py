@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import sqlite3
 from collections.abc import Callable, Iterable
 from typing import Any
 
+_ZONED = re.compile(r":\d\d(\.\d+)?\s*([+-]\d\d|Z)", re.IGNORECASE)
 _NUMBERS = ("INT", "REAL", "FLOA", "DOUB", "DECIMAL", "BOOL")
 
 
@@ -26,13 +28,31 @@ def converter(declared: str) -> Callable[[Any], Any]:
     def convert_fitted(value: Any) -> Any:
         if value is None:
             return None
-        held = fit(value)
+        held = fit(int(value) if isinstance(value, bool) else value)
         found = convert(held if isinstance(held, bytes) else str(held).encode())
         if found is None:
             raise ValueError(f"{value!r} is not a valid {declared}")
         return found
 
     return convert_fitted
+
+
+def is_unlike(declared: str, value: Any) -> bool:
+    """Return whether a value of an imported row is of another kind than the column would hold.
+
+    The type may read it all the same: but a text that was written as a number may have lost zeros.
+    """
+    declared = declared.upper()
+    if isinstance(value, bool):
+        return "BOOL" not in declared
+    if isinstance(value, list):
+        return True
+    if "INT" not in declared and any(word in declared for word in ("CHAR", "CLOB", "TEXT")):
+        return isinstance(value, int | float)
+    if isinstance(value, str):
+        # Django stores times without an offset.
+        return "BLOB" in declared or (declared == "DATETIME" and _ZONED.search(value) is not None)
+    return False
 
 
 def cast(declared: str, values: Iterable[Any]) -> str | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
@@ -15,9 +15,9 @@ from django.db.models import Field, Model
 
 from ...utils.model_meta import key_parts, own_fields, stored_parts
 from ..base import AsOfFacet, PastTableSQL
-from ..types import BEGINNING, Image, Moment, Row
+from ..types import BEGINNING, LAST_IMPORTED, Image, Moment, RawRow, Row
 from . import reach
-from .affinity import cast, converter, fitted
+from .affinity import cast, converter, fitted, is_unlike
 from .documents import UNKNOWN, document, in_storage, key_of_text, key_text, value_of, why
 from .past_tables import past_table
 from .queries import (
@@ -93,13 +93,12 @@ class Reconstructing(AsOfFacet):
     def weight_sql(self) -> str:
         return "length(%(expressions)s)"
 
-    def image_rows(
-        self, model: type[Model], images: Sequence[Image]
-    ) -> list[tuple[Image, Mapping[str, str], Sequence[Any]]]:
-        fields = own_fields(model)
-        columns = [(f.column, converter(f.db_type(self.connection) or "")) for f in fields]
+    def image_rows(self, model: type[Model], images: Sequence[Image]) -> list[RawRow]:
+        types = [(f.column, f.db_type(self.connection) or "") for f in own_fields(model)]
+        columns = [(column, converter(declared)) for column, declared in types]
         documents = self._documents({image.event_id for image in images})
-        found: list[tuple[Image, Mapping[str, str], Sequence[Any]]] = []
+        imported = self._imported(documents)
+        found: list[RawRow] = []
         for image in images:
             if image.event_id not in documents:
                 continue
@@ -112,13 +111,25 @@ class Reconstructing(AsOfFacet):
             values = [
                 None if column in missing else convert(row[column]) for column, convert in columns
             ]
-            found.append((image, missing, values))
+            unlike = [
+                one
+                for one, kind in types
+                if image.event_id in imported and is_unlike(kind, row.get(one))
+            ]
+            found.append(RawRow(image, missing, values, unlike))
         return found
 
     def _documents(self, ids: Collection[int]) -> dict[int, tuple[str, str | None]]:
         condition, parameters = self.is_among(ids)
         sql = f"SELECT id, row_data, changed_from FROM auditrepr_auditlog WHERE {condition}"
         return {pk: (row, changed) for pk, row, changed in self.rows(sql, parameters)}
+
+    def _imported(self, ids: Collection[int]) -> set[int]:
+        """Return which of these events were imported; own ones, nearly all, are not read again."""
+        condition, parameters = self.is_among([pk for pk in ids if pk <= LAST_IMPORTED])
+        named = "json_extract(context, '$.imported_from') IS NOT NULL"
+        sql = f"SELECT id FROM auditrepr_auditlog WHERE {condition} AND {named}"
+        return set(self.column(sql, parameters)) if parameters[0] != "[]" else set()
 
     errors_end_transactions = False
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, nullcontext
 from datetime import datetime
 from typing import Any
 
@@ -96,6 +96,10 @@ class Importing(ImportFacet):
 
     def pinned(self) -> AbstractContextManager[None]:
         return transaction.atomic(self.using)
+
+    def leaving_nothing(self) -> AbstractContextManager[None]:
+        # A transaction that has read cannot write while others do; and here nothing is created.
+        return nullcontext()
 
     def source_time(self, value: Any) -> datetime | None:
         found = parse_datetime(value) if isinstance(value, str) else None

@@ -1,0 +1,53 @@
+"""The types that the columns of a source's SELECT must have on PostgreSQL."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import NamedTuple
+
+#: The name and the category of each type.
+NAMES = """
+SELECT CAST(oid AS bigint), format_type(oid, NULL), CAST(typcategory AS text)
+FROM pg_type WHERE oid = ANY(%s)
+"""
+
+
+class Expected(NamedTuple):
+    """What the types of a column may be."""
+
+    said: str
+    names: Collection[str] = ()
+    is_text: bool = False  # any type that holds text
+    may_be_empty: bool = False  # any type, if the column has no value in it
+
+
+_WHOLE = ("smallint", "integer", "bigint")
+_JSON = Expected("json or jsonb", ("json", "jsonb"), may_be_empty=True)
+# Of an enum, the text could not be compared with any other.
+_TEXT = Expected("text", ('"char"',), is_text=True)
+# As the triggers write keys: a time, for example, is written otherwise.
+_KEY = Expected("text", (*_WHOLE, "numeric", "uuid"), is_text=True)
+
+EXPECTED: Mapping[str, Expected] = {
+    "position": Expected("smallint, integer or bigint", _WHOLE),
+    "table_name": _TEXT,
+    "object_id": _KEY,
+    "previous_object_id": _KEY,
+    "action": _TEXT,
+    "row_data": _JSON,
+    "changed_from": _JSON,
+    "context": _JSON,
+    # Any other type would be read in the time zone of the session.
+    "occurred_at": Expected("timestamp with time zone", ("timestamp with time zone",)),
+    "transaction": Expected("bigint", _WHOLE),
+    "text": _TEXT,
+}
+
+
+def fits(column: str, type_name: str, category: str) -> bool:
+    """Return whether a column may have this type.
+
+    :param category: the type's, as the catalog has it.
+    """
+    expected = EXPECTED[column]
+    return type_name in expected.names or (expected.is_text and category == "S")
