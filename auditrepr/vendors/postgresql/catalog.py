@@ -66,6 +66,7 @@ SELECT has_table_privilege('{LOG}', 'DELETE') AND (
     )
 ) FROM pg_class AS class WHERE oid = '{LOG}'::regclass
 """
+MAY_ERASE = MAY_PRUNE.replace("'DELETE'", "'UPDATE'")
 
 
 #: The answers of all of these at once, as JSON; and the migrations that are applied.
