@@ -28,6 +28,14 @@ from .database import (
     TablesLeaving,
     UnsupportedDatabase,
 )
+from .erasing import (
+    ColumnUnknown,
+    EraseDuringImport,
+    GuardOutdated,
+    MayNotErase,
+    NothingToErase,
+    StillCurrent,
+)
 from .export import BeyondTheLog, OutputBusy, OutputUnwritable, PositionUnreadable
 from .imports import (
     AlreadyImported,
@@ -58,6 +66,12 @@ from .past import CacheOutOfReach, NotRestored, NoUser, PastIsFixed, RowNotImpor
 from .seals import ExportUnreadable, NothingSealed, SealBroken, SealUnknown
 
 __all__ = [
+    "StillCurrent",
+    "NothingToErase",
+    "MayNotErase",
+    "GuardOutdated",
+    "EraseDuringImport",
+    "ColumnUnknown",
     "AlreadyImported",
     "AuditReprError",
     "BeyondTheLog",

@@ -43,7 +43,9 @@ class SealEntry(models.Model):
             " or 0."
         ),
     )
-    events = models.BigIntegerField(help_text=_("Number of events that were sealed, pruned, or erased."))
+    events = models.BigIntegerField(
+        help_text=_("Number of events that were sealed, pruned, or erased.")
+    )
     content = models.BinaryField(
         null=True,
         help_text=_(
@@ -63,7 +65,9 @@ class SealEntry(models.Model):
     )
     touched = models.BinaryField(
         null=True,
-        help_text=_("IDs and former digests of the rows that were pruned; if erased, the new ones, too."),
+        help_text=_(
+            "IDs and former digests of the rows that were pruned; if erased, the new ones, too."
+        ),
     )
 
     objects = Afresh()

@@ -50,7 +50,9 @@ def _undo(entry: SealEntry, amendment: SealEntry, rows: dict[int, bytes]) -> Dif
     """Put back the digests of what was pruned or erased."""
     touched = bytes(amendment.touched or b"")
     if sha256(touched).digest() != bytes(amendment.content or b""):
-        return Difference(entry, f"what seal {amendment.number} says was {amendment.kind} has been changed")
+        return Difference(
+            entry, f"what seal {amendment.number} says was {amendment.kind} has been changed"
+        )
     for event, former, since in form.read_touched(touched, amendment.kind):
         if since is None and event in rows:
             return Difference(entry, f"event {event} was pruned, and is there again", event)
