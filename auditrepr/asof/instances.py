@@ -149,7 +149,7 @@ class GuardedMaker:
             if field.attname not in values:
                 why = row.missing.get(str(field.column), NOT_RECORDED)
                 values[field.attname] = self.placeholder(field, why)
-                subject.note(unknown(field.column, why))
+                subject.note(unknown(str(field.column), why))
         return values
 
     def _made(self, make: Maker, making: Making, values: Mapping[str, Any]) -> Model:

@@ -49,8 +49,8 @@ class SealEntry(models.Model):
     content = models.BinaryField(
         null=True,
         help_text=_(
-            "SHA-256 of the digests of the rows, or of what was pruned or erased. Null: all that was left of"
-            " the range was pruned."
+            "SHA-256 of the digests of the rows, or of what was pruned or erased. Null: all that"
+            " was left of the range was pruned."
         ),
     )
     sealed_at = models.CharField(

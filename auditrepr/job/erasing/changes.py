@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ...models import AuditLog, ChangedValues, Checkpoint
@@ -12,6 +12,8 @@ from ..seals import erasing as seals
 from .needles import MARK, Needles
 from .target import Chosen, Target, as_json
 
+#: Events that are in memory at once.
+EVENTS = 200
 #: Parts of the context that the engine reads, or that say nothing of anybody.
 _TECHNICAL = frozenset({"imported_from"})
 
@@ -20,7 +22,6 @@ class Change(NamedTuple):
     """What is erased in one event."""
 
     event: AuditLog
-    own: bool
     chosen: Chosen
     context: Any
     keys: dict[str, str]  # fields of keys, and what replaces them
@@ -34,13 +35,16 @@ class Change(NamedTuple):
 
 
 def change_of(
-    event: AuditLog, target: Target, needles: Needles, replacement: Callable[[str], str], own: bool
+    event: AuditLog,
+    target: Target,
+    needles: Needles,
+    replacement: Callable[[str], str] | None = None,
 ) -> Change:
     """Return what is erased in this event.
 
-    :param replacement: returns what replaces a key.
-    :param own: whether it is one of the target's own events.
+    :param replacement: if it is one of the target's own events, returns what replaces a key.
     """
+    own = replacement is not None
     chosen = target.chosen(event) if own else Chosen()
 
     def named(row: Any, already: Sequence[str]) -> tuple[str, ...]:
@@ -60,10 +64,24 @@ def change_of(
     keys = {
         name: replacement(key)
         for name in ("object_id", "previous_object_id")
-        if own and (key := getattr(event, name)) in target.keys
+        if replacement and (key := getattr(event, name)) in target.keys
     }
     both = Chosen(named(event.row_data, chosen.row), named(event.changed_from, chosen.old))
-    return Change(event, own, both, context, keys)
+    return Change(event, both, context, keys)
+
+
+def of_others(
+    target: Target, needles: Needles, own: Collection[int], after: int, upto: int
+) -> Iterator[Change]:
+    """Yield what is erased in the events in ``(after, upto]`` that are not the target's own."""
+    if not needles:
+        return
+    vendor = get_vendor(target.using)
+    condition = vendor.naming(("row_data", "changed_from", "context"), needles.patterns)
+    events = target.log.filter(condition, pk__gt=after, pk__lte=upto).order_by("pk")
+    for event in events.iterator(chunk_size=EVENTS):
+        if event.pk not in own and (change := change_of(event, target, needles)):
+            yield change
 
 
 def write(using: str, changes: Iterable[Change], day: str, *, ignore_seals: bool) -> None:

@@ -1,4 +1,4 @@
-"""Builds representations again from what is left, where the stored ones rested on what is erased."""
+"""Builds representations again that rested on what is erased, from what is left."""
 
 from __future__ import annotations
 

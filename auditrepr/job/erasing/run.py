@@ -12,7 +12,14 @@ from django.db import connections, transaction
 from django.utils import timezone
 
 from ...conf import get_settings
-from ...exceptions import EraseDuringImport, GuardOutdated, LockHeld, MayNotErase, NothingToErase
+from ...exceptions import (
+    EraseDuringImport,
+    GuardOutdated,
+    LockHeld,
+    MayNotErase,
+    NothingToErase,
+    StillCurrent,
+)
 from ...models import AuditLog, Erasure, InstanceRepr, ReprFailure
 from ...vendors import get_vendor
 from ...vendors.types import Writers
@@ -22,7 +29,7 @@ from ..locks.base import Lock
 from ..rounds import shares
 from ..windows import start_of, windows
 from . import changes, rebuilding, records, texts
-from .changes import Change, change_of
+from .changes import Change, change_of, of_others
 from .known import Known
 from .known import known as known_of
 from .target import ObjectTarget, Target
@@ -72,6 +79,7 @@ def erase(
     :raises MayNotErase: if this connection lacks the rights.
     :raises GuardOutdated: if append-only triggers of an earlier version are in the way.
     :raises EraseDuringImport: if an import is unfinished.
+    :raises StillCurrent: if the object's current row still has such values, and may not keep them.
     :raises NothingToErase: if the log has no event of the target.
     :raises LockHeld: if a run holds the lock.
     :raises LeaseLost: if a run has taken over the lock: the last batch is rolled back.
@@ -102,8 +110,19 @@ def check(target: Target) -> None:
         raise GuardOutdated(alias=using)
     if found := unfinished_import(using):
         raise EraseDuringImport(sources=found.named)
+    check_current(target)
     if not target.events().exists() and records.unfinished(target) is None:
         raise NothingToErase(what=target)
+
+
+def check_current(target: Target) -> None:
+    """Check that no current row would bring back what is erased.
+
+    :raises StillCurrent: if one would.
+    """
+    stays = not isinstance(target, ObjectTarget) or target.keeps_current
+    if not stays and (current := target.current()):
+        raise StillCurrent(what=target, columns=", ".join(sorted(current)))
 
 
 class _Run:
@@ -156,29 +175,16 @@ class _Run:
     def _others(self, top: int) -> None:
         """Erase what is not its own, part by part of the log; its own values are still needed."""
         needles = self.known.needles
-        for after, upto in _windows(self.using, top):
+        for after, upto in parts(self.using, top):
             said = InstanceRepr.objects.using(self.using)
             said = said.filter(audit_log_id__gt=after, audit_log_id__lte=upto)
             self._mark(texts.representations(said, needles))
             failed = ReprFailure.objects.using(self.using)
             failed = failed.filter(audit_log_id__gt=after, audit_log_id__lte=upto)
             self._fail(texts.failures(failed, needles))
-            self._change(self.found(after, upto))
+            self._change(of_others(self.target, needles, self.own, after, upto))
             if self.stopped:
                 return
-
-    def found(self, after: int, upto: int) -> Iterator[Change]:
-        """Yield what is erased in the events of others."""
-        needles = self.known.needles
-        if not needles:
-            return
-        condition = self.vendor.naming(("row_data", "changed_from", "context"), needles.patterns)
-        log = AuditLog.objects.using(self.using).filter(condition, pk__gt=after, pk__lte=upto)
-        for event in log.order_by("pk").iterator(chunk_size=self.size):
-            if event.pk not in self.own:
-                change = change_of(event, self.target, needles, self._replacement, own=False)
-                if change:
-                    yield change
 
     def _own(self, top: int) -> None:
         """Erase in its own events."""
@@ -190,9 +196,7 @@ class _Run:
                 self._fail(texts.own_failures(failed))
             events = AuditLog.objects.using(self.using).filter(pk__in=ids).order_by("pk")
             needles = self.known.needles
-            found = [
-                change_of(e, self.target, needles, self._replacement, own=True) for e in events
-            ]
+            found = [change_of(e, self.target, needles, self._replacement) for e in events]
             self._change(change for change in found if change)
             if self.stopped:
                 return
@@ -246,7 +250,8 @@ class _Run:
         self.stopped = self.stopped or self.stop()
 
 
-def _windows(using: str, top: int) -> Iterator[tuple[int, int]]:
+def parts(using: str, top: int) -> Iterator[tuple[int, int]]:
+    """Yield the parts of the log up to this ID that have events."""
     after = start_of(using, top)
     while after < top:
         for begin, end in windows(using, after, top):

@@ -68,6 +68,7 @@ class Target(ABC):
 
     subject: Erasure.Subject
     table_name = ""
+    keeps_current = False
     #: JSON texts of values that stay, because they are current.
     kept: frozenset[str] = frozenset()
     #: The keys that are replaced, because they are texts that may name the person.
@@ -192,9 +193,9 @@ class ObjectTarget(Target):
         while left:
             key, until = left.pop()
             taken = self.log.filter(table, until, object_id=key)
-            rekeyed = taken.exclude(previous_object_id=None)
+            rekeyed = taken.filter(previous_object_id__isnull=False)
             for pk, former in rekeyed.values_list("pk", "previous_object_id"):
-                if former not in seen:  # what has had the key since is another object
+                if former and former not in seen:  # what has had the key since is another object
                     seen.add(former)
                     left.append((former, Q(pk__lt=pk)))
                     yield table & Q(object_id=former, pk__lt=pk)
@@ -233,8 +234,8 @@ class ObjectTarget(Target):
             if part.model is None:
                 continue
             fields = [f for f in own_fields(part.model) if self._is_chosen(f, f.column, "")]
-            rows = QuerySet(part.model, using=self.using)
-            rows = rows.filter(pk=checked_key(part.model, _pk_of(part, self.using), self.using))
+            key = checked_key(part.model, _pk_of(part), self.using)
+            rows: Any = QuerySet(part.model, using=self.using).filter(pk=key)
             for row in rows.values(*(field.attname for field in fields)) if fields else ():
                 found |= {
                     str(name): value for name, value in row.items() if value not in (None, "")
@@ -243,6 +244,7 @@ class ObjectTarget(Target):
 
     def keep_current(self) -> None:
         """Let the values of the current rows stay."""
+        self.keeps_current = True
         kept = {as_json(value) for value in self.current().values()}
         for part in self.parts:
             table = self.renames.lineage(part.table).events()
@@ -293,7 +295,7 @@ def _descendants(model: type[Model]) -> Iterator[type[Model]]:
         yield from _descendants(child)
 
 
-def _pk_of(part: Part, using: str) -> Any:
+def _pk_of(part: Part) -> Any:
     if part.model is not None and len(key_parts(part.model._meta.pk)) > 1:
         return json.loads(part.key)
     return part.key

@@ -45,4 +45,4 @@ class Erasing(ErasingFacet):
     def tidy_search(self) -> None:
         # What is deleted stays in a part of the index until this part is merged with others.
         names = self.column(SEARCHED, [FTS, VALUES])
-        self.execute(f"INSERT INTO {name} ({name}) VALUES ('optimize')" for name in names)  # noqa: S608
+        self.execute(f"INSERT INTO {name} ({name}) VALUES ('optimize')" for name in names)
