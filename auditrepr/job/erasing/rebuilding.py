@@ -24,15 +24,16 @@ def again(
 
     :param needles: by which a text is recognized that would bring back what was erased.
     """
-    stored = dict(InstanceRepr.objects.using(using).filter(pk__in=ids).values_list("pk", "reason"))
+    stored = {row.pk: row for row in InstanceRepr.objects.using(using).filter(pk__in=ids)}
     rows = AuditLog.objects.using(using).filter(pk__in=stored).order_by("pk")
-    events = [Event.of(row) for row in rows]
     found = []
-    for outcome in _built(using, events):
-        new = _usable(outcome, needles, day)
-        waits = stored[outcome.id] == WAITING
-        if waits or (outcome.id in own and (outcome.failure or ERASED in outcome.reason)):
-            found.append(new)
+    for outcome in _built(using, [Event.of(row) for row in rows]):
+        before = stored[outcome.id]
+        rested = outcome.id in own and (outcome.failure or ERASED in outcome.reason)
+        if rested or before.reason == WAITING:
+            new = _usable(outcome, needles, day)
+            if new != (before.pk, before.instance_repr, before.fidelity, before.reason):
+                found.append(new)
     return found
 
 

@@ -120,8 +120,7 @@ def check_current(target: Target) -> None:
 
     :raises StillCurrent: if one would.
     """
-    stays = not isinstance(target, ObjectTarget) or target.keeps_current
-    if not stays and (current := target.current()):
+    if not target.keeps_current and (current := target.current()):
         raise StillCurrent(what=target, columns=", ".join(sorted(current)))
 
 
@@ -168,9 +167,9 @@ class _Run:
 
     def _elsewhere(self, top: int) -> None:
         """Erase in the tables whose rows are about no event."""
-        rows = texts.others(self.using, self.known.needles)
-        with self._batch(others=len(rows)):
-            texts.erase_others(self.using, rows, self.known.needles)
+        if rows := texts.others(self.using, self.known.needles):
+            with self._batch(others=len(rows)):
+                texts.erase_others(self.using, rows, self.known.needles)
 
     def _others(self, top: int) -> None:
         """Erase what is not its own, part by part of the log; its own values are still needed."""
@@ -213,8 +212,8 @@ class _Run:
         for ids in _portions(sorted(own | marked), self.size):
             rows = rebuilding.again(self.using, ids, self.known.needles, own, self.day)
             new = [pk for pk, *_ in rows if pk not in marked]
-            with self._batch(representations=len(new)):
-                if rows:
+            if rows:
+                with self._batch(representations=len(new)):
                     self.vendor.replace(rows)
             if self.stopped:
                 return

@@ -95,6 +95,10 @@ class Target(ABC):
         """Return the values of one of its own events' context that are erased as a whole."""
         return {}
 
+    def current(self) -> dict[str, Any]:
+        """Return the values that a current row has, and would bring back."""
+        return {}
+
     @abstractmethod
     def texts(self, event: AuditLog) -> Iterator[str]:
         """Yield the texts by which others may name it, from one of its own events."""
@@ -160,9 +164,8 @@ class ObjectTarget(Target):
                 parts.append(Part(log_name(one._meta.db_table), text, one))
         found = cls(using, parts, named)
         found._check_names()
-        (pk_field, *more) = key_parts(model._meta.pk)
-        is_text = isinstance(pk_field, CharField | TextField) and not more
-        if is_text and found._is_chosen(pk_field, pk_field.column, parts[0].key):
+        texts = (one for one in key_parts(model._meta.pk) if isinstance(one, CharField | TextField))
+        if any(found._is_chosen(one, one.column, parts[0].key) for one in texts):
             found._note_keys()
         return found
 
