@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import json
+from collections.abc import Iterator
 from datetime import date
 from typing import Any
 from urllib.parse import quote
 
 import pytest
 from django.core.management import call_command
+from django.db import connection
 
 import auditrepr
 from auditrepr import as_of, doubts
@@ -38,6 +40,19 @@ from tests.erasing import actor_erased, backfill, dump, erased
 pytestmark = pytest.mark.django_db(transaction=True)
 
 NAME = "Zoë O'Quill"
+
+
+@pytest.fixture
+def _with_index(settings: Any) -> Iterator[None]:
+    """An index of all texts, and of old and new values."""
+    settings.AUDITREPR = {**getattr(settings, "AUDITREPR", {}), "SEARCH": True}
+    if connection.vendor == "postgresql":
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
+    search_index.install("default")
+    yield
+    settings.AUDITREPR = {**settings.AUDITREPR, "SEARCH": False}
+    search_index.install("default")
 
 
 def texts(**chosen: Any) -> list[tuple[str, str, str]]:
@@ -83,9 +98,8 @@ def everywhere(name: str) -> int:
 
 
 @pytest.mark.parametrize("name", [NAME, 'Ann "the\nPen" <b>\\', "Ünal Çelik 100%_", "ŻÓŁĆ Łódka"])
-def test_nothing_of_the_person_is_left_in_a_dump(settings: Any, name: str):
-    settings.AUDITREPR = {"SEARCH": True}
-    search_index.install("default")
+@pytest.mark.usefixtures("_with_index")
+def test_nothing_of_the_person_is_left_in_a_dump(name: str):
     key = everywhere(name)
     assert ChangedValues.objects.exists()
     found = Needles([name])
@@ -103,8 +117,6 @@ def test_nothing_of_the_person_is_left_in_a_dump(settings: Any, name: str):
     call_command("rebuild_reprs", verbosity=0)
     call_command("backfill_reprs", retry_failed=True, verbosity=0)
     assert not found.within(dump())
-    settings.AUDITREPR = {"SEARCH": False}
-    search_index.install("default")
 
 
 def test_what_rests_on_it_is_mixed_with_that_reason():
@@ -165,7 +177,7 @@ def test_only_named_columns_whatever_their_types():
         assert "erased" in str(past.published)
         assert len(doubts(past)) == 1
         assert all("erased" in str(value) for value in event.changes.values() for value in value)
-    assert "1815" not in dump()
+    assert "1815-12-10" not in dump()
     assert {fidelity for _, fidelity, _ in texts()} == {"E"}
 
 
