@@ -28,11 +28,14 @@ def _shown(value: Any) -> str:
 
 
 UNKNOWN = "{} is not in the log"
+ERASED_VALUE = "{} was erased on {}"
 
 
 def unknown(column: str, why: str = NOT_RECORDED) -> str:
     """Return the reason for which what reads this column is mixed."""
-    return f"{column} was {why}" if why.startswith(ERASED) else UNKNOWN.format(column)
+    if why.startswith(ERASED):
+        return ERASED_VALUE.format(column, why.removeprefix(ERASED))
+    return UNKNOWN.format(column)
 
 
 class Unknown(str):

@@ -29,7 +29,7 @@ from auditrepr.models import (
 from auditrepr.utils.table_names import log_name
 from auditrepr.vendors.types import BEGINNING
 from tests.erasing import erased
-from tests.oracle import HISTORIES
+from tests.oracle import HISTORIES, Raised
 from tests.sealing import verify
 from tests.sizes import examples
 from tests.truth.world import MODELS, NAME, NUMBER, World, seen
@@ -100,7 +100,8 @@ class ErasedWorld(World):
         self.check()
 
     def check_failure(self, row: AuditLog, said: str, failure: ReprFailure) -> None:
-        """Code may have no use for what stands for an erased value; and pruning takes events."""
+        """What could not be built was not there then, or what tells it may have been pruned."""
+        assert isinstance(said, Raised) or seen["pruned"], (row, said, failure)
         seen["failed"] += 1
 
     def check_doubts(self, row: AuditLog, said: str, reasons: list[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.db import Error
+from django.db.models import Model
 
 from ... import capture
 from ...exceptions import AuditReprError
@@ -221,11 +222,28 @@ def _target(options: dict[str, Any]) -> Target:
         model = model_labeled(label)
         if not separator or not text:
             raise ValueError("Add the primary key: shop.Customer:17.")
-        pk = json.loads(text) if len(key_parts(model._meta.pk)) > 1 else text
-        return ObjectTarget.of(using, model, pk, named)
+        return ObjectTarget.of(using, model, _key(model, text), named)
     except (LookupError, TypeError, ValueError, ValidationError) as error:
         said = " ".join(error.messages) if isinstance(error, ValidationError) else one_line(error)
         raise CommandError(f"argument --object: {visible(said)}", returncode=USAGE) from error
+
+
+def _key(model: type[Model], text: str) -> Any:
+    """Return the key that the text is.
+
+    :raises ValueError: if it should be an array, and is not.
+    """
+    parts = key_parts(model._meta.pk)
+    if len(parts) == 1:
+        return text
+    try:
+        found = json.loads(text)
+    except ValueError:
+        found = None
+    if not isinstance(found, list):
+        names = ", ".join(part.name for part in parts)
+        raise ValueError(f"The key of {model._meta.label} has several columns: give [{names}].")
+    return found
 
 
 def _counts(record: Erasure) -> str:
