@@ -70,7 +70,8 @@ $auditrepr$"""
 # The setting is not enough, because any role may set it.
 APPEND_ONLY_BODY = """
 BEGIN
-    IF TG_OP IN ('DELETE', 'UPDATE') AND current_setting(CASE TG_OP WHEN 'DELETE'
+    IF (TG_OP = 'DELETE' OR TG_OP = 'UPDATE' AND TG_TABLE_NAME <> 'auditrepr_sealentry')
+        AND current_setting(CASE TG_OP WHEN 'DELETE'
         THEN 'auditrepr.pruning' ELSE 'auditrepr.erasing' END, true) = 'on' AND pg_has_role(
         session_user, (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'MEMBER'
     ) THEN
