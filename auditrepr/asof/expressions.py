@@ -16,7 +16,9 @@ class Expression(NamedTuple):
 
     head: str = ""  # the common table expression; empty: the table is unchanged
     parameters: Sequence[Any] = ()
-    unknown: frozenset[str] = frozenset()  # columns without a known value in some row
+    unknown: frozenset[tuple[str, str]] = (
+        frozenset()
+    )  # columns without a value in some row, and why
     shared: bool = False  # several rows had the same key, so that some may be missing
 
 

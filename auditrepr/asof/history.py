@@ -18,7 +18,7 @@ from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor
 from ..vendors.types import NOTHING_SEEN, Found, Moment, Row
 from .columns import Columns
-from .placeholders import UNKNOWN
+from .placeholders import UNKNOWN, unknown
 from .rows import LiveRow, read_images, read_live
 from .shared_keys import SharedKeys
 from .states import EMPTIED, States, StateSource
@@ -165,7 +165,7 @@ class History:
             if not state.gone and _may_have(one.row, field, wanted[n][1]):
                 had[n].append(one)
             elif isinstance(one.row, Row) and field.column in one.row.missing:
-                why[n].append(UNKNOWN.format(field.column))
+                why[n].append(unknown(field.column, one.row.missing[field.column]))
             else:
                 why[n].extend(one.doubts if state.doubt else ())
         return [Matches(found, tuple(doubts)) for found, doubts in zip(had, why, strict=True)]

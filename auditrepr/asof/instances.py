@@ -19,7 +19,7 @@ from ..vendors.types import NOT_RECORDED, Row
 from .building import Building, StartOver
 from .lookups import Subject
 from .phases import Making
-from .placeholders import UNKNOWN
+from .placeholders import unknown
 from .rows import ModelRaised
 
 #: Attributes by which a class can change how its instances are made.
@@ -149,7 +149,7 @@ class GuardedMaker:
             if field.attname not in values:
                 why = row.missing.get(str(field.column), NOT_RECORDED)
                 values[field.attname] = self.placeholder(field, why)
-                subject.note(UNKNOWN.format(field.column))
+                subject.note(unknown(str(field.column), why))
         return values
 
     def _made(self, make: Maker, making: Making, values: Mapping[str, Any]) -> Model:
@@ -173,6 +173,6 @@ def loader(
             field = field_named(type(instance), name)
             why = missing.get(field.column, NOT_RECORDED)
             instance.__dict__[field.attname] = placeholder(field, why)
-            subject.note(UNKNOWN.format(field.column))
+            subject.note(unknown(field.column, why))
 
     return load

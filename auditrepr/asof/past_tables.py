@@ -20,12 +20,12 @@ from ..models import AuditLog
 from ..utils.model_meta import concrete, key_parts, own_fields
 from ..utils.table_names import model_for_table
 from ..vendors.base import PastTableSQL
-from ..vendors.types import NOTHING_SEEN, Image, Moment
+from ..vendors.types import NOT_RECORDED, NOTHING_SEEN, Image, Moment
 from .changes import Changes, Unseen
 from .expressions import Expression, with_expressions
 from .history import TIMELESS, History
 from .neighbors import FIELDS, Neighbor
-from .placeholders import UNKNOWN
+from .placeholders import unknown
 from .replay import rows_left
 from .rows import read_images
 from .shared_keys import SHARED, by_key, change_of, left
@@ -121,12 +121,12 @@ class PastTables:
         if source is None or not source.extra.isdisjoint(statement.columns):
             raise NotAsOf
         expression = self._expression(source, moment)
-        unknown = {
-            *expression.unknown,
+        never = {
             *self.history.excluded.get(table, ()),
             *self.history.columns.not_yet(source.model, moment),
         }
-        doubts = [UNKNOWN.format(column) for column in sorted(unknown & statement.columns)]
+        lacking = {*expression.unknown, *((column, NOT_RECORDED) for column in never)}
+        doubts = [unknown(*one) for one in sorted(lacking) if one[0] in statement.columns]
         states = self.history.states
         lost = source.emptied and states.lost(table, moment)
         why = states.completeness.gap(table, moment, moment.upto), EMPTIED if lost else ""
@@ -221,10 +221,10 @@ class PastTables:
         made = source.sql(gone, rows)
         if made is None:
             raise NotAsOf
-        unknown = {column for image in rows.values() for column in source.missing.get(image, {})}
+        lacking = {one for image in rows.values() for one in source.missing.get(image, {}).items()}
         keyless = source.name in self.history.states.completeness.keyless
         shared = keyless and self._share_keys(source, unseen, {key for key, _, _ in changes}, rows)
-        return Expression(*made, frozenset(unknown), shared)
+        return Expression(*made, frozenset(lacking), shared)
 
     def _share_keys(
         self, source: Source, unseen: Unseen, changed: set[str], rows: Mapping[str, Image]

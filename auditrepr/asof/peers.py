@@ -18,7 +18,7 @@ from ..vendors.types import Found
 from .history import Matches
 from .instances import is_plain, maker
 from .lookups import Ask, AsOfReader, Lookup, SetRelation, Subject
-from .placeholders import UNKNOWN
+from .placeholders import unknown
 from .related_querysets import as_of
 from .rows import ModelRaised
 
@@ -97,8 +97,9 @@ class Peers:
     def _lookup(self, member: Member, field: Any) -> Lookup:
         if field.attname in member.instance.__dict__ or field.column not in member.missing:
             return Lookup(member.subject, getattr(member.instance, field.attname))
-        value = self.reader.placeholder(field, member.missing[field.column])
-        return Lookup(member.subject, value, (UNKNOWN.format(field.column),))
+        why = member.missing[field.column]
+        value = self.reader.placeholder(field, why)
+        return Lookup(member.subject, value, (unknown(field.column, why),))
 
     def object(self, name: str, index: int) -> Any:
         """Return the object that the relation with this cache name refers to, for one member.

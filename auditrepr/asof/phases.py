@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 from ..vendors import Vendor
 from .lookups import Subject
-from .placeholders import UNKNOWN
+from .placeholders import unknown
 from .substitution import NotAsOf, Relations, substituted, unknown_columns
 
 TODAY = "partly read from current rows"
@@ -148,12 +148,12 @@ class Answering(Idle):
         return build.as_of(self.otherwise, sql, parameters, unseen)
 
     def _as_of(self, vendor: Vendor, sql: str, parameters: Any, unseen: bool) -> Any:
-        unknown = unknown_columns(vendor, self.relations, sql)
-        if unseen or (unknown and self.otherwise is None):
+        lacking = unknown_columns(vendor, self.relations, sql)
+        if unseen or (lacking and self.otherwise is None):
             raise NotAsOf
         answered = substituted(vendor, self.relations, sql, parameters)
-        for column in unknown:
-            self.otherwise.note(UNKNOWN.format(column))  # type: ignore[union-attr]
+        for column, why in lacking:
+            self.otherwise.note(unknown(column, why))  # type: ignore[union-attr]
         return answered
 
 

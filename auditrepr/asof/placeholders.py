@@ -7,7 +7,7 @@ from typing import Any
 
 from django.db.models import Value
 
-from ..vendors.types import NOT_RECORDED
+from ..vendors.types import ERASED, NOT_RECORDED
 
 
 class BareRow:
@@ -28,6 +28,14 @@ def _shown(value: Any) -> str:
 
 
 UNKNOWN = "{} is not in the log"
+ERASED_VALUE = "{} was erased on {}"
+
+
+def unknown(column: str, why: str = NOT_RECORDED) -> str:
+    """Return the reason for which what reads this column is mixed."""
+    if why.startswith(ERASED):
+        return ERASED_VALUE.format(column, why.removeprefix(ERASED))
+    return UNKNOWN.format(column)
 
 
 class Unknown(str):

@@ -23,7 +23,7 @@ from .lookups import Lookup, Subject
 from .past_tables import PastTables
 from .peers import Peers
 from .phases import Running
-from .placeholders import Unknown, default_of
+from .placeholders import Unknown, default_of, unknown
 from .related_sets import set_relations
 from .relations import object_relations
 from .rows import ModelRaised
@@ -240,6 +240,7 @@ class Reader:
             if row.missing:
                 load = loader(instance, subject, row.missing, self.placeholder)
                 instance.__dict__["refresh_from_db"] = load
+                self._fill_key(instance, subject, row)
             for why in row.lossy:
                 subject.note(why)
             peers.add(instance, subject, row.missing)
@@ -255,6 +256,15 @@ class Reader:
         if self._on_made is not None:
             self._on_made(instance, subject)
         return instance
+
+
+    def _fill_key(self, instance: Model, subject: Subject, row: Row) -> None:
+        """Give the instance a placeholder for a key that is unknown: Django never defers one."""
+        for field in key_parts(instance._meta.pk):
+            why = row.missing.get(field.column)
+            if why and field.attname not in instance.__dict__:
+                instance.__dict__[field.attname] = self.placeholder(field, why)
+                subject.note(unknown(field.column, why))
 
 
 def _joined(parent: type[Model], row: Row, part: Found) -> Row | Exception:

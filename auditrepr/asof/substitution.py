@@ -85,14 +85,17 @@ def substituted(
     return f"WITH {', '.join(heads)} {sql}", [*values, *(parameters or ())]
 
 
-def unknown_columns(vendor: Vendor, relations: Relations, sql: str) -> list[str]:
-    """Return the columns that the statement reads although some rows lack a value there."""
+def unknown_columns(vendor: Vendor, relations: Relations, sql: str) -> list[tuple[str, str]]:
+    """Return the columns that the statement reads although some rows lack a value there, and why.
+
+    A column may come more than once.
+    """
     missing = {
-        column
+        (column, why)
         for rows in relations.values()
         for found in rows
         if isinstance(found.row, Row)
-        for column in found.row.missing
+        for column, why in found.row.missing.items()
     }
     quote = vendor.connection.ops.quote_name
-    return sorted(column for column in missing if f".{quote(column)}" in sql)
+    return sorted((column, why) for column, why in missing if f".{quote(column)}" in sql)

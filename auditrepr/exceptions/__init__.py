@@ -28,6 +28,14 @@ from .database import (
     TablesLeaving,
     UnsupportedDatabase,
 )
+from .erasing import (
+    ColumnUnknown,
+    EraseDuringImport,
+    GuardOutdated,
+    MayNotErase,
+    NothingToErase,
+    StillCurrent,
+)
 from .export import BeyondTheLog, OutputBusy, OutputUnwritable, PositionUnreadable
 from .imports import (
     AlreadyImported,
@@ -63,10 +71,13 @@ __all__ = [
     "AuditReprError",
     "BeyondTheLog",
     "CacheOutOfReach",
+    "ColumnUnknown",
     "DatabaseUnreachable",
+    "EraseDuringImport",
     "EventsMissed",
     "EventsUnfit",
     "ExportUnreadable",
+    "GuardOutdated",
     "ImportUnfinished",
     "InvalidSetting",
     "JobFailed",
@@ -75,6 +86,7 @@ __all__ = [
     "LockHeld",
     "LockUnavailable",
     "LogElsewhere",
+    "MayNotErase",
     "MayNotImport",
     "MayNotPrune",
     "MigrationsPending",
@@ -87,6 +99,7 @@ __all__ = [
     "NothingCommitted",
     "NothingCovered",
     "NothingSealed",
+    "NothingToErase",
     "NothingToRebuild",
     "OutputBusy",
     "OutputUnwritable",
@@ -106,6 +119,7 @@ __all__ = [
     "SourceTypes",
     "SourceUnavailable",
     "SourceUnreadable",
+    "StillCurrent",
     "TablesLeaving",
     "UnknownColumn",
     "UnknownModel",

@@ -15,10 +15,10 @@ class NothingSealed(AuditReprError):
 
 
 class SealBroken(AuditReprError):
-    """Raised when events are to be deleted that are no longer what was sealed."""
+    """Raised when events are to be deleted, or erased in, that are no longer what was sealed."""
 
     message = (
-        "The audit log differs from its seals: {difference}. Nothing of this range was deleted,"
+        "The audit log differs from its seals: {difference}. Nothing of this range was touched,"
         " because that would remove the evidence. Keep a copy of the database, and find out more"
         " with verify_audit_log. Once the log is as it was sealed, for example from a backup,"
         " repeat the command. If that cannot be, add --ignore-seals."

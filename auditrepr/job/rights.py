@@ -9,12 +9,12 @@ from django.db import Error
 
 from ..conf import get_settings
 from ..exceptions import RightsMissing
-from ..models import AuditLog, Coverage, SealEntry
+from ..models import AuditLog, Coverage, Erasure, SealEntry
 from ..utils.text import one_line
 from ..vendors import get_vendor
 
 #: What only triggers and the owner write; the job reads it.
-READ = (AuditLog, Coverage)
+READ = (AuditLog, Coverage, Erasure)
 #: Rows are only added to it.
 ADDED = SealEntry._meta.db_table
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .capture import Coverage
+from .erasures import Erasure
 from .imports import Import, PlannedEvent
 from .job import BackfillRun, Checkpoint, KnownFinding, Lease, RebuildCursor, Share, StopReason
 from .log import AuditLog, AuditLogQuerySet
@@ -17,6 +18,7 @@ __all__ = [
     "ChangedValues",
     "Checkpoint",
     "Coverage",
+    "Erasure",
     "Fidelity",
     "Import",
     "InstanceRepr",

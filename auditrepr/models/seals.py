@@ -18,6 +18,10 @@ class SealEntry(models.Model):
         SEALED = "sealed", _("sealed")
         IMPORTED = "imported", _("imported")
         PRUNED = "pruned", _("pruned")
+        ERASED = "erased", _("erased")
+
+    #: What was done to a range that is sealed already.
+    AMENDING = (Kind.PRUNED, Kind.ERASED)
 
     number = models.BigIntegerField(
         primary_key=True, help_text=_("Place in the chain: 1, 2, 3, without a gap.")
@@ -29,7 +33,8 @@ class SealEntry(models.Model):
     after_id = models.BigIntegerField(help_text=_("Event ID after which the range begins."))
     upto_id = models.BigIntegerField(help_text=_("Last event ID of the range."))
     amends = models.BigIntegerField(
-        null=True, help_text=_("If events were pruned: number of the entry that had sealed them.")
+        null=True,
+        help_text=_("If events were pruned or erased: number of the entry that had sealed them."),
     )
     import_id = models.BigIntegerField(
         null=True,
@@ -38,12 +43,14 @@ class SealEntry(models.Model):
             " or 0."
         ),
     )
-    events = models.BigIntegerField(help_text=_("Number of events that were sealed, or pruned."))
+    events = models.BigIntegerField(
+        help_text=_("Number of events that were sealed, pruned, or erased.")
+    )
     content = models.BinaryField(
         null=True,
         help_text=_(
-            "SHA-256 of the digests of the rows, or of what was pruned. Null: all that was left of"
-            " the range was pruned."
+            "SHA-256 of the digests of the rows, or of what was pruned or erased. Null: all that"
+            " was left of the range was pruned."
         ),
     )
     sealed_at = models.CharField(
@@ -57,7 +64,10 @@ class SealEntry(models.Model):
         help_text=_("IDs and the first bytes of the rows' digests: names an event that differs."),
     )
     touched = models.BinaryField(
-        null=True, help_text=_("IDs and former digests of the rows that were pruned.")
+        null=True,
+        help_text=_(
+            "IDs and former digests of the rows that were pruned; if erased, the new ones, too."
+        ),
     )
 
     objects = Afresh()

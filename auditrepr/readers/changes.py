@@ -15,6 +15,7 @@ from django.utils.translation import gettext as _
 from ..models import AuditLog
 from ..utils.table_names import model_for_table
 from ..utils.text import visible, visible_lines
+from ..vendors.types import erased_on
 from .lookalikes import told_apart
 
 #: A longer value is cut around its first difference from the other one.
@@ -30,7 +31,7 @@ Fields = Mapping[str, "Field[Any, Any]"]
 
 
 class Nothing(str):
-    """The words that stand for a value that is none: NULL, or the empty text."""
+    """The words that stand for a value that is none: NULL, the empty text, or an erased one."""
 
 
 @dataclass(frozen=True)
@@ -97,7 +98,9 @@ def _field_change(
     if column in old:
         before = words.get((column, True)) or _value(field, old[column])
         alike = isinstance(field, JSONField) and _sorted(old[column]) == _sorted(row.get(column))
-        if alike and before != now:
+        if erased_on(old[column]) and erased_on(row.get(column)):
+            pass  # nothing tells them apart
+        elif alike and before != now:
             now = _("the same, keys in another order")
         else:
             before, now = apart((before, now), (old[column], row.get(column)))
@@ -125,6 +128,8 @@ def apart(texts: tuple[str, str], values: tuple[Any, Any]) -> tuple[str, str]:
 def _value(field: Field[Any, Any] | None, value: Any) -> str:
     if value is None or value == "":
         return no_value(value)
+    if day := erased_on(value):
+        return Nothing(_("[erased on %(day)s]") % {"day": day})
     choices = dict(field.flatchoices) if field else {}
     label = choices.get(value) if isinstance(value, str | int) else None
     return in_lines(str(value if label is None else label))

@@ -19,7 +19,7 @@ from ..utils.model_meta import exists, parent_links
 from ..utils.table_names import log_name
 from ..utils.text import one_line
 from ..vendors import get_vendor
-from ..vendors.types import NOT_IMPORTED, TOO_BIG
+from ..vendors.types import ERASED, NOT_IMPORTED, TOO_BIG
 
 
 def reasons(asked: Asked, former: FormerRow, now: Model | None, using: str) -> Iterator[str]:
@@ -95,6 +95,8 @@ def _unknown_values(model: type[Model], former: FormerRow, using: str) -> Iterat
             yield _("The field “%(field)s” is excluded from the log.") % named
         elif former.missing[field.column] == TOO_BIG:
             yield _("The value of “%(field)s” was too large to be recorded.") % named
+        elif former.missing[field.column].startswith(ERASED):
+            yield _("The value of “%(field)s” was erased from the log.") % named
         elif former.missing[field.column] == NOT_IMPORTED:
             yield _("The event was imported without the field “%(field)s”.") % named
         else:

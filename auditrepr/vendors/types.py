@@ -14,6 +14,29 @@ from ..utils.model_meta import own_fields
 NOT_RECORDED = "not recorded"  # excluded, or added to the table later
 TOO_BIG = "too large to record"
 NOT_IMPORTED = "not in the imported event"  # whose row is not known at all
+ERASED = "erased on "  # and the day
+
+
+def digest_of_erased(day: str) -> dict[str, dict[str, str]]:
+    """Return what the log holds in place of a value that was erased on this day.
+
+    It is a digest of nothing: what reads the log knows those of values that were too large.
+    """
+    return {"$digest": {"erased": day}}
+
+
+def erased_on(value: Any) -> str | None:
+    """Return the day on which a value of the log was erased; None if it was not."""
+    digest = value.get("$digest") if isinstance(value, dict) else None
+    day = digest.get("erased") if isinstance(digest, dict) else None
+    return day if isinstance(day, str) else None
+
+
+def why_missing(value: Any) -> str:
+    """Return why a column has only this digest."""
+    day = erased_on(value)
+    return TOO_BIG if day is None else ERASED + day
+
 
 #: No imported event has a higher ID: triggers assign IDs from 1 on.
 LAST_IMPORTED = 0

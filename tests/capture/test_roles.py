@@ -114,7 +114,7 @@ def test_the_application_s_writes_are_in_the_log(shop):
 )
 def test_only_the_owner_touches_the_log_or_what_writes_it(shop, role, statement):
     before = log(shop)
-    shop[role].execute("SET auditrepr.pruning = on")
+    shop[role].execute("SET auditrepr.pruning = on; SET auditrepr.erasing = on")
     with pytest.raises(InsufficientPrivilege):
         shop[role].execute(statement)
     assert log(shop) == before
@@ -151,6 +151,28 @@ def test_the_right_to_delete_is_not_enough_to_prune(shop):
         shop["owner"].execute(f"REVOKE DELETE ON auditrepr_auditlog FROM {PREFIX}_app")
 
 
+def test_the_owner_erases_in_an_append_only_log(shop):
+    found = shop["app"].execute("INSERT INTO suite_shelf (name) VALUES ('Ada') RETURNING id")
+    (key,) = found.fetchone()
+    shop["app"].execute("DELETE FROM suite_shelf WHERE id = %s", [key])
+    manage("owner", "erase_from_audit_log", "--object", f"suite.Shelf:{key}", "--no-input")
+    assert "Ada" not in str(log(shop))
+    assert shop["reader"].execute("SELECT events FROM auditrepr_erasure").fetchall() == [(2,)]
+
+
+def test_the_right_to_update_is_not_enough_to_erase(shop):
+    shop["owner"].execute(f"GRANT UPDATE ON auditrepr_auditlog TO {PREFIX}_app")
+    try:
+        shop["app"].execute("SET auditrepr.erasing = on")
+        with pytest.raises(InsufficientPrivilege, match="append-only"):
+            shop["app"].execute("UPDATE auditrepr_auditlog SET action = 'D'")
+        arguments = ("--object", "suite.Shelf:1", "--no-input")
+        said = manage("app", "erase_from_audit_log", *arguments, code=1)
+        assert f"Role {PREFIX}_app may not change the events" in said
+    finally:
+        shop["owner"].execute(f"REVOKE UPDATE ON auditrepr_auditlog FROM {PREFIX}_app")
+
+
 def test_the_job_runs_with_its_own_role(shop):
     manage("job", "backfill_reprs", "--verbosity", "0")
     pending = shop["reader"].execute(
@@ -176,6 +198,10 @@ def test_the_job_changes_no_audited_table(shop):
         (["backfill_status", "--cancel"], r"INSERT, UPDATE, DELETE on .*auditrepr_share"),
         (["rebuild_reprs"], r"INSERT, UPDATE, DELETE on .*auditrepr_lease"),
         (["prune_audit_log", "--before", "2024-01-01", "--no-input"], "may not delete"),
+        (
+            ["erase_from_audit_log", "--object", "suite.Shelf:1", "--no-input"],
+            "may not change the events",
+        ),
         (["audit_triggers", "install"], "Run this as the role that owns"),
         (["audit_triggers", "remove"], "Run this as the role that owns"),
         (

@@ -324,8 +324,9 @@ def test_of_an_append_only_log_the_chain_of_seals_is_append_only_too(vendor: Ven
     changes = [f"UPDATE {table} SET events = 2", f"DELETE FROM {table}", emptying[0]]
     assert [refused(change) for change in changes] == [True] * 3
     vendor.execute([seal.format(2)])
-    with transaction.atomic(), vendor.pruning():
-        assert refused(f"UPDATE {table} SET events = 2")
+    for allowing in (vendor.pruning, vendor.erasing):
+        with transaction.atomic(), allowing():
+            assert refused(f"UPDATE {table} SET events = 2")
     vendor.execute(vendor.remove_support_sql())
     assert not vendor.append_only()
     assert not refused(f"DELETE FROM {table}")
@@ -341,6 +342,18 @@ def test_pruning_may_delete_and_the_log_refuses_it_again_afterwards(vendor: Vend
     assert (logged(), vendor.append_only()) == ([], True)
     insert(2)
     assert refused(f"DELETE FROM {LOG}")
+
+
+def test_erasing_may_change_and_the_log_refuses_it_again_afterwards(vendor: Vendor) -> None:
+    audit(vendor)
+    insert(1)
+    vendor.execute(vendor.append_only_sql())
+    change = f"UPDATE {LOG} SET object_id = 'x' WHERE table_name = '{TABLE}'"
+    assert vendor.may_erase()
+    with transaction.atomic(), vendor.erasing():
+        assert not refused(change)
+    assert ([event.object_id for event in logged()], vendor.append_only()) == (["x"], True)
+    assert refused(change)
 
 
 def test_the_position_lies_between_what_is_recorded_before_and_after(vendor: Vendor) -> None:

@@ -13,6 +13,7 @@ from auditrepr.vendors import _CLASSES
 from auditrepr.vendors.base import (
     AsOfFacet,
     CaptureFacet,
+    ErasingFacet,
     ImportFacet,
     SealFacet,
     SearchFacet,
@@ -29,6 +30,7 @@ FACETS: dict[str, type[Facet]] = {
     "search": SearchFacet,
     "imports": ImportFacet,
     "seal": SealFacet,
+    "erasing": ErasingFacet,
 }
 HERE = Path(__file__).parent
 BASE = Path(inspect.getfile(Vendor)).parent

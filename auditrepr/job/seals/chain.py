@@ -25,7 +25,7 @@ def entries(using: str) -> QuerySet[SealEntry]:
 
 def ranges(using: str) -> QuerySet[SealEntry]:
     """Return the entries that seal a range."""
-    return entries(using).exclude(kind=SealEntry.Kind.PRUNED)
+    return entries(using).exclude(kind__in=SealEntry.AMENDING)
 
 
 def last(using: str) -> SealEntry | None:

@@ -47,13 +47,18 @@ def difference(
 
 
 def _undo(entry: SealEntry, amendment: SealEntry, rows: dict[int, bytes]) -> Difference | None:
-    """Put back the digests of what was pruned."""
+    """Put back the digests of what was pruned or erased."""
     touched = bytes(amendment.touched or b"")
     if sha256(touched).digest() != bytes(amendment.content or b""):
-        return Difference(entry, f"what seal {amendment.number} says was pruned has been changed")
-    for event, former in form.read_touched(touched):
-        if event in rows:
+        return Difference(
+            entry, f"what seal {amendment.number} says was {amendment.kind} has been changed"
+        )
+    for event, former, since in form.read_touched(touched, amendment.kind):
+        if since is None and event in rows:
             return Difference(entry, f"event {event} was pruned, and is there again", event)
+        if since is not None and rows.get(event) != since:
+            how = "changed" if event in rows else "deleted"
+            return Difference(entry, f"event {event} was erased in, and then {how}", event)
         rows[event] = former
     return None
 

@@ -21,13 +21,15 @@ Row = tuple[int, bytes]
 MARK = 4
 _ID = struct.Struct(">q")
 _RECORD = _ID.size + 32
+_REPLACED = _RECORD + 32
 
 
 class Touched(NamedTuple):
-    """A row that was pruned: its ID, and the digest that it had."""
+    """A row that was pruned or erased: its ID, the digest that it had, and what it has since."""
 
     event: int
     former: bytes
+    since: bytes | None = None  # None: the row is gone
 
 
 def framed(values: Iterable[Any]) -> bytes:
@@ -93,8 +95,15 @@ def touched_of(rows: Iterable[Row]) -> bytes:
     return b"".join(_ID.pack(event) + former for event, former in rows)
 
 
-def read_touched(touched: bytes) -> Iterator[Touched]:
-    """Yield what an entry holds of rows that were pruned."""
-    for n in range(0, len(touched) - _RECORD + 1, _RECORD):
-        record = touched[n : n + _RECORD]
-        yield Touched(_ID.unpack_from(record)[0], record[_ID.size :])
+def replaced_of(rows: Iterable[tuple[Row, Row]]) -> bytes:
+    """Return what an entry holds of rows that are erased, from each before and after that."""
+    return b"".join(_ID.pack(event) + former + since for (event, former), (_, since) in rows)
+
+
+def read_touched(touched: bytes, kind: str = SealEntry.Kind.PRUNED) -> Iterator[Touched]:
+    """Yield what an entry of this kind holds of rows that were pruned or erased."""
+    size = _REPLACED if kind == SealEntry.Kind.ERASED else _RECORD
+    for n in range(0, len(touched) - size + 1, size):
+        record = touched[n : n + size]
+        former, since = record[_ID.size : _RECORD], record[_RECORD:]
+        yield Touched(_ID.unpack_from(record)[0], former, since or None)

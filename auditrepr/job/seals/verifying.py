@@ -34,6 +34,8 @@ class Verified:
     last: SealEntry | None = None  # the last one of a range at the log's end
     pruned: int = 0  # events that were pruned after they had been sealed
     pruned_since: int = 0  # of these, after the export
+    erased: int = 0  # events in which something was erased, one each time
+    erased_since: int = 0
     seals_since: int = 0
     imports: list[Import] = field(default_factory=list)  # whose events are not sealed yet
     next_number: int | None = None  # with which to continue; None: all is verified
@@ -43,6 +45,9 @@ class Verified:
         if entry.kind == SealEntry.Kind.PRUNED:
             self.pruned += entry.events
             self.pruned_since += entry.events
+        elif entry.kind == SealEntry.Kind.ERASED:
+            self.erased += entry.events
+            self.erased_since += entry.events
         else:
             self.seals_since += 1
 
@@ -99,7 +104,7 @@ def _check_chain(
             found.differ(problem)
         found.count(entry)
         if comparison and comparison.last == entry.number:
-            found.seals_since = found.pruned_since = 0
+            found.seals_since = found.pruned_since = found.erased_since = 0
     if comparison and (missing := comparison.missing()) and not older_copy:
         found.differ(f"the export has {missing:,} more seals than the database")
 
@@ -143,7 +148,7 @@ def _portions(using: str, first: int, last: int) -> Iterator[list[SealEntry]]:
 
 def _ranges(using: str, first: int, last: int) -> Iterator[SealEntry]:
     """Yield the entries of ranges with their marks, by short queries."""
-    ranges = SealEntry.objects.using(using).exclude(kind=SealEntry.Kind.PRUNED).defer("touched")
+    ranges = SealEntry.objects.using(using).exclude(kind__in=SealEntry.AMENDING).defer("touched")
     after = first - 1
     while page := list(ranges.filter(number__gt=after, number__lte=last).order_by("number")[:20]):
         yield from page

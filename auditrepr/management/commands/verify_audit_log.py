@@ -106,6 +106,9 @@ def _told(found: Verified, *, exported: bool) -> Iterator[str]:
         since = f", {found.pruned_since:,} of them since the export" if exported else ""
         pruned = f"{counted(found.pruned, 'event')} {noun(found.pruned, 'was', 'were')} pruned"
         yield f"{pruned} after they had been sealed{since}."
+    if found.erased:
+        since = f", {found.erased_since:,} of them since the export" if exported else ""
+        yield f"Erasing has changed {counted(found.erased, 'sealed event')}{since}."
     if exported and found.seals_since:
         later = counted(found.seals_since, "range")
         yield f"{later} {noun(found.seals_since, 'was', 'were')} sealed since the export."

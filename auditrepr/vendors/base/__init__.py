@@ -1,9 +1,10 @@
-"""What auditrepr asks of a database, in six facets; ``tests/vendors`` tests every answer."""
+"""What auditrepr asks of a database, in seven facets; ``tests/vendors`` tests every answer."""
 
 from __future__ import annotations
 
 from .asof import AsOfFacet, PastTableSQL
 from .capture import CaptureFacet
+from .erasing import ErasingFacet
 from .imports import ImportFacet
 from .seal import SealFacet
 from .search import SearchFacet
@@ -12,6 +13,7 @@ from .store import StoreFacet
 __all__ = [
     "AsOfFacet",
     "CaptureFacet",
+    "ErasingFacet",
     "ImportFacet",
     "PastTableSQL",
     "SealFacet",
@@ -21,5 +23,7 @@ __all__ = [
 ]
 
 
-class Vendor(CaptureFacet, AsOfFacet, StoreFacet, SearchFacet, ImportFacet, SealFacet):
+class Vendor(
+    CaptureFacet, AsOfFacet, StoreFacet, SearchFacet, ImportFacet, SealFacet, ErasingFacet
+):
     """One database."""

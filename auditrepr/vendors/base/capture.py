@@ -111,6 +111,14 @@ class CaptureFacet(Facet, ABC):
         """Allow the log's owner to delete events during the block, inside a transaction."""
 
     @abstractmethod
+    def may_erase(self) -> bool:
+        """Return whether this connection has the rights to change events."""
+
+    @abstractmethod
+    def erasing(self) -> AbstractContextManager[None]:
+        """Allow the log's owner to change events during the block, inside a transaction."""
+
+    @abstractmethod
     def log_identity(self) -> tuple[str | None, bool]:
         """Return what distinguishes this log from all others, and whether it is a replica's copy.
 

@@ -5,11 +5,14 @@ from __future__ import annotations
 from ..base import Vendor
 from .asof import Reconstructing
 from .capture import Capturing
+from .erasing import Erasing
 from .imports import Importing
 from .seal import Sealing
 from .search import Searching
 from .store import Storing
 
 
-class PostgreSQL(Capturing, Reconstructing, Storing, Searching, Importing, Sealing, Vendor):
+class PostgreSQL(
+    Capturing, Reconstructing, Storing, Searching, Importing, Sealing, Erasing, Vendor
+):
     """All that auditrepr asks of PostgreSQL."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 # Long lists come as one text each (see names.joined): the driver takes many times as long to write
 # an array.
 IMAGE_SQL = """
-SELECT wanted.id, wanted.before, unknown.names, too_big.names, {unlike}, {columns}
+SELECT wanted.id, wanted.before, unknown.names, digests.names, {unlike}, {columns}
 FROM unnest(string_to_array(%s, ' ')::bigint[], string_to_array(%s, ' ')::boolean[])
     AS wanted (id, before) {rows}
 """

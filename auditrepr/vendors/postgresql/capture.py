@@ -112,6 +112,15 @@ class Capturing(CaptureFacet):
         yield
         self.execute(["SET LOCAL auditrepr.pruning = off"])
 
+    def may_erase(self) -> bool:
+        return bool(self.value(catalog.MAY_ERASE))
+
+    @contextmanager
+    def erasing(self) -> Iterator[None]:
+        self.execute(["SET LOCAL auditrepr.erasing = on"])
+        yield
+        self.execute(["SET LOCAL auditrepr.erasing = off"])
+
     def log_identity(self) -> tuple[str | None, bool]:
         identity, copied = self.row(LOG_IDENTITY) or (None, False)
         return identity, copied

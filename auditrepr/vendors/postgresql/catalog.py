@@ -55,6 +55,15 @@ WHERE tgrelid IN (to_regclass('{LOG}'), to_regclass('{SEALS}')) AND tgenabled IN
     AND tgname IN ({", ".join(f"'{name}'" for name in APPEND_ONLY_TRIGGERS)})
 """
 
+#: Whether a trigger on the log calls one with another body.
+GUARDS_OUTDATED = f"""
+SELECT EXISTS (
+    SELECT FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+    WHERE tgrelid = to_regclass('{LOG}') AND tgenabled IN ('O', 'A') AND prosrc <> %s
+        AND tgname IN ({", ".join(f"'{name}'" for name in APPEND_ONLY_TRIGGERS)})
+)
+"""
+
 #: Whether the role may delete events, and owns the log if triggers refuse it to others.
 MAY_PRUNE = f"""
 SELECT has_table_privilege('{LOG}', 'DELETE') AND (
@@ -66,6 +75,7 @@ SELECT has_table_privilege('{LOG}', 'DELETE') AND (
     )
 ) FROM pg_class AS class WHERE oid = '{LOG}'::regclass
 """
+MAY_ERASE = MAY_PRUNE.replace("'DELETE'", "'UPDATE'")
 
 
 #: The answers of all of these at once, as JSON; and the migrations that are applied.

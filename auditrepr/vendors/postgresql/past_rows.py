@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from django.db.models.sql import Query
 
 from ...utils.model_meta import own_fields, reads
 from ..base import AsOfFacet, PastTableSQL
-from ..types import ALL_KNOWN, NOT_RECORDED, TOO_BIG, Image, RawRow, Row
+from ..types import ALL_KNOWN, ERASED, NOT_RECORDED, TOO_BIG, Image, RawRow, Row
 from .asof_queries import HELD_SQL, IMAGE_SQL, IMAGES_SQL, PLACE, RELATION_SQL, STAYS, TABLE_SQL
 from .imported_kinds import unlike
 from .quoting import array, joined
@@ -39,8 +40,8 @@ class PastRows(AsOfFacet):
             )
             parameters = [parameter for _, more in columns for parameter in more]
             rows = self.rows(sql, [*parameters, *map(joined, zip(*asked, strict=True))])
-            for event_id, before, unknown, too_big, others, *values in rows:
-                missing = _missing(unknown, too_big) if unknown else ALL_KNOWN
+            for event_id, before, unknown, digests, others, *values in rows:
+                missing = _missing(unknown, digests) if unknown else ALL_KNOWN
                 # Only PostgreSQL 18 has them: `nox -s servers` runs its tests there.
                 if missing and shape.virtual:  # pragma: no cover
                     missing |= _uncomputed(fields, missing)
@@ -134,8 +135,14 @@ def _by_steps(images: Iterable[Image]) -> list[tuple[tuple[Step, ...], list[Imag
     return list(groups.items())
 
 
-def _missing(unknown: Sequence[str], too_big: Sequence[str]) -> dict[str, str]:
-    return dict.fromkeys(unknown, NOT_RECORDED) | dict.fromkeys(too_big, TOO_BIG)
+def _missing(unknown: Sequence[str], digests: Sequence[str]) -> dict[str, str]:
+    """Return why columns are unknown.
+
+    :param digests: those of which the log has a digest, and the days on which they were erased.
+    """
+    known = (json.loads(text) for text in digests)
+    why = {name: ERASED + day if day else TOO_BIG for name, day in known}
+    return dict.fromkeys(unknown, NOT_RECORDED) | why
 
 
 def _uncomputed(  # pragma: no cover - PostgreSQL 18

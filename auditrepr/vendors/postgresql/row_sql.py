@@ -38,9 +38,10 @@ CROSS JOIN LATERAL (
 ) unknown
 CROSS JOIN LATERAL (
     SELECT CASE WHEN unknown.names IS NULL THEN NULL ELSE ARRAY(
-        SELECT name FROM unnest(unknown.names) name WHERE {held}.document ? name
+        SELECT jsonb_build_array(name, {held}.document -> name #>> '{{$digest,erased}}')::text
+        FROM unnest(unknown.names) name WHERE {held}.document ? name
     ) END AS names
-) too_big
+) digests
 CROSS JOIN LATERAL (
     SELECT CASE WHEN unknown.names IS NULL THEN {held}.document
         ELSE {held}.document - unknown.names

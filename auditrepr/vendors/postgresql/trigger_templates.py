@@ -70,13 +70,16 @@ $auditrepr$"""
 # The setting is not enough, because any role may set it.
 APPEND_ONLY_BODY = """
 BEGIN
-    IF TG_OP = 'DELETE' AND current_setting('auditrepr.pruning', true) = 'on' AND pg_has_role(
+    IF (TG_OP = 'DELETE' OR TG_OP = 'UPDATE' AND TG_TABLE_NAME <> 'auditrepr_sealentry')
+        AND current_setting(CASE TG_OP WHEN 'DELETE'
+        THEN 'auditrepr.pruning' ELSE 'auditrepr.erasing' END, true) = 'on' AND pg_has_role(
         session_user, (SELECT relowner FROM pg_class WHERE oid = TG_RELID), 'MEMBER'
     ) THEN
-        RETURN OLD;
+        RETURN CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
     END IF;
     RAISE EXCEPTION 'the audit log is append-only' USING ERRCODE = 'insufficient_privilege',
-        HINT = 'To delete old events, run manage.py prune_audit_log as the owner of the table.';
+        HINT = 'To delete old events, or to erase a person, run manage.py prune_audit_log or'
+            ' erase_from_audit_log as the owner of the table.';
 END
 """
 APPEND_ONLY = """CREATE OR REPLACE FUNCTION {schema}.auditrepr_append_only() RETURNS trigger

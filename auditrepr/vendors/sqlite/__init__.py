@@ -5,11 +5,12 @@ from __future__ import annotations
 from ..base import Vendor
 from .asof import Reconstructing
 from .capture import Capturing
+from .erasing import Erasing
 from .imports import Importing
 from .seal import Sealing
 from .search import Searching
 from .store import Storing
 
 
-class SQLite(Capturing, Reconstructing, Storing, Searching, Importing, Sealing, Vendor):
+class SQLite(Capturing, Reconstructing, Storing, Searching, Importing, Sealing, Erasing, Vendor):
     """All that auditrepr asks of SQLite."""

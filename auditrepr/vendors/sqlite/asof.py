@@ -18,7 +18,7 @@ from ..base import AsOfFacet, PastTableSQL
 from ..types import BEGINNING, LAST_IMPORTED, Image, Moment, RawRow, Row
 from . import reach
 from .affinity import cast, converter, fitted, is_unlike
-from .documents import UNKNOWN, document, in_storage, key_of_text, key_text, value_of, why
+from .documents import ABSENT, Digest, document, in_storage, key_of_text, key_text, value_of
 from .past_tables import past_table
 from .queries import (
     AROUND_SQL,
@@ -104,9 +104,9 @@ class Reconstructing(AsOfFacet):
                 continue
             row = document(*documents[image.event_id], image)
             missing = {
-                column: why(column, row)
+                column: value.why
                 for column, _ in columns
-                if row.get(column, UNKNOWN) is UNKNOWN
+                if isinstance(value := row.get(column, ABSENT), Digest)
             }
             values = [
                 None if column in missing else convert(row[column]) for column, convert in columns
@@ -216,7 +216,7 @@ class Reconstructing(AsOfFacet):
                 raw = [f.get_db_prep_save(row.get(f.attname), self.connection) for f in fields]
             else:
                 continue
-            yield [*(None if value is UNKNOWN else value for value in raw), n]
+            yield [*(None if isinstance(value, Digest) else value for value in raw), n]
 
     def _as_column(self, field: Any, values: Sequence[Any]) -> tuple[str, list[Any]] | None:
         """Return how the values are selected, and what the field's own column makes of them."""

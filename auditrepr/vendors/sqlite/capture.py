@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
 from functools import lru_cache
 from itertools import groupby
@@ -108,6 +108,12 @@ class Capturing(CaptureFacet):
         self.execute(f"DROP TRIGGER {triggers.quote(name)}" for name in found)
         yield
         self.execute(found.values())
+
+    def may_erase(self) -> bool:
+        return True  # as above
+
+    def erasing(self) -> AbstractContextManager[None]:
+        return self.pruning()
 
     def _guards(self) -> list[str]:
         guards = triggers.create_append_only(LOG)

@@ -7,9 +7,17 @@ from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any
 
-from ..types import NOT_RECORDED, TOO_BIG, Image, renamed
+from ..types import NOT_RECORDED, Image, renamed, why_missing
 
-UNKNOWN = object()  # the value of a digest
+
+class Digest:
+    """The value of a digest: unknown, and why."""
+
+    def __init__(self, why: str = NOT_RECORDED) -> None:
+        self.why = why
+
+
+ABSENT = Digest()
 
 
 def document(row_data: str, changed_from: str | None, image: Image) -> dict[str, Any]:
@@ -28,29 +36,24 @@ def document(row_data: str, changed_from: str | None, image: Image) -> dict[str,
 def in_storage(value: Any) -> Any:
     """Return a value of the log's JSON, with exact numbers, as it was stored.
 
-    :raises ValueError: if it was too large for the log.
+    :raises ValueError: if the log has only a digest of it.
     """
     if isinstance(value, Decimal):
         return float(value)
-    if isinstance(value, dict) and (value := _stored(value)) is UNKNOWN:
+    if isinstance(value, dict) and isinstance(value := _stored(value), Digest):
         raise ValueError
     return value
 
 
-def why(column: str, document: dict[str, Any]) -> str:
-    """Return why the column's value is not known."""
-    return TOO_BIG if column in document else NOT_RECORDED
-
-
-def _stored(value: dict[str, str]) -> Any:
-    """Return a value that JSON cannot hold, or that was too large for the log."""
-    return bytes.fromhex(value["$blob"]) if "$blob" in value else UNKNOWN
+def _stored(value: dict[str, Any]) -> Any:
+    """Return a value that JSON cannot hold, or the digest of one that the log does not hold."""
+    return bytes.fromhex(value["$blob"]) if "$blob" in value else Digest(why_missing(value))
 
 
 def value_of(document: Mapping[str, Any], field: Any) -> Any:
     """Return the raw value of the field's column; None if it is not known."""
     value = document.get(field.column)
-    return None if value is UNKNOWN else value
+    return None if isinstance(value, Digest) else value
 
 
 def key_of_text(declared: str) -> str | None:

@@ -1,0 +1,132 @@
+"""What is erased in one event, and the transaction that does it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from ...models import AuditLog, ChangedValues, Checkpoint
+from ...vendors import get_vendor
+from ...vendors.types import digest_of_erased, erased_on, id_before
+from ..seals import erasing as seals
+from .needles import MARK, Needles
+from .target import Chosen, Target, as_json
+
+#: Events that are in memory at once.
+EVENTS = 200
+#: Parts of the context that the engine reads, or that say nothing of anybody.
+_TECHNICAL = frozenset({"imported_from"})
+
+
+class Change(NamedTuple):
+    """What is erased in one event."""
+
+    event: AuditLog
+    chosen: Chosen
+    context: Any
+    keys: dict[str, str]  # fields of keys, and what replaces them
+
+    @property
+    def in_context(self) -> bool:
+        return bool(self.context != self.event.context)
+
+    def __bool__(self) -> bool:
+        return bool(self.chosen or self.keys or self.in_context)
+
+
+def change_of(
+    event: AuditLog,
+    target: Target,
+    needles: Needles,
+    replacement: Callable[[str], str] | None = None,
+) -> Change:
+    """Return what is erased in this event.
+
+    :param replacement: if it is one of the target's own events, returns what replaces a key.
+    """
+    own = replacement is not None
+    chosen = target.chosen(event) if own else Chosen()
+
+    def named(row: Any, already: Sequence[str]) -> tuple[str, ...]:
+        more = (c for c, value in (row or {}).items() if c not in already and holds(value))
+        return (*already, *more)
+
+    def holds(value: Any) -> bool:
+        kept = erased_on(value) is not None or as_json(value) in target.kept
+        return not kept and needles.within(value)
+
+    context = event.context
+    if own:
+        context = _erased_whole(context, target.context(event))
+    if isinstance(context, dict):
+        technical = {name: context[name] for name in context.keys() & _TECHNICAL}
+        context = {**needles.replaced(context), **technical}
+    keys = {
+        name: replacement(key)
+        for name in ("object_id", "previous_object_id")
+        if replacement and (key := getattr(event, name)) in target.keys
+    }
+    both = Chosen(named(event.row_data, chosen.row), named(event.changed_from, chosen.old))
+    return Change(event, both, context, keys)
+
+
+def of_others(
+    target: Target, needles: Needles, own: Collection[int], after: int, upto: int
+) -> Iterator[Change]:
+    """Yield what is erased in the events in ``(after, upto]`` that are not the target's own."""
+    if not needles:
+        return
+    vendor = get_vendor(target.using)
+    condition = vendor.naming(("row_data", "changed_from", "context"), needles.patterns)
+    events = target.log.filter(condition, pk__gt=after, pk__lte=upto).order_by("pk")
+    for event in events.iterator(chunk_size=EVENTS):
+        if event.pk not in own and (change := change_of(event, target, needles)):
+            yield change
+
+
+def write(using: str, changes: Iterable[Change], day: str, *, ignore_seals: bool) -> None:
+    """Erase in these events, within the caller's transaction.
+
+    :raises SealBroken: if one of them is in a range that is no longer what was sealed.
+    """
+    changes = list(changes)
+    ids = [change.event.pk for change in changes]
+    vendor, digest = get_vendor(using), digest_of_erased(day)
+    log = AuditLog.objects.using(using)
+    with seals.recorded(using, set(ids), ignore=ignore_seals), vendor.erasing():
+        for change in changes:
+            if change.chosen:
+                vendor.replace_values(change.event.pk, change.chosen.row, change.chosen.old, digest)
+            values: dict[str, Any] = dict(change.keys)
+            if change.in_context:
+                values["context"] = change.context
+            if values:
+                log.filter(pk=change.event.pk).update(**values)
+    _fill_search(using, ids)
+
+
+def _fill_search(using: str, ids: Sequence[int]) -> None:
+    """Store the values again that the search index has of these events."""
+    rows = ChangedValues.objects.using(using).filter(pk__in=ids)
+    stored = list(rows.values_list("pk", flat=True))
+    if not stored:
+        return
+    rows._raw_delete(using)
+    if Checkpoint.of(using, "values_since"):
+        for pk in stored:
+            get_vendor(using).fill_values(id_before(pk), pk)
+
+
+def _erased_whole(context: Any, chosen: Any) -> Any:
+    """Return the context with the mark in place of each text of these values."""
+    if not chosen:
+        return context
+    return {**context, **{name: _marked(value) for name, value in chosen.items()}}
+
+
+def _marked(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _marked(part) for name, part in value.items()}
+    if isinstance(value, list):
+        return [_marked(part) for part in value]
+    return MARK if isinstance(value, str) and value else value
