@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from .attaching import (
+    IndexesMissing,
+    LogAttached,
+    LogInUse,
+    LogNotAttached,
+    NotAttachable,
+    SettingsOfOwnLog,
+    ViewMissing,
+)
 from .audited import (
     InvalidSetting,
     KeyExcluded,
@@ -67,13 +76,17 @@ __all__ = [
     "EventsUnfit",
     "ExportUnreadable",
     "ImportUnfinished",
+    "IndexesMissing",
     "InvalidSetting",
     "JobFailed",
     "KeyExcluded",
     "LeaseLost",
     "LockHeld",
     "LockUnavailable",
+    "LogAttached",
     "LogElsewhere",
+    "LogInUse",
+    "LogNotAttached",
     "MayNotImport",
     "MayNotPrune",
     "MigrationsPending",
@@ -81,6 +94,7 @@ __all__ = [
     "MigrationsUnrecorded",
     "NoUnfinishedImport",
     "NoUser",
+    "NotAttachable",
     "NotAudited",
     "NotRestored",
     "NothingCommitted",
@@ -114,4 +128,6 @@ __all__ = [
     "UnusablePool",
     "UnusableRelated",
     "UnusableRepr",
+    "SettingsOfOwnLog",
+    "ViewMissing",
 ]

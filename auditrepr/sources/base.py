@@ -8,6 +8,9 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import NamedTuple
 
+from ..exceptions import NotAttachable
+from ..vendors.attach_types import LogView
+
 
 class Order(Enum):
     """What the positions of a source order."""
@@ -42,6 +45,7 @@ class Source(ABC):
     title: str = ""  # what its makers call it, if that is another name
     facts: Facts
     says_keys = False  # must each event of an audited table have an object ID?
+    unattachable = "it is not one table of all events"  # why it cannot be read in the log's place
 
     @abstractmethod
     def parts(self, using: str, tables: Collection[str] | None = None) -> list[Part]:
@@ -50,6 +54,18 @@ class Source(ABC):
         :param tables: the tables whose events are wanted, and perhaps others; None: all.
         :raises SourceUnavailable: if it is not there.
         """
+
+    def tables(self, using: str) -> list[tuple[str, str]]:
+        """Return which tables an attachable source has events of, by schema and name."""
+        return []
+
+    def view(self, using: str) -> LogView:
+        """Return the source as something that can be read in the log's place.
+
+        :raises NotAttachable: if it cannot.
+        :raises SourceUnavailable: if it is not there.
+        """
+        raise NotAttachable(source=self.name, reason=self.unattachable)
 
     def left_out(self, using: str, tables: Collection[str] | None = None) -> dict[str, int]:
         """Return how many events the source has that are in none of its SELECTs, by what they are.

@@ -64,6 +64,12 @@ class LogTable:
         except Error as error:
             raise SourceUnreadable(source=self.source, reason=one_line(error)) from error
 
+    def user(self, column: str) -> str:
+        """Return SQL for who made the change, by the column that says so; null without one."""
+        if column not in self.columns:
+            return "NULL::text"
+        return f"nullif(event.{self.quoted(column)}::text, '')"
+
     def context(self, known: Collection[str], user: str = "") -> str:
         """Return SQL for the context of an event: the columns that are not among the known ones.
 
@@ -74,7 +80,7 @@ class LogTable:
             others.remove(user)
         parts = [f"{text(name)}, event.{self.quoted(name)}" for name in others]
         if user in self.columns:
-            parts.insert(0, f"'user', nullif(event.{self.quoted(user)}::text, '')")
+            parts.insert(0, f"'user', {self.user(user)}")
         if not parts:
             return "NULL::jsonb"
         return f"nullif(jsonb_strip_nulls(jsonb_build_object({', '.join(parts)})), '{{}}')"

@@ -1,8 +1,9 @@
-"""What auditrepr asks of a database, in six facets; ``tests/vendors`` tests every answer."""
+"""What auditrepr asks of a database, in seven facets; ``tests/vendors`` tests every answer."""
 
 from __future__ import annotations
 
 from .asof import AsOfFacet, PastTableSQL
+from .attaching import AttachFacet
 from .capture import CaptureFacet
 from .imports import ImportFacet
 from .seal import SealFacet
@@ -11,6 +12,7 @@ from .store import StoreFacet
 
 __all__ = [
     "AsOfFacet",
+    "AttachFacet",
     "CaptureFacet",
     "ImportFacet",
     "PastTableSQL",
@@ -21,5 +23,7 @@ __all__ = [
 ]
 
 
-class Vendor(CaptureFacet, AsOfFacet, StoreFacet, SearchFacet, ImportFacet, SealFacet):
+class Vendor(
+    CaptureFacet, AsOfFacet, StoreFacet, SearchFacet, ImportFacet, SealFacet, AttachFacet
+):
     """One database."""
