@@ -60,7 +60,9 @@ def after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: An
     if index:
         told.append(f"  Representation search:  {search_index.MADE[index.anywhere]}\n")
     if attached:
-        told.append(f"  Updated the view of {attached.source}, which the audit log is attached to\n")
+        told.append(
+            f"  Updated the view of {attached.source}, which the audit log is attached to\n"
+        )
         told += [f"    {line}\n" for line in _indexes(attached.indexes)]
     if told and verbosity >= 1:
         (stdout or sys.stdout).write("".join(told))  # the one method that every stream has

@@ -8,17 +8,21 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import Error, transaction
 
-from ..exceptions import LogAttached
+from ..conf import get_settings
+from ..exceptions import IndexesMissing, LogAttached, ViewMissing
 from ..models import AuditLog
 from ..sources import Source, find
 from ..sources.excluding import excluded_columns
 from ..sources.tables.attached_keys import find_keys
 from ..vendors import get_vendor
-from ..vendors.attach_types import Attachment, Keys, LogView
+from ..vendors.attach_types import Attachment, Keys, LogView, ViewFacts
+
+#: Settings about keeping a log of our own.
+OWN_SETTINGS = ("APPEND_ONLY", "SEAL", "RETENTION")
 
 
 class Refreshed(NamedTuple):
@@ -43,15 +47,38 @@ def refuse(using: str, what: str) -> None:
         raise LogAttached(alias=using, source=found.source, what=what)
 
 
-def view_of(using: str, source: Source) -> LogView:
+def view_of(using: str, source: Source, known: Any = None) -> LogView:
     """Return the source as the view has it: without the excluded columns."""
-    return replace(source.view(using), excluded=excluded_columns(using))
+    return replace(source.view(using, known), excluded=excluded_columns(using))
+
+
+def own_settings() -> str:
+    """Return the settings that are about keeping a log of our own, if there are any."""
+    settings = get_settings()
+    return ", ".join(f'AUDITREPR["{name}"]' for name in OWN_SETTINGS if getattr(settings, name))
+
+
+def problem(using: str, found: Attachment) -> ViewMissing | IndexesMissing | None:
+    """Return what keeps an attached log from being read, or from being read in time."""
+    if not found.in_place:
+        return ViewMissing(alias=using, source=found.source)
+    with transaction.atomic(using):
+        facts = get_vendor(using).view_facts(found.version)
+    if not facts.indexes or not AuditLog.objects.using(using).exists():
+        return None
+    return lacking(facts)
+
+
+def lacking(facts: ViewFacts) -> IndexesMissing:
+    """Return the error that says which indexes the other log's table lacks."""
+    statements = "\n".join(f"{sql};" for sql in facts.indexes)
+    return IndexesMissing(table=", ".join(facts.tables), statements=statements)
 
 
 def put_back(using: str) -> None:
     """Make the view again after its table stood aside, with the keys that it had."""
     if found := attached(using):
-        view = view_of(using, find(found.source))
+        view = view_of(using, find(found.source), found.known)
         get_vendor(using).attach(found.source, view, found.keys, found.version)
 
 
@@ -64,8 +91,10 @@ def refresh(using: str) -> Refreshed | None:
     if found is None:
         return None
     source = find(found.source)
-    view = view_of(using, source)
-    wanted = _kept(found.keys, _today(using, source, found.keys))
+    view = view_of(using, source, found.known)
+    known = _known(found.keys)
+    today = find_keys(using, known, found.keys.bare, view.key_types)
+    wanted = _kept(found.keys, today)
     same = found.in_place and wanted == found.keys
     if same and found.digest == vendor.view_digest(view, wanted, found.version):
         return None
@@ -76,10 +105,6 @@ def refresh(using: str) -> Refreshed | None:
         vendor.attach(source.name, view, wanted, version)
         indexes = list(vendor.view_facts(version).indexes)
     return Refreshed(source.name, indexes)
-
-
-def _today(using: str, source: Source, keys: Keys) -> Keys:
-    return find_keys(using, source.name, _known(keys), keys.bare)
 
 
 def _known(keys: Keys) -> list[tuple[str, str]]:
@@ -107,7 +132,7 @@ def _changed(old: Keys, new: Keys) -> Iterable[tuple[str, str]]:
     """Yield the tables of which something else is known than before."""
     for schema, table in dict.fromkeys([*_known(old), *_known(new)]):
         if any(
-            before.get(schema, {}).get(table) != after.get(schema, {}).get(table)  # type: ignore[attr-defined]
+            before.get(schema, {}).get(table) != after.get(schema, {}).get(table)
             for before, after in ((old.names, new.names), (old.spans, new.spans))
         ):
             yield schema, table

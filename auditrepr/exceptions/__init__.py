@@ -113,6 +113,7 @@ __all__ = [
     "RowsHidden",
     "SealBroken",
     "SealUnknown",
+    "SettingsOfOwnLog",
     "SettingsUnreadable",
     "SourceChanged",
     "SourceColumns",
@@ -128,6 +129,5 @@ __all__ = [
     "UnusablePool",
     "UnusableRelated",
     "UnusableRepr",
-    "SettingsOfOwnLog",
     "ViewMissing",
 ]

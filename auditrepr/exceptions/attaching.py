@@ -64,6 +64,6 @@ class SettingsOfOwnLog(AuditReprError):
 
     message = (
         'Source "{source}" is kept by its own tool, so auditrepr neither seals nor prunes it, nor'
-        " makes it append-only. To attach the audit log in database \"{alias}\" to it, remove"
+        ' makes it append-only. To attach the audit log in database "{alias}" to it, remove'
         " {settings}."
     )

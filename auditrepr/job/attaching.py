@@ -16,10 +16,8 @@ from django.utils import timezone
 
 from .. import capture
 from ..capture import attachment, search_index
-from ..conf import get_settings
 from ..exceptions import (
     AuditReprError,
-    IndexesMissing,
     LockHeld,
     LogAttached,
     LogInUse,
@@ -43,7 +41,7 @@ from ..models import (
 from ..reprs import Outcome, build
 from ..sources import Source, find
 from ..sources.function import FunctionSource
-from ..sources.tables.attached_keys import find_keys
+from ..sources.tables.attached_keys import check_tables, find_keys
 from ..utils.text import one_line
 from ..utils.time_limit import JobTimeLimit
 from ..vendors import get_vendor
@@ -56,8 +54,6 @@ from .rounds import shares
 
 #: Events that a dry run shows.
 SHOWN = 10
-#: Settings about keeping a log of our own.
-OWN_SETTINGS = ("APPEND_ONLY", "SEAL", "RETENTION")
 #: What is stored for events, by their IDs.
 STORED = (InstanceRepr, ReprFailure, RelatedObject, ChangedValues)
 REMEMBERED = (*STORED, Checkpoint, RebuildCursor)
@@ -89,7 +85,7 @@ class Detached:
     audited: list[str]
 
 
-class _Undo(Exception):  # noqa: N818 - it is none
+class _Undo(Exception):
     """Raised to roll a dry run back."""
 
 
@@ -104,8 +100,10 @@ def attach(using: str, name: str, *, lock: Lock, dry_run: bool = False) -> Attac
     source = find(name)
     if not get_vendor(using).schemas():
         raise NotAttachable(source=name, reason="only a log in PostgreSQL can be attached to")
-    _view(using, source)
-    keys = find_keys(using, name, source.tables(using))
+    types = _view(using, source).key_types
+    tables = source.tables(using)
+    check_tables(using, name, tables, types)
+    keys = find_keys(using, tables, types=types)
     with _alone(using, lock):
         for refusal in _refusals(using, source):
             raise refusal
@@ -169,14 +167,12 @@ def _refusals(using: str, source: Source) -> Iterator[AuditReprError]:
     if found := attachment.attached(using):
         what = "it cannot be attached to two logs"
         yield LogAttached(alias=using, source=found.source, what=what)
-    settings = get_settings()
-    if named := [name for name in OWN_SETTINGS if getattr(settings, name)]:
-        listed = ", ".join(f'AUDITREPR["{name}"]' for name in named)
-        yield SettingsOfOwnLog(alias=using, source=source.name, settings=listed)
+    if named := attachment.own_settings():
+        yield SettingsOfOwnLog(alias=using, source=source.name, settings=named)
     for what, model in {
         "events": AuditLog, "seals": SealEntry, "an unfinished import": PlannedEvent,
     }.items():  # fmt: skip
-        if model.objects.using(using).exists():
+        if model._base_manager.using(using).exists():
             yield LogInUse(alias=using, what=what, source=source.name)
     if isinstance(source, FunctionSource):
         until = timezone.now() + timedelta(days=1)
@@ -196,8 +192,7 @@ def _attach(using: str, source: Source, keys: Keys, done: Attached) -> None:
         raise NotAttachable(source=source.name, reason=problem)
     (done.table,) = facts.tables
     if facts.indexes and AuditLog.objects.using(using).exists():
-        statements = "\n".join(f"{sql};" for sql in facts.indexes)
-        raise IndexesMissing(table=done.table, statements=statements)
+        raise attachment.lacking(facts)
 
 
 def _problem(facts: ViewFacts) -> str:

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from django.db import transaction
-
-from ..exceptions import IndexesMissing, ViewMissing
+from ..capture import attachment
 from ..job import attaching, logs
 from ..job.attaching import Attached
 from ..job.locks.lease import DatabaseLock
 from ..utils.phrases import counted
 from ..utils.text import visible
-from ..vendors import get_vendor
 from ..vendors.attach_types import Attachment
 from .dry_run import described, table
 
@@ -49,15 +46,9 @@ def detach(using: str) -> Iterator[str]:
 
 def check(using: str, found: Attachment, say: Callable[[str], None]) -> Iterator[str]:
     """Yield what is wrong with a log that is attached; say what it is attached to."""
-    if not found.in_place:
-        yield str(ViewMissing(alias=using, source=found.source))
-        return
     say(f"{using}: attached to {found.source}.")
-    with transaction.atomic(using):
-        facts = get_vendor(using).view_facts(found.version)
-    if facts.indexes:
-        statements = "\n".join(f"{sql};" for sql in facts.indexes)
-        yield str(IndexesMissing(table=", ".join(facts.tables), statements=statements))
+    if problem := attachment.problem(using, found):
+        yield str(problem)
 
 
 def _built(using: str, done: Attached) -> Iterator[str]:

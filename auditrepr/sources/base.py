@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..exceptions import NotAttachable
 from ..vendors.attach_types import LogView
@@ -59,9 +59,10 @@ class Source(ABC):
         """Return which tables an attachable source has events of, by schema and name."""
         return []
 
-    def view(self, using: str) -> LogView:
+    def view(self, using: str, known: Any = None) -> LogView:
         """Return the source as something that can be read in the log's place.
 
+        :param known: that of the view as it was; None: there is none yet.
         :raises NotAttachable: if it cannot.
         :raises SourceUnavailable: if it is not there.
         """

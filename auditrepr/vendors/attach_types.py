@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 #: What stands in the expressions of a view for the functions of :class:`Keys`.
 TABLE, KEY = "{table}", "{key}"
@@ -16,6 +16,7 @@ class Span(NamedTuple):
     since: str | None  # times as ISO 8601; None: unbounded
     until: str | None
     columns: Sequence[Sequence[str]]  # of each column of the key, the names that it may have
+    numbers: Sequence[bool] = ()  # which of them are numbers that the log holds as texts
 
 
 @dataclass(frozen=True)
@@ -44,12 +45,17 @@ class LogView:
     :param columns: expressions by the name of our column; those that are not there are null.
     :param functions: statements that create what the expressions call.
     :param excluded: columns that are left out of rows, by table.
+    :param known: JSON that the source gets again when the view is made again: what it has read from
+        the log's events, so that they are read once.
+    :param key_types: the types of keys that the expressions can read; None: all.
     """
 
     rows: str
     columns: Mapping[str, str]
     functions: Sequence[str] = ()
     excluded: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    key_types: Collection[str] | None = None
+    known: Any = None
 
 
 class Attachment(NamedTuple):
@@ -59,6 +65,7 @@ class Attachment(NamedTuple):
     version: int  # of the functions that the view calls
     keys: Keys
     digest: str  # of the SQL that the view was made from
+    known: Any = None  # see LogView
     in_place: bool = True  # false: a migration was interrupted, and the view is missing
 
 

@@ -25,12 +25,15 @@ def statements(source: str, **options: Any) -> list[str]:
     try:
         command("attach", source, **options)
     except CommandError as error:
-        return re.findall(r"CREATE INDEX [^;]+", str(error))
+        found = re.findall(r"CREATE INDEX [^;]+", str(error))
+        if not found:
+            raise
+        return found
     return []
 
 
 def attach(source: str) -> str:
-    """Attach the log as its documentation says: with the indexes that the first attempt asks for."""
+    """Attach the log as its documentation says: with the indexes that are asked for first."""
     AuditLog.objects.all().delete()
     wanted = statements(source)
     sql(*(one.replace(" CONCURRENTLY", "") for one in wanted))

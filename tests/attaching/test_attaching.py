@@ -18,7 +18,8 @@ from tests.table_logs import ALL, TableLog
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
-ATTACHABLE = ("supa_audit",)
+ATTACHABLE = ("supa_audit", "hstore", "json")
+EVERY = [pytest.param(n, marks=[] if n in ATTACHABLE else pytest.mark.proof) for n in ALL]
 
 
 @pytest.fixture
@@ -35,7 +36,7 @@ def log(request: pytest.FixtureRequest) -> Iterator[TableLog]:
 
 
 def each(*names: str) -> Any:
-    return pytest.mark.parametrize("log", names or ATTACHABLE, indirect=True)
+    return pytest.mark.parametrize("log", names or EVERY, indirect=True)
 
 
 @each()
@@ -70,3 +71,51 @@ def test_detaching_leads_back_to_a_log_of_our_own(log: TableLog) -> None:
     run()
     assert InstanceRepr.objects.get().instance_repr == "Bea"
     call_command("audit_triggers", "check", verbosity=0)
+
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS own_log (
+    entry bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, of text, at timestamptz DEFAULT now(),
+    what text, key integer, now jsonb, past jsonb, who text
+)
+"""
+SELECT = """
+SELECT entry AS position, of AS table_name, key AS object_id, left(what, 1) AS action,
+    coalesce(now, past) AS row_data, at AS occurred_at, jsonb_build_object('user', who) AS context
+FROM own_log
+"""
+TRIGGER = """
+CREATE OR REPLACE FUNCTION own_log() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO own_log (of, what, key, now, past, who) VALUES (
+        TG_TABLE_NAME, TG_OP, coalesce(NEW.id, OLD.id), to_jsonb(NEW), to_jsonb(OLD), 'ann'
+    );
+    RETURN NULL;
+END $$;
+CREATE TRIGGER own_log AFTER INSERT OR UPDATE OR DELETE ON app_author FOR EACH ROW
+    EXECUTE FUNCTION own_log();
+"""
+
+
+@pytest.fixture
+def own_log(settings: Any) -> Iterator[None]:
+    """A log of ten lines, which records authors from now on."""
+    sql(TABLE, TRIGGER)
+    settings.AUDITREPR = {"SOURCES": {"ours": lambda using: SELECT}}
+    AuditLog.objects.all().delete()
+    yield
+    detach()
+    sql("DROP TRIGGER own_log ON app_author", "DROP FUNCTION own_log", "DROP TABLE own_log")
+
+
+@pytest.mark.usefixtures("own_log")
+def test_a_table_of_the_teams_own_is_attached() -> None:
+    author = Author.objects.create(name="Ann")
+    key = str(author.pk)
+    Author.objects.update(name="Bea")
+    assert "Attached the audit log to public.own_log" in attach("ours")
+    author.delete()
+    run()
+    events = AuditLog.objects.with_reprs().order_by("pk")
+    assert {(e.object_id, e.actor) for e in events} == {(key, "ann")}
+    told = [(e.action, e.instance_repr.instance_repr) for e in events]
+    assert told == [("I", "Ann"), ("U", "Bea"), ("D", "Bea")]

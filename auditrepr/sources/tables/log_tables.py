@@ -163,6 +163,22 @@ class Placed:
         return f"CASE{''.join(whens)} END"
 
 
+class EveryPlace(Placed):
+    """The places of a log that is attached: those of all tables, and one of what comes later."""
+
+    def __init__(self, places: Collection[Place]) -> None:
+        super().__init__([*places, Place("", "", "")])
+
+    def join(self, schema: str, table: str, time: str) -> str:
+        known = super().join(schema, table, time).removeprefix("JOIN ")
+        values, _, condition = known.partition(" ON ")
+        last = len(self.places) - 1
+        return (
+            f"CROSS JOIN LATERAL (SELECT place.* FROM {values} WHERE {condition}"  # noqa: S608
+            f" OR place.n = {last} ORDER BY place.n LIMIT 1) AS place"
+        )
+
+
 def _key(place: Place, image: str) -> str:
     parts = [[text(name) for name in place.names[key]] for key in place.keys]
     match parts:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from typing import Any
 
 from ...vendors.attach_types import KEY, TABLE, LogView
 from ..base import Facts, Order, Part, Source
@@ -73,7 +74,7 @@ class SupaAudit(Source):
     def tables(self, using: str) -> list[tuple[str, str]]:
         return [(schema, table) for schema, table in self._log(using).rows(TABLES)]
 
-    def view(self, using: str) -> LogView:
+    def view(self, using: str, known: Any = None) -> LogView:
         log = self._log(using)
         columns = {
             "id": f"event.{log.quoted(log.key)}",

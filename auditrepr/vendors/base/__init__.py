@@ -23,7 +23,5 @@ __all__ = [
 ]
 
 
-class Vendor(
-    CaptureFacet, AsOfFacet, StoreFacet, SearchFacet, ImportFacet, SealFacet, AttachFacet
-):
+class Vendor(CaptureFacet, AsOfFacet, StoreFacet, SearchFacet, ImportFacet, SealFacet, AttachFacet):
     """One database."""

@@ -42,6 +42,7 @@ DECLARE
     name text;
     value jsonb;
     parts jsonb := '[]';
+    n integer := 0;
 BEGIN
     IF jsonb_typeof(image) IS DISTINCT FROM 'object' THEN
         RETURN NULL;
@@ -56,6 +57,10 @@ BEGIN
             FOR name IN SELECT jsonb_array_elements_text(part) LOOP
                 value := coalesce(value, nullif(image -> name, 'null'));
             END LOOP;
+            IF (span -> 3 -> n)::boolean AND value #>> '{{}}' ~ '^-?[0-9]+([.][0-9]+)?$' THEN
+                value := (value #>> '{{}}')::jsonb;
+            END IF;
+            n := n + 1;
             parts := parts || jsonb_build_array(value);
         END LOOP;
         RETURN CASE jsonb_array_length(parts)

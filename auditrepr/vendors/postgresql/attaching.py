@@ -9,7 +9,7 @@ from django.db import Error, transaction
 
 from ..attach_types import Attachment, Keys, LogView, Span, ViewFacts
 from ..base import AttachFacet
-from . import attached_plans
+from . import attached_plans, catalog
 from .attached_sql import (
     ATTACHMENT,
     GUARD,
@@ -63,17 +63,18 @@ class Attaching(AttachFacet):
             for schema, tables in said["keys"]["spans"].items()
         }
         keys = Keys(said["keys"]["bare"], said["keys"]["names"], spans)
-        return Attachment(said["source"], said["version"], keys, said["digest"], away)
+        known = said["known"]
+        return Attachment(said["source"], said["version"], keys, said["digest"], known, away)
 
     def schemas(self) -> list[str]:
         return list(self.value("SELECT current_schemas(false)::text[]"))
 
     def attach(self, source: str, view: LogView, keys: Keys, version: int = 1) -> None:
-        schema = self.log_schema()
+        schema = catalog.log_schema(self.connection)
         there = self.attachment()
         if there is not None and there.in_place:
             self.step_aside()
-        said = {"source": source, "version": version, "keys": asdict(keys)}
+        said = {"source": source, "version": version, "keys": asdict(keys), "known": view.known}
         said["digest"] = self.view_digest(view, keys, version)
         self.execute(away_sql(schema, said))
         self.execute(view.functions)
@@ -81,19 +82,19 @@ class Attaching(AttachFacet):
         self.execute(view_sql(schema, view, self._columns(OWN), version))
 
     def view_digest(self, view: LogView, keys: Keys, version: int) -> str:
-        schema = self.log_schema()
+        schema = catalog.log_schema(self.connection)
         columns = self._columns(OWN) or self._columns(LOG)
         made = view_sql(schema, view, columns, version) + keys_sql(schema, keys, version)
         return hashed("\n".join([*made, *view.functions]))
 
     def _columns(self, table: str) -> list[tuple[str, str]]:
-        return self.rows(COLUMNS, [f"{quoted(self.log_schema())}.{table}"])
+        return self.rows(COLUMNS, [f"{quoted(catalog.log_schema(self.connection))}.{table}"])
 
     def create_keys(self, keys: Keys, version: int) -> None:
-        self.execute(keys_sql(self.log_schema(), keys, version))
+        self.execute(keys_sql(catalog.log_schema(self.connection), keys, version))
 
     def view_facts(self, version: int) -> ViewFacts:
-        schema = self.log_schema()
+        schema = catalog.log_schema(self.connection)
         tables = self.column(READ)
         if len(tables) != 1:
             return ViewFacts(tables, "", None, "", None, 1, False)
@@ -110,10 +111,10 @@ class Attaching(AttachFacet):
         self.execute(f"LOCK TABLE {table} IN SHARE MODE" for table in self.column(READ))
 
     def step_aside(self) -> None:
-        self.execute(aside_sql(self.log_schema()))
+        self.execute(aside_sql(catalog.log_schema(self.connection)))
 
     def detach(self) -> list[str]:
-        schema = self.log_schema()
+        schema = catalog.log_schema(self.connection)
         there = self.attachment()
         if there is not None and there.in_place:
             self.step_aside()
@@ -123,7 +124,9 @@ class Attaching(AttachFacet):
                 f"DROP FUNCTION IF EXISTS {quoted(schema)}.{GUARD}()",
             ]
         )
-        return [name for name in self.column(FUNCTIONS, [quoted(schema)]) if not self._dropped(name)]
+        return [
+            name for name in self.column(FUNCTIONS, [quoted(schema)]) if not self._dropped(name)
+        ]
 
     def _dropped(self, function: str) -> bool:
         try:
