@@ -42,8 +42,12 @@ def refuse(using: str, what: str) -> None:
 
     :param what: what cannot be done, and where it can.
     :raises LogAttached: if it is attached.
+    :raises ViewMissing: if it is, and a migration was interrupted.
     """
-    if found := attached(using):
+    found = attached(using)
+    if found is not None and not found.in_place:
+        raise ViewMissing(alias=using, source=found.source)
+    if found is not None:
         raise LogAttached(alias=using, source=found.source, what=what)
 
 
