@@ -17,6 +17,7 @@ from django.utils.formats import number_format
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
+from ..capture import attachment
 from ..job import logs, status
 from ..job.rounds import shares
 from ..job.rounds.state import Round
@@ -84,7 +85,7 @@ def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
         "title": _("Backfill status"),
         "notices": [*told, *failures.notes, *final.notes],
         "headline": headline(found, using, len(told), sum(one["count"] for one in failures.rows)),
-        "facts": [*_which(using), *_facts(found)],
+        "facts": [*_which(using), *_attached(using), *_facts(found)],
         "in_log": query_of(using),
         "failing_query": query_of(using, state="failed"),
         "final_query": query_of(using, state="final"),
@@ -121,6 +122,13 @@ def retry(user: Any, using: str, table_name: str, error_class: str) -> int:
 def _which(using: str) -> list[Fact]:
     """Return the database, if others hold a log, too."""
     return [Fact(_("database"), visible(logs.named(using)))] if len(logs.aliases()) > 1 else []
+
+
+def _attached(using: str) -> Iterator[Fact]:
+    """Yield to which other log this one is attached, if it is."""
+    if found := attachment.attached(using):
+        help_text = _("The log reads the events that the triggers of another log record.")
+        yield Fact(_("attached to"), visible(found.source), help_text)
 
 
 def _facts(found: Summary) -> list[Fact]:
