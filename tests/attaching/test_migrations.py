@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
-from django.db import connection, models
+from django.db import Error, connection, models
 from django.test.utils import isolate_apps
 
 from auditrepr.capture import attachment
@@ -75,9 +75,9 @@ def test_a_migration_of_the_log_changes_its_own_table_and_then_the_view() -> Non
 def test_a_migration_that_fails_leaves_the_view() -> None:
     Author.objects.create(name="Ann")
     attach("supa_audit")
-    with pytest.raises(ZeroDivisionError), connection.schema_editor() as editor:
-        editor.add_field(AuditLog, field("later", models.IntegerField(null=True)))
-        raise ZeroDivisionError
+    later = field("later", models.IntegerField(null=True))
+    with pytest.raises(Error, match="already exists"), connection.schema_editor() as editor:
+        list(map(editor.add_field, [AuditLog] * 2, [later] * 2))
     assert (kind(), AuditLog.objects.count()) == ("v", 1)
     assert "later" not in columns()
 
@@ -93,7 +93,7 @@ def test_migrate_puts_the_view_back_after_a_migration_that_was_killed() -> None:
     out = StringIO()
     with pytest.raises(CommandError, match="triggers are missing"):
         call_command("backfill_status", stdout=out)
-    with pytest.raises(CommandError, match="manage.py migrate"):
+    with pytest.raises(CommandError, match=r"manage\.py migrate"):
         call_command("audit_triggers", "install")
     assert "attached to supa_audit; its view is missing: run migrate" in out.getvalue()
     call_command("backfill_reprs", verbosity=0)

@@ -1,4 +1,4 @@
-"""Runs the page about reading another log in place, from the first command to the admin and back."""
+"""Runs the page about reading another log in place, from the first command to the way back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Tests random histories that another log has recorded beside ours, and that is read in its place."""
+"""Tests random histories of which another log is read, that has recorded the same as ours."""
 
 from __future__ import annotations
 
