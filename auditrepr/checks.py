@@ -15,18 +15,21 @@ from django.db import Error as DatabaseError
 from django.db import connections, router
 
 from . import capture
-from .capture import inspection
+from .capture import attachment, inspection
 from .capture.state import Status
 from .conf import get_settings
 from .exceptions import (
     AuditReprError,
+    IndexesMissing,
     InvalidSetting,
     KeyExcluded,
     OwnTable,
+    SettingsOfOwnLog,
     UnknownColumn,
     UnknownModel,
     UnsupportedDatabase,
     UnusableRepr,
+    ViewMissing,
 )
 from .job import findings
 from .job.findings import CHANGEABLE, NO_LOG
@@ -135,6 +138,7 @@ def _check_database(using: str) -> Iterator[CheckMessage]:
     yield from _messages(using, findings.of(using))
     if has_log:
         yield from _sequence(using)
+        yield from _attached(using)
 
 
 def _messages(using: str, found: Collection[Finding]) -> Iterator[CheckMessage]:
@@ -175,4 +179,24 @@ def _sequence(using: str) -> Iterator[CheckMessage]:
             " not show the order of events.",
             hint=f"Run in that database: ALTER TABLE {table} ALTER COLUMN id SET CACHE 1;",
             id="auditrepr.E007",
+        )
+
+
+def _attached(using: str) -> Iterator[CheckMessage]:
+    """Yield what is wrong with a log that is attached to another one."""
+    found = attachment.attached(using)
+    if found is None:
+        return
+    if named := attachment.own_settings():
+        yield Error(
+            str(SettingsOfOwnLog(alias=using, source=found.source, settings=named)),
+            hint=f"Remove {named}, or run: manage.py audit_triggers detach --database {using}",
+            id="auditrepr.E009",
+        )
+    problem = attachment.problem(using, found)
+    if isinstance(problem, ViewMissing | IndexesMissing):
+        yield checks.Warning(
+            str(problem),
+            hint=f"See: manage.py audit_triggers check --database {using}",
+            id="auditrepr.W007",
         )

@@ -13,7 +13,7 @@ from django.db.models.signals import post_migrate, pre_migrate
 from . import capture
 from .asof import query_interceptor
 from .attribution import instrumentation, propagation
-from .capture import append_only, flush, schema_editor, search_index
+from .capture import append_only, attachment, flush, schema_editor, search_index
 from .exceptions import UnsupportedDatabase
 from .isolation import backends
 from .lineage import renames
@@ -46,6 +46,7 @@ def before_migrate(*, using: str, plan: Iterable[Any] = (), **_: Any) -> None:
 def after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: Any) -> None:
     """Update the triggers, the append-only triggers and the search index after ``migrate``."""
     try:
+        attached = attachment.refresh(using)
         changed = capture.install(using)
         if append_only.missing(using):
             append_only.install(using)
@@ -58,5 +59,17 @@ def after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: An
         told.append(f"  Updated audit triggers: {names}\n")
     if index:
         told.append(f"  Representation search:  {search_index.MADE[index.anywhere]}\n")
+    if attached:
+        told.append(
+            f"  Updated the view of {attached.source}, which the audit log is attached to\n"
+        )
+        told += [f"    {line}\n" for line in _indexes(attached.indexes)]
     if told and verbosity >= 1:
         (stdout or sys.stdout).write("".join(told))  # the one method that every stream has
+
+
+def _indexes(statements: list[str]) -> list[str]:
+    """Return lines that say which indexes are needed."""
+    if not statements:
+        return []
+    return ["Look-ups are slow until the owner of its table runs:", *(f"{s};" for s in statements)]

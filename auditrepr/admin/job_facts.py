@@ -11,6 +11,7 @@ from django.utils.formats import number_format
 from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 
+from ..capture import attachment
 from ..job import logs
 from ..job.rounds import shares
 from ..job.rounds.state import Round
@@ -29,14 +30,21 @@ class Fact(NamedTuple):
 
 def facts(found: Summary, using: str) -> list[Fact]:
     """Return how far the job is, and who works."""
-    told = [*_which(using), *_pending(found), *_mark(found.mark), *_sealed(found)]
-    told += [*_overdue(found), *_imports(found)]
+    told = [*_which(using), *_attached(using), *_pending(found), *_mark(found.mark)]
+    told += [*_sealed(found), *_overdue(found), *_imports(found)]
     return [*told, *_lock(found), *(_round(found.round) if found.round else ())]
 
 
 def _which(using: str) -> list[Fact]:
     """Return the database, if others hold a log, too."""
     return [Fact(_("database"), visible(logs.named(using)))] if len(logs.aliases()) > 1 else []
+
+
+def _attached(using: str) -> Iterator[Fact]:
+    """Yield to which other log this one is attached, if it is."""
+    if found := attachment.attached(using):
+        help_text = _("The log reads the events that the triggers of another log record.")
+        yield Fact(_("attached to"), visible(found.source), help_text)
 
 
 def _pending(found: Summary) -> Iterator[Fact]:

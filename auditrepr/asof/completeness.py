@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
-from ..capture import Standing, audited, standing
+from ..capture import Standing, attachment, audited, standing
 from ..models import Coverage, Import
 from ..vendors import Vendor
 from ..vendors.snapshots import sees_all
@@ -39,6 +39,12 @@ class Completeness:
         return audited(self.vendor.using)
 
     @cached_property
+    def _attached(self) -> str:
+        """Return the source that the log is attached to, whose tables have no coverage."""
+        found = None if self.coverage else attachment.attached(self.vendor.using)
+        return found.source if found else ""
+
+    @cached_property
     def _imports(self) -> list[Import]:
         return list(Import.objects.using(self.vendor.using).all())
 
@@ -52,6 +58,8 @@ class Completeness:
         coverage = self.coverage.get(table)
         if origin := self._origin(coverage, moment):
             return f"imported from {origin.named}, which does not record what a transaction saw"
+        if coverage is None and self._attached:
+            return f"recorded by {self._attached}, which does not record what a transaction saw"
         if coverage is None and table not in self._audited:
             return f"{table} is not audited"
         if coverage is None or not self._began(coverage, moment, since):

@@ -12,6 +12,7 @@ from ..conf import get_settings
 from ..models import AuditLog
 from ..utils.table_names import log_name
 from ..vendors import get_vendor
+from ..vendors.capture_types import Kind
 
 LOG = log_name(AuditLog._meta.db_table)
 
@@ -26,7 +27,9 @@ def missing(using: str) -> bool:
     if not get_settings().APPEND_ONLY:
         return False
     vendor = get_vendor(using)
-    return LOG in vendor.shapes([LOG]) and not vendor.append_only()
+    log = vendor.shapes([LOG]).get(LOG)
+    # What a log is attached to is another tool's.
+    return log is not None and log.kind is not Kind.VIEW and not vendor.append_only()
 
 
 def install(using: str) -> bool:

@@ -22,7 +22,7 @@ from ..utils.sql import _CHANGES_A_TABLE
 from ..utils.table_names import log_name
 from ..vendors import Vendor, get_vendor, supports
 from ..vendors.capture_types import Capture, Kind, TableShape
-from . import coverage
+from . import attachment, coverage
 
 # Operations that may change a table that is there; create_model() and indexes do not.
 OPERATIONS = (
@@ -137,6 +137,30 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
     _operation: ExitStack | None = None  # the current one
     _begin: Callable[[], AbstractContextManager[SchemaChange | None]] | None = None
     _change: SchemaChange | None = None
+    _aside = False  # the log is attached, and its own table stands in the place of the view
+
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
+        if self._aside and kind is None:
+            while self.deferred_sql:
+                self.execute(self.deferred_sql.pop(0))
+            self._end_aside()
+        super().__exit__(kind, error, traceback)
+
+    def _step_aside(self) -> None:
+        """Let a statement about the log change its own table, if a view has its name."""
+        vendor = get_vendor(self.connection.alias)
+        found = attachment.attached(vendor.using)
+        if found is not None and found.in_place:
+            with transaction.atomic(vendor.using):
+                vendor.step_aside()
+            self._aside = True
+
+    def _end_aside(self) -> None:
+        self._aside = False
+        using = self.connection.alias
+        with transaction.atomic(using):
+            if get_vendor(using).shapes([LOG]):
+                attachment.put_back(using)
 
     def alter_field(
         self,
@@ -174,6 +198,8 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
                     self._change.rename_column(new._meta.db_table, *names)
 
     def execute(self, sql: Any, params: Any = ()) -> None:
+        if not self._aside and not self.collect_sql and AuditLog._meta.db_table in str(sql):
+            self._step_aside()
         alone = self._operation is None and _CHANGES_A_TABLE.match(str(sql))
         with self._changing(sql_of_its_own=True) if alone else nullcontext():
             if self._operation is not None and self._begin is not None:

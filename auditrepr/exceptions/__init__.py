@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+from .attaching import (
+    IndexesMissing,
+    LogAttached,
+    LogInUse,
+    LogNotAttached,
+    NotAttachable,
+    SettingsOfOwnLog,
+    ViewMissing,
+)
 from .audited import (
     InvalidSetting,
     KeyExcluded,
@@ -79,13 +88,17 @@ __all__ = [
     "ExportUnreadable",
     "GuardOutdated",
     "ImportUnfinished",
+    "IndexesMissing",
     "InvalidSetting",
     "JobFailed",
     "KeyExcluded",
     "LeaseLost",
     "LockHeld",
     "LockUnavailable",
+    "LogAttached",
     "LogElsewhere",
+    "LogInUse",
+    "LogNotAttached",
     "MayNotErase",
     "MayNotImport",
     "MayNotPrune",
@@ -94,6 +107,7 @@ __all__ = [
     "MigrationsUnrecorded",
     "NoUnfinishedImport",
     "NoUser",
+    "NotAttachable",
     "NotAudited",
     "NotRestored",
     "NothingCommitted",
@@ -113,6 +127,7 @@ __all__ = [
     "RowsHidden",
     "SealBroken",
     "SealUnknown",
+    "SettingsOfOwnLog",
     "SettingsUnreadable",
     "SourceChanged",
     "SourceColumns",
@@ -130,4 +145,5 @@ __all__ = [
     "UnusablePool",
     "UnusableRelated",
     "UnusableRepr",
+    "ViewMissing",
 ]

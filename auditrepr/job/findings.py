@@ -25,7 +25,7 @@ from ..lineage import unapplied
 from ..tracking import TrackedTable, tracked_tables
 from ..utils.phrases import Sentence
 from ..vendors import Vendor, get_vendor
-from ..vendors.capture_types import Survey
+from ..vendors.capture_types import Kind, Survey
 from . import reports
 from .reports import Finding
 
@@ -156,7 +156,8 @@ def _found(
         yield from _without_log(using, tables, found)
         return
     broken = [state for state in states if state.status in capture.BROKEN]
-    changeable = get_settings().APPEND_ONLY and not found.append_only
+    is_own = found.shapes[inspection.LOG].kind is not Kind.VIEW
+    changeable = is_own and get_settings().APPEND_ONLY and not found.append_only
     if broken or changeable:
         remedy = to_run(using, found.applied)
         yield from (_of_table(using, state, remedy) for state in broken)

@@ -16,6 +16,7 @@ from typing import NamedTuple
 from django.db import connections, transaction
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
+from ..capture import attachment
 from ..exceptions import LockHeld, MayNotPrune
 from ..models import (
     AuditLog,
@@ -35,6 +36,7 @@ from .rounds import shares
 from .seals import pruning
 
 BATCH_SIZE = 5000
+NOT_OURS = "auditrepr does not prune them"
 
 Until = datetime | Mapping[str, datetime] | None
 
@@ -60,6 +62,7 @@ class Pruned:
 
 def preview(using: str, before: Until = None, *, keep_last: bool = False) -> Pruned:
     """Return what :func:`prune` would delete now."""
+    attachment.refuse(using, NOT_OURS)
     due = _due(using, before)
     events = _old(using, due.among(BEGINNING, due.end), due.end, keep_last)
     return Pruned(
@@ -94,6 +97,7 @@ def prune(
     :param stop: called after each batch; true ends the work.
     :raises NothingCommitted: if the project's settings turn Django's transactions off.
     :raises MigrationsPending: if one of auditrepr's own migrations is not applied.
+    :raises LogAttached: if the log is another tool's.
     :raises MayNotPrune: if this connection lacks the rights.
     :raises LockHeld: if a run holds the lock.
     :raises LeaseLost: if a run has taken over the lock: the last batch is rolled back.
@@ -124,6 +128,7 @@ def prune(
 def _check(using: str) -> None:
     preflight.commits(using)
     preflight.check_own_tables(using)
+    attachment.refuse(using, NOT_OURS)
     if not get_vendor(using).may_prune():
         raise MayNotPrune(alias=using, role=connections[using].settings_dict["USER"])
 

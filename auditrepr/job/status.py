@@ -14,10 +14,11 @@ from django.db import Error
 from django.utils import timezone
 
 from .. import capture
-from ..capture import coverage, inspection
+from ..capture import attachment, coverage, inspection
 from ..capture.state import State
 from ..models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor
 from ..vendors import get_vendor
+from ..vendors.attach_types import Attachment
 from ..vendors.types import BEGINNING
 from . import failed_run, failure_counts, findings, gaps, killed, overdue, pending, preflight
 from .failure_counts import Failures, FinalEvents
@@ -115,6 +116,7 @@ class JobStatus(Summary):
     migrations_since: datetime | None  # since when runs find them pending, if for too long
     gaps: tuple[Coverage, ...]  # tables with a gap in coverage
     rebuild: RebuildCursor | None  # interrupted, or running
+    attached: Attachment | None  # to another log, whose own tool records
 
     @property
     def skipped(self) -> int:
@@ -183,6 +185,7 @@ def _of(using: str) -> JobStatus:
         migrations_since=findings.migrations_since(using, applied),
         gaps=tuple(gaps.of(states, coverage.rows(using))),
         rebuild=RebuildCursor.objects.using(using).first(),
+        attached=attachment.attached(using),
     )
 
 

@@ -6,7 +6,10 @@ from abc import ABC, abstractmethod
 from collections.abc import Collection
 from dataclasses import dataclass
 from enum import Enum
-from typing import NamedTuple
+from typing import Any, NamedTuple
+
+from ..exceptions import NotAttachable
+from ..vendors.attach_types import LogView
 
 
 class Order(Enum):
@@ -43,6 +46,7 @@ class Source(ABC):
     facts: Facts
     says_keys = False  # must each event of an audited table have an object ID?
     trial = False  # is it only tried, in a session that must find nothing of that afterwards?
+    unattachable = "it is not one table of all events"  # why it cannot be read in the log's place
 
     @abstractmethod
     def parts(self, using: str, tables: Collection[str] | None = None) -> list[Part]:
@@ -51,6 +55,19 @@ class Source(ABC):
         :param tables: the tables whose events are wanted, and perhaps others; None: all.
         :raises SourceUnavailable: if it is not there.
         """
+
+    def tables(self, using: str) -> list[tuple[str, str]]:
+        """Return which tables an attachable source has events of, by schema and name."""
+        return []
+
+    def view(self, using: str, known: Any = None) -> LogView:
+        """Return the source as something that can be read in the log's place.
+
+        :param known: that of the view as it was; None: there is none yet.
+        :raises NotAttachable: if it cannot.
+        :raises SourceUnavailable: if it is not there.
+        """
+        raise NotAttachable(source=self.name, reason=self.unattachable)
 
     def left_out(self, using: str, tables: Collection[str] | None = None) -> dict[str, int]:
         """Return how many events the source has that are in none of its SELECTs, by what they are.

@@ -16,6 +16,7 @@ from ...lineage import recent_renames
 from ...models import AuditLog, Coverage, Import
 from ...sources import Part, Source, find
 from ...sources.contract import check_columns, check_types
+from ...sources.excluding import excluded_columns
 from ...tracking import tracked_tables
 from ...utils.table_names import log_name
 from ...utils.text import one_line
@@ -96,7 +97,7 @@ def choose(request: Request, until: datetime) -> list[Chosen]:
     :raises SourceColumns: if one has other columns than it must have.
     :raises SourceTypes: if a column has another type than it must have.
     """
-    tables, excluded = _tables(request), _excluded(request.using)
+    tables, excluded = _tables(request), excluded_columns(request.using)
     return [
         Chosen(
             source, part.name, Selection(part.select, has, until, tables, excluded, part.by_time)
@@ -183,15 +184,3 @@ def _tables(request: Request) -> list[str] | None:
     renames = recent_renames(request.using)
     lineages = [renames.lineage(log_name(model._meta.db_table)) for model in request.models]
     return [name.name for one in lineages for name in one.names] or None
-
-
-def _excluded(using: str) -> dict[str, list[str]]:
-    """Return the excluded columns of each table, all under all their names."""
-    renames = recent_renames(using)
-    found: dict[str, list[str]] = {}
-    for table in tracked_tables(using):
-        lineage = renames.lineage(table.name)
-        columns = [name for one in sorted(table.excluded) for name in lineage.columns(one)]
-        if columns:
-            found |= {name.name: columns for name in lineage.names}
-    return found

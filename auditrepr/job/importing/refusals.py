@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from itertools import groupby
 
+from ...capture import attachment
 from ...exceptions import (
     AlreadyImported,
     AuditReprError,
@@ -37,7 +38,11 @@ PROBLEMS = {
 
 
 def of_others(using: str) -> Iterator[AuditReprError]:
-    """Yield what others do that would have to end first."""
+    """Yield what others do that would have to end first.
+
+    :raises LogAttached: if the log is another tool's.
+    """
+    attachment.refuse(using, "no events can be imported")
     if shares.exist(using):
         yield RoundUnfinished()
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from django.db import transaction
 from django.db.models import Max
 
+from ...capture import attachment
 from ...conf import get_settings
 from ...models import Checkpoint, Import, SealEntry, StopReason
 from ...utils.time_limit import TimeLimit
@@ -41,8 +42,8 @@ def index(using: str, lock: Lock, reached: Reached) -> StopReason | None:
     :param reached: gives the reason to end the run, if there is one.
     :returns: that reason.
     """
-    if not get_settings().SEAL:
-        return None
+    if not get_settings().SEAL or attachment.attached(using):
+        return None  # a check says that nobody can seal what is another tool's
     sealing = _Sealing(using, lock)
     for _ in range(RANGES):
         found = sealing.next()

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 from django.db import DEFAULT_DB_ALIAS, Error
 
-from ... import capture
-from ...capture import append_only
+from ... import capture, sources
+from ...capture import append_only, attachment
 from ...capture.state import State
 from ...conf import get_settings
 from ...exceptions import AuditReprError, TablesLeaving
@@ -18,6 +19,7 @@ from ...job.rights import explained, refused
 from ...models import Coverage
 from ...utils.phrases import counted
 from ...utils.text import visible
+from .. import attaching
 from ..options import database_alias
 from ..terminal import TerminalCommand
 from ..usage import USAGE, check_options
@@ -28,14 +30,20 @@ class Command(TerminalCommand):
         "Manage the triggers that write the audit log. check: exit with code 1 and list the"
         " tables whose triggers are missing, outdated, disabled or left over. install: fix them."
         " remove: drop all triggers and keep the log. sql: print the SQL that installs the"
-        " triggers."
+        " triggers. attach SOURCE: read another log in place of an empty one, without a copy; see"
+        " docs/attach.md. detach: undo that."
     )
     # Broken models must not keep anyone from removing the triggers.
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
-            "action", choices=("check", "install", "remove", "sql"), help="What to do; see above."
+            "action",
+            choices=("check", "install", "remove", "sql", "attach", "detach"),
+            help="What to do; see above.",
+        )
+        parser.add_argument(
+            "source", nargs="?", metavar="SOURCE", help="With attach: the log to read."
         )
         parser.add_argument(
             "--database",
@@ -49,6 +57,11 @@ class Command(TerminalCommand):
             help="With install and sql: also make the log append-only. Implied by"
             ' AUDITREPR["APPEND_ONLY"] = True.',
         )
+        parser.add_argument(
+            "--dry-run",
+            action="store_true",
+            help="With attach: show what prevents it, and how the log would read; change nothing.",
+        )
 
     def handle(self, *, action: str, append_only: bool, verbosity: int, **options: Any) -> None:
         check_options(options, {"database": database_alias})
@@ -57,14 +70,17 @@ class Command(TerminalCommand):
                 f"--append-only cannot be used with {action}, only with install and sql.",
                 returncode=USAGE,
             )
+        _check_usage(action, options)
         self.append_only = append_only
+        self.source, self.dry_run = options["source"], options["dry_run"]
         self.verbosity = verbosity
         act = getattr(self, f"_{action}")
         using = options["database"] or DEFAULT_DB_ALIAS
         complaints: list[str] = []
         try:
             # remove works without the log's tables.
-            for using in capture.databases(options["database"], with_log=action != "remove"):
+            alone = using if action in ("attach", "detach") else options["database"]
+            for using in capture.databases(alone, with_log=action != "remove"):
                 complaints += act(using)
         except (AuditReprError, Error) as error:
             said = explained(error, using, writes=[Coverage._meta.db_table])
@@ -74,7 +90,20 @@ class Command(TerminalCommand):
         if complaints:
             raise CommandError("\n".join(complaints))
 
+    def _attach(self, using: str) -> Iterable[str]:
+        for line in attaching.attach(using, self.source, dry_run=self.dry_run):
+            self._say(1, line)
+        return ()
+
+    def _detach(self, using: str) -> Iterable[str]:
+        for line in attaching.detach(using):
+            self._say(1, line)
+        return ()
+
     def _check(self, using: str) -> Iterable[str]:
+        if found := attachment.attached(using):
+            yield from attaching.check(using, found, partial(self._say, 1))
+            return
         states = capture.inspect(using)
         capture.note_gaps(using)
         for state in states:
@@ -93,6 +122,7 @@ class Command(TerminalCommand):
             self._say(1, f"{using}: all triggers are OK.")
 
     def _install(self, using: str) -> Iterable[str]:
+        attachment.refuse(using, "auditrepr's triggers are not installed")
         preflight.commits(using)
         changed = capture.install(using)
         for state in changed:
@@ -111,6 +141,7 @@ class Command(TerminalCommand):
             self._say(1, f"{using}: all triggers are OK.")
 
     def _remove(self, using: str) -> Iterable[str]:
+        attachment.refuse(using, "auditrepr has no triggers to remove")
         preflight.commits(using)
         names = capture.remove(using)
         listed = f": {', '.join(names)}" if names else ""
@@ -118,6 +149,7 @@ class Command(TerminalCommand):
         return ()
 
     def _sql(self, using: str) -> Iterable[str]:
+        attachment.refuse(using, "auditrepr's triggers are not installed")
         guards = append_only.script(using) if self._guards() else []
         for statement in capture.script(using) + guards:
             self.stdout.write(statement.strip().removesuffix(";") + ";")
@@ -133,6 +165,23 @@ class Command(TerminalCommand):
     def _say(self, level: int, text: str) -> None:
         if self.verbosity >= level:
             self.stdout.write(text)
+
+
+def _check_usage(action: str, options: dict[str, Any]) -> None:
+    """Check that what belongs to attach comes with it.
+
+    :raises CommandError: with exit code 2.
+    """
+    if action == "attach" and not options["source"]:
+        raise CommandError(
+            f"attach requires the name of a source: {', '.join(sources.names())}.",
+            returncode=USAGE,
+        )
+    if action != "attach" and (options["source"] or options["dry_run"]):
+        given = "--dry-run" if options["dry_run"] else f"SOURCE ({options['source']})"
+        raise CommandError(
+            f"{given} cannot be used with {action}, only with attach.", returncode=USAGE
+        )
 
 
 def _migrate(using: str) -> str:

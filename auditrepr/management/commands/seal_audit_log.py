@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import Error
 
 from ... import capture
+from ...capture import attachment
 from ...exceptions import AuditReprError, LockHeld
 from ...job import logs, preflight
 from ...job.rights import explained
@@ -89,6 +90,7 @@ class Command(TerminalCommand):
         using = options["database"]
         try:
             capture.databases(using)
+            attachment.refuse(using, "auditrepr does not seal them")
             with stopping_on_signals() as received:
                 if not no_seal:
                     self._seal(using, options, lambda: bool(received))

@@ -11,6 +11,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import Error
 
 from ... import capture
+from ...capture import attachment
 from ...exceptions import AuditReprError
 from ...job import logs
 from ...job.rights import explained
@@ -75,6 +76,7 @@ class Command(TerminalCommand):
         show = options["verbosity"] >= 1 and not options["no_progress"]
         try:
             capture.databases(using)
+            attachment.refuse(using, "they have no seals")
             with stopping_on_signals() as received, progress_bar(show=show, done="verified") as bar:
                 found = verifying.verify(
                     using,

@@ -73,6 +73,7 @@ def _recording(status: JobStatus) -> dict[str, Any]:
     """Return whether the log is complete, and what is to be done about it."""
     return {
         "schema": status.schema or None,
+        "attached_to": status.attached and status.attached.source,
         "triggers": {state.name: state.status.value for state in status.broken},
         "findings": [str(finding) for finding in status.findings],
         "migrations_pending": status.migrations,

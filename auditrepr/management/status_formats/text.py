@@ -148,6 +148,10 @@ def _migrations(status: JobStatus) -> Iterator[str | Line]:
 
 
 def _triggers(status: JobStatus) -> Iterator[str | Line]:
+    if status.attached:
+        missing = "" if status.attached.in_place else "; its view is missing: run migrate"
+        yield Line(f"attached to {status.attached.source}{missing}", alarming=bool(missing))
+        return
     if not status.broken and not status.waiting:
         yield "OK"
     for state in status.broken:
@@ -159,6 +163,9 @@ def _triggers(status: JobStatus) -> Iterator[str | Line]:
 
 
 def _coverage(status: JobStatus) -> Iterator[str | Line]:
+    if status.attached:
+        yield f"unknown: {status.attached.source} does not say when it recorded"
+        return
     if not status.gaps:
         yield "no gaps"
     for gap in status.gaps:

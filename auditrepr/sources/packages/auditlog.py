@@ -53,6 +53,7 @@ class Auditlog(Source):
     """
 
     name = "auditlog"
+    unattachable = "it has texts of values, as Django wrote them, and not rows"
     title = "django-auditlog"
     facts = Facts(Order.WHOLE, deletes=True, before_images=False, whole_rows=False, texts=True)
 

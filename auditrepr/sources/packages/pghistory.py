@@ -41,6 +41,7 @@ class Pghistory(Source):
     """
 
     name = "pghistory"
+    unattachable = "it has a table for each model"
     title = "django-pghistory"
     # Which trackers and fields a model has, the dry run shows by its events.
     facts = Facts(Order.TABLE, deletes=False, before_images=False, whole_rows=True)

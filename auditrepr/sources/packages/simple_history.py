@@ -41,6 +41,7 @@ class SimpleHistory(Source):
     """
 
     name = "simple_history"
+    unattachable = "it has a table for each model"
     title = "django-simple-history"
     facts = Facts(Order.TABLE, deletes=True, before_images=False, whole_rows=True)
 

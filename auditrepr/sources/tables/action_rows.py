@@ -10,7 +10,7 @@ from collections.abc import Collection, Mapping
 
 from ..quoting import texts
 from .from_texts import FromTexts
-from .log_tables import LogTable, Placed
+from .log_tables import EveryPlace, LogTable, Placed
 from .places import Place
 
 #: Ignored columns, by schema and table.
@@ -57,6 +57,8 @@ class ActionRows(ABC):
     """Rows of a log, of which the SQL joins `held`, with an `image` and what was `changed`."""
 
     keys: str  # the function that returns the columns of a row
+    merged: str  # a {row}, as JSON that has at least the texts of its columns
+    both: str  # the row after an update
 
     def __init__(self, log: LogTable, placed: Placed, *, trial: bool = False) -> None:
         self.log = log
@@ -65,6 +67,10 @@ class ActionRows(ABC):
     @abstractmethod
     def join(self, ignored: Ignored) -> str:
         """Return the SQL, without these columns of updates."""
+
+    def functions(self) -> list[str]:
+        """Return statements that create what the SQL calls, beyond what is there."""
+        return []
 
     def _ignored(self, ignored: Ignored) -> str:
         return self.placed.by_place(
@@ -79,6 +85,8 @@ class TextRows(ActionRows):
         super().__init__(log, placed)
         self.read = FromTexts(log.source, log.using, temporary=trial)
         self.keys = f"{self.read.hstore}.skeys"
+        self.merged = f"{self.read.hstore}.hstore_to_jsonb({{row}})"
+        self.both = f"event.row_data OPERATOR({self.read.hstore}.||) event.changed_fields"
 
     def join(self, ignored: Ignored) -> str:
         hstore = self.read.hstore
@@ -92,7 +100,12 @@ class TextRows(ActionRows):
         updated = f"({kept}) OPERATOR({hstore}.||) event.changed_fields"
         return GIVEN.format(updated=updated, cast="", held=held)
 
+    def functions(self) -> list[str]:
+        return [self.read.rows_sql(self.placed.places)]
+
     def _read(self, row: str) -> str:
+        if isinstance(self.placed, EveryPlace):
+            return self.read.every_row(row)
         return self.placed.by_place(self.read.row(one, row) for one in self.placed.places)
 
 
@@ -100,6 +113,8 @@ class JsonRows(ActionRows):
     """Rows in JSON."""
 
     keys = "jsonb_object_keys"
+    merged = "({row})::jsonb"
+    both = "event.row_data::jsonb || event.changed_fields::jsonb"
 
     def join(self, ignored: Ignored) -> str:
         kept = f"event.row_data::jsonb - {self._ignored(ignored)}"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 
 from django.db import Error, connections, transaction
 
@@ -123,6 +124,24 @@ AS $texts${body}$texts$
 COMPARED = {"numeric": "number", "timestamp with time zone": "time"}
 
 
+# Each table's row has a statement of its own, which is planned when it first runs: one that was
+# dropped keeps nobody from reading the others.
+ROWS = """
+CREATE OR REPLACE FUNCTION {name}(n integer, texts {hstore}.hstore) RETURNS jsonb
+LANGUAGE plpgsql STABLE AS $rows$
+BEGIN
+    CASE n
+{whens}
+    ELSE RETURN {hstore}.hstore_to_jsonb(texts);
+    END CASE;
+END
+$rows$
+"""
+WHEN = """    WHEN {n} THEN
+        IF to_regclass({current}) IS NOT NULL THEN RETURN {row}; END IF;
+        RETURN {hstore}.hstore_to_jsonb(texts);"""
+
+
 class FromTexts:
     """SQL that reads texts of hstore, of which this database has the extension.
 
@@ -136,6 +155,7 @@ class FromTexts:
         schema = quote(vendor.log_schema())
         self.hstore = quote(vendor.value(HSTORE))
         self.function = f"{schema}.{NAME}"
+        self.every = f"{schema}.auditrepr_attached_texts"
         try:
             with transaction.atomic(using):
                 if vendor.value(PRESENT, [NAME, schema]) != BODY:
@@ -144,6 +164,22 @@ class FromTexts:
                     vendor.execute([named])
         except Error as error:
             raise SourceUnreadable(source=source, reason=one_line(error)) from error
+
+    def rows_sql(self, places: Sequence[Place]) -> str:
+        """Return the statement for the function that reads the rows of all these places."""
+        whens = [
+            WHEN.format(n=n, current=text(one.current), row=self.row(one, "texts"),
+                hstore=self.hstore)
+            for n, one in enumerate(places)
+            if one.shape
+        ]  # fmt: skip
+        return ROWS.format(
+            name=self.every, hstore=self.hstore, whens="\n".join(whens) or "    WHEN -1 THEN NULL;"
+        )
+
+    def every_row(self, texts: str) -> str:
+        """Return SQL for a row of the place that is joined, by the function for all."""
+        return f"{self.every}(place.n, {texts})"
 
     def row(self, place: Place, texts: str) -> str:
         """Return SQL for a row of this place as JSON; as texts if there is no such table today."""

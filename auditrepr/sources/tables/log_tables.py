@@ -64,6 +64,12 @@ class LogTable:
         except Error as error:
             raise SourceUnreadable(source=self.source, reason=one_line(error)) from error
 
+    def user(self, column: str) -> str:
+        """Return SQL for who made the change, by the column that says so; null without one."""
+        if column not in self.columns:
+            return "NULL::text"
+        return f"nullif(event.{self.quoted(column)}::text, '')"
+
     def context(self, known: Collection[str], user: str = "") -> str:
         """Return SQL for the context of an event: the columns that are not among the known ones.
 
@@ -74,7 +80,7 @@ class LogTable:
             others.remove(user)
         parts = [f"{text(name)}, event.{self.quoted(name)}" for name in others]
         if user in self.columns:
-            parts.insert(0, f"'user', nullif(event.{self.quoted(user)}::text, '')")
+            parts.insert(0, f"'user', {self.user(user)}")
         if not parts:
             return "NULL::jsonb"
         return f"nullif(jsonb_strip_nulls(jsonb_build_object({', '.join(parts)})), '{{}}')"
@@ -155,6 +161,22 @@ class Placed:
             return next(iter(numbers))
         whens = (f" WHEN place.n IN ({', '.join(ns)}) THEN {sql}" for sql, ns in numbers.items())
         return f"CASE{''.join(whens)} END"
+
+
+class EveryPlace(Placed):
+    """The places of a log that is attached: those of all tables, and one of what comes later."""
+
+    def __init__(self, places: Collection[Place]) -> None:
+        super().__init__([*places, Place("", "", "")])
+
+    def join(self, schema: str, table: str, time: str) -> str:
+        known = super().join(schema, table, time).removeprefix("JOIN ")
+        values, _, condition = known.partition(" ON ")
+        last = len(self.places) - 1
+        return (
+            f"CROSS JOIN LATERAL (SELECT place.* FROM {values} WHERE {condition}"  # noqa: S608
+            f" OR place.n = {last} ORDER BY place.n LIMIT 1) AS place"
+        )
 
 
 def _key(place: Place, image: str) -> str:

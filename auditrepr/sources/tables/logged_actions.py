@@ -4,10 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Collection
+from typing import Any
 
+from ...vendors import get_vendor
+from ...vendors.attach_types import KEY, TABLE, LogView
 from ..base import Facts, Order, Part, Source
 from .action_rows import ActionRows, Ignored, JsonRows, TextRows
-from .log_tables import LogTable, Placed, find_table
+from .attached_keys import every_table
+from .log_tables import EveryPlace, LogTable, Placed, find_table
+from .places import places
 
 COLUMNS = (
     "schema_name", "table_name", "action_tstamp_clk", "action", "row_data", "changed_fields",
@@ -59,6 +64,23 @@ WHERE event.action = 'T' OR NOT event.statement_only
 """
 
 
+PLACE = "event.schema_name, event.table_name"
+TIME = "event.action_tstamp_clk"
+#: What a row of the log holds: the import's own SQL, for one event.
+HELD = """
+CREATE OR REPLACE FUNCTION {name}(event {log}, OUT image jsonb, OUT changed jsonb)
+LANGUAGE sql STABLE AS $held$
+    SELECT held.image, held.changed FROM (SELECT event.*) AS event
+    {places}
+    {rows}
+$held$
+"""
+#: The types of keys whose texts are those of JSON.
+KEY_TYPES = frozenset(
+    ("smallint", "integer", "bigint", "numeric", "uuid", "text", "character varying", "character")
+)
+
+
 class LoggedActions(Source):
     """The table of 2ndQuadrant's trigger, or of a fork, on PostgreSQL."""
 
@@ -75,12 +97,38 @@ class LoggedActions(Source):
             position=log.quoted(log.key),
             key=placed.key(held),
             old_key=placed.key(f"({held} || held.changed)"),
-            context=log.context({*COLUMNS, *OTHERS}, user="application_user_name"),
+            context=_context(log),
             log=log.sql,
             places=placed.join("event.schema_name", "event.table_name", "event.action_tstamp_clk"),
             rows=rows.join(_ignored(log, rows)),
         )
         return [Part("", select)]
+
+    def tables(self, using: str) -> list[tuple[str, str]]:
+        return [(schema, table) for schema, table in self._log(using).rows(TABLES)]
+
+    def view(self, using: str, known: Any = None) -> LogView:
+        log = self._log(using)
+        placed = EveryPlace(places(using, every_table(using, ())))
+        rows = (TextRows if _has_texts(log) else JsonRows)(log, placed)
+        if known is None:
+            found = _ignored(log, rows)
+        else:  # of a table that it no longer records, only the events would say it
+            found = {(schema, table): columns for schema, table, columns in known} | _told(log)
+        held = f"{log.quoted(get_vendor(using).log_schema())}.auditrepr_attached_held"
+        made = HELD.format(
+            name=held,
+            log=log.sql,
+            places=placed.join("event.schema_name", "event.table_name", TIME),
+            rows=rows.join(found),
+        )
+        return LogView(
+            f"{log.sql} AS event WHERE event.action = 'T' OR NOT event.statement_only",
+            _columns(log, rows, held),
+            [*rows.functions(), made],
+            key_types=KEY_TYPES if _has_texts(log) else None,
+            known=sorted([*place, sorted(columns)] for place, columns in found.items()),
+        )
 
     def left_out(self, using: str, tables: Collection[str] | None = None) -> dict[str, int]:
         log = self._log(using)
@@ -95,14 +143,44 @@ class LoggedActions(Source):
         return find_table(self.name, using, "logged_actions", COLUMNS)
 
 
+def _columns(log: LogTable, rows: TextRows | JsonRows, held: str) -> dict[str, str]:
+    """Return the columns of the view, by ours."""
+    before, after = rows.merged.format(row="event.row_data"), rows.merged.format(row=rows.both)
+    given = rows.merged.format(row="coalesce(event.row_data, event.changed_fields)")
+    image = f"CASE WHEN event.action = 'U' THEN {after} ELSE {given} END"
+    old, new = (f"{KEY}({PLACE}, {TIME}, {row})" for row in (before, after))
+    return {
+        "id": f"event.{log.quoted(log.key)}",
+        "table_name": f"{TABLE}({PLACE})",
+        "object_id": f"CASE WHEN event.action <> 'T' THEN {KEY}({PLACE}, {TIME}, {image}) END",
+        "previous_object_id": f"CASE WHEN event.action = 'U' THEN nullif({old}, {new}) END",
+        "action": "event.action::varchar(1)",
+        "row_data": f"({held}(event)).image",
+        "changed_from": f"({held}(event)).changed",
+        "context": _context(log),
+        "actor": log.user("application_user_name"),
+        "occurred_at": TIME,
+        "xmin": "event.xmin",
+    }
+
+
+def _context(log: LogTable) -> str:
+    return log.context({*COLUMNS, *OTHERS}, user="application_user_name")
+
+
 def _has_texts(log: LogTable) -> bool:
     return log.columns["row_data"] not in ("json", "jsonb")
 
 
 def _ignored(log: LogTable, rows: ActionRows) -> Ignored:
     """Return the columns that are not recorded of updates."""
-    told = {(schema, table): columns for schema, table, columns in log.rows(IGNORED)}
+    told = _told(log)
     if all((one.schema, one.table) in told for one in rows.placed.places):
         return told
     query = LACKING.replace("{keys}", rows.keys).replace("{key}", log.quoted(log.key))
     return {(schema, table): columns for schema, table, columns in log.rows(query)} | told
+
+
+def _told(log: LogTable) -> dict[tuple[str, str], Collection[str]]:
+    """Return the columns that the triggers say that they ignore, by table."""
+    return {(schema, table): columns for schema, table, columns in log.rows(IGNORED)}

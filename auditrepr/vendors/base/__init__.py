@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from .asof import AsOfFacet, PastTableSQL
+from .attaching import AttachFacet
 from .capture import CaptureFacet
 from .erasing import ErasingFacet
 from .imports import ImportFacet
@@ -12,6 +13,7 @@ from .store import StoreFacet
 
 __all__ = [
     "AsOfFacet",
+    "AttachFacet",
     "CaptureFacet",
     "ErasingFacet",
     "ImportFacet",
@@ -24,6 +26,13 @@ __all__ = [
 
 
 class Vendor(
-    CaptureFacet, AsOfFacet, StoreFacet, SearchFacet, ImportFacet, SealFacet, ErasingFacet
+    CaptureFacet,
+    AsOfFacet,
+    StoreFacet,
+    SearchFacet,
+    ImportFacet,
+    SealFacet,
+    ErasingFacet,
+    AttachFacet,
 ):
     """One database."""

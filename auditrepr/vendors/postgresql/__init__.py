@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..base import Vendor
 from .asof import Reconstructing
+from .attaching import Attaching
 from .capture import Capturing
 from .erasing import Erasing
 from .imports import Importing
@@ -13,6 +14,14 @@ from .store import Storing
 
 
 class PostgreSQL(
-    Capturing, Reconstructing, Storing, Searching, Importing, Sealing, Erasing, Vendor
+    Capturing,
+    Reconstructing,
+    Storing,
+    Searching,
+    Importing,
+    Sealing,
+    Erasing,
+    Attaching,
+    Vendor,
 ):
     """All that auditrepr asks of PostgreSQL."""

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-SEQUENCE = "pg_get_serial_sequence('auditrepr_auditlog', 'id')::regclass"
-# The ID before the first one that the log gives itself; other logs' events may have lower ones.
-BEFORE_FIRST = f"(SELECT seqstart - 1 FROM pg_sequence WHERE seqrelid = {SEQUENCE})"
+from .log_facts import FACTS
+
 POSITION = f"""
+    WITH {FACTS}
     SELECT greatest(
         (SELECT max(id) FROM auditrepr_auditlog),
-        CASE WHEN has_sequence_privilege({SEQUENCE}, 'USAGE, SELECT')
-            THEN pg_sequence_last_value({SEQUENCE}) END,
-        {BEFORE_FIRST}
+        CASE WHEN readable THEN pg_sequence_last_value(sequence) END,
+        before_first
     ), pg_current_xact_id()::text::bigint
+    FROM facts
 """
 MISSING_RIGHTS = """
     WITH needed AS (
@@ -39,30 +39,32 @@ LOG_IDENTITY = """
         pg_is_in_recovery()
     FROM pg_database d, pg_control_system() c WHERE d.datname = current_database()
 """
-SEQUENCE_CACHE = f"SELECT seqcache FROM pg_sequence WHERE seqrelid = {SEQUENCE}"
+SEQUENCE_CACHE = f"WITH {FACTS} SELECT cache FROM facts"
 
 # The sequence distinguishes its own IDs from explicit ones, if the role may read it.
 REACH = f"""
-SELECT coalesce(max(id), {BEFORE_FIRST}), coalesce(
-    CASE WHEN has_sequence_privilege({SEQUENCE}, 'USAGE, SELECT')
-        THEN coalesce(pg_sequence_last_value({SEQUENCE}), {BEFORE_FIRST})
-    END, max(id), {BEFORE_FIRST}), row_security_active('auditrepr_auditlog'::regclass),
-    pg_current_snapshot()::text
-FROM auditrepr_auditlog
+WITH {FACTS}, reached AS (SELECT max(id) AS id FROM auditrepr_auditlog)
+SELECT coalesce(id, before_first), coalesce(
+    CASE WHEN readable THEN coalesce(pg_sequence_last_value(sequence), before_first) END,
+    id, before_first
+), hidden, pg_current_snapshot()::text
+FROM facts, reached
 """
 
-# An INSERT or COPY locks the log, or the partition that it names, in this mode before it takes an
-# ID, even if it holds a stronger lock, and keeps the lock until its transaction ends.
-WRITERS = """
+# An INSERT or COPY locks the log's table, or the partition that it names, in this mode before it
+# takes an ID, even if it holds a stronger lock, and keeps the lock until its transaction ends.
+WRITERS = f"""
+WITH {FACTS}
 SELECT extract(epoch FROM pg_postmaster_start_time())::text, ARRAY(
     SELECT DISTINCT virtualtransaction FROM pg_locks
     WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
         AND (
-            relation = 'auditrepr_auditlog'::regclass
-            OR relation IN (SELECT relid FROM pg_partition_tree('auditrepr_auditlog'))
+            pg_locks.relation = facts.relation
+            OR pg_locks.relation IN (SELECT relid FROM pg_partition_tree(facts.relation))
         )
 )
+FROM facts
 """
 RECOVERED = "-1/"  # prefix of a prepared transaction's name after a crash recovery
 

@@ -191,6 +191,9 @@ BEGIN
     FOR item IN SELECT oid FROM pg_proc
         WHERE pronamespace = {schema}::regnamespace AND proname LIKE '{pattern}'
             AND NOT EXISTS (SELECT FROM pg_trigger WHERE tgfoid = pg_proc.oid)
+            -- Nor those that indexes of another log call: see attached_sql.
+            AND NOT EXISTS (SELECT FROM pg_depend
+                WHERE refclassid = 'pg_proc'::regclass AND refobjid = pg_proc.oid)
     LOOP
         EXECUTE format('DROP FUNCTION %s', item);
     END LOOP;

@@ -1,0 +1,121 @@
+"""Tests a log that is attached to another one: what it reads, and what the job stores for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from auditrepr.models import AuditLog, InstanceRepr
+from tests.app.models import Author, Book
+from tests.attaching.attached import attach, command, detach, kind
+from tests.capturing import sql
+from tests.job.test_import_tables import TABLES, recorded, story
+from tests.running import run
+from tests.table_logs import ALL, TableLog
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
+
+ATTACHABLE = ("supa_audit", "hstore", "json")
+EVERY = [pytest.param(n, marks=[] if n in ATTACHABLE else pytest.mark.proof) for n in ALL]
+
+
+@pytest.fixture
+def log(request: pytest.FixtureRequest) -> Iterator[TableLog]:
+    """One of the logs, which records from now on."""
+    chosen = ALL[request.param]
+    sql("CREATE EXTENSION IF NOT EXISTS hstore")
+    chosen.create()
+    chosen.record(TABLES)
+    AuditLog.objects.all().delete()
+    yield chosen
+    detach()
+    chosen.drop()
+
+
+def each(*names: str) -> Any:
+    return pytest.mark.parametrize("log", names or EVERY, indirect=True)
+
+
+@each()
+def test_events_are_what_our_triggers_have_seen(log: TableLog) -> None:
+    story()
+    seen = recorded()
+    told = attach(log.source)
+    assert f"Attached the audit log to audit.{log.table}" in told
+    assert kind() == "v"
+    assert recorded() == seen
+
+
+@each()
+def test_an_objects_own_values_are_exact_and_what_it_refers_to_is_mixed(log: TableLog) -> None:
+    Author.objects.create(name="Ann")
+    Book.objects.create(title="Go", author=Author.objects.get())
+    attach(log.source)
+    Author.objects.update(name="Bea")  # recorded by the other log alone
+    run()
+    stored = InstanceRepr.objects.order_by("pk").values_list("instance_repr", "fidelity")
+    assert list(stored) == [("Ann", "E"), ("Go (Ann)", "M"), ("Bea", "E")]
+
+
+@each()
+def test_detaching_leads_back_to_a_log_of_our_own(log: TableLog) -> None:
+    Author.objects.create(name="Ann")
+    attach(log.source)
+    run()
+    assert "Detached the audit log" in command("detach")
+    assert (kind(), AuditLog.objects.count(), InstanceRepr.objects.count()) == ("r", 0, 0)
+    Author.objects.create(name="Bea")
+    run()
+    assert InstanceRepr.objects.get().instance_repr == "Bea"
+    call_command("audit_triggers", "check", verbosity=0)
+
+
+TABLE = """
+CREATE TABLE IF NOT EXISTS own_log (
+    entry bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY, of text, at timestamptz DEFAULT now(),
+    what text, key integer, now jsonb, past jsonb, who text
+)
+"""
+SELECT = """
+SELECT entry AS position, of AS table_name, key AS object_id, left(what, 1) AS action,
+    coalesce(now, past) AS row_data, at AS occurred_at, jsonb_build_object('user', who) AS context
+FROM own_log
+"""
+TRIGGER = """
+CREATE OR REPLACE FUNCTION own_log() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+    INSERT INTO own_log (of, what, key, now, past, who) VALUES (
+        TG_TABLE_NAME, TG_OP, coalesce(NEW.id, OLD.id), to_jsonb(NEW), to_jsonb(OLD), 'ann'
+    );
+    RETURN NULL;
+END $$;
+CREATE TRIGGER own_log AFTER INSERT OR UPDATE OR DELETE ON app_author FOR EACH ROW
+    EXECUTE FUNCTION own_log();
+"""
+
+
+@pytest.fixture
+def own_log(settings: Any) -> Iterator[None]:
+    """A log of ten lines, which records authors from now on."""
+    sql(TABLE, TRIGGER)
+    settings.AUDITREPR = {"SOURCES": {"ours": lambda using: SELECT}}
+    AuditLog.objects.all().delete()
+    yield
+    detach()
+    sql("DROP TRIGGER own_log ON app_author", "DROP FUNCTION own_log", "DROP TABLE own_log")
+
+
+@pytest.mark.usefixtures("own_log")
+def test_a_table_of_the_teams_own_is_attached() -> None:
+    author = Author.objects.create(name="Ann")
+    key = str(author.pk)
+    Author.objects.update(name="Bea")
+    assert "Attached the audit log to public.own_log" in attach("ours")
+    author.delete()
+    run()
+    events = AuditLog.objects.with_reprs().order_by("pk")
+    assert {(e.object_id, e.actor) for e in events} == {(key, "ann")}
+    told = [(e.action, e.instance_repr.instance_repr) for e in events]
+    assert told == [("I", "Ann"), ("U", "Bea"), ("D", "Bea")]
