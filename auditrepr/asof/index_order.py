@@ -15,12 +15,17 @@ from itertools import pairwise
 from typing import Any
 
 from django.db.models import F, Model, Q, UniqueConstraint
-from django.db.models.expressions import Col, OrderBy
+from django.db.models import Index as BaseIndex
+from django.db.models.expressions import Col, ColPairs, OrderBy
+from django.db.models.lookups import YearLookup
 
 from ..utils.model_meta import key_parts
 
 #: The fields of an index, in its order; what has no name in Python is None.
 Index = tuple[str | None, ...]
+
+#: PostgreSQL's indexes that give their rows in an order of their own.
+UNSORTED = frozenset({"gist", "spgist", "hash"})
 
 
 @dataclass(frozen=True)
@@ -35,22 +40,23 @@ class Reading:
     def of(cls, query: Any, ordered: Iterable[Any]) -> Reading:
         """Return those of a query that orders by these fields."""
         found = cls(ordered={getattr(one, "attname", None) for one in ordered})
-        found._sort(query.where, query.base_table, whole=True)
+        found._sort(query.where, _own_tables(query), whole=True)
         return found
 
-    def _sort(self, where: Any, table: str, *, whole: bool) -> None:
+    def _sort(self, where: Any, tables: Collection[str], *, whole: bool) -> None:
         whole = whole and where.connector == "AND" and not where.negated
         for child in where.children:
             if hasattr(child, "children"):
-                self._sort(child, table, whole=whole)
+                self._sort(child, tables, whole=whole)
                 continue
-            left = getattr(child, "lhs", None)
-            column = left.target.attname if isinstance(left, Col) else None
-            if isinstance(left, Col) and left.alias != table:
-                continue  # answered by an index of another table
+            compared = _compared(child)
+            # A column of another table is answered by an index of that one.
+            own = [one.target.attname for one in compared if one.alias in tables]
             is_value = getattr(child, "lookup_name", "") == "exact" and child.rhs_is_direct_value()
-            among = self.fixed if whole and column and is_value else self.others
-            among.add(column)
+            if whole and is_value and isinstance(child.lhs, Col):
+                self.fixed.update(own)
+            else:
+                self.others.update(own if compared else [None])
 
     def fitting(self, model: type[Model]) -> Iterator[Index]:
         """Yield the indexes of the model that the query may use, and that give an order."""
@@ -61,6 +67,27 @@ class Reading:
             leads = index[0] in leading or not (direct or self.fixed.isdisjoint(index))
             if leads and not self.fixed.issuperset(index):
                 yield index
+
+
+def _own_tables(query: Any) -> set[str]:
+    """Return what a query calls the table of its model, and those that it inherits from."""
+    found = {query.base_table}
+    for name, table in query.alias_map.items():
+        link: Any = getattr(table, "join_field", None)
+        is_parent = getattr(getattr(link, "remote_field", None), "parent_link", False)
+        if is_parent and link.concrete and table.parent_alias in found:
+            found.add(name)
+    return found
+
+
+def _compared(condition: Any) -> list[Col]:
+    """Return the columns that a condition compares as they are, so that an index may answer it."""
+    left: Any = getattr(condition, "lhs", None)
+    if isinstance(condition, YearLookup):
+        left = left.lhs  # it is compared with the first and the last day
+    found = [getattr(condition, "rhs", None)]
+    found += left.get_source_expressions() if isinstance(left, ColPairs) else [left]
+    return [one for one in found if isinstance(one, Col)]
 
 
 def may_reorder(model: type[Model], reading: Reading, members: Collection[Any]) -> bool:
@@ -90,29 +117,41 @@ def _grow(values: Sequence[list[Any]], *, strictly: bool) -> bool:
 
 @cache
 def indexes(model: type[Model]) -> frozenset[Index]:
-    """Return the indexes that the model declares."""
-    options: Any = model._meta
+    """Return the indexes that the model and those that it inherits from declare."""
+    parents = [parent._meta for parent in model._meta.get_parent_list()]
+    return frozenset(one for options in [model._meta, *parents] for one in _declared(options))
+
+
+def _declared(options: Any) -> Iterator[Index]:
     alone = (field for field in options.local_fields if field.unique or field.db_index)
-    found: set[Index] = {tuple(part.attname for part in key_parts(field)) for field in alone}
-    found.update(_attnames(options, names) for names in options.unique_together)
-    unique = (one for one in options.constraints if isinstance(one, UniqueConstraint))
-    for one in [*options.indexes, *unique]:
-        found.update(_orders(options, one))
-    return frozenset(found)
+    yield from (tuple(part.attname for part in key_parts(field)) for field in alone)
+    yield from (_attnames(options, names) for names in options.unique_together)
+    for one in [*options.indexes, *options.constraints]:
+        if isinstance(one, BaseIndex | UniqueConstraint):
+            yield from _orders(options, one, _terms(one))
+        elif hasattr(one, "index_type"):  # an exclusion; operators come with the expressions
+            yield from _orders(options, one, [term for term, _ in one.expressions])
 
 
-def _orders(options: Any, one: Any) -> Iterator[Index]:
+def _terms(one: Any) -> list[Any]:
+    return one.expressions or [
+        OrderBy(F(name.lstrip("-")), descending=name.startswith("-")) for name in one.fields
+    ]
+
+
+def _orders(options: Any, one: Any, terms: Sequence[Any]) -> Iterator[Index]:
     """Yield an index as its columns, and again for each reason to use it that is not one of them.
 
     Those are the columns of a condition, and of an expression that comes first: a query that
     compares a column without case is answered by the index on its capitals.
     """
-    terms = one.expressions or [
-        OrderBy(F(name.lstrip("-")), descending=name.startswith("-")) for name in one.fields
-    ]
+    terms = [F(term) if isinstance(term, str) else term for term in terms]
     first, *_ = columns = [_column(options, term) for term in terms]
-    # A descending column gives no order that grows.
-    yield (*columns, *(None for term in terms if getattr(term, "descending", False)))
+    # A descending column gives no order that grows, nor does an index that is no sorted one.
+    unsorted = [None for term in terms if getattr(term, "descending", False)]
+    kind = getattr(one, "index_type", getattr(one, "suffix", ""))
+    unsorted += [None] if kind.lower() in UNSORTED else []
+    yield (*columns, *unsorted)
     reasons = _names(one.condition) if one.condition else set()
     if first is None:
         # Raw SQL may name any column.

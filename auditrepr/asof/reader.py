@@ -187,6 +187,7 @@ class Reader:
         return [
             one._replace(
                 doubts=whole.doubts,
+                inherited=whole.inherited,
                 value=self._instance(peers, subject, whole.row)
                 if isinstance(whole.row, Row)
                 else whole.row,
@@ -228,7 +229,11 @@ class Reader:
         parts = self._whole(parent, owners, [_ended(one) for one in self._rows(parent, lookups)])
         joined = list(found)
         for (i, row), part in zip(there, parts, strict=True):
-            joined[i] = Found(_joined(parent, row, part), found[i].doubts + part.doubts)
+            joined[i] = Found(
+                _joined(parent, row, part),
+                found[i].doubts + part.doubts,
+                inherited=(*found[i].inherited, part.inserted, *part.inherited),
+            )
         return joined
 
     def _instance(self, peers: Peers, subject: Subject, row: Row) -> Model | Exception:

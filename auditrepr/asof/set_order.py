@@ -40,9 +40,11 @@ def arranged(vendor: Vendor, model: type[Model], matches: Matches) -> Matches:
     """Return the set in the order in which its rows lie, as far as that is known."""
     found = sorted(matches.found, key=lambda one: _by_key(model, one))
     places = [_place(vendor, model, one) for one in found]
-    known = None not in places
+    known = not any(None in place for place in places)
     if known:
         found = [one for _, one in sorted(zip(places, found, strict=True), key=lambda p: p[0])]
+        # The server may begin with the rows of any table that the model inherits from.
+        known = all(list(column) == sorted(column) for column in zip(*sorted(places), strict=True))
     return matches._replace(found=found, in_order=known or len(found) < 2)
 
 
@@ -172,11 +174,11 @@ def _ordered_by(options: Any, term: Any) -> tuple[Any, bool]:
     return field, not rest and not orders_itself
 
 
-def _place(vendor: Vendor, model: type[Model], one: Found) -> Any:
-    """Return what the place of the row in its table depends on; None if that is not known."""
+def _place(vendor: Vendor, model: type[Model], one: Found) -> tuple[Any, ...]:
+    """Return what the places of the row's parts in their tables depend on; None: not known."""
     if not vendor.keeps_order_of_keys(model):
-        return one.inserted
-    return one.row.values.get(model._meta.pk.attname) if isinstance(one.row, Row) else None
+        return (one.inserted, *one.inherited)
+    return (one.row.values.get(model._meta.pk.attname) if isinstance(one.row, Row) else None,)
 
 
 def _by_key(model: type[Model], one: Found) -> tuple[str, Any]:

@@ -111,6 +111,7 @@ class Found(NamedTuple):
     gone: str = ""  # not empty: the row was deleted, this is its last state, and why
     value: Any = None  # the object made of the row, or the error that making it raised
     inserted: int | None = None  # the event that gave the row its place in the table, if known
+    inherited: tuple[int | None, ...] = ()  # likewise of the rows that its model inherits from
 
 
 class Step(NamedTuple):

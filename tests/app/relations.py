@@ -190,6 +190,13 @@ class Pizzeria(Diner):
 
 
 @auditrepr.track
+class Kiosk(RatedPlace):
+    """Is in a set by a column of its own, and may be read by an index of its parent's."""
+
+    keeper = models.ForeignKey("Author", models.CASCADE, null=True, related_name="kiosks")
+
+
+@auditrepr.track
 class Trattoria(Pizzeria):
     """Its row has parts in the tables of all that it inherits from."""
 

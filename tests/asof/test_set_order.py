@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from datetime import date
 
 import pytest
 from django.db import connection
@@ -18,11 +19,13 @@ from django.db.models import (
     QuerySet,
     Sum,
     UniqueConstraint,
+    Value,
     When,
     Window,
 )
 from django.db.models.expressions import OrderBy, RawSQL
 from django.db.models.functions import Collate, Length, Lower, Rank, RowNumber, Upper
+from django.db.models.lookups import LessThan
 
 from auditrepr.asof import index_order
 from auditrepr.asof.related_querysets import NO_ORDER
@@ -32,7 +35,7 @@ from auditrepr.vendors.types import Event
 from tests.app.fields import ByUUID
 from tests.app.models import Author, Book, Tag
 from tests.app.moment import Step
-from tests.app.relations import Order
+from tests.app.relations import Kiosk, Order, RatedPlace
 from tests.oracle import Oracle
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -424,6 +427,160 @@ def test_an_index_counts_however_it_is_declared(name, declared, monkeypatch):
         Book.objects.create(title=title, author=author, published=f"2024-01-0{day}")
     reason = said_of(monkeypatch, Author, question, lambda: Author.objects.update(name="b"))
     assert reason == ("" if exact else NO_ORDER)
+
+
+BY_YEAR = {
+    "year": lambda books: books.filter(published__year=2024),
+    "years": lambda books: books.filter(published__year__gt=1),
+    "iso year": lambda books: books.filter(published__iso_year__gte=2024),
+    "column on the right": lambda books: books.filter(
+        LessThan(Value(date(2000, 1, 1)), F("published"))
+    ),
+}
+
+
+def two_books():
+    """The later one was published first."""
+    author = Author.objects.create(name="a")
+    for day, title in ((2, "x"), (1, "y")):
+        Book.objects.create(title=title, author=author, published=date(2024, 1, day))
+
+
+@pytest.mark.parametrize("name", [*BY_YEAR, "no month", "no other column"])
+def test_an_index_answers_what_compares_its_column_with_a_time(name, indexed, monkeypatch):
+    def titles(author):
+        if name == "no month":
+            return [book.title for book in author.books.filter(published__month=1)]
+        return [book.title for book in BY_YEAR.get(name, BY_YEAR["year"])(author.books)]
+
+    indexed("title" if name == "no other column" else "published")
+    two_books()
+    reason = said_of(monkeypatch, Author, titles, lambda: Author.objects.update(name="b"))
+    assert reason == ("" if name.startswith("no ") else NO_ORDER)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("name", BY_YEAR)
+def test_the_server_gives_them_in_the_order_of_that_index(name, indexed):
+    indexed("published")
+    two_books()
+    chosen = BY_YEAR[name](Book.objects)
+    with connection.cursor() as cursor:
+        cursor.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+        try:
+            assert f"using {NAME} on app_book" in chosen.explain()
+            assert [book.title for book in chosen] == ["y", "x"]
+        finally:
+            cursor.execute("RESET enable_seqscan; RESET enable_bitmapscan")
+
+
+@pytest.fixture
+def inherited(monkeypatch):
+    """An index on a column that kiosks inherit."""
+    with connection.schema_editor() as editor:
+        editor.execute(f"CREATE INDEX {NAME} ON app_ratedplace (name)")
+    monkeypatch.setattr(RatedPlace._meta, "indexes", [Index(fields=["name"], name=NAME)])
+    index_order.indexes.cache_clear()
+    yield
+    index_order.indexes.cache_clear()
+    with connection.schema_editor() as editor:
+        editor.execute(f"DROP INDEX {NAME}")
+
+
+def two_kiosks():
+    author = Author.objects.create(name="a")
+    for name in "yx":
+        Kiosk.objects.create(name=name, keeper=author)
+
+
+@pytest.mark.parametrize(
+    ("chosen", "exact"),
+    [
+        (lambda kiosks: kiosks.filter(name__gt="A"), False),
+        (lambda kiosks: kiosks.exclude(name="A"), False),
+        (lambda kiosks: kiosks.filter(pk__gt=0), True),
+    ],
+)
+def test_the_index_of_a_parent_may_give_the_order_of_a_set(chosen, exact, inherited, monkeypatch):
+    def names(author):
+        return [kiosk.name for kiosk in chosen(author.kiosks)]
+
+    two_kiosks()
+    reason = said_of(monkeypatch, Author, names, lambda: Author.objects.update(name="b"))
+    assert reason == ("" if exact else NO_ORDER)
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("change", ["none", "parent", "child", "crosswise"])
+def test_the_rows_that_members_inherit_from_lie_in_an_order_of_their_own(change, monkeypatch):
+    def names(author):
+        return [kiosk.name for kiosk in author.kiosks.all()]
+
+    author = Author.objects.create(name="a")
+    places = [RatedPlace.objects.create(name=name) for name in "yx"]
+    for place in places[:: -1 if change == "crosswise" else 1]:
+        child = Kiosk(ratedplace_ptr=place, keeper=author)
+        child.save_base(raw=True)
+    if change == "parent":
+        RatedPlace.objects.filter(pk=places[0].pk).update(name="z")
+    elif change == "child":
+        Kiosk.objects.filter(pk=places[0].pk).update(keeper=None)
+        Kiosk.objects.filter(pk=places[0].pk).update(keeper=author)
+    reason = said_of(monkeypatch, Author, names, lambda: Author.objects.update(name="b"))
+    assert reason == ("" if change == "none" else NO_ORDER)
+
+
+def test_the_server_may_read_children_by_an_index_of_their_parent(inherited):
+    two_kiosks()
+    chosen = Kiosk.objects.filter(name__gt="A")
+    with connection.cursor() as cursor:
+        if connection.vendor == "postgresql":
+            cursor.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+            cursor.execute("SET enable_hashjoin = off; SET enable_mergejoin = off")
+        try:
+            assert NAME in chosen.explain()
+            assert [kiosk.name for kiosk in chosen] == ["x", "y"]
+        finally:
+            if connection.vendor == "postgresql":
+                cursor.execute("RESET ALL")
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("kind", ["gist", "spgist", "exclusion", "no brin"])
+def test_an_index_that_is_not_sorted_gives_an_order_of_its_own(kind, monkeypatch):
+    from django.contrib.postgres import constraints, indexes  # requires psycopg
+
+    if kind == "exclusion":
+        pairs = [("author", "="), ("published", "<>")]
+        one = constraints.ExclusionConstraint(name=NAME, expressions=pairs)
+    else:
+        made = {"gist": indexes.GistIndex, "spgist": indexes.SpGistIndex}
+        one = made.get(kind, indexes.BrinIndex)(fields=["author", "published"], name=NAME)
+    monkeypatch.setattr(Book._meta, "constraints" if kind == "exclusion" else "indexes", [one])
+    index_order.indexes.cache_clear()
+    author = Author.objects.create(name="a")
+    for day, title in ((1, "x"), (2, "y")):  # as a sorted index would give them, too
+        Book.objects.create(title=title, author=author, published=date(2024, 1, day))
+    reason = said_of(monkeypatch, Author, books, lambda: Author.objects.update(name="b"))
+    index_order.indexes.cache_clear()
+    assert reason == ("" if kind == "no brin" else NO_ORDER)
+
+
+@pytest.mark.postgresql
+def test_the_server_reads_by_the_index_of_an_exclusion():
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE EXTENSION IF NOT EXISTS btree_gist")
+        cursor.execute(
+            "CREATE TEMP TABLE kept (author_id bigint, day date, EXCLUDE USING gist"
+            " (author_id WITH =, day WITH <>))"
+        )
+        cursor.execute("INSERT INTO kept SELECT n, '2024-01-01' FROM generate_series(1, 99) n")
+        cursor.execute("SET enable_seqscan = off; SET enable_bitmapscan = off")
+        try:
+            cursor.execute("EXPLAIN SELECT ctid FROM kept WHERE author_id = 7::bigint")
+            assert "'Index Scan using kept_author_id_day_excl" in str(cursor.fetchall())
+        finally:
+            cursor.execute("RESET ALL; DROP TABLE kept; DROP EXTENSION btree_gist")
 
 
 @pytest.mark.postgresql
