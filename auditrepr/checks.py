@@ -30,6 +30,7 @@ from .exceptions import (
 )
 from .job import findings
 from .job.findings import CHANGEABLE, NO_LOG
+from .job.partitions.state import BOUNDED, FEW_AHEAD
 from .job.reports import Finding
 from .models import AuditLog
 from .tracking import problems, tracked_tables
@@ -48,6 +49,8 @@ WARNINGS = {
     Status.UNSUPPORTED.value: "auditrepr.W002",
     NO_LOG: "auditrepr.W003",
     CHANGEABLE: "auditrepr.W005",
+    FEW_AHEAD: "auditrepr.W007",
+    BOUNDED: "auditrepr.W008",
 }
 BROKEN = {status.value for status in capture.BROKEN}
 #: Directories that the system cleans up.

@@ -54,6 +54,7 @@ from .job import (
     RoundVoided,
     UnusablePool,
 )
+from .partitions import LogBusy, MayNotPartition, NoPartitions, NotPartitionable
 from .past import CacheOutOfReach, NotRestored, NoUser, PastIsFixed, RowNotImported
 from .seals import ExportUnreadable, NothingSealed, SealBroken, SealUnknown
 
@@ -73,15 +74,19 @@ __all__ = [
     "LeaseLost",
     "LockHeld",
     "LockUnavailable",
+    "LogBusy",
     "LogElsewhere",
     "MayNotImport",
+    "MayNotPartition",
     "MayNotPrune",
     "MigrationsPending",
     "MigrationsUnreadable",
     "MigrationsUnrecorded",
+    "NoPartitions",
     "NoUnfinishedImport",
     "NoUser",
     "NotAudited",
+    "NotPartitionable",
     "NotRestored",
     "NothingCommitted",
     "NothingCovered",

@@ -24,6 +24,8 @@ from .failure_counts import Failures, FinalEvents
 from .locks.lease import DatabaseLock
 from .locks.process import Process
 from .overdue import Overdue
+from .partitions import state as partition_state
+from .partitions.state import PartitionState
 from .pending import Count
 from .reports import Finding
 from .rounds import state as round_state
@@ -67,6 +69,7 @@ class Summary:
     acquired_at: datetime | None  # when a run last acquired the lock, also to find nothing to do
     overdue: tuple[Overdue, ...]  # what RETENTION does not keep, and is still there
     sealed: SealState | None = field(default=None, kw_only=True)  # None: SEAL is not set
+    partitions: PartitionState | None = field(default=None, kw_only=True)  # None: it has none
 
     @property
     def at_work(self) -> bool:
@@ -199,6 +202,7 @@ def progress(using: str) -> Summary:
         acquired_at=lock.acquired_at if lock else None,
         overdue=overdue.of(using),
         sealed=seal_state.of(using),
+        partitions=partition_state.of(using),
     )
 
 

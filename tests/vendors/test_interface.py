@@ -14,6 +14,7 @@ from auditrepr.vendors.base import (
     AsOfFacet,
     CaptureFacet,
     ImportFacet,
+    PartitionFacet,
     SealFacet,
     SearchFacet,
     StoreFacet,
@@ -29,6 +30,7 @@ FACETS: dict[str, type[Facet]] = {
     "search": SearchFacet,
     "imports": ImportFacet,
     "seal": SealFacet,
+    "partitions": PartitionFacet,
 }
 HERE = Path(__file__).parent
 BASE = Path(inspect.getfile(Vendor)).parent

@@ -1,10 +1,11 @@
-"""What auditrepr asks of a database, in six facets; ``tests/vendors`` tests every answer."""
+"""What auditrepr asks of a database, in seven facets; ``tests/vendors`` tests every answer."""
 
 from __future__ import annotations
 
 from .asof import AsOfFacet, PastTableSQL
 from .capture import CaptureFacet
 from .imports import ImportFacet
+from .partitions import PartitionFacet
 from .seal import SealFacet
 from .search import SearchFacet
 from .store import StoreFacet
@@ -13,6 +14,7 @@ __all__ = [
     "AsOfFacet",
     "CaptureFacet",
     "ImportFacet",
+    "PartitionFacet",
     "PastTableSQL",
     "SealFacet",
     "SearchFacet",
@@ -21,5 +23,7 @@ __all__ = [
 ]
 
 
-class Vendor(CaptureFacet, AsOfFacet, StoreFacet, SearchFacet, ImportFacet, SealFacet):
+class Vendor(
+    CaptureFacet, AsOfFacet, StoreFacet, SearchFacet, ImportFacet, SealFacet, PartitionFacet
+):
     """One database."""

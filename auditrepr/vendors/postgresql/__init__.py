@@ -6,10 +6,13 @@ from ..base import Vendor
 from .asof import Reconstructing
 from .capture import Capturing
 from .imports import Importing
+from .partitions import Partitioning
 from .seal import Sealing
 from .search import Searching
 from .store import Storing
 
 
-class PostgreSQL(Capturing, Reconstructing, Storing, Searching, Importing, Sealing, Vendor):
+class PostgreSQL(
+    Capturing, Reconstructing, Storing, Searching, Importing, Sealing, Partitioning, Vendor
+):
     """All that auditrepr asks of PostgreSQL."""
