@@ -107,14 +107,12 @@ class PartitionFacet(Facet, ABC):
         """Let the planner know the tables as a whole: the server itself only knows partitions."""
 
     @abstractmethod
-    def drop_log_partition(self, partition: LogPartition) -> float:
-        """Drop a partition of the log, and those with the same bounds of the other tables.
+    def empty_partition(self, partition: LogPartition) -> None:
+        """Remove all rows of a partition at once, and those with the same bounds of other tables.
 
-        Call it in a transaction.
-
-        :returns: when they were locked, in seconds since 1970, by the clock of the server.
+        Nobody who writes to another partition waits. Call it in a transaction.
         """
 
     @abstractmethod
-    def server_seconds(self) -> float:
-        """Return the time of the server in seconds since 1970."""
+    def merge_partitions(self, lower: LogPartition, upper: LogPartition) -> None:
+        """Replace two adjacent partitions that have no rows by one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from django.db import transaction
+from django.db import OperationalError, transaction
 
 from ..base import PartitionFacet
 from ..base.partitions import Ahead, LogPartition
@@ -52,6 +52,13 @@ WHERE proname = '{FUNCTION}'
 MAY_PARTITION = f"""
 SELECT pg_has_role(session_user, relowner, 'MEMBER') FROM pg_class WHERE oid = '{LOG}'::regclass
 """
+#: Keeps a partition of an append-only log from being emptied.
+GUARD = "append_only_auditrepr_truncate"
+GUARDED = f"""
+SELECT tgrelid::regclass::text FROM pg_trigger JOIN pg_class ON pg_class.oid = tgrelid
+WHERE relname = %s AND tgname = '{GUARD}'
+    AND relnamespace = quote_ident(coalesce(current_schema(), 'public'))::regnamespace
+"""
 BOUNDED_AT = f"""
 SELECT substring(pg_get_constraintdef(checked.oid) FROM '< ''?(-?[0-9]+)')::bigint
 FROM pg_constraint AS checked JOIN pg_inherits ON inhrelid = conrelid
@@ -87,13 +94,13 @@ class Partitioning(PartitionFacet):
             self._hurry()
             listed = ", ".join(f"{schema}.{name}" for name in PARTITIONED)
             self.execute([f"LOCK TABLE {listed} IN ACCESS EXCLUSIVE MODE"])
-            since = self.server_seconds()
+            since = self._seconds()
             for name, key in PARTITIONED.items():
                 body = ADOPT.format(
                     table=literal(f"{schema}.{name}"), key=literal(key), kept=literal(f"{name}_p0")
                 )
                 self.execute([f"DO {literal(body)}"])
-        return self.server_seconds() - since
+        return self._seconds() - since
 
     def support_partitions(self, size: int | None = None) -> None:
         schema = log_schema(self.connection)
@@ -137,7 +144,7 @@ class Partitioning(PartitionFacet):
         asked = f"SELECT ahead, made, extract(epoch FROM locked_at)::float8 FROM {function}(%s)"
         with transaction.atomic(self.using):
             ((ahead, made, locked_at),) = self.rows(asked, [close_at])
-        locked = self.server_seconds() - locked_at if locked_at else 0.0
+        locked = self._seconds() - locked_at if locked_at else 0.0
         return Ahead(ahead, None if made is None else len(made), locked)
 
     def open_partition_is_large(self) -> bool:
@@ -155,7 +162,7 @@ class Partitioning(PartitionFacet):
             with transaction.atomic(self.using):
                 self._hurry()
                 self.execute([f"LOCK TABLE {relation} IN ACCESS EXCLUSIVE MODE"])
-                since = self.server_seconds()
+                since = self._seconds()
                 self.execute(
                     [
                         f"ALTER TABLE {relation} DROP CONSTRAINT IF EXISTS {BOUND}",
@@ -163,7 +170,7 @@ class Partitioning(PartitionFacet):
                         f" CHECK ({' AND '.join(conditions)}) NOT VALID",
                     ]
                 )
-            longest = max(longest, self.server_seconds() - since)
+            longest = max(longest, self._seconds() - since)
         for table in PARTITIONED:
             # Reads the table, while others write to it.
             self.execute([f"ALTER TABLE {self._open(table)[0]} VALIDATE CONSTRAINT {BOUND}"])
@@ -183,22 +190,48 @@ class Partitioning(PartitionFacet):
     def analyze_partitioned(self) -> None:
         self.execute(f"ANALYZE {table}" for table in PARTITIONED)
 
-    def drop_log_partition(self, partition: LogPartition) -> float:
+    def empty_partition(self, partition: LogPartition) -> None:
+        relations = self._same(partition)
         self._hurry()
-        self.execute([f"LOCK TABLE ONLY {', '.join(PARTITIONED)} IN ACCESS EXCLUSIVE MODE"])
-        since = self.server_seconds()
-        for table in PARTITIONED:
-            ranges = RANGES.format(table=own(table))
-            same = (
-                f"SELECT relation::regclass::text FROM ({ranges}) AS part WHERE lower IS NOT"
-                " DISTINCT FROM %s AND upper IS NOT DISTINCT FROM %s"
-            )
-            for relation in self.column(same, [partition.lower, partition.upper]):
-                self.execute([f"DROP TABLE {relation}"])
-        return since
+        self.execute([f"LOCK TABLE {', '.join(relations)} IN ACCESS EXCLUSIVE MODE"])
+        guard = self.column(GUARDED, [partition.name])
+        # Its owner may; whoever looks meanwhile waits for the lock.
+        self.execute(f"ALTER TABLE {name} DISABLE TRIGGER {GUARD}" for name in guard)
+        self.execute([f"TRUNCATE {', '.join(relations)}"])
+        self.execute(f"ALTER TABLE {name} ENABLE TRIGGER {GUARD}" for name in guard)
 
-    def server_seconds(self) -> float:
-        return float(self.value(f"SELECT {NOW}"))
+    def merge_partitions(self, lower: LogPartition, upper: LogPartition) -> None:
+        schema = log_schema(self.connection)
+        begin = "MINVALUE" if lower.lower is None else f"'{lower.lower}'"
+        with transaction.atomic(self.using):
+            self._hurry()
+            pairs = list(zip(self._same(lower), self._same(upper), strict=True))
+            listed = ", ".join(PARTITIONED)
+            self.execute([f"LOCK TABLE ONLY {listed} IN ACCESS EXCLUSIVE MODE"])
+            for table, (first, second) in zip(PARTITIONED, pairs, strict=True):
+                if self.value(f"SELECT EXISTS (SELECT FROM {second})"):
+                    raise OperationalError("a partition has got rows")
+                self.execute(
+                    [
+                        f"DROP TABLE {first}",
+                        f"ALTER TABLE {table} DETACH PARTITION {second}",
+                        f"ALTER TABLE {table} ATTACH PARTITION {second}"
+                        f" FOR VALUES FROM ({begin}) TO ('{upper.upper}')",
+                    ]
+                )
+                self._dress(schema, table)
+
+    def _same(self, partition: LogPartition) -> list[str]:
+        """Return the partitions with these bounds: of the log, and of the other tables."""
+        return [
+            self.value(
+                f"SELECT relation::regclass::text FROM ({RANGES.format(table=own(table))}) AS part"
+                " WHERE lower IS NOT DISTINCT FROM %s::bigint"
+                " AND upper IS NOT DISTINCT FROM %s::bigint",
+                [partition.lower, partition.upper],
+            )
+            for table in PARTITIONED
+        ]
 
     def _open(self, table: str) -> tuple[str, Any]:
         relation, lower = self.rows(OPEN.format(table=own(table)))[0]
@@ -207,6 +240,9 @@ class Partitioning(PartitionFacet):
     def _last(self, table: str) -> str:
         found = self.rows(OPEN.format(table=own(table)))
         return found[0][0] if found else table
+
+    def _seconds(self) -> float:
+        return float(self.value(f"SELECT {NOW}"))
 
     def _hurry(self) -> None:
         self.execute([f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"])

@@ -53,8 +53,8 @@ class Partitioning(PartitionFacet):
     def analyze_partitioned(self) -> None:
         pass
 
-    def drop_log_partition(self, partition: LogPartition) -> float:
+    def empty_partition(self, partition: LogPartition) -> None:
         raise NotImplementedError
 
-    def server_seconds(self) -> float:
+    def merge_partitions(self, lower: LogPartition, upper: LogPartition) -> None:
         raise NotImplementedError
