@@ -33,6 +33,7 @@ from .exceptions import (
 )
 from .job import findings
 from .job.findings import CHANGEABLE, NO_LOG
+from .job.partitions.state import BOUNDED, FEW_AHEAD
 from .job.reports import Finding
 from .models import AuditLog
 from .tracking import problems, tracked_tables
@@ -51,6 +52,8 @@ WARNINGS = {
     Status.UNSUPPORTED.value: "auditrepr.W002",
     NO_LOG: "auditrepr.W003",
     CHANGEABLE: "auditrepr.W005",
+    FEW_AHEAD: "auditrepr.W007",
+    BOUNDED: "auditrepr.W008",
 }
 BROKEN = {status.value for status in capture.BROKEN}
 #: Directories that the system cleans up.
@@ -198,5 +201,5 @@ def _attached(using: str) -> Iterator[CheckMessage]:
         yield checks.Warning(
             str(problem),
             hint=f"See: manage.py audit_triggers check --database {using}",
-            id="auditrepr.W007",
+            id="auditrepr.W009",
         )

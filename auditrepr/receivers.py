@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from typing import Any
 
 from django.apps import AppConfig
@@ -14,10 +15,12 @@ from . import capture
 from .asof import query_interceptor
 from .attribution import instrumentation, propagation
 from .capture import append_only, attachment, flush, schema_editor, search_index
-from .exceptions import UnsupportedDatabase
+from .exceptions import LogBusy, UnsupportedDatabase
 from .isolation import backends
+from .job.partitions.making import keep_ahead
 from .lineage import renames
 from .models import AuditLog
+from .vendors import get_vendor
 
 
 def connect(app_config: AppConfig) -> None:
@@ -41,6 +44,7 @@ def before_migrate(*, using: str, plan: Iterable[Any] = (), **_: Any) -> None:
     label = AuditLog._meta.app_label
     if any(back and step.app_label == label and step.name == "0001_initial" for step, back in plan):
         capture.remove(using)
+        get_vendor(using).drop_partition_support()
 
 
 def after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: Any) -> None:
@@ -54,6 +58,9 @@ def after_migrate(*, using: str, verbosity: int = 0, stdout: Any = None, **_: An
     except UnsupportedDatabase:
         return  # a system check has said so
     told = []
+    with suppress(LogBusy):  # the job tries again, and a finding says so in time
+        if (parts := keep_ahead(using, wait=5)) and parts.made:
+            told.append("  Made further partitions of the audit log\n")
     if changed:
         names = ", ".join(state.name for state in changed)
         told.append(f"  Updated audit triggers: {names}\n")

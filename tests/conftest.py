@@ -17,7 +17,7 @@ from django.test import override_settings
 from tests.apart import statements_apart
 from tests.missing import PREFIX
 from tests.parts import is_elsewhere
-from tests.sizes import FIRST_ID
+from tests.sizes import FIRST_ID, PARTITIONED
 
 ELSEWHERE = pytest.StashKey[int]()
 DATABASE_FIXTURES = {"db", "transactional_db", "live_server"}
@@ -42,6 +42,11 @@ def django_db_setup(django_db_setup, django_db_blocker) -> Iterator[None]:
     if FIRST_ID != 1:
         with django_db_blocker.unblock():
             begin_at(FIRST_ID)
+    if PARTITIONED:
+        from tests.partitioning import partition_small
+
+        with django_db_blocker.unblock():
+            partition_small()
     with restored_after_each_test():
         yield
 
@@ -90,6 +95,13 @@ def _one_log(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     with override_settings(DATABASE_ROUTERS=["tests.routers.OneLog"]):
         yield
+
+
+@pytest.fixture(autouse=True)
+def _partitions_suffice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No run makes more partitions: to restore a database with others takes long."""
+    if PARTITIONED:
+        monkeypatch.setattr("auditrepr.job.backfill.make_ahead", lambda using: None)
 
 
 @pytest.fixture(autouse=True)

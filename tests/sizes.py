@@ -12,6 +12,8 @@ from typing import Any
 FULL = bool(os.environ.get("TEST_FULL_SIZE"))
 #: The ID of the first event; on PostgreSQL all must hold from a negative one on, too.
 FIRST_ID = int(os.environ.get("TEST_FIRST_ID", "1"))
+#: Whether the log is partitioned, where the database can do that, by a few events each.
+PARTITIONED = bool(os.environ.get("TEST_PARTITIONED"))
 
 
 def size(quick: int, full: int, named: str = "") -> int:

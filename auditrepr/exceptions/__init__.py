@@ -72,6 +72,7 @@ from .job import (
     RoundVoided,
     UnusablePool,
 )
+from .partitions import LogBusy, MayNotPartition, NoPartitions, NotPartitionable
 from .past import CacheOutOfReach, NotRestored, NoUser, PastIsFixed, RowNotImported
 from .seals import ExportUnreadable, NothingSealed, SealBroken, SealUnknown
 
@@ -96,19 +97,23 @@ __all__ = [
     "LockHeld",
     "LockUnavailable",
     "LogAttached",
+    "LogBusy",
     "LogElsewhere",
     "LogInUse",
     "LogNotAttached",
     "MayNotErase",
     "MayNotImport",
+    "MayNotPartition",
     "MayNotPrune",
     "MigrationsPending",
     "MigrationsUnreadable",
     "MigrationsUnrecorded",
+    "NoPartitions",
     "NoUnfinishedImport",
     "NoUser",
     "NotAttachable",
     "NotAudited",
+    "NotPartitionable",
     "NotRestored",
     "NothingCommitted",
     "NothingCovered",

@@ -16,6 +16,7 @@ from . import pending, preflight, quarantine, store, values
 from .limits import Limits
 from .locks.base import Lock
 from .locks.lease import DatabaseLock
+from .partitions.making import make_ahead
 from .pending import Backlog, Count, PendingBatch
 from .result import Progress, Result, Stored
 from .rounds import shares
@@ -179,6 +180,7 @@ class Backfill(Sharing[PendingBatch]):
         backlog.settle()
         reason = reason or values.index(self.using, self.lock, self.reached)
         reason = reason or sealing.index(self.using, self.lock, self.reached)
+        make_ahead(self.using)
         return reason or StopReason.CAUGHT_UP
 
     def _pending(self, backlog: Backlog) -> StopReason | None:

@@ -27,6 +27,7 @@ from ..utils.phrases import Sentence
 from ..vendors import Vendor, get_vendor
 from ..vendors.capture_types import Kind, Survey
 from . import reports
+from .partitions import state as partition_state
 from .reports import Finding
 
 #: Seconds that a query may take, and connecting as well.
@@ -96,7 +97,8 @@ def look(using: str) -> Look:
     vendor = get_vendor(using)
     found = _survey(vendor, inspection.to_survey(tables))
     states = inspection.judged(vendor, tables, found)
-    return Look(states, list(_found(using, tables, found, states)), found.applied)
+    every = [*_found(using, tables, found, states), *partition_state.findings(using)]
+    return Look(states, every, found.applied)
 
 
 def at_hand(using: str) -> list[Finding]:

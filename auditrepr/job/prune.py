@@ -32,6 +32,8 @@ from ..vendors.types import BEGINNING
 from . import preflight
 from .due import Before, Due, Retained, by_settings
 from .locks.base import Lock
+from .partitions import emptying
+from .partitions.emptying import Parts, Whole
 from .rounds import shares
 from .seals import pruning
 
@@ -47,6 +49,14 @@ class Deleted(NamedTuple):
     pk: int
     transaction_id: int | None
     table_name: str
+
+
+class Range(NamedTuple):
+    """A part of the log: the IDs in ``(begin, end]``."""
+
+    begin: int
+    end: int
+    whole: Whole | None = None  # the partition that it is, if all its events are due
 
 
 @dataclass
@@ -111,18 +121,38 @@ def prune(
         with lock.kept_alive():
             due = _due(using, before)
             done = Pruned(last_id=due.end)
-            for begin, end in _ranges(using, due, batch_size):
+            for one in _ranges(using, due, batch_size, keep_last):
                 with transaction.atomic(using):
-                    events = _begin_range(using, due, begin, end, keep_last)
-                    rows = [event.pk for event in events]
-                    pruning.record(using, begin, end, rows, ignore=ignore_seals)
-                    _delete_range(using, due, end, events, done)
+                    _prune_range(using, due, one, done, keep_last, ignore_seals)
                     lock.renew()
                 on_batch(done)
                 if stop():
-                    done.last_id = end
+                    done.last_id = one.end
                     break
+            emptying.merge(using)
     return done
+
+
+def _prune_range(
+    using: str, due: Due, one: Range, done: Pruned, keep_last: bool, ignore_seals: bool
+) -> None:
+    if one.whole:
+        _empty(using, due, one.whole, done, ignore_seals)
+        return
+    events = _begin_range(using, due, one.begin, one.end, keep_last)
+    rows = [event.pk for event in events]
+    pruning.record(using, one.begin, one.end, rows, ignore=ignore_seals)
+    _delete_range(using, due, one.end, events, done)
+
+
+def _empty(using: str, due: Due, whole: Whole, done: Pruned, ignore_seals: bool) -> None:
+    """Remove a partition's rows, all in one moment, once the rest is done."""
+    pruning.record(using, whole.begin, whole.end, whole, ignore=ignore_seals)
+    _mark(using, due, whole.end, [Deleted(*row) for row in whole.tables()])
+    found = whole.remove()
+    done.events += found.events
+    done.representations += found.representations
+    done.failures += found.failures
 
 
 def _check(using: str) -> None:
@@ -167,14 +197,22 @@ def _delete_range(using: str, due: Due, end: int, events: Sequence[Deleted], don
     RelatedObject.objects.using(using).filter(audit_log__in=rows)._raw_delete(using)
 
 
-def _ranges(using: str, due: Due, size: int) -> Iterator[tuple[int, int]]:
+def _ranges(using: str, due: Due, size: int, keep_last: bool) -> Iterator[Range]:
     """Yield the parts of the log in which events are due, with `size` events each."""
     begin = BEGINNING
+    parts = Parts(using, due, keep_last=keep_last)
     while (first := due.first(begin)) is not None:
+        whole = parts.whole(first)
+        if whole:
+            yield Range(whole.begin, whole.end, whole)
+            begin = whole.end
+            continue
         rows = AuditLog.objects.using(using).filter(pk__gte=first, pk__lte=due.end).order_by("pk")
         last = rows.values_list("pk", flat=True)[size - 1 : size].first()
         upto = pruning.end_of_batch(using, first, due.end if last is None else last, due.end)
-        yield begin, upto
+        part_end = parts.end_of(first)
+        upto = upto if part_end is None else min(upto, part_end)
+        yield Range(begin, upto)
         begin = upto
 
 

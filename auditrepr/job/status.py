@@ -27,6 +27,8 @@ from .importing.state import ImportState
 from .locks.lease import DatabaseLock
 from .locks.process import Process
 from .overdue import Overdue
+from .partitions import state as partition_state
+from .partitions.state import PartitionState
 from .pending import Count
 from .reports import Finding
 from .rounds import state as round_state
@@ -71,6 +73,7 @@ class Summary:
     overdue: tuple[Overdue, ...]  # what RETENTION does not keep, and is still there
     sealed: SealState | None = field(default=None, kw_only=True)  # None: SEAL is not set
     imports: tuple[ImportState, ...] = field(default=(), kw_only=True)  # the unfinished one first
+    partitions: PartitionState | None = field(default=None, kw_only=True)  # None: it has none
 
     @property
     def at_work(self) -> bool:
@@ -207,6 +210,7 @@ def progress(using: str) -> Summary:
         overdue=overdue.of(using),
         sealed=seal_state.of(using),
         imports=import_state.of(using, _holders(held, None)),
+        partitions=partition_state.of(using),
     )
 
 

@@ -35,8 +35,12 @@ class AddIndexConcurrently(AddIndex):
         if not self.allow_migrate_model(schema_editor.connection.alias, model):
             return
         if self._exists(schema_editor, model):
-            schema_editor.remove_index(model, self.index, **_how(schema_editor))
-        schema_editor.add_index(model, self.index, **_how(schema_editor))
+            self._remove(schema_editor, model)
+        how = _how(schema_editor)
+        if how and (partitions := _partitions(schema_editor, model)):
+            self._add_to_each(schema_editor, model, partitions)
+            how = {}  # it finds those of the partitions, and builds nothing
+        schema_editor.add_index(model, self.index, **how)
 
     def database_backwards(
         self,
@@ -48,7 +52,29 @@ class AddIndexConcurrently(AddIndex):
         """Drop the index."""
         model = from_state.apps.get_model(app_label, self.model_name)
         if self.allow_migrate_model(schema_editor.connection.alias, model):
-            schema_editor.remove_index(model, self.index, **_how(schema_editor))
+            self._remove(schema_editor, model)
+
+    def _add_to_each(
+        self, schema_editor: BaseDatabaseSchemaEditor, model: type[Model], partitions: list[str]
+    ) -> None:
+        """Add the index to each partition: a partitioned table cannot get one concurrently."""
+        quote = schema_editor.quote_name
+        for number, partition in enumerate(partitions):
+            name = quote(f"{self.index.name}_{number}")
+            sql = self.index.create_sql(model, schema_editor, concurrently=True)
+            parts: dict[str, Any] = {"table": partition, "name": name}
+            sql.parts |= parts
+            schema = partition.rpartition(".")[0]
+            there = f"{schema}.{name}" if schema else name
+            # What an interrupted migration has left may be invalid.
+            schema_editor.execute(f"DROP INDEX CONCURRENTLY IF EXISTS {there}", params=None)
+            schema_editor.execute(sql, params=None)
+
+    def _remove(self, schema_editor: BaseDatabaseSchemaEditor, model: type[Model]) -> None:
+        how = _how(schema_editor)
+        if how and _partitions(schema_editor, model):
+            how = {}
+        schema_editor.remove_index(model, self.index, **how)
 
     def _exists(self, schema_editor: BaseDatabaseSchemaEditor, model: type[Model]) -> bool:
         connection = schema_editor.connection
@@ -61,3 +87,11 @@ def _how(schema_editor: BaseDatabaseSchemaEditor) -> dict[str, Any]:
     """Return the arguments for PostgreSQL outside of transactions, where it waits for no lock."""
     can = hasattr(schema_editor, "sql_create_index_concurrently")
     return {"concurrently": True} if can and not schema_editor.connection.in_atomic_block else {}
+
+
+def _partitions(schema_editor: BaseDatabaseSchemaEditor, model: type[Model]) -> list[str]:
+    """Return the partitions of the model's table, quoted; the database knows indexes of each."""
+    asked = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = to_regclass(%s)"
+    with schema_editor.connection.cursor() as cursor:
+        cursor.execute(asked, [schema_editor.quote_name(model._meta.db_table)])
+        return [name for (name,) in cursor.fetchall()]

@@ -152,7 +152,7 @@ def test_an_index_that_goes_is_reported() -> None:
     Author.objects.create(name="Ann")
     attach("supa_audit")
     sql("DROP INDEX audit.auditrepr_attached_object")
-    (found,) = [one for one in run_checks(databases=["default"]) if one.id == "auditrepr.W007"]
+    (found,) = [one for one in run_checks(databases=["default"]) if one.id == "auditrepr.W009"]
     assert (
         "CREATE INDEX CONCURRENTLY auditrepr_attached_object ON audit.record_version" in found.msg
     )

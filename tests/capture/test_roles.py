@@ -372,3 +372,57 @@ def test_the_owner_changes_no_seal_by_mistake(shop):
     manage("job", "seal_audit_log")
     with pytest.raises(InsufficientPrivilege, match="append-only"):
         shop["owner"].execute("DELETE FROM auditrepr_sealentry")
+
+
+def test_a_partitioned_log_is_as_protected(shop):
+    manage("owner", "partition_audit_log", "--size", "10000")
+    with pytest.raises(InsufficientPrivilege):
+        shop["job"].execute("SELECT partitions_auditrepr_ahead()")
+    (granted,) = (block for block in examples("docs/partitions.md", "sql") if "EXECUTE" in block)
+    shop["owner"].execute(granted.replace("shop", PREFIX))
+    # As a new table of the application needs it: for partitions, too.
+    shop["owner"].execute(SQL[2])
+    shop["app"].execute(
+        "INSERT INTO auditrepr_auditlog_rest (id, table_name, action) VALUES"
+        " (1000000000, 'suite_shelf', 'T')"
+    )
+    shop["owner"].execute(
+        "SET auditrepr.pruning = on; DELETE FROM auditrepr_auditlog_rest;"
+        "SET auditrepr.pruning = off"
+    )
+    manage("owner", "audit_triggers", "install")
+    for role in ("app", "job", "reader"):
+        for statement in (
+            "INSERT INTO auditrepr_auditlog_p0 (table_name, action) VALUES ('suite_shelf', 'T')",
+            "SELECT FROM auditrepr_auditlog_p0",
+            "DELETE FROM auditrepr_auditlog_p0",
+            "TRUNCATE auditrepr_auditlog_p1",
+            "SELECT partitions_auditrepr_ahead(1)",
+        ):
+            with pytest.raises(InsufficientPrivilege):
+                shop[role].execute(statement)
+    assert log(shop)
+
+
+def test_the_job_makes_partitions_with_the_owner_s_rights(shop):
+    manage("owner", "partition_audit_log")
+    count = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'auditrepr_auditlog'::regclass"
+    before = shop["owner"].execute(count).fetchone()
+    shop["owner"].execute("SELECT setval('auditrepr_auditlog_id_seq', 25000)")
+    shop["app"].execute("INSERT INTO suite_shelf (name) VALUES ('Top')")
+    shop["owner"].execute(
+        f"GRANT EXECUTE ON FUNCTION partitions_auditrepr_ahead(bigint) TO {PREFIX}_job"
+    )
+    manage("job", "backfill_reprs")
+    assert shop["owner"].execute(count).fetchone() > before
+    owners = (
+        shop["owner"]
+        .execute(
+            "SELECT DISTINCT pg_get_userbyid(relowner), relacl FROM pg_class"
+            " JOIN pg_inherits ON inhrelid = oid WHERE inhparent = 'auditrepr_auditlog'::regclass"
+        )
+        .fetchall()
+    )
+    assert {owner for owner, _ in owners} == {f"{PREFIX}_owner"}
+    shop["app"].execute("SET search_path = pg_temp")
+    shop["app"].execute("INSERT INTO public.suite_shelf (name) VALUES ('Low')")

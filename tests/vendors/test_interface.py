@@ -15,6 +15,7 @@ from auditrepr.vendors.base import (
     CaptureFacet,
     ErasingFacet,
     ImportFacet,
+    PartitionFacet,
     SealFacet,
     SearchFacet,
     StoreFacet,
@@ -31,6 +32,7 @@ FACETS: dict[str, type[Facet]] = {
     "imports": ImportFacet,
     "seal": SealFacet,
     "erasing": ErasingFacet,
+    "partitions": PartitionFacet,
 }
 HERE = Path(__file__).parent
 BASE = Path(inspect.getfile(Vendor)).parent

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Container, Iterable, Iterator
 from hashlib import sha256
+from itertools import islice
 
 from ...exceptions import SealBroken
 from ...models import SealEntry
 from . import chain, form
 from .holding import Held, held
 
+#: Entries whose rows are in memory at once.
+PORTION = 5
+
 
 def record(
-    using: str, after: int, upto: int, events: Collection[int], *, ignore: bool = False
+    using: str, after: int, upto: int, events: Container[int], *, ignore: bool = False
 ) -> None:
     """Check what sealed these events, which are in ``(after, upto]``, and record that they go.
 
@@ -25,15 +29,23 @@ def record(
     if last is None:
         return
     entries = chain.ranges(using).filter(after_id__lt=upto, upto_id__gt=after)
-    for one in held(using, list(entries)):
-        gone = [row for row in one.rows if row[0] in events]
-        if not gone:
-            continue
-        if found := one.difference():
-            if ignore:
+    for portion in batched(entries.order_by("after_id", "number"), PORTION):
+        for one in held(using, portion):
+            gone = [row for row in one.rows if row[0] in events]
+            if not gone:
                 continue
-            raise SealBroken(difference=found)
-        last = chain.append(using, _pruned(one, gone), last)
+            if found := one.difference():
+                if ignore:
+                    continue
+                raise SealBroken(difference=found)
+            last = chain.append(using, _pruned(one, gone), last)
+
+
+def batched(entries: Iterable[SealEntry], size: int) -> Iterator[list[SealEntry]]:
+    """Yield the entries, this many at once."""
+    every = iter(entries)
+    while portion := list(islice(every, size)):
+        yield portion
 
 
 def end_of_batch(using: str, first: int, upto: int, end: int) -> int:

@@ -15,6 +15,7 @@ from ...capture.state import State
 from ...conf import get_settings
 from ...exceptions import AuditReprError, TablesLeaving
 from ...job import findings, preflight
+from ...job.partitions.making import keep_ahead
 from ...job.rights import explained, refused
 from ...models import Coverage
 from ...utils.phrases import counted
@@ -128,6 +129,8 @@ class Command(TerminalCommand):
         for state in changed:
             self._say(1, f"{using}: {state.name}: triggers fixed (were {state.status.value})")
         guarded = self._guards() and append_only.install(using)
+        if (parts := keep_ahead(using)) and parts.made:
+            self._say(1, f"{using}: made {counted(parts.made, 'table')} for partitions ahead")
         if guarded:
             self._say(1, f"{using}: {append_only.LOG}: now append-only")
         if self.append_only and not get_settings().APPEND_ONLY:

@@ -39,6 +39,8 @@ def _progress(status: JobStatus) -> dict[str, Any]:
             "at": sealed.at,
             "lag_seconds": sealed.lag(status.at),
         },
+        "partitions": status.partitions
+        and {"count": status.partitions.count, "ahead": status.partitions.ahead},
         "lock": held
         and {
             "holder": str(held.holder or ""),

@@ -56,6 +56,11 @@ METRICS = (
         lambda s: s.sealed.lag(s.at) if s.sealed else None,
     ),
     Metric(
+        "partitions_ahead",
+        "Partitions of the log that no event has reached yet.",
+        lambda s: s.partitions.ahead if s.partitions else None,
+    ),
+    Metric(
         "lock_held",
         "1 if a run holds the database lock, else 0.",
         lambda s: int(s.lease is not None and not s.lease.expired),

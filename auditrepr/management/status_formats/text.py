@@ -81,6 +81,12 @@ def _imports(status: JobStatus) -> Iterator[str | Line]:
             yield Line(f"{told}; interrupted. To continue: {one.command}", alarming=True)
 
 
+def _partitions(status: JobStatus) -> Iterator[str | Line]:
+    found = status.partitions
+    if found is not None:
+        yield f"{found.count:,}, {found.ahead:,} of them ahead of the events"
+
+
 def _lock(status: JobStatus) -> Iterator[str | Line]:
     if status.lease is None:
         began = status.last_started_at
@@ -197,6 +203,7 @@ _PARTS = {
     "pending": _pending,
     "watermark": _mark,
     "sealed": _sealed,
+    "partitions": _partitions,
     "lock": _lock,
     "round": _round,
     "runs": _runs,

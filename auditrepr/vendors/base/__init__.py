@@ -7,6 +7,7 @@ from .attaching import AttachFacet
 from .capture import CaptureFacet
 from .erasing import ErasingFacet
 from .imports import ImportFacet
+from .partitions import PartitionFacet
 from .seal import SealFacet
 from .search import SearchFacet
 from .store import StoreFacet
@@ -17,6 +18,7 @@ __all__ = [
     "CaptureFacet",
     "ErasingFacet",
     "ImportFacet",
+    "PartitionFacet",
     "PastTableSQL",
     "SealFacet",
     "SearchFacet",
@@ -33,6 +35,7 @@ class Vendor(
     ImportFacet,
     SealFacet,
     ErasingFacet,
+    PartitionFacet,
     AttachFacet,
 ):
     """One database."""

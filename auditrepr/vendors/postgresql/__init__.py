@@ -8,6 +8,7 @@ from .attaching import Attaching
 from .capture import Capturing
 from .erasing import Erasing
 from .imports import Importing
+from .partitions import Partitioning
 from .seal import Sealing
 from .search import Searching
 from .store import Storing
@@ -21,6 +22,7 @@ class PostgreSQL(
     Importing,
     Sealing,
     Erasing,
+    Partitioning,
     Attaching,
     Vendor,
 ):

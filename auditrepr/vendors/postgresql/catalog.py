@@ -45,14 +45,19 @@ LOG_SCHEMA = f"SELECT {OWN_SCHEMA}"
 
 #: How many triggers must fire to make the log append-only, and the chain of seals.
 GUARDS = 2 * len(APPEND_ONLY_TRIGGERS)
-#: How many of them do, and call a function with this body; a table that is missing needs none.
+_GUARDING = f"""FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
+WHERE tgenabled IN ('O', 'A') AND prosrc = %(append_only)s
+    AND tgname IN ({", ".join(f"'{name}'" for name in APPEND_ONLY_TRIGGERS)})"""
+#: How many of them do, and call a function with this body; a table that is missing needs none. Each
+#: partition of the log without both counts as one that does not.
 APPEND_ONLY = f"""
 SELECT count(*)
     + CASE WHEN to_regclass('{SEALS}') IS NULL THEN {len(APPEND_ONLY_TRIGGERS)} ELSE 0 END
-FROM pg_trigger JOIN pg_proc ON pg_proc.oid = tgfoid
-WHERE tgrelid IN (to_regclass('{LOG}'), to_regclass('{SEALS}')) AND tgenabled IN ('O', 'A')
-    AND prosrc = %(append_only)s
-    AND tgname IN ({", ".join(f"'{name}'" for name in APPEND_ONLY_TRIGGERS)})
+    - (
+        SELECT count(*) FROM pg_inherits WHERE inhparent = to_regclass('{LOG}')
+            AND (SELECT count(*) {_GUARDING} AND tgrelid = inhrelid) < {len(APPEND_ONLY_TRIGGERS)}
+    )
+{_GUARDING} AND tgrelid IN (to_regclass('{LOG}'), to_regclass('{SEALS}'))
 """
 
 #: Whether a trigger on the log calls one with another body.

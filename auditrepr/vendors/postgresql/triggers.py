@@ -13,7 +13,7 @@ from functools import lru_cache
 
 from ...utils.table_names import split_name
 from ..capture_types import FINGERPRINTS, Capture, Kind
-from . import trigger_templates
+from . import partition_templates, trigger_templates
 from .quoting import (
     COMMENTED,
     LOG,
@@ -76,6 +76,11 @@ def remove_support_sql(schema: str) -> list[str]:
             for bearer, names in bearers.items()
             for name in names
         ),
+        _do(
+            partition_templates.UNDRESS_ALL.format(
+                table=literal(f"{quoted(schema)}.{LOG}"), names=", ".join(map(literal, guards))
+            )
+        ),
         _drop_strays(schema),
         _do(
             trigger_templates.DROP_FUNCTIONS.format(
@@ -93,6 +98,13 @@ def append_only_sql(schema: str) -> list[str]:
             schema=quoted(schema), body=trigger_templates.APPEND_ONLY_BODY
         ),
         *_append_only(f"{quoted(schema)}.{LOG}", schema),
+        _do(
+            partition_templates.DRESS_ALL.format(
+                schema=quoted(schema),
+                dress=literal(f"{quoted(schema)}.partitions_auditrepr_dress(regclass,regclass)"),
+                table=literal(f"{quoted(schema)}.{LOG}"),
+            )
+        ),
         # A database that is not migrated yet has none.
         _do(
             trigger_templates.IF_EXISTS.format(

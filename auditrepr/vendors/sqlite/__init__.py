@@ -7,10 +7,21 @@ from .asof import Reconstructing
 from .capture import Capturing
 from .erasing import Erasing
 from .imports import Importing
+from .partitions import Partitioning
 from .seal import Sealing
 from .search import Searching
 from .store import Storing
 
 
-class SQLite(Capturing, Reconstructing, Storing, Searching, Importing, Sealing, Erasing, Vendor):
+class SQLite(
+    Capturing,
+    Reconstructing,
+    Storing,
+    Searching,
+    Importing,
+    Sealing,
+    Erasing,
+    Partitioning,
+    Vendor,
+):
     """All that auditrepr asks of SQLite."""
