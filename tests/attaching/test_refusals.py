@@ -120,6 +120,10 @@ def test_what_is_another_tools_is_refused() -> None:
         ("prune_audit_log", "--before=2020-01-01", "--dry-run"),
         ("import_audit_log", "supa_audit"),
         ("import_audit_log", "supa_audit", "--dry-run"),
+        ("erase_from_audit_log", "--object=app.Author:1", "--no-input"),
+        ("erase_from_audit_log", "--object=app.Author:1", "--dry-run"),
+        ("partition_audit_log",),
+        ("partition_audit_log", "--dry-run"),
         ("seal_audit_log",),
         ("verify_audit_log",),
     ):

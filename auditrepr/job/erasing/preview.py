@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from ...capture import attachment
 from ...exceptions import NothingToErase
 from ...models import AuditLog, Checkpoint, InstanceRepr, ReprFailure
 from ...models.log import ACTOR_LENGTH
@@ -14,7 +15,7 @@ from . import texts
 from .changes import change_of, of_others
 from .known import Known, known
 from .needles import MARK
-from .run import Asked, parts
+from .run import NOT_OURS, Asked, parts
 from .target import ObjectTarget
 
 
@@ -47,6 +48,7 @@ def preview(asked: Asked) -> Preview:
     """
     target = asked.target
     preflight.check_own_tables(target.using)
+    attachment.refuse(target.using, NOT_OURS)
     if not target.events().exists():
         raise NothingToErase(what=target)
     found = Preview(known(target, also=set(asked.also), but=set(asked.but)))

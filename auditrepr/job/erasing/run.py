@@ -11,6 +11,7 @@ from typing import TypeVar
 from django.db import connections, transaction
 from django.utils import timezone
 
+from ...capture import attachment
 from ...conf import get_settings
 from ...exceptions import (
     EraseDuringImport,
@@ -38,6 +39,7 @@ T = TypeVar("T")
 
 #: Events that are changed in one transaction.
 BATCH_SIZE = 200
+NOT_OURS = "auditrepr does not erase in them"
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,7 @@ def check(target: Target) -> None:
     using = target.using
     preflight.commits(using)
     preflight.check_own_tables(using)
+    attachment.refuse(using, NOT_OURS)
     vendor = get_vendor(using)
     if not vendor.may_erase():
         raise MayNotErase(alias=using, role=connections[using].settings_dict["USER"])

@@ -13,6 +13,7 @@ from functools import partial
 
 from django.db import Error, IntegrityError, connections
 
+from ...capture import attachment
 from ...exceptions import (
     AuditReprError,
     LockHeld,
@@ -168,6 +169,7 @@ def _checked(using: str) -> Vendor:
     if not vendor.can_partition:
         raise NoPartitions(alias=using, vendor=connections[using].display_name)
     preflight.check_own_tables(using)
+    attachment.refuse(using, "auditrepr does not partition them")
     if not vendor.may_partition():
         raise MayNotPartition(alias=using)
     if not vendor.log_partitions() and (found := vendor.partition_obstacles()):
