@@ -15,7 +15,7 @@ from tests.servers import PostgresServer
 STANDING = ("idle", "trickle")
 NAMES = (
     *STANDING, "drain", "relations", "asked", "pairs", "searched", "opened", "capture", "indexes",
-    "export", "imported", "seal", "tables", "shared", "bytes",
+    "export", "imported", "seal", "tables", "shared", "bytes", "years",
 )  # fmt: skip
 #: Numbers of audited tables, for ``tables``.
 COUNTS = [3, 30, 270]
@@ -140,6 +140,7 @@ def main(given: list[str] | None = None) -> None:
         from .shared import shared
         from .sizes import sizes
         from .tables import tables
+        from .years import years
 
         data.make_schema()
         others.uninstall()
@@ -147,7 +148,13 @@ def main(given: list[str] | None = None) -> None:
         if set(names) & set(STANDING):
             backlogs.standing(names, options.rows, options.repeat)
         writing = {"capture": capture, "indexes": indexes, "bytes": sizes}
-        whole = {"export": export, "imported": imported, "asked": asked, "seal": seal}
+        whole = {
+            "export": export,
+            "imported": imported,
+            "asked": asked,
+            "seal": seal,
+            "years": years,
+        }
         for name in names:
             if name in whole:
                 whole[name](options.rows, options.repeat)

@@ -37,6 +37,7 @@ TITLES = {
     "tables": "### Audited tables",
     "shared": "### Shared",
     "bytes": "### Bytes",
+    "years": "### Years",
 }
 
 
