@@ -88,7 +88,11 @@ def applications(session: nox.Session, extra: str) -> None:
 
 
 #: The oldest versions of other audit logs that can be imported; the tests use the newest.
-OLDEST_SOURCES = ["django-auditlog==2.3.0", "django-simple-history==3.8.0"]
+OLDEST_SOURCES = [
+    "django-auditlog==2.3.0",
+    "django-pghistory==3.0.0",
+    "django-simple-history==3.8.0",
+]
 
 
 @nox.session(python="3.12")
@@ -98,7 +102,8 @@ def sources(session: nox.Session) -> None:
     session.install(*OLDEST_SOURCES)
     for database in ("sqlite", "postgresql"):
         session.run(
-            "python", "-m", "pytest", "tests/job/test_import_models.py",
+            "python", "-m", "pytest",
+            "tests/job/test_import_models.py", "tests/job/test_import_pghistory.py",
             env={"TEST_DATABASE": database},
         )  # fmt: skip
 

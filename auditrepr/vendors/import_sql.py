@@ -44,9 +44,13 @@ def some_value(select: str, column: str) -> str:
     return f"SELECT EXISTS (SELECT 1 FROM {_source(select)} WHERE {column} IS NOT NULL)"
 
 
-def tables(dialect: Dialect, selection: Selection) -> str:
-    """Return a query for the fields of ``FoundTable``."""
+def tables(dialect: Dialect, selection: Selection, *, whole: bool) -> str:
+    """Return a query for the fields of ``FoundTable``.
+
+    :param whole: whether to find out which events have whole rows; otherwise, no row is made.
+    """
     meant = _meant(dialect, selection)
+    source = _once(dialect, selection) if whole else _source(selection.select)
     return f"""
         SELECT table_name, sum(meant), sum(whole), sum(missed), sum(later), sum(future),
             min(meant_at), max(meant_at)
@@ -54,13 +58,14 @@ def tables(dialect: Dialect, selection: Selection) -> str:
             SELECT table_name,
                 CASE WHEN {meant} THEN 1 ELSE 0 END AS meant,
                 CASE WHEN {meant} THEN occurred_at END AS meant_at,
-                CASE WHEN {meant} AND {dialect.whole} THEN 1 ELSE 0 END AS whole,
+                CASE WHEN {meant} AND {dialect.whole if whole else "false"}
+                    THEN 1 ELSE 0 END AS whole,
                 CASE WHEN occurred_at >= %(until)s
                     AND coalesce(occurred_at < {dialect.since}, true)
                     THEN 1 ELSE 0 END AS missed,
                 CASE WHEN occurred_at >= %(until)s THEN 1 ELSE 0 END AS later,
                 CASE WHEN occurred_at > %(now)s THEN 1 ELSE 0 END AS future
-            FROM {_once(dialect, selection)}{dialect.known} WHERE {_among(dialect, selection)}
+            FROM {source}{dialect.known} WHERE {_among(dialect, selection)}
         ) AS events GROUP BY table_name ORDER BY table_name
     """
 

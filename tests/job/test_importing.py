@@ -654,6 +654,16 @@ def test_a_forecast_says_what_comes_and_stores_nothing():
     assert not PlannedEvent.objects.exists()
 
 
+def test_an_import_finds_the_same_tables_without_looking_at_rows():
+    history()
+    parts = chosen.choose(Request("default", ["ours"]), chosen.beginning("default"))
+    (seen,), (unseen,) = (
+        chosen.tables("default", parts, whole=whole).values() for whole in (True, False)
+    )
+    assert [one.whole for one in seen] == [3, 2]
+    assert unseen == [one._replace(whole=0) for one in seen]
+
+
 def without_title() -> str:
     from django.db import connection
 

@@ -128,12 +128,19 @@ def left_out(request: Request) -> dict[str, dict[str, int]]:
     return {name: events for name, events in found.items() if events}
 
 
-def tables(using: str, parts: Sequence[Chosen]) -> dict[str, list[FoundTable]]:
-    """Return which tables the events of each source are of."""
+def tables(
+    using: str, parts: Sequence[Chosen], *, whole: bool = True
+) -> dict[str, list[FoundTable]]:
+    """Return which tables the events of each source are of.
+
+    :param whole: whether to find out which events have whole rows.
+    """
     about, vendor = known(using), get_vendor(using)
     return {
         name: _together(
-            one for part in of_source for one in vendor.source_tables(part.selection, about)
+            one
+            for part in of_source
+            for one in vendor.source_tables(part.selection, about, whole=whole)
         )
         for name, of_source in groupby(parts, lambda part: part.source.name)
     }

@@ -184,7 +184,7 @@ def _planned(request: Request, lock: Lock) -> tuple[Import | None, int]:
     parts = chosen.choose(request, until)
     for refusal in refusals.of_events(using, parts):
         raise refusal
-    found = chosen.tables(using, parts)
+    found = chosen.tables(using, parts, whole=False)
     for refusal in refusals.of_missed(request, begins, found):
         raise refusal
     planned = _stored_plan(request, parts, until, lock)

@@ -104,13 +104,18 @@ class ImportFacet(Facet, ABC):
         """
         return []
 
-    def source_tables(self, selection: Selection, known: Mapping[str, Known]) -> list[FoundTable]:
-        """Return which tables the events are of, by name; `known` are the audited ones."""
+    def source_tables(
+        self, selection: Selection, known: Mapping[str, Known], *, whole: bool = True
+    ) -> list[FoundTable]:
+        """Return which tables the events are of, by name; `known` are the audited ones.
+
+        :param whole: whether to find out which events have whole rows, which takes most of it.
+        """
         about = {
             name: [list(one.columns), one.covered_since and str(self.written(one.covered_since))]
             for name, one in known.items()
         }
-        sql = import_sql.tables(self.import_dialect(), selection)
+        sql = import_sql.tables(self.import_dialect(), selection, whole=whole)
         asked = {"known": json.dumps(about), "now": self.written(timezone.now())}
         rows = self.rows(sql, self.selecting(selection) | asked)
         return [
