@@ -129,7 +129,7 @@ def _facts(found: Summary) -> list[Fact]:
     if found.oldest_at:
         help_text = _("How long the oldest of them has waited; usually less than two minutes.")
         facts.append(Fact(_("longest wait"), timesince(found.oldest_at, found.at), help_text))
-    facts += [*_mark(found.mark), *_sealed(found), *_overdue(found)]
+    facts += [*_mark(found.mark), *_sealed(found), *_overdue(found), *_erasing(found)]
     if found.lease:
         holder = visible(str(found.lease.holder or _("unknown")))
         expired = found.lease.expired
@@ -187,6 +187,14 @@ def _overdue(found: Summary) -> Iterator[Fact]:
             "time": clock(one.oldest_at),
         }
         yield Fact(_("to be pruned"), told, help_text)
+
+
+def _erasing(found: Summary) -> Iterator[Fact]:
+    """Yield since when an erasure is unfinished."""
+    if found.erasing_since is not None:
+        help_text = _("Run erase_from_audit_log again, with the same options: it continues.")
+        told = timesince(found.erasing_since, found.at)
+        yield Fact(_("erasure unfinished for"), told, help_text)
 
 
 def _sealed(found: Summary) -> Iterator[Fact]:

@@ -80,7 +80,7 @@ def test_the_page_lists_every_reason_for_mixed():
     listed = quoted("exact-and-mixed.md", 0, "## Reasons for mixed")
     reasons = [
         states.BESIDE, states.OVERTAKEN, states.UNCLEAR, states.EMPTIED, history.TYPE_GONE,
-        history.LOOSE, placeholders.UNKNOWN, placeholders.ERASED_VALUE, building.TODAY, past_tables.ORDER,
-        related_querysets.NO_ORDER, shared_keys.SHARED,
+        history.LOOSE, placeholders.UNKNOWN, placeholders.ERASED_VALUE, building.TODAY,
+        past_tables.ORDER, related_querysets.NO_ORDER, shared_keys.SHARED,
     ]  # fmt: skip
     assert [r for r in reasons if r.replace("{}", "…") not in listed] == []

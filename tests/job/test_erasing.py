@@ -89,7 +89,7 @@ def everywhere(name: str) -> int:
         audit_log_id=failed,
         error_class="E",
         message=f"no {name!r} in {[repr(name)]!r}",
-        traceback=f"{nested} {ascii(name)} {html.escape(name)} {name.encode()!r}",
+        traceback=f"{nested} {name!a} {html.escape(name)} {name.encode()!r}",
     )
     started = "2026-01-01T00:00Z"
     BackfillRun.objects.create(started_at=started, host="h", pid=1, error=nested)

@@ -172,6 +172,9 @@ def test_a_signal_ends_it_after_a_batch_and_it_can_be_continued():
     assert ended.value.code == 128 + signal.SIGTERM
     assert "Run the command again to continue." in out.getvalue()
     assert Erasure.objects.get().finished_at is None
+    shown = io.StringIO()
+    call_command("backfill_status", stdout=shown)
+    assert "erasing     unfinished since" in shown.getvalue()
     run("--object", named, interactive=False)
     assert Erasure.objects.get().finished_at is not None
     assert "quill" not in dump()

@@ -165,7 +165,7 @@ class ObjectTarget(Target):
         found = cls(using, parts, named)
         found._check_names()
         texts = (one for one in key_parts(model._meta.pk) if isinstance(one, CharField | TextField))
-        if any(found._is_chosen(one, one.column, parts[0].key) for one in texts):
+        if any(found._is_chosen(one, str(one.column), parts[0].key) for one in texts):
             found._note_keys()
         return found
 
