@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TypeVar
 
 from django.db import connections, transaction
@@ -27,6 +28,7 @@ from .. import preflight
 from ..importing.running import unfinished as unfinished_import
 from ..locks.base import Lock
 from ..rounds import shares
+from ..seals import erasing as seals
 from ..windows import start_of, windows
 from . import changes, rebuilding, records, texts
 from .changes import Change, change_of, of_others
@@ -229,10 +231,13 @@ class _Run:
                 texts.erase_failures(self.using, some, self.known.needles)
 
     def _change(self, found: Iterator[Change]) -> None:
-        for some in _portions(list(found), self.size):
+        while some := list(islice(found, self.size)):
             events = sum(bool(one.chosen or one.keys) for one in some)
+            ids = {one.event.pk for one in some}
+            # Before the transaction, which other writers may wait for.
+            sealed = seals.checked(self.using, ids, ignore=self.asked.ignore_seals)
             with self._batch(events=events, contexts=sum(one.in_context for one in some)):
-                changes.write(self.using, some, self.day, ignore_seals=self.asked.ignore_seals)
+                changes.write(self.using, some, self.day, sealed)
             if self.stopped:
                 return
 

@@ -26,7 +26,7 @@ from ...vendors import get_vendor
 from ...vendors.types import erased_on
 from .needles import MARK, texts_in
 
-#: Types of fields whose values are no text, although JSON writes some as such.
+#: Types of fields whose values do not count as text, although JSON writes some as such.
 _NO_TEXT = frozenset(
     {
         "AutoField", "BigAutoField", "BigIntegerField", "BinaryField", "BooleanField", "DateField",
@@ -81,7 +81,7 @@ class Target(ABC):
 
     @abstractmethod
     def identity(self) -> str:
-        """Return what tells it from all others, to know an unfinished erasure again."""
+        """Return what no other target has, to know an unfinished erasure again."""
 
     @abstractmethod
     def events(self) -> QuerySet[AuditLog]:
