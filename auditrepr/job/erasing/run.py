@@ -176,7 +176,7 @@ class _Run:
     def _others(self, top: int) -> None:
         """Erase what is not its own, part by part of the log; its own values are still needed."""
         needles = self.known.needles
-        for after, upto in parts(self.using, top):
+        for after, upto in parts(self.using, top) if needles else ():
             said = InstanceRepr.objects.using(self.using)
             said = said.filter(audit_log_id__gt=after, audit_log_id__lte=upto)
             self._mark(texts.representations(said, needles))

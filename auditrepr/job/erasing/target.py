@@ -35,8 +35,6 @@ _NO_TEXT = frozenset(
         "SmallAutoField", "SmallIntegerField", "TimeField", "UUIDField",
     }
 )  # fmt: skip
-#: Values of a context that say who it was; what else it says is only replaced in their own events.
-WHO = ("user", "user_name", "remote_address")
 #: What the import wrote into it, which says nothing of the actor.
 _IMPORTED = ("imported_from", "imported_text")
 
@@ -128,9 +126,11 @@ class ActorTarget(Target):
         return {name: value for name, value in said.items() if name in wanted}
 
     def texts(self, event: AuditLog) -> Iterator[str]:
+        # If there is a name, the user is a primary key, which names only a row; and other users
+        # may have the same address.
         said = self.context(event)
-        for name in self.named or WHO:
-            yield from texts_in(said.get(name))
+        name = "user_name" if "user_name" in (event.context or {}) else "user"
+        yield from texts_in(said.get(name))
 
     def __str__(self) -> str:
         return "this actor"
