@@ -31,7 +31,7 @@ class Fact(NamedTuple):
 def facts(found: Summary, using: str) -> list[Fact]:
     """Return how far the job is, and who works."""
     told = [*_which(using), *_attached(using), *_pending(found), *_mark(found.mark)]
-    told += [*_sealed(found), *_overdue(found), *_imports(found)]
+    told += [*_sealed(found), *_overdue(found), *_erasing(found), *_imports(found)]
     return [*told, *_lock(found), *(_round(found.round) if found.round else ())]
 
 
@@ -114,6 +114,14 @@ def _overdue(found: Summary) -> Iterator[Fact]:
             "time": clock(one.oldest_at),
         }
         yield Fact(_("to be pruned"), told, help_text)
+
+
+def _erasing(found: Summary) -> Iterator[Fact]:
+    """Yield since when an erasure is unfinished."""
+    if found.erasing_since is not None:
+        help_text = _("Run erase_from_audit_log again, with the same options: it continues.")
+        told = timesince(found.erasing_since, found.at)
+        yield Fact(_("erasure unfinished for"), told, help_text)
 
 
 def _sealed(found: Summary) -> Iterator[Fact]:

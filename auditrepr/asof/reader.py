@@ -262,7 +262,6 @@ class Reader:
             self._on_made(instance, subject)
         return instance
 
-
     def _fill_key(self, instance: Model, subject: Subject, row: Row) -> None:
         """Give the instance a placeholder for a key that is unknown: Django never defers one."""
         for field in key_parts(instance._meta.pk):

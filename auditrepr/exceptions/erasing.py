@@ -9,7 +9,7 @@ class MayNotErase(AuditReprError):
     """Raised when the connection lacks the rights to change events."""
 
     message = (
-        'Role "{role}" may not change the events of the audit log in database "{alias}". Run the'
+        'Role {role} may not change the events of the audit log in database "{alias}". Run the'
         " command as the role that owns the log."
     )
 

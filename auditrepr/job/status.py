@@ -16,7 +16,7 @@ from django.utils import timezone
 from .. import capture
 from ..capture import attachment, coverage, inspection
 from ..capture.state import State
-from ..models import BackfillRun, Checkpoint, Coverage, Lease, RebuildCursor
+from ..models import BackfillRun, Checkpoint, Coverage, Erasure, Lease, RebuildCursor
 from ..vendors import get_vendor
 from ..vendors.attach_types import Attachment
 from ..vendors.types import BEGINNING
@@ -71,6 +71,7 @@ class Summary:
     round: Round | None
     acquired_at: datetime | None  # when a run last acquired the lock, also to find nothing to do
     overdue: tuple[Overdue, ...]  # what RETENTION does not keep, and is still there
+    erasing_since: datetime | None = field(default=None, kw_only=True)  # an unfinished erasure
     sealed: SealState | None = field(default=None, kw_only=True)  # None: SEAL is not set
     imports: tuple[ImportState, ...] = field(default=(), kw_only=True)  # the unfinished one first
     partitions: PartitionState | None = field(default=None, kw_only=True)  # None: it has none
@@ -208,10 +209,17 @@ def progress(using: str) -> Summary:
         round=shared,
         acquired_at=lock.acquired_at if lock else None,
         overdue=overdue.of(using),
+        erasing_since=_erasing_since(using),
         sealed=seal_state.of(using),
         imports=import_state.of(using, _holders(held, None)),
         partitions=partition_state.of(using),
     )
+
+
+def _erasing_since(using: str) -> datetime | None:
+    """Return since when an erasure is unfinished."""
+    begun = Erasure.objects.using(using).filter(finished_at=None).order_by("started_at")
+    return begun.values_list("started_at", flat=True).first()
 
 
 def lag(using: str) -> float:

@@ -1,4 +1,4 @@
-"""Tells what an erasure would touch."""
+"""Lists what an erasure would touch."""
 
 from __future__ import annotations
 
@@ -29,8 +29,8 @@ def told(found: Preview) -> Iterator[str]:
     yield f"Would erase in events of other objects: {_numbers(found.elsewhere)}."
     yield f"Would replace texts in {counted(found.contexts, 'context')}."
     yield (
-        f"Would build again {counted(found.representations, 'representation')} of others that name"
-        f" it, and of its own {found.own_representations:,} those that rest on what is erased."
+        f"Would build again {counted(found.representations, 'other representation')} with such"
+        f" a text, and of its own {found.own_representations:,} those that rest on what is erased."
     )
     yield f"Would erase the texts of {counted(found.failures, 'failure')}."
     yield f"Would erase in runs, findings and imports: {_numbers(found.others)}."

@@ -81,7 +81,6 @@ def test_the_page_lists_every_reason_for_mixed():
     reasons = [
         states.BESIDE, states.OVERTAKEN, states.UNCLEAR, states.EMPTIED, history.TYPE_GONE,
         history.LOOSE, placeholders.UNKNOWN, placeholders.ERASED_VALUE, building.TODAY,
-        past_tables.ORDER,
-        related_querysets.NO_ORDER, shared_keys.SHARED,
+        past_tables.ORDER, related_querysets.NO_ORDER, shared_keys.SHARED,
     ]  # fmt: skip
     assert [r for r in reasons if r.replace("{}", "…") not in listed] == []

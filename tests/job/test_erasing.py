@@ -89,7 +89,7 @@ def everywhere(name: str) -> int:
         audit_log_id=failed,
         error_class="E",
         message=f"no {name!r} in {[repr(name)]!r}",
-        traceback=f"{nested} {ascii(name)} {html.escape(name)} {name.encode()!r}",
+        traceback=f"{nested} {name!a} {html.escape(name)} {name.encode()!r}",
     )
     started = "2026-01-01T00:00Z"
     BackfillRun.objects.create(started_at=started, host="h", pid=1, error=nested)
@@ -330,3 +330,35 @@ def test_a_text_is_found_in_nested_values():
         "z",
     ]
     assert Needles(["Zoë"]).replaced({"Zoë": ["a zoë b", 5]}) == {MARK: [f"a {MARK} b", 5]}
+
+
+def test_a_long_text_is_found_by_its_beginning_and_replaced_as_a_whole():
+    text = "My name is Zoë Quill, and I have lived in this street for forty years."
+    needles = Needles([text])
+    assert needles.replaced(f"He said: {text} Then he left.") == f"He said: {MARK} Then he left."
+    assert needles.replaced(f"{text[:50]}…") == MARK
+    assert needles.replaced("Something else, and longer than all of this") == (
+        "Something else, and longer than all of this"
+    )
+
+
+def test_an_actor_s_key_and_address_are_not_searched_for_elsewhere():
+    key, address = "6f3c9a10-0000-4000-8000-00000000000a", "203.0.113.9"
+    with auditrepr.context(user=key, user_name="zoe.quill", remote_address=address):
+        Tag.objects.create(label=f"of {key}")
+    with auditrepr.context(user="18", remote_address=address):
+        Tag.objects.create(label="other")
+    actor_erased(key)
+    assert AuditLog.objects.latest("pk").context["remote_address"] == address
+    assert AuditLog.objects.earliest("pk").row_data["label"] == f"of {key}"
+
+
+def test_very_many_values_are_found_too():
+    author = Author.objects.create(name="Zelda 0000")
+    for n in range(1, 300):
+        Author.objects.filter(pk=author.pk).update(name=f"Zelda {n:04}")
+    key = author.pk
+    author.delete()
+    Book.objects.create(title="To zelda 0123 and others")
+    erased(Author, key)
+    assert "zelda" not in dump()

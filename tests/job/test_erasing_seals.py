@@ -1,4 +1,4 @@
-"""Tests erasing in a sealed log: all that was not erased in is still checked, also by old exports."""
+"""Tests erasing in a sealed log: all else is still checked, also against older exports."""
 
 from __future__ import annotations
 

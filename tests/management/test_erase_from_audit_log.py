@@ -75,7 +75,7 @@ def test_a_dry_run_lists_what_it_would_touch_and_changes_nothing():
         "Too short to replace elsewhere, unless with --text: 'Ad'.",
         "Would erase in events of other objects: app_book.title 2.",
         "Would replace texts in 0 contexts.",
-        "Would build again 1 representation of others that name it, and of its own 2 those that"
+        "Would build again 1 other representation with such a text, and of its own 2 those that"
         " rest on what is erased.",
         "Would erase the texts of 0 failures.",
         "Would erase in runs, findings and imports: none.",
@@ -172,6 +172,9 @@ def test_a_signal_ends_it_after_a_batch_and_it_can_be_continued():
     assert ended.value.code == 128 + signal.SIGTERM
     assert "Run the command again to continue." in out.getvalue()
     assert Erasure.objects.get().finished_at is None
+    shown = io.StringIO()
+    call_command("backfill_status", stdout=shown)
+    assert "erasing     unfinished since" in shown.getvalue()
     run("--object", named, interactive=False)
     assert Erasure.objects.get().finished_at is not None
     assert "quill" not in dump()

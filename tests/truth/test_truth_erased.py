@@ -1,4 +1,4 @@
-"""Tests random histories on a log in which objects were erased, sealed and pruned at odd moments."""
+"""Tests random histories on a log that was erased in, sealed and pruned at odd moments."""
 
 from __future__ import annotations
 

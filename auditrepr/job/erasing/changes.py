@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from ...models import AuditLog, ChangedValues, Checkpoint
 from ...vendors import get_vendor
 from ...vendors.types import digest_of_erased, erased_on, id_before
-from ..seals import erasing as seals
+from ..seals.erasing import Sealed, recorded
 from .needles import MARK, Needles
 from .target import Chosen, Target, as_json
 
@@ -78,22 +78,23 @@ def of_others(
         return
     vendor = get_vendor(target.using)
     condition = vendor.naming(("row_data", "changed_from", "context"), needles.patterns)
-    events = target.log.filter(condition, pk__gt=after, pk__lte=upto).order_by("pk")
-    for event in events.iterator(chunk_size=EVENTS):
-        if event.pk not in own and (change := change_of(event, target, needles)):
-            yield change
+    events = target.log.filter(condition, pk__lte=upto).order_by("pk")
+    while page := list(events.filter(pk__gt=after)[:EVENTS]):
+        after = page[-1].pk
+        for event in page:
+            if event.pk not in own and (change := change_of(event, target, needles)):
+                yield change
 
 
-def write(using: str, changes: Iterable[Change], day: str, *, ignore_seals: bool) -> None:
+def write(using: str, changes: Sequence[Change], day: str, sealed: Sequence[Sealed]) -> None:
     """Erase in these events, within the caller's transaction.
 
-    :raises SealBroken: if one of them is in a range that is no longer what was sealed.
+    :param sealed: what has sealed them.
+    :raises SealBroken: if one of them was changed since that was checked.
     """
-    changes = list(changes)
-    ids = [change.event.pk for change in changes]
     vendor, digest = get_vendor(using), digest_of_erased(day)
     log = AuditLog.objects.using(using)
-    with seals.recorded(using, set(ids), ignore=ignore_seals), vendor.erasing():
+    with recorded(using, sealed), vendor.erasing():
         for change in changes:
             if change.chosen:
                 vendor.replace_values(change.event.pk, change.chosen.row, change.chosen.old, digest)
@@ -102,7 +103,7 @@ def write(using: str, changes: Iterable[Change], day: str, *, ignore_seals: bool
                 values["context"] = change.context
             if values:
                 log.filter(pk=change.event.pk).update(**values)
-    _fill_search(using, ids)
+    _fill_search(using, [change.event.pk for change in changes])
 
 
 def _fill_search(using: str, ids: Sequence[int]) -> None:

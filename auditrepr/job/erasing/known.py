@@ -70,7 +70,7 @@ def _shared(target: ObjectTarget, texts: set[str]) -> set[str]:
 def _own_representations(target: Target, erased: Needles) -> set[str]:
     """Return the representations of the object in which something is erased.
 
-    Other objects' may hold them, also if each value by itself is short, or shared.
+    Other objects' may hold them, also if each value alone is short, or shared.
     """
     own = InstanceRepr.objects.using(target.using).filter(audit_log__in=target.events())
     texts = own.values_list("instance_repr", flat=True).distinct().iterator(chunk_size=EVENTS)

@@ -34,20 +34,23 @@ class Needles:
 
     @cached_property
     def patterns(self) -> list[str]:
-        """Return regular expressions, for databases too, of which one matches."""
-        forms: dict[str, str] = {}
-        for text in self.texts:
-            for form in _forms(text):
-                forms.setdefault(form.lower(), form)
-        ordered = sorted(forms.values(), key=len, reverse=True)
-        return ["|".join(map(re.escape, some)) for some in _portions(ordered, TOGETHER)]
+        """Return regular expressions, for databases too, of which one matches.
+
+        What has a long text has its beginning.
+        """
+        return _alternatives(text.strip()[:BEGINNING] for text in self.texts)
 
     @cached_property
     def _compiled(self) -> list[re.Pattern[str]]:
         return [re.compile(pattern, re.IGNORECASE) for pattern in self.patterns]
 
+    @cached_property
+    def _whole(self) -> list[re.Pattern[str]]:
+        patterns = _alternatives(text.strip() for text in self.texts)
+        return [re.compile(pattern, re.IGNORECASE) for pattern in patterns]
+
     def within(self, value: Any) -> bool:
-        """Return whether a value, or a part of it, holds one of the texts."""
+        """Return whether a value, or a part of it, holds one of the texts, or its beginning."""
         if isinstance(value, str):
             return any(pattern.search(value) for pattern in self._compiled)
         if isinstance(value, dict):
@@ -55,11 +58,14 @@ class Needles:
         return isinstance(value, list | tuple) and any(map(self.within, value))
 
     def replaced(self, value: Any) -> Any:
-        """Return the value with the mark in place of the texts."""
+        """Return the value with the mark in place of the texts.
+
+        A text that holds no more than a beginning, which something has cut, is replaced as a whole.
+        """
         if isinstance(value, str):
-            for pattern in self._compiled:
+            for pattern in self._whole if self.within(value) else ():
                 value = pattern.sub(MARK, value)
-            return value
+            return MARK if self.within(value) else value
         if isinstance(value, dict):
             return {self.replaced(name): self.replaced(part) for name, part in value.items()}
         return list(map(self.replaced, value)) if isinstance(value, list | tuple) else value
@@ -88,13 +94,21 @@ def texts_in(value: Any) -> Iterator[str]:
             yield from texts_in(part)
 
 
+def _alternatives(texts: Iterable[str]) -> list[str]:
+    """Return regular expressions for all forms of these texts, the longest first."""
+    forms: dict[str, str] = {}
+    for text in texts:
+        for form in _forms(text):
+            forms.setdefault(form.lower(), form)
+    ordered = sorted(forms.values(), key=len, reverse=True)
+    return ["|".join(map(re.escape, some)) for some in _portions(ordered, TOGETHER)]
+
+
 def _forms(text: str) -> Iterator[str]:
     """Yield the text as others may write it, some of them more than once."""
-    stripped = text.strip()
-    for some in {stripped, stripped[:BEGINNING]} if len(stripped) > BEGINNING else {stripped}:
-        cased = {some, some.lower(), some.upper(), some.title(), some.casefold()}
-        for one in {unicodedata.normalize(way, c) for c in cased for way in ("NFC", "NFD")} | cased:
-            yield from _escaped(one)
+    cased = {text, text.lower(), text.upper(), text.title(), text.casefold()}
+    for one in {unicodedata.normalize(way, c) for c in cased for way in ("NFC", "NFD")} | cased:
+        yield from _escaped(one)
 
 
 def _escaped(text: str) -> Iterator[str]:

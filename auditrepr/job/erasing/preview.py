@@ -26,7 +26,7 @@ class Preview:
     known: Known
     own: int = 0  # its own events whose values or keys would be erased
     columns: Counter[str] = field(default_factory=Counter)  # of its own events, by table
-    elsewhere: Counter[str] = field(default_factory=Counter)  # columns of others, by table
+    elsewhere: Counter[str] = field(default_factory=Counter)  # columns of other events, by table
     contexts: int = 0
     keys: int = 0  # of its own that would be replaced
     representations: int = 0

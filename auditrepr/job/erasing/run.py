@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import islice
 from typing import TypeVar
 
 from django.db import connections, transaction
@@ -28,6 +29,7 @@ from .. import preflight
 from ..importing.running import unfinished as unfinished_import
 from ..locks.base import Lock
 from ..rounds import shares
+from ..seals import erasing as seals
 from ..windows import start_of, windows
 from . import changes, rebuilding, records, texts
 from .changes import Change, change_of, of_others
@@ -177,7 +179,7 @@ class _Run:
     def _others(self, top: int) -> None:
         """Erase what is not its own, part by part of the log; its own values are still needed."""
         needles = self.known.needles
-        for after, upto in parts(self.using, top):
+        for after, upto in parts(self.using, top) if needles else ():
             said = InstanceRepr.objects.using(self.using)
             said = said.filter(audit_log_id__gt=after, audit_log_id__lte=upto)
             self._mark(texts.representations(said, needles))
@@ -232,10 +234,13 @@ class _Run:
                 texts.erase_failures(self.using, some, self.known.needles)
 
     def _change(self, found: Iterator[Change]) -> None:
-        for some in _portions(list(found), self.size):
+        while some := list(islice(found, self.size)):
             events = sum(bool(one.chosen or one.keys) for one in some)
+            ids = {one.event.pk for one in some}
+            # Before the transaction, which other writers may wait for.
+            sealed = seals.checked(self.using, ids, ignore=self.asked.ignore_seals)
             with self._batch(events=events, contexts=sum(one.in_context for one in some)):
-                changes.write(self.using, some, self.day, ignore_seals=self.asked.ignore_seals)
+                changes.write(self.using, some, self.day, sealed)
             if self.stopped:
                 return
 

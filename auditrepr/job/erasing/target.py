@@ -26,7 +26,7 @@ from ...vendors import get_vendor
 from ...vendors.types import erased_on
 from .needles import MARK, texts_in
 
-#: Types of fields whose values are no text, although JSON writes some as such.
+#: Types of fields whose values do not count as text, although JSON writes some as such.
 _NO_TEXT = frozenset(
     {
         "AutoField", "BigAutoField", "BigIntegerField", "BinaryField", "BooleanField", "DateField",
@@ -35,8 +35,6 @@ _NO_TEXT = frozenset(
         "SmallAutoField", "SmallIntegerField", "TimeField", "UUIDField",
     }
 )  # fmt: skip
-#: Values of a context that say who it was; what else it says is only replaced in their own events.
-WHO = ("user", "user_name", "remote_address")
 #: What the import wrote into it, which says nothing of the actor.
 _IMPORTED = ("imported_from", "imported_text")
 
@@ -81,7 +79,7 @@ class Target(ABC):
 
     @abstractmethod
     def identity(self) -> str:
-        """Return what tells it from all others, to know an unfinished erasure again."""
+        """Return what no other target has, to know an unfinished erasure again."""
 
     @abstractmethod
     def events(self) -> QuerySet[AuditLog]:
@@ -128,9 +126,11 @@ class ActorTarget(Target):
         return {name: value for name, value in said.items() if name in wanted}
 
     def texts(self, event: AuditLog) -> Iterator[str]:
+        # If there is a name, the user is a primary key, which names only a row; and other users
+        # may have the same address.
         said = self.context(event)
-        for name in self.named or WHO:
-            yield from texts_in(said.get(name))
+        name = "user_name" if "user_name" in (event.context or {}) else "user"
+        yield from texts_in(said.get(name))
 
     def __str__(self) -> str:
         return "this actor"
@@ -165,7 +165,7 @@ class ObjectTarget(Target):
         found = cls(using, parts, named)
         found._check_names()
         texts = (one for one in key_parts(model._meta.pk) if isinstance(one, CharField | TextField))
-        if any(found._is_chosen(one, one.column, parts[0].key) for one in texts):
+        if any(found._is_chosen(one, str(one.column), parts[0].key) for one in texts):
             found._note_keys()
         return found
 

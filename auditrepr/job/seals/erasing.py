@@ -2,36 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from hashlib import sha256
+from typing import NamedTuple
 
 from ...exceptions import SealBroken
 from ...models import SealEntry
 from ...vendors import get_vendor
 from ...vendors.types import id_before
 from . import chain, form
+from .comparing import Difference
 from .holding import held
 
 #: Ranges whose rows are in memory at once.
 RANGES = 4
 
 
-@contextmanager
-def recorded(using: str, events: Collection[int], *, ignore: bool = False) -> Iterator[None]:
-    """Record that these events are changed inside, within the transaction that changes them.
+class Sealed(NamedTuple):
+    """A range of which events are changed: its entry, and their rows before."""
 
-    What had sealed them is checked before. The entry holds the digests from before and after, so
-    that all rows of the range are still checked, those that were erased in as they are left.
+    entry: SealEntry
+    rows: list[form.Row]
 
-    :param ignore: let events of ranges that differ be changed without an entry.
+
+def checked(using: str, events: Collection[int], *, ignore: bool = False) -> list[Sealed]:
+    """Return what has sealed these events, after it was compared with what is there.
+
+    Call it before the transaction: it reads all of these ranges.
+
+    :param ignore: leave out ranges that differ, so that they are changed without an entry.
     :raises SealBroken: if a range with one of them is no longer what was sealed.
     """
-    before = list(_checked(using, _ranges_of(using, sorted(events)), events, ignore=ignore))
+    return list(_checked(using, _ranges_of(using, sorted(events)), events, ignore=ignore))
+
+
+@contextmanager
+def recorded(using: str, sealed: Iterable[Sealed]) -> Iterator[None]:
+    """Record that these events are changed inside, within the transaction that changes them.
+
+    The entry holds the digests from before and after, so that all rows of the range are still
+    checked, those that were erased in as they are left.
+
+    :raises SealBroken: if one of them was changed since it was checked.
+    """
+    for entry, rows in sealed:
+        for row in rows:
+            if _now(using, row[0]) != row:
+                what = f"event {row[0]} was changed meanwhile"
+                raise SealBroken(difference=Difference(entry, what, row[0]))
     yield
     last = chain.last(using)
-    for entry, rows in before:
-        pairs = [(row, now) for row in rows if (now := _now(using, row[0])) != row]
+    for entry, rows in sealed:
+        pairs = [(row, now) for row in rows if (now := _now(using, row[0])) and now != row]
         if pairs:
             last = chain.append(using, _erased(entry, pairs), last)
 
@@ -50,7 +73,7 @@ def _ranges_of(using: str, events: Sequence[int]) -> list[int]:
 
 def _checked(
     using: str, numbers: Sequence[int], events: Collection[int], *, ignore: bool
-) -> Iterator[tuple[SealEntry, list[form.Row]]]:
+) -> Iterator[Sealed]:
     """Yield the ranges, and their rows that are among these events, before they are changed."""
     for n in range(0, len(numbers), RANGES):
         found = chain.ranges(using).filter(number__in=numbers[n : n + RANGES])
@@ -62,12 +85,11 @@ def _checked(
                 if ignore:
                     continue
                 raise SealBroken(difference=problem)
-            yield one.entry, rows
+            yield Sealed(one.entry, rows)
 
 
-def _now(using: str, event: int) -> form.Row:
-    [row] = get_vendor(using).row_digests(id_before(event), event)
-    return row
+def _now(using: str, event: int) -> form.Row | None:
+    return next(iter(get_vendor(using).row_digests(id_before(event), event)), None)
 
 
 def _erased(entry: SealEntry, pairs: Sequence[tuple[form.Row, form.Row]]) -> SealEntry:

@@ -94,6 +94,7 @@ def _recording(status: JobStatus) -> dict[str, Any]:
         ],
         "retention_due": [one._asdict() for one in status.overdue],
         "coverage_gaps": {gap.table_name: gap.since_event for gap in status.gaps},
+        "erasing_since": status.erasing_since,
         "rebuild": status.rebuild
         and {"reached_id": status.rebuild.reached_id, "top_id": status.rebuild.top_id},
     }

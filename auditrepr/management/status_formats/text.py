@@ -188,6 +188,12 @@ def _retention(status: JobStatus) -> Iterator[str | Line]:
         yield f"{one.entry}: prune_audit_log is due; the oldest event is of {oldest} ({one.age})"
 
 
+def _erasing(status: JobStatus) -> Iterator[str | Line]:
+    if status.erasing_since is not None:
+        since = timestamp(status.erasing_since)
+        yield f"unfinished since {since}: run erase_from_audit_log again, with the same options"
+
+
 def _rebuild(status: JobStatus) -> Iterator[str | Line]:
     if status.rebuild is None:
         yield "none"
@@ -213,6 +219,7 @@ _PARTS = {
     "triggers": _triggers,
     "coverage": _coverage,
     "retention": _retention,
+    "erasing": _erasing,
     "rebuild": _rebuild,
     "imports": _imports,
 }

@@ -25,7 +25,7 @@ class ErasingFacet(Facet, ABC):
     def naming(self, columns: Sequence[str], patterns: Sequence[str]) -> Q:
         """Return a condition that one of these columns has a match for one of the patterns.
 
-        Whatever has one fulfills it. Other rows may, too: look at each.
+        Whatever has one fulfills it. Other rows may, too: check each.
 
         :param columns: of texts or JSON, by the names of their fields.
         """

@@ -21,6 +21,10 @@ SET row_data = row_data || %s::jsonb, changed_from = changed_from || %s::jsonb W
 """
 
 
+#: Expressions in one condition; with more, each row is checked in Python.
+MOST = 300
+
+
 class Erasing(ErasingFacet):
     """Erases values of the log."""
 
@@ -28,6 +32,8 @@ class Erasing(ErasingFacet):
         return bool(self.value(catalog.GUARDS_OUTDATED, [trigger_templates.APPEND_ONLY_BODY]))
 
     def naming(self, columns: Sequence[str], patterns: Sequence[str]) -> Q:
+        if len(columns) * len(patterns) > MOST:
+            return Q()
         matches = (
             Q(IRegex(Cast(column, TextField()), pattern))
             for column in columns

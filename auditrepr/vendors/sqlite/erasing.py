@@ -28,7 +28,7 @@ class Erasing(ErasingFacet):
         return False  # whatever is there is dropped, and created again
 
     def naming(self, columns: Sequence[str], patterns: Sequence[str]) -> Q:
-        # Its own functions know no other letters than ASCII's: each row is looked at in Python.
+        # Its own functions know no other letters than ASCII's: each row is checked in Python.
         return Q()
 
     def replace_values(
