@@ -12,6 +12,7 @@ import pytest
 from auditrepr.vendors import _CLASSES
 from auditrepr.vendors.base import (
     AsOfFacet,
+    AttachFacet,
     CaptureFacet,
     ImportFacet,
     SealFacet,
@@ -29,6 +30,7 @@ FACETS: dict[str, type[Facet]] = {
     "search": SearchFacet,
     "imports": ImportFacet,
     "seal": SealFacet,
+    "attaching": AttachFacet,
 }
 HERE = Path(__file__).parent
 BASE = Path(inspect.getfile(Vendor)).parent

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..base import Vendor
 from .asof import Reconstructing
+from .attaching import Attaching
 from .capture import Capturing
 from .imports import Importing
 from .seal import Sealing
@@ -11,5 +12,5 @@ from .search import Searching
 from .store import Storing
 
 
-class SQLite(Capturing, Reconstructing, Storing, Searching, Importing, Sealing, Vendor):
+class SQLite(Capturing, Reconstructing, Storing, Searching, Importing, Sealing, Attaching, Vendor):
     """All that auditrepr asks of SQLite."""
