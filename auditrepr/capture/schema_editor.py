@@ -146,13 +146,13 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
             self._end_aside()
         super().__exit__(kind, error, traceback)
 
-    def _step_aside(self) -> None:
+    def _set_view_aside(self) -> None:
         """Let a statement about the log change its own table, if a view has its name."""
         vendor = get_vendor(self.connection.alias)
         found = attachment.attached(vendor.using)
         if found is not None and found.in_place:
             with transaction.atomic(vendor.using):
-                vendor.step_aside()
+                vendor.set_view_aside()
             self._aside = True
 
     def _end_aside(self) -> None:
@@ -199,7 +199,7 @@ class AuditedSchemaEditor(BaseDatabaseSchemaEditor):
 
     def execute(self, sql: Any, params: Any = ()) -> None:
         if not self._aside and not self.collect_sql and AuditLog._meta.db_table in str(sql):
-            self._step_aside()
+            self._set_view_aside()
         alone = self._operation is None and _CHANGES_A_TABLE.match(str(sql))
         with self._changing(sql_of_its_own=True) if alone else nullcontext():
             if self._operation is not None and self._begin is not None:

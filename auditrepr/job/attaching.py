@@ -98,7 +98,7 @@ def attach(using: str, name: str, *, lock: Lock, dry_run: bool = False) -> Attac
     """
     preflight.check(using)
     source = find(name)
-    if not get_vendor(using).schemas():
+    if not get_vendor(using).attachable:
         raise NotAttachable(source=name, reason="only a log in PostgreSQL can be attached to")
     types = _view(using, source).key_types
     tables = source.tables(using)

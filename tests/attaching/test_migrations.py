@@ -86,7 +86,7 @@ def test_migrate_puts_the_view_back_after_a_migration_that_was_killed() -> None:
     """One without a transaction, such as one that creates an index concurrently."""
     Author.objects.create(name="Ann")
     attach("supa_audit")
-    get_vendor("default").step_aside()
+    get_vendor("default").set_view_aside()
     found = attachment.attached("default")
     assert found is not None
     assert not found.in_place

@@ -12,6 +12,7 @@ import pytest
 from auditrepr.vendors import _CLASSES
 from auditrepr.vendors.base import (
     AsOfFacet,
+    AttachFacet,
     CaptureFacet,
     ErasingFacet,
     ImportFacet,
@@ -33,6 +34,7 @@ FACETS: dict[str, type[Facet]] = {
     "seal": SealFacet,
     "erasing": ErasingFacet,
     "partitions": PartitionFacet,
+    "attaching": AttachFacet,
 }
 HERE = Path(__file__).parent
 BASE = Path(inspect.getfile(Vendor)).parent

@@ -43,7 +43,7 @@ def index(using: str, lock: Lock, reached: Reached) -> StopReason | None:
     :returns: that reason.
     """
     if not get_settings().SEAL or attachment.attached(using):
-        return None  # a check says that nobody can seal what is another tool's
+        return None  # a system check says that it is another tool's
     sealing = _Sealing(using, lock)
     for _ in range(RANGES):
         found = sealing.next()

@@ -60,7 +60,7 @@ def check_tables(
     """Check that a log that has events of these tables can say which rows they are about.
 
     :raises NotAttachable: if one is partitioned: its rows are logged under the names of its
-        partitions, of which nobody knows today which there will be; or if its key cannot be read.
+        partitions, and which there will be is not known; or if its key cannot be read.
     """
     found = places(using, sorted(tables))
     reasons = {

@@ -125,7 +125,7 @@ COMPARED = {"numeric": "number", "timestamp with time zone": "time"}
 
 
 # Each table's row has a statement of its own, which is planned when it first runs: one that was
-# dropped keeps nobody from reading the others.
+# dropped does not prevent reading the others.
 ROWS = """
 CREATE OR REPLACE FUNCTION {name}(n integer, texts {hstore}.hstore) RETURNS jsonb
 LANGUAGE plpgsql STABLE AS $rows$

@@ -65,7 +65,7 @@ class LogTable:
             raise SourceUnreadable(source=self.source, reason=one_line(error)) from error
 
     def user(self, column: str) -> str:
-        """Return SQL for who made the change, by the column that says so; null without one."""
+        """Return SQL for the user of an event, from this column; null if there is no such column."""
         if column not in self.columns:
             return "NULL::text"
         return f"nullif(event.{self.quoted(column)}::text, '')"
@@ -169,14 +169,26 @@ class EveryPlace(Placed):
     def __init__(self, places: Collection[Place]) -> None:
         super().__init__([*places, Place("", "", "")])
 
-    def join(self, schema: str, table: str, time: str) -> str:
-        known = super().join(schema, table, time).removeprefix("JOIN ")
-        values, _, condition = known.partition(" ON ")
-        last = len(self.places) - 1
-        return (
-            f"CROSS JOIN LATERAL (SELECT place.* FROM {values} WHERE {condition}"  # noqa: S608
-            f" OR place.n = {last} ORDER BY place.n LIMIT 1) AS place"
-        )
+    def number(self, schema: str, table: str, time: str) -> str:
+        """Return SQL for the number of the place of an event, given expressions of the event."""
+        *known, last = range(len(self.places))
+        numbers: dict[str, dict[str, list[int]]] = {}
+        for n in known:
+            tables = numbers.setdefault(self.places[n].schema, {})
+            tables.setdefault(self.places[n].table, []).append(n)
+        # Of nearly all names, time does not decide what they mean.
+        always = {
+            name: {one: ns[0] for one, ns in tables.items() if len(ns) == 1}
+            for name, tables in numbers.items()
+        }
+        parts = [f"({text(json.dumps(always))}::jsonb -> {schema} ->> {table})::integer"]
+        several = [n for tables in numbers.values() for ns in tables.values() if ns[1:] for n in ns]
+        if several:
+            values, _, condition = self.join(schema, table, time).partition(" ON ")
+            values = values.removeprefix("JOIN ").replace("AS place", "AS known")
+            condition = condition.replace("place.", "known.")
+            parts.append(f"(SELECT known.n FROM {values} WHERE {condition})")  # noqa: S608
+        return f"coalesce({', '.join(parts)}, {last})"
 
 
 def _key(place: Place, image: str) -> str:

@@ -66,13 +66,17 @@ WHERE event.action = 'T' OR NOT event.statement_only
 
 PLACE = "event.schema_name, event.table_name"
 TIME = "event.action_tstamp_clk"
-#: What a row of the log holds: the import's own SQL, for one event.
+#: What a row of the log holds: the import's own SQL, for one event. The server keeps its plan.
 HELD = """
 CREATE OR REPLACE FUNCTION {name}(event {log}, OUT image jsonb, OUT changed jsonb)
-LANGUAGE sql STABLE AS $held$
-    SELECT held.image, held.changed FROM (SELECT event.*) AS event
-    {places}
-    {rows}
+LANGUAGE plpgsql STABLE AS $held$
+DECLARE
+    place record;
+BEGIN
+    SELECT {number} AS n INTO place;
+    SELECT held.image, held.changed INTO image, changed FROM (SELECT) AS one
+    {rows};
+END
 $held$
 """
 #: The types of keys whose texts are those of JSON.
@@ -119,7 +123,7 @@ class LoggedActions(Source):
         made = HELD.format(
             name=held,
             log=log.sql,
-            places=placed.join("event.schema_name", "event.table_name", TIME),
+            number=placed.number("event.schema_name", "event.table_name", TIME),
             rows=rows.join(found),
         )
         return LogView(
@@ -155,8 +159,10 @@ def _columns(log: LogTable, rows: TextRows | JsonRows, held: str) -> dict[str, s
         "object_id": f"CASE WHEN event.action <> 'T' THEN {KEY}({PLACE}, {TIME}, {image}) END",
         "previous_object_id": f"CASE WHEN event.action = 'U' THEN nullif({old}, {new}) END",
         "action": "event.action::varchar(1)",
-        "row_data": f"({held}(event)).image",
-        "changed_from": f"({held}(event)).changed",
+        "row_data": f"({held}(event)).image"
+        if isinstance(rows, TextRows)
+        else f"CASE WHEN event.action = 'U' THEN ({held}(event)).image ELSE {given} END",
+        "changed_from": f"CASE WHEN event.action = 'U' THEN ({held}(event)).changed END",
         "context": _context(log),
         "actor": log.user("application_user_name"),
         "occurred_at": TIME,

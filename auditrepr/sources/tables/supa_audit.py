@@ -29,7 +29,7 @@ SELECT event.id AS position, place.name AS table_name,
 FROM {log} AS event
 {places}
 """
-# As above. What indexes are made of must not depend on the text of an operation, which is no
+# As above. What indexes are made of must not depend on the text of an operation, which is not a
 # constant for the server.
 PLACE = "event.table_schema::text, event.table_name::text"
 ROW = "CASE WHEN event.op = 'DELETE' THEN event.old_record ELSE event.record END"

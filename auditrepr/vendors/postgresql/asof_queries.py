@@ -18,12 +18,13 @@ _LARGEST = " + ".join(
     " END, 0)"
     for c in _COLUMNS
 )
+# Each value once: those of a log that is attached to another one are computed.
+_MEASURED = "(SELECT * FROM auditrepr_auditlog WHERE id = ANY(%(ids)s) OFFSET 0) AS log"
 # No rows if they cannot be too large together: then nothing is unpacked to measure it.
 LARGE_SQL = f"""
     SELECT id, {" + ".join(f"coalesce(pg_column_size({c}), 0)" for c in _COLUMNS)},
         {" OR ".join(f"pg_column_compression({c}) IS NOT NULL" for c in _COLUMNS)}
-    FROM auditrepr_auditlog WHERE id = ANY(%(ids)s)
-        AND (SELECT sum({_LARGEST}) FROM auditrepr_auditlog WHERE id = ANY(%(ids)s)) > %(most)s
+    FROM {_MEASURED} WHERE (SELECT sum({_LARGEST}) FROM {_MEASURED}) > %(most)s
 """
 UNPACKED_SQL = f"""
     SELECT id, {" + ".join(f"coalesce(octet_length({c}::text), 0)" for c in _COLUMNS)}

@@ -53,6 +53,8 @@ WHERE proname LIKE 'auditrepr\\_attached\\_%%' AND pronamespace = to_regnamespac
 class Attaching(AttachFacet):
     """Attaches the log to the table of another one."""
 
+    attachable = True
+
     def attachment(self) -> Attachment | None:
         comment, away = self.row(ATTACHMENT) or (None, False)
         if not str(comment).startswith(MARK):
@@ -73,7 +75,7 @@ class Attaching(AttachFacet):
         schema = catalog.log_schema(self.connection)
         there = self.attachment()
         if there is not None and there.in_place:
-            self.step_aside()
+            self.set_view_aside()
         said = {"source": source, "version": version, "keys": asdict(keys), "known": view.known}
         said["digest"] = self.view_digest(view, keys, version)
         self.execute(away_sql(schema, said))
@@ -110,14 +112,14 @@ class Attaching(AttachFacet):
     def stop_writers(self) -> None:
         self.execute(f"LOCK TABLE {table} IN SHARE MODE" for table in self.column(READ))
 
-    def step_aside(self) -> None:
+    def set_view_aside(self) -> None:
         self.execute(aside_sql(catalog.log_schema(self.connection)))
 
     def detach(self) -> list[str]:
         schema = catalog.log_schema(self.connection)
         there = self.attachment()
         if there is not None and there.in_place:
-            self.step_aside()
+            self.set_view_aside()
         self.execute(
             [
                 f"COMMENT ON TABLE {quoted(schema)}.{LOG} IS NULL",

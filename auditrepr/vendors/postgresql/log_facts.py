@@ -1,4 +1,4 @@
-"""Where the log's events are, and what gives them their IDs.
+"""Finds the table that has the log's events, and what gives them their IDs.
 
 They are in the log's own table; or, if the log is attached to another one, in that log's table, of
 which ours is a view. The catalog says which: the view's rule depends on the table that it reads,

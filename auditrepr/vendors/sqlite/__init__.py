@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ..base import Vendor
 from .asof import Reconstructing
+from .attaching import Attaching
 from .capture import Capturing
 from .erasing import Erasing
 from .imports import Importing
@@ -22,6 +23,7 @@ class SQLite(
     Sealing,
     Erasing,
     Partitioning,
+    Attaching,
     Vendor,
 ):
     """All that auditrepr asks of SQLite."""
