@@ -83,7 +83,7 @@ _GRANTS = """
             FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid CROSS JOIN aclexplode(attacl)
             WHERE attrelid = {relation} AND attnum > 0 AND NOT attisdropped
         ) AS granted WHERE grantee <> relowner"""
-#: Nobody needs rights on a partition, and default privileges may grant some.
+#: No other role needs rights on a partition, and default privileges may grant some.
 _REVOKE = f"""
         FOR item IN
             SELECT DISTINCT {_ROLE.format("grantee")} AS role FROM (

@@ -195,7 +195,7 @@ class Partitioning(PartitionFacet):
         self._hurry()
         self.execute([f"LOCK TABLE {', '.join(relations)} IN ACCESS EXCLUSIVE MODE"])
         guard = self.column(GUARDED, [partition.name])
-        # Its owner may; whoever looks meanwhile waits for the lock.
+        # Its owner may. No other session sees it in between.
         self.execute(f"ALTER TABLE {name} DISABLE TRIGGER {GUARD}" for name in guard)
         self.execute([f"TRUNCATE {', '.join(relations)}"])
         self.execute(f"ALTER TABLE {name} ENABLE TRIGGER {GUARD}" for name in guard)
