@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -15,6 +16,7 @@ from auditrepr.exceptions import LogBusy, NotPartitionable
 from auditrepr.job import findings
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.partitions import making, state
+from auditrepr.job.partitions.patience import patiently
 from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, ReprFailure
 from auditrepr.vendors import Vendor, get_vendor
 from auditrepr.vendors.base.partitions import LogPartition
@@ -289,6 +291,29 @@ def test_it_gives_up_behind_a_long_transaction_and_leaves_nothing(vendor: Vendor
         assert vendor.log_partitions() == []
         other.commit()
     assert partition().adopted
+
+
+def test_a_vacuum_is_waited_for_a_little_longer(vendor: Vendor):
+    asked: list[str] = []
+
+    def noted(execute: Any, sql: str, *rest: Any) -> Any:
+        asked.append(sql)
+        return execute(sql, *rest)
+
+    with closing(connection.copy()) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE auditrepr_auditlog IN SHARE UPDATE EXCLUSIVE MODE")
+        with connection.execute_wrapper(noted), pytest.raises(OperationalError):
+            vendor.adopt_as_partition()
+    assert "SET LOCAL lock_timeout = '1500ms'" in asked
+
+
+def test_two_at_once_make_what_is_missing_once(vendor: Vendor):
+    done = partition()
+    skip_to(done.partitions[2].lower)
+    with writers(2, []) as both:
+        made = [writer.start(patiently, "default", vendor.make_partitions, 30) for writer in both]
+        assert sorted(one.result(timeout=30).made for one in made) == [0, 6]
+    _check_bounds(vendor.log_partitions())
 
 
 def test_closing_that_fails_lets_events_go_on(

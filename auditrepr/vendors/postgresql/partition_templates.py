@@ -247,6 +247,8 @@ BEGIN
         RAISE EXCEPTION 'only the owner of the audit log may close its last partition'
             USING ERRCODE = 'insufficient_privilege';
     END IF;
+    -- One at a time: another one would make the same tables.
+    PERFORM pg_advisory_xact_lock(hashtext('auditrepr partitions of ' || log::regclass::oid));
     sequence := pg_get_serial_sequence(log, 'id')::regclass;
     SELECT coalesce(pg_sequence_last_value(seqrelid), seqstart - 1)::numeric + 1 INTO next_id
     FROM pg_sequence WHERE seqrelid = sequence;
