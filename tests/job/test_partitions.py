@@ -13,7 +13,6 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 
 from auditrepr.capture import append_only
 from auditrepr.exceptions import LogBusy, NotPartitionable
-from auditrepr.job import findings
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.partitions import making, state
 from auditrepr.job.partitions.patience import patiently
@@ -243,12 +242,12 @@ def test_events_after_the_last_partition_are_kept_and_get_one(vendor: Vendor):
     skip_to(done.partitions[-1].lower + 7)
     Author.objects.create(name="Ann")
     assert where() == {"auditrepr_auditlog_rest": 1}
-    assert [one.kind for one in findings.of("default")] == [state.FEW_AHEAD]
+    assert [one.kind for one in state.findings("default")] == [state.FEW_AHEAD]
     making.make_ahead("default")  # as the job, which may not close it
     assert where() == {"auditrepr_auditlog_rest": 1}
     call_command("migrate", verbosity=0)
     assert where() == {"auditrepr_auditlog_p4": 1}
-    assert findings.of("default") == []
+    assert list(state.findings("default")) == []
     _check_bounds(vendor.log_partitions())
 
 
@@ -341,11 +340,11 @@ def test_what_a_killed_process_has_left_is_reported_and_removed(
 ):
     done = partition()
     vendor.bound_open_partition(done.partitions[-1].lower + 10)
-    found = findings.of("default")
+    found = list(state.findings("default"))
     assert [one.kind for one in found] == [state.BOUNDED]
     assert f"from event {done.partitions[-1].lower + 10} on, writes" in str(found[0])
     call_command("migrate", verbosity=0)
-    assert findings.of("default") == []
+    assert list(state.findings("default")) == []
 
 
 def test_events_of_a_large_open_partition_jump_behind_it(
