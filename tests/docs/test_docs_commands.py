@@ -106,4 +106,5 @@ def test_it_names_every_key_of_the_json_documents(capsys):
     optional |= {"first_id", "last_id"}
     optional |= {"entry", "age", "oldest_at", "seconds"}  # of retention
     optional |= {"upto_id"}  # of what is sealed
+    optional |= {"ahead"}  # of partitions
     assert documented("`backfill_status`:") - values - optional == status - optional
