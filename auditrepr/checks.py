@@ -33,6 +33,7 @@ from .exceptions import (
 )
 from .job import findings
 from .job.findings import CHANGEABLE, NO_LOG
+from .job.partitions import state as partition_state
 from .job.partitions.state import BOUNDED, FEW_AHEAD
 from .job.reports import Finding
 from .models import AuditLog
@@ -138,7 +139,7 @@ def _check_database(using: str) -> Iterator[CheckMessage]:
     has_log = capture.holds_log(using)
     if not has_log and inspection.may_hold_log(using) and _is_being_migrated():
         return
-    yield from _messages(using, findings.of(using))
+    yield from _messages(using, [*findings.of(using), *partition_state.findings(using)])
     if has_log:
         yield from _sequence(using)
         yield from _attached(using)

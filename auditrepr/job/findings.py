@@ -97,8 +97,7 @@ def look(using: str) -> Look:
     vendor = get_vendor(using)
     found = _survey(vendor, inspection.to_survey(tables))
     states = inspection.judged(vendor, tables, found)
-    every = [*_found(using, tables, found, states), *partition_state.findings(using)]
-    return Look(states, every, found.applied)
+    return Look(states, list(_found(using, tables, found, states)), found.applied)
 
 
 def at_hand(using: str) -> list[Finding]:
@@ -229,7 +228,8 @@ def of_migrations_to_tell(using: str, error: MigrationsPending) -> list[Finding]
 def to_tell(using: str) -> list[Finding]:
     """Return what to report now of this database, whose migrations are applied."""
     with suppress(Error):  # the database has just ended it, or takes too long
-        return reports.to_tell(using, {reports.RECORDING: of(using), reports.MIGRATIONS: []})
+        found = [*of(using), *partition_state.findings(using)]
+        return reports.to_tell(using, {reports.RECORDING: found, reports.MIGRATIONS: []})
     return []
 
 

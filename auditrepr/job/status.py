@@ -183,7 +183,7 @@ def _of(using: str) -> JobStatus:
         final=failure_counts.final(using),
         broken=broken,
         waiting=tuple(state for state in states if state.waits),
-        findings=tuple(found),
+        findings=(*found, *partition_state.judged(using, so_far.partitions)),
         remedy=findings.to_run(using) if broken else "",
         migrations=() if applied is None else findings.migrations(using, applied),
         migrations_since=findings.migrations_since(using, applied),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -12,9 +13,9 @@ from django.db import IntegrityError, OperationalError, connection, transaction
 
 from auditrepr.capture import append_only
 from auditrepr.exceptions import LogBusy, NotPartitionable
-from auditrepr.job import findings
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.partitions import making, state
+from auditrepr.job.partitions.patience import patiently
 from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, ReprFailure
 from auditrepr.vendors import Vendor, get_vendor
 from auditrepr.vendors.base.partitions import LogPartition
@@ -241,12 +242,12 @@ def test_events_after_the_last_partition_are_kept_and_get_one(vendor: Vendor):
     skip_to(done.partitions[-1].lower + 7)
     Author.objects.create(name="Ann")
     assert where() == {"auditrepr_auditlog_rest": 1}
-    assert [one.kind for one in findings.of("default")] == [state.FEW_AHEAD]
+    assert [one.kind for one in state.findings("default")] == [state.FEW_AHEAD]
     making.make_ahead("default")  # as the job, which may not close it
     assert where() == {"auditrepr_auditlog_rest": 1}
     call_command("migrate", verbosity=0)
     assert where() == {"auditrepr_auditlog_p4": 1}
-    assert findings.of("default") == []
+    assert list(state.findings("default")) == []
     _check_bounds(vendor.log_partitions())
 
 
@@ -291,6 +292,29 @@ def test_it_gives_up_behind_a_long_transaction_and_leaves_nothing(vendor: Vendor
     assert partition().adopted
 
 
+def test_a_vacuum_is_waited_for_a_little_longer(vendor: Vendor):
+    asked: list[str] = []
+
+    def noted(execute: Any, sql: str, *rest: Any) -> Any:
+        asked.append(sql)
+        return execute(sql, *rest)
+
+    with closing(connection.copy()) as other, other.cursor() as cursor:
+        cursor.execute("BEGIN; LOCK TABLE auditrepr_auditlog IN SHARE UPDATE EXCLUSIVE MODE")
+        with connection.execute_wrapper(noted), pytest.raises(OperationalError):
+            vendor.adopt_as_partition()
+    assert "SET LOCAL lock_timeout = '1500ms'" in asked
+
+
+def test_two_at_once_make_what_is_missing_once(vendor: Vendor):
+    done = partition()
+    skip_to(done.partitions[2].lower)
+    with writers(2, []) as both:
+        made = [writer.start(patiently, "default", vendor.make_partitions, 30) for writer in both]
+        assert sorted(one.result(timeout=30).made for one in made) == [0, 6]
+    _check_bounds(vendor.log_partitions())
+
+
 def test_closing_that_fails_lets_events_go_on(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -316,11 +340,11 @@ def test_what_a_killed_process_has_left_is_reported_and_removed(
 ):
     done = partition()
     vendor.bound_open_partition(done.partitions[-1].lower + 10)
-    found = findings.of("default")
+    found = list(state.findings("default"))
     assert [one.kind for one in found] == [state.BOUNDED]
     assert f"from event {done.partitions[-1].lower + 10} on, writes" in str(found[0])
     call_command("migrate", verbosity=0)
-    assert findings.of("default") == []
+    assert list(state.findings("default")) == []
 
 
 def test_events_of_a_large_open_partition_jump_behind_it(

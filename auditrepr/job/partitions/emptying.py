@@ -1,7 +1,7 @@
 """Prunes a partition as a whole if none of its events is kept.
 
-It is emptied and not dropped: for that the log itself would be locked, and who writes would wait;
-this locks only what nobody writes to any longer. Empty partitions become one, if the log is free.
+It is emptied and not dropped: for that the log itself would be locked, and writers would wait. This
+locks only a partition that gets no events any longer. Empty ones become one, if the log is free.
 """
 
 from __future__ import annotations

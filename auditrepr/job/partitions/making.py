@@ -31,7 +31,7 @@ from .patience import patiently
 #: Event IDs in a partition.
 SIZE = 10_000_000
 #: IDs that are left out when a large partition is closed. While that is prepared, an event
-#: beyond would be refused: nobody writes that many meanwhile.
+#: beyond would be refused: no site has that many meanwhile.
 MARGIN = 100_000_000
 #: Seconds to wait for locks, in short turns.
 WAIT = 60.0
@@ -72,7 +72,7 @@ def partition(
 
     :param size: event IDs in each new partition; None: as before, or ``SIZE``.
     :param lock: the job's lock: its batches keep the log locked for seconds.
-    :param wait: seconds to wait for the locks of others, in short turns.
+    :param wait: seconds to wait until the log can be locked, in short turns.
     :raises NoPartitions: if the database has none.
     :raises MayNotPartition: if this connection lacks the rights.
     :raises NotPartitionable: if something refers to one of the tables.

@@ -1,4 +1,4 @@
-"""Waits for locks in short turns, because whoever comes later waits behind."""
+"""Waits for locks in short turns, because all who come later wait behind."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from ...vendors import get_vendor
 
 T = TypeVar("T")
 
-#: Seconds between two tries, in which those who have waited behind the last one go on.
+#: Seconds between two tries, in which those who have waited behind the last one continue.
 PAUSE = 0.5
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db import Error
@@ -51,10 +52,12 @@ def of(using: str) -> PartitionState | None:
 
 def findings(using: str) -> Iterator[Finding]:
     """Yield what needs attention; nothing of a log that cannot be read now."""
-    try:
-        state = of(using)
-    except Error:
-        return
+    with suppress(Error):
+        yield from judged(using, of(using))
+
+
+def judged(using: str, state: PartitionState | None) -> Iterator[Finding]:
+    """Yield what needs attention in this state."""
     if state is None:
         return
     remedy = Sentence(_RUN, command=f"manage.py partition_audit_log --database {using}")

@@ -24,7 +24,7 @@ from ..signals import stopping_on_signals
 from ..terminal import TerminalCommand
 from ..usage import check_options
 
-#: Partitions smaller than this would be so many that every query becomes slower.
+#: With smaller ones, a log would have too many: every query of it becomes slower.
 LEAST = 10_000
 
 

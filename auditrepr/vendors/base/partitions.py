@@ -110,7 +110,7 @@ class PartitionFacet(Facet, ABC):
     def empty_partition(self, partition: LogPartition) -> None:
         """Remove all rows of a partition at once, and those with the same bounds of other tables.
 
-        Nobody who writes to another partition waits. Call it in a transaction.
+        No writer to another partition waits. Call it in a transaction.
         """
 
     @abstractmethod

@@ -83,7 +83,7 @@ _GRANTS = """
             FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid CROSS JOIN aclexplode(attacl)
             WHERE attrelid = {relation} AND attnum > 0 AND NOT attisdropped
         ) AS granted WHERE grantee <> relowner"""
-#: Nobody needs rights on a partition, and default privileges may grant some.
+#: No other role needs rights on a partition, and default privileges may grant some.
 _REVOKE = f"""
         FOR item IN
             SELECT DISTINCT {_ROLE.format("grantee")} AS role FROM (
@@ -247,6 +247,8 @@ BEGIN
         RAISE EXCEPTION 'only the owner of the audit log may close its last partition'
             USING ERRCODE = 'insufficient_privilege';
     END IF;
+    -- One at a time: another one would make the same tables.
+    PERFORM pg_advisory_xact_lock(hashtext('auditrepr partitions of ' || log::regclass::oid));
     sequence := pg_get_serial_sequence(log, 'id')::regclass;
     SELECT coalesce(pg_sequence_last_value(seqrelid), seqstart - 1)::numeric + 1 INTO next_id
     FROM pg_sequence WHERE seqrelid = sequence;

@@ -24,6 +24,21 @@ from .quoting import LOG, literal, quoted
 
 #: How long to wait for a lock, as others wait behind: then it is tried again later.
 LOCK_TIMEOUT = "200ms"
+#: The server ends an autovacuum that others wait for, but only after a second (deadlock_timeout).
+VACUUM_TIMEOUT = "1500ms"
+VACUUMED = f"""
+SELECT EXISTS (
+    SELECT FROM pg_locks WHERE mode = 'ShareUpdateExclusiveLock' AND granted
+        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+        AND relation IN (
+            SELECT relid FROM unnest(ARRAY[{", ".join(map(literal, PARTITIONED))}]) AS name
+            CROSS JOIN LATERAL (
+                SELECT relid FROM pg_partition_tree(to_regclass(name))
+                UNION SELECT to_regclass(name)
+            ) AS tree
+        )
+)
+"""
 #: Rows that are read within milliseconds.
 LARGE = 10_000
 NOW = "extract(epoch FROM clock_timestamp())::float8"
@@ -195,7 +210,7 @@ class Partitioning(PartitionFacet):
         self._hurry()
         self.execute([f"LOCK TABLE {', '.join(relations)} IN ACCESS EXCLUSIVE MODE"])
         guard = self.column(GUARDED, [partition.name])
-        # Its owner may; whoever looks meanwhile waits for the lock.
+        # Its owner may. No other session sees it in between.
         self.execute(f"ALTER TABLE {name} DISABLE TRIGGER {GUARD}" for name in guard)
         self.execute([f"TRUNCATE {', '.join(relations)}"])
         self.execute(f"ALTER TABLE {name} ENABLE TRIGGER {GUARD}" for name in guard)
@@ -245,4 +260,5 @@ class Partitioning(PartitionFacet):
         return float(self.value(f"SELECT {NOW}"))
 
     def _hurry(self) -> None:
-        self.execute([f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"])
+        timeout = VACUUM_TIMEOUT if self.value(VACUUMED) else LOCK_TIMEOUT
+        self.execute([f"SET LOCAL lock_timeout = '{timeout}'"])
