@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.apps import AppConfig
+from django.db import transaction
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 
@@ -18,6 +19,7 @@ from .exceptions import UnsupportedDatabase
 from .isolation import backends
 from .lineage import renames
 from .models import AuditLog
+from .vendors import get_vendor
 
 
 def connect(app_config: AppConfig) -> None:
@@ -40,6 +42,9 @@ def before_migrate(*, using: str, plan: Iterable[Any] = (), **_: Any) -> None:
     """
     label = AuditLog._meta.app_label
     if any(back and step.app_label == label and step.name == "0001_initial" for step, back in plan):
+        if attachment.attached(using):
+            with transaction.atomic(using):
+                get_vendor(using).detach()
         capture.remove(using)
 
 
