@@ -8,6 +8,7 @@ from contextlib import suppress
 from typing import Any
 
 from django.apps import AppConfig
+from django.db import transaction
 from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate, pre_migrate
 
@@ -43,6 +44,9 @@ def before_migrate(*, using: str, plan: Iterable[Any] = (), **_: Any) -> None:
     """
     label = AuditLog._meta.app_label
     if any(back and step.app_label == label and step.name == "0001_initial" for step, back in plan):
+        if attachment.attached(using):
+            with transaction.atomic(using):
+                get_vendor(using).detach()
         capture.remove(using)
         get_vendor(using).drop_partition_support()
 

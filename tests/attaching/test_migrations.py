@@ -12,11 +12,12 @@ import pytest
 from django.apps import apps
 from django.core.management import CommandError, call_command
 from django.db import Error, connection, models
+from django.db.migrations.loader import MigrationLoader
 from django.test.utils import isolate_apps
 
 from auditrepr.capture import attachment
 from auditrepr.models import AuditLog
-from auditrepr.receivers import after_migrate
+from auditrepr.receivers import after_migrate, before_migrate
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author
 from tests.attaching.attached import attach, command, kind
@@ -162,6 +163,17 @@ def known(table: str) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(apps, "get_models", lambda *a, **o: [*every(*a, **o), Keyed])
         yield
+
+
+def test_before_the_tables_go_the_view_does() -> None:
+    Author.objects.create(name="Ann")
+    attach("supa_audit")
+    ((before,),) = sql("SELECT count(*) FROM audit.record_version")
+    first = MigrationLoader(None).get_migration("auditrepr", "0001_initial")
+    before_migrate(using="default", plan=[(first, True)])
+    assert (kind(), attachment.attached("default")) == ("r", None)
+    assert sql("SELECT count(*) FROM audit.record_version") == [(before,)]
+    command("install")
 
 
 @pytest.mark.parametrize("step", ["capture.remove", "_start_over", "attachment.lacking"])

@@ -65,7 +65,7 @@ class LogTable:
             raise SourceUnreadable(source=self.source, reason=one_line(error)) from error
 
     def user(self, column: str) -> str:
-        """Return SQL for the user of an event, from this column; null if there is none."""
+        """Return SQL for the user of an event, from this column; null without it."""
         if column not in self.columns:
             return "NULL::text"
         return f"nullif(event.{self.quoted(column)}::text, '')"
