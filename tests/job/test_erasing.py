@@ -353,12 +353,13 @@ def test_an_actor_s_key_and_address_are_not_searched_for_elsewhere():
     assert AuditLog.objects.earliest("pk").row_data["label"] == f"of {key}"
 
 
-def test_very_many_values_are_found_too():
+def test_more_values_than_one_condition_may_have_are_found_too(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("auditrepr.vendors.postgresql.erasing.MOST", 5)
     author = Author.objects.create(name="Zelda 0000")
-    for n in range(1, 300):
+    for n in range(1, 60):
         Author.objects.filter(pk=author.pk).update(name=f"Zelda {n:04}")
     key = author.pk
     author.delete()
-    Book.objects.create(title="To zelda 0123 and others")
+    Book.objects.create(title="To zelda 0023 and others")
     erased(Author, key)
     assert "zelda" not in dump()
