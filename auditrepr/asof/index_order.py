@@ -147,7 +147,7 @@ def _orders(options: Any, one: Any, terms: Sequence[Any]) -> Iterator[Index]:
     """
     terms = [F(term) if isinstance(term, str) else term for term in terms]
     first, *_ = columns = [_column(options, term) for term in terms]
-    # A descending column gives no order that grows, nor does an index that is no sorted one.
+    # A descending column gives no order that grows, nor does an index that is not sorted.
     unsorted = [None for term in terms if getattr(term, "descending", False)]
     kind = getattr(one, "index_type", getattr(one, "suffix", ""))
     unsorted += [None] if kind.lower() in UNSORTED else []
