@@ -128,7 +128,7 @@ def make_ahead(using: str) -> None:
 def boundary(next_event: int, size: int, large: bool) -> int:
     """Return the first ID after a partition that is closed: a multiple of the size."""
     least = next_event + (MARGIN if large else 0)
-    return -(-least // size) * size
+    return (least // size + 1) * size
 
 
 def _make(vendor: Vendor, done: Partitioned, wait: float, stop: Callable[[], bool]) -> None:
