@@ -8,8 +8,8 @@ import pytest
 
 from auditrepr.models import AuditLog
 from tests.attaching.attached import detach
-from tests.job.test_import_tables import TABLES
 from tests.table_logs import SUPA_AUDIT, TableLog
+from tests.two_logs import TABLES
 
 
 @pytest.fixture

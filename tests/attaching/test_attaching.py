@@ -12,9 +12,9 @@ from auditrepr.models import AuditLog, InstanceRepr
 from tests.app.models import Author, Book
 from tests.attaching.attached import attach, command, detach, kind
 from tests.capturing import sql
-from tests.job.test_import_tables import TABLES, recorded, story
 from tests.running import run
 from tests.table_logs import ALL, TableLog
+from tests.two_logs import TABLES, recorded, story
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 

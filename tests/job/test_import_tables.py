@@ -23,17 +23,16 @@ from auditrepr.sources import find
 from auditrepr.sources.tables.places import _log_name
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.import_types import Selection
-from tests.app.fields import ByName, ByPair, Everything
+from tests.app.fields import Everything
 from tests.app.models import Author, Book
 from tests.capturing import next_moment, sql
 from tests.old_log import begin
 from tests.running import run
 from tests.table_logs import ALL, FORMER_ACTIONS, LOGGED_ACTIONS, SUPA_AUDIT, WITH_JSON, TableLog
+from tests.two_logs import TABLES, recorded, story
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-TABLES = ("app_author", "app_book", "app_everything", "app_byname", "app_bypair")
-FIELDS = ("table_name", "object_id", "previous_object_id", "action", "row_data", "changed_from")
 on_postgresql = pytest.mark.postgresql
 
 
@@ -62,22 +61,6 @@ def imported(log: TableLog) -> list[Any]:
     begin()
     call_command("import_audit_log", log.source, verbosity=0)
     return recorded()
-
-
-def recorded() -> list[Any]:
-    return list(AuditLog.objects.order_by("pk").values_list(*FIELDS))
-
-
-def story() -> None:
-    author = Author.objects.create(name='Ann "A" \\ O\'Hara, %s')
-    book = Book.objects.create(title="Go", author=author, price="9.90", published=date(2026, 1, 31))
-    Book.objects.update(price="10", published=None, secret="x")
-    Author.objects.update(name="Bea")
-    ByName.objects.create(name="a", note="b")
-    ByName.objects.update(name="c")
-    ByPair.objects.create(left=1, right=2)
-    book.delete()
-    sql("TRUNCATE app_bypair")
 
 
 def values() -> dict[str, Any]:

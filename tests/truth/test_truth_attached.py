@@ -16,8 +16,8 @@ from tests.attaching.attached import attach, detach
 from tests.oracle import HISTORIES
 from tests.sizes import examples
 from tests.truth.recorders import RECORDERS, Recorder
-from tests.truth.test_truth_imported import FIELDS, by_object
 from tests.truth.world import World, seen
+from tests.two_logs import FIELDS, by_object
 
 
 class AttachedWorld(World):

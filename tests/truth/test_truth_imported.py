@@ -17,8 +17,7 @@ from tests.oracle import HISTORIES
 from tests.sizes import examples
 from tests.truth.recorders import RECORDERS, Recorder
 from tests.truth.world import World, seen
-
-FIELDS = ("table_name", "object_id", "previous_object_id", "action", "row_data", "changed_from")
+from tests.two_logs import FIELDS, by_object
 
 
 class ImportedWorld(World):
@@ -108,11 +107,6 @@ class ImportedWorld(World):
 
 def was_imported(row: AuditLog) -> bool:
     return bool(row.context and "imported_from" in row.context)
-
-
-def by_object(events: list[Any]) -> list[Any]:
-    """Return the events sorted by object, each object's in their order."""
-    return sorted(events, key=lambda event: (event[1], event[2] or ""))
 
 
 @pytest.mark.sized
