@@ -342,6 +342,29 @@ def test_a_long_text_is_found_by_its_beginning_and_replaced_as_a_whole():
     )
 
 
+def test_a_number_is_not_found_within_another_one():
+    needles = Needles(["10017", "Elm Street 17", "1701234567"])
+    kept = ["R110017", "100170", "elm street 170", "17012345678"]
+    assert needles.replaced(kept) == kept
+    found = ["in 10017.", "R10017", "%2010017", r"\u00e910017", "Elm Street 17b", "+491701234567"]
+    assert needles.replaced(found) == [
+        f"in {MARK}.", f"R{MARK}", f"%20{MARK}", rf"\u00e9{MARK}", f"{MARK}b", f"+49{MARK}",
+    ]  # fmt: skip
+
+
+def test_numbers_are_told_apart_in_the_database_too():
+    author = Author.objects.create(name="10017")
+    key = author.pk
+    author.delete()
+    other = Author.objects.create(name="R110017")
+    Author.objects.create(name="R10017 of Mill Road")
+    backfill()
+    erased(Author, key)
+    names = AuditLog.objects.filter(action="I").order_by("pk").values_list("row_data", flat=True)
+    assert [type(row["name"]) for row in names] == [dict, str, dict]
+    assert InstanceRepr.objects.get(audit_log__object_id=other.pk).instance_repr == "R110017"
+
+
 def test_an_actor_s_key_and_address_are_not_searched_for_elsewhere():
     key, address = "6f3c9a10-0000-4000-8000-00000000000a", "203.0.113.9"
     with auditrepr.context(user=key, user_name="zoe.quill", remote_address=address):

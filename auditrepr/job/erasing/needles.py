@@ -21,6 +21,12 @@ LEAST = 4
 BEGINNING = 40
 #: Texts in one pattern.
 TOGETHER = 20
+_SHORT_NUMBER = re.compile(r"\d{1,6}(?!\d)")
+# The digits of an escaped character are no number.
+_NO_NUMBER_BEFORE = (
+    r"(?:(?<!\d)|(?<=%[0-9a-f][0-9a-f])|(?<=\\x[0-9a-f][0-9a-f])"
+    r"|(?<=\\u[0-9a-f][0-9a-f][0-9a-f][0-9a-f]))"
+)
 
 
 class Needles:
@@ -38,7 +44,7 @@ class Needles:
 
         What has a long text has its beginning.
         """
-        return _alternatives(text.strip()[:BEGINNING] for text in self.texts)
+        return _alternatives(self.texts, most=BEGINNING)
 
     @cached_property
     def _compiled(self) -> list[re.Pattern[str]]:
@@ -46,8 +52,7 @@ class Needles:
 
     @cached_property
     def _whole(self) -> list[re.Pattern[str]]:
-        patterns = _alternatives(text.strip() for text in self.texts)
-        return [re.compile(pattern, re.IGNORECASE) for pattern in patterns]
+        return [re.compile(pattern, re.IGNORECASE) for pattern in _alternatives(self.texts)]
 
     def within(self, value: Any) -> bool:
         """Return whether a value, or a part of it, holds one of the texts, or its beginning."""
@@ -94,21 +99,39 @@ def texts_in(value: Any) -> Iterator[str]:
             yield from texts_in(part)
 
 
-def _alternatives(texts: Iterable[str]) -> list[str]:
-    """Return regular expressions for all forms of these texts, the longest first."""
+def _alternatives(texts: Iterable[str], most: int | None = None) -> list[str]:
+    """Return regular expressions for all forms of these texts, the longest first.
+
+    :param most: characters of a text that are searched for, at its beginning; None: all.
+    """
     forms: dict[str, str] = {}
     for text in texts:
-        for form in _forms(text):
-            forms.setdefault(form.lower(), form)
-    ordered = sorted(forms.values(), key=len, reverse=True)
-    return ["|".join(map(re.escape, some)) for some in _portions(ordered, TOGETHER)]
+        stripped = text.strip()
+        some = stripped[:most]
+        for form, pattern in _forms(some, cut=some != stripped):
+            forms.setdefault(form.lower(), pattern)
+    ordered = [forms[form] for form in sorted(forms, key=len, reverse=True)]
+    return ["|".join(some) for some in _portions(ordered, TOGETHER)]
 
 
-def _forms(text: str) -> Iterator[str]:
-    """Yield the text as others may write it, some of them more than once."""
+def _forms(text: str, *, cut: bool) -> Iterator[tuple[str, str]]:
+    """Yield the text as others may write it, and the pattern of that, some more than once."""
     cased = {text, text.lower(), text.upper(), text.title(), text.casefold()}
     for one in {unicodedata.normalize(way, c) for c in cased for way in ("NFC", "NFD")} | cased:
-        yield from _escaped(one)
+        hexadecimal = one.encode().hex()
+        yield hexadecimal, hexadecimal
+        for form in _escaped(one):
+            yield form, _by_itself(form, cut=cut)
+
+
+def _by_itself(form: str, *, cut: bool) -> str:
+    """Return a pattern for the form, unless further digits make its number another one.
+
+    A long number is found behind others, too: as a telephone number behind a country's.
+    """
+    start = _NO_NUMBER_BEFORE if _SHORT_NUMBER.match(form) else ""
+    end = r"(?!\d)" if form[-1:].isdecimal() and not cut else ""
+    return f"{start}{re.escape(form)}{end}"
 
 
 def _escaped(text: str) -> Iterator[str]:
@@ -117,7 +140,6 @@ def _escaped(text: str) -> Iterator[str]:
     yield html.escape(text).replace("&#x27;", "&#39;")
     yield from (quote(text), quote(text, safe=""), quote_plus(text), visible(text))
     yield from (ascii(text)[1:-1], repr(text)[1:-1], repr(text.encode())[2:-1])
-    yield text.encode().hex()
     for plain in (True, False):
         once = json.dumps(text, ensure_ascii=plain)[1:-1]
         yield from (once, json.dumps(once)[1:-1])
