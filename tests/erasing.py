@@ -52,7 +52,7 @@ def _dump_of_server() -> str:
     given = connection.get_connection_params()
     place = {"host": "host", "port": "port", "user": "username", "dbname": "dbname"}
     options = [f"--{place[name]}={given[name]}" for name in place if given.get(name)]
-    named = [f"--table={table}" for table in tables]
+    named = [f"--table={table}*" for table in tables]  # with their partitions
     command = ["pg_dump", "--data-only", "--no-password", *options, *named]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     return re.sub(r"^\\(un)?restrict .*$", "", done.stdout, flags=re.MULTILINE)
