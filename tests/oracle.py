@@ -19,7 +19,7 @@ from tests.sizes import examples
 
 #: How many histories a state machine tries, and how long each is.
 HISTORIES = settings(
-    **examples(quick=8, full=30, named="TRUTH_EXAMPLES"),
+    **examples(quick=4, full=30, named="TRUTH_EXAMPLES"),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),
