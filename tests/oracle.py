@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -17,6 +18,10 @@ from auditrepr.vendors import get_vendor
 from auditrepr.vendors.types import BEGINNING, Event
 from tests.sizes import examples
 
+#: What may change an object: statements that begin so, contain this, and are not about the log.
+VERBS = {"INSERT", "UPDATE", "DELETE", "WITH", "TRUNCATE"}
+CHANGES = re.compile(r"\b(?:INSERT|UPDATE|DELETE|TRUNCATE|MERGE)\b", re.IGNORECASE)
+OWN = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+"?auditrepr_', re.IGNORECASE)
 #: How many histories a state machine tries, and how long each is.
 HISTORIES = settings(
     **examples(quick=4, full=30, named="TRUTH_EXAMPLES"),
@@ -72,6 +77,11 @@ def _told(action: str, before: str | Pair | None, after: str | Pair | None) -> s
     return None if isinstance(said, Pair) else said
 
 
+def _leaves_objects(sql: str) -> bool:
+    """Whether a statement only reads, or writes to a table of auditrepr's."""
+    return CHANGES.search(sql) is None or OWN.match(sql) is not None
+
+
 class Raised(str):
     """The name of the exception that was raised in place of a text."""
 
@@ -109,7 +119,7 @@ class Oracle:
         self, execute: Callable[..., Any], sql: str, params: Any, many: bool, context: Any
     ) -> Any:
         verb = sql.lstrip().split(" ", 1)[0].upper()
-        if self._noting or verb not in {"INSERT", "UPDATE", "DELETE", "WITH", "TRUNCATE"}:
+        if self._noting or verb not in VERBS or _leaves_objects(sql):
             return execute(sql, params, many, context)
         self._noting = True
         try:

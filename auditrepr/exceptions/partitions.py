@@ -25,7 +25,7 @@ class NotPartitionable(AuditReprError):
 
 class LogBusy(AuditReprError):
     message = (
-        'The audit log in database "{alias}" could not be locked for {seconds:.0f} seconds, because'
+        'The audit log in database "{alias}" could not be locked for {seconds} seconds, because'
         " long transactions use it; what is done stays done. Try again when they have ended"
         " (pg_stat_activity shows them), or wait longer with --wait."
     )

@@ -86,8 +86,9 @@ class Retained(Due):
         self.using = using
         self.cutoffs = cutoffs
         self.parts = list(_parts(using, cutoffs))
+        visible = get_vendor(using).reach().visible
         for part in self.parts:
-            part.end = self._end(part)
+            part.end = self._end(part, visible)
         self.first(BEGINNING)
         # Most tables have none: no query should name them all.
         self.parts = [part for part in self.parts if part.next is not None]
@@ -129,10 +130,10 @@ class Retained(Due):
     def _events(self, part: _Part) -> AuditLogQuerySet:
         return AuditLog.objects.using(self.using).filter(self._due(part))
 
-    def _end(self, part: _Part) -> int:
+    def _end(self, part: _Part, visible: int) -> int:
         log = AuditLog.objects.using(self.using).filter(part.events)
         kept = _lowest(log.filter(occurred_at__gte=self.cutoffs[part.entry]))
-        return get_vendor(self.using).reach().visible if kept is None else id_before(kept)
+        return visible if kept is None else id_before(kept)
 
 
 def by_settings() -> dict[str, datetime]:

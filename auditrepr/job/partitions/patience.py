@@ -33,5 +33,5 @@ def patiently(
             if not get_vendor(using).passes(error):
                 raise
             if stop() or time.monotonic() >= end:
-                raise LogBusy(alias=using, seconds=seconds) from error
+                raise LogBusy(alias=using, seconds=round(seconds)) from error
         time.sleep(PAUSE)

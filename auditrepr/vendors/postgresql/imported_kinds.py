@@ -10,8 +10,9 @@ from .quoting import literal
 _TEXTS = ("varchar", "text", "char", "citext")
 _ZONED = "timestamp with time zone"
 # Only of imported events anything is read again.
-_UNLIKE = """CASE WHEN wanted.id <= {last} AND EXISTS (
-    SELECT FROM auditrepr_auditlog WHERE id = wanted.id AND context ? 'imported_from'
+# Not EXISTS, for which the planner may choose to read the whole log once.
+_UNLIKE = """CASE WHEN wanted.id <= {last} AND (
+    SELECT context ? 'imported_from' FROM auditrepr_auditlog WHERE id = wanted.id
 ) THEN ARRAY({names}) END"""
 _NAMES = "SELECT name FROM unnest(ARRAY[{columns}]) AS name WHERE {condition}"
 # A number may have had zeros in front of it. A time without an offset is in an unknown time zone.
