@@ -180,7 +180,8 @@ class Backfill(Sharing[PendingBatch]):
         backlog.settle()
         reason = reason or values.index(self.using, self.lock, self.reached)
         reason = reason or sealing.index(self.using, self.lock, self.reached)
-        make_ahead(self.using)
+        if not self.result.idle:  # without new events, there are as many ahead as before
+            make_ahead(self.using)
         return reason or StopReason.CAUGHT_UP
 
     def _pending(self, backlog: Backlog) -> StopReason | None:

@@ -181,7 +181,9 @@ def test_the_job_runs_with_its_own_role(shop):
         " AND id NOT IN (SELECT audit_log_id FROM auditrepr_instancerepr)"
     )
     assert pending.fetchone() == (0,)
-    exact = shop["reader"].execute("SELECT DISTINCT fidelity FROM auditrepr_instancerepr")
+    exact = shop["reader"].execute(
+        "SELECT DISTINCT fidelity FROM auditrepr_instancerepr WHERE reason NOT LIKE '%was erased%'"
+    )
     assert exact.fetchall() == [("E",)]
     assert shop["reader"].execute("SELECT settled_id > 0 FROM auditrepr_checkpoint").fetchone()[0]
 
