@@ -11,8 +11,10 @@ PAIRS ?=
 
 all: django pairs-postgresql pairs-sqlite servers applications docs sources types lint
 
-# Once more with events whose IDs are negative, as those of an older log are.
+# Once more with events whose IDs are negative, as those of an older log are, and on a log that is
+# partitioned.
 pairs-postgresql: export TEST_FIRST_ID = -1000000000
+pairs-postgresql: export TEST_PARTITIONED = 1
 pairs-%:
 	TEST_DATABASE=$* $(NOX) $(PAIRS)
 

@@ -47,7 +47,10 @@ def detach() -> None:
 
 
 def kind() -> str:
-    """Return what has the name of the log: a table (r), or a view (v)."""
+    """Return what has the name of the log: a table (r), partitioned or not, or a view (v)."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT relkind FROM pg_class WHERE oid = 'auditrepr_auditlog'::regclass")
+        cursor.execute(
+            "SELECT replace(relkind::text, 'p', 'r') FROM pg_class"
+            " WHERE oid = 'auditrepr_auditlog'::regclass"
+        )
         return str(cursor.fetchone()[0])

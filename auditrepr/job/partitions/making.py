@@ -6,7 +6,7 @@ end, so a missing one never makes a write fail; if it has rows, it is closed, an
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -108,10 +108,17 @@ def keep_ahead(using: str, wait: float = WAIT) -> Partitioned | None:
         return None
     if not vendor.may_partition():
         return None
-    vendor.support_partitions()
+    vendor.support_partitions(vendor.partition_size() or _size_of(vendor.log_partitions()))
     done = Partitioned()
     _make(vendor, done, wait, lambda: False)
     return done
+
+
+def _size_of(partitions: Sequence[LogPartition]) -> int:
+    """Return the size of the last partition that has an end, when nothing else says it."""
+    bounds = [(one.lower, one.upper) for one in partitions]
+    widths = [upper - lower for lower, upper in bounds if lower is not None and upper is not None]
+    return widths[-1] if widths else SIZE
 
 
 def make_ahead(using: str) -> None:
