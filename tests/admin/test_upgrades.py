@@ -82,7 +82,7 @@ def test_pages_answer_before_a_migration_unless_they_need_it(reader: Client, nam
         f"{LOG}object/as-of/?{of_author}&event={event}": FIRST,
         f"{LOG}object/put-back/?{of_author}&event={event}": FIRST,
         FAILURES: FIRST,
-        RUNS: "0009_run_progress",
+        RUNS: "0013_erasures",
         f"/admin/app/author/{author.pk}/history/": related,
         f"{BUTTON.format(book.pk)}export=csv": related,
     }
