@@ -22,7 +22,7 @@ BEGINNING = 40
 #: Texts in one pattern.
 TOGETHER = 20
 _SHORT_NUMBER = re.compile(r"\d{1,6}(?!\d)")
-# The digits of an escaped character are no number.
+# Digits that escape a character are not part of a number.
 _NO_NUMBER_BEFORE = (
     r"(?:(?<!\d)|(?<=%[0-9a-f][0-9a-f])|(?<=\\x[0-9a-f][0-9a-f])"
     r"|(?<=\\u[0-9a-f][0-9a-f][0-9a-f][0-9a-f]))"
