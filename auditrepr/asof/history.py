@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import cached_property, partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import Error
 from django.db.models import Field, Model, QuerySet
@@ -18,6 +18,7 @@ from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor
 from ..vendors.types import NOTHING_SEEN, Found, Moment, Row
 from .columns import Columns
+from .matches import Matches
 from .placeholders import UNKNOWN, unknown
 from .rows import LiveRow, read_images, read_live
 from .shared_keys import SharedKeys
@@ -37,28 +38,6 @@ SCAN = 100_000
 MOST_BYTES = 16_000_000
 
 _Read = Row | Exception | None
-
-
-def _none(_: Any) -> None:
-    return None
-
-
-class Matches(NamedTuple):
-    """All rows, and later objects, that had a value in a field at a moment."""
-
-    found: Sequence[Found]
-    doubts: tuple[str, ...] = ()  # why some may be missing
-    rows: Mapping[type[Model], Sequence[Found]] = {}  # the rows that queries of the set read
-    #: Returns what a queryset of the model selects, in its order; None if only a query can.
-    shown: Callable[[Any], Sequence[Found] | None] = _none
-    plain: bool = True  # `found` is what any manager selects, in the order of the model
-    in_order: bool = True  # without an ORDER BY, the server's order is known, and is this one
-
-    def single(self) -> Found:
-        """Return the only object of a set that has at most one."""
-        if not self.found:
-            return Found(None, self.doubts)
-        return self.found[0]._replace(doubts=self.found[0].doubts + self.doubts)
 
 
 class History:

@@ -11,8 +11,8 @@ from django.db.models import Model
 
 from ..vendors import Vendor
 from ..vendors.types import Event, Found, Moment
-from .history import Matches
 from .imported_texts import ImportedText
+from .matches import Matches
 from .substitution import Relations
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from django.db.models import Model
 from django.db.models.manager import BaseManager
 
 from ..vendors.types import Found
-from .history import Matches
 from .instances import is_plain, maker
 from .lookups import Ask, AsOfReader, Lookup, SetRelation, Subject
+from .matches import Matches
 from .placeholders import unknown
 from .related_querysets import as_of
 from .rows import ModelRaised

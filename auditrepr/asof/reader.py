@@ -17,9 +17,10 @@ from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import NOT_RECORDED, Found, Moment, Row
 from .building import Building, StartOver
-from .history import History, Matches
+from .history import History
 from .instances import GuardedMaker, KnownFailures, loader
 from .lookups import Lookup, Subject
+from .matches import Matches
 from .past_tables import PastTables
 from .peers import Peers
 from .phases import Running

@@ -22,9 +22,9 @@ from django.db.models.sql import Query
 
 from ..utils.model_meta import all_relations, concrete, field_named
 from ..vendors.types import Found, Row
-from .history import Matches
 from .lookups import AsOfReader, Lookup, SetRelation
 from .managers import is_plain, reads_as_django
+from .matches import Matches
 from .set_order import agree, arranged, ordering
 from .substitution import NotAsOf
 

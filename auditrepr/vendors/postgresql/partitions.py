@@ -9,13 +9,12 @@ from django.db import OperationalError, transaction
 from ..base import PartitionFacet
 from ..base.partitions import Ahead, LogPartition
 from .catalog import log_schema
+from .partition_adoption import ADOPT, OBSTACLES
 from .partition_templates import (
-    ADOPT,
     BOUND,
     DRESS,
     FUNCTION,
     MAKE_AHEAD,
-    OBSTACLES,
     PARTITIONED,
     RANGES,
 )
