@@ -146,6 +146,7 @@ def test_nor_does_one_that_needs_what_is_missing_later(
     assert b"Bea" in b"".join(reader.get(url).streaming_content)
 
 
+@pytest.mark.proof
 def test_what_a_page_needs_is_named(reader: Client) -> None:
     with at(BEFORE):
         for answer in (reader.get(RUNS), reader.post(f"{RUNS}cancel/")):
