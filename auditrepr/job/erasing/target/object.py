@@ -1,12 +1,8 @@
-"""What is to be erased: the events of an object, or those of an actor, and which of their values.
-
-Nothing here changes anything.
-"""
+"""An object, in whose events values are erased: its tables, its keys, and the columns chosen."""
 
 from __future__ import annotations
 
 import json
-from abc import ABC, abstractmethod
 from collections.abc import Collection, Iterator, Mapping
 from functools import cached_property, reduce
 from operator import or_
@@ -14,17 +10,17 @@ from typing import Any, NamedTuple
 
 from django.db.models import CharField, Field, Model, Q, QuerySet, TextField
 
-from ...asof.asked import checked_key
-from ...asof.former import children
-from ...exceptions import ColumnUnknown
-from ...lineage import get_renames
-from ...models import AuditLog, Erasure
-from ...models.log import ACTOR_LENGTH
-from ...utils.model_meta import key_parts, own_fields
-from ...utils.table_names import log_name
-from ...vendors import get_vendor
-from ...vendors.types import erased_on
-from .needles import MARK, texts_in
+from ....asof.asked import checked_key
+from ....asof.former import children
+from ....exceptions import ColumnUnknown
+from ....lineage import get_renames
+from ....models import AuditLog, Erasure
+from ....utils.model_meta import key_parts, own_fields
+from ....utils.table_names import log_name
+from ....vendors import get_vendor
+from ....vendors.types import erased_on
+from ..needles import MARK, texts_in
+from .base import REPLACED, Chosen, Target, as_json
 
 #: Types of fields whose values do not count as text, although JSON writes some as such.
 _NO_TEXT = frozenset(
@@ -35,12 +31,6 @@ _NO_TEXT = frozenset(
         "SmallAutoField", "SmallIntegerField", "TimeField", "UUIDField",
     }
 )  # fmt: skip
-#: What the import wrote into it, which says nothing of the actor.
-_IMPORTED = ("imported_from", "imported_text")
-
-
-#: How the replacement of a key begins.
-REPLACED = "[erased "
 
 
 class Part(NamedTuple):
@@ -49,91 +39,6 @@ class Part(NamedTuple):
     table: str  # its current name
     key: str  # as the log has it
     model: type[Model] | None
-
-
-class Chosen(NamedTuple):
-    """The columns of an event that hold what is to be erased."""
-
-    row: tuple[str, ...] = ()
-    old: tuple[str, ...] = ()
-
-    def __bool__(self) -> bool:
-        return bool(self.row or self.old)
-
-
-class Target(ABC):
-    """What is to be erased."""
-
-    subject: Erasure.Subject
-    table_name = ""
-    keeps_current = False
-    #: JSON texts of values that stay, because they are current.
-    kept: frozenset[str] = frozenset()
-    #: The keys that are replaced, because they are texts that may name the person.
-    keys: frozenset[str] = frozenset()
-
-    def __init__(self, using: str, named: Collection[str]) -> None:
-        self.using = using
-        self.named = frozenset(named)
-        self.log = AuditLog.objects.using(using)
-
-    @abstractmethod
-    def identity(self) -> str:
-        """Return what no other target has, to know an unfinished erasure again."""
-
-    @abstractmethod
-    def events(self) -> QuerySet[AuditLog]:
-        """Return its own events."""
-
-    def chosen(self, event: AuditLog) -> Chosen:
-        """Return the columns of one of its own events whose values are erased."""
-        return Chosen()
-
-    def context(self, event: AuditLog) -> Any:
-        """Return the values of one of its own events' context that are erased as a whole."""
-        return {}
-
-    def current(self) -> dict[str, Any]:
-        """Return the values that a current row has, and would bring back."""
-        return {}
-
-    @abstractmethod
-    def texts(self, event: AuditLog) -> Iterator[str]:
-        """Yield the texts by which others may name it, from one of its own events."""
-
-    def __str__(self) -> str:
-        return self.table_name or str(self.subject)
-
-
-class ActorTarget(Target):
-    """A user, as contexts name them."""
-
-    subject = Erasure.Subject.ACTOR
-
-    def __init__(self, using: str, actor: str, named: Collection[str] = ()) -> None:
-        super().__init__(using, named)
-        self.actor = actor
-
-    def identity(self) -> str:
-        return self.actor
-
-    def events(self) -> QuerySet[AuditLog]:
-        return self.log.filter(actor=self.actor[:ACTOR_LENGTH])
-
-    def context(self, event: AuditLog) -> Any:
-        said = event.context if isinstance(event.context, dict) else {}
-        wanted = self.named or said.keys() - set(_IMPORTED)
-        return {name: value for name, value in said.items() if name in wanted}
-
-    def texts(self, event: AuditLog) -> Iterator[str]:
-        # If there is a name, the user is a primary key, which names only a row; and other users
-        # may have the same address.
-        said = self.context(event)
-        name = "user_name" if "user_name" in (event.context or {}) else "user"
-        yield from texts_in(said.get(name))
-
-    def __str__(self) -> str:
-        return "this actor"
 
 
 class ObjectTarget(Target):
@@ -285,11 +190,6 @@ class ObjectTarget(Target):
 
     def __str__(self) -> str:
         return f"{self.table_name} {self.key}"
-
-
-def as_json(value: Any) -> str:
-    """Return a value as a text by which equal ones are known."""
-    return json.dumps(value, default=str, sort_keys=True)
 
 
 def _descendants(model: type[Model]) -> Iterator[type[Model]]:
