@@ -1,18 +1,20 @@
-"""Lists what an erasure would touch."""
+"""Says what an erasure would touch, and what it has erased."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
 
-from ..job.erasing.preview import Preview
-from ..utils.phrases import counted
+from ...job.erasing.preview import Preview
+from ...job.erasing.run import Erased
+from ...models import Erasure
+from ...utils.phrases import counted
 
 #: Texts that are listed.
 LISTED = 50
 
 
-def told(found: Preview) -> Iterator[str]:
+def forecast(found: Preview) -> Iterator[str]:
     """Yield what would be touched, as lines; first what would bring it back."""
     yield from _to_come(found)
     yield f"Would erase in {counted(found.own, 'own event')}{_listed(found.columns)}."
@@ -39,6 +41,34 @@ def told(found: Preview) -> Iterator[str]:
             f"It is a user, who made {counted(found.as_actor, 'event')}: to erase in their contexts"
             " as well, run the command with --actor, too."
         )
+
+
+def outcome(done: Erased) -> Iterator[str]:
+    """Yield what was erased, as lines; and what is left to do."""
+    if done.stopped:
+        yield f"Stopped, after {counts(done.record)}. Run the command again to continue."
+        return
+    yield f"Erased in {counts(done.record)}."
+    if left := len(done.known.short | done.known.shared):
+        yield (
+            f"{counted(left, 'value')} may stand for something else: erased only in its own events."
+            " Add those that must go everywhere with --text."
+        )
+    if done.open_transactions:
+        yield (
+            "Transactions that were open before this began may still add events with what was"
+            " erased. Run the command again once they have ended."
+        )
+
+
+def counts(record: Erasure) -> str:
+    """Return how many rows were changed so far, of each kind."""
+    return (
+        f"{counted(record.events, 'event')}, {counted(record.contexts, 'context')},"
+        f" {counted(record.representations, 'representation')},"
+        f" {counted(record.failures, 'failure')} and"
+        f" {counted(record.others, 'run, finding or import', 'runs, findings or imports')}"
+    )
 
 
 def _to_come(found: Preview) -> Iterator[str]:
