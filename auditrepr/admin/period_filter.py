@@ -19,7 +19,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from ..models import AuditLog
-from ..models.log import first_id
+from ..models.log_queryset import first_id
 from ..utils.text import visible
 
 #: An event can be this much older than the one before it: so long may its statement have run.

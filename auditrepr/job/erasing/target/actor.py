@@ -8,7 +8,7 @@ from typing import Any
 from django.db.models import QuerySet
 
 from ....models import AuditLog, Erasure
-from ....models.log import ACTOR_LENGTH
+from ....models.log_queryset import ACTOR_LENGTH
 from ..needles import texts_in
 from .base import Target
 
