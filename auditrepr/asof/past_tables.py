@@ -31,8 +31,8 @@ from .rows import read_images
 from .shared_keys import SHARED, by_key, change_of, left
 from .statement_order import taken
 from .statements import Statement, read
-from .states import EMPTIED
 from .substitution import NotAsOf
+from .truncations import EMPTIED
 
 #: How many events of one table after a batch's earliest moment may be read to answer its queries.
 MOST = 20_000
@@ -128,7 +128,7 @@ class PastTables:
         lacking = {*expression.unknown, *((column, NOT_RECORDED) for column in never)}
         doubts = [unknown(*one) for one in sorted(lacking) if one[0] in statement.columns]
         states = self.history.states
-        lost = source.emptied and states.lost(table, moment)
+        lost = source.emptied and states.truncations.lost(table, moment)
         why = states.completeness.gap(table, moment, moment.upto), EMPTIED if lost else ""
         shared = [SHARED.format(table)] if expression.shared else []
         return expression, [*filter(None, why), *source.changes.doubts(moment), *doubts, *shared]

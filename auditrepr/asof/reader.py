@@ -28,6 +28,7 @@ from .placeholders import Unknown, default_of, unknown
 from .related_sets import set_relations
 from .relations import object_relations
 from .rows import ModelRaised
+from .rows_by_value import RowsByValue
 from .substitution import Relations
 from .whole_rows import WholeRows, ended, unless_gone
 
@@ -65,6 +66,7 @@ class Reader:
         too_much = None if self.building.alone else self.building.too_much
         self.history = History(self.vendor, self.limit, too_much)
         self.rows = WholeRows(self.history)
+        self.by_value = RowsByValue(self.history)
         self._past_tables: PastTables | None = None
 
     def past_tables(self) -> PastTables:
@@ -141,7 +143,7 @@ class Reader:
         """Return all objects whose field had the value that is looked up as key."""
         known = [lookup for lookup in lookups if not isinstance(lookup.key, Unknown)]
         wanted = [(lookup.subject.moment, lookup.key) for lookup in known]
-        answers = iter(self.history.matching(model, field, wanted))
+        answers = iter(self.by_value.find(model, field, wanted))
         matches = [
             Matches([]) if isinstance(lookup.key, Unknown) else next(answers) for lookup in lookups
         ]

@@ -93,9 +93,9 @@ class SharedKeys:
     ) -> bool:
         expected = int(state.image is not None and not state.gone)
         had = now
-        if self.states.lost(table, moment):
+        if self.states.truncations.lost(table, moment):
             return False  # rows that are older than the log may have had it
-        if changes is not None and self.states.emptied_after(table, moment):
+        if changes is not None and self.states.truncations.came_after(table, moment):
             had = left(key, self._seen(table, changes, moment))
         elif changes is not None:
             had = now - change_of(key, changes.since(*changes.unseen(moment)))
@@ -104,7 +104,9 @@ class SharedKeys:
     def _seen(self, table: str, changes: Changes, moment: Moment) -> list[Neighbor]:
         """Return the events that the moment saw, with every TRUNCATE of the table among them."""
         truncates = [
-            one for one in self.states.truncates(table) if self.states.visibility.saw(moment, one)
+            one
+            for one in self.states.truncations.of(table)
+            if self.states.visibility.saw(moment, one)
         ]
         return sorted([*changes.before(*changes.unseen(moment)), *truncates])
 

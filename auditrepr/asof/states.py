@@ -17,12 +17,12 @@ from ..vendors import Vendor
 from ..vendors.types import Image, Moment
 from .completeness import Completeness
 from .neighbors import Neighbor, Neighbors, look_up
+from .truncations import EMPTIED, Truncations
 from .visibility import Visibility
 
 BESIDE = "rows of the same table changed at the same time"
 OVERTAKEN = "another transaction changed the row while its deletion waited"
 UNCLEAR = "one client message made several changes in unknown order"
-EMPTIED = "the table was truncated later"
 
 
 class StateSource(NamedTuple):
@@ -41,13 +41,16 @@ class States:
 
     def __init__(self, vendor: Vendor) -> None:
         self.vendor = vendor
-        self._truncations: dict[str, list[Neighbor]] = {}
         self.visibility = Visibility(vendor)
         self.completeness = Completeness(vendor, self.visibility)
 
     @cached_property
     def renames(self) -> Renames:
         return get_renames(self.vendor.using)
+
+    @cached_property
+    def truncations(self) -> Truncations:
+        return Truncations(self.vendor, self.renames, self.visibility, self.completeness)
 
     def find(
         self, table: str, wanted: Sequence[tuple[Moment, str]], *, referred: bool = False
@@ -90,7 +93,7 @@ class States:
         if since is None or all(one.id > since for one in around.seen):
             return around
         # What it was before is all that is known of a row that came through to be truncated.
-        if self.completeness.gap(table, moment, moment.upto) or self.lost(
+        if self.completeness.gap(table, moment, moment.upto) or self.truncations.lost(
             table, moment, around.first
         ):
             return around
@@ -114,7 +117,7 @@ class States:
             return StateSource(
                 doubt=doubt or self.completeness.gap(table, moment, around.last_taking.id)
             )
-        emptied = self._emptied(table, moment, last)
+        emptied = self.truncations.ended(table, moment, last)
         if last is None:
             return self._before_the_log(table, moment, around, emptied, doubt)
         doubt = doubt or self.completeness.gap(table, moment, last.id)
@@ -160,7 +163,7 @@ class States:
             return StateSource(
                 image=self._image(table, taking, before=True), later=True, doubt=doubt
             )
-        lost = self.lost(table, moment, first)
+        lost = self.truncations.lost(table, moment, first)
         if first is None:
             # The current row; unknown if the table was truncated.
             unknown = EMPTIED if lost or emptied else ""
@@ -168,60 +171,6 @@ class States:
         if first.action == AuditLog.Action.INSERT or first.previous_object_id is not None:
             return StateSource(doubt=doubt or (EMPTIED if lost else ""))
         return StateSource(image=self._image(table, first, before=True), later=True, doubt=doubt)
-
-    def truncates(self, table: str) -> list[Neighbor]:
-        if table not in self._truncations:
-            names = self.renames.lineage(table).names
-            rows = AuditLog.objects.using(self.vendor.using).filter(
-                table_name__in={name.name for name in names},
-                object_id=None,
-                action=AuditLog.Action.TRUNCATE,
-            )
-            found = rows.values_list("table_name", *Neighbor._fields)
-            self._truncations[table] = [
-                header
-                for name, header in ((name, Neighbor(*values)) for name, *values in found)
-                if self.renames.lineage(table).had(name, header.occurred_at)
-            ]
-            self.visibility.expect(one.id for one in self._truncations[table])
-        return self._truncations[table]
-
-    def emptied_after(self, table: str, moment: Moment, until: int | None = None) -> bool:
-        """Return whether there is a TRUNCATE of the table that the moment did not see.
-
-        :param until: only before this event.
-        """
-        self.visibility.expect([moment.upto])
-        return any(
-            (until is None or t.id < until) and not self.visibility.saw(moment, t)
-            for t in self.truncates(table)
-        )
-
-    def lost(self, table: str, moment: Moment, first: Neighbor | None = None) -> bool:
-        """Return whether a TRUNCATE may have ended a row that has no event before `first`."""
-        until = None if first is None else first.id
-        return self.emptied_after(table, moment, until) and not self.is_whole(table, moment)
-
-    def is_whole(self, table: str, moment: Moment) -> bool:
-        """Return whether the log has an event of every row that was in the table at the moment.
-
-        This holds if the table was truncated, and every change since then was recorded.
-        """
-        return any(
-            self.visibility.saw(moment, t) and not self.completeness.gap(table, moment, t.id)
-            for t in self.truncates(table)
-        )
-
-    def _emptied(self, table: str, moment: Moment, last: Neighbor | None) -> bool:
-        """Return whether a TRUNCATE that the moment saw ended the row after its last event.
-
-        Where coverage covers the moment, one from before it says nothing: rows may have come since.
-        """
-        seen = [t for t in self.truncates(table) if self.visibility.saw(moment, t)]
-        since = last.id if last else None
-        if seen and since is None and not self.completeness.gap(table, moment, moment.upto):
-            since = self.completeness.since(table)
-        return any(since is None or t.id > since for t in seen)
 
     def doubt_of_order(self, table: str, moment: Moment, around: Neighbors) -> str:
         """Return why the moment may lie elsewhere among the row's events; empty if it is certain.

@@ -13,7 +13,8 @@ from django.test.utils import CaptureQueriesContext
 from auditrepr.asof import past_tables
 from auditrepr.asof.past_tables import ORDER
 from auditrepr.asof.phases import TODAY
-from auditrepr.asof.states import BESIDE, EMPTIED
+from auditrepr.asof.states import BESIDE
+from auditrepr.asof.truncations import EMPTIED
 from auditrepr.models import AuditLog
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
