@@ -16,6 +16,7 @@ from ..types import BEGINNING, Moment
 from . import reach
 from .affinity import converter
 from .documents import in_storage, key_text
+from .past_rows import PastRows
 from .queries import (
     AROUND_SQL,
     BEYOND_SQL,
@@ -29,7 +30,6 @@ from .queries import (
     TOGETHER_SQL,
     WEIGHTS_SQL,
 )
-from .past_rows import PastRows
 from .reading import Reading
 
 if TYPE_CHECKING:
