@@ -11,13 +11,8 @@ from typing import Any
 from django.db import connections
 
 from ...exceptions import SourceUnreadable
-from ...lineage.migrations import (
-    ColumnChanged,
-    TableMade,
-    TableRenamed,
-    added_columns,
-    changes,
-)
+from ...lineage.migration_walk import ColumnChanged, TableMade, TableRenamed
+from ...lineage.migrations import added_columns, changes
 from ...utils.text import one_line
 from ...vendors import get_vendor
 from ...vendors.import_types import Form
