@@ -11,7 +11,8 @@ from ..job import logs
 from ..job.result import Result
 from ..utils.text import visible
 from ..vendors import get_vendor
-from .base import CHECKED, JobCommand
+from .base import JobCommand
+from .job_options import CHECKED
 from .options import worker_count
 from .usage import check_workers
 from .workers import Workers

@@ -27,7 +27,7 @@ from ...job.status import JobStatus
 from ...job.unread import Unread
 from ...utils.phrases import counted, noun, span
 from ...utils.text import visible
-from ..base import addressed, together
+from ..errors import addressed, together
 from ..options import add_databases, add_no_input, database_aliases, one_of
 from ..status_formats.document import document
 from ..status_formats.prometheus import metrics
