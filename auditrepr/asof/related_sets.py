@@ -8,7 +8,7 @@ moment in place of the tables, as long as it uses no other table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from functools import cache, partial
 from itertools import islice
 from typing import TYPE_CHECKING, Any
@@ -85,19 +85,7 @@ def _many_to_many(field: Any, reverse: bool, peers: Peers) -> list[Matches]:
         if isinstance(link.value, Model)
     ]
     far = iter(peers.reader.find_many(model, target, ends))
-    sets = []
-    for of_one in links:
-        # Links that cannot be read: the objects that they refer to are unknown.
-        unread = [
-            Found(None, link.doubts, value=link.value)
-            for link in of_one.found
-            if not isinstance(link.value, Model)
-        ]
-        reached = list(islice(far, len(of_one.found) - len(unread)))
-        doubts = [*of_one.doubts, *(doubt for link in of_one.found for doubt in link.doubts)]
-        doubts += (doubt for end in reached for doubt in end.doubts)
-        sets.append(Matches([*(one for end in reached for one in end.found), *unread], (*doubts,)))
-    sets = [arranged(peers.reader.vendor, model, one) for one in sets]
+    sets = [arranged(peers.reader.vendor, model, _far_side(of_one, far)) for of_one in links]
     orders = [agree(of_one, source, target, one) for of_one, one in zip(links, sets, strict=True)]
     return [
         one._replace(rows={**one.rows, through: of_one.found}, in_order=in_order)
@@ -105,6 +93,20 @@ def _many_to_many(field: Any, reverse: bool, peers: Peers) -> list[Matches]:
             _arranged(peers.reader, model, sets), links, orders, strict=True
         )
     ]
+
+
+def _far_side(links: Matches, far: Iterator[Matches]) -> Matches:
+    """Return the objects that the links refer to: of each that can be read, the next of `far`."""
+    # Of links that cannot be read, the objects that they refer to are unknown.
+    unread = [
+        Found(None, link.doubts, value=link.value)
+        for link in links.found
+        if not isinstance(link.value, Model)
+    ]
+    reached = list(islice(far, len(links.found) - len(unread)))
+    doubts = [*links.doubts, *(doubt for link in links.found for doubt in link.doubts)]
+    doubts += (doubt for end in reached for doubt in end.doubts)
+    return Matches([*(one for end in reached for one in end.found), *unread], (*doubts,))
 
 
 def _generic(field: Any, peers: Peers) -> list[Matches]:

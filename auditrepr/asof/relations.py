@@ -70,17 +70,24 @@ def forward(field: Any, peers: Peers) -> Sequence[Found]:
     else:
         answers = (found.single() for found in peers.reader.find_by(model, target, lookups))
     absent = model.DoesNotExist(f"{model._meta.object_name} matching query does not exist.")
-    result = []
-    for member, (_, key, doubts) in zip(peers.members, every, strict=True):
-        found = Found(None, doubts) if key is None else next(answers)
-        if isinstance(key, Unknown):
-            found = _unknown(key, found.doubts)
-        elif key is not None and found.value is None:
-            found = found._replace(value=absent)
-        if isinstance(found.value, Model) and not field.remote_field.multiple:
-            field.remote_field.set_cached_value(found.value, member.instance)
-        result.append(found)
+    result = [
+        _referred(key, Found(None, doubts) if key is None else next(answers), absent)
+        for _, key, doubts in every
+    ]
+    if not field.remote_field.multiple:
+        for member, found in zip(peers.members, result, strict=True):
+            if isinstance(found.value, Model):
+                field.remote_field.set_cached_value(found.value, member.instance)
     return result
+
+
+def _referred(key: Any, found: Found, absent: Exception) -> Found:
+    """Return the object that a key refers to; `absent` if it refers to one that is not there."""
+    if isinstance(key, Unknown):
+        return _unknown(key, found.doubts)
+    if key is not None and found.value is None:
+        return found._replace(value=absent)
+    return found
 
 
 def reverse_one(relation: Any, peers: Peers) -> Sequence[Found]:

@@ -145,6 +145,15 @@ class Run(ABC):
         self._size.learn(len(outcomes), spent, cut=len(outcomes) < len(events))
         self.patience.reset()
         self._note_failure(stored.failed)
+        self._count(events, built, stored)
+        if events:
+            run_log.batch_stored(self._id, self.result.batches, stored, spent.seconds)
+        if settings.DEBUG:
+            reset_queries()  # Django keeps the last 9000 there, each with all of a batch's texts
+        return len(outcomes)
+
+    def _count(self, events: Sequence[Event], built: Sequence[Event], stored: Stored) -> None:
+        """Add a batch to the result."""
         if stored.again:
             self.result.failing.count_again(events, stored.still)
         else:
@@ -154,11 +163,6 @@ class Run(ABC):
         self.result.final += len(stored.final)
         self.result.again += stored.again
         self.result.batches += bool(events)
-        if events:
-            run_log.batch_stored(self._id, self.result.batches, stored, spent.seconds)
-        if settings.DEBUG:
-            reset_queries()  # Django keeps the last 9000 there, each with all of a batch's texts
-        return len(outcomes)
 
     def _begin(self, events: Sequence[Event]) -> Sequence[Event]:
         """Note what is about to be built, so that its end shows, whatever brings it.

@@ -93,18 +93,7 @@ class Command(TerminalCommand):
             metavar="1h",
             help="Period in which failed events and lost coverage count. Default: 1h.",
         )
-        act = parser.add_mutually_exclusive_group()
-        act.add_argument(
-            "--release-lock",
-            action="store_true",
-            help="Release the database lock of a hung run. That run can no longer store anything.",
-        )
-        act.add_argument(
-            "--cancel",
-            action="store_true",
-            help="Cancel the round of several workers, so that they stop. What they have stored"
-            " stays, and the next run does the rest.",
-        )
+        _add_actions(parser)
         add_no_input(parser)
 
     def handle(self, **options: Any) -> None:
@@ -256,3 +245,19 @@ def _first(alarms: Iterable[str]) -> Iterator[str]:
     yield from every[:MOST_ALARMS]
     if len(every) > MOST_ALARMS:
         yield f"{len(every) - MOST_ALARMS} more like these: manage.py backfill_status"
+
+
+def _add_actions(parser: CommandParser) -> None:
+    """Add the options that change something, of which one run takes one."""
+    act = parser.add_mutually_exclusive_group()
+    act.add_argument(
+        "--release-lock",
+        action="store_true",
+        help="Release the database lock of a hung run. That run can no longer store anything.",
+    )
+    act.add_argument(
+        "--cancel",
+        action="store_true",
+        help="Cancel the round of several workers, so that they stop. What they have stored"
+        " stays, and the next run does the rest.",
+    )

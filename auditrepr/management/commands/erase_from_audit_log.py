@@ -82,43 +82,9 @@ class Command(TerminalCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
+        _add_what(parser)
+        _add_texts(parser)
         add = parser.add_argument
-        add(
-            "--object",
-            type=some,
-            metavar="MODEL:PK",
-            help="The object, such as shop.Customer:17; a key of several columns as a JSON array.",
-        )
-        add(
-            "--actor",
-            type=some,
-            metavar="USER",
-            help="The user in the contexts: the primary key, or the text, that they have.",
-        )
-        add(
-            "--columns",
-            nargs="+",
-            metavar="NAME",
-            help="Erase only these fields of the object, of whatever type, or only these values of"
-            " the actor's contexts. Default: all text.",
-        )
-        add(
-            "--text",
-            action="append",
-            metavar="TEXT",
-            help="A further text to replace wherever it is found, however short; may be repeated.",
-        )
-        add(
-            "--keep-text",
-            action="append",
-            metavar="TEXT",
-            help="A value to erase only in the object's own events; may be repeated.",
-        )
-        add(
-            "--keep-current",
-            action="store_true",
-            help="Keep the values that the object's row has now, also in the log.",
-        )
         add(
             "--ignore-seals",
             action="store_true",
@@ -191,3 +157,49 @@ class Command(TerminalCommand):
     def _say(self, level: int, using: str, text: str) -> None:
         if self.verbosity >= level:
             self.stdout.write(visible(f"{logs.named(using)}: {text}"))
+
+
+def _add_what(parser: CommandParser) -> None:
+    """Add the options that say what is erased."""
+    add = parser.add_argument
+    add(
+        "--object",
+        type=some,
+        metavar="MODEL:PK",
+        help="The object, such as shop.Customer:17; a key of several columns as a JSON array.",
+    )
+    add(
+        "--actor",
+        type=some,
+        metavar="USER",
+        help="The user in the contexts: the primary key, or the text, that they have.",
+    )
+    add(
+        "--columns",
+        nargs="+",
+        metavar="NAME",
+        help="Erase only these fields of the object, of whatever type, or only these values of"
+        " the actor's contexts. Default: all text.",
+    )
+
+
+def _add_texts(parser: CommandParser) -> None:
+    """Add the options that say of texts whether they are replaced, or kept."""
+    add = parser.add_argument
+    add(
+        "--text",
+        action="append",
+        metavar="TEXT",
+        help="A further text to replace wherever it is found, however short; may be repeated.",
+    )
+    add(
+        "--keep-text",
+        action="append",
+        metavar="TEXT",
+        help="A value to erase only in the object's own events; may be repeated.",
+    )
+    add(
+        "--keep-current",
+        action="store_true",
+        help="Keep the values that the object's row has now, also in the log.",
+    )

@@ -66,20 +66,7 @@ class Command(TerminalCommand):
             action="store_true",
             help="Show what would be imported, how it would read, and what prevents it.",
         )
-        add(
-            "--until",
-            type=moment,
-            metavar="TIME",
-            help="Import only events from before this time (ISO 8601). Default: when auditrepr's"
-            " own log begins.",
-        )
-        add(
-            "--model",
-            action="append",
-            dest="models",
-            metavar="MODEL",
-            help="Import only events of this model, such as shop.Order; may be repeated.",
-        )
+        _add_events(parser)
         add(
             "--abandon",
             action="store_true",
@@ -182,3 +169,22 @@ def _models(labels: list[str] | None) -> list[Any]:
     except LookupError as error:
         message = f"argument --model: {error.args[0]}"
         raise CommandError(visible(message), returncode=USAGE) from error
+
+
+def _add_events(parser: CommandParser) -> None:
+    """Add the options that limit which events are imported."""
+    add = parser.add_argument
+    add(
+        "--until",
+        type=moment,
+        metavar="TIME",
+        help="Import only events from before this time (ISO 8601). Default: when auditrepr's"
+        " own log begins.",
+    )
+    add(
+        "--model",
+        action="append",
+        dest="models",
+        metavar="MODEL",
+        help="Import only events of this model, such as shop.Order; may be repeated.",
+    )

@@ -112,10 +112,7 @@ class Command(TerminalCommand):
         try:
             capture.databases(database)
             if dry_run:
-                found = prune.preview(database, options["before"], keep_last=keep_last)
-                self._say(1, f"{logs.named(database)}: Would delete {_told(found)}.")
-                for line in _by_entry(found):
-                    self._say(1, line)
+                self._preview(database, options["before"], keep_last=keep_last)
                 return
             if interactive:
                 self._confirm(database, options["before"])
@@ -139,6 +136,12 @@ class Command(TerminalCommand):
         self._say(1, f"{logs.named(database)}: Deleted {_told(done)}.")
         if received:
             sys.exit(128 + received[0])
+
+    def _preview(self, using: str, before: datetime | None, *, keep_last: bool) -> None:
+        found = prune.preview(using, before, keep_last=keep_last)
+        self._say(1, f"{logs.named(using)}: Would delete {_told(found)}.")
+        for line in _by_entry(found):
+            self._say(1, line)
 
     def _confirm(self, using: str, before: datetime | None) -> None:
         if not is_terminal(sys.stdin):
