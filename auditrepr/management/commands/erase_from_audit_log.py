@@ -25,25 +25,17 @@ from ..options import (
     add_database,
     add_no_input,
     database_alias,
+    number_upto,
     one_of,
     seconds,
     some,
-    whole_number,
 )
 from ..signals import stopping_on_signals
 from ..terminal import TerminalCommand, answer, is_terminal
 from ..usage import USAGE, check_exclusive, check_options
 
 #: Events whose seals one transaction may have to check.
-LARGEST_BATCH = 2_000
-
-
-def batch_size(text: Any) -> int:
-    """Return the number of events per transaction.
-
-    :raises ArgumentTypeError: if it is not a whole number, or too large.
-    """
-    return whole_number(text, most=LARGEST_BATCH)
+batch_size = number_upto(2_000)
 
 
 def texts(given: Any) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -25,30 +24,22 @@ from ..options import (
     add_no_input,
     database_alias,
     moment,
+    number_upto,
     one_of,
     seconds,
-    whole_number,
 )
 from ..signals import stopping_on_signals
 from ..terminal import TerminalCommand, answer, is_terminal
 from ..usage import USAGE, check_options
 
 #: Databases limit the parameters of a statement.
-LARGEST_BATCH = 10_000
+batch_size = number_upto(10_000)
 
 
 NOTHING_SAID = (
     "Say which events to delete: those before a date, with --before, or those that"
     ' AUDITREPR["RETENTION"] = {"shop.Cart": "90 days", "*": "7 years"} does not keep.'
 )
-
-
-def batch_size(text: Any) -> int:
-    """Return the number of events per transaction."""
-    size = whole_number(text)
-    if size > LARGEST_BATCH:
-        raise ArgumentTypeError(f"{text!r} is too large: the maximum is {LARGEST_BATCH}")
-    return size
 
 
 #: The options to check here, too: call_command() passes them unchecked.
