@@ -17,7 +17,7 @@ from django.db import connections, transaction
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from ..capture import attachment
-from ..exceptions import LockHeld, MayNotPrune
+from ..exceptions import MayNotPrune
 from ..models import (
     AuditLog,
     AuditLogQuerySet,
@@ -34,7 +34,7 @@ from .due import Before, Due, Retained, by_settings
 from .locks.base import Lock
 from .partitions import emptying
 from .partitions.emptying import Parts, Whole
-from .rounds import shares
+from .rounds.alone import working_alone
 from .seals import pruning
 
 BATCH_SIZE = 5000
@@ -114,22 +114,18 @@ def prune(
     :raises SealBroken: if what would be deleted is no longer what was sealed.
     """
     _check(using)
-    with lock:
-        if not lock:
-            raise LockHeld(holder=lock.holder() or "an unknown process")
-        shares.void(using)
-        with lock.kept_alive():
-            due = _due(using, before)
-            done = Pruned(last_id=due.end)
-            for one in _ranges(using, due, batch_size, keep_last):
-                with transaction.atomic(using):
-                    _prune_range(using, due, one, done, keep_last, ignore_seals)
-                    lock.renew()
-                on_batch(done)
-                if stop():
-                    done.last_id = one.end
-                    break
-            emptying.merge(using)
+    with working_alone(using, lock):
+        due = _due(using, before)
+        done = Pruned(last_id=due.end)
+        for one in _ranges(using, due, batch_size, keep_last):
+            with transaction.atomic(using):
+                _prune_range(using, due, one, done, keep_last, ignore_seals)
+                lock.renew()
+            on_batch(done)
+            if stop():
+                done.last_id = one.end
+                break
+        emptying.merge(using)
     return done
 
 
