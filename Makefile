@@ -72,7 +72,7 @@ coverage: $(VENV)/test ## run all tests on both databases, at twice the cost, an
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 
-mutants: $(VENV)/mutants ## check that the tests notice small changes of the committed code; ARGS="job/run" asks for one module
+mutants: $(VENV)/mutants ## check that the tests notice small changes of the committed code; ARGS="job/runs/run" asks for one module
 	@rm -rf build/mutants && git clone --quiet . build/mutants
 	@cd build/mutants && $(CURDIR)/$(BIN)/python -m tests.mutation $(ARGS)
 

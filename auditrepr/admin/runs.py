@@ -15,9 +15,10 @@ from django.utils.duration import duration_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from ..job import killed, status
 from ..job.locks.process import Process
+from ..job.monitoring import status
 from ..job.rounds import shares
+from ..job.runs import killed
 from ..models import BackfillRun
 from ..readers.permissions import DATABASE, asked_log
 from ..utils.text import clean

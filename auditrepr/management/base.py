@@ -13,9 +13,9 @@ from django.db import Error
 
 from ..exceptions import AuditReprError
 from ..job import logs
-from ..job.result import Result
 from ..job.rights import explained
-from ..job.turns import take_turns
+from ..job.runs.result import Result
+from ..job.runs.turns import take_turns
 from ..models import StopReason
 from ..utils.text import visible
 from .errors import together

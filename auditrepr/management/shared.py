@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 from django.core.management.base import CommandParser
 
 from ..job import logs
-from ..job.result import Result
+from ..job.runs.result import Result
 from ..utils.text import visible
 from ..vendors import get_vendor
 from .base import JobCommand

@@ -9,7 +9,7 @@ from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from ..job.result import Result
+    from ..job.runs.result import Result
     from ..models import StopReason
 
 #: Blocked in a process that starts: until it can note them, they would end it with a traceback.
@@ -67,10 +67,11 @@ def _assist(
     from django.db import Error
 
     from ..exceptions import AuditReprError
-    from ..job import backfill, rebuild
-    from ..job.result import Result
+    from ..job import backfill
+    from ..job.rebuilding import rebuild
     from ..job.rights import explained
     from ..job.rounds import shares
+    from ..job.runs.result import Result
     from ..models import StopReason
 
     assist = rebuild.assist if command == shares.REBUILD else backfill.assist

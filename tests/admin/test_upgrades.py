@@ -19,7 +19,7 @@ from django.urls import path
 from django.utils import timezone
 
 from auditrepr.admin import AuditHistoryMixin
-from auditrepr.job import status
+from auditrepr.job.monitoring import status
 from auditrepr.job.rounds import shares
 from auditrepr.models import AuditLog
 from auditrepr.readers import export

@@ -11,8 +11,8 @@ import pytest
 from django.utils import timezone
 
 from auditrepr.exceptions import SealBroken
-from auditrepr.job import prune
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.retention import prune
 from auditrepr.job.seals import chain, export, form, sealing
 from auditrepr.models import AuditLog, Checkpoint, SealEntry
 from tests.app.models import Author, Book

@@ -11,9 +11,10 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from auditrepr.job import failed_run, status
-from auditrepr.job.record import Record
-from auditrepr.job.result import Result
+from auditrepr.job.monitoring import status
+from auditrepr.job.runs import failed_run
+from auditrepr.job.runs.record import Record
+from auditrepr.job.runs.result import Result
 from auditrepr.models import AuditLog, BackfillRun, StopReason
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author

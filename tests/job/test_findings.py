@@ -15,7 +15,7 @@ from django.utils import timezone
 from auditrepr import capture, checks
 from auditrepr.capture import append_only
 from auditrepr.exceptions import MigrationsPending
-from auditrepr.job import findings
+from auditrepr.job.monitoring import findings
 from auditrepr.models import Coverage, KnownFinding
 from auditrepr.vendors import get_vendor
 from tests import processes

@@ -11,10 +11,11 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from auditrepr.job import importing, status
+from auditrepr.job import importing
 from auditrepr.job.importing import Request
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.locks.process import Process
+from auditrepr.job.monitoring import status
 from auditrepr.models import AuditLog, BackfillRun, Import
 from tests import old_log
 from tests.app.models import Author

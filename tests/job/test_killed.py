@@ -18,9 +18,11 @@ from django.db.models import F
 from django.test import Client
 from django.utils import timezone
 
-from auditrepr.job import backfill, killed, record, status
+from auditrepr.job import backfill
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.monitoring import status
 from auditrepr.job.rounds import shares, sharing
+from auditrepr.job.runs import killed, record
 from auditrepr.models import AuditLog, BackfillRun, Lease, Share
 from auditrepr.vendors import get_vendor
 from tests import processes

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from auditrepr.job.limits import EARLY, FIRST, LEAST, MOST, SECONDS, BatchSize, Spent
+from auditrepr.job.runs.limits import EARLY, FIRST, LEAST, MOST, SECONDS, BatchSize, Spent
 
 
 def sizes(cpu_a_row: float, waiting: float = 1, batches: int = 20) -> list[int]:

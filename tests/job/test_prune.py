@@ -14,8 +14,9 @@ from django.utils import timezone
 
 from auditrepr.capture import append_only
 from auditrepr.exceptions import LeaseLost, LockHeld
-from auditrepr.job import due, prune, windows
+from auditrepr.job import windows
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.retention import due, prune
 from auditrepr.models import AuditLog, Checkpoint, Coverage, InstanceRepr, Lease, ReprFailure
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event

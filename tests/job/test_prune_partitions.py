@@ -11,9 +11,9 @@ from django.core.management import call_command
 from django.db import connection
 
 from auditrepr.capture import append_only
-from auditrepr.job import prune
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.partitions import making
+from auditrepr.job.retention import prune
 from auditrepr.job.seals import verifying
 from auditrepr.models import (
     AuditLog,

@@ -6,7 +6,7 @@ import pytest
 from django.db import connection
 from django.db.models.functions import Now
 
-from auditrepr.job import quarantine
+from auditrepr.job.storing import quarantine
 from auditrepr.models import AuditLog, ReprFailure
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author

@@ -12,10 +12,10 @@ from django.utils import timezone
 
 from auditrepr.exceptions import NotAudited
 from auditrepr.job import backfill
-from auditrepr.job import rebuild as job_rebuild
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.job.rebuild import Selection
-from auditrepr.job.result import Progress, Result
+from auditrepr.job.rebuilding import rebuild as job_rebuild
+from auditrepr.job.rebuilding.rebuild import Selection
+from auditrepr.job.runs.result import Progress, Result
 from auditrepr.models import (
     AuditLog,
     BackfillRun,

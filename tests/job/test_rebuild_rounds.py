@@ -17,14 +17,16 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from auditrepr.exceptions import LeaseLost
-from auditrepr.job import prune, rebuild, slices
-from auditrepr.job.limits import Limits
+from auditrepr.job import slices
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.locks.process import Process
-from auditrepr.job.result import Result
+from auditrepr.job.rebuilding import rebuild
+from auditrepr.job.rebuilding.selection import Selection
+from auditrepr.job.retention import prune
 from auditrepr.job.rounds import shares
 from auditrepr.job.rounds.lock import ShareLock
-from auditrepr.job.selection import Selection
+from auditrepr.job.runs.limits import Limits
+from auditrepr.job.runs.result import Result
 from auditrepr.models import (
     AuditLog,
     BackfillRun,

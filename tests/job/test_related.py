@@ -12,8 +12,9 @@ from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
 from auditrepr.capture import append_only
-from auditrepr.job import prune, rebuild
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.rebuilding import rebuild
+from auditrepr.job.retention import prune
 from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, RelatedObject, ReprFailure
 from auditrepr.models.related import missing_until
 from auditrepr.tracking.related import links

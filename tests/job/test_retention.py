@@ -12,8 +12,9 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from auditrepr.job import prune, status
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.monitoring import status
+from auditrepr.job.retention import prune
 from auditrepr.lineage import renames
 from auditrepr.management.status_formats import document, prometheus, text
 from auditrepr.models import AuditLog, Coverage, InstanceRepr

@@ -14,8 +14,8 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import Error, OperationalError, connection, connections, transaction
 
-from auditrepr.job import retry
-from auditrepr.job.result import Progress
+from auditrepr.job.runs import retry
+from auditrepr.job.runs.result import Progress
 from auditrepr.models import AuditLog, BackfillRun, Lease, StopReason
 from auditrepr.vendors import get_vendor
 from tests import processes, running

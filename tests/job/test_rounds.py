@@ -11,12 +11,14 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from auditrepr.exceptions import LeaseLost
-from auditrepr.job import backfill, prune, rebuild
+from auditrepr.job import backfill
 from auditrepr.job.locks.file import FileLock
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.locks.process import Process
 from auditrepr.job.pending import Backlog
-from auditrepr.job.rebuild import Selection
+from auditrepr.job.rebuilding import rebuild
+from auditrepr.job.rebuilding.rebuild import Selection
+from auditrepr.job.retention import prune
 from auditrepr.job.rounds import shares, sharing
 from auditrepr.job.rounds.lock import ShareLock
 from auditrepr.models import (

@@ -16,11 +16,11 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from auditrepr.job import backfill, windows
-from auditrepr.job import record as records
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.job.result import Progress, Result
 from auditrepr.job.rounds import shares, sharing
 from auditrepr.job.rounds.crew import Alone
+from auditrepr.job.runs import record as records
+from auditrepr.job.runs.result import Progress, Result
 from auditrepr.models import BackfillRun, InstanceRepr, ReprFailure, Share, StopReason
 from auditrepr.vendors.types import BEGINNING
 from tests.app.models import Author

@@ -18,9 +18,10 @@ from django.test import Client
 from django.utils import timezone
 
 from auditrepr.exceptions import LeaseLost, NothingSealed, SealBroken, SealUnknown
-from auditrepr.job import importing, prune
+from auditrepr.job import importing
 from auditrepr.job.importing import Request
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.retention import prune
 from auditrepr.job.seals import chain, export, form, sealing, verifying
 from auditrepr.models import AuditLog, Checkpoint, Import, Lease, SealEntry
 from auditrepr.vendors import get_vendor

@@ -11,9 +11,9 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from auditrepr.job import prune
 from auditrepr.job.importing.chosen import last_id
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.retention import prune
 from auditrepr.job.seals import chain, export, sealing, verifying
 from auditrepr.job.seals.regions import Regions
 from auditrepr.models import AuditLog, Checkpoint, Coverage, Import, SealEntry

@@ -10,8 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from auditrepr.capture.state import Status as TriggerStatus
-from auditrepr.job import failure_counts, status
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.monitoring import failure_counts, status
 from auditrepr.models import AuditLog, Checkpoint, Coverage, Lease, ReprFailure
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author

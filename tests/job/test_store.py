@@ -10,9 +10,9 @@ import pytest
 from django.core.management import call_command
 from django.db import Error, connection
 
-from auditrepr.job import rebuild
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.job.rebuild import Selection
+from auditrepr.job.rebuilding import rebuild
+from auditrepr.job.rebuilding.rebuild import Selection
 from auditrepr.models import AuditLog, ReprFailure, StopReason
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author

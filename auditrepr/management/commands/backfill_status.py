@@ -19,12 +19,13 @@ from django.db import Error
 
 from ... import capture
 from ...exceptions import AuditReprError, MigrationsPending
-from ...job import failure_counts, gaps, logs, preflight, status, unread
+from ...job import logs, preflight
 from ...job.locks import lease
+from ...job.monitoring import failure_counts, gaps, status, unread
+from ...job.monitoring.status import JobStatus
+from ...job.monitoring.unread import Unread
 from ...job.rights import explained
 from ...job.rounds import shares
-from ...job.status import JobStatus
-from ...job.unread import Unread
 from ...utils.phrases import counted, noun, span
 from ...utils.text import visible
 from ..errors import addressed, together

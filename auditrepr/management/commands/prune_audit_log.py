@@ -13,8 +13,9 @@ from django.db import Error
 from ... import capture
 from ...conf import get_settings
 from ...exceptions import AuditReprError
-from ...job import logs, prune
-from ...job.prune import Pruned
+from ...job import logs
+from ...job.retention import prune
+from ...job.retention.prune import Pruned
 from ...job.rights import explained
 from ...utils.phrases import counted, timestamp
 from ...utils.text import visible

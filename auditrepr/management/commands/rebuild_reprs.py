@@ -7,10 +7,11 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from ...exceptions import AuditReprError, NotAudited
-from ...job import logs, preflight, rebuild
-from ...job.rebuild import Change, Selection
-from ...job.result import Result
+from ...job import logs, preflight
+from ...job.rebuilding import rebuild
+from ...job.rebuilding.rebuild import Change, Selection
 from ...job.rounds import shares
+from ...job.runs.result import Result
 from ...models import Fidelity, StopReason
 from ...utils.phrases import counted
 from ...utils.text import visible

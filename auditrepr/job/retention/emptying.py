@@ -26,8 +26,8 @@ from ...models import (
 from ...vendors import get_vendor
 from ...vendors.base.partitions import LogPartition
 from ...vendors.types import BEGINNING, id_before
-from ..due import Due
-from .patience import patiently
+from ..partitions.patience import patiently
+from .due import Due
 
 #: Seconds to wait for those who read the partition, in short turns.
 WAIT = 60.0

@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from django.db.models import Exists, OuterRef, Q, QuerySet, Subquery
 
-from ..models import BackfillRun, StopReason
+from ...models import BackfillRun, StopReason
+from ..locks.process import Process
 from . import killed
-from .locks.process import Process
 
 COMMANDS = ("backfill_reprs", "rebuild_reprs")
 

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 
 from django.db import Error
 
-from ..reprs import Failure, Outcome
-from ..vendors import get_vendor
+from ...reprs import Failure, Outcome
+from ...vendors import get_vendor
 
 #: As :meth:`Vendor.store`: event ID, text, fidelity, reason.
 Write = Callable[[list[tuple[int, str, str, str]]], int]

@@ -7,10 +7,10 @@ from collections.abc import Collection, Sequence
 from django.db.models import QuerySet
 from django.db.models.functions import Now
 
-from ..models import ReprFailure
-from ..reprs import Outcome
-from ..vendors import get_vendor
-from ..vendors.types import Event
+from ...models import ReprFailure
+from ...reprs import Outcome
+from ...vendors import get_vendor
+from ...vendors.types import Event
 
 #: Seconds until the second attempt; each further delay is twice as long, up to the longest.
 FIRST_DELAY = 300

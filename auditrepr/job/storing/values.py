@@ -9,11 +9,11 @@ from collections.abc import Callable
 
 from django.db import transaction
 
-from ..capture import search_index
-from ..models import AuditLog, Checkpoint, StopReason
-from ..vendors import get_vendor
-from ..vendors.types import BEGINNING
-from .locks.base import Lock
+from ...capture import search_index
+from ...models import AuditLog, Checkpoint, StopReason
+from ...vendors import get_vendor
+from ...vendors.types import BEGINNING
+from ..locks.base import Lock
 
 #: Events whose values are stored in one short transaction.
 EVENTS = 5_000

@@ -9,9 +9,9 @@ from datetime import timedelta
 from django.db.models import Func, QuerySet
 from django.db.models.functions import Now
 
-from ..models import ReprFailure
-from ..vendors import get_vendor
-from .pending import Count
+from ...models import ReprFailure
+from ...vendors import get_vendor
+from ..pending import Count
 
 #: Maximum number of failures to count, the newest first.
 MOST_FAILURES = 10_000

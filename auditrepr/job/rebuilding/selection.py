@@ -10,15 +10,15 @@ from typing import NamedTuple
 from django.apps import apps
 from django.db.models import QuerySet
 
-from ..exceptions import NotAudited
-from ..lineage import get_renames
-from ..models import AuditLog, Fidelity
-from ..tracking import tracked_tables
-from ..utils.model_meta import concrete
-from ..utils.phrases import suggested
-from ..utils.table_names import log_name
-from ..vendors.types import Event
-from .windows import windows
+from ...exceptions import NotAudited
+from ...lineage import get_renames
+from ...models import AuditLog, Fidelity
+from ...tracking import tracked_tables
+from ...utils.model_meta import concrete
+from ...utils.phrases import suggested
+from ...utils.table_names import log_name
+from ...vendors.types import Event
+from ..windows import windows
 
 
 @dataclass(frozen=True)

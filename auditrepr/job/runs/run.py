@@ -12,23 +12,25 @@ from typing import TYPE_CHECKING, ClassVar
 from django.conf import settings
 from django.db import Error, reset_queries, transaction
 
-from .. import capture
-from ..asof.related_objects import related_objects
-from ..conf import Asked, get_settings
-from ..exceptions import LeaseLost
-from ..lineage import renames
-from ..models import BackfillRun, StopReason
-from ..reprs import Failure, Outcome, build
-from ..utils.time_limit import JobTimeLimit
-from ..vendors import get_vendor
-from ..vendors.types import Event
-from . import preflight, related, run_log
+from ... import capture
+from ...asof.related_objects import related_objects
+from ...conf import Asked, get_settings
+from ...exceptions import LeaseLost
+from ...lineage import renames
+from ...models import BackfillRun, StopReason
+from ...reprs import Failure, Outcome, build
+from ...utils.time_limit import JobTimeLimit
+from ...vendors import get_vendor
+from ...vendors.types import Event
+from .. import preflight
+from ..locks.base import Lock
+from ..rights import explained
+from ..storing import related
+from . import run_log
 from .limits import EARLY, BatchSize, Clocks
-from .locks.base import Lock
 from .record import Record
 from .result import Progress, Result
 from .retry import Patience, few_tries
-from .rights import explained
 
 if TYPE_CHECKING:
     from .limits import Limits

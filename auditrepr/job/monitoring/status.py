@@ -13,28 +13,31 @@ from uuid import UUID
 from django.db import Error
 from django.utils import timezone
 
-from .. import capture
-from ..capture import attachment, coverage, inspection
-from ..capture.state import State
-from ..models import BackfillRun, Checkpoint, Coverage, Erasure, Lease, RebuildCursor
-from ..vendors import get_vendor
-from ..vendors.attach_types import Attachment
-from ..vendors.types import BEGINNING
-from . import failed_run, failure_counts, findings, gaps, killed, overdue, pending, preflight
+from ... import capture
+from ...capture import attachment, coverage, inspection
+from ...capture.state import State
+from ...models import BackfillRun, Checkpoint, Coverage, Erasure, Lease, RebuildCursor
+from ...vendors import get_vendor
+from ...vendors.attach_types import Attachment
+from ...vendors.types import BEGINNING
+from .. import pending, preflight
+from ..importing import state as import_state
+from ..importing.state import ImportState
+from ..locks.lease import DatabaseLock
+from ..locks.process import Process
+from ..partitions import state as partition_state
+from ..partitions.state import PartitionState
+from ..pending import Count
+from ..reports import Finding
+from ..retention import overdue
+from ..retention.overdue import Overdue
+from ..rounds import state as round_state
+from ..rounds.state import Held, Round
+from ..runs import failed_run, killed
+from ..seals import state as seal_state
+from ..seals.state import SealState
+from . import failure_counts, findings, gaps
 from .failure_counts import Failures, FinalEvents
-from .importing import state as import_state
-from .importing.state import ImportState
-from .locks.lease import DatabaseLock
-from .locks.process import Process
-from .overdue import Overdue
-from .partitions import state as partition_state
-from .partitions.state import PartitionState
-from .pending import Count
-from .reports import Finding
-from .rounds import state as round_state
-from .rounds.state import Held, Round
-from .seals import state as seal_state
-from .seals.state import SealState
 
 #: Number of runs to show.
 LAST_RUNS = 5

@@ -13,11 +13,11 @@ from django.db import Error, transaction
 from django.db.models import F, QuerySet, Subquery
 from django.utils import timezone
 
-from ..conf import get_settings
-from ..models import BackfillRun, StopReason
-from ..vendors import get_vendor
+from ...conf import get_settings
+from ...models import BackfillRun, StopReason
+from ...vendors import get_vendor
+from ..locks.process import Process
 from . import failed_run
-from .locks.process import Process
 
 if TYPE_CHECKING:
     from .result import Result

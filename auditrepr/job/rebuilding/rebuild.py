@@ -14,22 +14,23 @@ from typing import Any, NamedTuple
 from django.db import transaction
 from django.db.models.functions import Now
 
-from ..conf import Asked, get_settings
-from ..models import RebuildCursor, Share, StopReason
-from ..reprs import Outcome, build
-from ..utils.time_limit import JobTimeLimit
-from ..vendors import get_vendor
-from ..vendors.types import Event
-from . import preflight, quarantine, related, store
-from .limits import BatchSize, Limits
-from .locks.base import Lock
-from .locks.lease import DatabaseLock
-from .result import Progress, Result, Stored
-from .rounds import shares, workers
-from .rounds.crew import Crew
-from .rounds.sharing import Sharing
+from ...conf import Asked, get_settings
+from ...models import RebuildCursor, Share, StopReason
+from ...reprs import Outcome, build
+from ...utils.time_limit import JobTimeLimit
+from ...vendors import get_vendor
+from ...vendors.types import Event
+from .. import preflight
+from ..locks.base import Lock
+from ..locks.lease import DatabaseLock
+from ..rounds import shares, workers
+from ..rounds.crew import Crew
+from ..rounds.sharing import Sharing
+from ..runs.limits import BatchSize, Limits
+from ..runs.result import Progress, Result, Stored
+from ..storing import quarantine, related, store
+from ..windows import next_id, start_of
 from .selection import Selection, StoredBatch, take
-from .windows import next_id, start_of
 
 __all__ = ["Change", "RebuildPreview", "Selection", "assist", "preview", "run", "unfinished"]
 

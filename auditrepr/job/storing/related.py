@@ -7,13 +7,13 @@ from typing import Any
 
 from django.db.models import Max
 
-from ..asof.related_objects import Related
-from ..lineage import recent_renames
-from ..models import AuditLog, Checkpoint, InstanceRepr, RebuildCursor, RelatedObject, ReprFailure
-from ..models.related import signature
-from ..tracking.related import links
-from ..vendors import get_vendor
-from ..vendors.types import Event
+from ...asof.related_objects import Related
+from ...lineage import recent_renames
+from ...models import AuditLog, Checkpoint, InstanceRepr, RebuildCursor, RelatedObject, ReprFailure
+from ...models.related import signature
+from ...tracking.related import links
+from ...vendors import get_vendor
+from ...vendors.types import Event
 
 
 def store(using: str, events: Sequence[Event], found: Sequence[Related], *, again: bool) -> None:

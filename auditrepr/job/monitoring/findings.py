@@ -16,19 +16,19 @@ from django.db import Error, connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.translation import gettext_noop as _
 
-from .. import capture
-from ..capture import inspection, partitions
-from ..capture.state import State, Status
-from ..conf import get_settings
-from ..exceptions import MigrationsPending, MigrationsUnreadable
-from ..lineage import unapplied
-from ..tracking import TrackedTable, tracked_tables
-from ..utils.phrases import Sentence
-from ..vendors import Vendor, get_vendor
-from ..vendors.capture_types import Kind, Survey
-from . import reports
-from .partitions import state as partition_state
-from .reports import Finding
+from ... import capture
+from ...capture import inspection, partitions
+from ...capture.state import State, Status
+from ...conf import get_settings
+from ...exceptions import MigrationsPending, MigrationsUnreadable
+from ...lineage import unapplied
+from ...tracking import TrackedTable, tracked_tables
+from ...utils.phrases import Sentence
+from ...vendors import Vendor, get_vendor
+from ...vendors.capture_types import Kind, Survey
+from .. import reports
+from ..partitions import state as partition_state
+from ..reports import Finding
 
 #: Seconds that a query may take, and connecting as well.
 LIMIT = 1.0

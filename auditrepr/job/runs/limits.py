@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
-from ..conf import AUTO
-from ..models import StopReason
+from ...conf import AUTO
+from ...models import StopReason
 
 if TYPE_CHECKING:
-    from ..conf import Asked
+    from ...conf import Asked
 
 
 #: Seconds of CPU that a batch is to take: what it costs besides its rows hardly counts then,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import timedelta
 
-from ..capture import coverage
-from ..capture.state import State
-from ..models import Coverage
-from ..vendors import get_vendor
+from ...capture import coverage
+from ...capture.state import State
+from ...models import Coverage
+from ...vendors import get_vendor
 
 
 def of(states: Iterable[State], known: Mapping[str, Coverage]) -> Iterator[Coverage]:

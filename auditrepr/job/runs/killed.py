@@ -17,10 +17,10 @@ from django.db.models import Max
 from django.db.models.functions import Coalesce
 from django.utils.translation import gettext_noop as _
 
-from ..conf import get_settings
-from ..models import BackfillRun
-from ..vendors import get_vendor
-from .locks.process import Process
+from ...conf import get_settings
+from ...models import BackfillRun
+from ...vendors import get_vendor
+from ..locks.process import Process
 
 #: What stands in place of the stop reason that a killed run could not record.
 KILLED = "killed"

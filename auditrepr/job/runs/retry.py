@@ -10,9 +10,9 @@ from typing import TypeVar
 
 from django.db import Error, connections
 
-from ..exceptions import DatabaseUnreachable
-from ..utils.text import one_line
-from ..vendors import get_vendor
+from ...exceptions import DatabaseUnreachable
+from ...utils.text import one_line
+from ...vendors import get_vendor
 
 logger = logging.getLogger("auditrepr.patience")
 

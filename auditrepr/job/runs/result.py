@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any, NamedTuple
 
-from ..models import StopReason
-from ..reprs import Outcome
+from ...models import StopReason
+from ...reprs import Outcome
+from ..locks.process import Process
 from .failing import Failing
-from .locks.process import Process
 
 #: What the JSON output has of a result, besides ``stored``.
 DOCUMENTED = (

@@ -9,8 +9,8 @@ from datetime import datetime
 from django.db import Error, connections, transaction
 from django.utils import timezone
 
-from ..capture import inspection
-from ..exceptions import MigrationsPending
+from ...capture import inspection
+from ...exceptions import MigrationsPending
 from . import findings, status
 
 

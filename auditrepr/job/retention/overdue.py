@@ -13,11 +13,11 @@ from typing import NamedTuple
 
 from django.db.models import OuterRef, Q, Subquery
 
-from ..conf import get_settings
-from ..lineage import recent_renames
-from ..models import AuditLog, Coverage
-from ..tracking.retention import EVERY, entry_of
-from ..utils.table_names import model_for_table
+from ...conf import get_settings
+from ...lineage import recent_renames
+from ...models import AuditLog, Coverage
+from ...tracking.retention import EVERY, entry_of
+from ...utils.table_names import model_for_table
 from .due import by_settings
 
 

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ..lineage import recent_renames
-from ..reprs import Outcome
-from ..vendors.types import Event
-from . import reports
-from .reports import Finding
+from ...lineage import recent_renames
+from ...reprs import Outcome
+from ...vendors.types import Event
+from .. import reports
+from ..reports import Finding
 
 
 class First(NamedTuple):

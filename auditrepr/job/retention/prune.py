@@ -16,9 +16,9 @@ from typing import NamedTuple
 from django.db import connections, transaction
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
-from ..capture import attachment
-from ..exceptions import MayNotPrune
-from ..models import (
+from ...capture import attachment
+from ...exceptions import MayNotPrune
+from ...models import (
     AuditLog,
     AuditLogQuerySet,
     ChangedValues,
@@ -27,15 +27,15 @@ from ..models import (
     RelatedObject,
     ReprFailure,
 )
-from ..vendors import get_vendor
-from ..vendors.types import BEGINNING
-from . import preflight
+from ...vendors import get_vendor
+from ...vendors.types import BEGINNING
+from .. import preflight
+from ..locks.base import Lock
+from ..rounds.alone import working_alone
+from ..seals import pruning
+from . import emptying
 from .due import Before, Due, Retained, by_settings
-from .locks.base import Lock
-from .partitions import emptying
-from .partitions.emptying import Parts, Whole
-from .rounds.alone import working_alone
-from .seals import pruning
+from .emptying import Parts, Whole
 
 BATCH_SIZE = 5000
 NOT_OURS = "auditrepr does not prune them"

@@ -17,14 +17,14 @@ from django.apps import apps
 from django.db.models import Q
 from django.utils import timezone
 
-from ..conf import get_settings
-from ..lineage import recent_renames
-from ..models import AuditLog, AuditLogQuerySet
-from ..tracking.retention import EVERY, entry_of
-from ..utils.table_names import log_name, model_for_table
-from ..vendors import get_vendor
-from ..vendors.types import BEGINNING, id_before
-from .windows import WINDOW, next_id
+from ...conf import get_settings
+from ...lineage import recent_renames
+from ...models import AuditLog, AuditLogQuerySet
+from ...tracking.retention import EVERY, entry_of
+from ...utils.table_names import log_name, model_for_table
+from ...vendors import get_vendor
+from ...vendors.types import BEGINNING, id_before
+from ..windows import WINDOW, next_id
 
 
 class Due(ABC):
