@@ -13,7 +13,7 @@ from django.utils.translation import gettext as _
 
 from ..capture import attachment
 from ..job import logs
-from ..job.monitoring.status import Summary, Watermark
+from ..job.monitoring.summary import Summary, Watermark
 from ..job.rounds import shares
 from ..job.rounds.state import Round
 from ..utils.text import visible

@@ -10,7 +10,7 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..job.monitoring.status import Summary
+from ..job.monitoring.summary import Summary
 from ..job.rounds import shares
 from ..job.runs import failed_run
 from ..job.runs.failed_run import FailedRun

@@ -11,7 +11,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from auditrepr.job.monitoring import status
+from auditrepr.job.monitoring import status, summary
 from auditrepr.job.runs import failed_run
 from auditrepr.job.runs.record import Record
 from auditrepr.job.runs.result import Result
@@ -58,7 +58,7 @@ def kill(record: Record) -> None:
 
 def failing() -> str:
     """The command whose failure is reported; empty if all is well."""
-    found = failed_run.last("default", status.holders("default"))
+    found = failed_run.last("default", summary.holders("default"))
     assert status.of("default").failed is bool(found)
     return found.command if found else ""
 

@@ -15,7 +15,7 @@ from auditrepr.job import importing
 from auditrepr.job.importing import Request
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.locks.process import Process
-from auditrepr.job.monitoring import status
+from auditrepr.job.monitoring import summary
 from auditrepr.models import AuditLog, BackfillRun, Import
 from tests import old_log
 from tests.app.models import Author
@@ -72,10 +72,10 @@ def test_an_interrupted_import_is_told_with_what_continues_it() -> None:
 
 
 def test_an_import_under_way_is_told_with_its_process() -> None:
-    seen: list[status.ImportState] = []
+    seen: list[summary.ImportState] = []
 
     def look(progress: Any) -> None:
-        seen.extend(status.progress("default").imports)
+        seen.extend(summary.of("default").imports)
 
     bring(on_progress=look)
     assert [(one.events, one.left) for one in seen] == [(2, 3), (4, 1), (5, 0)]
@@ -87,10 +87,10 @@ def test_an_import_under_way_is_told_with_its_process() -> None:
 def test_a_run_of_the_job_is_not_taken_for_the_import() -> None:
     bring(stop=lambda: True)
     with DatabaseLock("default"):
-        assert status.progress("default").imports[0].worker
+        assert summary.of("default").imports[0].worker
         me = Process.current()
         BackfillRun.objects.create(host=me.host, pid=me.pid, started_at=timezone.now())
-        assert status.progress("default").imports[0].worker is None
+        assert summary.of("default").imports[0].worker is None
 
 
 def test_finished_and_abandoned_imports_are_told_with_what_they_have() -> None:
@@ -100,7 +100,7 @@ def test_finished_and_abandoned_imports_are_told_with_what_they_have() -> None:
     until = AuditLog.objects.earliest("pk").occurred_at
     call_command("import_audit_log", "ours", until=until, verbosity=0)
     run()
-    assert [(one.events, one.left) for one in status.progress("default").imports] == [
+    assert [(one.events, one.left) for one in summary.of("default").imports] == [
         (3, 0), (2, 0),
     ]  # fmt: skip
     assert all(one["finished_at"] for one in document())
@@ -115,5 +115,5 @@ def test_only_the_latest_are_told() -> None:
             sources=[f"s{n}"], parts=[], until=one.until, first_id=one.first_id - n,
             last_id=one.first_id - n, started_at=one.started_at, finished_at=one.finished_at,
         )  # fmt: skip
-    sources = [name for one in status.progress("default").imports for name in one.sources]
+    sources = [name for one in summary.of("default").imports for name in one.sources]
     assert sources == ["s7", "s6", "s5", "s4", "s3"]

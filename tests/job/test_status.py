@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from auditrepr.capture.state import Status as TriggerStatus
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.job.monitoring import failure_counts, status
+from auditrepr.job.monitoring import failure_counts, status, summary
 from auditrepr.models import AuditLog, Checkpoint, Coverage, Lease, ReprFailure
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author
@@ -42,12 +42,12 @@ def test_the_watermark_and_what_holds_it_back():
     Author.objects.create(name="a")
     run()
     settled = AuditLog.objects.latest("pk").pk
-    assert status.of("default").mark == status.Watermark(settled)
+    assert status.of("default").mark == summary.Watermark(settled)
     since = timezone.now()
     Checkpoint.objects.update(
         candidate_evidence={"server": "x", "transactions": ["3/17"]}, candidate_at=since
     )
-    assert status.of("default").mark == status.Watermark(settled, ("3/17",), since)
+    assert status.of("default").mark == summary.Watermark(settled, ("3/17",), since)
 
 
 def test_who_holds_the_lock_and_whether_it_is_left_behind():

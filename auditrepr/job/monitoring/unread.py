@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from ...capture import inspection
 from ...exceptions import MigrationsPending
-from . import findings, status
+from . import findings, summary
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,6 @@ def _lag(using: str) -> float | None:
     within = connections[using].in_atomic_block  # where an error must not break what is around
     try:
         with transaction.atomic(using) if within else nullcontext():
-            return status.lag(using)
+            return summary.lag(using)
     except Error:  # there is no log, or that of a version before this was known of it
         return None

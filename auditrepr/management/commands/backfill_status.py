@@ -21,7 +21,7 @@ from ... import capture
 from ...exceptions import AuditReprError, MigrationsPending
 from ...job import logs, preflight
 from ...job.locks import lease
-from ...job.monitoring import failure_counts, gaps, status, unread
+from ...job.monitoring import failure_counts, gaps, status, summary, unread
 from ...job.monitoring.status import JobStatus
 from ...job.monitoring.unread import Unread
 from ...job.rights import explained
@@ -171,7 +171,7 @@ class Command(TerminalCommand):
     def _release(self, using: str, interactive: bool) -> None:
         preflight.commits(using)
         capture.databases(using)
-        held = status.lease(using)
+        held = summary.lease(using)
         if held is None:
             self.stdout.write(f"{logs.named(using)}: The database lock is not held.")
             return
