@@ -14,7 +14,8 @@ from auditrepr.exceptions import NotAudited
 from auditrepr.job import backfill
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.rebuilding import rebuild as job_rebuild
-from auditrepr.job.rebuilding.rebuild import Selection
+from auditrepr.job.rebuilding.preview import preview
+from auditrepr.job.rebuilding.selection import Selection
 from auditrepr.job.runs.result import Progress, Result
 from auditrepr.models import (
     AuditLog,
@@ -163,11 +164,9 @@ def test_progress_reaches_its_end(better):
 
 
 def test_a_preview_shows_what_would_change_and_writes_nothing(better):
-    preview = job_rebuild.preview("default", ALL)
-    assert preview.looked_at == 6
-    assert [(c.stored[0], c.outcome.text) for c in preview.changes][:1] == [
-        ("author 0", "Author 0")
-    ]
+    found = preview("default", ALL)
+    assert found.looked_at == 6
+    assert [(c.stored[0], c.outcome.text) for c in found.changes][:1] == [("author 0", "Author 0")]
     assert texts()[0] == "author 0"
     assert job_rebuild.unfinished("default") is None
 

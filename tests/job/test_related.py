@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from auditrepr.capture import append_only
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.rebuilding import rebuild
+from auditrepr.job.rebuilding.selection import Selection
 from auditrepr.job.retention import prune
 from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, RelatedObject, ReprFailure
 from auditrepr.models.related import missing_until
@@ -178,7 +179,7 @@ def test_a_rebuild_that_had_passed_them_already_does_not_count():
     last = InstanceRepr.objects.latest("pk").pk
     stops = iter([False, True])
     rebuild.run(
-        "default", rebuild.Selection(), lock=DatabaseLock("default"), batch_size=2,
+        "default", Selection(), lock=DatabaseLock("default"), batch_size=2,
         stop=lambda: next(stops),
     )  # fmt: skip
     with override_settings(AUDITREPR=BY_ORDER):

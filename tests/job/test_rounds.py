@@ -17,7 +17,7 @@ from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.locks.process import Process
 from auditrepr.job.pending import Backlog
 from auditrepr.job.rebuilding import rebuild
-from auditrepr.job.rebuilding.rebuild import Selection
+from auditrepr.job.rebuilding.selection import Selection
 from auditrepr.job.retention import prune
 from auditrepr.job.rounds import shares, sharing
 from auditrepr.job.rounds.lock import ShareLock

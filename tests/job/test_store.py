@@ -12,7 +12,7 @@ from django.db import Error, connection
 
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.rebuilding import rebuild
-from auditrepr.job.rebuilding.rebuild import Selection
+from auditrepr.job.rebuilding.selection import Selection
 from auditrepr.models import AuditLog, ReprFailure, StopReason
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author

@@ -22,7 +22,7 @@ from django.utils import timezone
 import auditrepr
 from auditrepr import track
 from auditrepr.admin import job_page
-from auditrepr.job.rebuilding.rebuild import Selection
+from auditrepr.job.rebuilding.selection import Selection
 from auditrepr.lineage import renames
 from auditrepr.lineage.migration_walk import TableRenamed, Walk
 from auditrepr.lineage.migrations import added_columns, changes

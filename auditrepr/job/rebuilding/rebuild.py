@@ -7,75 +7,29 @@ none, are built once more.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.db import transaction
 from django.db.models.functions import Now
 
 from ...conf import Asked, get_settings
 from ...models import RebuildCursor, Share, StopReason
-from ...reprs import Outcome, build
-from ...utils.time_limit import JobTimeLimit
-from ...vendors import get_vendor
-from ...vendors.types import Event
-from .. import preflight
+from ...reprs import Outcome
 from ..locks.base import Lock
 from ..locks.lease import DatabaseLock
 from ..rounds import shares, workers
 from ..rounds.crew import Crew
 from ..rounds.sharing import Sharing
-from ..runs.limits import BatchSize, Limits
+from ..runs.limits import Limits
 from ..runs.result import Progress, Result, Stored
 from ..storing import quarantine, related, store
 from ..windows import next_id, start_of
-from .selection import Selection, StoredBatch, take
-
-__all__ = ["Change", "RebuildPreview", "Selection", "assist", "preview", "run", "unfinished"]
+from .selection import Selection, StoredBatch, take, values_of
 
 #: About how many shares a round has at most: one round is all of a rebuild.
 MOST = 5_000
-
-
-class Change(NamedTuple):
-    """An event whose rebuilt representation differs from the stored one, or failed."""
-
-    event: Event
-    stored: tuple[str, str, str] | None  # none: the event is final
-    outcome: Outcome
-
-
-@dataclass(frozen=True)
-class RebuildPreview:
-    """What a run would change in its first batch."""
-
-    looked_at: int
-    changes: list[Change]
-
-
-def preview(using: str, selection: Selection, *, batch_size: Asked | None = None) -> RebuildPreview:
-    """Return what a run would change in its first batch, without writing."""
-    preflight.check(using)
-    top = get_vendor(using).reach().visible
-    size = BatchSize(batch_size or get_settings().BATCH_SIZE).rows
-    held = StoredBatch([], {}, start_of(using, top))
-    while held.reaches < top and not held.events:
-        held = take(using, selection, held.reaches, top, size)
-    limit = JobTimeLimit.from_settings()
-    outcomes = build(held.events, using, limit=limit) if held.events else []
-    found = [
-        Change(event, held.stored.get(event.id), outcome)
-        for event, outcome in zip(held.events, outcomes, strict=True)
-    ]
-    return RebuildPreview(len(found), [change for change in found if _is_one(change)])
-
-
-def _is_one(change: Change) -> bool:
-    """Return whether anything would change; a final event that still fails stays one."""
-    if change.stored is None:
-        return change.outcome.failure is None
-    return _values(change.outcome) != change.stored
 
 
 def unfinished(using: str) -> RebuildCursor | None:
@@ -169,7 +123,7 @@ class Rebuild(Sharing[StoredBatch]):
     def write(self, batch: StoredBatch, outcomes: list[Outcome]) -> Stored:
         known = [outcome for outcome in outcomes if outcome.id in batch.stored]
         built = [outcome for outcome in known if outcome.failure is None]
-        changed = [outcome for outcome in built if _values(outcome) != batch.stored[outcome.id]]
+        changed = [outcome for outcome in built if values_of(outcome) != batch.stored[outcome.id]]
         rows, changed = store.store(self.using, changed, self.vendor.replace)
         failed = [outcome for outcome in (*known, *changed) if outcome.failure]
         more, still = self._write_final([o for o in outcomes if o.id not in batch.stored])
@@ -268,7 +222,3 @@ class Rebuild(Sharing[StoredBatch]):
         quarantine.release(self.using, [one.id for one in outcomes if one.failure is None])
         quarantine.add(self.using, outcomes)
         return rows, outcomes
-
-
-def _values(outcome: Outcome) -> tuple[str, str, str]:
-    return outcome.text, str(outcome.fidelity), outcome.reason

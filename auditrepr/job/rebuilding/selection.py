@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from ...exceptions import NotAudited
 from ...lineage import get_renames
 from ...models import AuditLog, Fidelity
+from ...reprs import Outcome
 from ...tracking import tracked_tables
 from ...utils.model_meta import concrete
 from ...utils.phrases import suggested
@@ -101,3 +102,8 @@ def _table(using: str, label: str) -> str:
     if name not in audited:
         raise NotAudited(name=label, hint=suggested(audited.values(), label))
     return name
+
+
+def values_of(outcome: Outcome) -> tuple[str, str, str]:
+    """Return what is stored of an outcome, as :class:`StoredBatch` has it."""
+    return outcome.text, str(outcome.fidelity), outcome.reason
