@@ -77,16 +77,16 @@ class Walk:
     def _separately(self, operation: Any) -> list[Change | ColumnAdded]:
         aside = Walk(self.at, self.app_label, self.state.clone(), self.limit)
         done = [change for part in operation.database_operations for change in aside.operate(part)]
-        said = self._in_name_only(operation.state_operations)
-        return done + [change for change in said if change not in done]
+        in_name = self._in_name_only(operation.state_operations)
+        return done + [change for change in in_name if change not in done]
 
     def _in_name_only(self, parts: Iterable[Any]) -> list[Change | ColumnAdded]:
         """Return the renames among state-only operations.
 
         Created and removed tables and columns are ignored: they may exist outside this migration.
         """
-        said = [change for part in parts for change in self.operate(part)]
-        return [c for c in said if isinstance(c, TableRenamed) or getattr(c, "new", None)]
+        in_name = [change for part in parts for change in self.operate(part)]
+        return [c for c in in_name if isinstance(c, TableRenamed) or getattr(c, "new", None)]
 
     def _concerned(self, operation: Any) -> list[ModelKey]:
         match operation:

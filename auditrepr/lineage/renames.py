@@ -87,7 +87,7 @@ class Renames:
 
     def image(self, table: str, event_id: int, at: datetime, *, before: bool = False) -> Image:
         """Return the state that an event of this table, by its current name, holds."""
-        if not self._older(at) and table not in self._said:
+        if not self._older(at) and table not in self._declared:
             return Image(event_id, before)
         return Image(event_id, before, self.lineage(table).steps(at))
 
@@ -104,10 +104,10 @@ class Renames:
         return frozenset(log_name(model._meta.db_table) for model in _models())
 
     @cached_property
-    def _said(self) -> frozenset[str]:
+    def _declared(self) -> frozenset[str]:
         """Return the tables for which the project itself gives former names."""
-        said = (m for m in _models() if renamed_fields(m) or former_tables(m))
-        return frozenset(log_name(model._meta.db_table) for model in said)
+        declared = (m for m in _models() if renamed_fields(m) or former_tables(m))
+        return frozenset(log_name(model._meta.db_table) for model in declared)
 
     @cached_property
     def _by_name(self) -> dict[str, list[Lineage]]:
@@ -131,7 +131,7 @@ class Renames:
         return {
             name: lineage_of(model, known, taken)
             for model in _models()
-            if (name := log_name(model._meta.db_table)) in moved | self._said
+            if (name := log_name(model._meta.db_table)) in moved | self._declared
         }
 
     def _changes(self) -> list[Change]:
@@ -190,6 +190,6 @@ def recent_renames(using: str) -> Renames:
     return known
 
 
-def look_again(*, using: str, **_: Any) -> None:
+def forget_recent(*, using: str, **_: Any) -> None:
     """Forget the known renames after ``migrate``, so that this process need not wait."""
     _RECENT.pop(_place(using), None)

@@ -22,11 +22,11 @@ class Lineage(NamedTuple):
 
     names: tuple[Name, ...]
     changes: tuple[tuple[datetime, Step], ...] = ()  # in the order in which they came
-    said: tuple[Step, ...] = ()  # by the project, without saying when
+    declared: tuple[Step, ...] = ()  # by the project, without saying when
 
     def steps(self, at: datetime) -> tuple[Step, ...]:
         """Return the changes of the columns since `at`."""
-        return tuple(step for applied, step in self.changes if applied > at) + self.said
+        return tuple(step for applied, step in self.changes if applied > at) + self.declared
 
     def had(self, table_name: str, at: datetime) -> bool:
         """Return whether the table had this name at that time."""
@@ -39,7 +39,7 @@ class Lineage(NamedTuple):
     def columns(self, column: str) -> list[str]:
         """Return the names that this column may have in the log, the current one first."""
         names = [column]
-        for step in reversed([*(step for _, step in self.changes), *self.said]):
+        for step in reversed([*(step for _, step in self.changes), *self.declared]):
             if step.new in names and step.old not in names:
                 names.append(step.old)
         return names
@@ -74,8 +74,8 @@ def lineage_of(model: type[Model], known: Sequence[Change], taken: Mapping[str, 
         since = None
     names.append(Name(name, since, until))
     limited = [one if taken[one.name] > 1 else Name(one.name) for one in names]
-    said = [Name(log_name(table)) for table in former_tables(model)]
-    return Lineage((*limited, *said), _needed(model, columns), _said(model))
+    declared = [Name(log_name(table)) for table in former_tables(model)]
+    return Lineage((*limited, *declared), _needed(model, columns), _declared(model))
 
 
 def _needed(
@@ -93,13 +93,13 @@ def _needed(
     return tuple(reversed(steps))
 
 
-def _said(model: type[Model]) -> tuple[Step, ...]:
+def _declared(model: type[Model]) -> tuple[Step, ...]:
     """Return the renames that the project gives for the model's columns."""
-    said = renamed_fields(model)
+    declared = renamed_fields(model)
     present = {field.column for field in own_fields(model)}
     steps = []
     for field in own_fields(model):
-        for old in said.get(field.name, ()):
+        for old in declared.get(field.name, ()):
             for column in [old, f"{old}_id"] if field.is_relation else [old]:
                 steps.append(Step(column, field.column, replacing=column not in present))
     return tuple(steps)

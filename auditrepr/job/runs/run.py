@@ -237,7 +237,9 @@ class Run(ABC):
         return self.result
 
     def _work(self) -> StopReason:
-        renames.look_again(using=self.using)  # what this process knew may be older than migrations
+        renames.forget_recent(
+            using=self.using
+        )  # what this process knew may be older than migrations
         related.note_links(self.using)
         return self.work()
 

@@ -24,7 +24,7 @@ def column(using: str, row: str, field: Any) -> str:
     return f"{row}.{connections[using].ops.quote_name(field.column)}"
 
 
-def as_said(using: str, row: str, field: Any) -> str:
+def as_context_value(using: str, row: str, field: Any) -> str:
     """Return SQL for the value as the context of our own events has it."""
     sql = column(using, row, field)
     if form(field) is not Form.UUID or connections[using].features.has_native_uuid_field:
