@@ -21,7 +21,7 @@ from ..vendors.types import Event, Found, Image, Moment, Row, renamed
 from .asked import moment_of
 from .reader import Reader
 from .rows import read_images
-from .states import OVERTAKEN, UNCLEAR
+from .states.states import OVERTAKEN, UNCLEAR
 
 
 @dataclass

@@ -16,10 +16,10 @@ from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor
 from ..vendors.types import Found, Moment, Row
-from .columns import Columns
 from .rows import LiveRow, read_images, read_live
-from .shared_keys import SharedKeys
-from .states import States, StateSource
+from .states.columns import Columns
+from .states.shared_keys import SharedKeys
+from .states.states import States, StateSource
 
 #: Tables whose current rows are valid for any moment: a content type stands for its natural key.
 TIMELESS = frozenset({"django_content_type"})

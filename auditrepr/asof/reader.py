@@ -21,12 +21,12 @@ from .history import History
 from .instances import GuardedMaker, KnownFailures, loader
 from .lookups import Lookup, Subject
 from .matches import Matches
-from .past_tables import PastTables
-from .peers import Peers
 from .phases import Running
 from .placeholders import Unknown, default_of, unknown
-from .related_sets import set_relations
-from .relations import object_relations
+from .queries.past_tables import PastTables
+from .related.peers import Peers
+from .related.related_sets import set_relations
+from .related.relations import object_relations
 from .rows import ModelRaised
 from .rows_by_value import RowsByValue
 from .substitution import Relations

@@ -17,8 +17,8 @@ from .history import History
 from .matches import Matches
 from .placeholders import UNKNOWN, unknown
 from .rows import LiveRow
-from .states import StateSource
-from .truncations import EMPTIED
+from .states.states import StateSource
+from .states.truncations import EMPTIED
 
 #: How many later events of a table are read to find the rows that had a value before.
 SCAN = 100_000

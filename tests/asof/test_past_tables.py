@@ -10,11 +10,11 @@ from django.db.models import Count, Subquery, Window
 from django.db.models.functions import Length, RowNumber
 from django.test.utils import CaptureQueriesContext
 
-from auditrepr.asof import past_tables
-from auditrepr.asof.past_tables import ORDER
 from auditrepr.asof.phases import TODAY
-from auditrepr.asof.states import BESIDE
-from auditrepr.asof.truncations import EMPTIED
+from auditrepr.asof.queries import past_tables
+from auditrepr.asof.queries.past_tables import ORDER
+from auditrepr.asof.states.states import BESIDE
+from auditrepr.asof.states.truncations import EMPTIED
 from auditrepr.models import AuditLog
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event

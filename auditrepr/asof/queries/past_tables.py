@@ -6,17 +6,17 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import Any
 
-from ..utils.model_meta import own_fields
-from ..vendors.types import NOT_RECORDED, Moment
+from ...utils.model_meta import own_fields
+from ...vendors.types import NOT_RECORDED, Moment
+from ..history import TIMELESS, History
+from ..placeholders import unknown
+from ..states.shared_keys import SHARED
+from ..states.truncations import EMPTIED
+from ..substitution import NotAsOf
 from .changed_tables import ChangedTable, ChangedTables
 from .expressions import Expression, with_expressions
-from .history import TIMELESS, History
-from .placeholders import unknown
-from .shared_keys import SHARED
 from .statement_order import taken
 from .statements import Statement, read
-from .substitution import NotAsOf
-from .truncations import EMPTIED
 
 ORDER = "a query without an order took some of its rows"
 

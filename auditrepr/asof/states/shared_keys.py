@@ -16,11 +16,11 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db.models import Count, Model, Q, QuerySet
 
-from ..models import AuditLog
-from ..utils.model_meta import can_hold, key_parts
-from ..vendors import Vendor
-from ..vendors.types import Moment
-from .asked import key_of
+from ...models import AuditLog
+from ...utils.model_meta import can_hold, key_parts
+from ...vendors import Vendor
+from ...vendors.types import Moment
+from ..asked import key_of
 from .changes import Changes
 from .neighbors import Neighbor
 from .states import States, StateSource

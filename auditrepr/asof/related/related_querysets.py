@@ -11,9 +11,9 @@ from django.db.models import QuerySet
 from django.db.models.query import ModelIterable
 from django.db.models.sql import Query
 
-from .lookups import AsOfReader, Subject
+from ..lookups import AsOfReader, Subject
+from ..matches import Matches
 from .managers import reads_as_django
-from .matches import Matches
 from .set_order import has_ties, lies_in_order, ordered_by, shows_order
 
 NO_ORDER = "a related set without an order may have come in another one"

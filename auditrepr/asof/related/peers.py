@@ -14,13 +14,13 @@ from django.db import router
 from django.db.models import Model
 from django.db.models.manager import BaseManager
 
-from ..vendors.types import Found
-from .instances import is_plain, maker
-from .lookups import Ask, AsOfReader, Lookup, SetRelation, Subject
-from .matches import Matches
-from .placeholders import unknown
+from ...vendors.types import Found
+from ..instances import is_plain, maker
+from ..lookups import Ask, AsOfReader, Lookup, SetRelation, Subject
+from ..matches import Matches
+from ..placeholders import unknown
+from ..rows import ModelRaised
 from .related_querysets import as_of
-from .rows import ModelRaised
 
 if TYPE_CHECKING:
     from .relations import Resolver

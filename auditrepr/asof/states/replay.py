@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ..models import AuditLog
+from ...models import AuditLog
 from .neighbors import Neighbor
 
 

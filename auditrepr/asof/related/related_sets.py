@@ -20,13 +20,13 @@ from django.db.models.expressions import RawSQL
 from django.db.models.query import ModelIterable
 from django.db.models.sql import Query
 
-from ..utils.model_meta import all_relations, concrete, field_named
-from ..vendors.types import Found, Row
-from .lookups import AsOfReader, Lookup, SetRelation
+from ...utils.model_meta import all_relations, concrete, field_named
+from ...vendors.types import Found, Row
+from ..lookups import AsOfReader, Lookup, SetRelation
+from ..matches import Matches
+from ..substitution import NotAsOf
 from .managers import is_plain, reads_as_django
-from .matches import Matches
 from .set_order import agree, arranged, ordering
-from .substitution import NotAsOf
 
 if TYPE_CHECKING:
     from .peers import Peers

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 
-from ..capture import Standing, attachment, audited, standing
-from ..models import Coverage, Import
-from ..vendors import Vendor
-from ..vendors.snapshots import sees_all
-from ..vendors.types import Moment
+from ...capture import Standing, attachment, audited, standing
+from ...models import Coverage, Import
+from ...vendors import Vendor
+from ...vendors.snapshots import sees_all
+from ...vendors.types import Moment
 from .visibility import Visibility
 
 

@@ -7,12 +7,12 @@ from datetime import datetime
 from operator import attrgetter
 from typing import NamedTuple
 
-from ..lineage import Renames
-from ..models import AuditLog
-from ..utils.model_meta import field_named
-from ..vendors import Vendor
-from ..vendors.snapshots import sees_all
-from ..vendors.types import Moment
+from ...lineage import Renames
+from ...models import AuditLog
+from ...utils.model_meta import field_named
+from ...vendors import Vendor
+from ...vendors.snapshots import sees_all
+from ...vendors.types import Moment
 
 #: How many moments of a row justify one look-up for all of them; it is wasted if an event of the
 #: row lies between them.

@@ -8,8 +8,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate, chain
 from operator import attrgetter
 
-from ..vendors.snapshots import parse
-from ..vendors.types import Moment
+from ...vendors.snapshots import parse
+from ...vendors.types import Moment
 from .neighbors import Neighbor, Neighbors
 from .states import BESIDE, States
 

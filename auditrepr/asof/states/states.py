@@ -11,10 +11,10 @@ from collections.abc import Sequence
 from functools import cached_property, partial
 from typing import NamedTuple
 
-from ..lineage import Renames, get_renames
-from ..models import AuditLog
-from ..vendors import Vendor
-from ..vendors.types import Image, Moment
+from ...lineage import Renames, get_renames
+from ...models import AuditLog
+from ...vendors import Vendor
+from ...vendors.types import Image, Moment
 from .completeness import Completeness
 from .neighbors import Neighbor, Neighbors, look_up
 from .truncations import EMPTIED, Truncations

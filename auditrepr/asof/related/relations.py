@@ -17,12 +17,12 @@ from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import connections
 from django.db.models import ForeignObject, Model, OneToOneRel
 
-from ..utils.model_meta import all_relations, can_hold, field_named
-from ..vendors.types import Found
-from .history import TYPE_GONE
-from .lookups import Ask, Lookup
+from ...utils.model_meta import all_relations, can_hold, field_named
+from ...vendors.types import Found
+from ..history import TYPE_GONE
+from ..lookups import Ask, Lookup
+from ..placeholders import Unknown
 from .managers import is_plain
-from .placeholders import Unknown
 
 if TYPE_CHECKING:
     from .peers import Peers

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from ..lineage import Renames
-from ..models import AuditLog
-from ..vendors import Vendor
-from ..vendors.types import Moment
+from ...lineage import Renames
+from ...models import AuditLog
+from ...vendors import Vendor
+from ...vendors.types import Moment
 from .completeness import Completeness
 from .neighbors import Neighbor
 from .visibility import Visibility

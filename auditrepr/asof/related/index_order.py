@@ -19,7 +19,7 @@ from django.db.models import Index as BaseIndex
 from django.db.models.expressions import Col, ColPairs, OrderBy
 from django.db.models.lookups import YearLookup
 
-from ..utils.model_meta import key_parts
+from ...utils.model_meta import key_parts
 
 #: The fields of an index, in its order; what has no name in Python is None.
 Index = tuple[str | None, ...]

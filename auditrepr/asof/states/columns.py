@@ -11,11 +11,11 @@ from collections.abc import Callable, Mapping
 
 from django.db.models import Model
 
-from ..capture.coverage import Arrival, arrivals
-from ..models import Coverage
-from ..utils.model_meta import own_fields
-from ..utils.table_names import log_name
-from ..vendors.types import Moment
+from ...capture.coverage import Arrival, arrivals
+from ...models import Coverage
+from ...utils.model_meta import own_fields
+from ...utils.table_names import log_name
+from ...vendors.types import Moment
 
 NONE: frozenset[str] = frozenset()
 

@@ -15,19 +15,19 @@ from typing import Any, NamedTuple
 
 from django.db.models import Model
 
-from ..models import AuditLog
-from ..utils.model_meta import concrete, key_parts, own_fields
-from ..utils.table_names import model_for_table
-from ..vendors.base import PastTableSQL
-from ..vendors.types import NOTHING_SEEN, Image, Moment
-from .changes import Changes, Unseen
+from ...models import AuditLog
+from ...utils.model_meta import concrete, key_parts, own_fields
+from ...utils.table_names import model_for_table
+from ...vendors.base import PastTableSQL
+from ...vendors.types import NOTHING_SEEN, Image, Moment
+from ..history import History
+from ..rows import read_images
+from ..states.changes import Changes, Unseen
+from ..states.neighbors import FIELDS, Neighbor
+from ..states.replay import rows_left
+from ..states.shared_keys import by_key, change_of, left
+from ..substitution import NotAsOf
 from .expressions import Expression
-from .history import History
-from .neighbors import FIELDS, Neighbor
-from .replay import rows_left
-from .rows import read_images
-from .shared_keys import by_key, change_of, left
-from .substitution import NotAsOf
 
 #: How many events of one table after a batch's earliest moment may be read to answer its queries.
 MOST = 20_000

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import cached_property
 
-from ..vendors import Vendor
-from ..vendors.snapshots import sees
-from ..vendors.types import Moment
+from ...vendors import Vendor
+from ...vendors.snapshots import sees
+from ...vendors.types import Moment
 from .neighbors import Neighbor
 
 

@@ -26,11 +26,11 @@ from django.db.models import (
 from django.db.models.expressions import Col, OrderBy
 from django.db.models.functions import CumeDist, DenseRank, PercentRank, Rank
 
-from ..utils.model_meta import concrete
-from ..vendors import Vendor
-from ..vendors.types import Found, Row
+from ...utils.model_meta import concrete
+from ...vendors import Vendor
+from ...vendors.types import Found, Row
+from ..matches import Matches
 from .index_order import Reading, may_reorder
-from .matches import Matches
 
 #: Aggregates that give the same in any order.
 _ORDERLESS = frozenset({Avg, Count, Max, Min, StdDev, Sum, Variance})
