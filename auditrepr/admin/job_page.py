@@ -22,8 +22,8 @@ from ..readers.changes import model_label
 from ..readers.permissions import asked_log, readable_failures, readable_tables
 from ..utils.text import visible
 from . import notices
-from .choice_filters import failures_in
 from .event_lines import query_of
+from .filters import failures_in
 from .job_facts import facts
 from .job_headline import headline
 from .keyset import LOOKED_AT

@@ -18,9 +18,9 @@ from django.utils.timezone import is_aware, localdate, localtime, make_aware
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ..models import AuditLog
-from ..models.log_queryset import first_id
-from ..utils.text import visible
+from ...models import AuditLog
+from ...models.log_queryset import first_id
+from ...utils.text import visible
 
 #: An event can be this much older than the one before it: so long may its statement have run.
 SLACK = timedelta(minutes=10)

@@ -11,14 +11,14 @@ from django.utils.text import capfirst
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ..lineage import recent_renames
-from ..models import AuditLog, Checkpoint, Fidelity, ReprFailureQuerySet
-from ..tracking import tracked_tables
-from ..utils.model_meta import own_fields
-from ..utils.table_names import model_for_table
-from ..utils.text import visible
-from ..vendors.types import BEGINNING
-from .filters import ModelFilter
+from ...lineage import recent_renames
+from ...models import AuditLog, Checkpoint, Fidelity, ReprFailureQuerySet
+from ...tracking import tracked_tables
+from ...utils.model_meta import own_fields
+from ...utils.table_names import model_for_table
+from ...utils.text import visible
+from ...vendors.types import BEGINNING
+from .given import ModelFilter
 
 
 class ChoiceFilter(admin.SimpleListFilter):

@@ -11,8 +11,8 @@ from django.db.models import Model, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
-from ..readers import people
-from ..utils.text import visible
+from ...readers import people
+from ...utils.text import visible
 
 
 class ActorFilter(admin.ListFilter):

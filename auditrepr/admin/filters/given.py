@@ -1,8 +1,4 @@
-"""The filters of the list of events; an index or a bounded part of the log serves each.
-
-A new one is named in ``list_filter`` of ``audit_log.AuditLogAdmin``, and its parameter in
-``allowed_lookups`` there; if no index serves it, in ``changelist`` as one that may be rare.
-"""
+"""The filters by a value that a link or a form gives: a database, a model, an object, a context."""
 
 from __future__ import annotations
 
@@ -18,14 +14,14 @@ from django.http import HttpRequest
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
-from ..job.logs import aliases
-from ..lineage import recent_renames
-from ..models import AuditLog
-from ..readers.changes import model_label
-from ..readers.permissions import DATABASE, readable_events, readable_tables
-from ..tracking import tracked_tables
-from ..utils.text import visible
-from .keyset import key_from
+from ...job.logs import aliases
+from ...lineage import recent_renames
+from ...models import AuditLog
+from ...readers.changes import model_label
+from ...readers.permissions import DATABASE, readable_events, readable_tables
+from ...tracking import tracked_tables
+from ...utils.text import visible
+from ..keyset import key_from
 
 #: Number of events, on each side of one of its own, that a request or a command is searched in.
 AROUND = 10_000
