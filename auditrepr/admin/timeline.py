@@ -78,28 +78,41 @@ def response(
     may_lack = lacking(using, tables, request.user, related=asked.belonging)
     context = {
         **site.each_context(request),
-        "title": _("History of %(model)s %(key)s")
-        % {"model": model_label(table_name), "key": visible(object_id)},
+        "title": _title(asked),
         "subtitle": _called(own),
+        **_links(request, site, using, asked, found),
+        "exports": _exports(request) if may_read else [],
         "notices": [*notices.on_gaps(using, tables), *notices.on_related(using, may_lack)],
         "beginning": _beginning(using, asked, own, limit),
         "lines": _lines(found, asked, site, using),
-        "exports": _exports(request) if may_read else [],
         "may_read_log": may_read,
         **way_to_log(site, using, may_read_log=may_read),
-        "object_now": object_now(request, site, table_name, object_id, using),
-        "did": did_link(site, using, table_name, object_id),
-        "in_log": query_of(using),
-        "as_of_link": _as_of_link(site, using, table_name, object_id),
-        **form(using, table_name, object_id),
-        "belonging": _toggle(request, asked, using),
         "searched_in_part": ", ".join(map(model_label, found.searched_in_part)),
-        "later": f"?{_with(request, after=found.events[-1].pk)}" if found.more else None,
-        "earlier": f"?{_with(request)}" if asked.after != BEGINNING else None,
         **(extra_context or {}),
     }
     request.current_app = site.name
     return TemplateResponse(request, "auditrepr/timeline.html", context)
+
+
+def _title(asked: Asked) -> str:
+    parts = {"model": model_label(asked.table), "key": visible(asked.key)}
+    return _("History of %(model)s %(key)s") % parts
+
+
+def _links(
+    request: HttpRequest, site: admin.AdminSite, using: str, asked: Asked, found: ObjectEvents
+) -> dict[str, Any]:
+    """Return where the page leads, by the names that the template knows."""
+    return {
+        "object_now": object_now(request, site, asked.table, asked.key, using),
+        "did": did_link(site, using, asked.table, asked.key),
+        "in_log": query_of(using),
+        "as_of_link": _as_of_link(site, using, asked.table, asked.key),
+        "belonging": _toggle(request, asked, using),
+        "later": f"?{_with(request, after=found.events[-1].pk)}" if found.more else None,
+        "earlier": f"?{_with(request)}" if asked.after != BEGINNING else None,
+        **form(using, asked.table, asked.key),
+    }
 
 
 def _asked(request: HttpRequest, table_name: str, object_id: str) -> Asked:
