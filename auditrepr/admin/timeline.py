@@ -71,8 +71,7 @@ def response(
         return _exported(request, using, asked)
     may_read = site.is_registered(AuditLog) and may_read_log(request.user)
     found = object_events(with_reprs(AuditLog.objects.using(using)), asked)
-    limit = PageTimeLimit.from_settings()
-    describe(found.events, using, limit)
+    describe(found.events, using, limit := PageTimeLimit.from_settings())
     own = [event for event in found.events if _is_own(event, asked)]
     tables = tables_of(table_name)
     may_lack = lacking(using, tables, request.user, related=asked.belonging)
