@@ -494,7 +494,7 @@ def test_three_processes_rebuild_and_one_that_is_killed_costs_nothing(tmp_path):
 RESUME = (
     SMALL
     + """
-from auditrepr.job import rebuild
+from auditrepr.job.rebuilding import rebuild
 from auditrepr.job.locks.lease import DatabaseLock
 print("ready", flush=True)
 while True:
