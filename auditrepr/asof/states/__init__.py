@@ -1,1 +1,1 @@
-"""Where the state of a row at a moment is recorded: by which event, and how certain that is."""
+"""Finds where the state of a row at a moment is recorded, and how certain that is."""

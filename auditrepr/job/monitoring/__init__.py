@@ -1,1 +1,1 @@
-"""What monitoring and the admin are told of a database: its status, and what it lacks."""
+"""What monitoring and the admin show of a database: its status, and what it lacks."""

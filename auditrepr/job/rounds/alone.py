@@ -1,4 +1,4 @@
-"""Lets a command work without any run beside it."""
+"""Lets a command work while no run does."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ from django.utils import timezone
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.monitoring import status
 from auditrepr.job.retention import prune
-from auditrepr.lineage import renames
+from auditrepr.lineage import renames, table_lineage
 from auditrepr.management.status_formats import document, prometheus, text
 from auditrepr.models import AuditLog, Coverage, InstanceRepr
 from auditrepr.reprs import build
@@ -147,6 +147,17 @@ def test_a_change_that_is_committed_meanwhile_is_not_old(settings: Any, dated: b
     assert remaining() == [("app_author", "now"), ("app_tag", "later")]
 
 
+def call_it_writer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Declare a former name of the authors' table."""
+    declared = renames.former_tables
+    for module in (renames, table_lineage):
+        monkeypatch.setattr(
+            module, "former_tables", lambda m: ("app_writer",) if m is Author else declared(m)
+        )
+    for known in ("_KNOWN", "_RECENT"):
+        monkeypatch.setattr(renames, known, {})
+
+
 def test_a_former_name_of_a_table_is_that_models(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,12 +166,7 @@ def test_a_former_name_of_a_table_is_that_models(
     first = AuditLog.objects.filter(table_name="app_author").earliest("pk").pk
     sql(f"UPDATE auditrepr_auditlog SET table_name = 'app_writer' WHERE id = {first}")
     assert retained().events == 0
-    said = renames.former_tables
-    monkeypatch.setattr(
-        renames, "former_tables", lambda m: ("app_writer",) if m is Author else said(m)
-    )
-    for known in ("_KNOWN", "_RECENT"):
-        monkeypatch.setattr(renames, known, {})
+    call_it_writer(monkeypatch)
     assert retained().events == 1
     assert Coverage.objects.get(table_name="app_author").pruned_id == first
 
@@ -173,12 +179,7 @@ def test_the_status_says_what_is_due_of_a_former_name(
     aged(100)
     first = AuditLog.objects.filter(table_name="app_author").earliest("pk").pk
     sql(f"UPDATE auditrepr_auditlog SET table_name = 'app_writer' WHERE id = {first}")
-    said = renames.former_tables
-    monkeypatch.setattr(
-        renames, "former_tables", lambda m: ("app_writer",) if m is Author else said(m)
-    )
-    for known in ("_KNOWN", "_RECENT"):
-        monkeypatch.setattr(renames, known, {})
+    call_it_writer(monkeypatch)
     assert [one.entry for one in status.of("default").overdue] == ["app.Author"]
     retained()
     assert status.of("default").overdue == ()
