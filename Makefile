@@ -67,7 +67,8 @@ stress: $(VENV)/test ## kill the job hundreds of times while others write, and s
 	@for database in sqlite postgresql; do \
 	    STRESS_KILLS=300 STRESS_ROUNDS=3 STRESS_SECONDS=60 TEST_DATABASE=$$database \
 	        $(BIN)/python -m pytest -m proof tests/job/test_kills.py tests/job/test_overlap.py \
-	        tests/job/test_pending.py tests/job/test_workers.py tests/job/test_rebuild_rounds.py || exit 1; \
+	        tests/job/test_pending.py tests/job/rounds/test_workers.py \
+	        tests/job/rebuilding/test_rebuild_rounds.py || exit 1; \
 	done
 
 coverage: export TEST_MARKED = proof or not proof
@@ -77,7 +78,7 @@ coverage: $(VENV)/test ## run all tests on both databases, at twice the cost, an
 	@$(BIN)/python -m coverage combine --quiet
 	@$(BIN)/python -m coverage report
 
-mutants: $(VENV)/mutants ## check that the tests notice small changes of the committed code; ARGS="job/run" asks for one module
+mutants: $(VENV)/mutants ## check that the tests notice small changes of the committed code; ARGS="job/runs/run" asks for one module
 	@rm -rf build/mutants && git clone --quiet . build/mutants
 	@cd build/mutants && $(CURDIR)/$(BIN)/python -m tests.mutation $(ARGS)
 

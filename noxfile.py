@@ -103,7 +103,8 @@ def sources(session: nox.Session) -> None:
     for database in ("sqlite", "postgresql"):
         session.run(
             "python", "-m", "pytest",
-            "tests/job/test_import_models.py", "tests/job/test_import_pghistory.py",
+            "tests/job/importing/test_import_models.py",
+            "tests/job/importing/test_import_pghistory.py",
             env={"TEST_DATABASE": database},
         )  # fmt: skip
 

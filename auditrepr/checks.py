@@ -31,8 +31,8 @@ from .exceptions import (
     UnusableRepr,
     ViewMissing,
 )
-from .job import findings
-from .job.findings import CHANGEABLE, NO_LOG
+from .job.monitoring import findings
+from .job.monitoring.findings import CHANGEABLE, NO_LOG
 from .job.partitions import state as partition_state
 from .job.partitions.state import BOUNDED, FEW_AHEAD
 from .job.reports import Finding

@@ -28,7 +28,7 @@ def connect(app_config: AppConfig) -> None:
     """Connect the receivers that keep the triggers up to date, once for each ``migrate``."""
     pre_migrate.connect(before_migrate, sender=app_config)
     post_migrate.connect(after_migrate, sender=app_config)
-    post_migrate.connect(renames.look_again, sender=app_config)
+    post_migrate.connect(renames.forget_recent, sender=app_config)
     connection_created.connect(propagation.connect)
     connection_created.connect(query_interceptor.connect)
     instrumentation.connect()

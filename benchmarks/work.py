@@ -23,8 +23,6 @@ from django.db import connection, transaction
 
 from auditrepr.asof import batch
 from auditrepr.job import backfill
-from auditrepr.job import run as job_run
-from auditrepr.job.limits import MOST
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.pending import (
     Backlog,
@@ -32,6 +30,8 @@ from auditrepr.job.pending import (
     take,
 )
 from auditrepr.job.rounds import shares
+from auditrepr.job.runs import run as job_run
+from auditrepr.job.runs.limits import MOST
 from auditrepr.job.seals import sealing as seals
 from auditrepr.job.seals.verifying import verify
 from auditrepr.models import (

@@ -99,7 +99,7 @@ def _restore(alias: str, state: Template) -> None:
     connections[alias].close()
     state.restore()
     ContentType.objects.clear_cache()
-    renames.look_again(using=alias)
+    renames.forget_recent(using=alias)
 
 
 def template(alias: str, prepared: str = "") -> Template:

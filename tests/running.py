@@ -7,7 +7,7 @@ from typing import Any
 
 from auditrepr.job import backfill
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.job.result import Result
+from auditrepr.job.runs.result import Result
 from auditrepr.models import InstanceRepr
 from auditrepr.reprs import Outcome, build
 from auditrepr.utils.time_limit import JobTimeLimit

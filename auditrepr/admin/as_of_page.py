@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -13,15 +14,14 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..asof.asked import key_from_text
 from ..asof.former import Asked
 from ..models import AuditLog
 from ..readers.changes import model_label
 from ..readers.past_objects import PastObject, compared, past_object
 from ..readers.permissions import may_read_log, readable_events
-from ..utils.table_names import model_for_table
 from ..utils.text import event_id, visible
 from ..utils.time_limit import OutOfTime, PageTimeLimit
+from .asked_object import AskedObject, asked_object
 from .breadcrumbs import way_to_log
 from .editing import Editor
 from .event_lines import clock, query_of, representation
@@ -43,22 +43,10 @@ class Moment:
 
 def response(request: HttpRequest, site: AdminSite, using: str) -> HttpResponse:
     """Return the page; the caller has checked that the user may read the log of this table."""
-    table_name, text = (request.GET.get(name, "") for name in ("table_name", "object_id"))
-    model = model_for_table(table_name)
-    key = key_from_text(model, text, using) if model else None
-    if model is None or key is None:
-        raise Http404(_("No such object."))
-    limit = PageTimeLimit.from_settings()
+    asked = asked_object(request, using)
+    model, _key, table_name, text = asked
     moments = _moments(request, using)
-    problems = [_no_time(one) for one in moments if one.when is None]
-    problems += [_in_the_future(one) for one in moments if one.ahead]
-    found: list[tuple[Moment, PastObject]] = []
-    try:
-        for one in moments:
-            if one.when is not None:
-                found.append((one, past_object(Asked(model, key, one.when), using, limit)))
-    except (OutOfTime, Error):
-        problems.append(_("Reading the object as it was takes too long."))
+    found, problems = _read(asked, moments, using)
     context = {
         **site.each_context(request),
         **way_to_log(site, using, may_read_log=may_read_log(request.user)),
@@ -77,6 +65,24 @@ def response(request: HttpRequest, site: AdminSite, using: str) -> HttpResponse:
     }
     request.current_app = site.name
     return TemplateResponse(request, "auditrepr/as_of.html", context)
+
+
+def _read(
+    asked: AskedObject, moments: Sequence[Moment], using: str
+) -> tuple[list[tuple[Moment, PastObject]], list[str]]:
+    """Return the object as of each of the moments, and why some are missing."""
+    limit = PageTimeLimit.from_settings()
+    problems = [_no_time(one) for one in moments if one.when is None]
+    problems += [_in_the_future(one) for one in moments if one.ahead]
+    found: list[tuple[Moment, PastObject]] = []
+    try:
+        for one in moments:
+            if one.when is not None:
+                past = past_object(Asked(asked.model, asked.key, one.when), using, limit)
+                found.append((one, past))
+    except (OutOfTime, Error):
+        problems.append(_("Reading the object as it was takes too long."))
+    return found, problems
 
 
 def _moments(request: HttpRequest, using: str) -> list[Moment]:

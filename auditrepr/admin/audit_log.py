@@ -22,24 +22,26 @@ from ..readers.permissions import DATABASE, asked_log, readable_events, readable
 from ..tracking import tracked_tables
 from ..utils.text import can_be_stored, event_id
 from . import as_of_page, event_page, export, hidden, notices, put_back, timeline
-from .actor_filter import ActorFilter
 from .base import ReadOnlyAdmin
 from .changelist import TEXT, ExportedList, LogChangeList
-from .choice_filters import ActionFilter, FieldFilter, StateFilter
 from .event_lines import by_key, time_of, what_changed, which, who_and_why
 from .filters import (
+    ActionFilter,
+    ActorFilter,
     AroundFilter,
     CommandFilter,
     DatabaseFilter,
+    FieldFilter,
     ModelFilter,
     ObjectFilter,
+    PeriodFilter,
     RequestFilter,
+    StateFilter,
     TaskFilter,
     TransactionFilter,
 )
 from .keyset import NEWER_THAN, OLDER_THAN
 from .links import list_link, timeline_link
-from .period_filter import PeriodFilter
 from .siblings import who_did
 
 

@@ -53,13 +53,22 @@ def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str,
         "more_siblings": len(siblings) > SIBLINGS,
         "siblings_title": together.others,
         "siblings_link": siblings and list_link(site, using, **together.lookups),
+        "ends": _ends(request, site, event, using),
+        "raw": _raw(event),
+        **_links(request, site, event, table, using),
+    }
+
+
+def _links(
+    request: HttpRequest, site: AdminSite, event: AuditLog, table: str, using: str
+) -> dict[str, Any]:
+    """Return where the page leads, by the names that the template knows."""
+    return {
         "actor_link": event.actor and list_link(site, using, actor=event.actor),
         "timeline_link": event.object_id and timeline_link(site, using, table, event.object_id),
         "as_of_link": _as_of_link(site, event, table, using),
-        "ends": _ends(request, site, event, using),
         "object_now": object_now(request, site, table, event.object_id, using),
         "put_back": put_back.links(request, site, event, table, using),
-        "raw": _raw(event),
         "raw_link": f"../raw/{query_of(using)}",
         "in_log": query_of(using),
     }

@@ -23,9 +23,8 @@ from ..readers.permissions import (
 from ..utils.text import visible
 from . import hidden
 from .base import ReadOnlyAdmin
-from .choice_filters import FinalFilter, failures_in
 from .event_lines import SHOWN_LENGTH, time_of_id
-from .filters import DatabaseFilter
+from .filters import DatabaseFilter, FinalFilter, failures_in
 from .keyset import NEWER_THAN, OLDER_THAN, KeysetChangeList
 from .links import event_link, timeline_link
 

@@ -13,7 +13,7 @@ from django.db.models import Model
 from django.http import HttpRequest, HttpResponse
 
 from ..conf import get_settings
-from ..models.log import home
+from ..models.log_queryset import home
 from ..readers.permissions import may_read_log
 from ..tracking import tracked_tables
 from ..tracking.related import declare

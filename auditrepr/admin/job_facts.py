@@ -13,9 +13,9 @@ from django.utils.translation import gettext as _
 
 from ..capture import attachment
 from ..job import logs
+from ..job.monitoring.summary import Summary, Watermark
 from ..job.rounds import shares
 from ..job.rounds.state import Round
-from ..job.status import Summary, Watermark
 from ..utils.text import visible
 from .event_lines import clock
 

@@ -10,10 +10,10 @@ from django.utils.timesince import timesince
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
 
-from ..job import failed_run
-from ..job.failed_run import FailedRun
+from ..job.monitoring.summary import Summary
 from ..job.rounds import shares
-from ..job.status import Summary
+from ..job.runs import failed_run
+from ..job.runs.failed_run import FailedRun
 from ..models import BackfillRun
 from ..utils.text import visible
 

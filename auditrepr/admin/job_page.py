@@ -15,15 +15,15 @@ from django.http import HttpRequest
 from django.utils import timezone
 from django.utils.translation import gettext as _
 
-from ..job import status
+from ..job.monitoring import summary
 from ..lineage import recent_renames
 from ..models import BackfillRun, ReprFailure, ReprFailureQuerySet
 from ..readers.changes import model_label
 from ..readers.permissions import asked_log, readable_failures, readable_tables
 from ..utils.text import visible
 from . import notices
-from .choice_filters import failures_in
 from .event_lines import query_of
+from .filters import failures_in
 from .job_facts import facts
 from .job_headline import headline
 from .keyset import LOOKED_AT
@@ -66,7 +66,7 @@ def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
     bars = chart(runs.filter(Q(ended_at__gte=now - DAY) | Q(ended_at=None)), now)
     failures = _by_kind(request.user, using, "failed")
     final = _by_kind(request.user, using, "final")
-    found = status.progress(using)
+    found = summary.of(using)
     told = [*notices.on_recording(using), *notices.on_gaps(using)]
     return {
         "title": _("Backfill status"),

@@ -14,7 +14,7 @@ from django.urls import reverse
 from django.utils.http import urlencode
 
 from ..models import AuditLog
-from ..models.log import ACTOR_LENGTH
+from ..models.log_queryset import ACTOR_LENGTH
 from ..readers.permissions import address_of
 from ..utils.table_names import model_for_table
 

@@ -9,7 +9,7 @@ from django.db import Error
 from django.utils.translation import gettext as _
 
 from ..capture import coverage
-from ..job import findings, gaps
+from ..job.monitoring import findings, gaps
 from ..models import Coverage
 from ..readers.changes import model_label
 from ..utils.text import visible

@@ -16,7 +16,6 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.utils.translation import gettext as _
 
-from ..asof.asked import key_from_text
 from ..asof.former import Asked
 from ..attribution import context
 from ..attribution.context import tells
@@ -31,6 +30,7 @@ from ..restoration.plan import Fields, current
 from ..utils.table_names import model_for_table
 from ..utils.text import event_id, one_line, visible
 from ..utils.time_limit import OutOfTime, PageTimeLimit
+from .asked_object import asked_object
 from .breadcrumbs import way_to_log
 from .editing import Editor
 from .event_lines import clock, query_of
@@ -110,11 +110,7 @@ def links(
 
 
 def _wanted(request: HttpRequest, using: str) -> Wanted:
-    table_name, text = (request.GET.get(name, "") for name in ("table_name", "object_id"))
-    model = model_for_table(table_name)
-    key = key_from_text(model, text, using) if model else None
-    if model is None or key is None:
-        raise Http404(_("No such object."))
+    model, key, table_name, text = asked_object(request, using)
     before = request.GET.get("before") == "1"
     return Wanted(Asked(model, key, _when(request, using), before), table_name, text, using)
 

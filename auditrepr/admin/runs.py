@@ -15,9 +15,10 @@ from django.utils.duration import duration_string
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from ..job import killed, status
 from ..job.locks.process import Process
+from ..job.monitoring import summary
 from ..job.rounds import shares
+from ..job.runs import killed
 from ..models import BackfillRun
 from ..readers.permissions import DATABASE, asked_log
 from ..utils.text import clean
@@ -35,7 +36,7 @@ class RunChangeList(KeysetChangeList):
 
     def get_results(self, request: HttpRequest) -> None:
         using = self.queryset.db
-        held = status.holders(using)  # before the runs are read
+        held = summary.holders(using)  # before the runs are read
         super().get_results(request)
         mark_killed(using, self.result_list, held)
 
@@ -99,7 +100,7 @@ class BackfillRunAdmin(ReadOnlyAdmin):
         return str(run.get_stop_reason_display()) or _("running")
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: Any = None) -> Any:
-        held = status.holders(asked_log(request))
+        held = summary.holders(asked_log(request))
         run = super().get_object(request, object_id, from_field)
         mark_killed(asked_log(request), [run] if run else [], held)
         return run

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from django.contrib import admin
@@ -22,16 +22,10 @@ from ..readers.object_events import (
     ObjectEvents,
     belonging,
     declared,
-    its_changes,
     object_events,
     tables_of,
 )
-from ..readers.pairs import together
-from ..readers.permissions import (
-    may_read_log,
-    readable_events,
-    with_reprs,
-)
+from ..readers.permissions import may_read_log, readable_events, with_reprs
 from ..readers.related import lacking
 from ..utils.table_names import model_for_table
 from ..utils.text import event_id, visible
@@ -39,18 +33,10 @@ from ..utils.time_limit import PageTimeLimit
 from ..vendors.types import BEGINNING
 from . import export, notices
 from .breadcrumbs import way_to_log
-from .event_lines import (
-    clock,
-    clocks,
-    describe,
-    query_of,
-    representation,
-    what_changed,
-    who_and_why,
-)
-from .links import address, did_link, list_link, object_now, timeline_link
+from .event_lines import clock, describe, query_of, representation
+from .links import address, did_link, object_now
 from .moments import form
-from .siblings import who_did
+from .timeline_lines import is_own, lines_of
 
 PAGE = 100
 #: The parameter that shows what belongs to the object, or does not.
@@ -71,35 +57,47 @@ def response(
         return _exported(request, using, asked)
     may_read = site.is_registered(AuditLog) and may_read_log(request.user)
     found = object_events(with_reprs(AuditLog.objects.using(using)), asked)
-    limit = PageTimeLimit.from_settings()
-    describe(found.events, using, limit)
-    own = [event for event in found.events if _is_own(event, asked)]
+    describe(found.events, using, limit := PageTimeLimit.from_settings())
+    own = [event for event in found.events if is_own(event, asked)]
     tables = tables_of(table_name)
     may_lack = lacking(using, tables, request.user, related=asked.belonging)
     context = {
         **site.each_context(request),
-        "title": _("History of %(model)s %(key)s")
-        % {"model": model_label(table_name), "key": visible(object_id)},
+        "title": _title(asked),
         "subtitle": _called(own),
+        **_links(request, site, using, asked, found),
+        "exports": _exports(request) if may_read else [],
         "notices": [*notices.on_gaps(using, tables), *notices.on_related(using, may_lack)],
         "beginning": _beginning(using, asked, own, limit),
-        "lines": _lines(found, asked, site, using),
-        "exports": _exports(request) if may_read else [],
+        "lines": lines_of(found, asked, site, using),
         "may_read_log": may_read,
         **way_to_log(site, using, may_read_log=may_read),
-        "object_now": object_now(request, site, table_name, object_id, using),
-        "did": did_link(site, using, table_name, object_id),
-        "in_log": query_of(using),
-        "as_of_link": _as_of_link(site, using, table_name, object_id),
-        **form(using, table_name, object_id),
-        "belonging": _toggle(request, asked, using),
         "searched_in_part": ", ".join(map(model_label, found.searched_in_part)),
-        "later": f"?{_with(request, after=found.events[-1].pk)}" if found.more else None,
-        "earlier": f"?{_with(request)}" if asked.after != BEGINNING else None,
         **(extra_context or {}),
     }
     request.current_app = site.name
     return TemplateResponse(request, "auditrepr/timeline.html", context)
+
+
+def _title(asked: Asked) -> str:
+    parts = {"model": model_label(asked.table), "key": visible(asked.key)}
+    return _("History of %(model)s %(key)s") % parts
+
+
+def _links(
+    request: HttpRequest, site: admin.AdminSite, using: str, asked: Asked, found: ObjectEvents
+) -> dict[str, Any]:
+    """Return where the page leads, by the names that the template knows."""
+    return {
+        "object_now": object_now(request, site, asked.table, asked.key, using),
+        "did": did_link(site, using, asked.table, asked.key),
+        "in_log": query_of(using),
+        "as_of_link": _as_of_link(site, using, asked.table, asked.key),
+        "belonging": _toggle(request, asked, using),
+        "later": f"?{_with(request, after=found.events[-1].pk)}" if found.more else None,
+        "earlier": f"?{_with(request)}" if asked.after != BEGINNING else None,
+        **form(using, asked.table, asked.key),
+    }
 
 
 def _asked(request: HttpRequest, table_name: str, object_id: str) -> Asked:
@@ -162,11 +160,6 @@ def _toggle(request: HttpRequest, asked: Asked, using: str) -> dict[str, str] | 
     return {"text": text, "link": f"?{given}"}
 
 
-def _is_own(event: Any, asked: Asked) -> bool:
-    keys = (event.object_id, event.previous_object_id)
-    return event.table_now in tables_of(asked.table) and asked.key in keys
-
-
 def _called(events: Sequence[Any]) -> str:
     texts = [event.shown.text for event in events if event.shown.text]
     return visible(texts[-1]) if texts else ""
@@ -183,79 +176,6 @@ def _beginning(
         return None
     since = clock(found.since) if found.since else ""
     return {"since": since, "what": representation(found.what), "unchanged": not own}
-
-
-def _lines(
-    found: ObjectEvents, asked: Asked, site: admin.AdminSite, using: str
-) -> Iterator[dict[str, Any]]:
-    """Yield the events, and between them the gaps in the recording."""
-    events = together(found.events)
-    times = clocks([event.occurred_at for event in events])
-    gaps = recording.gaps(using, tables_of(asked.table))
-    placed = list(recording.placed(gaps, events, asked.after, found.more)) if events else []
-    for n in range(len(events) + 1):
-        yield from ({"gap": _gap(gap)} for before, gap in placed if before == n)
-        if n < len(events):
-            yield {**_line(events[n], asked, site, using), "when": times[n]}
-
-
-def _gap(gap: recording.Gap) -> str:
-    facts = {
-        "model": model_label(gap.table),
-        "begin": clock(gap.begin) if gap.begin else "",
-        "end": clock(gap.end) if gap.end else "",
-        "reason": gap.reason,
-    }
-    if gap.end is None:
-        return (
-            _(
-                "Recording of %(model)s has been interrupted since %(begin)s (%(reason)s):"
-                " changes may be missing here."
-            )
-            % facts
-        )
-    if gap.begin is None:
-        return (
-            _(
-                "Recording of %(model)s was interrupted until %(end)s (%(reason)s): changes may be"
-                " missing here."
-            )
-            % facts
-        )
-    return (
-        _(
-            "Recording of %(model)s was interrupted between %(begin)s and %(end)s (%(reason)s):"
-            " changes may be missing here."
-        )
-        % facts
-    )
-
-
-def _line(event: Any, asked: Asked, site: admin.AdminSite, using: str) -> dict[str, Any]:
-    own = _is_own(event, asked)
-    moved = own and event.previous_object_id is not None
-    other = event.previous_object_id if event.object_id == asked.key else event.object_id
-    another = not own and event.object_id is not None and event.pair is None
-    return {
-        "pk": event.pk,
-        "action": event.action,
-        "what": event.action_in_words,
-        "who": who_and_why(event, _deeds(event, asked.user, site, using)),
-        "kind": model_label(event.table_now) if another else "",
-        "kind_link": timeline_link(site, using, event.table_now, event.object_id)
-        if another
-        else None,
-        "representation": representation(event.shown),
-        "changes": what_changed(event.changes_in_words if own else its_changes(event, asked)),
-        "other_key": visible(other) if moved else "",
-        "other_link": timeline_link(site, using, event.table_now, other) if moved else None,
-    }
-
-
-def _deeds(event: Any, user: Any, site: admin.AdminSite, using: str) -> str | None:
-    """Return the link to what else this person, command or task did, if the user may read it."""
-    lookups = who_did(event)
-    return list_link(site, using, **lookups) if lookups and may_read_log(user) else None
 
 
 def _with(request: HttpRequest, **parameters: Any) -> str:

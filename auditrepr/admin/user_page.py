@@ -11,7 +11,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
 from ..conf import get_settings
-from ..models.log import home
+from ..models.log_queryset import home
 from ..readers.permissions import may_read_log
 from .links import deeds_link
 

@@ -14,7 +14,7 @@ from django.db.models import Model
 from django.utils.timezone import is_aware
 
 from ..models import AuditLog
-from ..models.log import first_id
+from ..models.log_queryset import first_id
 from ..utils.arguments import in_projects_way, model_of, named, too_long
 from ..utils.model_meta import key_parts
 from ..utils.text import can_be_stored, one_line

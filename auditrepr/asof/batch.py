@@ -24,7 +24,7 @@ from .pairs import pair_changes
 from .placeholders import BareRow
 from .reader import Reader
 from .rows import TableGone, read_images
-from .states import OVERTAKEN, UNCLEAR
+from .states.states import OVERTAKEN, UNCLEAR
 
 __all__ = ["Batch", "Reference"]
 

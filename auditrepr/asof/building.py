@@ -17,8 +17,8 @@ from ..utils.sql import may_write
 from ..utils.time_limit import TimeLimit, TimeLimitExceeded
 from ..vendors import Vendor
 from .lookups import Subject
-from .past_tables import PastTables
 from .phases import IDLE, READING, TODAY, Answering, Idle, Running
+from .queries.past_tables import PastTables
 from .substitution import NotAsOf, Relations
 
 

@@ -12,7 +12,7 @@ from django.db.models import Model
 
 from ..lineage import recent_renames
 from ..models import AuditLog
-from ..models.log import AuditLogQuerySet
+from ..models.log_queryset import AuditLogQuerySet
 from ..utils.model_meta import own_fields, parent_links
 from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
@@ -21,7 +21,7 @@ from ..vendors.types import Event, Found, Image, Moment, Row, renamed
 from .asked import moment_of
 from .reader import Reader
 from .rows import read_images
-from .states import OVERTAKEN, UNCLEAR
+from .states.states import OVERTAKEN, UNCLEAR
 
 
 @dataclass

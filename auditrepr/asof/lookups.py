@@ -16,7 +16,7 @@ from .matches import Matches
 from .substitution import Relations
 
 if TYPE_CHECKING:
-    from .peers import Peers
+    from .related.peers import Peers
 
 
 class Lookup(NamedTuple):

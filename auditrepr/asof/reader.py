@@ -11,7 +11,7 @@ from django.db import Error
 from django.db.models import Model
 
 from ..isolation import isolated
-from ..utils.model_meta import key_parts, own_fields, parent_links
+from ..utils.model_meta import key_parts
 from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
@@ -21,14 +21,16 @@ from .history import History
 from .instances import GuardedMaker, KnownFailures, loader
 from .lookups import Lookup, Subject
 from .matches import Matches
-from .past_tables import PastTables
-from .peers import Peers
 from .phases import Running
 from .placeholders import Unknown, default_of, unknown
-from .related_sets import set_relations
-from .relations import object_relations
+from .queries.past_tables import PastTables
+from .related.peers import Peers
+from .related.related_sets import set_relations
+from .related.relations import object_relations
 from .rows import ModelRaised
+from .rows_by_value import RowsByValue
 from .substitution import Relations
+from .whole_rows import WholeRows, ended, unless_gone
 
 Views = Callable[[], AbstractContextManager[None]]
 
@@ -63,6 +65,8 @@ class Reader:
         """Discard what was read in another view of the database."""
         too_much = None if self.building.alone else self.building.too_much
         self.history = History(self.vendor, self.limit, too_much)
+        self.rows = WholeRows(self.history)
+        self.by_value = RowsByValue(self.history)
         self._past_tables: PastTables | None = None
 
     def past_tables(self) -> PastTables:
@@ -128,18 +132,18 @@ class Reader:
         An object that was deleted by then has its last state, with a reason.
         """
         subjects = [lookup.subject for lookup in lookups]
-        return self.objects(model, subjects, [_ended(one) for one in self._rows(model, lookups)])
+        return self.objects(model, subjects, [ended(one) for one in self.rows.find(model, lookups)])
 
     def find_present(self, model: type[Model], lookups: Sequence[Lookup]) -> list[Found]:
         """Return the objects with these primary keys, except those deleted by then."""
-        found = [_unless_gone(one) for one in self._rows(model, lookups)]
+        found = [unless_gone(one) for one in self.rows.find(model, lookups)]
         return self.objects(model, [lookup.subject for lookup in lookups], found)
 
     def find_by(self, model: type[Model], field: Any, lookups: Sequence[Lookup]) -> list[Matches]:
         """Return all objects whose field had the value that is looked up as key."""
         known = [lookup for lookup in lookups if not isinstance(lookup.key, Unknown)]
         wanted = [(lookup.subject.moment, lookup.key) for lookup in known]
-        answers = iter(self.history.matching(model, field, wanted))
+        answers = iter(self.by_value.find(model, field, wanted))
         matches = [
             Matches([]) if isinstance(lookup.key, Unknown) else next(answers) for lookup in lookups
         ]
@@ -160,7 +164,7 @@ class Reader:
         (target,) = field.foreign_related_fields
         if not target.primary_key:
             return self.find_by(model, target, lookups)
-        rows = [_unless_gone(one) for one in self._rows(model, lookups)]
+        rows = [unless_gone(one) for one in self.rows.find(model, lookups)]
         found = self.objects(model, [lookup.subject for lookup in lookups], rows)
         return [
             Matches([one]) if row.row is not None else Matches([], row.doubts)
@@ -194,48 +198,9 @@ class Reader:
                 else whole.row,
             )
             for subject, one, whole in zip(
-                subjects, found, self._whole(model, subjects, found), strict=True
+                subjects, found, self.rows.whole(model, subjects, found), strict=True
             )
         ]
-
-    def _rows(self, model: type[Model], lookups: Sequence[Lookup]) -> list[Found]:
-        known = [lookup for lookup in lookups if not isinstance(lookup.key, Unknown)]
-        wanted = [(lookup.subject.moment, lookup.key) for lookup in known]
-        rows = iter(self.history.rows(model, wanted))
-        return [
-            Found(None, lookup.doubts)
-            if isinstance(lookup.key, Unknown)
-            else _doubted(_keyed(next(rows), model, lookup.key), lookup)
-            for lookup in lookups
-        ]
-
-    def _whole(
-        self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
-    ) -> Sequence[Found]:
-        """Return the rows with the columns that multi-table inheritance keeps in other tables."""
-        for parent, link in parent_links(model).items():
-            found = self._joined(parent, link.attname, subjects, found)
-        return found
-
-    def _joined(
-        self,
-        parent: type[Model],
-        link: str,
-        subjects: Sequence[Subject],
-        found: Sequence[Found],
-    ) -> list[Found]:
-        there = [(i, one.row) for i, one in enumerate(found) if isinstance(one.row, Row)]
-        owners = [subjects[i] for i, _ in there]
-        lookups = [Lookup(subjects[i], row.values.get(link, Unknown(link))) for i, row in there]
-        parts = self._whole(parent, owners, [_ended(one) for one in self._rows(parent, lookups)])
-        joined = list(found)
-        for (i, row), part in zip(there, parts, strict=True):
-            joined[i] = Found(
-                _joined(parent, row, part),
-                found[i].doubts + part.doubts,
-                inherited=(*found[i].inherited, part.inserted, *part.inherited),
-            )
-        return joined
 
     def _instance(self, peers: Peers, subject: Subject, row: Row) -> Model | Exception:
         try:
@@ -270,38 +235,3 @@ class Reader:
             if why and field.attname not in instance.__dict__:
                 instance.__dict__[field.attname] = self.placeholder(field, why)
                 subject.note(unknown(field.column, why))
-
-
-def _joined(parent: type[Model], row: Row, part: Found) -> Row | Exception:
-    if isinstance(part.row, Exception):
-        return part.row
-    columns = {field.column: NOT_RECORDED for field in own_fields(parent)}
-    inherited = part.row or Row({}, columns)
-    lossy = inherited.lossy + row.lossy
-    return Row(inherited.values | row.values, {**inherited.missing, **row.missing}, lossy)
-
-
-def _keyed(found: Found, model: type[Model], key: Any) -> Found:
-    """Return the row with the key that it was found by: Django's deferred values need it."""
-    name, row = model._meta.pk.attname, found.row
-    if (
-        not isinstance(row, Row)
-        or row.values
-        or not row.missing
-        or len(key_parts(model._meta.pk)) > 1
-    ):
-        return found
-    return found._replace(row=row._replace(values={name: key}))
-
-
-def _unless_gone(found: Found) -> Found:
-    return Found(None, found.doubts) if found.gone else found
-
-
-def _ended(found: Found) -> Found:
-    """Return the last state of a row that was deleted by then, with the reason."""
-    return found._replace(doubts=(*found.doubts, found.gone)) if found.gone else found
-
-
-def _doubted(found: Found, lookup: Lookup) -> Found:
-    return found._replace(doubts=lookup.doubts + found.doubts) if lookup.doubts else found

@@ -1,5 +1,5 @@
-"""The job: ``backfill_reprs``, and what else works on the whole log (rebuild, prune, status).
+"""The job: ``backfill_reprs``, and what else works on the whole log.
 
-Start at ``run`` (what every run has in common), ``backfill`` and ``pending``; ``locks`` keeps
-runs apart.
+Start at ``backfill``, ``pending`` and ``runs.run`` (what every run has in common); ``locks`` keeps
+runs apart, ``rounds`` divides one among workers, ``storing`` writes what they have built.
 """

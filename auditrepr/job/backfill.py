@@ -12,18 +12,19 @@ from ..models import ReprFailure, Share, StopReason
 from ..reprs import Outcome, build
 from ..utils.time_limit import JobTimeLimit
 from ..vendors.types import BEGINNING, Event
-from . import pending, preflight, quarantine, store, values
-from .limits import Limits
+from . import pending, preflight
 from .locks.base import Lock
 from .locks.lease import DatabaseLock
 from .partitions.making import make_ahead
 from .pending import Backlog, Count, PendingBatch
-from .result import Progress, Result, Stored
 from .rounds import shares
 from .rounds.crew import Crew
 from .rounds.obstacle import Obstacle
 from .rounds.sharing import Sharing
+from .runs.limits import Limits
+from .runs.result import Progress, Result, Stored
 from .seals import sealing
+from .storing import quarantine, store, values
 
 __all__ = ["BacklogPreview", "Progress", "Result", "StopReason", "preview", "run"]
 

@@ -15,14 +15,16 @@ from django.db import Error
 
 from ..exceptions import AuditReprError, JobFailed, LogElsewhere, MigrationsPending
 from ..models import StopReason
-from . import backfill, failing, findings, logs
+from . import backfill, logs
 from .locks.lease import DatabaseLock
+from .monitoring import findings
 from .reports import Finding
-from .result import Result
 from .rights import explained
 from .rounds import shares
 from .rounds.crew import Alone
-from .turns import take_turns
+from .runs import failing
+from .runs.result import Result
+from .runs.turns import take_turns
 
 logger = logging.getLogger("auditrepr.tasks")
 

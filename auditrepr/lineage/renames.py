@@ -11,11 +11,11 @@ import logging
 import math
 import time
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property, reduce
 from operator import or_
-from typing import Any, NamedTuple, Protocol
+from typing import Any, Protocol
 
 from django.apps import apps
 from django.db import Error, connections, transaction
@@ -25,8 +25,10 @@ from django.db.models import Count, Field, Max, Model, Q
 from ..tracking.decorator import former_tables, renamed_fields
 from ..utils.model_meta import own_fields
 from ..utils.table_names import log_name, model_for_table
-from ..vendors.types import Image, Name, Step, renamed
-from .migrations import Change, ColumnChanged, TableMade, TableRenamed, changes
+from ..vendors.types import Image, Name, renamed
+from .migration_walk import Change, TableMade, TableRenamed
+from .migrations import changes
+from .table_lineage import Lineage, given_name, lineage_of
 
 logger = logging.getLogger("auditrepr.renames")
 
@@ -39,34 +41,6 @@ class HasRow(Protocol):
     occurred_at: datetime
     row_data: Any
     changed_from: Any
-
-
-class Lineage(NamedTuple):
-    """The names of one table and its columns, from the current one back to the first."""
-
-    names: tuple[Name, ...]
-    changes: tuple[tuple[datetime, Step], ...] = ()  # in the order in which they came
-    said: tuple[Step, ...] = ()  # by the project, without saying when
-
-    def steps(self, at: datetime) -> tuple[Step, ...]:
-        """Return the changes of the columns since `at`."""
-        return tuple(step for applied, step in self.changes if applied > at) + self.said
-
-    def had(self, table_name: str, at: datetime) -> bool:
-        """Return whether the table had this name at that time."""
-        return any(name.name == table_name and name.includes(at) for name in self.names)
-
-    def events(self, prefix: str = "") -> Q:
-        """Return the condition for the table's events, under all its names."""
-        return reduce(or_, (name.events(prefix) for name in self.names))
-
-    def columns(self, column: str) -> list[str]:
-        """Return the names that this column may have in the log, the current one first."""
-        names = [column]
-        for step in reversed([*(step for _, step in self.changes), *self.said]):
-            if step.new in names and step.old not in names:
-                names.append(step.old)
-        return names
 
 
 class Renames:
@@ -113,7 +87,7 @@ class Renames:
 
     def image(self, table: str, event_id: int, at: datetime, *, before: bool = False) -> Image:
         """Return the state that an event of this table, by its current name, holds."""
-        if not self._older(at) and table not in self._said:
+        if not self._older(at) and table not in self._declared:
             return Image(event_id, before)
         return Image(event_id, before, self.lineage(table).steps(at))
 
@@ -130,10 +104,10 @@ class Renames:
         return frozenset(log_name(model._meta.db_table) for model in _models())
 
     @cached_property
-    def _said(self) -> frozenset[str]:
+    def _declared(self) -> frozenset[str]:
         """Return the tables for which the project itself gives former names."""
-        said = (m for m in _models() if renamed_fields(m) or former_tables(m))
-        return frozenset(log_name(model._meta.db_table) for model in said)
+        declared = (m for m in _models() if renamed_fields(m) or former_tables(m))
+        return frozenset(log_name(model._meta.db_table) for model in declared)
 
     @cached_property
     def _by_name(self) -> dict[str, list[Lineage]]:
@@ -147,13 +121,17 @@ class Renames:
     def _lineages(self) -> dict[str, Lineage]:
         """Return the lineages by current table name; a table without renames may be absent."""
         known = self._changes()
-        taken = Counter(_given(change) for change in known)
-        moved = {c.new if isinstance(c, TableRenamed) else c.table for c in known if _tells(c)}
+        taken = Counter(given_name(change) for change in known)
+        moved = {
+            c.new if isinstance(c, TableRenamed) else c.table
+            for c in known
+            if not isinstance(c, TableMade)
+        }
         moved |= {name for name, times in taken.items() if times > 1}
         return {
-            name: _lineage(model, known, taken)
+            name: lineage_of(model, known, taken)
             for model in _models()
-            if (name := log_name(model._meta.db_table)) in moved | self._said
+            if (name := log_name(model._meta.db_table)) in moved | self._declared
         }
 
     def _changes(self) -> list[Change]:
@@ -173,70 +151,6 @@ class Renames:
 def _models() -> list[type[Model]]:
     found = apps.get_models(include_auto_created=True)
     return [model for model in found if not model._meta.proxy]
-
-
-def _given(change: Change) -> str:
-    """Return the name that a table gets by the change."""
-    match change:
-        case TableMade():
-            return change.table
-        case TableRenamed():
-            return change.new
-    return ""
-
-
-def _tells(change: Change) -> bool:
-    return not isinstance(change, TableMade)
-
-
-def _lineage(model: type[Model], known: Sequence[Change], taken: Mapping[str, int]) -> Lineage:
-    """Return the lineage of the model's table, from its current name back to its creation."""
-    name, until = log_name(model._meta.db_table), None
-    names: list[Name] = []
-    columns: list[ColumnChanged] = []
-    since = None
-    for change in reversed(known):
-        since = change.at
-        if isinstance(change, ColumnChanged) and change.table == name:
-            columns.append(change)
-        elif isinstance(change, TableRenamed) and change.new == name:
-            names.append(Name(name, since, until))
-            name, until = change.table, since
-        elif _given(change) == name:
-            break
-    else:
-        since = None
-    names.append(Name(name, since, until))
-    limited = [one if taken[one.name] > 1 else Name(one.name) for one in names]
-    said = [Name(log_name(table)) for table in former_tables(model)]
-    return Lineage((*limited, *said), _needed(model, columns), _said(model))
-
-
-def _needed(
-    model: type[Model], columns: Iterable[ColumnChanged]
-) -> tuple[tuple[datetime, Step], ...]:
-    """Return the changes that concern the existing columns; read from the latest back."""
-    needed = {field.column for field in own_fields(model)}
-    steps = []
-    for at, _, old, new in columns:
-        if new in needed:
-            steps.append((at, Step(old, new)))
-            needed.add(old)
-        elif old in needed:
-            steps.append((at, Step(old, None)))
-    return tuple(reversed(steps))
-
-
-def _said(model: type[Model]) -> tuple[Step, ...]:
-    """Return the renames that the project gives for the model's columns."""
-    said = renamed_fields(model)
-    present = {field.column for field in own_fields(model)}
-    steps = []
-    for field in own_fields(model):
-        for old in said.get(field.name, ()):
-            for column in [old, f"{old}_id"] if field.is_relation else [old]:
-                steps.append(Step(column, field.column, replacing=column not in present))
-    return tuple(steps)
 
 
 _KNOWN: dict[tuple[str, str], tuple[object, Renames]] = {}
@@ -276,6 +190,6 @@ def recent_renames(using: str) -> Renames:
     return known
 
 
-def look_again(*, using: str, **_: Any) -> None:
+def forget_recent(*, using: str, **_: Any) -> None:
     """Forget the known renames after ``migrate``, so that this process need not wait."""
     _RECENT.pop(_place(using), None)

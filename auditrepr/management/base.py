@@ -1,11 +1,11 @@
-"""What the commands that run the job share: options, turns, output, exit codes."""
+"""What the commands that run the job share: turns, output, exit codes."""
 
 from __future__ import annotations
 
 import json
 import sys
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, ClassVar
 
 from django.core.management.base import CommandError, CommandParser
@@ -13,17 +13,19 @@ from django.db import Error
 
 from ..exceptions import AuditReprError
 from ..job import logs
-from ..job.result import Result
 from ..job.rights import explained
-from ..job.turns import take_turns
+from ..job.runs.result import Result
+from ..job.runs.turns import take_turns
 from ..models import StopReason
 from ..utils.text import visible
-from .locking import LOCKS, add_lock, chosen_lock
-from .options import add_database, batch_size, count, database_alias, one_of, seconds
+from .errors import together
+from .job_options import CHECKED, add_batch_options, add_output_options, check_dry_run
+from .locking import chosen_lock
+from .options import add_database
 from .progress import progress_bar
 from .signals import stopping_on_signals
 from .terminal import TerminalCommand, retries_shown
-from .usage import USAGE, check_exclusive, check_options
+from .usage import check_options
 
 # Exit codes; 75 is EX_TEMPFAIL.
 FAILED, LOCKED = 3, 75
@@ -38,22 +40,6 @@ ENDED = {
     StopReason.ERROR: "Stopped by an error.",
     StopReason.MIGRATIONS: "Stopped: migrations are pending.",
 }
-
-#: How many rows a dry run shows.
-SHOWN_ROWS = 20
-
-#: The options to check here, too: call_command() passes them unchecked.
-CHECKED: dict[str, Callable[[Any], Any]] = {
-    "database": database_alias,
-    "batch_size": batch_size,
-    "max_seconds": seconds,
-    "wait": seconds,
-    "limit": count,
-    "lock": one_of(LOCKS),
-    "format": one_of(("text", "json")),
-}
-#: Options that have no meaning where nothing is done.
-OF_RUNS = ("max_seconds", "max_batches", "wait", "fail_if_locked", "strict", "workers")
 
 
 class JobCommand(TerminalCommand):
@@ -90,44 +76,9 @@ class JobCommand(TerminalCommand):
         add_database(parser, "Database to work on.")
 
     def add_arguments(self, parser: CommandParser) -> None:
-        add = parser.add_argument
         self.add_database(parser)
-        add(
-            "--batch-size",
-            type=batch_size,
-            metavar="EVENTS",
-            help="Events per transaction, or 'auto' for as many as take about half a second of the"
-            ' job\'s CPU time. Default: AUDITREPR["BATCH_SIZE"].',
-        )
-        add(
-            "--max-seconds",
-            type=seconds,
-            metavar="SECONDS",
-            help="Start no new batch after this many seconds of the whole run.",
-        )
-        add_lock(
-            parser,
-            "Lock that prevents concurrent runs: 'database' works across hosts, 'file' only on"
-            " this host.",
-        )
-        add(
-            "--limit",
-            type=count,
-            metavar="EVENTS",
-            help=f"Events that --dry-run shows. Default: {SHOWN_ROWS}.",
-        )
-        add(
-            "--format",
-            choices=("text", "json"),
-            default="text",
-            help="Output format. Default: %(default)s.",
-        )
-        add("--no-progress", action="store_true", help="Do not show a progress bar.")
-        add(
-            "--fail-if-locked",
-            action="store_true",
-            help="Exit with code 75 if another run holds the lock.",
-        )
+        add_batch_options(parser)
+        add_output_options(parser)
 
     def handle(self, *, dry_run: bool, **options: Any) -> None:
         self.verbosity = options["verbosity"]
@@ -147,19 +98,7 @@ class JobCommand(TerminalCommand):
         :raises CommandError: with exit code 2.
         """
         check_options(options, self.checked)
-        # Given or not, these values mean the same.
-        given = {**options, "wait": options["wait"] or None, "dry_run": dry_run}
-        given["workers"] = options.get("workers", 1) != 1
-        for name in OF_RUNS:
-            if name in given:
-                check_exclusive(given, "dry_run", name)
-        if options["limit"] is None:
-            options["limit"] = SHOWN_ROWS
-        elif not dry_run:
-            raise CommandError(
-                "argument --limit: requires --dry-run. To limit a run, use --max-seconds.",
-                returncode=USAGE,
-            )
+        check_dry_run(options, dry_run=dry_run)
 
     def finish(self, using: str, options: dict[str, Any], result: Result) -> int:
         """Do what follows a run.
@@ -258,16 +197,3 @@ class JobCommand(TerminalCommand):
         if self.json and self.documents and self.verbosity >= 1:
             document = self.documents if self.several else self.documents[0]
             self.stdout.write(json.dumps(document, indent=2))
-
-
-def addressed(aliases: Sequence[str], using: str, text: str) -> str:
-    """Return the text with its database, if there are several and it does not name it."""
-    return text if len(aliases) == 1 or f'"{using}"' in text else f"{using}: {text}"
-
-
-def together(aliases: Sequence[str], errors: Mapping[str, str]) -> str:
-    """Return the errors of several databases, a line for each; one that all share only once."""
-    lines = [addressed(aliases, using, error) for using, error in errors.items()]
-    if len(errors) == len(aliases) and len(set(errors.values())) == 1:
-        lines = list(errors.values())[:1]
-    return "\n".join(map(visible, lines))

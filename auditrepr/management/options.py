@@ -42,6 +42,15 @@ def batch_size(text: Any) -> Asked:
     return AUTO if text == AUTO else whole_number(text)
 
 
+def number_upto(most: int) -> Callable[[Any], int]:
+    """Return what checks that a value is a whole number of at least one, and at most this one."""
+
+    def checked(text: Any) -> int:
+        return whole_number(text, most=most)
+
+    return checked
+
+
 def worker_count(text: Any) -> int:
     """Return a number of workers.
 

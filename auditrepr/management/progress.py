@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from ..job.result import Progress
+from ..job.runs.result import Progress
 from .terminal import is_terminal
 
 

@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 from django.core.management.base import CommandParser
 
 from ..job import logs
-from ..job.result import Result
+from ..job.runs.result import Result
 from ..utils.text import visible
 from ..vendors import get_vendor
-from .base import CHECKED, JobCommand
+from .base import JobCommand
+from .job_options import CHECKED
 from .options import worker_count
 from .usage import check_workers
 from .workers import Workers

@@ -13,7 +13,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from ..job.retry import logger as patience_logger
+from ..job.runs.retry import logger as patience_logger
 
 
 class TerminalCommand(BaseCommand):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from ..job.runs.result import Result
     from ..models import StopReason
 
 #: Blocked in a process that starts: until it can note them, they would end it with a traceback.
@@ -41,14 +42,8 @@ def work(
     import django
 
     django.setup()
-    from django.db import Error, connections
+    from django.db import connections
 
-    from ..exceptions import AuditReprError
-    from ..job import backfill, rebuild
-    from ..job.result import Result
-    from ..job.rights import explained
-    from ..job.rounds import shares
-    from ..models import StopReason
     from .signals import stopping_on_signals
 
     for alias, name in names.items():
@@ -61,16 +56,31 @@ def work(
     order = Order(channel)
     with stopping_on_signals() as received:
         signal.pthread_sigmask(signal.SIG_UNBLOCK, BLOCKED)
-
-        try:
-            assist = rebuild.assist if command == shares.REBUILD else backfill.assist
-            result = assist(
-                using,
-                stop=lambda: bool(received) or order.is_there(),
-                stop_reason=lambda: order.reason or StopReason.SIGNAL,
-                on_progress=send,
-                **options,
-            )
-        except (AuditReprError, Error) as error:
-            result = Result(StopReason.ERROR, error=explained(error, using))
+        result = _assist(using, command, order, received, on_progress=send, **options)
     send(result)
+
+
+def _assist(
+    using: str, command: str, order: Order, received: Collection[int], **options: Any
+) -> Result:
+    """Return what the worker did, until an order or a signal came, or nothing was left."""
+    from django.db import Error
+
+    from ..exceptions import AuditReprError
+    from ..job import backfill
+    from ..job.rebuilding import rebuild
+    from ..job.rights import explained
+    from ..job.rounds import shares
+    from ..job.runs.result import Result
+    from ..models import StopReason
+
+    assist = rebuild.assist if command == shares.REBUILD else backfill.assist
+    try:
+        return assist(
+            using,
+            stop=lambda: bool(received) or order.is_there(),
+            stop_reason=lambda: order.reason or StopReason.SIGNAL,
+            **options,
+        )
+    except (AuditReprError, Error) as error:
+        return Result(StopReason.ERROR, error=explained(error, using))

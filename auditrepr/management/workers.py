@@ -14,7 +14,7 @@ from typing import Any
 from django.db import connections
 
 from ..conf import get_settings
-from ..job.result import Progress, Result
+from ..job.runs.result import Progress, Result
 from ..models import StopReason
 from .worker import BLOCKED, work
 

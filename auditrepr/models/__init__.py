@@ -6,7 +6,8 @@ from .capture import Coverage
 from .erasures import Erasure
 from .imports import Import, PlannedEvent
 from .job import BackfillRun, Checkpoint, KnownFinding, Lease, RebuildCursor, Share, StopReason
-from .log import AuditLog, AuditLogQuerySet
+from .log import AuditLog
+from .log_queryset import AuditLogQuerySet
 from .related import RelatedObject
 from .reprs import ChangedValues, Fidelity, InstanceRepr, ReprFailure, ReprFailureQuerySet
 from .seals import SealEntry

@@ -13,7 +13,7 @@ from django.db.models import Q
 from ..exceptions import NotAudited
 from ..lineage import recent_renames
 from ..models import AuditLog, AuditLogQuerySet
-from ..models.log import first_id
+from ..models.log_queryset import first_id
 from ..models.related import ids_about
 from ..tracking import tracked_tables
 from ..utils.model_meta import concrete

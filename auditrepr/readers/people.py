@@ -12,7 +12,7 @@ from django.db import Error, connections
 from django.db.models import CharField, Q, TextField
 
 from ..models import AuditLog
-from ..models.log import ACTOR_LENGTH
+from ..models.log_queryset import ACTOR_LENGTH
 
 #: Maximum number of people that one search offers.
 MOST = 20

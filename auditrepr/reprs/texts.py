@@ -27,11 +27,11 @@ def text_of(subject: Subject, batch: Batch) -> str:
     :raises BaseException: whatever the project's code raises.
     """
     if isinstance(subject.instance, PairChanges):
-        return pairs.text(subject.instance, subject, partial(_said, batch=batch))
-    return _said(subject.instance, batch)
+        return pairs.text(subject.instance, subject, partial(_text, batch=batch))
+    return _text(subject.instance, batch)
 
 
-def _said(instance: Any, batch: Batch) -> str:
+def _text(instance: Any, batch: Batch) -> str:
     chosen = batch.chosen_repr(type(instance)) if isinstance(instance, Model) else None
     if chosen is None:
         text: Any = type(instance).__str__(instance)  # type: ignore[call-arg]  # not str(): it may be lazy

@@ -22,7 +22,7 @@ class Statement(NamedTuple):
 
 
 # Other statements change no table, or are writes, which must be recorded.
-_CHANGES_A_TABLE = re.compile(
+CHANGES_A_TABLE = re.compile(
     r"(?: \s | --[^\n]*\n | /\*.*?\*/ )* (?:ALTER|DROP) \s+ (?:FOREIGN\s+)? TABLE \b",
     re.IGNORECASE | re.VERBOSE | re.DOTALL,
 )

@@ -10,7 +10,7 @@ from django.test import Client
 from django.utils import timezone
 
 from auditrepr.models import AuditLog, Checkpoint
-from auditrepr.models.log import first_id
+from auditrepr.models.log_queryset import first_id
 from auditrepr.readers import people
 from auditrepr.vendors.types import BEGINNING
 from tests.pages import FAILURES, LOG, RUNS, event, fail, ids, link, page, reader, staff, words

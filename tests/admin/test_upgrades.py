@@ -19,7 +19,7 @@ from django.urls import path
 from django.utils import timezone
 
 from auditrepr.admin import AuditHistoryMixin
-from auditrepr.job import status
+from auditrepr.job.monitoring import summary
 from auditrepr.job.rounds import shares
 from auditrepr.models import AuditLog
 from auditrepr.readers import export
@@ -188,7 +188,7 @@ def test_an_error_of_another_kind_is_no_upgrade(reader: Client, monkeypatch: Any
     def broken(using: str) -> None:
         raise OperationalError("disk I/O error")
 
-    monkeypatch.setattr(status, "progress", broken)
+    monkeypatch.setattr(summary, "of", broken)
     with pytest.raises(OperationalError, match="disk"):
         reader.get(RUNS)
 

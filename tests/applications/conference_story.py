@@ -26,7 +26,7 @@ from pretalx.submission.models import (
     Track,
 )
 
-from auditrepr.asof.states import BESIDE
+from auditrepr.asof.states.states import BESIDE
 from tests.applications.telling import tell
 
 OTHERS = {"auditrepr", "contenttypes", "sessions", "authtoken"}

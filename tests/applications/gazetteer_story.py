@@ -7,7 +7,7 @@ from django.db import connection, transaction
 from django.db.models import F, Value
 from django.db.models.functions import Concat, Upper
 
-from auditrepr.asof.states import BESIDE
+from auditrepr.asof.states.states import BESIDE
 from management.gazetteer import steps
 from management.gazetteer.models import Country, Language, Subdivision
 from tests.applications.telling import tell

@@ -12,8 +12,8 @@ from django.db import connection, transaction
 from djangocms_stories.cms_appconfig import StoriesConfig, config_defaults
 from djangocms_stories.models import Post, PostCategory, PostContent
 
-from auditrepr.asof.related_querysets import NO_ORDER
-from auditrepr.asof.states import BESIDE
+from auditrepr.asof.related.related_querysets import NO_ORDER
+from auditrepr.asof.states.states import BESIDE
 from tests.applications.telling import tell
 
 OTHERS = {"auditrepr", "contenttypes", "sessions", "admin"}

@@ -16,7 +16,7 @@ from wiki.plugins.attachments.models import Attachment, AttachmentRevision
 from wiki.plugins.images.models import Image, ImageRevision
 from wiki.plugins.notifications.models import ArticleSubscription
 
-from auditrepr.asof.states import BESIDE
+from auditrepr.asof.states.states import BESIDE
 from tests.applications.telling import tell
 
 PIXEL = (

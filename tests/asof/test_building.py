@@ -13,8 +13,8 @@ from django.db.models import Model
 from auditrepr.asof.building import Building, StartOver, Transaction
 from auditrepr.asof.history import History
 from auditrepr.asof.lookups import Subject
-from auditrepr.asof.past_tables import PastTables
 from auditrepr.asof.phases import IDLE, READING, TODAY, Making, QueryRefused, Running
+from auditrepr.asof.queries.past_tables import PastTables
 from auditrepr.asof.substitution import NotAsOf
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.utils.time_limit import JobTimeLimit, TimeLimit, TimeLimitExceeded

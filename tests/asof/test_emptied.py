@@ -6,7 +6,7 @@ import pytest
 
 import auditrepr
 from auditrepr import doubts
-from auditrepr.asof.states import EMPTIED
+from auditrepr.asof.states.truncations import EMPTIED
 from auditrepr.models import AuditLog
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event

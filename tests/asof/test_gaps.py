@@ -10,7 +10,7 @@ from django.db import connection, transaction
 
 import auditrepr
 from auditrepr import capture, doubts
-from auditrepr.asof.states import BESIDE
+from auditrepr.asof.states.states import BESIDE
 from auditrepr.models import AuditLog, Coverage, Fidelity
 from auditrepr.reprs import build
 from auditrepr.vendors import get_vendor

@@ -13,8 +13,8 @@ from django.test import override_settings
 from auditrepr import capture
 from auditrepr.asof.lookups import Reference
 from auditrepr.asof.phases import TODAY
-from auditrepr.asof.related_querysets import NO_ORDER
-from auditrepr.asof.states import BESIDE, States
+from auditrepr.asof.related.related_querysets import NO_ORDER
+from auditrepr.asof.states.states import BESIDE, States
 from auditrepr.models import AuditLog, Coverage, Fidelity
 from auditrepr.reprs import Outcome, build, build_related
 from auditrepr.utils.model_meta import can_hold

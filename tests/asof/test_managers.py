@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule, run_state_machine_as_test
 
 import auditrepr
-from auditrepr.asof import relations
-from auditrepr.asof.managers import is_plain
-from auditrepr.asof.related_querysets import NO_ORDER
-from auditrepr.asof.states import BESIDE, UNCLEAR
+from auditrepr.asof.related import relations
+from auditrepr.asof.related.managers import is_plain
+from auditrepr.asof.related.related_querysets import NO_ORDER
+from auditrepr.asof.states.states import BESIDE, UNCLEAR
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event

@@ -10,10 +10,11 @@ from django.db.models import Count, Subquery, Window
 from django.db.models.functions import Length, RowNumber
 from django.test.utils import CaptureQueriesContext
 
-from auditrepr.asof import past_tables
-from auditrepr.asof.past_tables import ORDER
 from auditrepr.asof.phases import TODAY
-from auditrepr.asof.states import BESIDE, EMPTIED
+from auditrepr.asof.queries import changed_tables
+from auditrepr.asof.queries.past_tables import ORDER
+from auditrepr.asof.states.states import BESIDE
+from auditrepr.asof.states.truncations import EMPTIED
 from auditrepr.models import AuditLog
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
@@ -198,7 +199,7 @@ def test_a_column_that_is_excluded_is_neither_shown_nor_called_known():
 
 
 def test_more_changes_than_the_bound_are_mixed(monkeypatch):
-    monkeypatch.setattr(past_tables, "MOST", 2)
+    monkeypatch.setattr(changed_tables, "MOST", 2)
     with question(names):
         Author.objects.bulk_create([Author(name="a")] * 2)
         assert built() == [("[]", "")]
@@ -251,9 +252,9 @@ def test_more_events_of_an_emptied_table_than_the_bound_are_said(monkeypatch):
     Author.objects.bulk_create([Author(name="a")] * 3)
     with question(names):
         sql("TRUNCATE app_author CASCADE")
-        monkeypatch.setattr(past_tables, "MOST", 3)
+        monkeypatch.setattr(changed_tables, "MOST", 3)
         assert built() == [("[]", TODAY)]
-        monkeypatch.setattr(past_tables, "MOST", 4)
+        monkeypatch.setattr(changed_tables, "MOST", 4)
         assert built() == [("['a', 'a', 'a']", EMPTIED)]
 
 

@@ -11,7 +11,7 @@ from django.db.models.expressions import RawSQL
 from django.test import modify_settings
 
 from auditrepr import capture
-from auditrepr.asof.related_sets import _is_generic_relation
+from auditrepr.asof.related.related_sets import _is_generic_relation
 from auditrepr.asof.substitution import _reads_only
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.reprs import build

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from auditrepr.asof.neighbors import Neighbor
-from auditrepr.asof.replay import rows_left
+from auditrepr.asof.states.neighbors import Neighbor
+from auditrepr.asof.states.replay import rows_left
 
 AT = datetime(2030, 1, 1, tzinfo=UTC)
 #: Each event: its action, its key, and the key that it took its row from.

@@ -27,8 +27,8 @@ from django.db.models.expressions import OrderBy, RawSQL
 from django.db.models.functions import Collate, Length, Lower, Rank, RowNumber, Upper
 from django.db.models.lookups import LessThan
 
-from auditrepr.asof import index_order
-from auditrepr.asof.related_querysets import NO_ORDER
+from auditrepr.asof.related import index_order
+from auditrepr.asof.related.related_querysets import NO_ORDER
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from auditrepr import capture
-from auditrepr.asof.shared_keys import SHARED
+from auditrepr.asof.states.shared_keys import SHARED
 from auditrepr.models import AuditLog
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event

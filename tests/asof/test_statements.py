@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from auditrepr.asof.statements import read
+from auditrepr.asof.queries.statements import read
 
 pytestmark = pytest.mark.sqlite
 

@@ -12,7 +12,7 @@ from django.db import connection, connections, transaction
 
 from auditrepr import capture
 from auditrepr.capture.state import Status
-from auditrepr.job import findings
+from auditrepr.job.monitoring import findings
 from auditrepr.models import AuditLog, Coverage, InstanceRepr
 from auditrepr.reprs import build
 from auditrepr.utils.time_limit import TimeLimit

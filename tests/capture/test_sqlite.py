@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.capture_types import Capture, Kind
-from auditrepr.vendors.sqlite import triggers
+from auditrepr.vendors.sqlite import trigger_body
+from auditrepr.vendors.sqlite.quoting import quoted
 from tests.app.models import Author, Tag
 from tests.sizes import examples
 
@@ -190,7 +191,7 @@ def test_a_long_value_is_kept_while_the_row_has_room_for_it():
 
 def test_control_characters_at_the_limit_do_not_break_the_write(monkeypatch: Any):
     """They take six bytes each in JSON, and an update holds two images. All limits by 100."""
-    monkeypatch.setattr(triggers, "LARGEST_ROW", size := triggers.LARGEST_ROW // 100)
+    monkeypatch.setattr(trigger_body, "LARGEST_ROW", size := trigger_body.LARGEST_ROW // 100)
     execute("CREATE TABLE escaped (id INTEGER PRIMARY KEY, a TEXT, b TEXT)")
     audit("escaped")
     limit = connection.connection.setlimit(sqlite3.SQLITE_LIMIT_LENGTH, 10**9 // 100)
@@ -253,7 +254,7 @@ def test_a_row_without_a_key_that_gets_another_rowid_leaves_a_trace():
      "*/ END; --", "/* auditrepr {}", "back\\slash", "x" * 200, "new", "label"],
 )  # fmt: skip
 def test_any_name_of_a_table_and_of_columns_works(name: str):
-    column, hidden = triggers.quote(name), triggers.quote(name + "2")
+    column, hidden = quoted(name), quoted(name + "2")
     execute(f"CREATE TABLE {column} (id INTEGER PRIMARY KEY, {column} TEXT, {hidden} TEXT)")
     audit(name, name + "2")
     execute(f"INSERT INTO {column} VALUES (1, 'seen', 'unseen')", f"DELETE FROM {column}")

@@ -8,15 +8,10 @@ from functools import cache
 
 import pytest
 
-from auditrepr.asof import (
-    building,
-    history,
-    past_tables,
-    placeholders,
-    related_querysets,
-    shared_keys,
-    states,
-)
+from auditrepr.asof import building, history, placeholders
+from auditrepr.asof.queries import past_tables
+from auditrepr.asof.related import related_querysets
+from auditrepr.asof.states import shared_keys, states
 from tests.project import ROOT
 
 DOCS = ROOT / "docs"

@@ -1,4 +1,4 @@
-"""Imports what django-pghistory has recorded; tests/job/test_import_pghistory.py runs it.
+"""Imports what django-pghistory has recorded; tests/job/importing/test_import_pghistory.py runs it.
 
 Both record the same story: so what was imported can be compared with what our triggers have seen.
 """

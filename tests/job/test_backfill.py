@@ -14,10 +14,10 @@ from django.test.utils import CaptureQueriesContext
 
 from auditrepr.exceptions import MigrationsPending
 from auditrepr.job import backfill, windows
-from auditrepr.job import run as job_run
-from auditrepr.job.limits import EARLY, Clocks, Limits
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.job.result import Progress, Result
+from auditrepr.job.runs import run as job_run
+from auditrepr.job.runs.limits import EARLY, Clocks, Limits
+from auditrepr.job.runs.result import Progress, Result
 from auditrepr.models import (
     AuditLog,
     BackfillRun,
@@ -196,9 +196,9 @@ class Time:
 @pytest.fixture
 def four_at_first(monkeypatch):
     """Batches of automatic size; any that takes some time takes too long."""
-    monkeypatch.setattr("auditrepr.job.limits.FIRST", 4)
-    monkeypatch.setattr("auditrepr.job.limits.LEAST", 1)
-    monkeypatch.setattr("auditrepr.job.limits.SECONDS", 1e-9)
+    monkeypatch.setattr("auditrepr.job.runs.limits.FIRST", 4)
+    monkeypatch.setattr("auditrepr.job.runs.limits.LEAST", 1)
+    monkeypatch.setattr("auditrepr.job.runs.limits.SECONDS", 1e-9)
 
 
 def stored_after_each_batch(**options) -> list[int]:
@@ -231,9 +231,9 @@ def test_a_short_batch_does_not_change_the_expected_time(monkeypatch):
 
 
 def test_batches_of_automatic_size_become_larger_where_rows_are_quick(monkeypatch):
-    monkeypatch.setattr("auditrepr.job.limits.FIRST", 2)
-    monkeypatch.setattr("auditrepr.job.limits.LEAST", 1)
-    monkeypatch.setattr("auditrepr.job.limits.SECONDS", 1000)
+    monkeypatch.setattr("auditrepr.job.runs.limits.FIRST", 2)
+    monkeypatch.setattr("auditrepr.job.runs.limits.LEAST", 1)
+    monkeypatch.setattr("auditrepr.job.runs.limits.SECONDS", 1000)
     authors(6)
     assert stored_after_each_batch() == [2, 6]
 
@@ -252,7 +252,7 @@ def test_a_batch_that_takes_long_is_stored_in_parts_and_the_watermark_follows_th
 @pytest.mark.usefixtures("four_at_first")
 @pytest.mark.parametrize("load", [1, 8])
 def test_batches_are_as_large_on_a_busy_machine_as_on_a_quiet_one(monkeypatch, load: int):
-    monkeypatch.setattr("auditrepr.job.limits.SECONDS", 6 / 16)
+    monkeypatch.setattr("auditrepr.job.runs.limits.SECONDS", 6 / 16)
     time = Time(monkeypatch, lambda author: load / 16, cpu=lambda author: 1 / 16)
     authors(20)
     assert time.run().rows == 20
@@ -262,7 +262,7 @@ def test_batches_are_as_large_on_a_busy_machine_as_on_a_quiet_one(monkeypatch, l
 
 @pytest.mark.usefixtures("four_at_first")
 def test_but_they_end_in_time_by_the_clock(monkeypatch):
-    monkeypatch.setattr("auditrepr.job.limits.SECONDS", 6 / 16)
+    monkeypatch.setattr("auditrepr.job.runs.limits.SECONDS", 6 / 16)
     time = Time(monkeypatch, lambda author: 15 / 16, cpu=lambda author: 1 / 16)
     authors(20)
     assert time.run().rows == 20

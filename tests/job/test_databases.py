@@ -21,8 +21,9 @@ from django.utils import timezone
 
 from auditrepr import capture
 from auditrepr.admin import AuditHistoryMixin
-from auditrepr.job import logs, turns
+from auditrepr.job import logs
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.runs import turns
 from auditrepr.models import AuditLog, BackfillRun, Coverage, InstanceRepr, Lease, ReprFailure
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author

@@ -10,7 +10,7 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from auditrepr.job import retry
+from auditrepr.job.runs import retry
 from auditrepr.models import AuditLog, BackfillRun, Checkpoint, InstanceRepr, Lease, ReprFailure
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author, Book

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from auditrepr.job import failure_counts, status
+from auditrepr.job.monitoring import failure_counts, status
 from auditrepr.models import AuditLog, BackfillRun, Checkpoint, InstanceRepr, ReprFailure
 from tests.app.models import Author
 from tests.app.relations import Line, Order

@@ -9,8 +9,9 @@ import pytest
 from django.core.management import call_command
 from django.utils import timezone
 
-from auditrepr.job import prune, status
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.monitoring import status
+from auditrepr.job.retention import prune
 from auditrepr.job.rounds import shares
 from auditrepr.models import AuditLog, Checkpoint, Coverage, InstanceRepr
 from auditrepr.vendors.types import BEGINNING

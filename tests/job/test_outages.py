@@ -22,7 +22,7 @@ from django.db import connection
 
 from auditrepr.job import backfill
 from auditrepr.job.locks.file import FileLock
-from auditrepr.job.result import Progress
+from auditrepr.job.runs.result import Progress
 from auditrepr.models import AuditLog, InstanceRepr, Lease, StopReason
 from auditrepr.vendors import get_vendor
 from tests import processes, running

@@ -23,11 +23,11 @@ from django.utils.connection import ConnectionDoesNotExist
 
 from auditrepr import tasks
 from auditrepr.exceptions import JobFailed
-from auditrepr.job.limits import Limits
 from auditrepr.job.locks import base as locks
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.rounds import shares
 from auditrepr.job.rounds.lock import ShareLock
+from auditrepr.job.runs.limits import Limits
 from auditrepr.models import AuditLog, BackfillRun, InstanceRepr, ReprFailure, Share, StopReason
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author

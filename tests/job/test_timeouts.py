@@ -14,7 +14,7 @@ from django.db import connection
 from auditrepr.job import backfill
 from auditrepr.job.locks.file import FileLock
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.job.result import Progress
+from auditrepr.job.runs.result import Progress
 from auditrepr.models import AuditLog, StopReason
 from auditrepr.vendors.postgresql import reading
 from tests import processes

@@ -22,9 +22,10 @@ from django.utils import timezone
 import auditrepr
 from auditrepr import track
 from auditrepr.admin import job_page
-from auditrepr.job.rebuild import Selection
+from auditrepr.job.rebuilding.selection import Selection
 from auditrepr.lineage import renames
-from auditrepr.lineage.migrations import TableRenamed, _Walk, added_columns, changes
+from auditrepr.lineage.migration_walk import TableRenamed, Walk
+from auditrepr.lineage.migrations import added_columns, changes
 from auditrepr.models import AuditLog, ReprFailure
 from auditrepr.readers import changes as readers_changes
 from auditrepr.readers import values
@@ -284,7 +285,7 @@ def test_a_renamed_table_that_no_migration_has_made_is_followed(first, monkeypat
 
 def walked(*made: Any) -> list[Any]:
     """What these operations do to names, after a table of two columns was made."""
-    walk = _Walk(dt.datetime.now(dt.UTC), "shop", ProjectState(), 63)
+    walk = Walk(dt.datetime.now(dt.UTC), "shop", ProjectState(), 63)
     key = ("id", models.BigAutoField(primary_key=True))
     walk.operate(migrations.CreateModel("Order", [key, ("ref", models.TextField())]))
     return [change[1:] for operation in made for change in walk.operate(operation)]

@@ -14,9 +14,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from auditrepr.job import logs, status
+from auditrepr.job import logs
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.locks.process import Process
+from auditrepr.job.monitoring import status
 from auditrepr.management.commands import prune_audit_log
 from auditrepr.management.options import moment
 from auditrepr.models import AuditLog, Lease

@@ -89,7 +89,7 @@ def test_any_other_error_of_the_system_is_shown_as_it_is(monkeypatch):
     def fail(using):
         raise PermissionError(13, "no")
 
-    monkeypatch.setattr("auditrepr.job.status.of", fail)
+    monkeypatch.setattr("auditrepr.job.monitoring.status.of", fail)
     with pytest.raises(PermissionError):
         call_command("backfill_status")
 

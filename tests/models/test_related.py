@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.test import override_settings
 
 from auditrepr.lineage import renames
-from auditrepr.lineage.migrations import ColumnChanged, TableRenamed
+from auditrepr.lineage.migration_walk import ColumnChanged, TableRenamed
 from auditrepr.models import AuditLog, Checkpoint, related
 from tests.app.models import Book, Tag
 from tests.app.pairs import Basket, Person

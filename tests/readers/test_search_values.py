@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 
 from auditrepr.capture import search_index
-from auditrepr.job import values
+from auditrepr.job.storing import values
 from auditrepr.models import AuditLog, ChangedValues, Checkpoint
 from auditrepr.readers import search, search_pending
 from auditrepr.utils.time_limit import PageTimeLimit

@@ -11,8 +11,8 @@ import pytest
 from django.db import connections, transaction
 from django.utils import timezone, translation
 
-from auditrepr.job import run as job_run
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.runs import run as job_run
 from auditrepr.models import AuditLog, Checkpoint, InstanceRepr, ReprFailure, StopReason
 from tests.app.models import Author
 from tests.running import run, texts
@@ -192,7 +192,8 @@ def test_a_batch_that_takes_long_is_stored_as_far_as_it_has_come(monkeypatch, se
 
 
 def test_so_is_one_that_is_retried_and_one_that_is_rebuilt(monkeypatch, settings, says):
-    from auditrepr.job import rebuild
+    from auditrepr.job.rebuilding import rebuild
+    from auditrepr.job.rebuilding.selection import Selection
 
     settings.AUDITREPR = {}
     monkeypatch.setattr(Author, "__str__", raises(ValueError("x")))
@@ -203,7 +204,7 @@ def test_so_is_one_that_is_retried_and_one_that_is_rebuilt(monkeypatch, settings
     assert (result.rows, result.batches) == (5, 5)
     assert texts() == NAMES
     monkeypatch.setattr(Author, "__str__", lambda author: author.name.upper())
-    result = rebuild.run("default", rebuild.Selection(), lock=DatabaseLock("default"))
+    result = rebuild.run("default", Selection(), lock=DatabaseLock("default"))
     assert (result.stop_reason, result.rows, result.batches) == (StopReason.CAUGHT_UP, 5, 5)
     assert texts() == [name.upper() for name in NAMES]
 

@@ -12,7 +12,7 @@ from django.contrib.contenttypes.models import ContentType
 from django.db import connection, transaction
 from taggit.models import Tag, TaggedItem
 
-from auditrepr.asof.states import BESIDE
+from auditrepr.asof.states.states import BESIDE
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event

@@ -7,7 +7,7 @@ from django.db import connection
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
 
-from auditrepr.asof.states import BESIDE, UNCLEAR
+from auditrepr.asof.states.states import BESIDE, UNCLEAR
 from auditrepr.models import AuditLog
 from tests.app.asking import QUESTIONS, Question
 from tests.oracle import Oracle

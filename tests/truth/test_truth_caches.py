@@ -15,7 +15,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule, run_state_machine_as_test
 
-from auditrepr.asof.states import BESIDE, UNCLEAR
+from auditrepr.asof.states.states import BESIDE, UNCLEAR
 from auditrepr.models import AuditLog, Checkpoint, Fidelity, InstanceRepr, ReprFailure
 from tests.app.cached import Item, Shelf
 from tests.oracle import HISTORIES, Oracle

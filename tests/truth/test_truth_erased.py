@@ -14,8 +14,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
-from auditrepr.job import prune
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.retention import prune
 from auditrepr.job.seals import chain, export, sealing
 from auditrepr.models import (
     AuditLog,

@@ -12,7 +12,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
-from auditrepr.asof.states import BESIDE, UNCLEAR
+from auditrepr.asof.states.states import BESIDE, UNCLEAR
 from auditrepr.models import AuditLog, ReprFailure
 from tests.app.lately import WAYS, Article, Sheet, Title
 from tests.oracle import HISTORIES, Oracle, Raised

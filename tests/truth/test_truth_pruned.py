@@ -14,8 +14,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule, run_state_machine_as_test
 
-from auditrepr.job import prune
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.retention import prune
 from auditrepr.models import AuditLog, Checkpoint, Coverage, InstanceRepr, ReprFailure
 from auditrepr.vendors.types import BEGINNING
 from tests.oracle import HISTORIES

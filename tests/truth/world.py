@@ -12,8 +12,8 @@ from django.db.models import F, Model, QuerySet
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from auditrepr.asof.related_querysets import NO_ORDER
-from auditrepr.asof.states import BESIDE
+from auditrepr.asof.related.related_querysets import NO_ORDER
+from auditrepr.asof.states.states import BESIDE
 from auditrepr.models import AuditLog, Checkpoint, Fidelity, InstanceRepr, ReprFailure
 from tests.app.fields import ByName, ByUUID
 from tests.app.models import Author, Book, Tag

@@ -82,7 +82,7 @@ def test_no_coverage_ends_and_known_gaps_are_still_known(upgrade: Upgrade) -> No
 
 def test_the_triggers_are_todays_and_record(upgrade: Upgrade) -> None:
     said = upgrade.library.run("""
-from auditrepr.job import findings
+from auditrepr.job.monitoring import findings
 from auditrepr import capture
 import auditrepr
 broken = [state.name for state in capture.inspect("default") if state.status in capture.BROKEN]

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from ...capture import attachment
 from ...exceptions import NothingToErase
 from ...models import AuditLog, Checkpoint, InstanceRepr, ReprFailure
-from ...models.log import ACTOR_LENGTH
+from ...models.log_queryset import ACTOR_LENGTH
 from ...vendors import get_vendor
 from .. import preflight
 from . import texts

@@ -22,7 +22,7 @@ from ...vendors.import_types import Planned
 from ...vendors.types import BEGINNING
 from .. import preflight
 from ..locks.base import Lock
-from ..result import Progress
+from ..runs.result import Progress
 from . import chosen, refusals
 from .chosen import Chosen, Request
 

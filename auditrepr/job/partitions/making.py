@@ -16,7 +16,6 @@ from django.db import Error, IntegrityError, connections
 from ...capture import attachment
 from ...exceptions import (
     AuditReprError,
-    LockHeld,
     MayNotPartition,
     NoPartitions,
     NotPartitionable,
@@ -25,7 +24,7 @@ from ...vendors import Vendor, get_vendor
 from ...vendors.base.partitions import Ahead, LogPartition
 from .. import preflight
 from ..locks.base import Lock
-from ..rounds import shares
+from ..rounds.alone import working_alone
 from .patience import patiently
 
 #: Event IDs in a partition.
@@ -81,19 +80,15 @@ def partition(
     """
     preflight.commits(using)
     vendor = _checked(using)
-    with lock:
-        if not lock:
-            raise LockHeld(holder=lock.holder() or "an unknown process")
-        shares.void(using)
-        with lock.kept_alive():
-            done = Partitioned()
-            if not vendor.log_partitions():
-                done.locked = patiently(using, vendor.adopt_as_partition, wait, stop)
-                done.adopted = True
-            vendor.support_partitions(size or vendor.partition_size() or SIZE)
-            _make(vendor, done, wait, stop)
-            if done.made:
-                vendor.analyze_partitioned()
+    with working_alone(using, lock):
+        done = Partitioned()
+        if not vendor.log_partitions():
+            done.locked = patiently(using, vendor.adopt_as_partition, wait, stop)
+            done.adopted = True
+        vendor.support_partitions(size or vendor.partition_size() or SIZE)
+        _make(vendor, done, wait, stop)
+        if done.made:
+            vendor.analyze_partitioned()
     return done
 
 

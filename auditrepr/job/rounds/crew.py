@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from ...models import StopReason
-from ..result import Progress, Result
+from ..runs.result import Progress, Result
 
 
 class Crew(Protocol):

@@ -16,8 +16,8 @@ from ...models import Share, StopReason
 from ...reprs import Outcome
 from ...vendors.types import Event
 from .. import preflight
-from ..result import Progress, Result, Stored
-from ..run import Run
+from ..runs.result import Progress, Result, Stored
+from ..runs.run import Run
 from . import shares, workers
 from .crew import Alone, Crew
 from .lock import ShareLock

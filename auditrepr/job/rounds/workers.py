@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from ...models import BackfillRun, Share
 from ...vendors import get_vendor
-from .. import killed
 from ..locks.process import Process
+from ..runs import killed
 
 
 def holding(using: str, command: str) -> list[Process]:

@@ -15,8 +15,8 @@ from ...utils.time_limit import TimeLimit
 from ...vendors import get_vendor
 from ...vendors.types import BEGINNING
 from ..locks.base import Lock
-from ..result import Progress
-from ..values import Reached
+from ..runs.result import Progress
+from ..storing.values import Reached
 from ..windows import start_of
 from . import chain, form
 from .regions import Interval, Regions, read

@@ -10,7 +10,7 @@ from ...models import Import, SealEntry
 from ...utils.time_limit import TimeLimit
 from ...vendors import get_vendor
 from .. import preflight
-from ..result import Progress
+from ..runs.result import Progress
 from . import chain
 from .export import Comparison, Kept
 from .holding import held

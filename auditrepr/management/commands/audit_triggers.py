@@ -14,7 +14,8 @@ from ...capture import append_only, attachment
 from ...capture.state import State
 from ...conf import get_settings
 from ...exceptions import AuditReprError, TablesLeaving
-from ...job import findings, preflight
+from ...job import preflight
+from ...job.monitoring import findings
 from ...job.partitions.making import keep_ahead
 from ...job.rights import explained, refused
 from ...models import Coverage

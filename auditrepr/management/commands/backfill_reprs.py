@@ -9,10 +9,12 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from ...exceptions import LogElsewhere, MigrationsPending
-from ...job import backfill, failing, findings, logs
+from ...job import backfill, logs
+from ...job.monitoring import findings
 from ...job.reports import Finding
-from ...job.result import Result
 from ...job.rounds import shares
+from ...job.runs import failing
+from ...job.runs.result import Result
 from ...models import ReprFailure, StopReason
 from ...utils.phrases import counted
 from ...utils.text import visible

@@ -7,7 +7,7 @@ import os
 import re
 import sys
 from argparse import ArgumentTypeError
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Any
@@ -19,15 +19,17 @@ from django.db import Error
 
 from ... import capture
 from ...exceptions import AuditReprError, MigrationsPending
-from ...job import failure_counts, gaps, logs, preflight, status, unread
+from ...job import logs, preflight
 from ...job.locks import lease
+from ...job.monitoring import status, summary, unread
+from ...job.monitoring.status import JobStatus
+from ...job.monitoring.unread import Unread
 from ...job.rights import explained
 from ...job.rounds import shares
-from ...job.status import JobStatus
-from ...job.unread import Unread
-from ...utils.phrases import counted, noun, span
+from ...utils.phrases import counted
 from ...utils.text import visible
-from ..base import addressed, together
+from ..alarms import alarms_of, late
+from ..errors import addressed, together
 from ..options import add_databases, add_no_input, database_aliases, one_of
 from ..status_formats.document import document
 from ..status_formats.prometheus import metrics
@@ -37,8 +39,6 @@ from ..usage import check_exclusive, check_options
 
 #: Period in which failed events and lost coverage count, by default.
 WINDOW = timedelta(hours=1)
-#: Maximum number of tables to name on standard error.
-MOST_ALARMS = 20
 UNITS = {"": 1, "s": 1, "m": 60, "h": 3600, "d": 86400}
 
 
@@ -93,18 +93,7 @@ class Command(TerminalCommand):
             metavar="1h",
             help="Period in which failed events and lost coverage count. Default: 1h.",
         )
-        act = parser.add_mutually_exclusive_group()
-        act.add_argument(
-            "--release-lock",
-            action="store_true",
-            help="Release the database lock of a hung run. That run can no longer store anything.",
-        )
-        act.add_argument(
-            "--cancel",
-            action="store_true",
-            help="Cancel the round of several workers, so that they stop. What they have stored"
-            " stays, and the next run does the rest.",
-        )
+        _add_actions(parser)
         add_no_input(parser)
 
     def handle(self, **options: Any) -> None:
@@ -159,9 +148,9 @@ class Command(TerminalCommand):
                 raise
             self.stderr.write(visible(str(error)))
             known = unread.of(using, error, str(error))
-            return known, list(_late(known.lag or 0, options["max_lag"]))
+            return known, list(late(known.lag or 0, options["max_lag"]))
         window = WINDOW if options["window"] is None else timedelta(seconds=options["window"])
-        return found, list(_alarms(found, window, options["max_lag"]))
+        return found, list(alarms_of(found, window, options["max_lag"]))
 
     def _text(self, found: Sequence[JobStatus | Unread]) -> None:
         """Print what could be read; standard error has the rest."""
@@ -181,7 +170,7 @@ class Command(TerminalCommand):
     def _release(self, using: str, interactive: bool) -> None:
         preflight.commits(using)
         capture.databases(using)
-        held = status.lease(using)
+        held = summary.lease(using)
         if held is None:
             self.stdout.write(f"{logs.named(using)}: The database lock is not held.")
             return
@@ -220,39 +209,17 @@ class Command(TerminalCommand):
             raise CommandError("The lock was not released.")
 
 
-def _alarms(found: JobStatus, window: timedelta, limit: float | None) -> Iterator[str]:
-    """Yield what is wrong; any of it makes the command fail."""
-    lasting = [finding for finding in found.findings if not finding.once]
-    yield from _first(map(str, lasting))
-    if found.migrations_since:
-        waited = span((found.at - found.migrations_since).total_seconds())
-        yield (
-            f"Migrations have been pending for {waited}."
-            f" Run: manage.py migrate --database {found.database}"
-        )
-    named = {finding.name for finding in lasting}
-    recent = gaps.recently_recorded(found.database, window)
-    yield from _first(
-        f"{gap.table_name}: the log has a gap ({gap.get_reason_display()})."
-        for gap in found.gaps
-        if gap.table_name not in named and (gap.since_event is None or gap.table_name in recent)
+def _add_actions(parser: CommandParser) -> None:
+    """Add the options that change something, of which one run takes one."""
+    act = parser.add_mutually_exclusive_group()
+    act.add_argument(
+        "--release-lock",
+        action="store_true",
+        help="Release the database lock of a hung run. That run can no longer store anything.",
     )
-    failed = failure_counts.recently_failed(found.database, window)
-    if failed.rows:
-        within = span(window.total_seconds())
-        yield f"{failed} {noun(failed.rows, 'event')} failed within {within}. The admin lists them."
-    yield from _late(found.lag, limit)
-
-
-def _late(lag: float, limit: float | None) -> Iterator[str]:
-    if limit is not None and lag > limit:
-        waited, allowed = span(lag), span(limit)
-        yield f"The oldest pending event has waited {waited}; --max-lag allows {allowed}."
-
-
-def _first(alarms: Iterable[str]) -> Iterator[str]:
-    """Yield the first lines, and how many there are besides."""
-    every = list(alarms)
-    yield from every[:MOST_ALARMS]
-    if len(every) > MOST_ALARMS:
-        yield f"{len(every) - MOST_ALARMS} more like these: manage.py backfill_status"
+    act.add_argument(
+        "--cancel",
+        action="store_true",
+        help="Cancel the round of several workers, so that they stop. What they have stored"
+        " stays, and the next run does the rest.",
+    )

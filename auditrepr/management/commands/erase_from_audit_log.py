@@ -2,54 +2,40 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from typing import Any
 
-from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 from django.db import Error
-from django.db.models import Model
 
 from ... import capture
 from ...exceptions import AuditReprError
 from ...job import logs
 from ...job.erasing.preview import preview
-from ...job.erasing.run import BATCH_SIZE, Asked, Erased, check, erase
-from ...job.erasing.target import ActorTarget, ObjectTarget, Target
+from ...job.erasing.run import BATCH_SIZE, check, erase
+from ...job.erasing.target import Target
 from ...job.rights import explained
-from ...models import Erasure
-from ...utils.model_meta import key_parts
-from ...utils.phrases import counted
-from ...utils.table_names import model_labeled
-from ...utils.text import one_line, visible
-from ..erasing import told
+from ...utils.text import visible
+from ..erasing.asked import asked_of
+from ..erasing.report import counts, forecast, outcome
 from ..locking import LOCKS, add_lock, chosen_lock
 from ..options import (
     add_database,
     add_no_input,
     database_alias,
+    number_upto,
     one_of,
     seconds,
     some,
-    whole_number,
 )
 from ..signals import stopping_on_signals
 from ..terminal import TerminalCommand, answer, is_terminal
 from ..usage import USAGE, check_exclusive, check_options
 
 #: Events whose seals one transaction may have to check.
-LARGEST_BATCH = 2_000
-
-
-def batch_size(text: Any) -> int:
-    """Return the number of events per transaction.
-
-    :raises ArgumentTypeError: if it is not a whole number, or too large.
-    """
-    return whole_number(text, most=LARGEST_BATCH)
+batch_size = number_upto(2_000)
 
 
 def texts(given: Any) -> list[str]:
@@ -88,43 +74,9 @@ class Command(TerminalCommand):
     requires_system_checks = []
 
     def add_arguments(self, parser: CommandParser) -> None:
+        _add_what(parser)
+        _add_texts(parser)
         add = parser.add_argument
-        add(
-            "--object",
-            type=some,
-            metavar="MODEL:PK",
-            help="The object, such as shop.Customer:17; a key of several columns as a JSON array.",
-        )
-        add(
-            "--actor",
-            type=some,
-            metavar="USER",
-            help="The user in the contexts: the primary key, or the text, that they have.",
-        )
-        add(
-            "--columns",
-            nargs="+",
-            metavar="NAME",
-            help="Erase only these fields of the object, of whatever type, or only these values of"
-            " the actor's contexts. Default: all text.",
-        )
-        add(
-            "--text",
-            action="append",
-            metavar="TEXT",
-            help="A further text to replace wherever it is found, however short; may be repeated.",
-        )
-        add(
-            "--keep-text",
-            action="append",
-            metavar="TEXT",
-            help="A value to erase only in the object's own events; may be repeated.",
-        )
-        add(
-            "--keep-current",
-            action="store_true",
-            help="Keep the values that the object's row has now, also in the log.",
-        )
         add(
             "--ignore-seals",
             action="store_true",
@@ -152,9 +104,9 @@ class Command(TerminalCommand):
         using = options["database"]
         try:
             capture.databases(using)
-            asked = _asked(options)
+            asked = asked_of(options)
             if dry_run:
-                self._say_all(using, told(preview(asked)))
+                self._say_all(using, forecast(preview(asked)))
                 return
             check(asked.target)
             if interactive:
@@ -168,12 +120,12 @@ class Command(TerminalCommand):
                     asked,
                     lock=chosen_lock(using, options, stop, of_run=False),
                     batch_size=options["batch_size"],
-                    on_batch=lambda record: self._say(2, using, _counts(record)),
+                    on_batch=lambda record: self._say(2, using, counts(record)),
                     stop=stop,
                 )
         except (AuditReprError, Error) as error:
             raise CommandError(visible(explained(error, using))) from error
-        self._say_all(using, _done(done))
+        self._say_all(using, outcome(done))
         if received:
             sys.exit(128 + received[0])
 
@@ -199,74 +151,47 @@ class Command(TerminalCommand):
             self.stdout.write(visible(f"{logs.named(using)}: {text}"))
 
 
-def _asked(options: dict[str, Any]) -> Asked:
-    target = _target(options)
-    if options["keep_current"]:
-        if not isinstance(target, ObjectTarget):
-            raise CommandError("argument --keep-current: requires --object", returncode=USAGE)
-        target.keep_current()
-    return Asked(
-        target,
-        frozenset(options["text"] or ()),
-        frozenset(options["keep_text"] or ()),
-        options["ignore_seals"],
+def _add_what(parser: CommandParser) -> None:
+    """Add the options that say what is erased."""
+    add = parser.add_argument
+    add(
+        "--object",
+        type=some,
+        metavar="MODEL:PK",
+        help="The object, such as shop.Customer:17; a key of several columns as a JSON array.",
+    )
+    add(
+        "--actor",
+        type=some,
+        metavar="USER",
+        help="The user in the contexts: the primary key, or the text, that they have.",
+    )
+    add(
+        "--columns",
+        nargs="+",
+        metavar="NAME",
+        help="Erase only these fields of the object, of whatever type, or only these values of"
+        " the actor's contexts. Default: all text.",
     )
 
 
-def _target(options: dict[str, Any]) -> Target:
-    using, named = options["database"], options["columns"] or ()
-    if options["actor"] is not None:
-        return ActorTarget(using, str(options["actor"]), named)
-    label, separator, text = str(options["object"]).partition(":")
-    try:
-        model = model_labeled(label)
-        if not separator or not text:
-            raise ValueError("Add the primary key: shop.Customer:17.")
-        return ObjectTarget.of(using, model, _key(model, text), named)
-    except (LookupError, TypeError, ValueError, ValidationError) as error:
-        said = " ".join(error.messages) if isinstance(error, ValidationError) else one_line(error)
-        raise CommandError(f"argument --object: {visible(said)}", returncode=USAGE) from error
-
-
-def _key(model: type[Model], text: str) -> Any:
-    """Return the key that the text is.
-
-    :raises ValueError: if it should be an array, and is not.
-    """
-    parts = key_parts(model._meta.pk)
-    if len(parts) == 1:
-        return text
-    try:
-        found = json.loads(text)
-    except ValueError:
-        found = None
-    if not isinstance(found, list):
-        names = ", ".join(part.name for part in parts)
-        raise ValueError(f"The key of {model._meta.label} has several columns: give [{names}].")
-    return found
-
-
-def _counts(record: Erasure) -> str:
-    return (
-        f"{counted(record.events, 'event')}, {counted(record.contexts, 'context')},"
-        f" {counted(record.representations, 'representation')},"
-        f" {counted(record.failures, 'failure')} and"
-        f" {counted(record.others, 'run, finding or import', 'runs, findings or imports')}"
+def _add_texts(parser: CommandParser) -> None:
+    """Add the options that say of texts whether they are replaced, or kept."""
+    add = parser.add_argument
+    add(
+        "--text",
+        action="append",
+        metavar="TEXT",
+        help="A further text to replace wherever it is found, however short; may be repeated.",
     )
-
-
-def _done(done: Erased) -> Iterator[str]:
-    if done.stopped:
-        yield f"Stopped, after {_counts(done.record)}. Run the command again to continue."
-        return
-    yield f"Erased in {_counts(done.record)}."
-    if left := len(done.known.short | done.known.shared):
-        yield (
-            f"{counted(left, 'value')} may stand for something else: erased only in its own events."
-            " Add those that must go everywhere with --text."
-        )
-    if done.open_transactions:
-        yield (
-            "Transactions that were open before this began may still add events with what was"
-            " erased. Run the command again once they have ended."
-        )
+    add(
+        "--keep-text",
+        action="append",
+        metavar="TEXT",
+        help="A value to erase only in the object's own events; may be repeated.",
+    )
+    add(
+        "--keep-current",
+        action="store_true",
+        help="Keep the values that the object's row has now, also in the log.",
+    )

@@ -13,8 +13,8 @@ from django.db import Error
 
 from ... import capture
 from ...exceptions import AuditReprError, NotAudited, OutputBusy
-from ...job.result import Progress
 from ...job.rights import explained
+from ...job.runs.result import Progress
 from ...models import AuditLog, AuditLogQuerySet
 from ...readers import export_selection as selection
 from ...readers.export import Bounds, Export, said_after, settled_now, visible_now

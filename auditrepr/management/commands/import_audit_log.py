@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentTypeError
 from collections.abc import Callable
 from typing import Any
 
@@ -22,22 +21,14 @@ from ...utils.text import one_line, visible
 from ..dry_run import described, table
 from ..importing import about, about_abandoned
 from ..locking import LOCKS, add_lock, chosen_lock
-from ..options import add_database, database_alias, moment, one_of, seconds, whole_number
+from ..options import add_database, database_alias, moment, number_upto, one_of, seconds
 from ..progress import progress_bar
 from ..signals import stopping_on_signals
 from ..terminal import TerminalCommand, retries_shown
 from ..usage import USAGE, check_exclusive, check_options
 
 #: A batch is one transaction, and its events are built in no other.
-LARGEST_BATCH = 1_000_000
-
-
-def batch_size(text: Any) -> int:
-    """Return the number of events per transaction."""
-    size = whole_number(text)
-    if size > LARGEST_BATCH:
-        raise ArgumentTypeError(f"{text!r} is too large: the maximum is {LARGEST_BATCH}")
-    return size
+batch_size = number_upto(1_000_000)
 
 
 #: The options to check here, too: call_command() passes them unchecked.
@@ -66,20 +57,7 @@ class Command(TerminalCommand):
             action="store_true",
             help="Show what would be imported, how it would read, and what prevents it.",
         )
-        add(
-            "--until",
-            type=moment,
-            metavar="TIME",
-            help="Import only events from before this time (ISO 8601). Default: when auditrepr's"
-            " own log begins.",
-        )
-        add(
-            "--model",
-            action="append",
-            dest="models",
-            metavar="MODEL",
-            help="Import only events of this model, such as shop.Order; may be repeated.",
-        )
+        _add_events(parser)
         add(
             "--abandon",
             action="store_true",
@@ -182,3 +160,22 @@ def _models(labels: list[str] | None) -> list[Any]:
     except LookupError as error:
         message = f"argument --model: {error.args[0]}"
         raise CommandError(visible(message), returncode=USAGE) from error
+
+
+def _add_events(parser: CommandParser) -> None:
+    """Add the options that limit which events are imported."""
+    add = parser.add_argument
+    add(
+        "--until",
+        type=moment,
+        metavar="TIME",
+        help="Import only events from before this time (ISO 8601). Default: when auditrepr's"
+        " own log begins.",
+    )
+    add(
+        "--model",
+        action="append",
+        dest="models",
+        metavar="MODEL",
+        help="Import only events of this model, such as shop.Order; may be repeated.",
+    )

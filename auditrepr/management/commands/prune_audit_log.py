@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from argparse import ArgumentTypeError
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any
@@ -14,8 +13,9 @@ from django.db import Error
 from ... import capture
 from ...conf import get_settings
 from ...exceptions import AuditReprError
-from ...job import logs, prune
-from ...job.prune import Pruned
+from ...job import logs
+from ...job.retention import prune
+from ...job.retention.prune import Pruned
 from ...job.rights import explained
 from ...utils.phrases import counted, timestamp
 from ...utils.text import visible
@@ -25,30 +25,22 @@ from ..options import (
     add_no_input,
     database_alias,
     moment,
+    number_upto,
     one_of,
     seconds,
-    whole_number,
 )
 from ..signals import stopping_on_signals
 from ..terminal import TerminalCommand, answer, is_terminal
 from ..usage import USAGE, check_options
 
 #: Databases limit the parameters of a statement.
-LARGEST_BATCH = 10_000
+batch_size = number_upto(10_000)
 
 
 NOTHING_SAID = (
     "Say which events to delete: those before a date, with --before, or those that"
     ' AUDITREPR["RETENTION"] = {"shop.Cart": "90 days", "*": "7 years"} does not keep.'
 )
-
-
-def batch_size(text: Any) -> int:
-    """Return the number of events per transaction."""
-    size = whole_number(text)
-    if size > LARGEST_BATCH:
-        raise ArgumentTypeError(f"{text!r} is too large: the maximum is {LARGEST_BATCH}")
-    return size
 
 
 #: The options to check here, too: call_command() passes them unchecked.
@@ -112,10 +104,7 @@ class Command(TerminalCommand):
         try:
             capture.databases(database)
             if dry_run:
-                found = prune.preview(database, options["before"], keep_last=keep_last)
-                self._say(1, f"{logs.named(database)}: Would delete {_told(found)}.")
-                for line in _by_entry(found):
-                    self._say(1, line)
+                self._preview(database, options["before"], keep_last=keep_last)
                 return
             if interactive:
                 self._confirm(database, options["before"])
@@ -139,6 +128,12 @@ class Command(TerminalCommand):
         self._say(1, f"{logs.named(database)}: Deleted {_told(done)}.")
         if received:
             sys.exit(128 + received[0])
+
+    def _preview(self, using: str, before: datetime | None, *, keep_last: bool) -> None:
+        found = prune.preview(using, before, keep_last=keep_last)
+        self._say(1, f"{logs.named(using)}: Would delete {_told(found)}.")
+        for line in _by_entry(found):
+            self._say(1, line)
 
     def _confirm(self, using: str, before: datetime | None) -> None:
         if not is_terminal(sys.stdin):

@@ -7,10 +7,12 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from ...exceptions import AuditReprError, NotAudited
-from ...job import logs, preflight, rebuild
-from ...job.rebuild import Change, Selection
-from ...job.result import Result
+from ...job import logs, preflight
+from ...job.rebuilding import rebuild
+from ...job.rebuilding.preview import Change, preview
+from ...job.rebuilding.selection import Selection
 from ...job.rounds import shares
+from ...job.runs.result import Result
 from ...models import Fidelity, StopReason
 from ...utils.phrases import counted
 from ...utils.text import visible
@@ -108,13 +110,13 @@ class Command(SharedCommand):
 
     def preview(self, using: str, options: dict[str, Any]) -> None:
         selection = _selection(using, options)
-        preview = rebuild.preview(using, selection, batch_size=options["batch_size"])
-        shown = preview.changes[: options["limit"]]
+        found = preview(using, selection, batch_size=options["batch_size"])
+        shown = found.changes[: options["limit"]]
         rows = [_side_by_side(change, using) for change in shown]
-        failing = sum(change.outcome.failure is not None for change in preview.changes)
-        changing = len(preview.changes) - failing
+        failing = sum(change.outcome.failure is not None for change in found.changes)
+        changing = len(found.changes) - failing
         if self.json:
-            count = {"looked_at": preview.looked_at, "would_change": changing}
+            count = {"looked_at": found.looked_at, "would_change": changing}
             document = {"database": using, **count, "would_fail": failing, "events": rows}
             self.documents.append(document)
             return
@@ -125,10 +127,10 @@ class Command(SharedCommand):
                 row["error"] = f"{row['error']}; keeps its text: {row['stored']}"
         for line in table(rows):
             self.say(1, line)
-        first = counted(preview.looked_at, "representation")
-        found = f"{logs.named(using)}: {changing:,} of {first} in the first batch would change"
+        first = counted(found.looked_at, "representation")
+        summary = f"{logs.named(using)}: {changing:,} of {first} in the first batch would change"
         kept = f", {failing:,} cannot be rebuilt and would keep their text" if failing else ""
-        self.say(1, f"{found}{kept}. Nothing was written.")
+        self.say(1, f"{summary}{kept}. Nothing was written.")
 
 
 def _selection(using: str, options: dict[str, Any]) -> Selection:

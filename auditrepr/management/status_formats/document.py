@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from ...job.monitoring.status import JobStatus
+from ...job.monitoring.unread import Unread
 from ...job.rounds.state import Round
-from ...job.status import JobStatus
-from ...job.unread import Unread
 from ...models import BackfillRun
 
 

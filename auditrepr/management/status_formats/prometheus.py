@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
-from ...job.status import JobStatus
-from ...job.unread import Unread
+from ...job.monitoring.status import JobStatus
+from ...job.monitoring.unread import Unread
 
 
 class Metric(NamedTuple):

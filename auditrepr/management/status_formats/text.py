@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from ...job import logs
+from ...job.monitoring.status import JobStatus
 from ...job.rounds import shares
-from ...job.status import JobStatus
 from ...models import BackfillRun
 from ...utils.phrases import noun, span, timestamp
 from ...utils.text import visible

@@ -21,7 +21,7 @@ from ...vendors.import_types import Cell, Form, Serialized
 from ..base import Facts, Order, Part, Source
 from ..quoting import text
 from .serialized import form, is_set_by_saving
-from .sql import as_said, cases, column, named_since, transaction
+from .sql import as_context_value, cases, column, named_since, transaction
 
 ACTIONS = {0: "I", 1: "U", 2: "D"}
 
@@ -37,7 +37,7 @@ WHERE event.action IN ({chosen}) AND event.content_type_id IN ({types})
 _ROW = "CASE WHEN event.serialized_data IS NOT NULL THEN {} END"
 
 #: Fields of an entry that its context gets, with their names there.
-_SAID = {
+_CONTEXT = {
     "actor": "user", "actor_email": "actor_email", "cid": "cid", "remote_addr": "remote_addr",
     "remote_port": "remote_port",
 }  # fmt: skip
@@ -177,9 +177,9 @@ def _context(entries: Any, kinds: Sequence[_Kind], using: str) -> str:
     fields = {field.name: field for field in entries._meta.local_concrete_fields}
     cells = [
         Cell(said, sql, f"{sql} IS NOT NULL")
-        for name, said in _SAID.items()
+        for name, said in _CONTEXT.items()
         if name in fields
-        for sql in [as_said(using, "event", fields[name])]
+        for sql in [as_context_value(using, "event", fields[name])]
     ]
     changes = _changes(fields, using)
     excluded = _excluded(kinds, using)

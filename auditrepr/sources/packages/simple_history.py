@@ -17,7 +17,7 @@ from ...vendors import get_vendor
 from ...vendors.import_types import Cell
 from ..base import Facts, Order, Part, Source
 from ..quoting import text
-from .sql import as_said, cases, column, later_columns, transaction
+from .sql import as_context_value, cases, column, later_columns, transaction
 
 ACTIONS = {"+": "I", "~": "U", "-": "D"}
 
@@ -127,7 +127,7 @@ class _Of(NamedTuple):
         """Return SQL for what the history says next to the row: who, why, and what bases added."""
         tracked = {field.attname for field in self.history.instance_type._meta.concrete_fields}
         others = {
-            _CONTEXT.get(field.name, field.name): as_said(using, "event", field)
+            _CONTEXT.get(field.name, field.name): as_context_value(using, "event", field)
             for field in own_fields(self.history)
             if field.attname not in tracked and field.name not in _OWN
         }

@@ -11,13 +11,8 @@ from typing import Any
 from django.db import connections
 
 from ...exceptions import SourceUnreadable
-from ...lineage.migrations import (
-    ColumnChanged,
-    TableMade,
-    TableRenamed,
-    added_columns,
-    changes,
-)
+from ...lineage.migration_walk import ColumnChanged, TableMade, TableRenamed
+from ...lineage.migrations import added_columns, changes
 from ...utils.text import one_line
 from ...vendors import get_vendor
 from ...vendors.import_types import Form
@@ -29,7 +24,7 @@ def column(using: str, row: str, field: Any) -> str:
     return f"{row}.{connections[using].ops.quote_name(field.column)}"
 
 
-def as_said(using: str, row: str, field: Any) -> str:
+def as_context_value(using: str, row: str, field: Any) -> str:
     """Return SQL for the value as the context of our own events has it."""
     sql = column(using, row, field)
     if form(field) is not Form.UUID or connections[using].features.has_native_uuid_field:

@@ -118,7 +118,9 @@ class LoggedActions(Source):
         if known is None:
             found = _ignored(log, rows)
         else:  # of a table that it no longer records, only the events would say it
-            found = {(schema, table): columns for schema, table, columns in known} | _told(log)
+            found = {
+                (schema, table): columns for schema, table, columns in known
+            } | _named_by_triggers(log)
         held = f"{log.quoted(get_vendor(using).log_schema())}.auditrepr_attached_held"
         made = HELD.format(
             name=held,
@@ -180,13 +182,13 @@ def _has_texts(log: LogTable) -> bool:
 
 def _ignored(log: LogTable, rows: ActionRows) -> Ignored:
     """Return the columns that are not recorded of updates."""
-    told = _told(log)
-    if all((one.schema, one.table) in told for one in rows.placed.places):
-        return told
+    named = _named_by_triggers(log)
+    if all((one.schema, one.table) in named for one in rows.placed.places):
+        return named
     query = LACKING.replace("{keys}", rows.keys).replace("{key}", log.quoted(log.key))
-    return {(schema, table): columns for schema, table, columns in log.rows(query)} | told
+    return {(schema, table): columns for schema, table, columns in log.rows(query)} | named
 
 
-def _told(log: LogTable) -> dict[tuple[str, str], Collection[str]]:
+def _named_by_triggers(log: LogTable) -> dict[tuple[str, str], Collection[str]]:
     """Return the columns that the triggers say that they ignore, by table."""
     return {(schema, table): columns for schema, table, columns in log.rows(IGNORED)}

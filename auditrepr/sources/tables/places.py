@@ -17,7 +17,7 @@ from django.db import connections
 from django.utils import timezone
 
 from ...lineage import Renames, recent_renames
-from ...lineage.renames import Lineage
+from ...lineage.table_lineage import Lineage
 from ...utils.table_names import log_name, model_for_table
 from ...vendors import get_vendor
 from ...vendors.capture_types import TableShape

@@ -90,7 +90,7 @@ class Importing(ImportFacet):
             oids = {column[0]: column[1] for column in cursor.description or ()}
         types = {oid: about for oid, *about in self.rows(NAMES, [list(oids.values())])}
         return [
-            UnfitType(name, types[oid][0], EXPECTED[name].said)
+            UnfitType(name, types[oid][0], EXPECTED[name].words)
             for name, oid in oids.items()
             if not fits(name, *types[oid]) and not self._is_empty(select, name)
         ]

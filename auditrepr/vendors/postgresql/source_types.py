@@ -15,7 +15,7 @@ FROM pg_type WHERE oid = ANY(%s)
 class Expected(NamedTuple):
     """What the types of a column may be."""
 
-    said: str
+    words: str
     names: Collection[str] = ()
     is_text: bool = False  # any type that holds text
     may_be_empty: bool = False  # any type, if the column has no value in it

@@ -22,6 +22,7 @@ from ..capture_types import FINGERPRINTS, Capture, Column, Installed, Kind, Surv
 from ..types import Position
 from . import reach, triggers
 from .queries import APPLIED, COVERAGE, INSTALLED, LOG_FILE, POSITION, SHAPES, SURVEY, TRIGGERS
+from .quoting import quoted
 
 LOG = "auditrepr_auditlog"
 SEALS = "auditrepr_sealentry"
@@ -105,7 +106,7 @@ class Capturing(CaptureFacet):
     def pruning(self) -> Iterator[None]:
         # Other writers wait until the transaction has ended, and then find the triggers.
         found = self._append_only()
-        self.execute(f"DROP TRIGGER {triggers.quote(name)}" for name in found)
+        self.execute(f"DROP TRIGGER {quoted(name)}" for name in found)
         yield
         self.execute(found.values())
 

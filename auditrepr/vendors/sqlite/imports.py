@@ -17,7 +17,8 @@ from ..base import ImportFacet
 from ..import_sql import Dialect
 from ..import_types import Cell, Form, Serialized
 from . import serialized
-from .triggers import document, key_text, literal
+from .quoting import literal
+from .trigger_body import document, key_text
 
 
 def text(value: str) -> str:

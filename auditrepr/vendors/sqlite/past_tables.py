@@ -43,12 +43,9 @@ def past_table(
     key = quote(str(model._meta.pk.column))
     numbers = {image: n for n, image in enumerate(images)}
     held = _Values(values for _, values in columns)
-    function = quote(f"auditrepr {model._meta.db_table}")
-    _tell(connection, f"auditrepr {model._meta.db_table}", held)
-    values = ", ".join(
-        template.format("key" if name == key else f"{function}(value, {n})".replace("%", "%%"))
-        for n, (name, (template, _)) in enumerate(zip(names, columns, strict=True))
-    )
+    function = f"auditrepr {model._meta.db_table}"
+    _tell(connection, function, held)
+    values = _selected(quote(function), names, key, columns)
 
     def expression(gone: Sequence[str] | None, rows: Mapping[str, Image]) -> tuple[str, list[Any]]:
         assert held is not None  # noqa: S101 - and kept by this function
@@ -65,6 +62,14 @@ def past_table(
         return sql, parameters
 
     return expression
+
+
+def _selected(function: str, names: Sequence[str], key: str, columns: Columns) -> str:
+    """Return SQL for the values of one image: its key is known, the function knows the others."""
+    return ", ".join(
+        template.format("key" if name == key else f"{function}(value, {n})".replace("%", "%%"))
+        for n, (name, (template, _)) in enumerate(zip(names, columns, strict=True))
+    )
 
 
 def _tell(connection: BaseDatabaseWrapper, name: str, held: _Values) -> None:

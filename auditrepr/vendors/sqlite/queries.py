@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .triggers import REAL
+from .trigger_body import REAL
 
 # The log gives itself IDs from 1 on; other logs' events may have lower ones.
 POSITION = """

@@ -16,6 +16,7 @@ from django.db import Error
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from . import triggers
+from .quoting import quoted
 
 SCHEMA = """
     SELECT type, name, tbl_name, sql FROM sqlite_master
@@ -108,8 +109,8 @@ def _make(raw: Any, items: Iterable[Item]) -> None:
 def _written_beside(raw: Any, table: str) -> Iterator[str]:
     """Yield the tables that statements on this one write in addition to their own rows."""
     columns = [name for (name,) in raw.execute(_COLUMNS, [table])]
-    name = triggers.quote(table)
-    same = ", ".join(f"{column} = {column}" for column in map(triggers.quote, columns))
+    name = quoted(table)
+    same = ", ".join(f"{column} = {column}" for column in map(quoted, columns))
     yield from _written(raw, f"INSERT INTO {name} DEFAULT VALUES", table, 1)
     yield from _written(raw, f"UPDATE {name} SET {same}", table, len(columns))
     yield from _written(raw, f"DELETE FROM {name}", table, 1)

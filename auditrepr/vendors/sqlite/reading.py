@@ -1,4 +1,4 @@
-"""Keeps a connection to SQLite from writing, and from reading for too long."""
+"""The transaction that a batch reads in: it cannot write, nor read for too long."""
 
 from __future__ import annotations
 
@@ -6,7 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
+
+from ..base import AsOfFacet
 
 if TYPE_CHECKING:
     from ...utils.time_limit import TimeLimit
@@ -41,3 +44,40 @@ def interrupting(connection: BaseDatabaseWrapper, limit: TimeLimit) -> Iterator[
     finally:
         if not connection.closed_in_transaction:
             raw.set_progress_handler(None, 0)
+
+
+class Reading(AsOfFacet):
+    """Opens the transaction that a batch reads in."""
+
+    @contextmanager
+    def reading(self, limit: TimeLimit) -> Iterator[None]:
+        connection = self.connection
+        if connection.in_atomic_block:
+            # Nothing can be written inside, so an error inside has not broken the transaction.
+            broken = connection.needs_rollback
+            try:
+                with refusing_writes(connection), interrupting(connection, limit):
+                    yield
+            finally:
+                connection.needs_rollback = broken
+            return
+        # Django's atomic() may begin IMMEDIATE, by the project's settings: a reader that
+        # blocks every writer. A deferred transaction takes no lock that a writer needs.
+        connection.ensure_connection()
+        mode = getattr(connection, "transaction_mode")  # noqa: B009 - not in Django's stubs
+        setattr(connection, "transaction_mode", "DEFERRED")  # noqa: B010
+        try:
+            with (
+                transaction.atomic(self.using),
+                refusing_writes(connection),
+                interrupting(connection, limit),
+            ):
+                yield
+        finally:
+            setattr(connection, "transaction_mode", mode)  # noqa: B010
+
+    def show_life(self) -> None:
+        """Do nothing: SQLite has no server."""
+
+    def discard(self) -> None:
+        pass  # an interrupted statement leaves SQLite's connection usable

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from ..import_types import Cell, Form, Serialized
-from . import triggers
-from .triggers import literal
+from . import trigger_body
+from .quoting import literal
 
 _DAY, _CLOCK = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]", "[0-9][0-9]:[0-9][0-9]:[0-9][0-9]"
 _UUID = "-".join("[0-9a-f]" * digits for digits in (8, 4, 4, 4, 12))
@@ -49,7 +49,7 @@ _FORMS = {
 
 def row(document: str, values: Sequence[Serialized]) -> str:
     """Return SQL for the row of those values that are certain."""
-    return triggers.document([_cell(document, value) for value in values])
+    return trigger_body.document([_cell(document, value) for value in values])
 
 
 def _cell(document: str, value: Serialized) -> Cell:

@@ -16,7 +16,7 @@ from ..base import StoreFacet
 from ..base.store import About, Stored, Texts
 from ..types import Reach, Writers
 from .queries import RECORDED_TEXT, RECORDED_TEXTS, REPLACE, STORE, STORE_RELATED
-from .triggers import literal
+from .quoting import literal
 
 #: Another connection is writing.
 PASSING = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})

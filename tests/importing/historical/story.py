@@ -1,4 +1,4 @@
-"""Imports what django-simple-history has recorded; tests/job/test_import_models.py runs it.
+"""Imports what django-simple-history has recorded; test_import_models.py runs it.
 
 Both record the same story: so what was imported can be compared with what our triggers have seen.
 """

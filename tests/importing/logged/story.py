@@ -1,4 +1,4 @@
-"""Imports what django-auditlog has logged; tests/job/test_import_models.py runs it.
+"""Imports what django-auditlog has logged; tests/job/importing/test_import_models.py runs it.
 
 Both record the same story: so what was imported can be compared with what our triggers have seen.
 """

@@ -1,0 +1,42 @@
+"""The filters of the lists; an index or a bounded part of the log serves each.
+
+A new one of the list of events is named in ``list_filter`` of ``audit_log.AuditLogAdmin``, and its
+parameter in ``allowed_lookups`` there; if no index serves it, in ``changelist`` as one that may be
+rare.
+"""
+
+from __future__ import annotations
+
+from .actor import ActorFilter
+from .choices import ActionFilter, FieldFilter, FinalFilter, StateFilter, failures_in
+from .given import (
+    AROUND,
+    AroundFilter,
+    CommandFilter,
+    DatabaseFilter,
+    ModelFilter,
+    ObjectFilter,
+    RequestFilter,
+    TaskFilter,
+    TransactionFilter,
+)
+from .period import PeriodFilter
+
+__all__ = [
+    "AROUND",
+    "ActionFilter",
+    "ActorFilter",
+    "AroundFilter",
+    "CommandFilter",
+    "DatabaseFilter",
+    "FieldFilter",
+    "FinalFilter",
+    "ModelFilter",
+    "ObjectFilter",
+    "PeriodFilter",
+    "RequestFilter",
+    "StateFilter",
+    "TaskFilter",
+    "TransactionFilter",
+    "failures_in",
+]

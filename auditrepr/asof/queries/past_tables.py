@@ -1,0 +1,113 @@
+"""Rewrites the queries that the code of a row sends, to read whole tables as of a moment."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
+
+from ...utils.model_meta import own_fields
+from ...vendors.types import NOT_RECORDED, Moment
+from ..history import TIMELESS, History
+from ..placeholders import unknown
+from ..states.shared_keys import SHARED
+from ..states.truncations import EMPTIED
+from ..substitution import NotAsOf
+from .changed_tables import ChangedTable, ChangedTables
+from .expressions import Expression, with_expressions
+from .statement_order import taken
+from .statements import Statement, read
+
+ORDER = "a query without an order took some of its rows"
+
+
+class PastTables:
+    """The tables as of the moments of one batch, from one view of the database.
+
+    :param moments: all moments of the batch.
+    """
+
+    def __init__(self, history: History, moments: Sequence[Moment]) -> None:
+        self.history = history
+        self.vendor = history.vendor
+        history.states.visibility.expect(moment.upto for moment in moments)
+        self.changed = ChangedTables(history, moments)
+
+    def rewritten(
+        self, sql: str, parameters: Any, moment: Moment
+    ) -> tuple[str, Any, tuple[str, ...]]:
+        """Return the statement on the tables as of the moment, its parameters, and its doubts.
+
+        :raises NotAsOf: if the statement cannot be parsed with certainty, or reads a table that is
+            not audited or has changed too much.
+        """
+        statement = read(sql, self.vendor.names_have_case)
+        if statement is None:
+            raise NotAsOf
+        doubts: dict[str, None] = {}
+        heads = []
+        for name in sorted(statement.tables):
+            expression, why = self._as_of(name, statement, moment)
+            doubts |= dict.fromkeys(why)
+            if expression.head:
+                heads.append(expression)
+        if statement.cut or (heads and self._may_take_others(heads, statement, sql, parameters)):
+            doubts[ORDER] = None
+        if heads:
+            sql, parameters = with_expressions(heads, statement, sql, parameters)
+        return sql, parameters, tuple(doubts)
+
+    def _may_take_others(
+        self, heads: Sequence[Expression], statement: Statement, sql: str, parameters: Any
+    ) -> bool:
+        """Return whether the result depends on an order that does not tell all rows apart.
+
+        A table that has not changed since is read as it was.
+        """
+        names = statement.tables & self.changed.known.keys()
+        unique = {column for name in names for column in _unique_columns(self.changed.known[name])}
+        unclear = [order for order in statement.orders if unique.isdisjoint(order)]
+        parts = taken(sql) if len(unclear) == 1 else None
+        if parts is None or not isinstance(parameters, list | tuple | None):
+            return bool(unclear)
+        given = parts.parameters(parameters or ())
+        places = self.vendor.rows(*with_expressions(heads, statement, parts.places(), given))
+        return len(set(places)) < len(places)
+
+    def _as_of(
+        self, name: str, statement: Statement, moment: Moment
+    ) -> tuple[Expression, list[str]]:
+        """Return the SQL that replaces the table, and why it may not be what the moment saw."""
+        table = self._audited.get(name if self.vendor.names_have_case else name.lower())
+        if table is None:
+            raise NotAsOf
+        if table in TIMELESS:
+            return Expression(), []
+        source = self.changed.of(table)
+        if source is None or not source.extra.isdisjoint(statement.columns):
+            raise NotAsOf
+        expression = self.changed.expression(source, moment)
+        never = {
+            *self.history.excluded.get(table, ()),
+            *self.history.columns.not_yet(source.model, moment),
+        }
+        lacking = {*expression.unknown, *((column, NOT_RECORDED) for column in never)}
+        doubts = [unknown(*one) for one in sorted(lacking) if one[0] in statement.columns]
+        states = self.history.states
+        lost = source.emptied and states.truncations.lost(table, moment)
+        why = states.completeness.gap(table, moment, moment.upto), EMPTIED if lost else ""
+        shared = [SHARED.format(table)] if expression.shared else []
+        return expression, [*filter(None, why), *source.changes.doubts(moment), *doubts, *shared]
+
+    @cached_property
+    def _audited(self) -> dict[str, str]:
+        """The names of the audited tables, by how statements name them."""
+        lower = not self.vendor.names_have_case
+        names = {*self.history.excluded, *TIMELESS}
+        return {name.lower() if lower else name: name for name in names}
+
+
+def _unique_columns(source: ChangedTable | None) -> set[str]:
+    """Return the columns in which no two rows of the table have the same value."""
+    fields = own_fields(source.model) if source else ()
+    return {str(field.column) for field in fields if field.unique and not field.null}

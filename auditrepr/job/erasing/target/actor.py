@@ -1,0 +1,47 @@
+"""An actor, in whose contexts values are erased."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import Any
+
+from django.db.models import QuerySet
+
+from ....models import AuditLog, Erasure
+from ....models.log_queryset import ACTOR_LENGTH
+from ..needles import texts_in
+from .base import Target
+
+#: What the import wrote into it, which says nothing of the actor.
+_IMPORTED = ("imported_from", "imported_text")
+
+
+class ActorTarget(Target):
+    """A user, as contexts name them."""
+
+    subject = Erasure.Subject.ACTOR
+
+    def __init__(self, using: str, actor: str, named: Collection[str] = ()) -> None:
+        super().__init__(using, named)
+        self.actor = actor
+
+    def identity(self) -> str:
+        return self.actor
+
+    def events(self) -> QuerySet[AuditLog]:
+        return self.log.filter(actor=self.actor[:ACTOR_LENGTH])
+
+    def context(self, event: AuditLog) -> Any:
+        said = event.context if isinstance(event.context, dict) else {}
+        wanted = self.named or said.keys() - set(_IMPORTED)
+        return {name: value for name, value in said.items() if name in wanted}
+
+    def texts(self, event: AuditLog) -> Iterator[str]:
+        # If there is a name, the user is a primary key, which names only a row; and other users
+        # may have the same address.
+        said = self.context(event)
+        name = "user_name" if "user_name" in (event.context or {}) else "user"
+        yield from texts_in(said.get(name))
+
+    def __str__(self) -> str:
+        return "this actor"

@@ -1,0 +1,1 @@
+"""What monitoring and the admin show of a database: its status, and what it lacks."""

@@ -1,0 +1,1 @@
+"""Builds stored representations again."""

@@ -1,0 +1,24 @@
+"""Lets a command work while no run does."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from ...exceptions import LockHeld
+from ..locks.base import Lock
+from . import shares
+
+
+@contextmanager
+def working_alone(using: str, lock: Lock) -> Iterator[None]:
+    """Hold the lock during the block, however long it takes, and cancel the round of workers.
+
+    :raises LockHeld: if a run holds the lock.
+    """
+    with lock:
+        if not lock:
+            raise LockHeld(holder=lock.holder() or "an unknown process")
+        shares.void(using)
+        with lock.kept_alive():
+            yield

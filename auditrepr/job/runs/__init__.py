@@ -1,0 +1,1 @@
+"""One run: its lock and limits, its batches, what it has done, and the record that stays of it."""

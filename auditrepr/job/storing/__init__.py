@@ -1,0 +1,1 @@
+"""What is stored of a batch: representations, failures, related objects, values to search."""

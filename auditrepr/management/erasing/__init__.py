@@ -1,0 +1,1 @@
+"""What is asked of an erasure, and what is reported of it."""
