@@ -123,9 +123,8 @@ def test_a_role_that_may_not_read_the_sequence_sees_by_the_events(
     pks = attached(3)
     run()
     hide = "REVOKE ALL ON SEQUENCE audit.record_version_id_seq FROM attached_job"
-    sql(
-        "CREATE ROLE attached_job", "GRANT ALL ON ALL TABLES IN SCHEMA public TO attached_job", hide
-    )
+    granted = "GRANT ALL ON ALL TABLES IN SCHEMA public TO attached_job"
+    sql("CREATE ROLE attached_job", granted, hide)
     try:
         sql("SET ROLE attached_job")
         delete(pks[2])
@@ -215,9 +214,8 @@ def test_what_the_past_was_is_mixed_and_the_pages_are_there(reader: Client) -> N
     assert auditrepr.doubts(then)
     assert ids(reader) == [third.pk]
     assert reader.get(f"{LOG}{first.pk}/change/").status_code == 302
-    assert "changed" in words(
-        page(reader, f"{LOG}object/?table_name=app_author&object_id={author.pk}")
-    )
+    history = page(reader, f"{LOG}object/?table_name=app_author&object_id={author.pk}")
+    assert "changed" in words(history)
 
 
 def test_what_stands_aside_for_a_migration_is_not_gone() -> None:

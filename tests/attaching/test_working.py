@@ -21,7 +21,6 @@ from auditrepr.models import (
 from auditrepr.tasks import backfill
 from tests.app.models import Author, Book
 from tests.attaching.attached import attach, command, once
-from tests.capturing import sql
 from tests.processes import run_here
 from tests.rounds import check_all_is_stored, parts, plan, share_lock, start
 from tests.running import run, texts
@@ -179,7 +178,7 @@ def test_who_detaches_in_the_midst_of_a_round_is_told_to_cancel_it() -> None:
     plan()
     with share_lock() as lock:
         assert lock
-        with pytest.raises(CommandError, match="Several workers share.*--cancel"):
+        with pytest.raises(CommandError, match=r"Several workers share.*--cancel"):
             command("detach")
         said("backfill_status", cancel=True)
         assert "Detached the audit log" in command("detach")
