@@ -1,9 +1,9 @@
 """Deletes what is stored for events of an attached log that its owner has deleted.
 
 Without it, a representation would outlive the event of a person, and a failure would be counted
-forever. If IDs are given again, as after ``TRUNCATE … RESTART IDENTITY``, a new event would have the
-representation of an old one. So two events are noted: if one of them has another time, or the
-sequence is before them, all that is stored is of others.
+forever. If IDs are given again, as after ``TRUNCATE … RESTART IDENTITY``, a new event would have
+the representation of an old one. So two events are noted: if one of them has another time, or the
+sequence is before them, all that is stored is of other events.
 """
 
 from __future__ import annotations
@@ -185,7 +185,7 @@ class Gone:
     def _witnesses(self, found: Attachment, mark: Checkpoint) -> dict[str, Any]:
         """Return the first and the last settled event, by which IDs that are given again are known.
 
-        If there is none, those that were known before still tell.
+        If there is none, those that were noted before stay.
         """
         log = AuditLog.objects.using(self.using).filter(pk__lte=mark.settled_id)
         rows = log.values_list("pk", "occurred_at")

@@ -228,3 +228,12 @@ def test_what_stands_aside_for_a_migration_is_not_gone() -> None:
     call_command("migrate", verbosity=0)
     assert run().idle
     assert len(texts()) == 3
+
+
+def test_what_the_owner_changes_is_read_by_a_rebuild() -> None:
+    attached(2)
+    run()
+    sql("""UPDATE audit.record_version SET record = record || '{"name": "nobody"}'""")
+    assert texts() == ["author 0", "author 1"]
+    call_command("rebuild_reprs", verbosity=0)
+    assert texts() == ["nobody"] * 2

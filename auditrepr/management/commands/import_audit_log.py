@@ -150,7 +150,7 @@ class Command(TerminalCommand):
             self._warn_of_erasures(request)
 
     def _warn_of_erasures(self, request: Request) -> None:
-        """Say at any verbosity that somebody who was erased may be back."""
+        """Say at any verbosity that what was erased may be back."""
         for line in about_erasures(importing.erasures(request.using)):
             self.stderr.write(visible(line))
 
