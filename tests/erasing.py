@@ -40,7 +40,9 @@ def dump() -> str:
         return _dump_of_server().lower()
     found = []
     with connection.cursor() as cursor:
-        cursor.execute("SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'audit%'")
+        cursor.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table' AND name LIKE 'auditrepr%'"
+        )
         for (name,) in cursor.fetchall():
             cursor.execute(f'SELECT * FROM "{name}"')
             found += [f"{name} {row!r}" for row in cursor.fetchall()]

@@ -14,6 +14,15 @@ class NotAttachable(AuditReprError):
     )
 
 
+class MayNotReadLog(AuditReprError):
+    """Raised when the role that owns auditrepr's log may not read the other one."""
+
+    message = (
+        'Role {role} may not read the log of source "{source}" in database "{alias}": {reason}.'
+        " Have the owner of that log grant it SELECT on the table, and USAGE on its schema."
+    )
+
+
 class LogInUse(AuditReprError):
     """Raised when the log is to be attached to another one, and has something of its own."""
 

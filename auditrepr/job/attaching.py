@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import NamedTuple
 
-from django.db import Error, transaction
+from django.db import Error, connections, transaction
 from django.utils import timezone
 
 from .. import capture
@@ -22,6 +22,7 @@ from ..exceptions import (
     LogAttached,
     LogInUse,
     LogNotAttached,
+    MayNotReadLog,
     NotAttachable,
     RoundUnfinished,
     SettingsOfOwnLog,
@@ -101,7 +102,8 @@ def attach(using: str, name: str, *, lock: Lock, dry_run: bool = False) -> Attac
     if not get_vendor(using).attachable:
         raise NotAttachable(source=name, reason="only a log in PostgreSQL can be attached to")
     types = _view(using, source).key_types
-    tables = source.tables(using)
+    with _reading(using, source):
+        tables = source.tables(using)
     check_tables(using, name, tables, types)
     keys = find_keys(using, tables, types=types)
     with _alone(using, lock):
@@ -155,11 +157,26 @@ def _alone(using: str, lock: Lock) -> Iterator[None]:
 
 
 def _view(using: str, source: Source) -> LogView:
+    with _reading(using, source):
+        return attachment.view_of(using, source)
+
+
+@contextmanager
+def _reading(using: str, source: Source) -> Iterator[None]:
+    """Say of an error in the database what was read, and which right is missing."""
     try:
         with transaction.atomic(using):
-            return attachment.view_of(using, source)
-    except Error as error:
-        raise SourceUnreadable(source=source.name, reason=one_line(error)) from error
+            yield
+    except (Error, SourceUnreadable) as error:
+        cause = error if isinstance(error, Error) else error.__cause__
+        said = one_line(cause or error)
+        if isinstance(cause, Error) and get_vendor(using).refuses_access(cause):
+            role = connections[using].settings_dict["USER"]
+            values = {"alias": using, "role": role, "reason": said.rstrip(".")}
+            raise MayNotReadLog(source=source.name, **values) from error
+        if isinstance(error, SourceUnreadable):
+            raise
+        raise SourceUnreadable(source=source.name, reason=said) from error
 
 
 def _refusals(using: str, source: Source) -> Iterator[AuditReprError]:

@@ -13,6 +13,7 @@ from ..reprs import Outcome, build
 from ..utils.time_limit import JobTimeLimit
 from ..vendors.types import BEGINNING, Event
 from . import pending, preflight
+from .gone import Gone
 from .locks.base import Lock
 from .locks.lease import DatabaseLock
 from .partitions.making import make_ahead
@@ -129,6 +130,8 @@ class Backfill(Sharing[PendingBatch]):
     def work(self) -> StopReason:
         if self.rescan and self.lease:
             shares.void(self.using, self.command)
+        if self.lease and (reason := self._start_over()):
+            return reason
         if self.retry_failed and self.lease and (reason := self._end_rebuild()):
             return reason
         while True:
@@ -161,6 +164,20 @@ class Backfill(Sharing[PendingBatch]):
     def next_round(self) -> StopReason | None:
         return self.await_lease()
 
+    def _start_over(self) -> StopReason | None:
+        """Delete what is stored if another log, which is read in place, has given IDs again."""
+        gone = Gone(self.using, self.lease)
+        reason = gone.start_over(self.reached)
+        self.result.gone += gone.count
+        return reason
+
+    def _clean(self) -> StopReason | None:
+        """Delete what is stored for events that such a log no longer has."""
+        gone = Gone(self.using, self.lock)
+        reason = gone.clean(self.reached)
+        self.result.gone += gone.count
+        return reason
+
     def _end_rebuild(self) -> StopReason | None:
         """Void the round of a rebuild, which builds final events, too, unless it has workers."""
         if live := self._rebuild.workers():
@@ -179,6 +196,7 @@ class Backfill(Sharing[PendingBatch]):
             return None
         reason = reason or self._sweep(backlog) or retry()
         backlog.settle()
+        reason = reason or self._clean()
         reason = reason or values.index(self.using, self.lock, self.reached)
         reason = reason or sealing.index(self.using, self.lock, self.reached)
         if not self.result.idle:  # without new events, there are as many ahead as before

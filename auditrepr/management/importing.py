@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from ..job.importing import Abandoned, Forecast
+from ..job.importing import Abandoned, Erasures, Forecast
 from ..sources import Facts, Source
 from ..utils.phrases import counted, timestamp
 from ..vendors.import_types import FoundTable
@@ -98,3 +98,18 @@ def about_abandoned(database: str, ended: Abandoned) -> Iterator[str]:
         yield "The source cannot be read: some of them may be too late for that."
     if ended.events:
         yield "backfill_reprs stores their representations."
+
+
+def about_erasures(found: Sequence[Erasures]) -> Iterator[str]:
+    """Yield lines that say what was erased, and how to erase it from what is imported."""
+    if not found:
+        return
+    number = sum(one.number for one in found)
+    were = "was an erasure" if number == 1 else f"were {number:,} erasures"
+    yield (
+        f"There {were} in this log, and imported events may name again what was erased. After the"
+        " import, erase it once more. No record says whom it was about, so put in the keys:"
+    )
+    for one in found:
+        times = "once" if one.number == 1 else f"{one.number:,} times, the last"
+        yield f"  {times} on {timestamp(one.last)}: {one.command}"

@@ -58,6 +58,14 @@ class Checkpoint(models.Model):
         ),
     )
 
+    other_log = JSONField(
+        null=True,
+        help_text=_(
+            "If the log is attached to another one: events by which it is known again, and the"
+            " event ID up to which representations of events that are gone were deleted."
+        ),
+    )
+
     objects = Afresh()
 
     class Meta:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from io import StringIO
 from typing import Any
 
@@ -54,3 +55,15 @@ def kind() -> str:
             " WHERE oid = 'auditrepr_auditlog'::regclass"
         )
         return str(cursor.fetchone()[0])
+
+
+def once(work: Callable[[], Any]) -> Callable[..., None]:
+    """Return a function that does this when it is called first."""
+    done: list[bool] = []
+
+    def first(*_: Any) -> None:
+        if not done:
+            done.append(True)
+            work()
+
+    return first

@@ -92,6 +92,38 @@ def test_without_indexes_nothing_is_attached() -> None:
 
 @on_postgresql
 @pytest.mark.usefixtures("supa_audit")
+def test_the_statements_are_lines_to_be_copied() -> None:
+    Author.objects.create(name="Ann")
+    AuditLog.objects.all().delete()
+    _, *lines = refusal("audit_triggers", "attach", "supa_audit").splitlines()
+    assert len(lines) == 4
+    assert all(one.startswith("CREATE INDEX ") and one.endswith(";") for one in lines)
+
+
+@on_postgresql
+@pytest.mark.usefixtures("supa_audit")
+@pytest.mark.parametrize("right", ["USAGE ON SCHEMA audit", "SELECT ON ALL TABLES IN SCHEMA audit"])
+def test_a_role_that_may_not_read_the_other_log_is_told_what_to_grant(right: str) -> None:
+    AuditLog.objects.all().delete()
+    both = ["USAGE ON SCHEMA audit", "SELECT ON ALL TABLES IN SCHEMA audit"]
+    both.remove(right)
+    sql(
+        "CREATE ROLE attached_owner",
+        "GRANT ALL ON ALL TABLES IN SCHEMA public TO attached_owner",
+        f"GRANT {both[0]} TO attached_owner",
+    )
+    try:
+        sql("SET ROLE attached_owner")
+        said = refusal("audit_triggers", "attach", "supa_audit")
+    finally:
+        sql("RESET ROLE", "DROP OWNED BY attached_owner", "DROP ROLE attached_owner")
+    assert 'may not read the log of source "supa_audit" in database "default": permission' in said
+    assert "grant it SELECT on the table, and USAGE on its schema." in said
+    assert kind() == "r"
+
+
+@on_postgresql
+@pytest.mark.usefixtures("supa_audit")
 def test_a_dry_run_shows_what_would_be_read_and_changes_nothing() -> None:
     Author.objects.create(name="Ann")
     attach("supa_audit")

@@ -25,6 +25,7 @@ from auditrepr.sources import find
 from auditrepr.sources.packages import sql
 from auditrepr.vendors import get_vendor, import_sql
 from auditrepr.vendors.import_types import Planned
+from tests.importing import forgetting
 from tests.importing.models import Novel, Shop, Visit, Writer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -199,3 +200,7 @@ def test_an_index_finds_the_event_before() -> None:
         plan = "\n".join(vendor.column(f"EXPLAIN {sql}", parameters))
     assert "pgh_id = planned.previous_position" in plan, plan
     assert "Seq Scan on importing_writerevent" not in plan, plan
+
+
+def test_who_was_erased_does_not_come_back_untold(capsys: pytest.CaptureFixture[str]) -> None:
+    forgetting.tell("pghistory", Writer, capsys)

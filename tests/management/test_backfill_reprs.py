@@ -144,6 +144,7 @@ def test_json_is_one_document(backfill, ann):
         "error": "",
         "first_failure": "",
         "holder": None,
+        "gone": 0,
     }
     with DatabaseLock("default"):
         assert json.loads(backfill("--format=json"))[0]["holder"]["pid"] == os.getpid()

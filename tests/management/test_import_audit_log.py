@@ -16,7 +16,7 @@ from django.utils import timezone
 from auditrepr.attribution import context
 from auditrepr.job import logs
 from auditrepr.job.importing import running
-from auditrepr.models import AuditLog, Import
+from auditrepr.models import AuditLog, Erasure, Import
 from tests import old_log
 from tests.app.models import Author, Book
 from tests.capturing import next_moment, sql
@@ -178,3 +178,42 @@ def test_a_role_without_rights_is_told_which_one_has_them(rights: str, more: lis
 def test_a_source_that_is_named_twice_is_imported_once():
     run("ours", "ours")
     assert Import.objects.get().sources == ["ours"]
+
+
+def test_it_says_what_was_erased_before_and_how_to_erase_it_again():
+    """Whatever the verbosity, and also if only a part of the import is done."""
+    erased = "INSERT INTO auditrepr_erasure (subject, table_name, columns, by, started_at, events, contexts, representations, failures, others) VALUES (%s, %s, %s, 'me', %s, 0, 0, 0, 0, 0)"  # noqa: E501
+    with connection.cursor() as cursor:
+        for subject, table, columns, day in (
+            ("object", "app_book", "", 1), ("object", "app_book", "", 3),
+            ("object", "app_author", "about, name", 2), ("object", "gone", "", 1),
+            ("actor", "", "", 4),
+        ):  # fmt: skip
+            cursor.execute(erased, [subject, table, columns, f"2026-02-0{day} 12:00:00+00:00"])
+    said = "\n".join(run("ours", "--dry-run").splitlines()[-5:])
+    erase = "manage.py erase_from_audit_log"
+    assert said == (
+        "There were 5 erasures in this log, and imported events may name again what was erased."
+        " After the import, erase it once more. No record says whom it was about, so put in the"
+        f" keys:\n  once on 2026-02-04 12:00:00+00:00: {erase} --actor ACTOR\n"
+        f"  2 times, the last on 2026-02-03 12:00:00+00:00: {erase} --object app.Book:KEY\n"
+        f"  once on 2026-02-02 12:00:00+00:00: {erase} --object app.Author:KEY --columns about"
+        f" name\n  once on 2026-02-01 12:00:00+00:00: {erase} --object gone:KEY"
+    )
+    err = io.StringIO()
+    assert run("ours", "--dry-run", verbosity=0) == ""
+    run("ours", verbosity=0, stderr=err)
+    assert err.getvalue() == f"{said}\n"
+
+
+def test_an_import_that_is_abandoned_says_what_was_erased_too(monkeypatch):
+    Erasure.objects.create(subject="actor", by="me")
+    interrupt_after(monkeypatch, 1)
+    err = io.StringIO()
+    with pytest.raises(SystemExit):
+        call_command("import_audit_log", "ours", "--batch-size=1", verbosity=0, stderr=err)
+    assert "There was an erasure in this log" in err.getvalue()
+    assert "There was an erasure in this log" in run("ours", "--dry-run")
+    err = io.StringIO()
+    run("ours", "--abandon", verbosity=0, stderr=err)
+    assert "There was an erasure in this log" in err.getvalue()

@@ -55,6 +55,7 @@ def refuse(vendor: Vendor) -> None:
         lambda: vendor.view_digest(VIEW, KEYS, 1),
         lambda: vendor.create_keys(KEYS, 1),
         lambda: vendor.view_facts(1),
+        vendor.last_id_given,
         vendor.stop_writers,
         vendor.set_view_aside,
         vendor.detach,
@@ -76,6 +77,7 @@ def test_a_log_is_attached_and_detached(vendor: Vendor) -> None:
     found = vendor.attachment()
     assert found is not None
     assert (found.source, found.version, found.keys, found.in_place) == ("other", 1, KEYS, True)
+    assert vendor.last_id_given() == 6
     assert found.digest == vendor.view_digest(VIEW, KEYS, 1)
     assert found.digest != vendor.view_digest(VIEW, KEYS, 2)
     events = AuditLog.objects.order_by("pk").values_list("table_name", "object_id", "row_data")

@@ -10,7 +10,11 @@ from __future__ import annotations
 
 from .abandoning import Abandoned, abandon
 from .chosen import Request
+from .erased import Erasures, erasures
 from .forecast import Forecast, forecast
 from .running import Imported, run
 
-__all__ = ["Abandoned", "Forecast", "Imported", "Request", "abandon", "forecast", "run"]
+__all__ = [
+    "Abandoned", "Erasures", "Forecast", "Imported", "Request", "abandon", "erasures", "forecast",
+    "run",
+]  # fmt: skip

@@ -14,7 +14,7 @@ from .failing import Failing
 #: What the JSON output has of a result, besides ``stored``.
 DOCUMENTED = (
     "stop_reason", "failures", "final", "again", "failed_again", "batches", "seconds", "error",
-    "first_failure", "holder",
+    "first_failure", "holder", "gone",
 )  # fmt: skip
 
 
@@ -35,6 +35,7 @@ class Result:
     failing: Failing = field(default_factory=Failing)
     lost_workers: list[str] = field(default_factory=list)  # that ended early, and why
     retried_to: int | None = None  # the ID of the last event that --retry-failed retried
+    gone: int = 0  # events that another log no longer has, and for which something was stored
     in_round: bool = False  # whether it worked in a round, or waited there for others
 
     @property
@@ -54,7 +55,7 @@ class Result:
 
     def add(self, later: Result) -> None:
         """Add the result of a later turn."""
-        for name in ("rows", "failures", "final", "again", "batches", "seconds"):
+        for name in ("rows", "failures", "final", "again", "batches", "seconds", "gone"):
             setattr(self, name, getattr(self, name) + getattr(later, name))
         for name in ("stop_reason", "error", "holder", "retried_to", "in_round"):
             setattr(self, name, getattr(later, name))
@@ -64,7 +65,7 @@ class Result:
 
     def include(self, worker: Result) -> None:
         """Add what another worker did at the same time."""
-        for name in ("rows", "failures", "final", "again", "batches"):
+        for name in ("rows", "failures", "final", "again", "batches", "gone"):
             setattr(self, name, getattr(self, name) + getattr(worker, name))
         self.first_failure = self.first_failure or worker.first_failure
         self.lost_workers += worker.lost_workers

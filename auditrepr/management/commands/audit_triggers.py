@@ -13,14 +13,14 @@ from ... import capture, sources
 from ...capture import append_only, attachment
 from ...capture.state import State
 from ...conf import get_settings
-from ...exceptions import AuditReprError, TablesLeaving
+from ...exceptions import AuditReprError, IndexesMissing, TablesLeaving
 from ...job import preflight
 from ...job.monitoring import findings
 from ...job.partitions.making import keep_ahead
 from ...job.rights import explained, refused
 from ...models import Coverage
 from ...utils.phrases import counted
-from ...utils.text import visible
+from ...utils.text import visible, visible_lines
 from .. import attaching
 from ..options import database_alias
 from ..terminal import TerminalCommand
@@ -84,6 +84,8 @@ class Command(TerminalCommand):
             alone = using if action in ("attach", "detach") else options["database"]
             for using in capture.databases(alone, with_log=action != "remove"):
                 complaints += act(using)
+        except IndexesMissing as error:  # its statements are lines, to be copied
+            raise CommandError(visible_lines(str(error))) from error
         except (AuditReprError, Error) as error:
             said = explained(error, using, writes=[Coverage._meta.db_table])
             if action != "check" and refused(error, using):

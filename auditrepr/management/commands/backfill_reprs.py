@@ -133,6 +133,12 @@ class Command(SharedCommand):
         return FAILED if failed else super().finish(using, options, result)
 
     def report_work(self, using: str, result: Result) -> None:
+        if result.gone:
+            self.say(
+                1,
+                f"{logs.named(using)}: Deleted what was stored for"
+                f" {counted(result.gone, 'event')} that the other log no longer has.",
+            )
         if result.idle:
             ended = "Nothing to do." if not result.limited else ENDED[result.stop_reason]
             self.say(1 if self.on_terminal() else 2, f"{logs.named(using)}: {ended}")

@@ -19,7 +19,7 @@ from ...utils.phrases import counted
 from ...utils.table_names import model_labeled
 from ...utils.text import one_line, visible
 from ..dry_run import described, table
-from ..importing import about, about_abandoned
+from ..importing import about, about_abandoned, about_erasures
 from ..locking import LOCKS, add_lock, chosen_lock
 from ..options import add_database, database_alias, moment, number_upto, one_of, seconds
 from ..progress import progress_bar
@@ -111,6 +111,8 @@ class Command(TerminalCommand):
         ended = importing.abandon(request, lock=chosen_lock(request.using, options, stop))
         for line in about_abandoned(logs.named(request.using), ended):
             self._say(line)
+        if ended.events:
+            self._warn_of_erasures(request)
 
     def _report(self, request: Request, done: Imported) -> None:
         named = logs.named(request.using)
@@ -122,6 +124,13 @@ class Command(TerminalCommand):
             self._say(f"{counted(done.left, 'event')} are left. Repeat the command to continue.")
         elif done.events:
             self._say("backfill_reprs stores their representations.")
+        if done.events:
+            self._warn_of_erasures(request)
+
+    def _warn_of_erasures(self, request: Request) -> None:
+        """Say at any verbosity that what was erased may be back."""
+        for line in about_erasures(importing.erasures(request.using)):
+            self.stderr.write(visible(line))
 
     def _preview(self, request: Request) -> None:
         found = importing.forecast(request)
@@ -131,6 +140,9 @@ class Command(TerminalCommand):
         if rows:
             self._say("\nThe latest events, as they would read:")
         for line in table(rows):
+            self._say(line)
+        erasures = list(about_erasures(importing.erasures(request.using)))
+        for line in [*([""] if erasures else []), *erasures]:
             self._say(line)
         if found.refusals:
             reasons = "\n".join(f"- {visible(str(one))}" for one in found.refusals)

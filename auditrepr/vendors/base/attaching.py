@@ -39,6 +39,10 @@ class AttachFacet(Facet, ABC):
         """Return what the view that is in place reads."""
 
     @abstractmethod
+    def last_id_given(self) -> int | None:
+        """Return the last ID that the other log has given; None if this role may not know."""
+
+    @abstractmethod
     def stop_writers(self) -> None:
         """Let no other transaction write to the other log until this one ends."""
 

@@ -44,6 +44,11 @@ SELECT relkind::text, quote_ident(nspname) || '.' || quote_ident(relname), (
 FROM facts JOIN pg_class ON pg_class.oid = relation
 JOIN pg_namespace ON pg_namespace.oid = relnamespace
 """
+LAST_ID = f"""
+WITH {FACTS}
+SELECT CASE WHEN readable THEN coalesce(pg_sequence_last_value(sequence), before_first) END
+FROM facts
+"""
 FUNCTIONS = """
 SELECT pg_proc.oid::regprocedure::text FROM pg_proc
 WHERE proname LIKE 'auditrepr\\_attached\\_%%' AND pronamespace = to_regnamespace(%s) ORDER BY 1
@@ -108,6 +113,10 @@ class Attaching(AttachFacet):
                 return facts._replace(unindexable=f"{name}: {why}")
         missing = attached_plans.missing(self.connection, schema, table, of, version)
         return facts._replace(indexes=list(missing) if of else ())
+
+    def last_id_given(self) -> int | None:
+        last: int | None = self.value(LAST_ID)
+        return last
 
     def stop_writers(self) -> None:
         self.execute(f"LOCK TABLE {table} IN SHARE MODE" for table in self.column(READ))

@@ -32,6 +32,9 @@ class Attaching(AttachFacet):
     def view_facts(self, version: int) -> ViewFacts:
         self._refuse()
 
+    def last_id_given(self) -> int | None:
+        self._refuse()
+
     def stop_writers(self) -> None:
         self._refuse()
 

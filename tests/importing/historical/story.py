@@ -22,6 +22,7 @@ from auditrepr.models import AuditLog
 from auditrepr.sources import find
 from auditrepr.sources.packages import simple_history
 from tests.capturing import next_moment
+from tests.importing import forgetting
 from tests.importing.historical.models import (
     Building,
     Favorite,
@@ -208,3 +209,7 @@ def test_a_parent_without_a_history_has_that_of_its_children() -> None:
     assert recorded()["building"] == [
         event for event in seen["building"] if event[0] == str(tower.pk)
     ]
+
+
+def test_who_was_erased_does_not_come_back_untold(capsys: pytest.CaptureFixture[str]) -> None:
+    forgetting.tell("simple_history", Writer, capsys)

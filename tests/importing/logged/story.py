@@ -23,6 +23,7 @@ from auditrepr.models import AuditLog, InstanceRepr
 from auditrepr.sources import find
 from auditrepr.sources.packages import auditlog
 from tests.capturing import next_moment
+from tests.importing import forgetting
 from tests.importing.logged.models import Novel, Parcel, Tag, Writer
 from tests.importing.together import begin, recorded, represented, switch
 
@@ -228,3 +229,7 @@ def test_a_dry_run_says_what_is_left_out(capsys: pytest.CaptureFixture[str]) -> 
 def test_without_entries_there_is_nothing_to_import() -> None:
     with pytest.raises(SourceUnavailable, match="no entries of these models"):
         find("auditlog").parts("default")
+
+
+def test_who_was_erased_does_not_come_back_untold(capsys: pytest.CaptureFixture[str]) -> None:
+    forgetting.tell("auditlog", Writer, capsys)

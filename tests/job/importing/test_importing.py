@@ -26,7 +26,7 @@ from auditrepr.exceptions import (
     UnknownSource,
     UntilTooLate,
 )
-from auditrepr.job import importing
+from auditrepr.job import importing, prune
 from auditrepr.job.importing import Request, chosen, running
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.rounds import shares
@@ -700,3 +700,27 @@ def test_no_id_is_given_twice_also_if_what_was_imported_is_gone():
     first = Import.objects.get().first_id
     AuditLog.objects.all().delete()  # as pruning does
     assert chosen.last_id("default") == first - 1
+
+
+@pytest.mark.parametrize("kept", [0, 1])
+def test_what_was_pruned_from_our_own_log_does_not_come_back(kept):
+    """The old log went on: it has the pruned events as well, and those from before."""
+    history()
+    author = Author.objects.create(name="Eve")
+    Author.objects.filter(pk=author.pk).update(name="Eva")
+    both = AuditLog.objects.order_by("pk")
+    sql(
+        f"INSERT INTO old_log (number, {old_log.COLUMNS}) SELECT id + 1000000, {old_log.COLUMNS}"
+        " FROM auditrepr_auditlog"
+    )
+    run()
+    first, last = both
+    before = timezone.now() + timedelta(days=1) if not kept else last.occurred_at
+    prune.prune("default", before, lock=DatabaseLock("default"))
+    assert AuditLog.objects.count() == kept
+    done = do()
+    assert (done.events, done.later) == (5, 2)
+    assert AuditLog.objects.order_by("-pk").values_list("pk", flat=True)[kept] < first.pk
+    run()
+    assert texts() == ["Ada", "Go (Ada)", "Ann", "Go (Ann)", "Bob", *["Eva"][:kept]]
+    assert prune.preview("default", before).events == 5
