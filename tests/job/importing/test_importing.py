@@ -26,9 +26,10 @@ from auditrepr.exceptions import (
     UnknownSource,
     UntilTooLate,
 )
-from auditrepr.job import importing, prune
+from auditrepr.job import importing
 from auditrepr.job.importing import Request, chosen, running
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.retention import prune
 from auditrepr.job.rounds import shares
 from auditrepr.models import (
     AuditLog,
