@@ -13,8 +13,10 @@ EXAMPLES ?= 1000
 
 # PostgreSQL's take twice as long as SQLite's, so they run in two parts (tests/parts.py).
 SUITES := suite-sqlite suite-postgresql-1 suite-postgresql-2
+# The same for what takes longer.
+PROOFS := $(SUITES:suite-%=proof-%)
 
-.PHONY: help demo bench test prove suites suite-postgresql $(SUITES) truth stress coverage mutants lint types docs matrix clean
+.PHONY: help demo bench test prove suites suite-postgresql $(SUITES) $(PROOFS) truth stress coverage mutants lint types docs matrix clean
 
 help: ## list what there is
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -31,7 +33,7 @@ bench: $(VENV)/bench ## measure what it costs, on PostgreSQL and SQLite; docs/be
 # Side by side; what each of them says is shown when it ends.
 test prove: export TEST_NOT_TRIED = $(VENV)/not-tried
 # Hundreds of processes start: without bytecode each would compile the package again.
-test prove: export PYTHONDONTWRITEBYTECODE =
+test prove $(PROOFS): export PYTHONDONTWRITEBYTECODE =
 test prove: BOTH = rm -f $(TEST_NOT_TRIED); \
     $(MAKE) -j3 --output-sync=target --keep-going suites; failed=$$?; \
     printf '\n== Not tried\n'; sort -u $(TEST_NOT_TRIED); exit $$failed
@@ -39,14 +41,17 @@ test prove: BOTH = rm -f $(TEST_NOT_TRIED); \
 test: $(VENV)/test ## run the tests on SQLite and PostgreSQL side by side
 	@$(BOTH)
 
-prove: export TEST_MARKED = proof or sized
-prove: export TEST_FULL_SIZE = 1
+prove $(PROOFS): export TEST_MARKED = proof or sized
+prove $(PROOFS): export TEST_FULL_SIZE = 1
 prove: $(VENV)/test ## run what takes longer: kills, outages, random histories, a browser, the demo, other applications
 	@$(BOTH)
 
 suites: $(SUITES)
 
 suite-postgresql: suite-postgresql-1 suite-postgresql-2
+
+$(PROOFS): proof-%:
+	@$(MAKE) suite-$*
 
 $(SUITES): suite-%:
 	@printf '\n== Tests on %s\n' '$(subst -, part ,$*)'

@@ -1,15 +1,20 @@
-# What .ci/run checks besides `make test` and `make prove`, each on one core. make starts them in
-# the order of `all`: the longest first, so that no core waits for long at the end. What they need
-# is installed.
+# What .ci/run checks besides `make test`: `make prove`, and what only CI does. Each target uses one
+# core at most, and some wait for long: three at a time keep two cores busy. make starts them in the
+# order of `all`: the longest first, so that no core is idle at the end. What they need is installed.
 
 BIN := .venv/bin
 NOX := $(BIN)/nox --reuse-existing-virtualenvs --no-install --session
 # The pairs of Python and Django, each in quotes.
 PAIRS ?=
 
-.PHONY: all django servers applications sources lint types docs
+PROOFS := proof-postgresql-2 proof-sqlite proof-postgresql-1
 
-all: django pairs-postgresql pairs-sqlite servers applications docs sources types lint
+.PHONY: all $(PROOFS) django servers applications sources lint types docs
+
+all: $(PROOFS) pairs-postgresql pairs-sqlite django servers applications docs sources types lint
+
+$(PROOFS):
+	$(MAKE) --file Makefile $@
 
 # Once more with events whose IDs are negative, as those of an older log are, and on a log that is
 # partitioned.

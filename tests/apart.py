@@ -12,6 +12,7 @@ from django.db.backends.sqlite3.base import SQLiteCursorWrapper
 
 WRITES = ("INSERT", "UPDATE", "DELETE", "REPLAC", "WITH")
 MILLISECOND = 1_000_000  # nanoseconds
+SECOND = 1_000_000_000
 
 
 class _Clock:
@@ -26,10 +27,15 @@ class _Clock:
     def wait(self) -> None:
         """Wait until it is another millisecond than at the end of the last write."""
         while self.now() == self._last:
-            pass
+            # Others can use the processor meanwhile.
+            time.sleep(self._rest() / SECOND)
 
     def note(self) -> None:
         self._last = self.now()
+
+    def _rest(self) -> int:
+        """Return the nanoseconds until the next millisecond."""
+        return MILLISECOND - time.clock_gettime_ns(time.CLOCK_REALTIME) % MILLISECOND
 
 
 @contextmanager

@@ -24,7 +24,7 @@ CHANGES = re.compile(r"\b(?:INSERT|UPDATE|DELETE|TRUNCATE|MERGE)\b", re.IGNORECA
 OWN = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+"?auditrepr_', re.IGNORECASE)
 #: How many histories a state machine tries, and how long each is.
 HISTORIES = settings(
-    **examples(quick=4, full=30, named="TRUTH_EXAMPLES"),
+    **examples(quick=4, full=20, named="TRUTH_EXAMPLES"),
     stateful_step_count=30,
     deadline=None,
     suppress_health_check=list(HealthCheck),

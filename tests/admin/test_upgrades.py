@@ -58,17 +58,15 @@ def said(command: str, *arguments: str, **options: Any) -> tuple[str, str]:
     return out.getvalue(), err.getvalue()
 
 
-@pytest.mark.parametrize(
-    "name", [FIRST, *(pytest.param(one, marks=pytest.mark.proof) for one in OTHERS)]
-)
-def test_pages_answer_before_a_migration_unless_they_need_it(reader: Client, name: str) -> None:
+def pages() -> dict[str, str]:
+    """Make objects; return the address of each page, with the migration that it needs."""
     author = Author.objects.create(name="Ada")
     fail(AuditLog.objects.earliest("pk"))
     event = AuditLog.objects.get(table_name="app_author").pk
     of_author = f"table_name=app_author&object_id={author.pk}"
     book = Book.objects.create(title="Emma", author=author)
     related = "0005_related_objects"
-    needs = {
+    return {
         LOG: FIRST,
         f"{LOG}?text=Ada": FIRST,
         f"{LOG}?state=pending": FIRST,
@@ -86,15 +84,34 @@ def test_pages_answer_before_a_migration_unless_they_need_it(reader: Client, nam
         f"/admin/app/author/{author.pk}/history/": related,
         f"{BUTTON.format(book.pk)}export=csv": related,
     }
+
+
+def check_pages(reader: Client, needs: dict[str, str], name: str) -> None:
+    """Check each page, where this migration is the last one that is applied."""
     applied = EVERY[: EVERY.index(name) + 1]
-    with at(name):
-        for url, needed in needs.items():
-            answer = reader.get(url)
-            assert answer.status_code == (200 if needed in applied else 503), url
-            if answer.streaming:  # nothing that comes late breaks it
-                assert b"complete" in b"".join(answer.streaming_content), url
-            if answer.status_code == 503:
-                assert "Run: manage.py migrate --database default" in words(answer.content.decode())
+    for url, needed in needs.items():
+        answer = reader.get(url)
+        assert answer.status_code == (200 if needed in applied else 503), (url, name)
+        if answer.streaming:  # nothing that comes late breaks it
+            assert b"complete" in b"".join(answer.streaming_content), (url, name)
+        if answer.status_code == 503:
+            assert "Run: manage.py migrate --database default" in words(answer.content.decode())
+
+
+def test_pages_answer_before_a_migration_unless_they_need_it(reader: Client) -> None:
+    needs = pages()
+    with at(FIRST):
+        check_pages(reader, needs, FIRST)
+    assert "Ada" in page(reader, LOG)
+
+
+@pytest.mark.proof
+def test_pages_answer_before_each_migration_unless_they_need_it(reader: Client) -> None:
+    needs = pages()
+    for name in reversed(OTHERS):
+        call_command("migrate", "auditrepr", name, verbosity=0)
+        check_pages(reader, needs, name)
+    call_command("migrate", "auditrepr", verbosity=0)
     assert "Ada" in page(reader, LOG)
 
 
@@ -129,6 +146,7 @@ def test_nor_does_one_that_needs_what_is_missing_later(
     assert b"Bea" in b"".join(reader.get(url).streaming_content)
 
 
+@pytest.mark.proof
 def test_what_a_page_needs_is_named(reader: Client) -> None:
     with at(BEFORE):
         for answer in (reader.get(RUNS), reader.post(f"{RUNS}cancel/")):

@@ -40,6 +40,7 @@ def run(database, *arguments):
     return done.stdout + done.stderr
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("options", [(), ("--parallel", "2"), ("--reverse", "--keepdb")])
 def test_every_test_of_a_suite_begins_with_an_empty_log(database, options):

@@ -102,6 +102,7 @@ def test_new_triggers_wait_for_writers_alone_and_replaced_ones_for_readers_too(
     assert capsys.readouterr().out == in_order
 
 
+@pytest.mark.proof
 @pytest.mark.sqlite
 def test_taking_it_out_leaves_an_application_that_works(tmp_path):
     shop = Shop(tmp_path)
@@ -122,6 +123,7 @@ def run(line: str) -> subprocess.CompletedProcess[bytes]:
     )
 
 
+@pytest.mark.proof
 @pytest.mark.sqlite
 def test_its_line_for_prometheus_leaves_a_whole_file_and_nothing_else(tmp_path):
     project_with_a_pending_row(tmp_path)
@@ -157,6 +159,7 @@ def heartbeats():
         server.shutdown()
 
 
+@pytest.mark.proof
 @pytest.mark.sqlite
 def test_its_heartbeat_is_heard_after_a_run_that_ended_well_alone(tmp_path, heartbeats):
     url, heard = heartbeats

@@ -29,7 +29,7 @@ def test_every_exact_representation_is_the_text_at_the_event():
     seen.clear()
     run_state_machine_as_test(
         World,
-        settings=settings(HISTORIES, **examples(quick=8, full=150, named="TRUTH_EXAMPLES")),
+        settings=settings(HISTORIES, **examples(quick=8, full=100, named="TRUTH_EXAMPLES")),
     )
     sys.stderr.write(f"\n{connection.display_name}: {dict(seen)}\n")
     assert seen["exact"] > 10 * seen["examples"], "the machine hardly changes anything"

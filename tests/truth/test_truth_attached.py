@@ -99,7 +99,7 @@ def test_what_an_attached_log_says_exactly_is_true(name: str) -> None:
     try:
         run_state_machine_as_test(
             type("Attached", (AttachedWorld,), {"recorder": recorder}),
-            settings=settings(HISTORIES, **examples(quick=2, full=8, named="TRUTH_EXAMPLES")),
+            settings=settings(HISTORIES, **examples(quick=2, full=6, named="TRUTH_EXAMPLES")),
         )
     finally:
         detach()

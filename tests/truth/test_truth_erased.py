@@ -118,7 +118,7 @@ def test_every_exact_representation_is_true_whatever_was_erased(monkeypatch: pyt
     seen.clear()
     run_state_machine_as_test(
         ErasedWorld,
-        settings=settings(HISTORIES, **examples(quick=5, full=40, named="TRUTH_EXAMPLES")),
+        settings=settings(HISTORIES, **examples(quick=5, full=25, named="TRUTH_EXAMPLES")),
     )
     sys.stderr.write(f"\n{connection.display_name}, erased: {dict(seen)}\n")
     assert seen["exact"] > seen["examples"]

@@ -124,9 +124,9 @@ def was_imported(row: AuditLog) -> bool:
 )
 def test_every_exact_representation_is_true_whenever_auditrepr_began(name: str) -> None:
     recorder = RECORDERS[name]
-    tried = examples(quick=3, full=30, named="TRUTH_EXAMPLES")
+    tried = examples(quick=3, full=20, named="TRUTH_EXAMPLES")
     if name != "ours":
-        tried = examples(quick=2, full=30, named="TRUTH_EXAMPLES")
+        tried = examples(quick=2, full=20, named="TRUTH_EXAMPLES")
     seen.clear()
     recorder.create()
     try:

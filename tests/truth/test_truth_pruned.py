@@ -101,7 +101,7 @@ def test_every_exact_representation_is_true_whatever_was_pruned():
     seen.clear()
     run_state_machine_as_test(
         PrunedWorld,
-        settings=settings(HISTORIES, **examples(quick=4, full=40, named="TRUTH_EXAMPLES")),
+        settings=settings(HISTORIES, **examples(quick=4, full=25, named="TRUTH_EXAMPLES")),
     )
     sys.stderr.write(f"\n{connection.display_name}, pruned: {dict(seen)}\n")
     assert seen["exact"] > seen["examples"]
