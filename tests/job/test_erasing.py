@@ -377,7 +377,7 @@ def test_an_actor_s_key_and_address_are_not_searched_for_elsewhere():
 
 
 def test_more_values_than_one_condition_may_have_are_found_too(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("auditrepr.vendors.postgresql.erasing.MOST", 5)
+    monkeypatch.setattr("auditrepr.vendors.postgresql.naming.MOST", 5)
     author = Author.objects.create(name="Zelda 0000")
     for n in range(1, 60):
         Author.objects.filter(pk=author.pk).update(name=f"Zelda {n:04}")
