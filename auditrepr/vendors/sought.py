@@ -47,8 +47,5 @@ class Sought:
 
     def within(self, text: str) -> bool:
         """Return whether one of the stretches is in the text, in whatever case."""
-        folded = self.folded(text)
-        for one in self._texts:  # not any(): a generator takes as long as the search
-            if one in folded:
-                return True
-        return False
+        # No generator, which would take as long as the search itself.
+        return any(map(self.folded(text).__contains__, self._texts))

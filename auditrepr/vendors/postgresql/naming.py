@@ -42,9 +42,9 @@ class Names(Func):
         super().__init__(*(Cast(column, TextField()) for column in columns))
         self.sought = sought
 
-    def as_sql(
+    def as_sql(  # type: ignore[override]
         self, compiler: SQLCompiler, connection: BaseDatabaseWrapper, **context: Any
-    ) -> tuple[str, list[Any]]:
+    ) -> tuple[str, tuple[Any, ...]]:
         columns = [compiler.compile(part) for part in self.get_source_expressions()]
         folded, table = _folded(self.sought.folded.table)
         conditions = [_condition(one) for one in self.sought.stretches]
@@ -54,7 +54,7 @@ class Names(Func):
             columns=", ".join(sql for sql, _ in columns),
         )
         parameters = [value for _, values in conditions for value in values]
-        return sql, [*parameters, *table, *(value for _, values in columns for value in values)]
+        return sql, (*parameters, *table, *(value for _, values in columns for value in values))
 
 
 def _folded(table: Mapping[int, str]) -> tuple[str, list[str]]:
