@@ -1,4 +1,4 @@
-"""The log, the failures, the erasures and the job's runs in Django's admin: to be read, never to be changed."""
+"""The log, the failures, the erasures and the job's runs in Django's admin: only to be read."""
 
 from __future__ import annotations
 
