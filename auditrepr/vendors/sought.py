@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from ..utils.letter_case import Folding
 
-#: What a JSON document may write as an escape of two characters. How it writes others, as ``\u``
-#: and their number, has to be looked for.
+#: What a JSON document may write as an escape of two characters. It may write any other one as
+#: ``\u`` and its number, for which a vendor must search as well.
 _ESCAPED = re.compile(r'["\\/\x00-\x1f]')
 
 

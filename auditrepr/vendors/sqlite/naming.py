@@ -13,7 +13,7 @@ from django.db.models.functions import Cast
 from ..sought import Sought
 
 FUNCTION = "auditrepr_names"
-#: How JSON writes any character as a number; what it says is only known to who reads it.
+#: How JSON writes any character as a number; only a parser knows which one.
 _NUMBERED = "\\u"
 #: What is sought by the conditions that are in use, by numbers.
 _SOUGHT: WeakValueDictionary[int, Sought] = WeakValueDictionary()
