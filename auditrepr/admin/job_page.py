@@ -17,7 +17,7 @@ from django.utils.translation import gettext as _
 
 from ..job.monitoring import summary
 from ..lineage import recent_renames
-from ..models import BackfillRun, ReprFailure, ReprFailureQuerySet
+from ..models import BackfillRun, Erasure, ReprFailure, ReprFailureQuerySet
 from ..readers.changes import model_label
 from ..readers.permissions import asked_log, readable_failures, readable_tables
 from ..utils.text import visible
@@ -86,6 +86,8 @@ def context(request: HttpRequest, site: AdminSite) -> dict[str, Any]:
         "most_failures": MOST_FAILURES,
         "may_retry": may_retry(request.user),
         "may_cancel": found.round and may_cancel(request.user),
+        "may_read_erasures": site.is_registered(Erasure)
+        and request.user.has_perm("auditrepr.view_erasure"),
         "may_read_failures": site.is_registered(ReprFailure)
         and request.user.has_perm("auditrepr.view_reprfailure"),
     }

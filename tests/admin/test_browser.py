@@ -28,7 +28,7 @@ from tests.browsing import (
     login,
     look,
 )
-from tests.demonstration import databases
+from tests.demonstration import Demo, databases
 
 pytestmark = [pytest.mark.proof, pytest.mark.each_database]
 
@@ -153,6 +153,22 @@ def test_the_job_page_shows_what_was_done_and_what_is_left(reader: Page, look: A
     reader.get_by_text("Show as table", exact=True).click()
     expect(reader.get_by_role("columnheader", name="Hour starting at")).to_be_visible()
     look(reader, "job")
+
+
+def test_the_job_page_leads_to_an_erasure_that_is_to_be_continued(
+    reader: Page, done: tuple[Demo, str], look: Any
+) -> None:
+    begin = "import auditrepr.models as m; m.Erasure.objects.all().delete(); m.Erasure.objects"
+    begin += ".create(subject='object', table_name='gazetteer_country', by='ann@office', events=3)"
+    assert done[0].run("shell", "-v0", "-c", begin).returncode == 0
+    reader.goto(JOB)
+    expect(reader.get_by_role("row", name="Erasure unfinished for")).to_be_visible()
+    reader.get_by_role("link", name="Show all erasures").click()
+    expect(reader.get_by_role("row", name="unfinished")).to_contain_text("ann@office")
+    look(reader, "erasures")
+    reader.get_by_role("row", name="unfinished").get_by_role("link").first.click()
+    expect(reader.get_by_text("erase_from_audit_log --object gazetteer.Country:…")).to_be_visible()
+    look(reader, "erasure")
 
 
 def test_searches_a_representation(reader: Page, look: Any) -> None:

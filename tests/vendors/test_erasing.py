@@ -7,6 +7,7 @@ import pytest
 from auditrepr.capture import append_only
 from auditrepr.models import AuditLog, InstanceRepr
 from auditrepr.vendors import Vendor
+from auditrepr.vendors.sought import Sought, Stretch
 from auditrepr.vendors.types import digest_of_erased, erased_on
 from tests.app.models import Author, Book
 from tests.capturing import drop_append_only
@@ -22,10 +23,16 @@ def _events() -> None:
     Book.objects.update(price="0.20")
 
 
-@pytest.mark.parametrize("pattern", ["zoë", "ZO.", r'\\"Q'])
-def test_naming_finds_whatever_has_a_match(vendor: Vendor, pattern: str):
-    found = AuditLog.objects.filter(vendor.naming(("context", "row_data"), ["nothing", pattern]))
+@pytest.mark.parametrize("text", ["zoë", "ZO", '"Q', "Q"])
+def test_naming_finds_whatever_holds_a_text(vendor: Vendor, text: str):
+    sought = Sought(map(Stretch.of, ["nothing", text]))
+    found = AuditLog.objects.filter(vendor.naming(("context", "row_data"), sought))
     assert found.filter(table_name="app_author").count() == 1
+    assert not found.filter(table_name="app_book").exists()
+
+
+def test_naming_finds_nothing_if_nothing_is_sought(vendor: Vendor):
+    assert not AuditLog.objects.filter(vendor.naming(("row_data",), Sought([]))).exists()
 
 
 def test_values_are_replaced_and_the_others_stay(vendor: Vendor):

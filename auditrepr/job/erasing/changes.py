@@ -77,7 +77,7 @@ def of_others(
     if not needles:
         return
     vendor = get_vendor(target.using)
-    condition = vendor.naming(("row_data", "changed_from", "context"), needles.patterns)
+    condition = vendor.naming(("row_data", "changed_from", "context"), needles.sought)
     events = target.log.filter(condition, pk__lte=upto).order_by("pk")
     while page := list(events.filter(pk__gt=after)[:EVENTS]):
         after = page[-1].pk

@@ -58,7 +58,7 @@ def _shared(target: ObjectTarget, texts: set[str]) -> set[str]:
     """
     needles = Needles(texts)
     found: set[str] = set()
-    condition = get_vendor(target.using).naming(("row_data", "changed_from"), needles.patterns)
+    condition = get_vendor(target.using).naming(("row_data", "changed_from"), needles.sought)
     for part in target.parts if needles else ():
         table = target.renames.lineage(part.table).events()
         events = target.log.filter(table, condition).exclude(pk__in=target.events().values("pk"))

@@ -6,12 +6,13 @@ import html
 import json
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
 
 from ...utils.text import visible
+from ...vendors.sought import Sought, Stretch
 
 #: What replaces a text.
 MARK = "[erased]"
@@ -39,12 +40,19 @@ class Needles:
         return bool(self.texts)
 
     @cached_property
-    def patterns(self) -> list[str]:
-        """Return regular expressions, for databases too, of which one matches.
+    def sought(self) -> Sought:
+        """Return what a database may search for: whatever holds one of the texts has it, too."""
+        return Sought(form.stretch for form in self._forms)
 
-        What has a long text has its beginning.
-        """
-        return _alternatives(self.texts, most=BEGINNING)
+    @cached_property
+    def _forms(self) -> list[_Form]:
+        """Return all forms of the texts; what has a long text has its beginning."""
+        return _forms_of(self.texts, most=BEGINNING)
+
+    @cached_property
+    def patterns(self) -> list[str]:
+        """Return regular expressions of which one matches."""
+        return _alternatives(self._forms)
 
     @cached_property
     def _compiled(self) -> list[re.Pattern[str]]:
@@ -52,7 +60,9 @@ class Needles:
 
     @cached_property
     def _whole(self) -> list[re.Pattern[str]]:
-        return [re.compile(pattern, re.IGNORECASE) for pattern in _alternatives(self.texts)]
+        return [
+            re.compile(pattern, re.IGNORECASE) for pattern in _alternatives(_forms_of(self.texts))
+        ]
 
     def within(self, value: Any) -> bool:
         """Return whether a value, or a part of it, holds one of the texts, or its beginning."""
@@ -99,39 +109,55 @@ def texts_in(value: Any) -> Iterator[str]:
             yield from texts_in(part)
 
 
-def _alternatives(texts: Iterable[str], most: int | None = None) -> list[str]:
-    """Return regular expressions for all forms of these texts, the longest first.
+class _Form(NamedTuple):
+    """One way to write a text."""
+
+    text: str
+    #: Whether it is a number, or ends with one, which further digits would make another one. A
+    #: long number is found behind others, too: as a telephone number behind a country's.
+    alone_before: bool
+    alone_after: bool
+
+    @property
+    def pattern(self) -> str:
+        start = _NO_NUMBER_BEFORE if self.alone_before else ""
+        end = r"(?!\d)" if self.alone_after else ""
+        return f"{start}{re.escape(self.text)}{end}"
+
+    @property
+    def stretch(self) -> Stretch:
+        text, before, after = self
+        return Stretch.of(text, alone_before=before, alone_after=after)
+
+
+def _alternatives(forms: Sequence[_Form]) -> list[str]:
+    """Return regular expressions for these forms."""
+    patterns = [form.pattern for form in forms]
+    return ["|".join(some) for some in _portions(patterns, TOGETHER)]
+
+
+def _forms_of(texts: Iterable[str], most: int | None = None) -> list[_Form]:
+    """Return all forms of these texts, the longest first.
 
     :param most: characters of a text that are searched for, at its beginning; None: all.
     """
-    forms: dict[str, str] = {}
+    found: dict[str, _Form] = {}
     for text in texts:
         stripped = text.strip()
         some = stripped[:most]
-        for form, pattern in _forms(some, cut=some != stripped):
-            forms.setdefault(form.lower(), pattern)
-    ordered = [forms[form] for form in sorted(forms, key=len, reverse=True)]
-    return ["|".join(some) for some in _portions(ordered, TOGETHER)]
+        for form in _forms(some, cut=some != stripped):
+            found.setdefault(form.text.lower(), form)
+    return [found[text] for text in sorted(found, key=len, reverse=True)]
 
 
-def _forms(text: str, *, cut: bool) -> Iterator[tuple[str, str]]:
-    """Yield the text as others may write it, and the pattern of that, some more than once."""
+def _forms(text: str, *, cut: bool) -> Iterator[_Form]:
+    """Yield the text as others may write it, some more than once."""
     cased = {text, text.lower(), text.upper(), text.title(), text.casefold()}
     for one in {unicodedata.normalize(way, c) for c in cased for way in ("NFC", "NFD")} | cased:
-        hexadecimal = one.encode().hex()
-        yield hexadecimal, hexadecimal
+        yield _Form(one.encode().hex(), alone_before=False, alone_after=False)
         for form in _escaped(one):
-            yield form, _by_itself(form, cut=cut)
-
-
-def _by_itself(form: str, *, cut: bool) -> str:
-    """Return a pattern for the form, unless further digits make its number another one.
-
-    A long number is found behind others, too: as a telephone number behind a country's.
-    """
-    start = _NO_NUMBER_BEFORE if _SHORT_NUMBER.match(form) else ""
-    end = r"(?!\d)" if form[-1:].isdecimal() and not cut else ""
-    return f"{start}{re.escape(form)}{end}"
+            after = form[-1:].isdecimal() and not cut
+            yield _Form(form, bool(_SHORT_NUMBER.match(form)), after)
 
 
 def _escaped(text: str) -> Iterator[str]:

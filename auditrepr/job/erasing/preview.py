@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
+from django.apps import apps
+from django.contrib.auth import get_user_model
+
 from ...capture import attachment
 from ...exceptions import NothingToErase
 from ...models import AuditLog, Checkpoint, InstanceRepr, ReprFailure
@@ -16,7 +19,7 @@ from .changes import change_of, of_others
 from .known import Known, known
 from .needles import MARK
 from .run import NOT_OURS, Asked, parts
-from .target import ObjectTarget
+from .target import ActorTarget, ObjectTarget
 
 
 @dataclass
@@ -38,6 +41,7 @@ class Preview:
     open_transactions: int = 0
     unsettled: int = 0  # events above the watermark
     as_actor: int = 0  # events that the object made, if it is a user
+    as_object: str = ""  # the actor's row, if the log has events of it
 
 
 def preview(asked: Asked) -> Preview:
@@ -105,3 +109,7 @@ def _note_to_come(found: Preview, asked: Asked) -> None:
         model = target.parts[0].model
         if model is not None and hasattr(model, "get_username"):
             found.as_actor = log.filter(actor=target.key[:ACTOR_LENGTH]).count()
+    elif isinstance(target, ActorTarget) and apps.is_installed("django.contrib.auth"):
+        user = get_user_model()
+        if log.for_model(user).filter(object_id=target.actor).exists():
+            found.as_object = f"{user._meta.label}:{target.actor}"

@@ -35,7 +35,7 @@ def naming(rows: QuerySet[Any], columns: Sequence[str], needles: Needles) -> lis
     """Return the rows with one of the texts in one of these columns."""
     if not needles:
         return []
-    condition = get_vendor(rows.db).naming(columns, needles.patterns)
+    condition = get_vendor(rows.db).naming(columns, needles.sought)
     found = rows.filter(condition).only(*columns).iterator()
     return [row for row in found if any(needles.within(getattr(row, name)) for name in columns)]
 

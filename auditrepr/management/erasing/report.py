@@ -41,6 +41,11 @@ def forecast(found: Preview) -> Iterator[str]:
             f"It is a user, who made {counted(found.as_actor, 'event')}: to erase in their contexts"
             " as well, run the command with --actor, too."
         )
+    if found.as_object:
+        yield (
+            "The log has events of this user's row: to erase in them as well, run the command with"
+            f" --object {found.as_object}, too."
+        )
 
 
 def outcome(done: Erased) -> Iterator[str]:

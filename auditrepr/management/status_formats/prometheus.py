@@ -124,6 +124,11 @@ METRICS = (
         lambda s: max((one.seconds for one in s.overdue), default=0),
     ),
     Metric(
+        "erasing_seconds",
+        "Seconds since which an erasure is unfinished; 0 if none is.",
+        lambda s: (s.at - s.erasing_since).total_seconds() if s.erasing_since else 0,
+    ),
+    Metric(
         "failures_due",
         "Failed representations that are due for a retry.",
         lambda s: s.failures.due.rows,

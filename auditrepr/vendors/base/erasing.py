@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db.models import Q
 
+from ..sought import Sought
 from .facet import Facet
 
 
@@ -22,10 +23,11 @@ class ErasingFacet(Facet, ABC):
         """
 
     @abstractmethod
-    def naming(self, columns: Sequence[str], patterns: Sequence[str]) -> Q:
-        """Return a condition that one of these columns has a match for one of the patterns.
+    def naming(self, columns: Sequence[str], sought: Sought) -> Q:
+        """Return a condition that one of these columns holds one of the stretches.
 
-        Whatever has one fulfills it. Other rows may, too: check each.
+        Whatever holds one fulfills it, also as an escape in a JSON document. Other rows may, too:
+        check each. If nothing is sought, no row does.
 
         :param columns: of texts or JSON, by the names of their fields.
         """

@@ -4,25 +4,18 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Sequence
-from functools import reduce
-from operator import or_
 from typing import Any
 
-from django.db.models import Q, TextField
-from django.db.models.functions import Cast
-from django.db.models.lookups import IRegex
+from django.db.models import Q
 
 from ..base import ErasingFacet
-from . import catalog, trigger_templates
+from ..sought import Sought
+from . import catalog, naming, trigger_templates
 
 REPLACE = """
 UPDATE auditrepr_auditlog
 SET row_data = row_data || %s::jsonb, changed_from = changed_from || %s::jsonb WHERE id = %s
 """
-
-
-#: Expressions in one condition; with more, each row is checked in Python.
-MOST = 300
 
 
 class Erasing(ErasingFacet):
@@ -31,15 +24,10 @@ class Erasing(ErasingFacet):
     def guards_outdated(self) -> bool:
         return bool(self.value(catalog.GUARDS_OUTDATED, [trigger_templates.APPEND_ONLY_BODY]))
 
-    def naming(self, columns: Sequence[str], patterns: Sequence[str]) -> Q:
-        if len(columns) * len(patterns) > MOST:
+    def naming(self, columns: Sequence[str], sought: Sought) -> Q:
+        if len(sought.stretches) > naming.MOST:
             return Q()
-        matches = (
-            Q(IRegex(Cast(column, TextField()), pattern))
-            for column in columns
-            for pattern in patterns
-        )
-        return reduce(or_, matches, ~Q())
+        return Q(naming.Names(columns, sought)) if sought else Q(pk__in=())
 
     def replace_values(
         self, event: int, row: Collection[str], old: Collection[str], digest: Any

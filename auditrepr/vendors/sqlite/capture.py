@@ -20,7 +20,7 @@ from ...utils.sql import Statement
 from ..base import CaptureFacet
 from ..capture_types import FINGERPRINTS, Capture, Column, Installed, Kind, Survey, TableShape
 from ..types import Position
-from . import reach, triggers
+from . import naming, reach, triggers
 from .queries import APPLIED, COVERAGE, INSTALLED, LOG_FILE, POSITION, SHAPES, SURVEY, TRIGGERS
 from .quoting import quoted
 
@@ -139,6 +139,7 @@ class Capturing(CaptureFacet):
 
     def prepare(self, connection: BaseDatabaseWrapper) -> None:
         connection.connection.create_function("auditrepr_context", 0, _said.get)
+        naming.prepare(connection)
         # REPLACE fires the DELETE triggers of what it replaces.
         connection.connection.execute("PRAGMA recursive_triggers = ON")
 

@@ -9,6 +9,8 @@ from typing import Any
 from django.db.models import Q
 
 from ..base import ErasingFacet
+from ..sought import Sought
+from . import naming
 from .search import FTS, VALUES
 
 # A patch would mix the digest with the object that a blob is: the column goes first.
@@ -27,9 +29,8 @@ class Erasing(ErasingFacet):
     def guards_outdated(self) -> bool:
         return False  # whatever is there is dropped, and created again
 
-    def naming(self, columns: Sequence[str], patterns: Sequence[str]) -> Q:
-        # Its own functions know no other letters than ASCII's: each row is checked in Python.
-        return Q()
+    def naming(self, columns: Sequence[str], sought: Sought) -> Q:
+        return Q(naming.Names(columns, sought)) if sought else Q(pk__in=())
 
     def replace_values(
         self, event: int, row: Collection[str], old: Collection[str], digest: Any

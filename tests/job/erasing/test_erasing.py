@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import quote
 
 import pytest
+from django.contrib.auth.models import User
 from django.core.management import call_command
 from django.db import connection
 
@@ -20,8 +21,9 @@ from auditrepr.exceptions import LockHeld, NothingToErase, StillCurrent
 from auditrepr.job.erasing.needles import MARK, Needles, texts_in
 from auditrepr.job.erasing.preview import preview
 from auditrepr.job.erasing.run import Asked
-from auditrepr.job.erasing.target import ObjectTarget
+from auditrepr.job.erasing.target import ActorTarget, ObjectTarget
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.management.erasing import told
 from auditrepr.models import (
     AuditLog,
     BackfillRun,
@@ -232,6 +234,31 @@ def test_a_current_row_would_bring_it_back():
     assert doubts(as_of(author, last)) == []
 
 
+def test_a_current_value_that_is_excluded_cannot_come_back():
+    book = Book.objects.create(title=NAME, secret="hash")
+    Book.objects.filter(pk=book.pk).update(title="")
+    target = ObjectTarget.of("default", Book, book.pk, ())
+    assert target.current() == {}
+    erased(Book, book.pk)
+    assert "quill" not in dump()
+
+
+def test_the_dry_run_of_a_user_names_the_other_erasure():
+    user = User.objects.create_user("wilma")
+    key = str(user.pk)
+    row = {"id": user.pk, "username": "wilma"}
+    AuditLog.objects.create(table_name="auth_user", object_id=key, action="I", row_data=row)
+    with auditrepr.context(user=user):
+        Tag.objects.create(label="made by her")
+    user.delete()
+    actor = preview(Asked(ActorTarget("default", key)))
+    assert actor.as_object == f"auth.User:{key}"
+    assert f"run the command with --object auth.User:{key}, too." in list(told(actor))[-1]
+    row_of_user = preview(Asked(ObjectTarget.of("default", User, key, ())))
+    assert row_of_user.as_actor == 1
+    assert "run the command with --actor, too." in list(told(row_of_user))[-1]
+
+
 def test_keys_that_name_the_person_are_replaced():
     ByName.objects.create(name="first@zoe.example")
     ByName.objects.filter(name="first@zoe.example").update(name="ada@zoe.example")
@@ -377,7 +404,7 @@ def test_an_actor_s_key_and_address_are_not_searched_for_elsewhere():
 
 
 def test_more_values_than_one_condition_may_have_are_found_too(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("auditrepr.vendors.postgresql.erasing.MOST", 5)
+    monkeypatch.setattr("auditrepr.vendors.postgresql.naming.MOST", 5)
     author = Author.objects.create(name="Zelda 0000")
     for n in range(1, 60):
         Author.objects.filter(pk=author.pk).update(name=f"Zelda {n:04}")

@@ -15,6 +15,7 @@ from ....asof.former import children
 from ....exceptions import ColumnUnknown
 from ....lineage import get_renames
 from ....models import AuditLog, Erasure
+from ....tracking import tracked_tables
 from ....utils.model_meta import key_parts, own_fields
 from ....utils.table_names import log_name
 from ....vendors import get_vendor
@@ -135,13 +136,17 @@ class ObjectTarget(Target):
     def current(self) -> dict[str, Any]:
         """Return the values of the columns that the object's current rows have, none of them empty.
 
-        A value is as the last event of the row recorded it, and as the table has it.
+        A value is as the last event of the row recorded it, and as the table has it. No event
+        brings back what is excluded.
         """
         found: dict[str, Any] = {}
+        excluded = {table.name: table.excluded for table in tracked_tables(self.using)}
         for part in self.parts:
             if part.model is None:
                 continue
-            fields = [f for f in own_fields(part.model) if self._is_chosen(f, f.column, "")]
+            out = excluded.get(part.table, frozenset())
+            recorded = (field for field in own_fields(part.model) if field.column not in out)
+            fields = [f for f in recorded if self._is_chosen(f, f.column, "")]
             key = checked_key(part.model, _pk_of(part), self.using)
             rows: Any = QuerySet(part.model, using=self.using).filter(pk=key)
             for row in rows.values(*(field.attname for field in fields)) if fields else ():
