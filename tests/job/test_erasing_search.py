@@ -95,7 +95,7 @@ def _by_regular_expressions(columns: tuple[str, ...], needles: Needles) -> Q:
 @settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
-    **examples(quick=60, full=3000),
+    **examples(60, 2000, "SEARCH_EXAMPLES"),
 )
 @given(found=case())
 def test_the_database_finds_all_that_a_look_at_each_value_finds(
