@@ -95,7 +95,7 @@ def _by_regular_expressions(columns: tuple[str, ...], needles: Needles) -> Q:
 @settings(
     deadline=None,
     suppress_health_check=list(HealthCheck),
-    **examples(quick=60, full=3000),
+    **examples(60, 2000, "SEARCH_EXAMPLES"),
 )
 @given(found=case())
 def test_the_database_finds_all_that_a_look_at_each_value_finds(
@@ -142,3 +142,18 @@ def test_a_text_is_sought_by_what_json_has_as_it_is(texts: list[str]):
         held = json.dumps({"x": f"a {text} b"}, ensure_ascii=False).replace("/", r"\/")
         assert Sought([Stretch.of(text)]).within(held)
         assert Stretch.of(text).text in text
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("held", [r"\u0057ilma Berg", r"Wil\u006da"])
+def test_a_letter_that_json_writes_as_its_number_is_found(held: str):
+    AuditLog.objects.all().delete()
+    event = AuditLog.objects.create(table_name="t", object_id="1", action="U", row_data={})
+    with connection.cursor() as cursor:
+        document = f'{{"name": "{held}"}}'
+        cursor.execute(
+            "UPDATE auditrepr_auditlog SET row_data = %s WHERE id = %s", [document, event.pk]
+        )
+    vendor = get_vendor("default")
+    sought = Needles(["wilma"]).sought
+    assert AuditLog.objects.filter(vendor.naming(COLUMNS, sought)).get() == event
