@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from auditrepr.job.status import of
 from django.test import Client
 from django.utils import timezone
 from django.utils.translation import override
@@ -13,6 +12,7 @@ from django.utils.translation import override
 from auditrepr.admin.erasures import command
 from auditrepr.job.erasing import records
 from auditrepr.job.erasing.target import ActorTarget, ObjectTarget
+from auditrepr.job.monitoring.status import of
 from auditrepr.management.status_formats import document, prometheus
 from auditrepr.models import Erasure
 from tests.app.models import Author

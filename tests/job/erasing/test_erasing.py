@@ -23,7 +23,7 @@ from auditrepr.job.erasing.preview import preview
 from auditrepr.job.erasing.run import Asked
 from auditrepr.job.erasing.target import ActorTarget, ObjectTarget
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.management.erasing import told
+from auditrepr.management.erasing.report import forecast
 from auditrepr.models import (
     AuditLog,
     BackfillRun,
@@ -253,10 +253,10 @@ def test_the_dry_run_of_a_user_names_the_other_erasure():
     user.delete()
     actor = preview(Asked(ActorTarget("default", key)))
     assert actor.as_object == f"auth.User:{key}"
-    assert f"run the command with --object auth.User:{key}, too." in list(told(actor))[-1]
+    assert f"run the command with --object auth.User:{key}, too." in list(forecast(actor))[-1]
     row_of_user = preview(Asked(ObjectTarget.of("default", User, key, ())))
     assert row_of_user.as_actor == 1
-    assert "run the command with --actor, too." in list(told(row_of_user))[-1]
+    assert "run the command with --actor, too." in list(forecast(row_of_user))[-1]
 
 
 def test_keys_that_name_the_person_are_replaced():
