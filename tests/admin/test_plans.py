@@ -268,6 +268,7 @@ def test_of_many_failures_a_bounded_part_is_read_for_who_may_see_few(
     assert 0 < counter.read < kinds * (5 if connection.vendor == "postgresql" else 50) * few
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("narrowed", ["", "&table_name=app_book", "&since=2026-01-01"])
 def test_a_page_far_down_costs_what_one_near_the_top_costs(
     reader: Client, large: None, narrowed: str

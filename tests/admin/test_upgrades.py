@@ -259,6 +259,7 @@ def test_monitoring_is_told_meanwhile_what_is_known(late: bool) -> None:
     )
 
 
+@pytest.mark.proof
 def test_where_there_is_no_log_at_all_its_first_migration_is_pending() -> None:
     out = StringIO()
     call_command("migrate", "auditrepr", "zero", verbosity=0)

@@ -176,6 +176,7 @@ def test_before_the_tables_go_the_view_does() -> None:
     command("install")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("step", ["capture.remove", "_start_over", "attachment.lacking"])
 def test_an_attach_that_is_killed_leaves_nothing_half(step: str) -> None:
     """Before our triggers go, once the view is there, and when all is said."""

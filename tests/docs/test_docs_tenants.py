@@ -22,6 +22,7 @@ __all__ = ["schemas"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_the_loop_runs_the_job_for_every_schema_that_holds_a_log(schemas, tmp_path):
     for name in ("one", "two"):

@@ -65,6 +65,7 @@ def volumes(count: int) -> list[Volume]:
     return [Volume.objects.create(name=f"{n}", text="x" * LARGE) for n in range(count)]
 
 
+@pytest.mark.proof
 def test_large_rows_are_built_in_little_memory_and_none_fails():
     """On PostgreSQL each is some kilobytes on disk: what it unpacks to is what counts."""
     volumes(ROWS)
@@ -82,6 +83,7 @@ def test_three_hundred_large_rows_are_built_under_a_limit_of_the_system():
     assert not ReprFailure.objects.exists()
 
 
+@pytest.mark.proof
 def test_current_rows_that_small_ones_lead_to_count_as_well():
     for volume in volumes(ROWS):
         Leaflet.objects.create(volume=volume)
@@ -91,6 +93,7 @@ def test_current_rows_that_small_ones_lead_to_count_as_well():
     assert not ReprFailure.objects.exists()
 
 
+@pytest.mark.proof
 def test_former_rows_that_small_ones_lead_to_count_as_well():
     kept = volumes(ROWS)
     Leaflet.objects.bulk_create(Leaflet(volume=volume) for volume in kept)
@@ -215,6 +218,7 @@ def killed(options: str = "") -> bool:
     return process.returncode == -signal.SIGKILL
 
 
+@pytest.mark.proof
 def test_a_batch_that_never_ended_is_halved_by_the_next_run_until_the_job_goes_on():
     names = [*(f"{n}" for n in range(5)), "fatal", *(f"{n}" for n in range(6, 16))]
     Author.objects.bulk_create(Author(name=name) for name in names)
@@ -230,6 +234,7 @@ def test_a_batch_that_never_ended_is_halved_by_the_next_run_until_the_job_goes_o
     assert failure.audit_log.row_data["name"] == "fatal"
 
 
+@pytest.mark.proof
 def test_what_ends_a_batch_of_several_is_not_held_against_the_first_of_them():
     """Its size is noted before it is built: with the batch before it."""
     Author.objects.bulk_create(Author(name=name) for name in ("Ada", "Bob", "fatal"))

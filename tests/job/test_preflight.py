@@ -72,6 +72,7 @@ def _without_log():
     call_command("migrate", verbosity=0)
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.usefixtures("_without_log")
 def test_without_the_tables_everything_names_the_migration_that_is_missing():

@@ -72,6 +72,7 @@ def a_long_transaction() -> Iterator[None]:
         other.close()
 
 
+@pytest.mark.proof
 def test_a_week_of_ordinary_life_prints_nothing(cron):
     for day in range(7):
         Author.objects.create(name=f"day {day}")

@@ -435,6 +435,7 @@ print(find_spec("celery"), "auditrepr.tasks" in sys.modules)
 """
 
 
+@pytest.mark.proof
 def test_nothing_needs_celery(tmp_path):
     write(1)
     (tmp_path / "sitecustomize.py").write_text(WITHOUT)
