@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from time import sleep  # not by its module: tests replace time.sleep
 from typing import Any
 from unittest import mock
 
@@ -28,7 +29,7 @@ class _Clock:
         """Wait until it is another millisecond than at the end of the last write."""
         while self.now() == self._last:
             # Others can use the processor meanwhile.
-            time.sleep(self._rest() / SECOND)
+            sleep(self._rest() / SECOND)
 
     def note(self) -> None:
         self._last = self.now()

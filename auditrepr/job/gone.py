@@ -84,7 +84,8 @@ class Gone:
             RebuildCursor.objects.using(self.using).all().delete()
             Checkpoint.objects.using(self.using).filter(pk=1).update(**AFRESH)
             self.lock.renew()
-        self._log(logging.WARNING, GIVEN_AGAIN, self.count - before, found)
+        fields = self._fields(self.count - before, found)
+        logger.warning(GIVEN_AGAIN, fields, extra=fields)
         return None
 
     def clean(self, reached: Reached) -> StopReason | None:
@@ -106,7 +107,8 @@ class Gone:
             if reason := reached():
                 return reason
         if self.count > before:
-            self._log(logging.INFO, DELETED, self.count - before, found)
+            fields = self._fields(self.count - before, found)
+            logger.info(DELETED, fields, extra=fields)
         noted = {**self._witnesses(found, mark), "checked": after}
         if noted != mark.other_log:
             with transaction.atomic(self.using):
@@ -194,9 +196,10 @@ class Gone:
             return mark.other_log or {}
         return {"view": found.digest, "events": {str(pk): _text(at) for pk, at in ends}}
 
-    def _log(self, level: int, text: str, count: int, found: Attachment) -> None:
-        fields = {"database": self.using, "rows": count, "source": found.source}
-        logger.log(level, text, {**fields, "events": counted(count, "event")}, extra=fields)
+    def _fields(self, count: int, found: Attachment) -> dict[str, Any]:
+        """Return what a line of the log says of this many deleted representations and failures."""
+        said = {"database": self.using, "rows": count, "source": found.source}
+        return {**said, "events": counted(count, "event")}
 
 
 def _text(at: datetime) -> str:
