@@ -11,9 +11,10 @@ from ..conf import Asked
 from ..models import ReprFailure, Share, StopReason
 from ..reprs import Outcome, build
 from ..utils.time_limit import JobTimeLimit
+from ..vendors.capture_types import Kind
 from ..vendors.types import BEGINNING, Event
 from . import pending, preflight
-from .gone import Gone
+from .gone import Gone, Reached
 from .locks.base import Lock
 from .locks.lease import DatabaseLock
 from .partitions.making import make_ahead
@@ -166,15 +167,19 @@ class Backfill(Sharing[PendingBatch]):
 
     def _start_over(self) -> StopReason | None:
         """Delete what is stored if another log, which is read in place, has given IDs again."""
-        gone = Gone(self.using, self.lease)
-        reason = gone.start_over(self.reached)
-        self.result.gone += gone.count
-        return reason
+        return self._without_gone(self.lease, Gone.start_over)
 
     def _clean(self) -> StopReason | None:
         """Delete what is stored for events that such a log no longer has."""
-        gone = Gone(self.using, self.lock)
-        reason = gone.clean(self.reached)
+        return self._without_gone(self.lock, Gone.clean)
+
+    def _without_gone(
+        self, lock: Lock, delete: Callable[[Gone, Reached], StopReason | None]
+    ) -> StopReason | None:
+        if self.log_kind not in (Kind.VIEW, None):  # a log of our own: nothing needs to be asked
+            return None
+        gone = Gone(self.using, lock)
+        reason = delete(gone, self.reached)
         self.result.gone += gone.count
         return reason
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from typing import NamedTuple
 
 from django.db import Error, connections, transaction
 
@@ -15,14 +16,24 @@ from ..exceptions import (
 )
 from ..lineage import unapplied
 from ..vendors import get_vendor
+from ..vendors.capture_types import Kind
 
 
-def check(using: str) -> None:
+class Found(NamedTuple):
+    """What one query says of the log and its migrations."""
+
+    log: bool  # whether there is one
+    kind: Kind | None  # None if that query failed
+    recorded: unapplied.Applied  # the migrations that are applied
+
+
+def check(using: str) -> Kind | None:
     """Check that the database can be connected to, and is migrated as far as the job needs it.
 
     The job needs auditrepr's own tables and the audited ones: a model that is ahead of its table
     would make every representation fail.
 
+    :returns: of what kind the log is; None if that is not known.
     :raises NothingCommitted: if the project's settings turn Django's transactions off.
     :raises DatabaseUnreachable: if there is no connection.
     :raises MigrationsUnreadable: if Django cannot load the migrations.
@@ -34,16 +45,17 @@ def check(using: str) -> None:
     get_vendor(using)
     commits(using)
     inspection.connect(using)
-    has_log, recorded = _found(using)
-    if not has_log and inspection.schema_of(using):
+    found = _found(using)
+    if not found.log and inspection.schema_of(using):
         raise inspection.without_log(using)
-    if has_log and not recorded:
+    if found.log and not found.recorded:
         raise MigrationsUnrecorded(alias=using)
-    pending = unapplied.pending(unapplied.needed(using), recorded)
+    pending = unapplied.pending(unapplied.needed(using), found.recorded)
     if pending:
         raise MigrationsPending(alias=using, names=", ".join(sorted(pending)))
-    if not has_log:
+    if not found.log:
         raise inspection.without_log(using)
+    return found.kind
 
 
 def check_own_tables(using: str, cause: Error | None = None) -> None:
@@ -56,15 +68,16 @@ def check_own_tables(using: str, cause: Error | None = None) -> None:
         raise MigrationsPending(alias=using, names=", ".join(sorted(names))) from cause
 
 
-def _found(using: str) -> tuple[bool, unapplied.Applied]:
-    """Return whether there is a log, and the migrations that are applied; one query."""
+def _found(using: str) -> Found:
+    """Return what there is, with one query."""
     within = connections[using].in_atomic_block  # where an error must not break what is around
     try:
         with transaction.atomic(using) if within else nullcontext():
             survey = get_vendor(using).survey([inspection.LOG], migrations=True, installed=False)
     except Error:  # no migration was ever applied, or another error, which recurs here
-        return capture.holds_log(using), unapplied.recorded(connections[using])
-    return inspection.LOG in survey.shapes, survey.applied or ()
+        return Found(capture.holds_log(using), None, unapplied.recorded(connections[using]))
+    log = survey.shapes.get(inspection.LOG)
+    return Found(log is not None, log.kind if log else None, survey.applied or ())
 
 
 def commits(using: str) -> None:

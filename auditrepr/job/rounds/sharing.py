@@ -96,7 +96,7 @@ class Sharing(Run, Generic[Batch]):
     def assist(self) -> Result:
         """Work in rounds, but on nothing else; the run's lock is not needed for that."""
         self.helping = True
-        self.patience.retry(lambda: preflight.check(self.using))
+        self.log_kind = self.patience.retry(lambda: preflight.check(self.using))
         try:
             with capture.remembering(self.using):
                 return self._run()

@@ -21,6 +21,7 @@ from ...models import BackfillRun, StopReason
 from ...reprs import Failure, Outcome, build
 from ...utils.time_limit import JobTimeLimit
 from ...vendors import get_vendor
+from ...vendors.capture_types import Kind
 from ...vendors.types import Event
 from .. import preflight
 from ..locks.base import Lock
@@ -82,6 +83,7 @@ class Run(ABC):
         self.result = Result()
         self._kills = False  # whether the next event kills the process even if it is built alone
         self.record = Record(using, self.command)
+        self.log_kind: Kind | None = None  # known once the run has begun
 
     @property
     def _id(self) -> run_log.RunId:
@@ -93,7 +95,7 @@ class Run(ABC):
         :returns: the result. It includes a database error or a lost lock: what was stored before
             stays stored.
         """
-        self.patience.retry(lambda: preflight.check(self.using))
+        self.log_kind = self.patience.retry(lambda: preflight.check(self.using))
         with ExitStack() as stack:
             self.patience.retry(lambda: stack.enter_context(self.lock))
             if not self.lock:
