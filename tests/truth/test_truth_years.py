@@ -24,7 +24,7 @@ from auditrepr.vendors import get_vendor
 from tests.oracle import HISTORIES
 from tests.sealing import ids, swap, verify
 from tests.sizes import examples
-from tests.truth.test_truth_erased import ErasedWorld
+from tests.truth.erasing import ErasedWorld
 from tests.truth.world import seen
 
 #: Event IDs in a partition.
