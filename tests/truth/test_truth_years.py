@@ -23,7 +23,7 @@ from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
 from tests.oracle import HISTORIES
 from tests.sealing import ids, swap, verify
-from tests.sizes import examples
+from tests.sizes import FIRST_ID, examples
 from tests.truth.erasing import ErasedWorld
 from tests.truth.world import seen
 
@@ -88,7 +88,7 @@ class Years(ErasedWorld):
         regions = Regions("default")
         sealed = [
             pk
-            for pk in range(1, chain.sealed_upto("default") + 1)
+            for pk in range(FIRST_ID, chain.sealed_upto("default") + 1)
             if any(a < pk <= b for entry in chain.ranges("default") for a, b in regions.of(entry))
         ]
         there = sorted(set(ids()) & set(sealed))
