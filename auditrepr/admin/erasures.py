@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from typing import Any
 
 from django.contrib import admin
@@ -14,17 +13,13 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from ..lineage import recent_renames
-from ..models import AuditLog, Erasure
+from ..models import Erasure
 from ..readers.changes import model_label
 from ..readers.permissions import DATABASE, asked_log
-from ..utils.table_names import model_for_table
 from ..utils.text import visible
 from .base import ReadOnlyAdmin
 from .filters import DatabaseFilter
 from .keyset import NEWER_THAN, OLDER_THAN
-
-#: What stands for the object or the user, of whom the record holds nothing.
-UNKNOWN = "…"
 
 
 @admin.register(Erasure)
@@ -71,24 +66,8 @@ class ErasureAdmin(ReadOnlyAdmin):
     def command(self, erasure: Erasure) -> SafeString:
         """Return the command that continues it, with what the record knows of its options."""
         help_text = _(
-            "Run it again, with the same options; %(unknown)s stands for whom it was about, which"
-            " is not recorded."
-        ) % {"unknown": UNKNOWN}
-        return format_html(
-            '<code>{}</code><div class="help">{}</div>', visible(command(erasure)), help_text
+            "Run it again, with the same options; PK or USER stands for whom it was about, which is"
+            " not recorded."
         )
-
-
-def command(erasure: Erasure) -> str:
-    """Return the command that continues the erasure; of whom is left open."""
-    using, options = str(erasure._state.db), [f"--actor {UNKNOWN}"]
-    if erasure.subject == Erasure.Subject.OBJECT:
-        table = recent_renames(using).shown_name(erasure.table_name, erasure.started_at)
-        model = model_for_table(table)
-        label = model._meta.label if model else erasure.table_name
-        options = [f"--object {label}:{UNKNOWN}"]
-    if erasure.columns:
-        options.append(f"--columns {shlex.join(erasure.columns.split(', '))}")
-    if using != AuditLog.objects.db:
-        options.append(f"--database {shlex.quote(using)}")
-    return " ".join(["python manage.py erase_from_audit_log", *options])
+        said = visible(erasure.command(str(erasure._state.db)))
+        return format_html('<code>{}</code><div class="help">{}</div>', said, help_text)

@@ -18,7 +18,6 @@ from .. import capture
 from ..capture import attachment, search_index
 from ..exceptions import (
     AuditReprError,
-    LockHeld,
     LogAttached,
     LogInUse,
     LogNotAttached,
@@ -30,13 +29,10 @@ from ..exceptions import (
 )
 from ..models import (
     AuditLog,
-    ChangedValues,
     Checkpoint,
     InstanceRepr,
     PlannedEvent,
     RebuildCursor,
-    RelatedObject,
-    ReprFailure,
     SealEntry,
 )
 from ..reprs import Outcome, build
@@ -49,14 +45,14 @@ from ..vendors import get_vendor
 from ..vendors.attach_types import Keys, LogView, ViewFacts
 from ..vendors.types import Event
 from . import preflight
+from .gone import STORED
 from .importing import Request, chosen, refusals
 from .locks.base import Lock
 from .rounds import shares
 
 #: Events that a dry run shows.
 SHOWN = 10
-#: What is stored for events, by their IDs.
-STORED = (InstanceRepr, ReprFailure, RelatedObject, ChangedValues)
+#: All that the job keeps about the events of a log.
 REMEMBERED = (*STORED, Checkpoint, RebuildCursor)
 
 
@@ -147,13 +143,10 @@ def detach(using: str, *, lock: Lock) -> Detached:
 
 @contextmanager
 def _alone(using: str, lock: Lock) -> Iterator[None]:
-    with lock:
-        if not lock:
-            raise LockHeld(holder=lock.holder() or "an unknown process")
+    with lock.held():
         if shares.exist(using):
             raise RoundUnfinished
-        with lock.kept_alive():
-            yield
+        yield
 
 
 def _view(using: str, source: Source) -> LogView:

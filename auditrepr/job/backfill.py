@@ -167,13 +167,13 @@ class Backfill(Sharing[PendingBatch]):
 
     def _start_over(self) -> StopReason | None:
         """Delete what is stored if another log, which is read in place, has given IDs again."""
-        return self._without_gone(self.lease, Gone.start_over)
+        return self._delete_gone(self.lease, Gone.start_over)
 
     def _clean(self) -> StopReason | None:
         """Delete what is stored for events that such a log no longer has."""
-        return self._without_gone(self.lock, Gone.clean)
+        return self._delete_gone(self.lock, Gone.clean)
 
-    def _without_gone(
+    def _delete_gone(
         self, lock: Lock, delete: Callable[[Gone, Reached], StopReason | None]
     ) -> StopReason | None:
         if self.log_kind not in (Kind.VIEW, None):  # a log of our own: nothing needs to be asked

@@ -2,8 +2,8 @@
 
 Without it, a representation would outlive the event of a person, and a failure would be counted
 forever. If IDs are given again, as after ``TRUNCATE … RESTART IDENTITY``, a new event would have
-the representation of an old one. So two events are noted: if one of them has another time, or the
-sequence is before them, all that is stored is of other events.
+the representation of an old one. So a few events are noted: if one of them has another time, or
+the sequence is before them, all that is stored is of other events.
 """
 
 from __future__ import annotations
@@ -46,12 +46,11 @@ GIVEN_AGAIN = (
 )
 DELETED = "Deleted what was stored for %(events)s that %(source)s no longer has"
 
-#: What the job remembers of the events of a log, before it has seen any.
-AFRESH: dict[str, Any] = {
-    "settled_id": BEGINNING, "swept_id": BEGINNING, "candidate_id": None,
-    "candidate_evidence": None, "candidate_at": None, "values_since": None, "values_upto": None,
-    "related": None, "other_log": None,
-}  # fmt: skip
+#: Events that are noted at each end of the log. Of one alone, the ID might be given to none again:
+#: that of a transaction that is rolled back is lost.
+WITNESSES = 5
+#: The only fields of the checkpoint that are not about events that the job has seen.
+LASTING = ("id", "voided_at")
 
 Reached = Callable[[], StopReason | None]
 
@@ -82,7 +81,7 @@ class Gone:
                 return reason
         with transaction.atomic(self.using):
             RebuildCursor.objects.using(self.using).all().delete()
-            Checkpoint.objects.using(self.using).filter(pk=1).update(**AFRESH)
+            Checkpoint.objects.using(self.using).filter(pk=1).update(**_afresh())
             self.lock.renew()
         fields = self._fields(self.count - before, found)
         logger.warning(GIVEN_AGAIN, fields, extra=fields)
@@ -185,13 +184,13 @@ class Gone:
         return last is not None and last < max(events)
 
     def _witnesses(self, found: Attachment, mark: Checkpoint) -> dict[str, Any]:
-        """Return the first and the last settled event, by which IDs that are given again are known.
+        """Return the first and last settled events, by which IDs that are given again are known.
 
         If there is none, those that were noted before stay.
         """
         log = AuditLog.objects.using(self.using).filter(pk__lte=mark.settled_id)
         rows = log.values_list("pk", "occurred_at")
-        ends = [*rows.order_by("pk")[:1], *rows.order_by("-pk")[:1]]
+        ends = [*rows.order_by("pk")[:WITNESSES], *rows.order_by("-pk")[:WITNESSES]]
         if not ends:
             return mark.other_log or {}
         return {"view": found.digest, "events": {str(pk): _text(at) for pk, at in ends}}
@@ -200,6 +199,12 @@ class Gone:
         """Return what a line of the log says of this many deleted representations and failures."""
         said = {"database": self.using, "rows": count, "source": found.source}
         return {**said, "events": counted(count, "event")}
+
+
+def _afresh() -> dict[str, Any]:
+    """Return the checkpoint of a job that has not seen any event yet."""
+    fields = Checkpoint._meta.concrete_fields
+    return {field.name: field.get_default() for field in fields if field.name not in LASTING}
 
 
 def _text(at: datetime) -> str:

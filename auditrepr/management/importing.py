@@ -108,7 +108,8 @@ def about_erasures(found: Sequence[Erasures]) -> Iterator[str]:
     were = "was an erasure" if number == 1 else f"were {number:,} erasures"
     yield (
         f"There {were} in this log, and imported events may name again what was erased. After the"
-        " import, erase it once more. No record says whom it was about, so put in the keys:"
+        " import, erase it once more. No record says whom it was about, so put that in for PK or"
+        " USER:"
     )
     for one in found:
         times = "once" if one.number == 1 else f"{one.number:,} times, the last"

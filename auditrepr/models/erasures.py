@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import shlex
+
 from django.db import models
 from django.db.models.functions import Now
 from django.utils.translation import gettext_lazy as _
 
 from ..isolation.query_caches import Afresh
+from ..lineage import recent_renames
+from ..utils.table_names import model_for_table
 
 
 class Erasure(models.Model):
@@ -53,3 +57,17 @@ class Erasure(models.Model):
         state = "unfinished" if self.finished_at is None else "done"
         what = self.table_name or self.subject
         return f"{self.started_at:%Y-%m-%d %H:%M:%S}: {what}, {state}"
+
+    def command(self, using: str) -> str:
+        """Return the command that erases the same in this database, once more or to its end.
+
+        PK or USER stands for whom it is about, which no record says.
+        """
+        what = "--actor USER"
+        if self.subject == self.Subject.OBJECT:
+            name = recent_renames(using).shown_name(self.table_name, self.started_at)
+            model = model_for_table(name)
+            what = f"--object {model._meta.label if model else name}:PK"
+        named = f" --columns {shlex.join(self.columns.split(', '))}" if self.columns else ""
+        database = f" --database {shlex.quote(using)}"
+        return f"manage.py erase_from_audit_log {what}{named}{database}"

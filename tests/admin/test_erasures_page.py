@@ -9,7 +9,6 @@ from django.test import Client
 from django.utils import timezone
 from django.utils.translation import override
 
-from auditrepr.admin.erasures import command
 from auditrepr.job.erasing import records
 from auditrepr.job.erasing.target import ActorTarget, ObjectTarget
 from auditrepr.job.monitoring.status import of
@@ -48,8 +47,8 @@ def test_the_list_says_when_by_whom_and_how_much_and_not_of_whom(reader: Client)
 def test_an_unfinished_one_says_how_to_continue(reader: Client):
     one = begun("name")
     text = words(page(reader, f"{PAGE}{one.pk}/change/"))
-    assert "python manage.py erase_from_audit_log --object app.Author:… --columns name" in text
-    assert "… stands for whom it was about" in text
+    assert "manage.py erase_from_audit_log --object app.Author:PK --columns name" in text
+    assert "PK or USER stands for whom it was about" in text
     assert "Ended at" not in text
     records.finish(one)
     text = words(page(reader, f"{PAGE}{one.pk}/change/"))
@@ -60,12 +59,12 @@ def test_an_unfinished_one_says_how_to_continue(reader: Client):
 
 def test_the_command_has_what_is_known_of_the_options():
     actor = records.begin(ActorTarget("default", "17", ["user_name", "the reason"]))
-    assert command(actor) == (
-        "python manage.py erase_from_audit_log --actor … --columns 'the reason' user_name"
+    assert actor.command("other") == (
+        "manage.py erase_from_audit_log --actor USER --columns 'the reason' user_name"
+        " --database other"
     )
     gone = Erasure(subject="object", table_name="no_longer", started_at=timezone.now())
-    gone._state.db = "default"
-    assert command(gone).endswith("--object no_longer:…")
+    assert gone.command("default").endswith("--object no_longer:PK --database default")
 
 
 def test_nothing_is_changed_here(reader: Client):

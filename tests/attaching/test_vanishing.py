@@ -117,6 +117,17 @@ def test_a_new_event_never_has_the_representation_of_an_old_one(more: int) -> No
     assert texts()[more:] == ["last"]
 
 
+def test_ids_that_no_new_event_has_do_not_hide_that_others_are_given_again() -> None:
+    """Such as those of transactions that were rolled back."""
+    pks = attached(3)
+    run()
+    sql("TRUNCATE audit.record_version RESTART IDENTITY")
+    Author.objects.bulk_create(Author(name=f"new {n}") for n in range(4))
+    delete(pks[0], pks[2])
+    run()
+    assert texts() == ["new 1", "new 3"]
+
+
 def test_a_role_that_may_not_read_the_sequence_sees_by_the_events(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

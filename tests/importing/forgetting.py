@@ -28,7 +28,8 @@ def tell(source: str, model: Any, capsys: Any) -> None:
     call_command("erase_from_audit_log", f"--object={model._meta.label}:{key}", "--no-input")
     assert "quill" not in dump()
     capsys.readouterr()
-    again = f"manage.py erase_from_audit_log --object {model._meta.label}:KEY"
+    what = f"--object {model._meta.label}:PK --database default"
+    again = f"manage.py erase_from_audit_log {what}"
     call_command("import_audit_log", source, dry_run=True)
     said = capsys.readouterr().out
     assert "There was an erasure in this log" in said
@@ -41,7 +42,7 @@ def tell(source: str, model: Any, capsys: Any) -> None:
     assert again in printed.err
     assert Import.objects.exists()
     assert "quill" in dump(), "the other log knows nothing of it"
-    command = again.replace("KEY", str(key)).removeprefix("manage.py ")
+    command = again.replace(":PK", f":{key}").removeprefix("manage.py ")
     call_command(*shlex.split(command), "--no-input")
     assert "quill" not in dump()
     call_command("backfill_reprs", verbosity=0)

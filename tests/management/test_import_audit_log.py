@@ -191,14 +191,16 @@ def test_it_says_what_was_erased_before_and_how_to_erase_it_again():
         ):  # fmt: skip
             cursor.execute(erased, [subject, table, columns, f"2026-02-0{day} 12:00:00+00:00"])
     said = "\n".join(run("ours", "--dry-run").splitlines()[-5:])
-    erase = "manage.py erase_from_audit_log"
+    erase, there = "manage.py erase_from_audit_log", "--database default"
     assert said == (
         "There were 5 erasures in this log, and imported events may name again what was erased."
-        " After the import, erase it once more. No record says whom it was about, so put in the"
-        f" keys:\n  once on 2026-02-04 12:00:00+00:00: {erase} --actor ACTOR\n"
-        f"  2 times, the last on 2026-02-03 12:00:00+00:00: {erase} --object app.Book:KEY\n"
-        f"  once on 2026-02-02 12:00:00+00:00: {erase} --object app.Author:KEY --columns about"
-        f" name\n  once on 2026-02-01 12:00:00+00:00: {erase} --object gone:KEY"
+        " After the import, erase it once more. No record says whom it was about, so put that"
+        " in for PK or USER:\n"
+        f"  once on 2026-02-04 12:00:00+00:00: {erase} --actor USER {there}\n"
+        f"  2 times, the last on 2026-02-03 12:00:00+00:00: {erase} --object app.Book:PK {there}\n"
+        f"  once on 2026-02-02 12:00:00+00:00: {erase} --object app.Author:PK --columns about"
+        f" name {there}\n"
+        f"  once on 2026-02-01 12:00:00+00:00: {erase} --object gone:PK {there}"
     )
     err = io.StringIO()
     assert run("ours", "--dry-run", verbosity=0) == ""

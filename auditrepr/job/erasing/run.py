@@ -17,7 +17,6 @@ from ...conf import get_settings
 from ...exceptions import (
     EraseDuringImport,
     GuardOutdated,
-    LockHeld,
     MayNotErase,
     NothingToErase,
     StillCurrent,
@@ -28,7 +27,7 @@ from ...vendors.types import Writers
 from .. import preflight
 from ..importing.running import unfinished as unfinished_import
 from ..locks.base import Lock
-from ..rounds import shares
+from ..rounds.alone import working_alone
 from ..seals import erasing as seals
 from ..windows import start_of, windows
 from . import changes, rebuilding, records, texts
@@ -90,13 +89,8 @@ def erase(
     :raises SealBroken: if what would be changed is no longer what was sealed.
     """
     check(asked.target)
-    using = asked.target.using
-    with lock:
-        if not lock:
-            raise LockHeld(holder=lock.holder() or "an unknown process")
-        shares.void(using)
-        with lock.kept_alive():
-            return _Run(asked, lock, batch_size, on_batch, stop).work()
+    with working_alone(asked.target.using, lock):
+        return _Run(asked, lock, batch_size, on_batch, stop).work()
 
 
 def check(target: Target) -> None:

@@ -17,7 +17,7 @@ from .. import preflight
 from ..locks.base import Lock
 from . import chosen
 from .chosen import Chosen, Request
-from .running import check_alone, finish, import_range, unfinished
+from .running import alone, finish, import_range, unfinished
 
 
 @dataclass
@@ -39,14 +39,12 @@ def abandon(request: Request, *, lock: Lock) -> Abandoned:
     """
     using = request.using
     preflight.check(using)
-    with lock:
-        check_alone(using, lock)
+    with alone(using, lock):
         found = unfinished(using)
         if found is None or list(found.sources) != list(request.sources):
             raise NoUnfinishedImport(sources=" and ".join(request.sources))
-        with lock.kept_alive():
-            parts = _readable(request, found)
-            ended = _tied(using, found, parts, lock) if parts else Abandoned(lost=None)
+        parts = _readable(request, found)
+        ended = _tied(using, found, parts, lock) if parts else Abandoned(lost=None)
         with transaction.atomic(using):
             planned = PlannedEvent.objects.using(using).all()
             ended.left = planned.count()

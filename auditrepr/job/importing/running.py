@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,7 +13,6 @@ from django.utils import timezone
 
 from ...exceptions import (
     ImportUnfinished,
-    LockHeld,
     SourceChanged,
 )
 from ...models import Checkpoint, Import, PlannedEvent
@@ -57,17 +57,15 @@ def run(
     """
     using = request.using
     preflight.check(using)
-    with lock:
-        check_alone(using, lock)
-        with lock.kept_alive():
-            planned, later = continued(request), 0
-            if planned is None:
-                planned, later = _planned(request, lock)
-            if planned is None:
-                return Imported(later=later)
-            parts = chosen.planned(request, planned)
-            _unsettle(using, lock)
-            done = _Importing(using, planned, parts, lock).work(batch_size, on_progress, stop)
+    with alone(using, lock):
+        planned, later = continued(request), 0
+        if planned is None:
+            planned, later = _planned(request, lock)
+        if planned is None:
+            return Imported(later=later)
+        parts = chosen.planned(request, planned)
+        _unsettle(using, lock)
+        done = _Importing(using, planned, parts, lock).work(batch_size, on_progress, stop)
     return replace(done, later=later)
 
 
@@ -157,16 +155,17 @@ class _Importing:
         return count
 
 
-def check_alone(using: str, lock: Lock) -> None:
-    """Check that no other process works on the log.
+@contextmanager
+def alone(using: str, lock: Lock) -> Iterator[None]:
+    """Hold the lock during the block, in which no other process works on the log.
 
     :raises LockHeld: if another process holds it.
     :raises RoundUnfinished: if workers share the backlog.
     """
-    if not lock:
-        raise LockHeld(holder=lock.holder() or "an unknown process")
-    for refusal in refusals.of_others(using):
-        raise refusal
+    with lock.held():
+        for refusal in refusals.of_others(using):
+            raise refusal
+        yield
 
 
 def _planned(request: Request, lock: Lock) -> tuple[Import | None, int]:

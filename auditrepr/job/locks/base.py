@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import ClassVar, Self
 
+from ...exceptions import LockHeld
 from .process import Process
 
 #: Seconds between two attempts while waiting.
@@ -68,6 +69,18 @@ class Lock(ABC):
 
     def __bool__(self) -> bool:
         return self.acquired
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Hold the lock during the block, however long it takes.
+
+        :raises LockHeld: if another process holds it.
+        """
+        with self:
+            if not self:
+                raise LockHeld(holder=self.holder() or "an unknown process")
+            with self.kept_alive():
+                yield
 
     def kept_alive(self) -> AbstractContextManager[None]:
         """Keep the lock during the block, however long it takes."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from ...exceptions import LockHeld
 from ..locks.base import Lock
 from . import shares
 
@@ -16,9 +15,6 @@ def working_alone(using: str, lock: Lock) -> Iterator[None]:
 
     :raises LockHeld: if a run holds the lock.
     """
-    with lock:
-        if not lock:
-            raise LockHeld(holder=lock.holder() or "an unknown process")
+    with lock.held():
         shares.void(using)
-        with lock.kept_alive():
-            yield
+        yield

@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from .result import Stored
 
 
-#: The fields that a run updates in its record when it ends.
-REMEMBERED = ("ended_at", "rows", "failures", "batches", "stop_reason", "error", "building")
-
 #: Seconds between two signs of life of a run that stores no batch.
 SIGN = 20.0
 
@@ -239,9 +236,8 @@ class Run(ABC):
         return self.result
 
     def _work(self) -> StopReason:
-        renames.forget_recent(
-            using=self.using
-        )  # what this process knew may be older than migrations
+        # What this process knew may be older than migrations.
+        renames.forget_recent(using=self.using)
         related.note_links(self.using)
         return self.work()
 

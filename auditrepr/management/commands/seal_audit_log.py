@@ -12,7 +12,7 @@ from django.db import Error
 
 from ... import capture
 from ...capture import attachment
-from ...exceptions import AuditReprError, LockHeld
+from ...exceptions import AuditReprError
 from ...job import logs, preflight
 from ...job.rights import explained
 from ...job.seals import export, sealing
@@ -107,11 +107,8 @@ class Command(TerminalCommand):
         preflight.check_own_tables(using)
         show = self.verbosity >= 1 and not options["no_progress"]
         lock = chosen_lock(using, options, stop, of_run=False)
-        with lock, progress_bar(show=show, done="sealed") as draw:
-            if not lock:
-                raise LockHeld(holder=lock.holder() or "an unknown process")
-            with lock.kept_alive():
-                done = sealing.seal(using, lock, draw, stop)
+        with lock.held(), progress_bar(show=show, done="sealed") as draw:
+            done = sealing.seal(using, lock, draw, stop)
         self._say(f"{logs.named(using)}: {_told(done)}")
 
     def _export(self, using: str, file: str, after: int) -> None:
