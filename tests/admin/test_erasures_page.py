@@ -91,7 +91,7 @@ def test_the_page_speaks_german(reader: Client, settings: Any):
     with override("de"):
         assert "unfertig" in words(page(reader, PAGE))
         text = words(page(reader, f"{PAGE}{one.pk}/change/"))
-        assert "… steht für die Person" in text
+        assert "PK oder USER steht für das Objekt oder die Person" in text
         assert "Alle Tilgungen anzeigen" in words(page(reader, RUNS))
 
 
