@@ -103,7 +103,9 @@ def test_a_log_that_was_emptied_is_empty_and_what_comes_next_is_represented() ->
 
 
 @pytest.mark.parametrize("more", [0, 2, 5])
-def test_a_new_event_never_has_the_representation_of_an_old_one(more: int) -> None:
+def test_a_new_event_never_has_the_representation_of_an_old_one(
+    more: int, caplog: pytest.LogCaptureFixture
+) -> None:
     """After ``RESTART IDENTITY`` its ID is one that another event had."""
     attached(3)
     run()
@@ -112,9 +114,27 @@ def test_a_new_event_never_has_the_representation_of_an_old_one(more: int) -> No
     run()
     assert texts() == [f"new {n}" for n in range(more)]
     assert run().idle
+    assert Checkpoint.objects.get().settled_id <= more, "the watermark is above the new events"
+    assert "auditrepr.pending" not in {record.name for record in caplog.records}
     Author.objects.create(name="last")
     run()
     assert texts()[more:] == ["last"]
+
+
+def test_ids_below_those_that_are_known_are_given_again_too(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """The owner had deleted the oldest events, whose IDs come first; the sequence shows it."""
+    pks = attached(20)
+    run()
+    delete(*pks[:10])
+    run()
+    sql("TRUNCATE audit.record_version RESTART IDENTITY")
+    Author.objects.bulk_create(Author(name=f"new {n}") for n in range(2))
+    run()
+    assert texts() == ["new 0", "new 1"]
+    assert "auditrepr.gone" in {record.name for record in caplog.records}
+    assert "auditrepr.pending" not in {record.name for record in caplog.records}
 
 
 def test_ids_that_no_new_event_has_do_not_hide_that_others_are_given_again() -> None:
