@@ -8,7 +8,7 @@ from django.apps import apps
 from django.db import Error
 
 from ..conf import get_settings
-from ..exceptions import RightsMissing
+from ..exceptions import MayNotReadLog, RightsMissing
 from ..models import AuditLog, Coverage, Erasure, SealEntry
 from ..utils.text import one_line
 from ..vendors import get_vendor
@@ -35,13 +35,16 @@ def explained(error: BaseException, using: str, *, writes: Sequence[str] | None 
     tables = {model._meta.db_table for model in apps.get_app_config("auditrepr").get_models()}
     written = set(writes) if writes is not None else tables - {m._meta.db_table for m in READ}
     added = written & ({ADDED} if get_settings().SEAL or writes is not None else set())
+    values = {"alias": using, "reason": said.rstrip(".")}
+    vendor = get_vendor(using)
     try:
-        missing = get_vendor(using).missing_rights(
-            sorted(tables), sorted(written - {ADDED}), sorted(added)
-        )
+        missing = vendor.missing_rights(sorted(tables), sorted(written - {ADDED}), sorted(added))
+        if missing:
+            role, rights = missing
+            return str(RightsMissing(role=role, rights=rights, **values))
+        if found := vendor.attachment():  # the view's owner has lost a right on the other log
+            role = vendor.reading_role()
+            return str(MayNotReadLog(role=role, source=found.source, **values))
     except Error:  # the transaction is the caller's, and over
-        missing = None
-    if not missing:
-        return said
-    role, rights = missing
-    return str(RightsMissing(alias=using, role=role, rights=rights, reason=said.rstrip(".")))
+        pass
+    return said

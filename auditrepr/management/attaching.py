@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from ..capture import attachment
-from ..job import attaching, logs
+from ..job import attaching, importing, logs
 from ..job.attaching import Attached
 from ..job.locks.lease import DatabaseLock
 from ..utils.phrases import counted
 from ..utils.text import visible
 from ..vendors.attach_types import Attachment
 from .dry_run import described, table
+from .importing import about_erasures_elsewhere
 
 
 def attach(using: str, source: str, *, dry_run: bool) -> Iterator[str]:
@@ -25,6 +26,8 @@ def attach(using: str, source: str, *, dry_run: bool) -> Iterator[str]:
     if done.unaudited:
         removing = "Would remove" if dry_run else "Removed"
         yield f"{removing} auditrepr's own triggers of {counted(len(done.unaudited), 'table')}."
+    if found := importing.erasures(using):
+        yield about_erasures_elsewhere(found)
     yield from _built(using, done)
 
 

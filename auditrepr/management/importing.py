@@ -104,13 +104,25 @@ def about_erasures(found: Sequence[Erasures]) -> Iterator[str]:
     """Yield lines that say what was erased, and how to erase it from what is imported."""
     if not found:
         return
-    number = sum(one.number for one in found)
-    were = "was an erasure" if number == 1 else f"were {number:,} erasures"
     yield (
-        f"There {were} in this log, and imported events may name again what was erased. After the"
-        " import, erase it once more. No record says whom it was about, so put that in for PK or"
-        " USER:"
+        f"There {_were(found)} in this log, and imported events may name again what was erased."
+        " After the import, erase it once more. No record says whom it was about, so put that in"
+        " for PK or USER:"
     )
     for one in found:
         times = "once" if one.number == 1 else f"{one.number:,} times, the last"
         yield f"  {times} on {timestamp(one.last)}: {one.command}"
+
+
+def about_erasures_elsewhere(found: Sequence[Erasures]) -> str:
+    """Return a line that says what was erased, and that it has to be erased from another log."""
+    last = timestamp(max(one.last for one in found))
+    return (
+        f"There {_were(found)} in auditrepr's own log, the last on {last}. The other log may still"
+        " name what was erased: have its owner erase it there. The admin lists the erasures."
+    )
+
+
+def _were(found: Sequence[Erasures]) -> str:
+    number = sum(one.number for one in found)
+    return "was an erasure" if number == 1 else f"were {number:,} erasures"

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from auditrepr.models import AuditLog, InstanceRepr
+from auditrepr.models import AuditLog, Erasure, InstanceRepr
 from tests.app.models import Author, Book
 from tests.attaching.attached import attach, command, detach, kind
 from tests.capturing import sql
@@ -119,3 +119,19 @@ def test_a_table_of_the_teams_own_is_attached() -> None:
     assert {(e.object_id, e.actor) for e in events} == {(key, "ann")}
     told = [(e.action, e.instance_repr.instance_repr) for e in events]
     assert told == [("I", "Ann"), ("U", "Bea"), ("D", "Bea")]
+
+
+@pytest.mark.usefixtures("supa_audit")
+def test_it_says_what_was_erased_from_our_own_log() -> None:
+    """The other log never heard of that, and nothing of ours erases there."""
+    told = attach("supa_audit")
+    assert "erasure" not in told
+    detach()
+    for subject in (Erasure.Subject.OBJECT, Erasure.Subject.ACTOR):
+        Erasure.objects.create(subject=subject, table_name="app_author", by="me", events=1)
+    Erasure.objects.update(started_at="2026-02-03 12:00:00+00:00")
+    for dry_run in (True, False):
+        assert (
+            "There were 2 erasures in auditrepr's own log, the last on 2026-02-03 12:00:00+00:00."
+            " The other log may still name what was erased: have its owner erase it there."
+        ) in command("attach", "supa_audit", dry_run=dry_run)

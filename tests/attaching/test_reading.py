@@ -74,6 +74,31 @@ def test_the_index_finds_old_events_and_new_ones() -> None:
     assert found("newer") == [by_cid, by_ann]
 
 
+@pytest.mark.usefixtures("_indexed")
+def test_the_index_is_made_anew_after_the_other_logs_owner_changes_events(settings: Any) -> None:
+    """As the documentation says: SEARCH off, migrate, on, migrate; and rebuild_reprs."""
+    Author.objects.create(name="Ann Smith")
+    attach("supa_audit")
+    Author.objects.update(name="Bea Smith")
+    run()
+    sql(
+        "UPDATE audit.record_version SET record = jsonb_set(record, '{name}', '\"***\"'),"
+        " old_record = jsonb_set(old_record, '{name}', '\"***\"')"
+    )
+    for on in (False, True):
+        settings.AUDITREPR = {**settings.AUDITREPR, "SEARCH": on}
+        call_command("migrate", verbosity=0)
+    call_command("rebuild_reprs", verbosity=0)
+    by = search_index.index("default")
+    assert by is not None
+    found = [
+        search.find("default", by, text, Window(None, None), forward=False).ids
+        for text in ("smith", "***")
+    ]
+    assert [len(ids) for ids in found] == [0, 2]
+    assert set(InstanceRepr.objects.values_list("instance_repr", flat=True)) == {"***"}
+
+
 def test_the_list_is_searched_and_filtered(reader: Client) -> None:
     author = Author.objects.create(name="Ann")
     attach("supa_audit")

@@ -124,6 +124,22 @@ def test_a_role_that_may_not_read_the_other_log_is_told_what_to_grant(right: str
 
 @on_postgresql
 @pytest.mark.usefixtures("supa_audit")
+@pytest.mark.parametrize("name", ["backfill_reprs", "backfill_status", "rebuild_reprs"])
+def test_if_the_role_loses_that_right_later_each_command_says_what_to_grant(name: str) -> None:
+    Author.objects.create(name="Ann")
+    attach("supa_audit")
+    sql("CREATE ROLE attached_owner", "ALTER VIEW auditrepr_auditlog OWNER TO attached_owner")
+    try:
+        said = refusal(name)
+    finally:
+        sql("ALTER VIEW auditrepr_auditlog OWNER TO CURRENT_USER", "DROP ROLE attached_owner")
+    assert 'Role attached_owner may not read the log of source "supa_audit"' in said
+    assert "permission denied for table record_version. Have the owner" in said
+    assert run().rows == 1
+
+
+@on_postgresql
+@pytest.mark.usefixtures("supa_audit")
 def test_a_dry_run_shows_what_would_be_read_and_changes_nothing() -> None:
     Author.objects.create(name="Ann")
     attach("supa_audit")

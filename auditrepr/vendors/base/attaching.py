@@ -39,6 +39,10 @@ class AttachFacet(Facet, ABC):
         """Return what the view that is in place reads."""
 
     @abstractmethod
+    def reading_role(self) -> str:
+        """Return the role with whose rights the view reads the other log."""
+
+    @abstractmethod
     def last_id_given(self) -> int | None:
         """Return the last ID that the other log has given; None if this role may not know."""
 

@@ -44,6 +44,9 @@ SELECT relkind::text, quote_ident(nspname) || '.' || quote_ident(relname), (
 FROM facts JOIN pg_class ON pg_class.oid = relation
 JOIN pg_namespace ON pg_namespace.oid = relnamespace
 """
+READING_ROLE = f"""
+SELECT pg_get_userbyid(relowner)::text FROM pg_class WHERE oid = '{LOG}'::regclass
+"""
 LAST_ID = f"""
 WITH {FACTS}
 SELECT CASE WHEN readable THEN coalesce(pg_sequence_last_value(sequence), before_first) END
@@ -113,6 +116,9 @@ class Attaching(AttachFacet):
                 return facts._replace(unindexable=f"{name}: {why}")
         missing = attached_plans.missing(self.connection, schema, table, of, version)
         return facts._replace(indexes=list(missing) if of else ())
+
+    def reading_role(self) -> str:
+        return str(self.value(READING_ROLE))
 
     def last_id_given(self) -> int | None:
         last: int | None = self.value(LAST_ID)

@@ -32,6 +32,9 @@ class Attaching(AttachFacet):
     def view_facts(self, version: int) -> ViewFacts:
         self._refuse()
 
+    def reading_role(self) -> str:
+        self._refuse()
+
     def last_id_given(self) -> int | None:
         self._refuse()
 
