@@ -7,7 +7,7 @@ NOX := $(BIN)/nox --reuse-existing-virtualenvs --no-install --session
 # The pairs of Python and Django, each in quotes.
 PAIRS ?=
 
-PROOFS := proof-postgresql-2 proof-sqlite proof-postgresql-1
+PROOFS := proof-postgresql-2 proof-sqlite-2 proof-postgresql-1 proof-sqlite-1
 
 .PHONY: all $(PROOFS) django servers applications sources lint types docs
 

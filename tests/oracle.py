@@ -16,7 +16,7 @@ from auditrepr.reprs import Outcome, build
 from auditrepr.utils.table_names import log_name
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.types import BEGINNING, Event
-from tests.sizes import examples
+from tests.sizes import examples, size
 
 #: What may change an object: statements that begin so, contain this, and are not about the log.
 VERBS = {"INSERT", "UPDATE", "DELETE", "WITH", "TRUNCATE"}
@@ -24,8 +24,8 @@ CHANGES = re.compile(r"\b(?:INSERT|UPDATE|DELETE|TRUNCATE|MERGE)\b", re.IGNORECA
 OWN = re.compile(r'\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+"?auditrepr_', re.IGNORECASE)
 #: How many histories a state machine tries, and how long each is.
 HISTORIES = settings(
-    **examples(quick=4, full=20, named="TRUTH_EXAMPLES"),
-    stateful_step_count=30,
+    **examples(quick=2, full=20, named="TRUTH_EXAMPLES"),
+    stateful_step_count=size(20, 30),
     deadline=None,
     suppress_health_check=list(HealthCheck),
 )

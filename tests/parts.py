@@ -1,6 +1,6 @@
 """Divides the tests of a database into two parts of about the same cost.
 
-``TEST_PART`` selects one; ``make test`` runs PostgreSQL's side by side. A test is in exactly one.
+``TEST_PART`` selects one; ``make test`` runs them side by side. A test is in exactly one.
 """
 
 from __future__ import annotations

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, nullcontext
 from typing import Protocol
 from unittest import mock
 
@@ -17,6 +17,7 @@ from django.db import connections
 from django.test import TransactionTestCase
 
 from auditrepr.lineage import renames
+from tests.sessions import Sessions
 
 #: The distance between the first IDs of two tables, so that a mix-up is noticed. The IDs of events
 #: start with 1, because some tests use explicit ones.
@@ -57,9 +58,13 @@ def restored_after_each_test() -> Iterator[None]:
         for alias in case._databases_names(include_mirrors=False):
             restore(alias)
 
+    sessions = _sessions()
     try:
-        with mock.patch.multiple(
-            TransactionTestCase, setUpClass=classmethod(setup), _fixture_teardown=teardown
+        with (
+            mock.patch.multiple(
+                TransactionTestCase, setUpClass=classmethod(setup), _fixture_teardown=teardown
+            ),
+            sessions.reused() if sessions else nullcontext(),
         ):
             yield
     finally:
@@ -96,10 +101,22 @@ def prepare(name: str, prepare_it: Callable[[], None]) -> None:
 
 
 def _restore(alias: str, state: Template) -> None:
-    connections[alias].close()
+    if sessions := _sessions():
+        sessions.keep(connections[alias])
+    else:
+        connections[alias].close()
     state.restore()
     ContentType.objects.clear_cache()
     renames.forget_recent(using=alias)
+
+
+def _sessions() -> Sessions | None:
+    """Return PostgreSQL's sessions; SQLite's read the schema again whenever it was restored."""
+    if connections["default"].vendor == "sqlite":
+        return None
+    from tests.restoring_postgresql import sessions
+
+    return sessions
 
 
 def template(alias: str, prepared: str = "") -> Template:

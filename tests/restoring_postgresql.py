@@ -6,7 +6,11 @@ from collections.abc import Iterable
 from typing import Any
 
 import psycopg
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.backends.postgresql.base import DatabaseWrapper
 from psycopg.sql import SQL, Composed, Identifier
+
+from tests.sessions import Sessions
 
 Session = psycopg.Connection[tuple[Any, ...]]
 
@@ -84,6 +88,8 @@ class PostgreSQLCopy:
         self._replace(self._copy, of=self._name)
 
     def _replace(self, name: str, *, of: str) -> None:
+        for database in (name, of):
+            sessions.end(database)
         with self._connect("postgres") as session:
             session.execute(_drop(name))
             copy = SQL("CREATE DATABASE {} TEMPLATE {}")
@@ -164,3 +170,17 @@ class PostgreSQLTemplate(PostgreSQLCopy):
 
 def _drop(name: str) -> Composed:
     return SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(Identifier(name))
+
+
+def _reset(connection: BaseDatabaseWrapper) -> bool:
+    session: Session = connection.connection
+    try:
+        session.rollback()
+        session.autocommit = True
+        session.execute("DISCARD ALL")
+    except psycopg.Error:  # the test has ended or broken it
+        return False
+    return not connection.pool  # type: ignore[attr-defined]
+
+
+sessions = Sessions(DatabaseWrapper, _reset)

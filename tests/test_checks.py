@@ -258,6 +258,7 @@ def test_no_database_is_checked_while_a_test_has_other_apps():
         assert found(["default"]) == {}
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_runserver_says_what_is_not_recorded():
     execute(*get_vendor("default").remove_sql("app_author"))

@@ -37,6 +37,7 @@ def texts(*flags: str) -> dict[str, str]:
     return found
 
 
+@pytest.mark.proof
 def test_errors_say_the_same_without_docstrings():
     plain = texts()
     assert len(plain) > 15

@@ -56,6 +56,7 @@ def backdate() -> None:
     AuditLog.objects.update(occurred_at=timezone.now() - YESTERDAY)
 
 
+@pytest.mark.proof
 def test_shows_the_whole_object_with_the_names_of_then(reader: Client, book: Book) -> None:
     when = timezone.now() - YESTERDAY / 2
     text = words(page(reader, as_of("app_book", book.pk, at=when.isoformat())))
@@ -69,6 +70,7 @@ def test_shows_the_whole_object_with_the_names_of_then(reader: Client, book: Boo
     assert "secret: not recorded" in text
 
 
+@pytest.mark.proof
 def test_says_that_all_of_it_is_exact(reader: Client) -> None:
     author = Author.objects.create(name="Ann")
     event = AuditLog.objects.latest("pk")
@@ -79,6 +81,7 @@ def test_says_that_all_of_it_is_exact(reader: Client) -> None:
     assert f"after event {event.pk}" in text
 
 
+@pytest.mark.proof
 def test_two_moments_stand_side_by_side(reader: Client, book: Book) -> None:
     then, now = timezone.now() - YESTERDAY / 2, timezone.now()
     url = as_of("app_book", book.pk, at=then.isoformat(), to=now.isoformat())
@@ -91,6 +94,7 @@ def test_two_moments_stand_side_by_side(reader: Client, book: Book) -> None:
     assert "No differences." in words(both)
 
 
+@pytest.mark.proof
 def test_what_has_the_same_name_and_is_not_the_same_is_told_apart(reader: Client) -> None:
     """Two authors, and two tags."""
     authors = [Author.objects.create(name="Ann") for _ in range(2)]
@@ -109,6 +113,7 @@ def test_what_has_the_same_name_and_is_not_the_same_is_told_apart(reader: Client
     assert f"Tags novel ({old.pk}) novel ({new.pk})" in text
 
 
+@pytest.mark.proof
 def test_leads_from_the_history_and_the_event_and_on_to_putting_back(
     reader: Client, book: Book
 ) -> None:
@@ -153,6 +158,7 @@ def test_a_time_is_one_of_the_current_time_zone(reader: Client) -> None:
         assert "Asia/Tokyo" in words(html)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("text", ["2100-01-01", "2999-12-31T12:00"])
 def test_a_time_in_the_future_is_not_passed_off_as_known(reader: Client, text: str) -> None:
     book = Book.objects.create(title="x")
@@ -191,6 +197,7 @@ def test_what_cannot_be_meant_is_not_found(reader: Client, given: tuple[str, obj
     assert reader.get(as_of(*given)).status_code == 404
 
 
+@pytest.mark.proof
 def test_a_key_that_only_the_database_refuses_does_no_harm(reader: Client) -> None:
     assert reader.get(as_of("app_hydrant", "x")).status_code == 200
     put_back = as_of("app_hydrant", "x", at="2026-01-01").replace("as-of", "put-back")
@@ -199,6 +206,7 @@ def test_a_key_that_only_the_database_refuses_does_no_harm(reader: Client) -> No
     assert "No events recorded" in words(page(reader, history))
 
 
+@pytest.mark.proof
 def test_takes_the_permissions_of_the_history(book: Book) -> None:
     url = as_of("app_book", book.pk)
     assert staff("view_book", name="a").get(url).status_code == 403
@@ -213,6 +221,7 @@ def test_stops_in_time(reader: Client, book: Book, monkeypatch: pytest.MonkeyPat
     assert "Reading the object as it was takes too long." in text
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("slow", ["build_related", "_sets"])
 def test_what_there_was_no_time_for_is_not_called_exact(
     reader: Client, monkeypatch: pytest.MonkeyPatch, slow: str
@@ -233,6 +242,7 @@ def test_what_there_was_no_time_for_is_not_called_exact(
     assert "exact: built" not in text
 
 
+@pytest.mark.proof
 def test_takes_as_many_queries_whatever_the_log_holds(reader: Client, book: Book) -> None:
     url = as_of("app_book", book.pk, event=AuditLog.objects.for_object(book).earliest("pk").pk)
 

@@ -66,6 +66,7 @@ def sent_for_a_page(reader: Client) -> tuple[int, str]:
     return len(sent), text
 
 
+@pytest.mark.proof
 def test_fifty_events_of_fifty_models_take_fifteen_queries_where_they_are_stored(
     reader: Client,
 ) -> None:
@@ -76,6 +77,7 @@ def test_fifty_events_of_fifty_models_take_fifteen_queries_where_they_are_stored
     assert re.search(r"author: app_author-2(\d+) → app_author-1\1 ", text)
 
 
+@pytest.mark.proof
 def test_fifty_events_of_fifty_models_take_forty_five_where_all_are_pending(reader: Client) -> None:
     fifty(stored=False)
     sent, text = sent_for_a_page(reader)
@@ -84,6 +86,7 @@ def test_fifty_events_of_fifty_models_take_forty_five_where_all_are_pending(read
     assert re.search(r"\w \(not stored yet\)", text.replace(" 1 (not", "")), "some are built"
 
 
+@pytest.mark.proof
 def test_a_page_of_few_models_is_built_whole(reader: Client) -> None:
     author = Author.objects.create(name="Ada")
     book = Book.objects.create(title="Notes", author=author)

@@ -52,6 +52,7 @@ print(f'actor={ann.pk}"><bdi>ann@example.com</bdi>' in said)
 """
 
 
+@pytest.mark.proof
 @pytest.mark.sqlite
 def test_events_name_who_it_was_and_are_found_by_it(tmp_path):
     shop = Shop(tmp_path)

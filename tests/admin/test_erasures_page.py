@@ -31,6 +31,7 @@ def begun(*columns: str) -> Erasure:
     return records.begin(ObjectTarget.of("default", Author, key, columns))
 
 
+@pytest.mark.proof
 def test_the_list_says_when_by_whom_and_how_much_and_not_of_whom(reader: Client):
     author = Author.objects.create(name="Zoë Quill")
     key = author.pk
@@ -75,6 +76,7 @@ def test_nothing_is_changed_here(reader: Client):
     assert Erasure.objects.get() == one
 
 
+@pytest.mark.proof
 def test_who_may_view_erasures_sees_them_and_the_link():
     begun()
     without = staff("view_backfillrun", name="without")
@@ -95,6 +97,7 @@ def test_the_page_speaks_german(reader: Client, settings: Any):
         assert "Alle Tilgungen anzeigen" in words(page(reader, RUNS))
 
 
+@pytest.mark.proof
 def test_monitoring_knows_of_one_that_is_unfinished():
     def metric() -> float:
         (line,) = [

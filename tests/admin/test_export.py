@@ -63,6 +63,7 @@ def ids(client: Client, url: str = LOG) -> list[int]:
     return [record["id"] for record in found]
 
 
+@pytest.mark.proof
 def test_the_list_links_to_a_file_with_all_its_pages_and_its_filters(reader: Client) -> None:
     for pk in range(1, 121):
         event(pk, text=f"Author {pk}", action="I" if pk % 2 else "U")
@@ -185,6 +186,7 @@ def test_an_unknown_format_is_not_found(reader: Client) -> None:
 # --- an object's history -------------------------------------------------------------------------
 
 
+@pytest.mark.proof
 def test_the_history_of_an_object_links_to_all_of_it(reader: Client) -> None:
     for pk in range(1, 131):
         event(pk, text="Ann", object_id="1", action="U", changed_from={"name": "Anne"})
@@ -197,6 +199,7 @@ def test_the_history_of_an_object_links_to_all_of_it(reader: Client) -> None:
         assert [json.loads(line)["id"] for line in found[:-1]] == list(range(1, 131))
 
 
+@pytest.mark.proof
 def test_the_history_button_has_it_too_for_who_may_read_the_log() -> None:
     author = Author.objects.create(name="Ann")
     url = f"/admin/app/author/{author.pk}/history/"
@@ -219,6 +222,7 @@ def test_a_history_that_a_user_may_not_see_is_no_file() -> None:
 # --- for as long as it takes ---------------------------------------------------------------------
 
 
+@pytest.mark.proof
 def test_nothing_is_read_before_it_is_sent(reader: Client, monkeypatch) -> None:
     monkeypatch.setattr(export, "PAGE", 10)
     for pk in range(1, 101):

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.django_db
 NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 
 
+@pytest.mark.proof
 def test_by_what_became_of_the_representation(reader: Client) -> None:
     event(1, text="x")
     event(2, text="x", mixed="read live")
@@ -33,6 +34,7 @@ def test_by_what_became_of_the_representation(reader: Client) -> None:
     assert ids(reader, f"{LOG}?state=pending") == [4]
 
 
+@pytest.mark.proof
 def test_by_who_caused_it_and_by_object_shown_while_they_hold(reader: Client) -> None:
     event(1, text="x", context={"user": "5", "user_name": "grace"})
     event(2, text="x", object_id="1", context={"user": "6"})
@@ -59,6 +61,7 @@ def test_pending_is_searched_only_above_the_watermark(reader: Client) -> None:
     assert ids(reader, f"{LOG}?state=pending") == [4, 3]
 
 
+@pytest.mark.proof
 def test_by_day_both_ends_included(reader: Client) -> None:
     for pk in range(1, 11):
         event(10 * pk, text="x", occurred_at=NEW_YEAR + timedelta(hours=12 * pk))
@@ -68,6 +71,7 @@ def test_by_day_both_ends_included(reader: Client) -> None:
     assert ids(reader, f"{LOG}?since=2027-01-01") == []
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("since", ["x", "2026-02-30", "0001-01-01", "9999-12-31"])
 def test_a_day_that_is_none_leaves_the_log_as_it_is(reader: Client, since: str) -> None:
     event(1, text="x")
@@ -105,6 +109,7 @@ def test_the_first_event_of_a_time_is_found_over_gaps(django_assert_max_num_quer
     assert first_id(log.filter(pk__lt=0), NEW_YEAR) == BEGINNING
 
 
+@pytest.mark.proof
 def test_a_choice_that_is_none_is_said(reader: Client) -> None:
     event(1, text="x")
     fail(event(2), next_attempt_at=None)
@@ -135,6 +140,7 @@ def test_a_field_without_its_model_is_said(reader: Client) -> None:
     assert said in words(page(reader, f"{LOG}?field=title"))
 
 
+@pytest.mark.proof
 def test_a_table_that_the_log_does_not_know_is_said(reader: Client) -> None:
     event(1, text="x", table_name="bygone")
     said = "There are no events of the table “nope” that you may view."
@@ -177,6 +183,7 @@ def test_a_value_that_its_filter_cannot_have_gives_the_whole_list_and_says_so(
     assert ids(reader, answer.request["PATH_INFO"]) == [1]
 
 
+@pytest.mark.proof
 def test_years_months_and_days_lead_to_a_period(reader: Client) -> None:
     event(1, text="old", occurred_at=datetime(2024, 11, 30, 12, tzinfo=UTC))
     event(2, text="new", occurred_at=datetime(2025, 2, 3, 12, tzinfo=UTC))
@@ -200,6 +207,7 @@ def test_yesterday_is_one_click(reader: Client) -> None:
     assert 3 in ids(reader, f"{LOG}{link(html, 'This week')}")
 
 
+@pytest.mark.proof
 def test_a_person_is_found_by_a_part_of_the_name_of_then_or_now(reader: Client) -> None:
     ada = User.objects.create_user("ada", first_name="Augusta")
     event(1, text="x", context={"user": str(ada.pk), "user_name": "byron"})
@@ -244,6 +252,7 @@ def test_who_did_it_leads_to_what_they_did(reader: Client) -> None:
     assert f'<a href="{LOG}object/?table_name=app_author&amp;object_id=1"><bdi>x</bdi></a>' in html
 
 
+@pytest.mark.proof
 def test_by_the_field_that_was_changed_once_a_model_is_chosen(reader: Client) -> None:
     book = {"table_name": "app_book", "action": "U"}
     event(1, text="x", row_data={"title": "b"}, changed_from={"title": "a"}, **book)
@@ -266,6 +275,7 @@ def test_a_field_that_is_excluded_is_no_choice_but_is_found_in_old_events(reader
     assert "ignored" not in words(page(reader, url))
 
 
+@pytest.mark.proof
 def test_a_request_leads_to_all_that_it_did(reader: Client) -> None:
     event(1, text="before", context={"request_id": "b"})
     for pk in (2, 5):

@@ -17,7 +17,7 @@ from tests.pages import LOG, page, reader
 from tests.running import run
 
 __all__ = ["reader"]
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.proof, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

@@ -45,6 +45,7 @@ def author(settings: Any) -> Iterator[Author]:
     old_log.drop()
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("stored", [False, True])
 def test_its_history_shows_the_texts(reader: Client, author: Author, stored: bool):
     if stored:
@@ -61,6 +62,7 @@ def test_the_page_of_an_event_shows_the_text_and_no_field(reader: Client, author
     assert "as ours stored it" in said
 
 
+@pytest.mark.proof
 def test_the_object_as_it_was_has_no_invented_fields(reader: Client, author: Author):
     first = AuditLog.objects.earliest("pk")
     for asked in (f"event={first.pk}", f"at={first.occurred_at:%Y-%m-%d+%H:%M:%S.%f}"):

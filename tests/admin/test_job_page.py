@@ -63,6 +63,7 @@ def test_shows_what_is_older_than_it_is_to_be_kept(reader: Client, settings: Any
     assert "*:" not in text
 
 
+@pytest.mark.proof
 def test_shows_what_was_imported_and_how_far_the_unfinished_import_is(reader: Client) -> None:
     assert "Import" not in words(page(reader, RUNS))
     common = {"sources": ["ours"], "parts": [], "until": NOW, "started_at": NOW}
@@ -82,6 +83,7 @@ def test_shows_what_was_imported_and_how_far_the_unfinished_import_is(reader: Cl
         assert re.search(rf"begun 2026-11-22 18:00\S* process {os.getpid()} on ", text)
 
 
+@pytest.mark.proof
 def test_shows_the_watermark_and_what_holds_it_back_since_when(reader: Client) -> None:
     assert "Watermark not set: no event is settled yet" in words(page(reader, RUNS))
     mark = Checkpoint.objects.create(settled_id=41)
@@ -112,6 +114,7 @@ def test_shows_which_run_holds_the_lock_and_which_lock_is_stale(reader: Client) 
     assert "Expired lock of unknown" in words(page(reader, RUNS))
 
 
+@pytest.mark.proof
 def test_shows_the_round_and_its_workers_and_cancels_it(reader: Client) -> None:
     assert "Round" not in words(page(reader, RUNS))
     begin = timezone.now() - timedelta(minutes=1)
@@ -140,6 +143,7 @@ def test_shows_the_round_and_its_workers_and_cancels_it(reader: Client) -> None:
     assert "There is no round." in words(answer.content.decode())
 
 
+@pytest.mark.proof
 def test_a_round_of_which_a_worker_was_killed_continues(reader: Client) -> None:
     process = subprocess.Popen([sys.executable, "-c", ""])
     process.wait()
@@ -197,6 +201,7 @@ def test_the_failures_stand_by_model_and_error_and_can_be_tried_again(reader: Cl
     assert sorted(due.values_list("pk", flat=True)) == [1, 2]
 
 
+@pytest.mark.proof
 def test_trying_again_takes_a_post_and_the_permission() -> None:
     fail(event(1))
     fail(event(2, table_name="app_book"))
@@ -269,6 +274,7 @@ def test_the_chart_can_be_read_without_being_seen(reader: Client) -> None:
     assert "<script" not in html[html.index('<svg viewBox="-2') : html.index("<h2>Runs")]
 
 
+@pytest.mark.proof
 def test_takes_as_many_queries_whatever_has_failed(reader: Client) -> None:
     def queries() -> int:
         with CaptureQueriesContext(connection) as sent:
@@ -285,6 +291,7 @@ def test_takes_as_many_queries_whatever_has_failed(reader: Client) -> None:
     assert queries() == few
 
 
+@pytest.mark.proof
 def test_one_line_says_first_whether_all_is_well_and_what_to_do(reader: Client) -> None:
     never = "The job has never run. Schedule manage.py backfill_reprs to run every two minutes."
     assert never in words(page(reader, RUNS))

@@ -113,6 +113,7 @@ def order_with_lines() -> Order:
     return order
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("stored", [True, False])
 @pytest.mark.usefixtures("declared")
 def test_what_an_admin_class_names_belongs_to_the_history(reader: Client, stored: bool) -> None:
@@ -131,6 +132,7 @@ def test_what_an_admin_class_names_belongs_to_the_history(reader: Client, stored
     assert "added 1xtea of A" not in words(hidden)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("stored", [True, False])
 @pytest.mark.usefixtures("declared")
 def test_what_belongs_to_it_does_not_name_it_by_an_earlier_name(
@@ -149,6 +151,7 @@ def test_what_belongs_to_it_does_not_name_it_by_an_earlier_name(
     assert "Order Z" in words(page(reader, f"{LOG}{line.pk}/change/"))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("stored", [True, False])
 def test_one_click_shows_what_belongs_to_it(reader: Client, stored: bool) -> None:
     order = order_with_lines()
@@ -181,6 +184,7 @@ def test_what_the_reader_may_not_see_stays_hidden() -> None:
     assert "quantity: 1 → 3" not in words(page(client, of(order, related=1)))
 
 
+@pytest.mark.proof
 def test_changes_of_many_to_many_fields_are_in_the_history_of_both(reader: Client) -> None:
     book, tag = Book.objects.create(title="Emma"), Tag.objects.create(label="old")
     book.tags.add(tag)
@@ -188,6 +192,7 @@ def test_changes_of_many_to_many_fields_are_in_the_history_of_both(reader: Clien
         assert "Emma: tags + old" in words(page(reader, of(one)))
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("declared")
 def test_a_long_history_with_what_belongs_to_it_comes_in_pages(
     reader: Client, monkeypatch: pytest.MonkeyPatch
@@ -208,6 +213,7 @@ def test_a_long_history_with_what_belongs_to_it_comes_in_pages(
     assert seen == [0, 1, 2, 3, 4]
 
 
+@pytest.mark.proof
 def test_takes_as_many_queries_however_much_belongs_to_it(reader: Client, declared: None) -> None:
     order = Order.objects.create(ref="A")
     for n in range(3):
@@ -239,6 +245,7 @@ def test_an_object_without_events_shows_what_it_has_been(reader: Client) -> None
     assert "No events recorded" not in text
 
 
+@pytest.mark.proof
 def test_a_history_that_began_late_shows_what_the_object_was_before(reader: Client) -> None:
     author = Author.objects.create(name="Ann")
     AuditLog.objects.all().delete()
@@ -254,6 +261,7 @@ def test_a_history_that_began_late_shows_what_the_object_was_before(reader: Clie
     assert "Before its first" not in words(page(reader, of(added)))
 
 
+@pytest.mark.proof
 def test_a_gap_stands_between_the_events(reader: Client) -> None:
     author = Author.objects.create(name="Ann")
     next_moment()

@@ -96,6 +96,7 @@ def test_one_that_is_not_built_claims_nothing(reader: Client, monkeypatch):
     assert "Fidelity" not in text
 
 
+@pytest.mark.proof
 def test_what_related_objects_were_called_is_left_raw(reader: Client, monkeypatch):
     ada, bea = Author.objects.order_by("pk")[:2]
     Book.objects.create(title="Notes", author=ada)
@@ -125,6 +126,7 @@ def test_it_looks_at_the_time_while_rows_are_read_and_made(
     assert len(did) <= 3
 
 
+@pytest.mark.proof
 def test_a_query_that_does_not_end_costs_no_row_its_place(reader: Client, monkeypatch):
     monkeypatch.setattr(PageTimeLimit, "SECONDS", 0.5)
     monkeypatch.setattr(Author, "__str__", lambda author: str(hang_in_database()))

@@ -48,6 +48,7 @@ def test_lists_newest_first_with_action_model_object_representation_and_change(
         assert part in text
 
 
+@pytest.mark.proof
 def test_marks_mixed_and_says_why(reader: Client) -> None:
     event(1, text="Ada", mixed="author read live")
     assert "Ada (mixed)" in words(page(reader))
@@ -61,6 +62,7 @@ def test_shows_why_a_failed_event_has_no_representation(reader: Client) -> None:
     assert "Error ValueError: no such thing" in words(page(reader, f"{LOG}1/change/"))
 
 
+@pytest.mark.proof
 def test_builds_what_is_pending_for_the_page_and_stores_nothing(reader: Client) -> None:
     event(1, "Mary Shelley")
     assert "Mary Shelley (not stored yet)" in words(page(reader))
@@ -69,6 +71,7 @@ def test_builds_what_is_pending_for_the_page_and_stores_nothing(reader: Client) 
     assert not ReprFailure.objects.exists()
 
 
+@pytest.mark.proof
 def test_what_the_log_holds_is_escaped(reader: Client) -> None:
     event(
         1,
@@ -91,6 +94,7 @@ def test_what_the_log_holds_is_escaped(reader: Client) -> None:
         assert "alert(1)" in html
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("character", ["\x1b", "\x07", "\u202e", "\u2066", "\u2028"])
 def test_characters_that_act_unseen_are_written_out(reader: Client, character: str) -> None:
     event(1, f"user{character}gpj.exe", text=f"user{character}gpj.exe", object_id=character)
@@ -100,6 +104,7 @@ def test_characters_that_act_unseen_are_written_out(reader: Client, character: s
         assert f"user{ascii(character)[1:-1]}gpj.exe" in html
 
 
+@pytest.mark.proof
 @pytest.mark.sqlite
 def test_text_that_is_not_utf_8_is_shown_byte_by_byte(reader: Client) -> None:
     """Which another program wrote; Python refuses to read it, and the page with it."""
@@ -120,6 +125,7 @@ def test_text_that_is_not_utf_8_is_shown_byte_by_byte(reader: Client) -> None:
         call_command("backfill_reprs", verbosity=0)
 
 
+@pytest.mark.proof
 def test_an_event_of_a_table_that_no_model_has_is_shown(reader: Client) -> None:
     event(1, table_name="shop_gone", text="Order 5", action="U", changed_from={"name": "Old"})
     event(2, table_name="shop_gone")
@@ -159,6 +165,7 @@ def test_takes_the_permission_to_view_the_log() -> None:
     assert client.get(f"{LOG}1/change/").status_code == 403
 
 
+@pytest.mark.proof
 def test_an_event_takes_the_permission_to_view_its_model() -> None:
     event(1, text="Ada")
     event(2, text="Emma", table_name="app_book")
@@ -179,6 +186,7 @@ def test_an_event_takes_the_permission_to_view_its_model() -> None:
     assert FAILURES + "6/change/" not in page(client, FAILURES)
 
 
+@pytest.mark.proof
 def test_with_a_setting_the_permission_to_view_the_log_is_enough(
     settings: Any,
 ) -> None:
@@ -226,6 +234,7 @@ ADDRESSES = [
 ACTIONS = [f"{RUNS}retry/", f"{RUNS}cancel/"]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", ["nope", "%00"])
 def test_a_log_in_a_database_that_is_none_has_no_page(reader: Client, name: str) -> None:
     fail(event(1))
@@ -280,6 +289,7 @@ def test_no_user_can_add_change_or_delete(reader: Client, url: str) -> None:
     assert "_selected_action" not in page(reader, url)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("query", ["", "?action__exact=I", "?table_name=app_author", "?q=1*"])
 def test_a_list_takes_as_many_queries_whatever_its_length_and_counts_nothing(
     reader: Client, query: str
@@ -304,6 +314,7 @@ def test_a_list_takes_as_many_queries_whatever_its_length_and_counts_nothing(
     assert not re.search(rf"SELECT COUNT|DISTINCT|OFFSET (?!{LOOKED_AT}\b)[1-9]", statements)
 
 
+@pytest.mark.proof
 def test_a_page_of_represented_events_is_read_in_a_few_queries(
     reader: Client,
 ) -> None:
@@ -334,6 +345,7 @@ def test_the_page_of_an_event_takes_as_many_queries_whatever_its_transaction_wro
     assert len(few) == len(many) == (21 if connection.vendor == "postgresql" else 12)
 
 
+@pytest.mark.proof
 def test_a_page_takes_as_many_queries_however_many_foreign_keys_changed(reader: Client) -> None:
     def queries(count: int) -> int:
         AuditLog.objects.all().delete()
@@ -350,6 +362,7 @@ def test_a_page_takes_as_many_queries_however_many_foreign_keys_changed(reader: 
     assert queries(2) == queries(30)
 
 
+@pytest.mark.proof
 def test_what_may_be_rare_is_looked_for_in_a_part_of_the_log_at_a_time(
     reader: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -371,6 +384,7 @@ def test_what_may_be_rare_is_looked_for_in_a_part_of_the_log_at_a_time(
     assert "Looked" not in words(page(reader))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("query", ["", "?state=failed"])
 def test_the_failures_that_a_reader_may_see_are_looked_for_in_a_part_of_all_at_a_time(
     monkeypatch: pytest.MonkeyPatch, query: str
@@ -392,6 +406,7 @@ def test_the_failures_that_a_reader_may_see_are_looked_for_in_a_part_of_all_at_a
     assert "Searched as far" not in words(html)
 
 
+@pytest.mark.proof
 def test_older_and_newer_lead_through_every_event_once(reader: Client) -> None:
     for pk in range(1, 131):
         event(pk, text="x")
@@ -409,6 +424,7 @@ def test_older_and_newer_lead_through_every_event_once(reader: Client) -> None:
     assert link(page(reader), "Newer") is None
 
 
+@pytest.mark.proof
 def test_pages_keep_the_filter_and_filters_drop_the_page(reader: Client) -> None:
     for pk in range(1, 121):
         event(pk, text="x", action="I" if pk % 2 else "D")
@@ -419,6 +435,7 @@ def test_pages_keep_the_filter_and_filters_drop_the_page(reader: Client) -> None
     assert "before=" not in str(link(page(reader, LOG + older), "added"))
 
 
+@pytest.mark.proof
 def test_filters_by_action_model_object_and_transaction(reader: Client) -> None:
     event(1, text="a", transaction_id=5)
     event(2, text="b", action="D", object_id="1", transaction_id=5)
@@ -433,6 +450,7 @@ def test_filters_by_action_model_object_and_transaction(reader: Client) -> None:
     assert link(page(reader, f"{LOG}3/change/"), "Other events in this transaction") is None
 
 
+@pytest.mark.proof
 def test_an_address_that_asks_for_something_else_is_refused(reader: Client) -> None:
     event(1, text="a")
     assert reader.get(f"{LOG}?row_data__name=Ada").status_code == 400
@@ -452,6 +470,7 @@ def test_an_address_that_asks_for_something_else_is_refused(reader: Client) -> N
                 assert answer.status_code in (200, 404)
 
 
+@pytest.mark.proof
 def test_searches_the_object_id_in_full_or_by_its_beginning(reader: Client) -> None:
     event(1, text="a", object_id="12")
     event(2, text="b", object_id="123")
@@ -529,6 +548,7 @@ def test_the_runs_are_listed(reader: Client) -> None:
     assert "nothing left to do" in page(reader, RUNS)
 
 
+@pytest.mark.proof
 def test_times_look_the_same_on_every_page(reader: Client) -> None:
     failed = event(1)
     fail(failed)

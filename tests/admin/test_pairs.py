@@ -60,6 +60,7 @@ def emma() -> Book:
     return book
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("stored", [True, False])
 def test_both_histories_tell_it_by_the_names_of_the_event(reader: Client, emma, stored) -> None:
     if stored:
@@ -82,6 +83,7 @@ def test_both_histories_tell_it_by_the_names_of_the_event(reader: Client, emma, 
     assert "Emma: tags + new" in words(page(reader, history(new)))
 
 
+@pytest.mark.proof
 def test_the_list_tells_pairs_of_one_transaction_in_one_line(reader: Client, emma) -> None:
     backfill()
     text = words(page(reader))
@@ -92,6 +94,7 @@ def test_the_list_tells_pairs_of_one_transaction_in_one_line(reader: Client, emm
     assert shown == [own[0].pk, own[1].pk]
 
 
+@pytest.mark.proof
 def test_what_was_put_together_and_separated_at_once_is_a_change(reader: Client) -> None:
     book = Book.objects.create(title="Emma")
     old, new = (Tag.objects.create(label=label) for label in ("old", "new"))
@@ -107,6 +110,7 @@ def test_what_was_put_together_and_separated_at_once_is_a_change(reader: Client)
     assert "changed Emma: tags - old, + new" in words(page(reader, history(book)))
 
 
+@pytest.mark.proof
 def test_other_objects_fields_and_transactions_have_lines_of_their_own(reader: Client) -> None:
     ann, bob, cid = (Person.objects.create(name=name) for name in ("Ann", "Bob", "Cid"))
     with transaction.atomic():
@@ -120,6 +124,7 @@ def test_other_objects_fields_and_transactions_have_lines_of_their_own(reader: C
     assert "+ Bob, + Cid" not in text
 
 
+@pytest.mark.proof
 def test_many_are_counted_and_the_next_page_leaves_none_out(
     reader: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -136,6 +141,7 @@ def test_many_are_counted_and_the_next_page_leaves_none_out(
     assert all(f"+ tag {n:02}" in seen for n in range(15))
 
 
+@pytest.mark.proof
 def test_the_page_of_an_event_leads_to_both(reader: Client, emma) -> None:
     event = AuditLog.objects.filter(table_name="app_book_tags").earliest("pk")
     html = page(reader, f"{LOG}{event.pk}/change/")
@@ -146,6 +152,7 @@ def test_the_page_of_an_event_leads_to_both(reader: Client, emma) -> None:
         assert "Emma: tags + old" in words(page(reader, url))
 
 
+@pytest.mark.proof
 def test_who_may_not_see_the_model_with_the_field_sees_none_of_it(emma) -> None:
     backfill()
     client = staff("view_tag", "view_auditlog")
@@ -166,6 +173,7 @@ def test_an_emptied_table_is_in_the_history_of_objects_that_were_there(reader: C
     assert f"/{early.pk}/change/" not in html
 
 
+@pytest.mark.proof
 def test_a_history_says_which_older_events_it_may_lack(reader: Client, emma) -> None:
     backfill()
     assert "may be missing here" not in words(page(reader, history(emma)))
@@ -194,6 +202,7 @@ def test_what_an_admin_class_names_is_in_the_history(reader: Client) -> None:
     assert f"History of Order {order.pk} A7<-:" in text  # and no line's name stands there
 
 
+@pytest.mark.proof
 def test_more_events_take_no_more_queries(reader: Client) -> None:
     def queries(number: int) -> int:
         book = Book.objects.create(title="Emma")

@@ -228,7 +228,7 @@ class Steps:
 STEP = 100  # instructions between two looks
 
 
-@pytest.mark.sized
+@pytest.mark.proof
 @pytest.mark.postgresql
 @pytest.mark.parametrize(("somebody", "url"), READ, indirect=["somebody"])
 def test_a_page_reads_a_bounded_part_of_the_log_and_never_scans_it(
@@ -241,7 +241,7 @@ def test_a_page_reads_a_bounded_part_of_the_log_and_never_scans_it(
     assert plans.read < 2.1 * LOOKED_AT
 
 
-@pytest.mark.sized
+@pytest.mark.proof
 @pytest.mark.sqlite
 @pytest.mark.parametrize(("somebody", "url"), READ, indirect=["somebody"])
 def test_sqlite_takes_no_more_steps_for_a_page_than_for_a_part_of_the_log(
@@ -304,7 +304,7 @@ PAIRED = list(product(SEARCHES, AROUND)) if FULL else SOME
 EXTENSION = {"trigrams": "CREATE EXTENSION IF NOT EXISTS pg_trgm"}
 
 
-@pytest.mark.sized
+@pytest.mark.proof
 @pytest.mark.postgresql
 @pytest.mark.parametrize("kind", ["no index", "trigrams", "beginnings"])
 def test_a_search_reads_a_bounded_part_of_the_log_and_never_scans_it(
@@ -324,6 +324,7 @@ def test_a_search_reads_a_bounded_part_of_the_log_and_never_scans_it(
         assert plans.read < 2.1 * LOOKED_AT, (text, around)
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_a_search_by_the_index_of_values_is_bounded_too(
     reader: Client, large: None, settings: Any
@@ -345,6 +346,7 @@ def test_a_search_by_the_index_of_values_is_bounded_too(
         assert plans.read < 2.1 * LOOKED_AT, text
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_an_index_finds_the_one_among_all(reader: Client, large: None, settings: Any) -> None:
     settings.AUDITREPR = {"SEARCH": True}
@@ -354,6 +356,7 @@ def test_an_index_finds_the_one_among_all(reader: Client, large: None, settings:
     assert ids(reader, f"{LOG}?text=ect {MIDDLE}") == [MIDDLE]
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_a_batch_reads_what_it_asks_for_and_nothing_is_compiled(large: None) -> None:
     size = 4000
@@ -373,6 +376,7 @@ WHERE id % 4 = 1
 """
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 @pytest.mark.parametrize("settled", [EVENTS - 200, 0])
 def test_the_pending_part_of_an_object_is_read_from_an_index_however_common_its_table(

@@ -105,6 +105,7 @@ def test_an_events_page_leads_to_it_and_it_puts_the_object_back(reader: Client, 
     assert LogEntry.objects.get().get_change_message() == f"Put back from before event {event.pk}."
 
 
+@pytest.mark.proof
 def test_a_deleted_object_is_put_back(reader: Client, tag: Tag) -> None:
     pk = tag.pk
     tag.delete()
@@ -184,6 +185,7 @@ def test_only_a_post_with_a_token_writes(tag: Tag) -> None:
 READS = ("view_auditlog", "view_tag")
 
 
+@pytest.mark.proof
 def test_takes_the_permission_to_change(tag: Tag) -> None:
     event = last(Tag, "U")
     url = put_back(event, before="1")
@@ -287,6 +289,7 @@ def test_a_single_field_that_is_in_its_own_way_is_not_offered(reader: Client) ->
     assert Notice.objects.get().pk == notice.pk
 
 
+@pytest.mark.proof
 def test_what_puts_nothing_back_says_so(reader: Client, book: Book) -> None:
     url = put_back(last(Book, "U"), before="1")
     seen = state(page(reader, url))

@@ -117,6 +117,7 @@ def project(request):
     capture.install("default")
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)  # a connection's time zone is that of its settings
 @pytest.mark.parametrize(
     "project",

@@ -83,6 +83,7 @@ def test_an_object_whose_row_is_in_several_tables_has_one_history(reader: Client
     assert "stars: 1 → 2" in text
 
 
+@pytest.mark.proof
 def test_a_long_history_comes_in_pages(reader: Client, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(timeline, "PAGE", 2)
     for pk in range(1, 6):

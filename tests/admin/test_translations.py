@@ -26,6 +26,7 @@ def texts(entry: polib.POEntry) -> list[str]:
     return [entry.msgstr, *entry.msgstr_plural.values()][bool(entry.msgid_plural) :]
 
 
+@pytest.mark.proof
 @pytest.mark.sqlite
 def test_every_text_of_the_code_and_the_templates_has_its_translation(tmp_path):
     if not shutil.which("xgettext"):

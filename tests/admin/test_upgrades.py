@@ -98,6 +98,7 @@ def check_pages(reader: Client, needs: dict[str, str], name: str) -> None:
             assert "Run: manage.py migrate --database default" in words(answer.content.decode())
 
 
+@pytest.mark.proof
 def test_pages_answer_before_a_migration_unless_they_need_it(reader: Client) -> None:
     needs = pages()
     with at(FIRST):
@@ -128,6 +129,7 @@ def test_an_export_that_would_break_does_not_begin(reader: Client, url: str) -> 
     assert b"tag_id" in b"".join(reader.get(url).streaming_content)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("table", ["auditrepr_instancerepr", "auditrepr_reprfailure"])
 def test_nor_does_one_that_needs_what_is_missing_later(
     reader: Client, monkeypatch: Any, table: str

@@ -47,6 +47,7 @@ def test_no_other_page_leads_there(reader: Client) -> None:
         assert DID not in page(reader, url)
 
 
+@pytest.mark.proof
 def test_a_template_of_the_projects_own_is_kept(
     reader: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -68,6 +68,7 @@ def step():
     return Step.objects.get(), first
 
 
+@pytest.mark.proof
 def test_an_object_with_a_composite_key_is_as_it_was(step):
     step, first = step
     assert str(as_of(step, first)) == "old of 1"
@@ -104,6 +105,7 @@ def test_what_is_public_is_listed_and_there():
     assert all(callable(getattr(auditrepr, name)) for name in auditrepr.__all__)
 
 
+@pytest.mark.proof
 def test_it_is_imported_before_there_are_apps():
     code = "import auditrepr; auditrepr.track; auditrepr.context(reason='x')"
     subprocess.run([sys.executable, "-W", "error", "-c", code], check=True)
@@ -289,6 +291,7 @@ def test_by_refuses_what_is_no_user():
     assert LOG.by(SimpleLazyObject(lambda: user)).count() == 0
 
 
+@pytest.mark.proof
 def test_a_moment_may_be_a_date_or_a_naive_time(book, marker):
     """A naive time is of the current time zone, and a date means the end of that day."""
     noon = timezone.make_aware(datetime(2021, 3, 1, 12), ZoneInfo("Asia/Tokyo"))

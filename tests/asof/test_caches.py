@@ -301,6 +301,7 @@ def test_a_hook_of_live_code_around_the_past_is_still_done() -> None:
     assert done == ["today", "of nobody"]
 
 
+@pytest.mark.proof
 def test_the_job_and_the_pages_leave_nothing(said_by: Any, reader: Client) -> None:  # noqa: F811
     said_by(lambda author: cache.get_or_set(f"author-{author.pk}", author.name))
     author = story()
@@ -459,6 +460,7 @@ def cached_queries(monkeypatch: pytest.MonkeyPatch) -> dict[Any, Any]:
     return kept
 
 
+@pytest.mark.proof
 def test_queries_are_not_answered_from_a_cache_of_queries(
     said_by: Any, cached_queries: dict[Any, Any]
 ) -> None:
@@ -486,6 +488,7 @@ def about_orders(kept: dict[Any, Any]) -> dict[Any, Any]:
     return {key: found for key, found in kept.items() if Line._meta.db_table in key}
 
 
+@pytest.mark.proof
 def test_the_page_of_the_log_shows_no_old_page(
     reader: Client,  # noqa: F811
     cached_queries: dict[Any, Any],

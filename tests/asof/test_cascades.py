@@ -58,6 +58,7 @@ STATEMENTS = {
 }
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("in_one", [False, True])
 @pytest.mark.parametrize("statements", STATEMENTS.values(), ids=STATEMENTS)
 def test_what_the_databases_own_foreign_keys_do_is_never_untrue(statements, in_one):

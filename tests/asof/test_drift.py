@@ -34,6 +34,7 @@ def late(column: str, settings) -> Outcome:
     return outcome
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("column", "text"),
     [
@@ -60,12 +61,14 @@ def _old_object_today() -> None:
     today()
 
 
+@pytest.mark.proof
 def test_a_column_added_later_that_is_not_read_leaves_the_representation_exact(first):
     first.Late.create(name="old")
     today()
     assert texts("drifting_late") == ["old: old"]
 
 
+@pytest.mark.proof
 def test_a_filtered_set_does_not_pass_a_missing_column_off_as_empty(first, settings):
     settings.AUDITREPR["REPR"] = {
         "drifting.Store": lambda store: ", ".join(
@@ -91,6 +94,7 @@ def a_moment(first) -> AuditLog:
     return AuditLog.objects.get()
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("changed", [False, True], ids=["read today", "read from its next event"])
 def test_a_column_that_came_after_the_moment_is_not_read_from_what_was_found_later(first, changed):
     old = first.Late.create(name="old")
@@ -107,6 +111,7 @@ def test_a_column_that_came_after_the_moment_is_not_read_from_what_was_found_lat
     assert (now.constant, doubts(now)) == ("changed" if changed else "given", [])
 
 
+@pytest.mark.proof
 def test_columns_that_were_renamed_since_are_read_from_what_was_found_later(first):
     shop = first.Shop.create(name="Corner")
     old = first.Item.create(title="Cup", shop=shop, serial="S", left="L", right="R")
@@ -118,6 +123,7 @@ def test_columns_that_were_renamed_since_are_read_from_what_was_found_later(firs
     assert (str(then), doubts(then)) == ("Cup S R<L 0g in Corner: red", [])
 
 
+@pytest.mark.proof
 def test_a_set_that_is_found_by_a_column_that_came_later_is_doubtful(first):
     shop = first.Shop.create(name="Corner")
     old = first.Late.create(name="old")
@@ -129,6 +135,7 @@ def test_a_set_that_is_found_by_a_column_that_came_later_is_doubtful(first):
     assert (list(then.late_set.all()), doubts(then)) == ([], ["store_id is not in the log"])
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_a_column_that_another_program_added_counts_from_when_it_is_seen(first):
     old = first.Late.create(name="old")
@@ -149,6 +156,7 @@ def test_a_column_that_another_program_added_counts_from_when_it_is_seen(first):
     assert (now.nothing, doubts(now)) == ("here", [])
 
 
+@pytest.mark.proof
 def test_a_removed_column_is_ignored(first):
     shop = first.Shop.create(name="Corner")
     first.Item.create(title="Cup", shop=shop, serial="S", left="L", right="R", code="gone")
@@ -169,6 +177,7 @@ def ticket(first, **values) -> Outcome:
     return outcome
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("values", "text"),
     [
@@ -185,11 +194,13 @@ def test_a_value_of_another_type_is_converted_where_the_database_can(first, valu
     assert text in outcome.text
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("values", [{"amount": "twelve"}, {"done": "perhaps"}])
 def test_a_value_that_cannot_be_converted_costs_its_own_row(first, values):
     assert ticket(first, **values).failure
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_a_value_too_long_for_its_column_costs_its_own_row(first):
     failure = ticket(first, short="much too long").failure

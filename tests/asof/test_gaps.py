@@ -47,6 +47,7 @@ def last_book() -> tuple[str, list[str]]:
     return outcome.text, outcome.reason.splitlines()
 
 
+@pytest.mark.proof
 def test_what_a_gap_has_changed_is_what_is_there_today_and_exact():
     author = Author.objects.create(name="before")
     book = Book.objects.create(title="t", author=author)
@@ -75,6 +76,7 @@ def test_what_came_before_the_end_of_the_gap_stays_in_doubt():
     assert last_book() == ("t (before)", [GAP])
 
 
+@pytest.mark.proof
 def test_what_a_gap_has_deleted_is_gone_and_what_it_brought_is_there(monkeypatch):
     author, other = (Author.objects.create(name=name) for name in "ab")
     monkeypatch.setattr(
@@ -95,6 +97,7 @@ def test_what_a_gap_has_deleted_is_gone_and_what_it_brought_is_there(monkeypatch
     assert (outcome.text, outcome.reason) == ("1 ['new']", "")
 
 
+@pytest.mark.proof
 def test_a_set_whose_members_came_and_went_in_a_gap_is_exact_again():
     order, other = (Order.objects.create(ref=ref) for ref in "ab")
     for item in ("ink", "pen"):
@@ -109,6 +112,7 @@ def test_a_set_whose_members_came_and_went_in_a_gap_is_exact_again():
     assert ([line.item for line in past.lines.all()], doubts(past)) == (["cap", "pen"], [])
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_a_table_that_was_emptied_before_coverage_began_is_not_emptied_after_it():
     author = Author.objects.create(name="before")
@@ -145,6 +149,7 @@ def test_a_change_that_was_under_way_when_coverage_began_is_seen_by_nobody_befor
     assert last_book() == ("u (before)", [])
 
 
+@pytest.mark.proof
 def test_a_thousand_moments_after_a_gap_take_as_many_queries_as_ten(django_assert_max_num_queries):
     def queries(count: int) -> int:
         authors = Author.objects.bulk_create(Author(name=f"a{n}") for n in range(count))

@@ -73,6 +73,7 @@ def test_a_foreign_key_leads_to_the_object_as_it_was():
     ]  # fmt: skip
 
 
+@pytest.mark.proof
 def test_sets_of_every_kind_are_as_they_were():
     oracle = Oracle(MODELS)
     with oracle.listening():
@@ -171,6 +172,7 @@ def test_a_generic_key_to_a_model_that_is_not_installed_leads_nowhere_and_is_mix
     assert (outcome.text, outcome.fidelity) == ("x None", Fidelity.MIXED)
 
 
+@pytest.mark.proof
 def test_what_a_table_that_is_not_audited_held_is_not_called_exact(settings, django_user_model):
     settings.AUDITREPR = {"MODELS": ["admin.LogEntry"]}
     capture.install("default")
@@ -339,6 +341,7 @@ def test_inherited_columns_are_as_they_were_in_the_parents_tables():
     assert_true(oracle)
 
 
+@pytest.mark.proof
 def test_the_number_of_queries_does_not_depend_on_the_number_of_rows(
     django_assert_max_num_queries,
 ):
@@ -367,6 +370,7 @@ def test_a_key_that_a_later_row_had_and_gave_up_leads_nowhere():
     assert AuditLog.objects.earliest("pk").build_instance_repr().text == "a=2 then nothing"
 
 
+@pytest.mark.proof
 def test_a_key_that_a_row_gave_up_which_the_log_had_not_mentioned_leads_nowhere_from_then_on():
     Slot.objects.create(name="a", note="1")
     Slot.objects.create(name="c", next_id="a")
@@ -382,6 +386,7 @@ def test_a_key_that_a_row_gave_up_which_the_log_had_not_mentioned_leads_nowhere_
     assert [o.text for o in built().values()][::2] == ["c=before then 1", "c=after then nothing"]
 
 
+@pytest.mark.proof
 def test_what_changed_while_no_trigger_was_there_is_not_taken_for_what_was():
     author = Author.objects.create(name="Ann")
     AuditLog.objects.all().delete()
@@ -573,6 +578,7 @@ def test_the_events_of_an_object_with_a_composite_key_are_found():
     assert AuditLog.objects.for_object(step).count() == 2
 
 
+@pytest.mark.proof
 def test_what_many_events_look_at_while_nothing_happens_to_it_is_looked_up_once(
     django_assert_num_queries,
 ):
@@ -598,6 +604,7 @@ def test_what_many_events_look_at_while_nothing_happens_to_it_is_looked_up_once(
         states.find("app_order", [(moment, str(order.pk)) for moment in moments])
 
 
+@pytest.mark.proof
 def test_an_error_that_many_rows_share_tells_each_of_them_no_more_than_its_own():
     """Each time that an error is raised adds to its traceback; told again and again, a batch would
     take the square of its rows."""
@@ -628,6 +635,7 @@ def test_keys_that_a_database_compares_in_its_own_way_are_not_called_exact(monke
     assert "DoesNotExist" in second.failure.error_class
 
 
+@pytest.mark.proof
 @pytest.mark.sqlite
 def test_a_set_that_a_database_finds_in_its_own_way_is_not_called_exact(monkeypatch):
     monkeypatch.setattr(Order._meta.get_field("ref"), "db_collation", "NOCASE")

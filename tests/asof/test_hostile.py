@@ -74,6 +74,7 @@ def test_what_is_no_instance_at_all_costs_its_own_row():
 MAKING = [HostileDescriptor, HostileInit, HostileFromDb]
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("model", "way"),
@@ -108,6 +109,7 @@ def test_a_query_while_an_instance_is_made_is_answered_as_of_the_event():
     assert (other.text, other.reason) == ("two", "")
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_an_excluded_column_that_is_read_while_an_instance_is_made_does_not_show(settings):
     settings.AUDITREPR = {"EXCLUDE": {"app.Remembering": ["secret"]}}
@@ -126,6 +128,7 @@ def test_an_excluded_column_that_is_read_while_an_instance_is_made_does_not_show
     assert (other.text, other.reason) == ("two", "")
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_what_breaks_while_an_incomplete_instance_is_made_is_not_tried_again(settings, monkeypatch):
     tried = []

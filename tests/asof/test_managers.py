@@ -111,6 +111,7 @@ def test_an_error_of_a_resolver_is_remembered_for_its_peers(monkeypatch):
     assert len(calls) == 1
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_as_of_reads_through_the_projects_managers_as_of_then():
     hidden, made = (kind.everything.create(name="then") for kind in (Hidden, Made))
@@ -208,6 +209,7 @@ class World(RuleBasedStateMachine):
 seen: list[str] = []
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_what_managers_show_is_as_of_the_event():
     seen.clear()

@@ -318,6 +318,7 @@ def test_a_change_counts_once_its_transaction_was_seen(two, node, isolation, eve
     assert_all_exact(said(two))
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 @ISOLATION
 @pytest.mark.parametrize("event", ["insert", "update", "delete"])
@@ -340,6 +341,7 @@ def _slowly(statement):
     sql(statement)
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 @pytest.mark.parametrize("event", ["UPDATE app_node SET name = 'w'", "DELETE FROM app_leaf"])
 def test_a_statement_that_waits_for_anothers_change_is_never_untrue(two, node, event):
@@ -358,6 +360,7 @@ def test_a_statement_that_waits_for_anothers_change_is_never_untrue(two, node, e
     assert not untrue(said(two))
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 @ISOLATION
 def test_a_long_transaction_sees_what_it_saw(two, node, isolation):
@@ -397,6 +400,7 @@ def test_objects_without_events_count_as_exact_only_where_they_are_covered(known
         assert bool(mixed()) != known
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_a_log_that_was_restored_into_another_cluster_is_as_exact_as_before():
     from auditrepr.models import Coverage
@@ -428,6 +432,7 @@ def test_a_log_that_was_restored_into_another_cluster_is_as_exact_as_before():
             row.save()
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_an_unseen_truncate_costs_no_query_for_each_event(two):
     mine, other = two

@@ -286,6 +286,7 @@ def test_raw_parameters_of_each_kind_are_kept(parameters):
         assert built() == [("1", "")]
 
 
+@pytest.mark.proof
 def test_a_batch_of_any_size_takes_as_many_queries_of_our_own():
     order = Order.objects.create(ref="r")
 

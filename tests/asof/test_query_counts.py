@@ -16,7 +16,7 @@ from tests.app.relations import Diner, Invoice, Label, Line, Order, Pizzeria, Ra
 from tests.capturing import next_moment, sql
 from tests.sizes import size
 
-MANY = size(100, 1000)
+MANY = size(50, 1000)
 
 
 def orders(count):

@@ -609,6 +609,7 @@ def test_a_later_column_of_an_index_counts_where_none_begins_with_it(declared, m
     assert said_of(monkeypatch, Author, books, lambda: Author.objects.update(name="b")) == NO_ORDER
 
 
+@pytest.mark.proof
 def test_equal_members_come_in_the_opposite_order_where_an_index_is_read_backwards(
     indexed, monkeypatch
 ):

@@ -107,6 +107,7 @@ def test_keys_that_rows_are_given_and_lose_count(made: list[str], reasons: list[
     assert found == reasons
 
 
+@pytest.mark.proof
 def test_rows_that_are_older_than_the_log_count():
     run(INK, "INSERT INTO app_ware VALUES (1, 'pen')", "INSERT INTO app_ware VALUES (2, 'lid')")
     AuditLog.objects.all().delete()
@@ -128,6 +129,7 @@ def names() -> Iterator[Callable[[], Event]]:
     del asking.QUESTIONS["test"]
 
 
+@pytest.mark.proof
 def test_a_query_of_such_a_table_is_exact_until_rows_that_share_a_key_change(names):
     run(INK, "INSERT INTO app_ware VALUES (2, 'lid')")
     alone = names()
@@ -141,6 +143,7 @@ def test_a_query_of_such_a_table_is_exact_until_rows_that_share_a_key_change(nam
     assert [why for _, why in said(alone, shared)] == [WHY, WHY]
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_rows_that_a_truncate_took_are_counted_by_the_log(names):
     run(INK)
@@ -156,6 +159,7 @@ def test_rows_that_a_truncate_took_are_counted_by_the_log(names):
     assert WHY in said(both)[0][1]
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_rows_that_shared_a_key_before_the_log_began_are_not_counted_out_by_a_truncate():
     run(INK, "INSERT INTO app_ware VALUES (1, 'pen')")
@@ -168,6 +172,7 @@ def test_rows_that_shared_a_key_before_the_log_began_are_not_counted_out_by_a_tr
     assert said(stick()) == [("ink: 0", "")]
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 @pytest.mark.parametrize("noticed", [capture.install, capture.note_gaps])
 def test_a_table_that_got_its_key_later_had_none_before(noticed):
@@ -189,6 +194,7 @@ def test_a_table_that_got_its_key_later_had_none_before(noticed):
     assert said(stick()) == [("nib: 0", "")]
 
 
+@pytest.mark.proof
 def test_it_takes_the_same_queries_for_any_number_of_rows():
     said(stick())  # SQLite looks at its triggers once
     counts = []

@@ -16,7 +16,7 @@ from tests.running import run
 from tests.table_logs import ALL, TableLog
 from tests.two_logs import TABLES, recorded, story
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
+pytestmark = [pytest.mark.proof, pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
 ATTACHABLE = ("supa_audit", "hstore", "json")
 EVERY = [pytest.param(n, marks=[] if n in ATTACHABLE else pytest.mark.proof) for n in ALL]

@@ -25,6 +25,7 @@ from tests.capturing import sql
 from tests.processes import start_python
 
 pytestmark = [
+    pytest.mark.proof,
     pytest.mark.django_db(transaction=True),
     pytest.mark.postgresql,
     pytest.mark.usefixtures("supa_audit"),
@@ -176,7 +177,6 @@ def test_before_the_tables_go_the_view_does() -> None:
     command("install")
 
 
-@pytest.mark.proof
 @pytest.mark.parametrize("step", ["capture.remove", "_start_over", "attachment.lacking"])
 def test_an_attach_that_is_killed_leaves_nothing_half(step: str) -> None:
     """Before our triggers go, once the view is there, and when all is said."""

@@ -26,6 +26,7 @@ from tests.running import run
 
 __all__ = ["reader"]
 pytestmark = [
+    pytest.mark.proof,
     pytest.mark.django_db(transaction=True),
     pytest.mark.postgresql,
     pytest.mark.usefixtures("supa_audit"),

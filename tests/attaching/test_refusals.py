@@ -73,6 +73,7 @@ def test_only_an_empty_log_is_attached() -> None:
     assert kind() == "r"
 
 
+@pytest.mark.proof
 @on_postgresql
 @pytest.mark.usefixtures("supa_audit")
 def test_without_indexes_nothing_is_attached() -> None:
@@ -90,6 +91,7 @@ def test_without_indexes_nothing_is_attached() -> None:
     assert AuditLog.objects.count() == 1, "our triggers are still there"
 
 
+@pytest.mark.proof
 @on_postgresql
 @pytest.mark.usefixtures("supa_audit")
 def test_the_statements_are_lines_to_be_copied() -> None:
@@ -122,6 +124,7 @@ def test_a_role_that_may_not_read_the_other_log_is_told_what_to_grant(right: str
     assert kind() == "r"
 
 
+@pytest.mark.proof
 @on_postgresql
 @pytest.mark.usefixtures("supa_audit")
 @pytest.mark.parametrize("name", ["backfill_reprs", "backfill_status", "rebuild_reprs"])
@@ -138,6 +141,7 @@ def test_if_the_role_loses_that_right_later_each_command_says_what_to_grant(name
     assert run().rows == 1
 
 
+@pytest.mark.proof
 @on_postgresql
 @pytest.mark.usefixtures("supa_audit")
 def test_a_dry_run_shows_what_would_be_read_and_changes_nothing() -> None:
@@ -153,6 +157,7 @@ def test_a_dry_run_shows_what_would_be_read_and_changes_nothing() -> None:
     assert AuditLog.objects.count() == 1
 
 
+@pytest.mark.proof
 @on_postgresql
 @pytest.mark.usefixtures("supa_audit")
 def test_what_is_another_tools_is_refused() -> None:
@@ -182,6 +187,7 @@ def test_what_is_another_tools_is_refused() -> None:
             assert "manage.py audit_triggers detach" in said, arguments
 
 
+@pytest.mark.proof
 @on_postgresql
 @pytest.mark.usefixtures("supa_audit")
 def test_settings_of_a_log_of_our_own_are_errors() -> None:
@@ -198,6 +204,7 @@ def test_settings_of_a_log_of_our_own_are_errors() -> None:
     assert (InstanceRepr.objects.count(), SealEntry.objects.count()) == (1, 0)
 
 
+@pytest.mark.proof
 @on_postgresql
 @pytest.mark.usefixtures("supa_audit")
 def test_an_index_that_goes_is_reported() -> None:
@@ -254,6 +261,7 @@ def odd(request: pytest.FixtureRequest) -> Iterator[str]:
     sql("DROP TABLE odd CASCADE")
 
 
+@pytest.mark.proof
 @on_postgresql
 @pytest.mark.parametrize("odd", TABLES, indirect=True)
 def test_a_table_that_would_not_be_read_truly_is_refused(odd: str) -> None:

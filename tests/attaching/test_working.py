@@ -26,6 +26,7 @@ from tests.rounds import check_all_is_stored, parts, plan, share_lock, start
 from tests.running import run, texts
 
 pytestmark = [
+    pytest.mark.proof,
     pytest.mark.django_db(transaction=True),
     pytest.mark.postgresql,
     pytest.mark.usefixtures("supa_audit"),

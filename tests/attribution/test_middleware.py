@@ -183,6 +183,7 @@ def test_a_wrong_setting_is_left_to_the_command_to_say(settings):
     assert said("command") is None
 
 
+@pytest.mark.proof
 def test_so_does_one_of_the_command_line():
     code = "from tests.app.models import Tag; Tag.objects.create(label='shell')"
     shell = [sys.executable, "-m", "django", "shell", "-v0", "-c", code]

@@ -111,6 +111,7 @@ def test_events_and_representations_are_written_as_before():
     assert InstanceRepr.objects.count() == 2
 
 
+@pytest.mark.proof
 def test_migrate_makes_it_so_only_where_the_setting_says_so(settings):
     call_command("migrate", verbosity=0)
     assert not in_place()
@@ -119,6 +120,7 @@ def test_migrate_makes_it_so_only_where_the_setting_says_so(settings):
     assert in_place()
 
 
+@pytest.mark.proof
 def test_migrate_puts_back_what_is_missing_or_disabled(settings):
     settings.AUDITREPR = WISH
     append_only.install("default")
@@ -128,6 +130,7 @@ def test_migrate_puts_back_what_is_missing_or_disabled(settings):
     assert in_place()
 
 
+@pytest.mark.proof
 def test_migrate_keeps_what_was_installed_without_the_setting():
     append_only.install("default")
     call_command("migrate", verbosity=0)
@@ -199,6 +202,7 @@ def test_its_own_triggers_are_no_tables_capture():
     assert "auditrepr_auditlog" not in get_vendor("default").installed()
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(databases=["default", "other"])
 def test_a_database_without_the_log_is_left_alone(settings):
     settings.AUDITREPR = WISH

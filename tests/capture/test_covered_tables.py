@@ -86,29 +86,34 @@ def test_a_run_looks_at_the_tables_once(looks):
     assert looks == ["default"]
 
 
+@pytest.mark.proof
 def test_and_the_next_run_once_more(looks):
     fidelity_where(lambda: None)
     fidelity_where(lambda: None)
     assert looks == ["default", "default"]
 
 
+@pytest.mark.proof
 def test_a_run_in_the_transaction_of_its_caller_remembers_nothing(looks):
     with transaction.atomic():
         fidelity_where(lambda: None)
     assert len(looks) >= 4
 
 
+@pytest.mark.proof
 def test_a_trigger_that_is_dropped_between_two_batches_is_missed_by_the_next(looks):
     dropping = triggers_of(TABLE)
     assert fidelity_where(lambda: elsewhere(*dropping)) == "EEMM"
     assert looks == ["default", "default"]
 
 
+@pytest.mark.proof
 def test_so_is_one_that_is_dropped_and_made_again():
     statements = remade(TABLE)
     assert fidelity_where(lambda: elsewhere(*statements)) == "EEMM"
 
 
+@pytest.mark.proof
 def test_so_is_a_table_that_is_renamed_and_another_that_takes_its_place():
     swapping = [
         f"ALTER TABLE {TABLE} RENAME TO {TABLE}_old",
@@ -120,6 +125,7 @@ def test_so_is_a_table_that_is_renamed_and_another_that_takes_its_place():
         elsewhere(f"DROP TABLE {TABLE}", f"ALTER TABLE {TABLE}_old RENAME TO {TABLE}")
 
 
+@pytest.mark.proof
 def test_so_is_a_gap_that_another_process_has_noted():
     noted = f"UPDATE auditrepr_coverage SET since_event = NULL WHERE table_name = '{TABLE}'"
     assert fidelity_where(lambda: elsewhere(noted)) == "EEMM"
@@ -142,12 +148,14 @@ def test_a_new_connection_looks_again(looks):
     assert looks == ["default", "default"]
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_a_trigger_that_is_disabled_between_two_batches_is_missed_by_the_next():
     disabling = f"ALTER TABLE {TABLE} DISABLE TRIGGER ALL"
     assert fidelity_where(lambda: elsewhere(disabling)) == "EEMM"
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_so_is_a_function_that_is_replaced():
     function = next(one for one in remade(TABLE) if one.startswith("CREATE OR REPLACE FUNCTION"))
@@ -204,6 +212,7 @@ def test_a_primary_key_that_is_dropped_is_a_change():
         assert "app_book_tags" in capture.standing("default").keyless
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_another_table_that_the_search_path_finds_first_is_a_change():
     with remembered() as is_true:

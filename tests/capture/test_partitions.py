@@ -151,6 +151,7 @@ def test_installing_guards_touches_no_other_partition():
 # --- emptied, attached, detached, dropped --------------------------------------------------------
 
 
+@pytest.mark.proof
 @committing
 def test_one_that_is_emptied_before_it_has_a_guard_ends_coverage():
     sql(make(100), "INSERT INTO app_author VALUES (101, 'x')")
@@ -212,6 +213,7 @@ def test_one_that_is_made_filled_and_attached_in_one_transaction_brings_rows_too
     assert not is_covered()
 
 
+@pytest.mark.proof
 @committing
 @pytest.mark.parametrize("change", [[*FILLED, attach(100)], ["DROP TABLE y0"]])
 def test_nothing_is_built_exact_from_then_to_its_discovery(change: list[str]):
@@ -243,6 +245,7 @@ def test_the_check_notices_it_too():
     assert (since() >= start, reason()) == (True, Coverage.Reason.PARTITIONS)
 
 
+@pytest.mark.proof
 @committing
 def test_a_detach_that_waits_for_its_end_counts_at_once():
     other = connections["default"].copy()
@@ -302,6 +305,7 @@ BETWEEN = {
 }
 
 
+@pytest.mark.proof
 @committing
 @pytest.mark.parametrize(("comes", "goes"), BETWEEN.values(), ids=BETWEEN)
 def test_what_a_run_has_seen_is_missed_when_it_is_gone(comes: list[str], goes: str):
@@ -329,6 +333,7 @@ def run_on_an_event() -> None:
     assert run().batches == 1
 
 
+@pytest.mark.proof
 @committing
 def test_the_only_partition_is_missed_likewise_while_other_tables_have_some():
     sql("DROP TABLE y0", "DROP TABLE app_tag CASCADE")
@@ -343,6 +348,7 @@ def test_the_only_partition_is_missed_likewise_while_other_tables_have_some():
     assert not is_covered()
 
 
+@pytest.mark.proof
 @committing
 def test_a_table_without_coverage_has_no_sightings():
     Coverage.objects.filter(table_name=TABLE).delete()
@@ -352,6 +358,7 @@ def test_a_table_without_coverage_has_no_sightings():
     assert is_covered()
 
 
+@pytest.mark.proof
 @committing
 def test_one_that_was_away_is_missed_also_where_coverage_knows_no_partitions():
     """That of an earlier version: it takes the partitions that have a guard for its own."""
@@ -368,6 +375,7 @@ def test_one_that_was_away_is_missed_also_where_coverage_knows_no_partitions():
     assert is_covered()
 
 
+@pytest.mark.proof
 @committing
 def test_a_run_remembers_no_look_from_before_another_has_seen_more():
     with capture.remembering("default"):
@@ -399,6 +407,7 @@ def test_a_database_before_its_migration_has_no_sightings():
 # --- who says so, and who mends it ---------------------------------------------------------------
 
 
+@pytest.mark.proof
 def test_what_has_no_guard_is_found_and_named_and_migrate_adds_it(capsys):
     sql(make(100))
     (found,) = [one for one in findings.of("default") if one.name == TABLE]
@@ -411,6 +420,7 @@ def test_what_has_no_guard_is_found_and_named_and_migrate_adds_it(capsys):
     call_command("audit_triggers", "check", verbosity=0)
 
 
+@pytest.mark.proof
 @committing
 def test_looking_writes_nothing():
     sql(make(100))
@@ -456,6 +466,7 @@ def guards(table: str) -> int:
     return count
 
 
+@pytest.mark.proof
 def test_a_detached_table_is_emptied_without_events_and_loses_its_guard():
     Author.objects.create(pk=1, name="x")
     sql("ALTER TABLE app_author DETACH PARTITION y0", "TRUNCATE y0")
@@ -586,6 +597,7 @@ def changes() -> Iterator[str]:
     yield "ALTER TABLE app_author ATTACH PARTITION full_one FOR VALUES FROM (400) TO (500)"
 
 
+@pytest.mark.proof
 @committing
 def test_a_snapshot_does_not_hide_that_others_changed_something():
     for change in changes():
@@ -598,6 +610,7 @@ def test_a_snapshot_does_not_hide_that_others_changed_something():
     assert "app_tag" in covered_since("default")
 
 
+@pytest.mark.proof
 @committing
 def test_nor_does_what_a_run_remembers():
     for change in changes():
@@ -609,6 +622,7 @@ def test_nor_does_what_a_run_remembers():
                 assert not is_covered(), change
 
 
+@pytest.mark.proof
 @committing
 @pytest.mark.parametrize(
     ("change", "expected"),

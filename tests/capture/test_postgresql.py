@@ -41,6 +41,7 @@ def forget_events() -> None:
     sql("DELETE FROM auditrepr_auditlog")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "update",
     [
@@ -62,6 +63,7 @@ def test_an_update_of_many_keys_pairs_every_row_with_its_own_past(numbers: str, 
         assert event.object_id == str(event.row_data["id"])
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("alter", "changed"),
     [
@@ -86,6 +88,7 @@ def test_an_update_of_many_rows_is_whole_although_the_table_was_altered_since(
     assert all(event.changed_from == changed for event in updates)
 
 
+@pytest.mark.proof
 def test_an_update_of_many_rows_logs_only_those_that_changed(numbers: str):
     sql("UPDATE numbers SET parent = nullif(id, 7), other = NULL")
     sql("UPDATE numbers SET parent = 7, label = 'row ' || id")
@@ -563,6 +566,7 @@ def test_the_name_follows_the_table_when_it_is_renamed(numbers: str):
     assert events("numbers") == [("I", "1")]
 
 
+@pytest.mark.proof
 def test_removing_leaves_no_trace(numbers: str, parted: str):
     vendor = get_vendor("default")
     for name in vendor.installed():

@@ -86,6 +86,7 @@ def log(shop):
     return found.fetchall()
 
 
+@pytest.mark.proof
 def test_the_application_s_writes_are_in_the_log(shop):
     before = len(log(shop))
     app = shop["app"]
@@ -139,6 +140,7 @@ def test_a_slip_of_the_owner_fails_too(shop, statement):
         shop["owner"].execute(statement)
 
 
+@pytest.mark.proof
 def test_the_right_to_delete_is_not_enough_to_prune(shop):
     """The setting that lets the owner through does nothing for anybody else."""
     shop["owner"].execute(f"GRANT DELETE ON auditrepr_auditlog TO {PREFIX}_app")
@@ -152,6 +154,7 @@ def test_the_right_to_delete_is_not_enough_to_prune(shop):
         shop["owner"].execute(f"REVOKE DELETE ON auditrepr_auditlog FROM {PREFIX}_app")
 
 
+@pytest.mark.proof
 def test_the_owner_erases_in_an_append_only_log(shop):
     found = shop["app"].execute("INSERT INTO suite_shelf (name) VALUES ('Ada') RETURNING id")
     (key,) = found.fetchone()
@@ -161,6 +164,7 @@ def test_the_owner_erases_in_an_append_only_log(shop):
     assert shop["reader"].execute("SELECT events FROM auditrepr_erasure").fetchall() == [(2,)]
 
 
+@pytest.mark.proof
 def test_the_right_to_update_is_not_enough_to_erase(shop):
     shop["owner"].execute(f"GRANT UPDATE ON auditrepr_auditlog TO {PREFIX}_app")
     try:
@@ -174,6 +178,7 @@ def test_the_right_to_update_is_not_enough_to_erase(shop):
         shop["owner"].execute(f"REVOKE UPDATE ON auditrepr_auditlog FROM {PREFIX}_app")
 
 
+@pytest.mark.proof
 def test_the_job_runs_with_its_own_role(shop):
     manage("job", "backfill_reprs", "--verbosity", "0")
     pending = shop["reader"].execute(
@@ -193,6 +198,7 @@ def test_the_job_changes_no_audited_table(shop):
         shop["job"].execute("DELETE FROM suite_shelf")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("command", "right"),
     [
@@ -233,6 +239,7 @@ def test_who_may_read_but_not_write_is_told_which_right_is_missing(shop, command
     assert re.search(right, line)
 
 
+@pytest.mark.proof
 def test_who_may_read_is_told_by_the_check_what_it_could_not_note(shop):
     assert "all triggers are OK" in manage("reader", "audit_triggers", "check")
     shop["owner"].execute("ALTER TABLE suite_shelf DISABLE TRIGGER USER")
@@ -245,11 +252,13 @@ def test_who_may_read_is_told_by_the_check_what_it_could_not_note(shop):
     assert "INSERT, UPDATE, DELETE on auditrepr_coverage" in said
 
 
+@pytest.mark.proof
 def test_who_may_read_asks_for_the_status(shop):
     """The gaps that other tests left are known, and no longer news."""
     assert "pending" in manage("reader", "backfill_status", "--window=0s")
 
 
+@pytest.mark.proof
 def test_who_may_read_exports_the_log(shop):
     *_, last = manage("reader", "export_audit_log", "--format=jsonl").splitlines()
     assert json.loads(last)["end"] == "complete"
@@ -257,6 +266,7 @@ def test_who_may_read_exports_the_log(shop):
     assert json.loads(followed.splitlines()[-1])["end"] == "complete"
 
 
+@pytest.mark.proof
 def test_the_owner_checks_migrates_and_prunes(shop):
     assert "triggers are OK" in manage("owner", "audit_triggers", "check")
     manage("owner", "migrate", "-v", "0")
@@ -340,6 +350,7 @@ SEAL = (
 )
 
 
+@pytest.mark.proof
 def test_the_job_seals_and_a_reader_exports_and_verifies(shop):
     assert len(log(shop)) > 0
     manage("job", "backfill_reprs", "-v", "0")
@@ -370,6 +381,7 @@ def test_seals_are_added_by_the_job_and_changed_by_no_role(shop, role, statement
         shop[role].execute(statement)
 
 
+@pytest.mark.proof
 def test_the_owner_changes_no_seal_by_mistake(shop):
     manage("job", "backfill_reprs", "-v", "0")
     manage("job", "seal_audit_log")
@@ -377,6 +389,7 @@ def test_the_owner_changes_no_seal_by_mistake(shop):
         shop["owner"].execute("DELETE FROM auditrepr_sealentry")
 
 
+@pytest.mark.proof
 def test_a_partitioned_log_is_as_protected(shop):
     manage("owner", "partition_audit_log", "--size", "10000")
     with pytest.raises(InsufficientPrivilege):
@@ -406,6 +419,7 @@ def test_a_partitioned_log_is_as_protected(shop):
     assert log(shop)
 
 
+@pytest.mark.proof
 def test_the_job_makes_partitions_with_the_owner_s_rights(shop):
     manage("owner", "partition_audit_log")
     count = "SELECT count(*) FROM pg_inherits WHERE inhparent = 'auditrepr_auditlog'::regclass"

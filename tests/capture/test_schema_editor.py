@@ -198,6 +198,7 @@ CHANGES: dict[str, tuple[list[Any], dict[str, Any], dict[str, Any]]] = {
 }
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("atomic", [True, False], ids=["atomic", "not atomic"])
 @pytest.mark.parametrize(("operations", "values", "expected"), CHANGES.values(), ids=CHANGES)
 def test_a_write_right_after_a_change_is_logged_with_the_columns_there_are(
@@ -221,6 +222,7 @@ def test_nulls_that_a_change_fills_are_logged(project: Project, default: str):
     assert AuditLog.objects.earliest("id").changed_from == {"size": None}
 
 
+@pytest.mark.proof
 def test_a_renamed_model_and_its_many_to_many_table_log_under_their_new_names(project: Project):
     def label(apps: Any, editor: Any) -> None:
         spot = apps.get_model(APP, "Spot").objects.create(name="new")
@@ -235,6 +237,7 @@ def test_a_renamed_model_and_its_many_to_many_table_log_under_their_new_names(pr
     assert not {PLACE, "changing_place_labels"} & get_vendor("default").installed().keys()
 
 
+@pytest.mark.proof
 def test_a_renamed_model_without_any_triggers_gets_none(project: Project):
     with connection.cursor() as cursor:
         for name in get_vendor("default").installed():
@@ -248,6 +251,7 @@ def test_a_renamed_model_without_any_triggers_gets_none(project: Project):
         capture.install("default")
 
 
+@pytest.mark.proof
 def test_a_table_with_a_new_name_keeps_its_excluded_columns(project: Project):
     project.migrate(
         migrations.AlterModelTable("Place", "Odd Name"),
@@ -258,6 +262,7 @@ def test_a_table_with_a_new_name_keeps_its_excluded_columns(project: Project):
     assert rows("Odd Name") == [PLAIN, PLAIN | {"rank": 1}]
 
 
+@pytest.mark.proof
 def test_a_deleted_table_leaves_no_triggers(project: Project):
     project.migrate(migrations.DeleteModel("Thing"), write(name="new"))
     assert rows() == [PLAIN]
@@ -317,6 +322,7 @@ def test_writes_by_sql_in_a_migration_are_logged(project: Project):
     assert rows() == [{"name": "old", "size": None, "rank": 1}]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("atomic", [True, False], ids=["atomic", "not atomic"])
 def test_after_a_change_that_fails_the_table_is_still_audited(project: Project, atomic: bool):
     project.model("Place").objects.create(name="old")
@@ -327,6 +333,7 @@ def test_after_a_change_that_fails_the_table_is_still_audited(project: Project, 
     assert rows() == [PLAIN]
 
 
+@pytest.mark.proof
 def test_a_failure_that_a_migration_survives_leaves_the_triggers(project: Project):
     def fail(apps: Any, editor: Any) -> None:
         field = models.IntegerField()
@@ -354,6 +361,7 @@ def tag(label: str) -> migrations.RunPython:
     return migrations.RunPython(lambda apps, editor: Tag.objects.create(label=label) and None)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", ["AuditLog", "InstanceRepr", "Coverage"])
 def test_a_change_to_auditreprs_own_tables_works(own: Project, name: str):
     own.migrate(
@@ -368,6 +376,7 @@ def test_a_change_to_auditreprs_own_tables_works(own: Project, name: str):
     assert [row["label"] for row in rows("app_tag")] == ["one", "two", "three"]
 
 
+@pytest.mark.proof
 def test_without_the_log_the_application_goes_on():
     """``migrate auditrepr zero``, even if the triggers are still there when the log goes."""
     from tests.app.models import Tag
@@ -383,6 +392,7 @@ def test_without_the_log_the_application_goes_on():
         capture.install("default")
 
 
+@pytest.mark.proof
 def test_while_the_table_of_coverage_is_gone_a_changed_table_is_still_audited(project: Project):
     """Between two steps of ``migrate auditrepr zero``."""
     with connection.schema_editor() as editor:
@@ -396,6 +406,7 @@ def test_while_the_table_of_coverage_is_gone_a_changed_table_is_still_audited(pr
     assert rows() == [PLAIN | {"rank": 7}]
 
 
+@pytest.mark.proof
 def test_an_excluded_column_of_a_tracked_model_stays_out_under_any_name(own: Project):
     from tests.app.models import Book
 
@@ -415,6 +426,7 @@ def test_an_excluded_column_of_a_tracked_model_stays_out_under_any_name(own: Pro
     ]
 
 
+@pytest.mark.proof
 def test_afterwards_nothing_is_left_for_migrate_to_do(own: Project):
     own.migrate(migrations.AddField("Tag", "extra", INTEGER), app="app")
     own.migrate(migrations.RemoveField("Tag", "extra"), app="app")
@@ -423,6 +435,7 @@ def test_afterwards_nothing_is_left_for_migrate_to_do(own: Project):
     assert {state.status for state in there} == {capture.Status.OK}
 
 
+@pytest.mark.proof
 def test_collected_sql_is_not_carried_out(project: Project, django_assert_num_queries: Any):
     with connection.schema_editor(collect_sql=True) as editor:
         place = project.model("Place")

@@ -41,6 +41,7 @@ def texts(schema: str) -> list[tuple[object, ...]]:
     )
 
 
+@pytest.mark.proof
 def test_migrate_and_install_leave_the_triggers_of_the_other_site_alone(schemas):
     for name in ("one", "two", "one", "two"):
         migrate(name)
@@ -63,6 +64,7 @@ def test_migrate_and_install_leave_the_triggers_of_the_other_site_alone(schemas)
             assert list(reprs) == [(name, "E"), ("new", "E")]
 
 
+@pytest.mark.proof
 def test_removing_one_sites_triggers_leaves_the_others(schemas):
     migrate("one")
     migrate("two")
@@ -84,6 +86,7 @@ def shared(schemas) -> None:
     migrate("two", "common")
 
 
+@pytest.mark.proof
 def test_a_table_that_two_sites_share_is_in_the_logs_of_both(shared):
     with at("one", "common"):
         Author.objects.create(pk=1, name="x")
@@ -95,6 +98,7 @@ def test_a_table_that_two_sites_share_is_in_the_logs_of_both(shared):
             assert "all triggers are OK" in run("audit_triggers", "check", "--database=default")
 
 
+@pytest.mark.proof
 def test_one_site_that_goes_leaves_the_shared_tables_triggers_of_the_other(shared):
     with at("one", "common"):
         run("audit_triggers", "remove", "--database=default")
@@ -105,6 +109,7 @@ def test_one_site_that_goes_leaves_the_shared_tables_triggers_of_the_other(share
     assert texts("two") == [("I", "app_author", "1")]
 
 
+@pytest.mark.proof
 def test_a_connection_that_does_not_see_the_shared_tables_leaves_their_triggers_alone(shared):
     """As django-tenants migrates."""
     before = triggers("one")
@@ -117,6 +122,7 @@ def test_a_connection_that_does_not_see_the_shared_tables_leaves_their_triggers_
         assert "app_author" in covered_since("default")
 
 
+@pytest.mark.proof
 def test_a_shared_table_that_is_audited_no_longer_loses_the_triggers_of_this_log_alone(
     shared, settings
 ):
@@ -127,6 +133,7 @@ def test_a_shared_table_that_is_audited_no_longer_loses_the_triggers_of_this_log
     assert (len(texts("one")), len(texts("two"))) == (0, 1)
 
 
+@pytest.mark.proof
 def test_truncating_one_log_with_a_shared_table_is_in_the_other_log(shared):
     with at("one", "common"):
         Author.objects.create(pk=1, name="x")
@@ -138,6 +145,7 @@ def test_truncating_one_log_with_a_shared_table_is_in_the_other_log(shared):
     assert texts("two") == [("I", "app_author", "1"), ("T", "app_author", None)]
 
 
+@pytest.mark.proof
 def test_a_partitioned_table_that_two_sites_share_is_logged_once_in_each(schemas):
     execute(
         "CREATE TABLE common.app_author (id bigint PRIMARY KEY, name varchar(100) NOT NULL)"
@@ -164,6 +172,7 @@ def test_a_partitioned_table_that_two_sites_share_is_logged_once_in_each(schemas
     assert texts("one") == texts("two") == expected
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "command",
     [
@@ -200,6 +209,7 @@ def _one_of_two() -> None:
         Lease.objects.update_or_create(name=DatabaseLock.NAME, defaults={"holder": {"pid": 1}})
 
 
+@pytest.mark.proof
 def test_removing_where_there_is_no_log_removes_nothing_of_the_next_schema(schemas):
     migrate("one")
     before = triggers("one")
@@ -212,6 +222,7 @@ def test_removing_where_there_is_no_log_removes_nothing_of_the_next_schema(schem
         assert "app_author" in covered_since("default")
 
 
+@pytest.mark.proof
 def test_each_schema_has_a_lock_and_a_lock_file_of_its_own(schemas, tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     migrate("one")
@@ -230,6 +241,7 @@ def test_each_schema_has_a_lock_and_a_lock_file_of_its_own(schemas, tmp_path, mo
     assert "one" in in_one.name
 
 
+@pytest.mark.proof
 def test_status_names_the_schema(schemas):
     migrate("one")
     with at("one"):
@@ -241,6 +253,7 @@ def test_status_names_the_schema(schemas):
     assert 'auditrepr_pending_rows{database="default",schema="one"} 0' in lines
 
 
+@pytest.mark.proof
 def test_the_log_of_a_later_schema_is_not_this_connections(schemas):
     migrate("one")
     migrate("two")
@@ -271,12 +284,14 @@ def test_tenants_that_come_one_after_the_other_keep_their_triggers(schemas, sett
     ]
 
 
+@pytest.mark.proof
 def test_a_tenants_schema_that_is_dropped_takes_its_triggers_along(shared):
     execute("DROP SCHEMA two CASCADE")
     execute("INSERT INTO common.app_author (id, name) VALUES (1, 'x')")
     assert texts("one") == [("I", "app_author", "1")]
 
 
+@pytest.mark.proof
 def test_names_from_before_schemas_were_in_them_are_replaced(schemas):
     migrate("one")
     with at("one"):
@@ -300,6 +315,7 @@ def test_names_from_before_schemas_were_in_them_are_replaced(schemas):
     ]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "names",
     [("Kunde-1", 'it"s'), ("x" * 62 + "1", "x" * 62 + "2"), ("ü" * 31, "ü" * 30)],
@@ -335,6 +351,7 @@ def test_a_triggers_name_fits_and_differs():
     assert all(len(name.encode()) <= 63 for name in names)
 
 
+@pytest.mark.proof
 def test_a_log_elsewhere_in_the_search_path_is_not_this_connections(schemas):
     migrate("one")
     with at("two", "one"):

@@ -182,6 +182,7 @@ def test_a_value_that_json_cannot_hold_becomes_a_digest_and_the_write_goes_on():
     assert updated.row_data["b"]["$digest"]["bytes"] == 170_000_000
 
 
+@pytest.mark.proof
 def test_a_long_value_is_kept_while_the_row_has_room_for_it():
     execute("CREATE TABLE roomy (id INTEGER PRIMARY KEY, a BLOB, b, c, d, e, f, g, h)")
     audit("roomy")
@@ -189,6 +190,7 @@ def test_a_long_value_is_kept_while_the_row_has_room_for_it():
     assert set(raw_rows()[0]["n"]["a"]) == {"$blob"}
 
 
+@pytest.mark.proof
 def test_control_characters_at_the_limit_do_not_break_the_write(monkeypatch: Any):
     """They take six bytes each in JSON, and an update holds two images. All limits by 100."""
     monkeypatch.setattr(trigger_body, "LARGEST_ROW", size := trigger_body.LARGEST_ROW // 100)

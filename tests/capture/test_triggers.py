@@ -77,6 +77,7 @@ def test_finding_out_that_nothing_is_to_do_takes_a_fixed_few_queries_and_no_tran
         assert capture.install("default") == []
 
 
+@pytest.mark.proof
 def test_triggers_dropped_by_hand_are_found_named_and_put_back_by_migrate():
     drop_triggers("app_author")
     assert status_of("app_author") is Status.MISSING
@@ -102,6 +103,7 @@ def test_disabled_triggers_are_found_and_fire_again_after_install():
     assert AuditLog.objects.filter(table_name="app_author").exists()
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_taking_auditrepr_out_of_a_database_leaves_its_tables_writable_and_coming_back_works():
     migrated = [("auditrepr", "zero"), ("auditrepr",)]
@@ -117,6 +119,7 @@ def test_taking_auditrepr_out_of_a_database_leaves_its_tables_writable_and_comin
     assert [event.row_data["name"] for event in AuditLog.objects.all()] == ["Bob"]
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_a_flushed_database_is_covered_again_at_once():
     Author.objects.create(name="Ada")
@@ -162,6 +165,7 @@ def test_a_name_full_of_what_needs_quoting_is_installed_covered_and_removed(sett
     assert "O'Brien's Önly table" not in get_vendor("default").installed()
 
 
+@pytest.mark.proof
 def test_a_view_is_left_out(settings):
     settings.AUDITREPR = {"MODELS": ["app.AuthorView"]}
     execute("CREATE VIEW app_author_view AS SELECT id, name FROM app_author")
@@ -176,6 +180,7 @@ def test_a_table_that_is_not_there_is_passed_over(settings):
     assert capture.install("default") == []
 
 
+@pytest.mark.proof
 def test_while_the_models_key_is_not_in_the_table_the_tables_own_key_serves():
     drop_triggers("app_tag")
     execute("ALTER TABLE app_tag RENAME COLUMN id TO old_id")
@@ -193,6 +198,7 @@ def test_only_the_named_tables_are_installed():
     assert (status_of("app_author"), status_of("app_tag")) == (Status.MISSING, Status.OK)
 
 
+@pytest.mark.proof
 def test_force_replaces_triggers_that_are_in_order_without_a_gap():
     before = covered_since("default")
     changed = {state.name for state in capture.install("default", force=True)}
@@ -231,6 +237,7 @@ def test_remove_needs_no_valid_setting(settings):
     assert "app_author" in capture.remove("default")
 
 
+@pytest.mark.proof
 def test_the_script_installs_what_install_would():
     capture.remove("default")
     execute(*capture.script("default"))
@@ -256,6 +263,7 @@ def test_each_database_is_checked_and_fixed_separately():
     assert coverage_of("app_author").reason == Coverage.Reason.INSTALLED
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(databases=["default", "other"], transaction=True)
 def test_nothing_happens_in_a_database_that_a_router_keeps_the_log_out_of(settings):
     call_command("migrate", "auditrepr", "zero", verbosity=0, database="other")
@@ -332,6 +340,7 @@ def test_a_column_that_another_program_added_is_covered_at_once():
     assert "email" in AuditLog.objects.get().row_data
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_an_excluded_column_that_is_gone_breaks_no_coverage():
     before = coverage_of("app_book").since_event
@@ -347,6 +356,7 @@ def test_a_table_without_triggers_is_not_covered():
     assert "app_tag" in covered_since("default")
 
 
+@pytest.mark.proof
 def test_a_noted_gap_outlasts_triggers_that_come_back_unnoticed():
     drop_triggers("app_author")
     assert [state.name for state in capture.note_gaps("default")] == ["app_author"]
@@ -398,6 +408,7 @@ def test_triggers_that_were_put_back_unnoticed_end_coverage(how):
     assert coverage_of("app_tag").reason == Coverage.Reason.INSTALLED
 
 
+@pytest.mark.proof
 def test_all_triggers_at_once_are_not_put_back_unnoticed_either():
     put_back(*audited())
     assert covered_since("default") == {}
@@ -417,6 +428,7 @@ def change_the_schema():
         editor.execute("ALTER TABLE app_tag ADD COLUMN more integer")
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_no_schema_change_hides_that_triggers_were_put_back():
     try:
@@ -480,6 +492,7 @@ def test_noting_no_gaps_takes_as_few_queries(django_assert_num_queries):
         assert capture.note_gaps("default") == []
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_coverage_begins_after_the_last_uncaptured_writer_has_ended():

@@ -40,6 +40,7 @@ def test_its_history_button_leads_to_what_the_log_has_of_the_object(reader: Clie
     assert "name: Mary Godwin → Mary Shelley" in words(page(reader, button))
 
 
+@pytest.mark.proof
 def test_its_pages_are_on_another_site_and_where_it_says(reader: Client):
     Author.objects.create(name="Mary Godwin")
     for address in re.findall(r"`/admin/(auditrepr/\w+/)`", PAGE):

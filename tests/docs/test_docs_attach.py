@@ -39,6 +39,7 @@ def recorded() -> Iterator[None]:
     SUPA_AUDIT.drop()
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("recorded")
 def test_its_commands_lead_to_the_history_and_back(
     reader: Client, capsys: pytest.CaptureFixture[str]

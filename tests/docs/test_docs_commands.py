@@ -46,6 +46,7 @@ def test_its_table_names_every_option(name):
     )
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.skipif(PARTITIONED, reason="the page shows a log that is not partitioned")
 def test_its_examples_print_what_it_shows(capsys):

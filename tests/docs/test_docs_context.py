@@ -23,6 +23,7 @@ MIDDLEWARE, WRITING, CONTEXT, THREAD = examples("docs/context.md", "python")
 QUERIES = examples("docs/querying.md", "python")
 
 
+@pytest.mark.proof
 def test_their_examples_run_one_after_the_other(django_user_model):
     begin = timezone.now() + timedelta(seconds=1)
     user = django_user_model.objects.create_user("ann")

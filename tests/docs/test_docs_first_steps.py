@@ -28,7 +28,7 @@ found = re.findall(r"(\\w+)\\s*→\\s*(\\w+)", re.sub("<.+?>", " ", text))
 print(page.status_code, found, ">bea<" in text)
 """
 
-pytestmark = pytest.mark.sqlite
+pytestmark = [pytest.mark.proof, pytest.mark.sqlite]
 
 
 def test_its_steps_print_what_it_shows(tmp_path):

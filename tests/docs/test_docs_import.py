@@ -47,6 +47,7 @@ def shop_log(monkeypatch):
     sql("DROP TABLE shop_log")
 
 
+@pytest.mark.proof
 def test_its_function_and_setting_import_the_log(shop_log, settings):
     given: dict[str, object] = {}
     exec(SETTING, given)

@@ -17,6 +17,7 @@ PACKAGES = [
 ]
 
 
+@pytest.mark.proof
 @pytest.mark.each_database
 @pytest.mark.parametrize(("app", "module", "package"), PACKAGES)
 def test_its_commands_lead_from_the_dry_run_to_the_history(

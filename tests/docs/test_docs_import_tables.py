@@ -62,6 +62,7 @@ def shown(request: pytest.FixtureRequest) -> Iterator[str]:
     log.drop()
 
 
+@pytest.mark.proof
 def test_its_commands_lead_from_the_dry_run_to_the_history(
     shown: str, reader: Client, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -37,6 +37,7 @@ REFERENCE = (ROOT / "docs" / "metrics-and-logging.md").read_text()
 TEXTFILES = "/var/lib/prometheus/node-exporter"
 
 
+@pytest.mark.proof
 def test_their_commands_run(capsys):
     Author.objects.create(name="Ann")
     for line, output in (*FIRST_RUN, *WATCHING):
@@ -76,6 +77,7 @@ def patience():
         cursor.execute("RESET lock_timeout")
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_new_triggers_wait_for_writers_alone_and_replaced_ones_for_readers_too(
     other, patience, capsys
@@ -197,6 +199,7 @@ def test_its_formatter_makes_a_line_of_json_of_each_run(caplog):
     )
 
 
+@pytest.mark.proof
 def test_what_the_owner_erases_by_hand_is_built_again():
     AuditLog.objects.all().delete()
     author = Author.objects.create(name="Ann")

@@ -19,6 +19,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 CONSOLE = examples("docs/personal-data.md", "console")
 
 
+@pytest.mark.proof
 def test_its_commands_print_what_it_shows_and_nothing_is_left():
     AuditLog.objects.all().delete()
     author = Author.objects.create(name="Ada Quill")

@@ -17,6 +17,7 @@ NAMED = re.findall(r"`(\w+\.py)::(\w+)`", PAGE + PROOFS)
 pytestmark = pytest.mark.sqlite
 
 
+@pytest.mark.proof
 def test_each_test_that_they_name_exists():
     assert NAMED
     defined = {file: _tests(file) for file, _ in NAMED}

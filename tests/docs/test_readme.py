@@ -73,6 +73,7 @@ def test_the_example_of_settings_is_understood(settings):
     assert get_settings().APPEND_ONLY is True
 
 
+@pytest.mark.proof
 def test_what_it_shows_of_the_demo_is_what_the_demo_prints(tmp_path):
     (shown,) = DEMO
     done = Project(tmp_path).manage("demo", "--no-progress", DEBUG="on")
@@ -98,6 +99,7 @@ def shop(tmp_path_factory):
     return shop
 
 
+@pytest.mark.proof
 def test_its_steps_lead_to_the_first_representation(shop):
     assert shop.run("manage.py", "audit_triggers", "check").endswith("are OK.\n")
     for command, output in (step for block in CONSOLE for step in steps(block)):
@@ -106,6 +108,7 @@ def test_its_steps_lead_to_the_first_representation(shop):
         assert without_figures(shop.run(*arguments)) == without_figures(output)
 
 
+@pytest.mark.proof
 def test_with_its_settings_a_request_is_recorded_with_its_user_and_no_password(shop):
     recorded, log = shop.run("manage.py", "shell", "-v0", "-c", REQUEST).split("\n", 1)
     assert recorded == "True ann /admin/auth/user/add/"

@@ -132,6 +132,7 @@ def test_what_is_broken_over_lines_is_found_too(tmp_path):
     assert list(paragraphs(page)) == ["It went on.", "- It went", "- on.", "And on."]
 
 
+@pytest.mark.proof
 def test_strings_and_docstrings_are_in_plain_words():
     found = [
         f"{path.relative_to(ROOT)}: {complaint}"
@@ -142,6 +143,7 @@ def test_strings_and_docstrings_are_in_plain_words():
     assert found == []
 
 
+@pytest.mark.proof
 def test_comments_are_in_plain_words():
     found = [
         f"{path.relative_to(ROOT)}:{line}: {complaint}"
@@ -164,6 +166,7 @@ def test_the_documentation_is_in_plain_words():
     assert found == []
 
 
+@pytest.mark.proof
 def test_names_of_tests_have_todays_terms():
     words = "anew|at_work|mend(?:s|ed)?|quarantined?|settled_mark"
     old = re.compile(rf"\bdef (test_(?:\w*_)?(?:{words})(?:_\w*)?)\(")
@@ -183,6 +186,7 @@ def test_what_is_translated_is_in_plain_words():
     assert [found for entry in catalog if (found := complaints(entry.msgid))] == []
 
 
+@pytest.mark.proof
 def test_docstrings_begin_with_what_is_returned_or_done():
     found = []
     for path, tree in modules():

@@ -24,7 +24,7 @@ from tests.sizes import size
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STEPS = 40
-HISTORIES = size(quick=3, full=40, named="TRUTH_EXAMPLES")
+HISTORIES = size(quick=1, full=40, named="TRUTH_EXAMPLES")
 MODELS: list[Any] = [Writer, Novel, Shop, Visit]
 TITLES = {Novel: "title", Visit: "kind"}
 EVENTS = (

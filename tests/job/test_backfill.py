@@ -317,6 +317,7 @@ def test_a_failed_event_that_is_due_is_retried_and_then_stored(monkeypatch):
     assert ReprFailure.objects.count() == 1, "the other one is not due"
 
 
+@pytest.mark.proof
 def test_what_fails_again_waits_longer_each_time_up_to_a_day(monkeypatch):
     authors(1)
     monkeypatch.setattr(Author, "__str__", fail)
@@ -496,6 +497,7 @@ def test_a_rescan_finds_what_lost_its_representation():
     assert run(rescan=True).rows == 3
 
 
+@pytest.mark.proof
 def test_a_holder_that_was_stopped_past_its_lease_commits_nothing():
     authors(3)
     with processes.start_python(SLOW) as zombie:
@@ -510,6 +512,7 @@ def test_a_holder_that_was_stopped_past_its_lease_commits_nothing():
     assert run().rows == 2
 
 
+@pytest.mark.proof
 def test_a_run_that_was_killed_loses_nothing_and_blocks_no_other():
     authors(3)
     with processes.start_python(SLOW) as process:

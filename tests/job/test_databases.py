@@ -123,6 +123,7 @@ def test_the_exit_code_is_the_worst(authors, unreachable, monkeypatch):
         call_command("backfill_reprs", "--strict", verbosity=0)
 
 
+@pytest.mark.proof
 def test_while_several_have_work_they_take_turns(monkeypatch):
     monkeypatch.setattr(turns, "TURN", 1.0)
     for alias in BOTH:
@@ -140,6 +141,7 @@ def test_while_several_have_work_they_take_turns(monkeypatch):
     assert len([name for name, _ in groupby(built)]) >= 4, "neither waited for all of the other"
 
 
+@pytest.mark.proof
 def test_retrying_goes_on_where_the_turn_before_ended(monkeypatch):
     monkeypatch.setattr(turns, "TURN", 1.0)
     Author.objects.bulk_create(Author(name=f"{n}") for n in range(25))
@@ -224,6 +226,7 @@ def test_a_second_alias_of_a_database_is_no_second_log():
     assert logs.aliases() == ["default", "other"]
 
 
+@pytest.mark.proof
 def test_a_database_without_a_log_is_left_out_and_named_it_is_an_error():
     call_command("migrate", "auditrepr", "zero", verbosity=0, database="other")
     try:
@@ -235,6 +238,7 @@ def test_a_database_without_a_log_is_left_out_and_named_it_is_an_error():
         call_command("migrate", verbosity=0, database="other")
 
 
+@pytest.mark.proof
 def test_the_status_shows_every_database(authors, capsys):
     call_command("backfill_status")
     text = capsys.readouterr().out
@@ -276,6 +280,7 @@ def test_a_database_that_waits_for_migrate_keeps_no_other_from_its_turn(
     assert [stored(alias) for alias in BOTH] == [[], ["other"]]
 
 
+@pytest.mark.proof
 def test_what_is_not_recorded_is_reported_for_the_database_where_it_is(authors, capsys):
     vendor = get_vendor("other")
     vendor.execute(vendor.remove_sql("app_author"))
@@ -353,6 +358,7 @@ def client():
     return found
 
 
+@pytest.mark.proof
 def test_the_history_of_an_object_and_its_links_lead_to_its_own_log(elsewhere, client):
     call_command("backfill_reprs", verbosity=0)
     page = client.get(f"/admin/app/author/{elsewhere.pk}/history/")
@@ -384,6 +390,7 @@ def test_the_list_of_events_is_that_of_the_chosen_database(elsewhere, client):
     assert nowhere.status_code == 404
 
 
+@pytest.mark.proof
 def test_the_pages_of_runs_and_failures_are_those_of_the_chosen_database(
     elsewhere, client, monkeypatch
 ):
@@ -426,6 +433,7 @@ def links(page: str, number: int) -> set[str]:
     return {part for link in found for part in unescape(link).split("&") if part[0] != "_"}
 
 
+@pytest.mark.proof
 def test_a_page_begins_with_what_is_wrong_in_the_chosen_database(elsewhere, client):
     vendor = get_vendor("other")
     vendor.execute(vendor.remove_sql("app_author"))

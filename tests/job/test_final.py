@@ -100,6 +100,7 @@ def test_it_does_not_hold_back_the_watermark_nor_is_it_found_by_the_sweep_or_a_r
     assert not AuditLog.objects.pending().exists()
 
 
+@pytest.mark.proof
 def test_status_counts_it_by_itself(command):
     run()
     found = status.of("default")
@@ -222,6 +223,7 @@ def test_what_was_retried_often_before_an_upgrade_becomes_final_when_it_is_due()
     assert final() == ["Line.DoesNotExist"] * 2
 
 
+@pytest.mark.proof
 def test_a_rebuild_takes_it_up_after_a_better_str(settings, command):
     run()
     settings.AUDITREPR = {"REPR": {"app.Order": better}}
@@ -278,6 +280,7 @@ def test_a_rebuild_takes_those_that_it_selects(settings, command, selection, tak
     assert InstanceRepr.objects.count() + ReprFailure.objects.count() == 5
 
 
+@pytest.mark.proof
 def test_a_rebuild_that_is_cut_short_goes_on_with_those_that_are_left(settings, command):
     run()
     settings.AUDITREPR = {"REPR": {"app.Order": better}}
@@ -287,6 +290,7 @@ def test_a_rebuild_that_is_cut_short_goes_on_with_those_that_are_left(settings, 
     assert InstanceRepr.objects.count() == 5
 
 
+@pytest.mark.proof
 def test_pruning_deletes_it_with_its_event(command):
     run()
     AuditLog.objects.update(occurred_at=timezone.now() - 2 * DAY)
@@ -297,6 +301,7 @@ def test_pruning_deletes_it_with_its_event(command):
     assert not ReprFailure.objects.exists()
 
 
+@pytest.mark.proof
 def test_a_dry_run_says_what_it_is(command):
     _, out, _ = command("backfill_reprs", "--dry-run")
     assert "(str() raised as of the event: Line.DoesNotExist: Line matching query" in out

@@ -57,6 +57,7 @@ def stored() -> list[tuple[Any, ...]]:
     return list(rows.values_list("instance_repr", "fidelity", "reason"))
 
 
+@pytest.mark.proof
 def test_all_is_stored_exactly_and_the_watermark_follows(ids):
     assert run(batch_size=2).rows == 5
     assert stored() == [(text, "E", "") for text in TEXTS]
@@ -65,6 +66,7 @@ def test_all_is_stored_exactly_and_the_watermark_follows(ids):
     assert run().idle
 
 
+@pytest.mark.proof
 def test_it_stores_what_is_left_after_each_limit(ids):
     while run(batch_size=2, max_batches=1).rows:
         pass
@@ -81,6 +83,7 @@ def test_own_events_follow_them(ids):
     assert Checkpoint.objects.get().settled_id == last
 
 
+@pytest.mark.proof
 def test_the_sweep_finds_what_was_deleted_below_the_watermark(ids):
     run()
     for pk in (ids[0], ids[-1]):
@@ -89,12 +92,14 @@ def test_the_sweep_finds_what_was_deleted_below_the_watermark(ids):
     assert texts() == TEXTS
 
 
+@pytest.mark.proof
 def test_a_rescan_begins_with_the_first_event(ids):
     run()
     InstanceRepr.objects.all().delete()
     assert run(rescan=True).rows == 5
 
 
+@pytest.mark.proof
 def test_a_round_stores_them_and_moves_the_watermark(ids):
     with DatabaseLock("default") as lock:
         assert shares.plan("default", "backfill_reprs", lock, width=2, least=1) == 3
@@ -103,6 +108,7 @@ def test_a_round_stores_them_and_moves_the_watermark(ids):
     assert Checkpoint.objects.get().settled_id == ids[-1]
 
 
+@pytest.mark.proof
 def test_a_rebuild_builds_all_again(ids, settings):
     run()
     settings.AUDITREPR = {"REPR": {"app.Author": "tests.job.test_ids_below_zero.shout"}}
@@ -122,6 +128,7 @@ def test_a_dry_run_shows_them(ids, capsys):
     assert f"{ids[0]}" in output
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("kept", range(6))
 def test_pruning_deletes_the_old_and_what_is_left_stays_true(ids, kept):
     run()

@@ -183,6 +183,7 @@ def test_an_event_that_lacks_memory_alone_fails_alone(monkeypatch):
     assert outcomes[2].failure.error_class == "MemoryError"
 
 
+@pytest.mark.proof
 def test_what_a_representation_makes_of_too_much_is_not_stored(monkeypatch):
     """Its code may catch the error, and say something else."""
     for n in range(4):

@@ -106,6 +106,7 @@ def insert(session) -> int:
         return cursor.fetchone()[0]
 
 
+@pytest.mark.proof
 def test_a_run_hands_out_every_pending_row_once_in_the_order_of_the_ids():
     ids = log(25)
     assert run(size=10) == ids
@@ -451,6 +452,7 @@ def test_nothing_is_proven_inside_the_callers_transaction():
     assert mark() == BEGINNING
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_a_transaction_that_a_crash_recovered_still_counts_as_a_writer():
     """Its name changes, so it can be told from nobody that was noted before."""

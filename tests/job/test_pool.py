@@ -52,6 +52,7 @@ def end(pid: int) -> None:
     other.shutdown()
 
 
+@pytest.mark.proof
 def test_the_job_works_with_djangos_pool(pool):
     for name in "abc":
         Author.objects.create(name=name)
@@ -68,6 +69,7 @@ def test_the_job_works_with_djangos_pool(pool):
             assert left in (None, "", "0", "off"), f"{name} is left to the next user"
 
 
+@pytest.mark.proof
 def test_a_run_whose_pooled_connection_is_ended_goes_on_with_another(pool):
     Author.objects.bulk_create(Author(name=name) for name in "abcd")
     ended: list[int] = []
@@ -106,6 +108,7 @@ def test_who_writes_stays_apart_in_the_pools_connections(pool):
         assert context == ({"reason": row["name"]} if row["name"] != "0" else None)
 
 
+@pytest.mark.proof
 def test_a_connection_that_was_kept_and_lost_is_replaced(monkeypatch):
     """As in a worker that lives for long and runs the job now and then, with CONN_MAX_AGE."""
     monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", None)

@@ -56,6 +56,7 @@ def _without_record():
     rename("elsewhere", "django_migrations")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("command", ["backfill_reprs", "rebuild_reprs"])
 @pytest.mark.usefixtures("_without_record")
 def test_a_suite_without_migrations_is_told_so_and_its_transaction_goes_on(command):

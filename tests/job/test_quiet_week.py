@@ -22,7 +22,7 @@ from tests.app.models import Author, Tag
 from tests.knowing import earlier
 from tests.unmigrated import unmigrated
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.proof, pytest.mark.django_db(transaction=True)]
 
 #: How often cron runs the job.
 PERIOD = timedelta(minutes=2)
@@ -72,7 +72,6 @@ def a_long_transaction() -> Iterator[None]:
         other.close()
 
 
-@pytest.mark.proof
 def test_a_week_of_ordinary_life_prints_nothing(cron):
     for day in range(7):
         Author.objects.create(name=f"day {day}")

@@ -102,6 +102,7 @@ def test_where_all_is_well_one_query_reads_and_nothing_is_written(django_assert_
     assert not KnownFinding.objects.exists()
 
 
+@pytest.mark.proof
 def test_the_number_of_queries_does_not_grow_with_the_findings():
     asked = []
     for number in (1, 200):
@@ -123,6 +124,7 @@ def test_what_cannot_be_noted_is_an_error_and_nothing_is_forgotten():
         execute("ALTER TABLE elsewhere RENAME TO auditrepr_knownfinding")
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_of_runs_at_the_same_time_one_reports_it():
     start, told = Barrier(4), []

@@ -41,6 +41,7 @@ def as_role_under_security_of(table: str) -> Iterator[None]:
         )
 
 
+@pytest.mark.proof
 def test_a_log_that_is_hidden_is_one_clear_line_and_not_an_empty_log():
     Author.objects.create(name="Ann")
     refused = pytest.raises(CommandError, match="BYPASSRLS")
@@ -50,6 +51,7 @@ def test_a_log_that_is_hidden_is_one_clear_line_and_not_an_empty_log():
     assert InstanceRepr.objects.get().instance_repr == "Ann"
 
 
+@pytest.mark.proof
 def test_who_only_reads_may_be_shown_a_part_of_the_log(admin_client):
     Author.objects.create(name="Ann")
     with as_role_under_security_of("auditrepr_auditlog"):
@@ -60,6 +62,7 @@ def test_who_only_reads_may_be_shown_a_part_of_the_log(admin_client):
         call_command("backfill_status", verbosity=0)
 
 
+@pytest.mark.proof
 def test_a_row_that_is_hidden_costs_what_leads_to_it_and_makes_nothing_untrue(monkeypatch):
     author = Author.objects.create(name="Ann")
     Book.objects.create(title="T", author=author)

@@ -114,6 +114,7 @@ def pending() -> int:
 # Eager mode
 
 
+@pytest.mark.proof
 def test_a_task_represents_what_is_pending_in_every_database(eager):
     for alias in BOTH:
         write(3, alias)
@@ -131,6 +132,7 @@ def test_a_task_can_be_about_one_database(eager):
     assert found == [0, 1]
 
 
+@pytest.mark.proof
 def test_in_eager_mode_a_task_goes_on_to_the_end_without_calling_itself(eager, monkeypatch):
     depths = sleepy(monkeypatch, 0.3)
     write(4)
@@ -157,6 +159,7 @@ def test_what_the_command_exits_with_1_for_fails_the_task(eager):
     assert str(command.value) in str(task.value)
 
 
+@pytest.mark.proof
 def test_an_error_of_one_database_does_not_concern_the_other(eager, monkeypatch):
     for alias in BOTH:
         write(2, alias)
@@ -171,6 +174,7 @@ def test_an_error_of_one_database_does_not_concern_the_other(eager, monkeypatch)
     assert InstanceRepr.objects.using("other").count() == 2
 
 
+@pytest.mark.proof
 def test_failed_events_and_findings_are_warnings_and_no_error(eager, monkeypatch, caplog):
     monkeypatch.setattr(Author, "__str__", lambda author: 1 / 0)
     write(2)
@@ -213,6 +217,7 @@ def test_a_database_that_does_not_exist_is_named(eager):
 # As in a worker
 
 
+@pytest.mark.proof
 def test_what_is_left_after_a_slice_is_the_next_messages_work(app, monkeypatch):
     """It goes the way the first one came, with the same limits."""
     sleepy(monkeypatch, 0.4)
@@ -229,6 +234,7 @@ def test_what_is_left_after_a_slice_is_the_next_messages_work(app, monkeypatch):
     assert pending() == 0
 
 
+@pytest.mark.proof
 def test_a_slice_that_finds_nothing_to_do_or_the_lock_held_sends_nothing(app):
     as_worker(app, "auditrepr.backfill")
     write(1)
@@ -267,6 +273,7 @@ def test_a_soft_time_limit_stores_what_is_built_and_is_no_rows_failure(app, monk
     assert len(sent(app)) == 1
 
 
+@pytest.mark.proof
 def test_a_soft_time_limit_does_not_prevent_that_the_rest_is_sent(app, monkeypatch):
     def limit(number: int, frame: object) -> None:
         raise SoftTimeLimitExceeded
@@ -329,6 +336,7 @@ def _small_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(shares, name, value)
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("_small_rounds")
 def test_a_task_asks_for_help_and_works_whether_or_not_it_comes(app):
     write(30)
@@ -344,6 +352,7 @@ def test_a_task_asks_for_help_and_works_whether_or_not_it_comes(app):
     assert BackfillRun.objects.get().idle_runs == 0
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("_small_rounds")
 def test_a_slice_that_waits_for_the_last_share_of_others_goes_on(app):
     """Else nobody plans the next round before the schedule's next message."""
@@ -358,6 +367,7 @@ def test_a_slice_that_waits_for_the_last_share_of_others_goes_on(app):
     assert pending() == 4
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("_small_rounds")
 def test_a_slice_waits_for_a_helper_that_plans_the_next_round(app, monkeypatch):
     write(30)
@@ -369,6 +379,7 @@ def test_a_slice_waits_for_a_helper_that_plans_the_next_round(app, monkeypatch):
     assert len(sent(app)) == 2
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("_small_rounds")
 def test_who_helps_works_on_the_shares_that_another_has_planned(app):
     write(30)
@@ -379,6 +390,7 @@ def test_who_helps_works_on_the_shares_that_another_has_planned(app):
     assert not Share.objects.exists()
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("_small_rounds")
 def test_where_nobody_can_be_asked_the_task_works_alone_and_says_so(app, monkeypatch, caplog):
     def no_broker(*args: Any, **options: Any) -> None:
@@ -462,6 +474,7 @@ class TestDjangosTasks:
 
         return background
 
+    @pytest.mark.proof
     def test_the_backend_that_works_at_once_works_to_the_end(self, background, monkeypatch):
         depths = sleepy(monkeypatch, 0.3)
         for alias in BOTH:
@@ -474,6 +487,7 @@ class TestDjangosTasks:
         assert AuditLog.objects.using("other").pending().count() == 0
         assert len(set(depths)) == 1
 
+    @pytest.mark.proof
     @pytest.mark.usefixtures("_small_rounds")
     def test_a_queue_gets_the_rest_and_the_calls_for_help(self, background, monkeypatch):
         from django.tasks import default_task_backend

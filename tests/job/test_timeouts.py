@@ -59,6 +59,7 @@ def takes(seconds: float):
     return __str__
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", ["statement_timeout", "lock_timeout"])
 def test_a_run_outlasts_statements_that_time_out(name, caplog):
     caplog.set_level("INFO", "auditrepr")
@@ -76,6 +77,7 @@ def test_a_run_outlasts_statements_that_time_out(name, caplog):
     assert texts() == NAMES
 
 
+@pytest.mark.proof
 def test_a_limit_that_no_query_keeps_is_one_clear_line_and_costs_nothing():
     other = connection.copy()
     other.set_autocommit(False)
@@ -90,6 +92,7 @@ def test_a_limit_that_no_query_keeps_is_one_clear_line_and_costs_nothing():
     assert texts() == NAMES
 
 
+@pytest.mark.proof
 def test_a_row_may_take_longer_than_the_server_lets_transactions_be_idle(monkeypatch):
     monkeypatch.setattr(Author, "__str__", takes(0.5))
     with server_with(idle_in_transaction_session_timeout="200ms"):
@@ -106,6 +109,7 @@ def test_a_batch_may_take_longer_than_the_server_lets_transactions_last(monkeypa
     assert texts() == NAMES
 
 
+@pytest.mark.proof
 def test_many_slow_rows_are_not_taken_for_a_process_that_has_stopped(monkeypatch, settings, caplog):
     caplog.set_level("INFO", "auditrepr")
     settings.AUDITREPR = {"ROW_SECONDS": 0.6}
@@ -143,6 +147,7 @@ def held_up() -> bool:
         return cursor.fetchone() != (0,)
 
 
+@pytest.mark.proof
 def test_a_process_that_stopped_while_it_read_holds_nothing_up():
     with processes.start_python(STOPS) as job:
         try:
@@ -157,6 +162,7 @@ def test_a_process_that_stopped_while_it_read_holds_nothing_up():
             job.communicate()
 
 
+@pytest.mark.proof
 def test_a_connection_that_is_ended_while_it_waits_does_not_cost_the_lease():
     """The one that renews it says nothing for most of the time."""
     lock = DatabaseLock("default", seconds=1.5)
@@ -168,6 +174,7 @@ def test_a_connection_that_is_ended_while_it_waits_does_not_cost_the_lease():
         connection.close()
 
 
+@pytest.mark.proof
 def test_a_run_that_waits_outlasts_sessions_that_time_out(tmp_path):
     """While it waits for a lock file, it says nothing to the server."""
     path = tmp_path / "lock"
@@ -179,6 +186,7 @@ def test_a_run_that_waits_outlasts_sessions_that_time_out(tmp_path):
     assert texts() == NAMES
 
 
+@pytest.mark.proof
 def test_a_run_that_is_skipped_does_not_fail_for_a_number():
     run()
     somebody = psycopg.connect(**connection.get_connection_params())

@@ -77,6 +77,7 @@ def imported(log: TableLog) -> None:
     call_command("import_audit_log", log.source, verbosity=0)
 
 
+@pytest.mark.proof
 def test_what_was_renamed_is_read_by_the_names_and_types_of_its_time(log: TableLog) -> None:
     story(log)
     seen = recorded()
@@ -96,6 +97,7 @@ def test_what_was_renamed_is_read_by_the_names_and_types_of_its_time(log: TableL
     assert {outcome.fidelity for outcome in shops} == {"E"}
 
 
+@pytest.mark.proof
 def test_a_name_leads_to_the_table_that_had_it_and_to_its_columns(settings: Any) -> None:
     settings.AUDITREPR = {"MODELS": ["drifting.*"]}
     from_the_beginning()

@@ -50,6 +50,7 @@ def item(then: Then, shop: object, name: str = "shop", **columns: object):
     return {"left": "L", "right": "R", "weight": 5, name: shop, **columns}
 
 
+@pytest.mark.proof
 def test_columns_renamed_once_and_twice_into_each_other_and_into_names_that_others_had(first):
     shop = first.Shop.create(name="Corner")
     first.Item.create(**item(first, shop, title="Cup", serial="S1", code="C1"))
@@ -67,6 +68,7 @@ def test_columns_renamed_once_and_twice_into_each_other_and_into_names_that_othe
     ]
 
 
+@pytest.mark.proof
 def test_what_an_update_found_is_read_by_the_names_of_its_time(first):
     shop = first.Shop.create(name="Corner")
     first.Item.create(**item(first, shop, title="Cup", serial="S1"))
@@ -80,6 +82,7 @@ def test_what_an_update_found_is_read_by_the_names_of_its_time(first):
     ]
 
 
+@pytest.mark.proof
 def test_a_model_and_its_table_renamed_twice_and_another_one_under_its_first_name(first):
     first.Shop.create(name="Corner")
     Then("0002_first_names").Store.update(name="Plaza")
@@ -97,6 +100,7 @@ def test_a_model_and_its_table_renamed_twice_and_another_one_under_its_first_nam
     ]
 
 
+@pytest.mark.proof
 def test_related_objects_are_found_under_the_names_that_their_tables_had(first):
     shop, sticker = first.Shop.create(name="Corner"), first.Label.create(text="blue")
     cup = first.Item.create(**item(first, shop, title="Cup", serial="S"))
@@ -124,6 +128,7 @@ def test_related_objects_are_found_under_the_names_that_their_tables_had(first):
     ]
 
 
+@pytest.mark.proof
 def test_a_set_is_found_by_a_foreign_key_that_had_another_name(first, settings):
     settings.AUDITREPR["REPR"] = {
         "drifting.Store": lambda store: ", ".join(
@@ -144,6 +149,7 @@ def test_a_set_is_found_by_a_foreign_key_that_had_another_name(first, settings):
     assert texts("drifting_shop", "drifting_store", "outlets") == ["", "Cup", "Pan, Pan", ""]
 
 
+@pytest.mark.proof
 def test_an_event_shows_its_changes_by_the_current_fields(first):
     shop = first.Shop.create(name="Corner")
     first.Item.create(**item(first, shop, title="Cup", serial="S"))
@@ -152,6 +158,7 @@ def test_an_event_shows_its_changes_by_the_current_fields(first):
     assert AuditLog.objects.latest("pk").changes == {"caption": ("Cup", "Mug"), "left": ("R", "X")}
 
 
+@pytest.mark.proof
 def test_a_batch_without_old_names_asks_as_little_as_ever(first, django_assert_max_num_queries):
     today()
     store = apps.get_model("drifting", "Store").objects.create(name="Corner")
@@ -188,6 +195,7 @@ def _undecorated(monkeypatch):
     MARKED.update(before)
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("_undecorated")
 def test_what_no_migration_tells_the_decorator_says(first):
     today()
@@ -199,6 +207,7 @@ def test_what_no_migration_tells_the_decorator_says(first):
     assert texts() == ["one", "two", "three", "four"]
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("_undecorated")
 def test_the_decorator_that_the_page_shows_reads_the_names_that_it_says(first):
     today()
@@ -212,6 +221,7 @@ def test_the_decorator_that_the_page_shows_reads_the_names_that_it_says(first):
     assert [outcome.text.partition(" ")[0] for outcome in outcomes] == ["title", "label", "caption"]
 
 
+@pytest.mark.proof
 def test_a_migration_that_is_not_applied_has_renamed_nothing(first):
     Then("0002_first_names")
     names = {change.new for change in changes(connection) if isinstance(change, TableRenamed)}
@@ -238,6 +248,7 @@ class Migration(migrations.Migration):
 """
 
 
+@pytest.mark.proof
 def test_squashed_migrations_tell_what_each_of_them_did_while_they_are_there(
     first, tmp_path, monkeypatch
 ):
@@ -247,6 +258,7 @@ def test_squashed_migrations_tell_what_each_of_them_did_while_they_are_there(
         assert changes(connection) == known
 
 
+@pytest.mark.proof
 def test_migrations_that_cannot_be_read_cost_old_names_alone(first, tmp_path, monkeypatch, caplog):
     first.Label.create(text="blue")
     today()
@@ -260,6 +272,7 @@ def test_migrations_that_cannot_be_read_cost_old_names_alone(first, tmp_path, mo
     ]
 
 
+@pytest.mark.proof
 def test_without_a_record_of_migrations_all_names_are_todays(first, monkeypatch, caplog):
     first.Label.create(text="blue")
     today()
@@ -273,6 +286,7 @@ def test_without_a_record_of_migrations_all_names_are_todays(first, monkeypatch,
     assert not caplog.records
 
 
+@pytest.mark.proof
 def test_a_renamed_table_that_no_migration_has_made_is_followed(first, monkeypatch):
     today()
     forget(monkeypatch)
@@ -291,6 +305,7 @@ def walked(*made: Any) -> list[Any]:
     return [change[1:] for operation in made for change in walk.operate(operation)]
 
 
+@pytest.mark.proof
 def test_a_table_that_moves_to_another_app_is_followed():
     move = migrations.SeparateDatabaseAndState(
         [migrations.AlterModelTable("Order", "sales_order")], [migrations.DeleteModel("Order")]
@@ -298,6 +313,7 @@ def test_a_table_that_moves_to_another_app_is_followed():
     assert walked(move) == [("shop_order", "sales_order")]
 
 
+@pytest.mark.proof
 def test_what_sql_renamed_is_known_by_what_the_migration_says_of_it():
     sql = migrations.RunSQL(
         "ALTER TABLE shop_order RENAME COLUMN ref TO number",
@@ -312,6 +328,7 @@ def test_a_field_renamed_over_its_old_column_is_no_change():
     assert walked(alter, migrations.RenameField("Order", "ref", "number")) == []
 
 
+@pytest.mark.proof
 def test_a_many_to_many_table_follows_its_model_and_its_field():
     add = migrations.AddField("Order", "friends", models.ManyToManyField("shop.Order"))
     rename = migrations.RenameField("Order", "friends", "peers")
@@ -325,6 +342,7 @@ def test_a_many_to_many_table_follows_its_model_and_its_field():
     ]
 
 
+@pytest.mark.proof
 def test_a_many_to_many_table_that_goes_and_comes_back_is_another_one():
     add = migrations.AddField("Order", "friends", models.ManyToManyField("shop.Order"))
     assert walked(add, migrations.RemoveField("Order", "friends"), add) == [
@@ -333,6 +351,7 @@ def test_a_many_to_many_table_that_goes_and_comes_back_is_another_one():
     ]
 
 
+@pytest.mark.proof
 def test_a_composite_key_is_no_column_and_a_model_of_links_makes_one_table():
     through = models.ManyToManyField("shop.Order", through="shop.Link")
     columns = [(name, models.IntegerField()) for name in ("left", "right")]
@@ -347,6 +366,7 @@ def test_a_composite_key_is_no_column_and_a_model_of_links_makes_one_table():
     ]
 
 
+@pytest.mark.proof
 def test_old_events_are_shown_and_found_by_current_names(first):
     first.Shop.create(name="Corner")
     first.Item.create(**item(first, first.Shop.get(), title="Cup", serial="S1"))
@@ -370,6 +390,7 @@ def test_old_events_are_shown_and_found_by_current_names(first):
     assert [event.row_data["name"] for event in chosen] == ["Corner", "Mall"]
 
 
+@pytest.mark.proof
 def test_the_admin_shows_them_under_the_current_model_to_users_with_permission(first):
     first.Shop.create(name="Corner")
     Then("0003_second_names").Store.update(name="Mall")
@@ -392,6 +413,7 @@ def test_the_admin_shows_them_under_the_current_model_to_users_with_permission(f
     assert "Mall" in timeline
 
 
+@pytest.mark.proof
 def test_a_failure_is_counted_and_retried_under_the_current_model(first):
     first.Shop.create(name="Corner")
     Then("0003_second_names")
@@ -415,6 +437,7 @@ def test_a_failure_is_counted_and_retried_under_the_current_model(first):
     assert [failure.pk for failure in due] == [of_store.pk]
 
 
+@pytest.mark.proof
 def test_who_migrates_reads_by_the_new_names_at_once(first):
     known = renames.recent_renames("default")
     assert renames.recent_renames("default") is known
@@ -422,6 +445,7 @@ def test_who_migrates_reads_by_the_new_names_at_once(first):
     assert ("default", "") not in renames._RECENT
 
 
+@pytest.mark.proof
 def test_columns_that_were_added_to_a_table_come_with_the_time(first):
     today()
     added = added_columns(connection)

@@ -16,7 +16,7 @@ from auditrepr.vendors import get_vendor
 from auditrepr.vendors.capture_types import Capture
 from tests.migrating import Then, from_the_beginning, migrate, today
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.proof, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(autouse=True)

@@ -114,6 +114,7 @@ def test_remove_asks_nothing_and_says_what_it_did():
     assert run("remove", database="default") == "default: removed the triggers of 0 tables\n"
 
 
+@pytest.mark.proof
 def test_remove_works_when_the_settings_are_broken(settings):
     settings.AUDITREPR = {"MODELS": ["app.Nobody"]}
     run("remove")
@@ -129,6 +130,7 @@ def test_no_system_check_keeps_anyone_from_removing():
     assert Command.requires_system_checks == []
 
 
+@pytest.mark.proof
 def test_sql_prints_what_installs_the_triggers():
     printed = run("sql", database="default")
     capture.remove("default")
@@ -153,6 +155,7 @@ def test_a_database_without_the_log_is_passed_over_unless_it_is_named():
         run("check", database="other")
 
 
+@pytest.mark.proof
 def test_without_any_log_it_says_what_to_run():
     drop_log("default")
     drop_log("other")

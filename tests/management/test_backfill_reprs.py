@@ -303,6 +303,7 @@ def test_a_missing_migration_is_one_clear_line_to_who_asks_for_a_dry_run(backfil
         backfill("--dry-run")
 
 
+@pytest.mark.proof
 def test_a_server_that_cannot_be_reached_is_one_clear_line(tmp_path):
     name = "nowhere" if connection.vendor == "postgresql" else str(tmp_path / "no" / "such")
     names = json.dumps({"default": name})
@@ -337,6 +338,7 @@ def test_strict_exits_3_while_there_are_failures(ann, monkeypatch):
     call_command("backfill_reprs", "--strict", verbosity=0)
 
 
+@pytest.mark.proof
 def test_retry_failed_retries_all_failed_events(backfill, monkeypatch):
     Author.objects.bulk_create(Author(name="a") for _ in range(5))
     with monkeypatch.context() as broken:
@@ -358,6 +360,7 @@ def test_a_due_retry_that_fails_again_is_only_told_who_asks_for_more(backfill, a
         assert bool(said) == bool(told)
 
 
+@pytest.mark.proof
 def test_retry_failed_says_how_many_failed_again(backfill, monkeypatch):
     Author.objects.bulk_create(Author(name=name) for name in "aabbb")
     with monkeypatch.context() as broken:
@@ -377,6 +380,7 @@ def test_fail_if_locked_exits_75():
         assert exit_code("--fail-if-locked") == 75
 
 
+@pytest.mark.proof
 def test_wait_waits_for_the_lock(backfill, ann):
     with processes.start_python(
         "from auditrepr.job.locks.lease import DatabaseLock\n"
@@ -389,6 +393,7 @@ def test_wait_waits_for_the_lock(backfill, ann):
     assert InstanceRepr.objects.count() == 1
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_finishes_the_batch_and_frees_the_lock(number):
     Author.objects.bulk_create([Author(name="a"), Author(name="b"), Author(name="c")])
@@ -402,6 +407,7 @@ def test_a_signal_finishes_the_batch_and_frees_the_lock(number):
     assert Lease.objects.get().token is None
 
 
+@pytest.mark.proof
 def test_a_second_signal_stops_at_once_and_nothing_of_the_open_batch_is_kept(backfill):
     Author.objects.bulk_create([Author(name="a"), Author(name="b")])
     with processes.start_python(SLOW.format(seconds=60)) as process:
@@ -414,6 +420,7 @@ def test_a_second_signal_stops_at_once_and_nothing_of_the_open_batch_is_kept(bac
     assert "2 representations" in backfill(), "and the lock of the dead is free"
 
 
+@pytest.mark.proof
 def test_a_terminal_gets_a_progress_bar_with_rate_and_time_left():
     Author.objects.bulk_create(Author(name="a") for _ in range(10))
     shown = processes.on_terminal("backfill_reprs", "--batch-size=3", stream="stderr")
@@ -421,6 +428,7 @@ def test_a_terminal_gets_a_progress_bar_with_rate_and_time_left():
     assert "100%" in shown
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("option", ["--no-progress", "--format=json", "--verbosity=0"])
 def test_a_terminal_gets_no_progress_bar_if_it_is_not_wanted(option):
     Author.objects.bulk_create(Author(name="a") for _ in range(10))
@@ -434,6 +442,7 @@ def test_a_pipe_gets_no_progress_bar():
     assert re.match(STORED, done.stdout.removeprefix(f"{logs.named('default')}: "))
 
 
+@pytest.mark.proof
 def test_what_cron_starts_imports_no_progress_bar_and_no_migration():
     Author.objects.create(name="a")
     code = """

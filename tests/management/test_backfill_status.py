@@ -245,6 +245,7 @@ def test_text_names_a_lock_left_behind_and_how_to_go_on_with_a_rebuilding(say):
     assert "To continue: manage.py rebuild_reprs --resume" in out
 
 
+@pytest.mark.proof
 def test_text_names_what_is_not_captured(say):
     capture.remove("default")
     Coverage.objects.update_or_create(
@@ -309,6 +310,7 @@ def test_a_lock_that_its_holder_lets_go_of_meanwhile_is_not_released(say, monkey
             say("--release-lock")
 
 
+@pytest.mark.proof
 def test_a_round_is_shown_with_its_workers_in_each_format(say):
     with shared(50, seconds=20) as lock:
         first, last = lock.share.after_id + 1, lock.share.upto_id
@@ -341,6 +343,7 @@ def ended() -> dict[str, object]:
     return {**asdict(Process.current()), "pid": process.pid}
 
 
+@pytest.mark.proof
 def test_a_share_whose_worker_was_killed_is_not_held(say):
     with shared(50):
         Share.objects.exclude(token=None).update(holder=ended())
@@ -351,6 +354,7 @@ def test_a_share_whose_worker_was_killed_is_not_held(say):
         assert 'auditrepr_shares_held{database="default"} 0' in say("--format", "prometheus")
 
 
+@pytest.mark.proof
 def test_a_lock_whose_run_was_killed_is_not_held(say):
     with DatabaseLock("default"):
         holder = ended()

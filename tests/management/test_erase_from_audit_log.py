@@ -52,6 +52,7 @@ def deleted_author() -> str:
     return f"app.Author:{key}"
 
 
+@pytest.mark.proof
 def test_it_erases_and_says_how_much():
     named = deleted_author()
     said = run("--object", named, interactive=False)
@@ -63,6 +64,7 @@ def test_it_erases_and_says_how_much():
     assert "quill" not in dump()
 
 
+@pytest.mark.proof
 def test_a_dry_run_lists_what_it_would_touch_and_changes_nothing():
     named = deleted_author()
     before = dump()
@@ -92,6 +94,7 @@ def test_a_dry_run_says_first_what_would_bring_it_back():
     assert said[0] == "The current row fills name: these values would stay."
 
 
+@pytest.mark.proof
 def test_the_current_row_is_changed_first():
     author = Author.objects.create(name="Ada Quill")
     named = f"app.Author:{author.pk}"
@@ -109,6 +112,7 @@ def test_a_composite_key_is_a_json_array():
     assert "quill" not in dump()
 
 
+@pytest.mark.proof
 def test_it_asks_first():
     named = deleted_author()
     with pytest.raises(CommandError, match="there is no terminal"):
@@ -150,6 +154,7 @@ def test_an_unfinished_import_is_finished_first():
     assert "The import of pghistory is unfinished" in refused(1, "--object", named)
 
 
+@pytest.mark.proof
 def test_a_signal_ends_it_after_a_batch_and_it_can_be_continued():
     named = deleted_author()
 

@@ -168,6 +168,7 @@ def test_who_may_only_read_may_export() -> None:
         assert ids(follow_from="start") == [1]
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_standard_output_is_utf8_whatever_the_locale() -> None:
     event(1, text="Müller")
@@ -434,6 +435,7 @@ def test_it_reports_a_file_on_request(tmp_path: Path) -> None:
     assert out.getvalue() == ""
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_a_terminal_shows_its_progress(tmp_path: Path) -> None:
     Author.objects.create(name="Ann")

@@ -46,6 +46,7 @@ def run(*arguments: str, **options: Any) -> str:
     return out.getvalue()
 
 
+@pytest.mark.proof
 def test_it_imports_and_says_what():
     assert run("ours", "--batch-size", "2") == (
         f"{logs.named('default')}: Imported 3 events.\n"
@@ -55,6 +56,7 @@ def test_it_imports_and_says_what():
     assert run("ours", verbosity=0, until=AuditLog.objects.earliest("pk").occurred_at) == ""
 
 
+@pytest.mark.proof
 def test_it_says_how_many_events_it_leaves_out():
     sql(
         "INSERT INTO old_log (number, table_name, object_id, action, row_data, occurred_at)"
@@ -180,6 +182,7 @@ def test_a_source_that_is_named_twice_is_imported_once():
     assert Import.objects.get().sources == ["ours"]
 
 
+@pytest.mark.proof
 def test_it_says_what_was_erased_before_and_how_to_erase_it_again():
     """Whatever the verbosity, and also if only a part of the import is done."""
     erased = "INSERT INTO auditrepr_erasure (subject, table_name, columns, by, started_at, events, contexts, representations, failures, others) VALUES (%s, %s, %s, 'me', %s, 0, 0, 0, 0, 0)"  # noqa: E501

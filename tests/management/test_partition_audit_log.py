@@ -29,6 +29,7 @@ def test_a_database_without_partitions_is_refused():
     assert run_here("partition_audit_log", "--dry-run").returncode == 1
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_it_says_what_it_would_do_and_what_it_did():
     Author.objects.create(name="Ann")
@@ -62,6 +63,7 @@ def test_a_size_that_makes_no_sense_is_wrong_usage(size: str):
     assert refused.value.returncode == 2
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_the_status_says_how_many_are_ahead():
     assert "partitions" not in run_here("backfill_status").stdout.split("triggers")[0]

@@ -82,6 +82,7 @@ def test_a_signal_ends_it_after_the_batch_with_the_lock_let_go(monkeypatch, numb
     assert Lease.objects.get().token is None
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_it_is_no_start_of_the_job():
     """Else a project that prunes in slices never sees that the job is no longer started."""
@@ -179,6 +180,7 @@ def test_without_a_terminal_nothing_is_asked_and_nothing_deleted(monkeypatch):
     assert AuditLog.objects.count() == 2
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(("answer", "left"), [(b"no\n", 2), (b"y\n", 2), (b"yes\n", 0)])
 def test_on_a_terminal_only_a_full_yes_deletes(answer, left):

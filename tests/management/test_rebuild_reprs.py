@@ -46,6 +46,7 @@ def test_it_says_what_it_changed(rebuild):
     assert first_text() == "Author 0"
 
 
+@pytest.mark.proof
 def test_a_run_cut_short_says_how_to_go_on(rebuild):
     stopped, how = rebuild("--max-seconds=0")
     assert stopped.endswith(" Stopped: time limit reached.")
@@ -106,6 +107,7 @@ def test_a_dry_run_says_that_what_cannot_be_rebuilt_keeps_its_text(rebuild, monk
     assert sum("(cannot be built: ValueError: no name; keeps its text: " in x for x in lines) == 3
 
 
+@pytest.mark.proof
 def test_selections_reach_the_engine(rebuild):
     assert rebuild("--model=app.Tag")[0].startswith("Rebuilt 1 representation, 0 changed")
     assert rebuild("--mixed")[0].startswith("Rebuilt 0 representations")

@@ -40,6 +40,7 @@ def verify(*arguments: str) -> Any:
     return run_here("verify_audit_log", *arguments)
 
 
+@pytest.mark.proof
 def test_sealing_says_what_it_did_and_verifying_what_it_compared():
     done = seal()
     last = ids()[-1]
@@ -71,6 +72,7 @@ def test_a_log_without_seals_is_an_error_that_says_what_to_do():
         assert 'is not sealed. Set AUDITREPR["SEAL"] to True, or run: manage.py' in done.stderr
 
 
+@pytest.mark.proof
 def test_an_export_is_a_whole_file_or_none_and_holds_against_the_log(tmp_path: Path):
     file = tmp_path / "seals.jsonl"
     done = seal("--export", str(file))
@@ -91,6 +93,7 @@ def test_standard_output_gets_the_lines_and_nothing_else():
     assert "Sealed 10 events" in done.stderr
 
 
+@pytest.mark.proof
 def test_no_seal_writes_nothing():
     seal()
     Author.objects.create(name="later")
@@ -110,6 +113,7 @@ def test_verifying_writes_nothing():
     assert not {"INSERT", "UPDATE", "DELETE"}.intersection(said)
 
 
+@pytest.mark.proof
 def test_an_export_of_another_log_differs(tmp_path: Path):
     seal()
     file = tmp_path / "seals"
@@ -214,6 +218,7 @@ def stopped(module: str, command: str) -> tuple[int, str]:
     return process.returncode, output
 
 
+@pytest.mark.proof
 def test_a_signal_ends_sealing_after_its_range_and_verifying_says_how_to_continue():
     code, _ = stopped("sealing", "seal_audit_log")
     assert (code, SealEntry.objects.count()) == (128 + signal.SIGTERM, 1)

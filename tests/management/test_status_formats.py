@@ -63,6 +63,7 @@ def is_prometheus(printed: str) -> None:
     assert len(set(names)) == len(names) > 0
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(("name", "choice"), offered())
 def test_it_is_what_it_says(name, choice, capsys, monkeypatch):
     several = name in ("backfill_reprs", "backfill_status")

@@ -42,6 +42,7 @@ COMMANDS = [
 ]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_who_stops_reading_the_output_is_told_nothing_more(command):
     Author.objects.create(name="Ann")
@@ -53,6 +54,7 @@ def test_who_stops_reading_the_output_is_told_nothing_more(command):
     assert (process.returncode, errors) == (141, "")
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_output_on_a_full_disk_is_one_clear_line(command):
     if not os.path.exists("/dev/full"):
@@ -131,6 +133,7 @@ def test_a_stream_that_can_only_write_is_enough(command, said, monkeypatch):
     assert errors.text == ""
 
 
+@pytest.mark.proof
 def test_migrate_tells_such_a_stream_what_became_of_the_triggers():
     out = Alone()
     capture.remove("default")
@@ -138,6 +141,7 @@ def test_migrate_tells_such_a_stream_what_became_of_the_triggers():
     assert "Updated audit triggers: " in out.text
 
 
+@pytest.mark.proof
 def test_on_a_terminal_a_run_says_that_there_is_nothing_to_do_or_who_holds_the_lock():
     AuditLog.objects.all().delete()
     here = logs.named("default")

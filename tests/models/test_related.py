@@ -72,6 +72,7 @@ def test_a_generic_key_may_be_written_in_another_way(stored):
         assert tables(basket, related=True) == ["app_basket", "app_pin"]
 
 
+@pytest.mark.proof
 def test_of_what_is_pending_the_newest_are_looked_at(monkeypatch):
     monkeypatch.setattr(related, "LOOKED_AT", 2)
     book = Book.objects.create(title="Emma")

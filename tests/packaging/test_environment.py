@@ -42,22 +42,26 @@ def project(tmp_path: Path) -> SettingsProject:
     return SettingsProject(tmp_path)
 
 
+@pytest.mark.proof
 def test_without_debug_a_missing_secret_key_is_an_error_that_says_what_to_set(project):
     for environment in ({}, {"SECRET_KEY": ""}, {"DEBUG": "off"}):
         assert "ImproperlyConfigured: Set SECRET_KEY" in project.error(**environment)
 
 
+@pytest.mark.proof
 def test_debug_alone_is_enough_to_try_the_project_and_makes_the_data_folder(project):
     done = project.manage("migrate", "-v0", DEBUG="on")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert (project.folder / "data" / "auditrepr.sqlite3").stat().st_size > 0
 
 
+@pytest.mark.proof
 def test_the_example_copied_to_env_is_enough_too(project):
     shutil.copy(ROOT / ".env.example", project.folder / ".env")
     assert project.settings()["DEBUG"] is True
 
 
+@pytest.mark.proof
 def test_in_production_nothing_is_left_for_djangos_deployment_checks(project):
     done = project.manage(
         "check", "--deploy", "--fail-level", "WARNING", SECRET_KEY="f2Zk9_" * 10,
@@ -66,6 +70,7 @@ def test_in_production_nothing_is_left_for_djangos_deployment_checks(project):
     assert done.returncode == 0, done.stderr
 
 
+@pytest.mark.proof
 def test_https_is_enforced_in_production_and_can_be_left_to_others(project):
     names = "SECURE_SSL_REDIRECT", "SESSION_COOKIE_SECURE", "CSRF_COOKIE_SECURE"
     for environment, expected in (
@@ -78,6 +83,7 @@ def test_https_is_enforced_in_production_and_can_be_left_to_others(project):
         assert [settings[name] for name in names] == [expected] * 3, environment
 
 
+@pytest.mark.proof
 def test_every_variable_reaches_its_setting(project):
     settings = project.settings(
         SECRET_KEY="$x#y",
@@ -98,12 +104,14 @@ def test_every_variable_reaches_its_setting(project):
     assert settings["LOGGING"]["root"]["level"] == "INFO"
 
 
+@pytest.mark.proof
 def test_the_environment_wins_over_the_env_file(project):
     (project.folder / ".env").write_text("DEBUG=on\nTIME_ZONE=Asia/Tokyo\nLANGUAGE_CODE=ja\n")
     settings = project.settings(TIME_ZONE="Europe/Berlin")
     assert (settings["TIME_ZONE"], settings["LANGUAGE_CODE"]) == ("Europe/Berlin", "ja")
 
 
+@pytest.mark.proof
 def test_each_of_auditreprs_settings_can_come_from_the_environment(project):
     given = {
         "AUDITREPR_MODELS": "auth.Group,sessions.Session",
@@ -177,6 +185,7 @@ def test_where_a_bad_value_was_read_is_shown_if_asked(project):
     assert "DATABASE_URL: it must begin with" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.proof
 def test_a_database_url_gives_postgresql_as_it_stands(project):
     url = "postgres://me:p%23w@db.example:5433/audit?sslmode=require&conn_max_age=60"
     database = project.settings(DEBUG="on", DATABASE_URL=url)["DATABASES"]["default"]
@@ -187,12 +196,14 @@ def test_a_database_url_gives_postgresql_as_it_stands(project):
     assert database["CONN_MAX_AGE"] == 60
 
 
+@pytest.mark.proof
 def test_a_relative_sqlite_file_is_next_to_manage_py_wherever_the_job_starts(project):
     database = project.settings(DEBUG="on", DATABASE_URL="sqlite:///x.sqlite3?timeout=3")
     assert database["DATABASES"]["default"]["NAME"] == str(project.folder / "x.sqlite3")
     assert database["DATABASES"]["default"]["OPTIONS"]["timeout"] == 3
 
 
+@pytest.mark.proof
 def test_sqlite_runs_in_wal_mode_and_takes_its_turn_at_the_begin_of_a_transaction(project):
     """The second writer waits for the first one; without IMMEDIATE it would fail at once."""
     look = """
@@ -207,11 +218,13 @@ with transaction.atomic():
     assert done.stdout.splitlines() == ["['wal', 20000]", "BEGIN IMMEDIATE"], done.stderr
 
 
+@pytest.mark.proof
 def test_the_root_leads_to_the_admin(project):
     look = "from django.test import Client; print(Client(SERVER_NAME='localhost').get('/').url)"
     assert project.manage("shell", "-v0", "-c", look, DEBUG="on").stdout == "/admin/\n"
 
 
+@pytest.mark.proof
 def test_the_example_explains_every_variable_that_the_settings_read_and_no_other(project):
     look = "from management.settings import env; print(*env.scheme, sep='\\n')"
     read = project.manage("shell", "-v0", "-c", look, DEBUG="on").stdout.split()
@@ -222,6 +235,7 @@ def test_the_example_explains_every_variable_that_the_settings_read_and_no_other
     assert unexplained == []
 
 
+@pytest.mark.proof
 def test_the_examples_defaults_are_those_that_apply(project):
     example = (ROOT / ".env.example").read_text()
     shown = dict(re.findall(r"^#([A-Z_]+)=(.+)$", example, re.MULTILINE))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.project import Project
 
-pytestmark = pytest.mark.sqlite  # each test names its own database
+pytestmark = [pytest.mark.proof, pytest.mark.sqlite]  # each test names its own database
 
 NOWHERE = ["postgres://nobody@127.0.0.1:1/none", "sqlite:////nonexistent/db.sqlite3"]
 

@@ -20,6 +20,9 @@ echo "$TEST_DATABASE: some extension" >>"$TEST_NOT_TRIED"
 [ "$TEST_DATABASE" != sqlite ]
 """
 
+#: In the order in which the longest part of each runs.
+DATABASES = ("postgresql", "sqlite")
+
 TELLS_EXAMPLES = """#!/bin/sh
 echo "$TEST_DATABASE tries $TRUTH_EXAMPLES: $*"
 [ "$TEST_DATABASE" != sqlite ]
@@ -73,6 +76,7 @@ def test_a_python_that_is_too_old_is_named_and_refused(tmp_path):
     assert not (tmp_path / "venv").exists()
 
 
+@pytest.mark.proof
 def test_it_passes_over_a_shim_that_stands_for_a_python_that_is_not_there(tmp_path):
     program(tmp_path / "bin/python3.13", "#!/bin/sh\necho not installed >&2; exit 127\n")
     program(tmp_path / "bin/python3.12", f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
@@ -93,11 +97,13 @@ def test_the_tests_run_on_both_databases_whatever_the_first_one_says_and_fail_if
     (tmp_path / "test").touch()
     done = make(*how, f"VENV={tmp_path}", target, "ARGS=-x")
     assert done.returncode != 0
-    first = f"== Tests on sqlite\nsqlite: -m pytest{chosen} -x\nTests failed on sqlite.\n"
-    assert first in done.stdout
     for part in (1, 2):
-        title = f"== Tests on postgresql part {part}\n"
-        assert f"{title}postgresql{part}: -m pytest{chosen} -x\n" in done.stdout
+        said = {name: f"== Tests on {name} part {part}\n" for name in ("sqlite", "postgresql")}
+        said = {
+            name: f"{title}{name}{part}: -m pytest{chosen} -x\n" for name, title in said.items()
+        }
+        assert said["postgresql"] in done.stdout
+        assert f"{said['sqlite']}Tests failed on sqlite part {part}.\n" in done.stdout
     assert done.stdout.endswith(
         "== Not tried\npostgresql: some extension\nsqlite: some extension\n"
     )
@@ -108,7 +114,9 @@ def test_coverage_is_that_of_both_databases_together_and_of_no_suite_that_failed
     program(tmp_path / "bin/python", FAILS_ON_SQLITE)
     done = make(f"VENV={tmp_path}", "coverage", "ARGS=-x")
     assert done.returncode != 0
-    assert "sqlite: -m coverage run -m pytest -m proof or not proof -x\nTests failed" in done.stdout
+    assert (
+        "sqlite2: -m coverage run -m pytest -m proof or not proof -x\nTests failed" in done.stdout
+    )
     assert "report" not in done.stdout
     program(tmp_path / "bin/python", '#!/bin/sh\necho "$TEST_DATABASE: $*"')
     done = make(f"VENV={tmp_path}", "coverage")
@@ -116,9 +124,7 @@ def test_coverage_is_that_of_both_databases_together_and_of_no_suite_that_failed
     assert done.returncode == 0
     assert told == [
         ": -m coverage erase",
-        "sqlite: -m coverage run -m pytest -m proof or not proof",
-        "postgresql: -m coverage run -m pytest -m proof or not proof",
-        "postgresql: -m coverage run -m pytest -m proof or not proof",
+        *(f"{name}: -m coverage run -m pytest -m proof or not proof" for name in 2 * DATABASES),
         ": -m coverage combine --quiet",
         ": -m coverage report",
     ]

@@ -18,7 +18,7 @@ def test_hstore():
     could_not_try("hstore", "this PostgreSQL lacks it")
 """
 
-pytestmark = pytest.mark.sqlite
+pytestmark = [pytest.mark.proof, pytest.mark.sqlite]
 
 
 def run(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:

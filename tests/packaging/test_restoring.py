@@ -65,6 +65,7 @@ def write_many_rows() -> None:
     Author.objects.bulk_create(Author(name="x" * 100) for _ in range(10_000))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     "change",
     [drop_the_triggers, put_back_the_triggers, change_the_schema, change_the_first_rows,

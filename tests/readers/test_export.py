@@ -186,6 +186,7 @@ def test_a_filter_on_another_table_reads_no_more_of_it_than_of_the_log(
     assert selecting.count("JOIN") == 1
 
 
+@pytest.mark.proof
 def test_large_rows_are_read_a_few_at_a_time() -> None:
     for pk in range(1, 7):
         # Random, so that no database packs it.

@@ -74,6 +74,7 @@ def shown(text: str) -> str:
     return re.sub(acting, lambda found: found[0].encode("unicode_escape").decode(), text)
 
 
+@pytest.mark.proof
 @given(st.lists(records, max_size=3))
 def test_json_lines_read_back_as_what_the_log_says(found: list[dict[str, Any]]) -> None:
     text = written(JsonLines(), *found)
@@ -83,6 +84,7 @@ def test_json_lines_read_back_as_what_the_log_says(found: list[dict[str, Any]]) 
     )
 
 
+@pytest.mark.proof
 @given(st.lists(records, max_size=3))
 def test_csv_reads_back_as_what_the_log_says(found: list[dict[str, Any]]) -> None:
     read = rows(*found)
@@ -101,6 +103,7 @@ def test_csv_reads_back_as_what_the_log_says(found: list[dict[str, Any]]) -> Non
                     assert decoded(row[name]) == value
 
 
+@pytest.mark.proof
 @given(records)
 def test_no_cell_is_a_formula(record: dict[str, Any]) -> None:
     (row,) = rows(record)

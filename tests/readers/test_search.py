@@ -175,6 +175,7 @@ def test_an_index_finds_what_is_rare_however_far_back_it_is(
     assert (list(result.ids), result.last) == ([1], None)
 
 
+@pytest.mark.proof
 def test_the_page_lists_what_was_found_newest_first_and_goes_on(
     reader: Client, index: SearchIndex | None
 ) -> None:
@@ -231,6 +232,7 @@ def test_a_search_finds_nothing_that_the_reader_may_not_see(index: SearchIndex |
     assert ids(staff("view_auditlog", "view_tag"), f"{LOG}?text=order") == [2]
 
 
+@pytest.mark.proof
 def test_a_search_takes_as_many_queries_whatever_it_finds(
     reader: Client, index: SearchIndex | None
 ) -> None:

@@ -55,6 +55,7 @@ def found(client: Client, text: str) -> list[int]:
     return ids(client, f"{LOG}?text={quote(text)}")
 
 
+@pytest.mark.proof
 def test_the_old_and_the_new_value_are_found(reader: Client, indexed: bool) -> None:
     change(1, "Republic of Turkey", "Republic of Türkiye", "Türkiye")
     change(2, "Macedonia", "North Macedonia", "North Macedonia")
@@ -68,6 +69,7 @@ def test_the_old_and_the_new_value_are_found(reader: Client, indexed: bool) -> N
         job()
 
 
+@pytest.mark.proof
 def test_wildcards_and_quotes_are_only_text(reader: Client, indexed: bool) -> None:
     texts = ["100% of it", "a_b_c", "C:\\temp", 'say "hi" now', "it's"]
     for pk, text in enumerate(texts, 1):
@@ -85,6 +87,7 @@ def test_a_search_by_value_shows_nothing_that_the_reader_may_not_see(indexed: bo
     assert found(staff("view_auditlog", "view_tag"), "secret") == [2]
 
 
+@pytest.mark.proof
 def test_without_an_index_the_page_says_how_far_it_looked_and_goes_on(
     reader: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -104,6 +107,7 @@ def test_without_an_index_the_page_says_how_far_it_looked_and_goes_on(
     assert not any("No results" in text for text in said)
 
 
+@pytest.mark.proof
 def test_the_job_fills_the_index_from_new_to_old(
     reader: Client, with_index: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -163,6 +167,7 @@ def test_without_the_setting_nothing_is_stored_and_what_was_is_forgotten(
     assert found(reader, "old one") == [1]
 
 
+@pytest.mark.proof
 def test_of_pending_events_the_newest_are_searched_and_the_page_says_how_many_were_not(
     reader: Client, indexed: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -34,6 +34,7 @@ def told(event: AuditLog) -> list[str]:
     return [str(change) for change in changes(event, words([event], "default")[0])]
 
 
+@pytest.mark.proof
 def test_foreign_keys_go_by_what_their_objects_were_called_at_the_event(reader: Client) -> None:
     mary, percy = (Author.objects.create(name=name) for name in ("Mary Godwin", "Percy"))
     book = Book.objects.create(title="Frankenstein", author=percy)
@@ -228,6 +229,7 @@ CLOSE: dict[str, tuple[Any, Any, str]] = {
 }
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", CLOSE)
 def test_two_values_that_are_close_are_told_apart_everywhere(name: str, reader: Client) -> None:
     old, new, shown = CLOSE[name]

@@ -82,6 +82,7 @@ def test_what_it_returns_is_stored_as_far_as_it_can_be(way, text, fidelity):
     assert (outcome.failure, outcome.text, outcome.fidelity) == (None, text, fidelity)
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("way", ["sleeps", "slow query"])
 def test_it_may_not_take_longer_than_it_is_allowed(way, settings):
     settings.AUDITREPR = {"ROW_SECONDS": 0.3}

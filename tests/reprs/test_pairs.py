@@ -110,6 +110,7 @@ def test_an_updated_row_separates_one_pair_and_makes_another():
     ]
 
 
+@pytest.mark.proof
 def test_the_language_is_that_of_all_representations():
     with override_settings(AUDITREPR={"MODELS": ["auth.User", "auth.Group"]}):
         capture.install("default")
@@ -128,6 +129,7 @@ def test_the_language_is_that_of_all_representations():
     assert german[0].text.startswith("ann: Berechtigungen + ")
 
 
+@pytest.mark.proof
 def test_an_object_that_nothing_is_known_of_is_named_by_its_key_and_why():
     """Its table is not audited, and the object is gone."""
     with override_settings(AUDITREPR={"MODELS": ["auth.User", "-auth.Group"]}):

@@ -132,6 +132,7 @@ def test_it_cannot_write_to_another_database_either(says):
     assert not Author.objects.using("other").exists()
 
 
+@pytest.mark.proof
 def test_code_that_swallows_the_time_limit_meets_it_again(says):
     def sleep(author: Author) -> None:
         for _ in range(5):
@@ -144,6 +145,7 @@ def test_code_that_swallows_the_time_limit_meets_it_again(says):
     assert time.monotonic() - began < 5 * SECONDS + LONG
 
 
+@pytest.mark.proof
 def test_code_that_takes_the_alarm_away_does_not_take_it_from_the_next_row(monkeypatch):
     def __str__(author: Author) -> str:
         if author.name == NAMES[0]:
@@ -170,6 +172,7 @@ def test_a_language_or_a_zone_that_one_row_activates_is_not_the_next_ones(monkey
     assert set(texts()) == {"en UTC"}
 
 
+@pytest.mark.proof
 def test_a_batch_that_takes_long_is_stored_as_far_as_it_has_come(monkeypatch, settings):
     """Else a run that is killed after some time would never come to an end of it."""
     settings.AUDITREPR = {}

@@ -257,6 +257,7 @@ def test_the_object_of_a_generic_relation_that_is_gone_is_refused() -> None:
     assert Remark.objects.get().pk == pk
 
 
+@pytest.mark.proof
 def test_a_row_that_is_not_certain_is_refused(tag: Tag) -> None:
     first = LOG.for_object(tag).earliest("pk")
     when = timezone.now()

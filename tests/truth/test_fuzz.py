@@ -117,6 +117,7 @@ junk = st.recursive(
 names = st.sampled_from(sorted(Settings.__dataclass_fields__)) | st.text(max_size=5)
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 @tried(60)
 @given(given=junk | st.dictionaries(names, junk, max_size=3))
@@ -217,6 +218,7 @@ def works_in_django(model):
             editor.delete_model(model)
 
 
+@pytest.mark.proof
 @tried(25)
 @given(table=identifiers, column=identifiers.filter(lambda name: name.lower() != "id"))
 def test_whatever_tables_and_columns_are_called_their_events_are_represented(table, column):
@@ -232,6 +234,7 @@ def test_whatever_tables_and_columns_are_called_their_events_are_represented(tab
         AuditLog.objects.all().delete()
 
 
+@pytest.mark.proof
 @tried(10)
 @given(table=identifiers, column=identifiers.filter(lambda name: name.lower() != "id"))
 def test_whatever_tables_and_columns_are_called_their_triggers_come_and_go(table, column, capsys):
@@ -325,6 +328,7 @@ def insert(**columns) -> bool:
     return True
 
 
+@pytest.mark.proof
 @tried(40)
 @given(
     events=st.lists(

@@ -158,7 +158,7 @@ def test_what_is_cached_is_the_events_own_and_live_code_never_sees_it() -> None:
     seen.clear()
     run_state_machine_as_test(
         Cached,
-        settings=settings(HISTORIES, **examples(quick=3, full=20, named="TRUTH_EXAMPLES")),
+        settings=settings(HISTORIES, **examples(quick=2, full=20, named="TRUTH_EXAMPLES")),
     )
     cache.clear()
     sys.stderr.write(f"\n{connection.display_name}, cached: {dict(seen)}\n")

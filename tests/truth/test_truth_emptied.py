@@ -63,7 +63,7 @@ def test_what_emptied_tables_held_is_as_it_was():
     seen.clear()
     run_state_machine_as_test(
         Emptying,
-        settings=settings(HISTORIES, **examples(quick=3, full=20, named="TRUTH_EXAMPLES")),
+        settings=settings(HISTORIES, **examples(quick=2, full=20, named="TRUTH_EXAMPLES")),
     )
     sys.stderr.write(f"\n{connection.display_name}, emptied: {dict(seen)}\n")
     assert seen["exact"] > 20 * seen["examples"]

@@ -112,7 +112,7 @@ class Late(World):
 @pytest.mark.django_db(transaction=True)
 def test_what_is_final_was_raised_at_the_event_and_what_was_raised_is_never_an_exact_text():
     seen.clear()
-    few = settings(HISTORIES, **examples(quick=4, full=20, named="TRUTH_EXAMPLES"))
+    few = settings(HISTORIES, **examples(quick=2, full=20, named="TRUTH_EXAMPLES"))
     run_state_machine_as_test(Late, settings=few)
     sys.stderr.write(f"\n{connection.display_name}: {dict(seen)}\n")
     assert seen["final"] > 5 * seen["examples"]

@@ -121,7 +121,7 @@ def test_every_exact_representation_is_true_whatever_capture_has_missed():
     seen.clear()
     run_state_machine_as_test(
         GappyWorld,
-        settings=settings(HISTORIES, **examples(quick=3, full=20, named="TRUTH_EXAMPLES")),
+        settings=settings(HISTORIES, **examples(quick=2, full=20, named="TRUTH_EXAMPLES")),
     )
     sys.stderr.write(f"\n{connection.display_name}, with gaps: {dict(seen)}\n")
     assert seen["exact"] > seen["examples"]

@@ -119,7 +119,7 @@ def test_only_what_is_unlawful_is_reported(monkeypatch: pytest.MonkeyPatch):
     seen.clear()
     run_state_machine_as_test(
         Years,
-        settings=settings(HISTORIES, **examples(quick=4, full=20, named="TRUTH_EXAMPLES")),
+        settings=settings(HISTORIES, **examples(quick=2, full=20, named="TRUTH_EXAMPLES")),
     )
     sys.stderr.write(f"\n{connection.display_name}, years: {dict(seen)}\n")
     assert seen["exact"] > seen["examples"]

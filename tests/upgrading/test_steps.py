@@ -11,7 +11,7 @@ import pytest
 from auditrepr.vendors.types import BEGINNING
 from tests.upgrading.project import VENDOR, Library, restored
 
-pytestmark = pytest.mark.each_database
+pytestmark = [pytest.mark.proof, pytest.mark.each_database]
 
 #: Stops at each migration, there and back, and changes a row there as any program may.
 WALK = """

@@ -58,6 +58,7 @@ def finished(upgrade: Upgrade) -> Upgrade:
     return upgrade
 
 
+@pytest.mark.proof
 def test_every_row_is_there_as_it_was(upgrade: Upgrade) -> None:
     assert len(upgrade.before["auditrepr_auditlog"]) == 14 + len(BETWEEN)
     for table, rows in upgrade.before.items():
@@ -71,6 +72,7 @@ def test_every_row_is_there_as_it_was(upgrade: Upgrade) -> None:
         ], table
 
 
+@pytest.mark.proof
 def test_no_coverage_ends_and_known_gaps_are_still_known(upgrade: Upgrade) -> None:
     rows = upgrade.library.rows("auditrepr_coverage")
     assert [(row["table_name"], row["since_event"]) for row in rows] == [
@@ -119,6 +121,7 @@ def test_append_only_still_refuses(upgrade: Upgrade) -> None:
             upgrade.library.sql(statement)
 
 
+@pytest.mark.proof
 def test_the_job_goes_on_and_no_text_changes(finished: Upgrade) -> None:
     stored = {
         row["audit_log_id"]: (row["instance_repr"], row["fidelity"])
@@ -177,6 +180,7 @@ say(InstanceRepr.objects.get(audit_log=9).instance_repr)
     assert finished.library.rows("auditrepr_reprfailure") == []
 
 
+@pytest.mark.proof
 def test_the_runs_of_before_are_shown(upgrade: Upgrade) -> None:
     first = upgrade.library.rows("auditrepr_backfillrun")[0]
     assert (first["rows"], first["failures"], first["stop_reason"]) == (9, 1, "caught-up")

@@ -36,6 +36,7 @@ def test_times_have_a_zone(settings):
     assert timestamp(noon.replace(tzinfo=None)) == "2026-01-31 12:00:00"
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("command", COMMANDS)
 def test_an_unknown_database_is_wrong_usage(command):

@@ -190,6 +190,7 @@ def test_nothing_is_left_where_all_is_removed(vendor: Vendor) -> None:
     assert len(logged()) == 1
 
 
+@pytest.mark.proof
 def test_a_schema_changes_under_triggers_unless_the_flag_says_that_they_block_it(
     vendor: Vendor,
 ) -> None:
@@ -315,6 +316,7 @@ def test_an_append_only_log_refuses_what_would_change_it(vendor: Vendor) -> None
     assert vendor.append_only()
 
 
+@pytest.mark.proof
 def test_of_an_append_only_log_the_chain_of_seals_is_append_only_too(vendor: Vendor) -> None:
     seal = "INSERT INTO auditrepr_sealentry (number, format, kind, after_id, upto_id, events,"
     seal += " sealed_at, digest) VALUES ({}, 1, 'sealed', 0, 1, 0, '', '')"

@@ -50,6 +50,7 @@ def test_a_database_that_cannot_says_that_there_are_none(vendor: Vendor) -> None
             method()
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_partitions_have_no_hole_and_are_made_once(
     vendor: Vendor, parted: list[LogPartition]
@@ -65,6 +66,7 @@ def test_partitions_have_no_hole_and_are_made_once(
     assert vendor.partition_size() is None
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_an_open_partition_with_rows_is_closed_by_its_owner(
     vendor: Vendor, parted: list[LogPartition]

@@ -136,6 +136,7 @@ def test_after_an_error_nothing_is_written_and_the_transaction_goes_on(
     assert stored() == before
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_an_error_about_a_value_is_told_from_others(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch

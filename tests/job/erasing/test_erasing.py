@@ -99,6 +99,7 @@ def everywhere(name: str) -> int:
     return key
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("name", [NAME, 'Ann "the\nPen" <b>\\', "Ünal Çelik 100%_", "ŻÓŁĆ Łódka"])
 @pytest.mark.usefixtures("_with_index")
 def test_nothing_of_the_person_is_left_in_a_dump(name: str):
@@ -121,6 +122,7 @@ def test_nothing_of_the_person_is_left_in_a_dump(name: str):
     assert not found.within(dump())
 
 
+@pytest.mark.proof
 def test_what_rests_on_it_is_mixed_with_that_reason():
     author = Author.objects.create(name=NAME)
     book = Book.objects.create(title="Ink", author=author)
@@ -155,6 +157,7 @@ def test_a_query_of_the_past_that_reads_it_is_mixed():
     assert later.pk
 
 
+@pytest.mark.proof
 def test_other_texts_are_not_altered():
     key = deleted_author()
     Book.objects.create(title="Ink")
@@ -165,6 +168,7 @@ def test_other_texts_are_not_altered():
     assert InstanceRepr.objects.get(pk=other).instance_repr == "as it was said then"
 
 
+@pytest.mark.proof
 def test_only_named_columns_whatever_their_types():
     book = Book.objects.create(title="Ink", price=7, published=date(1815, 12, 10))
     Book.objects.update(price=8, published=date(1816, 12, 10))
@@ -195,6 +199,7 @@ def test_the_other_values_stay_digit_by_digit():
     assert {name: str(after[name]) for name in same} == {n: str(v) for n, v in same.items()}
 
 
+@pytest.mark.proof
 def test_short_and_shared_values_are_erased_only_in_its_own_events():
     Author.objects.create(name="Berlin")
     for name in ("Bo", "Berlin"):
@@ -218,6 +223,7 @@ def test_a_named_text_goes_everywhere_however_short():
     assert "about bo" not in dump()
 
 
+@pytest.mark.proof
 def test_a_current_row_would_bring_it_back():
     author = Author.objects.create(name=NAME)
     with pytest.raises(StillCurrent, match="name"):
@@ -234,6 +240,7 @@ def test_a_current_row_would_bring_it_back():
     assert doubts(as_of(author, last)) == []
 
 
+@pytest.mark.proof
 def test_a_current_value_that_is_excluded_cannot_come_back():
     book = Book.objects.create(title=NAME, secret="hash")
     Book.objects.filter(pk=book.pk).update(title="")
@@ -259,6 +266,7 @@ def test_the_dry_run_of_a_user_names_the_other_erasure():
     assert "run the command with --actor, too." in list(forecast(row_of_user))[-1]
 
 
+@pytest.mark.proof
 def test_keys_that_name_the_person_are_replaced():
     ByName.objects.create(name="first@zoe.example")
     ByName.objects.filter(name="first@zoe.example").update(name="ada@zoe.example")
@@ -278,6 +286,7 @@ def test_keys_that_name_the_person_are_replaced():
     assert "zoe" not in dump()
 
 
+@pytest.mark.proof
 def test_an_actor_is_erased_in_contexts():
     with auditrepr.context(
         user="17", user_name="zoe.quill", remote_address="203.0.113.9", path="/x"
@@ -297,6 +306,7 @@ def test_an_actor_is_erased_in_contexts():
         actor_erased("17")
 
 
+@pytest.mark.proof
 def test_what_was_erased_is_counted_and_not_kept():
     key = everywhere(NAME)
     done = erased(Author, key).record
@@ -307,6 +317,7 @@ def test_what_was_erased_is_counted_and_not_kept():
     assert Erasure.objects.count() == 2
 
 
+@pytest.mark.proof
 def test_a_run_that_was_stopped_is_continued():
     key = everywhere(NAME)
     for _ in range(60):
@@ -318,6 +329,7 @@ def test_a_run_that_was_stopped_is_continued():
     assert done.record.events == 6
 
 
+@pytest.mark.proof
 def test_a_preview_changes_nothing():
     key = everywhere(NAME)
     before = dump()
@@ -330,6 +342,7 @@ def test_a_preview_changes_nothing():
     assert sum(found.others.values()) == 2
 
 
+@pytest.mark.proof
 def test_an_append_only_log_is_erased_in_by_its_owner():
     key = deleted_author()
     append_only.install("default")
@@ -403,6 +416,7 @@ def test_an_actor_s_key_and_address_are_not_searched_for_elsewhere():
     assert AuditLog.objects.earliest("pk").row_data["label"] == f"of {key}"
 
 
+@pytest.mark.proof
 def test_more_values_than_one_condition_may_have_are_found_too(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("auditrepr.vendors.postgresql.naming.MOST", 5)
     author = Author.objects.create(name="Zelda 0000")

@@ -94,6 +94,7 @@ def test_the_record_of_an_erasure_cannot_be_changed():
     assert re.search(r"what seal \d+ says was erased has been changed", found)
 
 
+@pytest.mark.proof
 def test_erasing_again_and_pruning_compose():
     key, kept = sealed_author()
     erased(Author, key, "name", batch_size=1)
@@ -112,6 +113,7 @@ def test_erasing_again_and_pruning_compose():
     assert ids() == []
 
 
+@pytest.mark.proof
 def test_a_range_that_differs_is_not_erased_in():
     key, kept = sealed_author()
     wrong = AuditLog.objects.filter(table_name="app_book").earliest("pk")

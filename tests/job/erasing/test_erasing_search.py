@@ -136,6 +136,7 @@ def test_what_is_folded_is_found_whatever_its_case(text: str, other: str):
             assert folded(text) in folded(said)
 
 
+@pytest.mark.proof
 @given(st.lists(TEXT, min_size=1, max_size=6))
 def test_a_text_is_sought_by_what_json_has_as_it_is(texts: list[str]):
     for text in texts:

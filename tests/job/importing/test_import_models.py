@@ -30,6 +30,7 @@ def test_a_project_without_it_is_told_so(source: str, reason: str) -> None:
         find(source).parts("default")
 
 
+@pytest.mark.proof
 @pytest.mark.each_database
 @pytest.mark.parametrize(("app", "module", "package"), PACKAGES)
 def test_its_events_are_those_of_our_own_triggers(app: str, module: str, package: str) -> None:

@@ -18,6 +18,7 @@ def test_a_project_without_it_is_told_so() -> None:
         find("pghistory").parts("default")
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_its_events_are_those_of_our_own_triggers() -> None:
     run_there("story")

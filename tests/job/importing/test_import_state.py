@@ -22,7 +22,7 @@ from tests.app.models import Author
 from tests.capturing import next_moment
 from tests.running import run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.proof, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(autouse=True)

@@ -75,6 +75,7 @@ def values() -> dict[str, Any]:
     }  # fmt: skip
 
 
+@pytest.mark.proof
 @on_postgresql
 @each()
 def test_events_are_what_our_triggers_have_seen(log: TableLog) -> None:
@@ -97,6 +98,7 @@ def test_values_of_all_types_are_the_same(log: TableLog) -> None:
     assert recorded() == imported(log)
 
 
+@pytest.mark.proof
 @on_postgresql
 @each()
 def test_an_objects_own_values_are_exact_and_what_it_refers_to_is_mixed(log: TableLog) -> None:
@@ -109,6 +111,7 @@ def test_an_objects_own_values_are_exact_and_what_it_refers_to_is_mixed(log: Tab
     assert list(stored) == [("Ann", "E"), ("Go (Ann)", "M"), ("Bea", "E")]
 
 
+@pytest.mark.proof
 @on_postgresql
 @each()
 def test_a_transaction_that_both_logs_have_seen_is_imported_once(log: TableLog) -> None:
@@ -131,6 +134,7 @@ def test_a_transaction_that_both_logs_have_seen_is_imported_once(log: TableLog) 
     assert ["imported_from" in (row.context or {}) for row in found] == [True, False, False, False]
 
 
+@pytest.mark.proof
 @on_postgresql
 @each("supa_audit")
 def test_the_context_of_supa_audit_says_who(log: TableLog) -> None:
@@ -164,6 +168,7 @@ def test_the_context_of_logged_actions_says_from_where(log: TableLog) -> None:
     assert about == {"application_name": "shell", "imported_from": "logged_actions"} | who
 
 
+@pytest.mark.proof
 @on_postgresql
 @each("hstore")
 def test_the_time_is_that_of_the_change(log: TableLog) -> None:
@@ -174,6 +179,7 @@ def test_the_time_is_that_of_the_change(log: TableLog) -> None:
     assert AuditLog.objects.get().occurred_at == clock
 
 
+@pytest.mark.proof
 @on_postgresql
 @each("hstore", "json")
 def test_events_of_whole_statements_are_left_out_and_counted(
@@ -339,6 +345,7 @@ def test_an_empty_log_says_so(log: TableLog) -> None:
         find(log.source).parts("default")
 
 
+@pytest.mark.proof
 @on_postgresql
 @each("supa_audit", "hstore")
 def test_tables_of_other_schemas_and_partitions_have_the_names_of_our_log(log: TableLog) -> None:
@@ -402,6 +409,7 @@ def test_times_of_other_zones_are_the_same_moments(log: TableLog) -> None:
     assert datetime.fromisoformat(event.row_data["date_time"]) == past.date_time
 
 
+@pytest.mark.proof
 @on_postgresql
 @each("supa_audit")
 def test_two_logs_that_are_named_together_become_one_order(log: TableLog) -> None:
@@ -423,6 +431,7 @@ def test_two_logs_that_are_named_together_become_one_order(log: TableLog) -> Non
         LOGGED_ACTIONS.drop("actions")
 
 
+@pytest.mark.proof
 @on_postgresql
 @each()
 def test_an_interrupted_import_is_continued(log: TableLog) -> None:
@@ -468,6 +477,7 @@ def test_a_role_that_may_not_read_the_log_is_told_so(log: TableLog) -> None:
         sql("RESET ROLE", "DROP OWNED BY stranger", "DROP ROLE stranger")
 
 
+@pytest.mark.proof
 @on_postgresql
 @each("hstore")
 def test_the_function_that_reads_texts_is_dropped_with_the_triggers(log: TableLog) -> None:
@@ -479,6 +489,7 @@ def test_the_function_that_reads_texts_is_dropped_with_the_triggers(log: TableLo
     assert sql(present) == [(0,)]
 
 
+@pytest.mark.proof
 @on_postgresql
 @each("hstore")
 def test_a_dry_run_leaves_nothing_and_needs_no_right_to_create(log: TableLog) -> None:

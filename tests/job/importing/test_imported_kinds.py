@@ -82,6 +82,7 @@ SQLITE = [
 ]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("column", "value"),
     [
@@ -96,6 +97,7 @@ def test_a_value_of_another_kind_is_mixed(shown: Any, column: str, value: str) -
     assert (found.fidelity, found.reason) == ("M", UNLIKE.format(column))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("column", "value"),
     [
@@ -116,6 +118,7 @@ def test_what_the_column_does_not_read_at_all_is_never_exact(
     assert ReprFailure.objects.exists() if found is None else found.fidelity == "M"
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize(
     ("column", "value", "text"),
     [

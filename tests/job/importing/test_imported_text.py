@@ -70,6 +70,7 @@ def stored() -> list[tuple[Any, ...]]:
     return list(rows.values_list("instance_repr", "fidelity", "reason"))
 
 
+@pytest.mark.proof
 def test_it_stands_for_a_row_that_is_not_known_also_after_a_rebuild() -> None:
     logged(5, "Ann, as she was")
     do()
@@ -82,6 +83,7 @@ def test_it_stands_for_a_row_that_is_not_known_also_after_a_rebuild() -> None:
     assert stored() == [("Ann, as she was", "M", AS_STORED)]
 
 
+@pytest.mark.proof
 def test_it_stands_for_a_row_that_is_known_in_part_and_not_for_a_whole_one() -> None:
     Author.objects.create(name="Bea")
     row = AuditLog.objects.get().row_data
@@ -111,6 +113,7 @@ def test_it_stands_for_a_table_without_a_model_and_for_code_that_fails(
     assert stored() == [("Once", "M", AS_STORED), ("Bea, they say", "M", AS_STORED)]
 
 
+@pytest.mark.proof
 def test_no_row_is_made_up() -> None:
     logged(5, "Ann, as she was")
     do()
@@ -135,6 +138,7 @@ def test_what_reads_such_a_row_shows_that_it_is_not_known() -> None:
     assert (text, fidelity) == ("Go ([name: not in the imported event])", "M")
 
 
+@pytest.mark.proof
 def test_our_own_events_are_as_exact_as_without() -> None:
     author = Author.objects.create(name="Ann")
     AuditLog.objects.all().delete()
@@ -147,6 +151,7 @@ def test_our_own_events_are_as_exact_as_without() -> None:
     assert stored() == [("Ann, as she was", "M", AS_STORED), ("Go (Ann)", "E", "")]
 
 
+@pytest.mark.proof
 def test_an_event_that_says_nothing_is_refused() -> None:
     logged(5, "")
     with pytest.raises(EventsUnfit, match="have no JSON object as row_data"):

@@ -106,6 +106,7 @@ def test_events_come_right_before_the_log_and_are_what_they_were(size):
     assert not PlannedEvent.objects.exists()
 
 
+@pytest.mark.proof
 def test_the_job_stores_what_was_imported_after_the_watermark_had_passed():
     history()
     Author.objects.create(name="Eve")
@@ -154,6 +155,7 @@ def secret(column: str) -> str:
     return f"json_set({column}, '$.secret', 'hidden')"
 
 
+@pytest.mark.proof
 def test_an_interrupted_import_reaches_back_without_a_hole_and_is_continued():
     recorded = history()
     done = do(batch_size=2, stop=lambda: True)
@@ -183,6 +185,7 @@ def test_an_abandoned_import_ends_with_what_it_has_and_an_older_one_may_follow()
         importing.abandon(request, lock=DatabaseLock("default"))
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("size", [1, 2, 3])
 def test_an_abandoned_import_has_all_events_of_its_earliest_time(size):
     """As those of one transaction often are: a later import takes only older ones."""
@@ -673,6 +676,7 @@ def without_title() -> str:
     return "json_remove(row_data, '$.title')"
 
 
+@pytest.mark.proof
 def test_a_forecast_shows_what_the_job_then_stores():
     history()
     found = importing.forecast(Request("default", ["ours"]))
@@ -703,6 +707,7 @@ def test_no_id_is_given_twice_also_if_what_was_imported_is_gone():
     assert chosen.last_id("default") == first - 1
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("kept", [0, 1])
 def test_what_was_pruned_from_our_own_log_does_not_come_back(kept):
     """The old log went on: it has the pruned events as well, and those from before."""

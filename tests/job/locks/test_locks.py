@@ -118,6 +118,7 @@ def test_it_is_freed_when_the_holder_fails(lock_class):
         assert lock
 
 
+@pytest.mark.proof
 def test_it_is_free_at_once_when_its_holder_was_killed(lock_class):
     with held_by_process(HOLD.format(lock=lock_class.__name__)), lock_class("default") as lock:
         assert not lock
@@ -125,6 +126,7 @@ def test_it_is_free_at_once_when_its_holder_was_killed(lock_class):
         assert lock
 
 
+@pytest.mark.proof
 def test_a_zombie_process_counts_as_dead(lock_class):
     with held_by_process(HOLD.format(lock=lock_class.__name__)) as process:
         os.kill(process.pid, signal.SIGKILL)
@@ -133,6 +135,7 @@ def test_a_zombie_process_counts_as_dead(lock_class):
             assert lock
 
 
+@pytest.mark.proof
 def test_waiting_ends_with_the_lock_or_with_the_time(lock_class, monkeypatch):
     monkeypatch.setattr(base, "PAUSE", 0.02)
     with lock_class("default"):
@@ -177,6 +180,7 @@ def test_a_batch_that_took_longer_than_the_lease_is_kept_if_no_run_took_over():
             assert not other, "and the lease runs anew"
 
 
+@pytest.mark.proof
 def test_work_that_takes_longer_than_the_lease_keeps_it():
     with DatabaseLock("default", seconds=0.5) as lock:
         with lock.kept_alive():
@@ -188,6 +192,7 @@ def test_work_that_takes_longer_than_the_lease_keeps_it():
             assert other, "but only while it is at work"
 
 
+@pytest.mark.proof
 def test_work_keeps_the_lease_without_renewing_it_all_the_time(monkeypatch):
     renewed = []
     extend = DatabaseLock._extend
@@ -274,6 +279,7 @@ def test_another_process_with_the_same_pid_is_not_the_holder():
     assert not Process.current().is_dead()
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 @pytest.mark.parametrize("silent", [False, True], ids=["its lease runs", "its lease has run out"])
 def test_a_holder_stopped_inside_its_transaction_makes_no_run_wait(silent):
@@ -285,6 +291,7 @@ def test_a_holder_stopped_inside_its_transaction_makes_no_run_wait(silent):
         assert time.monotonic() - began < 15, "half of what the server allows for"
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_the_lock_is_not_taken_from_one_who_is_storing_and_that_is_told_at_once():
     with held_by_process(STOP_INSIDE.format(seconds=60, silent=False)):
@@ -299,6 +306,7 @@ def test_the_server_ends_one_who_falls_silent_long_before_the_lease_runs_out():
     assert "'30000'" in asked, "milliseconds"
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_the_server_ends_the_transaction_of_a_holder_that_is_silent_for_too_long():
     with held_by_process(STOP_INSIDE.format(seconds=1, silent=False)) as process:
@@ -533,6 +541,7 @@ def test_a_holder_may_have_any_pid_that_there_is(pid):
     assert Process.of(stored) == Process(**stored)
 
 
+@pytest.mark.proof
 @pytest.mark.sqlite
 def test_a_lease_that_cannot_be_renewed_is_reported_in_time(monkeypatch, caplog):
     """As where another writer holds the file, or a role may have one connection alone."""

@@ -79,6 +79,7 @@ def test_a_model_that_was_added_to_the_settings_is_named(settings):
     assert ("missing", "auth_group") in kinds()
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 @pytest.mark.parametrize("kind", ["insert", "update", "delete", "truncate"])
 def test_one_trigger_of_a_table_that_is_gone_is_missing_and_not_disabled(kind):
@@ -152,6 +153,7 @@ def test_one_query_finds_out_however_many_tables_there_are():
     assert len(asked) == 1
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 @pytest.mark.django_db(transaction=True)
 def test_a_query_that_takes_too_long_is_given_up():
@@ -192,6 +194,7 @@ def test_a_run_that_finds_the_lock_held_says_it_too():
         assert "app_author" in job()[1]
 
 
+@pytest.mark.proof
 def test_many_tables_are_told_in_few_lines():
     for name in list(get_vendor("default").installed()):
         drop_triggers(name)
@@ -259,6 +262,7 @@ def test_migrate_is_not_told_what_it_is_about_to_do(monkeypatch):
     assert checks.check_recording() == []
 
 
+@pytest.mark.proof
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 def test_manage_check_says_it_without_a_database_being_named():
     assert "no issues" in processes.run("check").stdout
@@ -314,6 +318,7 @@ def shown() -> str:
     return out.getvalue()
 
 
+@pytest.mark.proof
 def test_status_fails_for_an_hour_after_coverage_was_lost():
     drop_triggers()
     capture.install("default")

@@ -93,6 +93,7 @@ def test_failures_are_counted_up_to_a_limit(monkeypatch):
     assert str(status.of("default").failures.rows) == "at least 2"
 
 
+@pytest.mark.proof
 def test_triggers_that_are_not_in_order_and_gaps_are_named():
     assert status.of("default").broken == ()
     Coverage.objects.filter(table_name="app_author").update(since_event=None, reason="missing")

@@ -92,6 +92,7 @@ def writing(count: int, stop: Path) -> Iterator[list[int]]:
             process.wait()
 
 
+@pytest.mark.proof
 def test_a_log_that_exists_becomes_the_first_partition():
     Author.objects.create(name="Ann")
     call_command("backfill_reprs", verbosity=0)
@@ -113,6 +114,7 @@ def test_a_log_that_exists_becomes_the_first_partition():
     assert list(texts) == ["Ann", "Bob"]
 
 
+@pytest.mark.proof
 def test_no_event_is_lost_while_others_write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(postgresql, "LARGE", 1)  # as a log that takes long to read
     monkeypatch.setattr(making, "MARGIN", 10_000)
@@ -237,6 +239,7 @@ def test_no_partition_can_be_changed_in_an_append_only_log():
         assert vendor.append_only()
 
 
+@pytest.mark.proof
 def test_events_after_the_last_partition_are_kept_and_get_one(vendor: Vendor):
     done = partition()
     skip_to(done.partitions[-1].lower + 7)
@@ -251,6 +254,7 @@ def test_events_after_the_last_partition_are_kept_and_get_one(vendor: Vendor):
     _check_bounds(vendor.log_partitions())
 
 
+@pytest.mark.proof
 def test_the_job_makes_partitions_ahead(vendor: Vendor):
     done = partition()
     skip_to(done.partitions[2].lower)
@@ -283,6 +287,7 @@ def _check_bounds(found: list[LogPartition]) -> None:
     assert len({tuple(sorted(one)) for one in bounds.values()}) == 1
 
 
+@pytest.mark.proof
 def test_it_gives_up_behind_a_long_transaction_and_leaves_nothing(vendor: Vendor):
     with writers(1, [Author]) as (other,):
         other.begin()
@@ -294,6 +299,7 @@ def test_it_gives_up_behind_a_long_transaction_and_leaves_nothing(vendor: Vendor
     assert partition().adopted
 
 
+@pytest.mark.proof
 def test_a_vacuum_is_waited_for_a_little_longer(vendor: Vendor):
     asked: list[str] = []
 
@@ -337,6 +343,7 @@ def test_closing_that_fails_lets_events_go_on(
     assert vendor.bounded_at() is None
 
 
+@pytest.mark.proof
 def test_what_a_killed_process_has_left_is_reported_and_removed(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ):
@@ -349,6 +356,7 @@ def test_what_a_killed_process_has_left_is_reported_and_removed(
     assert list(state.findings("default")) == []
 
 
+@pytest.mark.proof
 def test_events_of_a_large_open_partition_jump_behind_it(
     vendor: Vendor, monkeypatch: pytest.MonkeyPatch
 ):
@@ -400,6 +408,7 @@ def test_what_would_see_only_the_first_partition_is_named(make: str, drop: str, 
     assert partition().adopted
 
 
+@pytest.mark.proof
 def test_migrations_go_back_and_forth_on_a_partitioned_log():
     Author.objects.create(name="Ann")
     call_command("backfill_reprs", verbosity=0)
@@ -413,6 +422,7 @@ def test_migrations_go_back_and_forth_on_a_partitioned_log():
     assert InstanceRepr.objects.count() == 2
 
 
+@pytest.mark.proof
 def test_uninstalling_leaves_no_trace():
     partition()
     call_command("migrate", "auditrepr", "zero", verbosity=0)

@@ -107,6 +107,7 @@ def names() -> list[str]:
     return [row["name"] for row in rows]
 
 
+@pytest.mark.proof
 def test_all_is_rebuilt_in_one_round():
     ids = stored(35)
     mark = settled()
@@ -239,6 +240,7 @@ def test_a_rescan_leaves_the_rebuild_its_round():
     assert anew(None).rows == 18
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("alive", [True, False])
 def test_another_rebuild_is_skipped_while_the_first_has_workers(alive):
     stored(20)
@@ -271,6 +273,7 @@ def test_retrying_all_failures_waits_for_a_rebuild_that_builds_final_events_too(
     assert RebuildCursor.objects.exists()
 
 
+@pytest.mark.proof
 def test_pruning_ends_the_round_and_what_is_left_is_resumed():
     stored(20)
     now = timezone.now()
@@ -341,6 +344,7 @@ def elsewhere() -> dict[str, object]:
     return in_this_process() | {"host": "another", "boot": "another"}
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("end", ["stopped", "killed"])
 def test_a_rebuild_without_workers_makes_room_and_can_be_continued(end, caplog):
     caplog.set_level("INFO", "auditrepr.rounds")
@@ -381,6 +385,7 @@ def test_a_small_backlog_leaves_the_rebuild_its_round(monkeypatch):
     assert set(Share.objects.values_list("command", flat=True)) == {"rebuild_reprs"}
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("silent", [False, True])
 def test_a_worker_between_two_shares_counts_while_it_shows_signs_of_life(silent):
     stored(20)
@@ -401,6 +406,7 @@ def test_neither_another_rebuild_nor_a_retry_ends_a_worker_between_two_shares():
     assert Share.objects.count() == 2
 
 
+@pytest.mark.proof
 def test_the_job_shares_the_rest_once_the_rebuild_has_no_workers_left():
     stored(20)
     worker = plan()
@@ -421,6 +427,7 @@ def test_the_job_shares_the_rest_once_the_rebuild_has_no_workers_left():
     assert anew(None).rows == 20
 
 
+@pytest.mark.proof
 def test_a_worker_that_was_thought_dead_says_that_its_round_was_canceled():
     stored(20)
     write(30)

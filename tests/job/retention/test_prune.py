@@ -206,6 +206,7 @@ def other_session():
     other.close()
 
 
+@pytest.mark.proof
 def test_the_job_goes_on_after_everything_was_pruned():
     Author.objects.create(name="Ann")
     backfill()
@@ -244,6 +245,7 @@ def test_a_holder_that_cannot_be_read_is_shown_as_unknown():
             pruned(timezone.now())
 
 
+@pytest.mark.proof
 def test_it_keeps_the_lock_however_long_it_looks_for_what_is_old(monkeypatch, settings):
     settings.AUDITREPR = {"LEASE_SECONDS": 1}
     Author.objects.bulk_create([Author(name="Ann"), Author(name="Bob")])

@@ -30,6 +30,7 @@ from tests.app.models import Author, Book
 from tests.sizes import PARTITIONED
 
 pytestmark = [
+    pytest.mark.proof,
     pytest.mark.postgresql,
     pytest.mark.django_db(transaction=True),
     pytest.mark.skipif(PARTITIONED, reason="the log is partitioned already"),

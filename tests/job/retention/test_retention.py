@@ -84,6 +84,7 @@ def test_each_model_is_kept_as_long_as_its_entry_says(settings: Any) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("batch_size", [1, 2, 100])
 def test_the_most_specific_entry_decides(settings: Any, batch_size: int) -> None:
     entries = {"*": "1 day", "app.*": "150 days", "app.Tag": "1 year", "app.Book_tags": "2 years"}
@@ -171,6 +172,7 @@ def test_a_former_name_of_a_table_is_that_models(
     assert Coverage.objects.get(table_name="app_author").pruned_id == first
 
 
+@pytest.mark.proof
 def test_the_status_says_what_is_due_of_a_former_name(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -219,6 +221,7 @@ def test_a_date_does_not_ask_how_long_events_are_kept(settings: Any) -> None:
     assert {name[-1] for table, name in remaining() if name} == {"2", "3"}
 
 
+@pytest.mark.proof
 def test_what_is_kept_is_not_read_again(settings: Any) -> None:
     """However many events of other models there are: each table has its own look at the index."""
     settings.AUDITREPR = {"RETENTION": {"app.Author": "150 days"}}
@@ -232,6 +235,7 @@ def test_what_is_kept_is_not_read_again(settings: Any) -> None:
     assert len(many) <= len(few)
 
 
+@pytest.mark.proof
 def test_no_query_names_tables_that_have_nothing_to_delete(settings: Any) -> None:
     """SQLite takes about a thousand conditions; a project may have more tables."""
     settings.AUDITREPR = {"RETENTION": {"*": "150 days"}}
@@ -242,6 +246,7 @@ def test_no_query_names_tables_that_have_nothing_to_delete(settings: Any) -> Non
         assert max(query["sql"].count(" OR ") for query in asked) < 10
 
 
+@pytest.mark.proof
 def test_a_dry_run_says_what_is_due_by_entry(settings: Any) -> None:
     settings.AUDITREPR = {
         "RETENTION": {"app.Author": "150 days", "app.*": "1 month", "*": "1 year"}
@@ -259,6 +264,7 @@ def test_a_dry_run_says_what_is_due_by_entry(settings: Any) -> None:
     assert AuditLog.objects.count() == 10
 
 
+@pytest.mark.proof
 def test_the_command_applies_it_and_says_so(settings: Any) -> None:
     settings.AUDITREPR = {"RETENTION": {"app.Author": "150 days"}}
     history()
@@ -275,6 +281,7 @@ def test_without_a_date_and_an_entry_it_says_what_to_name() -> None:
     assert raised.value.returncode == 2
 
 
+@pytest.mark.proof
 def test_the_status_says_what_is_due(settings: Any) -> None:
     settings.AUDITREPR = {
         "RETENTION": {"app.Author": "150 days", "app.Book": "1 year", "*": "20 weeks"}

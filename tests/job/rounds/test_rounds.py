@@ -238,6 +238,7 @@ def test_each_worker_claims_the_lowest_free_share():
     assert not Share.objects.exclude(token=None).exists()
 
 
+@pytest.mark.proof
 def test_the_share_of_a_process_that_ended_is_free_at_once_and_notes_the_takeover():
     write(10)
     plan()

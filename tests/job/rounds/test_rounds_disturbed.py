@@ -57,6 +57,7 @@ def end_session() -> None:
     other.close()
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_connection_that_is_lost_costs_neither_a_wait_nor_the_other_workers(workers):
@@ -91,6 +92,7 @@ def test_a_lock_that_a_lost_connection_could_not_release_is_released_by_the_next
     assert DatabaseLock("default").acquire()
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_after_an_error_too_a_worker_waits_no_longer_for_others_than_it_may():
     write(10)
@@ -127,6 +129,7 @@ def test_a_run_goes_on_although_others_have_recorded_more_runs_than_are_kept():
     assert (result.stop_reason, result.rows, result.error) == (StopReason.CAUGHT_UP, 25, "")
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_a_run_is_recorded_although_its_connection_is_lost_at_the_end():
     write(4)
@@ -182,6 +185,7 @@ def test_a_worker_looks_at_the_audited_tables_once_as_a_run_does(monkeypatch):
     assert len(looks) == 1
 
 
+@pytest.mark.proof
 def test_a_search_for_shares_that_ends_early_is_continued_by_the_next_one(monkeypatch):
     monkeypatch.setattr(windows, "WINDOW", 5)
     monkeypatch.setattr(windows, "TURN", 1)

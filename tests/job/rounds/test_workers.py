@@ -130,6 +130,7 @@ def test_workers_end_when_the_process_that_started_them_is_killed(gate):
     check_all_is_stored()
 
 
+@pytest.mark.proof
 def test_two_processes_share_the_backlog():
     write(60)
     process = start(2, env={})
@@ -139,6 +140,7 @@ def test_two_processes_share_the_backlog():
     check_all_is_stored()
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("reason", [StopReason.CAUGHT_UP, StopReason.TIME_BUDGET])
 def test_a_worker_that_is_told_to_end_records_why(reason):
     """Whoever waits for others' shares when the run ends was not stopped by a signal."""

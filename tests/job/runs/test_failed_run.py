@@ -67,6 +67,7 @@ def told(reader: Client) -> str:
     return words(page(reader, RUNS))
 
 
+@pytest.mark.proof
 def test_a_run_with_nothing_to_do_during_a_rebuild_hides_no_failure_of_it(reader: Client) -> None:
     Author.objects.create(name="Ann")
     run()
@@ -102,6 +103,7 @@ def test_a_worker_hides_no_failure_of_the_run_that_started_it(result: Result, fi
     assert failing() == ""
 
 
+@pytest.mark.proof
 def test_after_a_run_with_nothing_to_do_none_has_failed_whatever_was_between(
     reader: Client,
 ) -> None:
@@ -115,6 +117,7 @@ def test_after_a_run_with_nothing_to_do_none_has_failed_whatever_was_between(
     assert [one.idle_runs for one in BackfillRun.objects.order_by("pk")] == [0, 0, 3]
 
 
+@pytest.mark.proof
 def test_after_a_killed_run_one_with_nothing_to_do_says_that_all_is_well() -> None:
     ended(BACKFILL, WELL)
     kill(begun(BACKFILL))
@@ -125,6 +128,7 @@ def test_after_a_killed_run_one_with_nothing_to_do_says_that_all_is_well() -> No
     assert [one.idle_runs for one in BackfillRun.objects.order_by("pk")] == [0, 0, 3]
 
 
+@pytest.mark.proof
 def test_the_last_run_is_the_one_that_ended_last() -> None:
     for command in (REBUILD, BACKFILL):
         long = begun(command)
@@ -140,6 +144,7 @@ def test_the_last_run_is_the_one_that_ended_last() -> None:
     assert failing() == ""
 
 
+@pytest.mark.proof
 def test_a_failure_is_reported_however_many_runs_of_the_other_command_came_later(
     reader: Client,
 ) -> None:

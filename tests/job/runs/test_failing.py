@@ -53,6 +53,7 @@ def test_a_run_without_failures_says_nothing(job):
     assert not KnownFinding.objects.exists()
 
 
+@pytest.mark.proof
 def test_failures_are_told_with_model_count_and_first_error_at_any_verbosity(job, monkeypatch):
     monkeypatch.setattr(Author, "__str__", broken())
     Author.objects.bulk_create(Author(name=f"bad {n}") for n in range(1200))
@@ -78,6 +79,7 @@ def test_each_model_has_a_line_of_its_own(job, monkeypatch):
     assert tag.startswith("default: The only event of app.Tag failed: AttributeError")
 
 
+@pytest.mark.proof
 def test_the_runs_of_the_same_hour_do_not_repeat_it(job, monkeypatch):
     monkeypatch.setattr(Author, "__str__", broken())
     Author.objects.create(name="bad")

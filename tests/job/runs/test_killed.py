@@ -77,6 +77,7 @@ def be_silent(seconds: float) -> None:
     BackfillRun.objects.update(seen_at=get_vendor("default").clock(-seconds))
 
 
+@pytest.mark.proof
 def test_a_killed_run_is_called_so_in_each_format_and_on_the_pages(reader: Client) -> None:
     with at_work() as process:
         assert "backfill_reprs: running, 2 stored, 0 failed" in shown("text")
@@ -102,6 +103,7 @@ def test_a_killed_run_is_called_so_in_each_format_and_on_the_pages(reader: Clien
     assert TOLD in words(page(reader, RUNS))
 
 
+@pytest.mark.proof
 def test_a_run_of_another_host_is_not_called_killed_while_it_may_live() -> None:
     with at_work():
         move_elsewhere()
@@ -150,6 +152,7 @@ def test_another_process_that_got_the_same_number_is_not_taken_for_it() -> None:
         assert states() == [""]
 
 
+@pytest.mark.proof
 def test_of_one_process_only_the_newest_run_can_hold_the_lock(reader: Client) -> None:
     """A Celery worker that lost the database at the end of a run continues with the next one."""
     Author.objects.create(name="Ann")
@@ -199,6 +202,7 @@ def test_a_run_that_ends_while_it_is_looked_at_is_not_killed() -> None:
     assert killed.among("default", [one], []) == frozenset()
 
 
+@pytest.mark.proof
 def test_after_a_run_with_nothing_to_do_none_has_failed(reader: Client) -> None:
     began = timezone.now() - timedelta(hours=1)
     for error in ("", "the disk is full"):

@@ -66,6 +66,7 @@ def socket(tmp_path):
     connections["default"] = there
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 @pytest.mark.parametrize("terminal", [False, True])
 def test_a_server_that_is_away_for_a_moment_when_a_run_starts_is_waited_for(
@@ -80,6 +81,7 @@ def test_a_server_that_is_away_for_a_moment_when_a_run_starts_is_waited_for(
     assert ("attempt 1 failed" in err) == terminal, "only on a terminal it is told"
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_a_server_that_stays_away_is_reported_once_patience_ends(socket, monkeypatch):
     monkeypatch.setattr(retry, "PAUSE", 0.01)
@@ -104,6 +106,7 @@ def test_a_setting_that_is_wrong_is_reported_at_once(wrong, monkeypatch, caplog)
     assert "Retrying" not in caplog.text
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_a_run_whose_connection_is_ended_goes_on_with_a_new_one():
     def end() -> None:
@@ -120,8 +123,9 @@ def test_a_run_whose_connection_is_ended_goes_on_with_a_new_one():
     assert Lease.objects.get().token is None
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
-@pytest.mark.parametrize("mode", ["fast", pytest.param("immediate", marks=pytest.mark.proof)])
+@pytest.mark.parametrize("mode", ["fast", "immediate"])
 def test_a_run_outlives_a_restart_of_the_server(mode):
     server = PostgresServer()
     names = json.dumps({"default": "first"})
@@ -151,6 +155,7 @@ def test_a_run_outlives_a_restart_of_the_server(mode):
         server.close()
 
 
+@pytest.mark.proof
 @pytest.mark.postgresql
 def test_a_server_that_only_reads_is_one_clear_line_after_a_few_tries():
     name = connection.settings_dict["NAME"]
@@ -208,6 +213,7 @@ def writer() -> sqlite3.Connection:
     return session
 
 
+@pytest.mark.proof
 @pytest.mark.sqlite
 @pytest.mark.usefixtures("impatient")
 def test_a_run_waits_for_another_writer():
@@ -220,6 +226,7 @@ def test_a_run_waits_for_another_writer():
     assert texts() == all_five()
 
 
+@pytest.mark.proof
 @pytest.mark.sqlite
 @pytest.mark.usefixtures("impatient")
 def test_a_run_gives_up_in_time_and_the_next_one_goes_on():
@@ -233,6 +240,7 @@ def test_a_run_gives_up_in_time_and_the_next_one_goes_on():
     assert run().rows == 3
 
 
+@pytest.mark.proof
 @pytest.mark.sqlite
 @pytest.mark.usefixtures("impatient")
 def test_a_lock_that_cannot_be_taken_for_an_error_is_one_clear_line():
@@ -257,6 +265,7 @@ def test_an_error_that_does_not_pass_is_not_tried_again(monkeypatch):
     assert len(tried) == 1
 
 
+@pytest.mark.proof
 def test_a_signal_ends_the_pauses(monkeypatch):
     stopped: list[bool] = []
     calm = retry.Patience("default", lambda: bool(stopped), lambda: None)

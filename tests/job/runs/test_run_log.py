@@ -84,6 +84,7 @@ def test_the_fields_are_those_that_the_page_names(caplog):
     assert {record.levelname: set(fields(record)) for record in caplog.records} == shown
 
 
+@pytest.mark.proof
 def test_the_page_names_every_place_that_logs_with_its_level_and_fields():
     found = set()
     for file in (ROOT / "auditrepr").rglob("*.py"):

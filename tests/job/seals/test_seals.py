@@ -414,6 +414,7 @@ def test_of_a_range_that_is_pruned_in_part_all_the_rest_is_still_checked(tmp_pat
     assert found.endswith(f"event {ids[6]} was changed")
 
 
+@pytest.mark.proof
 def test_the_last_event_of_each_object_can_be_kept():
     author = Author.objects.create(name="Ann")
     for n in range(9):
@@ -507,6 +508,7 @@ def test_an_import_before_the_first_seal_is_sealed_like_other_events():
     assert set(SealEntry.objects.values_list("kind", flat=True)) == {"sealed"}
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("other_log")
 def test_the_first_seal_waits_for_an_import_that_is_unfinished():
     history(6)
@@ -519,6 +521,7 @@ def test_the_first_seal_waits_for_an_import_that_is_unfinished():
     assert verify().events == 7
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("other_log")
 def test_an_import_into_a_sealed_log_gets_seals_of_its_own(tmp_path: Path):
     history(6)
@@ -546,6 +549,7 @@ def test_an_import_into_a_sealed_log_gets_seals_of_its_own(tmp_path: Path):
     assert ids()[0] < Import.objects.get().last_id
 
 
+@pytest.mark.proof
 @pytest.mark.usefixtures("other_log")
 def test_imported_events_are_pruned_like_others():
     history(6)
@@ -655,6 +659,7 @@ def status(**options: Any) -> str:
     return printed.getvalue()
 
 
+@pytest.mark.proof
 def test_the_status_says_until_where_the_log_is_sealed_and_what_waits():
     assert "\nsealed      nothing yet\n" in status()
     ids = sealed(3)
@@ -675,6 +680,7 @@ def test_the_job_s_page_says_it_too(admin_client: Client):
     assert f"event {ids[-1]}, " in page
 
 
+@pytest.mark.proof
 def test_without_the_setting_the_status_says_nothing(settings: Any, admin_client: Client):
     settings.AUDITREPR = {}
     assert "sealed" not in status()

@@ -135,6 +135,7 @@ def named() -> set[int]:
     return {int(re.search(r": event (-?\d+) ", what)[1]) for what in found.differences}
 
 
+@pytest.mark.proof
 @settings(
     **examples(20, 1000, "SEAL_EXAMPLES"),
     deadline=None,

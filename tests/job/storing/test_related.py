@@ -66,6 +66,7 @@ def test_an_event_that_failed_is_about_them_too(monkeypatch):
     assert stored("app_line") == [("I", "app_order", str(order.pk))]
 
 
+@pytest.mark.proof
 def test_a_rebuild_gives_them_to_old_events_and_takes_away_what_they_are_not_about_any_more():
     order = Order.objects.create(ref="a")
     Line.objects.create(order=order, item="x")
@@ -99,6 +100,7 @@ def test_a_batch_without_any_asks_for_none():
     assert not [query for query in queries if "auditrepr_relatedobject" in query["sql"]]
 
 
+@pytest.mark.proof
 def test_more_of_them_take_no_more_queries():
     def queries(number: int) -> int:
         book = Book.objects.create(title="Emma")
@@ -126,6 +128,7 @@ def missing(*tables: str) -> list[int]:
     return [until.get(table, 0) for table in tables]
 
 
+@pytest.mark.proof
 def test_what_was_stored_before_a_relation_was_named_is_noted_until_it_is_rebuilt():
     order = Order.objects.create(ref="a")
     line = Line.objects.create(order=order, item="x")
@@ -171,6 +174,7 @@ def test_after_an_upgrade_older_events_may_lack_them():
     assert missing("app_book_tags") == [0]
 
 
+@pytest.mark.proof
 def test_a_rebuild_that_had_passed_them_already_does_not_count():
     order = Order.objects.create(ref="a")
     for item in "xyz":
@@ -189,6 +193,7 @@ def test_a_rebuild_that_had_passed_them_already_does_not_count():
         assert missing("app_line") == [0]
 
 
+@pytest.mark.proof
 @pytest.mark.parametrize("protected", [False, True])
 def test_pruning_deletes_them_with_their_events(protected):
     tagged()

@@ -104,6 +104,7 @@ def test_a_constraint_of_the_projects_own_is_about_a_value():
         sql("ALTER TABLE auditrepr_instancerepr DROP CONSTRAINT own")
 
 
+@pytest.mark.proof
 def test_an_error_that_is_about_no_value_is_no_rows_fault():
     with pytest.raises(Error) as raised:
         sql("SELECT * FROM there_is_no_such_table")
