@@ -116,7 +116,7 @@ class AuditLog(models.Model):
         A column for which the current model has no field appears by its own name. Its values, and
         those that their field cannot read, are as in the log. Each call reads the log.
         """
-        from ..asof.held import held  # against the direction of the data, as below
+        from ..reprs import held  # against the direction of the data, as below
 
         old, new = self.changed_from or {}, self.row_data or {}
         using = self._state.db or router.db_for_read(AuditLog)
