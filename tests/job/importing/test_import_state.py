@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,16 +25,11 @@ pytestmark = [pytest.mark.proof, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture(autouse=True)
-def other_log(settings: Any) -> Iterator[None]:
-    settings.AUDITREPR = old_log.SOURCES
-    AuditLog.objects.all().delete()
-    old_log.create()
+def _five_changes(other_log: None) -> None:
     for name in "abcde":
         Author.objects.create(name=name)
         next_moment()
     old_log.switch()
-    yield
-    old_log.drop()
 
 
 def bring(**options: Any) -> None:

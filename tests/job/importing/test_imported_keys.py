@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,9 +12,8 @@ from django.db import connection
 from auditrepr.job import importing
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog
-from tests import old_log
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.usefixtures("other_log"), pytest.mark.django_db(transaction=True)]
 
 BEGIN = datetime(2026, 1, 31, 12, tzinfo=UTC)
 
@@ -31,13 +29,9 @@ def without_keys(using: str) -> str:
     return select(using).replace("previous_object_id, ", "")
 
 
-@pytest.fixture(autouse=True)
-def other_log(settings: Any) -> Iterator[None]:
-    settings.AUDITREPR = {"SOURCES": {"ours": select, "keyless": without_keys}}
-    AuditLog.objects.all().delete()
-    old_log.create()
-    yield
-    old_log.drop()
+@pytest.fixture
+def sources() -> dict[str, Any]:
+    return {"SOURCES": {"ours": select, "keyless": without_keys}}
 
 
 Change = tuple[str, int | tuple[int, int], str]  # action, the key or how it changed, the name

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -18,19 +17,10 @@ from tests.app.fields import Everything
 from tests.capturing import next_moment, sql
 from tests.running import run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.usefixtures("other_log"), pytest.mark.django_db(transaction=True)]
 
 if connection.vendor == "postgresql":
     from tests.pgapp.models import PostgresEverything
-
-
-@pytest.fixture(autouse=True)
-def other_log(settings: Any) -> Iterator[None]:
-    settings.AUDITREPR = old_log.SOURCES
-    AuditLog.objects.all().delete()
-    old_log.create()
-    yield
-    old_log.drop()
 
 
 def imported(column: str, value: str, one: models.Model | None = None) -> Any:

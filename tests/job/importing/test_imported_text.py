@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -21,7 +20,7 @@ from tests.app.models import Author, Book
 from tests.capturing import next_moment, sql
 from tests.running import run
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.usefixtures("other_log"), pytest.mark.django_db(transaction=True)]
 
 AS_STORED = "as ours stored it"
 
@@ -33,13 +32,9 @@ def select(using: str) -> str:
     )
 
 
-@pytest.fixture(autouse=True)
-def other_log(settings: Any) -> Iterator[None]:
-    settings.AUDITREPR = {"SOURCES": {"ours": f"{__name__}.select"}}
-    AuditLog.objects.all().delete()
-    old_log.create()
-    yield
-    old_log.drop()
+@pytest.fixture
+def sources() -> dict[str, Any]:
+    return {"SOURCES": {"ours": f"{__name__}.select"}}
 
 
 def logged(key: int, text: str, row: dict[str, Any] | None = None, **more: str) -> None:

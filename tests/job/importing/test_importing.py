@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -47,18 +46,9 @@ from tests.app.models import Author, Book, Tag
 from tests.capturing import next_moment, sql
 from tests.running import run, texts
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.usefixtures("other_log"), pytest.mark.django_db(transaction=True)]
 
 FIELDS = ("table_name", "object_id", "action", "row_data", "changed_from", "occurred_at")
-
-
-@pytest.fixture(autouse=True)
-def other_log(settings: Any) -> Iterator[None]:
-    settings.AUDITREPR = old_log.SOURCES
-    AuditLog.objects.all().delete()
-    old_log.create()
-    yield
-    old_log.drop()
 
 
 def history() -> list[Any]:
