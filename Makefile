@@ -62,7 +62,7 @@ $(SUITES): suite-%:
 
 truth: $(VENV)/test ## try a thousand random histories of each kind on both databases at once: hours; EXAMPLES=50 tries fewer
 	@printf 'sqlite\npostgresql\n' | TRUTH_EXAMPLES=$(EXAMPLES) xargs -P 2 -I {} sh -c \
-	    'TEST_DATABASE={} $(BIN)/python -m pytest -s tests/truth tests/asof/test_managers.py >$(VENV)/truth-{} 2>&1; \
+	    'TEST_DATABASE={} $(BIN)/python -m pytest -s tests/truth tests/asof/related/test_managers.py >$(VENV)/truth-{} 2>&1; \
 	     status=$$?; cat $(VENV)/truth-{}; exit $$status'
 
 stress: $(VENV)/test ## kill the job hundreds of times while others write, and start it fifty times at the same moment

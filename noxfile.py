@@ -17,7 +17,7 @@ ON_EVERY_SERVER = [
     "tests/capture/test_capture.py",
     "tests/capture/test_postgresql.py",
     "tests/asof/test_drift.py",
-    "tests/asof/test_history.py",
+    "tests/asof/related/test_history.py",
     "tests/job/test_pending.py",
     "tests/asof/test_batch.py",
     "tests/job/test_timeouts.py",
