@@ -42,9 +42,8 @@ def explained(error: BaseException, using: str, *, writes: Sequence[str] | None 
         if missing:
             role, rights = missing
             return str(RightsMissing(role=role, rights=rights, **values))
-        if found := vendor.attachment():  # the view's owner has lost a right on the other log
-            role = vendor.reading_role()
-            return str(MayNotReadLog(role=role, source=found.source, **values))
+        if (found := vendor.attachment()) and (reader := vendor.refused_reader()):
+            return str(MayNotReadLog(role=reader, source=found.source, **values))
     except Error:  # the transaction is the caller's, and over
         pass
     return said

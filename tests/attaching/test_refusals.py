@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 from django.core.checks import run_checks
 from django.core.management import CommandError, call_command
+from django.db import Error
 from django.test import override_settings
 
+from auditrepr.job.rights import explained
 from auditrepr.models import AuditLog, Coverage, InstanceRepr, SealEntry
 from tests.app.models import Author
 from tests.attaching.attached import attach, command, kind, statements
@@ -139,6 +141,26 @@ def test_if_the_role_loses_that_right_later_each_command_says_what_to_grant(name
     assert 'Role attached_owner may not read the log of source "supa_audit"' in said
     assert "permission denied for table record_version. Have the owner" in said
     assert run().rows == 1
+
+
+@pytest.mark.proof
+@on_postgresql
+@pytest.mark.usefixtures("supa_audit")
+def test_another_right_that_is_missing_is_not_taken_for_that_one() -> None:
+    attach("supa_audit")
+    sql(
+        "CREATE ROLE attached_job",
+        "GRANT ALL ON ALL TABLES IN SCHEMA public TO attached_job",
+        "REVOKE ALL ON app_author FROM attached_job",
+        "SET ROLE attached_job",
+    )
+    try:
+        with pytest.raises(Error) as caught:
+            Author.objects.exists()
+        said = explained(caught.value, "default")
+    finally:
+        sql("RESET ROLE", "DROP OWNED BY attached_job", "DROP ROLE attached_job")
+    assert said == "permission denied for table app_author"
 
 
 @pytest.mark.proof

@@ -39,8 +39,8 @@ class AttachFacet(Facet, ABC):
         """Return what the view that is in place reads."""
 
     @abstractmethod
-    def reading_role(self) -> str:
-        """Return the role with whose rights the view reads the other log."""
+    def refused_reader(self) -> str | None:
+        """Return the role with whose rights the view reads the other log, if it may not."""
 
     @abstractmethod
     def last_id_given(self) -> int | None:

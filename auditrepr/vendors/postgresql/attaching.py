@@ -27,13 +27,13 @@ COLUMNS = """
 SELECT attname::text, format_type(atttypid, NULL) FROM pg_attribute
 WHERE attrelid = to_regclass(%s) AND attnum > 0 AND NOT attisdropped ORDER BY attnum
 """
-READ = f"""
-SELECT DISTINCT pg_class.oid::regclass::text
+READS = f"""
 FROM pg_rewrite AS rule JOIN pg_depend AS needs
     ON needs.classid = 'pg_rewrite'::regclass AND needs.objid = rule.oid
 JOIN pg_class ON pg_class.oid = refobjid AND refclassid = 'pg_class'::regclass
-WHERE ev_class = '{LOG}'::regclass AND refobjid <> ev_class ORDER BY 1
+WHERE ev_class = '{LOG}'::regclass AND refobjid <> ev_class
 """
+READ = f"SELECT DISTINCT pg_class.oid::regclass::text {READS} ORDER BY 1"
 ABOUT = f"""
 WITH {FACTS}
 SELECT relkind::text, quote_ident(nspname) || '.' || quote_ident(relname), (
@@ -44,8 +44,11 @@ SELECT relkind::text, quote_ident(nspname) || '.' || quote_ident(relname), (
 FROM facts JOIN pg_class ON pg_class.oid = relation
 JOIN pg_namespace ON pg_namespace.oid = relnamespace
 """
-READING_ROLE = f"""
-SELECT pg_get_userbyid(relowner)::text FROM pg_class WHERE oid = '{LOG}'::regclass
+REFUSED_READER = f"""
+SELECT pg_get_userbyid(log.relowner)::text FROM pg_class AS log
+WHERE log.oid = '{LOG}'::regclass AND EXISTS (
+    SELECT {READS} AND NOT has_any_column_privilege(log.relowner, refobjid, 'SELECT')
+)
 """
 LAST_ID = f"""
 WITH {FACTS}
@@ -117,8 +120,9 @@ class Attaching(AttachFacet):
         missing = attached_plans.missing(self.connection, schema, table, of, version)
         return facts._replace(indexes=list(missing) if of else ())
 
-    def reading_role(self) -> str:
-        return str(self.value(READING_ROLE))
+    def refused_reader(self) -> str | None:
+        role: str | None = self.value(REFUSED_READER)
+        return role
 
     def last_id_given(self) -> int | None:
         last: int | None = self.value(LAST_ID)

@@ -32,7 +32,7 @@ class Attaching(AttachFacet):
     def view_facts(self, version: int) -> ViewFacts:
         self._refuse()
 
-    def reading_role(self) -> str:
+    def refused_reader(self) -> str | None:
         self._refuse()
 
     def last_id_given(self) -> int | None:
