@@ -12,7 +12,7 @@ from .import_types import Selection
 _GONE, _THERE, _CAME = 0, 1, 2
 
 _ALONE = """(
-    SELECT table_name, position, occurred_at,
+    SELECT table_name, CAST(object_id AS text) AS object_id, position, occurred_at,
         CASE WHEN lag(action) OVER object <> 'D' THEN lag(position) OVER object END
             AS previous_position
     FROM {source} WINDOW object AS (PARTITION BY table_name, object_id ORDER BY {order})
@@ -21,7 +21,7 @@ _ALONE = """(
 # One statement may give each row the key of the next one. Then a row comes to a key before the one
 # that was there leaves it, and which of them an event is about is not certain.
 _MOVING = """(
-    SELECT table_name, position, occurred_at, CASE
+    SELECT table_name, key AS object_id, position, occurred_at, CASE
         WHEN was = {gone} THEN NULL
         WHEN state = {gone} AND was = {came} AND (rows_there > 1 OR was_at = occurred_at) THEN NULL
         ELSE was_position
@@ -58,7 +58,8 @@ def with_previous(selection: Selection, source: str) -> str:
     """
     if "changed_from" in selection.has:
         return f"""(
-            SELECT table_name, position, occurred_at, CAST(NULL AS bigint) AS previous_position
+            SELECT table_name, CAST(object_id AS text) AS object_id, position, occurred_at,
+                CAST(NULL AS bigint) AS previous_position
             FROM {source}
         ) AS events"""
     order = "occurred_at, position" if selection.by_time else "position"

@@ -34,6 +34,9 @@ class Dialect:
     doubled: str  # whether the log has the change itself, by `transaction`
 
 
+_OBJECT = "PARTITION BY table_name, object_id ORDER BY moment, part, position"
+
+
 def columns(select: str) -> str:
     """Return a query whose columns are those of a SELECT."""
     return f"SELECT * FROM {_source(select)} LIMIT 0"
@@ -110,24 +113,32 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
     :param limited: only the latest of each table, ``most`` of them.
 
     Positions decide the order within a SELECT: an event counts as no earlier than those before it.
+    If an object's event before is of another SELECT, what has changed is not known.
     """
     parts = (
-        f"SELECT {part} AS part, position, previous_position, occurred_at,"
+        f"SELECT {part} AS part, table_name, object_id, position, previous_position, occurred_at,"
         f" {int(one.by_time)} AS by_time, {_later(one) if limited else 0} AS later"
         f" FROM {with_previous(one, _events(dialect, one))}"
         for part, one in enumerate(selections)
     )
+    before = "part"  # sorting once more takes time
+    if len(selections) > 1:
+        before = f"coalesce(lag(part) OVER ({_OBJECT}), part)"
     return f"""
         INSERT INTO auditrepr_plannedevent (id, part, position, previous_position)
         SELECT %(last_id)s + 1 - row_number() OVER (
             ORDER BY moment DESC, part DESC, position DESC
-        ), part, position, previous_position
+        ), part, position, CASE WHEN part = part_before THEN previous_position END
         FROM (
-            SELECT part, position, previous_position, later,
-                CASE WHEN by_time = 1 THEN occurred_at
-                    ELSE max(occurred_at) OVER (PARTITION BY part ORDER BY position) END AS moment
-            FROM ({" UNION ALL ".join(parts)}) AS events
-        ) AS timed WHERE {"later <= %(most)s" if limited else "true"}
+            SELECT timed.*, {before} AS part_before
+            FROM (
+                SELECT part, table_name, object_id, position, previous_position, later,
+                    CASE WHEN by_time = 1 THEN occurred_at
+                        ELSE max(occurred_at) OVER (PARTITION BY part ORDER BY position)
+                    END AS moment
+                FROM ({" UNION ALL ".join(parts)}) AS events
+            ) AS timed
+        ) AS ordered WHERE {"later <= %(most)s" if limited else "true"}
     """
 
 

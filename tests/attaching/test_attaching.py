@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 
 from auditrepr.models import AuditLog, Erasure, InstanceRepr
 from tests.app.models import Author, Book
@@ -135,3 +135,23 @@ def test_it_says_what_was_erased_from_our_own_log() -> None:
             "There were 2 erasures in auditrepr's own log, the last on 2026-02-03 12:00:00+00:00."
             " The other log may still name what was erased: have its owner erase it there."
         ) in command("attach", "supa_audit", dry_run=dry_run)
+
+
+@pytest.mark.usefixtures("own_log")
+@pytest.mark.parametrize("at", ["NULL", "'infinity'", "'0044-03-15 BC'"])
+def test_an_event_whose_time_cannot_be_read_stops_nothing(at: str) -> None:
+    """It is refused while it is there before, and left out if it comes later."""
+    Author.objects.create(name="Ann")
+    values = f"'app_author', 'UPDATE', 1, '{{}}', {at}"
+    wrong = f"INSERT INTO own_log (of, what, key, now, at) VALUES ({values})"
+    sql(wrong)
+    AuditLog.objects.all().delete()
+    with pytest.raises(CommandError, match="have no occurred_at"):
+        command("attach", "ours")
+    sql("DELETE FROM own_log WHERE now = '{}'")
+    attach("ours")
+    run()
+    sql(wrong)
+    Author.objects.create(name="Bea")
+    run()
+    assert set(InstanceRepr.objects.values_list("instance_repr", flat=True)) == {"Ann", "Bea"}

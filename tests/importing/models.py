@@ -65,3 +65,26 @@ class Visit(models.Model):
 
 
 from . import trading  # noqa: E402, F401
+
+
+# An update that changes nothing else is not tracked.
+@pghistory.track(
+    pghistory.InsertEvent(), pghistory.UpdateEvent(condition=pgtrigger.AnyChange(exclude_auto=True))
+)
+class Stamped(models.Model):
+    name = models.CharField(max_length=50)
+    seen_at = models.DateTimeField(auto_now=True)
+
+
+class Kiosk(models.Model):
+    name = models.CharField(max_length=50)
+    is_open = models.BooleanField(default=False)
+
+
+# A model of somebody else's is tracked by a proxy.
+@pghistory.track(
+    pghistory.InsertEvent(), pghistory.UpdateEvent(condition=pgtrigger.AnyChange("name"))
+)
+class TrackedKiosk(Kiosk):
+    class Meta:
+        proxy = True

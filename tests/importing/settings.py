@@ -9,6 +9,6 @@ INSTALLED_APPS = [
 ]  # fmt: skip
 TRACKED = (
     "Writer", "Novel", "Shop", "Visit", "Region", "Country", "City", "Company", "Department",
-    "Person", "Product", "Purchase", "Item", "Payment",
+    "Person", "Product", "Purchase", "Item", "Payment", "Stamped", "Kiosk",
 )  # fmt: skip
 AUDITREPR = {"MODELS": [f"importing.{name}" for name in TRACKED]}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
@@ -88,9 +88,12 @@ def last_id(using: str) -> int:
     return highest
 
 
-def choose(request: Request, until: datetime) -> list[Chosen]:
+def choose(
+    request: Request, until: datetime, only: Collection[tuple[str, str]] | None = None
+) -> list[Chosen]:
     """Return the SELECTs of the sources.
 
+    :param only: no others than these, of which ``Chosen.key`` is one; others are not read.
     :raises UnknownSource: if one of them does not exist.
     :raises SourceUnavailable: if one is not there.
     :raises SourceUnreadable: if one cannot be executed.
@@ -104,6 +107,7 @@ def choose(request: Request, until: datetime) -> list[Chosen]:
         )
         for source in _sources(request)
         for part in source.parts(request.using, tables)
+        if only is None or (source.name, part.name) in only
         for has in [_columns(request.using, source, part)]
     ]
 
@@ -114,7 +118,8 @@ def planned(request: Request, found: Import) -> list[Chosen]:
     :raises SourceChanged: if one of them is not there any longer.
     """
     # Whatever models it was planned for, its events are known by now.
-    every = {one.key: one for one in choose(replace(request, models=()), found.until)}
+    only = {(source, name) for source, name in found.parts}
+    every = {one.key: one for one in choose(replace(request, models=()), found.until, only)}
     for source, name in found.parts:
         if (source, name) not in every:
             raise SourceChanged(source=source, missing=f"the events of {name}")

@@ -30,8 +30,8 @@ PROBLEMS = {
     "key": "are of a TRUNCATE, and have an object_id or row_data",
     "object": "are of an audited table, and have no object_id",
     "row": "have no JSON object as row_data",
-    "time": "have no occurred_at, or none that is a timestamptz (on SQLite, text as Django stores"
-    " times: 2026-01-31 12:00:00)",
+    "time": "have no occurred_at, or none that is a timestamptz that Python can read: of the years"
+    " 1 to 9999 (on SQLite, text as Django stores times: 2026-01-31 12:00:00)",
     "changed": "have a changed_from that is not a JSON object",
     "context": "have no JSON object as context",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from django.db.models import Count, IntegerField, Model
 from django.utils.module_loading import import_string
 
 from ...exceptions import SourceUnavailable
+from ...lineage import recent_renames
 from ...tracking import tracked_tables
 from ...utils.model_meta import concrete, key_parts, own_fields
 from ...utils.table_names import log_name, model_for_table
@@ -181,7 +183,7 @@ def _context(entries: Any, kinds: Sequence[_Kind], using: str) -> str:
         if name in fields
         for sql in [as_context_value(using, "event", fields[name])]
     ]
-    changes = _changes(fields, using)
+    changes = _changes(entries, fields, using)
     excluded = _excluded(kinds, using)
     if excluded:
         without = get_vendor(using).import_dialect().without
@@ -193,19 +195,52 @@ def _context(entries: Any, kinds: Sequence[_Kind], using: str) -> str:
     return get_vendor(using).document(cells)
 
 
-def _changes(fields: Mapping[str, Any], using: str) -> str:
+def _changes(entries: Any, fields: Mapping[str, Any], using: str) -> str:
     """Return SQL for what has changed, as the entry says it, by the names of fields."""
-    names = [name for name in ("changes", "changes_text") if name in fields]
-    each = [get_vendor(using).json_text(column(using, "event", fields[name])) for name in names]
-    return f"coalesce({', '.join(each)})" if len(each) > 1 else each[0]
+    changes = get_vendor(using).json_text(column(using, "event", fields["changes"]))
+    if "changes_text" not in fields:
+        return changes
+    former = get_vendor(using).json_text(column(using, "event", fields["changes_text"]))
+    if broken := _broken(entries, using):
+        number = column(using, "event", entries._meta.pk)
+        former = f"CASE WHEN CAST({number} AS text) NOT IN ({broken}) THEN {former} END"
+    return f"coalesce({changes}, {former})"
+
+
+def _broken(entries: Any, using: str) -> str:
+    """Return SQL for the keys of entries from before version 3 whose changes are not JSON.
+
+    django-auditlog leaves these where they are when it converts the others.
+    """
+    rows = entries._base_manager.using(using).filter(changes__isnull=True).exclude(changes_text="")
+    found = rows.order_by().values_list("pk", "changes_text").iterator()
+    return ", ".join(text(str(pk)) for pk, changes in found if not _is_json(changes))
+
+
+def _is_json(changes: str) -> bool:
+    """Return whether each database reads it: PostgreSQL has no NUL, and no half of a pair."""
+    try:
+        held = json.loads(changes, parse_constant=_refuse)
+        json.dumps(held, ensure_ascii=False).encode()
+    except ValueError:
+        return False
+    return "\\u0000" not in json.dumps(held)
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(name)
 
 
 def _excluded(kinds: Sequence[_Kind], using: str) -> dict[int, list[str]]:
-    """Return the fields of each content type that never come into the log."""
+    """Return the fields of each content type that never come into the log, by all their names."""
     columns = {table.name: table.excluded for table in tracked_tables(using) if table.excluded}
-    found = {}
+    renames, found = recent_renames(using), {}
     for one in kinds:
-        fields = own_fields(one.model) if one.model else ()
-        if names := [f.name for f in fields if f.column in columns.get(one.table, ())]:
-            found[one.content_type] = names
+        lineage, excluded = renames.lineage(one.table), columns.get(one.table, ())
+        fields = [f for f in own_fields(one.model) if f.column in excluded] if one.model else []
+        former = [name for field in fields for name in lineage.columns(field.column)]
+        # What a relation was called is not recorded, only its column.
+        names = {f.name for f in fields} | {*former} | {name.removesuffix("_id") for name in former}
+        if names:
+            found[one.content_type] = sorted(names)
     return found

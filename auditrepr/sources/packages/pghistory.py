@@ -13,6 +13,7 @@ from django.db import connections, router
 from django.db.models import Count, IntegerField, JSONField, Model
 
 from ...exceptions import SourceUnavailable
+from ...utils.model_meta import concrete
 from ...utils.table_names import log_name
 from ..base import Facts, Order, Part, Source
 from ..quoting import text
@@ -190,7 +191,8 @@ def _actions(model: Any) -> dict[str, str]:
     """Return the actions by the labels whose trackers record every change of their kind."""
     found: dict[str, set[str]] = {}
     fields = {field.name for field in model._meta.local_concrete_fields}
-    tracked = fields & {field.name for field in model.pgh_tracked_model._meta.local_concrete_fields}
+    own = concrete(model.pgh_tracked_model)._meta.local_concrete_fields  # a proxy has none
+    tracked = fields & {field.name for field in own}
     for tracker in model.pgh_trackers or ():
         found.setdefault(tracker.label, set()).add(_action(tracker, tracked))
     # A label that stands for several says nothing of one row, and of two labels for one action,
@@ -217,6 +219,7 @@ def _is_any_change(condition: Any, tracked: Collection[str]) -> bool:
     return (
         type(condition).__name__ == "AnyChange"
         and not condition.exclude
+        and not getattr(condition, "exclude_auto", False)
         and not condition._negated
         and set(condition.fields or tracked) >= set(tracked)
     )

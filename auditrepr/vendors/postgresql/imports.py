@@ -48,7 +48,10 @@ DIALECT = Dialect(
     ),
     is_object="jsonb_typeof(CAST({} AS jsonb)) = 'object'",
     # Python reads none from before the year 1.
-    is_time="(occurred_at >= CAST('0001-01-01 00:00:00+00' AS timestamptz))",
+    is_time=(
+        "(occurred_at >= CAST('0001-01-02 00:00:00+00' AS timestamptz)"
+        " AND occurred_at < CAST('9999-12-31 00:00:00+00' AS timestamptz))"
+    ),
     is_whole="true",  # by its type, as those of the other columns
     is_name="true",
     without=without,

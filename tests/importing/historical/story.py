@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.db import connection
 from django.utils import timezone
 from simple_history.utils import bulk_create_with_history, update_change_reason
 
@@ -213,3 +214,36 @@ def test_a_parent_without_a_history_has_that_of_its_children() -> None:
 
 def test_who_was_erased_does_not_come_back_untold(capsys: pytest.CaptureFixture[str]) -> None:
     forgetting.tell("simple_history", Writer, capsys)
+
+
+def test_what_an_update_changed_is_true_if_two_histories_have_a_table() -> None:
+    restaurant = Restaurant.objects.create(name="a", stars=1)
+    next_moment()
+    place = Place.objects.get()
+    place.name = "b"
+    place.save()  # in the history of places
+    next_moment()
+    restaurant.name = "c"
+    restaurant.save()  # in that of restaurants
+    next_moment()
+    restaurant.name = "d"
+    restaurant.save()
+    seen = switch()
+    imported()
+    found = recorded()["place"]
+    assert [row for _, _, row, _ in found] == [row for _, _, row, _ in seen["place"]]
+    assert [said for *_, said in found] == [None, None, None, {"name": "c"}]
+
+
+def test_an_import_of_one_model_does_not_need_the_history_of_another() -> None:
+    Writer.objects.create(name="Ann")
+    seen = switch()
+    only = {"models": ["historical.Writer"], "verbosity": 0}
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE historical_historicaltag RENAME TO gone")
+        try:
+            call_command("import_audit_log", "simple_history", dry_run=True, **only)
+            call_command("import_audit_log", "simple_history", **only)
+        finally:
+            cursor.execute("ALTER TABLE gone RENAME TO historical_historicaltag")
+    assert recorded()["writer"] == seen["writer"]

@@ -19,6 +19,7 @@ from django.utils import timezone
 
 import auditrepr
 from auditrepr.exceptions import RowNotImported, SourceUnavailable
+from auditrepr.lineage import renames
 from auditrepr.models import AuditLog, InstanceRepr
 from auditrepr.sources import find
 from auditrepr.sources.packages import auditlog
@@ -233,3 +234,42 @@ def test_without_entries_there_is_nothing_to_import() -> None:
 
 def test_who_was_erased_does_not_come_back_untold(capsys: pytest.CaptureFixture[str]) -> None:
     forgetting.tell("auditlog", Writer, capsys)
+
+
+def test_an_excluded_field_is_left_out_of_changes_under_its_former_names_too(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for known in ("_KNOWN", "_RECENT"):
+        monkeypatch.setattr(renames, known, {})
+    auditrepr.track(renamed={"secret": ["hidden"]})(Writer)
+    Writer.objects.create(name="Ann", secret="told to nobody")
+    entry = LogEntry.objects.get()
+    entry.changes["hidden"] = entry.changes.pop("secret")  # what the field was called then
+    entry.save()
+    switch()
+    imported()
+    context = AuditLog.objects.get().context
+    assert context["changes"]["name"] == ["None", "Ann"]
+    assert "nobody" not in str(context)
+
+
+NOT_JSON = [
+    "{'name': ['x', 'y']}", '{"name": ["x", "cut o', '{"name": ["\\u0000", "y"]}',
+    '{"name": ["\\ud800", "y"]}', '{"name": [NaN, "y"]}',
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", NOT_JSON)
+def test_changes_that_are_not_json_do_not_stop_the_import(text: str) -> None:
+    """Of entries that django-auditlog did not convert when they were upgraded to version 3."""
+    of_writers = ContentType.objects.get_for_model(Writer)
+    about = {"content_type": of_writers, "object_pk": "5", "object_repr": "Ann", "action": 1}
+    LogEntry.objects.create(**about, changes=None, changes_text=text)
+    LogEntry.objects.create(**about, changes=None, changes_text='{"name": ["x", "y"]}')
+    switch()
+    imported()
+    broken, fine = AuditLog.objects.order_by("pk").values_list("context", flat=True)
+    assert (broken["imported_text"], fine["imported_text"]) == ("Ann", "Ann")
+    assert fine["changes"] == {"name": ["x", "y"]}
+    if connection.vendor == "postgresql":
+        assert "changes" not in broken
