@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Sequence
 from functools import cached_property
+from types import FrameType
 from typing import Any
+
+from django.db.models import QuerySet
 
 from ...utils.model_meta import own_fields
 from ...vendors.types import NOT_RECORDED, Moment
@@ -15,7 +19,7 @@ from ..states.truncations import EMPTIED
 from ..substitution import NotAsOf
 from .changed_tables import ChangedTable, ChangedTables
 from .expressions import Expression, with_expressions
-from .statement_order import taken
+from .statement_order import LOOKS_FOR_ONE, Order, taken
 from .statements import Statement, read
 
 ORDER = "a query without an order took some of its rows"
@@ -55,6 +59,8 @@ class PastTables:
             doubts[ORDER] = None
         if heads:
             sql, parameters = with_expressions(heads, statement, sql, parameters)
+        if statement.looks_for_one and not _sent_by_get() and self._fills(sql, parameters):
+            doubts[ORDER] = None
         return sql, parameters, tuple(doubts)
 
     def _may_take_others(
@@ -64,15 +70,25 @@ class PastTables:
 
         A table that has not changed since is read as it was.
         """
-        names = statement.tables & self.changed.known.keys()
-        unique = {column for name in names for column in _unique_columns(self.changed.known[name])}
-        unclear = [order for order in statement.orders if unique.isdisjoint(order)]
+        unclear = [order for order in statement.orders if not self._tells_apart(order, statement)]
         parts = taken(sql) if len(unclear) == 1 else None
         if parts is None or not isinstance(parameters, list | tuple | None):
             return bool(unclear)
         given = parts.parameters(parameters or ())
         places = self.vendor.rows(*with_expressions(heads, statement, parts.places(), given))
         return len(set(places)) < len(places)
+
+    def _tells_apart(self, order: Order, statement: Statement) -> bool:
+        """Return whether no two rows of the SELECT have the same place in its order."""
+        tables = statement.tables & self.changed.known.keys()
+        unique = {name: _unique_columns(self.changed.known[name]) for name in tables}
+        alone = all(column in unique.get(name, ()) for name, column in order.joined)
+        return alone and not order.columns.isdisjoint(unique.get(order.table, ()))
+
+    def _fills(self, sql: str, parameters: Any) -> bool:
+        """Return whether as many rows come as the limit of get() allows."""
+        count = f"SELECT count(*) FROM ({sql}) AS auditrepr_rows"  # noqa: S608 - as it is sent
+        return bool(self.vendor.value(count, parameters) >= int(LOOKS_FOR_ONE))
 
     def _as_of(
         self, name: str, statement: Statement, moment: Moment
@@ -111,3 +127,19 @@ def _unique_columns(source: ChangedTable | None) -> set[str]:
     """Return the columns in which no two rows of the table have the same value."""
     fields = own_fields(source.model) if source else ()
     return {str(field.column) for field in fields if field.unique and not field.null}
+
+
+def _sent_by_get() -> bool:
+    """Return whether the running query is that of get(), which does not return any row of several.
+
+    Code that takes 21 rows sends the same limit. It is told apart by the methods that are running.
+    """
+    fetched = None
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        if fetched is None and frame.f_code is QuerySet._fetch_all.__code__:
+            fetched = frame.f_locals["self"]
+        elif fetched is not None and frame.f_code is QuerySet.get.__code__:
+            return frame.f_locals.get("clone") is fetched
+        frame = frame.f_back
+    return False

@@ -7,10 +7,22 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
-#: The columns that an order consists of; what is not a column is left out.
-Order = frozenset[str]
+
+class Order(NamedTuple):
+    """An order that decides what a SELECT returns, and the tables that the SELECT reads.
+
+    Each row of the first table comes once, if the columns by which others are joined are unique.
+    """
+
+    table: str  # the first one, without quotes; empty: what the SELECT reads is not clear
+    columns: frozenset[str]  # the columns of the table in the order; else, all columns in it
+    joined: frozenset[tuple[str, str]] = frozenset()  # each table joined, and by which column of it
+
+
 #: The limit that Django's get() uses to find one row, or to notice that there are several.
 LOOKS_FOR_ONE = "21"
+#: A limit that no result reaches.
+MOST = 2**62
 # Aggregates, and functions of windows, whose result depends on the order of rows.
 _SHOW_ORDER = frozenset(
     {"STRING_AGG", "GROUP_CONCAT", "ARRAY_AGG", "JSON_AGG", "JSONB_AGG", "JSON_OBJECT_AGG"}
@@ -19,6 +31,17 @@ _SHOW_ORDER = frozenset(
 )
 _ENDS_ORDER = frozenset({"LIMIT", "OFFSET", "FETCH", "FOR", "ROWS", "RANGE", "GROUPS", ";"})
 _HOW = frozenset({"ASC", "DESC", "NULLS", "FIRST", "LAST"})
+_TAKE_ROWS = frozenset({"LIMIT", "OFFSET", "FETCH"})
+_COMBINE = frozenset({"UNION", "INTERSECT", "EXCEPT"})
+_ENDS_FROM = _ENDS_ORDER | _COMBINE | {"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "SELECT"}
+_NAMED = r'("[^"]*"|\w+)'
+_READ = rf"{_NAMED}(?: (?:AS )?(?!INNER |LEFT )(?!ON ){_NAMED})?"
+_FIRST = re.compile(rf"FROM {_READ}", re.IGNORECASE)
+# As Django writes a join: the column of the joined table comes last.
+_JOINED = re.compile(
+    rf" (?:INNER|LEFT OUTER) JOIN {_READ} ON \( {_NAMED} \. {_NAMED} = {_NAMED} \. {_NAMED} \)",
+    re.IGNORECASE,
+)
 
 
 def is_cut(upper: Sequence[str]) -> bool:
@@ -35,7 +58,7 @@ def is_cut(upper: Sequence[str]) -> bool:
             ordered.pop()
         elif word == "ORDER":
             ordered[-1] = True
-        elif word in ("LIMIT", "FETCH", "OFFSET") and not ordered[-1]:
+        elif word in _TAKE_ROWS and not ordered[-1]:
             value = upper[place + 1] if place + 1 < len(upper) else ""
             if value == LOOKS_FOR_ONE and len(ordered) == 1:
                 continue
@@ -65,22 +88,90 @@ def _selects_one(words: Sequence[str]) -> bool:
     ]  # fmt: skip
 
 
+def looks_for_one(upper: Sequence[str]) -> bool:
+    """Return whether the statement has no order and the limit of Django's get()."""
+    depth = 0
+    for place, word in enumerate(upper):
+        depth += (word == "(") - (word == ")")
+        if word == "LIMIT" and not depth and upper[place + 1 : place + 2] == [LOOKS_FOR_ONE]:
+            return _order_before(upper, place) is None
+    return False
+
+
 def orders(words: Sequence[str]) -> Iterator[Order]:
-    """Yield the columns of each order that decides what a limit, an aggregate or a window gives."""
+    """Yield each order that decides what a limit, an aggregate or a window gives."""
     upper = [word.upper() for word in words]
     for place, word in enumerate(upper):
-        if word == "LIMIT":
+        if word in _TAKE_ROWS:
             start = _order_before(upper, place)
             if start is not None:
-                yield frozenset(_columns(words, upper, start))
+                yield _order(words, upper, start, _select_of(upper, place))
         elif word in _SHOW_ORDER and upper[place + 1 : place + 2] == ["("]:
             end = _end_of_function(upper, place + 1)
             within = upper[place:end]
             start = place + within.index("ORDER") + 2 if "ORDER" in within else len(upper)
-            yield frozenset(_columns(words, upper, start))
+            yield _order(words, upper, start, _select_around(upper, place))
         elif word == "ON" and upper[place - 1] == "DISTINCT":
             start = _order_before(upper, _closed(upper, place - 2, depth=1))
-            yield frozenset(_columns(words, upper, len(upper) if start is None else start))
+            select = _select_around(upper, place)
+            yield _order(words, upper, len(upper) if start is None else start, select)
+
+
+def _order(words: Sequence[str], upper: Sequence[str], start: int, select: int | None) -> Order:
+    """Return the order that begins at `start`, of the SELECT at `select`, None if unclear."""
+    columns = set(_columns(words, upper, start))
+    read = "" if select is None else _from(words, upper, select)
+    first = _FIRST.match(read)
+    joins = list(_JOINED.finditer(read, first.end())) if first else []
+    known = sum(len(join[0]) for join in joins if join[5] == (join[2] or join[1]) != join[3])
+    if not first or first.end() + known < len(read):
+        return Order("", frozenset(column for _, column in columns))
+    own = {_unquoted(first[2] or first[1])} | (set() if joins else {""})
+    return Order(
+        table=_unquoted(first[1]),
+        columns=frozenset(column for table, column in columns if table in own),
+        joined=frozenset((_unquoted(join[1]), _unquoted(join[6])) for join in joins),
+    )
+
+
+def _unquoted(name: str) -> str:
+    return name.strip('"')
+
+
+def _select_of(upper: Sequence[str], end: int) -> int | None:
+    """Return the place of the SELECT whose limit is at `end`; None if that is of several."""
+    found = _select_around(upper, end)
+    depth = 0
+    for place in range(end - 1, -1 if found is None else found, -1):
+        depth += (upper[place] == ")") - (upper[place] == "(")
+        if depth < 0:
+            return None
+    before = [word for word in upper[max(found or 0, 2) - 2 : found or 0] if word != "ALL"]
+    return None if before and before[-1] in _COMBINE else found
+
+
+def _select_around(upper: Sequence[str], end: int) -> int | None:
+    """Return the place of the innermost SELECT to which the word at `end` belongs."""
+    depth = lowest = 0
+    for place in range(end - 1, -1, -1):
+        depth += (upper[place] == ")") - (upper[place] == "(")
+        lowest = min(lowest, depth)
+        if upper[place] == "SELECT" and depth == lowest:
+            return place
+    return None
+
+
+def _from(words: Sequence[str], upper: Sequence[str], select: int) -> str:
+    """Return what the SELECT reads, from FROM on, with one blank between two words."""
+    start = None
+    depth = 0
+    for place in range(select + 1, len(words)):
+        depth += (upper[place] == "(") - (upper[place] == ")")
+        if depth < 0 or (start is not None and not depth and upper[place] in _ENDS_FROM):
+            return " ".join(words[start:place]) if start is not None else ""
+        if upper[place] == "FROM" and not depth and start is None:
+            start = place
+    return " ".join(words[start:]) if start is not None else ""
 
 
 def _closed(upper: Sequence[str], start: int, depth: int = 0) -> int:
@@ -112,8 +203,8 @@ def _order_before(upper: Sequence[str], end: int) -> int | None:
     return None
 
 
-def _columns(words: Sequence[str], upper: Sequence[str], start: int) -> Iterator[str]:
-    """Yield the terms of an order that are columns, with or without a table."""
+def _columns(words: Sequence[str], upper: Sequence[str], start: int) -> Iterator[tuple[str, str]]:
+    """Yield the terms of an order that are columns, each after its table or alias, if any."""
     term: list[str] = []
     depth = 0
     for place in range(start, len(words) + 1):
@@ -122,7 +213,7 @@ def _columns(words: Sequence[str], upper: Sequence[str], start: int) -> Iterator
         ends = depth < 0 or (not depth and word in _ENDS_ORDER)
         if ends or (not depth and word == ","):
             if len(term) == 1 or (len(term) == 3 and term[1] == "."):
-                yield term[-1].strip('"')
+                yield _unquoted(term[0]) if len(term) == 3 else "", _unquoted(term[-1])
             term = []
         elif word not in _HOW:
             term.append(words[place])
@@ -139,7 +230,7 @@ class Taken(NamedTuple):
     within: int
     by: int
     first: int
-    number: int
+    number: int | None  # None: all
 
     def places(self) -> str:
         """Return a SELECT of the places of the rows that it takes, and of those next to them.
@@ -147,7 +238,7 @@ class Taken(NamedTuple):
         Rows have the same place if the order does not tell them apart.
         """
         skipped = max(self.first - 1, 0)
-        number = self.first - skipped + self.number + 1
+        number = MOST if self.number is None else self.first - skipped + self.number + 1
         return (
             f"SELECT rank() OVER (ORDER BY {self.order}) {self.rows} "
             f"ORDER BY {self.order} LIMIT {number} OFFSET {skipped}"
@@ -165,19 +256,25 @@ _UNCLEAR = re.compile(
     r"'|%\(|SELECT DISTINCT|\b(GROUP BY|UNION|INTERSECT|EXCEPT|OVER)\b|.\bSELECT\b|FROM.*\bFROM\b",
     re.DOTALL,
 )
-_PARTS = re.compile(r"(SELECT .*) (FROM .*) ORDER BY (.*) LIMIT (\d+)(?: OFFSET (\d+))?", re.DOTALL)
+# SQLite writes an offset alone as the offset after a limit of -1.
+_PARTS = re.compile(
+    r"(SELECT .*) (FROM .*) ORDER BY (.*?)(?: LIMIT (-1|\d+))?(?: OFFSET (\d+))?", re.DOTALL
+)
 
 
 @lru_cache(maxsize=1024)
 def taken(sql: str) -> Taken | None:
     """Return the parts of the statement; None if it is not as simple as that."""
     found = None if _UNCLEAR.search(sql) else _PARTS.fullmatch(sql)
-    if found is None or "ORDER BY" in found[2]:
+    if found is None or "ORDER BY" in found[2] or not (found[4] or found[5]):
         return None
     select, rows, order, number, first = found.groups()
+    if not _TAKE_ROWS.isdisjoint(order.upper().split()):
+        return None
     named = {alias.strip('"') for alias in re.findall(r'\bAS ("[^"]*"|\w+)', select)}
     terms = [term.strip().partition(" ")[0].strip('"') for term in order.split(",")]
     if any(term.isdigit() or term in named for term in terms):
         return None  # it refers to what is selected
     before, within, by = (part.replace("%%", "").count("%s") for part in (select, rows, order))
-    return Taken(rows, order, before, within, by, int(first or 0), int(number))
+    most = None if number in (None, "-1") else int(number)
+    return Taken(rows, order, before, within, by, int(first or 0), most)

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from .statement_order import Order, is_cut, orders
+from .statement_order import Order, is_cut, looks_for_one, orders
 
 _WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--|/\*|\w+|[^\s\w]""")
 # Other kinds of strings, comments, several statements, and other ways to name or lock a table.
@@ -46,6 +46,7 @@ class Statement:
     recursive: bool  # the statement begins with WITH RECURSIVE
     own_relations: bool  # the statement begins with WITH
     cut: bool  # a limit without an order: the database chooses the rows
+    looks_for_one: bool  # it has no order, and the limit of Django's get()
     orders: frozenset[Order]  # what it orders by, wherever the order of rows shows
 
 
@@ -81,6 +82,7 @@ def read(sql: str, strict: bool) -> Statement | None:
         recursive=upper[:2] == ["WITH", "RECURSIVE"],
         own_relations=upper[0] == "WITH",
         cut=is_cut(upper),
+        looks_for_one=looks_for_one(upper),
         orders=frozenset(orders(words)),
     )
 

@@ -79,6 +79,16 @@ class AsOfQuerySet(QuerySet[Any]):
             self._note_order([found], cut=True)
         return found
 
+    def get(self, *args: Any, **kwargs: Any) -> Any:
+        """Return the only object; of a slice, as earliest() and latest() make one, note the order.
+
+        Django reads it without the methods above.
+        """
+        found = super().get(*args, **kwargs)
+        if self.query.is_sliced:
+            self._note_order([found], cut=True)
+        return found
+
     def _note_order(self, members: Sequence[Any], cut: bool) -> None:
         """Note that the set has no order, if the server may have returned it in another one.
 

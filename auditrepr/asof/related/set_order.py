@@ -91,7 +91,7 @@ def has_ties(query: Any, members: Sequence[Any], every: Sequence[Any]) -> bool |
     :param every: what the query may have taken the members from.
     """
     terms = _terms(query)
-    if any(field is not None and field.unique and alone for field, alone in terms):
+    if any(alone and _distinguishes(field) for field, alone in terms):
         return False
     if not all(alone for _, alone in terms):
         return None
@@ -146,7 +146,12 @@ def _by_place(options: Any, window: Window) -> bool:
     if isinstance(function, Rank | DenseRank | PercentRank | CumeDist):
         return False
     by = [_ordered_by(options, term) for term in getattr(order, "source_expressions", ())]
-    return not any(field is not None and field.unique and alone for field, alone in by)
+    return not any(alone and _distinguishes(field) for field, alone in by)
+
+
+def _distinguishes(field: Any) -> bool:
+    """Return whether no two rows have the same value; several may have none."""
+    return field is not None and field.unique and not field.null
 
 
 def _terms(query: Any) -> list[tuple[Any, bool]]:

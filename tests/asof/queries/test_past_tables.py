@@ -189,6 +189,70 @@ def test_which_of_equal_rows_the_database_takes_is_not_known_if_one_changed_sinc
     assert not closed or text == as_then
 
 
+def lines(*order):
+    return Line.with_hidden.order_by(*order)
+
+
+def of_a_line(*order):
+    found = lines(*order).filter(order__ref="o").values("item")[:1]
+    return str(list(Author.objects.values_list(Subquery(found))))
+
+
+TAKEN = {
+    "a joined table's unique column": lambda: lines("order__ref").first().item,
+    "the same, within a subquery": lambda: of_a_line("order__ref"),
+    "the parent's key": lambda: Order.objects.order_by("pk").values_list("lines__item").first()[0],
+    "21": lambda: str([line.item for line in lines()[:21]]),
+    "21 of all": lambda: [line.item for line in lines()[:21]] and lines().get(item="9").item,
+    "str": lambda: str(lines()),
+    "an f-string": lambda: f"{lines().filter(pk__gt=0)}",
+    "raw": lambda: str(raw("SELECT item FROM app_line LIMIT 21")()),
+    "an offset": lambda: str(sorted(line.item for line in lines("quantity")[1:])),
+}
+NOT_TAKEN = {
+    "a key": lambda: lines("pk").select_related("order__parent").first().item,
+    "a key, within a subquery": lambda: of_a_line("pk"),
+    "a key, with a joined table's column": lambda: lines("order__ref", "pk").first().item,
+    "a joined table's own values": lambda: (
+        Order.objects.order_by("pk").values_list("children__ref", "lines").filter(lines=None)
+    ).first(),
+    "20": lambda: str(sorted(line.item for line in lines().filter(item__lt="8")[:21])),
+    "str": lambda: str(lines("pk")),
+    "str of few": lambda: str(lines().filter(item="9")),
+    "get": lambda: lines().get(item="9").item,
+    "an offset": lambda: str([line.item for line in lines("item")[1:]]),
+}
+
+
+@pytest.mark.parametrize("name", [*TAKEN, *(f"no {name}" for name in NOT_TAKEN)])
+def test_which_rows_of_many_the_database_takes(name):
+    closed = name.startswith("no ")
+    Author.objects.create(name="a")
+    order = Order.objects.create(ref="o")
+    Order.objects.create(ref="p")
+    for n in range(22):
+        Line.objects.create(order=order, item=f"{n}")
+    with question(NOT_TAKEN[name[3:]] if closed else TAKEN[name]) as asked:
+        as_then = str(asked).removeprefix("test: ")
+        Line.objects.filter(item="0").update(item="z")
+        ((text, reason),) = built()
+    assert reason == ("" if closed else ORDER)
+    assert not closed or text == as_then
+
+
+def test_what_get_finds_several_of_raises_as_live_code_does():
+    """However many there are: no order would have made it one."""
+    Author.objects.bulk_create([Author(name="a")] * 25)
+    with question(lambda: Author.objects.get(name="a")):
+        Author.objects.update(name="b")
+        ((event,),) = [AuditLog.objects.filter(table_name="app_question")]
+        (outcome,) = build([Event.of(event)], "default")
+    assert (outcome.failure.error_class, outcome.failure.final) == (
+        "Author.MultipleObjectsReturned",
+        True,
+    )
+
+
 def test_a_column_that_is_excluded_is_neither_shown_nor_called_known():
     Book.objects.create(title="x", secret="hidden")
     with question(lambda: list(Book.objects.values_list("title", "secret"))):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from auditrepr.asof.queries.statement_order import MOST, Order, taken
 from auditrepr.asof.queries.statements import read
 
 pytestmark = pytest.mark.sqlite
@@ -97,6 +98,7 @@ def test_a_table_as_a_set_of_values_is_read_by_sqlite_only():
         ("SELECT x FROM a WHERE id IN (SELECT id FROM b ORDER BY id LIMIT 1)", False),
         ("SELECT x FROM a WHERE id IN (SELECT id FROM b LIMIT 21) ORDER BY x", True),
         ("SELECT x FROM a FETCH FIRST ROW ONLY", None),
+        ("SELECT x FROM a FETCH FIRST ROW WITH TIES", True),
     ],
 )
 def test_a_limit_without_an_order_is_noticed(sql, cut):
@@ -132,4 +134,87 @@ def test_a_group_by_a_key_alone_matters_only_where_the_database_minds():
 def test_the_orders_that_show_in_the_result_are_told(sql, orders):
     found = read(sql, True)
     assert found is not None
-    assert found.orders == set(map(frozenset, orders))
+    assert {order.columns for order in found.orders} == set(map(frozenset, orders))
+
+
+JOIN = 'LEFT OUTER JOIN "b" T ON ("a"."b_id" = T."id")'
+
+
+@pytest.mark.parametrize(
+    ("sql", "order"),
+    [
+        ("SELECT x FROM a t ORDER BY t.x, u.y LIMIT 1", Order("a", frozenset("x"))),
+        ("SELECT x FROM a AS t ORDER BY x, a.y LIMIT 1", Order("a", frozenset("x"))),
+        ("SELECT x FROM a ORDER BY x OFFSET 2", Order("a", frozenset("x"))),
+        ("SELECT x FROM a ORDER BY x FETCH FIRST 2 ROWS WITH TIES", Order("a", frozenset("x"))),
+        (
+            f'SELECT "a"."x" FROM "a" {JOIN} ORDER BY "a"."x", T."y", z LIMIT 1',
+            Order("a", frozenset("x"), frozenset({("b", "id")})),
+        ),
+        (
+            f'SELECT f(string_agg("a"."x", %s ORDER BY "a"."y")) FROM "a" {JOIN} WHERE 1 = 1',
+            Order("a", frozenset("y"), frozenset({("b", "id")})),
+        ),
+        (
+            "SELECT x FROM a UNION ALL (SELECT x FROM b ORDER BY x LIMIT 1)",
+            Order("b", frozenset("x")),
+        ),
+        ("SELECT (SELECT 1), f((SELECT y FROM b)) FROM a ORDER BY x LIMIT 1",
+            Order("a", frozenset("x"))),
+        # What reads anything else.
+        ("SELECT x FROM a, b ORDER BY a.x LIMIT 1", Order("", frozenset("x"))),
+        ("SELECT x FROM a JOIN b USING (y) ORDER BY a.x LIMIT 1", Order("", frozenset("x"))),
+        (
+            'SELECT x FROM a INNER JOIN b ON (b."x" = b."id") ORDER BY a.x LIMIT 1',
+            Order("", frozenset("x")),
+        ),
+        (
+            'SELECT x FROM a INNER JOIN b ON (b."id" = a."x") ORDER BY a.x LIMIT 1',
+            Order("", frozenset("x")),
+        ),
+        ("SELECT x FROM a UNION SELECT x FROM b ORDER BY x LIMIT 1", Order("", frozenset("x"))),
+        ("SELECT x FROM a UNION ALL SELECT x FROM b ORDER BY x LIMIT 1", Order("", frozenset("x"))),
+        ("(SELECT x FROM a) UNION (SELECT x FROM b) ORDER BY x LIMIT 1", Order("", frozenset("x"))),
+        (
+            "SELECT x FROM ((SELECT x FROM a) EXCEPT (SELECT x FROM b) ORDER BY x LIMIT 1) c",
+            Order("", frozenset("x")),
+        ),
+        ("SELECT x FROM (SELECT x FROM a) b ORDER BY x LIMIT 1", Order("", frozenset("x"))),
+        ("SELECT 1 ORDER BY x LIMIT 1", Order("", frozenset("x"))),
+    ],
+)  # fmt: skip
+def test_the_table_of_an_order_is_told_with_what_is_joined_to_it(sql, order):
+    found = read(sql, True)
+    assert found is not None
+    assert found.orders == {order}
+
+
+@pytest.mark.parametrize(
+    ("sql", "yes"),
+    [
+        ("SELECT x FROM a LIMIT 21", True),
+        ("SELECT x FROM a ORDER BY x LIMIT 21", False),
+        ("SELECT x FROM a LIMIT 20", False),
+        ("SELECT x FROM (SELECT x FROM a ORDER BY x LIMIT 21) b", False),
+    ],
+)
+def test_the_limit_of_get_is_noticed(sql, yes):
+    assert read(sql, True).looks_for_one is yes
+
+
+@pytest.mark.parametrize(
+    ("end", "places"),
+    [
+        ("LIMIT 2", "LIMIT 3 OFFSET 0"),
+        ("LIMIT 2 OFFSET 3", "LIMIT 4 OFFSET 2"),
+        ("OFFSET 3", f"LIMIT {MOST} OFFSET 2"),
+        ("LIMIT -1 OFFSET 3", f"LIMIT {MOST} OFFSET 2"),
+        ("OFFSET 3 LIMIT 2", None),
+        ("FETCH FIRST 2 ROWS WITH TIES", None),
+        ("", None),
+    ],
+)
+def test_equal_rows_are_searched_next_to_those_taken(end, places):
+    parts = taken(f"SELECT x FROM a ORDER BY y {end}".rstrip())
+    found = parts and parts.places()
+    assert found == (places and f"SELECT rank() OVER (ORDER BY y) FROM a ORDER BY y {places}")

@@ -178,11 +178,19 @@ TIES = {
     "values": lambda a: list(a.books.order_by("price").values_list("title", flat=True)),
     "first": lambda a: a.books.order_by("price").first().title,
     "slice without an order": lambda a: a.books.filter(title__gt="a")[0].title,
+    "latest": lambda a: a.books.latest("price").title,
+    "earliest": lambda a: a.books.earliest("price").title,
+    "get of a slice": lambda a: a.books.order_by("price")[:1].get().title,
 }
 NO_TIES = {
     "distinct values": lambda a: [book.title for book in a.books.order_by("title")],
     "a key at last": lambda a: [book.title for book in a.books.order_by("price", "pk")],
     "by key": lambda a: a.books.order_by("-pk").first().title,
+    "latest": lambda a: a.books.latest("pk").title,
+    "get": lambda a: a.books.get(title="z").title,
+    "numbered": lambda a: list(
+        a.books.annotate(n=Window(RowNumber(), order_by="pk")).order_by("pk").values_list("n")
+    ),
 }
 
 
@@ -205,6 +213,43 @@ def test_an_order_that_leaves_it_to_the_server_is_none(question, monkeypatch):
     assert after.reason == (NO_ORDER if question in TIES.values() else "")
     if not after.reason:
         assert after.text == oracle.expected[found[1].pk]
+
+
+@pytest.fixture
+def unique(monkeypatch):
+    """No two books were published on one day, but several may not be published at all."""
+    monkeypatch.setattr(Book._meta.get_field("published"), "unique", True)
+    index_order.indexes.cache_clear()
+    yield
+    index_order.indexes.cache_clear()
+
+
+def by_publication(author):
+    return [book.title for book in author.books.order_by("published")]
+
+
+def numbered(author):
+    found = author.books.annotate(n=Window(RowNumber(), order_by="published"))
+    return list(found.order_by("pk").values_list("n", flat=True))
+
+
+@pytest.mark.parametrize("days", [(1, 2), (None, None)], ids=["days", "none"])
+def test_members_without_a_value_of_a_unique_column_are_equal(days, unique, monkeypatch):
+    author = Author.objects.create(name="a")
+    for day in days:
+        Book.objects.create(title="t", author=author, published=day and date(2024, 1, day))
+    reason = said_of(monkeypatch, Author, by_publication, lambda: Author.objects.update(name="b"))
+    assert reason == (NO_ORDER if None in days else "")
+
+
+@pytest.mark.postgresql
+def test_a_unique_column_without_values_does_not_number_members(unique, monkeypatch):
+    author = Author.objects.create(name="a")
+    for title in "xy":
+        Book.objects.create(title=title, author=author)
+    Book.objects.filter(title="x").update(title="z")  # which moves its row
+    reason = said_of(monkeypatch, Author, numbered, lambda: Author.objects.update(name="b"))
+    assert reason == NO_ORDER
 
 
 @pytest.fixture
