@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from inspect import getattr_static
 from typing import Any
 
@@ -13,11 +13,10 @@ from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttrib
 from django.db.models.signals import post_init, pre_init
 
 from ..isolation import of_one_object
-from ..utils.model_meta import field_named
 from ..utils.time_limit import TimeLimitExceeded
 from ..vendors.types import NOT_RECORDED, Row
 from .building import Building, StartOver
-from .lookups import Subject
+from .lookups import AsOfReader, Subject
 from .phases import Making
 from .placeholders import unknown
 from .rows import ModelRaised
@@ -157,22 +156,53 @@ class GuardedMaker:
             return make(values)
 
 
-def loader(
-    instance: Model, subject: Subject, missing: Mapping[str, str], placeholder: Placeholder
-) -> Callable[..., None]:
-    """Return a ``refresh_from_db`` that fills an attribute without a value with a placeholder.
+class Loader:
+    """A ``refresh_from_db`` that fills an attribute without a value with a placeholder.
 
     Django calls it for such an attribute: the current row must not provide the value.
+
+    :param missing: why columns have no known value, by column.
     """
 
-    def load(using: str | None = None, fields: list[str] | None = None, **options: Any) -> None:
-        if not fields:
-            type(instance).refresh_from_db(instance, using=using, **options)
-            return
-        for name in fields:
-            field = field_named(type(instance), name)
-            why = missing.get(field.column, NOT_RECORDED)
-            instance.__dict__[field.attname] = placeholder(field, why)
-            subject.note(unknown(field.column, why))
+    def __init__(
+        self, instance: Model, subject: Subject, missing: Mapping[str, str], reader: AsOfReader
+    ) -> None:
+        self.instance = instance
+        self.subject = subject
+        self.missing = missing
+        self.reader = reader
 
-    return load
+    def __call__(
+        self, using: str | None = None, fields: Iterable[str] | None = None, **options: Any
+    ) -> None:
+        """Fill the fields without a value; read those that have one as of the moment."""
+        wanted = list(fields or ())
+        unknown_fields = self._without_value()
+        known = [name for name in wanted if name not in unknown_fields]
+        for name in wanted:
+            if name in unknown_fields:
+                self._fill(unknown_fields[name])
+        if known or not wanted:
+            refresh = type(self.instance).refresh_from_db
+            with self.reader.asking(self.subject):
+                refresh(self.instance, using=using, fields=known or None, **options)
+
+    def _without_value(self) -> dict[str, Any]:
+        """Return the fields whose columns have no known value, by each of their names."""
+        fields = type(self.instance)._meta.concrete_fields
+        unvalued = [field for field in fields if field.column in self.missing]
+        return {name: field for field in unvalued for name in (field.name, field.attname)}
+
+    def _fill(self, field: Any) -> None:
+        why = self.missing[field.column]
+        self.instance.__dict__[field.attname] = self.reader.placeholder(field, why)
+        self.subject.note(unknown(field.column, why))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Loader:
+        """Return the loader of the copy that is being made of the instance."""
+        copied = memo.get(id(self.instance), self.instance)
+        return Loader(copied, self.subject, self.missing, self.reader)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave behind what reads the log: the copy has the method of its class."""
+        return getattr, (self.instance, "refresh_from_db")

@@ -17,16 +17,17 @@ from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import NOT_RECORDED, Found, Moment, Row
 from .building import Building, StartOver
-from .history import History
-from .instances import GuardedMaker, KnownFailures, loader
+from .history import MOST_BYTES, History
+from .instances import GuardedMaker, KnownFailures, Loader
 from .lookups import Lookup, Subject
 from .matches import Matches
+from .own_values import with_own_values
 from .phases import Running
 from .placeholders import Unknown, default_of, unknown
 from .queries.past_tables import PastTables
 from .related.peers import Peers
 from .related.related_sets import set_relations
-from .related.relations import object_relations
+from .related.relations import key_fields, object_relations
 from .rows import ModelRaised
 from .rows_by_value import RowsByValue
 from .substitution import Relations
@@ -120,7 +121,7 @@ class Reader:
         if self._on_made is not None and isinstance(instance, Model):
             model = type(instance)
             known = dict(instance._state.fields_cache)
-            peers = Peers(self, model, object_relations(model), set_relations(model))
+            peers = self._peers(model)
             peers.add(instance, subject, {})
             instance._state.fields_cache.update(known)
             self._on_made(instance, subject)
@@ -153,7 +154,7 @@ class Reader:
             for one in match.found
         ]
         subjects, rows = [subject for subject, _ in pairs], [one for _, one in pairs]
-        objects = iter(self.objects(model, subjects, rows))
+        objects = iter(self.objects(model, subjects, rows, kept=True))
         return [
             Matches(list(islice(objects, len(match.found))), lookup.doubts + match.doubts)
             for lookup, match in zip(lookups, matches, strict=True)
@@ -165,7 +166,7 @@ class Reader:
         if not target.primary_key:
             return self.find_by(model, target, lookups)
         rows = [unless_gone(one) for one in self.rows.find(model, lookups)]
-        found = self.objects(model, [lookup.subject for lookup in lookups], rows)
+        found = self.objects(model, [lookup.subject for lookup in lookups], rows, kept=True)
         return [
             Matches([one]) if row.row is not None else Matches([], row.doubts)
             for one, row in zip(found, rows, strict=True)
@@ -185,10 +186,25 @@ class Reader:
         return Unknown(field.column, why)
 
     def objects(
-        self, model: type[Model], subjects: Sequence[Subject], found: Sequence[Found]
+        self,
+        model: type[Model],
+        subjects: Sequence[Subject],
+        found: Sequence[Found],
+        *,
+        kept: bool = False,
     ) -> list[Found]:
-        """Return the rows with instances made of them, which resolve their relations together."""
-        peers = Peers(self, model, object_relations(model), set_relations(model))
+        """Return the rows with instances made of them, which resolve their relations together.
+
+        :param kept: queries read the rows later, whatever code does to the instances.
+        """
+        peers = self._peers(model)
+        whole_rows = with_own_values(
+            model,
+            self.rows.whole(model, subjects, found),
+            MOST_BYTES,
+            self.history.too_much,
+            kept=kept,
+        )
         return [
             one._replace(
                 doubts=whole.doubts,
@@ -197,10 +213,12 @@ class Reader:
                 if isinstance(whole.row, Row)
                 else whole.row,
             )
-            for subject, one, whole in zip(
-                subjects, found, self.rows.whole(model, subjects, found), strict=True
-            )
+            for subject, one, whole in zip(subjects, found, whole_rows, strict=True)
         ]
+
+    def _peers(self, model: type[Model]) -> Peers:
+        sets = set_relations(model)
+        return Peers(self, model, object_relations(model), sets, key_fields(model))
 
     def _instance(self, peers: Peers, subject: Subject, row: Row) -> Model | Exception:
         try:
@@ -209,7 +227,7 @@ class Reader:
             else:
                 instance = self._maker.make(peers.model, peers.make, subject, row)
             if row.missing:
-                load = loader(instance, subject, row.missing, self.placeholder)
+                load = Loader(instance, subject, row.missing, self)
                 instance.__dict__["refresh_from_db"] = load
                 self._fill_key(instance, subject, row)
             for why in row.lossy:

@@ -32,6 +32,15 @@ def is_plain(manager: BaseManager[Any]) -> bool:
     return "get_queryset" not in vars(manager) and _is_plain(kind)
 
 
+def is_djangos(kind: type, *names: str) -> bool:
+    """Return whether Django has defined these methods of the class, not the project."""
+    methods = [getattr(kind, name, None) for name in names]
+    return all(
+        method is None or str(getattr(method, "__module__", "")).startswith("django.")
+        for method in methods
+    )
+
+
 @cache
 def _is_plain(manager_class: type) -> bool:
     queryset_class = getattr(manager_class, "_queryset_class", QuerySet)

@@ -14,13 +14,15 @@ from django.db import router
 from django.db.models import Model
 from django.db.models.manager import BaseManager
 
+from ...utils.model_meta import field_named
 from ...vendors.types import Found
 from ..instances import is_plain, maker
 from ..lookups import Ask, AsOfReader, Lookup, SetRelation, Subject
 from ..matches import Matches
 from ..placeholders import unknown
 from ..rows import ModelRaised
-from .related_querysets import as_of
+from .managers import is_djangos
+from .related_querysets import AsOfQuerySet, as_of
 
 if TYPE_CHECKING:
     from .relations import Resolver
@@ -32,6 +34,7 @@ class Member(NamedTuple):
     instance: Model
     subject: Subject
     missing: Mapping[str, str]  # why columns have no known value, by column
+    keys: tuple[Any, ...] = ()  # what its relations depended on when it was made
 
 
 class Peers:
@@ -39,6 +42,7 @@ class Peers:
 
     :param resolvers: the resolver of each relation to one object, by cache name.
     :param sets: the relations to several objects, by cache name.
+    :param keys: the attnames of the fields whose values decide where the relations lead.
     """
 
     def __init__(
@@ -47,11 +51,13 @@ class Peers:
         model: type[Model],
         resolvers: Mapping[str, Resolver],
         sets: Mapping[str, SetRelation],
+        keys: Sequence[str] = (),
     ) -> None:
         self.reader = reader
         self.model = model
         self.resolvers = resolvers
         self.sets = sets
+        self.keys = keys
         self.make = maker(model, reader.using)
         self.plain = is_plain(model)
         self.members: list[Member] = []
@@ -64,7 +70,32 @@ class Peers:
         index = len(self.members)
         instance._state.fields_cache = AsOfObjects(self, index)
         instance.__dict__["_prefetched_objects_cache"] = AsOfSets(self, index)
-        self.members.append(Member(instance, subject, missing))
+        self.members.append(Member(instance, subject, missing, self._keys_of(instance)))
+
+    def _keys_of(self, instance: Model) -> tuple[Any, ...]:
+        return tuple(map(instance.__dict__.get, self.keys))
+
+    def has_changed(self, index: int) -> bool:
+        """Return whether code has set a key of this member since it was made."""
+        member = self.members[index]
+        now = self._keys_of(member.instance)
+        return now != member.keys and any(
+            then != key and not self._is_placeholder(member, name, key)
+            for name, then, key in zip(self.keys, member.keys, now, strict=True)
+        )
+
+    def _is_placeholder(self, member: Member, name: str, value: Any) -> bool:
+        """Return whether the value stands for one that is unknown; code may have asked for it."""
+        field = field_named(self.model, name)
+        why = member.missing.get(field.column)
+        return why is not None and bool(value == self.reader.placeholder(field, why))
+
+    def now(self, index: int) -> Peers:
+        """Return peers of which this member is the only one, with the keys that it has now."""
+        instance, subject, missing, _ = self.members[index]
+        alone = Peers(self.reader, self.model, self.resolvers, self.sets, self.keys)
+        alone.members.append(Member(instance, subject, missing, self._keys_of(instance)))
+        return alone
 
     def elsewhere(self, *models: type[Model]) -> bool:
         """Return whether the project keeps one of these models in another database.
@@ -95,18 +126,31 @@ class Peers:
         return [self._lookup(member, field) for member in self.members]
 
     def _lookup(self, member: Member, field: Any) -> Lookup:
-        if field.attname in member.instance.__dict__ or field.column not in member.missing:
+        name, there = field.attname, member.instance.__dict__
+        then = self._key_then(member, name)
+        if then is not there.get(name) and (then is not None or field.column not in member.missing):
+            return Lookup(member.subject, then)  # code has set another one since
+        if then is there.get(name) and (name in there or field.column not in member.missing):
             return Lookup(member.subject, getattr(member.instance, field.attname))
         why = member.missing[field.column]
         value = self.reader.placeholder(field, why)
         return Lookup(member.subject, value, (unknown(field.column, why),))
+
+    def _key_then(self, member: Member, name: str) -> Any:
+        """Return the field's value when the member was made; as it is now if no one kept it."""
+        if name in self.keys:
+            return member.keys[self.keys.index(name)]
+        return member.instance.__dict__.get(name)
 
     def object(self, name: str, index: int) -> Any:
         """Return the object that the relation with this cache name refers to, for one member.
 
         :raises KeyError: if it is unknown here, so that Django looks it up.
         """
-        found = self._answer(self._objects, name, self.resolvers[name], index)
+        resolve = self.resolvers[name]
+        if self.has_changed(index):
+            return self.now(index).object(name, 0)
+        found = self._answer(self._objects, name, resolve, index)
         member = self.members[index]
         for doubt in found.doubts:
             member.subject.note(doubt)
@@ -118,6 +162,8 @@ class Peers:
 
     def set(self, name: str, index: int) -> Matches:
         """Return the set that the relation with this cache name leads to, for one member."""
+        if self.has_changed(index):
+            return self.now(index).set(name, 0)
         self.members[index].subject.has_asked = True
         matches: Matches = self._answer(self._sets, name, self.sets[name].resolve, index)
         for doubt in matches.doubts:
@@ -201,6 +247,11 @@ class AsOfSets(dict[str, Any]):
         self._index = index
         self._asking = False
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave behind what reads the log; sets that were read are not part of live objects."""
+        kept = {name: one for name, one in self.items() if not isinstance(one, AsOfQuerySet)}
+        return dict, (kept,)
+
     def __getitem__(self, name: str) -> Any:
         relation = self._peers.sets.get(name)
         if self._asking or relation is None or self._peers.elsewhere(*relation.models):
@@ -208,20 +259,37 @@ class AsOfSets(dict[str, Any]):
         member = self._peers.members[self._index]
         usual = getattr(member.instance, relation.accessor)
         # Django's cache does not distinguish managers: find the caller's manager in its frame.
-        asking = sys._getframe(1).f_locals.get("self")
+        frame = sys._getframe(1)
+        asking = frame.f_locals.get("self")
         chosen = isinstance(asking, BaseManager) and not isinstance(asking, type(usual))
-        if name in self and not chosen:
+        manager: Any = asking if chosen else usual
+        as_django = is_djangos(type(manager), "get_queryset", "_apply_rel_filters")
+        if self._holds(name) and not chosen:
             return super().__getitem__(name)
-        of_all, live = self._live(asking if chosen else usual, member.subject)
+        if not as_django and not str(frame.f_globals.get("__name__")).startswith("django."):
+            # The project's own related manager: it goes on to ask Django's, which asks here, too.
+            raise KeyError(name)
+        of_all, live = self._live(manager, member.subject)
         matches = self._peers.set(name, self._index)
         found = as_of(live, matches, self._peers.reader, member.subject)
+        if not is_djangos(type(manager), "_apply_rel_filters"):
+            found._result_cache = None  # only its own query selects what it shows
+            return found
         if matches.plain and not chosen:
-            self[name] = found
+            if as_django:
+                self[name] = found
             return found
         # A manager may select other rows each time.
         shown = matches.shown(of_all)
         found._result_cache = None if shown is None else [one.value for one in shown]
         return found
+
+    def _holds(self, name: str) -> bool:
+        """Return whether the set is here, as the code has fetched it, or for the present keys."""
+        if name not in self:
+            return False
+        of_auditrepr = isinstance(super().__getitem__(name), AsOfQuerySet)
+        return not (of_auditrepr and self._peers.has_changed(self._index))
 
     def _live(self, manager: Any, subject: Subject) -> tuple[Any, Any]:
         """Return the manager's querysets of all objects of its model, and of the set."""

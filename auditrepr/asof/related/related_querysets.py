@@ -34,6 +34,10 @@ def _as_of_class(queryset_class: type[QuerySet[Any]]) -> type[QuerySet[Any]]:
     return type(queryset_class.__name__, (AsOfQuerySet, queryset_class), {})
 
 
+def _empty(kind: type[QuerySet[Any]]) -> QuerySet[Any]:
+    return kind.__new__(kind)
+
+
 # The private methods of QuerySet used here have been stable for many versions of Django.
 class AsOfQuerySet(QuerySet[Any]):
     """A queryset that runs its queries on the rows of a moment instead of the tables."""
@@ -44,6 +48,17 @@ class AsOfQuerySet(QuerySet[Any]):
         clone = super()._clone()  # type: ignore[misc]
         clone._as_of = self._as_of
         return clone
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Any:
+        """Copy the queryset, but not the batch that it reads in."""
+        memo[id(self._as_of)] = self._as_of
+        return super().__deepcopy__(memo)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Leave behind what reads the log: the copy is of the class that the project knows."""
+        state = {**self.__getstate__()}
+        del state["_as_of"]
+        return _empty, (type(self).__mro__[2],), state
 
     def _fetch_all(self) -> None:
         if self._result_cache is None and self._as_of and self._holds_whole_objects():

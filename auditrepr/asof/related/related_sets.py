@@ -117,7 +117,9 @@ def _generic(field: Any, peers: Peers) -> list[Matches]:
     kind = field_named(model, field.content_type_field_name).attname
     types = ContentType.objects.db_manager(peers.reader.using)
     content_type = types.get_for_model(peers.model, for_concrete_model=field.for_concrete_model)
-    lookups = [Lookup(m.subject, key.to_python(m.instance.pk)) for m in peers.members]
+    lookups = [
+        one._replace(key=key.to_python(one.key)) for one in peers.lookups(peers.model._meta.pk)
+    ]
 
     def is_ours(one: Found) -> bool:
         of_type = getattr(one.value, kind, None)

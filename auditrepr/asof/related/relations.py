@@ -10,19 +10,21 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Sequence
 from functools import cache, partial
+from inspect import getattr_static
 from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
 from django.db import connections
-from django.db.models import ForeignObject, Model, OneToOneRel
+from django.db.models import ForeignObject, ForeignObjectRel, Model, OneToOneRel
+from django.db.models.fields.related_descriptors import ReverseOneToOneDescriptor
 
-from ...utils.model_meta import all_relations, can_hold, field_named
+from ...utils.model_meta import all_relations, can_hold, field_named, key_parts
 from ...vendors.types import Found
 from ..history import TYPE_GONE
 from ..lookups import Ask, Lookup
 from ..placeholders import Unknown
-from .managers import is_plain
+from .managers import is_djangos, is_plain
 
 if TYPE_CHECKING:
     from .peers import Peers
@@ -46,6 +48,21 @@ def object_relations(model: type[Model]) -> dict[str, Resolver]:
     return found
 
 
+@cache
+def key_fields(model: type[Model]) -> tuple[str, ...]:
+    """Return the attnames of the fields whose values decide where the model's relations lead."""
+    used: list[Any] = []
+    for field in all_relations(model):
+        if isinstance(field, ForeignObject):
+            used += (source for source, _ in field.related_fields)
+        elif isinstance(field, ForeignObjectRel) and isinstance(field.field, ForeignObject):
+            used += field.field.foreign_related_fields
+        elif _is_generic(field):
+            used += (field_named(model, name) for name in (field.ct_field, field.fk_field))
+    own = {name for field in used for name in (part.attname for part in key_parts(field))}
+    return tuple(f.attname for f in model._meta.concrete_fields if f.attname in own)
+
+
 def forward(field: Any, peers: Peers) -> Sequence[Found]:
     """Resolve a ForeignKey or OneToOneField, including links to multi-table parents."""
     model: Any = field.remote_field.model
@@ -56,8 +73,9 @@ def forward(field: Any, peers: Peers) -> Sequence[Found]:
             _unknown(key, doubts) if isinstance(key, Unknown) else _for_django()
             for _, key, doubts in every
         ]
-    if not is_plain(model._base_manager):
-        ask = Ask(field.forward_related_accessor_class(field).get_object)
+    accessor = _forward_accessor(field, peers.model)
+    if not is_plain(model._base_manager) or not _finds_as_django(accessor, field):
+        ask = Ask(accessor.get_object)
         return [
             _unknown(key, doubts)
             if isinstance(key, Unknown)
@@ -81,6 +99,20 @@ def forward(field: Any, peers: Peers) -> Sequence[Found]:
     return result
 
 
+def _forward_accessor(field: Any, model: type[Model]) -> Any:
+    """Return the descriptor of a foreign key, which may be of the project's own class."""
+    there = getattr_static(model, field.name, None)
+    return there if hasattr(there, "get_object") else field.forward_related_accessor_class(field)
+
+
+def _finds_as_django(accessor: Any, field: Any) -> bool:
+    """Return whether a foreign key alone decides which object it leads to, as in Django."""
+    filters = "get_extra_descriptor_filter", "get_reverse_related_filter"
+    return is_djangos(type(accessor), "get_object", "get_queryset") and is_djangos(
+        type(field), *filters
+    )
+
+
 def _referred(key: Any, found: Found, absent: Exception) -> Found:
     """Return the object that a key refers to; `absent` if it refers to one that is not there."""
     if isinstance(key, Unknown):
@@ -97,13 +129,23 @@ def reverse_one(relation: Any, peers: Peers) -> Sequence[Found]:
     if peers.elsewhere(model):
         return [_for_django() for _ in peers.members]
     lookups = peers.lookups(field.foreign_related_fields[0])
-    if not is_plain(model._base_manager):
-        return [_asking(lookup, partial(_other_side, relation)) for lookup in lookups]
+    accessor = _reverse_accessor(relation, peers.model)
+    as_django = is_djangos(type(accessor), "get_queryset") and is_djangos(
+        type(field), "get_forward_related_filter"
+    )
+    if not as_django or not is_plain(model._base_manager):
+        return [_asking(lookup, partial(_other_side, relation, accessor)) for lookup in lookups]
     single = [matches.single() for matches in peers.reader.find_by(model, field, lookups)]
     for member, found in zip(peers.members, single, strict=True):
         if isinstance(found.value, Model):
             field.set_cached_value(found.value, member.instance)
     return single
+
+
+def _reverse_accessor(relation: Any, model: type[Model]) -> Any:
+    """Return the descriptor of the other side, which may be of the project's own class."""
+    there = getattr_static(model, relation.get_accessor_name() or "", None)
+    return there if hasattr(there, "get_queryset") else ReverseOneToOneDescriptor(relation)
 
 
 def generic(field: Any, peers: Peers) -> Sequence[Found]:
@@ -146,11 +188,11 @@ def _if_there(model: Any, using: str, key: Any, _: Any) -> Any:
         return None
 
 
-def _other_side(relation: Any, instance: Any) -> Any:
-    """Return the other side of a OneToOneField, found as Django's descriptor finds it."""
-    manager = relation.related_model._base_manager.db_manager(hints={"instance": instance})
+def _other_side(relation: Any, accessor: Any, instance: Any) -> Any:
+    """Return the other side of a OneToOneField, found as its descriptor finds it."""
+    rows = accessor.get_queryset(instance=instance)
     try:
-        found = manager.get(**relation.field.get_forward_related_filter(instance))
+        found = rows.get(**relation.field.get_forward_related_filter(instance))
     except relation.related_model.DoesNotExist:
         return None
     relation.field.set_cached_value(found, instance)

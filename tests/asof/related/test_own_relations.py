@@ -1,0 +1,173 @@
+"""Tests that a project's own classes of relations have their say, as in live code."""
+
+from __future__ import annotations
+
+import pytest
+from django.db import models
+from django.db.models.fields.related_descriptors import (
+    ForwardManyToOneDescriptor,
+    ManyToManyDescriptor,
+    ReverseManyToOneDescriptor,
+    ReverseOneToOneDescriptor,
+)
+from django.utils.functional import cached_property
+
+import auditrepr
+from auditrepr.models import AuditLog
+from tests.oracle import Oracle, assert_true
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class SortedDescriptor(ManyToManyDescriptor):
+    @cached_property
+    def related_manager_cls(self):
+        class Sorted(super().related_manager_cls):
+            def get_queryset(self):  # as django-sortedm2m has it
+                try:
+                    return self.instance._prefetched_objects_cache[self.prefetch_cache_name]
+                except (AttributeError, KeyError):
+                    table = self.through._meta.db_table
+                    return super().get_queryset().extra(order_by=[f"{table}.place"])
+
+        return Sorted
+
+
+class SortedManyToMany(models.ManyToManyField):
+    def contribute_to_class(self, cls, name, **options):
+        super().contribute_to_class(cls, name, **options)
+        setattr(cls, name, SortedDescriptor(self.remote_field, reverse=False))
+
+
+class Translated(models.ForeignObject):  # as in Django's tests of foreign_object
+    requires_unique_target = False
+
+    def get_extra_descriptor_filter(self, instance):
+        return {"lang": "en-us"}
+
+
+class OfTheFirst(ForwardManyToOneDescriptor):
+    def get_object(self, instance):
+        return self.get_queryset(instance=instance).order_by("pk").first()
+
+
+class ToTheFirst(models.ForeignKey):
+    forward_related_accessor_class = OfTheFirst
+
+
+class OnlyLong(ReverseOneToOneDescriptor):
+    def get_queryset(self, **hints):
+        return super().get_queryset(**hints).filter(title__gt="b")
+
+
+class Sleeved(models.OneToOneField):
+    related_accessor_class = OnlyLong
+
+
+class WithoutDrafts(ReverseManyToOneDescriptor):
+    @cached_property
+    def related_manager_cls(self):
+        class Published(super().related_manager_cls):
+            def _apply_rel_filters(self, queryset):
+                return super()._apply_rel_filters(queryset).exclude(lang="draft")
+
+        return Published
+
+
+class OfPublished(models.ForeignKey):
+    related_accessor_class = WithoutDrafts
+
+
+@auditrepr.track
+class Song(models.Model):
+    title = models.CharField(max_length=20)
+
+    class Meta:
+        app_label = "app"
+
+
+@auditrepr.track
+class Playlist(models.Model):
+    name = models.CharField(max_length=20)
+    songs = SortedManyToMany(Song, through="Entry")
+    text = Translated("Text", models.CASCADE, ["id"], ["of"], related_name="+", null=True)
+    favorite = ToTheFirst(Song, models.CASCADE, related_name="+", null=True)
+
+    class Meta:
+        app_label = "app"
+
+
+@auditrepr.track
+class Entry(models.Model):
+    playlist = models.ForeignKey(Playlist, models.CASCADE)
+    song = models.ForeignKey(Song, models.CASCADE)
+    place = models.IntegerField()
+
+    class Meta:
+        app_label = "app"
+
+
+@auditrepr.track
+class Text(models.Model):
+    of = OfPublished(Playlist, models.CASCADE)
+    lang = models.CharField(max_length=9)
+    title = models.CharField(max_length=20)
+
+    class Meta:
+        app_label = "app"
+
+
+@auditrepr.track
+class Cover(models.Model):
+    title = models.CharField(max_length=20)
+    of = Sleeved(Playlist, models.CASCADE)
+
+    class Meta:
+        app_label = "app"
+
+
+SAID = {
+    "related manager": lambda p: str([song.title for song in p.songs.all()]),
+    "further condition": lambda p: p.text.title,
+    "foreign key": lambda p: p.favorite.title,
+    "reverse one-to-one": lambda p: str(hasattr(p, "cover")),
+    "conditions of a set": lambda p: str(sorted(text.lang for text in p.text_set.all())),
+    "number of a set": lambda p: str(p.text_set.count()),
+}
+
+
+def playlist_of_two() -> Playlist:
+    songs = [Song.objects.create(title=title) for title in "ab"]
+    playlist = Playlist.objects.create(name="p", favorite=songs[1])
+    for song, place in zip(songs, (2, 1), strict=True):
+        Entry.objects.create(playlist=playlist, song=song, place=place)
+    for lang in "de", "en-us", "draft":
+        Text.objects.create(of=playlist, lang=lang, title=lang)
+    Cover.objects.create(of=playlist, title="a")
+    return playlist
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_the_projects_own_class_finds_what_it_finds_live(name, monkeypatch):
+    monkeypatch.setattr(Playlist, "__str__", SAID[name])
+    playlist_of_two()
+    oracle = Oracle([Playlist])
+    with oracle.listening():
+        Playlist.objects.update(name="q")
+        Cover.objects.update(title="c")
+        Playlist.objects.update(name="r")
+    Song.objects.update(title="now")
+    Text.objects.update(title="now")
+    Entry.objects.update(place=0)
+    assert_true(oracle)
+
+
+@pytest.mark.parametrize("name", SAID)
+def test_as_of_finds_it_as_of_then(name):
+    playlist = playlist_of_two()
+    live, moment = SAID[name](Playlist.objects.get()), AuditLog.objects.latest("pk")
+    Song.objects.update(title="now")
+    Text.objects.update(title="now")
+    Cover.objects.update(title="now")
+    Entry.objects.update(place=0)
+    assert SAID[name](auditrepr.as_of(Playlist, moment, pk=playlist.pk)) == live
