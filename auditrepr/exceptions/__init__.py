@@ -75,7 +75,7 @@ from .job import (
 )
 from .partitions import LogBusy, MayNotPartition, NoPartitions, NotPartitionable
 from .past import CacheOutOfReach, NotRestored, NoUser, PastIsFixed, RowNotImported
-from .seals import ExportUnreadable, NothingSealed, SealBroken, SealUnknown
+from .seals import ExportBeginsLater, ExportUnreadable, NothingSealed, SealBroken, SealUnknown
 
 __all__ = [
     "AlreadyImported",
@@ -87,6 +87,7 @@ __all__ = [
     "EraseDuringImport",
     "EventsMissed",
     "EventsUnfit",
+    "ExportBeginsLater",
     "ExportUnreadable",
     "GuardOutdated",
     "ImportUnfinished",

@@ -31,6 +31,15 @@ class SealUnknown(AuditReprError):
     message = "There is no seal {number}: the last one is {last}."
 
 
+class ExportBeginsLater(AuditReprError):
+    """Raised when a copy of the log has none of the seals of the export to compare it with."""
+
+    message = (
+        "Nothing can be compared with this export: it begins with seal {first}, and the last one"
+        " of the copy is {last}. Name an export that begins earlier."
+    )
+
+
 class ExportUnreadable(AuditReprError):
     """Raised when a file is not an export of seals."""
 

@@ -115,7 +115,7 @@ def about_erasures(found: Sequence[Erasures]) -> Iterator[str]:
 
 
 def about_erasures_elsewhere(found: Sequence[Erasures]) -> str:
-    """Return a line that says what was erased, and that it has to be erased from another log."""
+    """Return a line that says what was erased, and that it must be erased from another log."""
     last = timestamp(max(one.last for one in found))
     return (
         f"There {_were(found)} in auditrepr's own log, the last on {last}. The other log may still"

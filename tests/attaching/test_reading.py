@@ -76,7 +76,7 @@ def test_the_index_finds_old_events_and_new_ones() -> None:
 
 
 @pytest.mark.usefixtures("_indexed")
-def test_the_index_is_made_anew_after_the_other_logs_owner_changes_events(settings: Any) -> None:
+def test_the_index_is_made_again_after_the_other_logs_owner_changes_events(settings: Any) -> None:
     """As the documentation says: SEARCH off, migrate, on, migrate; and rebuild_reprs."""
     Author.objects.create(name="Ann Smith")
     attach("supa_audit")

@@ -9,7 +9,7 @@ from django.db.models import QuerySet
 
 from ...exceptions import LeaseLost
 from ...models import SealEntry
-from ...vendors.types import BEGINNING
+from ...vendors.types import BEGINNING, LAST_IMPORTED
 from . import form
 
 #: What holds digests of all rows; reading the chain needs none of it.
@@ -73,22 +73,54 @@ class Links:
     def __init__(self) -> None:
         self._before: SealEntry | None = None
         self._upto = BEGINNING
+        self._imports: dict[int | None, int] = {}  # up to which event each is sealed
 
     def problem(self, entry: SealEntry) -> str:
         """Return what is wrong with the next entry, in words; empty if nothing is."""
         before, self._before = self._before, entry
         expected = before.number + 1 if before else 1
         previous = bytes(before.digest) if before else None
-        upto, self._upto = self._upto, self._reach(entry)
+        begins = self._begins(entry)
         if entry.number != expected:
             return f"seal {expected} is missing"
         if entry.format != form.FORMAT:
             return f"seal {entry.number} has format {entry.format}, which this version cannot check"
         if form.digest_of(entry, previous) != bytes(entry.digest):
             return f"seal {entry.number} is not what it was, or does not follow from the one before"
-        if entry.kind == SealEntry.Kind.SEALED and entry.after_id != upto:
+        if not begins:
             return f"seal {entry.number} does not begin where the one before it ends"
-        return ""
+        return _unlawful(entry)
 
-    def _reach(self, entry: SealEntry) -> int:
-        return entry.upto_id if entry.kind == SealEntry.Kind.SEALED else self._upto
+    def _begins(self, entry: SealEntry) -> bool:
+        """Return whether a range begins where the one before it ends, if there is one.
+
+        What lies between two ranges of one import would be compared with neither.
+        """
+        upto = entry.after_id
+        if entry.kind == SealEntry.Kind.SEALED:
+            upto, self._upto = self._upto, entry.upto_id
+        elif entry.kind == SealEntry.Kind.IMPORTED:
+            upto = self._imports.get(entry.import_id, upto)
+            self._imports[entry.import_id] = entry.upto_id
+        return entry.after_id == upto
+
+
+def _unlawful(entry: SealEntry) -> str:
+    """Return what no entry of ours has, in words; empty if there is nothing of the kind.
+
+    It could hide what happened from the numbers that the command shows.
+    """
+    if entry.kind not in SealEntry.Kind.values:
+        return f"seal {entry.number} is of no kind that this version knows"
+    if (entry.amends is not None) != (entry.kind in SealEntry.AMENDING):
+        return f"seal {entry.number} does not say rightly whether it is about another one"
+    if entry.amends is not None and entry.amends >= entry.number:
+        return f"seal {entry.number} is about one that did not exist yet"
+    if entry.events < 0 or entry.after_id > entry.upto_id:
+        return f"seal {entry.number} has an impossible range or number of events"
+    if entry.kind == SealEntry.Kind.IMPORTED and entry.upto_id > LAST_IMPORTED:
+        return (
+            f"seal {entry.number} says that event {entry.upto_id} was imported,"
+            f" but no import has events after {LAST_IMPORTED}"
+        )
+    return ""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from ...models import SealEntry
+from ...utils.phrases import counted, noun
 from ...vendors.types import BEGINNING
 from . import form
 from .form import MARK, Row
@@ -36,8 +37,8 @@ def difference(
     if amendments := list(later):
         before = dict(rows)
         for amendment in reversed(amendments):
-            if amendment.content is None:
-                return _there_again(entry, amendment, rows)
+            if amendment.content is None and amendment.kind == SealEntry.Kind.PRUNED:
+                return _all_gone(entry, amendment, rows, amendments)
             if found := _undo(entry, amendment, before):
                 return found
         former = sorted(before.items())
@@ -53,7 +54,10 @@ def _undo(entry: SealEntry, amendment: SealEntry, rows: dict[int, bytes]) -> Dif
         return Difference(
             entry, f"what seal {amendment.number} says was {amendment.kind} has been changed"
         )
-    for event, former, since in form.read_touched(touched, amendment.kind):
+    records = list(form.read_touched(touched, amendment.kind))
+    if len(records) != amendment.events:
+        return _miscounted(entry, amendment, len(records))
+    for event, former, since in records:
         if since is None and event in rows:
             return Difference(entry, f"event {event} was pruned, and is there again", event)
         if since is not None and rows.get(event) != since:
@@ -63,13 +67,28 @@ def _undo(entry: SealEntry, amendment: SealEntry, rows: dict[int, bytes]) -> Dif
     return None
 
 
-def _there_again(entry: SealEntry, amendment: SealEntry, rows: Sequence[Row]) -> Difference | None:
-    """Return what is in a range of which everything was pruned."""
+def _all_gone(
+    entry: SealEntry, amendment: SealEntry, rows: Sequence[Row], amendments: Sequence[SealEntry]
+) -> Difference | None:
+    """Compare a range with an entry that says that all that was left of it was pruned.
+
+    It has no record of each event: their number is all that shows how many are gone.
+    """
+    pruned = sum(one.events for one in amendments if one.kind == SealEntry.Kind.PRUNED)
+    left = entry.events - (pruned - amendment.events)
+    if amendment.events != left:
+        return _miscounted(entry, amendment, left)
     if not rows:
         return None
     event = rows[0][0]
     what = f"event {event} is there, although seal {amendment.number} says that all were pruned"
     return Difference(entry, what, event)
+
+
+def _miscounted(entry: SealEntry, amendment: SealEntry, really: int) -> Difference:
+    said = f"{counted(amendment.events, 'event')} {noun(amendment.events, 'was', 'were')}"
+    what = f"seal {amendment.number} says that {said} {amendment.kind}, but it is about {really:,}"
+    return Difference(entry, what)
 
 
 def _named(entry: SealEntry, rows: Mapping[int, bytes]) -> Difference:

@@ -66,6 +66,7 @@ class Comparison:
     def __init__(self, kept: Iterable[Kept]) -> None:
         self._kept = iter(kept)
         self._next = next(self._kept, None)
+        self.first = self._next.number if self._next else 0
         self.last = 0  # number of the last entry that both have
 
     def problem(self, entry: SealEntry) -> str:

@@ -77,7 +77,7 @@ def read(using: str, ids: Sequence[Interval], most: int | None = None) -> list[R
     """Return the rows with these IDs, lowest first."""
     rows: list[Row] = []
     for after, upto in ids:
-        left = None if most is None else most - len(rows)
+        left = None if most is None else max(most - len(rows), 0)
         rows += get_vendor(using).row_digests(after, upto, left)
     return rows
 

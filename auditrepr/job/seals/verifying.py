@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 
-from ...exceptions import NothingSealed, SealUnknown
+from ...exceptions import ExportBeginsLater, NothingSealed, SealUnknown
 from ...models import Import, SealEntry
 from ...utils.time_limit import TimeLimit
 from ...vendors import get_vendor
+from ...vendors.types import LAST_IMPORTED
 from .. import preflight
 from ..runs.result import Progress
 from . import chain
@@ -36,6 +37,7 @@ class Verified:
     pruned_since: int = 0  # of these, after the export
     erased: int = 0  # events in which something was erased, one each time
     erased_since: int = 0
+    imported_since: int = 0  # events that came before others, sealed after the export
     seals_since: int = 0
     imports: list[Import] = field(default_factory=list)  # whose events are not sealed yet
     next_number: int | None = None  # with which to continue; None: all is verified
@@ -50,6 +52,12 @@ class Verified:
             self.erased_since += entry.events
         else:
             self.seals_since += 1
+            if entry.kind == SealEntry.Kind.IMPORTED:
+                self.imported_since += entry.events
+
+    def since_now(self) -> None:
+        """Count from here on what came after the export."""
+        self.seals_since = self.pruned_since = self.erased_since = self.imported_since = 0
 
     def differ(self, what: str) -> None:
         """Note a difference."""
@@ -75,6 +83,7 @@ def verify(
     :param stop: called after each range; true ends the work.
     :raises NothingSealed: if there are no seals.
     :raises SealUnknown: if there is none with this number.
+    :raises ExportBeginsLater: if the copy has none of the export's seals.
     """
     preflight.check_own_tables(using)
     last = chain.last(using)
@@ -83,10 +92,18 @@ def verify(
     if first > last.number:
         raise SealUnknown(number=first, last=last.number)
     found = Verified(last=chain.last_seal(using))
-    comparison = None if against is None else Comparison(against)
+    comparison = None if against is None else _comparison(against, last, older_copy)
     _check_chain(using, found, comparison, older_copy)
     _check_ranges(using, found, first, last.number, on_progress, stop)
-    found.imports = [made for made, _ in Regions(using).pending]
+    _check_imports(using, found)
+    return found
+
+
+def _comparison(against: Iterable[Kept], last: SealEntry, older_copy: bool) -> Comparison:
+    """Return the comparison with an export, of which an older copy must have a seal at least."""
+    found = Comparison(against)
+    if older_copy and found.first > last.number:
+        raise ExportBeginsLater(first=found.first, last=last.number)
     return found
 
 
@@ -104,9 +121,18 @@ def _check_chain(
             found.differ(problem)
         found.count(entry)
         if comparison and comparison.last == entry.number:
-            found.seals_since = found.pruned_since = found.erased_since = 0
+            found.since_now()
     if comparison and (missing := comparison.missing()) and not older_copy:
         found.differ(f"the export has {missing:,} more seals than the database")
+
+
+def _check_imports(using: str, found: Verified) -> None:
+    """Note the imports that are not sealed yet: their events are compared with nothing."""
+    found.imports = [made for made, _ in Regions(using).pending]
+    for made in found.imports:
+        if made.last_id > LAST_IMPORTED:
+            what = f"an import says that it has brought event {made.last_id}"
+            found.differ(f"{what}, but no import has events after {LAST_IMPORTED}")
 
 
 def _check_ranges(

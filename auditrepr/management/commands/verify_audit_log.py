@@ -114,6 +114,9 @@ def _told(found: Verified, *, exported: bool) -> Iterator[str]:
     if exported and found.seals_since:
         later = counted(found.seals_since, "range")
         yield f"{later} {noun(found.seals_since, 'was', 'were')} sealed since the export."
+    if exported and found.imported_since:
+        came = counted(found.imported_since, "event")
+        yield f"{came} {noun(found.imported_since, 'was', 'were')} imported since the export."
     for made in found.imports:
         state = "unfinished" if made.finished_at is None else "not sealed yet"
         yield f"The import of events {made.first_id} to {made.last_id} is {state}: not compared."
