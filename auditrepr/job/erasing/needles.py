@@ -195,7 +195,8 @@ def _forms_of(texts: Iterable[str], most: int | None = None) -> list[_Form]:
         stripped = text.strip()
         some = stripped[:most]
         for form in _forms(some, cut=some != stripped):
-            found.setdefault(form.text.lower(), form)
+            small = form.text.lower()  # of some letters two, which are not alike
+            found.setdefault(small if len(small) == len(form.text) else form.text, form)
     return [found[text] for text in sorted(found, key=len, reverse=True)]
 
 

@@ -110,8 +110,19 @@ def check(target: Target) -> None:
     if found := unfinished_import(using):
         raise EraseDuringImport(sources=found.named)
     check_current(target)
-    if not target.events().exists() and records.unfinished(target) is None:
+    if records.unfinished(target) is None:
+        check_target(target)
+
+
+def check_target(target: Target) -> None:
+    """Check that the log has events of the target, and what is named of them.
+
+    :raises NothingToErase: if it has none.
+    :raises ColumnUnknown: if none of them has what is named.
+    """
+    if not target.events().exists():
         raise NothingToErase(what=target)
+    target.check_names()
 
 
 def check_current(target: Target) -> None:

@@ -62,7 +62,7 @@ class ObjectTarget(Target):
         [text] = get_vendor(using).key_texts(model._meta.pk, [key])
         found = cls(using, Family(using).parts(model, text), named)
         found.asked = text
-        found._check_names()
+        found.check_names()
         found._note_keys()
         return found
 
@@ -186,7 +186,7 @@ class ObjectTarget(Target):
     def _stays(self, value: Any) -> bool:
         return value in EMPTY or erased_on(value) is not None or as_json(value) in self.kept
 
-    def _check_names(self) -> None:
+    def check_names(self) -> None:
         fields = [field for part in self.parts for field in own_fields(part.model)]
         known = {name for f in fields for name in (f.name, f.attname, f.column)}
         held = self.events().order_by("-pk")[:1000] if self.named - known else ()
