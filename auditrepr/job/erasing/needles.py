@@ -77,7 +77,7 @@ class Needles:
 
     @cached_property
     def _beginnings(self) -> list[tuple[re.Pattern[str], list[str]]]:
-        """Return how forms of long texts begin, and how they go on."""
+        """Return how forms of long texts begin, and the forms."""
         found: dict[str, list[str]] = {}
         for form in _forms_of(text for text in self.texts if len(text.strip()) > BEGINNING):
             found.setdefault(form.text[:BEGINNING], []).append(form.text)
@@ -94,7 +94,7 @@ class Needles:
     def within(self, value: Any) -> bool:
         """Return whether a value, or a part of it, holds one of the texts, or has one cut.
 
-        What only begins like a long text, and goes on in another way, is something else.
+        What only begins like a long text, and continues in another way, is something else.
         """
         if isinstance(value, str):
             # First what is quick, and seldom true.
@@ -107,7 +107,7 @@ class Needles:
 
     def _has_cut(self, value: str) -> bool:
         return any(
-            _goes_on(value[match.start() :], form)
+            _continues(value[match.start() :], form)
             for pattern, forms in self._beginnings
             for match in pattern.finditer(value)
             for form in forms
@@ -136,8 +136,8 @@ class Words(Needles):
         return rf"{self._start}(?:{pattern})(?!\w)"
 
 
-def _goes_on(value: str, form: str) -> bool:
-    """Return whether a value goes on as the form does, until it ends or is visibly cut."""
+def _continues(value: str, form: str) -> bool:
+    """Return whether a value continues as the form does, until it ends or is visibly cut."""
     pairs = zip(value, form, strict=False)
     same = (a == b or a in alike(b) for a, b in pairs)
     length = next((n for n, one in enumerate(same) if not one), min(len(value), len(form)))

@@ -42,7 +42,7 @@ def test_a_long_text_is_found_as_a_whole_and_cut(kind: type[Needles], said: str)
     ],
 )
 @pytest.mark.parametrize("kind", [Needles, Words])
-def test_what_goes_on_in_another_way_is_another_text(kind: type[Needles], said: str):
+def test_what_continues_in_another_way_is_another_text(kind: type[Needles], said: str):
     assert not kind([URL]).within(said)
     assert kind([URL]).replaced([said]) == [said]
 
@@ -58,6 +58,6 @@ def test_a_cut_text_is_found_however_it_is_escaped(cut: int):
         assert not Needles([NOTE]).within(said), said
 
 
-def test_letters_that_are_alike_in_another_case_go_on_in_the_same_way():
+def test_letters_that_are_alike_in_another_case_continue_in_the_same_way():
     text = "İstanbul, straße 17, in the house of ſister Kelvin and others"
     assert Needles([text]).within("i" + text[1:50].replace("K", "\u212a") + "…")
