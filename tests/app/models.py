@@ -40,6 +40,7 @@ from . import (  # noqa: E402
     asking,  # noqa: F401
     cached,  # noqa: F401
     cascades,  # noqa: F401
+    families,  # noqa: F401
     fields,  # noqa: F401
     hostile,  # noqa: F401
     large,  # noqa: F401

@@ -144,6 +144,10 @@ def test_what_the_log_does_not_have_is_an_error():
     assert "no event of this actor" in refused(1, "--actor", "nobody")
     named = deleted_author()
     assert "no column 'nmae'" in refused(1, "--object", named, "--columns", "nmae")
+    with auditrepr.context(user="17", reason="asked"):
+        Author.objects.create(name="x")
+    said = refused(1, "--actor", "17", "--columns", "raeson")
+    assert "no column 'raeson'. Known are: reason, user." in said
 
 
 def test_an_unfinished_import_is_finished_first():

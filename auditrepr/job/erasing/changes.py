@@ -119,7 +119,7 @@ def _fill_search(using: str, ids: Sequence[int]) -> None:
 
 
 def _erased_whole(context: Any, chosen: Any) -> Any:
-    """Return the context with the mark in place of each text of these values."""
+    """Return the context with the mark in place of each text and number of these values."""
     if not chosen:
         return context
     return {**context, **{name: _marked(value) for name, value in chosen.items()}}
@@ -130,4 +130,5 @@ def _marked(value: Any) -> Any:
         return {name: _marked(part) for name, part in value.items()}
     if isinstance(value, list):
         return [_marked(part) for part in value]
-    return MARK if isinstance(value, str) and value else value
+    technical = value is None or value == "" or isinstance(value, bool)
+    return value if technical else MARK

@@ -11,6 +11,7 @@ from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
 
+from ...utils.letter_case import alike
 from ...utils.text import visible
 from ...vendors.sought import Sought, Stretch
 
@@ -22,6 +23,17 @@ LEAST = 4
 BEGINNING = 40
 #: Texts in one pattern.
 TOGETHER = 20
+#: What follows where a text was cut: dots in one of their notations, or nothing but what closes.
+_CUT = re.compile(
+    r"""
+    \s* [\[(]? (?: … | \.\.\. | \\+u2026 | &hellip; | &\#8230; | %E2%80%A6 | \\xe2\\x80\\xa6 )
+    | (?<= [0-9a-f]{40} ) (?: e280a6 | 2e2e2e | (?! [0-9a-f] ) )
+    | \\* ["'] \s* [,:)}\]]
+    | </
+    | (?: [\s"'\])}>] | \\ )* \Z
+    """,
+    re.IGNORECASE | re.VERBOSE,
+)
 _SHORT_NUMBER = re.compile(r"\d{1,6}(?!\d)")
 # Digits that escape a character are not part of a number.
 _NO_NUMBER_BEFORE = (
@@ -60,17 +72,46 @@ class Needles:
 
     @cached_property
     def _whole(self) -> list[re.Pattern[str]]:
-        return [
-            re.compile(pattern, re.IGNORECASE) for pattern in _alternatives(_forms_of(self.texts))
-        ]
+        patterns = map(self._bounded, _alternatives(_forms_of(self.texts)))
+        return [re.compile(pattern, re.IGNORECASE) for pattern in patterns]
+
+    @cached_property
+    def _beginnings(self) -> list[tuple[re.Pattern[str], list[str]]]:
+        """Return how forms of long texts begin, and the forms."""
+        found: dict[str, list[str]] = {}
+        for form in _forms_of(text for text in self.texts if len(text.strip()) > BEGINNING):
+            found.setdefault(form.text[:BEGINNING], []).append(form.text)
+        starts = ((self._start + re.escape(start), forms) for start, forms in found.items())
+        return [(re.compile(start, re.IGNORECASE), forms) for start, forms in starts]
+
+    #: What a regular expression asks before a text.
+    _start = ""
+
+    def _bounded(self, pattern: str) -> str:
+        """Return the regular expression as it counts."""
+        return pattern
 
     def within(self, value: Any) -> bool:
-        """Return whether a value, or a part of it, holds one of the texts, or its beginning."""
+        """Return whether a value, or a part of it, holds one of the texts, or has one cut.
+
+        What only begins like a long text, and continues in another way, is something else.
+        """
         if isinstance(value, str):
-            return any(pattern.search(value) for pattern in self._compiled)
+            # First what is quick, and seldom true.
+            return any(pattern.search(value) for pattern in self._compiled) and (
+                any(pattern.search(value) for pattern in self._whole) or self._has_cut(value)
+            )
         if isinstance(value, dict):
             return any(self.within(part) for pair in value.items() for part in pair)
         return isinstance(value, list | tuple) and any(map(self.within, value))
+
+    def _has_cut(self, value: str) -> bool:
+        return any(
+            _continues(value[match.start() :], form)
+            for pattern, forms in self._beginnings
+            for match in pattern.finditer(value)
+            for form in forms
+        )
 
     def replaced(self, value: Any) -> Any:
         """Return the value with the mark in place of the texts.
@@ -89,10 +130,18 @@ class Needles:
 class Words(Needles):
     """Texts that only count if nothing continues them, as short ones may stand in any word."""
 
-    @cached_property
-    def _compiled(self) -> list[re.Pattern[str]]:
-        patterns = (rf"(?<!\w)(?:{pattern})(?!\w)" for pattern in self.patterns)
-        return [re.compile(pattern, re.IGNORECASE) for pattern in patterns]
+    _start = r"(?<!\w)"
+
+    def _bounded(self, pattern: str) -> str:
+        return rf"{self._start}(?:{pattern})(?!\w)"
+
+
+def _continues(value: str, form: str) -> bool:
+    """Return whether a value continues as the form does, until it ends or is visibly cut."""
+    pairs = zip(value, form, strict=False)
+    same = (a == b or a in alike(b) for a, b in pairs)
+    length = next((n for n, one in enumerate(same) if not one), min(len(value), len(form)))
+    return bool(_CUT.match(value, length))
 
 
 def texts_in(value: Any) -> Iterator[str]:
@@ -146,7 +195,8 @@ def _forms_of(texts: Iterable[str], most: int | None = None) -> list[_Form]:
         stripped = text.strip()
         some = stripped[:most]
         for form in _forms(some, cut=some != stripped):
-            found.setdefault(form.text.lower(), form)
+            small = form.text.lower()  # of some letters two, which are not alike
+            found.setdefault(small if len(small) == len(form.text) else form.text, form)
     return [found[text] for text in sorted(found, key=len, reverse=True)]
 
 

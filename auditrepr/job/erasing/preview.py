@@ -9,7 +9,6 @@ from django.apps import apps
 from django.contrib.auth import get_user_model
 
 from ...capture import attachment
-from ...exceptions import NothingToErase
 from ...models import AuditLog, Checkpoint, InstanceRepr, ReprFailure
 from ...models.log_queryset import ACTOR_LENGTH
 from ...vendors import get_vendor
@@ -18,7 +17,7 @@ from . import texts
 from .changes import change_of, of_others
 from .known import Known, known
 from .needles import MARK
-from .run import NOT_OURS, Asked, parts
+from .run import NOT_OURS, Asked, check_target, parts
 from .target import ActorTarget, ObjectTarget
 
 
@@ -49,12 +48,12 @@ def preview(asked: Asked) -> Preview:
 
     :raises MigrationsPending: if one of auditrepr's own migrations is not applied.
     :raises NothingToErase: if the log has no event of the target.
+    :raises ColumnUnknown: if no event of it has what is named.
     """
     target = asked.target
     preflight.check_own_tables(target.using)
     attachment.refuse(target.using, NOT_OURS)
-    if not target.events().exists():
-        raise NothingToErase(what=target)
+    check_target(target)
     found = Preview(known(target, also=set(asked.also), but=set(asked.but)))
     own = set(target.events().values_list("pk", flat=True))
     _count_own(found, asked)

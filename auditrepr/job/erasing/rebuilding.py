@@ -9,6 +9,7 @@ from ...reprs import Outcome, build
 from ...utils.time_limit import JobTimeLimit
 from ...vendors.types import ERASED, Event
 from .needles import MARK, Needles
+from .target import REPLACED
 from .texts import WAITING
 
 Row = tuple[int, str, str, str]
@@ -19,17 +20,19 @@ def again(
 ) -> list[Row]:
     """Return the new representations of those events that need one.
 
-    Of the object's own events, also those that would read an erased value now: what their text was
-    made of is not known. All others keep their text.
+    Of the object's own events, also those that would read an erased value now, or whose key was
+    replaced: what their text was made of is not known. All others keep their text.
 
     :param needles: by which a text is recognized that would bring back what was erased.
     """
     stored = {row.pk: row for row in InstanceRepr.objects.using(using).filter(pk__in=ids)}
     rows = AuditLog.objects.using(using).filter(pk__in=stored).order_by("pk")
+    renamed = {row.pk for row in rows if (row.object_id or "").startswith(REPLACED)}
     found = []
     for outcome in _built(using, [Event.of(row) for row in rows]):
         before = stored[outcome.id]
-        rested = outcome.id in own and (outcome.failure or ERASED in outcome.reason)
+        erased = outcome.failure or ERASED in outcome.reason or outcome.id in renamed
+        rested = outcome.id in own and erased
         if rested or before.reason == WAITING:
             new = _usable(outcome, needles, day)
             if new != (before.pk, before.instance_repr, before.fidelity, before.reason):

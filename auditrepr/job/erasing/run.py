@@ -110,8 +110,19 @@ def check(target: Target) -> None:
     if found := unfinished_import(using):
         raise EraseDuringImport(sources=found.named)
     check_current(target)
-    if not target.events().exists() and records.unfinished(target) is None:
+    if records.unfinished(target) is None:
+        check_target(target)
+
+
+def check_target(target: Target) -> None:
+    """Check that the log has events of the target, and what is named of them.
+
+    :raises NothingToErase: if it has none.
+    :raises ColumnUnknown: if none of them has what is named.
+    """
+    if not target.events().exists():
         raise NothingToErase(what=target)
+    target.check_names()
 
 
 def check_current(target: Target) -> None:
@@ -186,7 +197,10 @@ class _Run:
 
     def _own(self, top: int) -> None:
         """Erase in its own events."""
-        for ids in _portions(sorted(self.own), self.size):
+        self._replace_keys()
+        for ids in self._own_in_order():
+            if self.stopped:
+                return
             rows = InstanceRepr.objects.using(self.using).filter(pk__in=ids)
             if isinstance(self.target, ObjectTarget):
                 self._mark(texts.representations(rows, self.known.words))
@@ -195,18 +209,37 @@ class _Run:
             events = AuditLog.objects.using(self.using).filter(pk__in=ids).order_by("pk")
             needles = self.known.needles
             found = [change_of(e, self.target, needles, self._replacement) for e in events]
-            self._change(change for change in found if change)
-            if self.stopped:
-                return
-        if isinstance(self.target, ObjectTarget) and self.target.keys:
-            tables = self.target.table_names
-            keys = {key: self._replacement(key) for key in self.target.keys}
+            self._change((change for change in found if change), max(self.size, len(ids)))
+
+    def _replace_keys(self) -> None:
+        """Replace its keys where other events are about it; the log still says which they are."""
+        if not isinstance(self.target, ObjectTarget):
+            return
+        found = []
+        for tables, keys in self.target.keys_by_tables():
+            if texts.about(self.using, tables, keys).exists():
+                found.append((tables, {key: self._replacement(key) for key in keys}))
+        if found:
             with self._batch():
-                texts.replace_keys(self.using, tables, keys)
+                for tables, replacements in found:
+                    texts.replace_keys(self.using, tables, replacements)
+
+    def _own_in_order(self) -> Iterator[Sequence[int]]:
+        """Yield its own events in portions, at last and at once those that changed its key.
+
+        They lead from the key that was asked for to all events under its other keys.
+        """
+        rekeyed = self.target.events().filter(previous_object_id__in=self.target.keys)
+        last = set(rekeyed.values_list("pk", flat=True)) if self.target.keys else set()
+        yield from _portions(sorted(self.own - last), self.size)
+        if last:
+            yield sorted(last)
 
     def _rebuild(self, top: int) -> None:
         """Build again what was marked, and its own representations."""
-        own = self.own if isinstance(self.target, ObjectTarget) else set()
+        own: set[int] = set()
+        if isinstance(self.target, ObjectTarget):
+            own = self.own | self.target.replaced(self._replacement)
         marked = set(texts.waiting(self.using).values_list("pk", flat=True))
         for ids in _portions(sorted(own | marked), self.size):
             rows = rebuilding.again(self.using, ids, self.known.needles, own, self.day)
@@ -227,8 +260,8 @@ class _Run:
             with self._batch(failures=len(some)):
                 texts.erase_failures(self.using, some, self.known.needles)
 
-    def _change(self, found: Iterator[Change]) -> None:
-        while some := list(islice(found, self.size)):
+    def _change(self, found: Iterator[Change], size: int | None = None) -> None:
+        while some := list(islice(found, size or self.size)):
             events = sum(bool(one.chosen or one.keys) for one in some)
             ids = {one.event.pk for one in some}
             # Before the transaction, which other writers may wait for.

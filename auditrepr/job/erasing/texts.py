@@ -95,8 +95,13 @@ def erase_others(using: str, rows: Iterable[Model], needles: Needles) -> None:
             own.update(**{name: needles.replaced(getattr(row, name)) for name in columns})
 
 
+def about(using: str, tables: Collection[str], keys: Collection[str]) -> QuerySet[RelatedObject]:
+    """Return where other events are about the rows of these tables with these keys."""
+    rows = RelatedObject.objects.using(using)
+    return rows.filter(table_name__in=tables, object_id__in=keys)
+
+
 def replace_keys(using: str, tables: Collection[str], keys: dict[str, str]) -> None:
     """Replace keys of the object where other events are about it."""
     for key, replacement in keys.items():
-        rows = RelatedObject.objects.using(using).filter(table_name__in=tables, object_id=key)
-        rows.update(object_id=replacement)
+        about(using, tables, [key]).update(object_id=replacement)

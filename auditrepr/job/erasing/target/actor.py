@@ -7,11 +7,14 @@ from typing import Any
 
 from django.db.models import QuerySet
 
+from ....exceptions import ColumnUnknown
 from ....models import AuditLog, Erasure
 from ....models.log_queryset import ACTOR_LENGTH
 from ..needles import texts_in
 from .base import Target
 
+#: Contexts of which an error names the values.
+LATEST = 1_000
 #: What the import wrote into it, which says nothing of the actor.
 _IMPORTED = ("imported_from", "imported_text")
 
@@ -24,6 +27,13 @@ class ActorTarget(Target):
     def __init__(self, using: str, actor: str, named: Collection[str] = ()) -> None:
         super().__init__(using, named)
         self.actor = actor
+
+    def check_names(self) -> None:
+        unknown = [n for n in self.named if not self.events().filter(context__has_key=n).exists()]
+        if unknown:
+            latest = self.events().order_by("-pk").values_list("context", flat=True)[:LATEST]
+            known = {name for said in latest if isinstance(said, dict) for name in said}
+            raise ColumnUnknown(column=min(unknown), known=", ".join(sorted(known)))
 
     def identity(self) -> str:
         return self.actor

@@ -49,6 +49,13 @@ class Target(ABC):
     def events(self) -> QuerySet[AuditLog]:
         """Return its own events."""
 
+    @abstractmethod
+    def check_names(self) -> None:
+        """Check that there is what is named.
+
+        :raises ColumnUnknown: if no event has it.
+        """
+
     def chosen(self, event: AuditLog) -> Chosen:
         """Return the columns of one of its own events whose values are erased."""
         return Chosen()

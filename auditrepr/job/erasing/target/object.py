@@ -3,26 +3,28 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import suppress
 from functools import cached_property, reduce
 from operator import or_
-from typing import Any, NamedTuple
+from typing import Any
 
+from django.db import connections
 from django.db.models import CharField, Field, Model, Q, QuerySet, TextField
 
 from ....asof.asked import checked_key
-from ....asof.former import children
 from ....exceptions import ColumnUnknown
-from ....lineage import get_renames
 from ....models import AuditLog, Erasure
 from ....tracking import tracked_tables
 from ....utils.model_meta import key_parts, own_fields
-from ....utils.table_names import log_name
 from ....vendors import get_vendor
 from ....vendors.types import erased_on
 from ..needles import MARK, texts_in
 from .base import REPLACED, Chosen, Target, as_json
+from .family import Family, Part
 
+#: Values of which nothing can be erased.
+EMPTY: tuple[Any, ...] = (None, "", {}, [])
 #: Types of fields whose values do not count as text, although JSON writes some as such.
 _NO_TEXT = frozenset(
     {
@@ -34,14 +36,6 @@ _NO_TEXT = frozenset(
 )  # fmt: skip
 
 
-class Part(NamedTuple):
-    """One table that holds rows of the object."""
-
-    table: str  # its current name
-    key: str  # as the log has it
-    model: type[Model] | None
-
-
 class ObjectTarget(Target):
     """An object: its rows in all tables of its model, under all keys and names that they had."""
 
@@ -51,7 +45,10 @@ class ObjectTarget(Target):
         super().__init__(using, named)
         self.parts = tuple(parts)
         self.table_name = self.parts[0].table
-        self.renames = get_renames(using)
+        self.asked = self.parts[0].key
+        self.family = Family(using)
+        self.renames = self.family.renames
+        self._keys: dict[Part, frozenset[str]] = {}
 
     @classmethod
     def of(cls, using: str, model: type[Model], pk: Any, named: Collection[str]) -> ObjectTarget:
@@ -62,52 +59,40 @@ class ObjectTarget(Target):
         """
         model = model._meta.concrete_model or model
         key = checked_key(model, pk, using, "--object")
-        family = dict.fromkeys([model, *model._meta.all_parents, *_descendants(model)])
-        parts = []
-        for one in family:
-            if not one._meta.proxy:
-                (text,) = get_vendor(using).key_texts(one._meta.pk, [key])
-                parts.append(Part(log_name(one._meta.db_table), text, one))
-        found = cls(using, parts, named)
-        found._check_names()
-        texts = (one for one in key_parts(model._meta.pk) if isinstance(one, CharField | TextField))
-        if any(found._is_chosen(one, str(one.column), parts[0].key) for one in texts):
-            found._note_keys()
+        [text] = get_vendor(using).key_texts(model._meta.pk, [key])
+        found = cls(using, Family(using).parts(model, text), named)
+        found.asked = text
+        found.check_names()
+        found._note_keys()
         return found
 
     def identity(self) -> str:
-        return json.dumps([[part.table, part.key] for part in self.parts])
+        return json.dumps([self.table_name, self.asked])
 
     @property
     def key(self) -> str:
         return self.parts[0].key
-
-    @property
-    def table_names(self) -> set[str]:
-        """Return the names that its tables have or had."""
-        return {name.name for part in self.parts for name in self.renames.lineage(part.table).names}
 
     def events(self) -> QuerySet[AuditLog]:
         return self.log.filter(reduce(or_, self._conditions))
 
     @cached_property
     def _conditions(self) -> list[Q]:
-        return [condition for part in self.parts for condition in self._of(part)]
+        return [one for part in self.parts for one in self.family.conditions(part)]
 
-    def _of(self, part: Part) -> Iterator[Q]:
-        """Yield the conditions for the events of a part, also from when it had another key."""
-        table = self.renames.lineage(part.table).events()
-        yield table & (Q(object_id=part.key) | Q(previous_object_id=part.key))
-        seen, left = {part.key}, [(part.key, Q())]
-        while left:
-            key, until = left.pop()
-            taken = self.log.filter(table, until, object_id=key)
-            rekeyed = taken.filter(previous_object_id__isnull=False)
-            for pk, former in rekeyed.values_list("pk", "previous_object_id"):
-                if former and former not in seen:  # what has had the key since is another object
-                    seen.add(former)
-                    left.append((former, Q(pk__lt=pk)))
-                    yield table & Q(object_id=former, pk__lt=pk)
+    def replaced(self, replacement: Callable[[str], str]) -> set[int]:
+        """Return the events whose keys were replaced, also by runs before."""
+        found: set[int] = set()
+        for part in self.parts:
+            key = self.family.latest(part.table, replacement(part.key))
+            found.update(self.family.events(part._replace(key=key)).values_list("pk", flat=True))
+        return found
+
+    def keys_by_tables(self) -> Iterator[tuple[set[str], frozenset[str]]]:
+        """Yield the keys that are replaced, with all names of the table that has them."""
+        for part, keys in self._keys.items():
+            names = {name.name for name in self.renames.lineage(part.table).names}
+            yield names, keys & self.keys
 
     def chosen(self, event: AuditLog) -> Chosen:
         fields = self.renames.fields(event)
@@ -129,9 +114,19 @@ class ObjectTarget(Target):
     def texts(self, event: AuditLog) -> Iterator[str]:
         chosen = self.chosen(event)
         yield from texts_in(self.context(event).get("imported_text"))
+        fields = self.renames.fields(event)
         for row, columns in ((event.row_data, chosen.row), (event.changed_from, chosen.old)):
             for column in columns:
-                yield from texts_in((row or {})[column])
+                value = (row or {})[column]
+                yield from texts_in(value)
+                yield from texts_in(self._shown(fields.get(column), value))
+
+    def _shown(self, field: Any, value: Any) -> Any:
+        """Return what Python shows of a text, such as what an encrypted field decrypts."""
+        if isinstance(value, str) and hasattr(field, "from_db_value"):
+            with suppress(Exception):  # the project's code, and perhaps a key that is gone
+                return field.from_db_value(value, None, connections[self.using])
+        return None
 
     def current(self) -> dict[str, Any]:
         """Return the values of the columns that the object's current rows have, none of them empty.
@@ -142,17 +137,12 @@ class ObjectTarget(Target):
         found: dict[str, Any] = {}
         excluded = {table.name: table.excluded for table in tracked_tables(self.using)}
         for part in self.parts:
-            if part.model is None:
-                continue
             out = excluded.get(part.table, frozenset())
             recorded = (field for field in own_fields(part.model) if field.column not in out)
             fields = [f for f in recorded if self._is_chosen(f, f.column, "")]
-            key = checked_key(part.model, _pk_of(part), self.using)
-            rows: Any = QuerySet(part.model, using=self.using).filter(pk=key)
+            rows = self.family.current(part)
             for row in rows.values(*(field.attname for field in fields)) if fields else ():
-                found |= {
-                    str(name): value for name, value in row.items() if value not in (None, "")
-                }
+                found |= {str(name): value for name, value in row.items() if value not in EMPTY}
         return found
 
     def keep_current(self) -> None:
@@ -168,9 +158,20 @@ class ObjectTarget(Target):
         self.keys = frozenset(key for key in self.keys if as_json(key) not in self.kept)
 
     def _note_keys(self) -> None:
-        keys = self.events().values_list("object_id", "previous_object_id").distinct()
-        found = {key for both in keys for key in both if key}
-        self.keys = frozenset(key for key in found if not key.startswith(REPLACED))
+        """Note the keys that are texts, of the tables in which they are chosen."""
+        for part in self.parts:
+            if self._has_chosen_key(part):
+                events = self.family.events(part)
+                pairs = events.values_list("object_id", "previous_object_id").distinct()
+                found = {key for both in pairs for key in both if key}
+                self._keys[part] = frozenset(k for k in found if not k.startswith(REPLACED))
+        self.keys = frozenset().union(*self._keys.values())
+
+    def _has_chosen_key(self, part: Part) -> bool:
+        """Return whether the key of a part is a text that is erased; a link's is its parent's."""
+        ends = ((str(f.column), _end_of(f)) for f in key_parts(part.model._meta.pk))
+        texts = ((name, end) for name, end in ends if isinstance(end, CharField | TextField))
+        return any(self._is_chosen(end, name, part.key) for name, end in texts)
 
     def _is_chosen(self, field: Field[Any, Any] | None, column: str, value: Any) -> bool:
         if self.named:
@@ -183,10 +184,10 @@ class ObjectTarget(Target):
         return isinstance(value, str | dict | list)
 
     def _stays(self, value: Any) -> bool:
-        return value in (None, "") or erased_on(value) is not None or as_json(value) in self.kept
+        return value in EMPTY or erased_on(value) is not None or as_json(value) in self.kept
 
-    def _check_names(self) -> None:
-        fields = [field for part in self.parts if part.model for field in own_fields(part.model)]
+    def check_names(self) -> None:
+        fields = [field for part in self.parts for field in own_fields(part.model)]
         known = {name for f in fields for name in (f.name, f.attname, f.column)}
         held = self.events().order_by("-pk")[:1000] if self.named - known else ()
         known |= {column for event in held for column in event.row_data or ()}
@@ -197,13 +198,8 @@ class ObjectTarget(Target):
         return f"{self.table_name} {self.key}"
 
 
-def _descendants(model: type[Model]) -> Iterator[type[Model]]:
-    for child in children(model):
-        yield child
-        yield from _descendants(child)
-
-
-def _pk_of(part: Part) -> Any:
-    if part.model is not None and len(key_parts(part.model._meta.pk)) > 1:
-        return json.loads(part.key)
-    return part.key
+def _end_of(field: Any) -> Any:
+    """Return the field whose values a link to a parent has."""
+    while field.remote_field and field.remote_field.parent_link:
+        field = field.target_field
+    return field
