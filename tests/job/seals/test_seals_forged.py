@@ -19,8 +19,11 @@ from auditrepr.vendors import get_vendor
 from tests.app.models import Author
 from tests.running import run
 from tests.sealing import ids, verify
+from tests.sizes import FIRST_ID
 
 pytestmark = pytest.mark.django_db(transaction=True)
+#: Imported events have IDs up to zero, so only in a log that begins above are ours known by theirs.
+OWN_ABOVE_ZERO = pytest.mark.skipif(FIRST_ID < 1, reason="our events have IDs of imported ones")
 
 
 @pytest.fixture
@@ -163,6 +166,7 @@ def test_events_that_an_entry_says_were_imported_are_counted(kept: Path):
     assert "imported" not in said(later)
 
 
+@OWN_ABOVE_ZERO
 @pytest.mark.parametrize("place", ["in a gap", "after the last one"])
 def test_no_event_of_ours_passes_for_an_imported_one(kept: Path, place: str):
     number = gap() if place == "in a gap" else ids()[-1] + 1
@@ -189,6 +193,7 @@ def test_nothing_hides_in_a_range_that_goes_back(kept: Path):
     assert "seal 5 has an impossible range" in said(kept)
 
 
+@OWN_ABOVE_ZERO
 def test_an_unsealed_import_into_a_gap_is_told(kept: Path):
     number = gap()
     insert(number)
