@@ -267,7 +267,7 @@ class AsOfSets(dict[str, Any]):
         if self._holds(name) and not chosen:
             return super().__getitem__(name)
         if not as_django and not str(frame.f_globals.get("__name__")).startswith("django."):
-            # The project's own related manager: it goes on to ask Django's, which asks here, too.
+            # The project's own related manager: it then asks Django's, which asks here, too.
             raise KeyError(name)
         of_all, live = self._live(manager, member.subject)
         matches = self._peers.set(name, self._index)
