@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from django.apps import apps
 from django.conf import settings
 from django.db import connections, router
-from django.db.models import Count, IntegerField, Model
+from django.db.models import Count, IntegerField, JSONField, Model
 from django.utils.module_loading import import_string
 
 from ...exceptions import SourceUnavailable
@@ -197,24 +197,29 @@ def _context(entries: Any, kinds: Sequence[_Kind], using: str) -> str:
 
 def _changes(entries: Any, fields: Mapping[str, Any], using: str) -> str:
     """Return SQL for what has changed, as the entry says it, by the names of fields."""
-    changes = get_vendor(using).json_text(column(using, "event", fields["changes"]))
-    if "changes_text" not in fields:
-        return changes
-    former = get_vendor(using).json_text(column(using, "event", fields["changes_text"]))
-    if broken := _broken(entries, using):
-        number = column(using, "event", entries._meta.pk)
-        former = f"CASE WHEN CAST({number} AS text) NOT IN ({broken}) THEN {former} END"
-    return f"coalesce({changes}, {former})"
+    names = [name for name in ("changes", "changes_text") if name in fields]
+    each = [_json(entries, fields[name], using) for name in names]
+    return f"coalesce({', '.join(each)})" if len(each) > 1 else each[0]
 
 
-def _broken(entries: Any, using: str) -> str:
-    """Return SQL for the keys of entries from before version 3 whose changes are not JSON.
+def _json(entries: Any, field: Any, using: str) -> str:
+    """Return SQL for the JSON object in a column, which is text before django-auditlog 3."""
+    read = get_vendor(using).json_text(column(using, "event", field))
+    broken = "" if isinstance(field, JSONField) else _broken(entries, field.name, using)
+    number = column(using, "event", entries._meta.pk)
+    return f"CASE WHEN CAST({number} AS text) NOT IN ({broken}) THEN {read} END" if broken else read
 
-    django-auditlog leaves these where they are when it converts the others.
+
+def _broken(entries: Any, name: str, using: str) -> str:
+    """Return SQL for the keys of entries whose changes are a text that is not JSON.
+
+    django-auditlog leaves such texts where they are when it converts the others.
     """
-    rows = entries._base_manager.using(using).filter(changes__isnull=True).exclude(changes_text="")
-    found = rows.order_by().values_list("pk", "changes_text").iterator()
-    return ", ".join(text(str(pk)) for pk, changes in found if not _is_json(changes))
+    rows = entries._base_manager.using(using).exclude(**{name: ""})
+    if name == "changes_text":
+        rows = rows.filter(changes__isnull=True)
+    found = rows.order_by().values_list("pk", name).iterator()
+    return ", ".join(text(str(pk)) for pk, changes in found if changes and not _is_json(changes))
 
 
 def _is_json(changes: str) -> bool:
