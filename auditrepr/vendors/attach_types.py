@@ -43,6 +43,7 @@ class LogView:
 
     :param rows: what follows ``FROM``; expressions have ``event.`` before the columns.
     :param columns: expressions by the name of our column; those that are not there are null.
+    :param condition: which of them are events; empty: all, if they have a time that can be read.
     :param functions: statements that create what the expressions call.
     :param excluded: columns that are left out of rows, by table.
     :param known: JSON that the source gets again when the view is made again: what it has read from
@@ -53,6 +54,7 @@ class LogView:
     rows: str
     columns: Mapping[str, str]
     functions: Sequence[str] = ()
+    condition: str = ""
     excluded: Mapping[str, Sequence[str]] = field(default_factory=dict)
     key_types: Collection[str] | None = None
     known: Any = None

@@ -34,9 +34,6 @@ class Dialect:
     doubled: str  # whether the log has the change itself, by `transaction`
 
 
-_OBJECT = "PARTITION BY table_name, object_id ORDER BY moment, part, position"
-
-
 def columns(select: str) -> str:
     """Return a query whose columns are those of a SELECT."""
     return f"SELECT * FROM {_source(select)} LIMIT 0"
@@ -121,9 +118,9 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
         f" FROM {with_previous(one, _events(dialect, one))}"
         for part, one in enumerate(selections)
     )
-    before = "part"  # sorting once more takes time
-    if len(selections) > 1:
-        before = f"coalesce(lag(part) OVER ({_OBJECT}), part)"
+    object_ = "PARTITION BY table_name, object_id ORDER BY moment, part, position"
+    several = len(selections) > 1  # with one, there is nothing to sort for
+    before = f"coalesce(lag(part) OVER ({object_}), part)" if several else "part"
     return f"""
         INSERT INTO auditrepr_plannedevent (id, part, position, previous_position)
         SELECT %(last_id)s + 1 - row_number() OVER (

@@ -155,3 +155,14 @@ def test_an_event_whose_time_cannot_be_read_stops_nothing(at: str) -> None:
     Author.objects.create(name="Bea")
     run()
     assert set(InstanceRepr.objects.values_list("instance_repr", flat=True)) == {"Ann", "Bea"}
+
+
+@each("supa_audit", "json")
+def test_an_event_at_infinity_stops_no_other_log(log: TableLog) -> None:
+    attach(log.source)
+    time = "ts" if log.source == "supa_audit" else "action_tstamp_clk"
+    Author.objects.create(name="Ann")
+    sql(f"UPDATE audit.{log.table} SET {time} = 'infinity'")
+    Author.objects.create(name="Bea")
+    run()
+    assert set(InstanceRepr.objects.values_list("instance_repr", flat=True)) == {"Bea"}

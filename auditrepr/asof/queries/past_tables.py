@@ -19,8 +19,9 @@ from ..states.truncations import EMPTIED
 from ..substitution import NotAsOf
 from .changed_tables import ChangedTable, ChangedTables
 from .expressions import Expression, with_expressions
-from .statement_order import LOOKS_FOR_ONE, Order, taken
+from .statement_order import LOOKS_FOR_ONE, Order
 from .statements import Statement, read
+from .taken_rows import taken
 
 ORDER = "a query without an order took some of its rows"
 

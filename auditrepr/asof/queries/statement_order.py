@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from functools import lru_cache
 from typing import NamedTuple
 
 
@@ -21,17 +20,15 @@ class Order(NamedTuple):
 
 #: The limit that Django's get() uses to find one row, or to notice that there are several.
 LOOKS_FOR_ONE = "21"
-#: A limit that no result reaches.
-MOST = 2**62
 # Aggregates, and functions of windows, whose result depends on the order of rows.
-_SHOW_ORDER = frozenset(
+SHOW_ORDER = frozenset(
     {"STRING_AGG", "GROUP_CONCAT", "ARRAY_AGG", "JSON_AGG", "JSONB_AGG", "JSON_OBJECT_AGG"}
     | {"JSONB_OBJECT_AGG", "XMLAGG", "JSON_GROUP_ARRAY", "JSON_GROUP_OBJECT", "ROW_NUMBER"}
     | {"LAG", "LEAD", "FIRST_VALUE", "LAST_VALUE", "NTH_VALUE", "NTILE"}
 )
 _ENDS_ORDER = frozenset({"LIMIT", "OFFSET", "FETCH", "FOR", "ROWS", "RANGE", "GROUPS", ";"})
 _HOW = frozenset({"ASC", "DESC", "NULLS", "FIRST", "LAST"})
-_TAKE_ROWS = frozenset({"LIMIT", "OFFSET", "FETCH"})
+TAKE_ROWS = frozenset({"LIMIT", "OFFSET", "FETCH"})
 _COMBINE = frozenset({"UNION", "INTERSECT", "EXCEPT"})
 _ENDS_FROM = _ENDS_ORDER | _COMBINE | {"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "SELECT"}
 _NAMED = r'("[^"]*"|\w+)'
@@ -58,7 +55,7 @@ def is_cut(upper: Sequence[str]) -> bool:
             ordered.pop()
         elif word == "ORDER":
             ordered[-1] = True
-        elif word in _TAKE_ROWS and not ordered[-1]:
+        elif word in TAKE_ROWS and not ordered[-1]:
             value = upper[place + 1] if place + 1 < len(upper) else ""
             if value == LOOKS_FOR_ONE and len(ordered) == 1:
                 continue
@@ -102,11 +99,11 @@ def orders(words: Sequence[str]) -> Iterator[Order]:
     """Yield each order that decides what a limit, an aggregate or a window gives."""
     upper = [word.upper() for word in words]
     for place, word in enumerate(upper):
-        if word in _TAKE_ROWS:
+        if word in TAKE_ROWS:
             start = _order_before(upper, place)
             if start is not None:
                 yield _order(words, upper, start, _select_of(upper, place))
-        elif word in _SHOW_ORDER and upper[place + 1 : place + 2] == ["("]:
+        elif word in SHOW_ORDER and upper[place + 1 : place + 2] == ["("]:
             end = _end_of_function(upper, place + 1)
             within = upper[place:end]
             start = place + within.index("ORDER") + 2 if "ORDER" in within else len(upper)
@@ -219,62 +216,3 @@ def _columns(words: Sequence[str], upper: Sequence[str], start: int) -> Iterator
             term.append(words[place])
         if ends:
             return
-
-
-class Taken(NamedTuple):
-    """A SELECT that takes some of its rows by an order, in parts."""
-
-    rows: str  # from FROM to the order
-    order: str
-    before: int  # how many parameters come before the rows, in the rows, and in the order
-    within: int
-    by: int
-    first: int
-    number: int | None  # None: all
-
-    def places(self) -> str:
-        """Return a SELECT of the places of the rows that it takes, and of those next to them.
-
-        Rows have the same place if the order does not tell them apart.
-        """
-        skipped = max(self.first - 1, 0)
-        number = MOST if self.number is None else self.first - skipped + self.number + 1
-        return (
-            f"SELECT rank() OVER (ORDER BY {self.order}) {self.rows} "
-            f"ORDER BY {self.order} LIMIT {number} OFFSET {skipped}"
-        )
-
-    def parameters(self, given: Sequence[object]) -> list[object]:
-        """Return the parameters of that SELECT, from those of the statement."""
-        order = self.before + self.within
-        by = list(given[order : order + self.by])
-        return [*by, *given[self.before : order], *by]
-
-
-# What its parts cannot be told apart with, or what has places of its own.
-_UNCLEAR = re.compile(
-    r"'|%\(|SELECT DISTINCT|\b(GROUP BY|UNION|INTERSECT|EXCEPT|OVER)\b|.\bSELECT\b|FROM.*\bFROM\b",
-    re.DOTALL,
-)
-# SQLite writes an offset alone as the offset after a limit of -1.
-_PARTS = re.compile(
-    r"(SELECT .*) (FROM .*) ORDER BY (.*?)(?: LIMIT (-1|\d+))?(?: OFFSET (\d+))?", re.DOTALL
-)
-
-
-@lru_cache(maxsize=1024)
-def taken(sql: str) -> Taken | None:
-    """Return the parts of the statement; None if it is not as simple as that."""
-    found = None if _UNCLEAR.search(sql) else _PARTS.fullmatch(sql)
-    if found is None or "ORDER BY" in found[2] or not (found[4] or found[5]):
-        return None
-    select, rows, order, number, first = found.groups()
-    if not _TAKE_ROWS.isdisjoint(order.upper().split()):
-        return None
-    named = {alias.strip('"') for alias in re.findall(r'\bAS ("[^"]*"|\w+)', select)}
-    terms = [term.strip().partition(" ")[0].strip('"') for term in order.split(",")]
-    if any(term.isdigit() or term in named for term in terms):
-        return None  # it refers to what is selected
-    before, within, by = (part.replace("%%", "").count("%s") for part in (select, rows, order))
-    most = None if number in (None, "-1") else int(number)
-    return Taken(rows, order, before, within, by, int(first or 0), most)

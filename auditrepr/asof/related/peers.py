@@ -5,14 +5,12 @@ They were reached in the same way: as the objects of a batch's events, or throug
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db import router
 from django.db.models import Model
-from django.db.models.manager import BaseManager
 
 from ...utils.model_meta import field_named
 from ...vendors.types import Found
@@ -21,8 +19,7 @@ from ..lookups import Ask, AsOfReader, Lookup, SetRelation, Subject
 from ..matches import Matches
 from ..placeholders import unknown
 from ..rows import ModelRaised
-from .managers import is_djangos
-from .related_querysets import AsOfQuerySet, as_of
+from .instance_caches import AsOfObjects, AsOfSets
 
 if TYPE_CHECKING:
     from .relations import Resolver
@@ -127,14 +124,13 @@ class Peers:
 
     def _lookup(self, member: Member, field: Any) -> Lookup:
         name, there = field.attname, member.instance.__dict__
-        then = self._key_then(member, name)
-        if then is not there.get(name) and (then is not None or field.column not in member.missing):
-            return Lookup(member.subject, then)  # code has set another one since
-        if then is there.get(name) and (name in there or field.column not in member.missing):
-            return Lookup(member.subject, getattr(member.instance, field.attname))
-        why = member.missing[field.column]
-        value = self.reader.placeholder(field, why)
-        return Lookup(member.subject, value, (unknown(field.column, why),))
+        then, now = self._key_then(member, name), there.get(name)
+        why = member.missing.get(field.column)
+        if why is not None and then is None and (now is not None or name not in there):
+            value = self.reader.placeholder(field, why)
+            return Lookup(member.subject, value, (unknown(field.column, why),))
+        # If code has set another one since, that is of no concern to the other members.
+        return Lookup(member.subject, getattr(member.instance, name) if then is now else then)
 
     def _key_then(self, member: Member, name: str) -> Any:
         """Return the field's value when the member was made; as it is now if no one kept it."""
@@ -212,91 +208,3 @@ class Peers:
         """
         first = self._tracebacks.setdefault(id(error), error.__traceback__)
         return error.with_traceback(first)
-
-
-class AsOfObjects(dict[str, Any]):
-    """The ``fields_cache`` of one instance."""
-
-    __slots__ = ("_index", "_peers")
-
-    def __init__(self, peers: Peers, index: int) -> None:
-        super().__init__()
-        self._peers = peers
-        self._index = index
-
-    def __missing__(self, name: str) -> Any:
-        value = self._peers.object(name, self._index)
-        self[name] = value
-        return value
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        """Store an answer, be it this one's or Django's own."""
-        if value is None:
-            self._peers.members[self._index].subject.found_none = True
-        super().__setitem__(name, value)
-
-
-class AsOfSets(dict[str, Any]):
-    """The ``_prefetched_objects_cache`` of one instance."""
-
-    __slots__ = ("_asking", "_index", "_peers")
-
-    def __init__(self, peers: Peers, index: int) -> None:
-        super().__init__()
-        self._peers = peers
-        self._index = index
-        self._asking = False
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        """Leave behind what reads the log; sets that were read are not part of live objects."""
-        kept = {name: one for name, one in self.items() if not isinstance(one, AsOfQuerySet)}
-        return dict, (kept,)
-
-    def __getitem__(self, name: str) -> Any:
-        relation = self._peers.sets.get(name)
-        if self._asking or relation is None or self._peers.elsewhere(*relation.models):
-            return super().__getitem__(name)  # KeyError: Django queries the current rows
-        member = self._peers.members[self._index]
-        usual = getattr(member.instance, relation.accessor)
-        # Django's cache does not distinguish managers: find the caller's manager in its frame.
-        frame = sys._getframe(1)
-        asking = frame.f_locals.get("self")
-        chosen = isinstance(asking, BaseManager) and not isinstance(asking, type(usual))
-        manager: Any = asking if chosen else usual
-        as_django = is_djangos(type(manager), "get_queryset", "_apply_rel_filters")
-        if self._holds(name) and not chosen:
-            return super().__getitem__(name)
-        if not as_django and not str(frame.f_globals.get("__name__")).startswith("django."):
-            # The project's own related manager: it then asks Django's, which asks here, too.
-            raise KeyError(name)
-        of_all, live = self._live(manager, member.subject)
-        matches = self._peers.set(name, self._index)
-        found = as_of(live, matches, self._peers.reader, member.subject)
-        if not is_djangos(type(manager), "_apply_rel_filters"):
-            found._result_cache = None  # only its own query selects what it shows
-            return found
-        if matches.plain and not chosen:
-            if as_django:
-                self[name] = found
-            return found
-        # A manager may select other rows each time.
-        shown = matches.shown(of_all)
-        found._result_cache = None if shown is None else [one.value for one in shown]
-        return found
-
-    def _holds(self, name: str) -> bool:
-        """Return whether the set is here, as the code has fetched it, or for the present keys."""
-        if name not in self:
-            return False
-        of_auditrepr = isinstance(super().__getitem__(name), AsOfQuerySet)
-        return not (of_auditrepr and self._peers.has_changed(self._index))
-
-    def _live(self, manager: Any, subject: Subject) -> tuple[Any, Any]:
-        """Return the manager's querysets of all objects of its model, and of the set."""
-        self._asking = True
-        try:
-            with self._peers.reader.asking(subject):
-                of_all = super(type(manager), manager).get_queryset()  # type: ignore[misc]
-                return of_all, manager._apply_rel_filters(of_all._chain())
-        finally:
-            self._asking = False

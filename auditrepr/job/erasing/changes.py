@@ -130,5 +130,5 @@ def _marked(value: Any) -> Any:
         return {name: _marked(part) for name, part in value.items()}
     if isinstance(value, list):
         return [_marked(part) for part in value]
-    technical = value is None or value == "" or isinstance(value, bool)
-    return value if technical else MARK
+    names_nobody = value is None or value == "" or isinstance(value, bool)
+    return value if names_nobody else MARK

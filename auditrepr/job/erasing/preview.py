@@ -15,9 +15,10 @@ from ...vendors import get_vendor
 from .. import preflight
 from . import texts
 from .changes import change_of, of_others
+from .checking import NOT_OURS, check_target
 from .known import Known, known
 from .needles import MARK
-from .run import NOT_OURS, Asked, check_target, parts
+from .run import Asked, parts
 from .target import ActorTarget, ObjectTarget
 
 

@@ -9,29 +9,20 @@ from functools import cached_property
 from itertools import islice
 from typing import TypeVar
 
-from django.db import connections, transaction
+from django.db import transaction
 from django.utils import timezone
 
-from ...capture import attachment
 from ...conf import get_settings
-from ...exceptions import (
-    EraseDuringImport,
-    GuardOutdated,
-    MayNotErase,
-    NothingToErase,
-    StillCurrent,
-)
 from ...models import AuditLog, Erasure, InstanceRepr, ReprFailure
 from ...vendors import get_vendor
 from ...vendors.types import Writers
-from .. import preflight
-from ..importing.running import unfinished as unfinished_import
 from ..locks.base import Lock
 from ..rounds.alone import working_alone
 from ..seals import erasing as seals
 from ..windows import start_of, windows
 from . import changes, rebuilding, records, texts
 from .changes import Change, change_of, of_others
+from .checking import check
 from .known import Known
 from .known import known as known_of
 from .target import ObjectTarget, Target
@@ -40,7 +31,6 @@ T = TypeVar("T")
 
 #: Events that are changed in one transaction.
 BATCH_SIZE = 200
-NOT_OURS = "auditrepr does not erase in them"
 
 
 @dataclass(frozen=True)
@@ -91,47 +81,6 @@ def erase(
     check(asked.target)
     with working_alone(asked.target.using, lock):
         return _Run(asked, lock, batch_size, on_batch, stop).work()
-
-
-def check(target: Target) -> None:
-    """Check that the target can be erased.
-
-    :raises AuditReprError: as :func:`erase` does.
-    """
-    using = target.using
-    preflight.commits(using)
-    preflight.check_own_tables(using)
-    attachment.refuse(using, NOT_OURS)
-    vendor = get_vendor(using)
-    if not vendor.may_erase():
-        raise MayNotErase(alias=using, role=connections[using].settings_dict["USER"])
-    if vendor.guards_outdated():
-        raise GuardOutdated(alias=using)
-    if found := unfinished_import(using):
-        raise EraseDuringImport(sources=found.named)
-    check_current(target)
-    if records.unfinished(target) is None:
-        check_target(target)
-
-
-def check_target(target: Target) -> None:
-    """Check that the log has events of the target, and what is named of them.
-
-    :raises NothingToErase: if it has none.
-    :raises ColumnUnknown: if none of them has what is named.
-    """
-    if not target.events().exists():
-        raise NothingToErase(what=target)
-    target.check_names()
-
-
-def check_current(target: Target) -> None:
-    """Check that no current row would bring back what is erased.
-
-    :raises StillCurrent: if one would.
-    """
-    if not target.keeps_current and (current := target.current()):
-        raise StillCurrent(what=target, columns=", ".join(sorted(current)))
 
 
 class _Run:

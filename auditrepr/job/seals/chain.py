@@ -106,16 +106,20 @@ class Links:
 
 
 def _unlawful(entry: SealEntry) -> str:
-    """Return what no entry of ours has, in words; empty if there is nothing of the kind.
+    """Return what an entry says that none of ours does, in words; empty if there is nothing.
 
-    It could hide what happened from the numbers that the command shows.
+    It could hide events from the numbers that the command shows.
     """
     if entry.kind not in SealEntry.Kind.values:
         return f"seal {entry.number} is of no kind that this version knows"
     if (entry.amends is not None) != (entry.kind in SealEntry.AMENDING):
-        return f"seal {entry.number} does not say rightly whether it is about another one"
+        said = f"seal {entry.number} says that events were {entry.kind}"
+        amends = (
+            f"and cannot amend seal {entry.amends}" if entry.amends else "but not of which seal"
+        )
+        return f"{said}, {amends}"
     if entry.amends is not None and entry.amends >= entry.number:
-        return f"seal {entry.number} is about one that did not exist yet"
+        return f"seal {entry.number} amends seal {entry.amends}, which did not exist yet"
     if entry.events < 0 or entry.after_id > entry.upto_id:
         return f"seal {entry.number} has an impossible range or number of events"
     if entry.kind == SealEntry.Kind.IMPORTED and entry.upto_id > LAST_IMPORTED:

@@ -13,8 +13,9 @@ from django.db import Error
 from ... import capture
 from ...exceptions import AuditReprError
 from ...job import logs
+from ...job.erasing.checking import check
 from ...job.erasing.preview import preview
-from ...job.erasing.run import BATCH_SIZE, check, erase
+from ...job.erasing.run import BATCH_SIZE, erase
 from ...job.erasing.target import Target
 from ...job.rights import explained
 from ...utils.text import visible

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -43,6 +44,8 @@ _CONTEXT = {
     "actor": "user", "actor_email": "actor_email", "cid": "cid", "remote_addr": "remote_addr",
     "remote_port": "remote_port",
 }  # fmt: skip
+# The escape of NUL; behind another backslash, it is text.
+_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 #: Keys that Python's ``str()`` writes as the triggers do, or as the vendor can read.
 _KEYS = (Form.INTEGER, Form.TEXT, Form.UUID, Form.DATE, None)
 
@@ -224,12 +227,14 @@ def _broken(entries: Any, name: str, using: str) -> str:
 
 def _is_json(changes: str) -> bool:
     """Return whether each database reads it: PostgreSQL has no NUL, and no half of a pair."""
+    if _NUL.search(changes):
+        return False
     try:
         held = json.loads(changes, parse_constant=_refuse)
         json.dumps(held, ensure_ascii=False).encode()
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
-    return "\\u0000" not in json.dumps(held)
+    return True
 
 
 def _refuse(name: str) -> None:

@@ -129,9 +129,10 @@ class LoggedActions(Source):
             rows=rows.join(found),
         )
         return LogView(
-            f"{log.sql} AS event WHERE event.action = 'T' OR NOT event.statement_only",
+            f"{log.sql} AS event",
             _columns(log, rows, held),
             [*rows.functions(), made],
+            condition="event.action = 'T' OR NOT event.statement_only",
             key_types=KEY_TYPES if _has_texts(log) else None,
             known=sorted([*place, sorted(columns)] for place, columns in found.items()),
         )

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..attach_types import KEY, TABLE, Keys, LogView
 from .quoting import LOG, literal, quoted
+from .source_types import READABLE_TIME
 
 #: The log's own table, while a view has its name.
 OWN = f"{LOG}_own"
@@ -123,11 +124,14 @@ def view_sql(
     listed = ", ".join(
         f"{made.get(name, f'NULL::{type_}')} AS {quoted(name)}" for name, type_ in columns
     )
+    # One event without a time that Python can read would stop each run of the job.
+    conditions = [f"({view.condition})"] if view.condition else []
+    conditions.append(READABLE_TIME.format(made["occurred_at"]))
     name = f"{quoted(schema)}.{LOG}"
     guard = f"{quoted(schema)}.{GUARD}"
     return [
         f"CREATE VIEW {name} AS SELECT {listed}, {made.get('xmin', 'NULL::xid')} AS xmin"
-        f" FROM {view.rows}",
+        f" FROM {view.rows} WHERE {' AND '.join(conditions)}",
         f"CREATE OR REPLACE FUNCTION {guard}() RETURNS trigger LANGUAGE plpgsql AS $guard$ BEGIN"
         " RAISE EXCEPTION 'The audit log is attached to another log, and auditrepr never changes"
         " that one.' USING ERRCODE = 'read_only_sql_transaction'; END $guard$",

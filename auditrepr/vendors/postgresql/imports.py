@@ -16,7 +16,7 @@ from ..import_types import Cell, Form, Selection, Serialized, UnfitType
 from . import serialized
 from .column_types import PINNED
 from .quoting import literal, quoted
-from .source_types import EXPECTED, NAMES, fits
+from .source_types import EXPECTED, NAMES, READABLE_TIME, fits
 
 
 def text(value: str) -> str:
@@ -47,11 +47,7 @@ DIALECT = Dialect(
         "'imported_from', CAST(%(source)s AS text), 'imported_text', CAST({text} AS text)))"
     ),
     is_object="jsonb_typeof(CAST({} AS jsonb)) = 'object'",
-    # Python reads none from before the year 1.
-    is_time=(
-        "(occurred_at >= CAST('0001-01-02 00:00:00+00' AS timestamptz)"
-        " AND occurred_at < CAST('9999-12-31 00:00:00+00' AS timestamptz))"
-    ),
+    is_time=READABLE_TIME.format("occurred_at"),
     is_whole="true",  # by its type, as those of the other columns
     is_name="true",
     without=without,

@@ -1,10 +1,15 @@
-"""The types that the columns of a source's SELECT must have on PostgreSQL."""
+"""What the columns of a source's SELECT must be on PostgreSQL: their types, and times."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from typing import NamedTuple
 
+#: The condition that Python can read a time; it has no others, such as infinity.
+READABLE_TIME = (
+    "({0} >= CAST('0001-01-02 00:00:00+00' AS timestamptz)"
+    " AND {0} < CAST('9999-12-31 00:00:00+00' AS timestamptz))"
+)
 #: The name and the category of each type.
 NAMES = """
 SELECT CAST(oid AS bigint), format_type(oid, NULL), CAST(typcategory AS text)

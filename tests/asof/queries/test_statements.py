@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from auditrepr.asof.queries.statement_order import MOST, Order, taken
+from auditrepr.asof.queries.statement_order import Order
 from auditrepr.asof.queries.statements import read
 
 pytestmark = pytest.mark.sqlite
@@ -200,21 +200,3 @@ def test_the_table_of_an_order_is_told_with_what_is_joined_to_it(sql, order):
 )
 def test_the_limit_of_get_is_noticed(sql, yes):
     assert read(sql, True).looks_for_one is yes
-
-
-@pytest.mark.parametrize(
-    ("end", "places"),
-    [
-        ("LIMIT 2", "LIMIT 3 OFFSET 0"),
-        ("LIMIT 2 OFFSET 3", "LIMIT 4 OFFSET 2"),
-        ("OFFSET 3", f"LIMIT {MOST} OFFSET 2"),
-        ("LIMIT -1 OFFSET 3", f"LIMIT {MOST} OFFSET 2"),
-        ("OFFSET 3 LIMIT 2", None),
-        ("FETCH FIRST 2 ROWS WITH TIES", None),
-        ("", None),
-    ],
-)
-def test_equal_rows_are_searched_next_to_those_taken(end, places):
-    parts = taken(f"SELECT x FROM a ORDER BY y {end}".rstrip())
-    found = parts and parts.places()
-    assert found == (places and f"SELECT rank() OVER (ORDER BY y) FROM a ORDER BY y {places}")

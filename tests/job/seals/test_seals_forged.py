@@ -136,8 +136,11 @@ def test_pruned_events_do_not_pass_for_erased_ones(kept: Path):
     ("values", "what"),
     [
         ({"events": -4, "amends": 4}, "seal 5 has an impossible range"),
-        ({"events": 0, "amends": 5}, "seal 5 is about one that did not exist yet"),
-        ({"events": 0, "amends": None}, "seal 5 does not say rightly"),
+        ({"events": 0, "amends": 5}, "seal 5 amends seal 5, which did not exist yet"),
+        (
+            {"events": 0, "amends": None},
+            "seal 5 says that events were pruned, but not of which seal",
+        ),
         ({"events": 0, "kind": "gone"}, "seal 5 is of no kind"),
     ],
 )
@@ -151,7 +154,7 @@ def test_no_other_entry_makes_the_number_smaller(kept: Path, values: dict[str, A
 def test_a_range_that_amends_another_one_is_no_range(kept: Path):
     remove(4)
     bring(-9, -5, amends=1, content=None)
-    assert "seal 4 does not say rightly" in said(kept)
+    assert "seal 4 says that events were imported, and cannot amend seal 1" in said(kept)
 
 
 def test_events_that_an_entry_says_were_imported_are_counted(kept: Path):

@@ -51,7 +51,7 @@ class Target(ABC):
 
     @abstractmethod
     def check_names(self) -> None:
-        """Check that there is what is named.
+        """Check that the target has the columns that are named; of contexts, the names of values.
 
         :raises ColumnUnknown: if no event has it.
         """

@@ -81,7 +81,7 @@ class ObjectTarget(Target):
         return [one for part in self.parts for one in self.family.conditions(part)]
 
     def replaced(self, replacement: Callable[[str], str]) -> set[int]:
-        """Return the events whose keys were replaced, also by runs before."""
+        """Return the events whose keys were replaced, also by earlier runs."""
         found: set[int] = set()
         for part in self.parts:
             key = self.family.latest(part.table, replacement(part.key))
