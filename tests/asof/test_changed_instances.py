@@ -37,6 +37,18 @@ class Piece(models.Model):
         app_label = "app"
 
 
+@auditrepr.track(exclude=["tray"])
+class Scrap(models.Model):
+    tray = models.ForeignKey(Tray, models.CASCADE)
+    name = models.CharField(max_length=20)
+
+    class Meta:
+        app_label = "app"
+
+    def __str__(self):
+        return f"{self.name} of {self.tray}" if self.name == "asks" else self.name
+
+
 def reversed_value(remark):
     remark.target.json.reverse()
     return str(remark.target.json)
@@ -283,3 +295,12 @@ def test_a_natural_key_may_be_set(monkeypatch):
     with oracle.listening():
         ByName.objects.create(name="a")
     assert_true(oracle)
+
+
+def test_who_does_not_follow_an_unknown_key_is_not_mixed_because_another_event_does():
+    tray = Tray.objects.create(name="1")
+    for name in ("asks", "does not"):
+        Scrap.objects.create(tray=tray, name=name)
+    *_, asking, other = built().values()
+    assert (asking.fidelity, other.text) == (Fidelity.MIXED, "does not")
+    assert other.fidelity == Fidelity.EXACT

@@ -117,6 +117,21 @@ class Text(models.Model):
         app_label = "app"
 
 
+class Visible(models.Manager):
+    def get_queryset(self):
+        return super().get_queryset().exclude(lang="hidden")
+
+
+@auditrepr.track
+class Note(models.Model):
+    of = OfPublished(Playlist, models.CASCADE)
+    lang = models.CharField(max_length=9)
+    objects = Visible()
+
+    class Meta:
+        app_label = "app"
+
+
 @auditrepr.track
 class Cover(models.Model):
     title = models.CharField(max_length=20)
@@ -132,6 +147,7 @@ SAID = {
     "foreign key": lambda p: p.favorite.title,
     "reverse one-to-one": lambda p: str(hasattr(p, "cover")),
     "conditions of a set": lambda p: str(sorted(text.lang for text in p.text_set.all())),
+    "conditions, and a manager": lambda p: str(sorted(note.lang for note in p.note_set.all())),
     "number of a set": lambda p: str(p.text_set.count()),
 }
 
@@ -143,6 +159,8 @@ def playlist_of_two() -> Playlist:
         Entry.objects.create(playlist=playlist, song=song, place=place)
     for lang in "de", "en-us", "draft":
         Text.objects.create(of=playlist, lang=lang, title=lang)
+    for lang in "de", "hidden", "draft":
+        Note.objects.create(of=playlist, lang=lang)
     Cover.objects.create(of=playlist, title="a")
     return playlist
 
