@@ -11,6 +11,7 @@ from pathlib import Path
 import django
 import hypothesis
 import pytest
+from django.apps import apps
 from django.db import connection
 from django.test import override_settings
 
@@ -58,6 +59,22 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if elsewhere:
         config.hook.pytest_deselected(items=elsewhere)
         items[:] = [item for item in items if item not in elsewhere]
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse models that a test module adds to an application.
+
+    Each test of this run would have their tables and triggers, and no process that it starts
+    would know them.
+    """
+    added = [
+        f"{model.__module__}.{model.__name__}"
+        for application in apps.get_app_configs()
+        for model in application.get_models()
+        if not model.__module__.startswith(f"{application.name}.")
+    ]
+    if added:
+        raise pytest.UsageError(f"Declare in a module of the application: {', '.join(added)}.")
 
 
 def _runs_elsewhere(item: pytest.Item) -> bool:

@@ -49,8 +49,10 @@ from . import (  # noqa: E402
     managing,  # noqa: F401
     moment,  # noqa: F401
     pairs,  # noqa: F401
+    playlists,  # noqa: F401
     relations,  # noqa: F401
     saving,  # noqa: F401
     tracked,  # noqa: F401
+    trays,  # noqa: F401
     troubled,  # noqa: F401
 )

@@ -6,7 +6,6 @@ import copy
 import pickle
 
 import pytest
-from django.db import models
 
 import auditrepr
 from auditrepr.asof.own_values import changeable, with_own_values
@@ -15,38 +14,10 @@ from auditrepr.vendors.types import Found, Row
 from tests.app.fields import ByName, Everything
 from tests.app.models import Author, Book
 from tests.app.relations import Remark
+from tests.app.trays import Piece, Scrap, Tray
 from tests.oracle import Oracle, assert_true, built
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@auditrepr.track
-class Tray(models.Model):
-    name = models.CharField(max_length=20)
-
-    class Meta:
-        app_label = "app"
-
-
-@auditrepr.track
-class Piece(models.Model):
-    tray = models.ForeignKey(Tray, models.CASCADE, related_name="pieces")
-    data = models.JSONField()
-
-    class Meta:
-        app_label = "app"
-
-
-@auditrepr.track(exclude=["tray"])
-class Scrap(models.Model):
-    tray = models.ForeignKey(Tray, models.CASCADE)
-    name = models.CharField(max_length=20)
-
-    class Meta:
-        app_label = "app"
-
-    def __str__(self):
-        return f"{self.name} of {self.tray}" if self.name == "asks" else self.name
 
 
 def reversed_value(remark):
