@@ -69,12 +69,11 @@ def pytest_collection_finish(session: pytest.Session) -> None:
     """
     added = [
         f"{model.__module__}.{model.__name__}"
-        for application in apps.get_app_configs()
-        for model in application.get_models()
-        if not model.__module__.startswith(f"{application.name}.")
+        for model in apps.get_models()
+        if model.__module__.rpartition(".")[2].startswith("test_")
     ]
     if added:
-        raise pytest.UsageError(f"Declare in a module of the application: {', '.join(added)}.")
+        raise pytest.UsageError(f"Declare in a module of tests/app: {', '.join(added)}.")
 
 
 def _runs_elsewhere(item: pytest.Item) -> bool:
