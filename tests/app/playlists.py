@@ -85,7 +85,7 @@ class Song(models.Model):
 class Playlist(models.Model):
     name = models.CharField(max_length=20)
     songs = SortedManyToMany(Song, through="Entry")
-    text = Translated("Text", models.CASCADE, ["id"], ["of"], related_name="+", null=True)
+    translation = Translated("Text", models.CASCADE, ["id"], ["of"], related_name="+", null=True)
     favorite = ToTheFirst(Song, models.CASCADE, related_name="+", null=True)
 
     class Meta:

@@ -13,7 +13,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 SAID = {
     "related manager": lambda p: str([song.title for song in p.songs.all()]),
-    "further condition": lambda p: p.text.title,
+    "further condition": lambda p: p.translation.title,
     "foreign key": lambda p: p.favorite.title,
     "reverse one-to-one": lambda p: str(hasattr(p, "cover")),
     "conditions of a set": lambda p: str(sorted(text.lang for text in p.text_set.all())),
