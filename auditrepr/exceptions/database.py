@@ -85,7 +85,7 @@ class RightsMissing(AuditReprError):
 
 
 class RowsHidden(AuditReprError):
-    """Raised when row-level security hides events from the job, or from who prunes."""
+    """Raised when row-level security hides events from the job, or from pruning."""
 
     message = (
         'Row-level security hides rows of auditrepr_auditlog in database "{alias}" from this role.'
