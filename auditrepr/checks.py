@@ -32,7 +32,7 @@ from .exceptions import (
     ViewMissing,
 )
 from .job.monitoring import findings
-from .job.monitoring.findings import CHANGEABLE, NO_LOG
+from .job.monitoring.findings import CHANGEABLE, NO_LOG, SWALLOWING
 from .job.partitions import state as partition_state
 from .job.partitions.state import BOUNDED, FEW_AHEAD
 from .job.reports import Finding
@@ -55,6 +55,7 @@ WARNINGS = {
     CHANGEABLE: "auditrepr.W005",
     FEW_AHEAD: "auditrepr.W007",
     BOUNDED: "auditrepr.W008",
+    SWALLOWING: "auditrepr.W010",
 }
 BROKEN = {status.value for status in capture.BROKEN}
 #: Directories that the system cleans up.

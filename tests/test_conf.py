@@ -149,6 +149,12 @@ def test_retention_is_an_age_for_each_model(value: Any) -> None:
         Settings.parse({"RETENTION": value})
 
 
+def test_retention_names_each_model_once() -> None:
+    entries = {"shop.Cart": "7 years", "*": "1 day", "Shop.cart": "1 day"}
+    with pytest.raises(InvalidSetting, match=r"once, .* not 'shop\.Cart, Shop\.cart'"):
+        Settings.parse({"RETENTION": entries})
+
+
 def test_retention_is_parsed() -> None:
     ages = Settings.parse({"RETENTION": {"shop.Cart": "90 days", "*": "7 years"}}).RETENTION
     assert {entry: str(age) for entry, age in ages.items()} == {

@@ -78,7 +78,14 @@ def restart(state: State, row: Coverage | None) -> Coverage.Reason | None:
 def lost(state: State) -> Coverage.Reason:
     """Return why this table, whose changes are not all recorded, is not covered."""
     reasons = {reason.value: reason for reason in Coverage.Reason}
-    return reasons.get(state.status.value, Coverage.Reason.PARTITIONS)
+    return reasons.get(state.status.value) or unrecorded(state.installed)
+
+
+def unrecorded(installed: Installed | None) -> Coverage.Reason:
+    """Return why a table is not covered whose triggers are OK."""
+    if installed and partitions.swallowed(installed):
+        return Coverage.Reason.DISABLED  # they have no effect
+    return Coverage.Reason.PARTITIONS
 
 
 def start(using: str, reasons: Reasons) -> None:

@@ -11,8 +11,13 @@ import json
 from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
+from ..models import AuditLog
+from ..utils.table_names import log_name
+
 if TYPE_CHECKING:
     from ..vendors.capture_types import Installed, Partition
+
+LOG = log_name(AuditLog._meta.db_table)
 
 
 def record(installed: Installed, before: str = "") -> str:
@@ -50,6 +55,12 @@ def unguarded(installed: Installed) -> list[str]:
 def unrecorded(installed: Installed) -> bool:
     """Return whether something is below the table whose changes no trigger can record."""
     return not all(partition.recorded for partition in installed.partitions.values())
+
+
+def swallowed(installed: Installed) -> bool:
+    """Return whether the log's own table loses events: it then stands below each audited one."""
+    found = installed.partitions.values()
+    return any(one.name.endswith(LOG) for one in found if not one.recorded)
 
 
 def emptied(installed: Installed) -> bool:

@@ -49,7 +49,7 @@ def install(
             guarded = [s.capture for s in changed if s.capture and s not in full]
             vendor.execute(vendor.guard_sql(*guarded))
             # Not earlier: CREATE TRIGGER has waited for all open writes to the table.
-            coverage.end(using, dict.fromkeys(ended, Coverage.Reason.PARTITIONS))
+            coverage.end(using, {name: coverage.unrecorded(there[name]) for name in ended})
             _start(using, every, known, starting)
             coverage.note_columns(using, shapes)
             coverage.note_keyless(using, _keyless(every, {}))
@@ -124,7 +124,7 @@ def _start(
     hopeless = starting.keys() & coverage.unrecordable(installed)
     ended = coverage.replaced(firing, known)
     coverage.end(using, {name: ended[name] for name in ended.keys() - starting.keys()})
-    coverage.end(using, dict.fromkeys(hopeless, Coverage.Reason.PARTITIONS))
+    coverage.end(using, {name: coverage.unrecorded(installed[name]) for name in hopeless})
     coverage.start(using, {n: reason for n, reason in starting.items() if n not in hopeless})
     coverage.note_triggers(using, installed)
 

@@ -142,10 +142,21 @@ def _ages(name: str, value: Any) -> dict[str, Age]:
     )
     if not _is_by_model(value) or not all(isinstance(age, str) for age in value.values()):
         raise InvalidSetting(name=name, value=value, expected=expected)
+    _in_one_spelling(name, value)
     try:
         return {model: Age.parse(age) for model, age in value.items()}
     except ValueError as error:
         raise InvalidSetting(name=name, value=error.args[0], expected=expected) from None
+
+
+def _in_one_spelling(name: str, entries: Mapping[str, object]) -> None:
+    """Refuse two entries that differ only in case: one of them would silently have no effect."""
+    seen: dict[str, str] = {}
+    for entry in entries:
+        other = seen.setdefault(entry.lower(), entry)
+        if other != entry:
+            expected = "a dictionary that names each model once, in whatever case"
+            raise InvalidSetting(name=name, value=f"{other}, {entry}", expected=expected)
 
 
 def _duration(name: str, value: Any) -> float:

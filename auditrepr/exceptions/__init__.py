@@ -73,7 +73,13 @@ from .job import (
     RoundVoided,
     UnusablePool,
 )
-from .partitions import LogBusy, MayNotPartition, NoPartitions, NotPartitionable
+from .partitions import (
+    LogBusy,
+    MayNotPartition,
+    NoPartitions,
+    NotPartitionable,
+    WaitStopped,
+)
 from .past import CacheOutOfReach, NotRestored, NoUser, PastIsFixed, RowNotImported
 from .seals import ExportBeginsLater, ExportUnreadable, NothingSealed, SealBroken, SealUnknown
 
@@ -154,4 +160,5 @@ __all__ = [
     "UnusableRelated",
     "UnusableRepr",
     "ViewMissing",
+    "WaitStopped",
 ]

@@ -85,12 +85,12 @@ class RightsMissing(AuditReprError):
 
 
 class RowsHidden(AuditReprError):
-    """Raised when row-level security hides events from the job."""
+    """Raised when row-level security hides events from the job, or from pruning."""
 
     message = (
         'Row-level security hides rows of auditrepr_auditlog in database "{alias}" from this role.'
-        " Hidden events would never get a representation. Grant the role BYPASSRLS, or drop the"
-        " policies."
+        " Hidden events would never get a representation, and could be deleted by mistake. Grant"
+        " the role BYPASSRLS, or drop the policies."
     )
 
 

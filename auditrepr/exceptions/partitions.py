@@ -27,5 +27,13 @@ class LogBusy(AuditReprError):
     message = (
         'The audit log in database "{alias}" could not be locked for {seconds} seconds, because'
         " long transactions use it; what is done stays done. Try again when they have ended"
-        " (pg_stat_activity shows them), or wait longer with --wait."
+        " (pg_stat_activity shows them)."
+    )
+
+
+class WaitStopped(LogBusy):
+    """Raised when a signal ends the wait for the log."""
+
+    message = (
+        'Stopped while waiting for the audit log in database "{alias}"; what is done stays done.'
     )

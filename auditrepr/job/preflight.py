@@ -13,6 +13,7 @@ from ..exceptions import (
     MigrationsPending,
     MigrationsUnrecorded,
     NothingCommitted,
+    RowsHidden,
 )
 from ..lineage import unapplied
 from ..vendors import get_vendor
@@ -66,6 +67,15 @@ def check_own_tables(using: str, cause: Error | None = None) -> None:
     """
     if names := unapplied.pending({"auditrepr"}, unapplied.recorded(connections[using])):
         raise MigrationsPending(alias=using, names=", ".join(sorted(names))) from cause
+
+
+def sees_all(using: str) -> None:
+    """Check that no policy hides events: what is emptied as a whole loses these, too.
+
+    :raises RowsHidden: if one does.
+    """
+    if not get_vendor(using).reach().whole:
+        raise RowsHidden(alias=using)
 
 
 def _found(using: str) -> Found:

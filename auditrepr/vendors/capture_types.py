@@ -106,6 +106,13 @@ class Installed:
         return self.identity.partition(":")[0] == recorded.partition(":")[0]
 
 
+class Swallower(NamedTuple):
+    """What keeps events from the log although triggers write them."""
+
+    cause: str  # a rule, a trigger or a table, by its name
+    remedy: str  # the statement that ends it
+
+
 class Survey(NamedTuple):
     """The state of a database's capture, read in one query."""
 
@@ -114,3 +121,4 @@ class Survey(NamedTuple):
     installed: dict[str, Installed]
     append_only: bool
     applied: frozenset[tuple[str, str]] | None  # app labels and names of migrations, if requested
+    swallowing: tuple[Swallower, ...] = ()

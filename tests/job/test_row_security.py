@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -13,6 +14,8 @@ from django.urls import reverse
 from auditrepr.models import AuditLog, InstanceRepr, ReprFailure
 from tests.app.models import Author, Book
 from tests.capturing import sql
+from tests.partitioning import SIZE, partition_small
+from tests.sizes import PARTITIONED
 
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
 
@@ -85,3 +88,59 @@ def test_representations_are_stored_through_a_policy():
         assert InstanceRepr.objects.get().instance_repr == "Ann"
     finally:
         sql("DROP POLICY everything ON auditrepr_instancerepr")
+
+
+@contextmanager
+def as_owner_from_whom_is_hidden(event: int) -> Iterator[None]:
+    """The owner of auditrepr's tables, for whom a policy of the log holds, too."""
+    superuser = connection.settings_dict["USER"]
+    tables = [
+        name
+        for (name,) in sql(
+            "SELECT oid::regclass::text FROM pg_class WHERE relname LIKE 'auditrepr%'"
+            " AND relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace"
+        )
+    ]
+    sql(
+        "CREATE ROLE under_force LOGIN",
+        *(f"ALTER TABLE {table} OWNER TO under_force" for table in tables),
+        "GRANT ALL ON SCHEMA public TO under_force",
+        "GRANT ALL ON ALL TABLES IN SCHEMA public TO under_force",
+        "ALTER TABLE auditrepr_auditlog ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+        f"CREATE POLICY few ON auditrepr_auditlog USING (id <> {event})",
+    )
+    connection.close()
+    connection.settings_dict["USER"] = "under_force"
+    try:
+        yield
+    finally:
+        connection.close()
+        connection.settings_dict["USER"] = superuser
+        sql(
+            "DROP POLICY few ON auditrepr_auditlog",
+            "ALTER TABLE auditrepr_auditlog"
+            " NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY",
+            "REASSIGN OWNED BY under_force TO CURRENT_USER",
+            "DROP OWNED BY under_force",
+            "DROP ROLE under_force",
+        )
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("partitioned", [False, True])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_nothing_is_pruned_by_who_may_not_see_all(partitioned: bool, dry_run: bool) -> None:
+    """A young event may be among the hidden ones, and a partition is emptied as a whole."""
+    if partitioned and not PARTITIONED:
+        partition_small()
+    while AuditLog.objects.count() < 3 * SIZE:
+        Author.objects.create(name="Ann")
+    call_command("backfill_reprs", verbosity=0)
+    hidden = AuditLog.objects.earliest("pk").pk + 3
+    old = AuditLog.objects.exclude(pk=hidden)
+    old.update(occurred_at=datetime(2020, 1, 1, tzinfo=UTC))
+    before = AuditLog.objects.count()
+    refused = pytest.raises(CommandError, match="hides rows of auditrepr_auditlog")
+    with as_owner_from_whom_is_hidden(hidden), refused:
+        call_command("prune_audit_log", before="2024-01-01", interactive=False, dry_run=dry_run)
+    assert AuditLog.objects.count() == before

@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import closing
+
 import pytest
 from django.core.management import call_command
 from django.core.management.base import CommandError
+from django.db import connection
 
 from auditrepr.job.locks.lease import DatabaseLock
+from auditrepr.job.partitions import patience
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author
 from tests.processes import run_here
@@ -72,3 +79,31 @@ def test_the_status_says_how_many_are_ahead():
     assert '"partitions": {' in run_here("backfill_status", "--format", "json").stdout
     metrics = run_here("backfill_status", "--format", "prometheus").stdout
     assert 'auditrepr_partitions_ahead{database="default"} 3' in metrics
+
+
+@pytest.fixture
+def writer() -> Iterator[None]:
+    """A long transaction that uses the log."""
+    other = connection.copy()
+    other.set_autocommit(False)
+    with closing(other), other.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM auditrepr_auditlog")
+        yield
+        other.rollback()
+
+
+@pytest.mark.proof
+@pytest.mark.postgresql
+def test_it_says_how_to_wait_longer(writer: None):
+    with pytest.raises(CommandError, match=r"long transactions use it.*longer with --wait"):
+        call_command("partition_audit_log", wait=0)
+
+
+@pytest.mark.proof
+@pytest.mark.postgresql
+def test_a_signal_ends_the_wait(writer: None, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(patience.time, "sleep", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as ended:
+        call_command("partition_audit_log")
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert get_vendor("default").log_partitions() == []

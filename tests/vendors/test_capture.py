@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -12,10 +13,12 @@ from django.db import DatabaseError, connection, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.test.utils import CaptureQueriesContext
 
+from auditrepr.capture import partitions
 from auditrepr.models import AuditLog, SealEntry
 from auditrepr.utils.sql import Statement
 from auditrepr.vendors import Vendor
 from auditrepr.vendors.capture_types import Kind
+from tests import swallowing
 from tests.capturing import sql
 from tests.vendors.recording import CREATE, TABLE, audit, captured, insert, logged
 
@@ -234,6 +237,31 @@ def test_a_survey_may_leave_out_the_triggers(vendor: Vendor) -> None:
 def test_a_survey_tells_whether_the_log_is_append_only(vendor: Vendor) -> None:
     vendor.execute(vendor.append_only_sql())
     assert vendor.survey([], migrations=False).append_only
+
+
+def test_what_swallows_events_is_found_with_what_ends_it(vendor: Vendor) -> None:
+    audit(vendor)
+    for statements, cause in swallowing.SWALLOWING[connection.vendor]:
+        version = vendor.catalog_version([TABLE])
+        sql(*statements)
+        assert vendor.catalog_version([TABLE]) != version
+        (found,) = vendor.swallowing()
+        assert found.cause == cause
+        assert vendor.survey([], migrations=False).swallowing == (found,)
+        assert partitions.unrecorded(vendor.installed()[TABLE])
+        sql(found.remedy)
+        assert vendor.swallowing() == ()
+        assert not partitions.unrecorded(vendor.installed()[TABLE])
+
+
+def test_what_swallows_none_is_not(vendor: Vendor) -> None:
+    vendor.execute(vendor.append_only_sql())
+    audit(vendor)
+    for statements in swallowing.HARMLESS[connection.vendor]:
+        with suppress(ZeroDivisionError), transaction.atomic():
+            sql(*statements)
+            assert vendor.swallowing() == ()
+            raise ZeroDivisionError
 
 
 def test_a_survey_finds_the_applied_migrations_too_if_asked(vendor: Vendor) -> None:

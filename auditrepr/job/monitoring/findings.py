@@ -36,7 +36,7 @@ LIMIT = 1.0
 DEPLOYMENT = timedelta(minutes=10)
 
 #: The kinds of findings, besides a table's status.
-NO_LOG, CHANGEABLE = "no log", "not append-only"
+NO_LOG, CHANGEABLE, SWALLOWING = "no log", "not append-only", "events lost"
 
 _BROKEN = {
     Status.MISSING: _(
@@ -62,6 +62,8 @@ _CHANGEABLE = _(
     'Database "%(database)s": AUDITREPR["APPEND_ONLY"] is True, but the append-only triggers are'
     " missing or disabled."
 )
+_SWALLOWING = _('Database "%(database)s": the audit log may lose events because of %(cause)s.')
+_END = _("As its owner, run there: %(statement)s")
 _NO_LOG = _('Database "%(database)s" has no audit log, so changes to %(tables)s are not recorded.')
 _ALLOW = _("Allow auditrepr's tables in this database in your router's allow_migrate().")
 _UNSUPPORTED = _(
@@ -165,6 +167,9 @@ def _found(
         if changeable:
             text = Sentence(_CHANGEABLE, database=using)
             yield Finding(CHANGEABLE, inspection.LOG, text, remedy)
+    for one in found.swallowing:
+        text = Sentence(_SWALLOWING, database=using, cause=one.cause)
+        yield Finding(SWALLOWING, one.cause, text, Sentence(_END, statement=one.remedy))
     for state in states:
         if state.status is Status.UNSUPPORTED:
             yield _not_auditable(using, state, tables)

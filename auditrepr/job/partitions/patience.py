@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from django.db import Error
 
-from ...exceptions import LogBusy
+from ...exceptions import LogBusy, WaitStopped
 from ...vendors import get_vendor
 
 T = TypeVar("T")
@@ -23,7 +23,8 @@ def patiently(
     """Return what this step returns, which gives up quickly if it cannot have its locks.
 
     :param seconds: how long to try it again.
-    :raises LogBusy: if that was not long enough, or it is to stop.
+    :raises LogBusy: if that was not long enough.
+    :raises WaitStopped: if it is to stop.
     """
     end = time.monotonic() + seconds
     while True:
@@ -32,6 +33,8 @@ def patiently(
         except Error as error:
             if not get_vendor(using).passes(error):
                 raise
-            if stop() or time.monotonic() >= end:
+            if stop():
+                raise WaitStopped(alias=using) from error
+            if time.monotonic() >= end:
                 raise LogBusy(alias=using, seconds=round(seconds)) from error
         time.sleep(PAUSE)

@@ -20,11 +20,13 @@ from django.utils import timezone
 from ...conf import get_settings
 from ...lineage import recent_renames
 from ...models import AuditLog, AuditLogQuerySet
-from ...tracking.retention import EVERY, entry_of
+from ...tracking.retention import EVERY, entry_of, models_of
 from ...utils.table_names import log_name, model_for_table
 from ...vendors import get_vendor
 from ...vendors.types import BEGINNING, id_before
 from ..windows import WINDOW, next_id
+
+Until = datetime | Mapping[str, datetime] | None
 
 
 class Due(ABC):
@@ -134,6 +136,21 @@ class Retained(Due):
         log = AuditLog.objects.using(self.using).filter(part.events)
         kept = _lowest(log.filter(occurred_at__gte=self.cutoffs[part.entry]))
         return visible if kept is None else id_before(kept)
+
+
+def due_of(using: str, before: Until) -> Due:
+    """Return the events before a time, or those that the entries do not keep.
+
+    :param before: one time, or that of each entry; None: as ``RETENTION`` has them.
+    :raises UnknownModel: if an entry names no installed model. What it means to keep would fall to
+        a less specific one, and be deleted.
+    """
+    if isinstance(before, datetime):
+        return Before(using, before)
+    cutoffs = by_settings() if before is None else before
+    for entry in cutoffs:
+        models_of(entry)
+    return Retained(using, cutoffs)
 
 
 def by_settings() -> dict[str, datetime]:

@@ -6,9 +6,9 @@ locks only a partition that gets no events any longer. Empty ones become one, if
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import partial
 from typing import NamedTuple
 
 from django.db import Error, transaction
@@ -71,10 +71,13 @@ class Whole:
         found = each.annotate(last=Max("pk"), latest=Max("transaction_id"))
         return [(one["last"], one["latest"], one["table_name"]) for one in found]
 
-    def remove(self) -> Removed:
+    def remove(self, stop: Callable[[], bool]) -> Removed:
         """Remove all its rows, and what other tables have of its events.
 
+        :param stop: called while others read the partition; true ends the wait.
         :returns: how many there were.
+        :raises LogBusy: if they did not leave it for long enough.
+        :raises WaitStopped: if it is to stop.
         """
         window = {"audit_log_id__gt": self.begin, "audit_log_id__lte": self.end}
         counts = [self.events().aggregate(n=Count("pk"))["n"]]
@@ -83,7 +86,7 @@ class Whole:
             counts.append(stored.count())
         for other in (ChangedValues, RelatedObject):
             other._base_manager.using(self.using).filter(**window)._raw_delete(self.using)
-        patiently(self.using, partial(self._empty), WAIT)
+        patiently(self.using, self._empty, WAIT, stop)
         return Removed(*counts)
 
     def _empty(self) -> None:

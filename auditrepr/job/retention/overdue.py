@@ -5,20 +5,34 @@ Former names of tables take one more.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import datetime
 from functools import reduce
 from operator import or_
 from typing import NamedTuple
 
-from django.db.models import OuterRef, Q, Subquery
+from django.apps import apps
+from django.db.models import Q, Subquery
+from django.db.models.expressions import RawSQL
 
 from ...conf import get_settings
 from ...lineage import recent_renames
-from ...models import AuditLog, Coverage
+from ...lineage.renames import Renames
+from ...models import AuditLog, AuditLogQuerySet
 from ...tracking.retention import EVERY, entry_of
-from ...utils.table_names import model_for_table
+from ...utils.table_names import log_name, model_for_table
 from .due import by_settings
+
+#: The first event of each name of a table; each takes two searches of an index.
+FIRST_OF_EACH = """
+WITH RECURSIVE known (name) AS (
+    SELECT min(table_name) FROM auditrepr_auditlog
+    UNION ALL
+    SELECT (SELECT min(table_name) FROM auditrepr_auditlog WHERE table_name > name)
+    FROM known WHERE name IS NOT NULL
+)
+SELECT (SELECT id FROM auditrepr_auditlog WHERE table_name = name ORDER BY id LIMIT 1) FROM known
+"""
 
 
 class Overdue(NamedTuple):
@@ -31,16 +45,16 @@ class Overdue(NamedTuple):
 
 
 def of(using: str) -> tuple[Overdue, ...]:
-    """Return the entries with events that are due, by the oldest event of each covered table."""
+    """Return the entries with events that are due, by the oldest event of each table."""
     kept = get_settings().RETENTION
     if not kept:
         return ()
     oldest: dict[str, datetime] = {}
-    for table, at in _oldest(using):
+    for table, first in _oldest(using):
         model = model_for_table(table)
         entry = entry_of(model, kept) if model else (EVERY if EVERY in kept else None)
-        if entry and at:
-            oldest[entry] = min(at, oldest.get(entry, at))
+        if entry:
+            oldest[entry] = min(first, oldest.get(entry, first))
     cutoffs = by_settings()
     return tuple(
         Overdue(entry, str(age), at, (cutoffs[entry] - at).total_seconds())
@@ -49,23 +63,32 @@ def of(using: str) -> tuple[Overdue, ...]:
     )
 
 
-def _oldest(using: str) -> list[tuple[str, datetime | None]]:
-    events = AuditLog.objects.using(using).filter(table_name=OuterRef("table_name")).order_by("pk")
-    covered = Coverage.objects.using(using).annotate(
-        oldest=Subquery(events.values("occurred_at")[:1])
-    )
-    found = list(covered.values_list("table_name", "oldest"))
-    return found + _oldest_of_former(using, [name for name, _ in found])
+def _oldest(using: str) -> list[tuple[str, datetime]]:
+    """Return the tables of the log, audited or not, with the oldest event under each name."""
+    renames = recent_renames(using)
+    first = AuditLog.objects.using(using).filter(pk__in=RawSQL(FIRST_OF_EACH, ()))  # noqa: S611
+    found = dict(_named(first))
+    current = [(renames.table(name, at), at) for name, at in found.items()]
+    return current + _oldest_of_former(using, renames, found)
 
 
-def _oldest_of_former(using: str, tables: Collection[str]) -> list[tuple[str, datetime | None]]:
-    """Return these tables with the oldest events that they have under former names."""
-    renames, log = recent_renames(using), AuditLog.objects.using(using)
-    former = [
+def _oldest_of_former(
+    using: str, renames: Renames, there: Collection[str]
+) -> list[tuple[str, datetime]]:
+    """Return the same for former names, which several tables may have had one after the other."""
+    models = apps.get_models(include_auto_created=True)
+    tables = {log_name(model._meta.db_table) for model in models}
+    names = [(table, name) for table in tables for name in renames.lineage(table).names]
+    former = {name.name for table, name in names if name.name != table}.intersection(there)
+    log = AuditLog.objects.using(using)
+    first = [
         Q(pk=Subquery(log.filter(name.events()).order_by("pk").values("pk")[:1]))
-        for table in tables
-        for name in renames.lineage(table).names
-        if name.name != table
+        for _, name in names
+        if name.name in former
     ]
-    oldest = log.filter(reduce(or_, former, Q(pk__in=()))).values_list("table_name", "occurred_at")
-    return [(renames.table(name, at), at) for name, at in oldest] if former else []
+    oldest = _named(log.filter(reduce(or_, first))) if first else ()
+    return [(renames.table(name, at), at) for name, at in oldest]
+
+
+def _named(log: AuditLogQuerySet) -> Iterable[tuple[str, datetime]]:
+    return log.values_list("table_name", "occurred_at")

@@ -8,16 +8,15 @@ only be determined if all events are there.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import NamedTuple
 
 from django.db import connections, transaction
 from django.db.models import Exists, Model, OuterRef, Q, QuerySet
 
 from ...capture import attachment
-from ...exceptions import MayNotPrune
+from ...exceptions import MayNotPrune, WaitStopped
 from ...models import (
     AuditLog,
     AuditLogQuerySet,
@@ -34,13 +33,11 @@ from ..locks.base import Lock
 from ..rounds.alone import working_alone
 from ..seals import pruning
 from . import emptying
-from .due import Before, Due, Retained, by_settings
+from .due import Due, Retained, Until, due_of
 from .emptying import Parts, Whole
 
 BATCH_SIZE = 5000
 NOT_OURS = "auditrepr does not prune them"
-
-Until = datetime | Mapping[str, datetime] | None
 
 
 class Deleted(NamedTuple):
@@ -73,7 +70,8 @@ class Pruned:
 def preview(using: str, before: Until = None, *, keep_last: bool = False) -> Pruned:
     """Return what :func:`prune` would delete now."""
     attachment.refuse(using, NOT_OURS)
-    due = _due(using, before)
+    preflight.sees_all(using)
+    due = due_of(using, before)
     events = _old(using, due.among(BEGINNING, due.end), due.end, keep_last)
     return Pruned(
         events.count(),
@@ -104,23 +102,30 @@ def prune(
     :param lock: the job's lock: a run could store representations for events that are deleted.
     :param keep_last: keep the latest event of each object, whatever its age.
     :param ignore_seals: delete also from ranges that are no longer what was sealed.
-    :param stop: called after each batch; true ends the work.
+    :param stop: called after each batch, and while it waits; true ends the work.
     :raises NothingCommitted: if the project's settings turn Django's transactions off.
     :raises MigrationsPending: if one of auditrepr's own migrations is not applied.
     :raises LogAttached: if the log is another tool's.
     :raises MayNotPrune: if this connection lacks the rights.
+    :raises RowsHidden: if row-level security hides events, which may be young.
+    :raises UnknownModel: if an entry names no installed model.
     :raises LockHeld: if a run holds the lock.
     :raises LeaseLost: if a run has taken over the lock: the last batch is rolled back.
+    :raises LogBusy: if others read a partition for too long that is to be emptied.
     :raises SealBroken: if what would be deleted is no longer what was sealed.
     """
     _check(using)
     with working_alone(using, lock):
-        due = _due(using, before)
+        due = due_of(using, before)
         done = Pruned(last_id=due.end)
         for one in _ranges(using, due, batch_size, keep_last):
-            with transaction.atomic(using):
-                _prune_range(using, due, one, done, keep_last, ignore_seals)
-                lock.renew()
+            try:
+                with transaction.atomic(using):
+                    _prune_range(using, due, one, done, keep_last, ignore_seals, stop)
+                    lock.renew()
+            except WaitStopped:
+                done.last_id = one.begin
+                break
             on_batch(done)
             if stop():
                 done.last_id = one.end
@@ -130,10 +135,16 @@ def prune(
 
 
 def _prune_range(
-    using: str, due: Due, one: Range, done: Pruned, keep_last: bool, ignore_seals: bool
+    using: str,
+    due: Due,
+    one: Range,
+    done: Pruned,
+    keep_last: bool,
+    ignore_seals: bool,
+    stop: Callable[[], bool],
 ) -> None:
     if one.whole:
-        _empty(using, due, one.whole, done, ignore_seals)
+        _empty(using, due, one.whole, done, ignore_seals, stop)
         return
     events = _begin_range(using, due, one.begin, one.end, keep_last)
     rows = [event.pk for event in events]
@@ -141,11 +152,13 @@ def _prune_range(
     _delete_range(using, due, one.end, events, done)
 
 
-def _empty(using: str, due: Due, whole: Whole, done: Pruned, ignore_seals: bool) -> None:
+def _empty(
+    using: str, due: Due, whole: Whole, done: Pruned, ignore_seals: bool, stop: Callable[[], bool]
+) -> None:
     """Remove a partition's rows, all in one moment, once the rest is done."""
     pruning.record(using, whole.begin, whole.end, whole, ignore=ignore_seals)
     _mark(using, due, whole.end, [Deleted(*row) for row in whole.tables()])
-    found = whole.remove()
+    found = whole.remove(stop)
     done.events += found.events
     done.representations += found.representations
     done.failures += found.failures
@@ -157,12 +170,7 @@ def _check(using: str) -> None:
     attachment.refuse(using, NOT_OURS)
     if not get_vendor(using).may_prune():
         raise MayNotPrune(alias=using, role=connections[using].settings_dict["USER"])
-
-
-def _due(using: str, before: Until) -> Due:
-    if isinstance(before, datetime):
-        return Before(using, before)
-    return Retained(using, by_settings() if before is None else before)
+    preflight.sees_all(using)
 
 
 def _by_entry(due: Due, keep_last: bool) -> dict[str, int]:

@@ -21,6 +21,7 @@ from ...job.rights import explained, refused
 from ...models import Coverage
 from ...utils.phrases import counted
 from ...utils.text import visible, visible_lines
+from ...vendors import get_vendor
 from .. import attaching
 from ..options import database_alias
 from ..terminal import TerminalCommand
@@ -122,7 +123,11 @@ class Command(TerminalCommand):
             self._say(1, f"{using}: {listed}: a pending migration changes it. {_migrate(using)}")
         if broken or unguarded:
             yield findings.to_run(using)
-        else:
+        lost = get_vendor(using).swallowing()
+        for one in lost:
+            yield f"{using}: {append_only.LOG}: may lose events because of {one.cause}"
+            yield f"As its owner, run there: {one.remedy}"
+        if not (broken or unguarded or lost):
             self._say(1, f"{using}: all triggers are OK.")
 
     def _install(self, using: str) -> Iterable[str]:

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import Error
 
 from ... import capture
-from ...exceptions import AuditReprError
+from ...exceptions import AuditReprError, LogBusy, WaitStopped
 from ...job import logs
 from ...job.partitions import making
 from ...job.partitions.making import Partitioned
@@ -83,6 +83,10 @@ class Command(TerminalCommand):
                 lock = chosen_lock(using, options, stop, of_run=False)
                 wait = options["wait"]
                 done = making.partition(using, size=size, lock=lock, wait=wait, stop=stop)
+        except WaitStopped:
+            sys.exit(128 + received[0])
+        except LogBusy as error:
+            raise CommandError(f"{visible(str(error))} Or wait longer with --wait.") from error
         except (AuditReprError, Error) as error:
             raise CommandError(visible(explained(error, using))) from error
         for line in _done(done):

@@ -10,7 +10,7 @@ from typing import Any
 from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...utils.sql import Statement
-from ..capture_types import Capture, Installed, Survey, TableShape
+from ..capture_types import Capture, Installed, Survey, Swallower, TableShape
 from ..types import Position
 from .facet import Facet
 
@@ -101,6 +101,10 @@ class CaptureFacet(Facet, ABC):
     @abstractmethod
     def append_only(self) -> bool:
         """Return whether the append-only triggers are installed, enabled and up to date."""
+
+    @abstractmethod
+    def swallowing(self) -> tuple[Swallower, ...]:
+        """Return what on the log's own table keeps events from it, whatever writes them."""
 
     @abstractmethod
     def may_prune(self) -> bool:

@@ -11,7 +11,7 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...utils.sql import Statement
 from ..base import CaptureFacet
-from ..capture_types import Capture, Installed, Kind, Survey, TableShape
+from ..capture_types import Capture, Installed, Kind, Survey, Swallower, TableShape
 from ..types import Position
 from . import catalog, trigger_templates, triggers
 from .catalog_version import CATALOG_VERSION
@@ -19,6 +19,7 @@ from .context import tell
 from .installed_sql import INSTALLED
 from .queries import LOG_IDENTITY, POSITION, SEQUENCE_CACHE
 from .quoting import array, stored
+from .swallowing import SWALLOWING
 
 T = TypeVar("T")
 
@@ -49,13 +50,14 @@ class Capturing(CaptureFacet):
             "append_only": trigger_templates.APPEND_ONLY_BODY
         }
         ((schema, guards, *found),) = self.rows(sql, asked)
-        shapes, bearers, applied = (json.loads(text or "[]") for text in found)
+        shapes, bearers, applied, swallowing = (json.loads(text or "[]") for text in found)
         return Survey(
             schema,
             catalog.shapes(names, shapes),
             catalog.installed(bearers),
             guards == catalog.GUARDS,
             frozenset(map(tuple, applied)) if migrations else None,
+            catalog.swallowing(swallowing),
         )
 
     def catalog_version(self, names: Collection[str]) -> object:
@@ -102,6 +104,9 @@ class Capturing(CaptureFacet):
         asked = {"append_only": trigger_templates.APPEND_ONLY_BODY}
         firing = self.value(catalog.APPEND_ONLY, asked)
         return bool(firing == catalog.GUARDS)
+
+    def swallowing(self) -> tuple[Swallower, ...]:
+        return catalog.swallowing(self.rows(SWALLOWING))
 
     def may_prune(self) -> bool:
         return bool(self.value(catalog.MAY_PRUNE))

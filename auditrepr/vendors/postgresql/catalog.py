@@ -10,9 +10,10 @@ from typing import Any
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..capture_types import Column, Installed, Kind, Partition, TableShape
+from ..capture_types import Column, Installed, Kind, Partition, Swallower, TableShape
 from .installed_sql import INSTALLED, OWN_SCHEMA
 from .quoting import LOG, SEALS, stored
+from .swallowing import SWALLOWING
 from .trigger_templates import APPEND_ONLY_TRIGGERS
 
 _KINDS = {
@@ -89,10 +90,12 @@ SURVEY = f"""
 SELECT {OWN_SCHEMA}, {{append_only}},
     (SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h))
         FROM ({SHAPES}) AS shape (a, b, c, d, e, f, g, h))::text,
-    {{installed}}, {{applied}}
+    {{installed}}, {{applied}}, {{swallowing}}
 """
 _INSTALLED = f"""(SELECT json_agg(json_build_array(a, b, c, d, e, f, g, h))
         FROM ({INSTALLED.replace("%", "%%")}) AS bearer (a, b, c, d, e, f, g, h))::text"""
+
+_SWALLOWING = f"(SELECT json_agg(json_build_array(cause, remedy)) FROM ({SWALLOWING}) AS s)::text"
 
 
 def survey_sql(*, migrations: bool, installed: bool) -> str:
@@ -101,6 +104,7 @@ def survey_sql(*, migrations: bool, installed: bool) -> str:
         append_only=f"({APPEND_ONLY})" if installed else "0",
         installed=_INSTALLED if installed else "NULL",
         applied=APPLIED if migrations else "NULL",
+        swallowing=_SWALLOWING if installed else "NULL",
     )
 
 
@@ -129,6 +133,11 @@ def installed(rows: Iterable[Any]) -> dict[str, Installed]:
     """Return the tables with triggers, from the rows of `INSTALLED`."""
     found = (_installed(*row) for row in rows)
     return {table.name: table for table in found}
+
+
+def swallowing(rows: Iterable[Any]) -> tuple[Swallower, ...]:
+    """Return what keeps events from the log, from the rows of `SWALLOWING`."""
+    return tuple(Swallower(*row) for row in rows)
 
 
 def _installed(

@@ -7,6 +7,8 @@ sum. What the server's cache knows already, and a snapshot hides, counts as well
 
 from __future__ import annotations
 
+from .swallowing import SWALLOWING
+
 _ROWS = "(SELECT concat(count(*), ' ', sum({}.xmin::text::bigint)) FROM {})"
 
 # The tables by their names, whatever else has one of these names, and all that is below a
@@ -56,5 +58,6 @@ SELECT current_schemas(true)::text, current_setting('transaction_isolation'),
     )
 },
     {_ROWS.format("coverage", "auditrepr_coverage AS coverage")},
+    (SELECT string_agg(cause, ' ') FROM ({SWALLOWING}) AS swallowing),
     (SELECT (to_jsonb(mark) -> 'partitions')::text FROM auditrepr_checkpoint AS mark)
 """

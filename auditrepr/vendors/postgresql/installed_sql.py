@@ -6,6 +6,7 @@ another ``xmin``; so does attaching a partition.
 
 from __future__ import annotations
 
+from .swallowing import LOG_TABLE, SWALLOWING
 from .trigger_templates import ITS_FUNCTION, KNOWN_BY_NAME, ON_PARTITION, OWNED
 
 # Where Django makes its tables: a log in any other schema is that of another site or tenant, even
@@ -38,10 +39,11 @@ _BELOW = """
         AND class.oid <> root
         AND (root = top OR root IN (SELECT relid FROM pg_partition_ancestors(class.oid)))"""
 
-# What no trigger can record: the rows of tables that inherit from another, what is written through
-# another table, that a crash emptied an unlogged one, and what a snapshot hides but other queries
-# in it already show: that the table was emptied, or another one attached to it.
-_NEVER_RECORDED = """
+# What no trigger can record: anything while the log's own table loses events, the rows of tables
+# that inherit from another, what is written through another table, that a crash emptied an unlogged
+# one, and what a snapshot hides but other queries in it already show: that the table was emptied,
+# or another one attached to it.
+_NEVER_RECORDED = f"""
     SELECT root, inhrelid AS relid FROM roots JOIN pg_inherits ON inhparent = root
     WHERE relkind = 'r'
     UNION
@@ -54,7 +56,9 @@ _NEVER_RECORDED = """
     SELECT root, oid FROM pg_class AS class JOIN roots ON top = pg_partition_root(oid)
     WHERE current_setting('transaction_isolation') <> 'read committed'
         AND roots.relkind = 'p' AND class.relkind IN ('r', 'p') AND NOT relispartition
-        AND oid <> root"""
+        AND oid <> root
+    UNION
+    SELECT root, {LOG_TABLE} FROM roots WHERE EXISTS ({SWALLOWING})"""
 
 # Attaching or detaching a table rewrites the catalog's rows of all its columns. Those of the
 # system's columns stay as they were when the table was created.

@@ -20,8 +20,15 @@ JOIN pg_class AS relation ON relation.oid = ev_class
 WHERE classid = 'pg_rewrite'::regclass AND refclassid = 'pg_class'::regclass
     AND refobjid = to_regclass(%(table)s)
 UNION ALL
-SELECT 'publication ' || quote_ident(pubname) FROM pg_publication_rel
+SELECT 'publication ' || quote_ident(pubname) ||
+    ' (create it again with publish_via_partition_root = true)' FROM pg_publication_rel
 JOIN pg_publication ON pg_publication.oid = prpubid WHERE prrelid = to_regclass(%(table)s)
+UNION ALL
+SELECT 'publication ' || quote_ident(pubname) || ' without publish_via_partition_root = true'
+FROM pg_publication AS published JOIN pg_class ON pg_class.oid = to_regclass(%(table)s)
+WHERE NOT pubviaroot AND (puballtables OR EXISTS (
+    SELECT FROM pg_publication_namespace WHERE pnpubid = published.oid AND pnnspid = relnamespace
+))
 UNION ALL
 SELECT 'inheritance of ' || inhrelid::regclass FROM pg_inherits
 WHERE inhparent = to_regclass(%(table)s)
@@ -53,6 +60,12 @@ _GRANTS = """
             FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid CROSS JOIN aclexplode(attacl)
             WHERE attrelid = {relation} AND attnum > 0 AND NOT attisdropped
         ) AS granted WHERE grantee <> relowner"""
+#: Goes before a statement that creates a table or an index, in the tablespace of another one.
+_IN_TABLESPACE = """(
+        SELECT format('SET LOCAL default_tablespace = %L; ', coalesce(spcname, ''))
+        FROM pg_class AS placed LEFT JOIN pg_tablespace AS space ON space.oid = reltablespace
+        WHERE placed.oid = {}
+    )"""
 #: The table gets another name, and a partitioned one takes its place, with all that was on it:
 #: indexes, triggers, policies, rights, comments, and the sequence with its last value.
 ADOPT = f"""
@@ -61,6 +74,7 @@ DECLARE
     key constant text := {{key}};
     kept constant text := {{kept}};
     path constant text := current_setting('search_path');
+    space constant text := current_setting('default_tablespace');
     old regclass;
     owner text;
     sequence text;
@@ -76,10 +90,11 @@ BEGIN
     SELECT quote_ident(pg_get_userbyid(relowner)) INTO owner FROM pg_class WHERE oid = old;
     sequence := pg_get_serial_sequence(parent, key);
 
-    SELECT array_agg(pg_get_indexdef(indexrelid)) INTO first FROM pg_index
-    WHERE indrelid = old AND indisvalid AND NOT indisprimary;
-    SELECT first || array_agg(format('ALTER TABLE %s ADD CONSTRAINT %I %s', parent, conname,
-        pg_get_constraintdef(oid))) INTO first
+    SELECT array_agg({_IN_TABLESPACE.format("indexrelid")} || pg_get_indexdef(indexrelid))
+    INTO first FROM pg_index WHERE indrelid = old AND indisvalid AND NOT indisprimary;
+    SELECT first || array_agg({_IN_TABLESPACE.format("conindid")} ||
+        format('ALTER TABLE %s ADD CONSTRAINT %I %s', parent, conname,
+            pg_get_constraintdef(oid))) INTO first
     FROM pg_constraint WHERE conrelid = old AND contype = 'p';
 
     SELECT array_agg(pg_get_triggerdef(oid)) INTO later FROM pg_trigger
@@ -110,10 +125,17 @@ BEGIN
 });
 
     EXECUTE format('ALTER TABLE %s RENAME TO %I', parent, kept);
-    FOR item IN SELECT indexrelid::regclass AS index, relname FROM pg_index
+    FOR item IN SELECT indexrelid::regclass AS index, relname, relnamespace FROM pg_index
         JOIN pg_class ON pg_class.oid = indexrelid WHERE indrelid = old
     LOOP
-        EXECUTE format('ALTER INDEX %s RENAME TO %I', item.index, left(item.relname, 60) || '_p0');
+        -- A name that is too long, or taken, gives way to a digest of it.
+        EXECUTE format('ALTER INDEX %s RENAME TO %I', item.index, CASE
+            WHEN octet_length(item.relname) <= 60 AND NOT EXISTS (
+                SELECT FROM pg_class WHERE relname = item.relname || '_p0'
+                    AND relnamespace = item.relnamespace
+            ) THEN item.relname::text
+            ELSE left(encode(sha256(convert_to(item.relname, 'UTF8')), 'hex'), 32)
+            END || '_p0');
     END LOOP;
     -- Triggers for each row come back with the partitioned table's. A TRUNCATE that names only this
     -- partition fires none but its own.
@@ -123,7 +145,8 @@ BEGIN
     LOOP
         EXECUTE format('DROP TRIGGER %I ON %s', item.tgname, old);
     END LOOP;
-    EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY)'
+    EXECUTE {_IN_TABLESPACE.format("old")} ||
+        format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING INDEXES EXCLUDING IDENTITY)'
         ' PARTITION BY RANGE (%I)', parent, old, key);
     EXECUTE format('ALTER TABLE %s OWNER TO %s', parent, owner);
     {REVOKE.format(relation="parent::regclass")}
@@ -163,5 +186,6 @@ BEGIN
     END LOOP;
     {REVOKE.format(relation="old")}
     PERFORM set_config('search_path', path, true);
+    PERFORM set_config('default_tablespace', space, true);
 END
 """

@@ -135,7 +135,8 @@ BEGIN
     END IF;
     FOR item IN
         SELECT parent.oid::regclass AS parent, format('%I.%I', place, new) AS new,
-            coalesce(' WITH (' || array_to_string(open.reloptions, ', ') || ')', '') AS options,
+            coalesce(' WITH (' || array_to_string(open.reloptions, ', ') || ')', '')
+                || coalesce(' TABLESPACE ' || quote_ident(spcname), '') AS options,
             parent.relreplident
         FROM unnest(made) AS new
         JOIN pg_class AS parent ON parent.relname = regexp_replace(new, '_(p[0-9]+|rest_new)$', '')
@@ -143,6 +144,7 @@ BEGIN
         JOIN pg_inherits ON inhparent = parent.oid
         JOIN pg_class AS open ON open.oid = inhrelid
             AND pg_get_expr(open.relpartbound, open.oid) LIKE '% TO (MAXVALUE)'
+        LEFT JOIN pg_tablespace AS chosen ON chosen.oid = parent.reltablespace
     LOOP
         EXECUTE format('CREATE TABLE %s (LIKE %s INCLUDING ALL EXCLUDING IDENTITY)%s',
             item.new, item.parent, item.options);

@@ -7,6 +7,7 @@ import json
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from contextvars import ContextVar
+from dataclasses import replace
 from functools import lru_cache
 from itertools import groupby
 from operator import itemgetter
@@ -18,15 +19,28 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 
 from ...utils.sql import Statement
 from ..base import CaptureFacet
-from ..capture_types import FINGERPRINTS, Capture, Column, Installed, Kind, Survey, TableShape
+from ..capture_types import (
+    FINGERPRINTS,
+    Capture,
+    Column,
+    Installed,
+    Kind,
+    Partition,
+    Survey,
+    Swallower,
+    TableShape,
+)
 from ..types import Position
 from . import naming, reach, triggers
 from .queries import APPLIED, COVERAGE, INSTALLED, LOG_FILE, POSITION, SHAPES, SURVEY, TRIGGERS
 from .quoting import quoted
+from .swallowing import swallowing
 
 LOG = "auditrepr_auditlog"
 SEALS = "auditrepr_sealentry"
 OWN_GUARDS = {*triggers.APPEND_ONLY, *triggers.APPEND_ONLY_SEALS}
+#: Stands below each table while events do not come into the log: its changes go unrecorded.
+SWALLOWED = Partition(LOG, "", "", "", False, False, False, False, False)
 #: The context that the running statement passes to the triggers.
 _said: ContextVar[str | None] = ContextVar("auditrepr_said", default=None)
 
@@ -61,6 +75,7 @@ class Capturing(CaptureFacet):
             _all_installed(found),
             guards == set(triggers.create_append_only(LOG)),
             frozenset(map(tuple, applied)) if migrations else None,
+            swallowing(LOG, found),
         )
 
     def catalog_version(self, names: Collection[str]) -> object:
@@ -98,6 +113,9 @@ class Capturing(CaptureFacet):
     def append_only(self) -> bool:
         found = {name: sql for name, _, sql, _ in self.rows(TRIGGERS) if name in OWN_GUARDS}
         return set(found.values()) == set(self._guards())
+
+    def swallowing(self) -> tuple[Swallower, ...]:
+        return swallowing(LOG, self.rows(TRIGGERS))
 
     def may_prune(self) -> bool:
         return True  # a process that may write to the file may do anything
@@ -175,8 +193,12 @@ def _all_installed(found: Sequence[Sequence[Any]]) -> dict[str, Installed]:
         for action, table in [triggers.action_and_table(name)]
         if action
     )
+    below = {LOG: SWALLOWED} if swallowing(LOG, found) else {}
     return {
-        table: _installed(table, [(on, triggers.read_note(sql), s) for _, on, sql, s in rows])
+        table: replace(
+            _installed(table, [(on, triggers.read_note(sql), s) for _, on, sql, s in rows]),
+            partitions=below,
+        )
         for table, rows in groupby(ours, key=itemgetter(0))
     }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import suppress
 from datetime import timedelta
 from io import StringIO
@@ -16,12 +17,14 @@ from auditrepr import capture, checks
 from auditrepr.capture import append_only
 from auditrepr.exceptions import MigrationsPending
 from auditrepr.job.monitoring import findings
-from auditrepr.models import Coverage, KnownFinding
+from auditrepr.models import AuditLog, Coverage, KnownFinding
 from auditrepr.vendors import get_vendor
 from tests import processes
 from tests.app.models import Author
 from tests.knowing import earlier
 from tests.pages import LOG, RUNS, event, fail, page, reader, words
+from tests.partitioning import partition_small
+from tests.sizes import PARTITIONED
 from tests.unmigrated import migrated, own_migrations, pend
 
 __all__ = ["reader"]
@@ -437,3 +440,76 @@ def test_pages_say_it_in_the_readers_language_and_the_job_in_english(reader, add
     assert "app_author: Trigger fehlen: Änderungen werden nicht aufgezeichnet." in text
     assert "Führen Sie aus: manage.py audit_triggers install --database default" in text
     assert "triggers are missing" in said
+
+
+def swallow() -> str:
+    """Let the log lose all events; the statement that ends it."""
+    if connection.vendor == "sqlite":
+        execute(
+            "CREATE TRIGGER quiet BEFORE INSERT ON auditrepr_auditlog"
+            " BEGIN SELECT RAISE(IGNORE); END"
+        )
+        return 'DROP TRIGGER "quiet"'
+    execute("CREATE RULE quiet AS ON INSERT TO auditrepr_auditlog DO INSTEAD NOTHING")
+    return "DROP RULE quiet ON auditrepr_auditlog"
+
+
+def test_what_swallows_events_on_the_log_itself_is_reported_everywhere(reader):
+    remedy = swallow()
+    Author.objects.create(name="Ann")
+    assert not AuditLog.objects.exists()
+    with pytest.raises(CommandError) as refused:
+        call_command("audit_triggers", "check")
+    assert "default: auditrepr_auditlog: may lose events because of" in str(refused.value)
+    assert str(refused.value).endswith(f"As its owner, run there: {remedy}")
+    (message,) = checks.check_databases(["default"])
+    assert (message.id, message.hint) == ("auditrepr.W010", f"As its owner, run there: {remedy}")
+    assert "the audit log may lose events because of" in message.msg
+    assert remedy in "".join(job())
+    with pytest.raises(CommandError, match=re.escape(remedy)) as refused:
+        call_command("backfill_status", stdout=StringIO())
+    assert "app_author: the log has a gap (triggers were disabled)." in str(refused.value)
+    assert remedy in words(page(reader, LOG))
+    execute(remedy)
+    assert checks.check_databases(["default"]) == []
+
+
+def test_coverage_ends_while_the_log_loses_events_and_starts_again_afterwards():
+    capture.install("default")
+    before = Coverage.objects.get(table_name="app_author").since_event
+    assert before is not None
+    remedy = swallow()
+    assert "app_author" not in capture.covered("default")
+    capture.note_gaps("default")
+    capture.install("default")
+    row = Coverage.objects.get(table_name="app_author")
+    assert (row.since_event, row.reason) == (None, Coverage.Reason.DISABLED)
+    execute(remedy)
+    capture.note_gaps("default")
+    assert Coverage.objects.get(table_name="app_author").since_event is not None
+    assert "app_author" in capture.covered("default")
+
+
+@pytest.mark.proof
+@pytest.mark.postgresql
+@pytest.mark.skipif(PARTITIONED, reason="the log is partitioned already")
+@pytest.mark.django_db(transaction=True)
+def test_so_is_what_is_on_a_partition_of_the_log_and_an_unlogged_one():
+    partition_small()
+    part = "auditrepr_auditlog_rest"
+    execute(
+        "CREATE FUNCTION nil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
+        f"CREATE TRIGGER quiet BEFORE INSERT ON {part} FOR EACH ROW EXECUTE FUNCTION nil()",
+        f"ALTER TABLE {part} SET UNLOGGED",
+    )
+    try:
+        found = [(one.name, one.remedy) for one in findings.of("default")]
+        assert found == [
+            (f"trigger quiet on {part}",
+             f"As its owner, run there: DROP TRIGGER quiet ON {part}"),
+            (f"unlogged table {part}",
+             f"As its owner, run there: ALTER TABLE {part} SET LOGGED"),
+        ]  # fmt: skip
+    finally:
+        execute("DROP FUNCTION nil() CASCADE", f"ALTER TABLE {part} SET LOGGED")
+    assert findings.of("default") == []

@@ -397,6 +397,22 @@ def test_events_of_a_large_open_partition_jump_behind_it(
             "DROP PUBLICATION told",
             "publication told",
         ),
+        (
+            "CREATE PUBLICATION told FOR TABLE auditrepr_reprfailure"
+            " WITH (publish_via_partition_root)",
+            "DROP PUBLICATION told",
+            "auditrepr_reprfailure: publication told",
+        ),
+        (
+            "CREATE PUBLICATION every FOR ALL TABLES",
+            "DROP PUBLICATION every",
+            "publication every without publish_via_partition_root",
+        ),
+        (
+            "CREATE PUBLICATION every FOR TABLES IN SCHEMA public",
+            "ALTER PUBLICATION every SET (publish_via_partition_root)",
+            "publication every without publish_via_partition_root",
+        ),
     ],
 )
 def test_what_would_see_only_the_first_partition_is_named(make: str, drop: str, named: str):
@@ -405,7 +421,62 @@ def test_what_would_see_only_the_first_partition_is_named(make: str, drop: str, 
         with pytest.raises(NotPartitionable, match=named):
             partition()
         cursor.execute(drop)
+        cursor.execute("CREATE SCHEMA elsewhere")
+        cursor.execute("CREATE PUBLICATION other FOR TABLES IN SCHEMA elsewhere")
+        try:
+            assert partition().adopted
+        finally:
+            cursor.execute("DROP PUBLICATION IF EXISTS every, other")
+            cursor.execute("DROP SCHEMA elsewhere")
+
+
+@pytest.mark.proof
+def test_indexes_whose_names_are_long_or_taken_are_no_obstacle(vendor: Vendor):
+    long = "i" * 61
+    names = [f"{long}a", f"{long}b", "ä" * 31, "short", "short_p0"]
+    with connection.cursor() as cursor:
+        for name in names:
+            cursor.execute(f"CREATE INDEX {name} ON auditrepr_auditlog (writer)")
     assert partition().adopted
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid"
+            " WHERE indrelid = 'auditrepr_auditlog'::regclass AND relname = ANY(%s)",
+            [names],
+        )
+        assert {name for (name,) in cursor.fetchall()} == set(names)
+
+
+@pytest.fixture
+def tablespaces() -> Iterator[None]:
+    """The log is in one tablespace, and one of its indexes in another."""
+    with connection.cursor() as cursor:
+        cursor.execute("SET allow_in_place_tablespaces = on")
+        cursor.execute("CREATE TABLESPACE big LOCATION ''")
+        cursor.execute("CREATE TABLESPACE fast LOCATION ''")
+        cursor.execute("ALTER TABLE auditrepr_auditlog SET TABLESPACE big")
+        cursor.execute("CREATE INDEX quick ON auditrepr_auditlog (writer) TABLESPACE fast")
+        yield
+        for space, kind in (("big", "TABLE"), ("fast", "INDEX")):
+            cursor.execute(f"ALTER {kind} ALL IN TABLESPACE {space} SET TABLESPACE pg_default")
+        cursor.execute("DROP TABLESPACE big")
+        cursor.execute("DROP TABLESPACE fast")
+
+
+@pytest.mark.proof
+def test_partitions_and_their_indexes_are_where_those_of_the_log_are(tablespaces: None):
+    partition()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT space.spcname, own.spcname, count(*) FROM pg_inherits"
+            " JOIN pg_class AS part ON part.oid = inhrelid JOIN pg_index ON indrelid = part.oid"
+            " JOIN pg_class AS index ON index.oid = indexrelid"
+            " LEFT JOIN pg_tablespace AS space ON space.oid = part.reltablespace"
+            " LEFT JOIN pg_tablespace AS own ON own.oid = index.reltablespace"
+            " WHERE inhparent = 'auditrepr_auditlog'::regclass"
+            " AND pg_get_indexdef(index.oid) LIKE '%(writer)' GROUP BY 1, 2"
+        )
+        assert cursor.fetchall() == [("big", "fast", 5)]
 
 
 @pytest.mark.proof

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import os
+import signal
+from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.db import connection
 
 from auditrepr.capture import append_only
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.job.partitions import making
-from auditrepr.job.retention import prune
+from auditrepr.job.partitions import making, patience
+from auditrepr.job.retention import emptying, prune
 from auditrepr.job.seals import verifying
 from auditrepr.models import (
     AuditLog,
@@ -190,3 +193,35 @@ def test_states_before_the_pruned_range_are_known_to_be_unknown(log: list[int]) 
     book.save()
     call_command("backfill_reprs", verbosity=0)
     assert InstanceRepr.objects.latest("pk").fidelity == "E"
+
+
+@pytest.fixture
+def reader() -> Iterator[Any]:
+    """Another session that reads the log, and so keeps its partitions from being emptied."""
+    other = connection.copy()
+    other.set_autocommit(False)
+    with closing(other), other.cursor() as cursor:
+        cursor.execute("SELECT count(*) FROM auditrepr_auditlog")
+        yield other
+
+
+def test_who_cannot_lock_a_partition_is_told_no_option_that_does_nothing(
+    log: list[int], reader: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(emptying, "WAIT", 0)
+    with pytest.raises(CommandError, match="could not be locked for 0 seconds") as refused:
+        call_command("prune_audit_log", before=BEFORE, interactive=False, wait=600)
+    assert "--wait" not in str(refused.value)
+
+
+def test_a_signal_ends_the_wait_for_a_partition(
+    log: list[int], reader: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = AuditLog.objects.count()
+    monkeypatch.setattr(patience.time, "sleep", lambda _: os.kill(os.getpid(), signal.SIGTERM))
+    with pytest.raises(SystemExit) as ended:
+        call_command("prune_audit_log", before=BEFORE, interactive=False)
+    assert ended.value.code == 128 + signal.SIGTERM
+    assert AuditLog.objects.count() == before
+    reader.rollback()
+    assert pruned().events > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -12,6 +13,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
+from auditrepr.exceptions import UnknownModel
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.monitoring import status
 from auditrepr.job.retention import prune
@@ -275,6 +277,28 @@ def test_the_command_applies_it_and_says_so(settings: Any) -> None:
     assert InstanceRepr.objects.count() == AuditLog.objects.count() == 9
 
 
+@pytest.mark.parametrize("entry", ["app.Autor", "shelves.*", "app", "app.Author.*", "Author"])
+@pytest.mark.parametrize("dry_run", [False, True])
+def test_an_entry_that_names_no_model_is_an_error_and_deletes_nothing(
+    settings: Any, entry: str, dry_run: bool
+) -> None:
+    settings.AUDITREPR = {"RETENTION": {entry: "1000 years", "*": "1 day"}}
+    Author.objects.create(name="Ann")
+    aged(100)
+    refused = pytest.raises(CommandError, match=f"RETENTION.* contains '{re.escape(entry)}'")
+    with refused:
+        call_command("prune_audit_log", interactive=False, dry_run=dry_run)
+    assert remaining() == [("app_author", "Ann")]
+
+
+def test_so_is_one_of_those_that_a_caller_gives() -> None:
+    Author.objects.create(name="Ann")
+    aged(100)
+    with pytest.raises(UnknownModel, match=r"app\.Autor"):
+        retained(before={"app.Autor": timezone.now() - timedelta(365), "*": timezone.now()})
+    assert remaining() == [("app_author", "Ann")]
+
+
 def test_without_a_date_and_an_entry_it_says_what_to_name() -> None:
     with pytest.raises(CommandError, match=r"with --before.*RETENTION") as raised:
         call_command("prune_audit_log", "--no-input")
@@ -303,6 +327,22 @@ def test_the_status_says_what_is_due(settings: Any) -> None:
     assert float(metric.split()[-1]) > 49 * 86_400
     due = document.document(status.of("default"))["retention_due"]
     assert [one["entry"] for one in due] == ["app.Author", "*"]
+    retained()
+    assert status.of("default").overdue == ()
+
+
+@pytest.mark.parametrize(
+    ("table", "entry"), [("shop_gone", "*"), ("app_author", "app.Author"), ("", "*")]
+)
+def test_so_it_does_of_a_table_that_is_not_audited(settings: Any, table: str, entry: str) -> None:
+    settings.AUDITREPR = {"RETENTION": {"app.Author": "2 days", "*": "1 day"}}
+    Author.objects.create(name="Ann")
+    sql(f"UPDATE auditrepr_auditlog SET table_name = '{table}' WHERE table_name = 'app_author'")
+    Coverage.objects.filter(table_name="app_author").delete()
+    aged(100)
+    Tag.objects.create(label="young")
+    assert prune.preview("default").by_entry == {"app.Author": 0, "*": 0} | {entry: 1}
+    assert [one.entry for one in status.of("default").overdue] == [entry]
     retained()
     assert status.of("default").overdue == ()
 
