@@ -75,7 +75,7 @@ def _shared_as_shown(target: Target, texts: set[str], shown: set[str], every: se
     """Return the texts that others have, too, as far as their representations show it.
 
     That is a value that only a field can read, and the representation of a namesake, who has all
-    values that it is made of. What merely shows the target is no namesake.
+    values that it is made of. A row that merely shows the target is not a namesake.
 
     :param shown: the target's representations.
     :param every: all of its values.

@@ -140,7 +140,7 @@ class Needles:
     def replaced_in(self, document: Any) -> Any:
         """Return a document, such as a context, with the mark in the values of its entries.
 
-        Their names are a program's, and stay, also if somebody is called User. Only one that is not
+        Their names are a program's, and stay, even if a person is called User. Only one that is not
         a single word is replaced, too.
         """
         if not isinstance(document, dict):

@@ -12,7 +12,7 @@ from django.db.models import QuerySet
 from ....models import AuditLog, Erasure, InstanceRepr
 from ....vendors.sought import Sought
 
-#: Rows of others that are in memory at once.
+#: Rows of other objects and actors that are in memory at once.
 ROWS = 500
 #: How the replacement of a key begins.
 REPLACED = "[erased "
@@ -77,14 +77,14 @@ class Target(ABC):
 
     @abstractmethod
     def of_others(self, sought: Sought) -> Iterator[AuditLog]:
-        """Yield the events of others that may hold such a text as a value of the same kind."""
+        """Yield other events that may hold such a text as a value of the same kind."""
 
     def shown(self) -> QuerySet[InstanceRepr]:
         """Return its own representations."""
         return InstanceRepr.objects.using(self.using).none()
 
     def shown_of_others(self, sought: Sought) -> Iterator[InstanceRepr]:
-        """Yield the representations of others of its kind that may hold such a text."""
+        """Yield representations of other objects of its kind that may hold such a text."""
         return iter(())
 
     def __str__(self) -> str:
