@@ -57,8 +57,8 @@ def test_it_erases_and_says_how_much():
     named = deleted_author()
     said = run("--object", named, interactive=False)
     assert said[0] == (
-        "Erased in 5 events, 0 contexts, 3 representations, 0 failures and 0 runs, findings or"
-        " imports."
+        "Erased in 5 events, 0 contexts, 3 representations, 0 failures and 0 runs, findings,"
+        " imports or erasures."
     )
     assert said[1].startswith("1 value may stand for something else")
     assert "quill" not in dump()
@@ -80,7 +80,7 @@ def test_a_dry_run_lists_what_it_would_touch_and_changes_nothing():
         "Would build again 1 other representation with such a text, and of its own 2 those that"
         " rest on what is erased.",
         "Would erase the texts of 0 failures.",
-        "Would erase in runs, findings and imports: none.",
+        "Would erase in runs, findings, imports and erasures: none.",
     ]
 
 

@@ -14,6 +14,8 @@ from .target import Chosen, Target, as_json
 
 #: Events that are in memory at once.
 EVENTS = 200
+#: The columns of an event that may hold texts, besides its keys.
+SEARCHED = ("row_data", "changed_from", "context", "writer")
 #: Parts of the context that the engine reads, or that say nothing of anybody.
 _TECHNICAL = frozenset({"imported_from"})
 
@@ -23,15 +25,11 @@ class Change(NamedTuple):
 
     event: AuditLog
     chosen: Chosen
-    context: Any
+    said: dict[str, Any]  # the context, or what stands in its place, if anything is erased in it
     keys: dict[str, str]  # fields of keys, and what replaces them
 
-    @property
-    def in_context(self) -> bool:
-        return bool(self.context != self.event.context)
-
     def __bool__(self) -> bool:
-        return bool(self.chosen or self.keys or self.in_context)
+        return bool(self.chosen or self.keys or self.said)
 
 
 def change_of(
@@ -55,19 +53,26 @@ def change_of(
         kept = erased_on(value) is not None or as_json(value) in target.kept
         return not kept and needles.within(value)
 
-    context = event.context
-    if own:
-        context = _erased_whole(context, target.context(event))
-    if isinstance(context, dict):
-        technical = {name: context[name] for name in context.keys() & _TECHNICAL}
-        context = {**needles.replaced(context), **technical}
     keys = {
         name: replacement(key)
         for name in ("object_id", "previous_object_id")
         if replacement and (key := getattr(event, name)) in target.keys
     }
     both = Chosen(named(event.row_data, chosen.row), named(event.changed_from, chosen.old))
-    return Change(event, both, context, keys)
+    said = _said(event, needles, target.context(event) if own else {})
+    return Change(event, both, said, keys)
+
+
+def _said(event: AuditLog, needles: Needles, whole: Any) -> dict[str, Any]:
+    """Return the columns that say who did it, as far as anything is erased in them.
+
+    :param whole: the values of the context that are erased as a whole.
+    """
+    context = needles.replaced_in(_erased_whole(event.context, whole))
+    if isinstance(context, dict):
+        context |= {name: event.context[name] for name in context.keys() & _TECHNICAL}
+    now = {"context": context, "writer": needles.replaced(event.writer)}
+    return {name: value for name, value in now.items() if value != getattr(event, name)}
 
 
 def of_others(
@@ -77,7 +82,7 @@ def of_others(
     if not needles:
         return
     vendor = get_vendor(target.using)
-    condition = vendor.naming(("row_data", "changed_from", "context"), needles.sought)
+    condition = vendor.naming(SEARCHED, needles.sought)
     events = target.log.filter(condition, pk__lte=upto).order_by("pk")
     while page := list(events.filter(pk__gt=after)[:EVENTS]):
         after = page[-1].pk
@@ -98,10 +103,7 @@ def write(using: str, changes: Sequence[Change], day: str, sealed: Sequence[Seal
         for change in changes:
             if change.chosen:
                 vendor.replace_values(change.event.pk, change.chosen.row, change.chosen.old, digest)
-            values: dict[str, Any] = dict(change.keys)
-            if change.in_context:
-                values["context"] = change.context
-            if values:
+            if values := {**change.keys, **change.said}:
                 log.filter(pk=change.event.pk).update(**values)
     _fill_search(using, [change.event.pk for change in changes])
 
@@ -122,7 +124,15 @@ def _erased_whole(context: Any, chosen: Any) -> Any:
     """Return the context with the mark in place of each text and number of these values."""
     if not chosen:
         return context
-    return {**context, **{name: _marked(value) for name, value in chosen.items()}}
+    return {**context, **{name: _marked_whole(value) for name, value in chosen.items()}}
+
+
+def _marked_whole(value: Any) -> Any:
+    """Return the value, marked; if it is nested too deeply, no more than the mark."""
+    try:
+        return _marked(value)
+    except RecursionError:
+        return MARK
 
 
 def _marked(value: Any) -> Any:

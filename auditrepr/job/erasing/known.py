@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import unicodedata
 from dataclasses import dataclass, field
 from functools import cached_property
 
-from ...models import InstanceRepr
-from ...vendors import get_vendor
+from ...vendors.sought import Sought, Stretch
 from .needles import LEAST, Needles, Words
-from .target import ObjectTarget, Target, as_json
+from .target import Target, as_json
 
 #: Events that are in memory at once.
 EVENTS = 500
@@ -20,7 +20,7 @@ class Known:
 
     replaced: set[str] = field(default_factory=set)
     short: set[str] = field(default_factory=set)  # may stand for anything: only listed
-    shared: set[str] = field(default_factory=set)  # other objects have them, too: only listed
+    shared: set[str] = field(default_factory=set)  # others have them, too: only listed
 
     @cached_property
     def needles(self) -> Needles:
@@ -39,32 +39,61 @@ def known(target: Target, *, also: set[str], but: set[str]) -> Known:
     :param also: texts that are searched for besides, however short.
     :param but: texts that are not searched for.
     """
-    found: set[str] = set()
+    kept = {_folded(text) for text in but}
+    found = set(target.keys)
     for event in target.events().order_by("pk").iterator(chunk_size=EVENTS):
         found.update(text for text in target.texts(event) if as_json(text) not in target.kept)
-    found |= target.keys
-    found = {text for text in found if text.strip().casefold() not in {b.casefold() for b in but}}
+    found = {text for text in found if _folded(text) not in kept}
     long = {text for text in found if len(text.strip()) >= LEAST}
-    shared = _shared(target, long) if isinstance(target, ObjectTarget) else set()
-    if isinstance(target, ObjectTarget):
-        long |= _own_representations(target, Needles(found)) - but
-    return Known(long - shared | also, found - long - also, shared - also)
+    shown = _own_representations(target, Needles(found))
+    shown = {text for text in shown if _folded(text) not in kept}
+    shared = _shared(target, long)
+    shared |= _shared_as_shown(target, long - shared, shown, found)
+    return Known((long | shown) - shared | also, found - long - also, shared - also)
 
 
-def _shared(target: ObjectTarget, texts: set[str]) -> set[str]:
-    """Return the texts that other objects have or had as a value of the same kind.
+def _folded(text: str) -> str:
+    """Return the text as it is compared with others, whose case may be another one."""
+    return unicodedata.normalize("NFC", text.strip().casefold())
+
+
+def _shared(target: Target, texts: set[str]) -> set[str]:
+    """Return the texts that others have or had as a value of the same kind.
 
     A city, or a first name, does not name this one.
     """
-    needles = Needles(texts)
+    sought = {_folded(text) for text in texts}
     found: set[str] = set()
-    condition = get_vendor(target.using).naming(("row_data", "changed_from"), needles.sought)
-    for part in target.parts if needles else ():
-        table = target.renames.lineage(part.table).events()
-        events = target.log.filter(table, condition).exclude(pk__in=target.events().values("pk"))
-        for event in events.iterator(chunk_size=EVENTS):
-            found.update(text for text in target.texts(event) if text in texts)
-    return found
+    for event in target.of_others(Needles(texts).sought) if texts else ():
+        found.update(sought.intersection(map(_folded, target.texts(event))))
+        if found == sought:
+            break
+    return {text for text in texts if _folded(text) in found}
+
+
+def _shared_as_shown(target: Target, texts: set[str], shown: set[str], every: set[str]) -> set[str]:
+    """Return the texts that others have, too, as far as their representations show it.
+
+    That is a value that only a field can read, and the representation of a namesake, who has all
+    values that it is made of. A row that merely shows the target is not a namesake.
+
+    :param shown: the target's representations.
+    :param every: all of its values.
+    """
+    wanted, found = texts | shown, set()
+    values = set(map(_folded, every))
+    for row in target.shown_of_others(Sought(map(Stretch.of, wanted))) if wanted else ():
+        theirs, said = set(map(_folded, target.texts(row.audit_log))), _folded(row.instance_repr)
+        found |= theirs
+        if _values_in(said, values) <= theirs:
+            found.add(said)
+    return {text for text in wanted if _folded(text) in found}
+
+
+def _values_in(said: str, values: set[str]) -> set[str]:
+    """Return the values in a text, without those that are only part of a longer one."""
+    within = {value for value in values if value in said}
+    return {one for one in within if not any(one in other for other in within - {one})}
 
 
 def _own_representations(target: Target, erased: Needles) -> set[str]:
@@ -72,6 +101,6 @@ def _own_representations(target: Target, erased: Needles) -> set[str]:
 
     Other objects' may hold them, also if each value alone is short, or shared.
     """
-    own = InstanceRepr.objects.using(target.using).filter(audit_log__in=target.events())
-    texts = own.values_list("instance_repr", flat=True).distinct().iterator(chunk_size=EVENTS)
+    said = target.shown().values_list("instance_repr", flat=True).distinct()
+    texts = said.iterator(chunk_size=EVENTS)
     return {text for text in texts if len(text.strip()) >= LEAST and erased.within(text)}

@@ -7,6 +7,7 @@ import json
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from typing import Any, NamedTuple
 from urllib.parse import quote, quote_plus
@@ -34,6 +35,8 @@ _CUT = re.compile(
     """,
     re.IGNORECASE | re.VERBOSE,
 )
+#: How programs name entries: as ``user_name`` or ``X-Request-ID``.
+_WORD = re.compile(r"[\w.:/-]+")
 _SHORT_NUMBER = re.compile(r"\d{1,6}(?!\d)")
 # Digits that escape a character are not part of a number.
 _NO_NUMBER_BEFORE = (
@@ -96,14 +99,13 @@ class Needles:
 
         What only begins like a long text, and continues in another way, is something else.
         """
-        if isinstance(value, str):
-            # First what is quick, and seldom true.
-            return any(pattern.search(value) for pattern in self._compiled) and (
-                any(pattern.search(value) for pattern in self._whole) or self._has_cut(value)
-            )
-        if isinstance(value, dict):
-            return any(self.within(part) for pair in value.items() for part in pair)
-        return isinstance(value, list | tuple) and any(map(self.within, value))
+        return any(map(self._is_in, _texts(value, with_names=True)))
+
+    def _is_in(self, text: str) -> bool:
+        # First what is quick, and seldom true.
+        return any(pattern.search(text) for pattern in self._compiled) and (
+            any(pattern.search(text) for pattern in self._whole) or self._has_cut(text)
+        )
 
     def _has_cut(self, value: str) -> bool:
         return any(
@@ -114,17 +116,39 @@ class Needles:
         )
 
     def replaced(self, value: Any) -> Any:
-        """Return the value with the mark in place of the texts.
+        """Return the value with the mark in place of the texts; the same one if it holds none.
 
-        A text that holds no more than a beginning, which something has cut, is replaced as a whole.
+        A text that holds no more than a beginning, which something has cut, is replaced as a whole;
+        so is a value that is nested too deeply.
         """
+        if not self.within(value):
+            return value
+        try:
+            return self._replaced(value)
+        except RecursionError:
+            return MARK
+
+    def _replaced(self, value: Any) -> Any:
         if isinstance(value, str):
-            for pattern in self._whole if self.within(value) else ():
+            for pattern in self._whole if self._is_in(value) else ():
                 value = pattern.sub(MARK, value)
-            return MARK if self.within(value) else value
+            return MARK if self._is_in(value) else value
         if isinstance(value, dict):
-            return {self.replaced(name): self.replaced(part) for name, part in value.items()}
-        return list(map(self.replaced, value)) if isinstance(value, list | tuple) else value
+            return {self._replaced(name): self._replaced(part) for name, part in value.items()}
+        return list(map(self._replaced, value)) if isinstance(value, list | tuple) else value
+
+    def replaced_in(self, document: Any) -> Any:
+        """Return a document, such as a context, with the mark in the values of its entries.
+
+        Their names are a program's, and stay, even if a person is called User. Only one that is not
+        a single word is replaced, too.
+        """
+        if not isinstance(document, dict):
+            return self.replaced(document)
+        return {
+            name if _WORD.fullmatch(name) else self.replaced(name): self.replaced(value)
+            for name, value in document.items()
+        }
 
 
 class Words(Needles):
@@ -146,16 +170,34 @@ def _continues(value: str, form: str) -> bool:
 
 def texts_in(value: Any) -> Iterator[str]:
     """Yield the texts that a value of the log's JSON holds, none of them empty."""
-    if isinstance(value, str) and value.strip():
-        yield value
-        if value[0] in "{[":  # JSON, as SQLite keeps it
-            try:
-                yield from texts_in(json.loads(value))
-            except (ValueError, RecursionError):
-                return
-    elif isinstance(value, dict | list):
-        for part in value.values() if isinstance(value, dict) else value:
-            yield from texts_in(part)
+    for text in _texts(value):
+        if text.strip():
+            yield text
+            yield from texts_in(_document(text))
+
+
+def _document(text: str) -> Any:
+    """Return the JSON that a text is, as SQLite keeps it; None if it is none."""
+    with suppress(ValueError, RecursionError):
+        return json.loads(text) if text[0] in "{[" else None
+    return None
+
+
+def _texts(value: Any, *, with_names: bool = False) -> Iterator[str]:
+    """Yield the texts in a value, in their order, however deeply it is nested.
+
+    :param with_names: also those by which its parts are called.
+    """
+    left = [value]
+    while left:
+        part = left.pop()
+        if isinstance(part, str):
+            yield part
+        elif isinstance(part, dict):
+            left += reversed(part.values())
+            left += part if with_names else ()
+        elif isinstance(part, list | tuple):
+            left += reversed(part)
 
 
 class _Form(NamedTuple):

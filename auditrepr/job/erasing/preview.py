@@ -68,7 +68,7 @@ def _count_own(found: Preview, asked: Asked) -> None:
     for event in target.events().order_by("pk").iterator(chunk_size=200):
         change = change_of(event, target, found.known.needles, lambda key: MARK)
         found.own += bool(change.chosen or change.keys)
-        found.contexts += change.in_context
+        found.contexts += bool(change.said)
         for column in {*change.chosen.row, *change.chosen.old}:
             found.columns[f"{event.table_name}.{column}"] += 1
     found.keys = len(target.keys)
@@ -84,7 +84,7 @@ def _count_elsewhere(found: Preview, asked: Asked, own: set[int]) -> None:
         found.representations += len(set(texts.representations(said, needles)) - own)
         found.failures += len(set(texts.failures(failed, needles)) - own)
         for change in of_others(target, needles, own, after, upto):
-            found.contexts += change.in_context
+            found.contexts += bool(change.said)
             for column in {*change.chosen.row, *change.chosen.old}:
                 found.elsewhere[f"{change.event.table_name}.{column}"] += 1
     if is_object:

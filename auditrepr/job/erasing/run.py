@@ -126,7 +126,7 @@ class _Run:
 
     def _elsewhere(self, top: int) -> None:
         """Erase in the tables whose rows are about no event."""
-        if rows := texts.others(self.using, self.known.needles):
+        if rows := texts.others(self.using, self.known.needles, self.record):
             with self._batch(others=len(rows)):
                 texts.erase_others(self.using, rows, self.known.needles)
 
@@ -215,7 +215,7 @@ class _Run:
             ids = {one.event.pk for one in some}
             # Before the transaction, which other writers may wait for.
             sealed = seals.checked(self.using, ids, ignore=self.asked.ignore_seals)
-            with self._batch(events=events, contexts=sum(one.in_context for one in some)):
+            with self._batch(events=events, contexts=sum(bool(one.said) for one in some)):
                 changes.write(self.using, some, self.day, sealed)
             if self.stopped:
                 return

@@ -1,4 +1,4 @@
-"""Erases in what is stored besides the log: representations, failures, runs, findings, imports."""
+"""Erases in what is stored besides the log: representations, failures, runs, and more."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from django.db.models import Model, Q, QuerySet
 
 from ...models import (
     BackfillRun,
+    Erasure,
     Fidelity,
     Import,
     InstanceRepr,
@@ -25,9 +26,10 @@ WAITING = "erased, and not yet built again"
 _FAILURE = ("error_class", "message", "traceback")
 #: Texts of the tables in which a row is about no event.
 _OTHERS: dict[type[Model], tuple[str, ...]] = {
-    BackfillRun: ("error", "host", "command"),
+    BackfillRun: ("error", "host", "holder", "command"),
     KnownFinding: ("key", "topic"),
     Import: ("sources", "parts"),
+    Erasure: ("by",),
 }
 
 
@@ -76,11 +78,15 @@ def erase_failures(using: str, ids: Collection[int], needles: Needles) -> int:
     return rows.update(message=MARK)
 
 
-def others(using: str, needles: Needles) -> list[Model]:
-    """Return the runs, findings and imports that have one of the texts."""
+def others(using: str, needles: Needles, record: Erasure | None = None) -> list[Model]:
+    """Return the runs, findings, imports and erasures that have one of the texts.
+
+    :param record: the erasure that is under way: who erases stays.
+    """
     found: list[Model] = []
     for model, columns in _OTHERS.items():
-        found += naming(model._base_manager.using(using).all(), columns, needles)
+        rows = naming(model._base_manager.using(using).all(), columns, needles)
+        found += [row for row in rows if row != record and _erased(row, needles)]
     return found
 
 
@@ -91,8 +97,14 @@ def erase_others(using: str, rows: Iterable[Model], needles: Needles) -> None:
         if isinstance(row, KnownFinding):
             own.delete()
         else:
-            columns = _OTHERS[type(row)]
-            own.update(**{name: needles.replaced(getattr(row, name)) for name in columns})
+            own.update(**_erased(row, needles))
+
+
+def _erased(row: Model, needles: Needles) -> dict[str, Any]:
+    """Return the columns of the row in which something is erased, as they become."""
+    was = {name: getattr(row, name) for name in _OTHERS[type(row)]}
+    now = {name: needles.replaced_in(value) for name, value in was.items()}
+    return {name: value for name, value in now.items() if value != was[name]}
 
 
 def about(using: str, tables: Collection[str], keys: Collection[str]) -> QuerySet[RelatedObject]:

@@ -10,6 +10,8 @@ from ...job.erasing.run import Erased
 from ...models import Erasure
 from ...utils.phrases import counted
 
+#: What holds texts, and is about no event: one, and several.
+_OTHERS = ("run, finding, import or erasure", "runs, findings, imports or erasures")
 #: Texts that are listed.
 LISTED = 50
 
@@ -25,7 +27,7 @@ def forecast(found: Preview) -> Iterator[str]:
         yield f"Too short to replace elsewhere, unless with --text: {_quoted(found.known.short)}."
     if found.known.shared:
         yield (
-            "Other objects have these, too, so not replaced elsewhere, unless with --text:"
+            "Others have these, too, so not replaced elsewhere, unless with --text:"
             f" {_quoted(found.known.shared)}."
         )
     yield f"Would erase in events of other objects: {_numbers(found.elsewhere)}."
@@ -35,7 +37,7 @@ def forecast(found: Preview) -> Iterator[str]:
         f" a text, and of its own {found.own_representations:,} those that rest on what is erased."
     )
     yield f"Would erase the texts of {counted(found.failures, 'failure')}."
-    yield f"Would erase in runs, findings and imports: {_numbers(found.others)}."
+    yield f"Would erase in runs, findings, imports and erasures: {_numbers(found.others)}."
     if found.as_actor:
         yield (
             f"It is a user, who made {counted(found.as_actor, 'event')}: to erase in their contexts"
@@ -72,7 +74,7 @@ def counts(record: Erasure) -> str:
         f"{counted(record.events, 'event')}, {counted(record.contexts, 'context')},"
         f" {counted(record.representations, 'representation')},"
         f" {counted(record.failures, 'failure')} and"
-        f" {counted(record.others, 'run, finding or import', 'runs, findings or imports')}"
+        f" {counted(record.others, *_OTHERS)}"
     )
 
 

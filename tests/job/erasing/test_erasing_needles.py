@@ -6,10 +6,11 @@ from __future__ import annotations
 
 import html
 import json
+from typing import Any
 
 import pytest
 
-from auditrepr.job.erasing.needles import MARK, Needles, Words
+from auditrepr.job.erasing.needles import MARK, Needles, Words, texts_in
 
 URL = "https://media.example.com/uploads/avatars/zoe-quill-of-elm-street.png"
 NOTE = 'Asked for a refund of "Ink & Paper", and said that Zoë would come again on Monday'
@@ -61,3 +62,27 @@ def test_a_cut_text_is_found_however_it_is_escaped(cut: int):
 def test_letters_that_are_alike_in_another_case_continue_in_the_same_way():
     text = "İstanbul, straße 17, in the house of ſister Kelvin and others"
     assert Needles([text]).within("i" + text[1:50].replace("K", "\u212a") + "…")
+
+
+def test_entries_that_no_program_named_are_replaced():
+    needles = Needles(["Zoe Quill"])
+    assert needles.replaced_in({"Zoe Quill": 1, "zoe-quill": [{"zoe quill": 2}]}) == {
+        MARK: 1,
+        "zoe-quill": [{MARK: 2}],
+    }
+
+
+def test_texts_are_found_and_replaced_however_deeply_they_are_nested():
+    def deep(text: str) -> Any:
+        value: Any = [text]
+        for _ in range(5000):  # more than Python's functions may be nested
+            value = {"Zoe Quill": value} if text in value else {"a": value}
+        return value
+
+    needles, kept = Needles(["Zoe Quill"]), deep("Other")
+    assert needles.within(deep("of Zoe Quill")) is True
+    assert needles.within([kept, 1, None]) is True
+    assert Needles(["Wilma"]).within(kept) is False
+    assert list(texts_in([kept, deep("Zoe Quill")])) == ["Other", "Zoe Quill"]
+    assert needles.replaced_in({"n": kept, "m": "Zoe Quill's"}) == {"n": MARK, "m": f"{MARK}'s"}
+    assert Needles(["Wilma"]).replaced(kept) is kept

@@ -10,11 +10,15 @@ from django.db.models import QuerySet
 from ....exceptions import ColumnUnknown
 from ....models import AuditLog, Erasure
 from ....models.log_queryset import ACTOR_LENGTH
-from ..needles import texts_in
-from .base import Target
+from ....vendors import get_vendor
+from ....vendors.sought import Sought
+from ..needles import MARK, texts_in
+from .base import ROWS, Target
 
 #: Contexts of which an error names the values.
 LATEST = 1_000
+#: The value of contexts that names the user for people.
+_NAME = "user_name"
 #: What the import wrote into it, which says nothing of the actor.
 _IMPORTED = ("imported_from", "imported_text")
 
@@ -50,8 +54,15 @@ class ActorTarget(Target):
         # If there is a name, the user is a primary key, which names only a row; and other users
         # may have the same address.
         said = self.context(event)
-        name = "user_name" if "user_name" in (event.context or {}) else "user"
+        name = _NAME if _NAME in (event.context or {}) else "user"
         yield from texts_in(said.get(name))
+
+    def of_others(self, sought: Sought) -> Iterator[AuditLog]:
+        # Where no user is known, it may be this one.
+        others = self.log.filter(actor__isnull=False).exclude(actor=self.actor[:ACTOR_LENGTH])
+        named = others.filter(get_vendor(self.using).naming(("context",), sought))
+        events = named.filter(context__has_key=_NAME).iterator(chunk_size=ROWS)
+        return (event for event in events if event.actor != MARK)
 
     def __str__(self) -> str:
         return "this actor"

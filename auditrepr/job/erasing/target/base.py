@@ -9,8 +9,11 @@ from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
-from ....models import AuditLog, Erasure
+from ....models import AuditLog, Erasure, InstanceRepr
+from ....vendors.sought import Sought
 
+#: Rows of other objects and actors that are in memory at once.
+ROWS = 500
 #: How the replacement of a key begins.
 REPLACED = "[erased "
 
@@ -71,6 +74,18 @@ class Target(ABC):
     @abstractmethod
     def texts(self, event: AuditLog) -> Iterator[str]:
         """Yield the texts by which others may name it, from one of its own events."""
+
+    @abstractmethod
+    def of_others(self, sought: Sought) -> Iterator[AuditLog]:
+        """Yield other events that may hold such a text as a value of the same kind."""
+
+    def shown(self) -> QuerySet[InstanceRepr]:
+        """Return its own representations."""
+        return InstanceRepr.objects.using(self.using).none()
+
+    def shown_of_others(self, sought: Sought) -> Iterator[InstanceRepr]:
+        """Yield representations of other objects of its kind that may hold such a text."""
+        return iter(())
 
     def __str__(self) -> str:
         return self.table_name or str(self.subject)

@@ -14,13 +14,15 @@ from django.db.models import CharField, Field, Model, Q, QuerySet, TextField
 
 from ....asof.asked import checked_key
 from ....exceptions import ColumnUnknown
-from ....models import AuditLog, Erasure
+from ....lineage.table_lineage import Lineage
+from ....models import AuditLog, Erasure, InstanceRepr
 from ....tracking import tracked_tables
 from ....utils.model_meta import key_parts, own_fields
 from ....vendors import get_vendor
+from ....vendors.sought import Sought
 from ....vendors.types import erased_on
 from ..needles import MARK, texts_in
-from .base import REPLACED, Chosen, Target, as_json
+from .base import REPLACED, ROWS, Chosen, Target, as_json
 from .family import Family, Part
 
 #: Values of which nothing can be erased.
@@ -120,6 +122,28 @@ class ObjectTarget(Target):
                 value = (row or {})[column]
                 yield from texts_in(value)
                 yield from texts_in(self._shown(fields.get(column), value))
+
+    def of_others(self, sought: Sought) -> Iterator[AuditLog]:
+        condition = get_vendor(self.using).naming(("row_data", "changed_from"), sought)
+        for table in self._tables:
+            events = self.log.filter(table.events(), condition)
+            events = events.exclude(pk__in=self.events().values("pk"))
+            yield from events.iterator(chunk_size=ROWS)
+
+    def shown(self) -> QuerySet[InstanceRepr]:
+        return InstanceRepr.objects.using(self.using).filter(audit_log__in=self.events())
+
+    def shown_of_others(self, sought: Sought) -> Iterator[InstanceRepr]:
+        condition = get_vendor(self.using).naming(("instance_repr",), sought)
+        every = InstanceRepr.objects.using(self.using).select_related("audit_log")
+        for table in self._tables:
+            rows = every.filter(table.events("audit_log__"), condition)
+            rows = rows.exclude(audit_log__in=self.events().values("pk"))
+            yield from rows.iterator(chunk_size=ROWS)
+
+    @cached_property
+    def _tables(self) -> list[Lineage]:
+        return [self.renames.lineage(part.table) for part in self.parts]
 
     def _shown(self, field: Any, value: Any) -> Any:
         """Return what Python shows of a text, such as what an encrypted field decrypts."""
