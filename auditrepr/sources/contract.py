@@ -4,9 +4,10 @@
 ones. It should have an index: each batch reads a range of positions. The other columns hold what
 the triggers would have written (docs/models-and-api.md): ``object_id`` the primary key as text,
 ``row_data`` the row after an insert or update and before a delete, as JSON, ``changed_from`` the
-previous values of the columns that an update changed, ``transaction`` the ID of the transaction
-that wrote the event, if its time is that at which this one began. ``text`` is what the source
-itself says of the object, such as what ``str()`` said; an event that has one may lack ``row_data``.
+previous values of the columns that an update changed, ``row_kept`` whether the event has left the
+row as it was, ``transaction`` the ID of the transaction that wrote the event, if its time is that
+at which this one began. ``text`` is what the source itself says of the object, such as what
+``str()`` said; an event that has one may lack ``row_data``.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from ..exceptions import SourceColumns, SourceTypes
 from ..vendors.import_types import UnfitType
 
 REQUIRED = ("position", "table_name", "object_id", "action", "row_data", "occurred_at")
-OPTIONAL = ("previous_object_id", "changed_from", "context", "transaction", "text")
+OPTIONAL = ("previous_object_id", "changed_from", "row_kept", "context", "transaction", "text")
 
 
 def check_columns(source: str, columns: Collection[str]) -> frozenset[str]:

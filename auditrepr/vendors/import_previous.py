@@ -1,7 +1,8 @@
 """Builds the SQL that finds the event before of an object, of which an update is the difference.
 
-An object whose key changes is the same one: with ``previous_object_id``, each event is where its
-object is afterwards, and one that changes the key is also where its object is no longer.
+An event that has left the row as it was (``row_kept``) is not one from before. An object whose key
+changes is the same one: with ``previous_object_id``, each event is where its object is afterwards,
+and one that changes the key is also where its object is no longer.
 """
 
 from __future__ import annotations
@@ -10,6 +11,12 @@ from .import_types import Selection
 
 # What the row of a key is after an event: it is gone, it is there, or it came from another key.
 _GONE, _THERE, _CAME = 0, 1, 2
+
+_UNKNOWN = """(
+    SELECT table_name, CAST(object_id AS text) AS object_id, position, occurred_at,
+        CAST(NULL AS bigint) AS previous_position
+    FROM {source}
+) AS events"""
 
 _ALONE = """(
     SELECT table_name, CAST(object_id AS text) AS object_id, position, occurred_at,
@@ -48,20 +55,26 @@ _MOVING = """(
         ) AS every WINDOW object AS (PARTITION BY table_name, key ORDER BY {order}, state DESC)
     ) AS known WHERE is_answer
 ) AS events"""
+_KEPT = "coalesce(row_kept, false)"
 _MOVED = "coalesce(CAST(previous_object_id AS text) <> CAST(object_id AS text), false)"
 
 
-def with_previous(selection: Selection, source: str) -> str:
+def with_previous(selection: Selection, source: str) -> list[str]:
     """Return the events with the position of the same object's event before, if that is needed.
+
+    They are in several parts: SQLite's parser has little room for what is in one another.
 
     :param source: what follows FROM in a query of the events that are meant, with its condition.
     """
     if "changed_from" in selection.has:
-        return f"""(
-            SELECT table_name, CAST(object_id AS text) AS object_id, position, occurred_at,
-                CAST(NULL AS bigint) AS previous_position
-            FROM {source}
-        ) AS events"""
+        return [_UNKNOWN.format(source=source)]
+    if "row_kept" not in selection.has:
+        return [_looked_up(selection, source)]
+    changing = _looked_up(selection, f"{source} AND NOT {_KEPT}")
+    return [changing, _UNKNOWN.format(source=f"{source} AND {_KEPT}")]
+
+
+def _looked_up(selection: Selection, source: str) -> str:
     order = "occurred_at, position" if selection.by_time else "position"
     if "previous_object_id" not in selection.has:
         return _ALONE.format(source=source, order=order)

@@ -12,6 +12,12 @@ from dataclasses import dataclass
 from .import_previous import with_previous
 from .import_types import Selection
 
+# How many events of the table are as late as this one.
+_LATER = (
+    "row_number() OVER (PARTITION BY part, table_name"
+    " ORDER BY CASE WHEN by_time = 1 THEN occurred_at END DESC, position DESC)"
+)
+
 
 @dataclass(frozen=True)
 class Dialect:
@@ -114,9 +120,9 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
     """
     parts = (
         f"SELECT {part} AS part, table_name, object_id, position, previous_position, occurred_at,"
-        f" {int(one.by_time)} AS by_time, {_later(one) if limited else 0} AS later"
-        f" FROM {with_previous(one, _events(dialect, one))}"
+        f" {int(one.by_time)} AS by_time FROM {events}"
         for part, one in enumerate(selections)
+        for events in with_previous(one, _events(dialect, one))
     )
     object_ = "PARTITION BY table_name, object_id ORDER BY moment, part, position"
     several = len(selections) > 1  # with one, there is nothing to sort for
@@ -129,7 +135,8 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
         FROM (
             SELECT timed.*, {before} AS part_before
             FROM (
-                SELECT part, table_name, object_id, position, previous_position, later,
+                SELECT part, table_name, object_id, position, previous_position,
+                    {_LATER if limited else 0} AS later,
                     CASE WHEN by_time = 1 THEN occurred_at
                         ELSE max(occurred_at) OVER (PARTITION BY part ORDER BY position)
                     END AS moment
@@ -178,12 +185,6 @@ def import_events(dialect: Dialect, selection: Selection) -> str:
         WHERE planned.part = %(part)s AND planned.id > %(after)s AND planned.id <= %(upto)s
             AND events.position >= %(lowest)s AND events.position <= %(highest)s
     """
-
-
-def _later(selection: Selection) -> str:
-    """Return SQL for how many events of the table are as late as this one."""
-    order = "occurred_at DESC, position DESC" if selection.by_time else "position DESC"
-    return f"row_number() OVER (PARTITION BY table_name ORDER BY {order})"
 
 
 def _events(dialect: Dialect, selection: Selection) -> str:

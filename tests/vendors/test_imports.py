@@ -221,6 +221,23 @@ def test_what_an_update_changed_is_the_difference_to_the_event_before(vendor: Ve
     assert "it's %" not in AuditLog.objects.order_by("pk")[2].row_data
 
 
+@pytest.mark.parametrize("more", ["", ", previous_object_id"])
+def test_events_that_have_kept_the_row_are_no_events_before(vendor: Vendor, more: str) -> None:
+    rows = [("I", {"a": 1}), ("U", {}), ("U", {"a": 1.0}), ("D", {}), ("U", {}), ("U", {"a": 2})]
+    for number, (action, row) in enumerate(rows):
+        add(vendor, -9 + number, "t", "1", row, action=action)
+    select = (
+        "SELECT number AS position, table_name, object_id, action, row_data, occurred_at,"
+        f" action = 'U' AND number IN (-8, -5) AS row_kept{more} FROM old_log"
+    )
+    chosen = Selection(select, ("row_kept", more[2:]), UNTIL, ["t"])
+    assert vendor.plan_import([chosen], 0) == 6
+    with vendor.pinned():
+        assert vendor.import_events(chosen, "old", Planned(0, -6, 0, -9, -4)) == 6
+    changed = list(AuditLog.objects.order_by("pk").values_list("changed_from", flat=True))
+    assert str(changed) == str([None, None, {"a": 1}, None, None, None])
+
+
 def test_a_plan_may_be_limited_to_the_latest_events_of_each_table(vendor: Vendor) -> None:
     for position in (-5, -4, -3):
         add(vendor, position, "t", "1", {})
@@ -275,6 +292,26 @@ def test_what_is_not_a_json_object_is_none(vendor: Vendor, text: str) -> None:
     assert vendor.column(f"SELECT DISTINCT {vendor.json_text('note')} FROM old_log") == [None]
 
 
+@pytest.mark.parametrize("value", [[1, None], "a", 5, False, {}, {"a": [None]}, None])
+def test_json_in_a_column_is_read_whatever_it_is(vendor: Vendor, value: Any) -> None:
+    add(vendor, 9, "t", "1", {}, context=json.dumps(value))
+    cells = [Cell("held", vendor.json_value("context"), is_json=True)]
+    found = vendor.value(f"SELECT {vendor.document(cells)} FROM old_log WHERE number = 9")
+    assert (json.loads(found) if isinstance(found, str) else found) == {"held": value}
+    known = f"SELECT {vendor.json_value('context')} IS NULL FROM old_log WHERE number = 9"
+    assert vendor.value(known) == (value is None)
+
+
+@pytest.mark.parametrize(
+    ("value", "holds"),
+    [({"a": {}}, True), ({"a": [{}], "b": None, "c": "{}"}, False), ({}, False), (None, False)],
+)
+def test_whether_an_object_is_in_an_object(vendor: Vendor, value: Any, holds: bool) -> None:
+    add(vendor, 9, "t", "1", {}, context=None if value is None else json.dumps(value))
+    found = vendor.value(f"SELECT {vendor.holds_object('context')} FROM old_log WHERE number = 9")
+    assert bool(found) == holds
+
+
 def test_keys_as_the_triggers_write_them(vendor: Vendor) -> None:
     assert vendor.value(f"SELECT {vendor.key_text(['7'])}") == "7"
     assert json.loads(vendor.value(f"SELECT {vendor.key_text(['7', '8'])}")) == [7, 8]
@@ -283,6 +320,48 @@ def test_keys_as_the_triggers_write_them(vendor: Vendor) -> None:
     assert found == written
     assert found.replace("-", "") == UUID(int=5).hex
     assert vendor.value(f"SELECT {vendor.serialized_key(repr('a-b'), Form.TEXT)}") == "a-b"
+
+
+@pytest.mark.parametrize(
+    ("form", "usual", "others"),
+    [
+        (Form.INTEGER, "7", ["007", "+7", " 7 ", "7.0", "7.00"]),
+        (Form.INTEGER, "-70", ["-70", "-070"]),
+        (Form.INTEGER, "0", ["0", "00", "-0"]),
+        (Form.DATE, "2020-01-05", ["2020-1-5", "2020-01-05 10:00:00.5", "2020-1-05T00:00"]),
+        (Form.DATE, "2020-11-25", ["2020-11-25", "2020-11-25 00:00:00"]),
+    ],
+)
+def test_keys_that_python_had_otherwise(
+    vendor: Vendor, form: Form, usual: str, others: list[str]
+) -> None:
+    assert [serialized_key(vendor, one, form) for one in others] == [usual] * len(others)
+
+
+def test_uuids_that_python_had_otherwise(vendor: Vendor) -> None:
+    key = UUID("0F" * 16)
+    (usual,) = vendor.key_texts(UUIDField(), [key])
+    others = [str(key), key.hex, str(key).upper(), f"{{{key}}}", key.urn]
+    assert [serialized_key(vendor, one, Form.UUID) for one in others] == [usual] * 5
+
+
+@pytest.mark.parametrize(
+    ("form", "text"),
+    [
+        (Form.UUID, "a-b"), (Form.INTEGER, "7.5"), (Form.INTEGER, "7-3"), (Form.INTEGER, "seven"),
+        (Form.INTEGER, ""), (Form.DATE, "2020-01-05 10:00:00+02:00"), (Form.DATE, "today"),
+        (None, "007"), (Form.TEXT, "007"),
+    ],
+)  # fmt: skip
+def test_what_is_no_key_of_its_form_stays_as_it_is(
+    vendor: Vendor, form: Form | None, text: str
+) -> None:
+    assert serialized_key(vendor, text, form) == text
+
+
+def serialized_key(vendor: Vendor, text: str, form: Form | None) -> Any:
+    key = vendor.serialized_key(f"CAST('{text}' AS text)", form)
+    return vendor.value(f"SELECT {key}")
 
 
 def test_numbers_and_transactions_of_rows(vendor: Vendor) -> None:
@@ -300,7 +379,14 @@ SERIALIZED = [
     (Form.INTEGER, 5, True), (Form.INTEGER, None, True), (Form.INTEGER, "5", False),
     (Form.INTEGER, 5.5, False), (Form.INTEGER, [5], False), (Form.BOOLEAN, True, True),
     (Form.BOOLEAN, "true", False), (Form.TEXT, "it's", True), (Form.TEXT, "", True),
-    (Form.TEXT, "**s", False), (Form.TEXT, 5, False), (Form.DECIMAL, "-9.5", True),
+    (Form.TEXT, "**s", False), (Form.TEXT, 5, False), (Form.TEXT, "Upper(F(title))", False),
+    (Form.TEXT, "F(a) + Value('\n')", False), (Form.TEXT, "<a.B object at 0x7f> + F(b)", False),
+    (Form.TEXT, "<a.B object at 0x7f>", False), (Form.TEXT, "<QuerySet ['a']>", False),
+    (Form.TEXT, "CASE WHEN <Q: (AND: )> THEN Value('a'), ELSE Value('b')", False),
+    (Form.TEXT, "Color.RED", False), (Form.TEXT, "Ann (2)", True), (Form.TEXT, "(2)", True),
+    (Form.TEXT, "<p>f(x)</p>", True), (Form.TEXT, "f(x) is", True), (Form.TEXT, "a.b", True),
+    (Form.TEXT, "CASE (2)", True), (Form.TEXT, "v1.2", True), (Form.TEXT, "A. B", True),
+    (Form.DECIMAL, "-9.5", True),
     (Form.DECIMAL, "9.555", False), (Form.DECIMAL, "1E+2", False), (Form.DECIMAL, "NaN", False),
     (Form.FLOAT, 0.5, True), (Form.FLOAT, "NaN", False), (Form.DATE, "2020-05-17", True),
     (Form.DATE, "17.5.2020", False), (Form.TIME, "09:30:00", True),

@@ -32,7 +32,7 @@ SELECT = """
 SELECT {position} AS position, CASE event.content_type_id {tables} END AS table_name,
     CASE event.content_type_id {keys} END AS object_id,
     CASE event.action {actions} END AS action,
-    CASE event.content_type_id {rows} END AS row_data, {context} AS context,
+    CASE event.content_type_id {rows} END AS row_data, {kept} AS row_kept, {context} AS context,
     event.timestamp AS occurred_at, event.object_repr AS text{transaction}
 FROM {entries} AS event
 WHERE event.action IN ({chosen}) AND event.content_type_id IN ({types})
@@ -47,7 +47,14 @@ _CONTEXT = {
 # The escape of NUL; behind another backslash, it is text.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 #: Keys that Python's ``str()`` writes as the triggers do, or as the vendor can read.
-_KEYS = (Form.INTEGER, Form.TEXT, Form.UUID, Form.DATE, None)
+_KEYS = (Form.INTEGER, Form.TEXT, Form.UUID, Form.DATE)
+#: Keys of fields of other classes than Django's are read as they are, unless they are of these.
+_AMBIGUOUS = frozenset(
+    {
+        "BinaryField", "BooleanField", "DateTimeField", "DecimalField", "DurationField",
+        "FloatField", "JSONField", "TimeField",
+    }
+)  # fmt: skip
 
 
 class Auditlog(Source):
@@ -78,6 +85,7 @@ class Auditlog(Source):
             keys=cases((one.content_type, one.key(using)) for one in kinds),
             actions=cases((number, text(action)) for number, action in ACTIONS.items()),
             rows=cases((one.content_type, one.row(using, since)) for one in kinds),
+            kept=get_vendor(using).holds_object(_changes(entries, using)),
             context=_context(entries, kinds, using),
             entries=connections[using].ops.quote_name(entries._meta.db_table),
             chosen=", ".join(map(str, ACTIONS)),
@@ -165,9 +173,18 @@ def _kinds(entries: Any, using: str) -> list[_Kind]:
         model = concrete(model)
         own = model._meta.pk
         here = router.allow_migrate_model(using, model)
-        if here and len(key_parts(own)) == 1 and form(own) in _KEYS:
+        if here and len(key_parts(own)) == 1 and _is_readable(own):
             found.append(_Kind(one.pk, log_name(model._meta.db_table), model, serialized))
     return found
+
+
+def _is_readable(key: Any) -> bool:
+    """Return whether the text that an entry has of a key says which one it is."""
+    if (known := form(key)) is not None:
+        return known in _KEYS
+    while key.is_relation:
+        key = key.target_field
+    return key.get_internal_type() not in _AMBIGUOUS
 
 
 def _masked(model: type[Model] | None) -> set[str]:
@@ -186,20 +203,24 @@ def _context(entries: Any, kinds: Sequence[_Kind], using: str) -> str:
         if name in fields
         for sql in [as_context_value(using, "event", fields[name])]
     ]
-    changes = _changes(entries, fields, using)
+    changes = _changes(entries, using)
     excluded = _excluded(kinds, using)
     if excluded:
         without = get_vendor(using).import_dialect().without
         each = {kind: without(changes, names) for kind, names in excluded.items()}
         changes = f"CASE event.content_type_id {cases(each, changes)} END"
-    more = get_vendor(using).json_text(column(using, "event", fields["additional_data"]))
+    more = get_vendor(using).json_value(column(using, "event", fields["additional_data"]))
     for said, sql in (("changes", changes), ("additional_data", more)):
         cells.append(Cell(said, sql, f"{sql} IS NOT NULL", is_json=True))
     return get_vendor(using).document(cells)
 
 
-def _changes(entries: Any, fields: Mapping[str, Any], using: str) -> str:
-    """Return SQL for what has changed, as the entry says it, by the names of fields."""
+def _changes(entries: Any, using: str) -> str:
+    """Return SQL for what has changed, as the entry says it, by the names of fields.
+
+    Those of the row are lists of two values, and a many-to-many relation is an object.
+    """
+    fields = {field.name: field for field in entries._meta.local_concrete_fields}
     names = [name for name in ("changes", "changes_text") if name in fields]
     each = [_json(entries, fields[name], using) for name in names]
     return f"coalesce({', '.join(each)})" if len(each) > 1 else each[0]

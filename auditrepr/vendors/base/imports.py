@@ -66,6 +66,14 @@ class ImportFacet(Facet, ABC):
         """Return SQL for the JSON object in a text; NULL if there is none."""
 
     @abstractmethod
+    def json_value(self, column: str) -> str:
+        """Return SQL for the JSON in a column, whatever it is; NULL for that of null."""
+
+    @abstractmethod
+    def holds_object(self, document: str) -> str:
+        """Return SQL for whether a value of the JSON object is an object, too."""
+
+    @abstractmethod
     def serialized_key(self, text: str, form: Form | None) -> str:
         """Return SQL for a key as the triggers write it, from what Python's ``str()`` made of it.
 

@@ -29,14 +29,23 @@ def without(document: str, columns: Sequence[str]) -> str:
     return f"{document} - ARRAY[{', '.join(map(text, columns))}]"
 
 
-# Both triggers have written in one (sub)transaction. In a restored database, they have not: there,
-# xmin is the restore's, and not near the transaction's ID. One search of the index of objects: with
-# an OR for what has no object ID, each event would take the whole log.
+# A time that was not set by hand is at most that old, if the transaction wrote after our beginning.
+_RECENT = "source.occurred_at >= CAST(%(until)s AS timestamptz) - interval '1 day'"
+# Whether the transaction is none from before all of ours; their IDs come again after 2 ** 32.
+_LATER = (
+    "(source.transaction - (SELECT min(transaction_id) FROM auditrepr_auditlog) %% 4294967296"
+    " + 4294967296) %% 4294967296 < 2147483648"
+)
+# Both triggers have written in one transaction, or in one of its subtransactions. In a restored
+# database, they have not: there, xmin is the restore's, and not near the transaction's ID. As it
+# may be near by chance, older events must be of the transaction itself. One search of the index of
+# objects: with an OR for what has no object ID, each event would take the whole log.
 DOUBLE = (
     "EXISTS (SELECT 1 FROM auditrepr_auditlog AS own WHERE own.table_name = source.table_name"
     " AND own.object_id {} AND own.action = source.action"
     " AND CAST(CAST(own.xmin AS text) AS bigint) = source.transaction"
-    " AND source.transaction - own.transaction_id %% 4294967296 BETWEEN 0 AND 1000000)"
+    " AND source.transaction - own.transaction_id %% 4294967296"
+    f" BETWEEN 0 AND CASE WHEN {_RECENT} THEN 1000000 ELSE 0 END)"
 )
 
 DIALECT = Dialect(
@@ -51,12 +60,14 @@ DIALECT = Dialect(
     is_whole="true",  # by its type, as those of the other columns
     is_name="true",
     without=without,
-    # Without OFFSET, the row would be made into JSON again for each of its columns.
+    # As in the triggers, 1 and 1.0 differ. Without OFFSET, the row would be made into JSON again
+    # for each of its columns.
     difference=(
         "(SELECT jsonb_object_agg(was.key, was.value)"
         " FROM (SELECT {row} AS row, {earlier} AS earlier OFFSET 0) AS both_rows,"
         " jsonb_each(both_rows.earlier) AS was"
-        " WHERE was.value IS DISTINCT FROM both_rows.row -> was.key AND both_rows.row ? was.key)"
+        " WHERE CAST(was.value AS text) IS DISTINCT FROM CAST(both_rows.row -> was.key AS text)"
+        " AND both_rows.row ? was.key)"
     ),
     once="OFFSET 0",
     among="table_name IN (SELECT jsonb_array_elements_text(CAST(%({})s AS jsonb)))",
@@ -70,8 +81,7 @@ DIALECT = Dialect(
         " ?& ARRAY(SELECT jsonb_array_elements_text(known.about -> 0))"
     ),
     doubled=(
-        "(occurred_at >= CAST(%(until)s AS timestamptz) - interval '1 day'"
-        f" AND ({DOUBLE.format('= CAST(source.object_id AS text)')}"
+        f"(({_RECENT} OR {_LATER}) AND ({DOUBLE.format('= CAST(source.object_id AS text)')}"
         f" OR source.action = 'T' AND {DOUBLE.format('IS NULL')}))"
     ),
 )
@@ -130,8 +140,17 @@ class Importing(ImportFacet):
     def json_text(self, text: str) -> str:
         return f"CASE WHEN {text}::text ~ '^\\s*\\{{' THEN {text}::jsonb END"
 
+    def json_value(self, column: str) -> str:
+        return f"nullif({column}::jsonb, 'null')"
+
+    def holds_object(self, document: str) -> str:
+        return (
+            f"EXISTS (SELECT 1 FROM jsonb_each({document}) AS held"
+            " WHERE jsonb_typeof(held.value) = 'object')"
+        )
+
     def serialized_key(self, text: str, form: Form | None) -> str:
-        return text
+        return serialized.key(text, form)
 
     def row_number(self, row: str, key: str) -> str:
         return f"hashtextextended(CAST({key} AS text), 0)"

@@ -7,13 +7,23 @@ from collections.abc import Sequence
 from ..import_types import Form, Serialized
 from .quoting import literal, quoted
 
+# What Python makes of expressions, of sets of rows, and of members of enumerations: the table has
+# what the database made of the first ones, and the value of a member.
+_CODE = (
+    r"[A-Za-z_][A-Za-z0-9_.]*\(.*[)>]$",
+    r"CASE WHEN .*[)>]$",
+    r"<[^ >]+ object at 0x.*[)>]$",
+    r"<QuerySet \[",
+    r"[A-Z][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*$",
+)
+
 #: The type of the JSON, a pattern of its text, and the value. Nothing here can raise an error.
 # Date and time are in JSON what they are for the serializer, down to the second: it leaves out
 # microseconds. A text that begins with an asterisk may be a mask.
 _FORMS = {
     Form.INTEGER: ("number", r"^-?\d{1,18}$", "CAST({text} AS bigint)"),
     Form.BOOLEAN: ("boolean", "", "CAST({text} AS boolean)"),
-    Form.TEXT: ("string", r"^[^*]|^$", "{text}"),
+    Form.TEXT: ("string", rf"^(?!{'|'.join(_CODE)})[^*]|^$", "{text}"),
     Form.FLOAT: ("number", r"^.{1,250}$", "CAST({text} AS double precision)"),
     Form.DATE: ("string", r"^\d{4}-\d\d-\d\d$", "{text}"),
     Form.TIME: ("string", r"^\d\d:\d\d:\d\d$", "{text}"),
@@ -25,6 +35,42 @@ _FORMS = {
     Form.UUID: ("string", "^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", "{text}"),
     Form.JSON: ("", "", "nullif({json}, 'null')"),
 }
+
+# A key as the column writes it; the same in other ways that Python reads, without what is about it;
+# and how that is written.
+_KEYS = {
+    Form.UUID: (
+        "[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}",
+        ("^urn:|uuid:|[{}-]", ""),
+        "[0-9A-Fa-f]{32}",
+        "CAST(CAST(bare.key AS uuid) AS text)",
+    ),
+    Form.INTEGER: (
+        "0|-?[1-9][0-9]*",
+        (r"^\s*\+?|(\.0*)?\s*$", ""),
+        "-?[0-9]{1,30}",
+        "CAST(CAST(bare.key AS numeric) AS text)",
+    ),
+    Form.DATE: (
+        "[0-9]{4}-[0-9]{2}-[0-9]{2}",
+        (r"-([0-9])(?![0-9])|[T ][0-9:.]+$", r"-0\1"),
+        "[0-9]{4}-[0-9]{2}-[0-9]{2}(-0)?",
+        "substr(bare.key, 1, 10)",
+    ),
+}
+
+
+def key(text: str, form: Form | None) -> str:
+    """Return SQL for a key as the triggers write it; what is none of the form's stays as it is."""
+    if form not in _KEYS:
+        return text
+    usual, (about, instead), pattern, written = _KEYS[form]
+    bare = f"regexp_replace({text}, {literal(about)}, {literal(instead)}, 'gi')"
+    return (
+        f"CASE WHEN {text} ~ {literal(f'^({usual})$')} THEN {text} ELSE (SELECT CASE"
+        f" WHEN bare.key ~ {literal(f'^{pattern}$')} THEN {written} ELSE {text} END"
+        f" FROM (SELECT {bare} AS key OFFSET 0) AS bare) END"
+    )
 
 
 # Each part is looked up once, and each value checked once: without OFFSET, the planner would put

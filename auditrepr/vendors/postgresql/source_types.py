@@ -41,6 +41,7 @@ EXPECTED: Mapping[str, Expected] = {
     "action": _TEXT,
     "row_data": _JSON,
     "changed_from": _JSON,
+    "row_kept": Expected("boolean", ("boolean",)),
     "context": _JSON,
     # Any other type would be read in the time zone of the session.
     "occurred_at": Expected("timestamp with time zone", ("timestamp with time zone",)),

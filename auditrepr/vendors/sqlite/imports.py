@@ -89,8 +89,14 @@ class Importing(ImportFacet):
     def json_text(self, text: str) -> str:
         return f"CASE WHEN json_valid({text}) AND json_type({text}) = 'object' THEN {text} END"
 
+    def json_value(self, column: str) -> str:
+        return f"CASE WHEN json_valid({column}) AND json_type({column}) <> 'null' THEN {column} END"
+
+    def holds_object(self, document: str) -> str:
+        return f"EXISTS (SELECT 1 FROM json_each({document}) AS held WHERE held.type = 'object')"
+
     def serialized_key(self, text: str, form: Form | None) -> str:
-        return f"replace({text}, '-', '')" if form is Form.UUID else text
+        return serialized.key(text, form)
 
     def row_number(self, row: str, key: str) -> str:
         return f"{row}.rowid"

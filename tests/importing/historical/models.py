@@ -51,7 +51,10 @@ class Novel(models.Model):
 
 
 class Visit(models.Model):
-    """Its note has no history; keys of the history do not order it, and a base adds to it."""
+    """Its note has no history; keys of the history do not order it, and a base adds to it.
+
+    What the base adds has names that something else has, too.
+    """
 
     kind = models.CharField(max_length=50)
     note = models.CharField(max_length=50, default="")
@@ -59,6 +62,9 @@ class Visit(models.Model):
     class Told(models.Model):
         address = models.CharField(max_length=50, default="here")
         device = models.UUIDField(default=uuid.UUID(int=5))
+        note = models.CharField(max_length=50, null=True)
+        reason = models.CharField(max_length=50, null=True)
+        user = models.CharField(max_length=50, null=True)
 
         class Meta:
             abstract = True

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 from django.core.management import call_command
-from django.db import connection
+from django.db import connection, transaction
 from django.utils import timezone
 from simple_history.utils import bulk_create_with_history, update_change_reason
 
@@ -121,6 +121,48 @@ def test_the_context_says_who_and_why_and_what_bases_add() -> None:
     assert found["visit"] == [(said | {"address": "here", "device": device}, None)]
     assert found["tag"] == [(said, None)]
     update_change_reason(writer, "another")
+
+
+def test_what_bases_add_has_names_of_its_own() -> None:
+    user = User.objects.create(username="ann")
+    visit = Visit(kind="short")
+    visit._history_user = user
+    visit.save()
+    Visit.history.update(note="of the base", reason="told", user="robot")
+    switch()
+    imported()
+    ((context, actor, row),) = recorded("context", "actor", "row_data")["visit"]
+    assert actor == str(user.pk)
+    said = {name: value for name, value in context.items() if name not in ("address", "device")}
+    assert said == {
+        "imported_from": "simple_history", "user": user.pk, "note": "of the base",
+        "base_reason": "told", "base_user": "robot",
+    }  # fmt: skip
+    assert "note" not in row
+
+
+def test_a_number_that_got_zeros_has_changed() -> None:
+    novel = Novel.objects.create(title="Go", writer=Writer.objects.create(name="Ann"), about=1)
+    for about in (1.0, {"a": 1}, {"a": 1.0}, {"a": True}, [1.0]):
+        next_moment()
+        novel.about = about
+        novel.save()
+    seen = switch()
+    imported()
+    assert str(recorded()["novel"]) == str(seen["novel"])
+
+
+@pytest.mark.postgresql
+def test_a_change_with_an_earlier_time_that_both_have_is_not_imported_again() -> None:
+    writer = Writer.objects.create(name="Ann")
+    switch()
+    Tag.objects.create(word="new")
+    writer.name = "Bea"
+    writer._history_date = datetime(2001, 1, 1, tzinfo=UTC)
+    with transaction.atomic():
+        writer.save()
+    imported()
+    assert [row["name"] for _, _, row, _ in recorded()["writer"]] == ["Ann", "Bea"]
 
 
 def test_keys_of_a_history_that_do_not_order_it_leave_it_to_the_times() -> None:

@@ -66,7 +66,18 @@ class Parcel(models.Model):
         return f"{self.label.upper()}, {self.weight} kg"
 
 
-auditlog.register(Writer)
+class Day(models.Model):
+    date = models.DateField(primary_key=True)
+
+
+class Lap(models.Model):
+    """Python writes its key otherwise than the database."""
+
+    takes = models.DurationField(primary_key=True)
+
+
+for without_rows in (Writer, Day, Lap):
+    auditlog.register(without_rows)
 auditlog.register(Tag, serialize_data=True)
 auditlog.register(Novel, serialize_data=True, m2m_fields={"tags"})
 auditlog.register(Parcel, serialize_data=True, mask_fields=["pin"])

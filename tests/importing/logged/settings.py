@@ -8,7 +8,7 @@ INSTALLED_APPS = [
     "auditlog", "tests.importing.logged",
 ]  # fmt: skip
 MIGRATION_MODULES = MIGRATION_MODULES | {"auditlog": None}
-TRACKED = ("Writer", "Tag", "Novel", "Parcel")
+TRACKED = ("Writer", "Tag", "Novel", "Parcel", "Day", "Lap")
 AUDITREPR = {
     "MODELS": [f"logged.{name}" for name in TRACKED],
     "EXCLUDE": {"logged.Writer": ["secret"]},

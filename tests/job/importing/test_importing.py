@@ -386,8 +386,8 @@ def test_what_both_logs_have_is_looked_up_by_its_object(settings):
         }
     }
     sql(
-        "INSERT INTO auditrepr_auditlog (table_name, object_id, action, row_data)"
-        " SELECT 'app_author', (x % 500)::text, 'U', '{}' FROM generate_series(1, 5000) AS x",
+        "INSERT INTO auditrepr_auditlog (table_name, object_id, action, row_data, transaction_id)"
+        " SELECT 'app_author', (x % 500)::text, 'U', '{}', x FROM generate_series(1, 5000) AS x",
         "ANALYZE auditrepr_auditlog",
     )
     begins = chosen.beginning("default")
