@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from .result import Stored
 
 
-#: Seconds between two signs of life of a run that stores no batch.
-SIGN = 20.0
-
 KILLED = Failure(
     "ProcessKilled",
     "Two runs in a row were killed while they built this event alone. It may need more memory"
@@ -78,6 +75,7 @@ class Run(ABC):
         self.vendor = get_vendor(using)
         self.patience = Patience(using, limits.stop, limits.seconds_left)
         self.result = Result()
+        self._earlier = 0  # batches of other work, which count for no limit of what is done now
         self._kills = False  # whether the next event kills the process even if it is built alone
         self.record = Record(using, self.command)
         self.log_kind: Kind | None = None  # known once the run has begun
@@ -117,7 +115,7 @@ class Run(ABC):
     def reached(self) -> StopReason | None:
         """Return the reason to start no further batch, if there is one."""
         self.record.show_life()
-        reason = self.limits.reached(self.result.batches)
+        reason = self.limits.reached(self.result.batches - self._earlier)
         # A retried batch was started in time: it ends with success or with its error.
         return None if reason is StopReason.TIME_BUDGET and self.patience.failed else reason
 
