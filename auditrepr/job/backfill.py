@@ -200,28 +200,14 @@ class Backfill(Sharing[PendingBatch]):
         if not reason and self._rebuild.has_gone():
             backlog.settle()
             return None
-        reason = self._continue(reason, partial(self._sweep, backlog), retry)
+        reason = self.follow_up(reason, partial(self._sweep, backlog), retry)
         backlog.settle()
         index = partial(values.index, self.using, self.lock, self.reached)
         seal = partial(sealing.index, self.using, self.lock, self.reached)
-        reason = self._continue(reason, self._clean, index, seal)
+        reason = self.follow_up(reason, self._clean, index, seal)
         if not self.result.idle:  # without new events, there are as many ahead as before
             make_ahead(self.using)
         return reason or StopReason.CAUGHT_UP
-
-    def _continue(
-        self, reason: StopReason | None, *works: Callable[[], StopReason | None]
-    ) -> StopReason | None:
-        """Do further work after some that ended for this reason; return why the run ends, if so.
-
-        The limit of batches is for each: else, where new events always use it up, no failed event
-        would ever be retried, and nothing sealed.
-        """
-        for work in works:
-            if reason in (None, StopReason.BATCH_LIMIT):
-                self._earlier = self.result.batches
-                reason = work() or reason
-        return reason
 
     def _pending(self, backlog: Backlog) -> StopReason | None:
         for batch in backlog.batches(lambda: self.size):

@@ -80,7 +80,7 @@ def retries_shown() -> Iterator[None]:
 def answer(question: str) -> str:
     """Return the answer that is typed on the terminal; empty if none can be.
 
-    That is at the end of input, or if nobody has seen the question.
+    That is at the end of input, or if the question cannot be shown.
     """
     if sys.stdin is None or sys.stdout is None:
         return ""

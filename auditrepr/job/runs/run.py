@@ -119,6 +119,20 @@ class Run(ABC):
         # A retried batch was started in time: it ends with success or with its error.
         return None if reason is StopReason.TIME_BUDGET and self.patience.failed else reason
 
+    def follow_up(
+        self, reason: StopReason | None, *works: Callable[[], StopReason | None]
+    ) -> StopReason | None:
+        """Do further work after some that ended for this reason; return why the run ends, if so.
+
+        The limit of batches is for each: else, where new events always use it up, no failed event
+        would ever be retried, and nothing sealed.
+        """
+        for work in works:
+            if reason in (None, StopReason.BATCH_LIMIT):
+                self._earlier = self.result.batches
+                reason = work() or reason
+        return reason
+
     def store(self, events: Sequence[Event], write: Callable[[list[Outcome]], Stored]) -> int:
         """Build without a transaction, so that nothing is locked; then write in a short one.
 
