@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -161,3 +163,34 @@ def test_retention_is_parsed() -> None:
         "shop.Cart": "90 days",
         "*": "7 years",
     }
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["audit.lock", "./audit.lock", "../audit.lock", Path("audit.lock"), "/", "~nobody-here/lock",
+     "/a\0b", 5, 0, False, [], b"/run/lock"],
+)  # fmt: skip
+def test_the_lock_file_is_the_same_in_every_working_directory(value: Any) -> None:
+    with pytest.raises(InvalidSetting, match=r'\["LOCK_FILE"\] must be an absolute file path'):
+        Settings.parse({"LOCK_FILE": value})
+
+
+def test_it_may_be_in_the_home_directory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/shop")
+    given = ("~/audit.lock", Path("~/audit.lock"), Path("/run/lock"), "", None)
+    there = [Settings.parse({"LOCK_FILE": value}).LOCK_FILE for value in given]
+    assert there == [*[Path("/home/shop/audit.lock")] * 2, Path("/run/lock"), None, None]
+
+
+@pytest.mark.parametrize("value", [0, False, [], {}, 5, b"UTC", "Mars/Base"], ids=repr)
+def test_only_none_and_an_empty_name_are_no_time_zone(value: Any) -> None:
+    with pytest.raises(InvalidSetting, match=r'\["TIME_ZONE"\] must be a time zone name'):
+        Settings.parse({"TIME_ZONE": value})
+    assert Settings.parse({"TIME_ZONE": ""}).TIME_ZONE is None
+
+
+@pytest.mark.parametrize("value", [1e-300, 0.0009, 0, -1, 86_401, math.nan, math.inf, True, "1"])
+def test_the_time_of_a_row_is_one_that_an_alarm_can_have(value: Any) -> None:
+    with pytest.raises(InvalidSetting, match=r'\["ROW_SECONDS"\] must be a number of seconds'):
+        Settings.parse({"ROW_SECONDS": value})
+    assert Settings.parse({"ROW_SECONDS": 0.001}).ROW_SECONDS == 0.001

@@ -23,6 +23,8 @@ Asked = int | Literal["auto"]
 MOST = 2**31 - 1
 #: Seconds; no lease and no row takes longer.
 DAY = 86_400
+#: Fewer are none for an alarm, or for a database: no limit.
+LEAST = 0.001
 
 #: What can be recorded automatically about who makes a change.
 ORIGINS = ("user", "request_id", "remote_address", "path", "command", "task")
@@ -87,9 +89,18 @@ def _batch_size(name: str, value: Any) -> Asked:
 
 
 def _path(name: str, value: Any) -> Path | None:
-    if value is not None and (not isinstance(value, str | Path) or "\0" in str(value)):
-        raise InvalidSetting(name=name, value=value, expected="a file path")
-    return Path(value) if value else None
+    """Return the path, which must mean the same file in every working directory."""
+    if value in (None, ""):
+        return None
+    try:
+        path = Path(value).expanduser()
+        usable = path.is_absolute() and bool(path.name) and "\0" not in str(path)
+    except (TypeError, RuntimeError):  # RuntimeError: there is no home directory
+        usable = False
+    if not usable:
+        expected = 'an absolute file path such as "/run/shop/audit.lock" or "~/audit.lock"'
+        raise InvalidSetting(name=name, value=value, expected=expected)
+    return path
 
 
 def _language(name: str, value: Any) -> str | None:
@@ -100,7 +111,7 @@ def _language(name: str, value: Any) -> str | None:
 
 def _time_zone(name: str, value: Any) -> str | None:
     try:
-        return value and ZoneInfo(value).key
+        return None if value in (None, "") else ZoneInfo(value).key
     except (TypeError, ValueError, OSError, ZoneInfoNotFoundError):
         raise InvalidSetting(
             name=name, value=value, expected='a time zone name such as "Europe/Berlin"'
@@ -160,9 +171,10 @@ def _in_one_spelling(name: str, entries: Mapping[str, object]) -> None:
 
 
 def _duration(name: str, value: Any) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < DAY:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not is_number or not LEAST <= value <= DAY:
         raise InvalidSetting(
-            name=name, value=value, expected="a number of seconds between 0 and 86400"
+            name=name, value=value, expected=f"a number of seconds from {LEAST} to {DAY}"
         )
     return float(value)
 

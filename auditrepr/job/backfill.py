@@ -68,7 +68,7 @@ def run(
     Then retry failed events that are due, up to one batch.
 
     :param batch_size: events per batch, or ``"auto"``; the setting ``BATCH_SIZE`` by default.
-    :param max_batches: number of batches after which the run ends.
+    :param max_batches: number of batches, of each kind of work, after which the run ends.
     :param max_seconds: seconds after which no new batch is started.
     :param rescan: search the whole log for pending events.
     :param retry_failed: retry all failed events, due or not.
@@ -195,15 +195,16 @@ class Backfill(Sharing[PendingBatch]):
         """Work until nothing is left; none: until others can help with what is pending."""
         backlog = Backlog(self.using, rescan=self.rescan)
         retry = self._all_failed if self.retry_failed else self._due
+        self._earlier = 0
         reason = self._pending(backlog)
         if not reason and self._rebuild.has_gone():
             backlog.settle()
             return None
-        reason = reason or self._sweep(backlog) or retry()
+        reason = self.follow_up(reason, partial(self._sweep, backlog), retry)
         backlog.settle()
-        reason = reason or self._clean()
-        reason = reason or values.index(self.using, self.lock, self.reached)
-        reason = reason or sealing.index(self.using, self.lock, self.reached)
+        index = partial(values.index, self.using, self.lock, self.reached)
+        seal = partial(sealing.index, self.using, self.lock, self.reached)
+        reason = self.follow_up(reason, self._clean, index, seal)
         if not self.result.idle:  # without new events, there are as many ahead as before
             make_ahead(self.using)
         return reason or StopReason.CAUGHT_UP
@@ -226,13 +227,16 @@ class Backfill(Sharing[PendingBatch]):
                 return reason
         return None
 
-    def _due(self) -> None:
+    def _due(self) -> StopReason | None:
         """Retry failed events that are due, up to one batch.
 
         If more are left, that is not a limit that the run reached.
         """
-        if not self.reached() and (events := quarantine.due(self.using, self._retries)):
+        events = quarantine.due(self.using, self._retries)
+        reason = self.reached() if events else None
+        if events and not reason:
             self.store(events, self._write_again)
+        return reason
 
     def _all_failed(self) -> StopReason | None:
         entries = ReprFailure.objects.using(self.using)

@@ -9,13 +9,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from django.db import Error
 
 from ..exceptions import AuditReprError, JobFailed, LogElsewhere, MigrationsPending
 from ..models import StopReason
-from . import backfill, logs
+from . import backfill, logs, preflight
 from .locks.lease import DatabaseLock
 from .monitoring import findings
 from .reports import Finding
@@ -23,7 +24,9 @@ from .rights import explained
 from .rounds import shares
 from .rounds.crew import Alone
 from .runs import failing
+from .runs.limits import Limits
 from .runs.result import Result
+from .runs.retry import Patience
 from .runs.turns import take_turns
 
 logger = logging.getLogger("auditrepr.tasks")
@@ -125,31 +128,47 @@ def work(
 def assist(using: str, max_seconds: float, stop: Stop = lambda: False) -> Slice:
     """Work on the shares that another worker has planned; without any, the message was late."""
     _check(max_seconds, 1)
-    if not shares.exist(using, shares.BACKFILL):
-        return Slice()
-    result = backfill.assist(using, max_seconds=max_seconds, stop=stop)
+    result = _without_errors(using, partial(_help, using, max_seconds, stop))
     if result.stop_reason is StopReason.LEASE_LOST:
         result.error = ""  # who planned the round says so
     _tell_failing(using, result)
     return Slice({using: result})
 
 
+def _help(using: str, max_seconds: float, stop: Stop) -> Result:
+    def is_asked() -> bool:
+        preflight.check(using)
+        return shares.exist(using, shares.BACKFILL)
+
+    if not Patience(using, stop, Limits(max_seconds=max_seconds).seconds_left).retry(is_asked):
+        return Result()
+    return backfill.assist(using, max_seconds=max_seconds, stop=stop)
+
+
 def _run(using: str, wait: float, **options: Any) -> Result:
-    """Return the result of one turn; an error of one database does not concern the others.
+    """Return the result of one turn.
 
     :param wait: seconds to wait for the lock.
     """
-    try:
+
+    def work() -> Result:
         result = backfill.run(using, lock=DatabaseLock(using, wait=wait), **options)
-        told = findings.to_tell(using)
+        _tell(using, findings.to_tell(using))
+        return result
+
+    return _without_errors(using, work)
+
+
+def _without_errors(using: str, work: Callable[[], Result]) -> Result:
+    """Return the result of this work: an error of one database does not concern the others."""
+    try:
+        return work()
     except LogElsewhere as error:
         return Result(StopReason.ERROR, error=str(error))
     except MigrationsPending as error:
         return _waiting(using, error)
     except (AuditReprError, Error) as error:
         return Result(StopReason.ERROR, error=explained(error, using))
-    _tell(using, told)
-    return result
 
 
 def _waiting(using: str, error: MigrationsPending) -> Result:

@@ -19,7 +19,7 @@ from ..job.runs.turns import take_turns
 from ..models import StopReason
 from ..utils.text import visible
 from .errors import together
-from .job_options import CHECKED, add_batch_options, add_output_options, check_dry_run
+from .job_options import CHECKED, REQUIRED, add_batch_options, add_output_options, check_dry_run
 from .locking import chosen_lock
 from .options import add_database
 from .progress import progress_bar
@@ -97,7 +97,8 @@ class JobCommand(TerminalCommand):
 
         :raises CommandError: with exit code 2.
         """
-        check_options(options, self.checked)
+        optional = {"database"} if self.several else set()
+        check_options(options, self.checked, REQUIRED & self.checked.keys() - optional)
         check_dry_run(options, dry_run=dry_run)
 
     def finish(self, using: str, options: dict[str, Any], result: Result) -> int:

@@ -16,6 +16,7 @@ from ..readers.export import said_after
 from ..readers.export_formats import Format
 from ..vendors.types import BEGINNING
 from .options import start_after
+from .terminal import Nowhere
 
 #: Bytes of a file's end that hold its last record if that ends an export.
 TAIL = 4096
@@ -43,6 +44,8 @@ class StreamOutput(Output):
     """Standard output, or what a caller of the command takes for it."""
 
     def __init__(self, stream: Any) -> None:
+        if isinstance(getattr(stream, "_out", stream), Nowhere):
+            raise OutputUnwritable(path="standard output", reason="It is closed")
         self._stream = stream
         self._bytes = getattr(stream, "buffer", None)
 

@@ -24,6 +24,8 @@ CHECKED: dict[str, Callable[[Any], Any]] = {
     "lock": one_of(LOCKS),
     "format": one_of(("text", "json")),
 }
+#: The names of those for which None is not a value.
+REQUIRED = frozenset({"database", "wait", "lock", "format", "workers"})
 #: Options that have no meaning where nothing is done.
 OF_RUNS = ("max_seconds", "max_batches", "wait", "fail_if_locked", "strict", "workers")
 

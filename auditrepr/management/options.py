@@ -174,8 +174,12 @@ def database_aliases(asked: Any) -> list[str]:
 
     :raises ArgumentTypeError: if DATABASES does not define one of them.
     """
-    aliases = [asked] if isinstance(asked, str) else asked
-    return list(dict.fromkeys(map(database_alias, aliases)))
+    return list(dict.fromkeys(map(database_alias, listed(asked))))
+
+
+def listed(given: Any) -> list[Any]:
+    """Return the values of an option that may be repeated: Python may give one, or several."""
+    return list(given) if isinstance(given, list | tuple | set | frozenset) else [given]
 
 
 def add_database(parser: CommandParser, what: str) -> None:

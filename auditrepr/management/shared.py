@@ -55,8 +55,7 @@ class SharedCommand(JobCommand):
         return Workers(using, self.command, batch_size=options["batch_size"])
 
     def finish(self, using: str, options: dict[str, Any], result: Result) -> int:
+        others = "" if result.limited else " Other workers did its share."
         for worker in result.lost_workers:
-            self.stderr.write(
-                visible(f"{using}: A worker ended early ({worker}). Other workers did its share.")
-            )
+            self.stderr.write(visible(f"{using}: A worker ended early ({worker}).{others}"))
         return super().finish(using, options, result)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import io
 import logging
 import os
 import signal
@@ -16,8 +17,20 @@ from django.core.management.base import BaseCommand, CommandError
 from ..job.runs.retry import logger as patience_logger
 
 
+class Nowhere(io.TextIOBase):
+    """What is written here is lost, as the caller wanted who closed the output (``>&-``)."""
+
+    def write(self, text: str) -> int:
+        return len(text)
+
+
 class TerminalCommand(BaseCommand):
-    """A command that ends cleanly if its output is no longer read."""
+    """A command that ends cleanly if its output is no longer read, or was closed from the start."""
+
+    def __init__(self, stdout: Any = None, stderr: Any = None, **options: Any) -> None:
+        out: Any = stdout or sys.stdout or Nowhere()
+        errors: Any = stderr or sys.stderr or Nowhere()
+        super().__init__(out, errors, **options)
 
     def execute(self, *args: Any, **options: Any) -> str | None:
         """Run the command.
@@ -65,7 +78,12 @@ def retries_shown() -> Iterator[None]:
 
 
 def answer(question: str) -> str:
-    """Return the answer that is typed on the terminal; empty at the end of input."""
+    """Return the answer that is typed on the terminal; empty if none can be.
+
+    That is at the end of input, or if the question cannot be shown.
+    """
+    if sys.stdin is None or sys.stdout is None:
+        return ""
     try:
         return input(question).strip()
     except EOFError:

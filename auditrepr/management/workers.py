@@ -14,6 +14,7 @@ from typing import Any
 from django.db import connections
 
 from ..conf import get_settings
+from ..job.runs.limits import EARLY
 from ..job.runs.result import Progress, Result
 from ..models import StopReason
 from .worker import BLOCKED, work
@@ -120,10 +121,17 @@ class Workers:
     def end(self, reason: StopReason) -> None:
         for worker in self._workers:
             worker.stop(reason)
-        until = time.monotonic() + get_settings().LEASE_SECONDS
+        until = time.monotonic() + _longest_batch()
         self._results += [worker.join(until) for worker in self._workers]
         self._before = self.progress()
         self._workers = []
 
     def results(self) -> Sequence[Result]:
         return self._results
+
+
+def _longest_batch() -> float:
+    """Return the seconds after which a worker does not end: its batch would be stored by then."""
+    settings = get_settings()
+    # The last row is begun in time, and what is built is stored while its lock is renewed.
+    return EARLY + settings.ROW_SECONDS + settings.LEASE_SECONDS

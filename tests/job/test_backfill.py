@@ -12,6 +12,7 @@ from django.db.models.functions import Now
 from django.test import override_settings
 from django.test.utils import CaptureQueriesContext
 
+from auditrepr.capture import search_index
 from auditrepr.exceptions import MigrationsPending
 from auditrepr.job import backfill, windows
 from auditrepr.job.locks.lease import DatabaseLock
@@ -25,6 +26,7 @@ from auditrepr.models import (
     InstanceRepr,
     Lease,
     ReprFailure,
+    SealEntry,
     StopReason,
 )
 from auditrepr.vendors import get_vendor
@@ -114,19 +116,63 @@ def test_the_time_limit_counts_from_the_start_of_the_run():
     assert limits.reached(0) is None
 
 
-def test_a_limit_includes_events_below_the_watermark_and_failed_ones(monkeypatch):
-    authors(2)
+def fail_and_be_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    """One event that has failed once, and is due."""
+    authors(1)
     with monkeypatch.context() as broken:
         broken.setattr(Author, "__str__", fail)
-        run(batch_size=1, max_batches=1)
-    run()
+        assert run().failures == 1
     ReprFailure.objects.update(next_attempt_at=Now())
-    InstanceRepr.objects.all().delete()
+
+
+def test_a_limit_of_batches_is_for_each_kind_of_work(monkeypatch):
+    """Else, where new events always use it up, the rest is never done."""
     authors(1)
-    assert run(max_batches=1).rows == 1, "the new row, and none from below the mark"
-    swept = run(max_batches=1)
-    assert (swept.rows, swept.again) == (1, 0), "and then the one below the mark"
-    assert run(max_batches=1).again == 1
+    run()
+    fail_and_be_due(monkeypatch)
+    InstanceRepr.objects.all().delete()
+    authors(2)
+    first = run(batch_size=1, max_batches=1)
+    assert (first.rows, first.again, first.batches) == (3, 1, 3), "new, below the mark, and due"
+    assert first.stop_reason is StopReason.BATCH_LIMIT
+    second = run(batch_size=1, max_batches=1)
+    assert (second.rows, second.stop_reason) == (1, StopReason.CAUGHT_UP)
+
+
+@pytest.mark.parametrize("written", [1, 2])
+def test_so_all_that_failed_are_retried_besides_new_ones(monkeypatch, written):
+    fail_and_be_due(monkeypatch)
+    authors(written)
+    result = run(batch_size=1, max_batches=1, retry_failed=True)
+    assert (result.rows, result.again) == (2, 1)
+    assert (result.stop_reason is StopReason.BATCH_LIMIT) == (written > 1)
+
+
+@override_settings(AUDITREPR={"SEAL": True, "SEARCH": True})
+@pytest.mark.parametrize("written", [1, 2])
+def test_and_what_is_no_batch_is_done_besides_them(monkeypatch, written):
+    monkeypatch.setattr(search_index, "covers_values", lambda using: True)
+    run()
+    for _ in range(3):
+        authors(written)
+        run(batch_size=1, max_batches=1)
+        settled = Checkpoint.objects.get().settled_id
+        assert SealEntry.objects.latest("pk").upto_id == settled
+        assert Checkpoint.objects.get().values_upto == settled
+
+
+@pytest.mark.parametrize(
+    ("limit", "reason"),
+    [
+        ({"max_seconds": 0}, StopReason.TIME_BUDGET),
+        ({"stop": lambda: True}, StopReason.SIGNAL),
+    ],
+)
+def test_a_run_that_leaves_what_is_due_has_not_caught_up(monkeypatch, limit, reason):
+    fail_and_be_due(monkeypatch)
+    assert run(**limit).stop_reason is reason
+    assert run().again == 1
+    assert run(**limit).stop_reason is StopReason.CAUGHT_UP
 
 
 def test_a_run_that_is_told_to_stop_walks_no_further_through_what_is_represented(monkeypatch):

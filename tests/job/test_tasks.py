@@ -23,6 +23,7 @@ from django.utils.connection import ConnectionDoesNotExist
 
 from auditrepr import tasks
 from auditrepr.exceptions import JobFailed
+from auditrepr.job import slices
 from auditrepr.job.locks import base as locks
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.rounds import shares
@@ -33,6 +34,7 @@ from auditrepr.vendors import get_vendor
 from tests.app.models import Author
 from tests.processes import start_python
 from tests.running import run, texts
+from tests.unmigrated import unmigrated
 
 BOTH = ["default", "other"]
 pytestmark = [
@@ -336,6 +338,17 @@ def _small_rounds(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(shares, name, value)
 
 
+@pytest.fixture
+def _two_batches(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slice whose time is over after two batches, however long they take."""
+
+    def reached(limits: Limits, batches: int) -> StopReason | None:
+        return StopReason.TIME_BUDGET if batches >= 2 else None
+
+    monkeypatch.setattr(Limits, "reached", reached)
+    monkeypatch.setattr(slices, "take_turns", lambda order, turn, most: turn(order[0], most))
+
+
 @pytest.mark.proof
 @pytest.mark.usefixtures("_small_rounds")
 def test_a_task_asks_for_help_and_works_whether_or_not_it_comes(app):
@@ -425,6 +438,43 @@ def test_a_round_that_is_canceled_fails_the_task_that_planned_it_alone(app, monk
     assert BackfillRun.objects.latest("pk").stop_reason == StopReason.LEASE_LOST
 
 
+@pytest.mark.proof
+@pytest.mark.usefixtures("_small_rounds")
+def test_who_helps_is_as_patient_as_the_task_with_a_deployment(app):
+    write(30)
+    with DatabaseLock("default") as lock:
+        assert shares.plan("default", "backfill_reprs", lock)
+    with unmigrated():
+        assert as_worker(app, "auditrepr.backfill", "default", 60, 2) is None
+        assert as_worker(app, "auditrepr.help", "default", 60) is None
+    assert pending() == 30
+    assert as_worker(app, "auditrepr.help", "default", 60) is None
+    assert pending() == 0
+
+
+@pytest.mark.parametrize("task", ["auditrepr.backfill", "auditrepr.help"])
+@pytest.mark.parametrize("table", ["auditrepr_share", "django_migrations"])
+def test_an_error_of_the_database_fails_the_task_with_one_line(app, task, table):
+    with connection.cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} RENAME TO away")
+    try:
+        raised = as_worker(app, task, "default", 60)
+    finally:
+        with connection.cursor() as cursor:
+            cursor.execute(f"ALTER TABLE away RENAME TO {table}")
+    assert (type(raised), "default" in str(raised)) == (JobFailed, True)
+
+
+@override_settings(AUDITREPR={"BATCH_SIZE": -1})
+@pytest.mark.usefixtures("_small_rounds")
+def test_and_so_does_one_of_the_settings_where_a_task_helps(app):
+    with override_settings(AUDITREPR={}), DatabaseLock("default") as lock:
+        write(4)
+        assert shares.plan("default", "backfill_reprs", lock)
+    raised = as_worker(app, "auditrepr.help", "default", 60)
+    assert (type(raised), "BATCH_SIZE" in str(raised)) == (JobFailed, True)
+
+
 # Without Celery, and django.tasks
 
 WITHOUT = """
@@ -466,6 +516,19 @@ def test_before_django_6_the_module_is_empty():
     assert hasattr(background, "backfill") == (django.VERSION >= (6, 0))
 
 
+def received(task: Any) -> Any:
+    """What a worker gives to the task besides its arguments."""
+    from django.tasks import TaskContext, TaskResult, TaskResultStatus
+
+    times = dict.fromkeys(("enqueued_at", "started_at", "finished_at", "last_attempted_at"))
+    lists: dict[str, list[Any]] = {"args": [], "errors": [], "worker_ids": []}
+    status = TaskResultStatus.RUNNING
+    result = TaskResult(
+        task=task, id="1", status=status, kwargs={}, backend=task.backend, **times, **lists
+    )
+    return TaskContext(task_result=result)
+
+
 @pytest.mark.skipif(django.VERSION < (6, 0), reason="Django has no tasks")
 class TestDjangosTasks:
     @pytest.fixture
@@ -488,23 +551,64 @@ class TestDjangosTasks:
         assert len(set(depths)) == 1
 
     @pytest.mark.proof
-    @pytest.mark.usefixtures("_small_rounds")
+    @pytest.mark.usefixtures("_small_rounds", "_two_batches")
     def test_a_queue_gets_the_rest_and_the_calls_for_help(self, background, monkeypatch):
         from django.tasks import default_task_backend
 
-        sleepy(monkeypatch, 0.2)
         write(30)
         backend = {"default": {"BACKEND": f"{BACKEND}.dummy.DummyBackend"}}
         with override_settings(TASKS=backend, AUDITREPR={"BATCH_SIZE": 1}):
-            background.backfill.call("default", 0.5, 3)
+            background.backfill.call(received(background.backfill), "default", 60, 3)
             queued = [(one.task.name, one.args) for one in default_task_backend.results]
-            assert 0 < len(texts()) < 30
+            assert len(texts()) == 2
             assert [name for name, args in queued] == ["assist", "assist", "backfill"]
-            assert queued[-1][1] == ["default", 0.5, 3]
+            assert queued[-1][1] == ["default", 60, 3]
             assert Share.objects.exists()
             monkeypatch.undo()
             background.assist.call(*queued[0][1])
 
     def test_an_error_fails_the_task(self, background):
         with override_settings(AUDITREPR={"BATCH_SIZE": -1}), pytest.raises(JobFailed):
-            background.backfill.call("default")
+            background.backfill.call(received(background.backfill), "default")
+
+    @pytest.mark.proof
+    @pytest.mark.usefixtures("_small_rounds", "_two_batches")
+    def test_what_follows_goes_the_way_that_the_task_came(self, background):
+        from django.tasks import task_backends
+
+        write(30)
+        dummy = {"BACKEND": f"{BACKEND}.dummy.DummyBackend", "QUEUES": ["default", "audit"]}
+        immediate = {"BACKEND": f"{BACKEND}.immediate.ImmediateBackend"}
+        backends = {"default": immediate, "later": dummy}
+        with override_settings(TASKS=backends, AUDITREPR={"BATCH_SIZE": 1}):
+            came = background.backfill.using(backend="later", queue_name="audit", priority=7)
+            came.call(received(came), "default", 60, 2)
+            queued = [result.task for result in task_backends["later"].results]
+        assert [one.name for one in queued] == ["assist", "backfill"]
+        assert {(one.queue_name, one.priority) for one in queued} == {("audit", 7)}
+
+    @pytest.mark.proof
+    @pytest.mark.parametrize(
+        ("backends", "way"),
+        [
+            ({"default": {"QUEUES": ["low", "default"]}}, "default default"),
+            ({"default": {"QUEUES": ["high", "low"]}}, "default high"),
+            ({"default": {"QUEUES": []}}, "default default"),
+            ({"slow": {"QUEUES": ["low"]}, "fast": {}}, "slow low"),
+        ],
+    )
+    def test_it_can_be_imported_whatever_the_names_of_queues(self, backends, way):
+        named = {
+            alias: {"BACKEND": f"{BACKEND}.dummy.DummyBackend"} | options
+            for alias, options in backends.items()
+        }
+        code = f"""
+from django.conf import settings
+settings.TASKS = {named!r}
+from auditrepr.background import assist, backfill
+for one in (backfill, assist):
+    print(one.backend, one.queue_name)
+"""
+        with start_python(code) as process:
+            output, errors = process.communicate()
+        assert (output.splitlines(), errors) == ([way, way], "")

@@ -24,6 +24,7 @@ from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.locks.process import Process
 from auditrepr.job.rounds import shares
 from auditrepr.job.rounds.lock import ShareLock
+from auditrepr.job.runs.record import SIGN
 from auditrepr.management.commands.backfill_status import Command, duration
 from auditrepr.management.status_formats import prometheus
 from auditrepr.models import (
@@ -334,6 +335,34 @@ def test_a_round_is_shown_with_its_workers_in_each_format(say):
         metrics = say("--format", "prometheus")
         for name, value in (("planned", 5), ("left", 4), ("held", 1)):
             assert f'auditrepr_shares_{name}{{database="default"}} {value}' in metrics
+
+
+def test_the_pace_of_a_round_that_was_interrupted_is_that_of_its_work(say):
+    """By two workers at once, by one that was killed, and a day later by one that still works."""
+    now, day = timezone.now(), 86_400
+
+    def ran(began: float, ended: float | None, seen: float | None = None) -> None:
+        at = {"started_at": began, "ended_at": ended, "seen_at": seen}
+        times = {name: n and now + timedelta(seconds=n - day) for name, n in at.items()}
+        BackfillRun.objects.create(host="h", pid=1, **times)
+
+    def pace() -> float:
+        (document,) = json.loads(say("--format", "json"))
+        assert document["round"]["seconds_left"] == pytest.approx(
+            40 / document["round"]["ids_per_second"]
+        )
+        return document["round"]["ids_per_second"]
+
+    with shared(50, seconds=day):
+        assert pace() == pytest.approx(10 / day, rel=0.01), "nothing else is known"
+        ran(-500, -400)  # before the round
+        ran(-10, 100)  # planned it
+        ran(50, 200)
+        ran(60, 70)
+        ran(1000, None, 1000 + 300 - SIGN)
+        assert pace() == pytest.approx(10 / 500, rel=0.01)
+        ran(day - 500, None, day)
+        assert 10 / 1100 < pace() < 10 / 999
 
 
 def ended() -> dict[str, object]:

@@ -7,7 +7,10 @@ import io
 import os
 import pty
 import re
+import shlex
+import subprocess
 import sys
+from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -65,6 +68,68 @@ def test_output_on_a_full_disk_is_one_clear_line(command):
         _, errors = process.communicate(timeout=60)
     said = "CommandError: Could not write all of the output: No space left on device.\n"
     assert (process.returncode, errors) == (1, said)
+
+
+CLOSED = [
+    ("backfill_reprs", "--verbosity", "2"),
+    ("rebuild_reprs",),
+    *(
+        pytest.param(command, marks=pytest.mark.sqlite)
+        for command in [
+            ("backfill_reprs", "--dry-run"),
+            ("backfill_reprs", "--format", "json"),
+            ("backfill_status",),
+            ("audit_triggers", "check"),
+            ("prune_audit_log", "--before", "2000-01-01", "--no-input"),
+            ("seal_audit_log",),
+        ]
+    ),
+]
+
+
+def closed(streams: str, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command without these streams; those that it has are pipes."""
+    line = shlex.join([sys.executable, "-m", "django", *command])
+    options: dict[str, Any] = {"env": processes.environment(), "cwd": processes.ROOT}
+    options |= {"capture_output": True, "text": True, "timeout": 60}
+    return subprocess.run(["sh", "-c", f"exec {line} {streams}"], **options)
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("command", CLOSED, ids=" ".join)
+def test_output_that_is_closed_from_the_start_is_no_error(command):
+    Author.objects.create(name="Ann")
+    done = closed(">&-", *command)
+    assert (done.returncode, done.stderr) == (0, "")
+    if command == CLOSED[0]:
+        assert not AuditLog.objects.pending().exists()
+    assert closed(">&- 2>&- <&-", *command).returncode == 0
+
+
+@pytest.mark.proof
+@pytest.mark.sqlite
+def test_but_an_error_keeps_its_exit_code_and_its_line():
+    done = closed(">&-", "backfill_reprs", "--database", "nowhere")
+    assert (done.returncode, 'Unknown database "nowhere"' in done.stderr) == (2, True)
+    assert closed(">&- 2>&-", "rebuild_reprs", "--model=nope").returncode == 2
+
+
+@pytest.mark.proof
+@pytest.mark.sqlite
+@pytest.mark.parametrize(
+    "command",
+    [("export_audit_log", "--format", "csv"), ("seal_audit_log", "--no-seal", "--export", "-")],
+    ids=" ".join,
+)
+def test_and_what_is_nothing_but_output_needs_some(command):
+    done = closed(">&-", *command)
+    said = "CommandError: Could not write standard output: It is closed.\n"
+    assert (done.returncode, done.stderr) == (1, said)
+
+
+def test_who_cannot_be_asked_has_not_said_yes(monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert answer("Sure? ") == ""
 
 
 def test_who_ends_the_input_has_not_said_yes(monkeypatch):

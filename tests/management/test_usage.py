@@ -90,6 +90,65 @@ def test_from_python(line: str, told: str) -> None:
     assert nothing_happened()
 
 
+#: Options for which None is not a value, although Python may give it.
+REQUIRED = {
+    "backfill_reprs": ["wait", "lock", "format", "workers"],
+    "rebuild_reprs": ["database", "wait", "lock", "format", "workers"],
+    "prune_audit_log": ["database", "wait", "lock", "batch_size"],
+    "seal_audit_log": ["database", "wait", "lock"],
+    "verify_audit_log": ["database"],
+}
+
+
+@pytest.mark.parametrize(
+    ("command", "option"), [(one, option) for one in REQUIRED for option in REQUIRED[one]]
+)
+@pytest.mark.parametrize("value", [None, 5.5, object()], ids=["None", "number", "object"])
+def test_what_only_python_can_give(command: str, option: str, value: Any) -> None:
+    if (option, value) == ("wait", 5.5):
+        return
+    Author.objects.create(name="Ann")
+    more = {"before": "2020-01-01", "interactive": False} if command == "prune_audit_log" else {}
+    with pytest.raises(CommandError) as raised:
+        call_command(command, **more, **{option: value})
+    assert raised.value.returncode == 2
+    assert str(raised.value).startswith(f"argument --{option.replace('_', '-')}: ")
+    assert nothing_happened()
+
+
+@pytest.mark.parametrize("value", [5, object(), ["default", 5], [None], {"default": 1}], ids=str)
+@pytest.mark.parametrize("command", ["backfill_reprs", "backfill_status"])
+def test_several_databases_are_names_or_a_list_of_them(command: str, value: Any) -> None:
+    Author.objects.create(name="Ann")
+    with pytest.raises(CommandError, match="argument --database: Unknown database") as raised:
+        call_command(command, database=value)
+    assert raised.value.returncode == 2
+    assert nothing_happened()
+
+
+@pytest.mark.parametrize("value", [None, "default", ("default",), ["default", "default"]], ids=str)
+def test_these_are_right(value: Any) -> None:
+    Author.objects.create(name="Ann")
+    call_command("backfill_reprs", database=value, verbosity=0)
+    assert not AuditLog.objects.pending().exists()
+
+
+@pytest.mark.parametrize("value", ["app.Nope", ["app.Nope"], 5, object()], ids=str)
+def test_a_model_to_import_is_a_name_or_a_list_of_them(value: Any) -> None:
+    Author.objects.create(name="Ann")
+    with pytest.raises(CommandError, match="argument --model: No installed model") as raised:
+        call_command("import_audit_log", "ours", models=value)
+    assert raised.value.returncode == 2
+    assert nothing_happened()
+
+
+@pytest.mark.parametrize("value", [5, object()], ids=str)
+def test_a_column_to_erase_too(value: Any) -> None:
+    options = {"object": "app.Author:1", "columns": value, "interactive": False}
+    with pytest.raises(CommandError):
+        call_command("erase_from_audit_log", **options)
+
+
 def test_an_event_id_may_have_64_bits() -> None:
     Author.objects.create(name="Ann")
     done = processes.run_here(*EXPORT.split(), "--follow-from", str(2**40))

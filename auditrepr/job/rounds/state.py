@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from ...models import Share
+from ...models import BackfillRun, Share
 from ...vendors import get_vendor
 from ..locks.process import Process
+from ..runs.record import SIGN
 
 
 @dataclass(frozen=True)
@@ -27,7 +28,7 @@ class Round:
     planned: int  # shares
     left: int
     held: tuple[Held, ...]  # by workers that may still run
-    rate: float  # event IDs per second, of all workers since the round was planned
+    rate: float  # event IDs per second, of all workers while there were any
     seconds_left: float | None  # of this round at that rate; None: nothing is done yet
 
     @property
@@ -49,11 +50,24 @@ def of(using: str, at: datetime) -> Round | None:
     held = tuple(one for one in held if not (one.holder and one.holder.is_dead()))
     first = found[0]
     ids = sum(share.upto_id - share.after_id for share in found)
-    seconds = max((at - first.planned_at).total_seconds(), 0.001)
-    rate = max(0, first.planned_ids - ids) / seconds
+    rate = max(0, first.planned_ids - ids) / max(_worked(using, first, at).total_seconds(), 0.001)
     left = ids / rate if rate else None
     return Round(first.command, first.planned, len(found), held, rate, left)
 
 
 def _held(share: Share) -> Held:
     return Held(Process.of(share.holder), share.after_id + 1, share.upto_id)
+
+
+def _worked(using: str, share: Share, at: datetime) -> timedelta:
+    """Return for how long any run has worked on the share's round: it may have been interrupted."""
+    runs = BackfillRun.objects.using(using).filter(command=share.command)
+    runs = runs.exclude(ended_at__lt=share.planned_at)
+    worked, upto = timedelta(), share.planned_at
+    for run in runs.order_by("started_at").only("started_at", "ended_at", "seen_at"):
+        # One without an end works, or was killed within that time.
+        ended = run.ended_at or (run.seen_at or run.started_at) + timedelta(seconds=SIGN)
+        began, ended = max(run.started_at, upto), min(ended, at)
+        if began < ended:
+            worked, upto = worked + (ended - began), ended
+    return worked or at - share.planned_at

@@ -38,9 +38,6 @@ if TYPE_CHECKING:
     from .result import Stored
 
 
-#: Seconds between two signs of life of a run that stores no batch.
-SIGN = 20.0
-
 KILLED = Failure(
     "ProcessKilled",
     "Two runs in a row were killed while they built this event alone. It may need more memory"
@@ -78,6 +75,7 @@ class Run(ABC):
         self.vendor = get_vendor(using)
         self.patience = Patience(using, limits.stop, limits.seconds_left)
         self.result = Result()
+        self._earlier = 0  # batches of other work, which count for no limit of what is done now
         self._kills = False  # whether the next event kills the process even if it is built alone
         self.record = Record(using, self.command)
         self.log_kind: Kind | None = None  # known once the run has begun
@@ -117,9 +115,23 @@ class Run(ABC):
     def reached(self) -> StopReason | None:
         """Return the reason to start no further batch, if there is one."""
         self.record.show_life()
-        reason = self.limits.reached(self.result.batches)
+        reason = self.limits.reached(self.result.batches - self._earlier)
         # A retried batch was started in time: it ends with success or with its error.
         return None if reason is StopReason.TIME_BUDGET and self.patience.failed else reason
+
+    def follow_up(
+        self, reason: StopReason | None, *works: Callable[[], StopReason | None]
+    ) -> StopReason | None:
+        """Do further work after some that ended for this reason; return why the run ends, if so.
+
+        The limit of batches is for each: else, where new events always use it up, no failed event
+        would ever be retried, and nothing sealed.
+        """
+        for work in works:
+            if reason in (None, StopReason.BATCH_LIMIT):
+                self._earlier = self.result.batches
+                reason = work() or reason
+        return reason
 
     def store(self, events: Sequence[Event], write: Callable[[list[Outcome]], Stored]) -> int:
         """Build without a transaction, so that nothing is locked; then write in a short one.

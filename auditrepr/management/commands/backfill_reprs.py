@@ -53,7 +53,7 @@ class Command(SharedCommand):
             "--max-batches",
             type=whole_number,
             metavar="N",
-            help="Stop after this many batches in each database.",
+            help="Stop after this many batches of new events in each database.",
         )
         add(
             "--strict",

@@ -26,6 +26,7 @@ from ..options import (
     add_database,
     add_no_input,
     database_alias,
+    listed,
     number_upto,
     one_of,
     seconds,
@@ -44,7 +45,7 @@ def texts(given: Any) -> list[str]:
 
     :raises ArgumentTypeError: if one is.
     """
-    found = [given] if isinstance(given, str) else list(given)
+    found = listed(given)
     if any(not str(text).strip() for text in found):
         raise ArgumentTypeError("a text is empty")
     return list(map(str, found))

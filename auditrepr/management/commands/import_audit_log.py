@@ -21,7 +21,7 @@ from ...utils.text import one_line, visible
 from ..dry_run import described, table
 from ..importing import about, about_abandoned, about_erasures
 from ..locking import LOCKS, add_lock, chosen_lock
-from ..options import add_database, database_alias, moment, number_upto, one_of, seconds
+from ..options import add_database, database_alias, listed, moment, number_upto, one_of, seconds
 from ..progress import progress_bar
 from ..signals import stopping_on_signals
 from ..terminal import TerminalCommand, retries_shown
@@ -162,13 +162,13 @@ def _explained(error: BaseException, using: str) -> str:
     return str(MayNotImport(alias=using, role=role, reason=one_line(cause).rstrip(".")))
 
 
-def _models(labels: list[str] | None) -> list[Any]:
+def _models(labels: Any) -> list[Any]:
     """Return the models.
 
     :raises CommandError: with exit code 2, if one is not installed.
     """
     try:
-        return [model_labeled(label) for label in labels or ()]
+        return [model_labeled(str(label)) for label in listed(labels or [])]
     except LookupError as error:
         message = f"argument --model: {error.args[0]}"
         raise CommandError(visible(message), returncode=USAGE) from error

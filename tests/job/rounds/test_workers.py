@@ -12,6 +12,7 @@ import os
 import random
 import re
 import signal
+import time
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ import pytest
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.rounds import shares
 from auditrepr.job.rounds.lock import ShareLock
+from auditrepr.job.runs.result import Result
 from auditrepr.management import workers
 from auditrepr.models import (
     BackfillRun,
@@ -115,6 +117,46 @@ def test_a_worker_that_is_killed_costs_nothing_but_is_reported(gate):
     # It may have been killed after it had stored a batch, and before it could say so.
     assert re.search(f"Stored ({EVENTS}|{EVENTS - 2}) representations", output)
     check_all_is_stored()
+
+
+@pytest.mark.proof
+def test_nothing_is_said_of_others_if_the_run_itself_was_stopped(gate):
+    with three_workers(gate) as process:
+        victim = min(holders() - {process.pid})
+        os.kill(victim, signal.SIGKILL)
+        process.send_signal(signal.SIGTERM)
+        gate.open()
+        output, errors = process.communicate(timeout=120)
+    assert process.returncode == 128 + signal.SIGTERM
+    assert "Stopped by a signal." in output
+    assert errors == f"default: A worker ended early (process {victim}: SIGKILL).\n"
+
+
+@pytest.mark.parametrize(("row", "lease"), [(120, 60), (10.0, 2), (0.5, 90)])
+def test_a_worker_has_the_time_of_its_longest_row_to_end(monkeypatch, settings, row, lease):
+    given: list[float] = []
+
+    class Worker:
+        progress = workers.NOTHING
+
+        def __init__(self, *started: Any) -> None: ...
+
+        def listen(self) -> None: ...
+
+        def stop(self, reason: StopReason) -> None: ...
+
+        def join(self, until: float) -> Result:
+            given.append(until)
+            return Result()
+
+    settings.AUDITREPR = {"ROW_SECONDS": row, "LEASE_SECONDS": lease}
+    monkeypatch.setattr(workers, "Worker", Worker)
+    crew = workers.Workers("default", shares.BACKFILL)
+    crew.start(2, None)
+    began = time.monotonic()
+    crew.end(StopReason.SIGNAL)
+    assert len(given) == 2
+    assert min(given) - began >= row + lease, "it builds a row, and then stores the batch"
 
 
 @pytest.mark.proof
