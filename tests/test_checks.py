@@ -5,12 +5,14 @@ from threading import Timer
 
 import pytest
 from django.core import checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.db import connections
 from django.test import override_settings
 
-from auditrepr import capture, receivers
+from auditrepr import AuditContextMiddleware, capture, receivers
 from auditrepr.capture import flush
-from auditrepr.exceptions import UnsupportedDatabase
+from auditrepr.exceptions import Misconfigured, UnsupportedDatabase
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
 from tests import processes
@@ -24,6 +26,9 @@ STATIC = {
     "auditrepr.E003": {"EXCLUDE": {"app.Author": ["nothing"]}},
     "auditrepr.E004": {"EXCLUDE": {"app.Author": ["id"]}},
     "auditrepr.E005": {"MODELS": ["auditrepr.AuditLog"]},
+    "auditrepr.E008": {"REPR": {"app.Author": "nothing"}},
+    "auditrepr.E010": {"RELATED": {"app.Author": ["nothing"]}},
+    "auditrepr.E011": {"SOURCES": {"ours": "tests.nowhere.select"}},
     "auditrepr.W004": {"LOCK_FILE": "/tmp/auditrepr.lock"},
 }
 
@@ -41,6 +46,12 @@ def execute(*statements, using="default"):
             cursor.execute(sql)
 
 
+def kinds_of(error):
+    for kind in error.__subclasses__():
+        yield kind
+        yield from kinds_of(kind)
+
+
 def test_a_project_in_order_has_nothing_to_report():
     assert found() == {}
 
@@ -49,6 +60,45 @@ def test_a_project_in_order_has_nothing_to_report():
 def test_a_wrong_setting_has_its_id(settings, check_id, value):
     settings.AUDITREPR = value
     assert list(found()) == [check_id]
+
+
+def test_every_mistake_of_a_project_has_an_id_and_an_example():
+    ids = {kind.check_id for kind in kinds_of(Misconfigured)}
+    assert ids == {check_id for check_id in STATIC if check_id[-4] == "E"}
+
+
+def test_a_migrate_says_what_is_wrong_with_a_relation(settings):
+    settings.AUDITREPR = {"RELATED": {"app.Author": ["nothing"]}}
+    with pytest.raises(SystemCheckError, match=r"app\.Author has no relation 'nothing'"):
+        call_command("migrate", plan=True, skip_checks=False)
+
+
+OURS = "auditrepr.AuditContextMiddleware"
+
+
+@pytest.mark.parametrize(
+    ("paths", "ids"),
+    [
+        ([OURS], []),
+        (["auditrepr.attribution.AuditContextMiddleware"], []),
+        (["tests.nowhere.Middleware", OURS], []),
+        (["auditrepr_shop.Middleware"], []),
+        ([OURS, OURS], ["auditrepr.W010"]),
+        ([OURS, "auditrepr.attribution.AuditContextMiddleware"], ["auditrepr.W010"]),
+        (["tests.test_checks.Inheriting", OURS], ["auditrepr.W010"]),
+        (["auditrepr.AuditMiddleware"], ["auditrepr.E012"]),
+        (["auditrepr.middleware.AuditContextMiddleware"], ["auditrepr.E012"]),
+        (["auditrepr.context"], ["auditrepr.E012"]),
+        (["auditrepr.Nothing", OURS, OURS], ["auditrepr.E012", "auditrepr.W010"]),
+    ],
+)
+def test_a_middleware_is_there_once_or_not_at_all(settings, paths, ids):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, *paths]
+    assert list(found()) == ids
+
+
+class Inheriting(AuditContextMiddleware):
+    """What a project may have made of it."""
 
 
 @pytest.mark.parametrize(
@@ -202,9 +252,8 @@ def test_the_reference_lists_every_id_and_no_other():
     root = Path(__file__).parent.parent
     pattern = r"auditrepr\.[EW]\d{3}"
     listed = re.findall(pattern, (root / "docs/checks.md").read_text())
-    assert sorted(listed) == sorted(
-        set(re.findall(pattern, (root / "auditrepr/checks.py").read_text()))
-    )
+    code = "".join(file.read_text() for file in (root / "auditrepr").rglob("*.py"))
+    assert sorted(listed) == sorted(set(re.findall(pattern, code)))
 
 
 @pytest.mark.django_db

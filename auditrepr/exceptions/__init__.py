@@ -15,6 +15,7 @@ from .attaching import (
 from .audited import (
     InvalidSetting,
     KeyExcluded,
+    Misconfigured,
     NotAudited,
     OwnTable,
     SettingsUnreadable,
@@ -23,6 +24,7 @@ from .audited import (
     UnknownSetting,
     UnusableRelated,
     UnusableRepr,
+    UnusableSource,
 )
 from .base import AuditReprError
 from .database import (
@@ -111,6 +113,7 @@ __all__ = [
     "MigrationsPending",
     "MigrationsUnreadable",
     "MigrationsUnrecorded",
+    "Misconfigured",
     "NoPartitions",
     "NoUnfinishedImport",
     "NoUser",
@@ -153,5 +156,6 @@ __all__ = [
     "UnusablePool",
     "UnusableRelated",
     "UnusableRepr",
+    "UnusableSource",
     "ViewMissing",
 ]
