@@ -473,7 +473,10 @@ def test_an_error_that_is_no_databases_is_recorded_and_raised(monkeypatch):
 
 def test_a_migration_that_is_missing_is_named_and_nothing_is_done():
     authors(1)
-    with unmigrated(), pytest.raises(MigrationsPending, match=r"unapplied migrations of auditrepr\."):
+    with (
+        unmigrated(),
+        pytest.raises(MigrationsPending, match=r"unapplied migrations of auditrepr\."),
+    ):
         run()
     assert not Lease.objects.exists()
 
