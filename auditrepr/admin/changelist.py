@@ -102,9 +102,8 @@ class LogChangeList(KeysetChangeList):
 
     def _any_filter_is(self, kind: str) -> bool:
         """Return whether a filter in use declares this of itself."""
-        return any(
-            spec.used_parameters and getattr(spec, kind, False) for spec in self.filter_specs
-        )
+        used = (spec for spec in self.filter_specs if spec.used_parameters)
+        return any(getattr(spec, kind, False) for spec in used)
 
 
 class ExportedList(LogChangeList):
