@@ -16,6 +16,7 @@ from auditrepr.exceptions import Misconfigured, UnsupportedDatabase
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
 from tests import processes
+from tests.capturing import drop_triggers, sql
 from tests.waiting import LONG
 
 pytestmark = pytest.mark.each_database
@@ -38,12 +39,6 @@ def found(databases=()):
     tags = [checks.Tags.database] if databases else None
     messages = checks.run_checks(tags=tags, databases=databases)
     return {m.id: m for m in messages if m.id.startswith("auditrepr.")}
-
-
-def execute(*statements, using="default"):
-    with connections[using].cursor() as cursor:
-        for sql in statements:
-            cursor.execute(sql)
 
 
 def kinds_of(error):
@@ -140,7 +135,7 @@ def test_a_database_in_order_has_nothing_to_report():
 
 @pytest.mark.django_db
 def test_broken_triggers_are_a_warning_with_the_command_to_run():
-    execute(*get_vendor("default").remove_sql("app_author"))
+    drop_triggers("app_author")
     message = found(["default"])["auditrepr.W001"]
     assert "app_author (missing)" in message.msg
     assert message.hint == "Run: manage.py audit_triggers install --database default"
@@ -157,13 +152,13 @@ def test_outdated_triggers_are_a_warning(settings):
 @pytest.mark.postgresql
 @pytest.mark.django_db
 def test_disabled_triggers_are_a_warning():
-    execute("ALTER TABLE app_author DISABLE TRIGGER USER")
+    sql("ALTER TABLE app_author DISABLE TRIGGER USER")
     assert "app_author (disabled)" in found(["default"])["auditrepr.W001"].msg
 
 
 @pytest.mark.django_db
 def test_without_a_database_named_all_that_hold_a_log_are_asked():
-    execute(*get_vendor("default").remove_sql("app_author"))
+    drop_triggers("app_author")
     message = found()["auditrepr.W001"]
     assert "app_author (missing)" in message.msg
     assert message.hint == "Run: manage.py audit_triggers install --database default"
@@ -173,7 +168,7 @@ def test_without_a_database_named_all_that_hold_a_log_are_asked():
 def test_a_view_that_is_to_be_audited_is_a_warning(settings):
     settings.AUDITREPR = {"MODELS": ["app.AuthorView"]}
     assert found(["default"]) == {}
-    execute("CREATE VIEW app_author_view AS SELECT id, name FROM app_author")
+    sql("CREATE VIEW app_author_view AS SELECT id, name FROM app_author")
     message = found(["default"])["auditrepr.W002"]
     assert "app_author_view" in message.msg
 
@@ -181,7 +176,7 @@ def test_a_view_that_is_to_be_audited_is_a_warning(settings):
 @pytest.mark.django_db
 def test_audited_tables_in_a_database_without_a_log_are_a_warning():
     capture.remove("default")
-    execute(f"DROP TABLE {AuditLog._meta.db_table}")
+    sql(f"DROP TABLE {AuditLog._meta.db_table}")
     message = found(["default"])["auditrepr.W003"]
     assert "app_author" in message.msg
     assert message.hint == "Run: manage.py migrate --database default"
@@ -203,7 +198,7 @@ def test_a_migrate_that_is_about_to_make_the_log_is_not_told_that_there_is_none(
     arguments, warns, monkeypatch
 ):
     capture.remove("default")
-    execute(f"DROP TABLE {AuditLog._meta.db_table}")
+    sql(f"DROP TABLE {AuditLog._meta.db_table}")
     monkeypatch.setattr("sys.argv", ["manage.py", *arguments])
     assert ("auditrepr.W003" in found(["default"])) == warns
 
@@ -217,17 +212,17 @@ class NoLogAnywhere:
 def test_where_a_router_keeps_the_log_out_the_hint_names_the_router(settings):
     settings.DATABASE_ROUTERS = [NoLogAnywhere()]
     capture.remove("default")
-    execute(f"DROP TABLE {AuditLog._meta.db_table}")
+    sql(f"DROP TABLE {AuditLog._meta.db_table}")
     assert "router" in found(["default"])["auditrepr.W003"].hint
 
 
 @pytest.mark.postgresql
 @pytest.mark.django_db
 def test_a_cached_sequence_is_an_error_until_its_hint_is_followed():
-    execute("ALTER TABLE auditrepr_auditlog ALTER COLUMN id SET CACHE 20")
+    sql("ALTER TABLE auditrepr_auditlog ALTER COLUMN id SET CACHE 20")
     message = found(["default"])["auditrepr.E007"]
     assert isinstance(message, checks.Error)
-    execute(message.hint.partition(": ")[2])
+    sql(message.hint.partition(": ")[2])
     assert found(["default"]) == {}
 
 
@@ -301,7 +296,7 @@ def test_a_database_that_cannot_be_reached_is_a_warning_and_no_traceback():
 @pytest.mark.django_db
 def test_no_database_is_checked_while_a_test_has_other_apps():
     """As Django's own tests of migrations do."""
-    execute(*get_vendor("default").remove_sql("app_author"))
+    drop_triggers("app_author")
     apps = ["tests.app", "django.contrib.auth", "django.contrib.contenttypes"]
     with override_settings(INSTALLED_APPS=apps, AUDITREPR={"MODELS": ["app.Author"]}):
         assert found(["default"]) == {}
@@ -310,7 +305,7 @@ def test_no_database_is_checked_while_a_test_has_other_apps():
 @pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_runserver_says_what_is_not_recorded():
-    execute(*get_vendor("default").remove_sql("app_author"))
+    drop_triggers("app_author")
     with processes.start("runserver", "--noreload", "127.0.0.1:0") as server:
         in_vain = Timer(LONG, server.kill)
         in_vain.start()

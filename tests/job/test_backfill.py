@@ -31,16 +31,11 @@ from auditrepr.vendors import get_vendor
 from auditrepr.vendors.types import BEGINNING
 from tests import processes
 from tests.app.models import Author, Book
-from tests.running import run, texts
+from tests.running import _empty_log, run, texts
 from tests.unmigrated import unmigrated
 
+__all__ = ["_empty_log"]
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _empty_log(transactional_db):
-    """What emptied the tables after the test before is in the log, too."""
-    AuditLog.objects.all().delete()
 
 
 # Builds one representation, says so, and goes on when it is told to.

@@ -17,6 +17,7 @@ from auditrepr.exceptions import MigrationsPending
 from auditrepr.job import preflight
 from auditrepr.models import Lease
 from tests.app.models import Author
+from tests.capturing import rename_table
 from tests.unmigrated import pend
 
 pytestmark = pytest.mark.django_db
@@ -46,14 +47,9 @@ def test_a_squashed_migration_counts_where_those_it_replaces_are_applied(monkeyp
 @pytest.fixture
 def _without_record():
     """The tables are there, as in a test suite without migrations, and no record of any."""
-
-    def rename(old: str, new: str) -> None:
-        with connection.cursor() as cursor:
-            cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
-
-    rename("django_migrations", "elsewhere")
+    rename_table("django_migrations", "elsewhere")
     yield
-    rename("elsewhere", "django_migrations")
+    rename_table("elsewhere", "django_migrations")
 
 
 @pytest.mark.proof

@@ -22,8 +22,10 @@ from auditrepr.management.commands.backfill_reprs import Command
 from auditrepr.models import AuditLog, BackfillRun, Checkpoint, InstanceRepr, Lease, ReprFailure
 from tests import processes
 from tests.app.models import Author
+from tests.running import _empty_log
 from tests.unmigrated import unmigrated
 
+__all__ = ["_empty_log"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STORED = r"Stored ([\d,]+) representations?, ([\d,]+) failed \(([\d,]+) batch(?:es)?, [\d.]+ s\)\."
@@ -44,12 +46,6 @@ execute_from_command_line(["manage.py", "backfill_reprs", "--batch-size", "1"])
 @pytest.fixture(autouse=True)
 def _state_folder(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-
-
-@pytest.fixture(autouse=True)
-def _empty_log(transactional_db):
-    """What emptied the tables after the test before is in the log, too."""
-    AuditLog.objects.all().delete()
 
 
 @pytest.fixture
