@@ -117,7 +117,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
 def _parameters(declared: Any) -> Collection[str]:
     """Return the parameters that this filter reads, as its class declares them."""
-    return getattr(declared, "parameters", None) or (declared.parameter_name,)
+    return getattr(declared, "parameters", None) or (getattr(declared, "parameter_name", None),)
 
 
 def _times_as_everywhere(model: type[Model], name: Any) -> Any:
