@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import sys
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from django.apps import apps
+from django.conf import settings as django_settings
 from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
 from django.db import Error as DatabaseError
 from django.db import connections, router
+from django.utils.module_loading import import_string
 
 from . import capture
+from .attribution import AuditContextMiddleware
 from .capture import attachment, inspection
 from .capture.state import Status
 from .conf import get_settings
@@ -22,13 +25,8 @@ from .exceptions import (
     AuditReprError,
     IndexesMissing,
     InvalidSetting,
-    KeyExcluded,
-    OwnTable,
     SettingsOfOwnLog,
-    UnknownColumn,
-    UnknownModel,
     UnsupportedDatabase,
-    UnusableRepr,
     ViewMissing,
 )
 from .job.monitoring import findings
@@ -41,14 +39,6 @@ from .tracking import problems, tracked_tables
 from .utils.text import one_line
 from .vendors import get_vendor, supports
 
-IDS = {
-    InvalidSetting: "auditrepr.E001",
-    UnknownModel: "auditrepr.E002",
-    UnknownColumn: "auditrepr.E003",
-    KeyExcluded: "auditrepr.E004",
-    OwnTable: "auditrepr.E005",
-    UnusableRepr: "auditrepr.E008",
-}
 WARNINGS = {
     Status.UNSUPPORTED.value: "auditrepr.W002",
     NO_LOG: "auditrepr.W003",
@@ -65,6 +55,7 @@ CLEANED = (Path("/tmp"), Path("/var/tmp"))  # noqa: S108
 def register() -> None:
     """Register the checks for ``manage.py check`` and ``migrate``."""
     checks.register(check_settings)
+    checks.register(check_middleware)
     checks.register(check_lock_file)
     checks.register(check_databases, Tags.database)
     checks.register(check_recording)
@@ -72,10 +63,40 @@ def register() -> None:
 
 def check_settings(**_: Any) -> list[CheckMessage]:
     """Check the settings and what ``@auditrepr.track`` was given, and report every problem."""
-    return [
-        Error(str(problem), id=next(IDS[kind] for kind in type(problem).__mro__ if kind in IDS))
-        for problem in problems.problems()
-    ]
+    return [Error(str(problem), id=problem.check_id) for problem in problems.problems()]
+
+
+def check_middleware(**_: Any) -> list[CheckMessage]:
+    """Check that what MIDDLEWARE names of auditrepr exists, and is there once."""
+    return list(_of_middleware(django_settings.MIDDLEWARE or ()))
+
+
+def _of_middleware(paths: Sequence[str]) -> Iterator[CheckMessage]:
+    found = {path: _is_ours(path) for path in paths}
+    for path, ours in found.items():
+        if not ours and path.startswith(f"{AuditLog._meta.app_label}."):
+            yield Error(
+                f"MIDDLEWARE contains {path!r}, which is not a middleware of auditrepr.",
+                hint='Use "auditrepr.AuditContextMiddleware".',
+                id="auditrepr.E012",
+            )
+    named = [path for path in paths if found[path]]
+    if len(named) > 1:
+        yield checks.Warning(
+            f"MIDDLEWARE contains auditrepr's middleware more than once ({', '.join(named)}), so"
+            " one request can have several request IDs.",
+            hint="Remove all but one of them.",
+            id="auditrepr.W011",
+        )
+
+
+def _is_ours(path: str) -> bool:
+    """Return whether the path leads to auditrepr's middleware, or to one that inherits from it."""
+    try:
+        found = import_string(path)
+    except ImportError:  # Django says so when it loads them
+        return False
+    return isinstance(found, type) and issubclass(found, AuditContextMiddleware)
 
 
 def check_lock_file(**_: Any) -> list[CheckMessage]:

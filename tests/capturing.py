@@ -7,21 +7,36 @@ import subprocess
 from collections.abc import Iterable
 from typing import Any
 
-from django.db import connection
+from django.db import connection, connections
 
 from auditrepr import capture
+from auditrepr.capture.state import Status
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.capture_types import Capture
 from tests.missing import could_not_try
 
 
-def sql(*statements: str) -> list[Any]:
+def sql(*statements: str, using: str = "default") -> list[Any]:
     """Run the statements; gives the rows of the last one, if it has any."""
-    with connection.cursor() as cursor:
+    with connections[using].cursor() as cursor:
         for statement in statements:
             cursor.execute(statement)
         return cursor.fetchall() if cursor.description else []
+
+
+def drop_triggers(name: str = "app_author", using: str = "default") -> None:
+    """By hand, so that nothing is recorded of it."""
+    sql(*get_vendor(using).remove_sql(name), using=using)
+
+
+def status_of(name: str, using: str = "default") -> Status | None:
+    """How the triggers of this table stand."""
+    return {state.name: state.status for state in capture.inspect(using)}.get(name)
+
+
+def rename_table(old: str, new: str) -> None:
+    sql(f"ALTER TABLE {old} RENAME TO {new}")
 
 
 def audit(

@@ -5,13 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import pytest
+
 from auditrepr.job import backfill
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.runs.result import Result
-from auditrepr.models import InstanceRepr
+from auditrepr.models import AuditLog, BackfillRun, InstanceRepr
 from auditrepr.reprs import Outcome, build
 from auditrepr.utils.time_limit import JobTimeLimit
 from auditrepr.vendors.types import Event
+
+
+@pytest.fixture(autouse=True)
+def _empty_log(transactional_db: None) -> None:
+    """What emptied the tables after the test before is in the log, too."""
+    AuditLog.objects.all().delete()
+    BackfillRun.objects.all().delete()
 
 
 def run(**options: Any) -> Result:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db import connection
 
-from auditrepr.job.seals import verifying
+from auditrepr.job.seals import chain, export, verifying
 from auditrepr.models import AuditLog
 
 #: Times as docs/seal.md has them on PostgreSQL.
@@ -23,6 +23,11 @@ def text(column: str) -> str:
 def verify(**options: object) -> verifying.Verified:
     """Compare the log with its seals."""
     return verifying.verify("default", **options)  # type: ignore[arg-type]
+
+
+def kept_now() -> list[export.Kept]:
+    """The chain, as an export has it."""
+    return [export.Kept(e.number, bytes(e.digest).hex()) for e in chain.walk("default")]
 
 
 def ids() -> list[int]:

@@ -5,15 +5,18 @@ from threading import Timer
 
 import pytest
 from django.core import checks
+from django.core.management import call_command
+from django.core.management.base import SystemCheckError
 from django.db import connections
 from django.test import override_settings
 
-from auditrepr import capture, receivers
+from auditrepr import AuditContextMiddleware, capture, receivers
 from auditrepr.capture import flush
-from auditrepr.exceptions import UnsupportedDatabase
+from auditrepr.exceptions import Misconfigured, UnsupportedDatabase
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
 from tests import processes
+from tests.capturing import drop_triggers, sql
 from tests.waiting import LONG
 
 pytestmark = pytest.mark.each_database
@@ -24,6 +27,9 @@ STATIC = {
     "auditrepr.E003": {"EXCLUDE": {"app.Author": ["nothing"]}},
     "auditrepr.E004": {"EXCLUDE": {"app.Author": ["id"]}},
     "auditrepr.E005": {"MODELS": ["auditrepr.AuditLog"]},
+    "auditrepr.E008": {"REPR": {"app.Author": "nothing"}},
+    "auditrepr.E010": {"RELATED": {"app.Author": ["nothing"]}},
+    "auditrepr.E011": {"SOURCES": {"ours": "tests.nowhere.select"}},
     "auditrepr.W004": {"LOCK_FILE": "/tmp/auditrepr.lock"},
 }
 
@@ -35,10 +41,10 @@ def found(databases=()):
     return {m.id: m for m in messages if m.id.startswith("auditrepr.")}
 
 
-def execute(*statements, using="default"):
-    with connections[using].cursor() as cursor:
-        for sql in statements:
-            cursor.execute(sql)
+def kinds_of(error):
+    for kind in error.__subclasses__():
+        yield kind
+        yield from kinds_of(kind)
 
 
 def test_a_project_in_order_has_nothing_to_report():
@@ -49,6 +55,45 @@ def test_a_project_in_order_has_nothing_to_report():
 def test_a_wrong_setting_has_its_id(settings, check_id, value):
     settings.AUDITREPR = value
     assert list(found()) == [check_id]
+
+
+def test_every_mistake_of_a_project_has_an_id_and_an_example():
+    ids = {kind.check_id for kind in kinds_of(Misconfigured)}
+    assert ids == {check_id for check_id in STATIC if check_id[-4] == "E"}
+
+
+def test_a_migrate_says_what_is_wrong_with_a_relation(settings):
+    settings.AUDITREPR = {"RELATED": {"app.Author": ["nothing"]}}
+    with pytest.raises(SystemCheckError, match=r"app\.Author has no relation 'nothing'"):
+        call_command("migrate", plan=True, skip_checks=False)
+
+
+OURS = "auditrepr.AuditContextMiddleware"
+
+
+@pytest.mark.parametrize(
+    ("paths", "ids"),
+    [
+        ([OURS], []),
+        (["auditrepr.attribution.AuditContextMiddleware"], []),
+        (["tests.nowhere.Middleware", OURS], []),
+        (["auditrepr_shop.Middleware"], []),
+        ([OURS, OURS], ["auditrepr.W011"]),
+        ([OURS, "auditrepr.attribution.AuditContextMiddleware"], ["auditrepr.W011"]),
+        (["tests.test_checks.Inheriting", OURS], ["auditrepr.W011"]),
+        (["auditrepr.AuditMiddleware"], ["auditrepr.E012"]),
+        (["auditrepr.middleware.AuditContextMiddleware"], ["auditrepr.E012"]),
+        (["auditrepr.context"], ["auditrepr.E012"]),
+        (["auditrepr.Nothing", OURS, OURS], ["auditrepr.E012", "auditrepr.W011"]),
+    ],
+)
+def test_a_middleware_is_there_once_or_not_at_all(settings, paths, ids):
+    settings.MIDDLEWARE = [*settings.MIDDLEWARE, *paths]
+    assert list(found()) == ids
+
+
+class Inheriting(AuditContextMiddleware):
+    """What a project may have made of it."""
 
 
 @pytest.mark.parametrize(
@@ -90,7 +135,7 @@ def test_a_database_in_order_has_nothing_to_report():
 
 @pytest.mark.django_db
 def test_broken_triggers_are_a_warning_with_the_command_to_run():
-    execute(*get_vendor("default").remove_sql("app_author"))
+    drop_triggers("app_author")
     message = found(["default"])["auditrepr.W001"]
     assert "app_author (missing)" in message.msg
     assert message.hint == "Run: manage.py audit_triggers install --database default"
@@ -107,13 +152,13 @@ def test_outdated_triggers_are_a_warning(settings):
 @pytest.mark.postgresql
 @pytest.mark.django_db
 def test_disabled_triggers_are_a_warning():
-    execute("ALTER TABLE app_author DISABLE TRIGGER USER")
+    sql("ALTER TABLE app_author DISABLE TRIGGER USER")
     assert "app_author (disabled)" in found(["default"])["auditrepr.W001"].msg
 
 
 @pytest.mark.django_db
 def test_without_a_database_named_all_that_hold_a_log_are_asked():
-    execute(*get_vendor("default").remove_sql("app_author"))
+    drop_triggers("app_author")
     message = found()["auditrepr.W001"]
     assert "app_author (missing)" in message.msg
     assert message.hint == "Run: manage.py audit_triggers install --database default"
@@ -123,7 +168,7 @@ def test_without_a_database_named_all_that_hold_a_log_are_asked():
 def test_a_view_that_is_to_be_audited_is_a_warning(settings):
     settings.AUDITREPR = {"MODELS": ["app.AuthorView"]}
     assert found(["default"]) == {}
-    execute("CREATE VIEW app_author_view AS SELECT id, name FROM app_author")
+    sql("CREATE VIEW app_author_view AS SELECT id, name FROM app_author")
     message = found(["default"])["auditrepr.W002"]
     assert "app_author_view" in message.msg
 
@@ -131,7 +176,7 @@ def test_a_view_that_is_to_be_audited_is_a_warning(settings):
 @pytest.mark.django_db
 def test_audited_tables_in_a_database_without_a_log_are_a_warning():
     capture.remove("default")
-    execute(f"DROP TABLE {AuditLog._meta.db_table}")
+    sql(f"DROP TABLE {AuditLog._meta.db_table}")
     message = found(["default"])["auditrepr.W003"]
     assert "app_author" in message.msg
     assert message.hint == "Run: manage.py migrate --database default"
@@ -153,7 +198,7 @@ def test_a_migrate_that_is_about_to_make_the_log_is_not_told_that_there_is_none(
     arguments, warns, monkeypatch
 ):
     capture.remove("default")
-    execute(f"DROP TABLE {AuditLog._meta.db_table}")
+    sql(f"DROP TABLE {AuditLog._meta.db_table}")
     monkeypatch.setattr("sys.argv", ["manage.py", *arguments])
     assert ("auditrepr.W003" in found(["default"])) == warns
 
@@ -167,17 +212,17 @@ class NoLogAnywhere:
 def test_where_a_router_keeps_the_log_out_the_hint_names_the_router(settings):
     settings.DATABASE_ROUTERS = [NoLogAnywhere()]
     capture.remove("default")
-    execute(f"DROP TABLE {AuditLog._meta.db_table}")
+    sql(f"DROP TABLE {AuditLog._meta.db_table}")
     assert "router" in found(["default"])["auditrepr.W003"].hint
 
 
 @pytest.mark.postgresql
 @pytest.mark.django_db
 def test_a_cached_sequence_is_an_error_until_its_hint_is_followed():
-    execute("ALTER TABLE auditrepr_auditlog ALTER COLUMN id SET CACHE 20")
+    sql("ALTER TABLE auditrepr_auditlog ALTER COLUMN id SET CACHE 20")
     message = found(["default"])["auditrepr.E007"]
     assert isinstance(message, checks.Error)
-    execute(message.hint.partition(": ")[2])
+    sql(message.hint.partition(": ")[2])
     assert found(["default"]) == {}
 
 
@@ -202,9 +247,8 @@ def test_the_reference_lists_every_id_and_no_other():
     root = Path(__file__).parent.parent
     pattern = r"auditrepr\.[EW]\d{3}"
     listed = re.findall(pattern, (root / "docs/checks.md").read_text())
-    assert sorted(listed) == sorted(
-        set(re.findall(pattern, (root / "auditrepr/checks.py").read_text()))
-    )
+    code = "".join(file.read_text() for file in (root / "auditrepr").rglob("*.py"))
+    assert sorted(listed) == sorted(set(re.findall(pattern, code)))
 
 
 @pytest.mark.django_db
@@ -252,7 +296,7 @@ def test_a_database_that_cannot_be_reached_is_a_warning_and_no_traceback():
 @pytest.mark.django_db
 def test_no_database_is_checked_while_a_test_has_other_apps():
     """As Django's own tests of migrations do."""
-    execute(*get_vendor("default").remove_sql("app_author"))
+    drop_triggers("app_author")
     apps = ["tests.app", "django.contrib.auth", "django.contrib.contenttypes"]
     with override_settings(INSTALLED_APPS=apps, AUDITREPR={"MODELS": ["app.Author"]}):
         assert found(["default"]) == {}
@@ -261,7 +305,7 @@ def test_no_database_is_checked_while_a_test_has_other_apps():
 @pytest.mark.proof
 @pytest.mark.django_db(transaction=True)
 def test_runserver_says_what_is_not_recorded():
-    execute(*get_vendor("default").remove_sql("app_author"))
+    drop_triggers("app_author")
     with processes.start("runserver", "--noreload", "127.0.0.1:0") as server:
         in_vain = Timer(LONG, server.kill)
         in_vain.start()

@@ -18,12 +18,12 @@ from django.utils.translation import gettext, gettext_lazy
 
 from ..lineage import recent_renames
 from ..models import AuditLog
-from ..readers.permissions import DATABASE, asked_log, readable_events, readable_tables
+from ..readers.permissions import asked_log, readable_events, readable_tables
 from ..tracking import tracked_tables
 from ..utils.text import can_be_stored, event_id
 from . import as_of_page, event_page, export, hidden, notices, put_back, timeline
 from .base import ReadOnlyAdmin
-from .changelist import TEXT, ExportedList, LogChangeList
+from .changelist import ExportedList, LogChangeList
 from .event_lines import by_key, time_of, what_changed, which, who_and_why
 from .filters import (
     ActionFilter,
@@ -40,7 +40,6 @@ from .filters import (
     TaskFilter,
     TransactionFilter,
 )
-from .keyset import NEWER_THAN, OLDER_THAN
 from .links import list_link, timeline_link
 from .siblings import who_did
 
@@ -70,27 +69,6 @@ class AuditLogAdmin(ReadOnlyAdmin):
     search_help_text = gettext_lazy("A complete object ID, or its beginning followed by *.")
     change_form_template = "auditrepr/event.html"
     fields = ()
-    allowed_lookups = frozenset(
-        {
-            "action__exact",
-            DATABASE,
-            "table_name",
-            "state",
-            *PeriodFilter.parameters,
-            "actor",
-            "who",
-            "object_id",
-            "transaction_id",
-            "request_id",
-            "command",
-            "task_id",
-            "around",
-            "field",
-            TEXT,
-            OLDER_THAN,
-            NEWER_THAN,
-        }
-    )
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[LogChangeList]:
         return ExportedList if export.EXPORT in request.GET else LogChangeList

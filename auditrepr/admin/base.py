@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import wraps
 from typing import Any
@@ -33,7 +33,6 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     show_facets = ShowFacets.NEVER
     change_list_template = "auditrepr/keyset_list.html"
     change_form_template = "auditrepr/record.html"
-    allowed_lookups: frozenset[str] = frozenset()
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         return False
@@ -111,8 +110,14 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return KeysetChangeList
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
-        """Only what an index or the list's order serves."""
-        return lookup in self.allowed_lookups and can_be_stored(value)
+        """Only what a filter of the list reads."""
+        read = {name for one in self.list_filter for name in _parameters(one)}
+        return lookup in read and can_be_stored(value)
+
+
+def _parameters(declared: Any) -> Collection[str]:
+    """Return the parameters that this filter reads, as its class declares them."""
+    return getattr(declared, "parameters", None) or (getattr(declared, "parameter_name", None),)
 
 
 def _times_as_everywhere(model: type[Model], name: Any) -> Any:

@@ -26,8 +26,6 @@ from .event_lines import describe, time_of_id
 from .export import EXPORT, LABELS
 from .keyset import KeysetChangeList, given, nearest
 
-#: Parameters that no index serves.
-UNSERVED = {"action__exact", "since", "until", "field", "request_id", "command", "task_id"}
 #: The parameter with the text to search for.
 TEXT = "text"
 
@@ -88,7 +86,7 @@ class LogChangeList(KeysetChangeList):
         """Return the event ID at which the page stops searching, if no index serves its filters."""
         if self.text:
             return self.found.last
-        if {"actor", "object_id", "transaction_id"} & self.params.keys() or not self._may_be_rare():
+        if self._any_filter_is("selective") or not self._may_be_rare():
             return None
         looked_at: QuerySet[Any] = self.root_queryset.model.objects.using(self.queryset.db)
         if table_name := self.params.get("table_name"):
@@ -99,9 +97,13 @@ class LogChangeList(KeysetChangeList):
     def _may_be_rare(self) -> bool:
         if query := self.query.strip():
             return query.endswith("*")
-        unserved = UNSERVED & self.params.keys()
         among_others = self.hides_tables and "table_name" not in self.params
-        return bool(unserved or among_others or self.params.get("state") == "pending")
+        return among_others or self._any_filter_is("unserved")
+
+    def _any_filter_is(self, kind: str) -> bool:
+        """Return whether a filter in use declares this of itself."""
+        used = (spec for spec in self.filter_specs if spec.used_parameters)
+        return any(getattr(spec, kind, False) for spec in used)
 
 
 class ExportedList(LogChangeList):

@@ -15,11 +15,10 @@ from django.utils.translation import gettext_lazy
 from ..lineage import recent_renames
 from ..models import Erasure
 from ..readers.changes import model_label
-from ..readers.permissions import DATABASE, asked_log
+from ..readers.permissions import asked_log
 from ..utils.text import visible
 from .base import ReadOnlyAdmin
 from .filters import DatabaseFilter
-from .keyset import NEWER_THAN, OLDER_THAN
 
 
 @admin.register(Erasure)
@@ -40,7 +39,6 @@ class ErasureAdmin(ReadOnlyAdmin):
         *COUNTS,
     )
     list_filter = (DatabaseFilter,)
-    allowed_lookups = frozenset({DATABASE, OLDER_THAN, NEWER_THAN})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Erasure]:
         return Erasure.objects.using(asked_log(request)).defer("secret")

@@ -14,7 +14,6 @@ from django.utils.translation import gettext_lazy
 from ..lineage import recent_renames
 from ..models import ReprFailure, ReprFailureQuerySet
 from ..readers.permissions import (
-    DATABASE,
     asked_log,
     may_read_log,
     readable_failures,
@@ -25,7 +24,7 @@ from . import hidden
 from .base import ReadOnlyAdmin
 from .event_lines import SHOWN_LENGTH, time_of_id
 from .filters import DatabaseFilter, FinalFilter, failures_in
-from .keyset import NEWER_THAN, OLDER_THAN, KeysetChangeList
+from .keyset import KeysetChangeList
 from .links import event_link, timeline_link
 
 
@@ -62,7 +61,6 @@ class ReprFailureAdmin(ReadOnlyAdmin):
         "next_attempt_at",
     )
     change_form_template = "auditrepr/failure.html"
-    allowed_lookups = frozenset({DATABASE, "state", OLDER_THAN, NEWER_THAN})
 
     def get_changelist(self, request: HttpRequest, **options: Any) -> type[FailureChangeList]:
         return FailureChangeList

@@ -20,13 +20,13 @@ from ..job.monitoring import summary
 from ..job.rounds import shares
 from ..job.runs import killed
 from ..models import BackfillRun
-from ..readers.permissions import DATABASE, asked_log
+from ..readers.permissions import asked_log
 from ..utils.text import clean
 from . import job_page
 from .base import ReadOnlyAdmin
 from .event_lines import query_of
 from .filters import DatabaseFilter
-from .keyset import NEWER_THAN, OLDER_THAN, KeysetChangeList
+from .keyset import KeysetChangeList
 
 SECOND = timedelta(seconds=1)
 
@@ -84,7 +84,6 @@ class BackfillRunAdmin(ReadOnlyAdmin):
         "skipped_runs",
     ]
     list_filter = [DatabaseFilter]
-    allowed_lookups = frozenset({DATABASE, OLDER_THAN, NEWER_THAN})
 
     @admin.display(description=gettext_lazy("duration"), empty_value="")
     def took(self, run: BackfillRun) -> str | None:

@@ -54,7 +54,7 @@ def as_of(what: Any, moment: When, /, *, pk: Any = None, using: str | None = Non
         return _as_of(model, checked_key(model, key, using), moment, using)
     except Error as error:
         if get_vendor(using).lacks_table(error) and AuditLog._meta.app_label in str(error):
-            raise MigrationsPending(alias=using, names="auditrepr.0001_initial") from error
+            raise MigrationsPending(alias=using, apps=AuditLog._meta.app_label) from error
         raise
 
 

@@ -43,7 +43,7 @@ def without_log(using: str) -> MigrationsPending:
     """Return the error for a database, or a schema of it, that has no audit log."""
     if schema := schema_of(using):
         return LogElsewhere(alias=using, schema=schema)
-    return MigrationsPending(alias=using, names=FIRST_MIGRATION)
+    return MigrationsPending(alias=using, apps=AuditLog._meta.app_label)
 
 
 def schema_of(using: str) -> str:

@@ -15,6 +15,7 @@ from .attaching import (
 from .audited import (
     InvalidSetting,
     KeyExcluded,
+    Misconfigured,
     NotAudited,
     OwnTable,
     SettingsUnreadable,
@@ -23,6 +24,7 @@ from .audited import (
     UnknownSetting,
     UnusableRelated,
     UnusableRepr,
+    UnusableSource,
 )
 from .base import AuditReprError
 from .database import (
@@ -117,6 +119,7 @@ __all__ = [
     "MigrationsPending",
     "MigrationsUnreadable",
     "MigrationsUnrecorded",
+    "Misconfigured",
     "NoPartitions",
     "NoUnfinishedImport",
     "NoUser",
@@ -159,6 +162,7 @@ __all__ = [
     "UnusablePool",
     "UnusableRelated",
     "UnusableRepr",
+    "UnusableSource",
     "ViewMissing",
     "WaitStopped",
 ]

@@ -30,7 +30,7 @@ class MigrationsPending(AuditReprError):
     """Raised when the tables of the audit log are missing or outdated."""
 
     message = (
-        'Database "{alias}" has unapplied migrations: {names}. Run: manage.py migrate --database'
+        'Database "{alias}" has unapplied migrations of {apps}. Run: manage.py migrate --database'
         " {alias}"
     )
 

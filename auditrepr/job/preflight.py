@@ -47,15 +47,12 @@ def check(using: str) -> Kind | None:
     commits(using)
     inspection.connect(using)
     found = _found(using)
-    if not found.log and inspection.schema_of(using):
-        raise inspection.without_log(using)
-    if found.log and not found.recorded:
-        raise MigrationsUnrecorded(alias=using)
-    pending = unapplied.pending(unapplied.needed(using), found.recorded)
-    if pending:
-        raise MigrationsPending(alias=using, names=", ".join(sorted(pending)))
     if not found.log:
         raise inspection.without_log(using)
+    if not found.recorded:
+        raise MigrationsUnrecorded(alias=using)
+    if pending := unapplied.pending(unapplied.needed(using), found.recorded):
+        raise MigrationsPending(alias=using, apps=unapplied.apps_of(pending))
     return found.kind
 
 
@@ -66,7 +63,7 @@ def check_own_tables(using: str, cause: Error | None = None) -> None:
     :raises MigrationsPending: if one of auditrepr's own migrations is not applied.
     """
     if names := unapplied.pending({"auditrepr"}, unapplied.recorded(connections[using])):
-        raise MigrationsPending(alias=using, names=", ".join(sorted(names))) from cause
+        raise MigrationsPending(alias=using, apps=unapplied.apps_of(names)) from cause
 
 
 def sees_all(using: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import nullcontext
 from datetime import datetime
 from importlib import import_module
@@ -71,6 +71,11 @@ def pending(app_labels: Collection[str], known: Applied) -> set[str]:
         for app_label, name in loader.graph.forwards_plan(target)
         if not applied((app_label, name))
     }
+
+
+def apps_of(names: Iterable[str]) -> str:
+    """Return the apps of these migrations, for a message: a project has too many to name each."""
+    return ", ".join(sorted({name.partition(".")[0] for name in names}))
 
 
 def _on_disk(app_label: str) -> Iterator[str]:

@@ -96,7 +96,7 @@ def matching(pattern: str) -> list[type[Model]]:
     app_label, _, name = pattern[1:].partition(".")
     tables = apps.get_models(include_auto_created=True)
     found = [model for model in tables if model._meta.label_lower == _normal(app_label, name)]
-    return found or _matching("MODELS", pattern[1:])
+    return found or _matching("MODELS", pattern[1:], pattern)
 
 
 def _own_tables() -> set[str]:
@@ -124,7 +124,7 @@ def concrete_models(model: type[Model]) -> list[type[Model]]:
     return [found for found in installed if issubclass(found, model)]
 
 
-def _matching(setting: str, pattern: str) -> list[type[Model]]:
+def _matching(setting: str, pattern: str, given: str = "") -> list[type[Model]]:
     app_label, dot, name = pattern.partition(".")
     if pattern == "*" or (dot and name == "*" and app_label != "*"):
         own = _own_tables()
@@ -140,7 +140,7 @@ def _matching(setting: str, pattern: str) -> list[type[Model]]:
         found = [m for m in apps.get_models() if m._meta.label_lower == _normal(app_label, name)]
         known = bool(found)
     if not known:
-        raise UnknownModel(setting=setting, name=pattern)
+        raise UnknownModel(setting=setting, name=given or pattern)
     return found
 
 

@@ -5,10 +5,13 @@ from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
+from django.contrib import admin
+from django.contrib.admin import SimpleListFilter
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 
+from auditrepr.admin.audit_log import AuditLogAdmin
 from auditrepr.models import AuditLog, Checkpoint
 from auditrepr.models.log_queryset import first_id
 from auditrepr.readers import people
@@ -333,3 +336,19 @@ def _superuser() -> Client:
     client = Client()
     client.force_login(User.objects.create_superuser("root"))
     return client
+
+
+class OwnFilter(SimpleListFilter):
+    title = parameter_name = "own"
+
+
+@pytest.mark.parametrize(
+    ("lookup", "allowed"),
+    [("own", True), ("since", True), ("who", True), ("actor", True), ("action__exact", True),
+     ("action", False), ("actor__startswith", False), ("row_data__name", False)],
+)  # fmt: skip
+def test_an_address_may_name_what_a_filter_reads_and_nothing_else(rf, lookup, allowed):
+    mine = type("Mine", (AuditLogAdmin,), {
+        "list_filter": [*AuditLogAdmin.list_filter, OwnFilter, "action"],
+    })  # fmt: skip
+    assert mine(AuditLog, admin.site).lookup_allowed(lookup, "x", rf.get("/")) is allowed

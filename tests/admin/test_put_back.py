@@ -18,10 +18,10 @@ from auditrepr.utils.time_limit import PageTimeLimit
 from tests.app.models import Author, Book, Tag
 from tests.app.relations import Order
 from tests.app.saving import Notice
-from tests.capturing import next_moment
 from tests.pages import LOG, link, page, reader, staff, words
+from tests.tagging import tag
 
-__all__ = ["reader"]
+__all__ = ["reader", "tag"]
 pytestmark = [pytest.mark.django_db, pytest.mark.urls(__name__)]
 
 
@@ -60,15 +60,6 @@ def _registered(monkeypatch: pytest.MonkeyPatch) -> None:
     for model in (Tag, Notice):
         its_admin = site._registry[model]
         monkeypatch.setitem(admin.site._registry, model, type(its_admin)(model, admin.site))
-
-
-@pytest.fixture
-def tag() -> Tag:
-    """A tag that was renamed."""
-    tag = Tag.objects.create(label="first")
-    next_moment()
-    Tag.objects.update(label="second")
-    return tag
 
 
 def last(model: Any, action: str) -> AuditLog:

@@ -45,10 +45,9 @@ FIRST, *OTHERS = EVERY
 #: Pages read the shares.
 AT = OTHERS.index("0007_shares")
 BEFORE, MISSING = OTHERS[AT - 1], OTHERS[AT:]
-NAMES = ", ".join(f"auditrepr.{name}" for name in MISSING)
 OBJECT = f"{LOG}object/?table_name=app_book&object_id={{}}&"
 BUTTON = "/admin/app/book/{}/history/?"
-PENDING = f'Database "default" has unapplied migrations: {NAMES}.'
+PENDING = 'Database "default" has unapplied migrations of auditrepr.'
 
 
 def said(command: str, *arguments: str, **options: Any) -> tuple[str, str]:

@@ -2,7 +2,7 @@ import threading
 
 import pytest
 from django.core.management import call_command
-from django.db import DatabaseError, connection, connections, transaction
+from django.db import DatabaseError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from auditrepr import capture
@@ -12,7 +12,7 @@ from auditrepr.models import AuditLog, Coverage
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author, Tag
 from tests.app.tracked import Awkward
-from tests.capturing import covered_since
+from tests.capturing import covered_since, drop_triggers, sql, status_of
 
 pytestmark = pytest.mark.django_db
 
@@ -20,23 +20,8 @@ pytestmark = pytest.mark.django_db
 QUERIES = 2
 
 
-def execute(*statements, using="default"):
-    with connections[using].cursor() as cursor:
-        for sql in statements:
-            cursor.execute(sql)
-
-
-def drop_triggers(name, using="default"):
-    """By hand, so that nothing is recorded."""
-    execute(*get_vendor(using).remove_sql(name), using=using)
-
-
 def disable_triggers(table):
-    execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
-
-
-def status_of(name, using="default"):
-    return {state.name: state.status for state in capture.inspect(using)}.get(name)
+    sql(f"ALTER TABLE {table} DISABLE TRIGGER USER")
 
 
 def coverage_of(name, using="default"):
@@ -153,7 +138,7 @@ def test_the_triggers_and_the_coverage_of_a_table_that_is_tracked_no_more_vanish
 
 def test_a_name_full_of_what_needs_quoting_is_installed_covered_and_removed(settings):
     key = {"sqlite": "integer PRIMARY KEY", "postgresql": "serial PRIMARY KEY"}[connection.vendor]
-    execute(f"""CREATE TABLE "O'Brien's Önly table" (id {key}, "it's a Näme" text)""")
+    sql(f"""CREATE TABLE "O'Brien's Önly table" (id {key}, "it's a Näme" text)""")
     settings.AUDITREPR = {"MODELS": ["app.Awkward"]}
     capture.install("default")
     Awkward.objects.create(name="x")
@@ -168,7 +153,7 @@ def test_a_name_full_of_what_needs_quoting_is_installed_covered_and_removed(sett
 @pytest.mark.proof
 def test_a_view_is_left_out(settings):
     settings.AUDITREPR = {"MODELS": ["app.AuthorView"]}
-    execute("CREATE VIEW app_author_view AS SELECT id, name FROM app_author")
+    sql("CREATE VIEW app_author_view AS SELECT id, name FROM app_author")
     assert status_of("app_author_view") is Status.UNSUPPORTED
     assert capture.install("default") == []
     assert "app_author_view" not in covered_since("default")
@@ -183,11 +168,11 @@ def test_a_table_that_is_not_there_is_passed_over(settings):
 @pytest.mark.proof
 def test_while_the_models_key_is_not_in_the_table_the_tables_own_key_serves():
     drop_triggers("app_tag")
-    execute("ALTER TABLE app_tag RENAME COLUMN id TO old_id")
+    sql("ALTER TABLE app_tag RENAME COLUMN id TO old_id")
     (state,) = (state for state in capture.inspect("default") if state.name == "app_tag")
     assert state.capture.key_columns == ("old_id",)
     capture.install("default")
-    execute("INSERT INTO app_tag (old_id, label) VALUES (77, 'x')")
+    sql("INSERT INTO app_tag (old_id, label) VALUES (77, 'x')")
     assert AuditLog.objects.get().object_id == "77"
 
 
@@ -240,7 +225,7 @@ def test_remove_needs_no_valid_setting(settings):
 @pytest.mark.proof
 def test_the_script_installs_what_install_would():
     capture.remove("default")
-    execute(*capture.script("default"))
+    sql(*capture.script("default"))
     assert status_of("app_author") is Status.OK
     assert capture.install("default") == []
     assert "app_author" in covered_since("default")
@@ -325,7 +310,7 @@ def test_including_a_column_again_restarts_coverage(settings):
 
 @pytest.mark.sqlite
 def test_a_column_that_another_program_added_is_not_covered_before_the_next_install():
-    execute("ALTER TABLE app_author ADD COLUMN email text")
+    sql("ALTER TABLE app_author ADD COLUMN email text")
     assert "app_author" not in covered_since("default")
     assert "app_tag" in covered_since("default")
     capture.install("default")
@@ -334,7 +319,7 @@ def test_a_column_that_another_program_added_is_not_covered_before_the_next_inst
 
 @pytest.mark.postgresql
 def test_a_column_that_another_program_added_is_covered_at_once():
-    execute("ALTER TABLE app_author ADD COLUMN email text")
+    sql("ALTER TABLE app_author ADD COLUMN email text")
     assert "app_author" in covered_since("default")
     Author.objects.create(name="Ada")
     assert "email" in AuditLog.objects.get().row_data
@@ -345,7 +330,7 @@ def test_a_column_that_another_program_added_is_covered_at_once():
 def test_an_excluded_column_that_is_gone_breaks_no_coverage():
     before = coverage_of("app_book").since_event
     events_so_far()
-    execute("ALTER TABLE app_book DROP COLUMN secret")
+    sql("ALTER TABLE app_book DROP COLUMN secret")
     capture.install("default", force=True)
     assert coverage_of("app_book").since_event == before
 
@@ -362,7 +347,7 @@ def test_a_noted_gap_outlasts_triggers_that_come_back_unnoticed():
     assert [state.name for state in capture.note_gaps("default")] == ["app_author"]
     row = coverage_of("app_author")
     assert (row.since_event, row.reason) == (None, Coverage.Reason.MISSING)
-    execute(*capture.script("default"))
+    sql(*capture.script("default"))
     assert "app_author" not in covered_since("default")
     handed_out = events_so_far()
     assert capture.note_gaps("default") == []
@@ -374,7 +359,7 @@ def test_a_noted_gap_outlasts_triggers_that_come_back_unnoticed():
 def test_a_noted_disabled_trigger_is_not_covered_until_it_is_seen_enabled():
     disable_triggers("app_author")
     capture.note_gaps("default")
-    execute("ALTER TABLE app_author ENABLE TRIGGER USER")
+    sql("ALTER TABLE app_author ENABLE TRIGGER USER")
     assert "app_author" not in covered_since("default")
     capture.note_gaps("default")
     assert coverage_of("app_author").reason == Coverage.Reason.DISABLED
@@ -386,8 +371,8 @@ def put_back(*names, using="default"):
     vendor = get_vendor(using)
     states = [state for state in capture.inspect(using) if state.name in names]
     assert {state.status for state in states} == {Status.OK}
-    execute(*(sql for s in states for sql in vendor.remove_sql(s.name)), using=using)
-    execute(*(sql for s in states for sql in vendor.install_sql(s.capture)), using=using)
+    sql(*(text for s in states for text in vendor.remove_sql(s.name)), using=using)
+    sql(*(text for s in states for text in vendor.install_sql(s.capture)), using=using)
 
 
 def audited():
@@ -439,7 +424,7 @@ def test_no_schema_change_hides_that_triggers_were_put_back():
         capture.install("default")
         assert coverage_of("app_author").reason == Coverage.Reason.REPLACED
     finally:
-        execute("DELETE FROM auditrepr_coverage")
+        sql("DELETE FROM auditrepr_coverage")
         with connection.schema_editor(atomic=False) as editor:
             editor.execute("ALTER TABLE app_tag DROP COLUMN more")
         capture.install("default")
@@ -448,7 +433,7 @@ def test_no_schema_change_hides_that_triggers_were_put_back():
 @pytest.mark.postgresql
 def test_triggers_that_were_disabled_and_enabled_again_unnoticed_end_coverage():
     disable_triggers("app_author")
-    execute("ALTER TABLE app_author ENABLE TRIGGER USER")
+    sql("ALTER TABLE app_author ENABLE TRIGGER USER")
     assert "app_author" not in covered_since("default")
 
 
@@ -460,7 +445,7 @@ def test_a_function_that_was_replaced_and_put_back_unnoticed_ends_coverage():
         cursor.execute(f"SELECT pg_get_functiondef({function}), {function}::regproc")
         definition, name = cursor.fetchone()
     empty = "RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'"
-    execute(f"CREATE OR REPLACE FUNCTION {name}() {empty}", definition.replace("%", "%%"))
+    sql(f"CREATE OR REPLACE FUNCTION {name}() {empty}", definition.replace("%", "%%"))
     assert "app_author" not in covered_since("default")
 
 
@@ -468,7 +453,7 @@ def test_a_function_that_was_replaced_and_put_back_unnoticed_ends_coverage():
 @pytest.mark.django_db(transaction=True)
 def test_a_database_that_was_vacuumed_is_covered_as_before():
     before = covered_since("default")
-    execute("CREATE TABLE other (id integer)", "DROP TABLE other", "VACUUM")
+    sql("CREATE TABLE other (id integer)", "DROP TABLE other", "VACUUM")
     assert covered_since("default") == before
 
 
@@ -482,8 +467,8 @@ def test_triggers_put_back_with_all_that_was_there_and_in_its_order_are_not_told
         )
         found = cursor.fetchall()
     before = covered_since("default")
-    execute(*(f'DROP TRIGGER "{name}"' for name, _ in found))
-    execute(*(sql.replace("%", "%%") for _, sql in found))
+    sql(*(f'DROP TRIGGER "{name}"' for name, _ in found))
+    sql(*(text.replace("%", "%%") for _, text in found))
     assert covered_since("default") == before
 
 

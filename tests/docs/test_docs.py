@@ -41,3 +41,10 @@ def test_each_page_that_the_code_names_is_there():
     }
     assert len(named) > 3
     assert sorted(page for page in named if not (ROOT / page).exists()) == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_two_lists_of_a_page_become_one(page):
+    """A blank line between two lists is no end of the first one in Markdown."""
+    text = (ROOT / page).read_text()
+    assert re.findall(r"^- .*\n\n+- .*", text, re.MULTILINE) == []

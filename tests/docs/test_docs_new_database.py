@@ -12,6 +12,7 @@ from tests.project import ROOT
 
 PAGE = (ROOT / "docs" / "new-database.md").read_text()
 NAMED = set(re.findall(r"`([^`]+)`", PAGE))
+NUMBERS = {"eight": 8, "nine": 9, "ten": 10, "eleven": 11}
 BASE = "auditrepr/vendors/base"
 
 pytestmark = pytest.mark.sqlite
@@ -31,6 +32,14 @@ def test_its_table_has_every_facet_with_its_class_and_its_tests():
     for module, facet, tests in rows:
         assert hasattr(import_module(f"auditrepr.vendors.base.{module}"), facet)
         assert tests == f"tests/vendors/test_{module}.py"
+
+
+def test_its_text_and_checklist_have_as_many_facets_as_the_table():
+    table = re.findall(r"^\| `(\w+)` \| `\w+Facet` ", PAGE, re.MULTILINE)
+    (number,) = re.findall(r"which has (\w+) facets", PAGE)
+    assert NUMBERS[number] == len(table)
+    (modules,) = re.findall(r"with the modules (.+?)\. Keep", PAGE)
+    assert sorted(re.findall(r"`(\w+)`", modules)) == sorted(table)
 
 
 def test_the_names_that_the_checklist_gives_are_defined_where_it_says():

@@ -7,13 +7,16 @@ import shlex
 from collections import defaultdict
 from typing import Any
 
+from django.contrib.auth.models import User
 from django.core.management import call_command
+from django.test import Client
 
 from auditrepr import capture
 from auditrepr.capture import coverage
 from auditrepr.models import AuditLog, Coverage, InstanceRepr
 from tests.capturing import next_moment
 from tests.examples import examples, steps, without_figures
+from tests.pages import LOG, page
 
 Event = tuple[Any, ...]
 FIELDS = ("object_id", "action", "row_data", "changed_from")
@@ -60,6 +63,22 @@ def follow(page_name: str, label: str, capsys: Any) -> None:
             )
             if output:
                 assert without_figures(printed) == without_figures(output), command
+
+
+def lead_to_the_history(page_name: str, writer: Any, capsys: Any, client: Client) -> None:
+    """Rename a writer, then follow the page: the history in the admin must show both names.
+
+    :param writer: the model, of the application that is a shop on the page.
+    """
+    ann = writer.objects.create(name="Ann")
+    next_moment()
+    ann.name = "Bea"
+    ann.save()
+    switch()
+    follow(page_name, writer._meta.app_label, capsys)
+    client.force_login(User.objects.create_superuser("reader"))
+    said = page(client, f"{LOG}object/?table_name={writer._meta.db_table}&object_id={ann.pk}")
+    assert said.rindex("Ann") < said.rindex("Bea")
 
 
 def represented() -> dict[str, list[Event]]:

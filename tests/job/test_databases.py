@@ -232,7 +232,7 @@ def test_a_database_without_a_log_is_left_out_and_named_it_is_an_error():
     try:
         assert logs.aliases() == ["default"]
         call_command("backfill_reprs", verbosity=0)
-        with pytest.raises(CommandError, match=r'"other" has unapplied migrations: .*0001_initial'):
+        with pytest.raises(CommandError, match=r'"other" has unapplied migrations of auditrepr\.'):
             call_command("backfill_reprs", "--database=other", verbosity=0)
     finally:
         call_command("migrate", verbosity=0, database="other")

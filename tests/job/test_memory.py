@@ -9,8 +9,6 @@ import pytest
 from django.db import connection
 
 from auditrepr.asof.history import MOST_BYTES
-from auditrepr.job import backfill
-from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.models import AuditLog, BackfillRun, InstanceRepr, ReprFailure
 from auditrepr.reprs import build
 from auditrepr.vendors import get_vendor
@@ -18,7 +16,9 @@ from auditrepr.vendors.types import Event
 from tests import processes
 from tests.app.large import Leaflet, Volume
 from tests.app.models import Author
+from tests.running import _empty_log, run
 
+__all__ = ["_empty_log"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LARGE = 1_500_000
@@ -39,15 +39,6 @@ import resource
 limit = {MOST_MEGABYTES} * 2**20
 resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
 """
-
-
-@pytest.fixture(autouse=True)
-def _empty_log(transactional_db):
-    AuditLog.objects.all().delete()
-
-
-def run(**options):
-    return backfill.run("default", lock=DatabaseLock("default"), **options)
 
 
 def peak(code: str = PEAK) -> int:

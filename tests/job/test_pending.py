@@ -27,17 +27,13 @@ from auditrepr.vendors.postgresql.queries import WRITERS
 from auditrepr.vendors.postgresql.store import as_writers
 from auditrepr.vendors.types import BEGINNING, Writers
 from tests.capturing import sql
+from tests.running import _empty_log
 from tests.servers import PostgresServer
 
+__all__ = ["_empty_log"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 SECONDS = float(os.environ.get("STRESS_SECONDS", "5"))
-
-
-@pytest.fixture(autouse=True)
-def _empty_log(transactional_db):
-    """What emptied the tables after the test before is in the log, too."""
-    AuditLog.objects.all().delete()
 
 
 INSERT = "INSERT INTO auditrepr_auditlog (table_name, action) VALUES ('t', 'I') RETURNING id"

@@ -13,6 +13,7 @@ from django.utils import timezone
 from auditrepr.job import reports
 from auditrepr.job.reports import FAILURES, MIGRATIONS, RECORDING, Finding
 from auditrepr.models import Checkpoint, KnownFinding
+from tests.capturing import sql
 from tests.knowing import earlier
 
 pytestmark = pytest.mark.django_db
@@ -115,13 +116,13 @@ def test_the_number_of_queries_does_not_grow_with_the_findings():
 
 @pytest.mark.django_db(transaction=True)
 def test_what_cannot_be_noted_is_an_error_and_nothing_is_forgotten():
-    execute("ALTER TABLE auditrepr_knownfinding RENAME TO elsewhere")
+    sql("ALTER TABLE auditrepr_knownfinding RENAME TO elsewhere")
     try:
         with pytest.raises(Error):
             due(ONE)
         assert reports.at_once({RECORDING: [ONE, SLOW], FAILURES: [FAILED]}) == [ONE, FAILED]
     finally:
-        execute("ALTER TABLE elsewhere RENAME TO auditrepr_knownfinding")
+        sql("ALTER TABLE elsewhere RENAME TO auditrepr_knownfinding")
 
 
 @pytest.mark.proof
@@ -157,8 +158,3 @@ def test_the_watermark_is_not_touched():
 def test_a_known_finding_is_called_by_its_key():
     due(ONE)
     assert str(KnownFinding.objects.get()).startswith("missing one since 2")
-
-
-def execute(sql: str) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(sql)

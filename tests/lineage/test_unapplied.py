@@ -14,6 +14,7 @@ from auditrepr.lineage import unapplied
 from auditrepr.models import AuditLog, Coverage
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.capture_types import Capture
+from tests.capturing import status_of
 from tests.migrating import Then, from_the_beginning, migrate, today
 
 pytestmark = [pytest.mark.proof, pytest.mark.django_db(transaction=True)]
@@ -25,10 +26,6 @@ def second(settings):
     settings.AUDITREPR = {"MODELS": ["drifting.*"]}
     from_the_beginning()
     return Then("0002_first_names")
-
-
-def status_of(name: str) -> Status | None:
-    return {state.name: state.status for state in capture.inspect("default")}.get(name)
 
 
 def run(*arguments: str) -> str:

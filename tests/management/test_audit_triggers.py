@@ -10,6 +10,7 @@ from auditrepr.management.commands.audit_triggers import Command
 from auditrepr.models import AuditLog, Coverage
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author
+from tests.capturing import drop_triggers, sql, status_of
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
@@ -20,23 +21,9 @@ def run(*arguments, **options):
     return out.getvalue()
 
 
-def execute(*statements, using="default"):
-    with connections[using].cursor() as cursor:
-        for sql in statements:
-            cursor.execute(sql)
-
-
-def drop_triggers(name, using="default"):
-    execute(*get_vendor(using).remove_sql(name), using=using)
-
-
 def drop_log(using):
     capture.remove(using)
-    execute(f"DROP TABLE {AuditLog._meta.db_table}", using=using)
-
-
-def status_of(name, using="default"):
-    return {state.name: state.status for state in capture.inspect(using)}.get(name)
+    sql(f"DROP TABLE {AuditLog._meta.db_table}", using=using)
 
 
 def test_check_accepts_triggers_that_are_ok():
@@ -59,7 +46,7 @@ def test_check_names_every_table_in_every_database_and_what_to_run():
 
 @pytest.mark.postgresql
 def test_check_names_a_disabled_trigger():
-    execute("ALTER TABLE app_author DISABLE TRIGGER USER")
+    sql("ALTER TABLE app_author DISABLE TRIGGER USER")
     with pytest.raises(CommandError, match="default: app_author: triggers disabled"):
         run("check")
 
@@ -135,7 +122,7 @@ def test_sql_prints_what_installs_the_triggers():
     printed = run("sql", database="default")
     capture.remove("default")
     assert printed.count("CREATE") >= 4
-    execute(*capture.script("default"))
+    sql(*capture.script("default"))
     assert status_of("app_author") is Status.OK
     Author.objects.create(name="Ada")
     assert AuditLog.objects.count() == 1
@@ -169,7 +156,7 @@ def test_an_unknown_database_is_a_usage_error():
 
 
 def test_what_the_database_refuses_is_one_clear_line():
-    execute("DROP TABLE auditrepr_coverage")
+    sql("DROP TABLE auditrepr_coverage")
     with pytest.raises(CommandError, match="auditrepr_coverage") as raised:
         run("check", database="default")
     assert "\n" not in str(raised.value)

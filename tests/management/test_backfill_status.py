@@ -14,7 +14,7 @@ from datetime import timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connection, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from auditrepr import capture
@@ -39,13 +39,11 @@ from auditrepr.models import (
 from auditrepr.vendors import get_vendor
 from tests import processes
 from tests.app.models import Author
+from tests.capturing import rename_table
+from tests.running import _empty_log
 
+__all__ = ["_empty_log"]
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _empty_log(transactional_db):
-    AuditLog.objects.all().delete()
 
 
 @pytest.fixture
@@ -284,16 +282,12 @@ def test_a_span_that_does_not_come_through_the_parser_is_read_as_well():
 
 
 def test_a_database_that_cannot_tell_is_one_clear_line():
-    def rename(old, new):
-        with connection.cursor() as cursor:
-            cursor.execute(f"ALTER TABLE {old} RENAME TO {new}")
-
-    rename("auditrepr_backfillrun", "elsewhere")
+    rename_table("auditrepr_backfillrun", "elsewhere")
     try:
         with pytest.raises(CommandError, match="auditrepr_backfillrun") as raised:
             call_command("backfill_status")
     finally:
-        rename("elsewhere", "auditrepr_backfillrun")
+        rename_table("elsewhere", "auditrepr_backfillrun")
     assert "\n" not in str(raised.value)
 
 

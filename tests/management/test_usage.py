@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
+from django.core.management import CommandError, call_command, load_command_class
 
 from auditrepr.models import AuditLog, BackfillRun
 from auditrepr.utils.phrases import suggested
@@ -50,6 +50,19 @@ WRONG = {
     f"{EXPORT} --follow-from last": "--follow-from: 'last' is neither an event ID nor 'start'",
     f"{EXPORT} --follow-from 1 --position-file x": "--position-file: not allowed with argument",
 }
+
+
+#: What the help of a command says, as the command works.
+HELP = {
+    "partition_audit_log": "prune_audit_log can empty whole partitions at once",
+    "backfill_status": "Writes nothing, except with --release-lock or --cancel.",
+    "export_audit_log": "with representation, actor, reason and changes",
+}
+
+
+@pytest.mark.parametrize(("command", "said"), HELP.items())
+def test_help_says_what_a_command_does(command: str, said: str) -> None:
+    assert said in load_command_class("auditrepr", command).help
 
 
 def nothing_happened() -> bool:

@@ -33,7 +33,9 @@ from tests.app.relations import (
 )
 from tests.app.saving import Notice
 from tests.capturing import next_moment
+from tests.tagging import tag
 
+__all__ = ["tag"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 LOG = AuditLog.objects
@@ -43,15 +45,6 @@ LONG_AGO = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
 def last(model: type[models.Model], action: str = "") -> AuditLog:
     events = LOG.for_model(model)
     return (events.filter(action=action) if action else events).latest("pk")
-
-
-@pytest.fixture
-def tag() -> Tag:
-    """A tag that was renamed; the first event is its first name."""
-    tag = Tag.objects.create(label="first")
-    next_moment()
-    Tag.objects.update(label="second")
-    return tag
 
 
 def test_an_object_is_put_back_as_after_an_event(tag: Tag) -> None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from auditrepr.checks import check_settings
-from auditrepr.tracking import problems
+from auditrepr.tracking import problems, related
 from auditrepr.tracking.decorator import MARKED, Declaration, chosen_repr
+from tests import old_log
 from tests.app.models import Author, Book
 
 
@@ -79,15 +80,19 @@ def test_every_problem_is_told_at_once(settings, monkeypatch):
         "REPR": {"app.Author": "svae", "app.Nought": "save"},
         "RETENTION": {"*": "1 day", "app.*": "1 day", "ap.*": "1 day", "app.Order_nothing": "1 day",
                       "app.Book_tags": "1 day", "app.author": "1 day"},
+        "RELATED": {"app.Author": ["book_set", "name", "book__title"], "app.None": ["books"]},
+        "SOURCES": {"ours": "tests.nowhere.select", "theirs": "tests.old_log.SOURCES"},
     }  # fmt: skip
     ids = sorted(message.id for message in check_settings())
     assert ids == [
         *["auditrepr.E001"] * 2,
-        *["auditrepr.E002"] * 6,
+        *["auditrepr.E002"] * 7,
         *["auditrepr.E003"] * 2,
         *["auditrepr.E004"] * 2,
         "auditrepr.E005",
         *["auditrepr.E008"] * 2,
+        *["auditrepr.E010"] * 3,
+        *["auditrepr.E011"] * 2,
     ]
 
 
@@ -108,6 +113,9 @@ def test_a_correct_project_has_none():
         ({"app.Author": ["boks"]}, "app.Author has no relation 'boks' that its history can show: "
          "it has books"),
         ({"app.Author": ["name"]}, "no relation 'name'"),
+        ({"app.Order": ["order"]}, "no relation 'order'"),
+        ({"app.Author": ["books__title"]}, "no relation 'books__title'"),
+        ({"app.Author": [""]}, "no relation ''"),
         ({"app.Crossing": ["crossing_set"]}, "by a field other than its primary key"),
     ],
 )  # fmt: skip
@@ -115,6 +123,60 @@ def test_what_no_history_can_show_is_named(settings, given, said):
     settings.AUDITREPR = {"RELATED": given}
     (problem,) = found()
     assert said in problem
+
+
+def test_what_an_admin_class_names_is_checked_likewise(monkeypatch):
+    monkeypatch.setattr(related, "_declared", set())
+    related.declare(Author, ["nothing", "books"])
+    (message,) = check_settings()
+    assert message.id == "auditrepr.E010"
+    assert "app.Author has no relation 'nothing'" in message.msg
+
+
+@pytest.mark.parametrize(
+    ("way", "named"),
+    [
+        ("tests.nowhere.select", "No module named 'tests.nowhere'"),
+        ("tests.old_log.selects", "selects"),
+        ("tests.raising.select", "not today"),
+        ("tests.old_log.COLUMNS", "cannot be called"),
+    ],
+)
+def test_a_source_that_cannot_be_called_is_named(settings, way, named):
+    settings.AUDITREPR = {"SOURCES": {"ours": way}}
+    (said,) = found()
+    assert f"AUDITREPR[\"SOURCES\"] is '{way}' for 'ours'" in said
+    assert named in said
+
+
+def test_a_source_that_can_be_called_is_right(settings):
+    settings.AUDITREPR = {"SOURCES": {"theirs": function, **old_log.SOURCES["SOURCES"]}}
+    assert found() == []
+
+
+SEVERAL = '"app_label.Model", "app_label.*" or "*"'
+
+
+@pytest.mark.parametrize(
+    ("given", "name", "names"),
+    [
+        ({"MODELS": ["app.Nix"]}, "app.Nix", SEVERAL),
+        ({"MODELS": ["app.Nix"]}, "app.Nix", '"-app_label.Model"'),
+        ({"MODELS": ["-app.Nix"]}, "-app.Nix", '"-app_label.Model"'),
+        ({"MODELS": ["-nix.*"]}, "-nix.*", SEVERAL),
+        ({"EXCLUDE": {"app.Nix": ["x"]}}, "app.Nix", f"Use {SEVERAL}."),
+        ({"RETENTION": {"app.Nix": "1 day"}}, "app.Nix", f"Use {SEVERAL}."),
+        ({"REPR": {"app.*": "save"}}, "app.*", 'Use "app_label.Model".'),
+        ({"RELATED": {"app.*": ["books"]}}, "app.*", 'Use "app_label.Model".'),
+    ],
+)
+def test_a_name_that_matches_no_model_is_quoted_with_what_the_setting_takes(
+    settings, given, name, names
+):
+    settings.AUDITREPR = given
+    (said,) = found()
+    assert f'AUDITREPR["{next(iter(given))}"] contains {name!r}, which' in said
+    assert names in said
 
 
 def test_relations_that_a_history_can_show_are_right(settings):

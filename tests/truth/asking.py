@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from django.core.management import call_command
 from django.db import connection
 from hypothesis import strategies as st
 from hypothesis.stateful import rule
@@ -11,12 +10,12 @@ from auditrepr.asof.states.states import BESIDE, UNCLEAR
 from auditrepr.models import AuditLog
 from tests.app.asking import QUESTIONS, Question
 from tests.oracle import Oracle
-from tests.truth.world import MODELS, World, seen
+from tests.truth.world import MODELS, Unheard, World, seen
 
 ASKING = "app_question"
 
 
-class Asking(World):
+class Asking(Unheard, World):
     """The same changes, and a model that asks for all kinds of their results."""
 
     def __init__(self) -> None:
@@ -37,15 +36,6 @@ class Asking(World):
             seen["asked, beside"] += 1
         else:
             super().check_doubts(row, said, reasons)
-
-    @rule()
-    def run_the_job(self):
-        """Without the oracle, which takes a query that begins with WITH for a change."""
-        if not self.blocks:
-            self.listening.__exit__(None, None, None)
-            call_command("backfill_reprs", verbosity=0)
-            self.listening = self.oracle.listening()
-            self.listening.__enter__()
 
     @rule(kinds=st.lists(st.sampled_from(sorted(QUESTIONS)), min_size=1, max_size=6))
     def ask(self, kinds):

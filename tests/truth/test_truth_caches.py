@@ -20,7 +20,7 @@ from auditrepr.models import AuditLog, Checkpoint, Fidelity, InstanceRepr, ReprF
 from tests.app.cached import Item, Shelf
 from tests.oracle import HISTORIES, Oracle
 from tests.sizes import examples
-from tests.truth.world import NAME, NUMBER, seen
+from tests.truth.world import NAME, NUMBER, any_of, seen
 
 #: What live code may read of a cache that has only today's values.
 Stored = dict[str, Any]
@@ -74,20 +74,16 @@ class Cached(RuleBasedStateMachine):
         self.listening = self.oracle.listening()
         self.listening.__enter__()
 
-    def any_of(self, model: type[Model], number: int) -> Any:
-        rows = list(QuerySet(model).order_by("pk"))
-        return rows[number % len(rows)] if rows else None
-
     @initialize(number=NUMBER)
     def populate(self, number: int) -> None:
         for name in "ab":
             Shelf.objects.create(name=name)
         for n in range(number + 1):
-            Item.objects.create(name="c", shelf=self.any_of(Shelf, n))
+            Item.objects.create(name="c", shelf=any_of(Shelf, n))
 
     @rule(name=NAME, number=NUMBER)
     def new_item(self, name: str, number: int) -> None:
-        Item.objects.create(name=name, shelf=self.any_of(Shelf, number))
+        Item.objects.create(name=name, shelf=any_of(Shelf, number))
 
     @rule(name=NAME)
     def new_shelf(self, name: str) -> None:
@@ -95,19 +91,19 @@ class Cached(RuleBasedStateMachine):
 
     @rule(name=NAME, number=NUMBER, model=st.sampled_from([Item, Shelf]))
     def rename(self, name: str, number: int, model: type[Model]) -> None:
-        if one := self.any_of(model, number):
+        if one := any_of(model, number):
             one.name = name
             one.save()
 
     @rule(name=NAME, number=NUMBER)
     def move_and_rename_all(self, name: str, number: int) -> None:
         with transaction.atomic():
-            Item.objects.update(name=name, shelf=self.any_of(Shelf, number))
+            Item.objects.update(name=name, shelf=any_of(Shelf, number))
             Shelf.objects.update(name=name)
 
     @rule(number=NUMBER, model=st.sampled_from([Item, Shelf]))
     def remove(self, number: int, model: type[Model]) -> None:
-        if one := self.any_of(model, number):
+        if one := any_of(model, number):
             one.delete()
 
     @rule()

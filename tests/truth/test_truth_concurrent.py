@@ -20,6 +20,7 @@ from auditrepr.models import AuditLog, Checkpoint, Fidelity, InstanceRepr, ReprF
 from tests.app.moment import Leaf, Node, Slot
 from tests.app.relations import Label, Line, Order
 from tests.oracle import HISTORIES
+from tests.truth.world import any_of
 from tests.writers import READ_COMMITTED, REPEATABLE_READ, Writer, said
 
 MODELS: list[type[Model]] = [Leaf, Node, Slot, Label, Line, Order]
@@ -190,11 +191,6 @@ def undone_if_refused():
     except OperationalError as error:
         if "lock timeout" not in str(error) and "serialize" not in str(error):
             raise
-
-
-def any_of(model, number):
-    rows = list(QuerySet(model).order_by("pk"))
-    return rows[number % len(rows)] if rows else None
 
 
 def any_name(number):

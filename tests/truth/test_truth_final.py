@@ -5,7 +5,6 @@ from __future__ import annotations
 import sys
 
 import pytest
-from django.core.management import call_command
 from django.db import connection
 from django.db.models import QuerySet
 from hypothesis import settings
@@ -17,7 +16,7 @@ from auditrepr.models import AuditLog, ReprFailure
 from tests.app.lately import WAYS, Article, Sheet, Title
 from tests.oracle import HISTORIES, Oracle, Raised
 from tests.sizes import examples
-from tests.truth.world import MODELS, NAME, NUMBER, World, seen
+from tests.truth.world import MODELS, NAME, NUMBER, Unheard, World, any_of, seen
 
 LATE = [Article, Title, Sheet]
 WAY = st.sampled_from(sorted(WAYS))
@@ -25,7 +24,7 @@ WAY = st.sampled_from(sorted(WAYS))
 NEAR = {BESIDE, UNCLEAR}
 
 
-class Late(World):
+class Late(Unheard, World):
     """The same changes, and articles whose titles and sheets come later, and go before them."""
 
     def __init__(self) -> None:
@@ -60,15 +59,6 @@ class Late(World):
         assert not gone or isinstance(said, Raised), (row, said, reasons)
         seen["mixed"] += 1
 
-    @rule()
-    def run_the_job(self):
-        """Without the oracle, which takes a query that begins with WITH for a change."""
-        if not self.blocks:
-            self.listening.__exit__(None, None, None)
-            call_command("backfill_reprs", verbosity=0)
-            self.listening = self.oracle.listening()
-            self.listening.__enter__()
-
     @initialize()
     def one_of_each_way(self):
         for way in WAYS:
@@ -76,16 +66,16 @@ class Late(World):
 
     @rule(way=WAY, number=NUMBER)
     def new_article(self, way, number):
-        Article.objects.create(way=way, parent=self.any_of(Article, number))
+        Article.objects.create(way=way, parent=any_of(Article, number))
 
     @rule(name=NAME, number=st.integers(0, 30), other=st.booleans())
     def new_title(self, name, number, other):
-        if article := self.any_of(Article, number):
+        if article := any_of(Article, number):
             Title.objects.create(article=article, text=name, language="de" if other else "en")
 
     @rule(name=NAME, number=st.integers(0, 30))
     def new_sheet(self, name, number):
-        article = self.any_of(Article, number)
+        article = any_of(Article, number)
         if article and not Sheet.objects.filter(article=article).exists():
             Sheet.objects.create(article=article, text=name)
 
@@ -95,8 +85,8 @@ class Late(World):
 
     @rule(number=st.integers(0, 30), other=st.integers(0, 30))
     def move_article(self, number, other):
-        if article := self.any_of(Article, number):
-            article.parent = self.any_of(Article, other) if other else None
+        if article := any_of(Article, number):
+            article.parent = any_of(Article, other) if other else None
             article.save()
 
     @rule(number=st.integers(0, 30), model=st.sampled_from(LATE))

@@ -69,7 +69,7 @@ from django.core.management import CommandError
 try: call_command("{command}", verbosity=0)
 except CommandError as error: say(str(error))
 """)
-    assert 'Database "default" has unapplied migrations: auditrepr.0002_findings' in said
+    assert 'Database "default" has unapplied migrations of auditrepr.' in said
     assert "Run: manage.py migrate --database default" in said
 
 

@@ -1,8 +1,9 @@
 """The filters of the lists; an index or a bounded part of the log serves each.
 
-A new one of the list of events is named in ``list_filter`` of ``audit_log.AuditLogAdmin``, and its
-parameter in ``allowed_lookups`` there; if no index serves it, in ``changelist`` as one that may be
-rare.
+A new one of the list of events is named in ``list_filter`` of ``audit_log.AuditLogAdmin``. Its
+class declares the rest: its parameter (``parameter_name``, or several ``parameters``);
+``selective`` if an index finds its few events; ``unserved`` if no index serves it, so that a page
+stops searching in time.
 """
 
 from __future__ import annotations

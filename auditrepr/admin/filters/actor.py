@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -20,22 +20,27 @@ class ActorFilter(admin.ListFilter):
 
     title = _("actor")
     template = "auditrepr/actor_filter.html"
+    parameters: ClassVar = ("actor", "who")
 
     def __init__(
         self, request: HttpRequest, params: dict[str, Any], model: type[Model], model_admin: Any
     ) -> None:
         super().__init__(request, params, model, model_admin)
-        given = {name: (params.pop(name, None) or [""])[-1] for name in ("actor", "who")}
+        given = {name: (params.pop(name, None) or [""])[-1] for name in self.parameters}
         self.used_parameters = {name: value for name, value in given.items() if value}
         self.actor, self.typed = given["actor"], given["who"].strip()
         self.found: people.Found | None = None
         self.using = ""
 
+    @property
+    def selective(self) -> bool:
+        return bool(self.actor)
+
     def has_output(self) -> bool:
         return True
 
     def expected_parameters(self) -> list[str | None]:
-        return ["actor", "who"]
+        return list(self.parameters)
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         self.using = queryset.db
@@ -44,7 +49,7 @@ class ActorFilter(admin.ListFilter):
         return queryset.filter(actor=self.actor) if self.actor else queryset
 
     def choices(self, changelist: ChangeList) -> Iterator[dict[str, Any]]:
-        ours = ["actor", "who"]
+        ours = list(self.parameters)
         self.other_parameters = {
             name: value for name, value in changelist.params.items() if name not in ours
         }

@@ -45,6 +45,7 @@ class ChoiceFilter(admin.SimpleListFilter):
 class ActionFilter(ChoiceFilter):
     title = _("action")
     parameter_name = "action__exact"
+    unserved = True
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return list(AuditLog.Action.choices)
@@ -61,6 +62,7 @@ class FieldFilter(ChoiceFilter):
 
     title = _("changed field")
     parameter_name = "field"
+    unserved = True
 
     def __init__(self, request: HttpRequest, params: Any, model: Any, model_admin: Any) -> None:
         self.table = request.GET.get(ModelFilter.parameter_name, "")
@@ -98,6 +100,10 @@ class StateFilter(ChoiceFilter):
 
     title = _("representation status")
     parameter_name = "state"
+
+    @property
+    def unserved(self) -> bool:
+        return self.value() == "pending"
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
         return [

@@ -93,11 +93,13 @@ class GivenFilter(admin.SimpleListFilter):
 class ObjectFilter(GivenFilter):
     title = _("object ID")
     parameter_name = "object_id"
+    selective = True
 
 
 class TransactionFilter(GivenFilter):
     title = _("transaction")
     parameter_name = "transaction_id"
+    selective = True
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
@@ -108,6 +110,8 @@ class TransactionFilter(GivenFilter):
 
 class ContextFilter(GivenFilter):
     """A filter by a value of the context, around an event that has it: there is no index for it."""
+
+    unserved = True
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()

@@ -36,6 +36,7 @@ class PeriodFilter(admin.ListFilter):
     title = _("date")
     template = "auditrepr/period_filter.html"
     parameters: ClassVar = ("since", "until")
+    unserved = True
 
     def __init__(
         self,

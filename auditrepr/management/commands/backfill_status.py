@@ -65,10 +65,10 @@ CHECKED: dict[str, Callable[[Any], Any]] = {
 class Command(TerminalCommand):
     help = (
         "Show the state of the backfill job: pending events, watermark, lock, latest runs,"
-        " failures, triggers and coverage. Writes nothing. Exit codes: 0 success; 1 error, broken"
-        " triggers, migrations pending for more than ten minutes, coverage lost or events failed"
-        " within --window, or the oldest pending event has waited longer than --max-lag; 2 wrong"
-        " usage."
+        " failures, triggers and coverage. Writes nothing, except with --release-lock or --cancel."
+        " Exit codes: 0 success; 1 error, broken triggers, migrations pending for more than ten"
+        " minutes, coverage lost or events failed within --window, or the oldest pending event has"
+        " waited longer than --max-lag; 2 wrong usage."
     )
     requires_system_checks = []
 

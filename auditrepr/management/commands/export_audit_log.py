@@ -56,7 +56,7 @@ CHECKED: dict[str, Callable[[Any], Any]] = {
 
 class Command(TerminalCommand):
     help = (
-        "Write events as CSV or JSON Lines, in the order of their IDs, with representation, author,"
+        "Write events as CSV or JSON Lines, in the order of their IDs, with representation, actor,"
         " reason and changes. The last record says whether the export is complete and from where to"
         " continue. With --follow-from or --position-file only settled events are written, which"
         " are never pending and which no later commit precedes; --output is then appended to."

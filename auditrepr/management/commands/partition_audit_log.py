@@ -45,8 +45,8 @@ CHECKED: dict[str, Callable[[Any], Any]] = {
 class Command(TerminalCommand):
     help = (
         "Partition the audit log by ranges of event IDs (PostgreSQL), while others write to it, so"
-        " that prune_audit_log drops whole partitions; of a log that is partitioned, make further"
-        " partitions. See docs/partitions.md."
+        " that prune_audit_log can empty whole partitions at once; of a log that is partitioned,"
+        " make further partitions. See docs/partitions.md."
     )
     requires_system_checks = []
 

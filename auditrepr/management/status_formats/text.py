@@ -8,6 +8,7 @@ from typing import NamedTuple
 from ...job import logs
 from ...job.monitoring.status import JobStatus
 from ...job.rounds import shares
+from ...lineage import unapplied
 from ...models import BackfillRun
 from ...utils.phrases import noun, span, timestamp
 from ...utils.text import visible
@@ -149,7 +150,7 @@ def _final(status: JobStatus) -> Iterator[str | Line]:
 
 def _migrations(status: JobStatus) -> Iterator[str | Line]:
     if status.migrations:
-        pending = f"{len(status.migrations):,} pending: {', '.join(status.migrations)}"
+        pending = f"{len(status.migrations):,} pending, of {unapplied.apps_of(status.migrations)}"
         yield Line(pending, alarming=status.migrations_since is not None)
 
 

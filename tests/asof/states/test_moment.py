@@ -12,11 +12,11 @@ from django.db.models import F
 from django.test.utils import CaptureQueriesContext
 
 from auditrepr.models import AuditLog, Fidelity
-from auditrepr.reprs import Outcome, build
+from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
 from tests.app.moment import Leaf, Node, Slot
 from tests.capturing import sql
-from tests.oracle import Oracle
+from tests.oracle import Oracle, built
 from tests.sizes import FULL
 from tests.writers import READ_COMMITTED, REPEATABLE_READ, said, writers
 
@@ -32,14 +32,9 @@ def _an_empty_log():
     AuditLog.objects.all().delete()
 
 
-def outcomes() -> dict[int, Outcome]:
-    events = [Event.of(row) for row in AuditLog.objects.exclude(action="T").order_by("id")]
-    return {outcome.id: outcome for outcome in build(events, "default")}
-
-
 def untrue(expected) -> list[tuple[str, str]]:
     """Texts that claim to be exact and are not; in front, what was said."""
-    found = outcomes()
+    found = built()
     assert set(expected) & set(found)
     return [
         (text, found[pk].text or found[pk].failure)
@@ -49,7 +44,7 @@ def untrue(expected) -> list[tuple[str, str]]:
 
 
 def mixed() -> set[str]:
-    return {o.reason for o in outcomes().values() if o.fidelity == Fidelity.MIXED}
+    return {o.reason for o in built().values() if o.fidelity == Fidelity.MIXED}
 
 
 def assert_all_exact(expected) -> None:
@@ -461,7 +456,7 @@ def one_node():
 
 def claims(text: str) -> bool:
     """Does the last event say this, for certain?"""
-    last = list(outcomes().values())[-1]
+    last = list(built().values())[-1]
     return (last.text, last.fidelity) == (text, Fidelity.EXACT)
 
 

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import pytest
 from auditlog.models import LogEntry
-from django.contrib.auth.models import User
 from django.test import Client
 
-from tests.capturing import next_moment
 from tests.importing.logged.models import Writer
-from tests.importing.together import begin, follow, switch
-from tests.pages import LOG, page
+from tests.importing.together import begin, lead_to_the_history
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -20,12 +17,4 @@ def test_its_commands_lead_from_the_dry_run_to_the_history(
 ) -> None:
     begin()
     LogEntry.objects.all().delete()
-    writer = Writer.objects.create(name="Ann")
-    next_moment()
-    writer.name = "Bea"
-    writer.save()
-    switch()
-    follow("docs/import-auditlog.md", "logged", capsys)
-    client.force_login(User.objects.create_superuser("reader"))
-    said = page(client, f"{LOG}object/?table_name=logged_writer&object_id={writer.pk}")
-    assert said.rindex("Ann") < said.rindex("Bea")
+    lead_to_the_history("docs/import-auditlog.md", Writer, capsys, client)

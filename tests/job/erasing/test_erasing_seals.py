@@ -13,11 +13,11 @@ from django.utils import timezone
 from auditrepr.exceptions import SealBroken
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.retention import prune
-from auditrepr.job.seals import chain, export, form, sealing
+from auditrepr.job.seals import export, form, sealing
 from auditrepr.models import AuditLog, Checkpoint, SealEntry
 from tests.app.models import Author, Book
 from tests.erasing import dump, erased
-from tests.sealing import ids, verify
+from tests.sealing import ids, kept_now, verify
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -33,10 +33,6 @@ def seal() -> None:
     Checkpoint.objects.update_or_create(pk=1, defaults={"settled_id": top})
     with DatabaseLock("default") as lock:
         sealing.seal("default", lock, lambda progress: None, lambda: False)
-
-
-def kept_now() -> list[export.Kept]:
-    return [export.Kept(e.number, bytes(e.digest).hex()) for e in chain.walk("default")]
 
 
 def sealed_author() -> tuple[int, list[export.Kept]]:

@@ -21,6 +21,7 @@ from auditrepr.models import AuditLog, Coverage, KnownFinding
 from auditrepr.vendors import get_vendor
 from tests import processes
 from tests.app.models import Author
+from tests.capturing import drop_triggers, sql
 from tests.knowing import earlier
 from tests.pages import LOG, RUNS, event, fail, page, reader, words
 from tests.partitioning import partition_small
@@ -40,16 +41,6 @@ def _no_gap(request):
     if "transaction" not in (request.node.get_closest_marker("django_db").kwargs or {}):
         request.getfixturevalue("db")
         Coverage.objects.update(reason=Coverage.Reason.INSTALLED)
-
-
-def execute(*statements: str) -> None:
-    with connection.cursor() as cursor:
-        for sql in statements:
-            cursor.execute(sql)
-
-
-def drop_triggers(name: str = "app_author") -> None:
-    execute(*get_vendor("default").remove_sql(name))
 
 
 def kinds() -> list[tuple[str, str]]:
@@ -86,7 +77,7 @@ def test_a_model_that_was_added_to_the_settings_is_named(settings):
 @pytest.mark.postgresql
 @pytest.mark.parametrize("kind", ["insert", "update", "delete", "truncate"])
 def test_one_trigger_of_a_table_that_is_gone_is_missing_and_not_disabled(kind):
-    execute(f"DROP TRIGGER auditrepr_{kind}_public ON app_author")
+    sql(f"DROP TRIGGER auditrepr_{kind}_public ON app_author")
     assert kinds() == [("missing", "app_author")]
     capture.install("default")
     assert kinds() == []
@@ -95,7 +86,7 @@ def test_one_trigger_of_a_table_that_is_gone_is_missing_and_not_disabled(kind):
 @pytest.mark.sqlite
 @pytest.mark.parametrize("kind", ["insert", "update", "delete"])
 def test_one_of_the_three_triggers_that_is_gone_is_missing(kind):
-    execute(f"DROP TRIGGER auditrepr_{kind}_app_author")
+    sql(f"DROP TRIGGER auditrepr_{kind}_app_author")
     assert kinds() == [("missing", "app_author")]
     capture.install("default")
     assert kinds() == []
@@ -103,7 +94,7 @@ def test_one_of_the_three_triggers_that_is_gone_is_missing(kind):
 
 @pytest.mark.postgresql
 def test_a_disabled_trigger_is_found():
-    execute("ALTER TABLE app_author DISABLE TRIGGER auditrepr_insert_public")
+    sql("ALTER TABLE app_author DISABLE TRIGGER auditrepr_insert_public")
     assert kinds() == [("disabled", "app_author")]
 
 
@@ -122,7 +113,7 @@ def test_a_log_that_should_be_append_only_and_is_not_is_found(settings):
 
 
 def test_a_view_is_found_with_the_way_to_quiet_it(settings):
-    execute("CREATE VIEW app_author_view AS SELECT id, name FROM app_author")
+    sql("CREATE VIEW app_author_view AS SELECT id, name FROM app_author")
     settings.AUDITREPR = {"MODELS": ["app.AuthorView"]}
     (found,) = findings.of("default")
     assert '"-app.AuthorView" in AUDITREPR["MODELS"]' in found.remedy
@@ -132,7 +123,7 @@ def test_a_view_is_found_with_the_way_to_quiet_it(settings):
 
 @pytest.mark.sqlite
 def test_a_virtual_table_is_found_with_the_way_to_quiet_it(settings):
-    execute("CREATE VIRTUAL TABLE app_author_view USING fts5(name)")
+    sql("CREATE VIRTUAL TABLE app_author_view USING fts5(name)")
     settings.AUDITREPR = {"MODELS": ["app.AuthorView"]}
     assert kinds() == [("unsupported", "app_author_view")]
 
@@ -145,7 +136,7 @@ def test_while_migrations_are_pending_the_hint_is_migrate():
 
 def test_a_database_where_nothing_was_ever_migrated_can_be_asked():
     drop_triggers()
-    execute("DROP TABLE django_migrations")
+    sql("DROP TABLE django_migrations")
     assert [found.remedy for found in findings.of("default")] == [MIGRATE]
 
 
@@ -214,7 +205,7 @@ def test_the_job_says_nothing_of_pending_migrations_for_ten_minutes():
     earlier(timedelta(minutes=1))
     out, err = job()
     assert out == ""
-    assert "auditrepr.0001_initial" in err
+    assert "unapplied migrations of auditrepr. Until" in err
     assert MIGRATE in err
     assert job() == ("", "")
 
@@ -239,8 +230,8 @@ def test_a_run_that_waits_for_migrate_stores_nothing_and_says_why_to_who_asks():
 def test_a_database_without_a_table_to_keep_it_in_is_an_error():
     capture.remove("default")
     pend()
-    execute("ALTER TABLE auditrepr_knownfinding RENAME TO elsewhere")
-    with pytest.raises(CommandError, match=r"auditrepr\.0001_initial"):
+    sql("ALTER TABLE auditrepr_knownfinding RENAME TO elsewhere")
+    with pytest.raises(CommandError, match=r"unapplied migrations of auditrepr\."):
         job()
 
 
@@ -353,7 +344,7 @@ def test_status_counts_pending_migrations_from_the_first_moment_on():
     assert "migrations" not in shown()
     pend()
     count = len(own_migrations())
-    assert f"migrations  {count} pending: auditrepr.0001_initial, " in shown()
+    assert f"migrations  {count} pending, of auditrepr\n" in shown()
     out = StringIO()
     call_command("backfill_status", "--format=prometheus", stdout=out)
     assert f'auditrepr_migrations_pending{{database="default"}} {count}\n' in out.getvalue()
@@ -424,9 +415,9 @@ def test_a_known_gap_stands_on_the_pages(reader, address):
 
 
 def test_a_pending_migration_is_told_with_what_to_run():
-    error = MigrationsPending(alias="default", names="app.0002")
+    error = MigrationsPending(alias="default", apps="app, auth")
     assert str(findings.of_migrations(error)) == (
-        'Database "default" has unapplied migrations: app.0002. Until they are applied, no'
+        'Database "default" has unapplied migrations of app, auth. Until they are applied, no'
         f" representation is stored. {MIGRATE}"
     )
 

@@ -15,15 +15,11 @@ from auditrepr.job.monitoring import failure_counts, status, summary
 from auditrepr.models import AuditLog, Checkpoint, Coverage, Lease, ReprFailure
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author
-from tests.running import run
+from tests.running import _empty_log, run
 from tests.sizes import PARTITIONED
 
+__all__ = ["_empty_log"]
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _empty_log(transactional_db):
-    AuditLog.objects.all().delete()
 
 
 def test_the_lag_is_the_age_of_the_oldest_pending_row():

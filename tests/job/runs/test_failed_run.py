@@ -15,24 +15,18 @@ from auditrepr.job.monitoring import status, summary
 from auditrepr.job.runs import failed_run
 from auditrepr.job.runs.record import Record
 from auditrepr.job.runs.result import Result
-from auditrepr.models import AuditLog, BackfillRun, StopReason
+from auditrepr.models import BackfillRun, StopReason
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author
 from tests.pages import RUNS, page, reader, words
-from tests.running import run
+from tests.running import _empty_log, run
 
-__all__ = ["reader"]
+__all__ = ["_empty_log", "reader"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 BACKFILL, REBUILD = "backfill_reprs", "rebuild_reprs"
 BOOM = Result(StopReason.ERROR, error="boom", batches=1)
 WELL = Result(batches=1)
-
-
-@pytest.fixture(autouse=True)
-def _empty_log(transactional_db: None) -> None:
-    AuditLog.objects.all().delete()
-    BackfillRun.objects.all().delete()
 
 
 def begun(command: str) -> Record:

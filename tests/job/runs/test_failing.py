@@ -10,13 +10,10 @@ from django.db.models import F
 
 from auditrepr.models import AuditLog, KnownFinding, ReprFailure
 from tests.app.models import Author, Tag
+from tests.running import _empty_log
 
+__all__ = ["_empty_log"]
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def _empty_log(transactional_db):
-    AuditLog.objects.all().delete()
 
 
 def pass_time(minutes: int) -> None:

@@ -23,25 +23,19 @@ from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.monitoring import status
 from auditrepr.job.rounds import shares, sharing
 from auditrepr.job.runs import killed, record
-from auditrepr.models import AuditLog, BackfillRun, Lease, Share
+from auditrepr.models import BackfillRun, Lease, Share
 from auditrepr.vendors import get_vendor
 from tests import processes
 from tests.app.models import Author
 from tests.pages import RUNS, page, reader, words
-from tests.running import run
+from tests.running import _empty_log, run
 
-__all__ = ["reader"]
+__all__ = ["_empty_log", "reader"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 #: A process of another host, of which nothing can be seen from here.
 ELSEWHERE = {"host": "elsewhere", "pid": 7, "since": "2026-01-31", "boot": "b", "started": "1"}
 TOLD = "The process was killed, or its host failed: no end is recorded."
-
-
-@pytest.fixture(autouse=True)
-def _empty_log(transactional_db: None) -> None:
-    AuditLog.objects.all().delete()
-    BackfillRun.objects.all().delete()
 
 
 @contextmanager

@@ -9,21 +9,17 @@ import re
 import pytest
 
 from auditrepr.job.locks.lease import DatabaseLock
-from auditrepr.models import AuditLog, BackfillRun
+from auditrepr.models import BackfillRun
 from tests.app.models import Author
 from tests.project import ROOT
-from tests.running import run
+from tests.running import _empty_log, run
 
+__all__ = ["_empty_log"]
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PAGE = (ROOT / "docs" / "metrics-and-logging.md").read_text()
 ROWS = re.findall(r"^\| `(auditrepr\.\w+)` \| ([A-Z]+) \| .+? \| (.+) \|$", PAGE, re.MULTILINE)
 OWN = set(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-
-
-@pytest.fixture(autouse=True)
-def _empty_log(transactional_db):
-    AuditLog.objects.all().delete()
 
 
 @pytest.fixture(autouse=True)

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from auditrepr.job.importing.chosen import last_id
 from auditrepr.job.locks.lease import DatabaseLock
 from auditrepr.job.retention import prune
-from auditrepr.job.seals import chain, export, sealing, verifying
+from auditrepr.job.seals import chain, sealing, verifying
 from auditrepr.job.seals.regions import Regions
 from auditrepr.models import AuditLog, Checkpoint, Coverage, Import, SealEntry
 from auditrepr.vendors.types import BEGINNING
-from tests.sealing import ids, swap, verify
+from tests.sealing import ids, kept_now, swap, verify
 from tests.sizes import examples
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.sized]
@@ -109,11 +109,6 @@ class Log:
     def live(self, history: Any) -> None:
         for what, *options in history:
             getattr(self, {"import": "import_"}.get(what, what))(*options)
-
-
-def kept_now() -> list[export.Kept]:
-    """The chain, as an export has it."""
-    return [export.Kept(e.number, bytes(e.digest).hex()) for e in chain.walk("default")]
 
 
 def sealed_ids() -> list[int]:
