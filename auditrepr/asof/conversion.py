@@ -21,7 +21,7 @@ from ..vendors.types import Row
 from .phases import QueryRefused
 
 #: Why the value of a column may have been another one.
-READ_WITH_QUERIES = "{} is read with queries, some of them of current rows"
+READ_WITH_QUERIES = "{} is read with queries"
 
 
 class ModelRaised(Exception):

@@ -148,6 +148,29 @@ class ToKeyed(models.Model):
         return f"{self.keyed} of {[str(one) for one in self.many.all()]}"
 
 
+@auditrepr.track
+class KeyedName(models.Model):
+    name = KeyedField(max_length=30, primary_key=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class AskingKey(models.ForeignKey):
+    """Sends a query before it says where it leads."""
+
+    def from_db_value(self, value, expression, connection):
+        return value if Secret.objects.using(connection.alias).exists() else None
+
+
+@auditrepr.track
+class Asking(models.Model):
+    owner = AskingKey(Owner, models.CASCADE, null=True, related_name="askings")
+
+    def __str__(self) -> str:
+        return f"of {self.owner}"
+
+
 class MarkedField(models.CharField):
     """Is selected by an expression; doing so twice shows."""
 

@@ -7,16 +7,20 @@ from django.core.cache import cache
 from django.db import connection
 
 import auditrepr
+from auditrepr.asof.former import Asked, former_row
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.reprs import build
+from auditrepr.utils.time_limit import TimeLimit
 from auditrepr.vendors.types import Event
 from tests.app.conversion import (
+    Asking,
     BrokenKey,
     CachedKey,
     Formatted,
     Hiding,
     Keyed,
     KeyedChild,
+    KeyedName,
     Owner,
     PartlyFormatted,
     PartlyKeyed,
@@ -132,6 +136,40 @@ def test_as_of_reads_it_with_the_key_of_then():
     past = auditrepr.as_of(one, moment)
     assert past.keyed.name == "then:a"
     assert auditrepr.doubts(past) == []
+
+
+def test_a_key_that_is_read_with_queries_is_mixed():
+    Secret.objects.create(name="then")
+    KeyedName.objects.create(name="a")
+    Secret.objects.update(name="now")
+    (outcome,) = (one for one in built().values() if ":" in one.text)
+    assert (outcome.text, outcome.fidelity) == ("now:a", Fidelity.MIXED)
+    assert outcome.reason == "name is read with queries"
+
+
+def test_a_set_that_is_found_by_one_is_mixed_and_its_members_are_not(monkeypatch):
+    Secret.objects.create(name="then")
+    monkeypatch.setattr(Owner, "__str__", lambda owner: f"{owner.name} {owner.askings.count()}")
+    owner = Owner.objects.create(name="o")
+    Asking.objects.create(owner=owner)
+    Owner.objects.update(name="p")
+    *_, first, member, second = built().values()
+    assert (member.text, member.fidelity) == ("of o 0", Fidelity.MIXED)
+    assert (first.fidelity, second.fidelity) == (Fidelity.EXACT, Fidelity.MIXED)
+    assert second.reason == "owner_id is read with queries"
+    monkeypatch.setattr(Owner, "__str__", lambda owner: owner.name)
+    *_, member, _ = built().values()
+    assert (member.text, member.fidelity) == ("of o", Fidelity.EXACT)
+
+
+def test_what_is_restored_is_read_with_the_key_of_then():
+    Secret.objects.create(name="then")
+    keyed = Keyed.objects.create(name="a")
+    event = AuditLog.objects.latest("pk")
+    Secret.objects.update(name="now")
+    row = former_row(Asked(Keyed, keyed.pk, event), "default", TimeLimit(5))
+    assert row.values["name"] == "then:a"
+    assert row.known
 
 
 def own_queries():

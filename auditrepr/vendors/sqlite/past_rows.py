@@ -111,41 +111,37 @@ class PastRows(AsOfFacet):
             return None
         picked = ", ".join(one.format(f"column{i}") for i, (one, _) in enumerate(columns, start=1))
         values = list(zip(*(values for _, values in columns), numbers, strict=True))
-        rows_sql = ", ".join(f"({', '.join(map(self._place, line))})" for line in values)
+        rows_sql, parameters = _listed(values, plain=all(map(comes_as_stored, fields)))
         body = f"SELECT {picked}, column{len(fields) + 1} FROM (VALUES {rows_sql})"
-        parameters = [
-            one.key if isinstance(one, Stored) else one for line in values for one in line
-        ]
         return f"({names}, auditrepr_n) AS ({body})", parameters
-
-    def _place(self, value: Any) -> str:
-        return value.sql if isinstance(value, Stored) else "%s"
 
     def _lines(self, fields: Sequence[Any], rows: Sequence[Found]) -> Iterator[list[Any]]:
         """Yield the rows' values as they would be stored, and their numbers."""
         documents = self._documents({found.image.event_id for found in rows if found.image})
+        columns = [(field, comes_as_stored(field)) for field in fields]
         for n, found in enumerate(rows):
             if found.image:
                 held = documents[found.image.event_id]
                 stored = document(*held, found.image)
                 raw = [stored.get(field.column) for field in fields]
             elif isinstance(found.row, Row):
-                raw = [self._as_stored(field, found.row) for field in fields]
+                raw = [
+                    field.get_db_prep_save(found.row.values.get(field.attname), self.connection)
+                    if as_stored
+                    else self._stored(field, found.row)
+                    for field, as_stored in columns
+                ]
             else:
                 continue
             yield [*(None if isinstance(value, Digest) else value for value in raw), n]
 
-    def _as_stored(self, field: Any, row: Row) -> Any:
-        """Return the value of a current row as its table holds it, or where it is there."""
-        value = row.values.get(field.attname)
-        if comes_as_stored(field) or (value is None and field.attname not in row.unread):
-            return field.get_db_prep_save(value, self.connection)
+    def _stored(self, field: Any, row: Row) -> Stored | None:
+        """Return where the table has the value of a current row; None if it is not to be seen."""
+        if field.attname not in row.values and field.attname not in row.unread:
+            return None
         quote, pk = self.connection.ops.quote_name, field.model._meta.pk
-        sql = STORED.format(
-            column=quote(field.column),
-            table=quote(field.model._meta.db_table),
-            key=quote(pk.column),
-        )
+        table, column, key = map(quote, (field.model._meta.db_table, field.column, pk.column))
+        sql = STORED.format(table=table, column=column, key=key)
         return Stored(sql, pk.get_db_prep_value(row.values[pk.attname], self.connection))
 
     def _as_column(self, field: Any, values: Sequence[Any]) -> tuple[str, list[Any]] | None:
@@ -175,3 +171,19 @@ class PastRows(AsOfFacet):
         if key is None or len(known) < len(fields):
             return lambda gone, rows: None
         return past_table(self.connection, model, key, images, known)
+
+
+def _listed(lines: Sequence[Sequence[Any]], *, plain: bool) -> tuple[str, list[Any]]:
+    """Return the lines for VALUES, and their parameters.
+
+    :param plain: no value is :class:`Stored`.
+    """
+    if plain:
+        one = f"({', '.join(['%s'] * len(lines[0]))})"
+        return ", ".join([one] * len(lines)), [value for line in lines for value in line]
+    cells = [
+        [(one.sql, one.key) if isinstance(one, Stored) else ("%s", one) for one in line]
+        for line in lines
+    ]
+    rows = ", ".join(f"({', '.join(sql for sql, _ in line)})" for line in cells)
+    return rows, [value for line in cells for _, value in line]
