@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar, overload
 
@@ -16,6 +16,7 @@ from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import NOT_IMPORTED, Moment, Row
 from .asked import When, checked_key, event_or_time, moment_of, wanted
+from .attributes import Hidden
 from .former import Absence
 from .lookups import Lookup, Subject
 from .reader import Reader
@@ -127,12 +128,15 @@ def _keep_in_the_past(instance: Model, subject: Subject) -> None:
     there, label = instance.__dict__, type(instance)._meta.label
     there[_SUBJECT] = subject
     for name in ("save", "save_base", "delete"):
-        there[name] = _refuse(label)
-    there.setdefault("refresh_from_db", _refuse(label))
+        there[name] = _Refusal(label)
+    there.setdefault("refresh_from_db", _Refusal(label))
 
 
-def _refuse(label: str) -> Callable[..., Any]:
-    def refuse(*_: Any, **__: Any) -> Any:
-        raise PastIsFixed(model=label)
+class _Refusal(Hidden):
+    """Stands for a method that would change the past."""
 
-    return refuse
+    def __init__(self, label: str) -> None:
+        self.label = label
+
+    def __call__(self, *_: Any, **__: Any) -> Any:
+        raise PastIsFixed(model=self.label)

@@ -112,7 +112,7 @@ class Batch:
         """Return the states that these events left, or found."""
         image = self.reader.history.renames.image
         images = [image(table, e.id, e.occurred_at, before=before) for e in events]
-        rows = read_images(self.vendor, model, images, self.limit) if images else {}
+        rows = read_images(self.reader.history.conversion, model, images) if images else {}
         gone = LookupError("the event no longer exists")
         return [Found(rows.get(image, gone)) for image in images]
 

@@ -17,7 +17,7 @@ from ..utils.sql import may_write
 from ..utils.time_limit import TimeLimit, TimeLimitExceeded
 from ..vendors import Vendor
 from .lookups import Subject
-from .phases import IDLE, READING, TODAY, Answering, Idle, Running
+from .phases import IDLE, READING, TODAY, Answering, Converting, Idle, Running
 from .queries.past_tables import PastTables
 from .substitution import NotAsOf, Relations
 
@@ -91,6 +91,13 @@ class Building:
             if isinstance(error, Error | MemoryError) or self.limit.ends_work(error):
                 self._own_error = error
             raise
+
+    @contextmanager
+    def converting(self) -> Iterator[Converting]:
+        """Let no code inside send a query, and return whether it would have."""
+        phase = Converting()
+        with self.during(phase), of_nobody():
+            yield phase
 
     @contextmanager
     def answering(self, relations: Relations, otherwise: Subject | None = None) -> Iterator[None]:

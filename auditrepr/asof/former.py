@@ -19,6 +19,7 @@ from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import Event, Found, Image, Moment, Row, renamed
 from .asked import moment_of
+from .lookups import Subject
 from .reader import Reader
 from .rows import read_images
 from .states.states import OVERTAKEN, UNCLEAR
@@ -70,6 +71,7 @@ class _Reading:
         self.limit = limit
         self.reader = Reader(using, limit)
         self.moment = moment_of(asked.when, using, before=asked.before)
+        self.reader.moments.append(self.moment)
         self.row = FormerRow()
         self._done: set[type[Model]] = set()
 
@@ -87,7 +89,9 @@ class _Reading:
                 self.row.doubts[f"its row in {table} is not in the log"] = None
             return
         self.row.exists = True
-        self.row.values = {**found.row.values, **self.row.values}
+        subject = Subject(self.moment)
+        self.row.values = {**self.reader.values(model, found.row, subject), **self.row.values}
+        self.row.doubts |= subject.notes
         self.row.missing |= found.row.missing
         self.row.doubts |= dict.fromkeys(found.row.lossy)
         if found.image:
@@ -101,7 +105,7 @@ class _Reading:
         if image is None:
             [found] = self.reader.history.rows(model, [(self.moment, key)])
             return found
-        row = read_images(self.reader.vendor, model, [image], self.limit).get(image)
+        row = read_images(self.reader.history.conversion, model, [image]).get(image)
         return Found(row, tuple(self._doubts_of_event()), image)
 
     def _own_image(self, model: type[Model], key: Any) -> Image | None:

@@ -16,7 +16,8 @@ from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor, get_vendor
 from ..vendors.types import Image, Row
-from .rows import converted, read_images
+from .conversion import Conversion
+from .rows import read_images
 
 
 class RecordedValue(NamedTuple):
@@ -61,7 +62,8 @@ def _held_by(
     vendor = get_vendor(using)
     rows: dict[Image, Row | Exception] = {}
     with limit.ending_quietly(), isolated(), vendor.reading(limit):
-        rows = read_images(vendor, model, [image for _, image in images], limit) if images else {}
+        conversion = Conversion(vendor, limit)
+        rows = read_images(conversion, model, [image for _, image in images]) if images else {}
     for event, image in images:
         row = rows.get(image)
         values = row.values if isinstance(row, Row) else {}
@@ -108,6 +110,6 @@ def _read(
         with suppress(ValueError, TypeError, OverflowError, AttributeError):
             values.append([read(one.value)])  # type: ignore[misc]
             readable.append(one)
-    for one, row in zip(readable, converted(vendor, [field], values, limit), strict=True):
+    for one, row in zip(readable, Conversion(vendor, limit).rows([field], values), strict=True):
         if not isinstance(row, Exception):
             yield one._replace(value=row[0])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import cached_property
 from typing import Any
 
@@ -16,6 +17,7 @@ from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
 from ..vendors import Vendor
 from ..vendors.types import Found, Moment, Row
+from .conversion import Conversion, Watched, unwatched
 from .rows import LiveRow, read_images, read_live
 from .states.columns import Columns
 from .states.shared_keys import SharedKeys
@@ -39,13 +41,19 @@ class History:
 
     :param too_much: called before rows are read that are too large together; it raises. With None,
         such rows are read.
+    :param watched: see :class:`Conversion`.
     """
 
     def __init__(
-        self, vendor: Vendor, limit: TimeLimit, too_much: Callable[[], None] | None = None
+        self,
+        vendor: Vendor,
+        limit: TimeLimit,
+        too_much: Callable[[], None] | None = None,
+        watched: Callable[[], AbstractContextManager[Watched]] = unwatched,
     ) -> None:
         self.vendor = vendor
         self.limit = limit
+        self.conversion = Conversion(vendor, limit, watched)
         self.too_much = too_much
         self.states = States(vendor)
 
@@ -121,9 +129,7 @@ class History:
             return {}
         excluded = self.excluded.get(log_name(model._meta.db_table), frozenset())
         try:
-            return read_live(
-                self.vendor, model, field, values, excluded, self.limit, self._live_fit
-            )
+            return read_live(self.conversion, model, field, values, excluded, self._live_fit)
         except Error as error:
             if self.limit.ends_work(error) or self.vendor.passes(error):
                 raise
@@ -141,7 +147,7 @@ class History:
         """
         images = list({state.image for _, state, _ in states if state.image})
         self._fit({image.event_id for image in images})
-        held = read_images(self.vendor, model, images, self.limit) if images else {}
+        held = read_images(self.conversion, model, images) if images else {}
         table = log_name(model._meta.db_table)
 
         def read(state: StateSource, key: str) -> _Read:

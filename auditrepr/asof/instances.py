@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from copy import copy
 from inspect import getattr_static
 from typing import Any
 
@@ -15,11 +17,12 @@ from django.db.models.signals import post_init, pre_init
 from ..isolation import of_one_object
 from ..utils.time_limit import TimeLimitExceeded
 from ..vendors.types import NOT_RECORDED, Row
+from .attributes import Attributes, Hidden
 from .building import Building, StartOver
+from .conversion import ModelRaised
 from .lookups import AsOfReader, Subject
 from .phases import Making
 from .placeholders import unknown
-from .rows import ModelRaised
 
 #: Attributes by which a class can change how its instances are made.
 _SAYING = ("__new__", "__init__", "__setattr__", "from_db", "_state")
@@ -32,7 +35,30 @@ def maker(model: type[Model], using: str) -> Maker:
 
     A field without a value is deferred, as Django calls it.
     """
-    return _at_once(model, using) if is_plain(model) else _by_django(model, using)
+    if is_plain(model):
+        return _at_once(model, using)
+    made = _by_django(model, using)
+    return _of_its_own(made) if _may_share(model) else made
+
+
+def _may_share(model: type[Model]) -> bool:
+    """Return whether the class may hand out an instance again that other code has."""
+    return type(model).__call__ is not type.__call__ or model.__new__ is not object.__new__
+
+
+def _of_its_own(make: Maker) -> Maker:
+    def copied(values: Mapping[str, Any]) -> Model:
+        made = make(values)
+        if not isinstance(made, Model):
+            return made
+        instance: Model = object.__new__(type(made))
+        there = instance.__dict__
+        there.update(made.__dict__)
+        there["_state"] = copy(made._state)
+        there["_state"].fields_cache = made._state.fields_cache.copy()
+        return instance
+
+    return copied
 
 
 def _by_django(model: type[Model], using: str) -> Maker:
@@ -53,9 +79,10 @@ def _at_once(model: type[Model], using: str) -> Maker:
         state = ModelState()
         state.adding = False
         state.db = using
-        there = instance.__dict__
+        there = Attributes()
         there["_state"] = state
         there.update(values)
+        instance.__dict__ = there
         return instance
 
     return make
@@ -63,6 +90,8 @@ def _at_once(model: type[Model], using: str) -> Maker:
 
 def is_plain(model: type[Model]) -> bool:
     """Return whether only Django makes the model's instances: no field or receiver changes them."""
+    if type(model).__call__ is not type.__call__:
+        return False
     others = (vars(base) for base in model.__mro__ if base not in (Model, object))
     return (
         not any(name in defined for defined in others for name in _SAYING)
@@ -115,14 +144,16 @@ class GuardedMaker:
         key = subject.moment.upto, model, str(row.values.get(str(model._meta.pk.attname)))
         if key in self.known_failures:
             raise self.known_failures[key]
-        values: Mapping[str, Any] = row.values
-        if row.missing:
-            instance = self._tried(make, subject, values)
-            if instance is not None:
-                return instance
-            values = self._filled(model, subject, row)
         making = Making(subject)
         try:
+            if row.unread:
+                row = self.read(model, making, row)
+            values: Mapping[str, Any] = row.values
+            if row.missing:
+                instance = self._tried(make, subject, values)
+                if instance is not None:
+                    return instance
+                values = self._filled(model, subject, row)
             return self._made(make, making, values)
         except (Error, TimeLimitExceeded) as error:
             lost = making.asked and self.can_start_over
@@ -130,6 +161,13 @@ class GuardedMaker:
                 raise
             self.known_failures[key] = ModelRaised.of(error)
             raise StartOver from error
+
+    def read(self, model: type[Model], making: Making, row: Row) -> Row:
+        """Return the row with the values that its fields read with queries, as of the moment."""
+        with self._running(making):
+            there = row.values | {name: one.read() for name, one in row.unread.items()}
+        names = [field.attname for field in model._meta.concrete_fields if field.attname in there]
+        return row._replace(values={name: there[name] for name in names}, unread={})
 
     def _tried(self, make: Maker, subject: Subject, values: Mapping[str, Any]) -> Model | None:
         """Return the instance, or None if creating it needs a value that is not in the log."""
@@ -152,11 +190,16 @@ class GuardedMaker:
         return values
 
     def _made(self, make: Maker, making: Making, values: Mapping[str, Any]) -> Model:
-        with self.building.during(making), self.building.limit.row(), of_one_object():
+        with self._running(making):
             return make(values)
 
+    @contextmanager
+    def _running(self, making: Making) -> Iterator[None]:
+        with self.building.during(making), self.building.limit.row(), of_one_object():
+            yield
 
-class Loader:
+
+class Loader(Hidden):
     """A ``refresh_from_db`` that fills an attribute without a value with a placeholder.
 
     Django calls it for such an attribute: the current row must not provide the value.
@@ -172,31 +215,46 @@ class Loader:
         self.missing = missing
         self.reader = reader
 
+    @property
+    def names(self) -> list[str]:
+        """The attnames of all fields, in their order."""
+        return [field.attname for field in type(self.instance)._meta.concrete_fields]
+
     def __call__(
         self, using: str | None = None, fields: Iterable[str] | None = None, **options: Any
     ) -> None:
         """Fill the fields without a value; read those that have one as of the moment."""
         wanted = list(fields or ())
-        unknown_fields = self._without_value()
+        unknown_fields = self.without_value()
+        self.fill(name for name in wanted if name in unknown_fields)
         known = [name for name in wanted if name not in unknown_fields]
-        for name in wanted:
-            if name in unknown_fields:
-                self._fill(unknown_fields[name])
         if known or not wanted:
             refresh = type(self.instance).refresh_from_db
             with self.reader.asking(self.subject):
                 refresh(self.instance, using=using, fields=known or None, **options)
 
-    def _without_value(self) -> dict[str, Any]:
+    def without_value(self) -> dict[str, Any]:
         """Return the fields whose columns have no known value, by each of their names."""
         fields = type(self.instance)._meta.concrete_fields
         unvalued = [field for field in fields if field.column in self.missing]
         return {name: field for field in unvalued for name in (field.name, field.attname)}
 
-    def _fill(self, field: Any) -> None:
-        why = self.missing[field.column]
-        self.instance.__dict__[field.attname] = self.reader.placeholder(field, why)
-        self.subject.note(unknown(field.column, why))
+    def lacks(self, name: Any) -> bool:
+        """Return whether this is the attname of a field that has no value yet."""
+        field = self.without_value().get(name)
+        return (
+            field is not None
+            and field.attname == name
+            and not dict.__contains__(self.instance.__dict__, name)
+        )
+
+    def fill(self, names: Iterable[str]) -> None:
+        """Give the fields with these names placeholders."""
+        fields = self.without_value()
+        for field in (fields[name] for name in names):
+            why = self.missing[field.column]
+            self.instance.__dict__[field.attname] = self.reader.placeholder(field, why)
+            self.subject.note(unknown(field.column, why))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Loader:
         """Return the loader of the copy that is being made of the instance."""

@@ -11,6 +11,7 @@ from django.db.models import Model
 
 from ..vendors import Vendor
 from ..vendors.types import Event, Found, Moment
+from .attributes import Hidden
 from .imported_texts import ImportedText
 from .matches import Matches
 from .substitution import Relations
@@ -105,7 +106,7 @@ class AsOfReader(Protocol):
 
 
 @dataclass(eq=False, slots=True)
-class Subject:
+class Subject(Hidden):
     """An object as of a moment: its instance or error, and why it is mixed."""
 
     moment: Moment

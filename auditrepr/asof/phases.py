@@ -3,6 +3,7 @@
 From outside to inside::
 
     Idle -> Running -> Reading -> Making
+                               -> Converting
                     -> Answering, until its query comes
 
 A phase that ends is followed by the phase before it.
@@ -38,7 +39,7 @@ class Build(Protocol):
 
 
 class QueryRefused(BaseException):
-    """Raised when model code queries for an attribute without a value."""
+    """Raised when model code sends a query to which there is no answer yet."""
 
 
 class Idle:
@@ -110,6 +111,22 @@ class Making(Running):
         self.asked = True
         if self.incomplete:
             raise QueryRefused
+
+
+class Converting(Idle):
+    """The phase in which fields convert the values of rows that several subjects may see."""
+
+    __slots__ = ("asked",)
+
+    def __init__(self) -> None:
+        self.asked = False  # the code would have sent a query
+
+    def query(self, build: Build, sql: str, parameters: Any, unseen: bool) -> Any:
+        self.query_in_thread()
+
+    def query_in_thread(self) -> None:
+        self.asked = True
+        raise QueryRefused
 
 
 class Answering(Idle):

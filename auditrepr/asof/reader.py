@@ -16,19 +16,20 @@ from ..utils.table_names import log_name
 from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import NOT_RECORDED, Found, Moment, Row
+from .attributes import make_incomplete
 from .building import Building, StartOver
+from .conversion import ModelRaised
 from .history import MOST_BYTES, History
 from .instances import GuardedMaker, KnownFailures, Loader
 from .lookups import Lookup, Subject
 from .matches import Matches
 from .own_values import with_own_values
-from .phases import Running
+from .phases import Making, Running
 from .placeholders import Unknown, default_of, unknown
 from .queries.past_tables import PastTables
 from .related.peers import Peers
 from .related.related_sets import set_relations
 from .related.relations import key_fields, object_relations
-from .rows import ModelRaised
 from .rows_by_value import RowsByValue
 from .substitution import Relations
 from .whole_rows import WholeRows, ended, unless_gone
@@ -65,7 +66,7 @@ class Reader:
     def _begin(self) -> None:
         """Discard what was read in another view of the database."""
         too_much = None if self.building.alone else self.building.too_much
-        self.history = History(self.vendor, self.limit, too_much)
+        self.history = History(self.vendor, self.limit, too_much, self.building.converting)
         self.rows = WholeRows(self.history)
         self.by_value = RowsByValue(self.history)
         self._past_tables: PastTables | None = None
@@ -119,11 +120,7 @@ class Reader:
     def adopt(self, instance: Any, subject: Subject) -> Any:
         """Return the instance that the project's code has made, with relations as of the moment."""
         if self._on_made is not None and isinstance(instance, Model):
-            model = type(instance)
-            known = dict(instance._state.fields_cache)
-            peers = self._peers(model)
-            peers.add(instance, subject, {})
-            instance._state.fields_cache.update(known)
+            self._peers(type(instance)).add(instance, subject, {})
             self._on_made(instance, subject)
         return instance
 
@@ -216,19 +213,22 @@ class Reader:
             for subject, one, whole in zip(subjects, found, whole_rows, strict=True)
         ]
 
+    def values(self, model: type[Model], row: Row, subject: Subject) -> dict[str, Any]:
+        """Return the row's values, by attname; its fields' queries are those of the subject."""
+        return self._maker.read(model, Making(subject), row).values if row.unread else row.values
+
     def _peers(self, model: type[Model]) -> Peers:
         sets = set_relations(model)
         return Peers(self, model, object_relations(model), sets, key_fields(model))
 
     def _instance(self, peers: Peers, subject: Subject, row: Row) -> Model | Exception:
         try:
-            if peers.plain:
+            if peers.plain and not row.unread:
                 instance = peers.make(row.values)
             else:
                 instance = self._maker.make(peers.model, peers.make, subject, row)
             if row.missing:
-                load = Loader(instance, subject, row.missing, self)
-                instance.__dict__["refresh_from_db"] = load
+                make_incomplete(instance, Loader(instance, subject, row.missing, self))
                 self._fill_key(instance, subject, row)
             for why in row.lossy:
                 subject.note(why)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, NamedTuple
 
@@ -11,29 +11,11 @@ from django.db.models import Field, Model, QuerySet
 
 from ..utils.model_meta import key_parts, may_be_large, own_fields
 from ..utils.table_names import log_name
-from ..utils.time_limit import TimeLimit
-from ..vendors import Vendor
 from ..vendors.types import NOT_IMPORTED, NOT_RECORDED, Image, Row
+from .conversion import Conversion, ModelRaised, Unread, apart
 
 #: Why an imported value may differ from that of the table.
 UNLIKE = "the imported event has {} in another form than the table"
-
-
-class ModelRaised(Exception):
-    """An exception raised by a model's own code that is unsafe to raise again as it is.
-
-    It is not an error at all, such as SystemExit, or one that Django takes for an empty cache (and
-    then reads the current row).
-    """
-
-    @classmethod
-    def of(cls, error: BaseException) -> Exception:
-        """Return the error itself, if it can be raised again anywhere."""
-        if isinstance(error, Exception) and not isinstance(error, KeyError):
-            return error
-        raised = cls(type(error).__qualname__)
-        raised.__cause__ = error
-        return raised
 
 
 class TableGone(LookupError):
@@ -41,7 +23,7 @@ class TableGone(LookupError):
 
 
 def read_images(
-    vendor: Vendor, model: type[Model], images: Sequence[Image], limit: TimeLimit
+    conversion: Conversion, model: type[Model], images: Sequence[Image]
 ) -> dict[Image, Row | Exception]:
     """Return the rows that these images hold.
 
@@ -51,67 +33,87 @@ def read_images(
     :raises django.db.Error: if no row is the cause, and the error is transient.
     """
     try:
-        return _read_together(vendor, model, images, limit)
+        return _read_together(conversion, model, images)
     except BaseException as error:  # a field's from_db_value may raise anything
-        if _is_no_rows_fault(error, vendor, limit):
+        if _is_no_rows_fault(error, conversion):
             raise
         name = log_name(model._meta.db_table)
-        if not vendor.shapes([name]):
+        if not conversion.vendor.shapes([name]):
             return dict.fromkeys(images, TableGone(name))
-    return _narrowed(vendor, model, images, limit)
+    return _narrowed(conversion, model, images)
 
 
 def _narrowed(
-    vendor: Vendor, model: type[Model], images: Sequence[Image], limit: TimeLimit
+    conversion: Conversion, model: type[Model], images: Sequence[Image]
 ) -> dict[Image, Row | Exception]:
     try:
-        return _read_together(vendor, model, images, limit)
+        return _read_together(conversion, model, images)
     except BaseException as error:
-        if _is_no_rows_fault(error, vendor, limit):
+        if _is_no_rows_fault(error, conversion):
             raise
         if len(images) == 1:
             return {images[0]: ModelRaised.of(error)}
     middle = len(images) // 2
-    first = _narrowed(vendor, model, images[:middle], limit)
-    return first | _narrowed(vendor, model, images[middle:], limit)
+    first = _narrowed(conversion, model, images[:middle])
+    return first | _narrowed(conversion, model, images[middle:])
 
 
-def _is_no_rows_fault(error: BaseException, vendor: Vendor, limit: TimeLimit) -> bool:
-    if limit.ends_work(error) or isinstance(error, MemoryError):
+def _is_no_rows_fault(error: BaseException, conversion: Conversion) -> bool:
+    if conversion.limit.ends_work(error) or isinstance(error, MemoryError):
         return True
-    return isinstance(error, Error) and vendor.passes(error)
+    return isinstance(error, Error) and conversion.vendor.passes(error)
 
 
 def _read_together(
-    vendor: Vendor, model: type[Model], images: Sequence[Image], limit: TimeLimit
+    conversion: Conversion, model: type[Model], images: Sequence[Image]
 ) -> dict[Image, Row | Exception]:
+    vendor = conversion.vendor
     with transaction.atomic(vendor.using) if vendor.errors_end_transactions else nullcontext():
-        return dict(_read(vendor, model, images, limit))
+        return dict(_read(conversion, model, images))
 
 
 def _read(
-    vendor: Vendor, model: type[Model], images: Sequence[Image], limit: TimeLimit
+    conversion: Conversion, model: type[Model], images: Sequence[Image]
 ) -> Iterator[tuple[Image, Row | Exception]]:
-    fields = own_fields(model)
-    names = [field.attname for field in fields]
+    fields, vendor = own_fields(model), conversion.vendor
     read = vendor.image_rows(model, images)
-    rows = converted(vendor, fields, [one.values for one in read], limit)
+    rows = conversion.rows(fields, [one.values for one in read])
+    named = _naming(model, fields, rows)
     losses = [(n, f.column, loss) for n, f in enumerate(fields) if (loss := vendor.loss(f))]
     for (image, missing, raw, unlike), values in zip(read, rows, strict=True):
         if isinstance(values, Exception):
             yield image, values
             continue
-        row = _named(names, values)
-        for field in fields if missing else ():
-            if field.column in missing:
-                del row[field.attname]
-        if fields and not row:
-            missing = dict.fromkeys(missing, NOT_IMPORTED)
+        row = named(values, missing)
         if not losses and not unlike:
-            yield image, Row(row, missing)
+            yield image, row
             continue
         lossy = [why.format(name) for n, name, (why, loses) in losses if loses(raw[n])]
-        yield image, Row(row, missing, (*lossy, *map(UNLIKE.format, unlike)))
+        lossy += map(UNLIKE.format, unlike)
+        yield image, row._replace(lossy=(*row.lossy, *lossy))
+
+
+def _naming(
+    model: type[Model], fields: Sequence[Any], rows: Sequence[Any]
+) -> Callable[[Sequence[Any], Mapping[str, str]], Row]:
+    """Return a function that makes a row of one of these rows' values, and of what it lacks.
+
+    All of the rows have their unread values in the same fields.
+    """
+    names = [field.attname for field in fields]
+    first = next((one for one in rows if not isinstance(one, Exception)), ())
+    unread = any(isinstance(value, Unread) for value in first)
+
+    def named(values: Sequence[Any], missing: Mapping[str, str]) -> Row:
+        row = dict(zip(names, values, strict=True))
+        for field in fields if missing else ():
+            if field.column in missing:
+                row.pop(field.attname, None)
+        if fields and not row:
+            missing = dict.fromkeys(missing, NOT_IMPORTED)
+        return apart(Row(row, missing), model) if unread else Row(row, missing)
+
+    return named
 
 
 class LiveRow(NamedTuple):
@@ -122,12 +124,11 @@ class LiveRow(NamedTuple):
 
 
 def read_live(
-    vendor: Vendor,
+    conversion: Conversion,
     model: type[Model],
     field: Field[Any, Any],
     values: Collection[Any],
     excluded: frozenset[str],
-    limit: TimeLimit,
     fits: Callable[[QuerySet[Any], Sequence[Field[Any, Any]]], None],
 ) -> dict[str, LiveRow]:
     """Return the current rows whose field has one of the values, by their keys as in the log.
@@ -138,6 +139,7 @@ def read_live(
     :param fits: called before the rows are read; it raises if these columns are too large together.
     :raises django.db.Error: if the table cannot be read.
     """
+    vendor = conversion.vendor
     fields = [f for f in own_fields(model) if f.column not in excluded]
     names = [f.attname for f in fields]
     # Not the model's manager: it may hide rows.
@@ -154,39 +156,13 @@ def read_live(
     keys = [(_key(parts[:count]), _key(parts[count:])) for parts in found]
     missing = dict.fromkeys(excluded, NOT_RECORDED)
     texts = vendor.key_texts(model._meta.pk, [key for key, _ in keys])
+    rows = conversion.rows(fields, raw)
+    named = _naming(model, fields, rows)
     return {
-        text: LiveRow(
-            value, one if isinstance(one, Exception) else Row(_named(names, one), missing)
-        )
-        for text, (_, value), one in zip(
-            texts, keys, converted(vendor, fields, raw, limit), strict=True
-        )
+        text: LiveRow(value, one if isinstance(one, Exception) else named(one, missing))
+        for text, (_, value), one in zip(texts, keys, rows, strict=True)
     }
 
 
 def _key(parts: Sequence[Any]) -> Any:
     return tuple(parts) if len(parts) > 1 else parts[0]
-
-
-def _named(names: Sequence[str], values: Sequence[Any]) -> dict[str, Any]:
-    return dict(zip(names, values, strict=True))
-
-
-def converted(
-    vendor: Vendor, fields: Sequence[Field[Any, Any]], rows: Sequence[Any], limit: TimeLimit
-) -> Sequence[Any]:
-    """Return the values that Django makes of each of these rows, or the error that this raises.
-
-    A field's ``from_db_value`` may raise anything, or hang: then each row gets its own time limit.
-    """
-    try:
-        with limit.row():
-            return list(limit.each(vendor.converted(fields, rows)))
-    except (Error, MemoryError):
-        raise  # a field's own query may have cost the transaction; or the rows are too large
-    except BaseException as error:
-        if limit.ends_work(error):
-            raise
-        if len(rows) == 1:
-            return [ModelRaised.of(error)]
-    return [one for row in rows for one in converted(vendor, fields, [row], limit)]

@@ -13,6 +13,7 @@ from django.db.models import Field, Model
 from ..utils.model_meta import can_hold, concrete
 from ..utils.table_names import log_name
 from ..vendors.types import NOTHING_SEEN, Found, Moment, Row
+from .conversion import READ_WITH_QUERIES
 from .history import History
 from .matches import Matches
 from .placeholders import UNKNOWN, unknown
@@ -156,4 +157,6 @@ def _doubts_of(state: StateSource, one: Found, field: Any) -> Sequence[str]:
     """Return why a row that seems not to have had the value may have had it."""
     if isinstance(one.row, Row) and field.column in one.row.missing:
         return [unknown(field.column, one.row.missing[field.column])]
+    if isinstance(one.row, Row) and field.attname in one.row.unread:
+        return [READ_WITH_QUERIES.format(field.column)]
     return one.doubts if state.doubt else ()

@@ -70,7 +70,8 @@ def _joined(parent: type[Model], row: Row, part: Found) -> Row | Exception:
     columns = {field.column: NOT_RECORDED for field in own_fields(parent)}
     inherited = part.row or Row({}, columns)
     lossy = inherited.lossy + row.lossy
-    return Row(inherited.values | row.values, {**inherited.missing, **row.missing}, lossy)
+    missing, unread = {**inherited.missing, **row.missing}, {**inherited.unread, **row.unread}
+    return Row(inherited.values | row.values, missing, lossy, unread)
 
 
 def _keyed(found: Found, model: type[Model], key: Any) -> Found:

@@ -163,12 +163,15 @@ class Row(NamedTuple):
     values: dict[str, Any]  # by the field's attname
     missing: Mapping[str, str] = {}  # why columns have no known value
     lossy: tuple[str, ...] = ()  # why a value may differ from that of the table
+    unread: Mapping[str, Any] = {}  # by attname, what fields read with queries: no value has it yet
 
     def without(self, model: type[Model], columns: Collection[str]) -> Row:
         """Return the row as it was before it had these columns."""
         names = {f.attname for f in own_fields(model) if f.column in columns}
         values = {name: value for name, value in self.values.items() if name not in names}
-        return Row(values, dict.fromkeys(columns, NOT_RECORDED) | dict(self.missing), self.lossy)
+        unread = {name: value for name, value in self.unread.items() if name not in names}
+        missing = dict.fromkeys(columns, NOT_RECORDED) | dict(self.missing)
+        return Row(values, missing, self.lossy, unread)
 
 
 class Image(NamedTuple):

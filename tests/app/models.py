@@ -46,6 +46,7 @@ from . import (  # noqa: E402
     large,  # noqa: F401
     lately,  # noqa: F401
     legacy,  # noqa: F401
+    making,  # noqa: F401
     managing,  # noqa: F401
     moment,  # noqa: F401
     pairs,  # noqa: F401

@@ -80,7 +80,7 @@ class ChangedTables:
         known = {f.column for f in own_fields(model)}
         columns = {column.name for column in self.vendor.shapes([table])[table].columns}
         images = self._images(table, events)
-        rows = read_images(self.vendor, model, images, self.history.limit) if images else {}
+        rows = read_images(self.history.conversion, model, images) if images else {}
         return ChangedTable(
             table,
             concrete(model),

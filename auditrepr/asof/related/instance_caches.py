@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models.manager import BaseManager
 
+from ..attributes import Hidden
 from ..lookups import Subject
 from .managers import is_djangos
 from .related_querysets import AsOfQuerySet, as_of
@@ -37,7 +38,7 @@ class AsOfObjects(dict[str, Any]):
         super().__setitem__(name, value)
 
 
-class AsOfSets(dict[str, Any]):
+class AsOfSets(dict[str, Any], Hidden):
     """The ``_prefetched_objects_cache`` of one instance."""
 
     __slots__ = ("_asking", "_index", "_peers")

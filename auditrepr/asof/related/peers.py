@@ -14,11 +14,12 @@ from django.db.models import Model
 
 from ...utils.model_meta import field_named
 from ...vendors.types import Found
+from ..attributes import attributes_of
+from ..conversion import ModelRaised
 from ..instances import is_plain, maker
 from ..lookups import Ask, AsOfReader, Lookup, SetRelation, Subject
 from ..matches import Matches
 from ..placeholders import unknown
-from ..rows import ModelRaised
 from .instance_caches import AsOfObjects, AsOfSets
 
 if TYPE_CHECKING:
@@ -65,9 +66,20 @@ class Peers:
 
     def add(self, instance: Model, subject: Subject, missing: Mapping[str, str]) -> None:
         index = len(self.members)
-        instance._state.fields_cache = AsOfObjects(self, index)
-        instance.__dict__["_prefetched_objects_cache"] = AsOfSets(self, index)
+        there, state = attributes_of(instance), instance._state
+        objects, sets = AsOfObjects(self, index), AsOfSets(self, index)
+        # What the model's own code has read or set while it made the instance.
+        known, known_sets = (
+            state.__dict__.get("fields_cache"),
+            there.get("_prefetched_objects_cache"),
+        )
+        state.fields_cache = objects
+        there["_prefetched_objects_cache"] = sets
         self.members.append(Member(instance, subject, missing, self._keys_of(instance)))
+        if known or known_sets:
+            for name, value in (known or {}).items():
+                objects[name] = value
+            sets.update(known_sets or {})
 
     def _keys_of(self, instance: Model) -> tuple[Any, ...]:
         return tuple(map(instance.__dict__.get, self.keys))

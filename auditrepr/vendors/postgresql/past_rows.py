@@ -7,10 +7,10 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model
-from django.db.models.sql import Query
 
 from ...utils.model_meta import own_fields, reads
 from ..base import AsOfFacet, PastTableSQL
+from ..base.selected import Selected, selected
 from ..types import ALL_KNOWN, ERASED, NOT_RECORDED, TOO_BIG, Image, RawRow, Row
 from .asof_queries import HELD_SQL, IMAGE_SQL, IMAGES_SQL, PLACE, RELATION_SQL, STAYS, TABLE_SQL
 from .imported_kinds import unlike
@@ -27,8 +27,7 @@ class PastRows(AsOfFacet):
     def image_rows(self, model: type[Model], images: Sequence[Image]) -> list[RawRow]:
         fields = own_fields(model)
         shape = self._shape(model)
-        compiler = Query(model).get_compiler(self.using)
-        columns = [f.select_format(compiler, shape.value(f.column), []) for f in fields]
+        columns = self._selected(model, shape)
         types = {f.column: f.db_type(self.connection) or "" for f in fields}
         found: list[RawRow] = []
         for steps, group in _by_steps(images):
@@ -47,6 +46,22 @@ class PastRows(AsOfFacet):
                     missing |= _uncomputed(fields, missing)
                 found.append(RawRow(asked[event_id, before], missing, values, others or ()))
         return found
+
+    def _selected(self, model: type[Model], shape: Shape) -> list[Selected]:
+        """Return how a query of the images selects each column as Django does from the table."""
+        fields = own_fields(model)
+        found = [one or ("", []) for one in selected(model, self.using, "image")]
+        # As below.
+        if shape.virtual:  # pragma: no cover
+            computed = [one or ("", []) for one in selected(model, self.using, "computed")]
+            found = [
+                computed[n] if field.column in shape.virtual else found[n]
+                for n, field in enumerate(fields)
+            ]
+        return [
+            (sql or shape.value(field.column), parameters)
+            for field, (sql, parameters) in zip(fields, found, strict=True)
+        ]
 
     def _shape(self, model: type[Model]) -> Shape:
         fields = own_fields(model)

@@ -12,8 +12,9 @@ from django.db.models import Model
 
 from ...utils.model_meta import own_fields
 from ..base import PastTableSQL
+from ..base.selected import Selected
 from ..types import Image
-from .queries import IMAGES_SQL, STAYS, TABLE_SQL
+from .queries import IMAGES_SQL, SELECTED_SQL, STAYS, TABLE_SQL
 
 #: How a column is selected, with a place for the value, and its values in the order of the images.
 Columns = Sequence[tuple[str, Sequence[Any]]]
@@ -62,6 +63,30 @@ def past_table(
         return sql, parameters
 
     return expression
+
+
+def chosen_from(
+    connection: BaseDatabaseWrapper,
+    model: type[Model],
+    columns: Columns,
+    chosen: Sequence[Selected],
+) -> list[Sequence[Any]]:
+    """Return what these expressions give for each image, in the order of the images."""
+    quote = connection.ops.quote_name
+    held = _Values(values for _, values in columns)
+    function = f"auditrepr {model._meta.db_table} images"
+    _tell(connection, function, held)
+    names = [quote(field.column) for field in own_fields(model)]
+    sql = SELECTED_SQL.format(
+        name=quote(model._meta.db_table),
+        names=", ".join(names),
+        values=_selected(quote(function), names, "", columns),
+        chosen=", ".join(sql for sql, _ in chosen),
+    )
+    parameters = [json.dumps(list(range(len(held[0]))))]
+    with connection.cursor() as cursor:
+        cursor.execute(sql, parameters + [one for _, more in chosen for one in more])
+        return list(cursor.fetchall())
 
 
 def _selected(function: str, names: Sequence[str], key: str, columns: Columns) -> str:
