@@ -28,6 +28,7 @@ from .queries.past_tables import PastTables
 from .related.peers import Peers
 from .related.related_sets import set_relations
 from .related.relations import key_fields, object_relations
+from .related.repeated_peers import RepeatedPeers
 from .rows import ModelRaised
 from .rows_by_value import RowsByValue
 from .substitution import Relations
@@ -122,7 +123,7 @@ class Reader:
             model = type(instance)
             known = dict(instance._state.fields_cache)
             peers = self._peers(model)
-            peers.add(instance, subject, {})
+            peers.add(instance, subject, None)
             instance._state.fields_cache.update(known)
             self._on_made(instance, subject)
         return instance
@@ -216,6 +217,21 @@ class Reader:
             for subject, one, whole in zip(subjects, found, whole_rows, strict=True)
         ]
 
+    def own_row(self, model: type[Model], row: Row) -> Row:
+        """Return the row with copies of all values that code can change."""
+        too_much = self.history.too_much
+        [found] = with_own_values(model, [Found(row)], MOST_BYTES, too_much, kept=True)
+        return found.row if isinstance(found.row, Row) else row
+
+    def repeated(self, peers: Peers) -> RepeatedPeers:
+        """Return the peers for further instances of the rows of these."""
+        return RepeatedPeers(peers)
+
+    def made_again(self, peers: Peers, subject: Subject, row: Row) -> Model | Exception:
+        """Return another instance of a row, as one of these peers, or the error that was raised."""
+        with nullcontext() if peers.plain else self.own_queries():
+            return self._instance(peers, subject, self.own_row(peers.model, row))
+
     def _peers(self, model: type[Model]) -> Peers:
         sets = set_relations(model)
         return Peers(self, model, object_relations(model), sets, key_fields(model))
@@ -232,7 +248,7 @@ class Reader:
                 self._fill_key(instance, subject, row)
             for why in row.lossy:
                 subject.note(why)
-            peers.add(instance, subject, row.missing)
+            peers.add(instance, subject, row)
         except StartOver as lost:
             self.building.lose(lost)
             raise
