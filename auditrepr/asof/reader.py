@@ -29,6 +29,7 @@ from .related.peers import Peers
 from .related.related_sets import set_relations
 from .related.relations import key_fields, object_relations
 from .related.repeated_peers import RepeatedPeers
+from .routing import reading_from
 from .rows import ModelRaised
 from .rows_by_value import RowsByValue
 from .substitution import Relations
@@ -91,7 +92,8 @@ class Reader:
         """Open a view of the database: everything inside is read in one snapshot."""
         intercepting = self.vendor.connection.execute_wrapper(self.building.intercept)
         isolation = isolated(self.building.reading)
-        with isolation, self.vendor.reading(self.limit), intercepting:
+        routing = reading_from(self.using)
+        with isolation, routing, self.vendor.reading(self.limit), intercepting:
             self._begin()
             yield
 

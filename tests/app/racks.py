@@ -55,12 +55,12 @@ class Loaned(Folio):
 
     on = models.ForeignKey(Rack, models.CASCADE, related_name="loaned")
 
+    class Meta(Part.Meta):
+        ordering = ["pk"]
+
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.shown = f"<{self.name}>"
-
-    class Meta(Part.Meta):
-        ordering = ["pk"]
 
 
 class Marking(models.Manager[Any]):

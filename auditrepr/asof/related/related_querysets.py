@@ -121,7 +121,7 @@ class AsOfQuerySet(QuerySet[Any]):
         return found
 
     def __getitem__(self, key: Any) -> Any:
-        if self._knows("__getitem__"):
+        if isinstance(key, int | slice) and self._knows("__getitem__"):
             return self._part(key)
         found = super().__getitem__(key)
         if self._result_cache is not None:
