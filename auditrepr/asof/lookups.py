@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from django.db.models import Model
 
 from ..vendors import Vendor
-from ..vendors.types import Event, Found, Moment
+from ..vendors.types import Event, Found, Moment, Row
 from .attributes import Hidden
 from .imported_texts import ImportedText
 from .matches import Matches
@@ -18,6 +18,7 @@ from .substitution import Relations
 
 if TYPE_CHECKING:
     from .related.peers import Peers
+    from .related.repeated_peers import RepeatedPeers
 
 
 class Lookup(NamedTuple):
@@ -97,6 +98,15 @@ class AsOfReader(Protocol):
 
     def adopt(self, instance: Any, subject: Subject) -> Any:
         """Return the instance that the project's code has made, with relations as of the moment."""
+
+    def own_row(self, model: type[Model], row: Row) -> Row:
+        """Return the row with copies of all values that code can change."""
+
+    def repeated(self, peers: Peers) -> RepeatedPeers:
+        """Return the peers for further instances of the rows of these."""
+
+    def made_again(self, peers: Peers, subject: Subject, row: Row) -> Model | Exception:
+        """Return another instance of a row, as one of these peers, or the error that was raised."""
 
     def passes(self, error: Exception) -> bool:
         """Return whether the error is transient, so that the next attempt may differ."""

@@ -30,6 +30,8 @@ from .queries.past_tables import PastTables
 from .related.peers import Peers
 from .related.related_sets import set_relations
 from .related.relations import key_fields, object_relations
+from .related.repeated_peers import RepeatedPeers
+from .routing import reading_from
 from .rows_by_value import RowsByValue
 from .substitution import Relations
 from .whole_rows import WholeRows, ended, unless_gone
@@ -91,7 +93,8 @@ class Reader:
         """Open a view of the database: everything inside is read in one snapshot."""
         intercepting = self.vendor.connection.execute_wrapper(self.building.intercept)
         isolation = isolated(self.building.reading)
-        with isolation, self.vendor.reading(self.limit), intercepting:
+        routing = reading_from(self.using)
+        with isolation, routing, self.vendor.reading(self.limit), intercepting:
             self._begin()
             yield
 
@@ -120,7 +123,7 @@ class Reader:
     def adopt(self, instance: Any, subject: Subject) -> Any:
         """Return the instance that the project's code has made, with relations as of the moment."""
         if self._on_made is not None and isinstance(instance, Model):
-            self._peers(type(instance)).add(instance, subject, {})
+            self._peers(type(instance)).add(instance, subject, None)
             self._on_made(instance, subject)
         return instance
 
@@ -217,6 +220,21 @@ class Reader:
         """Return the row's values, by attname; its fields' queries are those of the subject."""
         return self._maker.read(model, Making(subject), row).values if row.unread else row.values
 
+    def own_row(self, model: type[Model], row: Row) -> Row:
+        """Return the row with copies of all values that code can change."""
+        too_much = self.history.too_much
+        [found] = with_own_values(model, [Found(row)], MOST_BYTES, too_much, kept=True)
+        return found.row if isinstance(found.row, Row) else row
+
+    def repeated(self, peers: Peers) -> RepeatedPeers:
+        """Return the peers for further instances of the rows of these."""
+        return RepeatedPeers(peers)
+
+    def made_again(self, peers: Peers, subject: Subject, row: Row) -> Model | Exception:
+        """Return another instance of a row, as one of these peers, or the error that was raised."""
+        with nullcontext() if peers.plain else self.own_queries():
+            return self._instance(peers, subject, self.own_row(peers.model, row))
+
     def _peers(self, model: type[Model]) -> Peers:
         sets = set_relations(model)
         return Peers(self, model, object_relations(model), sets, key_fields(model))
@@ -232,7 +250,7 @@ class Reader:
                 self._fill_key(instance, subject, row)
             for why in row.lossy:
                 subject.note(why)
-            peers.add(instance, subject, row.missing)
+            peers.add(instance, subject, row)
         except StartOver as lost:
             self.building.lose(lost)
             raise

@@ -5,18 +5,20 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 
-from django.db import Error, connections, transaction
+from django.db import Error, connections
 
 from ..asof.batch import Batch
 from ..asof.building import Building, Transaction
 from ..asof.imported_texts import ImportedText
 from ..asof.lookups import Origin, Subject
 from ..asof.query_interceptor import watching
+from ..asof.routing import reading_from
 from ..exceptions import NothingToRebuild
 from ..isolation import hooks, isolated
 from ..models import AuditLog, Fidelity
 from ..sources import title
 from ..utils.text import storable
+from ..utils.transactions import unnoticed
 from .finality import is_final
 from .outcome import NOTHING, Failure, Outcome
 from .texts import same_words_for_everyone, text_of
@@ -37,6 +39,7 @@ def outcomes_of(
     with (
         isolated(batch.building.reading) as isolation,
         same_words_for_everyone() as same_words,
+        reading_from(batch.using),
         batch.vendor.reading(batch.limit),
         hooks.forgotten(),
         _watching(batch),
@@ -81,7 +84,7 @@ def _outcome(event: Origin, subject: Subject, batch: Batch, careful: bool) -> Ou
     building = batch.building
     building.run(subject)
     try:
-        with batch.limit.row(), transaction.atomic(batch.using) if careful else NOTHING:
+        with batch.limit.row(), unnoticed(batch.using) if careful else NOTHING:
             text = text_of(subject, batch)
             building.check()
     except BaseException as raised:  # __str__ may raise anything, SystemExit included

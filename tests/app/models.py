@@ -51,6 +51,7 @@ from . import (  # noqa: E402
     moment,  # noqa: F401
     pairs,  # noqa: F401
     playlists,  # noqa: F401
+    racks,  # noqa: F401
     relations,  # noqa: F401
     saving,  # noqa: F401
     tracked,  # noqa: F401

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
 from django.db.models.manager import BaseManager
 
+from ...utils.model_meta import key_parts
+from ...vendors.types import Found, Row
 from ..attributes import Hidden
 from ..lookups import Subject
+from ..matches import Matches
+from ..own_values import changeable
 from .managers import is_djangos
 from .related_querysets import AsOfQuerySet, as_of
 
@@ -36,6 +41,71 @@ class AsOfObjects(dict[str, Any]):
         if value is None:
             self._peers.members[self._index].subject.found_none = True
         super().__setitem__(name, value)
+
+    def keep_row(self) -> None:
+        """Keep what the instance's row holds, before code can change the instance's values."""
+        self._peers.keep_row(self._index)
+
+    def again(self) -> Any:
+        """Return another instance of the same row."""
+        return self._peers.again(self._index)
+
+
+def another(instance: Any) -> Any:
+    """Return another instance of the row that this one was made of."""
+    cache = instance._state.fields_cache
+    return cache.again() if isinstance(cache, AsOfObjects) else instance
+
+
+class Members:
+    """The members of one related set as of a moment: each reading gives objects of its own.
+
+    :param peers: the instance whose set it is, and its peers.
+    """
+
+    def __init__(self, peers: Peers, index: int, matches: Matches) -> None:
+        self.matches = matches
+        self.reader = peers.reader
+        self.subject = peers.members[index].subject
+        self._peers = peers
+
+    def objects(self, found: Sequence[Found], known: Any) -> list[Any]:
+        """Return objects of these rows of the set: ones that no code has had before.
+
+        :param known: the instance whose set it is, by its key, by the field that refers to it.
+        """
+        values = [one.value for one in found]
+        if self._peers.gives_first(self.matches):
+            if values and changeable(values[0]._meta.model):
+                for one in values:
+                    one._state.fields_cache.keep_row()
+            return values
+        values = [another(one) for one in values]
+        for field, instances in known.items():
+            for one in values:
+                field.set_cached_value(one, *instances.values())
+        return values
+
+    def by_key(self) -> dict[Any, Found]:
+        """Return the rows of the set by their keys, which code may have changed on the objects."""
+        return {_key(one): one for one in self.matches.found}
+
+    def prefetch(self, objects: Sequence[Any], accessors: Collection[str]) -> None:
+        """Let the objects keep these sets: the log answers them without a query for each row."""
+        for one in objects:
+            sets = one.__dict__.get("_prefetched_objects_cache")
+            if isinstance(sets, AsOfSets):
+                sets.prefetch(accessors)
+
+
+def _key(found: Found) -> Any:
+    pk = found.value._meta.pk
+    names = [part.attname for part in key_parts(pk)]
+    values = found.row.values if isinstance(found.row, Row) else {}
+    if not values.keys() >= set(names):
+        return found.value.pk
+    key = tuple(values[name] for name in names)
+    return key if len(key) > 1 else key[0]
 
 
 class AsOfSets(dict[str, Any], Hidden):
@@ -65,6 +135,9 @@ class AsOfSets(dict[str, Any], Hidden):
         chosen = isinstance(asking, BaseManager) and not isinstance(asking, type(usual))
         if not chosen and self._holds(name):
             return super().__getitem__(name)
+        if not chosen and self._was_asked(name):
+            live, members = self._peers.asked[name, self._index]
+            return self._kept(name, as_of(live, members, members.matches.found))
         manager: Any = asking if chosen else usual
         by_django = str(frame.f_globals.get("__name__")).startswith("django.")
         if not by_django and not is_djangos(type(manager), "get_queryset", "_apply_rel_filters"):
@@ -77,19 +150,18 @@ class AsOfSets(dict[str, Any], Hidden):
 
         :param chosen: it is another manager than the relation's usual one.
         """
-        subject = self._peers.members[self._index].subject
-        of_all, live = self._live(manager, subject)
+        of_all, live = self._live(manager, self._peers.members[self._index].subject)
         matches = self._peers.set(name, self._index)
-        found = as_of(live, matches, self._peers.reader, subject)
+        members = Members(self._peers, self._index, matches)
         djangos_filters = is_djangos(type(manager), "_apply_rel_filters")
         if matches.plain and djangos_filters and not chosen:
             if is_djangos(type(manager), "get_queryset"):
-                self[name] = found
-            return found
+                self._peers.asked[name, self._index] = live, members
+            return self._kept(name, as_of(live, members, matches.found))
         # A manager may select other rows each time, and only a query knows its own filters.
         shown = matches.shown(of_all) if djangos_filters else None
-        found._result_cache = None if shown is None else [one.value for one in shown]
-        return found
+        found = as_of(live, members, shown)
+        return found if chosen else self._kept(name, found)
 
     def _holds(self, name: str) -> bool:
         """Return whether the set is here, as the code has fetched it, or for the present keys."""
@@ -97,6 +169,22 @@ class AsOfSets(dict[str, Any], Hidden):
             return False
         of_auditrepr = isinstance(super().__getitem__(name), AsOfQuerySet)
         return not (of_auditrepr and self._peers.has_changed(self._index))
+
+    def _was_asked(self, name: str) -> bool:
+        """Return whether a manager of Django's has been asked for the set, for the present keys."""
+        asked = (name, self._index) in self._peers.asked
+        return asked and not self._peers.has_changed(self._index)
+
+    def _kept(self, name: str, found: AsOfQuerySet) -> AsOfQuerySet:
+        """Return the set; it is here from now on if it was prefetched."""
+        if (name, self._index) in self._peers.prefetched:
+            self[name] = found
+        return found
+
+    def prefetch(self, accessors: Collection[str]) -> None:
+        """Let each of these sets stay the same once it was asked for, as if it was prefetched."""
+        names = [name for name, one in self._peers.sets.items() if one.accessor in accessors]
+        self._peers.prefetched.update((name, self._index) for name in names)
 
     def _live(self, manager: Any, subject: Subject) -> tuple[Any, Any]:
         """Return the manager's querysets of all objects of its model, and of the set."""

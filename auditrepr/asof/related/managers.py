@@ -60,6 +60,12 @@ def _changed(of: type, base: type) -> set[str]:
 
 
 @cache
+def iterates_as_django(queryset_class: Any) -> bool:
+    """Return whether iterator() of such a queryset gives the same as iteration over it."""
+    return (_READING | {"iterator"}).isdisjoint(_changed(queryset_class, QuerySet))
+
+
+@cache
 def reads_as_django(queryset_class: Any) -> bool:
     """Return whether the keys that a queryset reads determine the objects that it returns."""
     return _READING.isdisjoint(_changed(queryset_class, QuerySet))

@@ -6,6 +6,7 @@ They were reached in the same way: as the objects of a batch's events, or throug
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -13,17 +14,18 @@ from django.db import router
 from django.db.models import Model
 
 from ...utils.model_meta import field_named
-from ...vendors.types import Found
+from ...vendors.types import Found, Row
 from ..attributes import attributes_of
 from ..conversion import ModelRaised
 from ..instances import is_plain, maker
 from ..lookups import Ask, AsOfReader, Lookup, SetRelation, Subject
 from ..matches import Matches
 from ..placeholders import unknown
-from .instance_caches import AsOfObjects, AsOfSets
+from .instance_caches import AsOfObjects, AsOfSets, Members
 
 if TYPE_CHECKING:
     from .relations import Resolver
+    from .repeated_peers import RepeatedPeers
 
 
 class Member(NamedTuple):
@@ -31,8 +33,13 @@ class Member(NamedTuple):
 
     instance: Model
     subject: Subject
-    missing: Mapping[str, str]  # why columns have no known value, by column
+    row: Row | None  # None: the project's code has made it
     keys: tuple[Any, ...] = ()  # what its relations depended on when it was made
+
+    @property
+    def missing(self) -> Mapping[str, str]:
+        """Return why columns have no known value, by column."""
+        return self.row.missing if self.row else {}
 
 
 class Peers:
@@ -63,8 +70,13 @@ class Peers:
         self._sets: dict[str, Sequence[Matches]] = {}
         self._elsewhere: dict[tuple[type[Model], ...], bool] = {}
         self._tracebacks: dict[int, TracebackType | None] = {}  # of errors, by their id()
+        #: The sets that code has asked for, by cache name and member, with Django's querysets.
+        self.asked: dict[tuple[str, int], tuple[Any, Members]] = {}
+        #: Those whose queryset the member keeps, because it was prefetched.
+        self.prefetched: set[tuple[str, int]] = set()
+        self._given: dict[int, Matches] = {}  # the sets of which code has had objects, by id()
 
-    def add(self, instance: Model, subject: Subject, missing: Mapping[str, str]) -> None:
+    def add(self, instance: Model, subject: Subject, row: Row | None) -> None:
         index = len(self.members)
         there, state = attributes_of(instance), instance._state
         objects, sets = AsOfObjects(self, index), AsOfSets(self, index)
@@ -75,7 +87,7 @@ class Peers:
         )
         state.fields_cache = objects
         there["_prefetched_objects_cache"] = sets
-        self.members.append(Member(instance, subject, missing, self._keys_of(instance)))
+        self.members.append(Member(instance, subject, row, self._keys_of(instance)))
         if known or known_sets:
             for name, value in (known or {}).items():
                 objects[name] = value
@@ -101,9 +113,9 @@ class Peers:
 
     def now(self, index: int) -> Peers:
         """Return peers of which this member is the only one, with the keys that it has now."""
-        instance, subject, missing, _ = self.members[index]
+        instance, subject, row, _ = self.members[index]
         alone = Peers(self.reader, self.model, self.resolvers, self.sets, self.keys)
-        alone.members.append(Member(instance, subject, missing, self._keys_of(instance)))
+        alone.members.append(Member(instance, subject, row, self._keys_of(instance)))
         return alone
 
     def elsewhere(self, *models: type[Model]) -> bool:
@@ -220,3 +232,27 @@ class Peers:
         """
         first = self._tracebacks.setdefault(id(error), error.__traceback__)
         return error.with_traceback(first)
+
+    # --- more than one instance of a row -------------------------------------------------------
+
+    def gives_first(self, matches: Matches) -> bool:
+        """Return whether no code has had objects of this set; from now on it has."""
+        first = id(matches) not in self._given
+        self._given[id(matches)] = matches
+        return first
+
+    def keep_row(self, index: int) -> None:
+        """Keep what the member's row holds, whatever code does to the values of the instance."""
+        member = self.members[index]
+        if member.row is not None:
+            row = self.reader.own_row(self.model, member.row)
+            self.members[index] = member._replace(row=row)
+
+    def again(self, index: int) -> Any:
+        """Return another instance of the member's row; itself if the project's code made it."""
+        member = self.members[index]
+        return member.instance if member.row is None else self._repeated.made(index, member.row)
+
+    @cached_property
+    def _repeated(self) -> RepeatedPeers:
+        return self.reader.repeated(self)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from django.apps import apps
 from django.core.exceptions import EmptyResultSet
 from django.db.models import ManyToManyField, ManyToOneRel, Model, OneToOneRel, QuerySet
-from django.db.models.expressions import RawSQL
+from django.db.models.expressions import OrderBy, RawSQL
 from django.db.models.query import ModelIterable
 from django.db.models.sql import Query
 
@@ -214,7 +214,9 @@ class Arrangement:
         number = RawSQL(f"{name}.auditrepr_n", ())  # noqa: S611 - quoted
         numbered = queryset.using(self.reader.using).values_list(number, flat=True)
         if order := ordering(numbered.query):
-            numbered = numbered.order_by(*order, number)  # equal members: as their rows lie
+            # Equal members: as their rows lie, also where reverse() turns the order around.
+            lie = OrderBy(number, descending=not numbered.query.standard_ordering)
+            numbered = numbered.order_by(*order, lie)
         try:
             key = repr(numbered.query.get_compiler(self.reader.using).as_sql())
             if key not in self._ranks:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 from psycopg.pq import TransactionStatus
 
+from ...utils.transactions import unnoticed
 from ..base import AsOfFacet
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ class Reading(AsOfFacet):
         own = not self.connection.in_atomic_block
         with (
             _naming_all_groups(self.connection),
-            transaction.atomic(self.using),
+            unnoticed(self.using),
             self.connection.cursor() as cursor,
         ):
             settings = PLANNING + ALL_ROWS + self._own_limits(limit)

@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 
+from ...utils.transactions import unnoticed
 from ..base import AsOfFacet
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Reading(AsOfFacet):
         setattr(connection, "transaction_mode", "DEFERRED")  # noqa: B010
         try:
             with (
-                transaction.atomic(self.using),
+                unnoticed(self.using),
                 refusing_writes(connection),
                 interrupting(connection, limit),
             ):
