@@ -115,7 +115,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return lookup in read and can_be_stored(value)
 
 
-def _parameters(declared: Any) -> Collection[str]:
+def _parameters(declared: Any) -> Collection[str | None]:
     """Return the parameters that this filter reads, as its class declares them."""
     return getattr(declared, "parameters", None) or (getattr(declared, "parameter_name", None),)
 
