@@ -16,7 +16,7 @@ from ..import_types import Cell, Form, Selection, Serialized, UnfitType
 from . import serialized
 from .column_types import PINNED
 from .quoting import literal, quoted
-from .source_types import EXPECTED, NAMES, READABLE_TIME, fits
+from .source_types import EXPECTED, MOMENT, NAMES, READABLE_TIME, fits
 
 
 def text(value: str) -> str:
@@ -129,6 +129,9 @@ class Importing(ImportFacet):
 
     def json_text(self, text: str) -> str:
         return f"CASE WHEN {text}::text ~ '^\\s*\\{{' THEN {text}::jsonb END"
+
+    def json_moment(self, text: str) -> str:
+        return MOMENT.format(f"({text})")
 
     def serialized_key(self, text: str, form: Form | None) -> str:
         return text
