@@ -77,9 +77,14 @@ def _table(one: FoundTable) -> str:
     if not one.events:
         return f"0 events ({counted(one.missed, 'later event')} that auditrepr did not record)"
     missed = f", {one.missed:,} later ones that auditrepr did not record" if one.missed else ""
+    keyless = (
+        f", {one.keyless:,} without an object ID, which no object's history shows"
+        if one.keyless
+        else ""
+    )
     return (
         f"{counted(one.events, 'event')} from {first} to {last}, {one.whole:,} of them with all"
-        f" columns of today's table{missed}"
+        f" columns of today's table{keyless}{missed}"
     )
 
 

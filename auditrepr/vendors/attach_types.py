@@ -17,6 +17,7 @@ class Span(NamedTuple):
     until: str | None
     columns: Sequence[Sequence[str]]  # of each column of the key, the names that it may have
     numbers: Sequence[bool] = ()  # which of them are numbers that the log holds as texts
+    times: Sequence[bool] = ()  # which of them are times, in whatever zone the log has them
 
 
 @dataclass(frozen=True)

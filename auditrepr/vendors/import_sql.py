@@ -59,7 +59,7 @@ def tables(dialect: Dialect, selection: Selection, *, whole: bool) -> str:
     source = _once(dialect, selection) if whole else _source(selection.select)
     return f"""
         SELECT table_name, sum(meant), sum(whole), sum(missed), sum(later), sum(future),
-            min(meant_at), max(meant_at)
+            min(meant_at), max(meant_at), sum(keyless)
         FROM (
             SELECT table_name,
                 CASE WHEN {meant} THEN 1 ELSE 0 END AS meant,
@@ -70,7 +70,9 @@ def tables(dialect: Dialect, selection: Selection, *, whole: bool) -> str:
                     AND coalesce(occurred_at < {dialect.since}, true)
                     THEN 1 ELSE 0 END AS missed,
                 CASE WHEN occurred_at >= %(until)s THEN 1 ELSE 0 END AS later,
-                CASE WHEN occurred_at > %(now)s THEN 1 ELSE 0 END AS future
+                CASE WHEN occurred_at > %(now)s THEN 1 ELSE 0 END AS future,
+                CASE WHEN {meant} AND {"action <> 'T' AND object_id IS NULL" if whole else "false"}
+                    THEN 1 ELSE 0 END AS keyless
             FROM {source}{dialect.known} WHERE {_among(dialect, selection)}
         ) AS events GROUP BY table_name ORDER BY table_name
     """
@@ -116,7 +118,8 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
     :param limited: only the latest of each table, ``most`` of them.
 
     Positions decide the order within a SELECT: an event counts as no earlier than those before it.
-    If an object's event before is of another SELECT, what has changed is not known.
+    If an object's event before is of another SELECT, what has changed is not known; nor is it if
+    an event does not say which object it is of.
     """
     parts = (
         f"SELECT {part} AS part, table_name, object_id, position, previous_position, occurred_at,"
@@ -131,7 +134,9 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
         INSERT INTO auditrepr_plannedevent (id, part, position, previous_position)
         SELECT %(last_id)s + 1 - row_number() OVER (
             ORDER BY moment DESC, part DESC, position DESC
-        ), part, position, CASE WHEN part = part_before THEN previous_position END
+        ), part, position, CASE
+            WHEN part = part_before AND object_id IS NOT NULL THEN previous_position
+        END
         FROM (
             SELECT timed.*, {before} AS part_before
             FROM (

@@ -98,6 +98,7 @@ class FoundTable(NamedTuple):
     future: int  # events that are dated in the future
     first: datetime | None
     last: datetime | None
+    keyless: int = 0  # events of which it is not known which object they are of
 
     def joined(self, other: FoundTable) -> FoundTable:
         """Return this with more events of the same table."""
@@ -111,6 +112,7 @@ class FoundTable(NamedTuple):
             self.future + other.future,
             min((at for at in firsts if at), default=None),
             max((at for at in lasts if at), default=None),
+            self.keyless + other.keyless,
         )
 
 

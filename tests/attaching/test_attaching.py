@@ -166,3 +166,33 @@ def test_an_event_at_infinity_stops_no_other_log(log: TableLog) -> None:
     Author.objects.create(name="Bea")
     run()
     assert set(InstanceRepr.objects.values_list("instance_repr", flat=True)) == {"Bea"}
+
+
+@each("supa_audit", "json")
+def test_a_key_that_is_a_time_is_the_same_in_every_zone(log: TableLog) -> None:
+    """An index can have it, whatever the zone of the session that writes."""
+    sql("CREATE TABLE moments (id timestamptz PRIMARY KEY, name text)")
+    try:
+        log.record(["moments"])
+        sql("SET TIME ZONE 'Asia/Kathmandu'",
+            "INSERT INTO moments VALUES ('2026-01-31 22:00:00.5+00')")  # fmt: skip
+        attach(log.source)
+        sql("UPDATE moments SET name = 'a'", "SET TIME ZONE 'UTC'",
+            "UPDATE moments SET name = 'b'")  # fmt: skip
+        found = {event[1:3] for event in recorded()}
+    finally:
+        sql("SET TIME ZONE 'UTC'", "DROP TABLE moments")
+    assert found == {("2026-01-31T22:00:00.5+00:00", None)}
+    assert AuditLog.objects.filter(object_id="2026-01-31T22:00:00.5+00:00").count() == 3
+
+
+@each("supa_audit")
+def test_a_column_that_was_added_comes_into_the_context_as_it_is(log: TableLog) -> None:
+    Author.objects.create(name="Ann")
+    sql("ALTER TABLE audit.record_version ADD request jsonb, ADD lacking int, ADD \"user\" text",
+        """UPDATE audit.record_version SET request = '{"a": null, "b": [{"c": null}]}'""",
+        "UPDATE audit.record_version SET \"user\" = 'Eve'")  # fmt: skip
+    attach(log.source)
+    event = AuditLog.objects.get()
+    assert event.context == {"request": {"a": None, "b": [{"c": None}]}, "user": "Eve"}
+    assert event.actor == "Eve"

@@ -64,7 +64,7 @@ class Visit(models.Model):
         return self.kind if self.kind.startswith("short") else f"{self.kind}: {self.note}"
 
 
-from . import trading  # noqa: E402, F401
+from . import keys, trading  # noqa: E402, F401
 
 
 # An update that changes nothing else is not tracked.

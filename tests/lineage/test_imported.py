@@ -121,7 +121,9 @@ def test_keys_and_json_are_known_by_former_names() -> None:
     names = {"a": ["a", "x"], "b": ["b"], "data": ["data", "json"]}
     place = Place("s", "t", "t", shape=shape, keys=("a", "b"), names=names)
     row = """'{"x": 1, "b": "2"}'::jsonb"""
-    assert sql(f"SELECT {Placed([place]).key(row)}") == [('[1, "2"]',)]
+    assert sql(f"SELECT {Placed('default', [place]).key(row)}") == [('[1, "2"]',)]
+    lacking = """'{"x": 1}'::jsonb"""
+    assert sql(f"SELECT {Placed('default', [place]).key(lacking)}") == [(None,)]
     single = Place("s", "t", "t", keys=("a",), names=names)
-    assert sql(f"SELECT {Placed([single]).key(row)}") == [("1",)]
+    assert sql(f"SELECT {Placed('default', [single]).key(row)}") == [("1",)]
     assert sql(f"SELECT {_structured(place)}") == [(["data", "json", "tags"],)]

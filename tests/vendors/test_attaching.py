@@ -20,17 +20,25 @@ INSERT INTO other_log (of, at, row) VALUES
     ('plain', now(), '{"id": 7, "name": "Ann"}'),
     ('paired', now(), '{"a": 1, "b": "x"}'),
     ('named', '2026-01-31', '{"old": "k"}'), ('named', '2026-03-31', '{"new": "k"}'),
-    ('plain', now(), '[1]'), ('plain', now(), NULL)
+    ('plain', now(), '[1]'), ('plain', now(), NULL),
+    ('timed', now(), '{"at": "2026-01-31T12:00:00+05:45"}'), ('timed', now(), '{"at": null}')
+"""
+#: What the comment was before keys could be times.
+EARLIER = """
+DO $$ BEGIN EXECUTE format('COMMENT ON TABLE auditrepr_auditlog_own IS %L', replace(
+    obj_description('auditrepr_auditlog_own'::regclass), ', [], []]', ', []]'
+)); END $$
 """
 KEYS = Keys(
     ["public"],
     {"public": {"former": "current"}},
     {
         "public": {
-            "paired": [Span(None, None, [["a"], ["b"]], [])],
+            "paired": [Span(None, None, [["a"], ["b"]], [], [])],
+            "timed": [Span(None, None, [["at"]], [], [True])],
             "named": [
-                Span(None, "2026-02-28T00:00:00+00:00", [["old"]], []),
-                Span("2026-02-28T00:00:00+00:00", None, [["new"]], []),
+                Span(None, "2026-02-28T00:00:00+00:00", [["old"]], [], []),
+                Span("2026-02-28T00:00:00+00:00", None, [["new"]], [], []),
             ],
         }
     },
@@ -79,13 +87,13 @@ def test_a_log_is_attached_and_detached(vendor: Vendor) -> None:
     assert found is not None
     assert (found.source, found.version, found.keys, found.in_place) == ("other", 1, KEYS, True)
     assert vendor.refused_reader() is None
-    assert vendor.last_id_given() == 6
+    assert vendor.last_id_given() == 8
     assert found.digest == vendor.view_digest(VIEW, KEYS, 1)
     assert found.digest != vendor.view_digest(VIEW, KEYS, 2)
     events = AuditLog.objects.order_by("pk").values_list("table_name", "object_id", "row_data")
     assert [event[:2] for event in events] == [
         ("plain", "7"), ("paired", '[1, "x"]'), ("named", "k"), ("named", "k"),
-        ("plain", None), ("plain", None),
+        ("plain", None), ("plain", None), ("timed", "2026-01-31T06:15:00+00:00"), ("timed", None),
     ]  # fmt: skip
     assert events[0][2] == {"id": 7}
     facts = vendor.view_facts(1)
@@ -101,6 +109,10 @@ def test_a_log_is_attached_and_detached(vendor: Vendor) -> None:
     assert aside is not None
     assert not aside.in_place
     vendor.attach("other", VIEW, KEYS)
+    sql(EARLIER)
+    found = vendor.attachment()
+    assert found is not None
+    assert found.keys == KEYS, "what was not known earlier is empty"
     stay = vendor.detach()
     assert len(stay) == 2, "the indexes call them"
     assert vendor.attachment() is None

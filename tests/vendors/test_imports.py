@@ -84,6 +84,9 @@ def test_tables_with_what_is_whole_and_what_is_missed(vendor: Vendor) -> None:
     assert found({}, tables=["b"]) == []
     add(vendor, 7, "b", "1", {}, occurred_at=vendor.written(timezone.now() + timedelta(days=1)))
     assert found({}, tables=["b"]) == [FoundTable("b", 0, 0, 1, 1, 1, None, None)]
+    add(vendor, 8, "c", None, {}, occurred_at=vendor.written(START))
+    assert found({}, tables=["c"])[0].keyless == 1
+    assert found({}, tables=["c"], whole=False)[0].keyless == 0
 
 
 def test_columns_of_a_wrong_type(vendor: Vendor) -> None:
@@ -362,6 +365,23 @@ def test_what_is_no_key_of_its_form_stays_as_it_is(
 def serialized_key(vendor: Vendor, text: str, form: Form | None) -> Any:
     key = vendor.serialized_key(f"CAST('{text}' AS text)", form)
     return vendor.value(f"SELECT {key}")
+
+
+MOMENTS = [
+    ("2026-01-31T12:00:00+05:45", "2026-01-31T06:15:00+00:00"),
+    ("2024-02-29T23:59:59.000120-04:56:02", "2024-03-01T04:56:01.00012+00:00"),
+    ("2026-01-01T00:00:00+00:00", "2026-01-01T00:00:00+00:00"),
+    ("9999-12-31T00:00:00+00:00", "9999-12-31T00:00:00+00:00"),
+    ("2026-02-30T12:00:00+00:00", "2026-03-02T12:00:00+00:00"),
+    *((text, text) for text in ("infinity", "2026-13-31T12:00:00+00:00", "2026-01-31", "0000", "")),
+]
+
+
+@pytest.mark.parametrize(("text", "moment"), MOMENTS)
+def test_a_key_that_is_a_time_is_written_in_utc(vendor: Vendor, text: str, moment: str) -> None:
+    """Only PostgreSQL has logs that hold one in another zone; no text raises an error."""
+    found = vendor.value(f"SELECT {vendor.json_moment(f'CAST({text!r} AS text)')}")
+    assert found == (moment if vendor.attachable else text)
 
 
 def test_numbers_and_transactions_of_rows(vendor: Vendor) -> None:

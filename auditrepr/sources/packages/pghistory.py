@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from django.apps import apps
@@ -15,6 +17,7 @@ from django.db.models import Count, IntegerField, JSONField, Model
 from ...exceptions import SourceUnavailable
 from ...utils.model_meta import concrete
 from ...utils.table_names import log_name
+from ...vendors import get_vendor
 from ..base import Facts, Order, Part, Source
 from ..quoting import text
 from .sql import later_columns
@@ -23,11 +26,11 @@ ACTIONS = {"INSERT": "I", "UPDATE": "U", "DELETE": "D"}
 
 SELECT = """
 SELECT event.pgh_id AS position, {table} AS table_name,
-    event.{key}::text AS object_id, {action} AS action,
+    {key} AS object_id, {action} AS action,
     {row} AS row_data, {context} AS context, event.pgh_created_at AS occurred_at,
     event.xmin::text::bigint AS transaction
 FROM {events} AS event{joined}
-WHERE event.pgh_label IN ({labels})
+WHERE event.pgh_label IN ({labels}) AND {known}
 """
 OBJECT = "CASE WHEN jsonb_typeof({0}::jsonb) = 'object' THEN {0}::jsonb END"
 
@@ -35,10 +38,10 @@ OBJECT = "CASE WHEN jsonb_typeof({0}::jsonb) = 'object' THEN {0}::jsonb END"
 class Pghistory(Source):
     """The event models of django-pghistory.
 
-    Of each table, one event model is read, the one with the most columns, and of that one tracker
-    for each action: others record the same changes again. Trackers with a condition
-    of their own, of an update's old row, or of several operations do not say what happened to a
-    row, so their events are left out, as are those that the application has created by hand.
+    Of each table, one tracker for each action is read, of the event model with the most columns:
+    others record the same changes again. Trackers with a condition of their own, of an update's
+    old row, or of several operations do not say what happened to a row, so their events are left
+    out, as are those that the application has created by hand.
     """
 
     name = "pghistory"
@@ -54,25 +57,24 @@ class Pghistory(Source):
                 alias=using,
                 reason='"pghistory" is not in INSTALLED_APPS',
             )
-        best = _chosen(using, tables)
-        if not best:
+        chosen = _chosen(using, tables)
+        if not chosen:
             reason = "no model has a tracker that records every insert or update"
             raise SourceUnavailable(source=self.name, alias=using, reason=reason)
         later = later_columns(self.name, using)
-        found = []
-        for _, events in sorted(best.items()):
-            table = events.model._meta.db_table
-            select = events.select(using, later.get(log_name(table), {}))
-            found.append(Part(table, select))
-        return found
+        return [
+            Part(events.name, events.select(using, later.get(log_name(table), {})))
+            for events in chosen
+            for table in [events.model._meta.db_table]
+        ]
 
     def left_out(self, using: str, tables: Collection[str] | None = None) -> dict[str, int]:
-        read = {
-            (events.model, label)
-            for events in _chosen(using, tables).values()
-            for label in events.actions
-        }
+        chosen = _chosen(using, tables)
+        read = {(events.model, label) for events in chosen for label in events.actions}
         found: dict[str, int] = {}
+        for events in chosen:
+            if number := events.without_key(using):
+                found[f"{events.name}, without the key of the object"] = number
         for model in _event_models(using):
             if tables is None or _Events(model, {}).table in tables:
                 labels = model._base_manager.using(using).values_list("pgh_label").order_by()
@@ -90,6 +92,13 @@ class _Events:
 
     model: Any
     actions: dict[str, str]
+    is_split: bool = False  # do other events of the model come apart from these?
+
+    @property
+    def name(self) -> str:
+        """Return what distinguishes them from all others."""
+        table = str(self.model._meta.db_table)
+        return f"{table}, {', '.join(self.actions)}" if self.is_split else table
 
     @property
     def tracked(self) -> type[Model]:
@@ -108,11 +117,22 @@ class _Events:
 
     @property
     def key(self) -> str:
-        """Return its column with the key of the row; empty if it has none."""
-        if reference := _field(self.model, "pgh_obj"):
-            return str(reference.column)
-        key = self.tracked._meta.pk.column
-        return key if key in self.columns else ""
+        """Return its column with the key of the row; empty if it has none.
+
+        The reference to the object may be null by now: what deletes the object may set it so.
+        """
+        own = str(self.tracked._meta.pk.column)
+        if own in self.columns:
+            return own
+        reference = _field(self.model, "pgh_obj")
+        return str(reference.column) if reference else ""
+
+    def without_key(self, using: str) -> int:
+        """Return how many events no longer say which row they are of."""
+        if self.key in self.columns:
+            return 0
+        rows = self.model._base_manager.using(using).filter(pgh_label__in=self.actions)
+        return int(rows.filter(pgh_obj=None).count())
 
     def select(self, using: str, later: Mapping[str, datetime]) -> str:
         """Return its SELECT.
@@ -124,9 +144,11 @@ class _Events:
             f" WHEN {text(label)} THEN '{action}'" for label, action in self.actions.items()
         )
         context, joined = self._context()
+        key = f"event.{quoted(self.key)}"
         return SELECT.format(
             table=text(self.table),
-            key=quoted(self.key),
+            key=get_vendor(using).key_text([key]),
+            known=f"{key} IS NOT NULL",
             action=f"CASE event.pgh_label{whens} END",
             row=self._row(later),
             events=quoted(self.model._meta.db_table),
@@ -175,16 +197,32 @@ def _event_models(using: str) -> Iterator[Any]:
             yield model
 
 
-def _chosen(using: str, tables: Collection[str] | None) -> dict[str, _Events]:
+def _chosen(using: str, tables: Collection[str] | None) -> list[_Events]:
     """Return the events to read of each of these tables."""
-    best: dict[str, _Events] = {}
+    usable: dict[str, list[_Events]] = {}
     for model in _event_models(using):
         found = _Events(model, _actions(model))
         ordered = isinstance(model._meta.pk, IntegerField)  # a base model may have another key
-        usable = ordered and found.key and found.actions
-        if usable and (tables is None or found.table in tables):
-            best[found.table] = max(found, best.get(found.table, found), key=_completeness)
-    return best
+        if ordered and found.key and (tables is None or found.table in tables):
+            usable.setdefault(found.table, []).append(found)
+    return [one for _, every in sorted(usable.items()) for one in _best(every)]
+
+
+def _best(every: Iterable[_Events]) -> Iterator[_Events]:
+    """Yield what has the most of each action, of the event models of one table.
+
+    Of different event models, only the time of the transaction says in which order they have
+    recorded. So what shares that is in the usual order: a row is added, changed and deleted.
+    """
+    best: dict[str, tuple[_Events, str]] = {}
+    for one in sorted(every, key=_completeness, reverse=True):
+        for label, action in one.actions.items():
+            best.setdefault(action, (one, label))
+    chosen = [(*best[action], action) for action in ACTIONS.values() if action in best]
+    runs = [(one, list(those)) for one, those in groupby(chosen, key=itemgetter(0))]
+    for one, those in runs:
+        actions = {label: action for _, label, action in those}
+        yield replace(one, actions=actions, is_split=[run[0] for run in runs].count(one) > 1)
 
 
 def _actions(model: Any) -> dict[str, str]:

@@ -18,7 +18,7 @@ from ...utils.table_names import log_name
 from ...vendors import get_vendor
 from ...vendors.attach_types import Keys, Span
 from ...vendors.capture_types import Kind
-from .places import Place, places
+from .places import MOMENT, Place, places
 
 USUAL = [["id"]]
 NUMBERS = ("smallint", "integer", "bigint", "numeric")
@@ -46,7 +46,7 @@ def find_keys(
         if every[0].name != usual.usual_name(schema, table):
             names.setdefault(schema, {})[table] = every[0].name
         columns = list(_spans(every, types))
-        if [one.columns for one in columns] != [USUAL]:
+        if [one.columns for one in columns] != [USUAL] or any(one.times for one in columns):
             spans.setdefault(schema, {})[table] = columns
     return Keys(usual.bare, names, spans)
 
@@ -108,28 +108,29 @@ def _spans(spans: Iterable[Place], types: Collection[str] | None) -> Iterator[Sp
     """
     known = [one for one in spans if one.keys and _is_read(one, types)]
     columns = [[list(one.names[key]) for key in one.keys] for one in known]
-    numbers = [[] if types is None else _numbers(one) for one in known]
+    about = [([] if types is None else _numbers(one), _times(one)) for one in known]
     if all(one == columns[0] for one in columns):
-        yield Span(None, None, columns[0] if columns else [], numbers[0] if numbers else [])
+        yield Span(None, None, columns[0], *about[0]) if known else Span(None, None, [], [], [])
         return
-    for one, its, which in zip(known, columns, numbers, strict=True):
+    for one, its, which in zip(known, columns, about, strict=True):
         since, until = (at.isoformat() if at else None for at in (one.since, one.until))
-        yield Span(since, until, its, which)
+        yield Span(since, until, its, *which)
 
 
 def _is_read(place: Place, types: Collection[str] | None) -> bool:
     """Return whether the key of a table can be read."""
     if types is None or not place.shape:
         return True
-    return all(_types(place).get(key, "") in types for key in place.keys)
+    return all(place.types.get(key, "") in types for key in place.keys)
 
 
 def _numbers(place: Place) -> list[bool]:
     """Return which columns of a composite key are numbers; of another one, the text is the key."""
-    found = [_types(place).get(key) in NUMBERS for key in place.keys]
+    found = [place.types.get(key) in NUMBERS for key in place.keys]
     return found if len(found) > 1 else []
 
 
-def _types(place: Place) -> dict[str, str]:
-    columns = place.shape.columns if place.shape else ()
-    return {column.name: column.type.partition("(")[0] for column in columns}
+def _times(place: Place) -> list[bool]:
+    """Return which columns of a key are times with a zone; nothing if none is."""
+    found = [place.types.get(key) == MOMENT for key in place.keys]
+    return found if any(found) else []

@@ -8,7 +8,6 @@ functions of the triggers. A source that is only tried has it for its session.
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Sequence
 
 from django.db import Error, connections, transaction
@@ -185,10 +184,7 @@ class FromTexts:
         """Return SQL for a row of this place as JSON; as texts if there is no such table today."""
         if not place.shape:
             return f"{self.hstore}.hstore_to_jsonb({texts})"
-        columns = {
-            column.name: COMPARED.get(re.sub(r"\(.*?\)", "", column.type), "")
-            for column in place.shape.columns
-        }
+        columns = {name: COMPARED.get(type_, "") for name, type_ in place.types.items()}
         known = f"{_json(columns)}, {_json(place.steps)}"
         return f"{self.function}(NULL::{place.current}, {texts}, {known})"
 

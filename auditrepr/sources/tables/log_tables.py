@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 from django.db import Error, connections, transaction
@@ -12,11 +14,13 @@ from django.db import Error, connections, transaction
 from ...exceptions import SourceUnavailable, SourceUnreadable
 from ...utils.text import one_line
 from ...vendors import get_vendor
+from ...vendors.import_types import Cell
 from ..quoting import text
-from .places import Place, places
+from .places import MOMENT, Place, places
 
 SCHEMA = "audit"  # where such logs usually are
 INTEGERS = ("integer", "bigint")
+USER = "user"  # what the context calls the actor
 #: Schema, table, the types of the columns by name, and the column of the primary key.
 TABLES = """
 SELECT nspname::text, relname::text,
@@ -65,25 +69,30 @@ class LogTable:
             raise SourceUnreadable(source=self.source, reason=one_line(error)) from error
 
     def user(self, column: str) -> str:
-        """Return SQL for the user of an event, from this column; null without it."""
-        if column not in self.columns:
-            return "NULL::text"
-        return f"nullif(event.{self.quoted(column)}::text, '')"
+        """Return SQL for the user of an event, from this column; null without it.
+
+        A column ``user`` that was added to the log says it first.
+        """
+        users = [name for name in (USER, column) if name in self.columns]
+        texts = (f"nullif(event.{self.quoted(name)}::text, '')" for name in users)
+        return f"coalesce({', '.join(texts)})" if users else "NULL::text"
 
     def context(self, known: Collection[str], user: str = "") -> str:
         """Return SQL for the context of an event: the columns that are not among the known ones.
 
         :param user: the column that says who, if it has one.
         """
-        others = sorted(self.columns.keys() - {*known, self.key})
+        others = {
+            name: f"event.{self.quoted(name)}" for name in self.columns.keys() - {*known, self.key}
+        }
         if user in others:
-            others.remove(user)
-        parts = [f"{text(name)}, event.{self.quoted(name)}" for name in others]
-        if user in self.columns:
-            parts.insert(0, f"'user', {self.user(user)}")
-        if not parts:
+            if USER not in others:
+                del others[user]
+            others[USER] = self.user(user)
+        cells = [Cell(name, sql, f"{sql} IS DISTINCT FROM NULL") for name, sql in others.items()]
+        if not cells:
             return "NULL::jsonb"
-        return f"nullif(jsonb_strip_nulls(jsonb_build_object({', '.join(parts)})), '{{}}')"
+        return f"nullif({get_vendor(self.using).document(sorted(cells))}, '{{}}')"
 
 
 def find_table(source: str, using: str, name: str, columns: Collection[str]) -> LogTable:
@@ -119,7 +128,8 @@ def find_table(source: str, using: str, name: str, columns: Collection[str]) -> 
 class Placed:
     """The places of a log's events, as SQL: a join, and expressions that depend on the place."""
 
-    def __init__(self, places: Collection[Place]) -> None:
+    def __init__(self, using: str, places: Collection[Place]) -> None:
+        self.using = using
         self.places = list(places)
 
     @classmethod
@@ -133,24 +143,43 @@ class Placed:
         if not found:
             reason = f"{log.sql} is empty"
             raise SourceUnavailable(source=log.source, alias=log.using, reason=reason)
-        return cls(found)
+        return cls(log.using, found)
 
     def join(self, schema: str, table: str, time: str) -> str:
         """Return SQL that joins `place` to an event, given expressions of the event."""
         rows = ", ".join(
             f"({n}, {text(one.schema)}, {text(one.table)}, {text(one.name)},"
-            f" '{one.since or '-infinity'}'::timestamptz, '{one.until or 'infinity'}'::timestamptz)"
+            f" '{one.since or '-infinity'}'::timestamptz, {_time(one.until)}, {one.is_partition})"
             for n, one in enumerate(self.places)
         )
+        # No event may be without a place, whatever its time: what is wrong with it is said later.
+        at = f"coalesce({time}, '-infinity')"
         return (
-            f"JOIN (VALUES {rows}) AS place (n, schema, called, name, since, until)"
+            f"JOIN (VALUES {rows}) AS place (n, schema, called, name, since, until, is_partition)"
             f" ON place.schema = {schema} AND place.called = {table}"
-            f" AND {time} >= place.since AND {time} < place.until"
+            f" AND {at} >= place.since AND coalesce({at} < place.until, true)"
         )
+
+    def emptied(
+        self, log: LogTable, truncates: str, tables: Collection[str] | None
+    ) -> Counter[str]:
+        """Return how often partitions of these tables were emptied, by what the events are.
+
+        Our log has no event for that: it would say that the whole table was.
+
+        :param truncates: a query for schemas, tables, and how many events of TRUNCATE each has.
+        """
+        found: Counter[str] = Counter()
+        parts = {(one.schema, one.table): one.name for one in self.places if one.is_partition}
+        for schema, table, number in log.rows(truncates) if parts else ():
+            name = parts.get((schema, table))
+            if name and (tables is None or name in tables):
+                found[f"{name}, TRUNCATE of its partition {table}"] += number
+        return found
 
     def key(self, image: str) -> str:
         """Return SQL for the primary key of a row, as our triggers write it."""
-        return self.by_place([_key(one, image) for one in self.places])
+        return self.by_place([_key(self.using, one, image) for one in self.places])
 
     def by_place(self, expressions: Iterable[str]) -> str:
         """Return SQL for the expression of the place, of which there is one for each."""
@@ -166,8 +195,8 @@ class Placed:
 class EveryPlace(Placed):
     """The places of a log that is attached: those of all tables, and one of what comes later."""
 
-    def __init__(self, places: Collection[Place]) -> None:
-        super().__init__([*places, Place("", "", "")])
+    def __init__(self, using: str, places: Collection[Place]) -> None:
+        super().__init__(using, [*places, Place("", "", "")])
 
     def number(self, schema: str, table: str, time: str) -> str:
         """Return SQL for the number of the place of an event, given expressions of the event."""
@@ -191,15 +220,29 @@ class EveryPlace(Placed):
         return f"coalesce({', '.join(parts)}, {last})"
 
 
-def _key(place: Place, image: str) -> str:
-    parts = [[text(name) for name in place.names[key]] for key in place.keys]
-    match parts:
+def _time(moment: datetime | None) -> str:
+    return f"'{moment}'::timestamptz" if moment else "NULL::timestamptz"
+
+
+def _key(using: str, place: Place, image: str) -> str:
+    match place.keys:
         case []:
             return "NULL::text"
-        case [names]:
-            return _first(f"{image} ->> {name}" for name in names)
-    values = ", ".join(_first(f"{image} -> {name}" for name in names) for names in parts)
-    return f"jsonb_build_array({values})::text"
+        case [key]:
+            return _key_text(using, place, key, image)
+    values = ", ".join(
+        f"to_jsonb({_key_text(using, place, key, image)})"
+        if place.types.get(key) == MOMENT
+        else _first(f"{image} -> {text(name)}" for name in place.names[key])
+        for key in place.keys
+    )
+    return f"CASE WHEN num_nulls({values}) = 0 THEN jsonb_build_array({values})::text END"
+
+
+def _key_text(using: str, place: Place, key: str, image: str) -> str:
+    """Return SQL for the text of a column of the key."""
+    found = _first(f"{image} ->> {text(name)}" for name in place.names[key])
+    return get_vendor(using).json_moment(found) if place.types.get(key) == MOMENT else found
 
 
 def _first(expressions: Iterable[str]) -> str:

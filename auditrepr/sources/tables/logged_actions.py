@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection
 from typing import Any
 
@@ -24,6 +23,9 @@ TABLES = "SELECT DISTINCT schema_name, table_name FROM {log}"
 STATEMENTS = """
 SELECT schema_name, table_name, count(*) FROM {log}
 WHERE statement_only AND action <> 'T' GROUP BY 1, 2 ORDER BY 1, 2
+"""
+TRUNCATES = """
+SELECT schema_name, table_name, count(*) FROM {log} WHERE action = 'T' GROUP BY 1, 2 ORDER BY 1, 2
 """
 #: What the triggers ignore; some of them write it nevertheless, in the old row of an update.
 IGNORED = r"""
@@ -60,7 +62,8 @@ SELECT event.{position} AS position, place.name AS table_name,
 FROM {log} AS event
 {places}
 {rows}
-WHERE event.action = 'T' OR NOT event.statement_only
+WHERE CASE event.action WHEN 'T' THEN NOT place.is_partition
+    ELSE event.statement_only IS NOT TRUE END
 """
 
 
@@ -113,7 +116,7 @@ class LoggedActions(Source):
 
     def view(self, using: str, known: Any = None) -> LogView:
         log = self._log(using)
-        placed = EveryPlace(places(using, every_table(using, ())))
+        placed = EveryPlace(using, places(using, every_table(using, ())))
         rows = (TextRows if _has_texts(log) else JsonRows)(log, placed)
         if known is None:
             found = _ignored(log, rows)
@@ -132,15 +135,16 @@ class LoggedActions(Source):
             f"{log.sql} AS event",
             _columns(log, rows, held),
             [*rows.functions(), made],
-            condition="event.action = 'T' OR NOT event.statement_only",
+            condition="event.action = 'T' OR event.statement_only IS NOT TRUE",
             key_types=KEY_TYPES if _has_texts(log) else None,
             known=sorted([*place, sorted(columns)] for place, columns in found.items()),
         )
 
     def left_out(self, using: str, tables: Collection[str] | None = None) -> dict[str, int]:
         log = self._log(using)
-        names = {(one.schema, one.table): one.name for one in Placed.of(log, TABLES).places}
-        found: Counter[str] = Counter()
+        placed = Placed.of(log, TABLES)
+        names = {(one.schema, one.table): one.name for one in placed.places}
+        found = placed.emptied(log, TRUNCATES, tables)
         for schema, table, number in log.rows(STATEMENTS):
             if tables is None or names[schema, table] in tables:
                 found[f"{names[schema, table]}, of whole statements"] += number

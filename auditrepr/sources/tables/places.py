@@ -6,6 +6,7 @@ columns have had, is known from the migrations.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -43,7 +44,8 @@ LEFT JOIN LATERAL (
 ) AS root ON true
 ORDER BY 1, 2
 """
-MOMENT = timedelta(microseconds=1)
+TICK = timedelta(microseconds=1)
+MOMENT = "timestamp with time zone"
 LONGEST = 63  # bytes that the server keeps of a name
 
 
@@ -61,6 +63,13 @@ class Place:
     keys: tuple[str, ...] = ()  # the columns of its primary key today
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)  # columns, with former names
     steps: tuple[Step, ...] = ()  # how columns were renamed since
+    is_partition: bool = False  # is it called as a part of that table?
+
+    @property
+    def types(self) -> dict[str, str]:
+        """Return the types of the columns today, without their sizes."""
+        columns = self.shape.columns if self.shape else ()
+        return {column.name: re.sub(r"\(.*?\)", "", column.type) for column in columns}
 
 
 class _Named(NamedTuple):
@@ -128,7 +137,7 @@ def _spans(renames: Renames, lineages: Iterable[Lineage], name: str) -> list[_Sp
     edges = [None, *sorted(moments), None]
     found = []
     for since, until in pairwise(edges):
-        at = since or (until - MOMENT if until else timezone.now())
+        at = since or (until - TICK if until else timezone.now())
         current = renames.table(name, at)
         found.append((since, until, current, renames.lineage(current).steps(at)))
     return list(_joined(found))
@@ -158,4 +167,5 @@ def _place(
     return Place(
         named.schema, named.table, named.name, since, until,
         table if shape else "", shape, keys, names, steps,
+        is_partition=named.root != (named.schema, named.table),
     )  # fmt: skip

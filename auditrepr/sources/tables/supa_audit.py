@@ -28,6 +28,11 @@ SELECT event.id AS position, place.name AS table_name,
     {context} AS context, event.ts AS occurred_at, event.xmin::text::bigint AS transaction
 FROM {log} AS event
 {places}
+WHERE NOT (event.op::text = 'TRUNCATE' AND place.is_partition)
+"""
+TRUNCATES = """
+SELECT table_schema::text, table_name::text, count(*) FROM {log} WHERE op::text = 'TRUNCATE'
+GROUP BY 1, 2 ORDER BY 1, 2
 """
 # As above. What indexes are made of must not depend on the text of an operation, which is not a
 # constant for the server.
@@ -82,6 +87,10 @@ class SupaAudit(Source):
             "actor": log.user("auth_uid"),
         }
         return LogView(f"{log.sql} AS event", columns | VIEW)
+
+    def left_out(self, using: str, tables: Collection[str] | None = None) -> dict[str, int]:
+        log = self._log(using)
+        return dict(Placed.of(log, TABLES).emptied(log, TRUNCATES, tables))
 
     def _log(self, using: str) -> LogTable:
         return find_table(self.name, using, "record_version", COLUMNS)

@@ -65,6 +65,13 @@ class ImportFacet(Facet, ABC):
     def json_text(self, text: str) -> str:
         """Return SQL for the JSON object in a text; NULL if there is none."""
 
+    def json_moment(self, text: str) -> str:
+        """Return SQL for a key as the triggers write it, from a text of JSON, in any time zone.
+
+        :param text: an expression, of a time or of something else, which stays what it is.
+        """
+        return text
+
     @abstractmethod
     def json_value(self, column: str) -> str:
         """Return SQL for the JSON in a column, whatever it is; NULL for that of null."""
@@ -127,8 +134,10 @@ class ImportFacet(Facet, ABC):
         asked = {"known": json.dumps(about), "now": self.written(timezone.now())}
         rows = self.rows(sql, self.selecting(selection) | asked)
         return [
-            FoundTable(name, *map(int, row[:5]), *map(self.source_time, row[5:]))  # type: ignore[arg-type]
-            for name, *row in rows
+            FoundTable._make(
+                (name, *map(int, row), *map(self.source_time, (first, last)), int(keyless))
+            )
+            for name, *row, first, last, keyless in rows
         ]
 
     def unfit_events(self, selection: Selection, keyed: Collection[str] = ()) -> Unfit:

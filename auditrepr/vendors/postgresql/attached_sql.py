@@ -12,7 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ..attach_types import KEY, TABLE, Keys, LogView
 from .quoting import LOG, literal, quoted
-from .source_types import READABLE_TIME
+from .source_types import MOMENT, READABLE_TIME
 
 #: The log's own table, while a view has its name.
 OWN = f"{LOG}_own"
@@ -61,6 +61,9 @@ BEGIN
             IF (span -> 3 -> n)::boolean AND value #>> '{{}}' ~ '^-?[0-9]+([.][0-9]+)?$' THEN
                 value := (value #>> '{{}}')::jsonb;
             END IF;
+            IF (span -> 4 -> n)::boolean THEN
+                value := to_jsonb({moment});
+            END IF;
             n := n + 1;
             parts := parts || jsonb_build_array(value);
         END LOOP;
@@ -90,7 +93,7 @@ def keys_sql(schema: str, keys: Keys, version: int) -> list[str]:
             names=_json(keys.names), bare=bare
         ),
         f"{names[KEY]}(schema text, called text, at timestamptz, image jsonb)": _KEY_BODY.format(
-            spans=_json(keys.spans)
+            spans=_json(keys.spans), moment=MOMENT.format("(value #>> '{}')")
         ),
     }
     return [

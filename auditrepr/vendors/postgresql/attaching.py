@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from typing import Any
 
 from django.db import Error, transaction
 
@@ -61,6 +62,11 @@ WHERE proname LIKE 'auditrepr\\_attached\\_%%' AND pronamespace = to_regnamespac
 """
 
 
+def _span(*parts: Any) -> Span:
+    """Return what is stored; what it lacks, an earlier version did not know."""
+    return Span(*parts, *[[]] * (len(Span._fields) - len(parts)))
+
+
 class Attaching(AttachFacet):
     """Attaches the log to the table of another one."""
 
@@ -72,7 +78,7 @@ class Attaching(AttachFacet):
             return None
         said = json.loads(comment.removeprefix(MARK))
         spans = {
-            schema: {name: [Span(*span) for span in found] for name, found in tables.items()}
+            schema: {name: [_span(*span) for span in found] for name, found in tables.items()}
             for schema, tables in said["keys"]["spans"].items()
         }
         keys = Keys(said["keys"]["bare"], said["keys"]["names"], spans)

@@ -16,7 +16,7 @@ from ..import_types import Cell, Form, Selection, Serialized, UnfitType
 from . import serialized
 from .column_types import PINNED
 from .quoting import literal, quoted
-from .source_types import EXPECTED, NAMES, READABLE_TIME, fits
+from .source_types import EXPECTED, MOMENT, NAMES, READABLE_TIME, fits
 
 
 def text(value: str) -> str:
@@ -148,6 +148,9 @@ class Importing(ImportFacet):
             f"EXISTS (SELECT 1 FROM jsonb_each({document}) AS held"
             " WHERE jsonb_typeof(held.value) = 'object')"
         )
+
+    def json_moment(self, text: str) -> str:
+        return MOMENT.format(f"({text})")
 
     def serialized_key(self, text: str, form: Form | None) -> str:
         return serialized.key(text, form)

@@ -10,6 +10,16 @@ READABLE_TIME = (
     "({0} >= CAST('0001-01-02 00:00:00+00' AS timestamptz)"
     " AND {0} < CAST('9999-12-31 00:00:00+00' AS timestamptz))"
 )
+#: A time of JSON in UTC, as the triggers write it. The session's time zone makes no difference,
+#: and nothing raises an error: a day that a month does not have is counted on from its first one.
+MOMENT = (
+    "CASE WHEN {0} ~ '^(?!0000)[0-9]{{4}}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"
+    "T([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]([.][0-9]{{1,6}})?"
+    "[+-](0[0-9]|1[0-5]):[0-5][0-9](:[0-5][0-9])?$'"
+    " THEN (to_jsonb(CAST(overlay({0} PLACING '01' FROM 9 FOR 2) AS timestamptz)"
+    " AT TIME ZONE 'UTC' + (CAST(substr({0}, 9, 2) AS integer) - 1) * interval '1 day')"
+    " #>> '{{}}') || '+00:00' ELSE {0} END"
+)
 #: The name and the category of each type.
 NAMES = """
 SELECT CAST(oid AS bigint), format_type(oid, NULL), CAST(typcategory AS text)

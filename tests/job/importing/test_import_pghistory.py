@@ -24,6 +24,12 @@ def test_its_events_are_those_of_our_own_triggers() -> None:
     run_there("story")
 
 
+@pytest.mark.proof
+@pytest.mark.postgresql
+def test_keys_and_actions_of_every_tracker_are_read() -> None:
+    run_there("trackers")
+
+
 @pytest.mark.sized
 @pytest.mark.postgresql
 def test_nothing_exact_differs_from_what_was_said() -> None:

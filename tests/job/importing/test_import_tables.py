@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, time, timedelta
@@ -581,3 +582,116 @@ def test_zeros_that_a_number_got_are_a_change(log: TableLog) -> None:
     finally:
         sql("DROP TABLE zeros")
     assert changes == ([None] if log is WITH_JSON else [None, {"n": 1.0}])
+
+
+@on_postgresql
+@each("supa_audit", "hstore", "json")
+def test_a_partition_that_was_emptied_does_not_empty_the_table(log: TableLog) -> None:
+    sql(
+        "CREATE TABLE divided (id int, day int, PRIMARY KEY (day, id)) PARTITION BY LIST (day)",
+        "CREATE TABLE part_1 PARTITION OF divided FOR VALUES IN (1) PARTITION BY LIST (id)",
+        "CREATE TABLE part_1_3 PARTITION OF part_1 FOR VALUES IN (3)",
+        "CREATE TABLE part_2 PARTITION OF divided FOR VALUES IN (2)",
+        "CREATE TABLE alone (id int PRIMARY KEY)",
+    )
+    statement = f"EXECUTE FUNCTION audit.{log.statement_trigger}()"
+    try:
+        log.record(["part_1_3", "part_2", "alone"])
+        sql(*(f"CREATE TRIGGER emptied AFTER TRUNCATE ON {table} {statement}"
+              for table in ("divided", "part_1")))  # fmt: skip
+        sql("INSERT INTO divided VALUES (3, 1), (4, 2)", "TRUNCATE part_1", "TRUNCATE alone",
+            "UPDATE divided SET id = 5", "TRUNCATE divided")  # fmt: skip
+        left = find(log.source).left_out("default")
+        found = [event[:4] for event in imported(log)]
+    finally:
+        sql("DROP TABLE divided, alone")
+    assert found == [
+        ("divided", "[1, 3]", None, "I"),
+        ("divided", "[2, 4]", None, "I"),
+        ("alone", None, None, "T"),
+        ("divided", "[2, 5]", "[2, 4]", "U"),
+        ("divided", None, None, "T"),
+    ]
+    of = "divided, TRUNCATE of its partition"
+    assert left == {f"{of} part_1": 2, f"{of} part_1_3": 2, f"{of} part_2": 1}
+
+
+@on_postgresql
+@each("supa_audit", "hstore", "json")
+def test_a_key_that_is_a_time_is_the_same_in_every_zone(log: TableLog) -> None:
+    sql("CREATE TABLE moments (at timestamptz PRIMARY KEY, name text)",
+        "CREATE TABLE measured (at timestamptz(0), id int, name text, PRIMARY KEY (id, at))",
+        "CREATE TABLE texts (at text PRIMARY KEY, name text)")  # fmt: skip
+    tables = ("moments", "measured", "texts")
+    try:
+        log.record(tables)
+        for zone in ("Asia/Kathmandu", "UTC", "America/New_York"):
+            sql(f"SET TIME ZONE '{zone}'")
+            if zone == "Asia/Kathmandu":
+                sql("INSERT INTO moments VALUES ('2026-01-31 22:00:00.5+00')",
+                    "INSERT INTO measured VALUES ('2026-01-31 22:00+00', 1)",
+                    "INSERT INTO texts VALUES ('2026-01-31T22:00:00+05:45')")  # fmt: skip
+            sql(*(f"UPDATE {table} SET name = '{zone}'" for table in tables))
+        sql("SET TIME ZONE 'UTC'")
+        found = imported(log)
+    finally:
+        sql("SET TIME ZONE 'UTC'", *(f"DROP TABLE {table}" for table in tables))
+    assert {(event[0], event[1]) for event in found} == {
+        ("moments", "2026-01-31T22:00:00.5+00:00"),
+        ("measured", '[1, "2026-01-31T22:00:00+00:00"]'),
+        ("texts", "2026-01-31T22:00:00+05:45"),
+    }
+    assert {event[2] for event in found} == {None}
+
+
+@on_postgresql
+@each("supa_audit", "hstore", "json")
+def test_a_time_that_no_calendar_has_is_refused(log: TableLog) -> None:
+    Author.objects.create(name="Ann")
+    AuditLog.objects.all().delete()
+    next_moment()
+    begin()
+    column = "ts" if log is SUPA_AUDIT else "action_tstamp_clk"
+    for time_ in ("infinity", "-infinity"):
+        sql(f"UPDATE audit.{log.table} SET {column} = '{time_}'")
+        found = importing.forecast(Request("default", [log.source], trial=True))
+        (refused,) = (one for one in found.refusals if isinstance(one, EventsUnfit))
+        assert "1 have no occurred_at" in str(refused)
+
+
+@on_postgresql
+@each("supa_audit", "json")
+def test_a_column_that_was_added_comes_into_the_context_as_it_is(log: TableLog) -> None:
+    Author.objects.create(name="Ann")
+    table = f"audit.{log.table}"
+    nested = {"a": None, "b": [{"c": None}]}
+    sql(f"ALTER TABLE {table} ADD request jsonb, ADD lacking jsonb, ADD nothing jsonb,"
+        ' ADD "user" text, ADD pair int[]',
+        f"UPDATE {table} SET request = '{json.dumps(nested)}', nothing = 'null', \"user\" = 'Eve',"
+        " pair = ARRAY[NULL, 1]")  # fmt: skip
+    if log is SUPA_AUDIT:
+        sql(f"UPDATE {table} SET auth_uid = '{uuid.UUID(int=7)}'")
+    imported(log)
+    event = AuditLog.objects.get()
+    context = event.context
+    assert context["request"] == nested
+    assert "lacking" not in context
+    assert context["nothing"] is None
+    assert context["pair"] == [None, 1]
+    assert context["user"] == event.actor == "Eve"
+    assert log is not SUPA_AUDIT or context["auth_uid"] == str(uuid.UUID(int=7))
+
+
+@on_postgresql
+@each("supa_audit")
+def test_a_dry_run_says_how_many_events_have_no_object_id(
+    log: TableLog, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sql("CREATE TABLE gone (id int PRIMARY KEY)")
+    log.record(["gone"])
+    sql("INSERT INTO gone VALUES (1), (2)", "TRUNCATE gone", "DROP TABLE gone")
+    AuditLog.objects.all().delete()
+    next_moment()
+    begin()
+    call_command("import_audit_log", "supa_audit", dry_run=True)
+    assert ", 2 without an object ID, which no object's history shows" in capsys.readouterr().out

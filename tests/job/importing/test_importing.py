@@ -720,3 +720,21 @@ def test_what_was_pruned_from_our_own_log_does_not_come_back(kept):
     run()
     assert texts() == ["Ada", "Go (Ada)", "Ann", "Go (Ann)", "Bob", *["Eva"][:kept]]
     assert prune.preview("default", before).events == 5
+
+
+def test_an_event_without_an_object_id_is_not_compared_with_another_one(settings):
+    """Of a table that is not audited, it may lack one; then two events need not be of one row."""
+    columns = "number AS position, table_name, object_id, action, row_data, occurred_at"
+    settings.AUDITREPR = {"SOURCES": {"ours": lambda using: f"SELECT {columns} FROM old_log"}}
+    at = timezone.now()
+    for number, (key, action) in enumerate([(None, "I"), (None, "U"), ("1", "I"), ("1", "U")]):
+        sql(
+            "INSERT INTO old_log (number, table_name, object_id, action, row_data, occurred_at)"
+            f" VALUES ({number}, 'gone', {'NULL' if key is None else key}, '{action}',"
+            f" '{{\"n\": {number}}}', '{get_vendor('default').written(at)}')"
+        )
+    next_moment()
+    old_log.begin()
+    do()
+    changes = AuditLog.objects.order_by("pk").values_list("object_id", "changed_from")
+    assert list(changes) == [(None, None), (None, None), ("1", None), ("1", {"n": 2})]

@@ -154,14 +154,14 @@ def test_a_query_that_takes_too_long_is_given_up():
     other = connection.copy()
     try:
         with other.cursor() as cursor:
-            cursor.execute("BEGIN; LOCK TABLE django_migrations IN ACCESS EXCLUSIVE MODE")
+            cursor.sql("BEGIN; LOCK TABLE django_migrations IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(OperationalError, match="statement timeout"):
             findings.of("default")
         assert findings.at_hand("default") == []
     finally:
         other.close()
     with connection.cursor() as cursor:
-        cursor.execute("SHOW statement_timeout")
+        cursor.sql("SHOW statement_timeout")
         assert cursor.fetchone() == ("0",)
 
 
@@ -436,12 +436,12 @@ def test_pages_say_it_in_the_readers_language_and_the_job_in_english(reader, add
 def swallow() -> str:
     """Let the log lose all events; the statement that ends it."""
     if connection.vendor == "sqlite":
-        execute(
+        sql(
             "CREATE TRIGGER quiet BEFORE INSERT ON auditrepr_auditlog"
             " BEGIN SELECT RAISE(IGNORE); END"
         )
         return 'DROP TRIGGER "quiet"'
-    execute("CREATE RULE quiet AS ON INSERT TO auditrepr_auditlog DO INSTEAD NOTHING")
+    sql("CREATE RULE quiet AS ON INSERT TO auditrepr_auditlog DO INSTEAD NOTHING")
     return "DROP RULE quiet ON auditrepr_auditlog"
 
 
@@ -461,7 +461,7 @@ def test_what_swallows_events_on_the_log_itself_is_reported_everywhere(reader):
         call_command("backfill_status", stdout=StringIO())
     assert "app_author: the log has a gap (triggers were disabled)." in str(refused.value)
     assert remedy in words(page(reader, LOG))
-    execute(remedy)
+    sql(remedy)
     assert checks.check_databases(["default"]) == []
 
 
@@ -475,7 +475,7 @@ def test_coverage_ends_while_the_log_loses_events_and_starts_again_afterwards():
     capture.install("default")
     row = Coverage.objects.get(table_name="app_author")
     assert (row.since_event, row.reason) == (None, Coverage.Reason.DISABLED)
-    execute(remedy)
+    sql(remedy)
     capture.note_gaps("default")
     assert Coverage.objects.get(table_name="app_author").since_event is not None
     assert "app_author" in capture.covered("default")
@@ -488,7 +488,7 @@ def test_coverage_ends_while_the_log_loses_events_and_starts_again_afterwards():
 def test_so_is_what_is_on_a_partition_of_the_log_and_an_unlogged_one():
     partition_small()
     part = "auditrepr_auditlog_rest"
-    execute(
+    sql(
         "CREATE FUNCTION nil() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
         f"CREATE TRIGGER quiet BEFORE INSERT ON {part} FOR EACH ROW EXECUTE FUNCTION nil()",
         f"ALTER TABLE {part} SET UNLOGGED",
@@ -502,5 +502,5 @@ def test_so_is_what_is_on_a_partition_of_the_log_and_an_unlogged_one():
              f"As its owner, run there: ALTER TABLE {part} SET LOGGED"),
         ]  # fmt: skip
     finally:
-        execute("DROP FUNCTION nil() CASCADE", f"ALTER TABLE {part} SET LOGGED")
+        sql("DROP FUNCTION nil() CASCADE", f"ALTER TABLE {part} SET LOGGED")
     assert findings.of("default") == []
