@@ -10,7 +10,7 @@ from django.db.models import Model
 
 from ...utils.model_meta import own_fields, reads
 from ..base import AsOfFacet, PastTableSQL
-from ..base.selected import Selected, selected
+from ..selected import Selected, selected
 from ..types import ALL_KNOWN, ERASED, NOT_RECORDED, TOO_BIG, Image, RawRow, Row
 from .asof_queries import HELD_SQL, IMAGE_SQL, IMAGES_SQL, PLACE, RELATION_SQL, STAYS, TABLE_SQL
 from .imported_kinds import unlike

@@ -9,7 +9,7 @@ from django.db.models import Model
 
 from ...utils.model_meta import own_fields
 from ..base import AsOfFacet, PastTableSQL
-from ..base.selected import comes_as_stored, selected
+from ..selected import comes_as_stored, selected
 from ..types import LAST_IMPORTED, Image, RawRow, Row
 from .affinity import cast, converter, fitted, is_unlike
 from .documents import ABSENT, Digest, document, key_of_text, value_of

@@ -12,7 +12,7 @@ from django.db.models import Model
 
 from ...utils.model_meta import own_fields
 from ..base import PastTableSQL
-from ..base.selected import Selected
+from ..selected import Selected
 from ..types import Image
 from .queries import IMAGES_SQL, SELECTED_SQL, STAYS, TABLE_SQL
 

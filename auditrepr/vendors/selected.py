@@ -7,7 +7,7 @@ from typing import Any
 from django.db.models import Model
 from django.db.models.sql import Query
 
-from ...utils.model_meta import own_fields
+from ..utils.model_meta import own_fields
 
 #: SQL, and its parameters.
 Selected = tuple[str, list[Any]]
