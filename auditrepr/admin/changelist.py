@@ -101,7 +101,7 @@ class LogChangeList(KeysetChangeList):
         return among_others or self._any_filter_is("unserved")
 
     def _any_filter_is(self, kind: str) -> bool:
-        """Return whether a filter in use declares this of itself."""
+        """Return whether a filter in use declares this."""
         used = (spec for spec in self.filter_specs if spec.used_parameters)
         return any(getattr(spec, kind, False) for spec in used)
 

@@ -10,7 +10,7 @@ import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from django.db import Error
 
@@ -30,6 +30,8 @@ from .runs.retry import Patience
 from .runs.turns import take_turns
 
 logger = logging.getLogger("auditrepr.tasks")
+
+T = TypeVar("T")
 
 #: Why a slice ends although there is more to do.
 CUT = {StopReason.TIME_BUDGET, StopReason.SIGNAL}
@@ -129,19 +131,23 @@ def assist(using: str, max_seconds: float, stop: Stop = lambda: False) -> Slice:
     """Work on the shares that another worker has planned; without any, the message was late."""
     _check(max_seconds, 1)
     result = _without_errors(using, partial(_help, using, max_seconds, stop))
+    if result is None:
+        return Slice()
     if result.stop_reason is StopReason.LEASE_LOST:
         result.error = ""  # who planned the round says so
     _tell_failing(using, result)
     return Slice({using: result})
 
 
-def _help(using: str, max_seconds: float, stop: Stop) -> Result:
+def _help(using: str, max_seconds: float, stop: Stop) -> Result | None:
+    """Return the result of the work on shares; None if there are none."""
+
     def is_asked() -> bool:
         preflight.check(using)
         return shares.exist(using, shares.BACKFILL)
 
     if not Patience(using, stop, Limits(max_seconds=max_seconds).seconds_left).retry(is_asked):
-        return Result()
+        return None
     return backfill.assist(using, max_seconds=max_seconds, stop=stop)
 
 
@@ -159,7 +165,7 @@ def _run(using: str, wait: float, **options: Any) -> Result:
     return _without_errors(using, work)
 
 
-def _without_errors(using: str, work: Callable[[], Result]) -> Result:
+def _without_errors(using: str, work: Callable[[], T]) -> T | Result:
     """Return the result of this work: an error of one database does not concern the others."""
     try:
         return work()

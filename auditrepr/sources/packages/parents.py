@@ -26,7 +26,7 @@ SELECT other.history_type AS kind, other.history_date AS moment FROM {history} A
 WHERE other.history_date {compared} event.history_date
     AND other.history_type IN ({kinds}) AND {same}
 """
-# The first event in our own log tells it, if there is one: since then, the table has changed.
+# The first event in our own log shows it, if there is one: since then, the table has changed.
 _STAYED = """
 coalesce((SELECT own.action <> 'I' FROM auditrepr_auditlog AS own
     WHERE own.table_name = {name} AND own.object_id = {key} AND own.id > {last}
