@@ -1,4 +1,4 @@
-"""Sends the events of a page as a file, in chunks, for as long as it takes."""
+"""Sends the events of a page as a file, in chunks, without a time limit."""
 
 from __future__ import annotations
 

@@ -23,9 +23,9 @@ class Together(NamedTuple):
 
 
 def siblings_of(user: Any, event: AuditLog, using: str) -> tuple[Together, list[AuditLog]]:
-    """Return what the event was done together with: one event more than a page shows.
+    """Return the other events of the same transaction, or else request or command.
 
-    Without a transaction, which SQLite has no name for, its request or command stands in for it.
+    They are one event more than a page shows. SQLite has no name for a transaction.
     """
     together = _together(event)
     if not together.lookups:

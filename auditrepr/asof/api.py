@@ -92,7 +92,7 @@ def past_instance(model: Any, key: Any, moment: Moment, using: str, limit: TimeL
 def doubts(instance: Model) -> list[str]:
     """Return why an object from as_of() is mixed, as far as it was read; empty if it is exact.
 
-    :raises TypeError: if it comes from somewhere else.
+    :raises TypeError: if as_of() did not return it.
     """
     subject = getattr(instance, "__dict__", {}).get(_SUBJECT)
     if subject is None:
@@ -104,7 +104,7 @@ class OwnViews:
     """Lets an object continue to read as of its moment after the call that made it.
 
     Each time, the log is read in a separate read-only view of the database: a row of which the log
-    has no event, read from the table in the same view, has not been changed until then.
+    has no event, read from the table in the same view, has not changed since.
     """
 
     def __init__(self, reader: Reader) -> None:

@@ -48,7 +48,7 @@ def key_of(model: type[Model], key: Any, asking: str = "as_of()") -> Any:
 
 
 def _part_of_key(model: type[Model], field: Any, value: Any) -> Any:
-    """Return the value as the field has it; one that only resembles a key leads to no object."""
+    """Return the value as the field has it; a value that only resembles a key matches no object."""
     if too_long(value):
         raise _no_key(model, value, "it is too large.")
     try:
@@ -116,7 +116,7 @@ def _fits(using: str, field: Any, value: Any) -> bool:
 
 
 class Wanted(NamedTuple):
-    """Whose past is asked for, and in which database."""
+    """The object whose past state is requested, and in which database."""
 
     model: type[Model]
     key: Any  # as it was given
@@ -191,6 +191,6 @@ def _last_until(when: datetime, using: str) -> Moment:
         until = when + timedelta.resolution
         near = log.filter(pk__lt=first_id(AuditLog.objects.using(using), when) + SLACK)
         last = near.filter(occurred_at__lt=until).first()
-    except OverflowError:  # in another time zone there is no such time: at either end of all
+    except OverflowError:  # no such time in this time zone: before or after all events
         last = log.first() if when.year > date.min.year else None
     return NOTHING_SEEN if last is None else Moment(last)

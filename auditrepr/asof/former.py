@@ -35,7 +35,7 @@ class FormerRow:
     doubts: dict[str, None] = field(default_factory=dict)
     errors: list[Exception] = field(default_factory=list)  # of a row that no longer fits its table
     images: list[tuple[type[Model], Image]] = field(default_factory=list)  # where the log has it
-    kinds: list[type[Model]] = field(default_factory=list)  # children that it had a row of, too
+    kinds: list[type[Model]] = field(default_factory=list)  # child models that also had its row
 
     @property
     def known(self) -> bool:
@@ -53,7 +53,7 @@ class Asked(NamedTuple):
 
 
 def former_row(asked: Asked, using: str, limit: TimeLimit) -> FormerRow:
-    """Return the object's row as of the moment; nothing of it is certain by guessing."""
+    """Return the object's row as of the moment; a guess is never reported as certain."""
     reading = _Reading(asked, using, limit)
     with reading.reader.view():
         reading.read(asked.model, asked.key)
@@ -109,7 +109,7 @@ class _Reading:
         return Found(row, tuple(self._doubts_of_event()), image)
 
     def _own_image(self, model: type[Model], key: Any) -> Image | None:
-        """Return where the event holds the row itself: it is certain whatever came before it."""
+        """Return where the event holds the row itself, which earlier events cannot change."""
         event = self.asked.when
         if not isinstance(event, AuditLog):
             return None

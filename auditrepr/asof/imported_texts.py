@@ -1,4 +1,4 @@
-"""Reads what another log has said of the objects of events that were imported from it."""
+"""Reads the texts that another log stored for the objects of events that were imported from it."""
 
 from __future__ import annotations
 

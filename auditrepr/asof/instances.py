@@ -109,7 +109,7 @@ def _is_stored_as_it_is(model: type[Model], name: str) -> bool:
 
 #: An instance: the ID of its event, its model, its primary key.
 Key = tuple[int, type[Model], str]
-#: The instances whose code has cost a transaction, with its error: they are not tried again.
+#: The instances whose code broke a transaction, with its error: they are not tried again.
 KnownFailures = dict[Key, Exception]
 
 #: Returns the stand-in for a field without a value, from the field and why it has none.

@@ -1,4 +1,4 @@
-"""Gives each instance values of its own: code that changes one does not change another's."""
+"""Copies mutable values, so that instances do not share them."""
 
 from __future__ import annotations
 

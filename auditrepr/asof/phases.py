@@ -1,6 +1,6 @@
 """The phases of a build: whose code runs, and how its queries are answered.
 
-From outside to inside::
+From outermost to innermost::
 
     Idle -> Running -> Reading -> Making
                                -> Converting

@@ -32,7 +32,7 @@ ERASED_VALUE = "{} was erased on {}"
 
 
 def unknown(column: str, why: str = NOT_RECORDED) -> str:
-    """Return the reason for which what reads this column is mixed."""
+    """Return why a representation that reads this column is mixed."""
     if why.startswith(ERASED):
         return ERASED_VALUE.format(column, why.removeprefix(ERASED))
     return UNKNOWN.format(column)

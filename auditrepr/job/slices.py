@@ -54,7 +54,7 @@ class Slice:
     def unfinished(self) -> bool:
         """Return whether to continue immediately: it was cut short, and did not stand still.
 
-        Who waits for the last shares of a round builds no batch, but plans the next round.
+        A worker that waits for the last shares of a round builds no batch; it plans the next round.
         Elsewhere the schedule's next message is early enough.
         """
         results = self.results.values()

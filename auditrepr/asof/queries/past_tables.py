@@ -133,7 +133,7 @@ def _unique_columns(source: ChangedTable | None) -> set[str]:
 def _sent_by_get() -> bool:
     """Return whether the running query is that of get(), which does not return any row of several.
 
-    Code that takes 21 rows sends the same limit. It is told apart by the methods that are running.
+    Code that takes 21 rows sends the same limit. The running methods show which one it is.
     """
     fetched = None
     frame: FrameType | None = sys._getframe(1)

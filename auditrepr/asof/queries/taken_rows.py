@@ -43,7 +43,7 @@ class Taken(NamedTuple):
         return [*by, *given[self.before : order], *by]
 
 
-# What its parts cannot be told apart with, or what has places of its own.
+# Syntax that makes it impossible to split the statement, or that has its own parameters.
 _UNCLEAR = re.compile(
     r"'|%\(|SELECT DISTINCT|\b(GROUP BY|UNION|INTERSECT|EXCEPT|OVER)\b|.\bSELECT\b|FROM.*\bFROM\b",
     re.DOTALL,
@@ -58,7 +58,7 @@ _PARTS = re.compile(
 
 @lru_cache(maxsize=1024)
 def taken(sql: str) -> Taken | None:
-    """Return the parts of the statement; None if it is not as simple as that."""
+    """Return the parts of the statement; None if the statement is more complex."""
     unclear = _UNCLEAR.search(sql) or _SHOWS_ORDER.search(sql)
     found = None if unclear else _PARTS.fullmatch(sql)
     if found is None or "ORDER BY" in found[2] or not (found[4] or found[5]):

@@ -16,7 +16,7 @@ from .target import Chosen, Target, as_json
 EVENTS = 200
 #: The columns of an event that may hold texts, besides its keys.
 SEARCHED = ("row_data", "changed_from", "context", "writer")
-#: Parts of the context that the engine reads, or that say nothing of anybody.
+#: Parts of the context that the engine reads, or that identify no person.
 _TECHNICAL = frozenset({"imported_from"})
 
 

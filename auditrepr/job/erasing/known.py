@@ -36,7 +36,7 @@ class Known:
 def known(target: Target, *, also: set[str], but: set[str]) -> Known:
     """Return the texts by which others may name the target.
 
-    :param also: texts that are searched for besides, however short.
+    :param also: additional texts to search for, even short ones.
     :param but: texts that are not searched for.
     """
     kept = {_folded(text) for text in but}

@@ -61,7 +61,7 @@ class Needles:
 
     @cached_property
     def _forms(self) -> list[_Form]:
-        """Return all forms of the texts; what has a long text has its beginning."""
+        """Return all forms of the texts; for long texts, only their beginning."""
         return _forms_of(self.texts, most=BEGINNING)
 
     @cached_property
@@ -237,7 +237,7 @@ def _forms_of(texts: Iterable[str], most: int | None = None) -> list[_Form]:
         stripped = text.strip()
         some = stripped[:most]
         for form in _forms(some, cut=some != stripped):
-            small = form.text.lower()  # of some letters two, which are not alike
+            small = form.text.lower()  # some letters have two different forms
             found.setdefault(small if len(small) == len(form.text) else form.text, form)
     return [found[text] for text in sorted(found, key=len, reverse=True)]
 

@@ -1,4 +1,4 @@
-"""The record of an erasure: what it has done, and how it is known again after it was cut short."""
+"""The record of an erasure: what it has done, and how an interrupted erasure is recognized."""
 
 from __future__ import annotations
 

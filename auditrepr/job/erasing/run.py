@@ -63,7 +63,7 @@ def erase(
 ) -> Erased:
     """Erase what is asked for; each batch is a transaction of its own.
 
-    If it is cut short, call it again: what is left is found by what is left.
+    If it is cut short, call it again: a repeated run finds the remainder from the remaining data.
 
     :param lock: the job's lock: a run could store what has just been erased.
     :param stop: called after each batch; true ends the work.

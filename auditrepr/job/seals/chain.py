@@ -106,7 +106,7 @@ class Links:
 
 
 def _unlawful(entry: SealEntry) -> str:
-    """Return what an entry says that none of ours does, in words; empty if there is nothing.
+    """Return why the entry cannot come from auditrepr, in words; empty if there is nothing.
 
     It could hide events from the numbers that the command shows.
     """

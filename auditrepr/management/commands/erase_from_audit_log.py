@@ -70,7 +70,7 @@ class Command(TerminalCommand):
     help = (
         "Erase a person from the audit log: the values of an object's events, or the contexts of an"
         " actor's, and what names them elsewhere, also in representations and errors. Needs the"
-        " owner of the log. Exit codes: 0 done, or nothing that a dry run could not show; 1 an"
+        " owner of the log. Exit codes: 0 success; 1 an"
         " error; 2 wrong usage; 128+n stopped by signal n: run it again. See docs/personal-data.md."
     )
     requires_system_checks = []
@@ -166,7 +166,7 @@ def _add_what(parser: CommandParser) -> None:
         "--actor",
         type=some,
         metavar="USER",
-        help="The user in the contexts: the primary key, or the text, that they have.",
+        help="User as recorded in the contexts: primary key or text.",
     )
     add(
         "--columns",

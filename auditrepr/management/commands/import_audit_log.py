@@ -55,7 +55,7 @@ class Command(TerminalCommand):
         add(
             "--dry-run",
             action="store_true",
-            help="Show what would be imported, how it would read, and what prevents it.",
+            help="Show what would be imported, sample events, and any obstacles.",
         )
         _add_events(parser)
         add(

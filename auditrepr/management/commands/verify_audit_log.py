@@ -39,7 +39,7 @@ class Command(TerminalCommand):
         "Compute the digests of all sealed events again, and name the first event of each range"
         " that is no longer what was sealed. With --against, compare the seals with an export, too:"
         " without it, users who may write to the table of seals can seal a changed log again. Needs"
-        " only the right to read. Exit codes: 0 the log is what was sealed; 1 it is not, or an"
+        " only the right to read. Exit codes: 0 the log matches its seals; 1 it does not, or an"
         " error; 2 wrong usage; 128+n stopped by signal n. See docs/seal.md."
     )
     requires_system_checks = []
@@ -63,7 +63,7 @@ class Command(TerminalCommand):
             type=seal_number,
             dest="from_number",
             metavar="NUMBER",
-            help="Seal to continue from, as a stopped command has said. Default: the first one.",
+            help="Seal to continue from, as an interrupted command prints it. Default: the first.",
         )
         add_database(parser, "Database whose log to verify.")
         add("--no-progress", action="store_true", help="Do not show a progress bar.")
