@@ -25,7 +25,7 @@ NO_ORDER = "a related set without an order may have come in another one"
 def as_of(live: Any, members: Members, known: Sequence[Found] | None) -> Any:
     """Return the queryset of a related set; it and ones made from it read as of the moment.
 
-    :param known: the rows that it selects; None if only a query can tell.
+    :param known: the rows that it selects; None if only a query shows them.
     """
     queryset = live._chain()
     queryset.__class__ = _as_of_class(live.__class__)

@@ -457,9 +457,8 @@ def test_times_that_django_does_not_write_are_a_refusal(time, late):
     """Also if the text sorts after the end: that event would be taken for one that we recorded."""
     history()
     written = time.replace("2026", "2999") if late else time
-    sql(
-        f"UPDATE old_log SET occurred_at = '{written}' WHERE action = 'I' AND table_name = 'app_author'"
-    )
+    first = "action = 'I' AND table_name = 'app_author'"
+    sql(f"UPDATE old_log SET occurred_at = '{written}' WHERE {first}")
     with pytest.raises(EventsUnfit, match="1 have no occurred_at"):
         do()
     assert [type(one) for one in importing.forecast(Request("default", ["ours"])).refusals] == [
