@@ -272,14 +272,10 @@ class Backfill(Sharing[PendingBatch]):
         self, backlog: Backlog, batch: PendingBatch, outcomes: list[Outcome]
     ) -> Stored:
         stored = self.write(batch, outcomes)
-        whole = len(outcomes) == len(batch.events)
-        backlog.settle(batch.reaches if whole else outcomes[-1].id)
+        backlog.settle(store.reached(batch, outcomes))
         return stored
 
     def _write_again(self, outcomes: list[Outcome]) -> Stored:
-        rows, outcomes = store.store(self.using, outcomes, self.vendor.store)
-        quarantine.release(self.using, [o.id for o in outcomes if o.failure is None])
-        quarantine.add(self.using, outcomes)
-        return Stored(
-            rows, again=len(outcomes), still=store.failed(outcomes), final=store.final(outcomes)
-        )
+        rows, stored = quarantine.store_again(self.using, outcomes)
+        still, final = store.failed(stored), store.final(stored)
+        return Stored(rows, again=len(stored), still=still, final=final)

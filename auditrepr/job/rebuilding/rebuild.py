@@ -126,7 +126,8 @@ class Rebuild(Sharing[StoredBatch]):
         changed = [outcome for outcome in built if values_of(outcome) != batch.stored[outcome.id]]
         rows, changed = store.store(self.using, changed, self.vendor.replace)
         failed = [outcome for outcome in (*known, *changed) if outcome.failure]
-        more, still = self._write_final([o for o in outcomes if o.id not in batch.stored])
+        others = [outcome for outcome in outcomes if outcome.id not in batch.stored]
+        more, still = quarantine.store_again(self.using, others)
         final = store.final(still)
         return Stored(rows + more, failed, len(outcomes), store.failed(still), final)
 
@@ -201,8 +202,7 @@ class Rebuild(Sharing[StoredBatch]):
         self, cursor: RebuildCursor, batch: StoredBatch, outcomes: list[Outcome]
     ) -> Stored:
         stored = self.write(batch, outcomes)
-        whole = len(outcomes) == len(batch.events)
-        self._move(cursor, batch.reaches if whole else outcomes[-1].id)
+        self._move(cursor, store.reached(batch, outcomes))
         return stored
 
     def _move(self, cursor: RebuildCursor, reached: int) -> None:
@@ -215,10 +215,3 @@ class Rebuild(Sharing[StoredBatch]):
         if not selection.since and not selection.mixed:
             related.note_rebuilt(self.using, cursor, selection.table_name)
         RebuildCursor.objects.using(self.using).filter(pk=cursor.pk).delete()
-
-    def _write_final(self, outcomes: list[Outcome]) -> tuple[int, list[Outcome]]:
-        """Store what has become of final events; return how many have a text, and all outcomes."""
-        rows, outcomes = store.store(self.using, outcomes, self.vendor.store)
-        quarantine.release(self.using, [one.id for one in outcomes if one.failure is None])
-        quarantine.add(self.using, outcomes)
-        return rows, outcomes

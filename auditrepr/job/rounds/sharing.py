@@ -8,7 +8,7 @@ from abc import abstractmethod
 from collections.abc import Sequence
 from datetime import datetime
 from functools import partial
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeVar
 
 from ... import capture
 from ...exceptions import LeaseLost, RoundVoided
@@ -18,6 +18,7 @@ from ...vendors.types import Event
 from .. import preflight
 from ..runs.result import Progress, Result, Stored
 from ..runs.run import Run
+from ..storing import store
 from . import shares, workers
 from .crew import Alone, Crew
 from .lock import ShareLock
@@ -30,17 +31,7 @@ PAUSE = 0.2
 PATIENCE = 60.0
 
 
-class Part(Protocol):
-    """Some events of a share."""
-
-    @property
-    def events(self) -> list[Event]: ...
-
-    @property
-    def reaches(self) -> int: ...  # the share is done up to this ID once they are stored
-
-
-Batch = TypeVar("Batch", bound=Part)
+Batch = TypeVar("Batch", bound=store.Batch)
 
 
 class Sharing(Run, Generic[Batch]):
@@ -210,8 +201,7 @@ class Sharing(Run, Generic[Batch]):
 
     def _write(self, lock: ShareLock, batch: Batch, outcomes: list[Outcome]) -> Stored:
         stored = self.write(batch, outcomes)
-        whole = len(outcomes) == len(batch.events)
-        lock.reached = batch.reaches if whole else outcomes[-1].id
+        lock.reached = store.reached(batch, outcomes)
         return stored
 
     def await_lease(self) -> StopReason | None:

@@ -11,6 +11,7 @@ from ...models import ReprFailure
 from ...reprs import Outcome
 from ...vendors import get_vendor
 from ...vendors.types import Event
+from . import store
 
 #: Seconds until the second attempt; each further delay is twice as long, up to the longest.
 FIRST_DELAY = 300
@@ -66,6 +67,17 @@ def add(using: str, outcomes: Sequence[Outcome]) -> None:
             "error_class", "message", "traceback", "attempts", "last_failed_at", "next_attempt_at",
         ],
     )  # fmt: skip
+
+
+def store_again(using: str, outcomes: Sequence[Outcome]) -> tuple[int, list[Outcome]]:
+    """Store what has become of failed events; return the number of rows written, and all outcomes.
+
+    What has a text is no failure any more. Works within the caller's transaction.
+    """
+    rows, stored = store.store(using, outcomes, get_vendor(using).store)
+    release(using, [outcome.id for outcome in stored if outcome.failure is None])
+    add(using, stored)
+    return rows, stored
 
 
 def release(using: str, ids: Collection[int]) -> None:

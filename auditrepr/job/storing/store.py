@@ -3,14 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 from django.db import Error
 
 from ...reprs import Failure, Outcome
 from ...vendors import get_vendor
+from ...vendors.types import Event
 
 #: As :meth:`Vendor.store`: event ID, text, fidelity, reason.
 Write = Callable[[list[tuple[int, str, str, str]]], int]
+
+
+class Batch(Protocol):
+    """Events that are to be stored together, in the order of their IDs."""
+
+    @property
+    def events(self) -> list[Event]: ...
+
+    @property
+    def reaches(self) -> int: ...  # all is done up to this ID once they are stored
 
 
 def store(using: str, outcomes: Sequence[Outcome], write: Write) -> tuple[int, list[Outcome]]:
@@ -29,6 +41,12 @@ def store(using: str, outcomes: Sequence[Outcome], write: Write) -> tuple[int, l
     if not isinstance(written, Error):
         return written, list(outcomes)
     return _one_by_one(using, outcomes, write)
+
+
+def reached(batch: Batch, outcomes: Sequence[Outcome]) -> int:
+    """Return the ID up to which all is done with these outcomes: maybe not the whole batch's."""
+    whole = len(outcomes) == len(batch.events)
+    return batch.reaches if whole else outcomes[-1].id
 
 
 def failed(outcomes: Sequence[Outcome]) -> list[Outcome]:
