@@ -379,7 +379,7 @@ MOMENTS = [
 
 @pytest.mark.parametrize(("text", "moment"), MOMENTS)
 def test_a_key_that_is_a_time_is_written_in_utc(vendor: Vendor, text: str, moment: str) -> None:
-    """Only PostgreSQL has logs that hold one in another zone; no text raises an error."""
+    """Where logs can hold one in another zone; no text raises an error."""
     found = vendor.value(f"SELECT {vendor.json_moment(f'CAST({text!r} AS text)')}")
     assert found == (moment if vendor.attachable else text)
 
