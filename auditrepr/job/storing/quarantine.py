@@ -72,7 +72,7 @@ def add(using: str, outcomes: Sequence[Outcome]) -> None:
 def store_again(using: str, outcomes: Sequence[Outcome]) -> tuple[int, list[Outcome]]:
     """Store what has become of failed events; return the number of rows written, and all outcomes.
 
-    What has a text is no failure any more. Works within the caller's transaction.
+    What has a text is no longer a failure. Works within the caller's transaction.
     """
     rows, stored = store.store(using, outcomes, get_vendor(using).store)
     release(using, [outcome.id for outcome in stored if outcome.failure is None])
