@@ -72,7 +72,7 @@ def ended(using: str, model: type[Model], key: Sequence[Any], told: Sequence[Tol
 
 
 def _nearest(using: str, key: Sequence[Any], told: Sequence[Told], compared: str) -> str:
-    """Return SQL for what was told right before the event, or after it."""
+    """Return SQL for what is recorded right before the event, or after it."""
     rows = " UNION ALL ".join(
         _ROWS.format(
             history=connections[using].ops.quote_name(one.history._meta.db_table),
