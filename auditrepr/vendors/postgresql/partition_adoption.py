@@ -25,10 +25,12 @@ SELECT 'publication ' || quote_ident(pubname) ||
 JOIN pg_publication ON pg_publication.oid = prpubid WHERE prrelid = to_regclass(%(table)s)
 UNION ALL
 SELECT 'publication ' || quote_ident(pubname) || ' without publish_via_partition_root = true'
-FROM pg_publication AS published JOIN pg_class ON pg_class.oid = to_regclass(%(table)s)
-WHERE NOT pubviaroot AND (puballtables OR EXISTS (
-    SELECT FROM pg_publication_namespace WHERE pnpubid = published.oid AND pnnspid = relnamespace
-))
+FROM pg_publication AS publication JOIN pg_publication_tables USING (pubname)
+JOIN pg_class AS published ON published.oid = to_regclass(%(table)s)
+JOIN pg_namespace ON pg_namespace.oid = relnamespace
+WHERE NOT pubviaroot AND schemaname = nspname AND tablename = relname AND NOT EXISTS (
+    SELECT FROM pg_publication_rel WHERE prpubid = publication.oid AND prrelid = published.oid
+)
 UNION ALL
 SELECT 'inheritance of ' || inhrelid::regclass FROM pg_inherits
 WHERE inhparent = to_regclass(%(table)s)
