@@ -5,6 +5,8 @@ Django has no schedule: cron, or what the backend offers, enqueues :func:`backfi
 
 from __future__ import annotations
 
+from collections.abc import Collection, Set
+
 import django
 
 if django.VERSION >= (6, 0):
@@ -20,12 +22,15 @@ if django.VERSION >= (6, 0):
 
     from .job import slices
 
-    def _first(names: list[str], usual: str) -> str:
-        return usual if usual in names or not names else names[0]
+    def _first(names: Collection[str], usual: str) -> str:
+        if usual in names or not names:
+            return usual
+        # Each process has to choose the same one.
+        return min(names) if isinstance(names, Set) else next(iter(names))
 
     # A project need not have a backend or queue of the usual name.
-    _BACKEND = _first(list(settings.TASKS), DEFAULT_TASK_BACKEND_ALIAS)
-    _QUEUES = list(settings.TASKS.get(_BACKEND, {}).get("QUEUES", ()))
+    _BACKEND = _first(settings.TASKS, DEFAULT_TASK_BACKEND_ALIAS)
+    _QUEUES = settings.TASKS.get(_BACKEND, {}).get("QUEUES", ())
     _QUEUE = _first(_QUEUES, DEFAULT_TASK_QUEUE_NAME)
 
     @task(backend=_BACKEND, queue_name=_QUEUE, takes_context=True)

@@ -94,7 +94,7 @@ def _is_ours(path: str) -> bool:
     """Return whether the path leads to auditrepr's middleware, or to one that inherits from it."""
     try:
         found = import_string(path)
-    except ImportError:  # Django says so when it loads them
+    except Exception:  # whatever the module raises: Django says so when it loads it
         return False
     return isinstance(found, type) and issubclass(found, AuditContextMiddleware)
 

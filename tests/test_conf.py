@@ -151,10 +151,11 @@ def test_retention_is_an_age_for_each_model(value: Any) -> None:
         Settings.parse({"RETENTION": value})
 
 
-def test_retention_names_each_model_once() -> None:
-    entries = {"shop.Cart": "7 years", "*": "1 day", "Shop.cart": "1 day"}
+@pytest.mark.parametrize("name", ["RETENTION", "REPR"])
+def test_a_setting_names_each_model_once(name: str) -> None:
+    entries = {"shop.Cart": "7 years", "shop.Order": "1 day", "Shop.cart": "1 day"}
     with pytest.raises(InvalidSetting, match=r"once, .* not 'shop\.Cart, Shop\.cart'"):
-        Settings.parse({"RETENTION": entries})
+        Settings.parse({name: entries})
 
 
 def test_retention_is_parsed() -> None:

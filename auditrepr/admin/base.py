@@ -111,7 +111,7 @@ class ReadOnlyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def lookup_allowed(self, lookup: str, value: str, request: HttpRequest) -> bool:
         """Only what a filter of the list reads."""
-        read = {name for one in self.list_filter for name in _parameters(one)}
+        read = {name for one in self.get_list_filter(request) for name in _parameters(one)}
         return lookup in read and can_be_stored(value)
 
 

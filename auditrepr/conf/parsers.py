@@ -23,7 +23,7 @@ Asked = int | Literal["auto"]
 MOST = 2**31 - 1
 #: Seconds; no lease and no row takes longer.
 DAY = 86_400
-#: Fewer are none for an alarm, or for a database: no limit.
+#: Seconds. An alarm, or a database, takes less for 0, which means no limit.
 LEAST = 0.001
 
 #: What can be recorded automatically about who makes a change.
@@ -125,6 +125,7 @@ def _reprs(name: str, value: Any) -> dict[str, str | Callable[[Any], object]]:
         raise InvalidSetting(
             name=name, value=value, expected='a dictionary such as {"auth.User": "get_full_name"}'
         )
+    _in_one_spelling(name, value)
     return {model.lower(): way for model, way in value.items()}
 
 

@@ -10,7 +10,7 @@ _ONE = '"app_label.Model"'
 _SEVERAL = f'{_ONE}, "app_label.*" or "*"'
 #: How settings name models, where it is not one by one.
 _NAMES = {
-    "MODELS": f'{_SEVERAL}; with "-" before it, as in "-app_label.Model", it is not audited',
+    "MODELS": f'{_SEVERAL}; "-app_label.Model" excepts a model',
     "EXCLUDE": _SEVERAL,
     "RETENTION": _SEVERAL,
 }

@@ -57,7 +57,7 @@ def run(
     max_seconds: float | None = None,
     rescan: bool = False,
     retry_failed: bool = False,
-    retried_to: int | None = None,
+    before: Result | None = None,
     workers: int = 1,
     crew: Crew | None = None,
     on_progress: Callable[[Progress], None] = lambda progress: None,
@@ -72,7 +72,7 @@ def run(
     :param max_seconds: seconds after which no new batch is started.
     :param rescan: search the whole log for pending events.
     :param retry_failed: retry all failed events, due or not.
-    :param retried_to: the ID up to which they were retried in an earlier turn.
+    :param before: what earlier turns have done: the limit of batches, and retries, continue there.
     :param workers: how many workers this host should have; from two on, a large backlog is shared.
     :param crew: the others of them.
     :param on_progress: called after each batch.
@@ -82,7 +82,7 @@ def run(
     """
     limits = Limits(max_batches, max_seconds, stop)
     options: dict[str, Any] = {"lock": lock, "limits": limits, "size": batch_size}
-    options |= {"rescan": rescan, "retry_failed": retry_failed, "retried_to": retried_to}
+    options |= {"rescan": rescan, "retry_failed": retry_failed, "before": before}
     options |= {"workers": workers, "crew": crew}
     return Backfill(using, on_progress=on_progress, **options).run()
 
@@ -119,13 +119,14 @@ class Backfill(Sharing[PendingBatch]):
         *,
         rescan: bool = False,
         retry_failed: bool = False,
-        retried_to: int | None = None,
+        before: Result | None = None,
         **options: Any,
     ) -> None:
         super().__init__(using, **options)
         self.rescan = rescan
         self.retry_failed = retry_failed
-        self.result.retried_to = retried_to
+        before = before or Result()
+        self.result.retried_to, self._fresh_before = before.retried_to, before.fresh
         self._rebuild = Obstacle(using)
 
     def work(self) -> StopReason:
@@ -195,8 +196,9 @@ class Backfill(Sharing[PendingBatch]):
         """Work until nothing is left; none: until others can help with what is pending."""
         backlog = Backlog(self.using, rescan=self.rescan)
         retry = self._all_failed if self.retry_failed else self._due
-        self._earlier = 0
+        self._earlier = -self._fresh_before
         reason = self._pending(backlog)
+        self.result.fresh = self.result.batches
         if not reason and self._rebuild.has_gone():
             backlog.settle()
             return None
@@ -228,7 +230,7 @@ class Backfill(Sharing[PendingBatch]):
         return None
 
     def _due(self) -> StopReason | None:
-        """Retry failed events that are due, up to one batch.
+        """Retry failed events that are due, up to one batch; return what kept the run from it.
 
         If more are left, that is not a limit that the run reached.
         """

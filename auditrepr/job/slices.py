@@ -146,9 +146,11 @@ def _help(using: str, max_seconds: float, stop: Stop) -> Result | None:
         preflight.check(using)
         return shares.exist(using, shares.BACKFILL)
 
-    if not Patience(using, stop, Limits(max_seconds=max_seconds).seconds_left).retry(is_asked):
+    limits = Limits(max_seconds=max_seconds)
+    if not Patience(using, stop, limits.seconds_left).retry(is_asked):
         return None
-    return backfill.assist(using, max_seconds=max_seconds, stop=stop)
+    left = max(limits.seconds_left() or 0, 0.001)
+    return backfill.assist(using, max_seconds=left, stop=stop)
 
 
 def _run(using: str, wait: float, **options: Any) -> Result:
@@ -157,12 +159,12 @@ def _run(using: str, wait: float, **options: Any) -> Result:
     :param wait: seconds to wait for the lock.
     """
 
-    def work() -> Result:
+    def turn() -> Result:
         result = backfill.run(using, lock=DatabaseLock(using, wait=wait), **options)
         _tell(using, findings.to_tell(using))
         return result
 
-    return _without_errors(using, work)
+    return _without_errors(using, turn)
 
 
 def _without_errors(using: str, work: Callable[[], T]) -> T | Result:

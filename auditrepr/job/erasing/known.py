@@ -80,13 +80,16 @@ def _shared_as_shown(target: Target, texts: set[str], shown: set[str], every: se
     :param shown: the target's representations.
     :param every: all of its values.
     """
-    wanted, found = texts | shown, set()
-    values = set(map(_folded, every))
+    wanted = texts | shown
+    sought, values = set(map(_folded, wanted)), set(map(_folded, every))
+    found: set[str] = set()
     for row in target.shown_of_others(Sought(map(Stretch.of, wanted))) if wanted else ():
         theirs, said = set(map(_folded, target.texts(row.audit_log))), _folded(row.instance_repr)
-        found |= theirs
-        if _values_in(said, values) <= theirs:
+        found |= theirs & sought
+        if said in sought and (held := _values_in(said, values)) and held <= theirs:
             found.add(said)
+        if found == sought:
+            break
     return {text for text in wanted if _folded(text) in found}
 
 

@@ -140,8 +140,8 @@ class Needles:
     def replaced_in(self, document: Any) -> Any:
         """Return a document, such as a context, with the mark in the values of its entries.
 
-        Their names are a program's, and stay, even if a person is called User. Only one that is not
-        a single word is replaced, too.
+        Their names are a program's, and stay, even if a person is called User. A name that
+        is not a single word may be data, and is replaced, too.
         """
         if not isinstance(document, dict):
             return self.replaced(document)

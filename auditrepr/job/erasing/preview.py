@@ -13,7 +13,7 @@ from ...models import AuditLog, Checkpoint, InstanceRepr, ReprFailure
 from ...models.log_queryset import ACTOR_LENGTH
 from ...vendors import get_vendor
 from .. import preflight
-from . import texts
+from . import records, texts
 from .changes import change_of, of_others
 from .checking import NOT_OURS, check_target
 from .known import Known, known
@@ -93,7 +93,7 @@ def _count_elsewhere(found: Preview, asked: Asked, own: set[int]) -> None:
         found.own_representations = rows.count()
         failures = ReprFailure.objects.using(using).filter(audit_log__in=mine)
         found.failures += len(texts.own_failures(failures))
-    for row in texts.others(using, needles):
+    for row in texts.others(using, needles, records.unfinished(target)):
         found.others[str(row._meta.verbose_name)] += 1
 
 

@@ -63,7 +63,7 @@ def erase(
 ) -> Erased:
     """Erase what is asked for; each batch is a transaction of its own.
 
-    If it is cut short, call it again: a repeated run finds the remainder from the remaining data.
+    If it is cut short, call it again: the next call finds what is left to erase.
 
     :param lock: the job's lock: a run could store what has just been erased.
     :param stop: called after each batch; true ends the work.
@@ -136,7 +136,8 @@ class _Run:
         for after, upto in parts(self.using, top) if needles else ():
             said = InstanceRepr.objects.using(self.using)
             said = said.filter(audit_log_id__gt=after, audit_log_id__lte=upto)
-            self._mark(texts.representations(said, needles))
+            # Its own are erased last: a run that continues this one finds other texts by them.
+            self._mark([pk for pk in texts.representations(said, needles) if pk not in self.own])
             failed = ReprFailure.objects.using(self.using)
             failed = failed.filter(audit_log_id__gt=after, audit_log_id__lte=upto)
             self._fail(texts.failures(failed, needles))
@@ -151,6 +152,7 @@ class _Run:
             if self.stopped:
                 return
             rows = InstanceRepr.objects.using(self.using).filter(pk__in=ids)
+            self._mark(texts.representations(rows, self.known.needles))
             if isinstance(self.target, ObjectTarget):
                 self._mark(texts.representations(rows, self.known.words))
                 failed = ReprFailure.objects.using(self.using).filter(pk__in=ids)

@@ -28,7 +28,7 @@ class Round:
     planned: int  # shares
     left: int
     held: tuple[Held, ...]  # by workers that may still run
-    rate: float  # event IDs per second, of all workers while there were any
+    rate: float  # event IDs per second, of all workers, over the time in which any of them worked
     seconds_left: float | None  # of this round at that rate; None: nothing is done yet
 
     @property

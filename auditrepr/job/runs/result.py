@@ -28,6 +28,7 @@ class Result:
     final: int = 0  # events found to be final: str() raised as of them, too
     again: int = 0  # events of this run that had failed or been represented before
     batches: int = 0
+    fresh: int = 0  # those of them that were of new events, without a round
     seconds: float = 0.0
     error: str = ""
     first_failure: str = ""  # the first failed event, and its error
@@ -55,7 +56,7 @@ class Result:
 
     def add(self, later: Result) -> None:
         """Add the result of a later turn."""
-        for name in ("rows", "failures", "final", "again", "batches", "seconds", "gone"):
+        for name in ("rows", "failures", "final", "again", "batches", "fresh", "seconds", "gone"):
             setattr(self, name, getattr(self, name) + getattr(later, name))
         for name in ("stop_reason", "error", "holder", "retried_to", "in_round"):
             setattr(self, name, getattr(later, name))

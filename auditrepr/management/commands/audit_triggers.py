@@ -126,7 +126,7 @@ class Command(TerminalCommand):
         lost = get_vendor(using).swallowing()
         for one in lost:
             yield f"{using}: {append_only.LOG}: may lose events because of {one.cause}"
-            yield f"As its owner, run there: {one.remedy}"
+            yield f"{using}: As the owner of the log, run: {one.remedy}"
         if not (broken or unguarded or lost):
             self._say(1, f"{using}: all triggers are OK.")
 

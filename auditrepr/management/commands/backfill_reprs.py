@@ -81,15 +81,13 @@ class Command(SharedCommand):
         check_exclusive({**options, "dry_run": dry_run}, "dry_run", "rescan", "retry_failed")
 
     def run(self, using: str, options: dict[str, Any], before: Result | None, **how: Any) -> Result:
-        before = before or Result()
-        most = options["max_batches"]
         try:
             result = backfill.run(
                 using,
-                max_batches=None if most is None else most - before.batches,
-                rescan=options["rescan"] and not before.seconds,
+                max_batches=options["max_batches"],
+                rescan=options["rescan"] and not (before and before.seconds),
                 retry_failed=options["retry_failed"],
-                retried_to=before.retried_to,
+                before=before,
                 workers=options["workers"],
                 crew=self.crew(using, options),
                 **how,

@@ -53,6 +53,23 @@ def test_the_representations_of_a_namesake_stay(title: str):
     assert not [text for text, _ in shown(Book(pk=key)) if "emma" in text.lower()]
 
 
+def test_what_shows_the_object_is_erased_by_a_run_that_was_interrupted_too(monkeypatch: Any):
+    """The object's own representation, which no other value has, is what finds it elsewhere."""
+    author = Author.objects.create(name="Jane Doe")
+    one = Book.objects.create(title="Emma", author=author)
+    Book.objects.create(title="Emma", author=None)
+    key = gone(one)
+    later = Author.objects.create(name="later")
+    backfill()
+    InstanceRepr.objects.filter(audit_log__object_id=later.pk).update(
+        instance_repr="by Emma (Jane Doe)"
+    )
+    monkeypatch.setattr("auditrepr.job.windows.WINDOW", 2)
+    while erased(Book, key, batch_size=1, stop=lambda: True).stopped:
+        pass
+    assert "emma (jane doe)" not in dump()
+
+
 def test_what_shows_the_object_is_no_namesake():
     Author.objects.create(name="Emma")
     first = Author.objects.create(name="Jane Doe")

@@ -457,7 +457,7 @@ def test_what_swallows_events_on_the_log_itself_is_reported_everywhere(reader):
     with pytest.raises(CommandError) as refused:
         call_command("audit_triggers", "check")
     assert "default: auditrepr_auditlog: may lose events because of" in str(refused.value)
-    assert str(refused.value).endswith(f"As its owner, run there: {remedy}")
+    assert str(refused.value).endswith(f"default: As the owner of the log, run: {remedy}")
     (message,) = checks.check_databases(["default"])
     assert (message.id, message.hint) == ("auditrepr.W010", f"As its owner, run there: {remedy}")
     assert "the audit log may lose events because of" in message.msg
