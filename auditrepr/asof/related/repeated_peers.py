@@ -22,7 +22,7 @@ class RepeatedPeers(Peers):
     def __init__(self, first: Peers) -> None:
         super().__init__(first.reader, first.model, first.resolvers, first.sets, first.keys)
         self.first = first
-        self._places: list[int] = []  # of the members among the first ones
+        self._places: dict[int, int] = {}  # of the members among the first ones
         self._objects, self._sets = first._objects, first._sets
 
     def made(self, place: int, row: Row) -> Model:
@@ -30,10 +30,11 @@ class RepeatedPeers(Peers):
 
         :raises Exception: if the model's code raises it.
         """
+        # Known before there is a member: a time limit may end the making anywhere.
+        self._places[len(self.members)] = place
         instance = self.reader.made_again(self, self.first.members[place].subject, row)
         if isinstance(instance, Exception):
             raise self._once_more(instance)
-        self._places.append(place)
         return instance
 
     def gives_first(self, matches: Matches) -> bool:
