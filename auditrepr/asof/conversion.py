@@ -82,14 +82,35 @@ class Conversion(NamedTuple):
     limit: TimeLimit
     watched: Callable[[], AbstractContextManager[Watched]] = unwatched
 
-    def rows(self, fields: Sequence[Field[Any, Any]], rows: Sequence[Any]) -> Sequence[Any]:
+    def rows(
+        self,
+        fields: Sequence[Field[Any, Any]],
+        rows: Sequence[Any],
+        unread: frozenset[int] = frozenset(),
+    ) -> Sequence[Any]:
         """Return the values that Django makes of each of these rows, or the error that this raises.
 
         A field that would send a query has :class:`Unread` values, in each row.
+
+        :param unread: the numbers of fields that are known to send queries.
         """
+        others = [n for n in range(len(fields)) if n not in unread]
         with self.watched() as code, suppress(QueryRefused):
-            converted = self._together(fields, rows)
-        return self._without(self._asking(fields, rows), fields, rows) if code.asked else converted
+            converted = self._some(others, fields, rows)
+        if not code.asked:
+            return self._with(unread, converted, fields, rows) if unread else converted
+        # Whether a field sends one may depend on anything: if none does alone, all may.
+        return self.rows(fields, rows, unread.union(self._asking(others, fields, rows) or others))
+
+    def _some(
+        self, numbers: Sequence[int], fields: Sequence[Field[Any, Any]], rows: Sequence[Any]
+    ) -> Sequence[Any]:
+        """Return the converted values of the fields with these numbers only."""
+        if not numbers:
+            return [[] for _ in rows]
+        if len(numbers) < len(fields):
+            fields, rows = [fields[n] for n in numbers], [[row[n] for n in numbers] for row in rows]
+        return self._together(fields, rows)
 
     def _together(self, fields: Sequence[Field[Any, Any]], rows: Sequence[Any]) -> Sequence[Any]:
         """Return the rows, all of whose fields convert their values now.
@@ -109,28 +130,30 @@ class Conversion(NamedTuple):
                 return [ModelRaised.of(error)]
         return [one for row in rows for one in self._together(fields, [row])]
 
-    def _asking(self, fields: Sequence[Field[Any, Any]], rows: Sequence[Any]) -> list[int]:
-        """Return which of the fields would send a query."""
+    def _asking(
+        self, numbers: Sequence[int], fields: Sequence[Field[Any, Any]], rows: Sequence[Any]
+    ) -> list[int]:
+        """Return which of the fields with these numbers would send a query."""
         asking = []
-        for n, field in enumerate(fields):
+        for n in numbers:
             with self.watched() as code, suppress(QueryRefused):
-                self._together([field], [[row[n]] for row in rows])
+                self._together([fields[n]], [[row[n]] for row in rows])
             if code.asked:
                 asking.append(n)
         return asking
 
-    def _without(
-        self, asking: Sequence[int], fields: Sequence[Field[Any, Any]], rows: Sequence[Any]
+    def _with(
+        self,
+        unread: Collection[int],
+        converted: Sequence[Any],
+        fields: Sequence[Field[Any, Any]],
+        rows: Sequence[Any],
     ) -> Sequence[Any]:
-        """Return the rows, in which the values of these fields are not converted."""
-        others = [n for n in range(len(fields)) if n not in asking]
-        known = [[row[n] for n in others] for row in rows]
-        if others:
-            known = list(self._together([fields[n] for n in others], known))
-        for row, values in zip(rows, known, strict=True):
-            for n in asking if not isinstance(values, Exception) else ():
+        """Return the converted rows with the unread values of the other fields in their places."""
+        for row, values in zip(rows, converted, strict=True):
+            for n in sorted(unread) if not isinstance(values, Exception) else ():
                 values.insert(n, Unread(fields[n], row[n], self.vendor))
-        return known
+        return converted
 
 
 def apart(row: Row, model: type[Model]) -> Row:

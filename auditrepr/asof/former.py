@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from django.db import router
+from django.db import router, transaction
 from django.db.models import Model
 
 from ..lineage import recent_renames
@@ -19,6 +20,7 @@ from ..utils.time_limit import TimeLimit
 from ..vendors import get_vendor
 from ..vendors.types import Event, Found, Image, Moment, Row, renamed
 from .asked import moment_of
+from .conversion import ModelRaised
 from .lookups import Subject
 from .reader import Reader
 from .rows import read_images
@@ -89,9 +91,7 @@ class _Reading:
                 self.row.doubts[f"its row in {table} is not in the log"] = None
             return
         self.row.exists = True
-        subject = Subject(self.moment)
-        self.row.values = {**self.reader.values(model, found.row, subject), **self.row.values}
-        self.row.doubts |= subject.notes
+        self._take_values(model, found.row)
         self.row.missing |= found.row.missing
         self.row.doubts |= dict.fromkeys(found.row.lossy)
         if found.image:
@@ -99,6 +99,21 @@ class _Reading:
         for parent, link in parent_links(model).items():
             if parent not in self._done and link.attname in self.row.values:
                 self.read(parent, self.row.values[link.attname])
+
+    def _take_values(self, model: type[Model], row: Row) -> None:
+        """Take the row's values, or the error that a field raised which reads them with queries."""
+        subject = Subject(self.moment)
+        try:
+            # A query that fails must not cost the transaction that everything is read in.
+            with transaction.atomic(self.using) if row.unread else nullcontext():
+                values = self.reader.values(model, row, subject)
+        except BaseException as error:  # a field's from_db_value may raise anything
+            if self.limit.ends_work(error):
+                raise
+            self.row.errors.append(ModelRaised.of(error))
+            values = row.values
+        self.row.values = {**values, **self.row.values}
+        self.row.doubts |= subject.notes
 
     def _part(self, model: type[Model], key: Any) -> Found:
         image = self._own_image(model, key)

@@ -66,6 +66,26 @@ class BrokenKeyField(KeyedField):
         return super().from_db_value(value, expression, connection)
 
 
+class RefusingField(KeyedField):
+    """Refuses some values, after its query."""
+
+    def from_db_value(self, value, expression, connection):
+        read = super().from_db_value(value, expression, connection)
+        if value == "broken":
+            raise ValueError(read)
+        return read
+
+
+class TurningField(KeyedField):
+    """Does not send its query at its second call."""
+
+    calls = 0
+
+    def key(self, using):
+        TurningField.calls += 1
+        return "none" if TurningField.calls == 2 else super().key(using)
+
+
 class Named(models.Model):
     class Meta:
         abstract = True
@@ -114,6 +134,16 @@ class UntrackedKey(Owned):
 @auditrepr.track
 class BrokenKey(Owned):
     name = BrokenKeyField(max_length=30)
+
+
+@auditrepr.track
+class Refusing(Owned):
+    name = RefusingField(max_length=30)
+
+
+@auditrepr.track
+class Turning(Owned):
+    name = TurningField(max_length=30)
 
 
 @auditrepr.track(exclude=["hidden"])

@@ -24,8 +24,11 @@ from tests.app.conversion import (
     Owner,
     PartlyFormatted,
     PartlyKeyed,
+    Refusing,
     Secret,
     ToKeyed,
+    Turning,
+    TurningField,
     Untracked,
     UntrackedKey,
 )
@@ -170,6 +173,26 @@ def test_what_is_restored_is_read_with_the_key_of_then():
     row = former_row(Asked(Keyed, keyed.pk, event), "default", TimeLimit(5))
     assert row.values["name"] == "then:a"
     assert row.known
+
+
+@pytest.mark.parametrize("model", [BrokenKey, Refusing])
+def test_an_error_of_a_field_that_sends_queries_is_one_of_the_former_row(model):
+    one = model(name="broken", rank=3)
+    one.save_base()
+    event = AuditLog.objects.latest("pk")
+    row = former_row(Asked(model, one.pk, event), "default", TimeLimit(5))
+    assert (row.exists, row.known, len(row.errors)) == (True, False, 1)
+    assert row.values["rank"] == 3
+    assert "name" not in row.values
+
+
+def test_a_field_that_only_sometimes_sends_queries_reads_nothing_of_today():
+    Secret.objects.create(name="then")
+    Turning.objects.create(name="a")
+    Secret.objects.update(name="now")
+    TurningField.calls = 0
+    *_, outcome = [one for one in built().values() if ":" in one.text]
+    assert outcome.text == "then:a"
 
 
 def own_queries():
