@@ -52,6 +52,9 @@ class Attributes(dict[str, Any]):
     def __eq__(self, other: object) -> bool:
         return self.shown() == other
 
+    def __ne__(self, other: object) -> bool:
+        return self.shown() != other
+
     def __or__(self, other: Any) -> Any:
         return self.shown() | other
 
@@ -125,7 +128,7 @@ class IncompleteAttributes(Attributes):
 
 
 class Deferred(Hidden):
-    """A ``get_deferred_fields`` without the fields that only the log lacks a value of."""
+    """A ``get_deferred_fields`` that omits fields whose values are only missing from the log."""
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader

@@ -232,8 +232,10 @@ class Reader:
 
     def made_again(self, peers: Peers, subject: Subject, row: Row) -> Model | Exception:
         """Return another instance of a row, as one of these peers, or the error that was raised."""
-        with nullcontext() if peers.plain else self.own_queries():
+        if peers.plain and not row.unread:
             return self._instance(peers, subject, self.own_row(peers.model, row))
+        with self.own_queries():
+            return self._instance(peers, subject, row)
 
     def _peers(self, model: type[Model]) -> Peers:
         sets = set_relations(model)
@@ -244,7 +246,9 @@ class Reader:
             if peers.plain and not row.unread:
                 instance = peers.make(row.values)
             else:
-                instance = self._maker.make(peers.model, peers.make, subject, row)
+                # The model's own code may change values in place: the row stays as it is.
+                own = self.own_row(peers.model, row)
+                instance = self._maker.make(peers.model, peers.make, subject, own)
             if row.missing:
                 make_incomplete(instance, Loader(instance, subject, row.missing, self))
                 self._fill_key(instance, subject, row)

@@ -63,6 +63,22 @@ class Loaned(Folio):
         self.shown = f"<{self.name}>"
 
 
+@auditrepr.track
+class Stamped(Part):
+    """Changes a value in place when an instance is made."""
+
+    rack = models.ForeignKey(Rack, models.CASCADE, related_name="stamped")
+    data = models.JSONField(default=list)
+
+    class Meta(Part.Meta):
+        ordering = ["pk"]
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.data.append("stamp")
+        self.shown = len(self.data)
+
+
 class Marking(models.Manager[Any]):
     """Fetches some of the marks along with the pages."""
 

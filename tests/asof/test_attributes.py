@@ -46,6 +46,7 @@ ALL = {
     "format": lambda one: "{first} {hidden}".format(**vars(one)),
     "len": lambda one: str(len(vars(one))),
     "equal": lambda one: str(vars(one) == dict(vars(one)) != {}),
+    "unequal": lambda one: str(vars(one) != dict(vars(one))),
     "repr": lambda one: repr(vars(one)).partition(">")[2],
 }
 #: What reads the attribute that has no value in the log.

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import json
 import pickle
+from functools import wraps
+from inspect import unwrap
 
 import pytest
 from django.db import connection, transaction
 from django.db.models import F
+from django.db.utils import ConnectionRouter
 
 from auditrepr.asof.phases import TODAY
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
-from tests.app.racks import Color, Folio, Good, Loaned, Mark, Page, Rack, Slip, TurnedGood
+from tests.app.racks import Color, Folio, Good, Loaned, Mark, Page, Rack, Slip, Stamped, TurnedGood
 from tests.oracle import Oracle, assert_true, built
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -117,6 +120,9 @@ FRESH = {
         (one.shown, one.data.append(1), one.data, louder(one), setattr(one, "shown", ""))
         for _ in "abc" for one in s.loaned.all()
     ],
+    "changed by the model": lambda s: [
+        (one.shown, one.data) for _ in "abc" for one in s.stamped.all()
+    ],
     "manager that prefetches": lambda s: [
         (each(one.marks.all(), louder), names(one.marks.all()))
         for _ in "ab" for one in s.pages.all()
@@ -174,6 +180,8 @@ def story() -> None:
     TurnedGood.objects.create(name="top", rack=rack, rank=1)
     Loaned.objects.create(name="l", rack=other, on=rack, color=color, data=["l"])
     Slip.objects.create(name="p", folio=folio)
+    for name in "mn":
+        Stamped.objects.create(name=name, rack=rack, data=[name])
     rack.friends.add(friend)
     friend.friends.add(other)
     Rack.objects.filter(pk=rack.pk).update(name="s2")
@@ -185,6 +193,7 @@ def story() -> None:
     Color.objects.update(name="now")
     Mark.objects.all().delete()
     Good.objects.update(name="now")
+    Stamped.objects.filter(name="m").update(data=["now"])
 
 
 def answered(question, rack) -> str:
@@ -283,9 +292,21 @@ class Replica:
         return "default"
 
 
+def wrapped_by_another(method):
+    @wraps(method)
+    def traced(*args, **kwargs):
+        return method(*args, **kwargs)
+
+    return traced
+
+
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 @pytest.mark.proof
-def test_what_a_router_sends_to_a_replica_is_read_as_of_the_event(settings, monkeypatch):
+@pytest.mark.parametrize("made", [lambda method: method, wrapped_by_another])
+def test_what_a_router_sends_to_a_replica_is_read_as_of_the_event(made, settings, monkeypatch):
+    djangos = unwrap(ConnectionRouter.db_for_read)
+    monkeypatch.setattr(ConnectionRouter, "db_for_read", made(djangos))
+
     def said(rack):
         ours = rack.folios.filter(name="a").count(), rack.friends.order_by("pk").count()
         free = Folio.objects.count(), len(Folio.objects.raw("SELECT id FROM app_folio"))
