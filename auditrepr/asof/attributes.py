@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from django.db.models import Model
 
 if TYPE_CHECKING:
-    from .instances import Loader
+    from .loader import Loader
 
 
 class Hidden:
@@ -89,7 +89,7 @@ class IncompleteAttributes(Attributes):
     loader: Loader
 
     def shown(self) -> dict[str, Any]:
-        self._fill(*self.loader.without_value())
+        self._fill(*self.loader.without_value)
         self._arrange()
         return super().shown()
 
@@ -128,7 +128,10 @@ class IncompleteAttributes(Attributes):
 
 
 class Deferred(Hidden):
-    """A ``get_deferred_fields`` that omits fields whose values are only missing from the log."""
+    """A ``get_deferred_fields`` that omits fields whose values are only missing from the log.
+
+    :param loader: of the instance.
+    """
 
     def __init__(self, loader: Loader) -> None:
         self.loader = loader
@@ -136,7 +139,7 @@ class Deferred(Hidden):
     def __call__(self) -> set[str]:
         instance = self.loader.instance
         deferred = type(instance).get_deferred_fields(instance)
-        return deferred if _by_django() else deferred - self.loader.without_value().keys()
+        return deferred if _by_django() else deferred - self.loader.without_value.keys()
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Deferred:
         return Deferred(deepcopy(self.loader, memo))

@@ -68,6 +68,7 @@ class _Unwatched:
 
 
 def unwatched() -> AbstractContextManager[Watched]:
+    """Return a watch that never says that a query was sent."""
     return nullcontext(_Unwatched())
 
 

@@ -20,7 +20,8 @@ from .attributes import make_incomplete
 from .building import Building, StartOver
 from .conversion import ModelRaised
 from .history import MOST_BYTES, History
-from .instances import GuardedMaker, KnownFailures, Loader
+from .instances import GuardedMaker, KnownFailures
+from .loader import Loader
 from .lookups import Lookup, Subject
 from .matches import Matches
 from .own_values import with_own_values

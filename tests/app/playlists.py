@@ -77,9 +77,6 @@ class OfPublished(models.ForeignKey):
 class Song(models.Model):
     title = models.CharField(max_length=20)
 
-    class Meta:
-        app_label = "app"
-
 
 @auditrepr.track
 class Playlist(models.Model):
@@ -88,9 +85,6 @@ class Playlist(models.Model):
     translation = Translated("Text", models.CASCADE, ["id"], ["of"], related_name="+", null=True)
     favorite = ToTheFirst(Song, models.CASCADE, related_name="+", null=True)
 
-    class Meta:
-        app_label = "app"
-
 
 @auditrepr.track
 class Entry(models.Model):
@@ -98,18 +92,12 @@ class Entry(models.Model):
     song = models.ForeignKey(Song, models.CASCADE)
     place = models.IntegerField()
 
-    class Meta:
-        app_label = "app"
-
 
 @auditrepr.track
 class Text(models.Model):
     of = OfPublished(Playlist, models.CASCADE)
     lang = models.CharField(max_length=9)
     title = models.CharField(max_length=20)
-
-    class Meta:
-        app_label = "app"
 
 
 class Visible(models.Manager):
@@ -123,9 +111,6 @@ class Note(models.Model):
     lang = models.CharField(max_length=9)
     objects = Visible()
 
-    class Meta:
-        app_label = "app"
-
 
 @auditrepr.track
 class Cover(models.Model):
@@ -133,4 +118,3 @@ class Cover(models.Model):
     of = Sleeved(Playlist, models.CASCADE)
 
     class Meta:
-        app_label = "app"

@@ -15,10 +15,15 @@ class Part(models.Model):
 
     class Meta:
         abstract = True
-        app_label = "app"
 
     def __str__(self) -> str:
         return self.name
+
+
+class Ordered(Part):
+    class Meta:
+        abstract = True
+        ordering = ["pk"]
 
 
 @auditrepr.track
@@ -32,14 +37,11 @@ class Color(Part):
 
 
 @auditrepr.track
-class Folio(Part):
+class Folio(Ordered):
     rack = models.ForeignKey(Rack, models.CASCADE, related_name="folios")
     color = models.ForeignKey(Color, models.CASCADE, null=True)
     rank = models.IntegerField(default=0)
     data = models.JSONField(default=list)
-
-    class Meta(Part.Meta):
-        ordering = ["pk"]
 
 
 @auditrepr.track
@@ -55,23 +57,17 @@ class Loaned(Folio):
 
     on = models.ForeignKey(Rack, models.CASCADE, related_name="loaned")
 
-    class Meta(Part.Meta):
-        ordering = ["pk"]
-
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.shown = f"<{self.name}>"
 
 
 @auditrepr.track
-class Stamped(Part):
+class Stamped(Ordered):
     """Changes a value in place when an instance is made."""
 
     rack = models.ForeignKey(Rack, models.CASCADE, related_name="stamped")
     data = models.JSONField(default=list)
-
-    class Meta(Part.Meta):
-        ordering = ["pk"]
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -98,25 +94,33 @@ class MarkingAll(models.Manager[Any]):
         return super().get_queryset().prefetch_related("marks", Prefetch("rack"))
 
 
+class MarkingDeeply(models.Manager[Any]):
+    """Fetches sets of members' relations, too."""
+
+    def get_queryset(self):
+        return super().get_queryset().prefetch_related("marks__page", "rack__folios")
+
+
+class MarkingNothing(models.Manager[Any]):
+    def get_queryset(self):
+        return super().get_queryset().prefetch_related("no_marks")
+
+
 @auditrepr.track
-class Page(Part):
+class Page(Ordered):
     rack = models.ForeignKey(Rack, models.CASCADE, related_name="pages")
 
     objects = Marking()
     apart = MarkingApart()
     with_all = MarkingAll()
-
-    class Meta(Part.Meta):
-        ordering = ["pk"]
+    deeply = MarkingDeeply()
+    with_nothing = MarkingNothing()
 
 
 @auditrepr.track
-class Mark(Part):
+class Mark(Ordered):
     page = models.ForeignKey(Page, models.CASCADE, related_name="marks")
     hidden = models.BooleanField(default=False)
-
-    class Meta(Part.Meta):
-        ordering = ["pk"]
 
 
 class Iterating(models.QuerySet[Any]):
@@ -153,7 +157,7 @@ class Turned(models.Manager[Any]):
 
 
 @auditrepr.track
-class Good(Part):
+class Good(Ordered):
     rack = models.ForeignKey(Rack, models.CASCADE, related_name="goods")
     rank = models.IntegerField(default=0)
 
@@ -162,9 +166,6 @@ class Good(Part):
     few = FewIterating.as_manager()
     short = CutShort.as_manager()
     turned = Turned()
-
-    class Meta(Part.Meta):
-        ordering = ["pk"]
 
 
 @auditrepr.track

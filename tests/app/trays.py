@@ -11,26 +11,17 @@ import auditrepr
 class Tray(models.Model):
     name = models.CharField(max_length=20)
 
-    class Meta:
-        app_label = "app"
-
 
 @auditrepr.track
 class Piece(models.Model):
     tray = models.ForeignKey(Tray, models.CASCADE, related_name="pieces")
     data = models.JSONField()
 
-    class Meta:
-        app_label = "app"
-
 
 @auditrepr.track(exclude=["tray"])
 class Scrap(models.Model):
     tray = models.ForeignKey(Tray, models.CASCADE)
     name = models.CharField(max_length=20)
-
-    class Meta:
-        app_label = "app"
 
     def __str__(self):
         return f"{self.name} of {self.tray}" if self.name == "asks" else self.name

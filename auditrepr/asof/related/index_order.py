@@ -7,7 +7,7 @@ gives the members as they lie in their table.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cache
@@ -23,6 +23,9 @@ from ...utils.model_meta import key_parts
 
 #: The fields of an index, in its order; what has no name in Python is None.
 Index = tuple[str | None, ...]
+
+#: The values of rows, by attname.
+Rows = Collection[Mapping[str, Any]]
 
 #: PostgreSQL's indexes that give their rows in an order of their own.
 UNSORTED = frozenset({"gist", "spgist", "hash"})
@@ -90,15 +93,15 @@ def _compared(condition: Any) -> list[Col]:
     return [one for one in found if isinstance(one, Col)]
 
 
-def may_reorder(model: type[Model], reading: Reading, members: Collection[Any]) -> bool:
+def may_reorder(model: type[Model], reading: Reading, members: Rows) -> bool:
     """Return whether an index of the model may give these members in another order.
 
-    :param members: in the order in which they lie in their table.
+    :param members: the values of their rows, in the order in which they lie in their table.
     """
     return len(members) > 1 and not all(
         _grow(
             [
-                [getattr(one, name or "", None) for name in index if name not in reading.fixed]
+                [one.get(name or "") for name in index if name not in reading.fixed]
                 for one in members
             ],
             # Read backwards, an index gives equal members in the opposite order.

@@ -1,4 +1,4 @@
-"""The caches in which Django looks before it queries a relation: they answer as of the event."""
+"""Related sets in the cache in which Django looks before it queries one, as of the event."""
 
 from __future__ import annotations
 
@@ -15,46 +15,11 @@ from ..lookups import Subject
 from ..matches import Matches
 from ..own_values import changeable
 from .managers import is_djangos
+from .own_objects import another
 from .related_querysets import AsOfQuerySet, as_of
 
 if TYPE_CHECKING:
     from .peers import Peers
-
-
-class AsOfObjects(dict[str, Any]):
-    """The ``fields_cache`` of one instance."""
-
-    __slots__ = ("_index", "_peers")
-
-    def __init__(self, peers: Peers, index: int) -> None:
-        super().__init__()
-        self._peers = peers
-        self._index = index
-
-    def __missing__(self, name: str) -> Any:
-        value = self._peers.object(name, self._index)
-        self[name] = value
-        return value
-
-    def __setitem__(self, name: str, value: Any) -> None:
-        """Store an answer, be it this one's or Django's own."""
-        if value is None:
-            self._peers.members[self._index].subject.found_none = True
-        super().__setitem__(name, value)
-
-    def keep_row(self) -> None:
-        """Keep what the instance's row holds, before code can change the instance's values."""
-        self._peers.keep_row(self._index)
-
-    def again(self) -> Any:
-        """Return another instance of the same row."""
-        return self._peers.again(self._index)
-
-
-def another(instance: Any) -> Any:
-    """Return another instance of the row that this one was made of."""
-    cache = instance._state.fields_cache
-    return cache.again() if isinstance(cache, AsOfObjects) else instance
 
 
 class Members:
@@ -90,12 +55,16 @@ class Members:
         """Return the rows of the set by their keys, which code may have changed on the objects."""
         return {_key(one): one for one in self.matches.found}
 
-    def prefetch(self, objects: Sequence[Any], accessors: Collection[str]) -> None:
-        """Let the objects keep these sets: the log answers them without a query for each row."""
-        for one in objects:
-            sets = one.__dict__.get("_prefetched_objects_cache")
-            if isinstance(sets, AsOfSets):
-                sets.prefetch(accessors)
+    def prefetch(self, objects: Sequence[Any], lookups: Collection[Any]) -> bool:
+        """Let the objects keep what these lookups name; False if one names more than a relation.
+
+        The log answers relations without a query for each row.
+        """
+        caches = [one.__dict__.get("_prefetched_objects_cache") for one in objects]
+        known = all(isinstance(one, AsOfSets) and one.knows(lookups) for one in caches)
+        for one in caches if known else ():
+            one.prefetch(lookups)
+        return known
 
 
 def _key(found: Found) -> Any:
@@ -180,6 +149,10 @@ class AsOfSets(dict[str, Any], Hidden):
         if (name, self._index) in self._peers.prefetched:
             self[name] = found
         return found
+
+    def knows(self, lookups: Collection[Any]) -> bool:
+        """Return whether each of these is the name of one of the instance's own relations."""
+        return self._peers.accessors.issuperset(lookups)
 
     def prefetch(self, accessors: Collection[str]) -> None:
         """Let each of these sets stay the same once it was asked for, as if it was prefetched."""

@@ -21,11 +21,16 @@ from ..instances import is_plain, maker
 from ..lookups import Ask, AsOfReader, Lookup, SetRelation, Subject
 from ..matches import Matches
 from ..placeholders import unknown
-from .instance_caches import AsOfObjects, AsOfSets, Members
+from .instance_caches import AsOfSets, Members
+from .own_objects import AsOfObjects
 
 if TYPE_CHECKING:
     from .relations import Resolver
     from .repeated_peers import RepeatedPeers
+
+
+#: Returns what a relation of all members leads to, in their order.
+Resolve = Callable[["Peers"], Sequence[Any]]
 
 
 class Member(NamedTuple):
@@ -77,21 +82,19 @@ class Peers:
         self._given: dict[int, Matches] = {}  # the sets of which code has had objects, by id()
 
     def add(self, instance: Model, subject: Subject, row: Row | None) -> None:
+        """Add an instance as a member: from now on its relations are resolved here."""
         index = len(self.members)
         there, state = attributes_of(instance), instance._state
         objects, sets = AsOfObjects(self, index), AsOfSets(self, index)
         # What the model's own code has read or set while it made the instance.
-        known, known_sets = (
-            state.__dict__.get("fields_cache"),
-            there.get("_prefetched_objects_cache"),
-        )
+        known = state.__dict__.get("fields_cache") or {}
+        known_sets = there.get("_prefetched_objects_cache") or {}
         state.fields_cache = objects
         there["_prefetched_objects_cache"] = sets
         self.members.append(Member(instance, subject, row, self._keys_of(instance)))
-        if known or known_sets:
-            for name, value in (known or {}).items():
-                objects[name] = value
-            sets.update(known_sets or {})
+        for name, value in known.items():
+            objects[name] = value
+        sets.update(known_sets)
 
     def _keys_of(self, instance: Model) -> tuple[Any, ...]:
         return tuple(map(instance.__dict__.get, self.keys))
@@ -193,13 +196,7 @@ class Peers:
                 raise self._once_more(one.value)
         return matches
 
-    def _answer(
-        self,
-        known: dict[str, Any],
-        name: str,
-        resolve: Callable[[Peers], Sequence[Any]],
-        index: int,
-    ) -> Any:
+    def _answer(self, known: dict[str, Any], name: str, resolve: Resolve, index: int) -> Any:
         """Return the answer for one of the members; an error is the answer for all of them."""
         answers = known.get(name)
         # The code of a model may use a relation before all of its instances are made.
@@ -252,6 +249,11 @@ class Peers:
         """Return another instance of the member's row; itself if the project's code made it."""
         member = self.members[index]
         return member.instance if member.row is None else self._repeated.made(index, member.row)
+
+    @cached_property
+    def accessors(self) -> frozenset[str]:
+        """The names by which code asks for the relations of a member."""
+        return frozenset(one.accessor for one in self.sets.values()).union(self.resolvers)
 
     @cached_property
     def _repeated(self) -> RepeatedPeers:

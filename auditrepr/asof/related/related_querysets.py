@@ -106,8 +106,7 @@ class AsOfQuerySet(QuerySet[Any]):
             one.prefetch_to if _is_plain_prefetch(one) else one
             for one in self._prefetch_related_lookups  # type: ignore[attr-defined]
         ]
-        if lookups and all(isinstance(one, str) for one in lookups):
-            members.prefetch(objects, {str(one).partition("__")[0] for one in lookups})
+        if lookups and members.prefetch(objects, lookups):
             self._prefetch_done = True
 
     def _adopt(self, made: Any) -> None:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
 from typing import Any
 
 from django.db.models import Model
 
 from ...vendors.types import Row
 from ..matches import Matches
-from .instance_caches import another
-from .peers import Peers
+from .own_objects import another
+from .peers import Peers, Resolve
 
 
 class RepeatedPeers(Peers):
@@ -38,7 +37,7 @@ class RepeatedPeers(Peers):
         return instance
 
     def gives_first(self, matches: Matches) -> bool:
-        """Return that others have had them: the objects know the first instance, not this one."""
+        """Return False: code has had other objects of these rows."""
         return False
 
     def object(self, name: str, index: int) -> Any:
@@ -53,11 +52,5 @@ class RepeatedPeers(Peers):
                 found._state.fields_cache[back] = member.instance
         return found
 
-    def _answer(
-        self,
-        known: dict[str, Any],
-        name: str,
-        resolve: Callable[[Peers], Sequence[Any]],
-        index: int,
-    ) -> Any:
+    def _answer(self, known: dict[str, Any], name: str, resolve: Resolve, index: int) -> Any:
         return self.first._answer(known, name, resolve, self._places[index])

@@ -6,7 +6,7 @@ insertion, and on some an update moves a row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
@@ -31,6 +31,10 @@ from ...vendors import Vendor
 from ...vendors.types import Found, Row
 from ..matches import Matches
 from .index_order import Reading, may_reorder
+from .own_objects import values_of_row
+
+#: Stands for what the row of an object does not say.
+_UNKNOWN = object()
 
 #: Aggregates that give the same in any order.
 _ORDERLESS = frozenset({Avg, Count, Max, Min, StdDev, Sum, Variance})
@@ -61,7 +65,7 @@ def agree(links: Matches, near: Any, far: Any, ends: Matches) -> bool:
         return True
     if not links.in_order or not ends.in_order or first != second:
         return False
-    return not may_reorder(far.model, Reading({near.attname}), [one.value for one in links.found])
+    return not may_reorder(far.model, Reading({near.attname}), _values(links.found))
 
 
 def lies_in_order(matches: Matches, query: Any) -> bool:
@@ -72,8 +76,13 @@ def lies_in_order(matches: Matches, query: Any) -> bool:
     if not matches.in_order:
         return False
     ordered = [field for field, _ in _terms(query)]
-    members = [one.value for one in matches.rows.get(concrete(query.model), ())]
-    return not may_reorder(query.model, Reading.of(query, ordered), members)
+    members = matches.rows.get(concrete(query.model), ())
+    return not may_reorder(query.model, Reading.of(query, ordered), _values(members))
+
+
+def _values(found: Sequence[Found]) -> list[Mapping[str, Any]]:
+    """Return the values of the rows of these objects, which code may have changed since."""
+    return [values_of_row(one.value) for one in found]
 
 
 def ordering(query: Any) -> list[Any]:
@@ -88,6 +97,8 @@ def has_ties(query: Any, members: Sequence[Any], every: Sequence[Any]) -> bool |
 
     None if only the database can decide that.
 
+    Code may have changed the members, but not their rows.
+
     :param every: what the query may have taken the members from.
     """
     terms = _terms(query)
@@ -96,11 +107,12 @@ def has_ties(query: Any, members: Sequence[Any], every: Sequence[Any]) -> bool |
     if not all(alone for _, alone in terms):
         return None
 
-    def values(member: Any) -> list[Any]:
-        return [getattr(member, field.attname, None) for field, _ in terms]
-
-    others = [values(one) for one in every]
-    return any(others.count(values(member)) > 1 for member in members)
+    names = [field.attname for field, _ in terms]
+    values = [[values_of_row(one).get(name, _UNKNOWN) for name in names] for one in every]
+    if any(_UNKNOWN in one for one in values):
+        return None
+    asked = [[values_of_row(one).get(name) for name in names] for one in members]
+    return any(values.count(one) > 1 for one in asked)
 
 
 def ordered_by(queryset: Any) -> Any:

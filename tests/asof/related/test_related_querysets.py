@@ -143,6 +143,16 @@ PREFETCHED = {
         (each(page.marks.all(), louder), names(page.marks.all()), page.marks.all()[0].name)
         for page in s.pages(manager="with_all").all()[:1]
     ],
+    "deeply": lambda s: [
+        (each(page.rack.folios.all(), louder), names(page.rack.folios.all()))
+        for page in s.pages(manager="deeply").all()[:1]
+    ],
+    "deeply many": lambda s: [
+        (names(page.marks.all()), names(page.rack.folios.all()))
+        for page in s.pages(manager="deeply").all()
+    ],
+    "no such relation": lambda s: list(s.pages(manager="with_nothing").all()),
+    "none": lambda s: list(s.pages(manager="with_nothing").filter(pk=0)),
     "filter of it": lambda s: [names(p.marks.filter(hidden=True)) for p in s.pages.all()],
 }
 ITERATED = {

@@ -88,6 +88,45 @@ def reasons_are_empty(question, monkeypatch) -> bool:
     return reasons(question, monkeypatch) == ["", ""]
 
 
+def changed(author, name, values):
+    """Give the books of the author that are read first other values; the log keeps the rows'."""
+    for book, value in zip(author.books.order_by("pk"), values, strict=True):
+        setattr(book, name, value)
+    return author.books
+
+
+TIED = {
+    "all": lambda author: [b.title for b in changed(author, "price", "12").order_by("price")],
+    "first": lambda author: changed(author, "price", "12").order_by("price")[0].title,
+}
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("question", TIED.values(), ids=TIED)
+def test_members_are_equal_by_their_rows_whatever_code_has_set(question, monkeypatch):
+    author = Author.objects.create(name="a")
+    Book.objects.bulk_create(Book(title=title, author=author, price=5) for title in "xy")
+    Book.objects.filter(title="x").update(title="z")
+    reason = said_of(monkeypatch, Author, question, lambda: Author.objects.update(name="b"))
+    assert reason == NO_ORDER
+
+
+@pytest.mark.parametrize(("days", "reason"), [("12", ""), ("21", NO_ORDER)])
+def test_an_index_orders_members_by_their_rows_whatever_code_has_set(
+    days, reason, indexed, monkeypatch
+):
+    def said(author):
+        other = [date(2024, 1, int(day)) for day in reversed(days)]
+        return [book.title for book in changed(author, "published", other).all()]
+
+    indexed("author", "published")
+    author = Author.objects.create(name="a")
+    for day in days:
+        Book.objects.create(title=day, author=author, published=f"2024-01-0{day}")
+    found = said_of(monkeypatch, Author, said, lambda: Author.objects.update(name="b"))
+    assert found == reason
+
+
 @pytest.mark.postgresql
 def test_a_set_of_what_was_updated_in_bulk_is_in_doubt_likewise(monkeypatch):
     monkeypatch.setattr(Author, "__str__", lambda a: str([book.title for book in a.books.all()]))
