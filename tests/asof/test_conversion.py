@@ -246,3 +246,20 @@ def test_a_column_that_is_selected_by_an_expression_is_what_that_gives(model):
         model.objects.filter(pk=one.pk).update(name="z")
         one.delete()
     assert_true(oracle)
+
+
+def test_such_columns_are_read_while_code_has_other_statements_open(monkeypatch):
+    def said(owner):
+        every = Formatted.objects.order_by("pk").iterator(chunk_size=1)
+        return [f"{one.name} {names(owner.formatteds)}" for one in every]
+
+    monkeypatch.setattr(Owner, "__str__", lambda owner: repr(said(owner)))
+    owner = Owner.objects.create(name="o")
+    for name in "abc":
+        Formatted.objects.create(name=name, owner=owner)
+    oracle = Oracle([Owner])
+    with oracle.listening():
+        for name in "pq":
+            Owner.objects.update(name=name)
+            Formatted.objects.filter(name="b").update(name=f"b{name}")
+    assert_true(oracle)
