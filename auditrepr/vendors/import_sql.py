@@ -59,7 +59,7 @@ def tables(dialect: Dialect, selection: Selection, *, whole: bool) -> str:
     source = _once(dialect, selection) if whole else _source(selection.select)
     return f"""
         SELECT table_name, sum(meant), sum(whole), sum(missed), sum(later), sum(future),
-            min(meant_at), max(meant_at), sum(keyless)
+            sum(keyless), min(meant_at), max(meant_at)
         FROM (
             SELECT table_name,
                 CASE WHEN {meant} THEN 1 ELSE 0 END AS meant,
@@ -121,12 +121,6 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
     If an object's event before is of another SELECT, what has changed is not known; nor is it if
     an event does not say which object it is of.
     """
-    parts = (
-        f"SELECT {part} AS part, table_name, object_id, position, previous_position, occurred_at,"
-        f" {int(one.by_time)} AS by_time FROM {events}"
-        for part, one in enumerate(selections)
-        for events in with_previous(one, _events(dialect, one))
-    )
     object_ = "PARTITION BY table_name, object_id ORDER BY moment, part, position"
     several = len(selections) > 1  # with one, there is nothing to sort for
     before = f"coalesce(lag(part) OVER ({object_}), part)" if several else "part"
@@ -145,10 +139,20 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
                     CASE WHEN by_time = 1 THEN occurred_at
                         ELSE max(occurred_at) OVER (PARTITION BY part ORDER BY position)
                     END AS moment
-                FROM ({" UNION ALL ".join(parts)}) AS events
+                FROM ({_parts(dialect, selections)}) AS events
             ) AS timed
         ) AS ordered WHERE {"later <= %(most)s" if limited else "true"}
     """
+
+
+def _parts(dialect: Dialect, selections: Sequence[Selection]) -> str:
+    """Return a query for the events of these SELECTs, each with the number of its SELECT."""
+    return " UNION ALL ".join(
+        f"SELECT {part} AS part, table_name, object_id, position, previous_position, occurred_at,"
+        f" {int(one.by_time)} AS by_time FROM {events}"
+        for part, one in enumerate(selections)
+        for events in with_previous(one, _events(dialect, one))
+    )
 
 
 def late(selection: Selection) -> str:

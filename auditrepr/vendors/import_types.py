@@ -96,9 +96,9 @@ class FoundTable(NamedTuple):
     missed: int  # events that come too late to be meant, and too early to be covered
     later: int  # all events that come too late to be meant
     future: int  # events that are dated in the future
+    keyless: int  # events without an object ID
     first: datetime | None
     last: datetime | None
-    keyless: int = 0  # events of which it is not known which object they are of
 
     def joined(self, other: FoundTable) -> FoundTable:
         """Return this with more events of the same table."""
@@ -110,9 +110,9 @@ class FoundTable(NamedTuple):
             self.missed + other.missed,
             self.later + other.later,
             self.future + other.future,
+            self.keyless + other.keyless,
             min((at for at in firsts if at), default=None),
             max((at for at in lasts if at), default=None),
-            self.keyless + other.keyless,
         )
 
 

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+
 from django.core.cache import cache
 from django.db import connections, models
 from django.db.models.expressions import Col
@@ -252,3 +255,29 @@ class PartlyFormatted(Owned):
 
     def __str__(self) -> str:
         return f"{self.name}"
+
+
+class OwnDateField(models.DateField):
+    """A project's own class, as those below: what its code makes of a value is not known."""
+
+
+class OwnDateTimeField(models.DateTimeField):
+    pass
+
+
+class OwnTimeField(models.TimeField):
+    pass
+
+
+class OwnDecimalField(models.DecimalField):
+    pass
+
+
+@auditrepr.track(exclude=["hidden"])
+class OwnFields(Owned):
+    name = models.CharField(max_length=30)
+    day = OwnDateField(default=date(2024, 1, 1))
+    at = OwnDateTimeField(default=datetime(2024, 1, 1, tzinfo=UTC))
+    hour = OwnTimeField(default=time(12, 30))
+    price = OwnDecimalField(max_digits=9, decimal_places=2, default=Decimal("4.50"))
+    hidden = OwnDateField(default=date(2024, 1, 1))

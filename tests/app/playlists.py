@@ -116,5 +116,3 @@ class Note(models.Model):
 class Cover(models.Model):
     title = models.CharField(max_length=20)
     of = Sleeved(Playlist, models.CASCADE)
-
-    class Meta:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, datetime, time
+from decimal import Decimal
+
 import pytest
 from django.core.cache import cache
 from django.db import connection
@@ -22,6 +25,7 @@ from tests.app.conversion import (
     KeyedChild,
     KeyedName,
     Owner,
+    OwnFields,
     PartlyFormatted,
     PartlyKeyed,
     Refusing,
@@ -99,6 +103,40 @@ def test_so_have_related_sets(model, said, monkeypatch):
         Owner.objects.update(name="p")
     Secret.objects.update(name="now")
     model.objects.filter(pk=one.pk).update(name="now")
+    assert_true(oracle)
+
+
+OWN_FIELDS = {
+    "day": [date(2024, 1, 2), date(2023, 12, 31)],
+    "at": [datetime(2024, 1, 2, tzinfo=UTC), datetime(2023, 12, 31, 23, 0, 0, 5, tzinfo=UTC)],
+    "hour": [time(13, 5), time(7)],
+    "price": [Decimal("10.00"), Decimal("4.25")],
+}
+ASKED = {
+    "filter": lambda owner, name, value: names(owner.ownfieldss.filter(**{f"{name}__gte": value})),
+    "equal": lambda owner, name, value: names(owner.ownfieldss.filter(**{name: value})),
+    "order": lambda owner, name, value: names(owner.ownfieldss.order_by(name)),
+    "values": lambda owner, name, value: list(owner.ownfieldss.values_list(name, "name")),
+}
+
+
+@pytest.mark.parametrize("asked", ASKED.values(), ids=ASKED)
+@pytest.mark.parametrize("name", OWN_FIELDS)
+@pytest.mark.parametrize("changed", [0, 1, 3])
+def test_own_classes_of_fields_compare_as_their_columns_do(changed, name, asked, monkeypatch):
+    """Whether the rows are those of today, of the log, or some of each."""
+    default = OwnFields._meta.get_field(name).get_default()
+    monkeypatch.setattr(Owner, "__str__", lambda owner: repr(asked(owner, name, default)))
+    owner = Owner.objects.create(name="o")
+    for n, value in enumerate([default, *OWN_FIELDS[name]]):
+        OwnFields.objects.create(name=str(n), owner=owner, **{name: value})
+    AuditLog.objects.all().delete()  # rows of today are those without an event
+    oracle = Oracle([Owner])
+    with oracle.listening():
+        Owner.objects.update(name="p")
+    for one in OwnFields.objects.order_by("pk")[:changed]:
+        OwnFields.objects.filter(pk=one.pk).update(name="now", **{name: value})
+    OwnFields.objects.create(name="later", owner=owner)
     assert_true(oracle)
 
 
@@ -230,4 +268,21 @@ def test_a_column_that_is_selected_by_an_expression_is_what_that_gives(model):
         model.objects.create(name="y")
         model.objects.filter(pk=one.pk).update(name="z")
         one.delete()
+    assert_true(oracle)
+
+
+def test_such_columns_are_read_while_code_has_other_statements_open(monkeypatch):
+    def said(owner):
+        every = Formatted.objects.order_by("pk").iterator(chunk_size=1)
+        return [f"{one.name} {names(owner.formatteds)}" for one in every]
+
+    monkeypatch.setattr(Owner, "__str__", lambda owner: repr(said(owner)))
+    owner = Owner.objects.create(name="o")
+    for name in "abc":
+        Formatted.objects.create(name=name, owner=owner)
+    oracle = Oracle([Owner])
+    with oracle.listening():
+        for name in "pq":
+            Owner.objects.update(name=name)
+            Formatted.objects.filter(name="b").update(name=f"b{name}")
     assert_true(oracle)

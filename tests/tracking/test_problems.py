@@ -30,9 +30,10 @@ class Callable:
 HERE = __name__
 
 
+@pytest.mark.parametrize("name", ["app.Author", "APP.author"])
 @pytest.mark.parametrize("way", ["save", f"{HERE}.function", function, Callable(), str], ids=str)
-def test_what_can_be_called_is_right(settings, way):
-    settings.AUDITREPR = {"REPR": {"app.Author": way, "APP.author": way}}
+def test_what_can_be_called_is_right(settings, way, name):
+    settings.AUDITREPR = {"REPR": {name: way}}
     assert found() == []
 
 

@@ -19,6 +19,7 @@ from auditrepr.utils.model_meta import own_fields
 from auditrepr.utils.time_limit import TimeLimit
 from auditrepr.vendors import Vendor
 from auditrepr.vendors.types import NOT_RECORDED, Event, Found, Image, Moment, Name, Row, Step
+from tests.app.conversion import Formatted
 from tests.app.fields import ByPair, ByUUID, Everything
 from tests.app.large import Volume
 from tests.app.models import Author, Book, Tag
@@ -156,6 +157,19 @@ def test_images_hold_the_state_that_an_event_left_and_that_it_found(
     assert {image: list(values)[1] for image, _, values, _ in found} == dict(
         zip(wanted, ["b", "a", "c"], strict=True)
     )
+
+
+def test_images_of_columns_with_an_expression_are_read_while_other_statements_are_open(
+    vendor: Vendor,
+) -> None:
+    for name in "ab":
+        Formatted.objects.create(name=name)
+    still_read = Formatted.objects.iterator(chunk_size=1)
+    next(still_read)
+    for added, name in zip(moments("app_formatted"), "AB", strict=True):
+        ((values, _),) = rows(vendor, Formatted, Image(added.id))
+        assert (values["name"], values["length"]) == (f"{name}!", 2)
+    assert len(list(still_read)) == 1
 
 
 def test_images_follow_the_renames_of_columns(vendor: Vendor) -> None:
@@ -430,6 +444,25 @@ def test_a_past_table_hides_the_models_own(vendor: Vendor) -> None:
     for rows, names in ({str(gone.pk): image}, ["then"]), ({}, []):
         head, parameters = expression(None, rows) or ("", [])
         assert vendor.column(f"WITH {head} SELECT name FROM {AUTHORS}", parameters) == names
+
+
+def test_several_past_tables_are_read_in_turns_while_other_statements_are_open(
+    vendor: Vendor,
+) -> None:
+    author = Author.objects.create(name="a")
+    for name in ("b", "c"):
+        Author.objects.filter(pk=author.pk).update(name=name)
+    images = [Image(change.id, before=True) for change in moments(AUTHORS)[1:]]
+    tables = []
+    still_read = AuditLog.objects.iterator(chunk_size=1)
+    next(still_read)
+    for image in images:
+        tables.append(vendor.past_table(Author, [image]))
+        for table, one, name in zip(tables, images, "ab", strict=False):
+            head, parameters = table(None, {str(author.pk): one}) or ("", [])
+            found = vendor.column(f"WITH {head} SELECT name FROM {AUTHORS}", parameters)
+            assert found == [name]
+    assert len(list(still_read)) == 2
 
 
 def test_quoted_names_of_another_case_are_other_tables_where_it_says_so(vendor: Vendor) -> None:

@@ -74,16 +74,16 @@ def test_tables_with_what_is_whole_and_what_is_missed(vendor: Vendor) -> None:
         return vendor.source_tables(selection(**options), known, whole=whole)
 
     columns = ["id", "it's %"]
-    assert found({}) == [FoundTable('50%"', 3, 0, 2, 2, 0, START, last)]
+    assert found({}) == [FoundTable('50%"', 3, 0, 2, 2, 0, 0, START, last)]
     known = {'50%"': Known(columns, UNTIL)}
-    assert found(known) == [FoundTable('50%"', 3, 3, 0, 2, 0, START, last)]
-    assert found(known, whole=False) == [FoundTable('50%"', 3, 0, 0, 2, 0, START, last)]
+    assert found(known) == [FoundTable('50%"', 3, 3, 0, 2, 0, 0, START, last)]
+    assert found(known, whole=False) == [FoundTable('50%"', 3, 0, 0, 2, 0, 0, START, last)]
     later = Known([*columns, "more"], START + timedelta(minutes=4))
-    assert found({'50%"': later}) == [FoundTable('50%"', 3, 0, 1, 2, 0, START, last)]
+    assert found({'50%"': later}) == [FoundTable('50%"', 3, 0, 1, 2, 0, 0, START, last)]
     assert found({'50%"': Known(columns, None)}, tables=['50%"', "b"])[0].missed == 2
     assert found({}, tables=["b"]) == []
     add(vendor, 7, "b", "1", {}, occurred_at=vendor.written(timezone.now() + timedelta(days=1)))
-    assert found({}, tables=["b"]) == [FoundTable("b", 0, 0, 1, 1, 1, None, None)]
+    assert found({}, tables=["b"]) == [FoundTable("b", 0, 0, 1, 1, 1, 0, None, None)]
     add(vendor, 8, "c", None, {}, occurred_at=vendor.written(START))
     assert found({}, tables=["c"])[0].keyless == 1
     assert found({}, tables=["c"], whole=False)[0].keyless == 0

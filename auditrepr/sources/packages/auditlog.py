@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -11,7 +9,7 @@ from typing import Any, NamedTuple
 from django.apps import apps
 from django.conf import settings
 from django.db import connections, router
-from django.db.models import Count, IntegerField, JSONField, Model
+from django.db.models import Count, IntegerField, Model
 from django.utils.module_loading import import_string
 
 from ...exceptions import SourceUnavailable
@@ -23,6 +21,7 @@ from ...vendors import get_vendor
 from ...vendors.import_types import Cell, Form, Serialized
 from ..base import Facts, Order, Part, Source
 from ..quoting import text
+from .auditlog_changes import changes_of
 from .serialized import form, is_set_by_saving
 from .sql import as_context_value, cases, column, named_since, transaction
 
@@ -44,15 +43,14 @@ _CONTEXT = {
     "actor": "user", "actor_email": "actor_email", "cid": "cid", "remote_addr": "remote_addr",
     "remote_port": "remote_port",
 }  # fmt: skip
-# The escape of NUL; behind another backslash, it is text.
-_NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 #: Keys that Python's ``str()`` writes as the triggers do, or as the vendor can read.
 _KEYS = (Form.INTEGER, Form.TEXT, Form.UUID, Form.DATE)
-#: Keys of fields of other classes than Django's are read as they are, unless they are of these.
+#: Keys of fields that have no form are read as they are, unless they are of these.
 _AMBIGUOUS = frozenset(
     {
-        "BinaryField", "BooleanField", "DateTimeField", "DecimalField", "DurationField",
-        "FloatField", "JSONField", "TimeField",
+        "ArrayField", "BigIntegerRangeField", "BinaryField", "BooleanField", "DateRangeField",
+        "DateTimeField", "DateTimeRangeField", "DecimalField", "DecimalRangeField", "DurationField",
+        "FloatField", "HStoreField", "IntegerRangeField", "JSONField", "TimeField",
     }
 )  # fmt: skip
 
@@ -79,14 +77,15 @@ class Auditlog(Source):
         number = entries._meta.pk
         ordered = isinstance(number, IntegerField)
         position = column(using, "event", number)
+        changes = changes_of(entries, using)
         select = SELECT.format(
             position=position if ordered else get_vendor(using).row_number("event", position),
             tables=cases((one.content_type, text(one.table)) for one in kinds),
             keys=cases((one.content_type, one.key(using)) for one in kinds),
             actions=cases((number, text(action)) for number, action in ACTIONS.items()),
             rows=cases((one.content_type, one.row(using, since)) for one in kinds),
-            kept=get_vendor(using).holds_object(_changes(entries, using)),
-            context=_context(entries, kinds, using),
+            kept=get_vendor(using).holds_object(changes),
+            context=_context(entries, kinds, using, changes),
             entries=connections[using].ops.quote_name(entries._meta.db_table),
             chosen=", ".join(map(str, ACTIONS)),
             types=", ".join(str(one.content_type) for one in kinds),
@@ -194,7 +193,7 @@ def _masked(model: type[Model] | None) -> set[str]:
     return set(registry.get_model_fields(model)["mask_fields"]) if known else set()
 
 
-def _context(entries: Any, kinds: Sequence[_Kind], using: str) -> str:
+def _context(entries: Any, kinds: Sequence[_Kind], using: str, changes: str) -> str:
     """Return SQL for what an entry says next to the row: who, from where, and what has changed."""
     fields = {field.name: field for field in entries._meta.local_concrete_fields}
     cells = [
@@ -203,7 +202,6 @@ def _context(entries: Any, kinds: Sequence[_Kind], using: str) -> str:
         if name in fields
         for sql in [as_context_value(using, "event", fields[name])]
     ]
-    changes = _changes(entries, using)
     excluded = _excluded(kinds, using)
     if excluded:
         without = get_vendor(using).import_dialect().without
@@ -213,53 +211,6 @@ def _context(entries: Any, kinds: Sequence[_Kind], using: str) -> str:
     for said, sql in (("changes", changes), ("additional_data", more)):
         cells.append(Cell(said, sql, f"{sql} IS NOT NULL", is_json=True))
     return get_vendor(using).document(cells)
-
-
-def _changes(entries: Any, using: str) -> str:
-    """Return SQL for what has changed, as the entry says it, by the names of fields.
-
-    Those of the row are lists of two values, and a many-to-many relation is an object.
-    """
-    fields = {field.name: field for field in entries._meta.local_concrete_fields}
-    names = [name for name in ("changes", "changes_text") if name in fields]
-    each = [_json(entries, fields[name], using) for name in names]
-    return f"coalesce({', '.join(each)})" if len(each) > 1 else each[0]
-
-
-def _json(entries: Any, field: Any, using: str) -> str:
-    """Return SQL for the JSON object in a column, which is text before django-auditlog 3."""
-    read = get_vendor(using).json_text(column(using, "event", field))
-    broken = "" if isinstance(field, JSONField) else _broken(entries, field.name, using)
-    number = column(using, "event", entries._meta.pk)
-    return f"CASE WHEN CAST({number} AS text) NOT IN ({broken}) THEN {read} END" if broken else read
-
-
-def _broken(entries: Any, name: str, using: str) -> str:
-    """Return SQL for the keys of entries whose changes are a text that is not JSON.
-
-    django-auditlog leaves such texts where they are when it converts the others.
-    """
-    rows = entries._base_manager.using(using).exclude(**{name: ""})
-    if name == "changes_text":
-        rows = rows.filter(changes__isnull=True)
-    found = rows.order_by().values_list("pk", name).iterator()
-    return ", ".join(text(str(pk)) for pk, changes in found if changes and not _is_json(changes))
-
-
-def _is_json(changes: str) -> bool:
-    """Return whether each database reads it: PostgreSQL has no NUL, and no half of a pair."""
-    if _NUL.search(changes):
-        return False
-    try:
-        held = json.loads(changes, parse_constant=_refuse)
-        json.dumps(held, ensure_ascii=False).encode()
-    except (ValueError, RecursionError):
-        return False
-    return True
-
-
-def _refuse(name: str) -> None:
-    raise ValueError(name)
 
 
 def _excluded(kinds: Sequence[_Kind], using: str) -> dict[int, list[str]]:

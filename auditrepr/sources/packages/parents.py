@@ -19,7 +19,8 @@ from ..quoting import text
 from .sql import column
 
 _NEAREST = """
-(SELECT told.kind FROM ({rows}) AS told ORDER BY told.moment {direction} LIMIT 1)
+(SELECT told.kind FROM ({rows}) AS told
+    ORDER BY told.moment {direction}, told.kind {direction} LIMIT 1)
 """
 _ROWS = """
 SELECT other.history_type AS kind, other.history_date AS moment FROM {history} AS other

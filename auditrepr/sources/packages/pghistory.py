@@ -63,9 +63,8 @@ class Pghistory(Source):
             raise SourceUnavailable(source=self.name, alias=using, reason=reason)
         later = later_columns(self.name, using)
         return [
-            Part(events.name, events.select(using, later.get(log_name(table), {})))
+            Part(events.name, events.select(using, later.get(events.own_table, {})))
             for events in chosen
-            for table in [events.model._meta.db_table]
         ]
 
     def left_out(self, using: str, tables: Collection[str] | None = None) -> dict[str, int]:
@@ -92,7 +91,12 @@ class _Events:
 
     model: Any
     actions: dict[str, str]
-    is_split: bool = False  # do other events of the model come apart from these?
+    is_split: bool = False  # whether the events of its model are in several parts
+
+    @property
+    def own_table(self) -> str:
+        """Return the table of the events themselves."""
+        return log_name(self.model._meta.db_table)
 
     @property
     def name(self) -> str:

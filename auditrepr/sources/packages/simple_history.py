@@ -32,7 +32,7 @@ FROM {history} AS event WHERE event.history_type IN ({types}){ended}
 #: What the context calls them.
 _CONTEXT = {"history_user": "user", "history_user_id": "user", "history_change_reason": "reason"}
 _OWN = frozenset({"history_id", "history_date", "history_type", "history_relation"})
-#: What nothing else is called there.
+#: Names that the context itself uses.
 _TAKEN = frozenset({"user", "reason", "imported_from", "imported_text"})
 
 
@@ -214,7 +214,7 @@ def _told(
 
 
 def _named(fields: Iterable[Any]) -> Iterator[tuple[str, Any]]:
-    """Yield fields with what the context calls them; what bases add may have a name of ours."""
+    """Yield fields with their names in the context: ``base_…`` where a base has a name of ours."""
     taken = set(_TAKEN)
     for field in sorted(fields, key=lambda field: field.name in taken):
         name = _CONTEXT.get(field.name)

@@ -107,14 +107,21 @@ def _spans(spans: Iterable[Place], types: Collection[str] | None) -> Iterator[Sp
     While the name had no meaning, there were no events.
     """
     known = [one for one in spans if one.keys and _is_read(one, types)]
-    columns = [[list(one.names[key]) for key in one.keys] for one in known]
-    about = [([] if types is None else _numbers(one), _times(one)) for one in known]
-    if all(one == columns[0] for one in columns):
-        yield Span(None, None, columns[0], *about[0]) if known else Span(None, None, [], [], [])
+    keys = [_key(one, types) for one in known] or [([], [], [])]
+    if all(one == keys[0] for one in keys):
+        yield Span(None, None, *keys[0])
         return
-    for one, its, which in zip(known, columns, about, strict=True):
+    for one, its in zip(known, keys, strict=True):
         since, until = (at.isoformat() if at else None for at in (one.since, one.until))
-        yield Span(since, until, its, *which)
+        yield Span(since, until, *its)
+
+
+def _key(
+    place: Place, types: Collection[str] | None
+) -> tuple[list[list[str]], list[bool], list[bool]]:
+    """Return the names of the columns of a key, which are numbers, and which are times."""
+    numbers = [] if types is None else _numbers(place)
+    return [list(place.names[key]) for key in place.keys], numbers, _times(place)
 
 
 def _is_read(place: Place, types: Collection[str] | None) -> bool:

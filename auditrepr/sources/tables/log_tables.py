@@ -89,6 +89,7 @@ class LogTable:
             if USER not in others:
                 del others[user]
             others[USER] = self.user(user)
+        # Not IS NOT NULL: of a composite value, that asks each column.
         cells = [Cell(name, sql, f"{sql} IS DISTINCT FROM NULL") for name, sql in others.items()]
         if not cells:
             return "NULL::jsonb"

@@ -66,7 +66,7 @@ class ImportFacet(Facet, ABC):
         """Return SQL for the JSON object in a text; NULL if there is none."""
 
     def json_moment(self, text: str) -> str:
-        """Return SQL for a key as the triggers write it, from a text of JSON, in any time zone.
+        """Return SQL for a time in a key as the triggers write it, from one in any time zone.
 
         :param text: an expression, of a time or of something else, which stays what it is.
         """
@@ -134,10 +134,8 @@ class ImportFacet(Facet, ABC):
         asked = {"known": json.dumps(about), "now": self.written(timezone.now())}
         rows = self.rows(sql, self.selecting(selection) | asked)
         return [
-            FoundTable._make(
-                (name, *map(int, row), *map(self.source_time, (first, last)), int(keyless))
-            )
-            for name, *row, first, last, keyless in rows
+            FoundTable(name, *map(int, row[:6]), *map(self.source_time, row[6:]))  # type: ignore[arg-type]
+            for name, *row in rows
         ]
 
     def unfit_events(self, selection: Selection, keyed: Collection[str] = ()) -> Unfit:

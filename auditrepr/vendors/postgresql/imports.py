@@ -29,9 +29,9 @@ def without(document: str, columns: Sequence[str]) -> str:
     return f"{document} - ARRAY[{', '.join(map(text, columns))}]"
 
 
-# A time that was not set by hand is at most that old, if the transaction wrote after our beginning.
+# A transaction that wrote after our beginning has no older time, unless that was set by hand.
 _RECENT = "source.occurred_at >= CAST(%(until)s AS timestamptz) - interval '1 day'"
-# Whether the transaction is none from before all of ours; their IDs come again after 2 ** 32.
+# Whether the transaction came after the first in our log; IDs repeat after 2 ** 32.
 _LATER = (
     "(source.transaction - (SELECT min(transaction_id) FROM auditrepr_auditlog) %% 4294967296"
     " + 4294967296) %% 4294967296 < 2147483648"

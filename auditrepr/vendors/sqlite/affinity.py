@@ -58,7 +58,8 @@ def is_unlike(declared: str, value: Any) -> bool:
 def cast(declared: str, values: Iterable[Any]) -> str | None:
     """Return SQL that gives these values the comparisons of a column of this type.
 
-    The expression has a place for the value; None if no expression does.
+    The expression has a place for the value; None if no expression does. Without values, they are
+    as usual for the type.
     """
     kinds = {type(value) for value in values if value is not None}
     declared = declared.upper()
@@ -68,7 +69,8 @@ def cast(declared: str, values: Iterable[Any]) -> str | None:
         return "CAST({} AS TEXT)" if kinds <= {str} else None
     if "BLOB" in declared or not declared:
         return "{}"
-    if kinds == {str}:  # as dates are
+    usual = kinds or ({int} if any(word in declared for word in _NUMBERS) else {str})
+    if usual == {str}:  # as dates are
         return "{}"
     name = "REAL" if any(word in declared for word in ("REAL", "FLOA", "DOUB")) else "NUMERIC"
     return f"CAST({{}} AS {name})" if kinds <= {int, bool, float} else None

@@ -31,7 +31,7 @@ from ..capture_types import (
     TableShape,
 )
 from ..types import Position
-from . import naming, reach, triggers
+from . import naming, past_tables, reach, triggers
 from .queries import APPLIED, COVERAGE, INSTALLED, LOG_FILE, POSITION, SHAPES, SURVEY, TRIGGERS
 from .quoting import quoted
 from .swallowing import swallowing
@@ -158,6 +158,7 @@ class Capturing(CaptureFacet):
     def prepare(self, connection: BaseDatabaseWrapper) -> None:
         connection.connection.create_function("auditrepr_context", 0, _said.get)
         naming.prepare(connection)
+        past_tables.prepare(connection)
         # REPLACE fires the DELETE triggers of what it replaces.
         connection.connection.execute("PRAGMA recursive_triggers = ON")
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from itertools import count
 from typing import Any
-from weakref import ref
+from weakref import WeakValueDictionary
 
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
@@ -19,9 +20,37 @@ from .queries import IMAGES_SQL, SELECTED_SQL, STAYS, TABLE_SQL
 #: How a column is selected, with a place for the value, and its values in the order of the images.
 Columns = Sequence[tuple[str, Sequence[Any]]]
 
+_FUNCTION = "auditrepr_held"
+
 
 class _Values(list[Sequence[Any]]):
-    """The values of the images by column and number; the connection does not keep them alive."""
+    """The values of images by column and number, for SQL that is used while this is kept.
+
+    :ivar number: by which the SQL names them.
+    """
+
+    def __init__(self, columns: Columns) -> None:
+        super().__init__(values for _, values in columns)
+        self.number = next(_numbers)  # unlike an id, it is never another one's
+        _held[self.number] = self
+
+
+_numbers = count()
+#: The values that are in use, by their numbers.
+_held: WeakValueDictionary[int, _Values] = WeakValueDictionary()
+
+
+def prepare(connection: BaseDatabaseWrapper) -> None:
+    """Have the connection know the function that gives the values.
+
+    SQLite refuses to replace a function while a statement is open, such as an ``iterator()``.
+    """
+    connection.connection.create_function(_FUNCTION, 3, _value, deterministic=True)
+
+
+def _value(number: int, image: int, column: int) -> Any:
+    values = _held.get(number)
+    return None if values is None else values[column][image]
 
 
 def past_table(
@@ -43,10 +72,8 @@ def past_table(
     names = [quote(field.column) for field in own_fields(model)]
     key = quote(str(model._meta.pk.column))
     numbers = {image: n for n, image in enumerate(images)}
-    held = _Values(values for _, values in columns)
-    function = f"auditrepr {model._meta.db_table}"
-    _tell(connection, function, held)
-    values = _selected(quote(function), names, key, columns)
+    held = _Values(columns)
+    values = _selected(held, names, key, columns)
 
     def expression(gone: Sequence[str] | None, rows: Mapping[str, Image]) -> tuple[str, list[Any]]:
         assert held is not None  # noqa: S101 - and kept by this function
@@ -73,14 +100,12 @@ def chosen_from(
 ) -> list[Sequence[Any]]:
     """Return what these expressions give for each image, in the order of the images."""
     quote = connection.ops.quote_name
-    held = _Values(values for _, values in columns)
-    function = f"auditrepr {model._meta.db_table} images"
-    _tell(connection, function, held)
+    held = _Values(columns)
     names = [quote(field.column) for field in own_fields(model)]
     sql = SELECTED_SQL.format(
         name=quote(model._meta.db_table),
         names=", ".join(names),
-        values=_selected(quote(function), names, "", columns),
+        values=_selected(held, names, "", columns),
         chosen=", ".join(sql for sql, _ in chosen),
     )
     parameters = [json.dumps(list(range(len(held[0]))))]
@@ -89,20 +114,9 @@ def chosen_from(
         return list(cursor.fetchall())
 
 
-def _selected(function: str, names: Sequence[str], key: str, columns: Columns) -> str:
+def _selected(held: _Values, names: Sequence[str], key: str, columns: Columns) -> str:
     """Return SQL for the values of one image: its key is known, the function knows the others."""
     return ", ".join(
-        template.format("key" if name == key else f"{function}(value, {n})".replace("%", "%%"))
+        template.format("key" if name == key else f"{_FUNCTION}({held.number}, value, {n})")
         for n, (name, (template, _)) in enumerate(zip(names, columns, strict=True))
     )
-
-
-def _tell(connection: BaseDatabaseWrapper, name: str, held: _Values) -> None:
-    """Have the connection know the values of images by their numbers and columns."""
-    known = ref(held)
-
-    def value(image: int, column: int) -> Any:
-        values = known()
-        return None if values is None else values[column][image]
-
-    connection.connection.create_function(name, 2, value, deterministic=True)
