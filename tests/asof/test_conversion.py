@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from datetime import UTC, date, datetime, time
 from decimal import Decimal
 
@@ -138,6 +139,23 @@ def test_own_classes_of_fields_compare_as_their_columns_do(changed, name, asked,
         OwnFields.objects.filter(pk=one.pk).update(name="now", **{name: value})
     OwnFields.objects.create(name="later", owner=owner)
     assert_true(oracle)
+
+
+@pytest.mark.sqlite
+@pytest.mark.parametrize("model", [Keyed, OwnFields])
+def test_a_set_may_have_more_rows_than_a_statement_takes(model, monkeypatch):
+    manager = f"{model._meta.model_name}s"
+    monkeypatch.setattr(Owner, "__str__", lambda o: names(getattr(o, manager).filter(name="a")))
+    owner = Owner.objects.create(name="o")
+    one, *_ = [model.objects.create(name=name, owner=owner) for name in "aba"]
+    oracle = Oracle([Owner])
+    with oracle.listening():
+        Owner.objects.update(name="p")
+    model.objects.filter(pk=one.pk).update(name="now")
+    kind = sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER
+    most = connection.connection.setlimit(kind, 12)
+    assert_true(oracle)
+    connection.connection.setlimit(kind, most)
 
 
 def test_what_a_field_keeps_in_the_cache_is_of_one_event():

@@ -19,7 +19,7 @@ from auditrepr.utils.model_meta import own_fields
 from auditrepr.utils.time_limit import TimeLimit
 from auditrepr.vendors import Vendor
 from auditrepr.vendors.types import NOT_RECORDED, Event, Found, Image, Moment, Name, Row, Step
-from tests.app.conversion import Formatted
+from tests.app.conversion import Formatted, Owner, OwnFields
 from tests.app.fields import ByPair, ByUUID, Everything
 from tests.app.large import Volume
 from tests.app.models import Author, Book, Tag
@@ -375,6 +375,24 @@ def test_a_relation_stands_for_the_models_table(vendor: Vendor) -> None:
     assert sorted(vendor.rows(query, parameters), key=lambda row: row[2]) == expected
     found_by_name = vendor.column(f"{query} WHERE name = 'then' AND id > 0", parameters)
     assert found_by_name == [gone.pk]
+
+
+def test_a_relation_takes_from_the_table_what_only_that_holds(vendor: Vendor) -> None:
+    owner = Owner.objects.create(name="o")
+    rows = [OwnFields.objects.create(name=name, owner=owner) for name in "abc"]
+    event = moments("app_ownfields")[1]
+    OwnFields.objects.filter(pk=rows[1].pk).update(name="now", day=date(2020, 1, 1))
+    known = [Row({"id": one.pk, "name": one.name, "owner_id": owner.pk}) for one in rows]
+    unseen = known[2]._replace(missing={"day": "not recorded"})
+    for last, day in ((known[2], "2024-01-01"), (unseen, "None")):
+        found = [Found(known[0]), Found(known[1], image=Image(event.id)), Found(last)]
+        relation = vendor.relation(OwnFields, found)
+        assert relation is not None
+        head, parameters = relation
+        query = f"WITH app_ownfields {head} SELECT name, day FROM app_ownfields"
+        held = vendor.rows(f"{query} ORDER BY auditrepr_n", parameters)
+        expected = [("a", day), ("b", "2024-01-01"), ("c", day)]
+        assert [(name, str(day)) for name, day in held] == expected
 
 
 def test_a_relation_may_be_empty(vendor: Vendor) -> None:

@@ -211,7 +211,8 @@ class AsOfFacet(Facet, ABC):
         """Return the head of a common table expression that holds these rows of the model's table.
 
         It starts with the columns' names; the last one, ``auditrepr_n``, numbers the rows from 0.
-        None if no expression compares as the table's own columns do.
+        None if no expression compares as the table's own columns do, or a statement cannot take
+        that many rows.
         """
 
     @abstractmethod

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model
 
@@ -14,17 +15,9 @@ from ..types import LAST_IMPORTED, Image, RawRow, Row
 from .affinity import cast, converter, fitted, is_unlike
 from .documents import ABSENT, Digest, document, key_of_text, value_of
 from .past_tables import chosen_from, past_table
-from .queries import STORED
 
 if TYPE_CHECKING:
     from ..types import Found
-
-
-class Stored(NamedTuple):
-    """A value that a statement takes from the table."""
-
-    sql: str
-    key: Any  # the parameter
 
 
 class PastRows(AsOfFacet):
@@ -95,54 +88,73 @@ class PastRows(AsOfFacet):
     def relation(self, model: type[Model], rows: Sequence[Found]) -> tuple[str, list[Any]] | None:
         quote = self.connection.ops.quote_name
         fields = own_fields(model)
-        lines = list(self._lines(fields, rows))
+        lines = list(self._lines(model, rows))
         names = ", ".join(quote(field.column) for field in fields)
         if not lines:
             nothing = f"SELECT {', '.join(['NULL'] * (len(fields) + 1))} WHERE 0"
             return f"({names}, auditrepr_n) AS ({nothing})", []
         # VALUES have neither the columns' types nor their collations.
-        *held_values, numbers = (list(column) for column in zip(*lines, strict=True))
+        *held_values, keys, numbers = (list(column) for column in zip(*lines, strict=True))
         columns = [
             column
             for pair in zip(fields, held_values, strict=True)
             if (column := self._as_column(*pair))
         ]
-        if len(columns) < len(fields):
+        values = zip(*(values for _, values in columns), keys, numbers, strict=True)
+        parameters = [value for line in values for value in line]
+        most = self.connection.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        if len(columns) < len(fields) or len(parameters) > most:
             return None
-        picked = ", ".join(one.format(f"column{i}") for i, (one, _) in enumerate(columns, start=1))
-        values = list(zip(*(values for _, values in columns), numbers, strict=True))
-        rows_sql, parameters = _listed(values, plain=all(map(comes_as_stored, fields)))
-        body = f"SELECT {picked}, column{len(fields) + 1} FROM (VALUES {rows_sql})"
+        picked = [sql for sql, _ in columns]
+        body = self._listed(model, picked, rows, len(lines))
         return f"({names}, auditrepr_n) AS ({body})", parameters
 
-    def _lines(self, fields: Sequence[Any], rows: Sequence[Found]) -> Iterator[list[Any]]:
-        """Yield the rows' values as they would be stored, and their numbers."""
+    def _listed(
+        self, model: type[Model], picked: Sequence[str], rows: Sequence[Found], count: int
+    ) -> str:
+        """Return SQL that selects from VALUES, and from the table what only the table holds."""
+        quote = self.connection.ops.quote_name
+        # Excluded columns must not be visible through the current row either.
+        missing = {c for one in rows if isinstance(one.row, Row) for c in one.row.missing}
+        fields = own_fields(model)
+        places = [f"column{n}" for n in range(1, len(fields) + 3)]
+        *_, key, number = places
+        stored = [n for n, one in enumerate(fields) if not comes_as_stored(one)]
+        for n in stored:
+            if fields[n].column not in missing:
+                places[n] = f"coalesce({places[n]}, live.{quote(fields[n].column)})"
+        chosen = ", ".join(one.format(place) for one, place in zip(picked, places, strict=False))
+        one = f"({', '.join(['%s'] * len(places))})"
+        source = f"(VALUES {', '.join([one] * count)})"
+        if stored:
+            table, pk = quote(model._meta.db_table), quote(str(model._meta.pk.column))
+            source += f" LEFT JOIN main.{table} AS live ON live.{pk} = {key}"
+        return f"SELECT {chosen}, {number} FROM {source}"
+
+    def _lines(self, model: type[Model], rows: Sequence[Found]) -> Iterator[list[Any]]:
+        """Yield the rows' values as they would be stored, the keys of current ones, and numbers.
+
+        None stands for a value that is not known from what a query has given.
+        """
         documents = self._documents({found.image.event_id for found in rows if found.image})
-        columns = [(field, comes_as_stored(field)) for field in fields]
+        fields, pk = own_fields(model), model._meta.pk
+        known = [field for field in fields if comes_as_stored(field)]
         for n, found in enumerate(rows):
+            raw: Mapping[str, Any]
+            key = None
             if found.image:
-                held = documents[found.image.event_id]
-                stored = document(*held, found.image)
-                raw = [stored.get(field.column) for field in fields]
+                raw = document(*documents[found.image.event_id], found.image)
             elif isinstance(found.row, Row):
-                raw = [
-                    field.get_db_prep_save(found.row.values.get(field.attname), self.connection)
-                    if as_stored
-                    else self._stored(field, found.row)
-                    for field, as_stored in columns
-                ]
+                values = found.row.values
+                raw = {
+                    field.column: field.get_db_prep_save(values.get(field.attname), self.connection)
+                    for field in known
+                }
+                key = pk.get_db_prep_value(values[pk.attname], self.connection)
             else:
                 continue
-            yield [*(None if isinstance(value, Digest) else value for value in raw), n]
-
-    def _stored(self, field: Any, row: Row) -> Stored | None:
-        """Return where the table has the value of a current row; None if it is not to be seen."""
-        if field.attname not in row.values and field.attname not in row.unread:
-            return None
-        quote, pk = self.connection.ops.quote_name, field.model._meta.pk
-        table, column, key = map(quote, (field.model._meta.db_table, field.column, pk.column))
-        sql = STORED.format(table=table, column=column, key=key)
-        return Stored(sql, pk.get_db_prep_value(row.values[pk.attname], self.connection))
+            held = [raw.get(field.column) for field in fields]
+            yield [*(None if isinstance(one, Digest) else one for one in held), key, n]
 
     def _as_column(self, field: Any, values: Sequence[Any]) -> tuple[str, list[Any]] | None:
         """Return how the values are selected, and what the field's own column makes of them."""
@@ -152,7 +164,7 @@ class PastRows(AsOfFacet):
             held = [fit(value) for value in values]
         except ValueError:
             return None
-        picked = cast(declared, [value for value in held if not isinstance(value, Stored)])
+        picked = cast(declared, held)
         if picked is None:
             return None
         collation = field.db_parameters(self.connection).get("collation")
@@ -171,19 +183,3 @@ class PastRows(AsOfFacet):
         if key is None or len(known) < len(fields):
             return lambda gone, rows: None
         return past_table(self.connection, model, key, images, known)
-
-
-def _listed(lines: Sequence[Sequence[Any]], *, plain: bool) -> tuple[str, list[Any]]:
-    """Return the lines for VALUES, and their parameters.
-
-    :param plain: no value is :class:`Stored`.
-    """
-    if plain:
-        one = f"({', '.join(['%s'] * len(lines[0]))})"
-        return ", ".join([one] * len(lines)), [value for line in lines for value in line]
-    cells = [
-        [(one.sql, one.key) if isinstance(one, Stored) else ("%s", one) for one in line]
-        for line in lines
-    ]
-    rows = ", ".join(f"({', '.join(sql for sql, _ in line)})" for line in cells)
-    return rows, [value for line in cells for _, value in line]

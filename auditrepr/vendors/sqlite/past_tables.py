@@ -49,8 +49,7 @@ def prepare(connection: BaseDatabaseWrapper) -> None:
 
 
 def _value(number: int, image: int, column: int) -> Any:
-    values = _held.get(number)
-    return None if values is None else values[column][image]
+    return _held[number][column][image]
 
 
 def past_table(

@@ -229,4 +229,3 @@ IMAGES_SQL = " UNION ALL SELECT {values} FROM json_each(%s)"
 SELECTED_SQL = """WITH {name} ({names}, auditrepr_n) AS (
     SELECT {values}, value FROM json_each(%s)
 ) SELECT {chosen} FROM {name} ORDER BY auditrepr_n"""
-STORED = "(SELECT live.{column} FROM main.{table} AS live WHERE live.{key} = %s)"
