@@ -20,6 +20,12 @@ class LockHeld(AuditReprError):
     message = "The lock is held by {holder}. Try again later, or use --wait SECONDS."
 
 
+class LockWaitStopped(LockHeld):
+    """Raised when a signal ends the wait for the lock."""
+
+    message = "Stopped while waiting for the lock, which {holder} holds. Nothing was changed."
+
+
 class LeaseLost(AuditReprError):
     """Raised when another run has taken over the database lock of this one."""
 

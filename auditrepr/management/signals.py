@@ -9,12 +9,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from django.core.management.base import CommandError
+
+from ..exceptions import LockWaitStopped
+from ..utils.text import visible
+
 STOPPING = (signal.SIGTERM, signal.SIGINT)
 
 
 @contextmanager
 def stopping_on_signals() -> Iterator[list[int]]:
-    """Yield the list that the first SIGTERM or SIGINT is added to; a second ends the process."""
+    """Yield the list that the first SIGTERM or SIGINT is added to; a second ends the process.
+
+    :raises CommandError: that has the signal's exit code, if it came during a wait for the lock.
+    """
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
@@ -30,6 +38,8 @@ def stopping_on_signals() -> Iterator[list[int]]:
     previous = {number: signal.signal(number, note) for number in STOPPING}
     try:
         yield received
+    except LockWaitStopped as stopped:
+        raise CommandError(visible(str(stopped)), returncode=128 + received[0]) from stopped
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)

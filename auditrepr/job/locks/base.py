@@ -12,7 +12,7 @@ from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import ClassVar, Self
 
-from ...exceptions import LockHeld
+from ...exceptions import LockHeld, LockWaitStopped
 from .process import Process
 
 #: Seconds between two attempts while waiting.
@@ -75,10 +75,12 @@ class Lock(ABC):
         """Hold the lock during the block, however long it takes.
 
         :raises LockHeld: if another process holds it.
+        :raises LockWaitStopped: if the wait for it was ended.
         """
         with self:
             if not self:
-                raise LockHeld(holder=self.holder() or "an unknown process")
+                error = LockWaitStopped if self.stop() else LockHeld
+                raise error(holder=self.holder() or "an unknown process")
             with self.kept_alive():
                 yield
 
