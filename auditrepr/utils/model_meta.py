@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -59,6 +59,12 @@ LARGE = ("text", "bytea", "blob", "json", "hstore", "xml", "citext", "tsvector")
 def own_fields(model: type[Model]) -> list[Any]:
     """Return the fields with a column in the model's own table, in their order."""
     return list(model._meta.local_concrete_fields)
+
+
+def fields_as_in_table(model: type[Model], columns: Sequence[str]) -> list[Any]:
+    """Return the fields with a column in the model's own table, in the order of its columns."""
+    places = {name: n for n, name in enumerate(columns)}
+    return sorted(own_fields(model), key=lambda field: places.get(field.column, len(places)))
 
 
 def key_parts(field: Any) -> tuple[Any, ...]:

@@ -451,12 +451,14 @@ def test_a_past_table_hides_the_models_own(vendor: Vendor) -> None:
     added = Author.objects.create(name="later")
     change = moments(AUTHORS)[2]
     image = Image(change.id, before=True)
-    expression = vendor.past_table(Author, [image])
+    expression = vendor.past_table(Author, [image], ["name", "id"])
     made = expression([str(gone.pk), str(added.pk)], {str(gone.pk): image})
     assert made is not None
     head, parameters = made
     query = f"WITH {head} SELECT id, name FROM {AUTHORS}"
     assert sorted(vendor.rows(query, parameters)) == [(kept.pk, "kept"), (gone.pk, "then")]
+    in_order = f"WITH {head} SELECT * FROM {AUTHORS}"
+    assert sorted(vendor.rows(in_order, parameters)) == [("kept", kept.pk), ("then", gone.pk)]
     head, parameters = expression([], {}) or ("", [])
     assert len(vendor.rows(f"WITH {head} SELECT id FROM {AUTHORS}", parameters)) == 3
     for rows, names in ({str(gone.pk): image}, ["then"]), ({}, []):
@@ -475,7 +477,7 @@ def test_several_past_tables_are_read_in_turns_while_other_statements_are_open(
     still_read = AuditLog.objects.iterator(chunk_size=1)
     next(still_read)
     for image in images:
-        tables.append(vendor.past_table(Author, [image]))
+        tables.append(vendor.past_table(Author, [image], []))
         for table, one, name in zip(tables, images, "ab", strict=False):
             head, parameters = table(None, {str(author.pk): one}) or ("", [])
             found = vendor.column(f"WITH {head} SELECT name FROM {AUTHORS}", parameters)

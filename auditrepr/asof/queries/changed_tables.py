@@ -78,7 +78,7 @@ class ChangedTables:
         if len(events) > MOST:
             return None
         known = {f.column for f in own_fields(model)}
-        columns = {column.name for column in self.vendor.shapes([table])[table].columns}
+        columns = [column.name for column in self.vendor.shapes([table])[table].columns]
         images = self._images(table, events)
         rows = read_images(self.history.conversion, model, images) if images else {}
         return ChangedTable(
@@ -86,9 +86,9 @@ class ChangedTables:
             concrete(model),
             Changes(self.history.states, table, events),
             emptied,
-            frozenset(columns - known),
+            frozenset(columns) - known,
             {image: getattr(row, "missing", {}) for image, row in rows.items()},
-            self.vendor.past_table(concrete(model), images),
+            self.vendor.past_table(concrete(model), images, columns),
         )
 
     def _events(self, table: str, moments: Sequence[Moment]) -> list[Neighbor]:
@@ -145,7 +145,9 @@ class ChangedTables:
         lacking = {one for image in rows.values() for one in source.missing.get(image, {}).items()}
         keyless = source.name in self.history.states.completeness.keyless
         shared = keyless and self._share_keys(source, unseen, {key for key, _, _ in changes}, rows)
-        return Expression(*made, frozenset(lacking), shared)
+        quote = self.vendor.connection.ops.quote_name
+        key = quote(str(source.model._meta.pk.column)) if rows else ""
+        return Expression(*made, frozenset(lacking), key, shared)
 
     def _share_keys(
         self, source: ChangedTable, unseen: Unseen, changed: set[str], rows: Mapping[str, Image]

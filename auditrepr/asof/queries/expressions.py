@@ -16,9 +16,9 @@ class Expression(NamedTuple):
 
     head: str = ""  # the common table expression; empty: the table is unchanged
     parameters: Sequence[Any] = ()
-    unknown: frozenset[tuple[str, str]] = (
-        frozenset()
-    )  # columns without a value in some row, and why
+    # Columns without a value in some row, and why.
+    unknown: frozenset[tuple[str, str]] = frozenset()
+    key: str = ""  # the quoted primary key, if some rows come from the log
     shared: bool = False  # several rows had the same key, so that some may be missing
 
 

@@ -20,7 +20,7 @@ from ..substitution import NotAsOf
 from .changed_tables import ChangedTable, ChangedTables
 from .expressions import Expression, with_expressions
 from .statement_order import LOOKS_FOR_ONE, Order
-from .statements import Statement, read
+from .statements import Statement, read, uncommented
 from .taken_rows import taken
 
 ORDER = "a query without an order took some of its rows"
@@ -46,6 +46,7 @@ class PastTables:
         :raises NotAsOf: if the statement cannot be parsed with certainty, or reads a table that is
             not audited or has changed too much.
         """
+        sql = uncommented(sql)
         statement = read(sql, self.vendor.names_have_case)
         if statement is None:
             raise NotAsOf
@@ -59,6 +60,7 @@ class PastTables:
         if statement.cut or (heads and self._may_take_others(heads, statement, sql, parameters)):
             doubts[ORDER] = None
         if heads:
+            sql = _in_order(heads, statement, sql)
             sql, parameters = with_expressions(heads, statement, sql, parameters)
         if statement.looks_for_one and not _sent_by_get() and self._fills(sql, parameters):
             doubts[ORDER] = None
@@ -101,7 +103,7 @@ class PastTables:
         if table in TIMELESS:
             return Expression(), []
         source = self.changed.of(table)
-        if source is None or not source.extra.isdisjoint(statement.columns):
+        if source is None or _reads_others(statement, source):
             raise NotAsOf
         expression = self.changed.expression(source, moment)
         never = {
@@ -109,7 +111,7 @@ class PastTables:
             *self.history.columns.not_yet(source.model, moment),
         }
         lacking = {*expression.unknown, *((column, NOT_RECORDED) for column in never)}
-        doubts = [unknown(*one) for one in sorted(lacking) if one[0] in statement.columns]
+        doubts = [unknown(*one) for one in sorted(lacking) if _reads(statement, one[0])]
         states = self.history.states
         lost = source.emptied and states.truncations.lost(table, moment)
         why = states.completeness.gap(table, moment, moment.upto), EMPTIED if lost else ""
@@ -122,6 +124,25 @@ class PastTables:
         lower = not self.vendor.names_have_case
         names = {*self.history.excluded, *TIMELESS}
         return {name.lower() if lower else name: name for name in names}
+
+
+def _in_order(heads: Sequence[Expression], statement: Statement, sql: str) -> str:
+    """Return SQL that gives rows by their keys if nothing else gives them an order.
+
+    Those from the log lie elsewhere than they did. A table mostly gives its rows as they were
+    inserted, which is by their keys.
+    """
+    keys = [one.key for one in heads if one.key]
+    return f"{sql} ORDER BY {statement.listed}.{keys[0]}" if statement.listed and keys else sql
+
+
+def _reads(statement: Statement, column: str) -> bool:
+    return statement.all_columns or column in statement.columns
+
+
+def _reads_others(statement: Statement, source: ChangedTable) -> bool:
+    """Return whether the statement may read columns of the table that its model does not have."""
+    return any(_reads(statement, column) for column in source.extra)
 
 
 def _unique_columns(source: ChangedTable | None) -> set[str]:

@@ -30,6 +30,7 @@ _ENDS_ORDER = frozenset({"LIMIT", "OFFSET", "FETCH", "FOR", "ROWS", "RANGE", "GR
 _HOW = frozenset({"ASC", "DESC", "NULLS", "FIRST", "LAST"})
 TAKE_ROWS = frozenset({"LIMIT", "OFFSET", "FETCH"})
 _COMBINE = frozenset({"UNION", "INTERSECT", "EXCEPT"})
+_CHOOSE = TAKE_ROWS | _COMBINE | {"DISTINCT", "GROUP", "HAVING", "ORDER", "WINDOW", "OVER", "FOR"}
 _ENDS_FROM = _ENDS_ORDER | _COMBINE | {"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "SELECT"}
 _NAMED = r'("[^"]*"|\w+)'
 _READ = rf"{_NAMED}(?: (?:AS )?(?!INNER |LEFT )(?!ON ){_NAMED})?"
@@ -83,6 +84,20 @@ def _selects_one(words: Sequence[str]) -> bool:
     return list(words[:4]) == ["SELECT", "1", "AS", '"A"'] or list(words[:5]) == [
         "SELECT", "%", "S", "AS", '"A"',
     ]  # fmt: skip
+
+
+def listed_table(words: Sequence[str]) -> str:
+    """Return what a SELECT calls the only table whose rows it gives, one for one and in no order.
+
+    Empty if it joins, groups, orders, limits or computes: only the database knows what it gives.
+    """
+    upper = [word.upper() for word in words]
+    if upper[:1] != ["SELECT"] or upper.count("SELECT") > 1 or not _CHOOSE.isdisjoint(upper):
+        return ""
+    selected = upper[: upper.index("FROM")] if "FROM" in upper else ["("]
+    read = _from(words, upper, 0)
+    first = _FIRST.fullmatch(read) if "(" not in selected else None
+    return (first[2] or first[1]) if first else ""
 
 
 def looks_for_one(upper: Sequence[str]) -> bool:

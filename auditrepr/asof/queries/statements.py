@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from .statement_order import Order, is_cut, looks_for_one, orders
+from .statement_order import Order, is_cut, listed_table, looks_for_one, orders
 
 _WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--|/\*|\w+|[^\s\w]""")
 # Other kinds of strings, comments, several statements, and other ways to name or lock a table.
@@ -22,6 +22,7 @@ _UNREADABLE = frozenset(
     | {"XMAX", "TABLEOID", "OID", "ROWID", "_ROWID_", "INSERT", "UPDATE", "DELETE", "MERGE"}
     | {"NATURAL", "INDEXED"}  # which reads all columns; of a table only
 )
+_COMMENT = re.compile(r"""('(?:[^']|'')*'|"(?:[^"]|"")*")|--[^\n]*|/\*.*?\*/""", re.DOTALL)
 _ENDS_FROM = frozenset(
     {"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH", "FOR"}
     | {"UNION", "INTERSECT", "EXCEPT", "SELECT"}
@@ -43,10 +44,12 @@ class Statement:
 
     tables: frozenset[str]  # without quotes, as the database knows them
     columns: frozenset[str]  # every name that may be a column's
+    all_columns: bool  # a * stands for all columns of some tables
     recursive: bool  # the statement begins with WITH RECURSIVE
     own_relations: bool  # the statement begins with WITH
     cut: bool  # a limit without an order: the database chooses the rows
     looks_for_one: bool  # it has no order, and the limit of Django's get()
+    listed: str  # what it calls the only table, if it gives the rows of that one for one, unordered
     orders: frozenset[Order]  # what it orders by, wherever the order of rows shows
 
 
@@ -64,7 +67,8 @@ def read(sql: str, strict: bool) -> Statement | None:
         return None
     if _has_other_strings(sql) or (strict and "\\" in sql):
         return None
-    if _reads_all_columns(words) or (strict and _groups_by_less(words, upper)):
+    all_columns = _reads_all_columns(words)
+    if strict and (_groups_by_less(words, upper) or (all_columns and "GROUP" in upper)):
         return None
     read_at = list(_read_after_from(upper))
     named = [_table(words[place:]) for place in read_at]
@@ -79,12 +83,23 @@ def read(sql: str, strict: bool) -> Statement | None:
         columns=frozenset(
             word.strip('"') for word in words if word[0] == '"' or word.isidentifier()
         ),
+        all_columns=all_columns,
         recursive=upper[:2] == ["WITH", "RECURSIVE"],
         own_relations=upper[0] == "WITH",
         cut=is_cut(upper),
         looks_for_one=looks_for_one(upper),
+        listed=listed_table(words),
         orders=frozenset(orders(words)),
     )
+
+
+def uncommented(sql: str) -> str:
+    """Return the SQL without its comments; those that hold other comments or parameters stay."""
+
+    def found(part: re.Match[str]) -> str:
+        return part[0] if part[1] or "%" in part[0] or "/*" in part[0][2:] else " "
+
+    return _COMMENT.sub(found, sql) if "--" in sql or "/*" in sql else sql
 
 
 def _has_other_strings(sql: str) -> bool:
@@ -182,10 +197,7 @@ def _own_relations(words: Sequence[str], upper: Sequence[str]) -> Iterator[str]:
 
 
 def _reads_all_columns(words: Sequence[str]) -> bool:
-    """Return whether the statement selects ``*``, which may include columns not in the log.
-
-    COUNT(*) and products do not count.
-    """
+    """Return whether the statement selects ``*``; COUNT(*) and products do not count."""
     for place, word in enumerate(words):
         if word == "*" and words[place - 1].upper() in ("SELECT", "DISTINCT", "ALL", ",", "."):
             return True

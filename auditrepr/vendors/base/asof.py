@@ -49,12 +49,15 @@ class AsOfFacet(Facet, ABC):
         """
 
     @abstractmethod
-    def past_table(self, model: type[Model], images: Sequence[Image]) -> PastTableSQL:
+    def past_table(
+        self, model: type[Model], images: Sequence[Image], columns: Sequence[str]
+    ) -> PastTableSQL:
         """Return a function that makes common table expressions that hide the model's own table.
 
         The queries that this needs are sent once, by this call.
 
         :param images: all that the function may be called with.
+        :param columns: of the table, in its order: a ``*`` gives those of the model in this order.
         """
 
     @abstractmethod

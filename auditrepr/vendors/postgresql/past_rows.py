@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model
 
-from ...utils.model_meta import own_fields, reads
+from ...utils.model_meta import fields_as_in_table, own_fields, reads
 from ..base import AsOfFacet, PastTableSQL
 from ..selected import Selected, selected
 from ..types import ALL_KNOWN, ERASED, NOT_RECORDED, TOO_BIG, Image, RawRow, Row
@@ -107,9 +107,11 @@ class PastRows(AsOfFacet):
         )
         return sql, parameters
 
-    def past_table(self, model: type[Model], images: Sequence[Image]) -> PastTableSQL:
+    def past_table(
+        self, model: type[Model], images: Sequence[Image], columns: Sequence[str]
+    ) -> PastTableSQL:
         quote = self.connection.ops.quote_name
-        columns = [field.column for field in own_fields(model)]
+        columns = [field.column for field in fields_as_in_table(model, columns)]
         key = str(model._meta.pk.column)
         shape = self._shape(model)
         name = quote(model._meta.db_table)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model
 
-from ...utils.model_meta import own_fields
+from ...utils.model_meta import fields_as_in_table, own_fields
 from ..base import AsOfFacet, PastTableSQL
 from ..selected import comes_as_stored, selected
 from ..types import LAST_IMPORTED, Image, RawRow, Row
@@ -126,10 +126,14 @@ class PastRows(AsOfFacet):
         chosen = ", ".join(one.format(place) for one, place in zip(picked, places, strict=False))
         one = f"({', '.join(['%s'] * len(places))})"
         source = f"(VALUES {', '.join([one] * count)})"
+        table, pk = quote(model._meta.db_table), quote(str(model._meta.pk.column))
         if stored:
-            table, pk = quote(model._meta.db_table), quote(str(model._meta.pk.column))
             source += f" LEFT JOIN main.{table} AS live ON live.{pk} = {key}"
-        return f"SELECT {chosen}, {number} FROM {source}"
+        # Gives no row. SQLite takes the declared types of the columns, by which the driver converts
+        # values, from the last part of a UNION.
+        declared = ", ".join(f"live.{quote(field.column)}" for field in fields)
+        types = f"SELECT {declared}, NULL FROM main.{table} AS live WHERE 0"
+        return f"SELECT {chosen}, {number} FROM {source} UNION ALL {types}"
 
     def _lines(self, model: type[Model], rows: Sequence[Found]) -> Iterator[list[Any]]:
         """Yield the rows' values as they would be stored, the keys of current ones, and numbers.
@@ -171,15 +175,16 @@ class PastRows(AsOfFacet):
         quoted = self.connection.ops.quote_name(collation) if collation else ""
         return f"{picked} COLLATE {quoted}" if collation else picked, held
 
-    def past_table(self, model: type[Model], images: Sequence[Image]) -> PastTableSQL:
-        fields = own_fields(model)
+    def past_table(
+        self, model: type[Model], images: Sequence[Image], columns: Sequence[str]
+    ) -> PastTableSQL:
+        fields = fields_as_in_table(model, columns)
         key = key_of_text(model._meta.pk.db_type(self.connection) or "")
         documents = self._documents({image.event_id for image in images})
         rows = [document(*documents[image.event_id], image) for image in images]
-        columns = [
-            self._as_column(field, [value_of(row, field) for row in rows]) for field in fields
-        ]
-        known = [column for column in columns if column]
+        made = [self._as_column(field, [value_of(row, field) for row in rows]) for field in fields]
+        known = [column for column in made if column]
         if key is None or len(known) < len(fields):
             return lambda gone, rows: None
-        return past_table(self.connection, model, key, images, known)
+        names = [field.column for field in fields]
+        return past_table(self.connection, model, key, images, names, known)

@@ -57,7 +57,8 @@ def past_table(
     model: type[Model],
     gone_key: str,
     images: Sequence[Image],
-    columns: Columns,
+    columns: Sequence[str],
+    values: Columns,
 ) -> PastTableSQL:
     """Return a function that makes the expressions.
 
@@ -65,26 +66,29 @@ def past_table(
     called only for those that the query wants: their keys are known without it.
 
     :param gone_key: the key of a current row, from its text in the column `value`.
+    :param values: for each of the columns.
     """
     quote = connection.ops.quote_name
     table = quote(model._meta.db_table)
-    names = [quote(field.column) for field in own_fields(model)]
+    names = [quote(column) for column in columns]
     key = quote(str(model._meta.pk.column))
     numbers = {image: n for n, image in enumerate(images)}
-    held = _Values(columns)
-    values = _selected(held, names, key, columns)
+    held = _Values(values)
+    selected = _selected(held, names, key, values)
 
     def expression(gone: Sequence[str] | None, rows: Mapping[str, Image]) -> tuple[str, list[Any]]:
         assert held is not None  # noqa: S101 - and kept by this function
-        parameters = [] if gone is None else [json.dumps(gone)]
+        parameters = []
         if rows:
             parameters.append(json.dumps({key: numbers[image] for key, image in rows.items()}))
+        if gone is not None:
+            parameters.append(json.dumps(gone))
         sql = TABLE_SQL.format(
             name=table,
             names=", ".join(names),
             live=", ".join(f"live.{name}" for name in names),
             stays="0" if gone is None else STAYS.format(key=key, gone=gone_key),
-            held=IMAGES_SQL.format(values=values) if rows else "",
+            held=IMAGES_SQL.format(values=selected) if rows else "",
         )
         return sql, parameters
 

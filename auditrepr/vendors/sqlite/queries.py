@@ -220,12 +220,13 @@ SELECT id, action, object_id, previous_object_id, transaction_id, statement_at, 
 LIMIT %(most)s + 1
 """
 
-# The bare name would be this expression itself.
+# The bare name would be this expression itself. The table comes last: SQLite takes the declared
+# types of the columns, by which the driver converts values, from the last part of a UNION.
 TABLE_SQL = """{name} ({names}) AS NOT MATERIALIZED (
-    SELECT {live} FROM main.{name} AS live WHERE {stays}{held}
+    {held}SELECT {live} FROM main.{name} AS live WHERE {stays}
 )"""
 STAYS = "live.{key} NOT IN (SELECT {gone} FROM json_each(%s))"
-IMAGES_SQL = " UNION ALL SELECT {values} FROM json_each(%s)"
+IMAGES_SQL = "SELECT {values} FROM json_each(%s) UNION ALL "
 SELECTED_SQL = """WITH {name} ({names}, auditrepr_n) AS (
     SELECT {values}, value FROM json_each(%s)
 ) SELECT {chosen} FROM {name} ORDER BY auditrepr_n"""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from auditrepr.asof.queries.statement_order import Order
-from auditrepr.asof.queries.statements import read
+from auditrepr.asof.queries.statements import read, uncommented
 
 pytestmark = pytest.mark.sqlite
 
@@ -31,14 +31,15 @@ READ = {
     "SELECT x FROM (SELECT y, z FROM a) b": {"a"},
     'SELECT position(x IN y), t.a AS b FROM a t JOIN b ON (t.b = "b".a)': {"a", "b"},
     "SELECT x FROM a CROSS JOIN b INNER JOIN c USING (id)": {"a", "b", "c"},
+    "SELECT * FROM a": {"a"},
+    "SELECT a.*, b.x FROM a JOIN b USING (id)": {"a", "b"},
+    "SELECT x FROM (SELECT * FROM a) b": {"a"},
 }  # fmt: skip
 UNREADABLE = [
     "UPDATE a SET x = 1",
     "SELECT x FROM a; DELETE FROM a",
     "WITH w AS (DELETE FROM a RETURNING id) SELECT id FROM w",
-    "SELECT * FROM a",
-    "SELECT a.* FROM a",
-    "SELECT x, a.* FROM a",
+    "SELECT * FROM a GROUP BY id",
     "SELECT x FROM public.a",
     'SELECT x FROM "s"."a"',
     "SELECT x FROM generate_series(1, 2) x",
@@ -77,6 +78,69 @@ def test_all_tables_that_it_reads_are_told(sql):
 @pytest.mark.parametrize("sql", UNREADABLE)
 def test_what_cannot_be_read_for_certain_is_not_told(sql):
     assert read(sql, True) is None
+
+
+@pytest.mark.parametrize(
+    ("sql", "every"),
+    [
+        ("SELECT * FROM a", True),
+        ("SELECT x, a.* FROM a", True),
+        ("SELECT DISTINCT * FROM a", True),
+        ("SELECT x FROM a WHERE EXISTS (SELECT * FROM b)", True),
+        ("SELECT COUNT(*) FROM a", False),
+        ("SELECT x * 2, (x) * y FROM a", False),
+    ],
+)
+def test_a_star_that_stands_for_columns_is_noticed(sql, every):
+    found = read(sql, True)
+    assert found is not None
+    assert found.all_columns is every
+
+
+@pytest.mark.parametrize(
+    ("sql", "rest"),
+    [
+        ("SELECT x FROM a -- FROM b\n WHERE y", "SELECT x FROM a  \n WHERE y"),
+        ("SELECT x /* FROM b\n, c */ FROM a", "SELECT x   FROM a"),
+        ("/* by: shop */ SELECT x FROM a", "  SELECT x FROM a"),
+        ("SELECT '--', \"/*\" FROM a", "SELECT '--', \"/*\" FROM a"),
+        ("SELECT 'it''s -- so' FROM a -- so", "SELECT 'it''s -- so' FROM a  "),
+        ("SELECT x FROM a -- %s", None),
+        ("SELECT x /* one /* two */ */ FROM a", None),
+        ("SELECT x FROM a /* never closed", None),
+        ("SELECT E'\\'--' FROM a", None),
+        ("SELECT $$--$$ FROM a", None),
+    ],
+)
+def test_comments_are_left_out_where_that_is_certain(sql, rest):
+    found = uncommented(sql)
+    assert read(found, True) is None if rest is None else found == rest
+
+
+@pytest.mark.parametrize(
+    ("sql", "listed"),
+    [
+        ('SELECT "a"."x" FROM "a" WHERE ("a"."x" = %s AND NOT "a"."y" IN (1, 2))', '"a"'),
+        ("SELECT x AS id FROM a", "a"),
+        ("SELECT * FROM a AS t WHERE t.x > 1", "t"),
+        ("SELECT x FROM a t", "t"),
+        ("SELECT x FROM a ORDER BY y", ""),
+        ("SELECT x FROM a LIMIT 1", ""),
+        ("SELECT DISTINCT x FROM a", ""),
+        ("SELECT max(x) FROM a", ""),
+        ("SELECT x FROM a GROUP BY x", ""),
+        ("SELECT x FROM a, b", ""),
+        ("SELECT x FROM a JOIN b ON (a.id = b.id)", ""),
+        ("SELECT x FROM a WHERE y IN (SELECT y FROM b)", ""),
+        ("SELECT x FROM a UNION SELECT x FROM b", ""),
+        ("WITH w AS (SELECT x FROM a) SELECT x FROM w", ""),
+        ("SELECT 1", ""),
+    ],
+)
+def test_whether_it_gives_the_rows_of_one_table_is_said(sql, listed):
+    found = read(sql, True)
+    assert found is not None
+    assert found.listed == listed
 
 
 def test_a_table_as_a_set_of_values_is_read_by_sqlite_only():

@@ -457,3 +457,25 @@ def test_without_content_types_no_relation_is_generic(settings):
     assert _is_generic_relation(field)
     with modify_settings(INSTALLED_APPS={"remove": ["django.contrib.contenttypes"]}):
         assert not _is_generic_relation(field)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("changed", [[], ["x"], ["x", "y"]], ids=len)
+@pytest.mark.parametrize("selected", ["extra", "annotate"])
+def test_own_sql_gives_values_of_the_types_that_columns_have(selected, changed, monkeypatch):
+    def days(author):
+        books = author.books.order_by("pk")
+        if selected == "extra":
+            return str(list(books.extra(select={"day": "published"}).values_list("day")))
+        return str(list(books.annotate(day=RawSQL("published", ())).values_list("day")))
+
+    monkeypatch.setattr(Author, "__str__", days)
+    author = Author.objects.create(name="a")
+    for day, title in enumerate("xy", 1):
+        Book.objects.create(title=title, author=author, published=f"2024-01-0{day}")
+    Author.objects.filter(pk=author.pk).update(name="b")
+    as_then = str(author)
+    Book.objects.filter(title__in=changed).update(published=None)
+    (event,) = AuditLog.objects.filter(table_name="app_author", action="U")
+    (found,) = build([Event.of(event)], "default")
+    assert (found.text, found.reason) == (as_then, "")
