@@ -6,20 +6,22 @@ There is one :class:`Building` for each view of the database.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from enum import Enum
 from typing import Any, NoReturn
 
-from django.db import Error, InternalError
+from django.db import Error, InternalError, transaction
 
 from ..isolation import of_nobody
 from ..utils.sql import may_write
 from ..utils.time_limit import TimeLimit, TimeLimitExceeded
 from ..vendors import Vendor
 from .lookups import Subject
-from .phases import IDLE, READING, TODAY, Answering, Converting, Idle, Running
+from .phases import IDLE, NO_READING, READING, TODAY, Answering, Converting, Idle, Running
 from .queries.past_tables import PastTables
 from .substitution import NotAsOf, Relations
+
+NOTHING = nullcontext()
 
 
 class StartOver(BaseException):
@@ -62,13 +64,23 @@ class Building:
         self.transaction = Transaction.WHOLE
         self._start_over: StartOver | None = None
         self._own_error: BaseException | None = None  # of auditrepr's code, while a row's code runs
+        self._first_error: Error | None = None  # of a query, while a row's code runs
+        self._careful = False
+        self._depth = 0  # how many blocks of transactions are around a row's code
 
     # --- transitions ---------------------------------------------------------------------------
 
-    def run(self, subject: Subject) -> None:
-        """Start the phase of a row's code; it lasts until :meth:`rest`."""
+    def run(self, subject: Subject, *, careful: bool = False) -> None:
+        """Start the phase of a row's code; it lasts until :meth:`rest`.
+
+        :param careful: each of its queries gets a savepoint: code goes on after an error that it
+            has caught, as outside a transaction.
+        """
         self.phase = Running(subject)
-        self._own_error = None
+        self._own_error = self._first_error = None
+        self._careful = careful
+        # A careful row has a block of its own around it.
+        self._depth = len(self.vendor.connection.savepoint_ids) + careful
 
     def rest(self) -> None:
         self.phase = IDLE
@@ -84,6 +96,7 @@ class Building:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """Send queries inside as auditrepr's own, not as those of the code that runs."""
+        self._forget_blocks()
         try:
             with self.during(READING), self.limit.paused(), of_nobody():
                 yield
@@ -137,10 +150,21 @@ class Building:
             if error is not None:
                 raise error
 
-    def failure(self, raised: BaseException, *, careful: bool) -> BaseException | None:
+    def is_to_be_repeated(self) -> bool:
+        """Return whether an error that the row's code has caught costs what it does next.
+
+        The transaction only waits for its end, also before the code of the next row. The row is to
+        be tried again, carefully.
+        """
+        self._forget_blocks()
+        if not self.vendor.has_failed():
+            return False
+        self.transaction = Transaction.BROKEN
+        return not self._careful
+
+    def failure(self, raised: BaseException) -> BaseException | None:
         """Return the error that is the row's failure, or None if the row is to be tried again.
 
-        :param careful: the row's code ran in its own savepoint.
         :raises BaseException: if the error is not the row's, but ends the work or the transaction.
         """
         if self._start_over is not None:
@@ -151,12 +175,15 @@ class Building:
         error = self._own_error or raised
         if self.lacks_room(error):
             self.too_much(error)
-        if isinstance(error, Error) and not careful:
-            self.transaction = Transaction.BROKEN
-            # A lost connection is not the row's failure.
-            return None if self.vendor.passes(error) else error
         if isinstance(error, TimeLimitExceeded):
             self.transaction = Transaction.BROKEN
+        elif isinstance(error, Error) and not self._careful:
+            self.transaction = Transaction.BROKEN
+            # A lost connection is not the row's failure.
+            if self.vendor.passes(error):
+                return None
+        if self._first_error not in (None, error) and self.is_to_be_repeated():
+            return None
         return error
 
     # --- queries ---------------------------------------------------------------------------------
@@ -178,7 +205,28 @@ class Building:
         if elsewhere and self.phase.theirs and may_write(sql):
             raise InternalError("code that builds a representation must not write to the database")
         sql, parameters = self.phase.query(self, sql, parameters, elsewhere or many)
-        return execute(sql, parameters, many, context)
+        self._forget_blocks()
+        try:
+            with self._apart(sql, elsewhere):
+                return execute(sql, parameters, many, context)
+        except Error as error:
+            self._first_error = self._first_error or error
+            raise
+
+    def _apart(self, sql: str, elsewhere: bool) -> AbstractContextManager[None]:
+        """Return a block in which an error of a careful row's query costs nothing that follows."""
+        theirs = self.phase.theirs and not elsewhere and not sql.startswith(NO_READING)
+        return transaction.atomic(self.vendor.using) if self._careful and theirs else NOTHING
+
+    def _forget_blocks(self) -> None:
+        """Let code go on after a block of its own in which an error was raised.
+
+        Without our transaction around it, the end of the block had been that of a transaction.
+        """
+        connection = self.vendor.connection
+        ended = self.phase.theirs and len(connection.savepoint_ids) == self._depth
+        if ended and connection.needs_rollback and not self.vendor.has_failed():
+            connection.needs_rollback = False
 
     def as_of(self, subject: Subject, sql: str, parameters: Any, unseen: bool) -> tuple[str, Any]:
         """Return the query on whole tables as of the subject's moment, or on the current ones.

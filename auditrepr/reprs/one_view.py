@@ -82,13 +82,15 @@ def _outcome(event: Origin, subject: Subject, batch: Batch, careful: bool) -> Ou
     if subject.error is not None:
         return _failed(event, subject.error, batch, subject)
     building = batch.building
-    building.run(subject)
+    building.run(subject, careful=careful)
     try:
         with batch.limit.row(), unnoticed(batch.using) if careful else NOTHING:
             text = text_of(subject, batch)
             building.check()
+            if building.is_to_be_repeated():
+                return None
     except BaseException as raised:  # __str__ may raise anything, SystemExit included
-        error = building.failure(raised, careful=careful)
+        error = building.failure(raised)
         return None if error is None else _failed(event, error, batch, subject)
     finally:
         building.rest()

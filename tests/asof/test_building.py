@@ -48,8 +48,8 @@ def ask() -> int:
 
 
 @contextmanager
-def running(building: Building, subject: Subject) -> Iterator[None]:
-    building.run(subject)
+def running(building: Building, subject: Subject, *, careful: bool = False) -> Iterator[None]:
+    building.run(subject, careful=careful)
     try:
         yield
     finally:
@@ -116,16 +116,16 @@ def test_one_that_reads_more_reads_current_rows_or_nothing(building, subject):
 
 def test_an_error_of_ours_that_a_row_swallows_is_its_failure_all_the_same(building, subject):
     error = Error("of ours")
-    with running(building, subject):
+    with running(building, subject, careful=True):
         with pytest.raises(Error), building.reading():
             raise error
         with pytest.raises(Error, match="of ours"):
             building.check()
-        assert building.failure(ValueError("of its own"), careful=True) is error
-    with running(building, subject):
+        assert building.failure(ValueError("of its own")) is error
+    with running(building, subject, careful=True):
         building.check()
         raised = ValueError("of its own")
-        assert building.failure(raised, careful=True) is raised
+        assert building.failure(raised) is raised
     assert building.transaction is Transaction.WHOLE
 
 
@@ -133,7 +133,7 @@ def test_an_error_of_ours_that_a_row_swallows_is_its_failure_all_the_same(buildi
 def test_what_costs_the_transaction_breaks_it_off(subject, error):
     building = _building(JobTimeLimit(10))
     with running(building, subject):
-        assert building.failure(error, careful=False) is error
+        assert building.failure(error) is error
     assert building.transaction is Transaction.BROKEN
 
 
@@ -144,7 +144,7 @@ def test_what_is_lost_is_lost_whatever_the_row_makes_of_it(building, subject):
         with pytest.raises(StartOver):
             building.check()
         with pytest.raises(StartOver):
-            building.failure(ValueError("of its own"), careful=False)
+            building.failure(ValueError("of its own"))
     assert building.transaction is Transaction.LOST
 
 

@@ -127,6 +127,10 @@ class AsOfFacet(Facet, ABC):
     errors_end_transactions: bool
 
     @abstractmethod
+    def has_failed(self) -> bool:
+        """Return whether an error has ended the transaction, which can only be rolled back."""
+
+    @abstractmethod
     def plain_reader(self, field: Field[Any, Any]) -> Callable[[Any], Any] | None:
         """Return a function that reads a value of this field from the log's JSON, without a query.
 

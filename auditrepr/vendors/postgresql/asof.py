@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from django.db.models import Field, Model
+from psycopg.pq import TransactionStatus
 
 from ...utils.model_meta import key_parts, stored_parts
 from ..snapshots import parse
@@ -78,6 +79,10 @@ class Reconstructing(Reading, PastRows):
         return loss(field.db_type(self.connection) or "")
 
     errors_end_transactions = True
+
+    def has_failed(self) -> bool:
+        raw = self.connection.connection
+        return raw is not None and raw.info.transaction_status == TransactionStatus.INERROR
 
     def plain_reader(self, field: Field[Any, Any]) -> Callable[[Any], Any] | None:
         return reader(field, field.rel_db_type(self.connection) or "")

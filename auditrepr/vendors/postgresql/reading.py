@@ -73,7 +73,7 @@ class Reading(AsOfFacet):
         def execute(run: Any, sql: str, parameters: Any, many: bool, context: Any) -> Any:
             nonlocal canceling
             seconds = limit.query_seconds
-            if self.connection.needs_rollback or _has_failed(self.connection.connection):
+            if self.connection.needs_rollback or self.has_failed():
                 canceling = None  # nothing else runs now, and the rollback resets the settings
             elif seconds != canceling:
                 canceling = seconds
@@ -110,7 +110,3 @@ def _naming_all_groups(connection: Any) -> Iterator[None]:
         yield
     finally:
         features.allows_group_by_selected_pks = usual
-
-
-def _has_failed(raw: Any) -> bool:
-    return raw is not None and raw.info.transaction_status == TransactionStatus.INERROR

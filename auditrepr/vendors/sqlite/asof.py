@@ -58,6 +58,9 @@ class Reconstructing(Reading, PastRows):
 
     errors_end_transactions = False
 
+    def has_failed(self) -> bool:
+        return False
+
     def plain_reader(self, field: Field[Any, Any]) -> Callable[[Any], Any]:
         convert = converter(field.rel_db_type(self.connection) or "")
         return lambda value: convert(in_storage(value))
