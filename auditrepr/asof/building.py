@@ -73,7 +73,7 @@ class Building:
     def run(self, subject: Subject, *, careful: bool = False) -> None:
         """Start the phase of a row's code; it lasts until :meth:`rest`.
 
-        :param careful: each of its queries gets a savepoint: code goes on after an error that it
+        :param careful: each of its queries gets a savepoint: code continues after an error that it
             has caught, as outside a transaction.
         """
         self.phase = Running(subject)
@@ -219,7 +219,7 @@ class Building:
         return transaction.atomic(self.vendor.using) if self._careful and theirs else NOTHING
 
     def _forget_blocks(self) -> None:
-        """Let code go on after a block of its own in which an error was raised.
+        """Let code continue after a block of its own in which an error was raised.
 
         Without our transaction around it, the end of the block had been that of a transaction.
         """
