@@ -5,12 +5,14 @@ There is one :class:`Building` for each view of the database.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from enum import Enum
+from functools import partial
 from typing import Any, NoReturn
 
 from django.db import Error, InternalError, transaction
+from django.db.models import Model
 
 from ..isolation import of_nobody
 from ..utils.sql import may_write
@@ -18,6 +20,8 @@ from ..utils.time_limit import TimeLimit, TimeLimitExceeded
 from ..vendors import Vendor
 from .lookups import Subject
 from .phases import IDLE, NO_READING, READING, TODAY, Answering, Converting, Idle, Running
+from .placeholders import unknown
+from .queries.excluded_columns import left_out
 from .queries.past_tables import PastTables
 from .substitution import NotAsOf, Relations
 
@@ -45,6 +49,7 @@ class Building:
 
     :param limit: the time limit of a row's code; paused during auditrepr's own queries.
     :param past_tables: returns the tables as of the moments of all rows that are built together.
+    :param incomplete: makes an instance of a subject one that lacks columns, from why it does.
     :param alone: only one row is built, so that fewer cannot be built together.
     """
 
@@ -53,12 +58,14 @@ class Building:
         vendor: Vendor,
         limit: TimeLimit,
         past_tables: Callable[[], PastTables],
+        incomplete: Callable[[Subject, Model, Mapping[str, str]], None],
         *,
         alone: bool = True,
     ) -> None:
         self.vendor = vendor
         self.limit = limit
         self.past_tables = past_tables
+        self.incomplete = incomplete
         self.alone = alone
         self.phase: Idle = IDLE
         self.transaction = Transaction.WHOLE
@@ -233,14 +240,19 @@ class Building:
 
         The current tables are read, and the subject is mixed, if the query cannot be rewritten.
         """
-        doubts: tuple[str, ...] = (TODAY,)
-        with suppress(NotAsOf), self.reading():
-            if not unseen:
-                tables = self.past_tables()
-                sql, parameters, doubts = tables.rewritten(sql, parameters, subject.moment)
-        for doubt in doubts:
+        try:
+            with self.reading():
+                if unseen:
+                    raise NotAsOf
+                made = self.past_tables().rewritten(sql, parameters, subject.moment)
+        except NotAsOf:
+            subject.note(TODAY)
+            return sql, parameters
+        lacking = left_out(sql, made.excluded, partial(self.incomplete, subject))
+        read = {(model, one) for model, columns in made.excluded.items() for one in columns}
+        for doubt in (*made.doubts, *sorted(unknown(column) for _, column in read - lacking)):
             subject.note(doubt)
-        return sql, parameters
+        return made.sql, made.parameters
 
     def intercept_in_thread(self) -> None:
         """Take note that another thread is about to send a query, which reads current rows."""

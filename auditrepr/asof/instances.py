@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from copy import copy
-from inspect import getattr_static
 from typing import Any
 
 from django.db import Error
 from django.db.models import Model
 from django.db.models.base import ModelState
-from django.db.models.fields.related_descriptors import ForeignKeyDeferredAttribute
-from django.db.models.signals import post_init, pre_init
 
 from ..isolation import of_one_object
 from ..utils.time_limit import TimeLimitExceeded
@@ -23,9 +20,7 @@ from .conversion import ModelRaised
 from .lookups import Subject
 from .phases import Making
 from .placeholders import unknown
-
-#: Attributes by which a class can change how its instances are made.
-_SAYING = ("__new__", "__init__", "__setattr__", "from_db", "_state")
+from .plain_models import is_plain
 
 Maker = Callable[[Mapping[str, Any]], Model]
 
@@ -88,25 +83,6 @@ def _at_once(model: type[Model], using: str) -> Maker:
         return instance
 
     return make
-
-
-def is_plain(model: type[Model]) -> bool:
-    """Return whether only Django makes the model's instances: no field or receiver changes them."""
-    if type(model).__call__ is not type.__call__:
-        return False
-    others = (vars(base) for base in model.__mro__ if base not in (Model, object))
-    return (
-        not any(name in defined for defined in others for name in _SAYING)
-        and not any(signal.has_listeners(model) for signal in (pre_init, post_init))
-        and not model._meta.parents  # else the values come from several tables, in another order
-        and all(_is_stored_as_it_is(model, f.attname) for f in model._meta.concrete_fields)
-    )
-
-
-def _is_stored_as_it_is(model: type[Model], name: str) -> bool:
-    kind = type(getattr_static(model, name, None))
-    # A foreign key's descriptor only clears the cached object, which a new instance does not have.
-    return kind is ForeignKeyDeferredAttribute or not hasattr(kind, "__set__")
 
 
 #: An instance: the ID of its event, its model, its primary key.

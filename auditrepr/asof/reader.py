@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from itertools import islice
 from typing import Any
@@ -58,7 +58,9 @@ class Reader:
         self.using = using
         self.vendor = get_vendor(using)
         self.limit = limit
-        self.building = Building(self.vendor, limit, self.past_tables, alone=alone)
+        self.building = Building(
+            self.vendor, limit, self.past_tables, self._incomplete, alone=alone
+        )
         self.moments: list[Moment] = []  # of all objects that are read together
         self._begin()
         known = {} if known_failures is None else known_failures
@@ -251,7 +253,7 @@ class Reader:
                 own = self.own_row(peers.model, row)
                 instance = self._maker.make(peers.model, peers.make, subject, own)
             if row.missing:
-                make_incomplete(instance, Loader(instance, subject, row.missing, self))
+                self._incomplete(subject, instance, row.missing)
                 self._fill_key(instance, subject, row)
             for why in row.lossy:
                 subject.note(why)
@@ -268,6 +270,10 @@ class Reader:
         if self._on_made is not None:
             self._on_made(instance, subject)
         return instance
+
+    def _incomplete(self, subject: Subject, instance: Model, missing: Mapping[str, str]) -> None:
+        """Let the instance lack columns, from why it does, until code reads them."""
+        make_incomplete(instance, Loader(instance, subject, missing, self))
 
     def _fill_key(self, instance: Model, subject: Subject, row: Row) -> None:
         """Give the instance a placeholder for a key that is unknown: Django never defers one."""

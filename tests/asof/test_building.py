@@ -35,7 +35,8 @@ def building() -> Iterator[Building]:
 
 def _building(limit: TimeLimit) -> Building:
     vendor = get_vendor("default")
-    return Building(vendor, limit, lambda: PastTables(History(vendor, limit), []))
+    past_tables = PastTables(History(vendor, limit), [])
+    return Building(vendor, limit, lambda: past_tables, lambda *instance: None)
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property
 from types import FrameType
-from typing import Any
+from typing import Any, NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 from ...utils.model_meta import own_fields
 from ...vendors.types import NOT_RECORDED, Moment
@@ -18,10 +18,21 @@ from ..states.shared_keys import SHARED
 from ..states.truncations import EMPTIED
 from ..substitution import NotAsOf
 from .changed_tables import ChangedTable, ChangedTables
+from .excluded_columns import Excluded
 from .expressions import Expression, with_expressions
 from .statement_order import LOOKS_FOR_ONE, Order
 from .statements import Statement, read, uncommented
 from .taken_rows import taken
+
+
+class Rewritten(NamedTuple):
+    """A statement on the tables as of a moment."""
+
+    sql: str
+    parameters: Any
+    doubts: tuple[str, ...]
+    excluded: Excluded
+
 
 ORDER = "a query without an order took some of its rows"
 
@@ -38,10 +49,8 @@ class PastTables:
         history.states.visibility.expect(moment.upto for moment in moments)
         self.changed = ChangedTables(history, moments)
 
-    def rewritten(
-        self, sql: str, parameters: Any, moment: Moment
-    ) -> tuple[str, Any, tuple[str, ...]]:
-        """Return the statement on the tables as of the moment, its parameters, and its doubts.
+    def rewritten(self, sql: str, parameters: Any, moment: Moment) -> Rewritten:
+        """Return the statement on the tables as of the moment.
 
         :raises NotAsOf: if the statement cannot be parsed with certainty, or reads a table that is
             not audited or has changed too much.
@@ -52,9 +61,11 @@ class PastTables:
             raise NotAsOf
         doubts: dict[str, None] = {}
         heads = []
+        excluded: dict[type[Model], Collection[str]] = {}
         for name in sorted(statement.tables):
             expression, why = self._as_of(name, statement, moment)
             doubts |= dict.fromkeys(why)
+            excluded |= self._excluded(name, statement)
             if expression.head:
                 heads.append(expression)
         if statement.cut or (heads and self._may_take_others(heads, statement, sql, parameters)):
@@ -64,7 +75,7 @@ class PastTables:
             sql, parameters = with_expressions(heads, statement, sql, parameters)
         if statement.looks_for_one and not _sent_by_get() and self._fills(sql, parameters):
             doubts[ORDER] = None
-        return sql, parameters, tuple(doubts)
+        return Rewritten(sql, parameters, tuple(doubts), excluded)
 
     def _may_take_others(
         self, heads: Sequence[Expression], statement: Statement, sql: str, parameters: Any
@@ -97,7 +108,7 @@ class PastTables:
         self, name: str, statement: Statement, moment: Moment
     ) -> tuple[Expression, list[str]]:
         """Return the SQL that replaces the table, and why it may not be what the moment saw."""
-        table = self._audited.get(name if self.vendor.names_have_case else name.lower())
+        table = self._table(name)
         if table is None:
             raise NotAsOf
         if table in TIMELESS:
@@ -106,17 +117,26 @@ class PastTables:
         if source is None or _reads_others(statement, source):
             raise NotAsOf
         expression = self.changed.expression(source, moment)
-        never = {
-            *self.history.excluded.get(table, ()),
-            *self.history.columns.not_yet(source.model, moment),
-        }
-        lacking = {*expression.unknown, *((column, NOT_RECORDED) for column in never)}
+        late = self.history.columns.not_yet(source.model, moment)
+        lacking = {*expression.unknown, *((column, NOT_RECORDED) for column in late)}
+        lacking -= {(column, NOT_RECORDED) for column in self.history.excluded.get(table, ())}
         doubts = [unknown(*one) for one in sorted(lacking) if _reads(statement, one[0])]
         states = self.history.states
         lost = source.emptied and states.truncations.lost(table, moment)
         why = states.completeness.gap(table, moment, moment.upto), EMPTIED if lost else ""
         shared = [SHARED.format(table)] if expression.shared else []
         return expression, [*filter(None, why), *source.changes.doubts(moment), *doubts, *shared]
+
+    def _excluded(self, name: str, statement: Statement) -> Excluded:
+        """Return the table's columns that are never recorded, if the statement names any."""
+        table = self._table(name) or ""
+        named = [one for one in self.history.excluded.get(table, ()) if _reads(statement, one)]
+        source = self.changed.of(table) if named else None
+        return {source.model: named} if source else {}
+
+    def _table(self, name: str) -> str | None:
+        """Return the audited table that a statement calls by this name."""
+        return self._audited.get(name if self.vendor.names_have_case else name.lower())
 
     @cached_property
     def _audited(self) -> dict[str, str]:

@@ -17,10 +17,11 @@ from ...utils.model_meta import field_named
 from ...vendors.types import Found, Row
 from ..attributes import attributes_of
 from ..conversion import ModelRaised
-from ..instances import is_plain, maker
+from ..instances import maker
 from ..lookups import Ask, AsOfReader, Lookup, SetRelation, Subject
 from ..matches import Matches
 from ..placeholders import unknown
+from ..plain_models import is_plain
 from .instance_caches import AsOfSets, Members
 from .own_objects import AsOfObjects
 

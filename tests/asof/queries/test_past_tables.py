@@ -8,6 +8,7 @@ import pytest
 from django.db import connection
 from django.db.models import Count, Subquery, Window
 from django.db.models.functions import Length, RowNumber
+from django.forms.models import model_to_dict
 from django.test.utils import CaptureQueriesContext
 
 from auditrepr.asof.phases import TODAY
@@ -503,3 +504,58 @@ def test_one_row_is_found_by_the_index():
     assert index[connection.vendor] in plan, plan
     assert "Seq Scan on app_author" not in plan, plan
     assert "SCAN live" not in plan, plan
+
+
+def one_book():
+    return Book.objects.get(title="x")
+
+
+def loaded(book):
+    book.refresh_from_db()
+    return book.title
+
+
+#: Objects of a model with a column that is never recorded, and whether the code reads it.
+WHOLE = {
+    "get": (lambda: one_book().title, False),
+    "all": (lambda: [book.title for book in Book.objects.order_by("pk")], False),
+    "iterator": (lambda: [b.title for b in Book.objects.order_by("pk").iterator()], False),
+    "of a set": (lambda: [b.title for b in Author.objects.get().books.order_by("pk")], False),
+    "joined": (lambda: [b.title for b in Book.objects.filter(author__name="a")], False),
+    "select_related": (lambda: Book.objects.select_related("author").get().author.name, False),
+    "annotated": (lambda: Book.objects.annotate(n=Length("title")).get().n, False),
+    "prefetched": (
+        lambda: [b.title for b in Author.objects.prefetch_related("books").get().books.all()],
+        False,
+    ),
+    "its relation": (lambda: one_book().author.name, False),
+    "deferred": (lambda: Book.objects.defer("secret").get().title, False),
+    "what is deferred": (lambda: sorted(one_book().get_deferred_fields()), False),
+    "equal": (lambda: one_book() == Book(pk=one_book().pk), False),
+    "read": (lambda: one_book().secret, True),
+    "of all": (lambda: [book.secret for book in Book.objects.all()], True),
+    "attributes": (lambda: vars(one_book())["secret"], True),
+    "a form": (lambda: model_to_dict(one_book(), ["secret"]), True),
+    "a condition": (lambda: [b.title for b in Book.objects.filter(secret="hidden")], True),
+    "an order": (lambda: [book.title for book in Book.objects.order_by("secret", "pk")], True),
+    "distinct": (lambda: [book.title for book in Book.objects.distinct()], True),
+    "a part": (lambda: Book.objects.only("secret").get().title, True),
+    "values": (lambda: list(Book.objects.values_list("secret")), True),
+    "an expression": (lambda: Book.objects.annotate(n=Length("secret")).get().n, True),
+    "raw": (lambda: Book.objects.raw("SELECT id, title, secret FROM app_book")[0].title, True),
+    "again": (lambda: loaded(one_book()), False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("changed", [True, False])
+@pytest.mark.parametrize("name", WHOLE)
+def test_objects_of_a_query_are_exact_unless_code_reads_what_is_never_recorded(name, changed):
+    ask, reads = WHOLE[name]
+    Book.objects.create(title="x", secret="hidden", author=Author.objects.create(name="a"))
+    with question(ask) as asked:
+        as_then = str(asked).removeprefix("test: ")
+        if changed:
+            Book.objects.update(title="now", secret="later")
+        ((text, reason),) = built()
+    assert reason == ("secret is not in the log" if reads else "")
+    assert reads or text == as_then
