@@ -21,7 +21,7 @@ from ..vendors import Vendor
 from .lookups import Subject
 from .phases import IDLE, NO_READING, READING, TODAY, Answering, Converting, Idle, Running
 from .placeholders import unknown
-from .queries.excluded_columns import left_out
+from .queries.excluded_columns import Excluded, left_out
 from .queries.past_tables import PastTables
 from .substitution import NotAsOf, Relations
 
@@ -248,11 +248,16 @@ class Building:
         except NotAsOf:
             subject.note(TODAY)
             return sql, parameters
-        lacking = left_out(sql, made.excluded, partial(self.incomplete, subject))
-        read = {(model, one) for model, columns in made.excluded.items() for one in columns}
-        for doubt in (*made.doubts, *sorted(unknown(column) for _, column in read - lacking)):
+        read = self.read_columns(subject, sql, made.excluded)
+        for doubt in (*made.doubts, *map(unknown, read)):
             subject.note(doubt)
         return made.sql, made.parameters
+
+    def read_columns(self, subject: Subject, sql: str, excluded: Excluded) -> list[str]:
+        """Return which of these columns the query reads; its objects lack the others."""
+        lacking = left_out(sql, excluded, partial(self.incomplete, subject))
+        named = {(model, column) for model, columns in excluded.items() for column in columns}
+        return sorted(column for _, column in named - lacking)
 
     def intercept_in_thread(self) -> None:
         """Take note that another thread is about to send a query, which reads current rows."""

@@ -12,12 +12,17 @@ A phase that ends is followed by the phase before it.
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..vendors import Vendor
 from .lookups import Subject
 from .placeholders import unknown
-from .substitution import NotAsOf, Relations, substituted, unknown_columns
+from .substitution import NotAsOf, Relations, never_known, substituted, unknown_columns
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from .queries.excluded_columns import Excluded
 
 TODAY = "partly read from current rows"
 
@@ -36,6 +41,8 @@ class Build(Protocol):
     def as_of(
         self, subject: Subject, sql: str, parameters: Any, unseen: bool
     ) -> tuple[str, Any]: ...
+
+    def read_columns(self, subject: Subject, sql: str, excluded: Excluded) -> list[str]: ...
 
 
 class QueryRefused(BaseException):
@@ -158,20 +165,30 @@ class Answering(Idle):
         build.phase = self.before
         with build.reading():
             try:
-                return self._as_of(build.vendor, sql, parameters, unseen)
+                return self._as_of(build, sql, parameters, unseen)
             except NotAsOf:
                 if self.otherwise is None:
                     raise
         return build.as_of(self.otherwise, sql, parameters, unseen)
 
-    def _as_of(self, vendor: Vendor, sql: str, parameters: Any, unseen: bool) -> Any:
-        lacking = unknown_columns(vendor, self.relations, sql)
+    def _as_of(self, build: Build, sql: str, parameters: Any, unseen: bool) -> Any:
+        lacking = unknown_columns(build.vendor, self.relations, sql)
         if unseen or (lacking and self.otherwise is None):
             raise NotAsOf
-        answered = substituted(vendor, self.relations, sql, parameters)
-        for column, why in lacking:
-            self.otherwise.note(unknown(column, why))  # type: ignore[union-attr]
+        answered = substituted(build.vendor, self.relations, sql, parameters)
+        if lacking and self.otherwise is not None:
+            self._note(build, self.otherwise, sql, lacking)
         return answered
+
+    def _note(
+        self, build: Build, subject: Subject, sql: str, lacking: Sequence[tuple[str, str]]
+    ) -> None:
+        never = never_known(self.relations)
+        read = build.read_columns(subject, sql, never)
+        unread = {column for columns in never.values() for column in columns}.difference(read)
+        for column, why in lacking:
+            if column not in unread:
+                subject.note(unknown(column, why))
 
 
 IDLE, READING = Idle(), Reading()

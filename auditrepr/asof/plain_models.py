@@ -1,4 +1,4 @@
-"""Tells which models leave it to Django to make their instances."""
+"""Determines which models leave it to Django to make their instances."""
 
 from __future__ import annotations
 

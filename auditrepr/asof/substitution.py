@@ -14,7 +14,7 @@ from django.db.models import Model
 
 from ..utils.model_meta import key_parts
 from ..vendors import Vendor
-from ..vendors.types import Found, Row
+from ..vendors.types import NOT_RECORDED, Found, Row
 
 _WORD = re.compile(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|--|/\*|\w+|[^\s\w]""")
 _ENDS_FROM = frozenset({"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH"})
@@ -99,3 +99,14 @@ def unknown_columns(vendor: Vendor, relations: Relations, sql: str) -> list[tupl
     }
     quote = vendor.connection.ops.quote_name
     return sorted((column, why) for column, why in missing if f".{quote(column)}" in sql)
+
+
+def never_known(relations: Relations) -> dict[type[Model], set[str]]:
+    """Return the columns that are not recorded in any of the rows, by their models."""
+    return {
+        model: set.intersection(
+            *({c for c, why in row.missing.items() if why == NOT_RECORDED} for row in rows)
+        )
+        for model, found in relations.items()
+        if (rows := [one.row for one in found if isinstance(one.row, Row)])
+    }

@@ -1,7 +1,7 @@
 """Lets the objects of a query lack the columns that are never recorded, until code reads them.
 
-Django selects all columns of a model, although the code may need none of these. Objects that are
-made of them without looking at the rest are as of the moment.
+Django selects all columns of a model, although the code may need none of these. What it does not
+read, nothing depends on.
 """
 
 from __future__ import annotations

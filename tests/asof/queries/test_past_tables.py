@@ -521,6 +521,14 @@ WHOLE = {
     "all": (lambda: [book.title for book in Book.objects.order_by("pk")], False),
     "iterator": (lambda: [b.title for b in Book.objects.order_by("pk").iterator()], False),
     "of a set": (lambda: [b.title for b in Author.objects.get().books.order_by("pk")], False),
+    "an annotated set": (
+        lambda: [b.n for b in Author.objects.get().books.annotate(n=Length("title"))],
+        False,
+    ),
+    "what an annotated set reads": (
+        lambda: [b.secret for b in Author.objects.get().books.annotate(n=Length("title"))],
+        True,
+    ),
     "joined": (lambda: [b.title for b in Book.objects.filter(author__name="a")], False),
     "select_related": (lambda: Book.objects.select_related("author").get().author.name, False),
     "annotated": (lambda: Book.objects.annotate(n=Length("title")).get().n, False),
