@@ -11,8 +11,8 @@ RUN := pytest
 # How many random histories of each kind `make truth` tries on each database.
 EXAMPLES ?= 1000
 
-# Those of each database run in two parts (tests/parts.py), the longest first: so no core waits.
-SUITES := suite-postgresql-2 suite-sqlite-2 suite-postgresql-1 suite-sqlite-1
+# Those of each database run in three parts (tests/parts.py), the longest first: so no core waits.
+SUITES := suite-postgresql-2 suite-postgresql-3 suite-sqlite-2 suite-sqlite-3 suite-postgresql-1 suite-sqlite-1
 # The same for what takes longer.
 PROOFS := $(SUITES:suite-%=proof-%)
 
@@ -48,9 +48,9 @@ prove: $(VENV)/test ## run what takes longer: kills, outages, random histories, 
 
 suites: $(SUITES)
 
-suite-sqlite: suite-sqlite-1 suite-sqlite-2
+suite-sqlite: suite-sqlite-1 suite-sqlite-2 suite-sqlite-3
 
-suite-postgresql: suite-postgresql-1 suite-postgresql-2
+suite-postgresql: suite-postgresql-1 suite-postgresql-2 suite-postgresql-3
 
 $(PROOFS): proof-%:
 	@$(MAKE) suite-$*

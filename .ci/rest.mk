@@ -10,7 +10,7 @@ PAIRS ?=
 # Proofs that rest on how Django changes schemas, which differs from version to version.
 OF_SCHEMAS := tests/asof/test_drift.py tests/capture/test_schema_editor.py tests/lineage tests/upgrading
 
-PROOFS := proof-postgresql-2 proof-sqlite-2 proof-postgresql-1 proof-sqlite-1
+PROOFS := proof-postgresql-2 proof-postgresql-3 proof-sqlite-2 proof-sqlite-3 proof-postgresql-1 proof-sqlite-1
 
 .PHONY: all $(PROOFS) django servers applications sources lint types docs
 

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.missing import could_not_try
+from tests.parts import PARTS
 from tests.project import ROOT
 
 FAILS_ON_SQLITE = """#!/bin/sh
@@ -20,8 +21,8 @@ echo "$TEST_DATABASE: some extension" >>"$TEST_NOT_TRIED"
 [ "$TEST_DATABASE" != sqlite ]
 """
 
-#: In the order in which the longest part of each runs.
-DATABASES = ("postgresql", "sqlite")
+#: In the order in which their parts run.
+DATABASES = ("postgresql", "postgresql", "sqlite", "sqlite", "postgresql", "sqlite")
 
 TELLS_EXAMPLES = """#!/bin/sh
 echo "$TEST_DATABASE tries $TRUTH_EXAMPLES: $*"
@@ -97,7 +98,7 @@ def test_the_tests_run_on_both_databases_whatever_the_first_one_says_and_fail_if
     (tmp_path / "test").touch()
     done = make(*how, f"VENV={tmp_path}", target, "ARGS=-x")
     assert done.returncode != 0
-    for part in (1, 2):
+    for part in PARTS:
         said = {name: f"== Tests on {name} part {part}\n" for name in ("sqlite", "postgresql")}
         said = {
             name: f"{title}{name}{part}: -m pytest{chosen} -x\n" for name, title in said.items()
@@ -124,7 +125,7 @@ def test_coverage_is_that_of_both_databases_together_and_of_no_suite_that_failed
     assert done.returncode == 0
     assert told == [
         ": -m coverage erase",
-        *(f"{name}: -m coverage run -m pytest -m proof or not proof" for name in 2 * DATABASES),
+        *(f"{name}: -m coverage run -m pytest -m proof or not proof" for name in DATABASES),
         ": -m coverage combine --quiet",
         ": -m coverage report",
     ]
