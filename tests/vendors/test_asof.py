@@ -537,8 +537,10 @@ def test_the_newest_event_that_a_moment_saw_is_found_for_several_tables(vendor: 
 
 def test_whether_an_error_ends_the_transaction_is_as_it_says(vendor: Vendor) -> None:
     with transaction.atomic(vendor.using):
+        assert not vendor.has_failed()
         with suppress(Error):
             vendor.execute(["SELECT nothing FROM nowhere"])
+        assert vendor.has_failed() is vendor.errors_end_transactions
         ended = False
         try:
             vendor.value("SELECT 1")
@@ -546,3 +548,4 @@ def test_whether_an_error_ends_the_transaction_is_as_it_says(vendor: Vendor) -> 
             ended = True
         transaction.set_rollback(True, vendor.using)
     assert ended is vendor.errors_end_transactions
+    assert not vendor.has_failed()
