@@ -144,7 +144,8 @@ class Gone:
         # Each part has the bounds: a planner does not pass them on.
         events = AuditLog.objects.using(self.using).filter(pk=OuterRef("audit_log_id"), **bounds)
         with transaction.atomic(self.using):
-            AuditLog.objects.using(self.using).exists()  # locks the view until the end
+            # Locks the view until the end; reads no event.
+            AuditLog.objects.using(self.using).filter(pk=BEGINNING).exists()
             if self._attached() is None:
                 return False, after  # a migration has put it aside: its events are not gone
             deleted = 0
