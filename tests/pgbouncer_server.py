@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -30,14 +31,14 @@ logfile = {folder}/log
 
 
 @contextmanager
-def bouncing(place: Path, sessions: int) -> Iterator[Path]:
+def bouncing(sessions: int) -> Iterator[Path]:
     """Run PgBouncer with so many sessions for all clients; yield the folder of its socket."""
     program = shutil.which("pgbouncer") or shutil.which("/usr/sbin/pgbouncer")
     if not program:
         could_not_try("PgBouncer", "no pgbouncer is installed")
     server = connection.settings_dict
-    folder = Path("/tmp") / place.name
-    folder.mkdir()
+    # A socket's path must be short.
+    folder = Path(tempfile.mkdtemp(prefix="bouncer", dir="/tmp"))
     user = unprivileged_user()
     if user:
         shutil.chown(folder, user)

@@ -21,9 +21,9 @@ pytestmark = [pytest.mark.proof, pytest.mark.postgresql, pytest.mark.django_db(t
 
 
 @pytest.fixture
-def bouncer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+def bouncer() -> Iterator[Path]:
     """The folder of PgBouncer's socket; it has one session for all of its clients."""
-    with bouncing(tmp_path_factory.mktemp("bouncer"), sessions=1) as folder:
+    with bouncing(sessions=1) as folder:
         yield folder
 
 

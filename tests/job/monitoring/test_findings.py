@@ -154,14 +154,14 @@ def test_a_query_that_takes_too_long_is_given_up():
     other = connection.copy()
     try:
         with other.cursor() as cursor:
-            cursor.sql("BEGIN; LOCK TABLE django_migrations IN ACCESS EXCLUSIVE MODE")
+            cursor.execute("BEGIN; LOCK TABLE django_migrations IN ACCESS EXCLUSIVE MODE")
         with pytest.raises(OperationalError, match="statement timeout"):
             findings.of("default")
         assert findings.at_hand("default") == []
     finally:
         other.close()
     with connection.cursor() as cursor:
-        cursor.sql("SHOW statement_timeout")
+        cursor.execute("SHOW statement_timeout")
         assert cursor.fetchone() == ("0",)
 
 

@@ -7,7 +7,6 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from django.db import connection
@@ -27,11 +26,11 @@ def isolated(level: str) -> str:
 
 
 @contextmanager
-def reached(way: str, place: Path) -> Iterator[dict[str, str]]:
+def reached(way: str) -> Iterator[dict[str, str]]:
     """Yield what makes the processes of a test connect in this way."""
     if way == "PgBouncer":
         # While it builds, a worker has a session: it reads one moment of the database.
-        with bouncing(place, sessions=4) as folder:
+        with bouncing(sessions=4) as folder:
             user = connection.settings_dict["USER"]
             yield {"TEST_POSTGRES_URL": f"postgres://{user}@/auditrepr?host={folder}&port={PORT}"}
         return
@@ -45,12 +44,10 @@ def reached(way: str, place: Path) -> Iterator[dict[str, str]]:
 
 
 @pytest.mark.parametrize("way", ["PgBouncer", "pool", "kept", "repeatable read", "serializable"])
-def test_workers_share_the_backlog_and_one_that_is_killed_costs_nothing(
-    way, tmp_path, tmp_path_factory
-):
+def test_workers_share_the_backlog_and_one_that_is_killed_costs_nothing(way, tmp_path):
     AuditLog.objects.all().delete()
     gate = Gate(tmp_path)
-    with reached(way, tmp_path_factory.mktemp("bouncer")) as more:
+    with reached(way) as more:
         gate.env |= more
         with three_workers(gate) as process:
             victim = min(holders() - {process.pid})
