@@ -12,6 +12,7 @@ from django.test import override_settings
 
 from auditrepr import AuditContextMiddleware, capture, receivers
 from auditrepr.capture import flush
+from auditrepr.checks import check_middleware
 from auditrepr.exceptions import Misconfigured, UnsupportedDatabase
 from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
@@ -90,6 +91,12 @@ OURS = "auditrepr.AuditContextMiddleware"
 def test_a_middleware_is_there_once_or_not_at_all(settings, paths, ids):
     settings.MIDDLEWARE = [*settings.MIDDLEWARE, *paths]
     assert list(found()) == ids
+
+
+def test_a_middleware_that_cannot_be_imported_is_left_to_django(settings):
+    settings.MIDDLEWARE = ["tests.raising.Middleware", OURS, OURS]
+    (message,) = check_middleware()
+    assert (message.id, "tests.raising" in message.msg) == ("auditrepr.W011", False)
 
 
 class Inheriting(AuditContextMiddleware):

@@ -25,8 +25,6 @@ from .queries.excluded_columns import Excluded, left_out
 from .queries.past_tables import PastTables
 from .substitution import NotAsOf, Relations
 
-NOTHING = nullcontext()
-
 
 class StartOver(BaseException):
     """Raised when the transaction is lost: its rows are read again, without the cause."""
@@ -184,14 +182,14 @@ class Building:
             self.too_much(error)
         if isinstance(error, TimeLimitExceeded):
             self.transaction = Transaction.BROKEN
-        elif isinstance(error, Error) and not self._careful:
+            return error
+        if isinstance(error, Error) and not self._careful:
             self.transaction = Transaction.BROKEN
             # A lost connection is not the row's failure.
             if self.vendor.passes(error):
                 return None
-        if self._first_error not in (None, error) and self.is_to_be_repeated():
-            return None
-        return error
+        caught = self._first_error is not None and self._first_error is not error
+        return None if caught and self.is_to_be_repeated() else error
 
     # --- queries ---------------------------------------------------------------------------------
 
@@ -223,7 +221,7 @@ class Building:
     def _apart(self, sql: str, elsewhere: bool) -> AbstractContextManager[None]:
         """Return a block in which an error of a careful row's query costs nothing that follows."""
         theirs = self.phase.theirs and not elsewhere and not sql.startswith(NO_READING)
-        return transaction.atomic(self.vendor.using) if self._careful and theirs else NOTHING
+        return transaction.atomic(self.vendor.using) if self._careful and theirs else nullcontext()
 
     def _forget_blocks(self) -> None:
         """Let code continue after a block of its own in which an error was raised.

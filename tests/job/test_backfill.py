@@ -93,6 +93,17 @@ def test_max_batches_ends_a_run_that_has_more_to_do():
     assert run(batch_size=10, max_batches=1).stop_reason is StopReason.CAUGHT_UP
 
 
+def test_max_batches_counts_those_of_earlier_turns():
+    """Several databases have turns; the limit is for each of them, in all of its turns."""
+    authors(35)
+    first = run(batch_size=10, max_batches=1)
+    second = run(batch_size=10, max_batches=2, before=first)
+    assert (first.fresh, second.fresh) == (1, 1)
+    first.add(second)
+    third = run(batch_size=10, max_batches=2, before=first)
+    assert (third.stop_reason, third.rows, len(texts())) == (StopReason.BATCH_LIMIT, 0, 20)
+
+
 def test_max_seconds_begins_no_further_batch():
     authors(3)
     result = run(batch_size=1, max_seconds=0)

@@ -7,11 +7,12 @@ from collections.abc import Callable
 import pytest
 from django.db import DatabaseError, transaction
 
-from auditrepr.models import AuditLog
+from auditrepr.models import AuditLog, ReprFailure
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
 from tests.app.models import Author, Book
 from tests.capturing import next_moment, sql
+from tests.running import run
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -128,3 +129,19 @@ def test_an_error_after_one_that_was_caught_is_that_which_live_code_raises(monke
     (found,) = build([Event.of(event)], "default")
     assert found.failure is not None
     assert (found.failure.error_class, found.failure.message) == ("ValueError", "['of a']")
+
+
+@pytest.mark.postgresql
+def test_a_row_that_hides_the_end_of_its_time_is_not_given_more(monkeypatch, settings):
+    settings.AUDITREPR = {"ROW_SECONDS": 0.3}
+    tried = []
+
+    def says(author: Author) -> str:
+        tried.append(author.pk)
+        return caught(lambda: sql("SELECT pg_sleep(60)"))
+
+    author = Author.objects.create(name="a")
+    monkeypatch.setattr(Author, "__str__", says)
+    run()
+    assert ReprFailure.objects.get().error_class == "TimeLimitExceeded"
+    assert tried == [author.pk]
