@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from copy import copy
 from typing import Any
 
 from django.db import Error
@@ -32,30 +31,7 @@ def maker(model: type[Model], using: str) -> Maker:
     """
     if is_plain(model):
         return _at_once(model, using)
-    made = _by_django(model, using)
-    return _of_its_own(made) if _may_share(model) else made
-
-
-def _may_share(model: type[Model]) -> bool:
-    """Return whether the class may hand out an instance again that other code has."""
-    return type(model).__call__ is not type.__call__ or model.__new__ is not object.__new__
-
-
-def _of_its_own(make: Maker) -> Maker:
-    """Return a maker whose instances no other code holds."""
-
-    def copied(values: Mapping[str, Any]) -> Model:
-        made = make(values)
-        if not isinstance(made, Model):
-            return made
-        instance: Model = object.__new__(type(made))
-        there = instance.__dict__
-        there.update(made.__dict__)
-        there["_state"] = copy(made._state)
-        there["_state"].fields_cache = made._state.fields_cache.copy()
-        return instance
-
-    return copied
+    return _by_django(model, using)
 
 
 def _by_django(model: type[Model], using: str) -> Maker:

@@ -1,4 +1,4 @@
-"""Guards between code and the caches, only while something runs as of an event.
+"""Guards between code and what live code keeps, only while something runs as of an event.
 
 At other times live code pays nothing for them; and while they are in place, they let live code
 through.
@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from itertools import chain
 from typing import Any
 
-from . import backends, process_caches
+from . import backends, identity_maps, process_caches
 
 _lock = threading.Lock()
 _users = 0
@@ -39,7 +39,8 @@ def raised() -> Iterator[None]:
 
 def _raise() -> None:
     try:
-        for owner, name, guard in chain(backends.guards(), process_caches.guards()):
+        every = backends.guards(), process_caches.guards(), identity_maps.guards()
+        for owner, name, guard in chain(*every):
             _undo.append((owner, name, guard, vars(owner).get(name, _ABSENT)))
             setattr(owner, name, guard)
     except BaseException:

@@ -28,6 +28,20 @@ class Sharing(ModelBase):
         return instance
 
 
+class Mapping(ModelBase):
+    """Makes one instance of each row, as identity maps do."""
+
+    known: dict[object, object] = {}
+
+    def __call__(cls, *args, **kwargs):
+        key = args[0] if args else kwargs.get("id")
+        if key is None:
+            return super().__call__(*args, **kwargs)
+        if (cls, key) not in cls.known:
+            cls.known[cls, key] = super().__call__(*args, **kwargs)
+        return cls.known[cls, key]
+
+
 class Marked(Named, metaclass=Marking):
     name = models.CharField(max_length=30)
 
@@ -41,6 +55,31 @@ class Shared(Named, metaclass=Sharing):
 
     def __str__(self) -> str:
         return f"{self.name} {self.owner}"
+
+
+class Mapped(Named, metaclass=Mapping):
+    name = models.CharField(max_length=30)
+    near = models.ForeignKey("self", models.CASCADE, null=True, related_name="around")
+
+    def __str__(self) -> str:
+        around = [one.name for one in self.around.order_by("pk")]
+        every = [one.name for one in Mapped.objects.order_by("pk")]
+        return f"{self.name} {self.near and self.near.name} {around} {every}"
+
+
+class Single(Named):
+    """Is one object in the process, whatever row it was made of last."""
+
+    name = models.CharField(max_length=30)
+
+    def __new__(cls, *args, **kwargs):
+        if "one" not in vars(cls):
+            cls.one = super().__new__(cls)
+            cls.one.sign = "!"
+        return cls.one
+
+    def __str__(self) -> str:
+        return f"{self.name}{self.sign}"
 
 
 class Touching(Named):
@@ -100,6 +139,6 @@ class Whole(models.Model):
     hidden = models.CharField(max_length=30, default="h")
 
 
-for model in (Marked, Shared, Touching, WithSide, InnerSide, InnerPart, Whole):
+for model in (Marked, Shared, Mapped, Single, Touching, WithSide, InnerSide, InnerPart, Whole):
     auditrepr.track(model)
 auditrepr.track(exclude=["hidden"])(Looking)

@@ -14,9 +14,12 @@ from tests.app.making import (
     InnerPart,
     InnerSide,
     Looking,
+    Mapped,
+    Mapping,
     Marked,
     Shared,
     Sharing,
+    Single,
     Touching,
     Whole,
     WithSide,
@@ -141,3 +144,30 @@ def test_an_instance_that_a_class_keeps_is_left_alone():
     kept = Sharing.last[Shared]
     assert type(kept.__dict__) is dict
     assert attrgetter("owner.name")(kept) == "now"
+
+
+def test_an_identity_map_neither_answers_for_the_past_nor_learns_of_it():
+    oracle = Oracle([Mapped])
+    with oracle.listening():
+        Mapped.objects.create(name="a", near=Mapped.objects.create(name="b"))
+        b, a = Mapped.objects.order_by("pk")
+        for one, name in ((a, "A"), (b, "B"), (a, "aa")):
+            one.name = name
+            one.save()
+    assert_true(oracle)
+    first = AuditLog.objects.earliest("pk")
+    past = auditrepr.as_of(b, first)
+    assert (past.name, past is b) == ("b", False)
+    assert {kept.name for kept in Mapping.known.values()} == {"aa", "B"}
+    assert a.near is b
+
+
+def test_the_one_instance_of_a_class_is_left_alone():
+    oracle = Oracle([Single])
+    with oracle.listening():
+        Single.objects.create(name="a")
+        Single.objects.update(name="b")
+    live = Single.objects.get()
+    assert_true(oracle)
+    first = AuditLog.objects.earliest("pk")
+    assert (str(auditrepr.as_of(live, first)), str(live)) == ("a!", "b!")
