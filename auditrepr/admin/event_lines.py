@@ -20,6 +20,7 @@ from ..lineage import recent_renames
 from ..models import AuditLog
 from ..readers.actors import actor, reason
 from ..readers.changes import FieldChange, Fields, Words, changes, model_label
+from ..readers.labels import choices_asked_once
 from ..readers.lines import lines
 from ..readers.pairs import PairChange, pair
 from ..readers.permissions import address_of
@@ -36,6 +37,7 @@ SHOWN_CHANGES = 5
 SHOWN_LENGTH = 120  # characters of a representation
 
 
+@choices_asked_once()
 def describe(events: Sequence[Any], using: str, limit: TimeLimit | None = None) -> None:
     """Give each event what stands for its object, who caused it and why, and its changes in words.
 

@@ -14,6 +14,7 @@ from ..asof.related_objects import related_objects
 from ..models import AuditLog
 from ..readers.actors import facts as people_facts
 from ..readers.changes import fields, model_label
+from ..readers.labels import choices_asked_once
 from ..readers.permissions import readable_tables
 from ..readers.shown import Shown
 from ..readers.values import words
@@ -27,6 +28,7 @@ from .siblings import SIBLINGS, shared_facts, siblings_of
 from .values import cut, values_of
 
 
+@choices_asked_once()
 def context(request: HttpRequest, site: AdminSite, event: AuditLog) -> dict[str, Any]:
     """Return what the template needs in addition to Django's context."""
     using = event._state.db or "default"

@@ -16,6 +16,7 @@ from ..models import AuditLog
 from ..utils.table_names import model_for_table
 from ..utils.text import visible, visible_lines
 from ..vendors.types import erased_on
+from .labels import label_of, text_of
 from .lookalikes import told_apart
 
 #: A longer value is cut around its first difference from the other one.
@@ -118,7 +119,7 @@ def apart(texts: tuple[str, str], values: tuple[Any, Any]) -> tuple[str, str]:
     If they read the same, as two objects of the same name do, the values stand next to them.
     """
     shown = texts
-    for way in (partial(_value, None), ascii):
+    for way in (partial(_value, None), _escaped):
         if shown[0] != shown[1]:
             return told_apart(*shown)
         shown = f"{texts[0]} ({way(values[0])})", f"{texts[1]} ({way(values[1])})"
@@ -126,13 +127,18 @@ def apart(texts: tuple[str, str], values: tuple[Any, Any]) -> tuple[str, str]:
 
 
 def _value(field: Field[Any, Any] | None, value: Any) -> str:
-    if value is None or value == "":
+    if value is None:
         return no_value(value)
     if day := erased_on(value):
         return Nothing(_("[erased on %(day)s]") % {"day": day})
-    choices = dict(field.flatchoices) if field else {}
-    label = choices.get(value) if isinstance(value, str | int) else None
-    return in_lines(str(value if label is None else label))
+    return in_lines(text_of(label_of(field, value)))
+
+
+def _escaped(value: Any) -> str:
+    try:
+        return ascii(value)
+    except Exception:  # the code of the value's type may raise anything
+        return ascii(text_of(value))
 
 
 def no_value(value: Any) -> Nothing:
@@ -145,6 +151,8 @@ def in_lines(text: str) -> str:
 
     A text that reads as the words for no value is put in quotation marks.
     """
+    if not text:
+        return no_value(text)
     return f"“{text}”" if text in (_("(none)"), _("(empty)")) else visible_lines(text)
 
 

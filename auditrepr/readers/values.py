@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import date, datetime, time
 from typing import Any
@@ -19,6 +18,7 @@ from ..utils.text import visible
 from ..utils.time_limit import TimeLimit
 from ..vendors.types import Event
 from .changes import Words, apart, in_lines, no_value
+from .labels import json_of, label_of, text_of
 
 _Texts = dict[tuple[str, bool], str]  # Words, in the making
 
@@ -70,12 +70,12 @@ def said(field: Field[Any, Any], value: Any, *, precise: bool = False) -> str:
 
     :param precise: a time has its microseconds, to be told from another one.
     """
-    if value is None or value == "":
+    if value is None:
         return no_value(value)
-    if field.choices and isinstance(value, str | int):
-        return visible(str(dict(field.flatchoices).get(value, value)))
+    if (label := label_of(field, value)) is not value:
+        return visible(text_of(label))
     if isinstance(field, JSONField) and not isinstance(value, str):
-        return visible(json.dumps(value, ensure_ascii=False, default=str))
+        return visible(json_of(value))
     if isinstance(value, bool):
         return _("yes") if value else _("no")
     if isinstance(value, datetime):
@@ -87,8 +87,8 @@ def said(field: Field[Any, Any], value: Any, *, precise: bool = False) -> str:
     if isinstance(value, bytes | memoryview):
         return bytes(value).hex(" ")
     if isinstance(value, dict | list):
-        return visible(json.dumps(value, ensure_ascii=False, default=str))
-    return in_lines(str(value))
+        return visible(json_of(value))
+    return in_lines(text_of(value))
 
 
 def said_apart(field: Field[Any, Any], one: Any, other: Any) -> tuple[str, str]:

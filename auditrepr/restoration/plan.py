@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Collection, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -169,7 +170,12 @@ def same(field: Field[Any, Any], one: Any, other: Any) -> bool:
     """Return whether the field holds the same, so that nothing needs to be written."""
     if isinstance(field, JSONField):  # in Python, 1 == 1.0 == True
         return _as_json(one) == _as_json(other)
-    return bool(one == other) and (one is None) == (other is None)
+    if one is None or other is None:
+        return one is other
+    try:
+        return bool(one == other)
+    except Exception:  # two arrays, for example, are compared item by item
+        return bool(field.get_prep_value(one) == field.get_prep_value(other))
 
 
 def _as_json(value: Any) -> str:
@@ -207,6 +213,12 @@ def _current(asked: Asked, now: Model | None) -> str:
 def _named(field: Field[Any, Any], value: Any) -> str:
     if isinstance(value, memoryview):
         value = bytes(value)
-    if getattr(type(value), "__repr__") is object.__repr__:  # noqa: B009 - it only says where it is
-        value = field.get_prep_value(value)
-    return f"{field.attname}={value!r}\0"
+    return f"{field.attname}={_written(field, value)}\0"
+
+
+def _written(field: Field[Any, Any], value: Any) -> str:
+    """Return the value as code, or else as the database gets it."""
+    if getattr(type(value), "__repr__") is not object.__repr__:  # noqa: B009 - it only says where it is
+        with suppress(Exception):  # the code of its type may raise anything
+            return repr(value)
+    return repr(field.get_prep_value(value))

@@ -54,6 +54,7 @@ from . import (  # noqa: E402
     racks,  # noqa: F401
     relations,  # noqa: F401
     saving,  # noqa: F401
+    stubborn,  # noqa: F401
     tracked,  # noqa: F401
     trays,  # noqa: F401
     troubled,  # noqa: F401
