@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import sys
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from functools import cached_property
 from types import FrameType
 from typing import Any, NamedTuple
@@ -34,6 +35,8 @@ class Rewritten(NamedTuple):
     excluded: Excluded
 
 
+#: A statement with a limit at its end, and what it takes rows from.
+LIMIT = re.compile(r"(.*) LIMIT (?:-1|\d+)(?: OFFSET \d+)?", re.DOTALL)
 ORDER = "a query without an order took some of its rows"
 
 
@@ -85,19 +88,35 @@ class PastTables:
         A table that has not changed since is read as it was.
         """
         unclear = [order for order in statement.orders if not self._tells_apart(order, statement)]
-        parts = taken(sql) if len(unclear) == 1 else None
-        if parts is None or not isinstance(parameters, list | tuple | None):
+        if not unclear or not isinstance(parameters, list | tuple | None):
             return bool(unclear)
-        given = parts.parameters(parameters or ())
-        places = self.vendor.rows(*with_expressions(heads, statement, parts.places(), given))
-        return len(set(places)) < len(places)
+        parts = taken(sql) if len(unclear) == 1 else None
+        if parts is not None:
+            given = parts.parameters(parameters or ())
+            places = self.vendor.rows(*with_expressions(heads, statement, parts.places(), given))
+            return len(set(places)) < len(places)
+        if not statement.within.isdisjoint(unclear):
+            return True
+        whole = LIMIT.fullmatch(sql)
+        return whole is None or self._has_several(heads, statement, whole[1], parameters)
+
+    def _has_several(
+        self, heads: Sequence[Expression], statement: Statement, sql: str, parameters: Any
+    ) -> bool:
+        """Return whether the statement has more than one row to take from."""
+        two, given = with_expressions(heads, statement, f"{sql} LIMIT 2", parameters)
+        count = f"SELECT count(*) FROM ({two}) AS auditrepr_rows"  # noqa: S608 - as it is sent
+        return bool(self.vendor.value(count, given) > 1)
 
     def _tells_apart(self, order: Order, statement: Statement) -> bool:
         """Return whether no two rows of the SELECT have the same place in its order."""
+        if order.complete:
+            return True
         tables = statement.tables & self.changed.known.keys()
         unique = {name: _unique_columns(self.changed.known[name]) for name in tables}
-        alone = all(column in unique.get(name, ()) for name, column in order.joined)
-        return alone and not order.columns.isdisjoint(unique.get(order.table, ()))
+        once = _joined_once(order, unique)
+        rows = {join.name for join in order.joined} if order.grouped is None else order.grouped
+        return once >= rows and not order.columns.isdisjoint(unique.get(order.table, ()))
 
     def _fills(self, sql: str, parameters: Any) -> bool:
         """Return whether as many rows come as the limit of get() allows."""
@@ -163,6 +182,15 @@ def _reads(statement: Statement, column: str) -> bool:
 def _reads_others(statement: Statement, source: ChangedTable) -> bool:
     """Return whether the statement may read columns of the table that its model does not have."""
     return any(_reads(statement, column) for column in source.extra)
+
+
+def _joined_once(order: Order, unique: Mapping[str, Collection[str]]) -> set[str]:
+    """Return what the statement calls the tables of which each first row is joined to one row."""
+    by_name = {join.name: join for join in order.joined}
+    once = {name for name, join in by_name.items() if join.column in unique.get(join.table, ())}
+    while several := {name for name in once if by_name[name].of in by_name.keys() - once}:
+        once -= several
+    return once
 
 
 def _unique_columns(source: ChangedTable | None) -> set[str]:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
+
+from .statement_rows import COMBINE, Join, columns_of, grouped_by, only_table, read_by
 
 
 class Order(NamedTuple):
@@ -15,7 +16,10 @@ class Order(NamedTuple):
 
     table: str  # the first one, without quotes; empty: what the SELECT reads is not clear
     columns: frozenset[str]  # the columns of the table in the order; else, all columns in it
-    joined: frozenset[tuple[str, str]] = frozenset()  # each table joined, and by which column of it
+    joined: frozenset[Join] = frozenset()
+    #: By which names it calls the joined tables whose columns make its rows; None: all of them do.
+    grouped: frozenset[str] | None = None
+    complete: bool = False  # all columns that make one row are in the order
 
 
 #: The limit that Django's get() uses to find one row, or to notice that there are several.
@@ -26,20 +30,8 @@ SHOW_ORDER = frozenset(
     | {"JSONB_OBJECT_AGG", "XMLAGG", "JSON_GROUP_ARRAY", "JSON_GROUP_OBJECT", "ROW_NUMBER"}
     | {"LAG", "LEAD", "FIRST_VALUE", "LAST_VALUE", "NTH_VALUE", "NTILE"}
 )
-_ENDS_ORDER = frozenset({"LIMIT", "OFFSET", "FETCH", "FOR", "ROWS", "RANGE", "GROUPS", ";"})
-_HOW = frozenset({"ASC", "DESC", "NULLS", "FIRST", "LAST"})
 TAKE_ROWS = frozenset({"LIMIT", "OFFSET", "FETCH"})
-_COMBINE = frozenset({"UNION", "INTERSECT", "EXCEPT"})
-_CHOOSE = TAKE_ROWS | _COMBINE | {"DISTINCT", "GROUP", "HAVING", "ORDER", "WINDOW", "OVER", "FOR"}
-_ENDS_FROM = _ENDS_ORDER | _COMBINE | {"WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "SELECT"}
-_NAMED = r'("[^"]*"|\w+)'
-_READ = rf"{_NAMED}(?: (?:AS )?(?!INNER |LEFT )(?!ON ){_NAMED})?"
-_FIRST = re.compile(rf"FROM {_READ}", re.IGNORECASE)
-# As Django writes a join: the column of the joined table comes last.
-_JOINED = re.compile(
-    rf" (?:INNER|LEFT OUTER) JOIN {_READ} ON \( {_NAMED} \. {_NAMED} = {_NAMED} \. {_NAMED} \)",
-    re.IGNORECASE,
-)
+_CHOOSE = TAKE_ROWS | COMBINE | {"DISTINCT", "GROUP", "HAVING", "ORDER", "WINDOW", "OVER", "FOR"}
 
 
 def is_cut(upper: Sequence[str]) -> bool:
@@ -95,9 +87,7 @@ def listed_table(words: Sequence[str]) -> str:
     if upper[:1] != ["SELECT"] or upper.count("SELECT") > 1 or not _CHOOSE.isdisjoint(upper):
         return ""
     selected = upper[: upper.index("FROM")] if "FROM" in upper else ["("]
-    read = _from(words, upper, 0)
-    first = _FIRST.fullmatch(read) if "(" not in selected else None
-    return (first[2] or first[1]) if first else ""
+    return "" if "(" in selected else only_table(words, upper)
 
 
 def looks_for_one(upper: Sequence[str]) -> bool:
@@ -110,44 +100,53 @@ def looks_for_one(upper: Sequence[str]) -> bool:
     return False
 
 
-def orders(words: Sequence[str]) -> Iterator[Order]:
-    """Yield each order that decides what a limit, an aggregate or a window gives."""
+def orders(words: Sequence[str]) -> Iterator[tuple[Order, bool]]:
+    """Yield each order that decides what a limit, an aggregate or a window gives.
+
+    It comes with whether this is the limit of the whole statement.
+    """
     upper = [word.upper() for word in words]
+    depth = 0
     for place, word in enumerate(upper):
+        depth += (word == "(") - (word == ")")
         if word in TAKE_ROWS:
             start = _order_before(upper, place)
             if start is not None:
-                yield _order(words, upper, start, _select_of(upper, place))
+                yield _taking(words, upper, start, _select_of(upper, place)), not depth
         elif word in SHOW_ORDER and upper[place + 1 : place + 2] == ["("]:
             end = _end_of_function(upper, place + 1)
             within = upper[place:end]
             start = place + within.index("ORDER") + 2 if "ORDER" in within else len(upper)
-            yield _order(words, upper, start, _select_around(upper, place))
+            yield _order(words, upper, start, _select_around(upper, place)), False
         elif word == "ON" and upper[place - 1] == "DISTINCT":
             start = _order_before(upper, _closed(upper, place - 2, depth=1))
             select = _select_around(upper, place)
-            yield _order(words, upper, len(upper) if start is None else start, select)
+            yield _order(words, upper, len(upper) if start is None else start, select), False
 
 
 def _order(words: Sequence[str], upper: Sequence[str], start: int, select: int | None) -> Order:
     """Return the order that begins at `start`, of the SELECT at `select`, None if unclear."""
-    columns = set(_columns(words, upper, start))
-    read = "" if select is None else _from(words, upper, select)
-    first = _FIRST.match(read)
-    joins = list(_JOINED.finditer(read, first.end())) if first else []
-    known = sum(len(join[0]) for join in joins if join[5] == (join[2] or join[1]) != join[3])
-    if not first or first.end() + known < len(read):
+    columns = columns_of(words, upper, start, select)
+    read = None if select is None else read_by(words, upper, select)
+    if read is None:
         return Order("", frozenset(column for _, column in columns))
-    own = {_unquoted(first[2] or first[1])} | (set() if joins else {""})
-    return Order(
-        table=_unquoted(first[1]),
-        columns=frozenset(column for table, column in columns if table in own),
-        joined=frozenset((_unquoted(join[1]), _unquoted(join[6])) for join in joins),
-    )
+    own = frozenset(column for table, column in columns if table in read.names)
+    return Order(read.table, own, frozenset(read.joins))
 
 
-def _unquoted(name: str) -> str:
-    return name.strip('"')
+def _taking(words: Sequence[str], upper: Sequence[str], start: int, select: int | None) -> Order:
+    """Return the order by which rows are taken of those that the SELECT makes."""
+    order = _order(words, upper, start, select)
+    groups = None if select is None else grouped_by(words, upper, select)
+    if select is None or groups is None:
+        return order
+    complete = columns_of(words, upper, start, select).issuperset(groups)
+    read = read_by(words, upper, select)
+    if read is None:
+        return order._replace(complete=complete)
+    own = {column for table, column in groups if table in read.names}
+    others = frozenset(table for table, _ in groups if table not in read.names)
+    return order._replace(columns=order.columns & own, grouped=others, complete=complete)
 
 
 def _select_of(upper: Sequence[str], end: int) -> int | None:
@@ -159,7 +158,7 @@ def _select_of(upper: Sequence[str], end: int) -> int | None:
         if depth < 0:
             return None
     before = [word for word in upper[max(found or 0, 2) - 2 : found or 0] if word != "ALL"]
-    return None if before and before[-1] in _COMBINE else found
+    return None if before and before[-1] in COMBINE else found
 
 
 def _select_around(upper: Sequence[str], end: int) -> int | None:
@@ -171,19 +170,6 @@ def _select_around(upper: Sequence[str], end: int) -> int | None:
         if upper[place] == "SELECT" and depth == lowest:
             return place
     return None
-
-
-def _from(words: Sequence[str], upper: Sequence[str], select: int) -> str:
-    """Return what the SELECT reads, from FROM on, with one blank between two words."""
-    start = None
-    depth = 0
-    for place in range(select + 1, len(words)):
-        depth += (upper[place] == "(") - (upper[place] == ")")
-        if depth < 0 or (start is not None and not depth and upper[place] in _ENDS_FROM):
-            return " ".join(words[start:place]) if start is not None else ""
-        if upper[place] == "FROM" and not depth and start is None:
-            start = place
-    return " ".join(words[start:]) if start is not None else ""
 
 
 def _closed(upper: Sequence[str], start: int, depth: int = 0) -> int:
@@ -213,21 +199,3 @@ def _order_before(upper: Sequence[str], end: int) -> int | None:
         if upper[place] == "ORDER" and not depth:
             return place + 2
     return None
-
-
-def _columns(words: Sequence[str], upper: Sequence[str], start: int) -> Iterator[tuple[str, str]]:
-    """Yield the terms of an order that are columns, each after its table or alias, if any."""
-    term: list[str] = []
-    depth = 0
-    for place in range(start, len(words) + 1):
-        word = upper[place] if place < len(words) else ")"
-        depth += (word == "(") - (word == ")")
-        ends = depth < 0 or (not depth and word in _ENDS_ORDER)
-        if ends or (not depth and word == ","):
-            if len(term) == 1 or (len(term) == 3 and term[1] == "."):
-                yield _unquoted(term[0]) if len(term) == 3 else "", _unquoted(term[-1])
-            term = []
-        elif word not in _HOW:
-            term.append(words[place])
-        if ends:
-            return

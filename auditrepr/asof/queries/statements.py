@@ -51,6 +51,7 @@ class Statement:
     looks_for_one: bool  # it has no order, and the limit of Django's get()
     listed: str  # what it calls the only table, if it gives the rows of that one for one, unordered
     orders: frozenset[Order]  # what it orders by, wherever the order of rows shows
+    within: frozenset[Order]  # those of them that decide more than which rows are taken in the end
 
 
 @lru_cache(maxsize=1024)
@@ -77,6 +78,7 @@ def read(sql: str, strict: bool) -> Statement | None:
         return None
     if strict and _reads_whole_rows(words, read_at, own):
         return None
+    every = list(orders(words))
     tables = {_plain(name, strict) for name in named if name.upper() not in _NO_TABLE}
     return Statement(
         tables=frozenset(tables - own),
@@ -89,7 +91,8 @@ def read(sql: str, strict: bool) -> Statement | None:
         cut=is_cut(upper),
         looks_for_one=looks_for_one(upper),
         listed=listed_table(words),
-        orders=frozenset(orders(words)),
+        orders=frozenset(order for order, _ in every),
+        within=frozenset(order for order, last in every if not last),
     )
 
 

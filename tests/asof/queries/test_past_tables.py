@@ -234,7 +234,7 @@ LEFT_OPEN = {
     "by an annotation": lambda: books().annotate(n=Length("title")).order_by("n")[0].title,
     "by an expression": lambda: books(Length("title"), "price").values_list("title").first(),
     "a group": lambda: list(
-        books().values_list("price").annotate(n=Count("pk")).order_by("n", "price")[:1]
+        books().values_list("price", "title").annotate(n=Count("pk")).order_by("n", "price")[:1]
     ),
     "a subquery": lambda: list(
         Author.objects.values_list(Subquery(Book.objects.order_by("price").values("title")[:1]))
@@ -250,6 +250,9 @@ CLOSED = {
     "in the middle": lambda: [b.title for b in books("published")[1:2]],
     "equal ones left out": lambda: books("-price", "published").values_list("title")[:1][0],
     "by key": lambda: books("price", "pk").first().title,
+    "a group": lambda: list(
+        books().values_list("price").annotate(n=Count("pk")).order_by("n", "price")[:1]
+    ),
     "a subquery": lambda: list(
         Author.objects.values_list(Subquery(Book.objects.order_by("pk").values("title")[:1]))
     ),
@@ -295,6 +298,13 @@ def of_a_line(*order):
 TAKEN = {
     "a joined table's unique column": lambda: lines("order__ref").first().item,
     "the same, within a subquery": lambda: of_a_line("order__ref"),
+    "a key, of groups of more": lambda: (
+        Order.objects.values_list("pk", "lines__item").annotate(n=Count("lines")).order_by("pk")
+    )[0],
+    "a key, of different rows of more": lambda: (
+        Order.objects.values_list("pk", "lines__item").distinct().order_by("pk").first()
+    ),
+    "by an annotation": lambda: lines().annotate(n=Length("item")).order_by("n").first().item,
     "the parent's key": lambda: Order.objects.order_by("pk").values_list("lines__item").first()[0],
     "21": lambda: str([line.item for line in lines()[:21]]),
     "21 of all": lambda: [line.item for line in lines()[:21]] and lines().get(item="9").item,
@@ -307,6 +317,21 @@ NOT_TAKEN = {
     "a key": lambda: lines("pk").select_related("order__parent").first().item,
     "a key, within a subquery": lambda: of_a_line("pk"),
     "a key, with a joined table's column": lambda: lines("order__ref", "pk").first().item,
+    "a key, with what is counted": lambda: (
+        Order.objects.annotate(n=Count("lines__item")).order_by("-n", "pk").first().ref
+    ),
+    "a key, with what is counted and joined": lambda: (
+        lines("pk").annotate(n=Count("order__children")).values_list("item", "order__ref").first()
+    ),
+    "a key, of different rows": lambda: (
+        Order.objects.filter(lines__item__gt="").distinct().order_by("pk").first().ref
+    ),
+    "the only one, by an annotation": lambda: (
+        lines().filter(item="9").annotate(n=Length("item")).order_by("n").first().item
+    ),
+    "the only one of different rows": lambda: (
+        Order.objects.filter(lines__item__gt="").distinct().order_by("ref").first().ref
+    ),
     "a joined table's own values": lambda: (
         Order.objects.order_by("pk").values_list("children__ref", "lines").filter(lines=None)
     ).first(),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from auditrepr.asof.queries.statement_order import Order
+from auditrepr.asof.queries.statement_rows import Join
 from auditrepr.asof.queries.statements import read, uncommented
 
 pytestmark = pytest.mark.sqlite
@@ -213,11 +214,11 @@ JOIN = 'LEFT OUTER JOIN "b" T ON ("a"."b_id" = T."id")'
         ("SELECT x FROM a ORDER BY x FETCH FIRST 2 ROWS WITH TIES", Order("a", frozenset("x"))),
         (
             f'SELECT "a"."x" FROM "a" {JOIN} ORDER BY "a"."x", T."y", z LIMIT 1',
-            Order("a", frozenset("x"), frozenset({("b", "id")})),
+            Order("a", frozenset("x"), frozenset({Join("b", "id", "T", "a")})),
         ),
         (
             f'SELECT f(string_agg("a"."x", %s ORDER BY "a"."y")) FROM "a" {JOIN} WHERE 1 = 1',
-            Order("a", frozenset("y"), frozenset({("b", "id")})),
+            Order("a", frozenset("y"), frozenset({Join("b", "id", "T", "a")})),
         ),
         (
             "SELECT x FROM a UNION ALL (SELECT x FROM b ORDER BY x LIMIT 1)",
@@ -225,6 +226,25 @@ JOIN = 'LEFT OUTER JOIN "b" T ON ("a"."b_id" = T."id")'
         ),
         ("SELECT (SELECT 1), f((SELECT y FROM b)) FROM a ORDER BY x LIMIT 1",
             Order("a", frozenset("x"))),
+        # What makes a row of several.
+        (
+            f'SELECT "a"."x", count(y) FROM "a" {JOIN} GROUP BY "a"."x", f(z) ORDER BY 1 LIMIT 1',
+            Order("a", frozenset("x"), frozenset({Join("b", "id", "T", "a")}), frozenset({""})),
+        ),
+        (
+            f'SELECT DISTINCT "a"."x", T."y" AS "z" FROM "a" {JOIN} ORDER BY a.x LIMIT 1',
+            Order("a", frozenset("x"), frozenset({Join("b", "id", "T", "a")}), frozenset("T")),
+        ),
+        ("SELECT x FROM a GROUP BY x HAVING f(y) ORDER BY x, y LIMIT 1",
+            Order("a", frozenset("x"), grouped=frozenset(), complete=True)),
+        ("SELECT f(x), y FROM a GROUP BY 1, y ORDER BY 1 LIMIT 1",
+            Order("a", frozenset("1"), grouped=frozenset())),
+        ("SELECT f(x) FROM a GROUP BY f(x) ORDER BY 1 LIMIT 1",
+            Order("a", frozenset(), grouped=frozenset())),
+        ("SELECT x FROM a, b GROUP BY 1 ORDER BY 2, 1 LIMIT 1",
+            Order("", frozenset("x2"), complete=True)),
+        ("SELECT DISTINCT x, y FROM a ORDER BY x LIMIT 1",
+            Order("a", frozenset("x"), grouped=frozenset())),
         # What reads anything else.
         ("SELECT x FROM a, b ORDER BY a.x LIMIT 1", Order("", frozenset("x"))),
         ("SELECT x FROM a JOIN b USING (y) ORDER BY a.x LIMIT 1", Order("", frozenset("x"))),
