@@ -234,7 +234,7 @@ def _key(using: str, place: Place, image: str) -> str:
     values = ", ".join(
         f"to_jsonb({_key_text(using, place, key, image)})"
         if place.types.get(key) == MOMENT
-        else _first(f"{image} -> {text(name)}" for name in place.names[key])
+        else _first(f"nullif({image} -> {text(name)}, 'null')" for name in place.names[key])
         for key in place.keys
     )
     return f"CASE WHEN num_nulls({values}) = 0 THEN jsonb_build_array({values})::text END"
