@@ -22,7 +22,8 @@ INSERT INTO other_log (of, at, row) VALUES
     ('named', '2026-01-31', '{"old": "k"}'), ('named', '2026-03-31', '{"new": "k"}'),
     ('plain', now(), '[1]'), ('plain', now(), NULL),
     ('timed', now(), '{"at": "2026-01-31T12:00:00+05:45"}'), ('timed', now(), '{"at": null}'),
-    ('paired', now(), '{"b": "x"}'), ('paired', now(), '{"a": 1, "b": null}'), ('paired', now(), '{}')
+    ('paired', now(), '{"b": "x"}'), ('paired', now(), '{"a": 1, "b": null}'),
+    ('paired', now(), '{}')
 """
 #: What the comment was before keys could be times.
 EARLIER = """

@@ -266,6 +266,20 @@ def test_several_selects_are_merged_by_time(vendor: Vendor) -> None:
     ]  # fmt: skip
 
 
+def test_a_time_without_a_zone_is_in_that_of_the_project(vendor: Vendor, settings: Any) -> None:
+    settings.USE_TZ, settings.TIME_ZONE = False, "America/New_York"
+    moment = datetime(2026, 1, 31, 12)
+    AuditLog.objects.create(table_name="t", action="I", occurred_at=moment)
+    with vendor.pinned():
+        found = vendor.column(
+            "SELECT table_name FROM auditrepr_auditlog WHERE occurred_at ="
+            f" {vendor.time_sql(moment)} AND occurred_at = %(at)s", {"at": vendor.written(moment)}
+        )  # fmt: skip
+    assert found == ["t"]
+    if vendor.schemas():  # where a session has a zone
+        assert vendor.value("SHOW TimeZone") == "America/New_York"
+
+
 def test_the_parameters_and_the_dialect(vendor: Vendor) -> None:
     assert vendor.selecting(selection()) == {"until": vendor.written(UNTIL)}
     assert vendor.selecting(selection(tables=["b"]))["tables"] == '["b"]'

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
@@ -103,24 +103,33 @@ def _forecast(request: Request, sample: int) -> Forecast:
             found.refusals += (
                 refusals.of_missed(request, begins, found.tables) if not untimely else ()
             )
-            found.built = _built(request.using, parts, sample)
+            found.built = _built(request, parts, found.until, sample)
     except Error as error:
         named = ", ".join(source.name for source in found.sources)
         raise SourceUnreadable(source=named, reason=one_line(error)) from error
     return found
 
 
-def _built(using: str, parts: Sequence[Chosen], most: int) -> list[Built]:
+def _built(request: Request, parts: Sequence[Chosen], until: datetime, most: int) -> list[Built]:
     """Return the latest events as they would read: imported, built, and rolled back."""
-    with get_vendor(using).pinned():
-        last = chosen.last_id(using)
-        planned = get_vendor(using).plan_import([part.selection for part in parts], last, most)
-        running.import_range(using, parts, last - planned, last)
-        rows = AuditLog.objects.using(using).filter(pk__gt=last - planned, pk__lte=last)
-        represented = rows.exclude(action=AuditLog.Action.TRUNCATE).order_by("pk")
-        sources = [str((row.context or {})["imported_from"]) for row in represented]
-        events = [Event.of(row) for row in represented]
-        outcomes = build(events, using, limit=JobTimeLimit.from_settings())
-        built = list(map(Built, sources, events, outcomes))
+    using = request.using
+    built: list[Built] = []
+    with transaction.atomic(using):
+        # With the import itself, the reasons are those that the job will give.
+        if planned := running.plan(request, parts, until, most=most):
+            with get_vendor(using).pinned():
+                running.import_range(using, parts, planned.first_id - 1, planned.last_id)
+            rows = AuditLog.objects.using(using).filter(
+                pk__gte=planned.first_id, pk__lte=planned.last_id
+            )
+            built = _outcomes(using, rows.exclude(action=AuditLog.Action.TRUNCATE).order_by("pk"))
         transaction.set_rollback(True, using)
     return built
+
+
+def _outcomes(using: str, rows: Iterable[AuditLog]) -> list[Built]:
+    represented = list(rows)
+    sources = [str((row.context or {})["imported_from"]) for row in represented]
+    events = [Event.of(row) for row in represented]
+    outcomes = build(events, using, limit=JobTimeLimit.from_settings())
+    return list(map(Built, sources, events, outcomes))

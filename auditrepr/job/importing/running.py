@@ -97,6 +97,37 @@ def left(found: Import) -> int:
     return PlannedEvent.objects.using(found._state.db).count()
 
 
+def plan(
+    request: Request,
+    parts: Sequence[Chosen],
+    until: datetime,
+    lock: Lock | None = None,
+    most: int | None = None,
+) -> Import | None:
+    """Plan these events, and return the import; None if there are none.
+
+    :param most: plan only this many of the latest events of each table.
+    """
+    using = request.using
+    last = chosen.last_id(using)
+    made = Import(
+        sources=list(request.sources),
+        parts=[part.key for part in parts],
+        until=until,
+        first_id=last + 1,
+        last_id=last,
+    )
+    with transaction.atomic(using):
+        made.save(using=using)
+        events = get_vendor(using).plan_import([part.selection for part in parts], last, most)
+        made.first_id = last + 1 - events
+        made.save(using=using)
+        if lock:
+            lock.renew()
+        transaction.set_rollback(not events, using)
+    return made if events else None
+
+
 def import_range(using: str, parts: Sequence[Chosen], after: int, upto: int) -> int:
     """Import the planned events with IDs in ``(after, upto]``, and return how many.
 
@@ -186,31 +217,8 @@ def _planned(request: Request, lock: Lock) -> tuple[Import | None, int]:
     found = chosen.tables(using, parts, whole=False)
     for refusal in refusals.of_missed(request, begins, found):
         raise refusal
-    planned = _stored_plan(request, parts, until, lock)
+    planned = plan(request, parts, until, lock)
     return planned, sum(one.later for tables in found.values() for one in tables)
-
-
-def _stored_plan(
-    request: Request, parts: Sequence[Chosen], until: datetime, lock: Lock
-) -> Import | None:
-    """Plan these events, and return the import; None if there are none."""
-    using = request.using
-    last = chosen.last_id(using)
-    made = Import(
-        sources=list(request.sources),
-        parts=[part.key for part in parts],
-        until=until,
-        first_id=last + 1,
-        last_id=last,
-    )
-    with transaction.atomic(using):
-        made.save(using=using)
-        events = get_vendor(using).plan_import([part.selection for part in parts], last)
-        made.first_id = last + 1 - events
-        made.save(using=using)
-        lock.renew()
-        transaction.set_rollback(not events, using)
-    return made if events else None
 
 
 def _unsettle(using: str, lock: Lock) -> None:

@@ -154,20 +154,21 @@ class _Events:
             key=get_vendor(using).key_text([key]),
             known=f"{key} IS NOT NULL",
             action=f"CASE event.pgh_label{whens} END",
-            row=self._row(later),
+            row=self._row(using, later),
             events=quoted(self.model._meta.db_table),
             labels=", ".join(map(text, self.actions)),
             context=context,
             joined=joined,
         )
 
-    def _row(self, later: Mapping[str, datetime]) -> str:
+    def _row(self, using: str, later: Mapping[str, datetime]) -> str:
         """Return SQL for the recorded columns of an event."""
         others = sorted(_columns(self.model) - self.columns)
         row = f"to_jsonb(event.*) - ARRAY[{', '.join(map(text, others))}]"
         for column, at in sorted(later.items()):
             if column in self.columns:
-                row += f" - CASE WHEN event.pgh_created_at < '{at.isoformat()}'"
+                since = get_vendor(using).time_sql(at)
+                row += f" - CASE WHEN event.pgh_created_at < {since}"
                 row += f" THEN {text(column)} ELSE '' END"
         return f"({row})"
 

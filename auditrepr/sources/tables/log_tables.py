@@ -148,9 +148,10 @@ class Placed:
 
     def join(self, schema: str, table: str, time: str) -> str:
         """Return SQL that joins `place` to an event, given expressions of the event."""
+        always = "'-infinity'"
         rows = ", ".join(
             f"({n}, {text(one.schema)}, {text(one.table)}, {text(one.name)},"
-            f" '{one.since or '-infinity'}'::timestamptz, {_time(one.until)}, {one.is_partition})"
+            f" {self._time(one.since, always)}, {self._time(one.until)}, {one.is_partition})"
             for n, one in enumerate(self.places)
         )
         # No event may be without a place, whatever its time: what is wrong with it is said later.
@@ -177,6 +178,9 @@ class Placed:
             if name and (tables is None or name in tables):
                 found[f"{name}, TRUNCATE of its partition {table}"] += number
         return found
+
+    def _time(self, moment: datetime | None, without: str = "NULL") -> str:
+        return f"{get_vendor(self.using).time_sql(moment) if moment else without}::timestamptz"
 
     def key(self, image: str) -> str:
         """Return SQL for the primary key of a row, as our triggers write it."""
@@ -219,10 +223,6 @@ class EveryPlace(Placed):
             condition = condition.replace("place.", "known.")
             parts.append(f"(SELECT known.n FROM {values} WHERE {condition})")  # noqa: S608
         return f"coalesce({', '.join(parts)}, {last})"
-
-
-def _time(moment: datetime | None) -> str:
-    return f"'{moment}'::timestamptz" if moment else "NULL::timestamptz"
 
 
 def _key(using: str, place: Place, image: str) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,6 +46,7 @@ from tests import old_log
 from tests.app.models import Author, Book, Tag
 from tests.capturing import next_moment, sql
 from tests.running import run, texts
+from tests.zoneless import zoneless
 
 pytestmark = [pytest.mark.usefixtures("other_log"), pytest.mark.django_db(transaction=True)]
 
@@ -739,3 +741,32 @@ def test_an_event_without_an_object_id_is_not_compared_with_another_one(settings
     do()
     changes = AuditLog.objects.order_by("pk").values_list("object_id", "changed_from")
     assert list(changes) == [(None, None), (None, None), ("1", None), ("1", {"n": 2})]
+
+
+@pytest.fixture
+def _zoneless(settings: Any) -> Iterator[None]:
+    with zoneless(settings):
+        yield
+
+
+@pytest.mark.usefixtures("_zoneless")
+def test_times_without_zones_are_compared_as_those_of_the_project() -> None:
+    first, *_ = history()
+    found = importing.forecast(Request("default", ["ours"]))
+    assert [one.outcome.text for one in found.built] == [
+        "Ada", "Go (Ada)", "Ann", "Go (Ann)", "Bob",
+    ]  # fmt: skip
+    assert found.built[0].event.occurred_at == first[-1]
+    do(batch_size=2, stop=lambda: True)
+    ended = importing.abandon(Request("default", ["ours"]), lock=DatabaseLock("default"))
+    assert (ended.events, ended.left, ended.lost) == (2, 3, 0)
+
+
+def test_a_dry_run_gives_the_reasons_that_the_job_gives() -> None:
+    history()
+    found = importing.forecast(Request("default", ["ours"]))
+    do()
+    run()
+    stored = InstanceRepr.objects.order_by("pk").values_list("instance_repr", "reason")
+    assert [(one.outcome.text, one.outcome.reason) for one in found.built] == list(stored)
+    assert any(reason for _, reason in stored)
