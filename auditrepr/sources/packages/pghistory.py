@@ -25,7 +25,7 @@ from .sql import later_columns
 ACTIONS = {"INSERT": "I", "UPDATE": "U", "DELETE": "D"}
 
 SELECT = """
-SELECT event.pgh_id AS position, {table} AS table_name,
+SELECT {position} AS position, {table} AS table_name,
     {key} AS object_id, {action} AS action,
     {row} AS row_data, {context} AS context, event.pgh_created_at AS occurred_at,
     event.xmin::text::bigint AS transaction
@@ -150,6 +150,7 @@ class _Events:
         context, joined = self._context()
         key = f"event.{quoted(self.key)}"
         return SELECT.format(
+            position=f"event.{quoted(self.model._meta.pk.column)}",
             table=text(self.table),
             key=get_vendor(using).key_text([key]),
             known=f"{key} IS NOT NULL",
