@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 from django.db import Error, transaction
 
-from ...exceptions import AuditReprError, SourceUnreadable
+from ...exceptions import AuditReprError
 from ...models import AuditLog, Fidelity
 from ...reprs import Outcome, build
 from ...sources import Source
-from ...utils.text import one_line
 from ...utils.time_limit import JobTimeLimit
 from ...vendors import get_vendor
 from ...vendors.import_types import FoundTable
@@ -94,7 +93,7 @@ def _forecast(request: Request, sample: int) -> Forecast:
     found.refusals += untimely
     parts = chosen.choose(request, found.until)
     found.sources = list({one.source.name: one.source for one in parts}.values())
-    try:
+    with chosen.reading([source.name for source in found.sources], (Error,)):
         found.left_out = chosen.left_out(request)
         unfit = list(refusals.of_events(request.using, parts))
         found.refusals += unfit
@@ -104,9 +103,6 @@ def _forecast(request: Request, sample: int) -> Forecast:
                 refusals.of_missed(request, begins, found.tables) if not untimely else ()
             )
             found.built = _built(request, parts, found.until, sample)
-    except Error as error:
-        named = ", ".join(source.name for source in found.sources)
-        raise SourceUnreadable(source=named, reason=one_line(error)) from error
     return found
 
 

@@ -132,15 +132,16 @@ def import_range(using: str, parts: Sequence[Chosen], after: int, upto: int) -> 
     """Import the planned events with IDs in ``(after, upto]``, and return how many.
 
     :raises SourceChanged: if a source no longer has one of them.
+    :raises SourceUnreadable: if one of them cannot be read.
     """
     count = 0
     rows = PlannedEvent.objects.using(using).filter(pk__gt=after, pk__lte=upto)
     ranges = rows.values_list("part").annotate(Min("position"), Max("position"), Count("pk"))
     for part, lowest, highest, planned in ranges.order_by("part"):
         source, _, selection = parts[part]
-        found = get_vendor(using).import_events(
-            selection, source.name, Planned(part, after, upto, lowest, highest)
-        )
+        batch = Planned(part, after, upto, lowest, highest)
+        with chosen.reading([source.name]):
+            found = get_vendor(using).import_events(selection, source.name, batch)
         if found != planned:
             raise SourceChanged(source=source.name, missing=counted(planned - found, "event"))
         count += found
@@ -212,12 +213,13 @@ def _planned(request: Request, lock: Lock) -> tuple[Import | None, int]:
     for refusal in refusals.of_times(request, begins):
         raise refusal
     parts = chosen.choose(request, until)
-    for refusal in refusals.of_events(using, parts):
-        raise refusal
-    found = chosen.tables(using, parts, whole=False)
-    for refusal in refusals.of_missed(request, begins, found):
-        raise refusal
-    planned = plan(request, parts, until, lock)
+    with chosen.reading(request.sources):
+        for refusal in refusals.of_events(using, parts):
+            raise refusal
+        found = chosen.tables(using, parts, whole=False)
+        for refusal in refusals.of_missed(request, begins, found):
+            raise refusal
+        planned = plan(request, parts, until, lock)
     return planned, sum(one.later for tables in found.values() for one in tables)
 
 

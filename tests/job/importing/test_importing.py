@@ -599,6 +599,7 @@ def with_column(using: str, column: str, value: str) -> str:
     [
         ("SELECT 1 AS position", SourceColumns),
         ("SELECT *, 1 AS more FROM ({}) AS o", SourceColumns),
+        ("SELECT *, 1 AS position FROM ({}) AS o", SourceColumns),
         ("SELECT * FROM no_such_table", SourceUnreadable),
         ("no SQL", SourceUnreadable),
         (7, SourceUnreadable),
@@ -620,6 +621,44 @@ def test_a_function_that_is_not_there_or_raises_is_a_refusal(settings):
             do(name)
     with pytest.raises(UnknownSource, match=r"Known sources: a, .*b, .*pghistory"):
         do("c")
+    settings.AUDITREPR = {"SOURCES": {"a": lambda using: {}["gone"]}}
+    with pytest.raises(SourceUnreadable, match="KeyError: 'gone'"):
+        do("a")
+
+
+@pytest.mark.postgresql
+def test_a_value_that_cannot_be_read_is_a_refusal_that_names_the_source(settings: Any) -> None:
+    history()
+    broken = old_log.select("default").replace(
+        "row_data", """'{"a": "\\u0000"}'::json AS row_data"""
+    )
+    settings.AUDITREPR = {"SOURCES": {"ours": lambda using: broken}}
+    with pytest.raises(SourceUnreadable, match='"ours": unsupported Unicode escape'):
+        do()
+
+
+def test_a_change_of_the_source_that_makes_it_unreadable_names_it(settings: Any) -> None:
+    history()
+    do(batch_size=2, stop=lambda: True)
+    sql("ALTER TABLE old_log RENAME COLUMN note TO remark")
+    with pytest.raises(SourceUnreadable, match="ours"):
+        do()
+    sql("ALTER TABLE old_log RENAME COLUMN remark TO note")
+    assert do().events == 3
+
+
+@pytest.mark.sqlite
+def test_a_text_that_is_a_number_there_is_kept_as_text(settings: Any) -> None:
+    history()
+    settings.AUDITREPR = {
+        "SOURCES": {
+            "ours": lambda using: old_log.select(using).replace("SELECT", "SELECT 7 AS text,", 1)
+        }
+    }
+    do()
+    assert {row["imported_text"] for row in AuditLog.objects.values_list("context", flat=True)} == {
+        "7"
+    }
 
 
 def test_it_works_alone():
