@@ -30,6 +30,10 @@ SAMPLE = 20
 EXACT, MIXED, FINAL, FAILED = "exact", "mixed", "final", "failed"
 
 
+#: Those that have events, by source.
+Tables = Mapping[str, Sequence[FoundTable]]
+
+
 class Built(NamedTuple):
     """An event of a source, and what would be stored for it."""
 
@@ -51,7 +55,7 @@ class Forecast:
 
     until: datetime
     sources: list[Source] = field(default_factory=list)
-    tables: Mapping[str, Sequence[FoundTable]] = field(default_factory=dict)  # by source
+    tables: Tables = field(default_factory=dict)
     built: Sequence[Built] = ()  # the latest events of each table
     refusals: list[AuditReprError] = field(default_factory=list)
     left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by source
@@ -99,11 +103,16 @@ def _forecast(request: Request, sample: int) -> Forecast:
         found.refusals += unfit
         if not unfit:
             found.tables = chosen.tables(request.using, parts)
-            found.refusals += (
-                refusals.of_missed(request, begins, found.tables) if not untimely else ()
-            )
+            if untimely:
+                found.tables = _without_missed(found.tables)
+            found.refusals += refusals.of_missed(request, begins, found.tables)
             found.built = _built(request, parts, found.until, sample)
     return found
+
+
+def _without_missed(tables: Tables) -> Tables:
+    """Return these without what the log has missed: the other times are not those of an import."""
+    return {name: [one._replace(missed=0) for one in found] for name, found in tables.items()}
 
 
 def _built(request: Request, parts: Sequence[Chosen], until: datetime, most: int) -> list[Built]:

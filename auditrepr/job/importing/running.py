@@ -37,6 +37,7 @@ class Imported:
     left: int = 0
     first_id: int | None = None
     later: int = 0  # events that were left out, because they are not from before its end
+    missed: int = 0  # those of them that the log has not recorded either
 
 
 def run(
@@ -58,15 +59,15 @@ def run(
     using = request.using
     preflight.check(using)
     with alone(using, lock):
-        planned, later = continued(request), 0
+        planned, left_out = continued(request), Imported()
         if planned is None:
-            planned, later = _planned(request, lock)
+            planned, left_out = _planned(request, lock)
         if planned is None:
-            return Imported(later=later)
+            return left_out
         parts = chosen.planned(request, planned)
         _unsettle(using, lock)
         done = _Importing(using, planned, parts, lock).work(batch_size, on_progress, stop)
-    return replace(done, later=later)
+    return replace(done, later=left_out.later, missed=left_out.missed)
 
 
 def unfinished(using: str) -> Import | None:
@@ -200,8 +201,8 @@ def alone(using: str, lock: Lock) -> Iterator[None]:
         yield
 
 
-def _planned(request: Request, lock: Lock) -> tuple[Import | None, int]:
-    """Plan the import; return it, and how many events are too late for it.
+def _planned(request: Request, lock: Lock) -> tuple[Import | None, Imported]:
+    """Plan the import; return it, and which events are too late for it.
 
     None if there is nothing to import.
 
@@ -220,7 +221,10 @@ def _planned(request: Request, lock: Lock) -> tuple[Import | None, int]:
         for refusal in refusals.of_missed(request, begins, found):
             raise refusal
         planned = plan(request, parts, until, lock)
-    return planned, sum(one.later for tables in found.values() for one in tables)
+    tables = [one for of_source in found.values() for one in of_source]
+    return planned, Imported(
+        later=sum(one.later for one in tables), missed=sum(one.missed for one in tables)
+    )
 
 
 def _unsettle(using: str, lock: Lock) -> None:
