@@ -210,8 +210,13 @@ def _problem(facts: ViewFacts) -> str:
     if len(facts.tables) != 1:
         return f"it reads {', '.join(facts.tables) or 'no table'}, and must read one"
     (table,) = facts.tables
+    if facts.kind not in ("r", "p"):
+        return f"{table} is not a table; select from the one that it reads"
     if not facts.id:
-        return f"{table} is read by more than a scan, such as a join, a group or a UNION"
+        return (
+            f"{table} is read by more than a scan, such as a join, a group, a UNION or tables that"
+            " inherit from it"
+        )
     if facts.key is None or facts.id != facts.key:
         return f"its position must be the primary key of {table}, as it is"
     if facts.sequence is None:
@@ -220,6 +225,11 @@ def _problem(facts: ViewFacts) -> str:
         return (
             f"{facts.sequence} has CACHE {facts.cache}, so IDs do not show the order of events"
             f" (ALTER SEQUENCE {facts.sequence} CACHE 1)"
+        )
+    if not facts.rising:
+        return (
+            f"{facts.sequence} has a negative INCREMENT or CYCLE, so IDs do not show the order of"
+            " events"
         )
     if facts.unindexable:
         return f"no index can have its {facts.unindexable}"

@@ -5,10 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import datetime
 
-from ..job.importing import Abandoned, Erasures, Forecast
+from ..job.importing import Abandoned, Erasures, Forecast, Imported
 from ..sources import Facts, Source
 from ..utils.phrases import counted, timestamp
 from ..vendors.import_types import FoundTable
+
+#: What becomes of events between those that are imported and the log's own.
+MISSED = (
+    "What auditrepr did not record cannot be imported after this import: imported events come"
+    " before all others."
+)
 
 
 def about(database: str, found: Forecast) -> Iterator[str]:
@@ -30,6 +36,9 @@ def about(database: str, found: Forecast) -> Iterator[str]:
         yield from _later(found.until, found.tables.get(source.name, ()))
         for what, number in found.left_out.get(source.name, {}).items():
             yield f"  Left out: {counted(number, 'event')} of {what}"
+    missed = any(one.missed for tables in found.tables.values() for one in tables)
+    if total and missed and not found.refusals:
+        yield f"\n{MISSED}"
     if total:
         yield (
             "\nValues of an object's own row are exact where its event has them. What its"
@@ -86,6 +95,18 @@ def _table(one: FoundTable) -> str:
         f"{counted(one.events, 'event')} from {first} to {last}, {one.whole:,} of them with all"
         f" columns of today's table{keyless}{missed}"
     )
+
+
+def about_left_out(done: Imported) -> Iterator[str]:
+    """Yield which events an import has left out."""
+    if done.later:
+        were = "was" if done.later == 1 else "were"
+        yield f"{counted(done.later, 'later event')} {were} left out."
+    if done.events and done.missed:
+        yield (
+            f"auditrepr did not record {done.missed:,} of them, and they cannot be imported any"
+            " more: imported events come before all others."
+        )
 
 
 def about_abandoned(database: str, ended: Abandoned) -> Iterator[str]:

@@ -12,6 +12,7 @@ at which this one began. ``text`` is what the source itself says of the object, 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Iterable
 
 from ..exceptions import SourceColumns, SourceTypes
@@ -24,14 +25,21 @@ OPTIONAL = ("previous_object_id", "changed_from", "row_kept", "context", "transa
 def check_columns(source: str, columns: Collection[str]) -> frozenset[str]:
     """Return which of the optional columns a SELECT has.
 
-    :raises SourceColumns: if it lacks a column, or has one that is not of the contract.
+    :raises SourceColumns: if it lacks a column, has one that is not of the contract, or has one
+        several times.
     """
     missing = [name for name in REQUIRED if name not in columns]
     unknown = [name for name in columns if name not in (*REQUIRED, *OPTIONAL)]
-    if missing or unknown:
+    repeated = [name for name, times in Counter(columns).items() if times > 1]
+    problem = (
+        (missing and f"lacks {', '.join(missing)}")
+        or (unknown and f"has {', '.join(unknown)}")
+        or (repeated and f"has {', '.join(repeated)} several times")
+    )
+    if problem:
         raise SourceColumns(
             source=source,
-            problem=f"lacks {', '.join(missing)}" if missing else f"has {', '.join(unknown)}",
+            problem=problem,
             required=", ".join(REQUIRED),
             optional=", ".join(OPTIONAL),
         )

@@ -72,4 +72,5 @@ class FunctionSource(Source):
         except AuditReprError:
             raise
         except Exception as error:  # whatever the project's code raises
-            raise SourceUnreadable(source=self.name, reason=one_line(error)) from error
+            reason = f"{type(error).__name__}: {one_line(error)}"
+            raise SourceUnreadable(source=self.name, reason=reason) from error

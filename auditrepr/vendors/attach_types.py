@@ -81,6 +81,7 @@ class ViewFacts(NamedTuple):
     id: str  # the expression of the ID, over the table
     sequence: str | None
     cache: int
+    rising: bool  # whether each ID that the sequence gives is higher than those before
     hidden: bool  # whether row-level security hides rows
     unindexable: str = ""  # why an index cannot find events of an object
     indexes: Sequence[str] = ()  # statements that create the indexes that are needed and missing

@@ -149,9 +149,8 @@ def _parts(dialect: Dialect, selections: Sequence[Selection]) -> str:
     """Return a query for the events of these SELECTs, each with the number of its SELECT."""
     return " UNION ALL ".join(
         f"SELECT {part} AS part, table_name, object_id, position, previous_position, occurred_at,"
-        f" {int(one.by_time)} AS by_time FROM {events}"
+        f" {int(one.by_time)} AS by_time FROM {with_previous(one, _events(dialect, one))}"
         for part, one in enumerate(selections)
-        for events in with_previous(one, _events(dialect, one))
     )
 
 

@@ -10,7 +10,7 @@ from django.core.management import CommandError, call_command
 
 from auditrepr.models import AuditLog, Erasure, InstanceRepr
 from tests.app.models import Author, Book
-from tests.attaching.attached import attach, command, detach, kind
+from tests.attaching.attached import attach, command, detach, kind, statements
 from tests.capturing import sql
 from tests.running import run
 from tests.table_logs import ALL, TableLog
@@ -119,6 +119,35 @@ def test_a_table_of_the_teams_own_is_attached() -> None:
     assert {(e.object_id, e.actor) for e in events} == {(key, "ann")}
     told = [(e.action, e.instance_repr.instance_repr) for e in events]
     assert told == [("I", "Ann"), ("U", "Bea"), ("D", "Bea")]
+
+
+@pytest.fixture
+def small_log(settings: Any) -> Iterator[None]:
+    """A table with few events, whose columns are those of our log: any index is good enough."""
+    sql("CREATE TABLE small_log (id bigserial PRIMARY KEY, of text, key varchar(20), row jsonb,"
+        " was varchar(20), at timestamptz DEFAULT now())",
+        """INSERT INTO small_log (of, key, row) VALUES ('app_author', '1', '{"id": 1}')""",
+    )  # fmt: skip
+    select = (
+        "SELECT id AS position, of AS table_name, key AS object_id, was AS previous_object_id,"
+        " 'I' AS action, row AS row_data, at AS occurred_at FROM small_log"
+    )
+    settings.AUDITREPR = {"SOURCES": {"ours": lambda using: select}}
+    yield
+    detach()
+    sql("DROP TABLE small_log")
+
+
+@pytest.mark.usefixtures("small_log")
+def test_the_indexes_that_were_asked_for_suffice() -> None:
+    AuditLog.objects.all().delete()
+    wanted = statements("ours")
+    assert [one.split()[3] for one in wanted] == [
+        f"auditrepr_attached_{name}" for name in ("object", "table", "rekeyed")
+    ]
+    sql(*(one.replace(" CONCURRENTLY", "") for one in wanted))
+    assert "Attached the audit log to public.small_log" in command("attach", "ours")
+    call_command("audit_triggers", "check", verbosity=0)
 
 
 @pytest.mark.usefixtures("supa_audit")

@@ -247,8 +247,21 @@ TABLES = {
     "no sequence": ("entry bigint PRIMARY KEY", "FROM odd AS one"),
     "other position": ("entry bigserial PRIMARY KEY", "FROM odd AS one"),
     "cache": ("entry bigserial PRIMARY KEY", "FROM odd AS one"),
+    "falling": ("entry bigserial PRIMARY KEY", "FROM odd AS one"),
+    "turning": ("entry bigserial PRIMARY KEY", "FROM odd AS one"),
+    "no table": ("entry bigserial PRIMARY KEY", "FROM odd_view AS one"),
+    "kept": ("entry bigserial PRIMARY KEY", "FROM odd_kept AS one"),
+    "heirs": ("entry bigserial PRIMARY KEY", "FROM odd AS one"),
     "unstable": ("entry bigserial PRIMARY KEY", "FROM odd AS one"),
     "text": ("entry bigserial PRIMARY KEY", "FROM odd AS one"),
+}
+MORE = {
+    "cache": ["ALTER SEQUENCE odd_entry_seq CACHE 9"],
+    "falling": ["ALTER SEQUENCE odd_entry_seq INCREMENT -1 MINVALUE -9"],
+    "turning": ["ALTER SEQUENCE odd_entry_seq CYCLE"],
+    "no table": ["CREATE VIEW odd_view AS SELECT * FROM odd"],
+    "kept": ["CREATE MATERIALIZED VIEW odd_kept AS SELECT * FROM odd"],
+    "heirs": ["CREATE TABLE odd_heir () INHERITS (odd)"],
 }
 SAID = {
     "two": "is read by more than a scan",
@@ -257,6 +270,11 @@ SAID = {
     "no sequence": "does not come from a sequence",
     "other position": "must be the primary key of public.odd",
     "cache": "has CACHE 9",
+    "falling": "odd_entry_seq has a negative INCREMENT or CYCLE",
+    "turning": "odd_entry_seq has a negative INCREMENT or CYCLE",
+    "no table": "public.odd_view is not a table; select from the one that it reads",
+    "kept": "public.odd_kept is not a table",
+    "heirs": "or tables that inherit from it",
     "unstable": "no index can have its table_name",
     "text": "is only read by an import",
 }
@@ -268,8 +286,7 @@ def odd(request: pytest.FixtureRequest) -> Iterator[str]:
     name = request.param
     columns, rows = TABLES[name]
     sql(f"CREATE TABLE odd ({columns}, at timestamptz DEFAULT now(), of text DEFAULT 'app_author')")
-    if name == "cache":
-        sql("ALTER SEQUENCE odd_entry_seq CACHE 9")
+    sql(*MORE.get(name, ()))
     position = "entry * 2" if name == "other position" else "entry"
     table = "of || to_char(now(), 'Y')" if name == "unstable" else "of"
     more = ", 'x' AS text" if name == "text" else ""

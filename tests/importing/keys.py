@@ -61,3 +61,17 @@ class Split(Named):
 @pghistory.track(pghistory.UpdateEvent("named"), fields=["name"], model_name="ScatteredNames")
 class Scattered(Named):
     about = models.CharField(max_length=50, default="")
+
+
+class Numbered(pghistory.models.Event):
+    """A base of event models whose key has a column of another name."""
+
+    pgh_id = models.BigAutoField(primary_key=True, db_column="the number")
+
+    class Meta:
+        abstract = True
+
+
+@pghistory.track(*every(), base_model=Numbered)
+class Otherwise(Named):
+    pass

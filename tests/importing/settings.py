@@ -10,6 +10,6 @@ INSTALLED_APPS = [
 TRACKED = (
     "Writer", "Novel", "Shop", "Visit", "Region", "Country", "City", "Company", "Department",
     "Person", "Product", "Purchase", "Item", "Payment", "Stamped", "Kiosk",
-    "Kept", "Nameplate", "Instant", "Unreferred", "Split", "Scattered",
+    "Kept", "Nameplate", "Instant", "Unreferred", "Split", "Scattered", "Otherwise",
 )  # fmt: skip
 AUDITREPR = {"MODELS": [f"importing.{name}" for name in TRACKED]}

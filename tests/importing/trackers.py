@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.db import connection, transaction
 
 from auditrepr.sources import find
-from tests.importing.keys import Instant, Kept, Nameplate, Scattered, Split, Unreferred
+from tests.importing.keys import Instant, Kept, Nameplate, Otherwise, Scattered, Split, Unreferred
 from tests.importing.models import Novel
 from tests.importing.together import Event, begin, recorded, switch
 
@@ -82,6 +82,14 @@ def test_a_key_is_written_as_our_triggers_write_it() -> None:
 def test_events_without_a_reference_have_the_key_too() -> None:
     Unreferred.objects.create(name="Ann").delete()
     seen, found = both(Unreferred)
+    assert found == seen
+
+
+def test_the_column_that_orders_events_may_have_another_name() -> None:
+    Otherwise.objects.create(name="Ann")
+    Otherwise.objects.update(name="Bea")
+    Otherwise.objects.get().delete()
+    seen, found = both(Otherwise)
     assert found == seen
 
 

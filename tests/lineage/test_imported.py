@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -11,6 +12,7 @@ from django.core.management import call_command
 
 from auditrepr.models import AuditLog
 from auditrepr.sources.tables.action_rows import _structured
+from auditrepr.sources.tables.attached_keys import _spans
 from auditrepr.sources.tables.log_tables import Placed
 from auditrepr.sources.tables.places import Place, places
 from auditrepr.vendors.capture_types import Column, Kind, TableShape
@@ -18,6 +20,7 @@ from tests.capturing import next_moment, sql
 from tests.migrating import TABLES, Then, built, from_the_beginning, today
 from tests.old_log import begin
 from tests.table_logs import LOGGED_ACTIONS, SUPA_AUDIT, WITH_JSON, TableLog
+from tests.zoneless import zoneless
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.postgresql]
 
@@ -127,3 +130,18 @@ def test_keys_and_json_are_known_by_former_names() -> None:
     single = Place("s", "t", "t", keys=("a",), names=names)
     assert sql(f"SELECT {Placed('default', [single]).key(row)}") == [("1",)]
     assert sql(f"SELECT {_structured(place)}") == [(["data", "json", "tags"],)]
+
+
+def test_times_of_a_name_do_not_depend_on_the_zone_of_the_session(settings: Any) -> None:
+    with zoneless(settings):
+        day = datetime(2026, 2, 28)
+        names = [Place("s", "t", "was", until=day, keys=("a",), names={"a": ["old"]}),
+                 Place("s", "t", "is", since=day, keys=("a",), names={"a": ["a"]})]  # fmt: skip
+        sql("SET TIME ZONE 'Asia/Tokyo'")
+        join = Placed("default", names).join("'s'", "'t'", "at")
+        event = "(VALUES ('2026-02-28 04:59+00'::timestamptz), ('2026-02-28 05:00+00')) AS e (at)"
+        found = sql(f"SELECT place.name FROM {event} {join} ORDER BY at")
+        spans = list(_spans("default", names, None))
+    assert found == [("was",), ("is",)]
+    moment = "2026-02-28T00:00:00-05:00"
+    assert [span[:2] for span in spans] == [(None, moment), (moment, None)]

@@ -68,6 +68,30 @@ def test_it_says_how_many_events_it_leaves_out():
     assert ": Imported 3 events.\n1 later event was left out.\n" in run("ours")
 
 
+@pytest.mark.proof
+def test_it_says_that_what_an_earlier_end_leaves_out_is_lost():
+    (middle,) = sql("SELECT occurred_at FROM old_log ORDER BY number LIMIT 1 OFFSET 1")[0]
+    asked = ["ours", "--until", str(middle) if "+" in str(middle) else f"{middle}+00:00"]
+    assert "\nWhat auditrepr did not record cannot be imported after this import" in run(
+        *asked, "--dry-run"
+    )
+    assert run(*asked).endswith(
+        ": Imported 1 event.\n2 later events were left out.\nauditrepr did not record 2 of them,"
+        " and they cannot be imported any more: imported events come before all others.\n"
+        "backfill_reprs stores their representations.\n"
+    )
+
+
+@pytest.mark.proof
+def test_a_dry_run_of_what_was_imported_does_not_say_that_it_was_missed(capsys):
+    run("ours")
+    with pytest.raises(CommandError, match="was imported already"):
+        call_command("import_audit_log", "ours", dry_run=True)
+    said = capsys.readouterr().out
+    assert "did not record" not in said
+    assert "\n  Left out: 3 events from " in said
+
+
 def test_who_imports_is_not_who_made_the_changes():
     sql("""UPDATE old_log SET context = '{"user": "7"}' WHERE action = 'U'""")
     with context(user="importer"):

@@ -21,7 +21,9 @@ INSERT INTO other_log (of, at, row) VALUES
     ('paired', now(), '{"a": 1, "b": "x"}'),
     ('named', '2026-01-31', '{"old": "k"}'), ('named', '2026-03-31', '{"new": "k"}'),
     ('plain', now(), '[1]'), ('plain', now(), NULL),
-    ('timed', now(), '{"at": "2026-01-31T12:00:00+05:45"}'), ('timed', now(), '{"at": null}')
+    ('timed', now(), '{"at": "2026-01-31T12:00:00+05:45"}'), ('timed', now(), '{"at": null}'),
+    ('paired', now(), '{"b": "x"}'), ('paired', now(), '{"a": 1, "b": null}'),
+    ('paired', now(), '{}')
 """
 #: What the comment was before keys could be times.
 EARLIER = """
@@ -87,13 +89,14 @@ def test_a_log_is_attached_and_detached(vendor: Vendor) -> None:
     assert found is not None
     assert (found.source, found.version, found.keys, found.in_place) == ("other", 1, KEYS, True)
     assert vendor.refused_reader() is None
-    assert vendor.last_id_given() == 8
+    assert vendor.last_id_given() == 11
     assert found.digest == vendor.view_digest(VIEW, KEYS, 1)
     assert found.digest != vendor.view_digest(VIEW, KEYS, 2)
     events = AuditLog.objects.order_by("pk").values_list("table_name", "object_id", "row_data")
     assert [event[:2] for event in events] == [
         ("plain", "7"), ("paired", '[1, "x"]'), ("named", "k"), ("named", "k"),
         ("plain", None), ("plain", None), ("timed", "2026-01-31T06:15:00+00:00"), ("timed", None),
+        ("paired", None), ("paired", None), ("paired", None),
     ]  # fmt: skip
     assert events[0][2] == {"id": 7}
     facts = vendor.view_facts(1)

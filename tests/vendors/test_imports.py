@@ -14,7 +14,7 @@ from django.db.models import UUIDField
 from django.utils import timezone
 
 from auditrepr.models import AuditLog, PlannedEvent
-from auditrepr.vendors import Vendor
+from auditrepr.vendors import Vendor, import_sql
 from auditrepr.vendors.import_types import (
     Cell,
     Form,
@@ -239,6 +239,8 @@ def test_events_that_have_kept_the_row_are_no_events_before(vendor: Vendor, more
         assert vendor.import_events(chosen, "old", Planned(0, -6, 0, -9, -4)) == 6
     changed = list(AuditLog.objects.order_by("pk").values_list("changed_from", flat=True))
     assert str(changed) == str([None, None, {"a": 1}, None, None, None])
+    reads = import_sql.plan(vendor.import_dialect(), [chosen], limited=False).count("FROM old_log")
+    assert reads == (2 if more else 1), "a log may be large: also for this, it is not read again"
 
 
 def test_a_plan_may_be_limited_to_the_latest_events_of_each_table(vendor: Vendor) -> None:
@@ -262,6 +264,20 @@ def test_several_selects_are_merged_by_time(vendor: Vendor) -> None:
     assert list(PlannedEvent.objects.order_by("pk").values_list("part", "position")) == [
         (1, 0), (0, 10), (1, 1), (1, 2),
     ]  # fmt: skip
+
+
+def test_a_time_without_a_zone_is_in_that_of_the_project(vendor: Vendor, settings: Any) -> None:
+    settings.USE_TZ, settings.TIME_ZONE = False, "America/New_York"
+    moment = datetime(2026, 1, 31, 12)
+    AuditLog.objects.create(table_name="t", action="I", occurred_at=moment)
+    with vendor.pinned():
+        found = vendor.column(
+            "SELECT table_name FROM auditrepr_auditlog WHERE occurred_at ="
+            f" {vendor.time_sql(moment)} AND occurred_at = %(at)s", {"at": vendor.written(moment)}
+        )  # fmt: skip
+    assert found == ["t"]
+    if vendor.schemas():  # where a session has a zone
+        assert vendor.value("SHOW TimeZone") == "America/New_York"
 
 
 def test_the_parameters_and_the_dialect(vendor: Vendor) -> None:

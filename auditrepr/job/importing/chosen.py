@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from itertools import groupby
 from typing import NamedTuple
 
-from django.db import Error, transaction
+from django.db import DataError, Error, NotSupportedError, ProgrammingError, transaction
 from django.db.models import Min, Model
 
 from ...exceptions import NothingCovered, SourceChanged, SourceUnreadable
@@ -23,6 +24,9 @@ from ...utils.text import one_line
 from ...vendors import get_vendor
 from ...vendors.import_types import FoundTable, Known, Selection
 from ...vendors.types import LAST_IMPORTED
+
+#: Errors of a statement, or of a value that it reads; those of locks and connections say enough.
+OF_STATEMENTS = (DataError, NotSupportedError, ProgrammingError)
 
 
 @dataclass(frozen=True)
@@ -126,6 +130,17 @@ def planned(request: Request, found: Import) -> list[Chosen]:
     return [every[source, name] for source, name in found.parts]
 
 
+@contextmanager
+def reading(
+    sources: Iterable[str], errors: tuple[type[Error], ...] = OF_STATEMENTS
+) -> Iterator[None]:
+    """Say of an error in the database what was read."""
+    try:
+        yield
+    except errors as error:
+        raise SourceUnreadable(source=", ".join(sources), reason=one_line(error)) from error
+
+
 def left_out(request: Request) -> dict[str, dict[str, int]]:
     """Return how many events of each source are in none of its SELECTs, by what they are."""
     tables = _tables(request)
@@ -182,12 +197,9 @@ def _sources(request: Request) -> list[Source]:
 
 def _columns(using: str, source: Source, part: Part) -> frozenset[str]:
     vendor = get_vendor(using)
-    try:
-        with transaction.atomic(using):
-            has = check_columns(source.name, vendor.source_columns(part.select))
-            check_types(source.name, vendor.unfit_types(part.select))
-    except Error as error:
-        raise SourceUnreadable(source=source.name, reason=one_line(error)) from error
+    with reading([source.name], (Error,)), transaction.atomic(using):
+        has = check_columns(source.name, vendor.source_columns(part.select))
+        check_types(source.name, vendor.unfit_types(part.select))
     return has
 
 

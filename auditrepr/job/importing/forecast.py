@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import NamedTuple
 
 from django.db import Error, transaction
 
-from ...exceptions import AuditReprError, SourceUnreadable
+from ...exceptions import AuditReprError
 from ...models import AuditLog, Fidelity
 from ...reprs import Outcome, build
 from ...sources import Source
-from ...utils.text import one_line
 from ...utils.time_limit import JobTimeLimit
 from ...vendors import get_vendor
 from ...vendors.import_types import FoundTable
@@ -29,6 +28,10 @@ SHOWN = 10
 SAMPLE = 20
 
 EXACT, MIXED, FINAL, FAILED = "exact", "mixed", "final", "failed"
+
+
+#: Those that have events, by source.
+Tables = Mapping[str, Sequence[FoundTable]]
 
 
 class Built(NamedTuple):
@@ -52,7 +55,7 @@ class Forecast:
 
     until: datetime
     sources: list[Source] = field(default_factory=list)
-    tables: Mapping[str, Sequence[FoundTable]] = field(default_factory=dict)  # by source
+    tables: Tables = field(default_factory=dict)
     built: Sequence[Built] = ()  # the latest events of each table
     refusals: list[AuditReprError] = field(default_factory=list)
     left_out: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # by source
@@ -94,33 +97,44 @@ def _forecast(request: Request, sample: int) -> Forecast:
     found.refusals += untimely
     parts = chosen.choose(request, found.until)
     found.sources = list({one.source.name: one.source for one in parts}.values())
-    try:
+    with chosen.reading([source.name for source in found.sources], (Error,)):
         found.left_out = chosen.left_out(request)
         unfit = list(refusals.of_events(request.using, parts))
         found.refusals += unfit
         if not unfit:
             found.tables = chosen.tables(request.using, parts)
-            found.refusals += (
-                refusals.of_missed(request, begins, found.tables) if not untimely else ()
-            )
-            found.built = _built(request.using, parts, sample)
-    except Error as error:
-        named = ", ".join(source.name for source in found.sources)
-        raise SourceUnreadable(source=named, reason=one_line(error)) from error
+            if untimely:
+                found.tables = _without_missed(found.tables)
+            found.refusals += refusals.of_missed(request, begins, found.tables)
+            found.built = _built(request, parts, found.until, sample)
     return found
 
 
-def _built(using: str, parts: Sequence[Chosen], most: int) -> list[Built]:
+def _without_missed(tables: Tables) -> Tables:
+    """Return these without what the log has missed: the other times are not those of an import."""
+    return {name: [one._replace(missed=0) for one in found] for name, found in tables.items()}
+
+
+def _built(request: Request, parts: Sequence[Chosen], until: datetime, most: int) -> list[Built]:
     """Return the latest events as they would read: imported, built, and rolled back."""
-    with get_vendor(using).pinned():
-        last = chosen.last_id(using)
-        planned = get_vendor(using).plan_import([part.selection for part in parts], last, most)
-        running.import_range(using, parts, last - planned, last)
-        rows = AuditLog.objects.using(using).filter(pk__gt=last - planned, pk__lte=last)
-        represented = rows.exclude(action=AuditLog.Action.TRUNCATE).order_by("pk")
-        sources = [str((row.context or {})["imported_from"]) for row in represented]
-        events = [Event.of(row) for row in represented]
-        outcomes = build(events, using, limit=JobTimeLimit.from_settings())
-        built = list(map(Built, sources, events, outcomes))
+    using = request.using
+    built: list[Built] = []
+    with transaction.atomic(using):
+        # With the import itself, the reasons are those that the job will give.
+        if planned := running.plan(request, parts, until, most=most):
+            with get_vendor(using).pinned():
+                running.import_range(using, parts, planned.first_id - 1, planned.last_id)
+            rows = AuditLog.objects.using(using).filter(
+                pk__gte=planned.first_id, pk__lte=planned.last_id
+            )
+            built = _outcomes(using, rows.exclude(action=AuditLog.Action.TRUNCATE).order_by("pk"))
         transaction.set_rollback(True, using)
     return built
+
+
+def _outcomes(using: str, rows: Iterable[AuditLog]) -> list[Built]:
+    represented = list(rows)
+    sources = [str((row.context or {})["imported_from"]) for row in represented]
+    events = [Event.of(row) for row in represented]
+    outcomes = build(events, using, limit=JobTimeLimit.from_settings())
+    return list(map(Built, sources, events, outcomes))

@@ -37,6 +37,7 @@ class Imported:
     left: int = 0
     first_id: int | None = None
     later: int = 0  # events that were left out, because they are not from before its end
+    missed: int = 0  # those of them that the log has not recorded either
 
 
 def run(
@@ -58,15 +59,15 @@ def run(
     using = request.using
     preflight.check(using)
     with alone(using, lock):
-        planned, later = continued(request), 0
+        planned, left_out = continued(request), Imported()
         if planned is None:
-            planned, later = _planned(request, lock)
+            planned, left_out = _planned(request, lock)
         if planned is None:
-            return Imported(later=later)
+            return left_out
         parts = chosen.planned(request, planned)
         _unsettle(using, lock)
         done = _Importing(using, planned, parts, lock).work(batch_size, on_progress, stop)
-    return replace(done, later=later)
+    return replace(done, later=left_out.later, missed=left_out.missed)
 
 
 def unfinished(using: str) -> Import | None:
@@ -97,19 +98,51 @@ def left(found: Import) -> int:
     return PlannedEvent.objects.using(found._state.db).count()
 
 
+def plan(
+    request: Request,
+    parts: Sequence[Chosen],
+    until: datetime,
+    lock: Lock | None = None,
+    most: int | None = None,
+) -> Import | None:
+    """Plan these events, and return the import; None if there are none.
+
+    :param most: plan only this many of the latest events of each table.
+    """
+    using = request.using
+    last = chosen.last_id(using)
+    made = Import(
+        sources=list(request.sources),
+        parts=[part.key for part in parts],
+        until=until,
+        first_id=last + 1,
+        last_id=last,
+    )
+    with transaction.atomic(using):
+        made.save(using=using)
+        events = get_vendor(using).plan_import([part.selection for part in parts], last, most)
+        made.first_id = last + 1 - events
+        made.save(using=using)
+        if lock:
+            lock.renew()
+        transaction.set_rollback(not events, using)
+    return made if events else None
+
+
 def import_range(using: str, parts: Sequence[Chosen], after: int, upto: int) -> int:
     """Import the planned events with IDs in ``(after, upto]``, and return how many.
 
     :raises SourceChanged: if a source no longer has one of them.
+    :raises SourceUnreadable: if one of them cannot be read.
     """
     count = 0
     rows = PlannedEvent.objects.using(using).filter(pk__gt=after, pk__lte=upto)
     ranges = rows.values_list("part").annotate(Min("position"), Max("position"), Count("pk"))
     for part, lowest, highest, planned in ranges.order_by("part"):
         source, _, selection = parts[part]
-        found = get_vendor(using).import_events(
-            selection, source.name, Planned(part, after, upto, lowest, highest)
-        )
+        batch = Planned(part, after, upto, lowest, highest)
+        with chosen.reading([source.name]):
+            found = get_vendor(using).import_events(selection, source.name, batch)
         if found != planned:
             raise SourceChanged(source=source.name, missing=counted(planned - found, "event"))
         count += found
@@ -168,8 +201,8 @@ def alone(using: str, lock: Lock) -> Iterator[None]:
         yield
 
 
-def _planned(request: Request, lock: Lock) -> tuple[Import | None, int]:
-    """Plan the import; return it, and how many events are too late for it.
+def _planned(request: Request, lock: Lock) -> tuple[Import | None, Imported]:
+    """Plan the import; return it, and which events are too late for it.
 
     None if there is nothing to import.
 
@@ -181,36 +214,17 @@ def _planned(request: Request, lock: Lock) -> tuple[Import | None, int]:
     for refusal in refusals.of_times(request, begins):
         raise refusal
     parts = chosen.choose(request, until)
-    for refusal in refusals.of_events(using, parts):
-        raise refusal
-    found = chosen.tables(using, parts, whole=False)
-    for refusal in refusals.of_missed(request, begins, found):
-        raise refusal
-    planned = _stored_plan(request, parts, until, lock)
-    return planned, sum(one.later for tables in found.values() for one in tables)
-
-
-def _stored_plan(
-    request: Request, parts: Sequence[Chosen], until: datetime, lock: Lock
-) -> Import | None:
-    """Plan these events, and return the import; None if there are none."""
-    using = request.using
-    last = chosen.last_id(using)
-    made = Import(
-        sources=list(request.sources),
-        parts=[part.key for part in parts],
-        until=until,
-        first_id=last + 1,
-        last_id=last,
+    with chosen.reading(request.sources):
+        for refusal in refusals.of_events(using, parts):
+            raise refusal
+        found = chosen.tables(using, parts, whole=False)
+        for refusal in refusals.of_missed(request, begins, found):
+            raise refusal
+        planned = plan(request, parts, until, lock)
+    tables = [one for of_source in found.values() for one in of_source]
+    return planned, Imported(
+        later=sum(one.later for one in tables), missed=sum(one.missed for one in tables)
     )
-    with transaction.atomic(using):
-        made.save(using=using)
-        events = get_vendor(using).plan_import([part.selection for part in parts], last)
-        made.first_id = last + 1 - events
-        made.save(using=using)
-        lock.renew()
-        transaction.set_rollback(not events, using)
-    return made if events else None
 
 
 def _unsettle(using: str, lock: Lock) -> None:

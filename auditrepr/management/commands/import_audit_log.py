@@ -19,7 +19,7 @@ from ...utils.phrases import counted
 from ...utils.table_names import model_labeled
 from ...utils.text import one_line, visible
 from ..dry_run import described, table
-from ..importing import about, about_abandoned, about_erasures
+from ..importing import about, about_abandoned, about_erasures, about_left_out
 from ..locking import LOCKS, add_lock, chosen_lock
 from ..options import add_database, database_alias, listed, moment, number_upto, one_of, seconds
 from ..progress import progress_bar
@@ -117,9 +117,8 @@ class Command(TerminalCommand):
     def _report(self, request: Request, done: Imported) -> None:
         named = logs.named(request.using)
         self._say(f"{named}: Imported {counted(done.events, 'event')}.")
-        if done.later:
-            were = "was" if done.later == 1 else "were"
-            self._say(f"{counted(done.later, 'later event')} {were} left out.")
+        for line in about_left_out(done):
+            self._say(line)
         if done.left:
             self._say(f"{counted(done.left, 'event')} are left. Repeat the command to continue.")
         elif done.events:
@@ -182,12 +181,13 @@ def _add_events(parser: CommandParser) -> None:
         type=moment,
         metavar="TIME",
         help="Import only events from before this time (ISO 8601). Default: when auditrepr's"
-        " own log begins.",
+        " own log begins. Later events cannot be imported afterwards.",
     )
     add(
         "--model",
         action="append",
         dest="models",
         metavar="MODEL",
-        help="Import only events of this model, such as shop.Order; may be repeated.",
+        help="Import only events of this model, such as shop.Order; may be repeated. Others of the"
+        " same time cannot be imported afterwards.",
     )

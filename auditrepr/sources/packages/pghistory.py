@@ -25,7 +25,7 @@ from .sql import later_columns
 ACTIONS = {"INSERT": "I", "UPDATE": "U", "DELETE": "D"}
 
 SELECT = """
-SELECT event.pgh_id AS position, {table} AS table_name,
+SELECT {position} AS position, {table} AS table_name,
     {key} AS object_id, {action} AS action,
     {row} AS row_data, {context} AS context, event.pgh_created_at AS occurred_at,
     event.xmin::text::bigint AS transaction
@@ -150,24 +150,26 @@ class _Events:
         context, joined = self._context()
         key = f"event.{quoted(self.key)}"
         return SELECT.format(
+            position=f"event.{quoted(self.model._meta.pk.column)}",
             table=text(self.table),
             key=get_vendor(using).key_text([key]),
             known=f"{key} IS NOT NULL",
             action=f"CASE event.pgh_label{whens} END",
-            row=self._row(later),
+            row=self._row(using, later),
             events=quoted(self.model._meta.db_table),
             labels=", ".join(map(text, self.actions)),
             context=context,
             joined=joined,
         )
 
-    def _row(self, later: Mapping[str, datetime]) -> str:
+    def _row(self, using: str, later: Mapping[str, datetime]) -> str:
         """Return SQL for the recorded columns of an event."""
         others = sorted(_columns(self.model) - self.columns)
         row = f"to_jsonb(event.*) - ARRAY[{', '.join(map(text, others))}]"
         for column, at in sorted(later.items()):
             if column in self.columns:
-                row += f" - CASE WHEN event.pgh_created_at < '{at.isoformat()}'"
+                since = get_vendor(using).time_sql(at)
+                row += f" - CASE WHEN event.pgh_created_at < {since}"
                 row += f" THEN {text(column)} ELSE '' END"
         return f"({row})"
 

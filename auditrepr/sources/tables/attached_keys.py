@@ -8,6 +8,7 @@ and when it is created, nothing changes.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime
 from itertools import groupby
 
 from django.apps import apps
@@ -45,7 +46,7 @@ def find_keys(
         every = list(group)
         if every[0].name != usual.usual_name(schema, table):
             names.setdefault(schema, {})[table] = every[0].name
-        columns = list(_spans(every, types))
+        columns = list(_spans(using, every, types))
         if [one.columns for one in columns] != [USUAL] or any(one.times for one in columns):
             spans.setdefault(schema, {})[table] = columns
     return Keys(usual.bare, names, spans)
@@ -101,7 +102,7 @@ def _is_partitioned(place: Place) -> bool:
     return place.shape is not None and place.shape.kind is Kind.PARTITIONED
 
 
-def _spans(spans: Iterable[Place], types: Collection[str] | None) -> Iterator[Span]:
+def _spans(using: str, spans: Iterable[Place], types: Collection[str] | None) -> Iterator[Span]:
     """Yield the keys of a table, those that follow one another and are the same as one.
 
     While the name had no meaning, there were no events.
@@ -112,8 +113,13 @@ def _spans(spans: Iterable[Place], types: Collection[str] | None) -> Iterator[Sp
         yield Span(None, None, *keys[0])
         return
     for one, its in zip(known, keys, strict=True):
-        since, until = (at.isoformat() if at else None for at in (one.since, one.until))
+        since, until = (_written(using, at) for at in (one.since, one.until))
         yield Span(since, until, *its)
+
+
+def _written(using: str, moment: datetime | None) -> str | None:
+    """Return the time with its offset: what is found by it must not depend on the session."""
+    return str(get_vendor(using).written(moment).isoformat()) if moment else None
 
 
 def _key(

@@ -148,9 +148,10 @@ class Placed:
 
     def join(self, schema: str, table: str, time: str) -> str:
         """Return SQL that joins `place` to an event, given expressions of the event."""
+        always = "'-infinity'"
         rows = ", ".join(
             f"({n}, {text(one.schema)}, {text(one.table)}, {text(one.name)},"
-            f" '{one.since or '-infinity'}'::timestamptz, {_time(one.until)}, {one.is_partition})"
+            f" {self._time(one.since, always)}, {self._time(one.until)}, {one.is_partition})"
             for n, one in enumerate(self.places)
         )
         # No event may be without a place, whatever its time: what is wrong with it is said later.
@@ -177,6 +178,9 @@ class Placed:
             if name and (tables is None or name in tables):
                 found[f"{name}, TRUNCATE of its partition {table}"] += number
         return found
+
+    def _time(self, moment: datetime | None, without: str = "NULL") -> str:
+        return f"{get_vendor(self.using).time_sql(moment) if moment else without}::timestamptz"
 
     def key(self, image: str) -> str:
         """Return SQL for the primary key of a row, as our triggers write it."""
@@ -221,10 +225,6 @@ class EveryPlace(Placed):
         return f"coalesce({', '.join(parts)}, {last})"
 
 
-def _time(moment: datetime | None) -> str:
-    return f"'{moment}'::timestamptz" if moment else "NULL::timestamptz"
-
-
 def _key(using: str, place: Place, image: str) -> str:
     match place.keys:
         case []:
@@ -234,7 +234,7 @@ def _key(using: str, place: Place, image: str) -> str:
     values = ", ".join(
         f"to_jsonb({_key_text(using, place, key, image)})"
         if place.types.get(key) == MOMENT
-        else _first(f"{image} -> {text(name)}" for name in place.names[key])
+        else _first(f"nullif({image} -> {text(name)}, 'null')" for name in place.names[key])
         for key in place.keys
     )
     return f"CASE WHEN num_nulls({values}) = 0 THEN jsonb_build_array({values})::text END"

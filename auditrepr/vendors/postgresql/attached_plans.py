@@ -26,6 +26,14 @@ INDEXES = {
     "rekeyed": (("table_name", "previous_object_id", "id"), "previous_object_id"),
     "actor": (("actor", "id"), "actor"),
 }
+#: Of each usable index of a table: its expressions, and its condition.
+_DEFINED = """
+SELECT ARRAY(
+    SELECT pg_get_indexdef(indexrelid, n, false) FROM generate_series(1, indnkeyatts) AS n
+), coalesce(pg_get_expr(indpred, indrelid), '')
+FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid JOIN pg_am ON pg_am.oid = relam
+WHERE indrelid = to_regclass(%s) AND indisvalid AND amname = 'btree'
+"""
 _COLUMNS = ("table_name", "object_id", "previous_object_id", "actor", "id")
 #: Settings of a transaction in which a scan of the table is all that is left to plan.
 _SCANNING = {
@@ -62,11 +70,15 @@ def missing(
     :param of: the expressions of its columns.
     """
     suffix = "" if version == 1 else f"_{version}"
+    there = _defined(connection, table)
     for name, (columns, only) in INDEXES.items():
         kept = [column for column in columns if not _is_constant(of[column])]
         if (only and _is_constant(of[only])) or kept == ["id"]:
             continue
-        if not _is_served(connection, schema, kept):
+        wanted = [_bare(of[column]) for column in kept]
+        conditions = {"", _bare(f"({of[only]} IS NOT NULL)")} if only else {""}
+        defined = any(parts == wanted and when in conditions for parts, when in there)
+        if not defined and not _is_served(connection, schema, kept):
             parts = ", ".join(f"({of[column]})" for column in kept)
             where = f" WHERE ({of[only]}) IS NOT NULL" if only else ""
             if name != "actor" or not refused(connection, table, of["actor"]):
@@ -89,6 +101,21 @@ def refused(connection: BaseDatabaseWrapper, table: str, expression: str) -> str
     except Error as error:
         return one_line(error)
     return ""
+
+
+def _defined(connection: BaseDatabaseWrapper, table: str) -> list[tuple[list[str], str]]:
+    """Return the expressions and the condition of each index.
+
+    Of a small table, the planner may as well take another one.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_setting('search_path')")
+        (path,) = cursor.fetchone()
+        cursor.execute("SELECT set_config('search_path', 'pg_catalog', true)")
+        cursor.execute(_DEFINED, [table])
+        found = cursor.fetchall()
+        cursor.execute("SELECT set_config('search_path', %s, true)", [path])
+    return [([_bare(sql) for sql in parts], _bare(when)) for parts, when in found]
 
 
 def _is_served(connection: BaseDatabaseWrapper, schema: str, columns: list[str]) -> bool:
@@ -120,6 +147,24 @@ def _unqualified(sql: str, alias: str) -> str:
         "" if part == f"{prefix}." and n % 2 else part if n % 2 else bare.sub("", part)
         for n, part in enumerate(parts)
     )
+
+
+def _bare(sql: str) -> str:
+    """Return the expression on one line, without parentheses around it."""
+    sql = " ".join(sql.split())
+    while sql.startswith("(") and _first_closing(sql) == len(sql):
+        sql = sql[1:-1].strip()
+    return sql
+
+
+def _first_closing(sql: str) -> int:
+    """Return where the parenthesis ends with which the expression begins."""
+    depth = 0
+    for found in re.finditer(r"""'(?:[^']|'')*'|"(?:[^"]|"")*"|[()]""", sql):
+        depth += {"(": 1, ")": -1}.get(found[0], 0)
+        if not depth:
+            return found.end()
+    return 0
 
 
 def _nodes(plan: Any) -> Iterator[Any]:

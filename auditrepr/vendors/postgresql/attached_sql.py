@@ -58,6 +58,9 @@ BEGIN
             FOR name IN SELECT jsonb_array_elements_text(part) LOOP
                 value := coalesce(value, nullif(image -> name, 'null'));
             END LOOP;
+            IF value IS NULL THEN
+                RETURN NULL;
+            END IF;
             IF (span -> 3 -> n)::boolean AND value #>> '{{}}' ~ '^-?[0-9]+([.][0-9]+)?$' THEN
                 value := (value #>> '{{}}')::jsonb;
             END IF;

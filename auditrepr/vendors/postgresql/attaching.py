@@ -41,7 +41,10 @@ SELECT relkind::text, quote_ident(nspname) || '.' || quote_ident(relname), (
     SELECT quote_ident(attname) FROM pg_index
     JOIN pg_attribute ON attrelid = indrelid AND attnum = indkey[0]
     WHERE indrelid = relation AND indisprimary AND indnkeyatts = 1
-), sequence::regclass::text, coalesce(cache, 1), hidden
+), sequence::regclass::text, coalesce(cache, 1),
+    coalesce((
+        SELECT seqincrement > 0 AND NOT seqcycle FROM pg_sequence WHERE seqrelid = sequence
+    ), true), hidden
 FROM facts JOIN pg_class ON pg_class.oid = relation
 JOIN pg_namespace ON pg_namespace.oid = relnamespace
 """
@@ -116,10 +119,10 @@ class Attaching(AttachFacet):
         schema = catalog.log_schema(self.connection)
         tables = self.column(READ)
         if len(tables) != 1:
-            return ViewFacts(tables, "", None, "", None, 1, False)
-        ((kind, table, key, sequence, cache, hidden),) = self.rows(ABOUT)
+            return ViewFacts(tables, "", None, "", None, 1, True, False)
+        ((kind, table, key, *about),) = self.rows(ABOUT)
         of = attached_plans.expressions(self.connection, schema) if kind in "rp" else {}
-        facts = ViewFacts([table], kind, key, of.get("id", ""), sequence, cache, hidden)
+        facts = ViewFacts([table], kind, key, of.get("id", ""), *about)
         for name in ("table_name", "object_id", "previous_object_id"):
             if of and (why := attached_plans.refused(self.connection, table, of[name])):
                 return facts._replace(unindexable=f"{name}: {why}")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from django.db import transaction
+from django.utils.timezone import is_aware
 
 from .. import import_sql
 from ..base import ImportFacet
@@ -47,6 +49,8 @@ DOUBLE = (
     " AND source.transaction - own.transaction_id %% 4294967296"
     f" BETWEEN 0 AND CASE WHEN {_RECENT} THEN 1000000 ELSE 0 END)"
 )
+
+_SETTING = "current_setting('{}')"
 
 DIALECT = Dialect(
     text=text,
@@ -161,13 +165,25 @@ class Importing(ImportFacet):
     def transaction_of(self, row: str) -> str:
         return f"{row}.xmin::text::bigint"
 
+    def written(self, moment: datetime) -> datetime:
+        # Without USE_TZ, times have no zone, and a session may have another one than the project.
+        if is_aware(moment):
+            return moment
+        return moment.replace(tzinfo=ZoneInfo(self.connection.timezone_name))
+
     @contextmanager
     def pinned(self) -> Iterator[None]:
+        # Compiling a statement over many tables takes longer than a batch.
+        settings = {**PINNED, "jit": "off"}
         with transaction.atomic(self.using):
-            # Compiling a statement over many tables takes longer than a batch.
-            settings = {**PINNED, "jit": "off"}
-            self.execute(f"SET LOCAL {name} = '{value}'" for name, value in settings.items())
+            before = self.row(f"SELECT {', '.join(map(_SETTING.format, settings))}") or ()
+            self._set(settings)
             yield
+            # The transaction may go on: without USE_TZ, times are those of the session's zone.
+            self._set(dict(zip(settings, before, strict=True)))
+
+    def _set(self, settings: Mapping[str, str]) -> None:
+        self.execute(f"SET LOCAL {name} = {literal(value)}" for name, value in settings.items())
 
     @contextmanager
     def leaving_nothing(self) -> Iterator[None]:

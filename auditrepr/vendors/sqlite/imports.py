@@ -37,7 +37,7 @@ DIALECT = Dialect(
     document="{}",
     named=(
         "json_patch(coalesce({context}, '{{}}'),"
-        " json_object('imported_from', %(source)s, 'imported_text', {text}))"
+        " json_object('imported_from', %(source)s, 'imported_text', CAST({text} AS text)))"
     ),
     is_object="(json_valid({0}) AND json_type({0}) = 'object')",
     # Times are compared as text, so all must be written in one way, and be days that there are.

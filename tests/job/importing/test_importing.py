@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -45,6 +46,7 @@ from tests import old_log
 from tests.app.models import Author, Book, Tag
 from tests.capturing import next_moment, sql
 from tests.running import run, texts
+from tests.zoneless import zoneless
 
 pytestmark = [pytest.mark.usefixtures("other_log"), pytest.mark.django_db(transaction=True)]
 
@@ -597,6 +599,7 @@ def with_column(using: str, column: str, value: str) -> str:
     [
         ("SELECT 1 AS position", SourceColumns),
         ("SELECT *, 1 AS more FROM ({}) AS o", SourceColumns),
+        ("SELECT *, 1 AS position FROM ({}) AS o", SourceColumns),
         ("SELECT * FROM no_such_table", SourceUnreadable),
         ("no SQL", SourceUnreadable),
         (7, SourceUnreadable),
@@ -618,6 +621,44 @@ def test_a_function_that_is_not_there_or_raises_is_a_refusal(settings):
             do(name)
     with pytest.raises(UnknownSource, match=r"Known sources: a, .*b, .*pghistory"):
         do("c")
+    settings.AUDITREPR = {"SOURCES": {"a": lambda using: {}["gone"]}}
+    with pytest.raises(SourceUnreadable, match="KeyError: 'gone'"):
+        do("a")
+
+
+@pytest.mark.postgresql
+def test_a_value_that_cannot_be_read_is_a_refusal_that_names_the_source(settings: Any) -> None:
+    history()
+    broken = old_log.select("default").replace(
+        "row_data", """'{"a": "\\u0000"}'::json AS row_data"""
+    )
+    settings.AUDITREPR = {"SOURCES": {"ours": lambda using: broken}}
+    with pytest.raises(SourceUnreadable, match='"ours": unsupported Unicode escape'):
+        do()
+
+
+def test_a_change_of_the_source_that_makes_it_unreadable_names_it(settings: Any) -> None:
+    history()
+    do(batch_size=2, stop=lambda: True)
+    sql("ALTER TABLE old_log RENAME COLUMN note TO remark")
+    with pytest.raises(SourceUnreadable, match="ours"):
+        do()
+    sql("ALTER TABLE old_log RENAME COLUMN remark TO note")
+    assert do().events == 3
+
+
+@pytest.mark.sqlite
+def test_a_text_that_is_a_number_there_is_kept_as_text(settings: Any) -> None:
+    history()
+    settings.AUDITREPR = {
+        "SOURCES": {
+            "ours": lambda using: old_log.select(using).replace("SELECT", "SELECT 7 AS text,", 1)
+        }
+    }
+    do()
+    assert {row["imported_text"] for row in AuditLog.objects.values_list("context", flat=True)} == {
+        "7"
+    }
 
 
 def test_it_works_alone():
@@ -739,3 +780,32 @@ def test_an_event_without_an_object_id_is_not_compared_with_another_one(settings
     do()
     changes = AuditLog.objects.order_by("pk").values_list("object_id", "changed_from")
     assert list(changes) == [(None, None), (None, None), ("1", None), ("1", {"n": 2})]
+
+
+@pytest.fixture
+def _zoneless(settings: Any) -> Iterator[None]:
+    with zoneless(settings):
+        yield
+
+
+@pytest.mark.usefixtures("_zoneless")
+def test_times_without_zones_are_compared_as_those_of_the_project() -> None:
+    first, *_ = history()
+    found = importing.forecast(Request("default", ["ours"]))
+    assert [one.outcome.text for one in found.built] == [
+        "Ada", "Go (Ada)", "Ann", "Go (Ann)", "Bob",
+    ]  # fmt: skip
+    assert found.built[0].event.occurred_at == first[-1]
+    do(batch_size=2, stop=lambda: True)
+    ended = importing.abandon(Request("default", ["ours"]), lock=DatabaseLock("default"))
+    assert (ended.events, ended.left, ended.lost) == (2, 3, 0)
+
+
+def test_a_dry_run_gives_the_reasons_that_the_job_gives() -> None:
+    history()
+    found = importing.forecast(Request("default", ["ours"]))
+    do()
+    run()
+    stored = InstanceRepr.objects.order_by("pk").values_list("instance_repr", "reason")
+    assert [(one.outcome.text, one.outcome.reason) for one in found.built] == list(stored)
+    assert any(reason for _, reason in stored)
