@@ -70,7 +70,7 @@ class ChangedTables:
     def _look_up(self, table: str) -> ChangedTable | None:
         """Return the changes of the table; None if it cannot be read as of any moment."""
         model = model_for_table(table)
-        if model is None or len(key_parts(model._meta.pk)) > 1 or "." in table:
+        if model is None or "." in table:
             return None
         events = self._events(table, self.moments)
         emptied = any(map(_empties, events))
@@ -148,10 +148,13 @@ class ChangedTables:
         basis = {one.id for _, one, _ in changes} | {image.event_id for image in rows.values()}
         keyless = source.name in self.history.states.completeness.keyless
         shared = keyless and self._share_keys(source, unseen, {key for key, _, _ in changes}, rows)
-        quote = self.vendor.connection.ops.quote_name
-        key = quote(str(source.model._meta.pk.column)) if rows else ""
+        own_key = self._quoted_key(source.model) if rows else ()
         unfit = not basis.isdisjoint(source.unfit)
-        return Expression(*made, frozenset(lacking), key, shared, unfit)
+        return Expression(*made, frozenset(lacking), own_key, shared, unfit)
+
+    def _quoted_key(self, model: type[Model]) -> tuple[str, ...]:
+        quote = self.vendor.connection.ops.quote_name
+        return tuple(quote(str(part.column)) for part in key_parts(model._meta.pk))
 
     def _share_keys(
         self, source: ChangedTable, unseen: Unseen, changed: set[str], rows: Mapping[str, Image]

@@ -155,7 +155,9 @@ def _in_order(heads: Sequence[Expression], statement: Statement, sql: str) -> st
     inserted, which is by their keys.
     """
     keys = [one.key for one in heads if one.key]
-    return f"{sql} ORDER BY {statement.listed}.{keys[0]}" if statement.listed and keys else sql
+    if not statement.listed or not keys:
+        return sql
+    return f"{sql} ORDER BY {', '.join(f'{statement.listed}.{part}' for part in keys[0])}"
 
 
 def _reads(statement: Statement, column: str) -> bool:

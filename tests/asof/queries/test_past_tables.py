@@ -21,8 +21,9 @@ from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
 from tests.app import asking
 from tests.app.asking import Question
-from tests.app.fields import ByName
+from tests.app.fields import ByName, ByPair
 from tests.app.models import Author, Book
+from tests.app.moment import Slot, Step
 from tests.app.relations import Line, Order
 from tests.capturing import next_moment, sql
 
@@ -68,6 +69,47 @@ def test_a_change_of_keys_is_undone():
         sql("UPDATE app_byname SET name = 'c' WHERE name = 'a'")
         sql("UPDATE app_byname SET name = 'a' WHERE name = 'b'")
         assert built() == [("[('a', 'first'), ('b', 'second')]", "")]
+
+
+def pairs():
+    """What queries find in a table whose key has two columns."""
+    every = ByPair.objects.order_by("pk")
+    return [
+        list(every.values_list("pk", "note")),
+        [str(one) for one in ByPair.objects.all()],
+        every.filter(pk__in=[(1, "a"), (2, "it's")]).count(),
+        [one.note for one in ByPair.objects.filter(pk=(1, "a"))],
+        list(every.values_list("left").annotate(Count("pk"))),
+    ]
+
+
+def test_a_key_of_several_columns_is_found_as_it_was():
+    for left, right in ((1, "a"), (1, "b"), (2, "it's"), (2**31 - 1, '"é"')):
+        ByPair.objects.create(left=left, right=right, note=f"{left}")
+    then = pairs()
+    with question(pairs):
+        ByPair.objects.filter(pk=(1, "a")).update(note="new")
+        ByPair.objects.filter(right="b").update(left=7)
+        ByPair.objects.filter(left=2).update(left=1, right="b")
+        ByPair.objects.filter(right='"é"').delete()
+        ByPair.objects.create(left=3, right="c", note="later")
+        assert built() == [(str(then), "")]
+
+
+def test_sets_of_what_has_such_a_key_are_as_they_were():
+    slot = Slot.objects.create(name="s")
+    for number in (1, 2):
+        Step.objects.create(slot=slot, number=number, text=f"t{number}")
+
+    def steps():
+        found = slot.steps.filter(number__gt=0).order_by("-number")
+        return [[one.text for one in found], found.last().pk, slot.steps.get(text="t2").number]
+
+    then = steps()
+    with question(steps):
+        Step.objects.filter(number=2).update(text="new")
+        Step.objects.filter(number=1).update(number=5)
+        assert built() == [(str(then), "")]
 
 
 def test_a_deletion_sees_what_was_there_before_its_own_statement():
