@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from django.db import connection
-from django.db.models import Count, Subquery, Window
+from django.db.models import Count, Exists, Subquery, Window
 from django.db.models.functions import Length, RowNumber
 from django.forms.models import model_to_dict
 from django.test.utils import CaptureQueriesContext
@@ -267,12 +267,19 @@ def books(*order):
     return Book.objects.defer("secret").filter(title__gt="a").order_by(*order)
 
 
+def after(title, *order):
+    """Those after a book of this title, as Django's ``get_next_in_order()`` finds them."""
+    there = Subquery(Book.objects.filter(title=title).values("published"))
+    return books(*order).filter(published__gt=there)
+
+
 JOIN = "string_agg" if connection.vendor == "postgresql" else "group_concat"
 LEFT_OPEN = {
     "first": lambda: books("price").first().title,
     "latest": lambda: books().latest("price").title,
     "one in the middle": lambda: books("-price")[1].title,
     "a slice": lambda: [b.title for b in books("price")[1:3]],
+    "of those with a subquery": lambda: books("price").filter(pk__in=books()).first().title,
     "by an annotation": lambda: books().annotate(n=Length("title")).order_by("n")[0].title,
     "by an expression": lambda: books(Length("title"), "price").values_list("title").first(),
     "a group": lambda: list(
@@ -290,6 +297,9 @@ CLOSED = {
     "all have their own": lambda: books("published").first().title,
     "the last of its kind": lambda: books("-published").values_list("title")[0],
     "in the middle": lambda: [b.title for b in books("published")[1:2]],
+    "after another": lambda: after("y", "published").first().title,
+    "before a subquery": lambda: books("published").annotate(n=Exists(books())).first().title,
+    "by a part of it": lambda: books("published__day").filter(published__year=2024).first().title,
     "equal ones left out": lambda: books("-price", "published").values_list("title")[:1][0],
     "by key": lambda: books("price", "pk").first().title,
     "a subquery": lambda: list(
