@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Count, Exists, Subquery, Window
 from django.db.models.functions import Length, RowNumber
 from django.forms.models import model_to_dict
@@ -130,6 +130,33 @@ def test_a_row_sees_its_whole_statement_in_its_own_table():
         assert [text for text, _ in built()] == ["1", *"33333"]
         reasons = {reason for _, reason in built()[1:]}
     assert reasons == ({BESIDE} if connection.vendor == "sqlite" else {""})
+
+
+def in_order(rows, **locking):
+    return rows.order_by("pk").select_for_update(**locking)
+
+
+LOCKING = {
+    "a table": lambda: in_order(Author.objects),
+    "a set": lambda: in_order(Author.objects.get(name="a").books, nowait=True),
+    "some": lambda: in_order(Book.objects.select_related(), skip_locked=True, of=["self"]),
+}
+
+
+@pytest.mark.parametrize("ask", LOCKING.values(), ids=LOCKING)
+def test_rows_that_live_code_locks_are_read_as_they_were(ask):
+    author = Author.objects.create(name="a")
+    book = Book.objects.create(title="b", author=author)
+
+    def locked() -> str:
+        with transaction.atomic():
+            return str([*map(str, ask())])
+
+    then = locked()
+    with question(locked):
+        Book.objects.filter(pk=book.pk).update(title="later")
+        Author.objects.create(name="later")
+        assert built() == [(then, "")]
 
 
 def test_what_get_finds_nothing_of_raises_as_live_code_does():
