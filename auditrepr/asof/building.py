@@ -15,7 +15,7 @@ from django.db import Error, InternalError, transaction
 from django.db.models import Model
 
 from ..isolation import of_nobody
-from ..utils.sql import may_write
+from ..utils.sql import may_write, unlocked
 from ..utils.time_limit import TimeLimit, TimeLimitExceeded
 from ..vendors import Vendor
 from .lookups import Subject
@@ -209,6 +209,8 @@ class Building:
         elsewhere = context["connection"].alias != self.vendor.connection.alias
         if elsewhere and self.phase.theirs and may_write(sql):
             raise InternalError("code that builds a representation must not write to the database")
+        if self.phase.theirs:  # a read-only transaction cannot lock rows, and needs no lock
+            sql = unlocked(sql)
         sql, parameters = self.phase.query(self, sql, parameters, elsewhere or many)
         self._forget_blocks()
         try:

@@ -14,6 +14,7 @@ from typing import Any
 from weakref import WeakValueDictionary
 
 from django.core.cache.backends.base import DEFAULT_TIMEOUT, BaseCache
+from django.core.cache.backends.dummy import DummyCache
 from django.core.cache.backends.locmem import LocMemCache
 from django.db.models import Model, QuerySet
 from django.utils.functional import cached_property
@@ -33,7 +34,7 @@ class StandIn(LocMemCache):
     """An empty cache in memory, with the keys, the version and the timeouts of another one.
 
     It has no part in what live caches share. A method that the class of the other one adds to
-    Django's works on what is in here.
+    Django's works on what is in here. Where the other one keeps nothing, this one does neither.
     """
 
     # Caches are guarded by this method; but this one is what their guard leads to.
@@ -67,6 +68,10 @@ class StandIn(LocMemCache):
         frozen = _frozen(value, self._store)
         with self._lock:
             self._set(self.make_and_validate_key(key, version=version), frozen, timeout)
+
+    def _set(self, key: str, value: bytes, timeout: Any = DEFAULT_TIMEOUT) -> None:
+        if not isinstance(self._backend, DummyCache):
+            super()._set(key, value, timeout)  # type: ignore[misc]
 
     def __getattr__(self, name: str) -> Any:
         """Return what the other cache has beyond Django's.

@@ -37,6 +37,17 @@ _BEGINS_WITH_WRITE = re.compile(_WRITE, re.IGNORECASE | re.VERBOSE | re.DOTALL)
 # In a text of several statements; one inside a string counts, too.
 _GOES_ON_WITH_WRITE = re.compile(f";{_WRITE}", re.IGNORECASE | re.VERBOSE | re.DOTALL)
 
+_LOCKING = re.compile(
+    r"""(?: \s+ FOR \s+ (?: (?: NO \s+ KEY \s+ )? UPDATE | (?: KEY \s+ )? SHARE ) \b
+        (?: \s+ OF \s+ [\w\s",.]+? )? (?: \s+ NOWAIT | \s+ SKIP \s+ LOCKED )? )+ \s* \Z""",
+    re.IGNORECASE | re.VERBOSE,
+)
+
+
+def unlocked(sql: str) -> str:
+    """Return the query without the clauses at its end that lock the rows which it returns."""
+    return _LOCKING.sub("", sql)
+
 
 def may_write(sql: Any) -> bool:
     """Return whether the SQL may write: anything except a query that reads from a table."""

@@ -62,6 +62,11 @@ class Making(models.Manager[Any]):
         return queryset
 
 
+class Posing(models.Manager[Any]):
+    def get_queryset(self):
+        return Pose.everything.all()
+
+
 class Named(models.Model):
     name = models.CharField(max_length=20)
     gone = models.BooleanField(default=False)
@@ -128,6 +133,7 @@ class Holder(models.Model):
             f" {late.exists()} {sorted(str(one) for one in late.all())}"
             f" {[one.name for one in self.shown.order_by('-name', 'pk')]}"
             f" {sorted(str(one) for one in self.own.all())}"
+            f" {sorted(str(one) for one in self.posing.all())} {self.posing.order_by('pk').last()}"
         )
 
 
@@ -147,3 +153,23 @@ class ShownPart(Named):
 class OwnPart(Named):
     holder = models.ForeignKey(Holder, models.CASCADE, related_name="own")
     objects = Making()
+
+
+@auditrepr.track
+class PosingPart(Named):
+    holder = models.ForeignKey(Holder, models.CASCADE, related_name="posing")
+    objects = Posing()
+
+    class Meta:
+        default_manager_name = "objects"
+
+
+class Pose(PosingPart):
+    title = "pose"
+
+    class Meta:
+        proxy = True
+        default_manager_name = "everything"
+
+    def __str__(self) -> str:
+        return f"{self.title} of {self.holder.name} {self.name}"

@@ -145,6 +145,19 @@ def test_each_kind_of_cache_is_the_events_own(
     ends_clean()
 
 
+def test_a_cache_that_keeps_nothing_keeps_nothing_of_the_event_either(said_by: Any) -> None:
+    def text(author: Author) -> str:
+        nothing = caches["nothing"]
+        nothing.set("name", author.name)
+        added = [nothing.add("name", author.name) for _ in range(2)]
+        return f"{nothing.get('name')} {added} {nothing.get_or_set('name', author.name)}"
+
+    said_by(text)
+    author = Author.objects.create(name="old")
+    assert str(author) == "None [True, True] old"
+    assert built() == [str(author)]
+
+
 def test_every_method_works_on_what_is_the_events_own(said_by: Any) -> None:
     def text(author: Author) -> str:
         assert cache.get("n") is None

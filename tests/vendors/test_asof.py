@@ -466,6 +466,22 @@ def test_a_past_table_hides_the_models_own(vendor: Vendor) -> None:
         assert vendor.column(f"WITH {head} SELECT name FROM {AUTHORS}", parameters) == names
 
 
+def test_a_past_table_with_a_key_of_several_columns_does_too(vendor: Vendor) -> None:
+    kept, gone = (ByPair.objects.create(left=1, right=right, note="then") for right in 'a"')
+    ByPair.objects.filter(pk=gone.pk).update(left=2, note="now")
+    (*_, change) = AuditLog.objects.filter(table_name="app_bypair").order_by("pk")
+    then, now = str(change.previous_object_id), str(change.object_id)
+    image = Image(change.pk, before=True)
+    expression = vendor.past_table(ByPair, [image], [])
+    made = expression([then, now], {then: image})
+    assert made is not None
+    head, parameters = made
+    query = f'WITH {head} SELECT "left", "right", note FROM app_bypair'
+    found = [(*kept.pk, "then"), (*gone.pk, "then")]
+    assert sorted(vendor.rows(query, parameters), reverse=True) == found
+    assert vendor.rows(f'{query} WHERE "right" = \'"\'', parameters) == found[1:]
+
+
 def test_several_past_tables_are_read_in_turns_while_other_statements_are_open(
     vendor: Vendor,
 ) -> None:

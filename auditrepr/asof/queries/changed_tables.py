@@ -10,7 +10,7 @@ it, from the log's beginning on.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from django.db.models import Model
@@ -44,6 +44,7 @@ class ChangedTable(NamedTuple):
     emptied: bool  # by a TRUNCATE that one of the moments has not seen
     extra: frozenset[str]  # columns of the table that the model does not have
     missing: Mapping[Image, Mapping[str, str]]  # columns whose value is not known
+    unfit: Collection[int]  # events that may have happened in another order
     sql: PastTableSQL
 
 
@@ -69,7 +70,7 @@ class ChangedTables:
     def _look_up(self, table: str) -> ChangedTable | None:
         """Return the changes of the table; None if it cannot be read as of any moment."""
         model = model_for_table(table)
-        if model is None or len(key_parts(model._meta.pk)) > 1 or "." in table:
+        if model is None or "." in table:
             return None
         events = self._events(table, self.moments)
         emptied = any(map(_empties, events))
@@ -88,6 +89,7 @@ class ChangedTables:
             emptied,
             frozenset(columns) - known,
             {image: getattr(row, "missing", {}) for image, row in rows.items()},
+            self.history.states.out_of_order({one.id for one in events}),
             self.vendor.past_table(concrete(model), images, columns),
         )
 
@@ -143,11 +145,16 @@ class ChangedTables:
         if made is None:
             raise NotAsOf
         lacking = {one for image in rows.values() for one in source.missing.get(image, {}).items()}
+        basis = {one.id for _, one, _ in changes} | {image.event_id for image in rows.values()}
         keyless = source.name in self.history.states.completeness.keyless
         shared = keyless and self._share_keys(source, unseen, {key for key, _, _ in changes}, rows)
+        own_key = self._quoted_key(source.model) if rows else ()
+        unfit = not basis.isdisjoint(source.unfit)
+        return Expression(*made, frozenset(lacking), own_key, shared, unfit)
+
+    def _quoted_key(self, model: type[Model]) -> tuple[str, ...]:
         quote = self.vendor.connection.ops.quote_name
-        key = quote(str(source.model._meta.pk.column)) if rows else ""
-        return Expression(*made, frozenset(lacking), key, shared)
+        return tuple(quote(str(part.column)) for part in key_parts(model._meta.pk))
 
     def _share_keys(
         self, source: ChangedTable, unseen: Unseen, changed: set[str], rows: Mapping[str, Image]

@@ -18,8 +18,9 @@ class Expression(NamedTuple):
     parameters: Sequence[Any] = ()
     # Columns without a value in some row, and why.
     unknown: frozenset[tuple[str, str]] = frozenset()
-    key: str = ""  # the quoted primary key, if some rows come from the log
+    key: tuple[str, ...] = ()  # its quoted columns, if some rows come from the log
     shared: bool = False  # several rows had the same key, so that some may be missing
+    unfit: bool = False  # the order of the events that it rests on is unclear
 
 
 def with_expressions(

@@ -16,6 +16,7 @@ from ...vendors.types import NOT_RECORDED, Moment
 from ..history import TIMELESS, History
 from ..placeholders import unknown
 from ..states.shared_keys import SHARED
+from ..states.states import UNCLEAR
 from ..states.truncations import EMPTIED
 from ..substitution import NotAsOf
 from .changed_tables import ChangedTable, ChangedTables
@@ -143,8 +144,9 @@ class PastTables:
         states = self.history.states
         lost = source.emptied and states.truncations.lost(table, moment)
         why = states.completeness.gap(table, moment, moment.upto), EMPTIED if lost else ""
-        shared = [SHARED.format(table)] if expression.shared else []
-        return expression, [*filter(None, why), *source.changes.doubts(moment), *doubts, *shared]
+        own = SHARED.format(table) * expression.shared, UNCLEAR * expression.unfit
+        near = source.changes.doubts(moment)
+        return expression, [*filter(None, why), *near, *doubts, *filter(None, own)]
 
     def _excluded(self, name: str, statement: Statement) -> Excluded:
         """Return the table's columns that are never recorded, if the statement names any."""
@@ -172,7 +174,9 @@ def _in_order(heads: Sequence[Expression], statement: Statement, sql: str) -> st
     inserted, which is by their keys.
     """
     keys = [one.key for one in heads if one.key]
-    return f"{sql} ORDER BY {statement.listed}.{keys[0]}" if statement.listed and keys else sql
+    if not statement.listed or not keys:
+        return sql
+    return f"{sql} ORDER BY {', '.join(f'{statement.listed}.{part}' for part in keys[0])}"
 
 
 def _reads(statement: Statement, column: str) -> bool:

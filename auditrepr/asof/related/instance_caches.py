@@ -6,6 +6,7 @@ import sys
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Any
 
+from django.db.models import Model
 from django.db.models.manager import BaseManager
 
 from ...utils.model_meta import key_parts
@@ -26,10 +27,12 @@ class Members:
     """The members of one related set as of a moment: each reading gives objects of its own.
 
     :param peers: the instance whose set it is, and its peers.
+    :param model: that of the members.
     """
 
-    def __init__(self, peers: Peers, index: int, matches: Matches) -> None:
+    def __init__(self, peers: Peers, index: int, matches: Matches, model: type[Model]) -> None:
         self.matches = matches
+        self.model = model
         self.reader = peers.reader
         self.subject = peers.members[index].subject
         self._peers = peers
@@ -121,14 +124,14 @@ class AsOfSets(dict[str, Any], Hidden):
         """
         of_all, live = self._live(manager, self._peers.members[self._index].subject)
         matches = self._peers.set(name, self._index)
-        members = Members(self._peers, self._index, matches)
+        members = Members(self._peers, self._index, matches, manager.model)
         djangos_filters = is_djangos(type(manager), "_apply_rel_filters")
         if matches.plain and djangos_filters and not chosen:
             if is_djangos(type(manager), "get_queryset"):
                 self._peers.asked[name, self._index] = live, members
             return self._kept(name, as_of(live, members, matches.found))
         # A manager may select other rows each time, and only a query knows its own filters.
-        shown = matches.shown(of_all) if djangos_filters else None
+        shown = matches.shown(of_all) if djangos_filters and of_all.model is manager.model else None
         found = as_of(live, members, shown)
         return found if chosen else self._kept(name, found)
 

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import Model, Prefetch, QuerySet
 from django.db.models.query import ModelIterable
 from django.db.models.sql import Query
 
@@ -92,7 +92,7 @@ class AsOfQuerySet(QuerySet[Any]):
 
     def _found(self) -> list[Found] | None:
         """Return the rows of the set that a query selects; None if others are among them."""
-        if self._as_of is None or not self._holds_whole_objects():
+        if self._as_of is None or not self._holds_whole_objects(self._as_of.model):
             return None
         there = self._as_of.by_key()
         those: Any = self.values_list("pk", flat=True)
@@ -187,12 +187,17 @@ class AsOfQuerySet(QuerySet[Any]):
         found = values._result_cache
         return len(set(found)) < len(found)
 
-    def _holds_whole_objects(self) -> bool:
+    def _holds_whole_objects(self, model: type[Model]) -> bool:
+        """Return whether it returns objects as the members of a set of this model are.
+
+        A manager may return those of a proxy.
+        """
         query = self.query
         changed = query.annotations or query.extra or query.combinator or query.distinct_fields
         # Not only() and defer(): omitted fields would be read from the current row.
         # Another class of queries may change the query when it is compiled.
         own = type(query) is Query and reads_as_django(type(self).__mro__[2])
+        own = own and self.model is model
         return self._iterable_class is ModelIterable and not changed and own
 
     def __or__(self, other: Any) -> Any:

@@ -7,7 +7,7 @@ so does any state with a gap in capture behind it: without coverage, the state i
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from functools import cached_property, partial
 from typing import NamedTuple
 
@@ -101,12 +101,16 @@ class States:
 
     def _unfit(self, around: Sequence[Neighbors]) -> list[str]:
         """Return why the neighbors of each moment may have happened in another order."""
-        if not around or not self.statement_reaches_beyond:
-            return [""] * len(around)
         bases = list(map(_rests_on, around))
-        together = self.vendor.together(set().union(*bases))
-        unfit = self.vendor.out_of_order(together) if together else set()
+        unfit = self.out_of_order(set().union(*bases))
         return [UNCLEAR if basis & unfit else "" for basis in bases]
+
+    def out_of_order(self, events: Collection[int]) -> set[int]:
+        """Return the IDs of those that may have happened in another order than that of the log."""
+        if not events or not self.statement_reaches_beyond:
+            return set()
+        together = self.vendor.together(events)
+        return self.vendor.out_of_order(together) if together else set()
 
     def _state(self, table: str, moment: Moment, around: Neighbors, doubt: str) -> StateSource:
         if not moment.before and (later := self._same_statement(table, moment, around)):

@@ -223,9 +223,10 @@ ORDER BY id LIMIT %(most)s + 1
 
 PLACE = """
 SELECT quote_ident(nspname) || '.' || quote_ident(relname), format_type(atttypid, atttypmod)
-FROM pg_class JOIN pg_namespace ON pg_namespace.oid = relnamespace
-JOIN pg_attribute ON attrelid = pg_class.oid AND attname = %s
-WHERE pg_class.oid = %s::regclass
+FROM unnest(%s::text[]) WITH ORDINALITY AS part (name, n)
+JOIN pg_attribute ON attrelid = %s::regclass AND attname = part.name
+JOIN pg_class ON pg_class.oid = attrelid JOIN pg_namespace ON pg_namespace.oid = relnamespace
+ORDER BY part.n
 """
 # In a recursive WITH, the bare name would be this expression itself. Every part must have the
 # table's types: if not, no condition reaches the index. Only the image of the key that is asked for
@@ -233,7 +234,8 @@ WHERE pg_class.oid = %s::regclass
 TABLE_SQL = """{name} ({names}) AS NOT MATERIALIZED (
     SELECT {live} FROM {table} live WHERE {stays}{held}
 )"""
-STAYS = "live.{key} <> ALL(%s::text[]::{key_type}[])"
+STAYS = "{live} <> ALL(%s::text[]::{key_type}[])"
+PARTS_STAY = "({live}) NOT IN (SELECT {parts} FROM unnest(%s::text[]) AS gone (key))"
 IMAGES_SQL = """
     UNION ALL
     SELECT {values} FROM unnest(%s::text[]::{key_type}[], string_to_array(%s, ' ')::bigint[],

@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from django.db.models import Model
 
-from ...utils.model_meta import fields_as_in_table, own_fields, reads
+from ...utils.model_meta import fields_as_in_table, key_parts, own_fields, reads
 from ..base import AsOfFacet, PastTableSQL
 from ..selected import Selected, selected
 from ..types import ALL_KNOWN, ERASED, NOT_RECORDED, TOO_BIG, Image, RawRow, Row
-from .asof_queries import HELD_SQL, IMAGE_SQL, IMAGES_SQL, PLACE, RELATION_SQL, STAYS, TABLE_SQL
+from .asof_queries import (
+    HELD_SQL,
+    IMAGE_SQL,
+    IMAGES_SQL,
+    PARTS_STAY,
+    PLACE,
+    RELATION_SQL,
+    STAYS,
+    TABLE_SQL,
+)
 from .imported_kinds import unlike
-from .quoting import array, joined
+from .quoting import array, joined, quoted
 from .row_sql import VIRTUAL, Shape
 
 if TYPE_CHECKING:
@@ -112,12 +121,10 @@ class PastRows(AsOfFacet):
     ) -> PastTableSQL:
         quote = self.connection.ops.quote_name
         columns = [field.column for field in fields_as_in_table(model, columns)]
-        key = str(model._meta.pk.column)
         shape = self._shape(model)
         name = quote(model._meta.db_table)
-        ((table, key_type),) = self.rows(PLACE, [key, name])
-        values = ["wanted.key" if one == key else shape.value(one) for one in columns]
-        stays = STAYS.format(key=quote(key), key_type=key_type)
+        key = self._key(model, name)
+        values = [key.parts.get(one) or shape.value(one) for one in columns]
 
         def expression(
             gone: Sequence[str] | None, rows: Mapping[str, Image]
@@ -127,7 +134,7 @@ class PastRows(AsOfFacet):
             held = ""
             for steps, group in _by_steps(keys):
                 held += IMAGES_SQL.format(
-                    values=", ".join(values), key_type=key_type, rows=shape.rows(steps)
+                    values=", ".join(values), key_type=key.type, rows=shape.rows(steps)
                 )
                 parameters.append(array(keys[image] for image in group))
                 parameters += map(joined, zip(*(image[:2] for image in group), strict=True))
@@ -135,13 +142,37 @@ class PastRows(AsOfFacet):
                 name=name,
                 names=", ".join(map(quote, columns)),
                 live=", ".join(f"live.{quote(column)}" for column in columns),
-                table=table.replace("%", "%%"),
-                stays="false" if gone is None else stays,
+                table=key.table.replace("%", "%%"),
+                stays="false" if gone is None else key.stays,
                 held=held,
             )
             return sql, parameters
 
         return expression
+
+    def _key(self, model: type[Model], name: str) -> _Key:
+        columns = [str(part.column) for part in key_parts(model._meta.pk)]
+        places = self.rows(PLACE, [columns, name])
+        table, types = places[0][0], [kind for _, kind in places]
+        live = [f"live.{quoted(column)}" for column in columns]
+        if len(columns) == 1:
+            stays = STAYS.format(live=live[0], key_type=types[0])
+            return _Key(table, types[0], {columns[0]: "wanted.key"}, stays)
+        # The log has the parts as a JSON array.
+        parts = [f"({{0}}.key::jsonb ->> {n})::{kind}" for n, kind in enumerate(types)]
+        gone = ", ".join(part.format("gone") for part in parts)
+        stays = PARTS_STAY.format(live=", ".join(live), parts=gone)
+        wanted = [part.format("wanted") for part in parts]
+        return _Key(table, "text", dict(zip(columns, wanted, strict=True)), stays)
+
+
+class _Key(NamedTuple):
+    """The table of a model, with the SQL that concerns its key."""
+
+    table: str  # with its schema
+    type: str  # of the key that SQL gets as text
+    parts: Mapping[str, str]  # the value of each column of the key of a wanted row
+    stays: str  # the condition that a current row is none of those that are gone
 
 
 def _by_steps(images: Iterable[Image]) -> list[tuple[tuple[Step, ...], list[Image]]]:

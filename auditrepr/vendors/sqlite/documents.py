@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Any
 
@@ -56,12 +56,24 @@ def value_of(document: Mapping[str, Any], field: Any) -> Any:
     return None if isinstance(value, Digest) else value
 
 
-def key_of_text(declared: str) -> str | None:
-    """Return the key whose text is `value`, by its column's type; None if the text is ambiguous."""
-    declared = declared.upper()
+def key_of_text(declared: Sequence[str], text: str) -> list[str] | None:
+    """Return the columns of the key whose text is in `text`, by their types, as SQL.
+
+    None if the text is ambiguous.
+    """
+    kinds = [_kind(one.upper()) for one in declared]
+    if None in kinds:
+        return None
+    # Of several columns, the text is a JSON array.
+    several = [f"json_extract({text}, '$[{n}]')" for n in range(len(kinds))]
+    parts = [text] if len(kinds) == 1 else several
+    return [f"CAST({part} AS {kind})" for part, kind in zip(parts, kinds, strict=True)]
+
+
+def _kind(declared: str) -> str | None:
     if "INT" in declared:
-        return "CAST(value AS INTEGER)"
-    return "value" if any(word in declared for word in ("CHAR", "CLOB", "TEXT")) else None
+        return "INTEGER"
+    return "TEXT" if any(word in declared for word in ("CHAR", "CLOB", "TEXT")) else None
 
 
 def key_text(value: Any) -> str:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from django.db.models import Model
 
-from ...utils.model_meta import fields_as_in_table, own_fields
+from ...utils.model_meta import fields_as_in_table, key_parts, own_fields
 from ..base import AsOfFacet, PastTableSQL
 from ..selected import comes_as_stored, selected
 from ..types import LAST_IMPORTED, Image, RawRow, Row
@@ -179,12 +179,12 @@ class PastRows(AsOfFacet):
         self, model: type[Model], images: Sequence[Image], columns: Sequence[str]
     ) -> PastTableSQL:
         fields = fields_as_in_table(model, columns)
-        key = key_of_text(model._meta.pk.db_type(self.connection) or "")
+        types = [part.db_type(self.connection) or "" for part in key_parts(model._meta.pk)]
         documents = self._documents({image.event_id for image in images})
         rows = [document(*documents[image.event_id], image) for image in images]
         made = [self._as_column(field, [value_of(row, field) for row in rows]) for field in fields]
         known = [column for column in made if column]
-        if key is None or len(known) < len(fields):
+        if key_of_text(types, "value") is None or len(known) < len(fields):
             return lambda gone, rows: None
         names = [field.column for field in fields]
-        return past_table(self.connection, model, key, images, names, known)
+        return past_table(self.connection, model, types, images, names, known)

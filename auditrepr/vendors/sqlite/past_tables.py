@@ -11,10 +11,11 @@ from weakref import WeakValueDictionary
 from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
-from ...utils.model_meta import own_fields
+from ...utils.model_meta import key_parts, own_fields
 from ..base import PastTableSQL
 from ..selected import Selected
 from ..types import Image
+from .documents import key_of_text
 from .queries import IMAGES_SQL, SELECTED_SQL, STAYS, TABLE_SQL
 
 #: How a column is selected, with a place for the value, and its values in the order of the images.
@@ -55,7 +56,7 @@ def _value(number: int, image: int, column: int) -> Any:
 def past_table(
     connection: BaseDatabaseWrapper,
     model: type[Model],
-    gone_key: str,
+    types: Sequence[str],
     images: Sequence[Image],
     columns: Sequence[str],
     values: Columns,
@@ -65,16 +66,21 @@ def past_table(
     The rows that take the place of current ones come from a function of the connection, which is
     called only for those that the query wants: their keys are known without it.
 
-    :param gone_key: the key of a current row, from its text in the column `value`.
+    :param types: the declared types of the columns of the key.
     :param values: for each of the columns.
     """
     quote = connection.ops.quote_name
     table = quote(model._meta.db_table)
     names = [quote(column) for column in columns]
-    key = quote(str(model._meta.pk.column))
+    key = [quote(str(part.column)) for part in key_parts(model._meta.pk)]
+    gone_key = key_of_text(types, "value") or []
+    held_key = dict(zip(key, key_of_text(types, "key") or [], strict=True))
     numbers = {image: n for n, image in enumerate(images)}
     held = _Values(values)
-    selected = _selected(held, names, key, values)
+    selected = _selected(held, names, held_key, values)
+
+    live = ", ".join(f"live.{name}" for name in key)
+    stays = STAYS.format(live=live, gone=", ".join(gone_key))
 
     def expression(gone: Sequence[str] | None, rows: Mapping[str, Image]) -> tuple[str, list[Any]]:
         assert held is not None  # noqa: S101 - and kept by this function
@@ -87,7 +93,7 @@ def past_table(
             name=table,
             names=", ".join(names),
             live=", ".join(f"live.{name}" for name in names),
-            stays="0" if gone is None else STAYS.format(key=key, gone=gone_key),
+            stays="0" if gone is None else stays,
             held=IMAGES_SQL.format(values=selected) if rows else "",
         )
         return sql, parameters
@@ -108,7 +114,7 @@ def chosen_from(
     sql = SELECTED_SQL.format(
         name=quote(model._meta.db_table),
         names=", ".join(names),
-        values=_selected(held, names, "", columns),
+        values=_selected(held, names, {}, columns),
         chosen=", ".join(sql for sql, _ in chosen),
     )
     parameters = [json.dumps(list(range(len(held[0]))))]
@@ -117,9 +123,12 @@ def chosen_from(
         return list(cursor.fetchall())
 
 
-def _selected(held: _Values, names: Sequence[str], key: str, columns: Columns) -> str:
-    """Return SQL for the values of one image: its key is known, the function knows the others."""
+def _selected(held: _Values, names: Sequence[str], key: Mapping[str, str], columns: Columns) -> str:
+    """Return SQL for the values of one image: its key is known, the function knows the others.
+
+    :param key: SQL for each column of the key.
+    """
     return ", ".join(
-        template.format("key" if name == key else f"{_FUNCTION}({held.number}, value, {n})")
+        template.format(key.get(name) or f"{_FUNCTION}({held.number}, value, {n})")
         for n, (name, (template, _)) in enumerate(zip(names, columns, strict=True))
     )

@@ -225,7 +225,7 @@ LIMIT %(most)s + 1
 TABLE_SQL = """{name} ({names}) AS NOT MATERIALIZED (
     {held}SELECT {live} FROM main.{name} AS live WHERE {stays}
 )"""
-STAYS = "live.{key} NOT IN (SELECT {gone} FROM json_each(%s))"
+STAYS = "({live}) NOT IN (SELECT {gone} FROM json_each(%s))"
 IMAGES_SQL = "SELECT {values} FROM json_each(%s) UNION ALL "
 SELECTED_SQL = """WITH {name} ({names}, auditrepr_n) AS (
     SELECT {values}, value FROM json_each(%s)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 import pytest
-from django.db import connection
-from django.db.models import Count, Subquery, Window
+from django.db import connection, transaction
+from django.db.models import Count, Exists, Subquery, Window
 from django.db.models.functions import Length, RowNumber
 from django.forms.models import model_to_dict
 from django.test.utils import CaptureQueriesContext
@@ -21,8 +21,9 @@ from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
 from tests.app import asking
 from tests.app.asking import Question
-from tests.app.fields import ByName
+from tests.app.fields import ByName, ByPair
 from tests.app.models import Author, Book
+from tests.app.moment import Slot, Step
 from tests.app.relations import Line, Order
 from tests.capturing import next_moment, sql
 
@@ -70,6 +71,47 @@ def test_a_change_of_keys_is_undone():
         assert built() == [("[('a', 'first'), ('b', 'second')]", "")]
 
 
+def pairs():
+    """What queries find in a table whose key has two columns."""
+    every = ByPair.objects.order_by("pk")
+    return [
+        list(every.values_list("pk", "note")),
+        [str(one) for one in ByPair.objects.all()],
+        every.filter(pk__in=[(1, "a"), (2, "it's")]).count(),
+        [one.note for one in ByPair.objects.filter(pk=(1, "a"))],
+        list(every.values_list("left").annotate(Count("pk"))),
+    ]
+
+
+def test_a_key_of_several_columns_is_found_as_it_was():
+    for left, right in ((1, "a"), (1, "b"), (2, "it's"), (2**31 - 1, '"é"')):
+        ByPair.objects.create(left=left, right=right, note=f"{left}")
+    then = pairs()
+    with question(pairs):
+        ByPair.objects.filter(pk=(1, "a")).update(note="new")
+        ByPair.objects.filter(right="b").update(left=7)
+        ByPair.objects.filter(left=2).update(left=1, right="b")
+        ByPair.objects.filter(right='"é"').delete()
+        ByPair.objects.create(left=3, right="c", note="later")
+        assert built() == [(str(then), "")]
+
+
+def test_sets_of_what_has_such_a_key_are_as_they_were():
+    slot = Slot.objects.create(name="s")
+    for number in (1, 2):
+        Step.objects.create(slot=slot, number=number, text=f"t{number}")
+
+    def steps():
+        found = slot.steps.filter(number__gt=0).order_by("-number")
+        return [[one.text for one in found], found.last().pk, slot.steps.get(text="t2").number]
+
+    then = steps()
+    with question(steps):
+        Step.objects.filter(number=2).update(text="new")
+        Step.objects.filter(number=1).update(number=5)
+        assert built() == [(str(then), "")]
+
+
 def test_a_deletion_sees_what_was_there_before_its_own_statement():
     with question(lambda: Question.objects.filter(kind="test").count()):
         next_moment()
@@ -88,6 +130,33 @@ def test_a_row_sees_its_whole_statement_in_its_own_table():
         assert [text for text, _ in built()] == ["1", *"33333"]
         reasons = {reason for _, reason in built()[1:]}
     assert reasons == ({BESIDE} if connection.vendor == "sqlite" else {""})
+
+
+def in_order(rows, **locking):
+    return rows.order_by("pk").select_for_update(**locking)
+
+
+LOCKING = {
+    "a table": lambda: in_order(Author.objects),
+    "a set": lambda: in_order(Author.objects.get(name="a").books, nowait=True),
+    "some": lambda: in_order(Book.objects.select_related(), skip_locked=True, of=["self"]),
+}
+
+
+@pytest.mark.parametrize("ask", LOCKING.values(), ids=LOCKING)
+def test_rows_that_live_code_locks_are_read_as_they_were(ask):
+    author = Author.objects.create(name="a")
+    book = Book.objects.create(title="b", author=author)
+
+    def locked() -> str:
+        with transaction.atomic():
+            return str([*map(str, ask())])
+
+    then = locked()
+    with question(locked):
+        Book.objects.filter(pk=book.pk).update(title="later")
+        Author.objects.create(name="later")
+        assert built() == [(then, "")]
 
 
 def test_what_get_finds_nothing_of_raises_as_live_code_does():
@@ -225,12 +294,19 @@ def books(*order):
     return Book.objects.defer("secret").filter(title__gt="a").order_by(*order)
 
 
+def after(title, *order):
+    """Those after a book of this title, as Django's ``get_next_in_order()`` finds them."""
+    there = Subquery(Book.objects.filter(title=title).values("published"))
+    return books(*order).filter(published__gt=there)
+
+
 JOIN = "string_agg" if connection.vendor == "postgresql" else "group_concat"
 LEFT_OPEN = {
     "first": lambda: books("price").first().title,
     "latest": lambda: books().latest("price").title,
     "one in the middle": lambda: books("-price")[1].title,
     "a slice": lambda: [b.title for b in books("price")[1:3]],
+    "of those with a subquery": lambda: books("price").filter(pk__in=books()).first().title,
     "by an annotation": lambda: books().annotate(n=Length("title")).order_by("n")[0].title,
     "by an expression": lambda: books(Length("title"), "price").values_list("title").first(),
     "a group": lambda: list(
@@ -248,6 +324,9 @@ CLOSED = {
     "all have their own": lambda: books("published").first().title,
     "the last of its kind": lambda: books("-published").values_list("title")[0],
     "in the middle": lambda: [b.title for b in books("published")[1:2]],
+    "after another": lambda: after("y", "published").first().title,
+    "before a subquery": lambda: books("published").annotate(n=Exists(books())).first().title,
+    "by a part of it": lambda: books("published__day").filter(published__year=2024).first().title,
     "equal ones left out": lambda: books("-price", "published").values_list("title")[:1][0],
     "by key": lambda: books("price", "pk").first().title,
     "a group": lambda: list(

@@ -28,6 +28,7 @@ from tests.app.managing import (
     LateQuerySet,
     Made,
     OwnPart,
+    PosingPart,
     Scoped,
     Shown,
     ShownPart,
@@ -36,7 +37,8 @@ from tests.app.managing import (
 )
 from tests.oracle import HISTORIES, Oracle
 
-KINDS = [Tenanted, Hidden, Made, Late, ShownPart, OwnPart]
+PARTS = [Late, ShownPart, OwnPart, PosingPart]
+KINDS = [Tenanted, Hidden, Made, *PARTS]
 NAME = st.sampled_from("abc")
 NUMBER = st.integers(0, 3)
 
@@ -128,6 +130,22 @@ def test_as_of_reads_through_the_projects_managers_as_of_then():
 
 
 @pytest.mark.django_db
+def test_a_manager_that_returns_the_objects_of_a_proxy_returns_them_as_of_then(monkeypatch):
+    monkeypatch.setattr(Holder, "__str__", lambda self: str([*self.posing.all()]))
+    holder = Holder.objects.create(name="h")
+    part = PosingPart.everything.create(name="p", holder=holder)
+    Holder.objects.update(name="g")
+    PosingPart.everything.filter(pk=part.pk).update(name="q")
+    assert [(one.text, one.reason) for one in built()] == [
+        ("[]", ""),
+        ("[<Pose: pose of g p>]", ""),
+    ]
+    old = auditrepr.as_of(holder, AuditLog.objects.get(table_name="app_holder", action="U"))
+    assert str(old) == "[<Pose: pose of g p>]"
+    assert auditrepr.doubts(old) == []
+
+
+@pytest.mark.django_db
 def test_a_generic_key_to_what_was_deleted_leads_to_none_and_is_exact():
     tenanted = Tenanted.everything.create(name="t")
     Holder.objects.create(name="h", target=tenanted)
@@ -148,7 +166,7 @@ class World(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        for kind in (Late, ShownPart, OwnPart, Holder, Tenanted, Hidden, Made):
+        for kind in (*PARTS, Holder, Tenanted, Hidden, Made):
             QuerySet(kind).delete()
         AuditLog.objects.all().delete()
         self.oracle = Oracle([Holder])
@@ -164,7 +182,7 @@ class World(RuleBasedStateMachine):
     def new(self, kind, name, gone):
         kind.everything.create(name=name, gone=gone)
 
-    @rule(kind=st.sampled_from([Late, ShownPart, OwnPart]), name=NAME, n=NUMBER, gone=st.booleans())
+    @rule(kind=st.sampled_from(PARTS), name=NAME, n=NUMBER, gone=st.booleans())
     def new_part(self, kind, name, n, gone):
         kind.everything.create(name=name, gone=gone, holder=self.any_of(Holder, n))
 
@@ -185,7 +203,7 @@ class World(RuleBasedStateMachine):
         if one := self.any_of(kind, n):
             QuerySet(kind).filter(pk=one.pk).update(name=name, gone=gone)
 
-    @rule(kind=st.sampled_from([Hidden, Made, Late, ShownPart, OwnPart]), n=NUMBER)
+    @rule(kind=st.sampled_from([Hidden, Made, *PARTS]), n=NUMBER)
     def delete(self, kind, n):
         if one := self.any_of(kind, n):
             QuerySet(kind).filter(pk=one.pk)._raw_delete(connection.alias)

@@ -13,6 +13,7 @@ from auditrepr.models import AuditLog, Fidelity
 from auditrepr.reprs import build
 from auditrepr.vendors import get_vendor
 from auditrepr.vendors.types import Event
+from tests.app.asking import QUESTIONS, Question
 from tests.app.models import Author, Book
 from tests.capturing import audit, next_moment, sql
 from tests.oracle import Oracle
@@ -113,6 +114,21 @@ def test_nor_is_what_was_before_the_first_event_of_a_row():
         sql(BOOKS.format("1, 'x', 1), (0, '', 2, 'y', 2"))
         sql("UPDATE app_author SET name = 'c' WHERE id = 1")
     assert "y (y+)" in exact(oracle) or AuditLog.objects.filter(object_id="2", action="U").exists()
+
+
+@pytest.mark.usefixtures("_trigger")
+def test_nor_is_what_a_query_reads_of_a_whole_table(monkeypatch):
+    def names() -> list[str]:
+        return list(Author.objects.order_by("pk").values_list("name", flat=True))
+
+    monkeypatch.setitem(QUESTIONS, "names", names)
+    oracle = Oracle([Question])
+    with oracle.listening():
+        for statement in (*STATEMENTS, *A_MINUTE_LATER):
+            Question.objects.create(kind="names")
+            sql(statement)
+        Question.objects.create(kind="names")
+    assert f"names: {names()}" in exact(oracle)
 
 
 # --- SQLite: what a trigger can write -----------------------------------------------------------
