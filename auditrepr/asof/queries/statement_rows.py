@@ -96,18 +96,40 @@ def columns_of(
 ) -> set[Column]:
     """Return the terms of the order at this place that are columns, each after its table, if any.
 
-    :param select: the place of the SELECT to whose columns numbers refer, if any.
+    :param select: the place of the SELECT to whose columns numbers and aliases refer, if any.
     """
-    selected = [] if select is None else _selected(words, upper, select)
+    selected = [] if select is None else list(_selected_terms(words, upper, select))
+    aliases = dict(filter(None, map(_alias, selected)))
+    columns = [_selected_column(term) for term in selected]
     terms = _terms(words, upper, start, ENDS_ORDER)
-    columns = (_column([word for word in term if word.upper() not in _HOW]) for term in terms)
-    return {_meant(column, selected) for column in columns if column != OTHER}
+    named = (_column([word for word in term if word.upper() not in _HOW]) for term in terms)
+    # A name alone is first of all what is selected under this name.
+    found = {_meant(aliases.get(column, column), columns) for column in named}
+    return found - {OTHER}
 
 
 def _selected(words: Sequence[str], upper: Sequence[str], select: int) -> list[Column]:
+    return [_selected_column(term) for term in _selected_terms(words, upper, select)]
+
+
+def _selected_terms(words: Sequence[str], upper: Sequence[str], select: int) -> Iterator[list[str]]:
     start = select + 1 + (upper[select + 1] in ("DISTINCT", "ALL"))
-    terms = _terms(words, upper, start, frozenset({"FROM"}))
-    return [_column(term[:-2] if "AS" in term[-2:-1] else term) for term in terms]
+    return _terms(words, upper, start, frozenset({"FROM"}))
+
+
+def _selected_column(term: Sequence[str]) -> Column:
+    return _column(term[:-2] if _has_as(term) else term)
+
+
+def _alias(term: Sequence[str]) -> tuple[Column, Column] | None:
+    """Return what an order calls the selected term, and the column that it is."""
+    if _column(term) != OTHER or not term:
+        return None
+    return ("", _unquoted(term[-1])), _selected_column(term) if _has_as(term) else OTHER
+
+
+def _has_as(term: Sequence[str]) -> bool:
+    return [word.upper() for word in term[-2:-1]] == ["AS"]
 
 
 def _meant(column: Column, selected: Sequence[Column]) -> Column:

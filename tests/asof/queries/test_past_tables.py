@@ -139,7 +139,7 @@ def in_order(rows, **locking):
 LOCKING = {
     "a table": lambda: in_order(Author.objects),
     "a set": lambda: in_order(Author.objects.get(name="a").books, nowait=True),
-    "some": lambda: in_order(Book.objects.select_related(), skip_locked=True, of=["self"]),
+    "some": lambda: in_order(Book.objects.select_related("author"), skip_locked=True, of=["self"]),
 }
 
 

@@ -226,6 +226,11 @@ JOIN = 'LEFT OUTER JOIN "b" T ON ("a"."b_id" = T."id")'
         ),
         ("SELECT (SELECT 1), f((SELECT y FROM b)) FROM a ORDER BY x LIMIT 1",
             Order("a", frozenset("x"))),
+        # A name alone is that of what is selected, before it is a column's.
+        ("SELECT f(y) AS x, z FROM a ORDER BY x, z LIMIT 1", Order("a", frozenset("z"))),
+        ("SELECT f(y) x, z FROM a ORDER BY x, a.x, z LIMIT 1", Order("a", frozenset("zx"))),
+        ("SELECT y as x FROM a ORDER BY x LIMIT 1", Order("a", frozenset("y"))),
+        ("SELECT y x FROM a ORDER BY x DESC LIMIT 1", Order("a", frozenset())),
         # What makes a row of several.
         (
             f'SELECT "a"."x", count(y) FROM "a" {JOIN} GROUP BY "a"."x", f(z) ORDER BY 1 LIMIT 1',
