@@ -1,5 +1,5 @@
 # What .ci/run checks besides `make test`: `make prove`, and what only CI does. Each target uses one
-# core at most, and some wait for long: three at a time keep two cores busy. make starts them in the
+# core at most, and some wait for long: four at a time keep two cores busy. make starts them in the
 # order of `all`: the longest first, so that no core is idle at the end. What they need is installed.
 
 BIN := .venv/bin
