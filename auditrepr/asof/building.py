@@ -253,6 +253,10 @@ class Building:
             subject.note(doubt)
         return made.sql, made.parameters
 
+    def calls_reader(self, sql: str) -> bool:
+        """Return whether the query calls a function that may read tables, which are current."""
+        return self.past_tables().readers.are_called_by(sql)
+
     def read_columns(self, subject: Subject, sql: str, excluded: Excluded) -> list[str]:
         """Return which of these columns the query reads; its objects lack the others."""
         lacking = left_out(sql, excluded, partial(self.incomplete, subject))

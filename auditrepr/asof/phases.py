@@ -44,6 +44,8 @@ class Build(Protocol):
 
     def read_columns(self, subject: Subject, sql: str, excluded: Excluded) -> list[str]: ...
 
+    def calls_reader(self, sql: str) -> bool: ...
+
 
 class QueryRefused(BaseException):
     """Raised when model code sends a query to which there is no answer yet."""
@@ -173,7 +175,7 @@ class Answering(Idle):
 
     def _as_of(self, build: Build, sql: str, parameters: Any, unseen: bool) -> Any:
         lacking = unknown_columns(build.vendor, self.relations, sql)
-        if unseen or (lacking and self.otherwise is None):
+        if unseen or (lacking and self.otherwise is None) or build.calls_reader(sql):
             raise NotAsOf
         answered = substituted(build.vendor, self.relations, sql, parameters)
         if lacking and self.otherwise is not None:

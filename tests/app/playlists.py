@@ -112,6 +112,18 @@ class Note(models.Model):
     objects = Visible()
 
 
+class Backwards(models.Manager):
+    def get_queryset(self):
+        return super().get_queryset().extra(order_by=["-app_verse.number"])
+
+
+@auditrepr.track
+class Verse(models.Model):
+    of = models.ForeignKey(Playlist, models.CASCADE)
+    number = models.IntegerField()
+    objects = Backwards()
+
+
 @auditrepr.track
 class Cover(models.Model):
     title = models.CharField(max_length=20)

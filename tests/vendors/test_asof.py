@@ -565,3 +565,14 @@ def test_whether_an_error_ends_the_transaction_is_as_it_says(vendor: Vendor) -> 
         transaction.set_rollback(True, vendor.using)
     assert ended is vendor.errors_end_transactions
     assert not vendor.has_failed()
+
+
+def test_functions_that_read_tables_are_told(vendor: Vendor) -> None:
+    known = vendor.functions_that_read()
+    if known:  # else, no function of the database can
+        sql(
+            "CREATE FUNCTION f() RETURNS bigint LANGUAGE sql AS 'SELECT count(*) FROM app_author'",
+            "CREATE FUNCTION g() RETURNS bigint LANGUAGE sql AS 'SELECT f() + 1'",
+            "CREATE FUNCTION h() RETURNS bigint LANGUAGE sql AS 'SELECT 1'",
+        )
+        assert vendor.functions_that_read() - known == {"f", "g"}

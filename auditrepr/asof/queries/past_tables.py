@@ -14,6 +14,7 @@ from django.db.models import Model, QuerySet
 from ...utils.model_meta import own_fields
 from ...vendors.types import NOT_RECORDED, Moment
 from ..history import TIMELESS, History
+from ..phases import TODAY
 from ..placeholders import unknown
 from ..states.shared_keys import SHARED
 from ..states.states import UNCLEAR
@@ -22,6 +23,7 @@ from ..substitution import NotAsOf
 from .changed_tables import ChangedTable, ChangedTables
 from .excluded_columns import Excluded
 from .expressions import Expression, with_expressions
+from .functions import TableReaders
 from .statement_order import LOOKS_FOR_ONE, Order
 from .statements import Statement, read, uncommented
 from .taken_rows import taken
@@ -52,6 +54,7 @@ class PastTables:
         self.vendor = history.vendor
         history.states.visibility.expect(moment.upto for moment in moments)
         self.changed = ChangedTables(history, moments)
+        self.readers = TableReaders(history.vendor)
 
     def rewritten(self, sql: str, parameters: Any, moment: Moment) -> Rewritten:
         """Return the statement on the tables as of the moment.
@@ -63,7 +66,7 @@ class PastTables:
         statement = read(sql, self.vendor.names_have_case)
         if statement is None:
             raise NotAsOf
-        doubts: dict[str, None] = {}
+        doubts = dict.fromkeys([TODAY] if self.readers.are_called_by(sql) else [])
         heads = []
         excluded: dict[type[Model], Collection[str]] = {}
         for name in sorted(statement.tables):

@@ -197,6 +197,7 @@ class Arrangement:
             or query.combinator
             or query.distinct
             or query.extra
+            or query.extra_order_by
             or query.is_sliced
             or any(query.deferred_loading[0])
         ):

@@ -6,10 +6,11 @@ insertion, and on some an update moves a row.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.core.exceptions import FieldDoesNotExist
+from django.db import connections
 from django.db.models import (
     Aggregate,
     Avg,
@@ -23,7 +24,7 @@ from django.db.models import (
     Variance,
     Window,
 )
-from django.db.models.expressions import Col, OrderBy
+from django.db.models.expressions import Col, OrderBy, RawSQL
 from django.db.models.functions import CumeDist, DenseRank, PercentRank, Rank
 
 from ...utils.model_meta import concrete
@@ -120,17 +121,24 @@ def ordered_by(queryset: Any) -> Any:
 
     Chance tells all of them apart.
     """
-    terms = [_expression(term) for term in ordering(queryset.query) if term != "?"]
+    query, quote = queryset.query, connections[queryset.db].ops.quote_name
+    terms = [_expression(query, term, quote) for term in ordering(query) if term != "?"]
     unordered = queryset._chain()
     unordered.query.clear_limits()
     unordered.query.clear_ordering(force=True)
     return unordered.values_list(*terms) if terms else unordered.none()
 
 
-def _expression(term: Any) -> Any:
+def _expression(query: Any, term: Any, quote: Callable[[str], str]) -> Any:
+    """Return what the term of an order stands for, as Django has it."""
     if isinstance(term, OrderBy):
         return term.expression
-    return F(term.lstrip("-+")) if isinstance(term, str) else term
+    name = term.lstrip("-+") if isinstance(term, str) else ""
+    if name in query.extra:
+        return RawSQL(*query.extra[name])  # noqa: S611 - the project's own
+    if "." in name:  # only extra() takes a table with its column
+        return RawSQL(".".join(map(quote, name.split(".", 1))), ())  # noqa: S611 - quoted
+    return F(name) if name else term
 
 
 def shows_order(options: Any, expressions: Iterable[Any]) -> bool:

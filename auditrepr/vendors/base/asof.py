@@ -237,3 +237,10 @@ class AsOfFacet(Facet, ABC):
     @abstractmethod
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
         """Return the values of ``AuditLog.object_id`` for these values of a primary key."""
+
+    @abstractmethod
+    def functions_that_read(self) -> frozenset[str]:
+        """Return the names of the functions that may read tables which a statement does not name.
+
+        They come as the database has them, without schemas.
+        """

@@ -31,6 +31,7 @@ from .asof_queries import (
     UNPACKED_SQL,
     WEIGHT,
 )
+from .functions import FUNCTIONS_SQL, functions_that_read
 from .losses import Loses, loss
 from .past_rows import PastRows
 from .plain_values import reader
@@ -182,6 +183,9 @@ class Reconstructing(Reading, PastRows):
         texts = ", ".join([text] * len(stored))
         parameters = [part for key in stored for part in key]
         return list(self.value(f"SELECT ARRAY[{texts}]::text[]", parameters))
+
+    def functions_that_read(self) -> frozenset[str]:
+        return functions_that_read(self.rows(FUNCTIONS_SQL))
 
 
 def _later(table: str, moments: Sequence[Moment], most: int) -> dict[str, Any]:

@@ -157,3 +157,6 @@ class Reconstructing(Reading, PastRows):
         keys = [[p.hex().upper() if isinstance(p, bytes) else p for p in key] for key in stored]
         sql = f"SELECT json_array({parts}) FROM json_each(%s) ORDER BY key"
         return self.column(sql, [json.dumps(keys)])
+
+    def functions_that_read(self) -> frozenset[str]:
+        return frozenset()

@@ -6,7 +6,7 @@ from contextlib import contextmanager
 
 import pytest
 from django.db import connection, transaction
-from django.db.models import Count, Exists, Subquery, Window
+from django.db.models import Count, Exists, Func, IntegerField, Subquery, Window
 from django.db.models.functions import Length, RowNumber
 from django.forms.models import model_to_dict
 from django.test.utils import CaptureQueriesContext
@@ -671,3 +671,48 @@ def test_objects_of_a_query_are_exact_unless_code_reads_what_is_never_recorded(n
         ((text, reason),) = built()
     assert reason == ("secret is not in the log" if reads else "")
     assert reads or text == as_then
+
+
+FUNCTIONS = """
+CREATE FUNCTION number_of(text) RETURNS bigint LANGUAGE sql STABLE
+    AS 'SELECT count(*) FROM app_author WHERE name = $1';
+CREATE FUNCTION "Through"(name text) RETURNS text LANGUAGE plpgsql
+    AS 'BEGIN RETURN number_of(name); END';
+CREATE FUNCTION twice(text) RETURNS text LANGUAGE sql AS 'SELECT $1 || $1';
+CREATE SCHEMA other CREATE TABLE others (id int);
+CREATE FUNCTION other.atomic() RETURNS bigint LANGUAGE sql
+    BEGIN ATOMIC SELECT count(*) FROM app_author; END;
+"""
+CALLS = {
+    "of SQL": raw("SELECT number_of('a')"),
+    "of another": raw("""SELECT name, "Through" (name) FROM app_author"""),
+    "by Django": lambda: list(
+        Author.objects.values_list(Func("name", function="number_of", output_field=IntegerField()))
+    ),
+    "of a related set": lambda: list(
+        Author.objects.get().books.values_list(
+            Func("title", function="number_of", output_field=IntegerField())
+        )
+    ),
+    "of another schema": raw("SELECT other.atomic()"),
+    "of PostgreSQL": raw("SELECT query_to_xml('SELECT 1', true, true, '')::text"),
+}
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("name", CALLS)
+def test_a_function_that_reads_tables_reads_them_as_they_are_now_and_is_mixed(name):
+    sql(FUNCTIONS)
+    author = Author.objects.create(name="a")
+    Book.objects.create(title="a", author=author)
+    with question(CALLS[name]):
+        assert built() == [(str(CALLS[name]()), TODAY)]
+
+
+@pytest.mark.postgresql
+def test_a_function_that_reads_no_table_makes_no_doubt():
+    sql(FUNCTIONS)
+    Author.objects.create(name="a")
+    with question(raw("SELECT twice(name), concat('number_of(', name) FROM app_author")):
+        Author.objects.update(name="b")
+        assert built() == [("[('aa', 'number_of(a')]", "")]
