@@ -468,6 +468,21 @@ def test_what_a_serializer_has_written(
     assert not certain or (row["x"] is None) == (value is None)
 
 
+@pytest.mark.parametrize("text", ["Color.RED", "Node.js"])
+def test_a_text_like_a_member_is_one_unless_it_is_said_elsewhere(vendor: Vendor, text: str) -> None:
+    said = {"said": {"x": ["Blue.sky", text]}}
+    add(vendor, 9, "t", "1", {"fields": {"x": text}}, context=json.dumps(said))
+    document = {"postgresql": "(context -> 'said')", "sqlite": "json_extract(context, '$.said')"}
+    holder = document[vendor.connection.vendor]
+    for index, row in (("0", {}), ("1", {"x": text}), ("2", {}), ("2 - 1", {"x": text})):
+        value = Serialized(
+            "x", ("fields", "x"), Form.TEXT, said=vendor.json_element(holder, "x", index)
+        )
+        sql = vendor.deserialized("row_data", [value])
+        found = vendor.value(f"SELECT {sql} FROM old_log WHERE number = 9")
+        assert (json.loads(found) if isinstance(found, str) else found) == row
+
+
 def test_times_may_decide_the_order(vendor: Vendor) -> None:
     add(vendor, 9, "t", "1", {}, occurred_at=at(vendor, -9))
     add(vendor, 8, "t", "1", {}, occurred_at=at(vendor, -8))
