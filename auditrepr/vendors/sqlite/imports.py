@@ -94,7 +94,7 @@ class Importing(ImportFacet):
 
     def json_element(self, document: str, name: str, index: str) -> str:
         array = literal(f'$."{name}"[')
-        return f"json_extract({document}, {array} || {index} || ']')"
+        return f"json_extract({document}, {array} || ({index}) || ']')"
 
     def holds_object(self, document: str) -> str:
         return f"EXISTS (SELECT 1 FROM json_each({document}) AS held WHERE held.type = 'object')"
