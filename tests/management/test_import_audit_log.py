@@ -77,7 +77,7 @@ def test_it_says_that_what_an_earlier_end_leaves_out_is_lost():
     )
     assert run(*asked).endswith(
         ": Imported 1 event.\n2 later events were left out.\nauditrepr did not record 2 of them,"
-        " and they cannot be imported any more: imported events come before all others.\n"
+        " and they can no longer be imported: imported events come before all others.\n"
         "backfill_reprs stores their representations.\n"
     )
 

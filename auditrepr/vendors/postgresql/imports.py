@@ -182,7 +182,7 @@ class Importing(ImportFacet):
             before = self.row(f"SELECT {', '.join(map(_SETTING.format, settings))}") or ()
             self._set(settings)
             yield
-            # The transaction may go on: without USE_TZ, times are those of the session's zone.
+            # The transaction may continue: without USE_TZ, times are those of the session's zone.
             self._set(dict(zip(settings, before, strict=True)))
 
     def _set(self, settings: Mapping[str, str]) -> None:
