@@ -104,8 +104,8 @@ def about_left_out(done: Imported) -> Iterator[str]:
         yield f"{counted(done.later, 'later event')} {were} left out."
     if done.events and done.missed:
         yield (
-            f"auditrepr did not record {done.missed:,} of them, and they can no longer be imported:"
-            " imported events come before all others."
+            f"auditrepr did not record {done.missed:,} of them, and they can no longer be"
+            " imported: imported events come before all others."
         )
 
 

@@ -19,6 +19,9 @@ from ..exceptions import SourceColumns, SourceTypes
 from ..vendors.import_types import UnfitType
 
 REQUIRED = ("position", "table_name", "object_id", "action", "row_data", "occurred_at")
+#: One that sources of several SELECTs may have: within a transaction, later events of all of them
+#: have higher numbers.
+COMMAND = "command"
 OPTIONAL = ("previous_object_id", "changed_from", "row_kept", "context", "transaction", "text")
 
 
@@ -29,7 +32,7 @@ def check_columns(source: str, columns: Collection[str]) -> frozenset[str]:
         several times.
     """
     missing = [name for name in REQUIRED if name not in columns]
-    unknown = [name for name in columns if name not in (*REQUIRED, *OPTIONAL)]
+    unknown = [name for name in columns if name not in (*REQUIRED, *OPTIONAL, COMMAND)]
     repeated = [name for name, times in Counter(columns).items() if times > 1]
     problem = (
         (missing and f"lacks {', '.join(missing)}")
@@ -43,7 +46,7 @@ def check_columns(source: str, columns: Collection[str]) -> frozenset[str]:
             required=", ".join(REQUIRED),
             optional=", ".join(OPTIONAL),
         )
-    return frozenset(columns) & frozenset(OPTIONAL)
+    return frozenset(columns) & {*OPTIONAL, COMMAND}
 
 
 def check_types(source: str, unfit: Iterable[UnfitType]) -> None:

@@ -14,13 +14,13 @@ from .import_types import Selection
 _GONE, _THERE, _CAME = 0, 1, 2
 
 _UNKNOWN = """(
-    SELECT table_name, CAST(object_id AS text) AS object_id, position, occurred_at,
+    SELECT table_name, CAST(object_id AS text) AS object_id, position, occurred_at{more},
         CAST(NULL AS bigint) AS previous_position
     FROM {source}
 ) AS events"""
 
 _ALONE = """(
-    SELECT table_name, CAST(object_id AS text) AS object_id, position, occurred_at,
+    SELECT table_name, CAST(object_id AS text) AS object_id, position, occurred_at{more},
         CASE WHEN {changing} AND lag(action) OVER object <> 'D' THEN lag(position) OVER object END
             AS previous_position
     FROM {source}
@@ -30,7 +30,7 @@ _ALONE = """(
 # One statement may give each row the key of the next one. Then a row comes to a key before the one
 # that was there leaves it, and which of them an event is about is not certain.
 _MOVING = """(
-    SELECT table_name, key AS object_id, position, occurred_at, CASE
+    SELECT table_name, key AS object_id, position, occurred_at{more}, CASE
         WHEN was = {gone} OR NOT changing THEN NULL
         WHEN state = {gone} AND was = {came} AND (rows_there > 1 OR was_at = occurred_at) THEN NULL
         ELSE was_position
@@ -45,14 +45,14 @@ _MOVING = """(
             ) AS rows_there
         FROM (
             SELECT steps.*, lag(state) OVER object IS NULL AS is_first FROM (
-                SELECT table_name, CAST(object_id AS text) AS key, position, occurred_at, action,
-                    {changing} AS changing,
+                SELECT table_name, CAST(object_id AS text) AS key, position, occurred_at{more},
+                    action, {changing} AS changing,
                     CASE WHEN action = 'D' THEN {gone} WHEN {moved} THEN {came} ELSE {there} END
                         AS state, NOT {moved} AS is_answer
                 FROM {source}
                 UNION ALL
-                SELECT table_name, CAST(previous_object_id AS text), position, occurred_at, action,
-                    {changing}, {gone}, true
+                SELECT table_name, CAST(previous_object_id AS text), position, occurred_at{more},
+                    action, {changing}, {gone}, true
                 FROM {source} AND {moved}
             ) AS steps WINDOW object AS (
                 PARTITION BY table_name, key, changing ORDER BY {order}, state DESC
@@ -71,12 +71,14 @@ def with_previous(selection: Selection, source: str) -> str:
 
     :param source: what follows FROM in a query of the events that are meant, with its condition.
     """
+    more = ", command" if "command" in selection.has else ""
     if "changed_from" in selection.has:
-        return _UNKNOWN.format(source=source)
+        return _UNKNOWN.format(source=source, more=more)
     way = _MOVING if "previous_object_id" in selection.has else _ALONE
     changing = _CHANGING if "row_kept" in selection.has else "true"
     return way.format(
         source=source,
+        more=more,
         order="occurred_at, position" if selection.by_time else "position",
         changing=changing,
         moved=f"({_MOVED} AND {changing})",

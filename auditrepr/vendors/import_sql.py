@@ -18,6 +18,12 @@ _LATER = (
     " ORDER BY CASE WHEN by_time = 1 THEN occurred_at END DESC, position DESC)"
 )
 
+# Of what shares a moment, commands of several SELECTs say what came first.
+_COMMANDED = """
+    SELECT given.*, max(given_command) OVER (PARTITION BY part, moment ORDER BY position) AS command
+    FROM ({timed}) AS given
+"""
+
 
 @dataclass(frozen=True)
 class Dialect:
@@ -117,31 +123,38 @@ def plan(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) ->
 
     :param limited: only the latest of each table, ``most`` of them.
 
-    Positions decide the order within a SELECT: an event counts as no earlier than those before it.
-    If an object's event before is of another SELECT, what has changed is not known; nor is it if
-    an event does not say which object it is of.
+    Positions decide the order within a SELECT: an event counts as no earlier than those before it,
+    and in its transaction as no earlier command. If an object's event before is of another SELECT,
+    what has changed is not known; nor is it if an event does not say which object it is of.
     """
-    object_ = "PARTITION BY table_name, object_id ORDER BY moment, part, position"
+    timed, order = _timed(dialect, selections, limited=limited), ["moment", "part", "position"]
+    if any("command" in one.has for one in selections):
+        timed = _COMMANDED.format(timed=timed)
+        order.insert(1, "command")
+    object_ = f"PARTITION BY table_name, object_id ORDER BY {', '.join(order)}"
     several = len(selections) > 1  # with one, there is nothing to sort for
     before = f"coalesce(lag(part) OVER ({object_}), part)" if several else "part"
     return f"""
         INSERT INTO auditrepr_plannedevent (id, part, position, previous_position)
         SELECT %(last_id)s + 1 - row_number() OVER (
-            ORDER BY moment DESC, part DESC, position DESC
+            ORDER BY {", ".join(f"{column} DESC" for column in order)}
         ), part, position, CASE
             WHEN part = part_before AND object_id IS NOT NULL THEN previous_position
         END
-        FROM (
-            SELECT timed.*, {before} AS part_before
-            FROM (
-                SELECT part, table_name, object_id, position, previous_position,
-                    {_LATER if limited else 0} AS later,
-                    CASE WHEN by_time = 1 THEN occurred_at
-                        ELSE max(occurred_at) OVER (PARTITION BY part ORDER BY position)
-                    END AS moment
-                FROM ({_parts(dialect, selections)}) AS events
-            ) AS timed
-        ) AS ordered WHERE {"later <= %(most)s" if limited else "true"}
+        FROM (SELECT timed.*, {before} AS part_before FROM ({timed}) AS timed) AS ordered
+        WHERE {"later <= %(most)s" if limited else "true"}
+    """
+
+
+def _timed(dialect: Dialect, selections: Sequence[Selection], *, limited: bool) -> str:
+    """Return a query for the events of these SELECTs, each with the moment at which it counts."""
+    return f"""
+        SELECT part, table_name, object_id, position, previous_position, given_command,
+            {_LATER if limited else 0} AS later,
+            CASE WHEN by_time = 1 THEN occurred_at
+                ELSE max(occurred_at) OVER (PARTITION BY part ORDER BY position)
+            END AS moment
+        FROM ({_parts(dialect, selections)}) AS events
     """
 
 
@@ -149,9 +162,14 @@ def _parts(dialect: Dialect, selections: Sequence[Selection]) -> str:
     """Return a query for the events of these SELECTs, each with the number of its SELECT."""
     return " UNION ALL ".join(
         f"SELECT {part} AS part, table_name, object_id, position, previous_position, occurred_at,"
-        f" {int(one.by_time)} AS by_time FROM {with_previous(one, _events(dialect, one))}"
+        f" {int(one.by_time)} AS by_time, {_command(one)} AS given_command"
+        f" FROM {with_previous(one, _events(dialect, one))}"
         for part, one in enumerate(selections)
     )
+
+
+def _command(selection: Selection) -> str:
+    return "command" if "command" in selection.has else "0"
 
 
 def late(selection: Selection) -> str:

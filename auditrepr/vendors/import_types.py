@@ -68,6 +68,7 @@ class Serialized(NamedTuple):
     form: Form
     places: int | None = None  # of a decimal number
     known: str = ""  # a further condition, as that of a cell
+    said: str = "NULL"  # SQL for the text of the value if it is said elsewhere, too
 
 
 class Planned(NamedTuple):

@@ -13,6 +13,7 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import connection, transaction
 
+from auditrepr.models import AuditLog
 from auditrepr.sources import find
 from tests.importing.keys import Instant, Kept, Nameplate, Otherwise, Scattered, Split, Unreferred
 from tests.importing.models import Novel
@@ -103,8 +104,55 @@ def test_actions_of_several_event_models_are_one_history() -> None:
     assert [action for _, action, *_ in found] == ["I", "U", "I", "D", "D"]
 
 
-def test_what_one_transaction_has_done_is_in_the_usual_order() -> None:
-    """Of different event models, nothing else says what came first."""
+def replaced() -> None:
+    """Write a row again under its key, in one transaction."""
+    old = Split.objects.create(id=5, name="Old")
+    with transaction.atomic():
+        old.delete()
+        with transaction.atomic():
+            new = Split.objects.create(id=5, name="New")
+        new.name = "Newer"
+        new.save()
+    Split.objects.create(id=6, name="Six").delete()
+
+
+def test_what_one_transaction_has_done_is_in_its_order() -> None:
+    replaced()
+    seen, found = both(Split)
+    assert found == seen
+    assert [action for _, action, *_ in found] == ["I", "D", "I", "U", "I", "D"]
+
+
+def test_in_a_restored_database_it_is_in_the_usual_order() -> None:
+    replaced()
+    for model in ("splitevent", "splitgone"):
+        table = f"importing_{model}"
+        with connection.cursor() as cursor:
+            cursor.execute(f"CREATE TEMPORARY TABLE dump AS TABLE {table}")
+            cursor.execute(f"TRUNCATE {table}")
+            cursor.execute(f"INSERT INTO {table} SELECT * FROM dump ORDER BY pgh_id")
+            cursor.execute("DROP TABLE dump")
+    _, found = both(Split)
+    assert [action for _, action, *_ in found] == ["I", "I", "U", "D", "I", "D"]
+
+
+def test_events_of_several_tables_are_in_the_order_of_their_transaction() -> None:
+    with transaction.atomic():
+        Unreferred.objects.create(name="first")
+        Kept.objects.create(name="second")
+        Unreferred.objects.update(name="third")
+        Unreferred.objects.all().delete()
+        Kept.objects.update(name="last")
+    seen = [name for (name,) in AuditLog.objects.order_by("pk").values_list("table_name")]
+    switch()
+    models = [Kept._meta.label, Unreferred._meta.label]
+    call_command("import_audit_log", "pghistory", verbosity=0, models=models)
+    found = [name for (name,) in AuditLog.objects.order_by("pk").values_list("table_name")]
+    assert found == seen
+    assert len(set(seen)) == 2
+
+
+def test_what_was_added_changed_and_deleted_in_one_transaction() -> None:
     with transaction.atomic():
         one = Scattered.objects.create(name="Ann")
         one.name = "Bea"

@@ -266,6 +266,24 @@ def test_several_selects_are_merged_by_time(vendor: Vendor) -> None:
     ]  # fmt: skip
 
 
+@pytest.mark.parametrize("more", [(), ("changed_from",), ("previous_object_id",)])
+def test_commands_order_what_shares_a_moment(vendor: Vendor, more: tuple[str, ...]) -> None:
+    """Within a SELECT, positions do, whatever its commands are."""
+    commands = {-9: ("a", 5), -8: ("a", 3), -7: ("b", 4), -6: ("b", 6)}
+    for number, (table, _) in commands.items():
+        add(vendor, number, table, "1", {}, occurred_at=at(vendor, 0), action="U")
+    cases = " ".join(f"WHEN {number} THEN {given}" for number, (_, given) in commands.items())
+    columns = ["number AS position", "table_name", "object_id", "action", "row_data", "occurred_at"]
+    select = f"SELECT {', '.join([*columns, *more])}, CASE number {cases} END AS command"
+    chosen = [
+        Selection(f"{select} FROM old_log WHERE table_name = '{table}'", (*more, "command"), UNTIL)
+        for table in "ab"
+    ]
+    assert vendor.plan_import(chosen, 0) == 4
+    planned = PlannedEvent.objects.order_by("pk").values_list("position", flat=True)
+    assert list(planned) == [-7, -9, -8, -6]
+
+
 def test_a_time_without_a_zone_is_in_that_of_the_project(vendor: Vendor, settings: Any) -> None:
     settings.USE_TZ, settings.TIME_ZONE = False, "America/New_York"
     moment = datetime(2026, 1, 31, 12)
@@ -448,6 +466,20 @@ def test_what_a_serializer_has_written(
     row = json.loads(found) if isinstance(found, str) else found
     assert list(row) == (["x"] if certain else [])
     assert not certain or (row["x"] is None) == (value is None)
+
+
+@pytest.mark.parametrize("text", ["Color.RED", "Node.js"])
+def test_a_text_like_a_member_is_one_unless_it_is_said_elsewhere(vendor: Vendor, text: str) -> None:
+    said = json.dumps({"x": ["Blue.sky", text]})
+    add(vendor, 9, "t", "1", {"fields": {"x": text}}, context=said)
+    holder = vendor.json_text("context")
+    for index, row in (("0", {}), ("1", {"x": text}), ("2", {}), ("2 - 1", {"x": text})):
+        value = Serialized(
+            "x", ("fields", "x"), Form.TEXT, said=vendor.json_element(holder, "x", index)
+        )
+        sql = vendor.deserialized("row_data", [value])
+        found = vendor.value(f"SELECT {sql} FROM old_log WHERE number = 9")
+        assert (json.loads(found) if isinstance(found, str) else found) == row
 
 
 def test_times_may_decide_the_order(vendor: Vendor) -> None:

@@ -21,7 +21,7 @@ from ...vendors import get_vendor
 from ...vendors.import_types import Cell, Form, Serialized
 from ..base import Facts, Order, Part, Source
 from ..quoting import text
-from .auditlog_changes import changes_of
+from .auditlog_changes import changes_of, said_of
 from .serialized import form, is_set_by_saving
 from .sql import as_context_value, cases, column, named_since, transaction
 
@@ -83,7 +83,7 @@ class Auditlog(Source):
             tables=cases((one.content_type, text(one.table)) for one in kinds),
             keys=cases((one.content_type, one.key(using)) for one in kinds),
             actions=cases((number, text(action)) for number, action in ACTIONS.items()),
-            rows=cases((one.content_type, one.row(using, since)) for one in kinds),
+            rows=cases((one.content_type, one.row(using, since, changes)) for one in kinds),
             kept=get_vendor(using).holds_object(changes),
             context=_context(entries, kinds, using, changes),
             entries=connections[using].ops.quote_name(entries._meta.db_table),
@@ -128,18 +128,21 @@ class _Kind(NamedTuple):
         known = form(self.model._meta.pk) if self.model else None
         return get_vendor(using).serialized_key("event.object_pk", known)
 
-    def row(self, using: str, since: Mapping[str, Mapping[str, datetime]]) -> str:
+    def row(self, using: str, since: Mapping[str, Mapping[str, datetime]], changes: str) -> str:
         """Return SQL for the row that an entry has serialized.
 
         :param since: since when columns have their names, by table.
+        :param changes: SQL for what has changed.
         """
         names = since.get(self.table, {})
-        values = list(self._values(using, names)) if self.has_rows else []
+        values = list(self._values(using, names, changes)) if self.has_rows else []
         if not values:
             return "NULL"
         return _ROW.format(get_vendor(using).deserialized("event.serialized_data", values))
 
-    def _values(self, using: str, since: Mapping[str, datetime]) -> Iterator[Serialized]:
+    def _values(
+        self, using: str, since: Mapping[str, datetime], changes: str
+    ) -> Iterator[Serialized]:
         masked = _masked(self.model)
         for field in own_fields(self.model) if self.model else ():
             kind = form(field)
@@ -150,7 +153,8 @@ class _Kind(NamedTuple):
                     known.append(f"event.timestamp >= {get_vendor(using).time_sql(at)}")
                 path = ("pk",) if field.primary_key else ("fields", field.name)
                 places = getattr(field, "decimal_places", None)
-                yield Serialized(field.column, path, kind, places, " AND ".join(known))
+                said = said_of(changes, field, using) if kind is Form.TEXT else "NULL"
+                yield Serialized(field.column, path, kind, places, " AND ".join(known), said)
 
 
 def _kinds(entries: Any, using: str) -> list[_Kind]:

@@ -18,6 +18,9 @@ from .sql import column
 # The escape of NUL; behind another backslash, it is text.
 _NUL = re.compile(r"(?<!\\)(?:\\\\)*\\u0000")
 
+# The new value is the second one; what was deleted has none.
+_NEW_OR_LAST = "CASE event.action WHEN 2 THEN 0 ELSE 1 END"
+
 
 def changes_of(entries: Any, using: str) -> str:
     """Return SQL for what has changed, as the entry says it, by the names of fields.
@@ -28,6 +31,11 @@ def changes_of(entries: Any, using: str) -> str:
     names = [name for name in ("changes", "changes_text") if name in fields]
     each = [_json(entries, fields[name], using) for name in names]
     return f"coalesce({', '.join(each)})" if len(each) > 1 else each[0]
+
+
+def said_of(changes: str, field: Any, using: str) -> str:
+    """Return SQL for what the changes say that the field has, or had if the object was deleted."""
+    return get_vendor(using).json_element(changes, field.name, _NEW_OR_LAST)
 
 
 def _json(entries: Any, field: Any, using: str) -> str:

@@ -15,22 +15,31 @@ from django.db import connections, router
 from django.db.models import Count, IntegerField, JSONField, Model
 
 from ...exceptions import SourceUnavailable
-from ...utils.model_meta import concrete
 from ...utils.table_names import log_name
 from ...vendors import get_vendor
 from ..base import Facts, Order, Part, Source
 from ..quoting import text
+from .pghistory_trackers import ACTIONS, actions_of
 from .sql import later_columns
-
-ACTIONS = {"INSERT": "I", "UPDATE": "U", "DELETE": "D"}
 
 SELECT = """
 SELECT {position} AS position, {table} AS table_name,
     {key} AS object_id, {action} AS action,
     {row} AS row_data, {context} AS context, event.pgh_created_at AS occurred_at,
-    event.xmin::text::bigint AS transaction
+    event.xmin::text::bigint AS transaction{command}
 FROM {events} AS event{joined}
 WHERE event.pgh_label IN ({labels}) AND {known}
+"""
+# Which command of its transaction has written the row, of whichever table. If rows of different
+# times share transaction and command, they were written again: by a restore, or an update.
+COMMAND = ", event.cmin::text::bigint AS command"
+REWRITTEN = """
+SELECT EXISTS (
+    SELECT FROM (
+        SELECT xmin::text AS x, cmin::text AS c, pgh_created_at AS at FROM {events}
+        ORDER BY {number} LIMIT 1000
+    ) AS first GROUP BY x, c HAVING min(at) < max(at)
+)
 """
 OBJECT = "CASE WHEN jsonb_typeof({0}::jsonb) = 'object' THEN {0}::jsonb END"
 
@@ -62,8 +71,9 @@ class Pghistory(Source):
             reason = "no model has a tracker that records every insert or update"
             raise SourceUnavailable(source=self.name, alias=using, reason=reason)
         later = later_columns(self.name, using)
+        command = "" if any(events.is_rewritten(using) for events in chosen) else COMMAND
         return [
-            Part(events.name, events.select(using, later.get(events.own_table, {})))
+            Part(events.name, events.select(using, later.get(events.own_table, {}), command))
             for events in chosen
         ]
 
@@ -138,10 +148,19 @@ class _Events:
         rows = self.model._base_manager.using(using).filter(pgh_label__in=self.actions)
         return int(rows.filter(pgh_obj=None).count())
 
-    def select(self, using: str, later: Mapping[str, datetime]) -> str:
+    def is_rewritten(self, using: str) -> bool:
+        """Return whether the rows do not show which command has recorded them."""
+        quoted = connections[using].ops.quote_name
+        sql = REWRITTEN.format(
+            events=quoted(self.model._meta.db_table), number=quoted(self.model._meta.pk.column)
+        )
+        return bool(get_vendor(using).value(sql))
+
+    def select(self, using: str, later: Mapping[str, datetime], command: str = "") -> str:
         """Return its SELECT.
 
         :param later: when columns were added to its table.
+        :param command: a further column.
         """
         quoted = connections[using].ops.quote_name
         whens = "".join(
@@ -160,6 +179,7 @@ class _Events:
             labels=", ".join(map(text, self.actions)),
             context=context,
             joined=joined,
+            command=command,
         )
 
     def _row(self, using: str, later: Mapping[str, datetime]) -> str:
@@ -207,7 +227,7 @@ def _chosen(using: str, tables: Collection[str] | None) -> list[_Events]:
     """Return the events to read of each of these tables."""
     usable: dict[str, list[_Events]] = {}
     for model in _event_models(using):
-        found = _Events(model, _actions(model))
+        found = _Events(model, actions_of(model))
         ordered = isinstance(model._meta.pk, IntegerField)  # a base model may have another key
         if ordered and found.key and (tables is None or found.table in tables):
             usable.setdefault(found.table, []).append(found)
@@ -217,8 +237,8 @@ def _chosen(using: str, tables: Collection[str] | None) -> list[_Events]:
 def _best(every: Iterable[_Events]) -> Iterator[_Events]:
     """Yield what has the most of each action, of the event models of one table.
 
-    Of different event models, only the time of the transaction says in which order they have
-    recorded. So what shares that is in the usual order: a row is added, changed and deleted.
+    If their rows do not show it, only the time of the transaction says in which order they have
+    recorded. Then what shares that is in the usual order: a row is added, changed and deleted.
     """
     best: dict[str, tuple[_Events, str]] = {}
     for one in sorted(every, key=_completeness, reverse=True):
@@ -229,44 +249,6 @@ def _best(every: Iterable[_Events]) -> Iterator[_Events]:
     for one, those in runs:
         actions = {label: action for _, label, action in those}
         yield replace(one, actions=actions, is_split=[run[0] for run in runs].count(one) > 1)
-
-
-def _actions(model: Any) -> dict[str, str]:
-    """Return the actions by the labels whose trackers record every change of their kind."""
-    found: dict[str, set[str]] = {}
-    fields = {field.name for field in model._meta.local_concrete_fields}
-    own = concrete(model.pgh_tracked_model)._meta.local_concrete_fields  # a proxy has none
-    tracked = fields & {field.name for field in own}
-    for tracker in model.pgh_trackers or ():
-        found.setdefault(tracker.label, set()).add(_action(tracker, tracked))
-    # A label that stands for several says nothing of one row, and of two labels for one action,
-    # each change has both.
-    certain = {label: actions.pop() for label, actions in found.items() if len(actions) == 1}
-    first = {action: label for label, action in reversed(certain.items()) if action}
-    return {label: action for action, label in first.items()}
-
-
-def _action(tracker: Any, tracked: Collection[str]) -> str:
-    """Return the action that the tracker records; empty if it does not record all of its kind."""
-    action = ACTIONS.get(str(getattr(tracker, "operation", "")).upper(), "")
-    if action == "U":
-        whole = tracker.row == "NEW" and _is_any_change(tracker.condition, tracked)
-    else:
-        whole = bool(action) and tracker.condition is None
-    return action if whole else ""
-
-
-def _is_any_change(condition: Any, tracked: Collection[str]) -> bool:
-    """Return whether an update that changes one of the tracked fields meets the condition."""
-    if condition is None:
-        return True
-    return (
-        type(condition).__name__ == "AnyChange"
-        and not condition.exclude
-        and not getattr(condition, "exclude_auto", False)
-        and not condition._negated
-        and set(condition.fields or tracked) >= set(tracked)
-    )
 
 
 def _completeness(events: _Events) -> tuple[int, int, str]:

@@ -77,6 +77,13 @@ class ImportFacet(Facet, ABC):
         """Return SQL for the JSON in a column, whatever it is; NULL for that of null."""
 
     @abstractmethod
+    def json_element(self, document: str, name: str, index: str) -> str:
+        """Return SQL for the text of an element of the JSON array that an object has there.
+
+        :param index: an expression for its number.
+        """
+
+    @abstractmethod
     def holds_object(self, document: str) -> str:
         """Return SQL for whether a value of the JSON object is an object, too."""
 

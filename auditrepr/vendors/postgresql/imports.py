@@ -147,6 +147,9 @@ class Importing(ImportFacet):
     def json_value(self, column: str) -> str:
         return f"nullif({column}::jsonb, 'null')"
 
+    def json_element(self, document: str, name: str, index: str) -> str:
+        return f"({document} -> {literal(name)} ->> ({index}))"
+
     def holds_object(self, document: str) -> str:
         return (
             f"EXISTS (SELECT 1 FROM jsonb_each({document}) AS held"

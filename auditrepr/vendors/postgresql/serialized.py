@@ -7,15 +7,16 @@ from collections.abc import Sequence
 from ..import_types import Form, Serialized
 from .quoting import literal, quoted
 
-# What Python makes of expressions, of sets of rows, and of members of enumerations: the table has
-# what the database made of the first ones, and the value of a member.
+# What Python makes of expressions and of sets of rows: the table has what the database has made.
 _CODE = (
     r"[A-Za-z_][A-Za-z0-9_.]*\(.*[)>]$",
     r"CASE WHEN .*[)>]$",
     r"<[^ >]+ object at 0x.*[)>]$",
     r"<QuerySet \[",
-    r"[A-Z][A-Za-z0-9_]*\.[A-Za-z_][A-Za-z0-9_]*$",
 )
+# And of members of enumerations, of which the table has the values: unless it is said elsewhere,
+# where a member is its value.
+_NO_MEMBER = "({text} !~ '^[A-Z][A-Za-z0-9_]*\\.[A-Za-z_][A-Za-z0-9_]*$' OR {text} = {said})"
 
 #: The type of the JSON, a pattern of its text, and the value. Nothing here can raise an error.
 # Date and time are in JSON what they are for the serializer, down to the second: it leaves out
@@ -109,6 +110,8 @@ def _read(value: Serialized, holder: str) -> tuple[str, str]:
     kind, pattern, read = _decimal(value) if value.form is Form.DECIMAL else _FORMS[value.form]
     fits = [f"jsonb_typeof({json}) = '{kind}'"] if kind else []
     fits += [f"{text} ~ {literal(pattern)}"] if pattern else []
+    if value.form is Form.TEXT:
+        fits.append(_NO_MEMBER.format(text=text, said=value.said))
     is_certain = f"({text} IS NULL OR {' AND '.join(fits) or 'true'})"
     check = " AND ".join(filter(None, (f"{holder} ? {name}", is_certain, value.known)))
     return f"coalesce({check}, false)", read.format(json=json, text=text)

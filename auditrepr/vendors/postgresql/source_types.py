@@ -56,6 +56,7 @@ EXPECTED: Mapping[str, Expected] = {
     # Any other type would be read in the time zone of the session.
     "occurred_at": Expected("timestamp with time zone", ("timestamp with time zone",)),
     "transaction": Expected("bigint", _WHOLE),
+    "command": Expected("bigint", _WHOLE),
     "text": _TEXT,
 }
 

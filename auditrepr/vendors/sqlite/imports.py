@@ -92,6 +92,10 @@ class Importing(ImportFacet):
     def json_value(self, column: str) -> str:
         return f"CASE WHEN json_valid({column}) AND json_type({column}) <> 'null' THEN {column} END"
 
+    def json_element(self, document: str, name: str, index: str) -> str:
+        array = literal(f'$."{name}"[')
+        return f"json_extract({document}, {array} || ({index}) || ']')"
+
     def holds_object(self, document: str) -> str:
         return f"EXISTS (SELECT 1 FROM json_each({document}) AS held WHERE held.type = 'object')"
 

@@ -13,15 +13,18 @@ _DAY, _CLOCK = "[0-9][0-9][0-9][0-9]-[0-9][0-9]-[0-9][0-9]", "[0-9][0-9]:[0-9][0
 _UUID = "-".join("[0-9a-f]" * digits for digits in (8, 4, 4, 4, 12))
 
 # No mask, and not what Python makes of expressions, of sets of rows, and of members of
-# enumerations: the table has what the database made of the first ones, and the value of a member.
+# enumerations: the table has what the database made of the first ones, and the value of a member,
+# unless it is said elsewhere, where a member is its value.
 # Few parentheses: SQLite's parser has little room for what is in one another.
 _IS_TEXT = (
     "{value} NOT GLOB '[*]*' AND {value} NOT GLOB 'CASE WHEN *[)>]'"
     " AND {value} NOT GLOB '<* object at 0x*[)>]' AND {value} NOT GLOB '<QuerySet [[]*'"
     " AND ({value} NOT GLOB '[A-Za-z_]*(*[)>]'"
     " OR substr({value}, 1, instr({value}, '(') - 1) GLOB '*[^A-Za-z0-9_.]*')"
-    " AND ({value} NOT GLOB '[A-Z]*.[A-Za-z_]*' OR {value} GLOB '*.*.*'"
-    " OR {value} GLOB '*[^A-Za-z0-9_.]*')"
+)
+_NO_MEMBER = (
+    " AND ({kind} <> 'text' OR {value} NOT GLOB '[A-Z]*.[A-Za-z_]*' OR {value} GLOB '*.*.*'"
+    " OR {value} GLOB '*[^A-Za-z0-9_.]*' OR {value} = {said})"
 )
 
 #: The types of the JSON, a condition, and the value.
@@ -108,6 +111,8 @@ def _cell(document: str, value: Serialized) -> Cell:
     kind = f"json_type({document}, {path})"
     kinds, certain, read = _FORMS[value.form]
     check = f"({kind} = 'null' OR ({kind} IN ({kinds}) AND {certain.format(**parts)}))"
+    if value.form is Form.TEXT:
+        check += _NO_MEMBER.format(kind=kind, value=parts["value"], said=value.said)
     check += f" AND {value.known}" if value.known else ""
     sql = f"CASE WHEN {kind} <> 'null' THEN {read.format(**parts)} END"
     return Cell(value.name, sql, f"coalesce({check}, 0)")

@@ -165,6 +165,19 @@ def test_a_change_with_an_earlier_time_that_both_have_is_not_imported_again() ->
     assert [row["name"] for _, _, row, _ in recorded()["writer"]] == ["Ann", "Bea"]
 
 
+def test_outside_of_a_transaction_such_a_change_is_there_twice_and_true() -> None:
+    """Nothing says that the two are one: an equal change may have come before."""
+    writer = Writer.objects.create(name="Ann")
+    switch()
+    writer.name = "Bea"
+    writer._history_date = datetime(2001, 1, 1, tzinfo=UTC)
+    writer.save()
+    imported()
+    assert represented()["writer"] == [("Ann", "E"), ("Bea", "E"), ("Bea", "E")]
+    *_, (_, action, _, changed) = recorded()["writer"]
+    assert (action, changed) == ("U", {"name": "Ann"})
+
+
 def test_keys_of_a_history_that_do_not_order_it_leave_it_to_the_times() -> None:
     for number in range(8):
         Visit.objects.create(kind=f"short {number}")

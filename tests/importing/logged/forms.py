@@ -60,6 +60,28 @@ def test_the_text_of_an_expression_is_no_value(title: Any) -> None:
     assert [fidelity for _, fidelity in represented()["novel"]][:2] == ["E", "M"]
 
 
+def test_a_text_that_looks_like_a_member_is_a_value_if_the_changes_have_it() -> None:
+    novel = Novel.objects.create(title="Node.js")
+    novel.price = 5
+    novel.save()  # of the title, the changes say nothing
+    novel.title = "St.Gallen"
+    novel.save()
+    novel.delete()
+    # A member that was stored as its name by mistake, and as its value since.
+    other = Novel.objects.create(title="Title.GO")
+    other.title = Title.GO
+    other.save()
+    seen = switch()
+    imported()
+    rows = [row.get("named") for _, _, row, _ in recorded()["novel"]]
+    assert rows == ["Node.js", None, "St.Gallen", "St.Gallen", "Title.GO", None]
+    for (_, _, theirs, _), (_, _, ours, _) in zip(recorded()["novel"], seen["novel"], strict=True):
+        assert theirs.get("named", ours["named"]) == ours["named"]
+    assert represented()["novel"][:3] == [
+        ("Node.js for 0.00", "E"), ("Node.js for 5", "M"), ("St.Gallen for 5.00", "E"),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize("title", ["Go (2)", "Go. Went", "a.b", "<b>(go)</b>", "CASE (2)", "(go)"])
 def test_other_texts_are_values(title: str) -> None:
     Novel.objects.create(title=title)
