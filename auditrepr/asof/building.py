@@ -209,8 +209,9 @@ class Building:
         elsewhere = context["connection"].alias != self.vendor.connection.alias
         if elsewhere and self.phase.theirs and may_write(sql):
             raise InternalError("code that builds a representation must not write to the database")
-        if self.phase.theirs:  # a read-only transaction cannot lock rows, and needs no lock
-            sql = unlocked(sql)
+        if self.phase.theirs and not elsewhere:
+            # A read-only transaction cannot lock rows, and needs no lock.
+            sql = unlocked(self.vendor.statement_text(sql, context["cursor"].cursor))
         sql, parameters = self.phase.query(self, sql, parameters, elsewhere or many)
         self._forget_blocks()
         try:

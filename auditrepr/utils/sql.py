@@ -39,7 +39,8 @@ _GOES_ON_WITH_WRITE = re.compile(f";{_WRITE}", re.IGNORECASE | re.VERBOSE | re.D
 
 _LOCKING = re.compile(
     r"""(?: \s+ FOR \s+ (?: (?: NO \s+ KEY \s+ )? UPDATE | (?: KEY \s+ )? SHARE ) \b
-        (?: \s+ OF \s+ [\w\s",.]+? )? (?: \s+ NOWAIT | \s+ SKIP \s+ LOCKED )? )+ \s* \Z""",
+        (?: \s+ OF \s+ [\w\s",.]+? )? (?: \s+ NOWAIT | \s+ SKIP \s+ LOCKED )? )+
+        (?= \s* ;? \s* \Z )""",
     re.IGNORECASE | re.VERBOSE,
 )
 

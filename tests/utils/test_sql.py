@@ -14,12 +14,13 @@ SELECT = 'SELECT x FROM "a" ORDER BY x LIMIT 1'
     [
         "FOR UPDATE",
         'for no key update of "a", b nowait',
-        "FOR SHARE\n SKIP LOCKED ",
+        "FOR SHARE\n SKIP LOCKED",
         'FOR KEY SHARE OF "a" FOR UPDATE OF b SKIP LOCKED',
     ],
 )
 def test_what_locks_rows_is_left_out(clause):
-    assert unlocked(f"{SELECT} {clause}") == SELECT
+    for end in ("", "; \n"):
+        assert unlocked(f"{SELECT} {clause}{end}") == f"{SELECT}{end}"
 
 
 @pytest.mark.parametrize(

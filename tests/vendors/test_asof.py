@@ -431,6 +431,18 @@ def test_keys_are_written_as_the_log_writes_them(
     assert vendor.key_texts(made._meta.pk, [made.pk, made.pk]) == [event.object_id] * 2
 
 
+def test_a_statement_is_read_as_text(vendor: Vendor) -> None:
+    with connection.cursor() as cursor:
+        text = "SELECT '%s'"
+        assert vendor.statement_text(text, cursor.cursor) == text
+        if connection.vendor == "postgresql":
+            from psycopg.sql import SQL, Literal
+
+            composed = SQL("SELECT {}").format(Literal("%s"))
+            assert vendor.statement_text(composed, cursor.cursor) == text
+            assert vendor.statement_text(text.encode(), cursor.cursor) == text
+
+
 # --- whole tables --------------------------------------------------------------------------------
 
 

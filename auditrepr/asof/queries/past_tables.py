@@ -62,7 +62,7 @@ class PastTables:
         :raises NotAsOf: if the statement cannot be parsed with certainty, or reads a table that is
             not audited or has changed too much.
         """
-        sql = uncommented(sql)
+        sql = uncommented(sql).rstrip("; \t\r\n")
         statement = read(sql, self.vendor.names_have_case)
         if statement is None:
             raise NotAsOf

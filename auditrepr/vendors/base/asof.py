@@ -74,6 +74,14 @@ class AsOfFacet(Facet, ABC):
     def show_life(self) -> None:
         """Show the server that :meth:`reading` continues, if it would end an idle client."""
 
+    def statement_text(self, statement: Any, cursor: Any) -> str:
+        """Return as text what code has given a cursor as a statement.
+
+        A driver may take more than texts; such a database has to answer.
+        """
+        text: str = statement
+        return text
+
     @abstractmethod
     def discard(self) -> None:
         """Close the connection if the transaction that :meth:`reading` began is broken."""

@@ -35,7 +35,7 @@ from .functions import FUNCTIONS_SQL, functions_that_read
 from .losses import Loses, loss
 from .past_rows import PastRows
 from .plain_values import reader
-from .quoting import joined
+from .quoting import joined, text_of
 from .reading import Reading
 
 if TYPE_CHECKING:
@@ -78,6 +78,9 @@ class Reconstructing(Reading, PastRows):
 
     def loss(self, field: Field[Any, Any]) -> tuple[str, Loses] | None:
         return loss(field.db_type(self.connection) or "")
+
+    def statement_text(self, statement: Any, cursor: Any) -> str:
+        return text_of(statement, cursor)
 
     errors_end_transactions = True
 

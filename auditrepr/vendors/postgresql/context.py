@@ -16,10 +16,9 @@ from django.db import transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg import ClientCursor
 from psycopg.pq import PipelineStatus
-from psycopg.sql import Composable
 
 from ...utils.sql import Statement
-from .quoting import literal
+from .quoting import literal, text_of
 
 _SET = "SELECT set_config('auditrepr.context', {}, true)"
 _CLEAR = _SET.format("''")
@@ -30,9 +29,7 @@ _OWN_TRANSACTIONS = re.compile(r"\s*(?:CALL|DO)\b", re.IGNORECASE)
 def tell(said: str, statement: Statement) -> Any:
     """Run the statement with this context, and return what it returns."""
     connection, cursor = statement.context["connection"], statement.context["cursor"].cursor
-    sql = statement.sql
-    text = sql.as_string(cursor) if isinstance(sql, Composable) else sql
-    text = text.decode() if isinstance(text, bytes) else text
+    text = text_of(statement.sql, cursor)
     if connection.get_autocommit() and _OWN_TRANSACTIONS.match(text):
         return statement.run()
     if statement.many or not _takes_several(cursor):

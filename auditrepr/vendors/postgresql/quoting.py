@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from typing import Any
+
+from psycopg.sql import Composable
 
 from ...utils.table_names import split_name
 
@@ -14,6 +17,12 @@ LOG_TRIGGER = "auditrepr_log"
 COMMENTED = "insert"
 # The trigger on each partition that is not inherited from the partitioned table.
 PARTITION = "partition"
+
+
+def text_of(statement: Any, cursor: Any) -> str:
+    """Return the statement as text, whatever psycopg's cursor takes for one."""
+    text = statement.as_string(cursor) if isinstance(statement, Composable) else statement
+    return str(text.decode() if isinstance(text, bytes) else text)
 
 
 def quoted(name: str) -> str:

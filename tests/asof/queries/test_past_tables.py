@@ -139,7 +139,7 @@ def in_order(rows, **locking):
 LOCKING = {
     "a table": lambda: in_order(Author.objects),
     "a set": lambda: in_order(Author.objects.get(name="a").books, nowait=True),
-    "some": lambda: in_order(Book.objects.select_related("author"), skip_locked=True, of=["self"]),
+    "some": lambda: in_order(Book.objects, skip_locked=True, of=["self"]),
 }
 
 
@@ -219,6 +219,33 @@ def test_all_columns_are_those_of_then(ask):
         Author.objects.filter(pk=one.pk).update(name="now")
         Author.objects.create(name="later")
         assert built() == [(as_then, "")]
+
+
+@pytest.mark.parametrize("end", [";", " ;\n", "; -- all of them"])
+def test_a_statement_may_end_with_a_semicolon(end):
+    Author.objects.create(name="a")
+    with question(raw(f"SELECT name FROM app_author ORDER BY id{end}")):
+        Author.objects.update(name="later")
+        assert built() == [("[('a',)]", "")]
+
+
+@pytest.mark.postgresql
+@pytest.mark.parametrize("bound", [False, True])
+def test_statements_that_psycopg_composes_are_read_as_well(bound):
+    from psycopg.sql import SQL, Identifier
+
+    named = SQL("SELECT name FROM {} WHERE name <> '%%'").format(Identifier("app_author"))
+    some = b"SELECT name FROM app_author WHERE id > %s"
+
+    def ask() -> str:
+        with connection.cursor() as cursor:
+            cursor.execute(some, [0]) if bound else cursor.execute(named, [])
+            return str(cursor.fetchall())
+
+    Author.objects.create(name="a")
+    with question(ask):
+        Author.objects.update(name="later")
+        assert built() == [("[('a',)]", "")]
 
 
 def test_all_columns_come_in_the_order_of_the_table(monkeypatch):
