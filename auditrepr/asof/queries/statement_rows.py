@@ -26,7 +26,7 @@ class Read(NamedTuple):
 
 #: A table and a column, as an order or a group names them.
 Column = tuple[str, str]
-#: Stands for a term that is no column.
+#: Stands for a term that is not a column.
 OTHER = ("", "")
 
 ENDS_ORDER = frozenset({"LIMIT", "OFFSET", "FETCH", "FOR", "ROWS", "RANGE", "GROUPS", ";"})
