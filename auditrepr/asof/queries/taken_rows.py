@@ -90,7 +90,7 @@ def _outer(sql: str) -> str:
 
 
 def _refers_to_selected(select: str, order: str) -> bool:
-    """Return whether a term of the order refers to what is selected, or is no term."""
+    """Return whether a term of the order refers to what is selected, or the order goes on."""
     named = {alias.strip('"') for alias in re.findall(r'\bAS ("[^"]*"|\w+)', select)}
     terms = [term.strip().partition(" ")[0].strip('"') for term in order.split(",")]
     return bool(_TAKES.search(order)) or any(term.isdigit() or term in named for term in terms)
