@@ -15,11 +15,22 @@ from django.db.models import QuerySet
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from auditrepr import as_of
 from auditrepr.asof.batch import Batch
 from auditrepr.models import AuditLog, Fidelity
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
-from tests.app.fields import ByName, ByPair, ByUUID, Everything, Own, OwnProxy, PointsAtProxy
+from tests.app.fields import (
+    AmountNote,
+    ByAmount,
+    ByName,
+    ByPair,
+    ByUUID,
+    Everything,
+    Own,
+    OwnProxy,
+    PointsAtProxy,
+)
 from tests.oracle import Oracle, assert_true, built
 from tests.sizes import examples
 
@@ -231,3 +242,14 @@ def test_an_event_whose_model_no_longer_exists_shows_the_values_of_its_row():
     outcome = AuditLog.objects.get(pk=log.pk).build_instance_repr()
     assert outcome.text == "shop_order 5: id=5, ref=A7"
     assert outcome.fidelity == Fidelity.MIXED
+
+
+def test_what_a_key_with_decimal_places_refers_to_is_as_it_was():
+    amount = ByAmount.objects.create(amount=Decimal("1.500"), note="then")
+    note = AmountNote.objects.create(amount=amount)
+    ByAmount.objects.update(note="later")
+    event = AuditLog.objects.get(table_name="app_amountnote")
+    assert [(one.text, one.reason) for one in build([Event.of(event)], "default")] == [
+        ("note of then", "")
+    ]
+    assert str(as_of(note, event)) == "note of then"

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from django.db.models import Model
 
-from tests.app.fields import ByName, ByUUID
+from tests.app.fields import ByAmount, ByBytes, ByFlag, ByFloat, ByName, ByUUID
 from tests.app.models import Author
 from tests.app.relations import Badge, Toll
 
@@ -17,5 +17,12 @@ BY_COLUMN: list[Callable[[], Model]] = [
     lambda: ByUUID.objects.create(id=uuid.UUID(int=7)),
     lambda: ByName.objects.create(name="O'Brien \\ \N{SNOWMAN}"),
     lambda: Badge.objects.create(number=5),
+    lambda: ByAmount.objects.create(amount=Decimal("1.500")),
+    lambda: ByAmount.objects.create(amount=Decimal("-2.000")),
+    lambda: ByFlag.objects.create(flag=True),
+    lambda: ByBytes.objects.create(mark=b"\x00\xff"),
+    lambda: ByFloat.objects.create(level=2),
+    lambda: ByFloat.objects.create(level=1e20),
+    lambda: ByFloat.objects.create(level=1 / 3),
     lambda: Toll.objects.create(amount=Decimal(12)),
 ]

@@ -76,6 +76,19 @@ def cast(declared: str, values: Iterable[Any]) -> str | None:
     return f"CAST({{}} AS {name})" if kinds <= {int, bool, float} else None
 
 
+def changes_numbers(declared: str) -> bool:
+    """Return whether a column of this type stores numbers otherwise than they are given."""
+    return as_stored(declared, "") != ""
+
+
+def as_stored(declared: str, number: str) -> str:
+    """Return SQL for a number, or whatever else, as a column of this type stores it."""
+    declared = declared.upper()
+    if any(word in declared for word in ("REAL", "FLOA", "DOUB")):
+        return f"CAST({number} AS REAL)"
+    return f"CAST({number} AS NUMERIC)" if "DECIMAL" in declared else number
+
+
 def fitted(declared: str) -> Callable[[Any], Any]:
     """Return a function that converts a value as a column of this type would.
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection, Sequence
+import sqlite3
+from collections.abc import Callable, Collection, Iterator, Sequence
 from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
@@ -14,8 +15,8 @@ from django.db.models import Field, Model
 from ...utils.model_meta import key_parts, stored_parts
 from ..types import BEGINNING, Moment
 from . import reach
-from .affinity import converter
-from .documents import in_storage, key_text
+from .affinity import as_stored, changes_numbers, converter
+from .documents import in_storage
 from .past_rows import PastRows
 from .queries import (
     AROUND_SQL,
@@ -31,6 +32,7 @@ from .queries import (
     WEIGHTS_SQL,
 )
 from .reading import Reading
+from .trigger_body import key_text
 
 if TYPE_CHECKING:
     from ..types import Name
@@ -148,15 +150,32 @@ class Reconstructing(Reading, PastRows):
             return list(cursor.fetchall())
 
     def key_texts(self, field: Field[Any, Any], values: Sequence[Any]) -> list[str]:
+        types = [part.db_type(self.connection) or "" for part in key_parts(field)]
         stored = [stored_parts(field, value, self.connection) for value in values]
-        count = len(key_parts(field))
-        if count == 1:
-            return [key_text(value) for (value,) in stored]
-        # As in the triggers: the database writes numbers in its own way.
-        parts = ", ".join(f"json_extract(value, '$[{n}]')" for n in range(count))
-        keys = [[p.hex().upper() if isinstance(p, bytes) else p for p in key] for key in stored]
-        sql = f"SELECT json_array({parts}) FROM json_each(%s) ORDER BY key"
-        return self.column(sql, [json.dumps(keys)])
+        alone = len(types) == 1 and not changes_numbers(types[0])
+        if alone and all(type(value) in (int, str) for (value,) in stored):
+            return [str(value) for (value,) in stored]
+        return [text for some in self._parts(stored) for text in self._written(types, some)]
+
+    def _written(self, types: Sequence[str], keys: Sequence[Sequence[Any]]) -> list[str]:
+        """Return the texts of the keys as the triggers write what columns of these types store."""
+        columns = [as_stored(kind, f"column{n}") for n, kind in enumerate(types, 2)]
+        text = key_text(columns).replace("%", "%%")
+        row = f"({', '.join(['%s'] * (len(types) + 1))})"
+        values = ", ".join([row] * len(keys))
+        parameters = [value for n, key in enumerate(keys) for value in (n, *map(_bindable, key))]
+        return self.column(f"SELECT {text} FROM (VALUES {values}) ORDER BY column1", parameters)
+
+    def _parts(self, keys: Sequence[Sequence[Any]]) -> Iterator[Sequence[Sequence[Any]]]:
+        """Yield as many of the keys as one statement can take, until all are done."""
+        most = self.connection.connection.getlimit(sqlite3.SQLITE_LIMIT_VARIABLE_NUMBER)
+        number = most // (len(keys[0]) + 1) if keys else 1
+        return (keys[n : n + number] for n in range(0, len(keys), number))
 
     def functions_that_read(self) -> frozenset[str]:
         return frozenset()
+
+
+def _bindable(value: Any) -> Any:
+    """Return the value, as text if it is a number that no column can hold."""
+    return str(value) if isinstance(value, int) and not -(2**63) <= value < 2**63 else value

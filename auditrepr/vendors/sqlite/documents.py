@@ -74,8 +74,3 @@ def _kind(declared: str) -> str | None:
     if "INT" in declared:
         return "INTEGER"
     return "TEXT" if any(word in declared for word in ("CHAR", "CLOB", "TEXT")) else None
-
-
-def key_text(value: Any) -> str:
-    """Return the value of a key as the triggers write it."""
-    return value.hex().upper() if isinstance(value, bytes) else str(value)
