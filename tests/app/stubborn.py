@@ -53,9 +53,14 @@ class WithoutLabels(models.CharField):
         pass
 
 
+#: Django's checks ask for choices, too, at any time.
+table_is_there = False
+
+
 def owners():
     """Return choices that are read from a table."""
-    return [(one.name, one.name.upper()) for one in Stubborn.objects.order_by("pk")]
+    those = Stubborn.objects.order_by("pk") if table_is_there else ()
+    return [(one.name, one.name.upper()) for one in those]
 
 
 @auditrepr.track
