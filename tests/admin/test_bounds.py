@@ -27,7 +27,7 @@ pytestmark = pytest.mark.django_db
 
 #: Models whose code does something to the process or transaction that reads, or sends queries.
 OTHERS = ("hostile", "troubled", "virtual", "remember")
-MODULES = ("conversion", "making", "playlists", "racks", "trays")
+MODULES = ("conversion", "making", "odd_keys", "playlists", "racks", "trays")
 TEXTS = ("CharField", "TextField")
 
 

@@ -102,45 +102,6 @@ class ByPair(models.Model):
         return f"{self.left}/{self.right}: {self.note}"
 
 
-@auditrepr.track
-class ByAmount(models.Model):
-    """A key that a database may write in another way than Python."""
-
-    amount = models.DecimalField(max_digits=9, decimal_places=3, primary_key=True)
-    note = models.CharField(max_length=50, default="")
-
-
-@auditrepr.track
-class ByFlag(models.Model):
-    flag = models.BooleanField(primary_key=True)
-
-
-@auditrepr.track
-class ByBytes(models.Model):
-    mark = models.BinaryField(primary_key=True)
-
-
-@auditrepr.track
-class ByFloat(models.Model):
-    level = models.FloatField(primary_key=True)
-
-
-@auditrepr.track
-class ByMany(models.Model):
-    pk = models.CompositePrimaryKey("amount", "flag", "level")
-    amount = models.DecimalField(max_digits=9, decimal_places=3)
-    flag = models.BooleanField()
-    level = models.FloatField()
-
-
-@auditrepr.track
-class AmountNote(models.Model):
-    amount = models.ForeignKey(ByAmount, models.DO_NOTHING, db_constraint=False)
-
-    def __str__(self) -> str:
-        return f"note of {self.amount.note}"
-
-
 class Shy(models.Manager["Own"]):
     def get_queryset(self):
         return super().get_queryset().filter(shown=True)

@@ -49,6 +49,7 @@ from . import (  # noqa: E402
     making,  # noqa: F401
     managing,  # noqa: F401
     moment,  # noqa: F401
+    odd_keys,  # noqa: F401
     pairs,  # noqa: F401
     playlists,  # noqa: F401
     racks,  # noqa: F401

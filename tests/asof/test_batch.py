@@ -21,8 +21,6 @@ from auditrepr.models import AuditLog, Fidelity
 from auditrepr.reprs import build
 from auditrepr.vendors.types import Event
 from tests.app.fields import (
-    AmountNote,
-    ByAmount,
     ByName,
     ByPair,
     ByUUID,
@@ -31,6 +29,7 @@ from tests.app.fields import (
     OwnProxy,
     PointsAtProxy,
 )
+from tests.app.odd_keys import AmountNote, ByAmount
 from tests.oracle import Oracle, assert_true, built
 from tests.sizes import examples
 

@@ -8,8 +8,9 @@ from decimal import Decimal
 
 from django.db.models import Model
 
-from tests.app.fields import ByAmount, ByBytes, ByFlag, ByFloat, ByName, ByUUID
+from tests.app.fields import ByName, ByUUID
 from tests.app.models import Author
+from tests.app.odd_keys import ByAmount, ByBytes, ByFlag, ByFloat
 from tests.app.relations import Badge, Toll
 
 BY_COLUMN: list[Callable[[], Model]] = [

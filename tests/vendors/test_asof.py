@@ -20,9 +20,10 @@ from auditrepr.utils.time_limit import TimeLimit
 from auditrepr.vendors import Vendor
 from auditrepr.vendors.types import NOT_RECORDED, Event, Found, Image, Moment, Name, Row, Step
 from tests.app.conversion import Formatted, Owner, OwnFields
-from tests.app.fields import ByMany, ByPair, ByUUID, Everything
+from tests.app.fields import ByPair, ByUUID, Everything
 from tests.app.large import Volume
 from tests.app.models import Author, Book, Tag
+from tests.app.odd_keys import ByMany
 from tests.app.relations import Badge
 from tests.capturing import sql
 from tests.pages import event
