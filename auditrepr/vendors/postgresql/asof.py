@@ -188,7 +188,7 @@ class Reconstructing(Reading, PastRows):
         return list(self.value(f"SELECT ARRAY[{texts}]::text[]", parameters))
 
     def functions_that_read(self) -> frozenset[str]:
-        return functions_that_read(self.rows(FUNCTIONS_SQL))
+        return functions_that_read(tuple(self.rows(FUNCTIONS_SQL)))
 
 
 def _later(table: str, moments: Sequence[Moment], most: int) -> dict[str, Any]:

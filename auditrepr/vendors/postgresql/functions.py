@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import lru_cache
 
 #: Those of PostgreSQL itself and of its extensions that are given a query, or the name of a table.
 _GIVEN = frozenset(
@@ -24,7 +25,8 @@ WHERE lanname NOT IN ('c', 'internal') AND prorettype <> 'trigger'::regtype
 _READS = re.compile(r"\b(?:FROM|JOIN|TABLE|EXECUTE)\b", re.IGNORECASE)
 
 
-def functions_that_read(every: Iterable[tuple[str, str, bool]]) -> frozenset[str]:
+@lru_cache(maxsize=8)  # an extension may bring a thousand functions, and few change
+def functions_that_read(every: tuple[tuple[str, str, bool], ...]) -> frozenset[str]:
     """Return the names of those that may read tables, themselves or by calling another one.
 
     :param every: the name and the source of each function, and whether that is SQL.
