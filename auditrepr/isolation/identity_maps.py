@@ -21,7 +21,7 @@ from .state import current
 
 
 def guards() -> Iterator[tuple[Any, str, Any]]:
-    """Return the classes that take part in making instances, and what replaces how they do."""
+    """Yield each class that takes part in making instances, the method, and what replaces it."""
     models = apps.get_models()
     for kind in {kind for model in models for kind in getmro(type(model))}:
         theirs = vars(kind).get("__call__")

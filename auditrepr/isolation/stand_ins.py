@@ -34,7 +34,7 @@ class StandIn(LocMemCache):
     """An empty cache in memory, with the keys, the version and the timeouts of another one.
 
     It has no part in what live caches share. A method that the class of the other one adds to
-    Django's works on what is in here. Where the other one keeps nothing, this one does neither.
+    Django's works on what is in here. Where the other one keeps nothing, neither does this one.
     """
 
     # Caches are guarded by this method; but this one is what their guard leads to.

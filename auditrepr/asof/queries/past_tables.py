@@ -39,7 +39,7 @@ class Rewritten(NamedTuple):
 
 
 #: A statement with a limit at its end, and what it takes rows from.
-LIMIT = re.compile(r"(.*) LIMIT (?:-1|\d+)(?: OFFSET \d+)?", re.DOTALL)
+_LIMIT = re.compile(r"(.*) LIMIT (?:-1|\d+)(?: OFFSET \d+)?", re.DOTALL)
 ORDER = "a query without an order took some of its rows"
 
 
@@ -101,7 +101,7 @@ class PastTables:
             return len(set(places)) < len(places)
         if not statement.within.isdisjoint(unclear):
             return True
-        whole = LIMIT.fullmatch(sql)
+        whole = _LIMIT.fullmatch(sql)
         return whole is None or self._has_several(heads, statement, whole[1], parameters)
 
     def _has_several(
@@ -147,9 +147,10 @@ class PastTables:
         states = self.history.states
         lost = source.emptied and states.truncations.lost(table, moment)
         why = states.completeness.gap(table, moment, moment.upto), EMPTIED if lost else ""
-        own = SHARED.format(table) * expression.shared, UNCLEAR * expression.unfit
+        shared = [SHARED.format(table)] if expression.shared else []
+        unclear = [UNCLEAR] if expression.unfit else []
         near = source.changes.doubts(moment)
-        return expression, [*filter(None, why), *near, *doubts, *filter(None, own)]
+        return expression, [*filter(None, why), *near, *doubts, *shared, *unclear]
 
     def _excluded(self, name: str, statement: Statement) -> Excluded:
         """Return the table's columns that are never recorded, if the statement names any."""

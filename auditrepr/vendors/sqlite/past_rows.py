@@ -14,7 +14,7 @@ from ..selected import comes_as_stored, selected
 from ..types import LAST_IMPORTED, Image, RawRow, Row
 from .affinity import cast, converter, fitted, is_unlike
 from .documents import ABSENT, Digest, document, key_of_text, value_of
-from .past_tables import chosen_from, past_table
+from .past_tables import PastTable, chosen_from
 
 if TYPE_CHECKING:
     from ..types import Found
@@ -187,4 +187,4 @@ class PastRows(AsOfFacet):
         if key_of_text(types, "value") is None or len(known) < len(fields):
             return lambda gone, rows: None
         names = [field.column for field in fields]
-        return past_table(self.connection, model, types, images, names, known)
+        return PastTable(self.connection, model, types, images, names, known)

@@ -12,7 +12,6 @@ from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.models import Model
 
 from ...utils.model_meta import key_parts, own_fields
-from ..base import PastTableSQL
 from ..selected import Selected
 from ..types import Image
 from .documents import key_of_text
@@ -53,52 +52,59 @@ def _value(number: int, image: int, column: int) -> Any:
     return _held[number][column][image]
 
 
-def past_table(
-    connection: BaseDatabaseWrapper,
-    model: type[Model],
-    types: Sequence[str],
-    images: Sequence[Image],
-    columns: Sequence[str],
-    values: Columns,
-) -> PastTableSQL:
-    """Return a function that makes the expressions.
+class PastTable:
+    """Makes the expressions that hide a table behind its rows as of a moment.
 
     The rows that take the place of current ones come from a function of the connection, which is
     called only for those that the query wants: their keys are known without it.
 
-    :param types: the declared types of the columns of the key.
+    :param types: the declared types of the columns of the key, of which texts are not ambiguous.
     :param values: for each of the columns.
     """
-    quote = connection.ops.quote_name
-    table = quote(model._meta.db_table)
-    names = [quote(column) for column in columns]
-    key = [quote(str(part.column)) for part in key_parts(model._meta.pk)]
-    gone_key = key_of_text(types, "value") or []
-    held_key = dict(zip(key, key_of_text(types, "key") or [], strict=True))
-    numbers = {image: n for n, image in enumerate(images)}
-    held = _Values(values)
-    selected = _selected(held, names, held_key, values)
 
-    live = ", ".join(f"live.{name}" for name in key)
-    stays = STAYS.format(live=live, gone=", ".join(gone_key))
+    def __init__(
+        self,
+        connection: BaseDatabaseWrapper,
+        model: type[Model],
+        types: Sequence[str],
+        images: Sequence[Image],
+        columns: Sequence[str],
+        values: Columns,
+    ) -> None:
+        quote = connection.ops.quote_name
+        key = [quote(str(part.column)) for part in key_parts(model._meta.pk)]
+        self._name = quote(model._meta.db_table)
+        self._names = [quote(column) for column in columns]
+        self._numbers = {image: n for n, image in enumerate(images)}
+        self._values = _Values(values)  # kept, because the SQL only has its number
+        held_key = dict(zip(key, key_of_text(types, "key") or (), strict=True))
+        selected = _selected(self._values, self._names, held_key, values)
+        self._images = IMAGES_SQL.format(values=selected)
+        gone = ", ".join(key_of_text(types, "value") or ())
+        self._stays = STAYS.format(live=_live(key), gone=gone)
 
-    def expression(gone: Sequence[str] | None, rows: Mapping[str, Image]) -> tuple[str, list[Any]]:
-        assert held is not None  # noqa: S101 - and kept by this function
+    def __call__(
+        self, gone: Sequence[str] | None, rows: Mapping[str, Image]
+    ) -> tuple[str, list[Any]]:
+        """Return the expression with its parameters."""
         parameters = []
         if rows:
-            parameters.append(json.dumps({key: numbers[image] for key, image in rows.items()}))
+            numbers = {key: self._numbers[image] for key, image in rows.items()}
+            parameters.append(json.dumps(numbers))
         if gone is not None:
             parameters.append(json.dumps(gone))
         sql = TABLE_SQL.format(
-            name=table,
-            names=", ".join(names),
-            live=", ".join(f"live.{name}" for name in names),
-            stays="0" if gone is None else stays,
-            held=IMAGES_SQL.format(values=selected) if rows else "",
+            name=self._name,
+            names=", ".join(self._names),
+            live=_live(self._names),
+            stays="0" if gone is None else self._stays,
+            held=self._images if rows else "",
         )
         return sql, parameters
 
-    return expression
+
+def _live(columns: Sequence[str]) -> str:
+    return ", ".join(f"live.{column}" for column in columns)
 
 
 def chosen_from(
