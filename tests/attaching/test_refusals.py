@@ -52,7 +52,9 @@ def test_the_command_says_what_belongs_together() -> None:
     said = refusal("audit_triggers", "install", dry_run=True)
     assert said == "--dry-run cannot be used with install, only with attach."
     assert "is not attached to another log" in refusal("audit_triggers", "detach")
-    assert "There is no source 'nothing'" in refusal("audit_triggers", "attach", "nothing")
+    with pytest.raises(CommandError, match="There is no source 'nothing'") as refused:
+        call_command("audit_triggers", "attach", "nothing")
+    assert refused.value.returncode == 2
 
 
 @on_postgresql

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pghistory
+from django.contrib.postgres.functions import RandomUUID
 from django.db import models
 
 
@@ -74,4 +75,18 @@ class Numbered(pghistory.models.Event):
 
 @pghistory.track(*every(), base_model=Numbered)
 class Otherwise(Named):
+    pass
+
+
+class Unnumbered(pghistory.models.Event):
+    """A base of event models whose key does not say which event came first."""
+
+    pgh_id = models.UUIDField(primary_key=True, db_default=RandomUUID())
+
+    class Meta:
+        abstract = True
+
+
+@pghistory.track(*every(), base_model=Unnumbered)
+class Jumbled(Named):
     pass

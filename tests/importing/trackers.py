@@ -13,9 +13,19 @@ from django.apps import apps
 from django.core.management import call_command
 from django.db import connection, transaction
 
+from auditrepr.exceptions import SourceUnavailable
 from auditrepr.models import AuditLog
 from auditrepr.sources import find
-from tests.importing.keys import Instant, Kept, Nameplate, Otherwise, Scattered, Split, Unreferred
+from tests.importing.keys import (
+    Instant,
+    Jumbled,
+    Kept,
+    Nameplate,
+    Otherwise,
+    Scattered,
+    Split,
+    Unreferred,
+)
 from tests.importing.models import Novel
 from tests.importing.together import Event, begin, recorded, switch
 
@@ -181,3 +191,14 @@ def test_each_action_is_read_once_of_the_event_model_with_the_most_columns() -> 
     seen, found = both(Scattered)
     assert [event[1] for event in found] == ["I", "U"]
     assert found[1][2] == seen[1][2]
+
+
+def test_events_without_an_order_are_left_out_and_it_says_why() -> None:
+    Jumbled.objects.create(name="Ann")
+    (left,) = find("pghistory").left_out("default", ["importing_jumbled"]).items()
+    assert left == (
+        "importing_jumbledunnumbered, insert, in no order: their key is not a number",
+        1,
+    )
+    with pytest.raises(SourceUnavailable, match="no model has a tracker"):
+        find("pghistory").parts("default", ["importing_jumbled"])

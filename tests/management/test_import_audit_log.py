@@ -180,6 +180,12 @@ def test_what_it_refuses(arguments: list[str], said: str):
     assert not AuditLog.objects.exists()
 
 
+def test_a_source_that_does_not_exist_is_wrong_usage():
+    with pytest.raises(CommandError) as refused:
+        run("theirs")
+    assert refused.value.returncode == 2
+
+
 def test_only_the_events_of_models():
     run("ours", "--model", "app.Book", "--model", "app.Tag")
     assert AuditLog.objects.get().table_name == "app_book"

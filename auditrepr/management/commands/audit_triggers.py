@@ -13,7 +13,7 @@ from ... import capture, sources
 from ...capture import append_only, attachment
 from ...capture.state import State
 from ...conf import get_settings
-from ...exceptions import AuditReprError, IndexesMissing, TablesLeaving
+from ...exceptions import AuditReprError, IndexesMissing, TablesLeaving, UnknownSource
 from ...job import preflight
 from ...job.monitoring import findings
 from ...job.partitions.making import keep_ahead
@@ -87,6 +87,8 @@ class Command(TerminalCommand):
                 complaints += act(using)
         except IndexesMissing as error:  # its statements are lines, to be copied
             raise CommandError(visible_lines(str(error))) from error
+        except UnknownSource as error:
+            raise CommandError(visible(str(error)), returncode=USAGE) from error
         except (AuditReprError, Error) as error:
             said = explained(error, using, writes=[Coverage._meta.db_table])
             if action != "check" and refused(error, using):

@@ -10,7 +10,7 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import Error, connections
 
 from ... import capture
-from ...exceptions import AuditReprError, MayNotImport, SourceUnreadable
+from ...exceptions import AuditReprError, MayNotImport, SourceUnreadable, UnknownSource
 from ...job import importing, logs
 from ...job.importing import Imported, Request
 from ...job.importing.running import BATCH_SIZE
@@ -90,6 +90,8 @@ class Command(TerminalCommand):
             with stopping_on_signals() as received, retries_shown():
                 work = self._abandon if abandon else self._import
                 work(request, options, lambda: bool(received))
+        except UnknownSource as error:
+            raise CommandError(visible(str(error)), returncode=USAGE) from error
         except (AuditReprError, Error) as error:
             raise CommandError(visible(_explained(error, using))) from error
         if received:

@@ -85,10 +85,12 @@ class Pghistory(Source):
             if number := events.without_key(using):
                 found[f"{events.name}, without the key of the object"] = number
         for model in _event_models(using):
-            if tables is None or _Events(model, {}).table in tables:
+            events = _Events(model, {})
+            if tables is None or events.table in tables:
+                why = "" if events.is_ordered else ", in no order: their key is not a number"
                 labels = model._base_manager.using(using).values_list("pgh_label").order_by()
                 found |= {
-                    f"{model._meta.db_table}, {label}": number
+                    f"{model._meta.db_table}, {label}{why}": number
                     for label, number in labels.annotate(number=Count("pk"))
                     if (model, label) not in read
                 }
@@ -113,6 +115,11 @@ class _Events:
         """Return what distinguishes them from all others."""
         table = str(self.model._meta.db_table)
         return f"{table}, {', '.join(self.actions)}" if self.is_split else table
+
+    @property
+    def is_ordered(self) -> bool:
+        """Return whether its rows are numbered; a base model may have another key."""
+        return isinstance(self.model._meta.pk, IntegerField)
 
     @property
     def tracked(self) -> type[Model]:
@@ -228,8 +235,7 @@ def _chosen(using: str, tables: Collection[str] | None) -> list[_Events]:
     usable: dict[str, list[_Events]] = {}
     for model in _event_models(using):
         found = _Events(model, actions_of(model))
-        ordered = isinstance(model._meta.pk, IntegerField)  # a base model may have another key
-        if ordered and found.key and (tables is None or found.table in tables):
+        if found.is_ordered and found.key and (tables is None or found.table in tables):
             usable.setdefault(found.table, []).append(found)
     return [one for _, every in sorted(usable.items()) for one in _best(every)]
 
