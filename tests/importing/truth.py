@@ -19,12 +19,12 @@ from auditrepr.models import AuditLog, Import, InstanceRepr, ReprFailure
 from tests.importing.models import Novel, Shop, Visit, Writer
 from tests.importing.together import begin, switch
 from tests.oracle import Oracle, Raised
-from tests.sizes import size
+from tests.sizes import tries
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STEPS = 40
-HISTORIES = size(quick=1, full=40, named="TRUTH_EXAMPLES")
+HISTORIES = tries(quick=1, full=40, named="TRUTH_EXAMPLES")
 MODELS: list[Any] = [Writer, Novel, Shop, Visit]
 TITLES = {Novel: "title", Visit: "kind"}
 EVENTS = (

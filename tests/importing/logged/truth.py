@@ -15,12 +15,12 @@ from auditrepr.models import InstanceRepr
 from tests.capturing import next_moment
 from tests.importing.logged.models import Novel, Parcel, Tag, Writer
 from tests.importing.together import begin, switch
-from tests.sizes import size
+from tests.sizes import tries
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 STEPS = 40
-HISTORIES = size(quick=1, full=40, named="TRUTH_EXAMPLES")
+HISTORIES = tries(quick=1, full=40, named="TRUTH_EXAMPLES")
 
 
 @pytest.fixture(autouse=True)
