@@ -19,6 +19,8 @@ all: $(PROOFS) pairs-postgresql pairs-sqlite django servers applications docs so
 # CI tries the same examples each time; `make prove` others, and as many times more as these are more
 # than those of `make test`.
 $(PROOFS): export TEST_FEW_EXAMPLES = 1
+# How often the job, sealing, erasing and workers are killed; `make stress` does it for an hour.
+$(PROOFS): export STRESS_KILLS = 5
 $(PROOFS):
 	$(MAKE) --file Makefile $@
 
