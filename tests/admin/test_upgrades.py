@@ -100,7 +100,7 @@ def check_pages(reader: Client, needs: dict[str, str], name: str) -> None:
 @pytest.mark.proof
 def test_pages_answer_before_a_migration_unless_they_need_it(reader: Client) -> None:
     needs = pages()
-    with at(FIRST):
+    with at(FIRST, audited=True):
         check_pages(reader, needs, FIRST)
     assert "Ada" in page(reader, LOG)
 
