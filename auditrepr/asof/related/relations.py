@@ -157,7 +157,7 @@ def generic(field: Any, peers: Peers) -> Sequence[Found]:
         else:
             answers[index] = Found(None, doubts if key is None else (*doubts, TYPE_GONE))
     for model, wanted in by_model.items():
-        # Django looks beside the instance, wherever the routers send others.
+        # Django looks in the database of the instance, wherever routers send others.
         if router.allow_migrate_model(peers.reader.using, model):
             found = _generic_ends(peers, model, [lookup for _, lookup in wanted])
         else:
