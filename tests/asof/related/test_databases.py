@@ -198,3 +198,24 @@ def test_a_transaction_in_another_database_reads_nothing_by_itself(racks, settin
             return folio.rack.name
 
     assert said(settings, Folio, text)[0] == EXACT
+
+
+class ByTable(Sharded):
+    """A table says where the racks of all folios are."""
+
+    def db_for_read(self, model, instance=None, **hints):
+        moved = Author.objects.using("default").filter(name="moved").exists()
+        return "other" if moved and model is Rack and isinstance(instance, Folio) else None
+
+    db_for_write = db_for_read
+
+
+def test_what_a_router_asks_is_answered_as_of_the_event(racks, settings):
+    Author.objects.create(name="moved")
+    Folio.objects.filter(pk=1).update(rank=2)
+    Author.objects.update(name="back")
+    settings.DATABASE_ROUTERS = [ByTable()]
+    assert said(settings, Folio, rack)[0] == EXACT
+    event = AuditLog.objects.filter(table_name="app_folio").latest("pk")
+    one = event.build_instance_repr()
+    assert (one.text, one.fidelity, one.reason) == MIXED
