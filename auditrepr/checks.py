@@ -14,6 +14,7 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, Tags
 from django.db import Error as DatabaseError
 from django.db import connections, router
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.utils.module_loading import import_string
 
 from . import capture
@@ -57,6 +58,7 @@ def register() -> None:
     checks.register(check_settings)
     checks.register(check_middleware)
     checks.register(check_lock_file)
+    checks.register(check_time_zones)
     checks.register(check_databases, Tags.database)
     checks.register(check_recording)
 
@@ -116,6 +118,26 @@ def check_lock_file(**_: Any) -> list[CheckMessage]:
             id="auditrepr.W004",
         )
     ]
+
+
+def check_time_zones(**_: Any) -> list[CheckMessage]:
+    """Check that Django reads the times of each log as what they are."""
+    found = [one for one in connections.all() if inspection.may_hold_log(one.alias)]
+    return [
+        checks.Warning(
+            f'DATABASES["{one.alias}"]["TIME_ZONE"] is {one.timezone_name!r}, but the times of the'
+            " audit log are UTC. This database does not know which, so all of them are read as"
+            " times of that zone.",
+            hint="Remove TIME_ZONE from the settings of this database.",
+            id="auditrepr.W012",
+        )
+        for one in found
+        if not one.features.supports_timezones and one.settings_dict["TIME_ZONE"] and not _utc(one)
+    ]
+
+
+def _utc(connection: BaseDatabaseWrapper) -> bool:
+    return connection.timezone_name in ("UTC", "Etc/UTC")
 
 
 def check_databases(databases: Collection[str] | None, **_: Any) -> list[CheckMessage]:

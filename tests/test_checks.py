@@ -210,6 +210,21 @@ def test_a_migrate_that_is_about_to_make_the_log_is_not_told_that_there_is_none(
     assert ("auditrepr.W003" in found(["default"])) == warns
 
 
+@pytest.mark.parametrize("zone", [None, "UTC", "Asia/Tokyo"])
+def test_a_time_zone_of_a_database_that_stores_none_is_reported(zone, monkeypatch):
+    other = connections["other"]
+    monkeypatch.setitem(other.settings_dict, "TIME_ZONE", zone)
+    for name in ("timezone", "timezone_name"):
+        other.__dict__.pop(name, None)
+    try:
+        with override_settings(DATABASE_ROUTERS=[]):
+            warned = "auditrepr.W012" in found()
+    finally:
+        for name in ("timezone", "timezone_name"):
+            other.__dict__.pop(name, None)
+    assert warned == (zone == "Asia/Tokyo" and other.vendor == "sqlite")
+
+
 class NoLogAnywhere:
     def allow_migrate(self, db, app_label, **hints):
         return False if app_label == "auditrepr" else None

@@ -25,6 +25,8 @@ from .queries.excluded_columns import Excluded, left_out
 from .queries.past_tables import PastTables
 from .substitution import NotAsOf, Relations
 
+NO_WRITING = "code that builds a representation must not write to the database"
+
 
 class StartOver(BaseException):
     """Raised when the transaction is lost: its rows are read again, without the cause."""
@@ -208,7 +210,7 @@ class Building:
         """
         elsewhere = context["connection"].alias != self.vendor.connection.alias
         if elsewhere and self.phase.theirs and may_write(sql):
-            raise InternalError("code that builds a representation must not write to the database")
+            raise InternalError(NO_WRITING)
         if self.phase.theirs and not elsewhere:
             # A read-only transaction cannot lock rows, and needs no lock.
             sql = unlocked(self.vendor.statement_text(sql, context["cursor"].cursor))
@@ -264,6 +266,11 @@ class Building:
         named = {(model, column) for model, columns in excluded.items() for column in columns}
         return sorted(column for _, column in named - lacking)
 
-    def intercept_in_thread(self) -> None:
-        """Take note that another thread is about to send a query, which reads current rows."""
-        self.phase.query_in_thread()
+    def intercept_apart(self, sql: Any) -> None:
+        """Take note of a query in another thread or connection, which reads current rows.
+
+        :raises InternalError: if it would write.
+        """
+        if self.phase.theirs and may_write(sql):
+            raise InternalError(NO_WRITING)
+        self.phase.query_apart()

@@ -114,6 +114,9 @@ class AsOfReader(Protocol):
     def placeholder(self, field: Any, why: str) -> Any:
         """Return the stand-in for a column without a value."""
 
+    def left_to_django(self, subject: Subject) -> None:
+        """Take note that Django is about to read current rows, unless that is seen anyway."""
+
 
 @dataclass(eq=False, slots=True)
 class Subject(Hidden):
@@ -131,6 +134,15 @@ class Subject(Hidden):
     def note(self, reason: str) -> None:
         """Add a reason why the representation is mixed."""
         self.notes[reason] = None
+
+
+@dataclass(frozen=True)
+class ObjectRelation:
+    """A relation that leads to one object."""
+
+    resolve: Callable[[Peers], Sequence[Found]]
+    model: Any = None  # that of the object; None if each object may be of another one
+    source: Any = None  # the foreign key of the instance itself, if that decides
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 TODAY = "partly read from current rows"
 
 #: Statements that Django sends to control transactions.
-NO_READING = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ")
+NO_READING = ("SAVEPOINT ", "RELEASE SAVEPOINT ", "ROLLBACK TO SAVEPOINT ", "BEGIN")
 
 
 class Build(Protocol):
@@ -66,8 +66,8 @@ class Idle:
         """
         return sql, parameters
 
-    def query_in_thread(self) -> None:
-        """Take note that another thread is about to send a query on behalf of this one."""
+    def query_apart(self) -> None:
+        """Take note of a query in another thread or connection on behalf of this one."""
 
 
 class Reading(Idle):
@@ -91,7 +91,7 @@ class Running(Idle):
         self.subject.has_asked = True
         return build.as_of(self.subject, sql, parameters, unseen)
 
-    def query_in_thread(self) -> None:
+    def query_apart(self) -> None:
         self.subject.note(TODAY)
 
 
@@ -112,9 +112,9 @@ class Making(Running):
         self._ask()
         return super().query(build, sql, parameters, unseen)
 
-    def query_in_thread(self) -> None:
+    def query_apart(self) -> None:
         self._ask()
-        super().query_in_thread()
+        super().query_apart()
 
     def _ask(self) -> None:
         self.asked = True
@@ -131,9 +131,9 @@ class Converting(Idle):
         self.asked = False  # the code would have sent a query
 
     def query(self, build: Build, sql: str, parameters: Any, unseen: bool) -> Any:
-        self.query_in_thread()
+        self.query_apart()
 
-    def query_in_thread(self) -> None:
+    def query_apart(self) -> None:
         self.asked = True
         raise QueryRefused
 
@@ -156,8 +156,8 @@ class Answering(Idle):
     def theirs(self) -> bool:  # type: ignore[override]
         return self.before.theirs
 
-    def query_in_thread(self) -> None:
-        self.before.query_in_thread()
+    def query_apart(self) -> None:
+        self.before.query_apart()
 
     def query(self, build: Build, sql: str, parameters: Any, unseen: bool) -> Any:
         """Return the statement that reads the rows; see :meth:`Idle.query`.

@@ -1,4 +1,4 @@
-"""Notices queries that other threads send on behalf of the code of a row."""
+"""Notices queries that the code of a row sends in other threads, or by connections of its own."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-_asks: ContextVar[tuple[int, Callable[[], None]] | None] = ContextVar("asks", default=None)
+_asks: ContextVar[tuple[int, Callable[[Any], None]] | None] = ContextVar("asks", default=None)
 
 
 @contextmanager
-def watching(asks: Callable[[], None]) -> Iterator[None]:
-    """Call `asks` before each query that another thread sends on behalf of this one."""
+def watching(asks: Callable[[Any], None]) -> Iterator[None]:
+    """Call `asks` with each statement that is sent on behalf of this thread, but not by it.
+
+    Another thread sends it, or a connection that is none of Django's ``connections``, such as a
+    copy of one.
+    """
     token = _asks.set((threading.get_ident(), asks))
     try:
         yield
@@ -29,11 +34,17 @@ def connect(*, connection: BaseDatabaseWrapper, **_: Any) -> None:
         connection.execute_wrappers.insert(0, _tell)
 
 
-def _tell(execute: Callable[..., Any], *statement: Any) -> Any:
-    """Report a query of another thread; an execute_wrapper."""
+def _tell(
+    execute: Callable[..., Any], sql: Any, parameters: Any, many: bool, context: dict[str, Any]
+) -> Any:
+    """Report a query of another thread or connection; an execute_wrapper."""
     waiting = _asks.get()
     if waiting is not None:
         thread, asks = waiting
-        if thread != threading.get_ident():
-            asks()
-    return execute(*statement)
+        if thread != threading.get_ident() or not _is_djangos(context["connection"]):
+            asks(sql)
+    return execute(sql, parameters, many, context)
+
+
+def _is_djangos(connection: BaseDatabaseWrapper) -> bool:
+    return any(one is connection for one in connections.all(initialized_only=True))

@@ -25,7 +25,7 @@ from .loader import Loader
 from .lookups import Lookup, Subject
 from .matches import Matches
 from .own_values import with_own_values
-from .phases import Making, Running
+from .phases import TODAY, Making, Running
 from .placeholders import Unknown, default_of, unknown
 from .queries.past_tables import PastTables
 from .related.peers import Peers
@@ -187,6 +187,11 @@ class Reader:
         if why == NOT_RECORDED and field.column not in excluded:
             return default_of(field)
         return Unknown(field.column, why)
+
+    def left_to_django(self, subject: Subject) -> None:
+        """Take note that Django is about to read current rows, unless that is seen anyway."""
+        if self._on_made is not None:  # no one intercepts the queries of such objects
+            subject.note(TODAY)
 
     def objects(
         self,

@@ -8,7 +8,7 @@ from dataclasses import replace
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DEFAULT_DB_ALIAS, Error, connections, router
 
-from ..exceptions import DatabaseUnreachable, LogElsewhere, MigrationsPending
+from ..exceptions import DatabaseUnreachable, LogElsewhere, LogKeptOut, MigrationsPending
 from ..lineage import unapplied
 from ..models import AuditLog
 from ..tracking import TrackedTable, tracked_tables
@@ -41,9 +41,18 @@ def databases(using: str | None = None, *, with_log: bool = True) -> list[str]:
 
 def without_log(using: str) -> MigrationsPending:
     """Return the error for a database, or a schema of it, that has no audit log."""
+    if not router.allow_migrate_model(using, AuditLog):
+        return LogKeptOut(alias=using, remedy=_instead())
     if schema := schema_of(using):
         return LogElsewhere(alias=using, schema=schema)
     return MigrationsPending(alias=using, apps=AuditLog._meta.app_label)
+
+
+def _instead() -> str:
+    """Return what to do where a router keeps the log out of a database."""
+    if others := ", ".join(alias for alias in connections if may_hold_log(alias)):
+        return f"Choose one with a log: --database {others}."
+    return "Let it return None or True for auditrepr in the databases that have audited models."
 
 
 def schema_of(using: str) -> str:

@@ -28,8 +28,10 @@ from .audited import (
 )
 from .base import AuditReprError
 from .database import (
+    DatabaseUndefined,
     DatabaseUnreachable,
     LogElsewhere,
+    LogKeptOut,
     MayNotPrune,
     MigrationsPending,
     MigrationsUnreadable,
@@ -92,6 +94,7 @@ __all__ = [
     "BeyondTheLog",
     "CacheOutOfReach",
     "ColumnUnknown",
+    "DatabaseUndefined",
     "DatabaseUnreachable",
     "EraseDuringImport",
     "EventsMissed",
@@ -112,6 +115,7 @@ __all__ = [
     "LogBusy",
     "LogElsewhere",
     "LogInUse",
+    "LogKeptOut",
     "LogNotAttached",
     "MayNotErase",
     "MayNotImport",

@@ -11,6 +11,12 @@ class UnsupportedDatabase(AuditReprError):
     message = 'auditrepr supports PostgreSQL and SQLite, but database "{alias}" is {vendor}.'
 
 
+class DatabaseUndefined(UnsupportedDatabase):
+    """Raised when the settings leave a database empty, as those may that define others."""
+
+    message = 'DATABASES["{alias}"] names no database. Choose another one: {others}.'
+
+
 class DatabaseUnreachable(AuditReprError):
     """Raised when the database cannot be connected to."""
 
@@ -43,6 +49,15 @@ class LogElsewhere(MigrationsPending):
         " schemas are not touched. Run: manage.py migrate --database {alias}, with this schema"
         " first in its search_path (with django-tenants: manage.py migrate_schemas"
         " --schema={schema})"
+    )
+
+
+class LogKeptOut(MigrationsPending):
+    """Raised when a router keeps the audit log out of the database."""
+
+    message = (
+        'A database router (allow_migrate()) keeps the audit log out of database "{alias}".'
+        " {remedy}"
     )
 
 

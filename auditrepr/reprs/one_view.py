@@ -137,7 +137,7 @@ def _discarding(batch: Batch) -> Iterator[None]:
 def _watching(batch: Batch) -> Iterator[None]:
     """Intercept every query that the code of a row sends."""
     with ExitStack() as stack:
-        stack.enter_context(watching(batch.building.intercept_in_thread))
+        stack.enter_context(watching(batch.building.intercept_apart))
         for connection in connections.all():
             stack.enter_context(connection.execute_wrapper(batch.building.intercept))
         yield

@@ -8,7 +8,7 @@ from importlib import import_module
 from django.db import connections
 from django.db.backends.base.base import BaseDatabaseWrapper
 
-from ..exceptions import UnsupportedDatabase
+from ..exceptions import DatabaseUndefined, UnsupportedDatabase
 from .base import Vendor
 
 __all__ = ["Vendor", "get_vendor", "supports"]
@@ -18,6 +18,9 @@ _CLASSES = {
     "postgresql": "postgresql.PostgreSQL",
     "sqlite": "sqlite.SQLite",
 }
+
+#: What Django takes for the engine of a database that has none.
+_EMPTY = "django.db.backends.dummy"
 
 
 def supports(connection: BaseDatabaseWrapper) -> bool:
@@ -29,9 +32,13 @@ def get_vendor(using: str) -> Vendor:
     """Return the vendor that serves this database: one object for each alias.
 
     :raises UnsupportedDatabase: if it is neither PostgreSQL nor SQLite.
+    :raises DatabaseUndefined: if the settings do not say what it is.
     """
     connection = connections[using]
     if not supports(connection):
+        if connection.settings_dict["ENGINE"] == _EMPTY:
+            others = ", ".join(alias for alias in connections if supports(connections[alias]))
+            raise DatabaseUndefined(alias=using, others=f"--database {others}")
         raise UnsupportedDatabase(alias=using, vendor=connection.vendor)
     # Tests may give the alias to a database of another vendor.
     return _made(using, connection.vendor)

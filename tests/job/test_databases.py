@@ -238,6 +238,44 @@ def test_a_database_without_a_log_is_left_out_and_named_it_is_an_error():
         call_command("migrate", verbosity=0, database="other")
 
 
+COMMANDS = [
+    ["backfill_reprs", "--database=default"],
+    ["backfill_status", "--database=default"],
+    ["rebuild_reprs"],
+    ["seal_audit_log"],
+    ["verify_audit_log"],
+    ["export_audit_log", "--format=jsonl"],
+    ["prune_audit_log", "--before=2020-01-01"],
+    ["audit_triggers", "check", "--database=default"],
+]
+
+
+class LogInOther:
+    def allow_migrate(self, db, app_label, **hints):
+        return db == "other" if app_label == "auditrepr" else None
+
+
+class LogNowhere:
+    def allow_migrate(self, db, app_label, **hints):
+        return False if app_label == "auditrepr" else None
+
+
+@pytest.mark.proof
+def test_where_a_router_keeps_the_log_out_the_error_names_the_databases_that_have_one(settings):
+    call_command("migrate", "auditrepr", "zero", verbosity=0, database="default")
+    try:
+        settings.DATABASE_ROUTERS = [LogInOther()]
+        for command in COMMANDS:
+            with pytest.raises(CommandError, match=r"router .* out of .*: --database other\."):
+                call_command(*command, verbosity=0)
+        settings.DATABASE_ROUTERS = [LogNowhere()]
+        with pytest.raises(CommandError, match="Let it return None or True for auditrepr"):
+            call_command("backfill_reprs", verbosity=0)
+    finally:
+        settings.DATABASE_ROUTERS = []
+        call_command("migrate", verbosity=0, database="default")
+
+
 @pytest.mark.proof
 def test_the_status_shows_every_database(authors, capsys):
     call_command("backfill_status")

@@ -178,3 +178,20 @@ def test_an_unreachable_database_is_one_clear_line(unreachable):
     with pytest.raises(CommandError, match='Could not connect to database "other"') as raised:
         run("check", database="other")
     assert "\n" not in str(raised.value)
+
+
+@pytest.mark.parametrize("action", ["check", "install", "remove"])
+def test_an_unreachable_database_keeps_no_other_from_its_turn(action, unreachable, capsys):
+    with pytest.raises(CommandError, match='Could not connect to database "other"'):
+        call_command("audit_triggers", action)
+    assert capsys.readouterr().out.startswith("default: ")
+
+
+def test_a_second_alias_of_a_database_is_not_checked_again():
+    there = connections["other"]
+    connections["other"] = connections["default"].copy(alias="other")
+    try:
+        assert run("check") == "default: all triggers are OK.\n"
+    finally:
+        connections["other"].close()
+        connections["other"] = there

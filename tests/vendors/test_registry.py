@@ -9,7 +9,7 @@ import pytest
 from django.db import connection, connections
 from django.utils.connection import ConnectionDoesNotExist
 
-from auditrepr.exceptions import UnsupportedDatabase
+from auditrepr.exceptions import DatabaseUndefined, UnsupportedDatabase
 from auditrepr.vendors import Vendor, get_vendor, supports
 from auditrepr.vendors.base.facet import Facet
 from tests.app.models import Author
@@ -59,6 +59,16 @@ def test_a_database_that_is_not_supported_is_named(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr(type(connections["default"]), "vendor", "oracle")
     assert not supports(connection)
     with pytest.raises(UnsupportedDatabase, match="oracle"):
+        get_vendor("default")
+
+
+def test_where_the_settings_leave_a_database_empty_the_others_are_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    empty = connections["default"].settings_dict | {"ENGINE": "django.db.backends.dummy"}
+    monkeypatch.setattr(connections["default"], "settings_dict", empty)
+    monkeypatch.setattr(connections["default"], "vendor", "unknown")
+    with pytest.raises(DatabaseUndefined, match=r'"default".* names no .*: --database other\.'):
         get_vendor("default")
 
 

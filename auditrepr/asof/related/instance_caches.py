@@ -98,8 +98,10 @@ class AsOfSets(dict[str, Any], Hidden):
 
     def __getitem__(self, name: str) -> Any:
         relation = self._peers.sets.get(name)
-        if self._asking or relation is None or self._peers.elsewhere(*relation.models):
+        if self._asking or relation is None:
             return super().__getitem__(name)  # KeyError: Django queries the current rows
+        if self._peers.elsewhere(self._index, *relation.models):
+            return self._from_elsewhere(name)
         usual = getattr(self._peers.members[self._index].instance, relation.accessor)
         # Django's cache does not distinguish managers: find the caller's manager in its frame.
         frame = sys._getframe(1)
@@ -107,6 +109,8 @@ class AsOfSets(dict[str, Any], Hidden):
         chosen = isinstance(asking, BaseManager) and not isinstance(asking, type(usual))
         if not chosen and self._holds(name):
             return super().__getitem__(name)
+        if isinstance(asking, BaseManager) and self._is_another(asking._db):
+            return self._from_elsewhere(name)
         if not chosen and self._was_asked(name):
             live, members = self._peers.asked[name, self._index]
             return self._kept(name, as_of(live, members, members.matches.found))
@@ -123,6 +127,8 @@ class AsOfSets(dict[str, Any], Hidden):
         :param chosen: it is another manager than the relation's usual one.
         """
         of_all, live = self._live(manager, self._peers.members[self._index].subject)
+        if self._is_another(live._db):
+            return self._from_elsewhere(name)
         matches = self._peers.set(name, self._index)
         members = Members(self._peers, self._index, matches, manager.model)
         djangos_filters = is_djangos(type(manager), "_apply_rel_filters")
@@ -134,6 +140,19 @@ class AsOfSets(dict[str, Any], Hidden):
         shown = matches.shown(of_all) if djangos_filters and of_all.model is manager.model else None
         found = as_of(live, members, shown)
         return found if chosen else self._kept(name, found)
+
+    def _is_another(self, alias: str | None) -> bool:
+        """Return whether a manager names another database, by ``using()`` or ``db_manager()``."""
+        return alias is not None and alias != self._peers.reader.using
+
+    def _from_elsewhere(self, name: str) -> Any:
+        """Return what the code has prefetched.
+
+        :raises KeyError: if it has not; Django then queries current rows.
+        """
+        if name not in self:
+            self._peers.reader.left_to_django(self._peers.members[self._index].subject)
+        return super().__getitem__(name)
 
     def _holds(self, name: str) -> bool:
         """Return whether the set is here, as the code has fetched it, or for the present keys."""

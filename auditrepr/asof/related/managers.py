@@ -29,7 +29,8 @@ def is_plain(manager: BaseManager[Any]) -> bool:
     anything.
     """
     kind: Any = type(manager)
-    return "get_queryset" not in vars(manager) and _is_plain(kind)
+    own = "get_queryset" in vars(manager) or manager._db is not None
+    return not own and _is_plain(kind)
 
 
 def is_djangos(kind: type, *names: str) -> bool:

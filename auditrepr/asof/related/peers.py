@@ -5,12 +5,12 @@ They were reached in the same way: as the objects of a batch's events, or throug
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from django.db import router
+from django.db import DEFAULT_DB_ALIAS, router
 from django.db.models import Model
 
 from ...utils.model_meta import field_named
@@ -18,15 +18,14 @@ from ...vendors.types import Found, Row
 from ..attributes import attributes_of
 from ..conversion import ModelRaised
 from ..instances import maker
-from ..lookups import Ask, AsOfReader, Lookup, SetRelation, Subject
+from ..lookups import Ask, AsOfReader, Lookup, ObjectRelation, SetRelation, Subject
 from ..matches import Matches
-from ..placeholders import unknown
+from ..placeholders import Unknown, unknown
 from ..plain_models import is_plain
 from .instance_caches import AsOfSets, Members
 from .own_objects import AsOfObjects
 
 if TYPE_CHECKING:
-    from .relations import Resolver
     from .repeated_peers import RepeatedPeers
 
 
@@ -51,7 +50,7 @@ class Member(NamedTuple):
 class Peers:
     """Instances of one model that were reached in the same way.
 
-    :param resolvers: the resolver of each relation to one object, by cache name.
+    :param relations: the relations to one object, by cache name.
     :param sets: the relations to several objects, by cache name.
     :param keys: the attnames of the fields whose values decide where the relations lead.
     """
@@ -60,13 +59,13 @@ class Peers:
         self,
         reader: AsOfReader,
         model: type[Model],
-        resolvers: Mapping[str, Resolver],
+        relations: Mapping[str, ObjectRelation],
         sets: Mapping[str, SetRelation],
         keys: Sequence[str] = (),
     ) -> None:
         self.reader = reader
         self.model = model
-        self.resolvers = resolvers
+        self.relations = relations
         self.sets = sets
         self.keys = keys
         self.make = maker(model, reader.using)
@@ -74,7 +73,6 @@ class Peers:
         self.members: list[Member] = []
         self._objects: dict[str, Sequence[Found]] = {}
         self._sets: dict[str, Sequence[Matches]] = {}
-        self._elsewhere: dict[tuple[type[Model], ...], bool] = {}
         self._tracebacks: dict[int, TracebackType | None] = {}  # of errors, by their id()
         #: The sets that code has asked for, by cache name and member, with Django's querysets.
         self.asked: dict[tuple[str, int], tuple[Any, Members]] = {}
@@ -118,21 +116,19 @@ class Peers:
     def now(self, index: int) -> Peers:
         """Return peers of which this member is the only one, with the keys that it has now."""
         instance, subject, row, _ = self.members[index]
-        alone = Peers(self.reader, self.model, self.resolvers, self.sets, self.keys)
+        alone = Peers(self.reader, self.model, self.relations, self.sets, self.keys)
         alone.members.append(Member(instance, subject, row, self._keys_of(instance)))
         return alone
 
-    def elsewhere(self, *models: type[Model]) -> bool:
-        """Return whether the project keeps one of these models in another database.
+    def elsewhere(self, index: int, *models: type[Model]) -> bool:
+        """Return whether this member's relation to these models leads to another database.
 
-        A database that only gets reads, such as a replica, does not count.
+        A router may decide by the member. A database that only gets reads, such as a replica, does
+        not count.
         """
-        if models not in self._elsewhere:
-            self._elsewhere[models] = self._is_elsewhere(models)
-        return self._elsewhere[models]
-
-    def _is_elsewhere(self, models: Iterable[type[Model]]) -> bool:
-        using, like = self.reader.using, self.members[0].instance
+        using, like = self.reader.using, self.members[index].instance
+        if not router.routers or not models:
+            return (like._state.db or DEFAULT_DB_ALIAS) != using
         return any(
             not router.allow_migrate_model(using, model)
             or using
@@ -171,11 +167,13 @@ class Peers:
 
         :raises KeyError: if it is unknown here, so that Django looks it up.
         """
-        resolve = self.resolvers[name]
+        relation = self.relations[name]
         if self.has_changed(index):
             return self.now(index).object(name, 0)
-        found = self._answer(self._objects, name, resolve, index)
         member = self.members[index]
+        if self.elsewhere(index, *filter(None, [relation.model])):
+            return self._from_elsewhere(name, relation, member)
+        found = self._answer(self._objects, name, relation.resolve, index)
         for doubt in found.doubts:
             member.subject.note(doubt)
         if isinstance(found.value, Ask):
@@ -183,6 +181,20 @@ class Peers:
         if isinstance(found.value, Exception):
             raise self._once_more(found.value)
         return found.value
+
+    def _from_elsewhere(self, name: str, relation: ObjectRelation, member: Member) -> Any:
+        """Leave the relation to Django, which queries the other database, unless it has no key.
+
+        :raises KeyError: if Django is to look it up.
+        """
+        key = self._lookup(member, relation.source) if relation.source is not None else None
+        if key is not None and isinstance(key.key, Unknown):
+            for doubt in key.doubts:
+                member.subject.note(doubt)
+            return key.key
+        if key is None or key.key is not None:
+            self.reader.left_to_django(member.subject)
+        raise KeyError(name)
 
     def set(self, name: str, index: int) -> Matches:
         """Return the set that the relation with this cache name leads to, for one member."""
@@ -254,7 +266,7 @@ class Peers:
     @cached_property
     def accessors(self) -> frozenset[str]:
         """The names by which code asks for the relations of a member."""
-        return frozenset(one.accessor for one in self.sets.values()).union(self.resolvers)
+        return frozenset(one.accessor for one in self.sets.values()).union(self.relations)
 
     @cached_property
     def _repeated(self) -> RepeatedPeers:

@@ -200,6 +200,13 @@ class AsOfQuerySet(QuerySet[Any]):
         own = own and self.model is model
         return self._iterable_class is ModelIterable and not changed and own
 
+    def using(self, alias: str | None) -> Any:
+        """Return the queryset for a database; for another one it is an ordinary queryset."""
+        queryset: Any = super().using(alias)
+        if self._as_of is not None and alias not in (None, self._as_of.reader.using):
+            queryset._as_of = None
+        return queryset
+
     def __or__(self, other: Any) -> Any:
         return self._united(super().__or__(other), other)
 

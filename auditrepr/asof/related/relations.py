@@ -15,14 +15,14 @@ from typing import TYPE_CHECKING, Any
 
 from django.apps import apps
 from django.core.exceptions import ObjectDoesNotExist, ValidationError
-from django.db import connections
+from django.db import connections, router
 from django.db.models import ForeignObject, ForeignObjectRel, Model, OneToOneRel
 from django.db.models.fields.related_descriptors import ReverseOneToOneDescriptor
 
 from ...utils.model_meta import all_relations, can_hold, field_named, key_parts
 from ...vendors.types import Found
 from ..history import TYPE_GONE
-from ..lookups import Ask, Lookup
+from ..lookups import Ask, Lookup, ObjectRelation
 from ..placeholders import Unknown
 from .managers import is_djangos, is_plain
 
@@ -30,21 +30,21 @@ if TYPE_CHECKING:
     from .peers import Peers
 
 
-Resolver = Callable[["Peers"], Sequence[Found]]
-
-
 @cache
-def object_relations(model: type[Model]) -> dict[str, Resolver]:
-    """Return the resolver of each relation of the model to one object, by cache name."""
-    found: dict[str, Resolver] = {}
+def object_relations(model: type[Model]) -> dict[str, ObjectRelation]:
+    """Return the relations of the model to one object, by cache name."""
+    found: dict[str, ObjectRelation] = {}
     for field in all_relations(model):
         if isinstance(field, ForeignObject):
             if len(field.related_fields) == 1:
-                found[field.cache_name] = partial(forward, field)
+                ((source, _),) = field.related_fields
+                target = field.remote_field.model
+                found[field.cache_name] = ObjectRelation(partial(forward, field), target, source)
         elif _is_generic(field):
-            found[field.cache_name] = partial(generic, field)
+            found[field.cache_name] = ObjectRelation(partial(generic, field))
         elif isinstance(field, OneToOneRel):
-            found[field.cache_name] = partial(reverse_one, field)
+            resolve = partial(reverse_one, field)
+            found[field.cache_name] = ObjectRelation(resolve, field.related_model)
     return found
 
 
@@ -68,11 +68,6 @@ def forward(field: Any, peers: Peers) -> Sequence[Found]:
     model: Any = field.remote_field.model
     ((source, target),) = field.related_fields
     every = peers.lookups(source)
-    if peers.elsewhere(model):
-        return [
-            _unknown(key, doubts) if isinstance(key, Unknown) else _for_django()
-            for _, key, doubts in every
-        ]
     accessor = _forward_accessor(field, peers.model)
     if not is_plain(model._base_manager) or not _finds_as_django(accessor, field):
         ask = Ask(accessor.get_object)
@@ -126,8 +121,6 @@ def reverse_one(relation: Any, peers: Peers) -> Sequence[Found]:
     """Resolve the other side of a OneToOneField, including multi-table children."""
     field = relation.field
     model = relation.related_model
-    if peers.elsewhere(model):
-        return [_for_django() for _ in peers.members]
     lookups = peers.lookups(field.foreign_related_fields[0])
     accessor = _reverse_accessor(relation, peers.model)
     as_django = is_djangos(type(accessor), "get_queryset") and is_djangos(
@@ -164,10 +157,11 @@ def generic(field: Any, peers: Peers) -> Sequence[Found]:
         else:
             answers[index] = Found(None, doubts if key is None else (*doubts, TYPE_GONE))
     for model, wanted in by_model.items():
-        if peers.elsewhere(model):
-            found = [_for_django() for _ in wanted]
-        else:
+        # Django looks in the database of the instance, wherever routers send others.
+        if router.allow_migrate_model(peers.reader.using, model):
             found = _generic_ends(peers, model, [lookup for _, lookup in wanted])
+        else:
+            found = [_for_django() for _ in wanted]
         for (index, _), one in zip(wanted, found, strict=True):
             answers[index] = one
     return answers
@@ -238,7 +232,7 @@ def _unknown(placeholder: Any, doubts: tuple[str, ...] = ()) -> Found:
 
 
 def _for_django() -> Found:
-    """Leave the relation to Django, which queries the database that the routers choose."""
+    """Leave the relation to Django, which fails if its table is in another database."""
     return Found(None, value=KeyError("it is in another database"))
 
 

@@ -19,7 +19,7 @@ class RepeatedPeers(Peers):
     """
 
     def __init__(self, first: Peers) -> None:
-        super().__init__(first.reader, first.model, first.resolvers, first.sets, first.keys)
+        super().__init__(first.reader, first.model, first.relations, first.sets, first.keys)
         self.first = first
         self._places: dict[int, int] = {}  # of the members among the first ones
         self._objects, self._sets = first._objects, first._sets

@@ -7,14 +7,20 @@ from functools import partial
 from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
-from django.db import DEFAULT_DB_ALIAS, Error
+from django.db import DEFAULT_DB_ALIAS, Error, connections
 
 from ... import capture, sources
-from ...capture import append_only, attachment
+from ...capture import append_only, attachment, inspection
 from ...capture.state import State
 from ...conf import get_settings
-from ...exceptions import AuditReprError, IndexesMissing, TablesLeaving, UnknownSource
-from ...job import preflight
+from ...exceptions import (
+    AuditReprError,
+    DatabaseUnreachable,
+    IndexesMissing,
+    TablesLeaving,
+    UnknownSource,
+)
+from ...job import logs, preflight
 from ...job.monitoring import findings
 from ...job.partitions.making import keep_ahead
 from ...job.rights import explained, refused
@@ -81,10 +87,12 @@ class Command(TerminalCommand):
         using = options["database"] or DEFAULT_DB_ALIAS
         complaints: list[str] = []
         try:
-            # remove works without the log's tables.
-            alone = using if action in ("attach", "detach") else options["database"]
-            for using in capture.databases(alone, with_log=action != "remove"):
-                complaints += act(using)
+            for using in (chosen := _chosen(action, options["database"])):
+                # remove works without the log's tables.
+                if lost := _unreachable(using, alone=len(chosen) == 1, log=action != "remove"):
+                    complaints.append(visible(lost))
+                else:
+                    complaints += act(using)
         except IndexesMissing as error:  # its statements are lines, to be copied
             raise CommandError(visible_lines(str(error))) from error
         except UnknownSource as error:
@@ -178,6 +186,31 @@ class Command(TerminalCommand):
     def _say(self, level: int, text: str) -> None:
         if self.verbosity >= level:
             self.stdout.write(text)
+
+
+def _chosen(action: str, using: str | None) -> list[str]:
+    """Return the databases to work on; without a name, those that have a log, each log once."""
+    if using or action in ("attach", "detach"):
+        return [using or DEFAULT_DB_ALIAS]
+    if action == "remove":
+        return list(filter(inspection.may_hold_log, connections)) or [DEFAULT_DB_ALIAS]
+    return logs.aliases()
+
+
+def _unreachable(using: str, *, alone: bool, log: bool) -> str:
+    """Return why one of several databases cannot be worked on, which keeps no other from its turn.
+
+    :param log: it must hold a log.
+    :raises AuditReprError: if it is the only one, or holds no log.
+    """
+    try:
+        capture.databases(using, with_log=log)
+        inspection.connect(using)
+    except DatabaseUnreachable as error:
+        if alone:
+            raise
+        return str(error)
+    return ""
 
 
 def _check_usage(action: str, options: dict[str, Any]) -> None:
