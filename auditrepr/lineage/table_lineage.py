@@ -14,7 +14,7 @@ from ..tracking.decorator import former_tables, renamed_fields
 from ..utils.model_meta import own_fields
 from ..utils.table_names import log_name
 from ..vendors.types import Name, Step
-from .migration_walk import Change, ColumnChanged, TableMade, TableRenamed
+from .migration_walk import Change, ColumnChanged, ColumnRetyped, TableMade, TableRenamed
 
 
 class Lineage(NamedTuple):
@@ -25,7 +25,11 @@ class Lineage(NamedTuple):
     declared: tuple[Step, ...] = ()  # by the project, without saying when
 
     def steps(self, at: datetime) -> tuple[Step, ...]:
-        """Return the changes of the columns since `at`."""
+        """Return the changes of the columns' names since `at`."""
+        return tuple(step for step in self.steps_and_casts(at) if step.types is None)
+
+    def steps_and_casts(self, at: datetime) -> tuple[Step, ...]:
+        """Return the changes of the columns' names and types since `at`."""
         return tuple(step for applied, step in self.changes if applied > at) + self.declared
 
     def had(self, table_name: str, at: datetime) -> bool:
@@ -59,11 +63,11 @@ def lineage_of(model: type[Model], known: Sequence[Change], taken: Mapping[str, 
     """Return the lineage of the model's table, from its current name back to its creation."""
     name, until = log_name(model._meta.db_table), None
     names: list[Name] = []
-    columns: list[ColumnChanged] = []
+    columns: list[ColumnChanged | ColumnRetyped] = []
     since = None
     for change in reversed(known):
         since = change.at
-        if isinstance(change, ColumnChanged) and change.table == name:
+        if isinstance(change, ColumnChanged | ColumnRetyped) and change.table == name:
             columns.append(change)
         elif isinstance(change, TableRenamed) and change.new == name:
             names.append(Name(name, since, until))
@@ -79,12 +83,22 @@ def lineage_of(model: type[Model], known: Sequence[Change], taken: Mapping[str, 
 
 
 def _needed(
-    model: type[Model], columns: Iterable[ColumnChanged]
+    model: type[Model], columns: Iterable[ColumnChanged | ColumnRetyped]
 ) -> tuple[tuple[datetime, Step], ...]:
     """Return the changes that concern the existing columns; read from the latest back."""
     needed = {field.column for field in own_fields(model)}
+    then = set(needed)  # what the existing columns were called at that point
     steps = []
-    for at, _, old, new in columns:
+    for change in columns:
+        if isinstance(change, ColumnRetyped):
+            if change.column in then:
+                steps.append((change.at, Step(change.column, change.column, types=change.types)))
+            continue
+        at, _, old, new = change
+        then.discard(old)
+        if new in then:
+            then.remove(new)
+            then.add(old)
         if new in needed:
             steps.append((at, Step(old, new)))
             needed.add(old)

@@ -299,7 +299,7 @@ def test_a_renamed_table_that_no_migration_has_made_is_followed(first, monkeypat
 
 def walked(*made: Any) -> list[Any]:
     """What these operations do to names, after a table of two columns was made."""
-    walk = Walk(dt.datetime.now(dt.UTC), "shop", ProjectState(), 63)
+    walk = Walk(dt.datetime.now(dt.UTC), "shop", ProjectState(), connection)
     key = ("id", models.BigAutoField(primary_key=True))
     walk.operate(migrations.CreateModel("Order", [key, ("ref", models.TextField())]))
     return [change[1:] for operation in made for change in walk.operate(operation)]

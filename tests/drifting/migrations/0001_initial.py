@@ -38,5 +38,20 @@ class Migration(migrations.Migration):
                 ("done", models.TextField(null=True)),
             ],
         ),
+        migrations.CreateModel(
+            "Reading",
+            [
+                KEY,
+                ("data", models.TextField(null=True)),
+                ("note", models.JSONField(null=True)),
+                ("price", models.DecimalField(max_digits=9, decimal_places=3, null=True)),
+                ("count", models.BooleanField(null=True)),
+                ("flag", models.IntegerField(null=True)),
+                ("moment", models.DateTimeField(null=True)),
+                ("size", models.FloatField(null=True)),
+                ("ratio", models.IntegerField(null=True)),
+                ("portion", models.FloatField(null=True)),
+            ],
+        ),
         migrations.CreateModel("Late", [KEY, ("name", char())]),
     ]
