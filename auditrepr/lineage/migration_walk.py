@@ -45,13 +45,20 @@ class ColumnRetyped(NamedTuple):
     types: tuple[str, str]  # before and after
 
 
+class KeyChanged(NamedTuple):
+    """The primary key is of other columns."""
+
+    at: datetime
+    table: str
+
+
 class ColumnAdded(NamedTuple):
     at: datetime
     table: str
     column: str
 
 
-Change = TableMade | TableRenamed | ColumnChanged | ColumnRetyped
+Change = TableMade | TableRenamed | ColumnChanged | ColumnRetyped | KeyChanged
 
 ModelKey = tuple[str, str]  # app label and lower-case name
 TableKey = tuple[str, str, str]  # the same, and for a many-to-many table the name of its field
@@ -61,6 +68,7 @@ class Table(NamedTuple):
     name: str  # as the log has it
     columns: dict[str, str]  # by the names of their fields
     types: dict[str, str]  # likewise; empty for a relation, and for what no one writes
+    key: frozenset[str]  # the fields of the primary key
 
 
 class Walk:
@@ -97,7 +105,7 @@ class Walk:
     def _in_name_only(
         self, parts: Iterable[Any], *, in_database: bool
     ) -> list[Change | ColumnAdded]:
-        """Return the renames among state-only operations, and the columns with another type.
+        """Return what state-only operations do to names, to keys, and to the types of columns.
 
         Created and removed tables and columns are ignored: they may exist outside this migration.
 
@@ -110,6 +118,7 @@ class Walk:
             for c in in_name
             if isinstance(c, TableRenamed)
             or getattr(c, "new", None)
+            or isinstance(c, KeyChanged)
             or (in_database and isinstance(c, ColumnRetyped))
         ]
 
@@ -153,6 +162,8 @@ class Walk:
             now = new.columns.get(_renamed_field(operation, field))
             if now != column:
                 yield ColumnChanged(self.at, new.name, column, now)
+        if {_renamed_field(operation, field) for field in old.key} != new.key:
+            yield KeyChanged(self.at, new.name)
         if isinstance(operation, operations.AlterField):
             for field in old.types.keys() & new.types.keys():
                 types = old.types[field], new.types[field]
@@ -175,14 +186,19 @@ class Walk:
         key = (model.app_label, model.name_lower)
         name = model.options.get("db_table") or self._short(f"{model.app_label}_{key[1]}")
         columns, types = {}, {}
+        key_fields: set[str] = set()
         for field_name, field in model.fields.items():
             if isinstance(field, ManyToManyField):
                 if not field.remote_field.through:
                     yield (*key, field_name), self._link_table(model, name, field_name, field)
-            elif not isinstance(field, CompositePrimaryKey):
+            elif isinstance(field, CompositePrimaryKey):
+                key_fields |= set(field.field_names)
+            else:
+                if field.primary_key:
+                    key_fields.add(field_name)
                 columns[field_name] = field.db_column or _attname(field_name, field)
                 types[field_name] = self._type(field)
-        yield (*key, ""), Table(log_name(name), columns, types)
+        yield (*key, ""), Table(log_name(name), columns, types, frozenset(key_fields))
 
     def _type(self, field: Any) -> str:
         if field.remote_field or field.generated:
@@ -197,7 +213,7 @@ class Walk:
         source, target = model.name_lower, _name_of(field.remote_field.model)
         if target in (source, RECURSIVE_RELATIONSHIP_CONSTANT):
             source, target = f"from_{source}", f"to_{source}"
-        return Table(log_name(table), {"<": f"{source}_id", ">": f"{target}_id"}, {})
+        return Table(log_name(table), {"<": f"{source}_id", ">": f"{target}_id"}, {}, frozenset())
 
     def _short(self, name: str) -> str:
         return truncate_name(name, self.connection.ops.max_name_length())

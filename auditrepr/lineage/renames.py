@@ -92,13 +92,16 @@ class Renames:
             return Image(event_id, before)
         lineage = self.lineage(table)
         casts = event_id > LAST_IMPORTED and not self._attached
-        return Image(
-            event_id, before, lineage.steps_and_casts(at) if casts else lineage.steps(at)
-        )
+        return Image(event_id, before, lineage.steps_and_casts(at) if casts else lineage.steps(at))
 
     def lineage(self, table: str) -> Lineage:
         """Return the names that this table and its columns have had."""
         return self._lineages.get(table) or Lineage((Name(table),))
+
+    def had_other_key(self, table: str, at: datetime) -> bool:
+        """Return whether the table, by its current name, had another primary key at that time."""
+        since = self.lineage(table).key_since if self._older(at) else None
+        return since is not None and at <= since
 
     def _older(self, at: datetime) -> bool:
         """Return whether a migration was applied after that time."""

@@ -14,7 +14,14 @@ from ..tracking.decorator import former_tables, renamed_fields
 from ..utils.model_meta import own_fields
 from ..utils.table_names import log_name
 from ..vendors.types import Name, Step
-from .migration_walk import Change, ColumnChanged, ColumnRetyped, TableMade, TableRenamed
+from .migration_walk import (
+    Change,
+    ColumnChanged,
+    ColumnRetyped,
+    KeyChanged,
+    TableMade,
+    TableRenamed,
+)
 
 
 class Lineage(NamedTuple):
@@ -23,6 +30,7 @@ class Lineage(NamedTuple):
     names: tuple[Name, ...]
     changes: tuple[tuple[datetime, Step], ...] = ()  # in the order in which they came
     declared: tuple[Step, ...] = ()  # by the project, without saying when
+    key_since: datetime | None = None  # when the primary key got its columns; None: it always had
 
     def steps(self, at: datetime) -> tuple[Step, ...]:
         """Return the changes of the columns' names since `at`."""
@@ -64,11 +72,13 @@ def lineage_of(model: type[Model], known: Sequence[Change], taken: Mapping[str, 
     name, until = log_name(model._meta.db_table), None
     names: list[Name] = []
     columns: list[ColumnChanged | ColumnRetyped] = []
-    since = None
+    since = key_since = None
     for change in reversed(known):
         since = change.at
         if isinstance(change, ColumnChanged | ColumnRetyped) and change.table == name:
             columns.append(change)
+        elif isinstance(change, KeyChanged) and change.table == name:
+            key_since = key_since or change.at
         elif isinstance(change, TableRenamed) and change.new == name:
             names.append(Name(name, since, until))
             name, until = change.table, since
@@ -79,7 +89,8 @@ def lineage_of(model: type[Model], known: Sequence[Change], taken: Mapping[str, 
     names.append(Name(name, since, until))
     limited = [one if taken[one.name] > 1 else Name(one.name) for one in names]
     declared = [Name(log_name(table)) for table in former_tables(model)]
-    return Lineage((*limited, *declared), _needed(model, columns), _declared(model))
+    steps = _needed(model, columns), _declared(model)
+    return Lineage((*limited, *declared), *steps, key_since)
 
 
 def _needed(

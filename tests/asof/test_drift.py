@@ -252,6 +252,26 @@ def test_what_an_event_found_has_the_types_of_today(first):
     assert (then.data, then.price, doubts(then)) == ([1], 2, [])
 
 
+@pytest.mark.proof
+def test_what_had_another_primary_key_is_not_passed_off_as_unchanged(first):
+    first.Person.create(code="x", name="one")
+    first.Visit.create(person_id="x", number=1)
+    moment = AuditLog.objects.latest("pk").occurred_at
+    first.Person.update(name="two")
+    today()
+    person, visit = (apps.get_model("drifting", name) for name in ("Person", "Visit"))
+    visit.objects.update(number=2)
+    person.objects.update(name="three")
+    visit.objects.update(number=3)
+    before, *after = built("drifting_visit")
+    assert before.reason == "the primary key of drifting_person was another one"
+    assert [(one.text, one.reason) for one in after] == [("2 two", ""), ("3 three", "")]
+    assert [one.text for one in built("drifting_person")] == ["one []", "two [1]", "three [2]"]
+    then = as_of(visit, moment, pk=visit.objects.get().pk)
+    assert then.person.name
+    assert doubts(then) == ["the primary key of drifting_person was another one"]
+
+
 def event(table: str, **row) -> Outcome:
     log = AuditLog.objects.create(table_name=table, object_id="5", action="I", row_data=row)
     return AuditLog.objects.get(pk=log.pk).build_instance_repr()

@@ -82,6 +82,26 @@ class Reading(models.Model):
         return str({field.name: getattr(self, field.name) for field in self._meta.fields})
 
 
+class Person(models.Model):
+    """Its key was an ID at first."""
+
+    code = models.CharField(max_length=9, primary_key=True)
+    name = models.CharField(max_length=20)
+
+    def __str__(self) -> str:
+        return f"{self.name} {[visit.number for visit in self.visits.order_by('number')]}"
+
+
+class Visit(models.Model):
+    person = models.ForeignKey(
+        Person, models.CASCADE, to_field="code", related_name="visits", db_constraint=False
+    )
+    number = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.person.name}"
+
+
 class Late(models.Model):
     """Columns that came later, each with another kind of default."""
 

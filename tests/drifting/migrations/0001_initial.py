@@ -53,5 +53,26 @@ class Migration(migrations.Migration):
                 ("portion", models.FloatField(null=True)),
             ],
         ),
+        migrations.CreateModel(
+            "Person",
+            [KEY, ("code", char(9, unique=True)), ("name", char())],
+        ),
+        migrations.CreateModel(
+            "Visit",
+            [
+                KEY,
+                (
+                    "person",
+                    models.ForeignKey(
+                        "drifting.Person",
+                        models.CASCADE,
+                        to_field="code",
+                        related_name="visits",
+                        db_constraint=False,
+                    ),
+                ),
+                ("number", models.IntegerField()),
+            ],
+        ),
         migrations.CreateModel("Late", [KEY, ("name", char())]),
     ]

@@ -9,6 +9,8 @@ class Migration(migrations.Migration):
         migrations.AlterField("Ticket", "short", models.CharField(max_length=5, null=True)),
         migrations.AlterField("Ticket", "moment", models.DateTimeField(null=True)),
         migrations.AlterField("Ticket", "done", models.BooleanField(null=True)),
+        migrations.RemoveField("Person", "id"),
+        migrations.AlterField("Person", "code", models.CharField(max_length=9, primary_key=True)),
         migrations.AlterField("Reading", "data", models.JSONField(null=True)),
         migrations.AlterField("Reading", "note", models.TextField(null=True)),
         migrations.AlterField("Reading", "price", models.IntegerField(null=True)),
