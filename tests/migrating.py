@@ -18,7 +18,7 @@ from tests.capturing import audit
 
 APP = "drifting"
 LAST = "0005_more_columns"
-TABLES = ["shop", "label", "item", "item_labels", "ticket", "late"]
+TABLES = ["shop", "label", "item", "item_labels", "ticket", "reading", "person", "visit", "late"]
 
 
 def migrate(name: str | None) -> Any:

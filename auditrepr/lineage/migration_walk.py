@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from datetime import datetime
 from typing import Any, NamedTuple
 
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.db.backends.utils import strip_quotes, truncate_name
 from django.db.migrations import operations
 from django.db.migrations.state import ModelState, ProjectState
@@ -35,13 +36,29 @@ class ColumnChanged(NamedTuple):
     new: str | None
 
 
+class ColumnRetyped(NamedTuple):
+    """A column got another type, as Django names them."""
+
+    at: datetime
+    table: str
+    column: str
+    types: tuple[str, str]  # before and after
+
+
+class KeyChanged(NamedTuple):
+    """The primary key is of other columns."""
+
+    at: datetime
+    table: str
+
+
 class ColumnAdded(NamedTuple):
     at: datetime
     table: str
     column: str
 
 
-Change = TableMade | TableRenamed | ColumnChanged
+Change = TableMade | TableRenamed | ColumnChanged | ColumnRetyped | KeyChanged
 
 ModelKey = tuple[str, str]  # app label and lower-case name
 TableKey = tuple[str, str, str]  # the same, and for a many-to-many table the name of its field
@@ -50,23 +67,27 @@ TableKey = tuple[str, str, str]  # the same, and for a many-to-many table the na
 class Table(NamedTuple):
     name: str  # as the log has it
     columns: dict[str, str]  # by the names of their fields
+    types: dict[str, str]  # likewise; empty for a relation, and for what no one writes
+    key: frozenset[str]  # the fields of the primary key
 
 
 class Walk:
     """The walk of one migration through the states of the project."""
 
-    def __init__(self, at: datetime, app_label: str, state: ProjectState, limit: int | None):
+    def __init__(
+        self, at: datetime, app_label: str, state: ProjectState, connection: BaseDatabaseWrapper
+    ) -> None:
         self.at = at
         self.app_label = app_label
         self.state = state
-        self.limit = limit
+        self.connection = connection
 
     def operate(self, operation: Any) -> list[Change | ColumnAdded]:
         """Apply the operation to the state; return its changes of names and columns."""
         if isinstance(operation, operations.SeparateDatabaseAndState):
             return self._separately(operation)
         if isinstance(operation, operations.RunSQL):
-            return self._in_name_only(operation.state_operations)
+            return self._in_name_only(operation.state_operations, in_database=True)
         concerned = self._concerned(operation)
         before = self.tables(concerned)
         operation.state_forwards(self.app_label, self.state)
@@ -75,18 +96,31 @@ class Walk:
         return list(self._compared(operation, before, self.tables(concerned)))
 
     def _separately(self, operation: Any) -> list[Change | ColumnAdded]:
-        aside = Walk(self.at, self.app_label, self.state.clone(), self.limit)
+        aside = Walk(self.at, self.app_label, self.state.clone(), self.connection)
         done = [change for part in operation.database_operations for change in aside.operate(part)]
-        in_name = self._in_name_only(operation.state_operations)
+        by_sql = bool(operation.database_operations)
+        in_name = self._in_name_only(operation.state_operations, in_database=by_sql)
         return done + [change for change in in_name if change not in done]
 
-    def _in_name_only(self, parts: Iterable[Any]) -> list[Change | ColumnAdded]:
-        """Return the renames among state-only operations.
+    def _in_name_only(
+        self, parts: Iterable[Any], *, in_database: bool
+    ) -> list[Change | ColumnAdded]:
+        """Return what state-only operations do to names, to keys, and to the types of columns.
 
         Created and removed tables and columns are ignored: they may exist outside this migration.
+
+        :param in_database: whether something else in the migration changes the database. If not, a
+            column had its type before.
         """
         in_name = [change for part in parts for change in self.operate(part)]
-        return [c for c in in_name if isinstance(c, TableRenamed) or getattr(c, "new", None)]
+        return [
+            c
+            for c in in_name
+            if isinstance(c, TableRenamed)
+            or getattr(c, "new", None)
+            or isinstance(c, KeyChanged)
+            or (in_database and isinstance(c, ColumnRetyped))
+        ]
 
     def _concerned(self, operation: Any) -> list[ModelKey]:
         match operation:
@@ -128,6 +162,13 @@ class Walk:
             now = new.columns.get(_renamed_field(operation, field))
             if now != column:
                 yield ColumnChanged(self.at, new.name, column, now)
+        if {_renamed_field(operation, field) for field in old.key} != new.key:
+            yield KeyChanged(self.at, new.name)
+        if isinstance(operation, operations.AlterField):
+            for field in old.types.keys() & new.types.keys():
+                types = old.types[field], new.types[field]
+                if all(types) and types[0] != types[1]:
+                    yield ColumnRetyped(self.at, new.name, new.columns[field], types)
         if isinstance(operation, operations.AddField):
             for field in new.columns.keys() - old.columns.keys():
                 yield ColumnAdded(self.at, new.name, new.columns[field])
@@ -144,24 +185,38 @@ class Walk:
     def _tables_of(self, model: ModelState) -> Iterator[tuple[TableKey, Table]]:
         key = (model.app_label, model.name_lower)
         name = model.options.get("db_table") or self._short(f"{model.app_label}_{key[1]}")
-        columns = {}
+        columns, types = {}, {}
+        key_fields: set[str] = set()
         for field_name, field in model.fields.items():
             if isinstance(field, ManyToManyField):
                 if not field.remote_field.through:
                     yield (*key, field_name), self._link_table(model, name, field_name, field)
-            elif not isinstance(field, CompositePrimaryKey):
+            elif isinstance(field, CompositePrimaryKey):
+                key_fields |= set(field.field_names)
+            else:
+                if field.primary_key:
+                    key_fields.add(field_name)
                 columns[field_name] = field.db_column or _attname(field_name, field)
-        yield (*key, ""), Table(log_name(name), columns)
+                types[field_name] = self._type(field)
+        yield (*key, ""), Table(log_name(name), columns, types, frozenset(key_fields))
+
+    def _type(self, field: Any) -> str:
+        if field.remote_field or field.generated:
+            return ""
+        try:
+            return field.db_type(self.connection) or ""
+        except Exception:  # of a class of the project, which may need the model that it is on
+            return ""
 
     def _link_table(self, model: ModelState, owner: str, name: str, field: Any) -> Table:
         table = field.db_table or self._short(f"{strip_quotes(owner)}_{name}")
         source, target = model.name_lower, _name_of(field.remote_field.model)
         if target in (source, RECURSIVE_RELATIONSHIP_CONSTANT):
             source, target = f"from_{source}", f"to_{source}"
-        return Table(log_name(table), {"<": f"{source}_id", ">": f"{target}_id"})
+        return Table(log_name(table), {"<": f"{source}_id", ">": f"{target}_id"}, {}, frozenset())
 
     def _short(self, name: str) -> str:
-        return truncate_name(name, self.limit)
+        return truncate_name(name, self.connection.ops.max_name_length())
 
 
 def _followed(operation: Any, app_label: str, key: ModelKey) -> ModelKey:

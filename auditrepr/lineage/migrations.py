@@ -53,19 +53,20 @@ def _applied(connection: BaseDatabaseWrapper) -> list[Change | ColumnAdded]:
     recorded = MigrationRecorder(connection).applied_migrations()
     applied = {key: record.applied for key, record in recorded.items()}
     state = ProjectState(real_apps=loader.unmigrated_apps)
-    limit = connection.ops.max_name_length()
     found: list[Change | ColumnAdded] = []
     for key in _plan(loader):
         for migration in _parts(loader, loader.graph.nodes[key]):
             if at := _applied_at(migration, applied):
                 for operation in migration.operations:
-                    walk = Walk(at, migration.app_label, state, limit)
+                    walk = Walk(at, migration.app_label, state, connection)
                     found += walk.operate(operation)
     return sorted(found, key=lambda change: change.at)
 
 
 def made_by(
-    loader: MigrationLoader, applied: Mapping[tuple[str, str], datetime], limit: int | None
+    loader: MigrationLoader,
+    applied: Mapping[tuple[str, str], datetime],
+    connection: BaseDatabaseWrapper,
 ) -> set[str]:
     """Return the tables that these migrations leave in place, by their names in the log.
 
@@ -77,7 +78,7 @@ def made_by(
             if _applied_at(migration, applied):
                 for operation in migration.operations:
                     operation.state_forwards(migration.app_label, state)
-    tables = Walk(datetime.min, "", state, limit).tables(list(state.models))
+    tables = Walk(datetime.min, "", state, connection).tables(list(state.models))
     return {table.name for table in tables.values()}
 
 

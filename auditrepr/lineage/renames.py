@@ -25,8 +25,9 @@ from django.db.models import Count, Field, Max, Model, Q
 from ..tracking.decorator import former_tables, renamed_fields
 from ..utils.model_meta import own_fields
 from ..utils.table_names import log_name, model_for_table
-from ..vendors.types import Image, Name, renamed
-from .migration_walk import Change, TableMade, TableRenamed
+from ..vendors import get_vendor
+from ..vendors.types import LAST_IMPORTED, Image, Name, renamed
+from .migration_walk import Change, ColumnRetyped, TableMade, TableRenamed
 from .migrations import changes
 from .table_lineage import Lineage, given_name, lineage_of
 
@@ -89,15 +90,30 @@ class Renames:
         """Return the state that an event of this table, by its current name, holds."""
         if not self._older(at) and table not in self._declared:
             return Image(event_id, before)
-        return Image(event_id, before, self.lineage(table).steps(at))
+        lineage = self.lineage(table)
+        casts = event_id > LAST_IMPORTED and not self._attached
+        return Image(event_id, before, lineage.steps_and_casts(at) if casts else lineage.steps(at))
 
     def lineage(self, table: str) -> Lineage:
         """Return the names that this table and its columns have had."""
         return self._lineages.get(table) or Lineage((Name(table),))
 
+    def had_other_key(self, table: str, at: datetime) -> bool:
+        """Return whether the table, by its current name, had another primary key at that time."""
+        since = self.lineage(table).key_since if self._older(at) else None
+        return since is not None and at <= since
+
     def _older(self, at: datetime) -> bool:
         """Return whether a migration was applied after that time."""
         return self.latest is not None and at <= self.latest
+
+    @cached_property
+    def _attached(self) -> bool:
+        """Return whether the log's rows are another log's, read in the types of today's tables.
+
+        So are those that are imported.
+        """
+        return get_vendor(self.using).attachment() is not None
 
     @cached_property
     def _tables(self) -> frozenset[str]:
@@ -138,7 +154,7 @@ class Renames:
         if self.latest is None:
             return []
         try:
-            return changes(connections[self.using])
+            found = changes(connections[self.using])
         except Exception as error:  # they are other people's modules
             logger.warning(
                 "Could not load the migrations, so former table and column names are unknown: %s",
@@ -146,6 +162,8 @@ class Renames:
                 extra={"database": self.using, "error": str(error)},
             )
             return []
+        needs_cast = get_vendor(self.using).needs_cast
+        return [c for c in found if not isinstance(c, ColumnRetyped) or needs_cast(*c.types)]
 
 
 def _models() -> list[type[Model]]:

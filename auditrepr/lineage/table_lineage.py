@@ -14,7 +14,14 @@ from ..tracking.decorator import former_tables, renamed_fields
 from ..utils.model_meta import own_fields
 from ..utils.table_names import log_name
 from ..vendors.types import Name, Step
-from .migration_walk import Change, ColumnChanged, TableMade, TableRenamed
+from .migration_walk import (
+    Change,
+    ColumnChanged,
+    ColumnRetyped,
+    KeyChanged,
+    TableMade,
+    TableRenamed,
+)
 
 
 class Lineage(NamedTuple):
@@ -23,9 +30,14 @@ class Lineage(NamedTuple):
     names: tuple[Name, ...]
     changes: tuple[tuple[datetime, Step], ...] = ()  # in the order in which they came
     declared: tuple[Step, ...] = ()  # by the project, without saying when
+    key_since: datetime | None = None  # when the primary key got its columns; None: it always had
 
     def steps(self, at: datetime) -> tuple[Step, ...]:
-        """Return the changes of the columns since `at`."""
+        """Return the changes of the columns' names since `at`."""
+        return tuple(step for step in self.steps_and_casts(at) if step.types is None)
+
+    def steps_and_casts(self, at: datetime) -> tuple[Step, ...]:
+        """Return the changes of the columns' names and types since `at`."""
         return tuple(step for applied, step in self.changes if applied > at) + self.declared
 
     def had(self, table_name: str, at: datetime) -> bool:
@@ -59,12 +71,14 @@ def lineage_of(model: type[Model], known: Sequence[Change], taken: Mapping[str, 
     """Return the lineage of the model's table, from its current name back to its creation."""
     name, until = log_name(model._meta.db_table), None
     names: list[Name] = []
-    columns: list[ColumnChanged] = []
-    since = None
+    columns: list[ColumnChanged | ColumnRetyped] = []
+    since = key_since = None
     for change in reversed(known):
         since = change.at
-        if isinstance(change, ColumnChanged) and change.table == name:
+        if isinstance(change, ColumnChanged | ColumnRetyped) and change.table == name:
             columns.append(change)
+        elif isinstance(change, KeyChanged) and change.table == name:
+            key_since = key_since or change.at
         elif isinstance(change, TableRenamed) and change.new == name:
             names.append(Name(name, since, until))
             name, until = change.table, since
@@ -75,16 +89,27 @@ def lineage_of(model: type[Model], known: Sequence[Change], taken: Mapping[str, 
     names.append(Name(name, since, until))
     limited = [one if taken[one.name] > 1 else Name(one.name) for one in names]
     declared = [Name(log_name(table)) for table in former_tables(model)]
-    return Lineage((*limited, *declared), _needed(model, columns), _declared(model))
+    steps = _needed(model, columns), _declared(model)
+    return Lineage((*limited, *declared), *steps, key_since)
 
 
 def _needed(
-    model: type[Model], columns: Iterable[ColumnChanged]
+    model: type[Model], columns: Iterable[ColumnChanged | ColumnRetyped]
 ) -> tuple[tuple[datetime, Step], ...]:
     """Return the changes that concern the existing columns; read from the latest back."""
     needed = {field.column for field in own_fields(model)}
+    then = set(needed)  # what the existing columns were called at that point
     steps = []
-    for at, _, old, new in columns:
+    for change in columns:
+        if isinstance(change, ColumnRetyped):
+            if change.column in then:
+                steps.append((change.at, Step(change.column, change.column, types=change.types)))
+            continue
+        at, _, old, new = change
+        then.discard(old)
+        if new in then:
+            then.remove(new)
+            then.add(old)
         if new in needed:
             steps.append((at, Step(old, new)))
             needed.add(old)

@@ -112,7 +112,7 @@ def leaving(using: str, known: Applied) -> set[str]:
     except MigrationsUnreadable:
         return set()  # every other command says so
     at = dict.fromkeys(known, datetime.min)
-    made = made_by(loader, at, connections[using].ops.max_name_length())
+    made = made_by(loader, at, connections[using])
     models = apps.get_models(include_auto_created=True)
     return made - {log_name(model._meta.db_table) for model in models}
 

@@ -115,11 +115,12 @@ class Found(NamedTuple):
 
 
 class Step(NamedTuple):
-    """A change of a column since an older row was recorded."""
+    """A change of a column since an older row was recorded: of its name, or of its type."""
 
     old: str
     new: str | None  # None: removed, and another one has its name now
     replacing: bool = False  # even if the row has both names
+    types: tuple[str, str] | None = None  # before and after; both names are the same then
 
 
 class Name(NamedTuple):
@@ -145,7 +146,7 @@ class Name(NamedTuple):
 def renamed(steps: Iterable[Step], row: Mapping[str, Any]) -> dict[str, Any]:
     """Return the row by the current names of its columns."""
     row = dict(row)
-    for old, new, replacing in steps:
+    for old, new, replacing, _ in steps:
         # A row that has the new name already was written in the same migration, after this step.
         if old in row and (new is None or replacing or new not in row):
             value = row.pop(old)

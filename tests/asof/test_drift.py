@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -206,6 +207,69 @@ def test_a_value_too_long_for_its_column_costs_its_own_row(first):
     failure = ticket(first, short="much too long").failure
     assert failure is not None
     assert "too long" in failure.message
+
+
+#: What columns of the type before held.
+READINGS: list[dict[str, object]] = [
+    {"data": '{"a": [1, "x"]}', "note": {"b": 1}, "price": "7.000", "count": True, "flag": 1},
+    {"data": '"text"', "note": "text", "price": "1.600", "count": False, "flag": 0},
+    {"data": "5", "note": 5, "price": "-2.400", "size": 0.1 + 0.2, "ratio": 3, "portion": 4.0},
+    {"size": 1e20, "portion": 1e15, "moment": datetime(2026, 3, 4, 23, 30, tzinfo=UTC)},
+    {"size": 7.0, "ratio": 2**40 if connection.vendor == "sqlite" else 2**30},
+    {},
+]
+
+
+@pytest.mark.proof
+def test_a_value_of_another_type_is_what_the_cast_of_the_migration_made_of_it(first):
+    for values in READINGS:
+        first.Reading.create(**values)
+    today()
+    kept = [str(one) for one in apps.get_model("drifting", "Reading").objects.order_by("pk")]
+    assert texts("drifting_reading") == kept
+
+
+@pytest.mark.proof
+@pytest.mark.postgresql
+def test_a_value_that_was_written_after_the_cast_is_not_cast_again(first):
+    first.Reading.create(count=True, data="[1]")
+    today()
+    row = {"count": 2, "data": {"a": 1}, "price": 3, "flag": True}
+    AuditLog.objects.filter(table_name="drifting_reading").update(row_data={"id": 1} | row)
+    (outcome,) = built("drifting_reading")
+    assert "'count': 2" in outcome.text
+    assert "'flag': True" in outcome.text
+    assert "'data': {'a': 1}" in outcome.text
+
+
+@pytest.mark.proof
+def test_what_an_event_found_has_the_types_of_today(first):
+    old = first.Reading.create(data="[1]", price="2.000")
+    moment = a_moment(first)
+    first.Reading.update(data="[2]")
+    today()
+    then = as_of(apps.get_model("drifting", "Reading"), moment, pk=old.pk)
+    assert (then.data, then.price, doubts(then)) == ([1], 2, [])
+
+
+@pytest.mark.proof
+def test_what_had_another_primary_key_is_not_passed_off_as_unchanged(first):
+    first.Person.create(code="x", name="one")
+    first.Visit.create(person_id="x", number=1)
+    moment = AuditLog.objects.latest("pk").occurred_at
+    first.Person.update(name="two")
+    today()
+    person, visit = (apps.get_model("drifting", name) for name in ("Person", "Visit"))
+    visit.objects.update(number=2)
+    person.objects.update(name="three")
+    visit.objects.update(number=3)
+    before, *after = built("drifting_visit")
+    assert before.reason == "the primary key of drifting_person was another one"
+    assert [(one.text, one.reason) for one in after] == [("2 two", ""), ("3 three", "")]
+    assert [one.text for one in built("drifting_person")] == ["one []", "two [1]", "three [2]"]
+    then = as_of(visit, moment, pk=visit.objects.get().pk)
+    assert then.person.name
+    assert doubts(then) == ["the primary key of drifting_person was another one"]
 
 
 def event(table: str, **row) -> Outcome:

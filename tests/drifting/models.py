@@ -65,6 +65,43 @@ class Ticket(models.Model):
         return f"{self.number!r} {self.amount!r} {self.short!r} {self.moment!r} {self.done!r}"
 
 
+class Reading(models.Model):
+    """Each column was of another type, and its values are what the cast made of them."""
+
+    data = models.JSONField(null=True)  # first text
+    note = models.TextField(null=True)  # first JSON
+    price = models.IntegerField(null=True)  # first a decimal
+    count = models.IntegerField(null=True)  # first a boolean
+    flag = models.BooleanField(null=True)  # first an integer
+    moment = models.CharField(max_length=40, null=True)  # first a time
+    size = models.CharField(max_length=40, null=True)  # first a float
+    ratio = models.FloatField(null=True)  # first an integer
+    whole = models.BigIntegerField(null=True)  # first called portion, a float
+
+    def __str__(self) -> str:
+        return str({field.name: getattr(self, field.name) for field in self._meta.fields})
+
+
+class Person(models.Model):
+    """Its key was an ID at first."""
+
+    code = models.CharField(max_length=9, primary_key=True)
+    name = models.CharField(max_length=20)
+
+    def __str__(self) -> str:
+        return f"{self.name} {[visit.number for visit in self.visits.order_by('number')]}"
+
+
+class Visit(models.Model):
+    person = models.ForeignKey(
+        Person, models.CASCADE, to_field="code", related_name="visits", db_constraint=False
+    )
+    number = models.IntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.person.name}"
+
+
 class Late(models.Model):
     """Columns that came later, each with another kind of default."""
 

@@ -299,7 +299,7 @@ def test_a_renamed_table_that_no_migration_has_made_is_followed(first, monkeypat
 
 def walked(*made: Any) -> list[Any]:
     """What these operations do to names, after a table of two columns was made."""
-    walk = Walk(dt.datetime.now(dt.UTC), "shop", ProjectState(), 63)
+    walk = Walk(dt.datetime.now(dt.UTC), "shop", ProjectState(), connection)
     key = ("id", models.BigAutoField(primary_key=True))
     walk.operate(migrations.CreateModel("Order", [key, ("ref", models.TextField())]))
     return [change[1:] for operation in made for change in walk.operate(operation)]
@@ -320,6 +320,34 @@ def test_what_sql_renamed_is_known_by_what_the_migration_says_of_it():
         state_operations=[migrations.RenameField("Order", "ref", "number")],
     )
     assert walked(sql) == [("shop_order", "ref", "number")]
+
+
+class NeedsItsModel(models.TextField):
+    """A field whose type depends on the model that it is on."""
+
+    def db_type(self, connection: Any) -> str:
+        return str(self.model._meta.db_table)
+
+
+@pytest.mark.proof
+def test_the_type_of_a_column_changes_where_something_changes_the_database():
+    alter = migrations.AlterField("Order", "ref", models.BooleanField())
+    changed = walked(alter)
+    assert [change[:2] for change in changed] == [("shop_order", "ref")]
+    assert walked(migrations.RunSQL("ALTER …", state_operations=[alter])) == changed
+    noop = migrations.RunSQL("SELECT 1")
+    assert walked(migrations.SeparateDatabaseAndState([noop], [alter])) == changed
+    assert walked(migrations.SeparateDatabaseAndState([], [alter])) == []
+    assert walked(migrations.AlterField("Order", "ref", NeedsItsModel())) == []
+
+
+@pytest.mark.proof
+def test_another_primary_key_is_a_change_but_not_another_name_of_it():
+    other = models.CharField(max_length=9, primary_key=True)
+    becomes = [migrations.RemoveField("Order", "id"), migrations.AlterField("Order", "ref", other)]
+    assert ("shop_order",) in walked(*becomes)
+    renamed = walked(migrations.RenameField("Order", "id", "number"))
+    assert renamed == [("shop_order", "id", "number")]
 
 
 def test_a_field_renamed_over_its_old_column_is_no_change():

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, Error, connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
-from django.db.models import Model, TextField
+from django.db.models import BooleanField, IntegerField, Model, TextField
 
 from auditrepr.models import AuditLog
 from auditrepr.utils.model_meta import own_fields
@@ -182,6 +182,22 @@ def test_images_follow_the_renames_of_columns(vendor: Vendor) -> None:
     gone = Image(event.id, steps=(Step("name", None),))
     ((_, missing),) = rows(vendor, Author, gone)
     assert missing == {"name": NOT_RECORDED}
+
+
+def test_images_have_the_types_that_a_cast_gave_their_columns(vendor: Vendor) -> None:
+    text, whole = (str(one.db_type(connection)) for one in (TextField(), IntegerField()))
+    boolean = str(BooleanField().db_type(connection))
+    assert not vendor.needs_cast(text, text)
+    assert not vendor.needs_cast(whole, text)
+    assert not vendor.needs_cast(f"{whole}[]", f"{whole}[]")
+    Everything.objects.create(integer=5)
+    (event,) = moments("app_everything")
+    row = AuditLog.objects.get(pk=event.id).row_data
+    AuditLog.objects.filter(pk=event.id).update(row_data=row | {"integer": True})
+    cast = Step("integer", "integer", types=(boolean, whole))
+    steps = (cast,) if vendor.needs_cast(boolean, whole) else ()
+    ((values, _),) = rows(vendor, Everything, Image(event.id, steps=steps))
+    assert values["integer"] == 1
 
 
 def test_an_image_that_does_not_fit_is_an_error(vendor: Vendor) -> None:

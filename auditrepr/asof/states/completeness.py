@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
 from functools import cached_property
 
 from ...capture import Standing, attachment, audited, standing
-from ...models import Coverage, Import
+from ...lineage import recent_renames
+from ...models import AuditLog, Coverage, Import
 from ...vendors import Vendor
 from ...vendors.snapshots import sees_all
 from ...vendors.types import Moment
 from .visibility import Visibility
+
+#: Why events from before cannot be found by the key of today.
+OTHER_KEY = "the primary key of {} was another one"
 
 
 class Completeness:
@@ -19,6 +24,7 @@ class Completeness:
     def __init__(self, vendor: Vendor, visibility: Visibility) -> None:
         self.vendor = vendor
         self.visibility = visibility
+        self._times: dict[int, datetime | None] = {}
 
     @cached_property
     def _standing(self) -> Standing:
@@ -68,7 +74,18 @@ class Completeness:
             moment.snapshot, coverage.pruned_transaction_id
         ):
             return f"older events of {table} were pruned"
-        return ""
+        return OTHER_KEY.format(table) if self._had_other_key(table, moment) else ""
+
+    def _had_other_key(self, table: str, moment: Moment) -> bool:
+        """Return whether the events up to the moment have another key than the table has today."""
+        at = moment.occurred_at or self._time_of(moment.upto)
+        return at is not None and recent_renames(self.vendor.using).had_other_key(table, at)
+
+    def _time_of(self, upto: int) -> datetime | None:
+        if upto not in self._times:
+            log = AuditLog.objects.using(self.vendor.using).filter(pk__lte=upto).order_by("-pk")
+            self._times[upto] = log.values_list("occurred_at", flat=True).first()
+        return self._times[upto]
 
     def is_merged(self, table: str, moment: Moment) -> bool:
         """Return whether the moment is among events of several SELECTs, which times order."""

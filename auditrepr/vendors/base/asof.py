@@ -60,6 +60,13 @@ class AsOfFacet(Facet, ABC):
         :param columns: of the table, in its order: a ``*`` gives those of the model in this order.
         """
 
+    def needs_cast(self, old: str, new: str) -> bool:
+        """Return whether a migration's cast gave a column other values than the log is read as.
+
+        :param old: the type of the column before, and `new` after it, as Django names them.
+        """
+        return False
+
     @abstractmethod
     def reading(self, limit: TimeLimit) -> AbstractContextManager[None]:
         """Read from one snapshot during the block, in which nothing can be written.

@@ -22,6 +22,7 @@ from .asof_queries import (
     STAYS,
     TABLE_SQL,
 )
+from .casts import needs_cast
 from .imported_kinds import unlike
 from .quoting import array, joined, quoted
 from .row_sql import VIRTUAL, Shape
@@ -55,6 +56,9 @@ class PastRows(AsOfFacet):
                     missing |= _uncomputed(fields, missing)
                 found.append(RawRow(asked[event_id, before], missing, values, others or ()))
         return found
+
+    def needs_cast(self, old: str, new: str) -> bool:
+        return needs_cast(old, new)
 
     def _selected(self, model: type[Model], shape: Shape) -> list[Selected]:
         """Return how a query of the images selects each column as Django does from the table."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from ..types import Step
+from .casts import has_old_type
 from .quoting import literal, quoted
 
 #: The expressions of a table's virtual columns, which no trigger sees.
@@ -54,6 +55,16 @@ CROSS JOIN LATERAL (
     SELECT CASE WHEN {condition} THEN {after} ELSE was.document END AS document
     FROM (SELECT {held}.document) was OFFSET 0
 ) {following}"""
+# The value is read in its old type, and cast as the migration did it.
+_CAST = """
+CROSS JOIN LATERAL (
+    SELECT CASE WHEN {condition} THEN was.document || (
+        SELECT jsonb_build_object({column}, value::{new}) FROM jsonb_to_record(
+            jsonb_build_object('value', was.document -> {column})
+        ) AS own (value {old})
+    ) ELSE was.document END AS document
+    FROM (SELECT {held}.document) was OFFSET 0
+) {following}"""
 # hstore reads only its own notation, in which a backslash escapes special characters.
 _HSTORE = """
     || CASE WHEN jsonb_typeof({held}.document -> {column}) = 'object' THEN jsonb_build_object(
@@ -81,7 +92,7 @@ class Shape:
         held = f"held_{len(steps)}"
         needed = ", ".join(literal(c) for c in self.columns if c not in self.virtual)
         sql = _ROWS.format(
-            steps="".join(_step(n, *step) for n, step in enumerate(steps)),
+            steps="".join(_step(n, step) for n, step in enumerate(steps)),
             held=held,
             needed=f"ARRAY[{needed}]::text[]",
             hstores="".join(_hstore(held, column) for column in self.hstores),
@@ -100,14 +111,24 @@ class Shape:
         return _COMPUTED.format(expressions=", ".join(expressions)) if expressions else ""
 
 
-def _step(n: int, old: str, new: str | None, replacing: bool) -> str:
-    """As vendors.types.renamed() does it."""
+def _step(n: int, step: Step) -> str:
+    """Return what makes the next document of the one before, as vendors.types.renamed() does."""
+    old, new, replacing, types = step
+    held, following = f"held_{n}", f"held_{n + 1}"
+    if types:
+        return _CAST.format(
+            condition=has_old_type(types[0], old, "was.document"),
+            column=literal(old),
+            old=types[0],
+            new=types[1],
+            held=held,
+            following=following,
+        )
     condition, after = f"was.document ? {literal(old)}", f"was.document - {literal(old)}"
     if new is not None:
         after = f"({after}) || jsonb_build_object({literal(new)}, was.document -> {literal(old)})"
         if not replacing:
             condition += f" AND NOT was.document ? {literal(new)}"
-    held, following = f"held_{n}", f"held_{n + 1}"
     return _STEP.format(condition=condition, after=after, held=held, following=following)
 
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from typing import Any
 
 _ZONED = re.compile(r":\d\d(\.\d+)?\s*([+-]\d\d|Z)", re.IGNORECASE)
+_REALS = ("REAL", "FLOA", "DOUB")
+_MOST = 2**63
 _NUMBERS = ("INT", "REAL", "FLOA", "DOUB", "DECIMAL", "BOOL")
 
 
@@ -72,7 +75,7 @@ def cast(declared: str, values: Iterable[Any]) -> str | None:
     usual = kinds or ({int} if any(word in declared for word in _NUMBERS) else {str})
     if usual == {str}:  # as dates are
         return "{}"
-    name = "REAL" if any(word in declared for word in ("REAL", "FLOA", "DOUB")) else "NUMERIC"
+    name = "REAL" if any(word in declared for word in _REALS) else "NUMERIC"
     return f"CAST({{}} AS {name})" if kinds <= {int, bool, float} else None
 
 
@@ -84,7 +87,7 @@ def changes_numbers(declared: str) -> bool:
 def as_stored(declared: str, number: str) -> str:
     """Return SQL for a number, or whatever else, as a column of this type stores it."""
     declared = declared.upper()
-    if any(word in declared for word in ("REAL", "FLOA", "DOUB")):
+    if any(word in declared for word in _REALS):
         return f"CAST({number} AS REAL)"
     return f"CAST({number} AS NUMERIC)" if "DECIMAL" in declared else number
 
@@ -96,10 +99,32 @@ def fitted(declared: str) -> Callable[[Any], Any]:
     """
     declared = declared.upper()
     if "INT" not in declared and any(word in declared for word in ("CHAR", "CLOB", "TEXT")):
-        return lambda value: str(value) if isinstance(value, int | float) else value
+        return _text
     if any(word in declared for word in _NUMBERS):
-        return lambda value: _number(value, declared) if isinstance(value, str) else value
+        real = "INT" not in declared and any(word in declared for word in _REALS)
+        convert = float if real else _whole_if_exact
+
+        def fit(value: Any) -> Any:
+            number = _number(value, declared) if isinstance(value, str) else value
+            # A trigger writes a boolean as a number; JSON of another kind has true and false.
+            kept = isinstance(number, bool) or not isinstance(number, int | float)
+            return number if kept else convert(number)
+
+        return fit
     return lambda value: value
+
+
+def _text(value: Any) -> Any:
+    if isinstance(value, float):
+        with closing(sqlite3.connect(":memory:")) as database:  # whose version rounds in its way
+            return database.execute("SELECT CAST(? AS TEXT)", [value]).fetchone()[0]
+    return str(value) if isinstance(value, int) else value
+
+
+def _whole_if_exact(number: float) -> float:
+    """Return an integer for a number without decimals that SQLite's integers hold."""
+    exact = isinstance(number, float) and number.is_integer() and abs(number) < _MOST
+    return int(number) if exact else number
 
 
 def _number(text: str, declared: str) -> float:

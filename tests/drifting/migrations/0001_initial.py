@@ -38,5 +38,41 @@ class Migration(migrations.Migration):
                 ("done", models.TextField(null=True)),
             ],
         ),
+        migrations.CreateModel(
+            "Reading",
+            [
+                KEY,
+                ("data", models.TextField(null=True)),
+                ("note", models.JSONField(null=True)),
+                ("price", models.DecimalField(max_digits=9, decimal_places=3, null=True)),
+                ("count", models.BooleanField(null=True)),
+                ("flag", models.IntegerField(null=True)),
+                ("moment", models.DateTimeField(null=True)),
+                ("size", models.FloatField(null=True)),
+                ("ratio", models.IntegerField(null=True)),
+                ("portion", models.FloatField(null=True)),
+            ],
+        ),
+        migrations.CreateModel(
+            "Person",
+            [KEY, ("code", char(9, unique=True)), ("name", char())],
+        ),
+        migrations.CreateModel(
+            "Visit",
+            [
+                KEY,
+                (
+                    "person",
+                    models.ForeignKey(
+                        "drifting.Person",
+                        models.CASCADE,
+                        to_field="code",
+                        related_name="visits",
+                        db_constraint=False,
+                    ),
+                ),
+                ("number", models.IntegerField()),
+            ],
+        ),
         migrations.CreateModel("Late", [KEY, ("name", char())]),
     ]
