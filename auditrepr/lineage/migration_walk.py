@@ -14,6 +14,7 @@ from django.db.models import CompositePrimaryKey, ForeignKey, ManyToManyField
 from django.db.models.fields.related import RECURSIVE_RELATIONSHIP_CONSTANT
 
 from ..utils.table_names import log_name
+from .sql_renames import renamed_tables
 
 
 class TableMade(NamedTuple):
@@ -87,13 +88,31 @@ class Walk:
         if isinstance(operation, operations.SeparateDatabaseAndState):
             return self._separately(operation)
         if isinstance(operation, operations.RunSQL):
-            return self._in_name_only(operation.state_operations, in_database=True)
+            return self._by_sql(operation)
         concerned = self._concerned(operation)
         before = self.tables(concerned)
         operation.state_forwards(self.app_label, self.state)
         if isinstance(operation, operations.RenameModel):
             concerned = [_followed(operation, self.app_label, key) for key in concerned]
         return list(self._compared(operation, before, self.tables(concerned)))
+
+    def _by_sql(self, operation: operations.RunSQL) -> list[Change | ColumnAdded]:
+        done = list(self._renamed_by_sql(operation.sql))
+        in_name = self._in_name_only(operation.state_operations, in_database=True)
+        return [*done, *(change for change in in_name if change not in done)]
+
+    def _renamed_by_sql(self, sql: Any) -> Iterator[Change]:
+        """Yield the renames of tables of the project, to names that no other one has.
+
+        SQL that creates a table, and gives it the name of one, changes no name.
+        """
+        known: set[str] | None = None
+        for old, new in renamed_tables(sql):
+            if known is None:
+                known = {table.name for table in self.tables(list(self.state.models)).values()}
+            if old in known and new not in known:
+                known = known - {old} | {new}
+                yield TableRenamed(self.at, old, new)
 
     def _separately(self, operation: Any) -> list[Change | ColumnAdded]:
         aside = Walk(self.at, self.app_label, self.state.clone(), self.connection)

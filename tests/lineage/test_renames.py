@@ -322,6 +322,42 @@ def test_what_sql_renamed_is_known_by_what_the_migration_says_of_it():
     assert walked(sql) == [("shop_order", "ref", "number")]
 
 
+SQL_RENAMES = [
+    ("ALTER TABLE shop_order RENAME TO sales_order", ["sales_order"]),
+    ("alter table if exists public.Shop_Order rename to SALES", ["sales"]),
+    ('ALTER TABLE "shop_order" -- now\n RENAME TO "Sales ""2"""; SELECT 1', ['Sales "2"']),
+    (["SELECT 1", ("ALTER TABLE ONLY `shop_order` RENAME TO [x y]", None)], ["x y"]),
+    ("ALTER TABLE shop_order RENAME TO a; ALTER TABLE a RENAME TO b", ["a", "b"]),
+    # What is made anew has the events of the one whose name it gets.
+    ("CREATE TABLE anew (id int); ALTER TABLE anew RENAME TO shop_order", []),
+    ("ALTER TABLE app.shop_order RENAME TO other", []),
+    ("-- ALTER TABLE shop_order RENAME TO sales_order", []),
+    ("ALTER TABLE shop_order RENAME COLUMN ref TO number", []),
+]
+
+
+@pytest.mark.parametrize(("sql", "names"), SQL_RENAMES)
+def test_what_sql_renames_is_known_of_the_tables_of_the_project(sql: Any, names: list[str]):
+    assert [change[-1] for change in walked(migrations.RunSQL(sql))] == names
+
+
+def test_the_table_of_a_field_becomes_that_of_a_model():
+    """As Django's documentation changes a ManyToManyField to use a through model."""
+    add = migrations.AddField("Order", "friends", models.ManyToManyField("shop.Order"))
+    through = models.ManyToManyField("shop.Order", through="shop.Friend")
+    change = migrations.SeparateDatabaseAndState(
+        [migrations.RunSQL("ALTER TABLE shop_order_friends RENAME TO shop_friend")],
+        [
+            migrations.CreateModel("Friend", [("id", models.BigAutoField(primary_key=True))]),
+            migrations.AlterField("Order", "friends", through),
+        ],
+    )
+    assert walked(add, change) == [
+        ("shop_order_friends",),
+        ("shop_order_friends", "shop_friend"),
+    ]
+
+
 class NeedsItsModel(models.TextField):
     """A field whose type depends on the model that it is on."""
 
