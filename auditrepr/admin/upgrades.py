@@ -1,7 +1,8 @@
-"""Answers for the pages of a log whose migrations are not applied yet."""
+"""Answers for the pages of a log that waits for migrations, or cannot be reached."""
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from functools import reduce, wraps
@@ -13,10 +14,12 @@ from django.shortcuts import render
 from django.urls import URLPattern
 from django.utils.translation import gettext as _
 
-from ..exceptions import MigrationsPending
+from ..capture import inspection
+from ..exceptions import DatabaseUnreachable, MigrationsPending
 from ..job import preflight
 from ..readers.permissions import asked_log
 
+logger = logging.getLogger("auditrepr.admin")
 View = Callable[..., HttpResponse]
 #: Seconds after which a browser or a proxy may ask again.
 AGAIN = 60
@@ -33,7 +36,7 @@ def guarded(pattern: URLPattern) -> URLPattern:
 
 
 def or_waiting(view: View, using: str = "") -> View:
-    """Return the view, or what stands in its place until ``migrate``.
+    """Return the view, or what stands in its place until ``migrate``, or while the log is away.
 
     :param using: the database whose log it shows, for a part of a page of the project's; by
         default the one that the address names.
@@ -52,9 +55,13 @@ def or_waiting(view: View, using: str = "") -> View:
                 return view(request, *args, **options)
         except Error as error:
             try:
+                inspection.connect(alias)
                 preflight.check_own_tables(alias, error)
             except MigrationsPending as pending:
                 return _waiting(request, pending)
+            except DatabaseUnreachable as unreachable:
+                logger.error("%s", unreachable, extra={"database": alias})
+                return _unreachable(request, alias)
             except Error:
                 pass  # as after every error within a transaction of the caller's
             raise
@@ -80,6 +87,17 @@ def _without_transaction(view: View, alias: str) -> View:
 
 def _waiting(request: HttpRequest, pending: MigrationsPending) -> HttpResponse:
     context = {"title": _("Waiting for migrations"), "notices": [str(pending)]}
-    answer = render(request, "auditrepr/waiting.html", context, status=503)
+    return _unavailable(request, "auditrepr/waiting.html", context)
+
+
+def _unreachable(request: HttpRequest, alias: str) -> HttpResponse:
+    # The driver's message names hosts and roles: it is for the log.
+    notice = _("Database “%(database)s” cannot be reached.") % {"database": alias}
+    context = {"title": _("The audit log cannot be reached"), "notices": [notice]}
+    return _unavailable(request, "auditrepr/unreachable.html", context)
+
+
+def _unavailable(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
+    answer = render(request, template, context, status=503)
     answer["Retry-After"] = str(AGAIN)
     return answer

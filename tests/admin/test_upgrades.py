@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import timedelta
 from io import StringIO
@@ -279,3 +280,33 @@ def test_but_events_that_have_waited_for_too_long_are() -> None:
     Author.objects.create(name="Ada")
     with at(BEFORE), pytest.raises(CommandError, match="has waited"):
         said("backfill_status", max_lag="0s")
+
+
+@pytest.fixture
+def away(transactional_db: None) -> Iterator[None]:
+    """The database "other" cannot be connected to."""
+    there = connections["other"]
+    broken = there.copy()
+    nowhere = {"sqlite": {"NAME": "/nonexistent/file"}, "postgresql": {"HOST": "/nonexistent"}}
+    broken.settings_dict |= nowhere[there.vendor]
+    connections["other"] = broken
+    yield
+    connections["other"] = there
+
+
+@pytest.mark.django_db(transaction=True, databases=["default", "other"])
+@pytest.mark.parametrize(
+    "url", [f"{LOG}?", f"{FAILURES}?", f"{RUNS}?", f"{LOG}object/?table_name=app_book&object_id=1&"]
+)
+@pytest.mark.usefixtures("away")
+def test_a_log_that_cannot_be_reached_is_a_page_and_a_line_of_the_log(
+    reader: Client, url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    answer = reader.get(f"{url}database=other")
+    assert (answer.status_code, answer["Retry-After"]) == (503, "60")
+    shown = words(answer.content.decode())
+    assert "Database “other” cannot be reached." in shown
+    assert "nonexistent" not in shown
+    (record,) = [r for r in caplog.records if r.name == "auditrepr.admin"]
+    assert 'Could not connect to database "other": ' in record.getMessage()
+    assert reader.get(LOG).status_code == 200
