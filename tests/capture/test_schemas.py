@@ -20,7 +20,7 @@ from tests import restoring
 from tests.app.models import Author, Tag
 from tests.capturing import covered_since
 from tests.schemas import at, execute, migrate, run, schemas
-from tests.sizes import size
+from tests.sizes import tries
 
 __all__ = ["schemas"]
 pytestmark = [pytest.mark.postgresql, pytest.mark.django_db(transaction=True)]
@@ -269,7 +269,7 @@ def test_the_log_of_a_later_schema_is_not_this_connections(schemas):
 
 @pytest.mark.sized
 def test_tenants_that_come_one_after_the_other_keep_their_triggers(schemas, settings):
-    names = [f"tenant {n}" for n in range(size(quick=4, full=40))]
+    names = [f"tenant {n}" for n in range(tries(quick=4, full=40))]
     execute(*(f'CREATE SCHEMA "{name}"' for name in names))
     for name in names:
         migrate(name)
