@@ -26,7 +26,7 @@ from ..tracking.decorator import former_tables, renamed_fields
 from ..utils.model_meta import own_fields
 from ..utils.table_names import log_name, model_for_table
 from ..vendors import get_vendor
-from ..vendors.types import LAST_IMPORTED, Image, Name, renamed
+from ..vendors.types import Image, Name, renamed
 from .migration_walk import Change, ColumnRetyped, TableMade, TableRenamed
 from .migrations import changes
 from .table_lineage import Lineage, given_name, lineage_of
@@ -91,8 +91,8 @@ class Renames:
         if not self._older(at) and table not in self._declared:
             return Image(event_id, before)
         lineage = self.lineage(table)
-        casts = event_id > LAST_IMPORTED and not self._attached
-        return Image(event_id, before, lineage.steps_and_casts(at) if casts else lineage.steps(at))
+        steps = lineage.steps(at) if self._attached else lineage.steps_and_casts(at)
+        return Image(event_id, before, steps)
 
     def lineage(self, table: str) -> Lineage:
         """Return the names that this table and its columns have had."""
@@ -109,10 +109,7 @@ class Renames:
 
     @cached_property
     def _attached(self) -> bool:
-        """Return whether the log's rows are another log's, read in the types of today's tables.
-
-        So are those that are imported.
-        """
+        """Return whether the log's rows are another log's, read in the types of today's tables."""
         return get_vendor(self.using).attachment() is not None
 
     @cached_property

@@ -243,6 +243,18 @@ def test_a_value_that_was_written_after_the_cast_is_not_cast_again(first):
 
 
 @pytest.mark.proof
+@pytest.mark.postgresql
+@pytest.mark.parametrize("imported", [False, True])
+def test_what_is_imported_has_the_types_of_the_tables_at_its_import(first, imported):
+    first.Reading.create(data="5")
+    today()
+    context = {"imported_from": "elsewhere"} if imported else {}
+    AuditLog.objects.filter(table_name="drifting_reading").update(id=-7, context=context)
+    (outcome,) = built("drifting_reading")
+    assert ("'data': '5'" if imported else "'data': 5") in outcome.text
+
+
+@pytest.mark.proof
 def test_what_an_event_found_has_the_types_of_today(first):
     old = first.Reading.create(data="[1]", price="2.000")
     moment = a_moment(first)

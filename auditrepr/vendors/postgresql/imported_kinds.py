@@ -9,11 +9,12 @@ from .quoting import literal
 
 _TEXTS = ("varchar", "text", "char", "citext")
 _ZONED = "timestamp with time zone"
-# Only of imported events anything is read again.
+# Only of imported events anything is read again: an older log of our own may have such IDs, too.
 # Not EXISTS, for which the planner may choose to read the whole log once.
-_UNLIKE = """CASE WHEN wanted.id <= {last} AND (
+IS_IMPORTED = f"""wanted.id <= {LAST_IMPORTED} AND coalesce((
     SELECT context ? 'imported_from' FROM auditrepr_auditlog WHERE id = wanted.id
-) THEN ARRAY({names}) END"""
+), false)"""
+_UNLIKE = f"CASE WHEN {IS_IMPORTED} THEN ARRAY({{names}}) END"
 _NAMES = "SELECT name FROM unnest(ARRAY[{columns}]) AS name WHERE {condition}"
 # A number may have had zeros in front of it. A time without an offset is in an unknown time zone.
 _IS_NO_TEXT = "jsonb_typeof({document} -> name) NOT IN ('string', 'null')"
@@ -43,5 +44,5 @@ def unlike(types: Mapping[str, str], document: str) -> str:
         )
         for condition, columns in found.items()
     )
-    sql = _UNLIKE.format(last=LAST_IMPORTED, names=names) if names else "NULL"
+    sql = _UNLIKE.format(names=names) if names else "NULL"
     return sql.replace("%", "%%")

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from ..types import Step
 from .casts import has_old_type
+from .imported_kinds import IS_IMPORTED
 from .quoting import literal, quoted
 
 #: The expressions of a table's virtual columns, which no trigger sees.
@@ -55,10 +56,11 @@ CROSS JOIN LATERAL (
     SELECT CASE WHEN {condition} THEN {after} ELSE was.document END AS document
     FROM (SELECT {held}.document) was OFFSET 0
 ) {following}"""
-# The value is read in its old type, and cast as the migration did it.
+# The value is read in its old type, and cast as the migration did it. What is imported was read in
+# the types of the tables at its import.
 _CAST = """
 CROSS JOIN LATERAL (
-    SELECT CASE WHEN {condition} THEN was.document || (
+    SELECT CASE WHEN {condition} AND NOT ({imported}) THEN was.document || (
         SELECT jsonb_build_object({column}, value::{new}) FROM jsonb_to_record(
             jsonb_build_object('value', was.document -> {column})
         ) AS own (value {old})
@@ -118,6 +120,7 @@ def _step(n: int, step: Step) -> str:
     if types:
         return _CAST.format(
             condition=has_old_type(types[0], old, "was.document"),
+            imported=IS_IMPORTED,
             column=literal(old),
             old=types[0],
             new=types[1],
