@@ -141,7 +141,7 @@ class ObjectRelation:
     """A relation that leads to one object."""
 
     resolve: Callable[[Peers], Sequence[Found]]
-    model: Any = None  # that of the object; None if each object may be of another one
+    models: tuple[Any, ...] = ()  # that of the object; none if each object may be of another one
     source: Any = None  # the foreign key of the instance itself, if that decides
 
 

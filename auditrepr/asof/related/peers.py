@@ -171,7 +171,7 @@ class Peers:
         if self.has_changed(index):
             return self.now(index).object(name, 0)
         member = self.members[index]
-        if self.elsewhere(index, *filter(None, [relation.model])):
+        if self.elsewhere(index, *relation.models):
             return self._from_elsewhere(name, relation, member)
         found = self._answer(self._objects, name, relation.resolve, index)
         for doubt in found.doubts:

@@ -38,13 +38,13 @@ def object_relations(model: type[Model]) -> dict[str, ObjectRelation]:
         if isinstance(field, ForeignObject):
             if len(field.related_fields) == 1:
                 ((source, _),) = field.related_fields
-                target = field.remote_field.model
-                found[field.cache_name] = ObjectRelation(partial(forward, field), target, source)
+                targets = (field.remote_field.model,)
+                found[field.cache_name] = ObjectRelation(partial(forward, field), targets, source)
         elif _is_generic(field):
             found[field.cache_name] = ObjectRelation(partial(generic, field))
         elif isinstance(field, OneToOneRel):
             resolve = partial(reverse_one, field)
-            found[field.cache_name] = ObjectRelation(resolve, field.related_model)
+            found[field.cache_name] = ObjectRelation(resolve, (field.related_model,))
     return found
 
 

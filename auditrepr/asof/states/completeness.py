@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import cached_property
 
 from ...capture import Standing, attachment, audited, standing
-from ...lineage import recent_renames
+from ...lineage import Renames, recent_renames
 from ...models import AuditLog, Coverage, Import
 from ...vendors import Vendor
 from ...vendors.snapshots import sees_all
@@ -79,7 +79,11 @@ class Completeness:
     def _had_other_key(self, table: str, moment: Moment) -> bool:
         """Return whether the events up to the moment have another key than the table has today."""
         at = moment.occurred_at or self._time_of(moment.upto)
-        return at is not None and recent_renames(self.vendor.using).had_other_key(table, at)
+        return at is not None and self._renames.had_other_key(table, at)
+
+    @cached_property
+    def _renames(self) -> Renames:
+        return recent_renames(self.vendor.using)
 
     def _time_of(self, upto: int) -> datetime | None:
         if upto not in self._times:
