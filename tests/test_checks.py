@@ -18,6 +18,7 @@ from auditrepr.models import AuditLog
 from auditrepr.vendors import get_vendor
 from tests import processes
 from tests.capturing import drop_triggers, sql
+from tests.unreachable import unreachable
 from tests.waiting import LONG
 
 pytestmark = pytest.mark.each_database
@@ -302,15 +303,8 @@ def test_a_database_of_another_kind_is_left_alone_by_migrate_and_flush(settings)
 
 @pytest.mark.django_db(databases=["default", "other"])
 def test_a_database_that_cannot_be_reached_is_a_warning_and_no_traceback():
-    there = connections["other"]
-    broken = there.copy()
-    nowhere = {"sqlite": {"NAME": "/nonexistent/file"}, "postgresql": {"HOST": "/nonexistent"}}
-    broken.settings_dict |= nowhere[there.vendor]
-    connections["other"] = broken
-    try:
+    with unreachable("other"):
         message = found(["other"])["auditrepr.W006"]
-    finally:
-        connections["other"] = there
     assert "Could not connect to database" in message.msg
     assert message.hint == "Fix this, then run: manage.py check --database other"
 

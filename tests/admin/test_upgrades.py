@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
 from contextlib import nullcontext
 from datetime import timedelta
 from io import StringIO
@@ -30,6 +29,7 @@ from tests.capturing import sql
 from tests.knowing import earlier
 from tests.pages import FAILURES, LOG, RUNS, fail, page, reader, words
 from tests.unmigrated import at, own_migrations, unmigrated
+from tests.unreachable import unreachable
 
 __all__ = ["reader"]
 # Most go back to an earlier migration, and so take seconds: those are proofs.
@@ -282,31 +282,19 @@ def test_but_events_that_have_waited_for_too_long_are() -> None:
         said("backfill_status", max_lag="0s")
 
 
-@pytest.fixture
-def away(transactional_db: None) -> Iterator[None]:
-    """The database "other" cannot be connected to."""
-    there = connections["other"]
-    broken = there.copy()
-    nowhere = {"sqlite": {"NAME": "/nonexistent/file"}, "postgresql": {"HOST": "/nonexistent"}}
-    broken.settings_dict |= nowhere[there.vendor]
-    connections["other"] = broken
-    yield
-    connections["other"] = there
-
-
 @pytest.mark.django_db(transaction=True, databases=["default", "other"])
 @pytest.mark.parametrize(
     "url", [f"{LOG}?", f"{FAILURES}?", f"{RUNS}?", f"{LOG}object/?table_name=app_book&object_id=1&"]
 )
-@pytest.mark.usefixtures("away")
 def test_a_log_that_cannot_be_reached_is_a_page_and_a_line_of_the_log(
     reader: Client, url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    answer = reader.get(f"{url}database=other")
+    with unreachable("other"):
+        answer = reader.get(f"{url}database=other")
+        assert reader.get(LOG).status_code == 200
     assert (answer.status_code, answer["Retry-After"]) == (503, "60")
     shown = words(answer.content.decode())
     assert "Database “other” cannot be reached." in shown
     assert "nonexistent" not in shown
     (record,) = [r for r in caplog.records if r.name == "auditrepr.admin"]
     assert 'Could not connect to database "other": ' in record.getMessage()
-    assert reader.get(LOG).status_code == 200

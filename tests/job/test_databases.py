@@ -28,6 +28,7 @@ from auditrepr.models import AuditLog, BackfillRun, Coverage, InstanceRepr, Leas
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author
 from tests.unmigrated import unmigrated as no_migrations
+from tests.unreachable import unreachable as nowhere
 
 BOTH = ("default", "other")
 pytestmark = [
@@ -54,15 +55,11 @@ def authors():
 
 
 @pytest.fixture
-def unreachable(monkeypatch, tmp_path):
+def unreachable(tmp_path):
     """The database "default" is nowhere to be found."""
-    there = connections["default"]
-    broken = there.copy()
-    wrong = str(tmp_path / "no" / "such") if there.vendor == "sqlite" else "nowhere"
-    broken.settings_dict = there.settings_dict | {"NAME": wrong}
-    connections["default"] = broken
-    yield
-    connections["default"] = there
+    sqlite = connections["default"].vendor == "sqlite"
+    with nowhere("default", NAME=str(tmp_path / "no" / "such") if sqlite else "nowhere"):
+        yield
 
 
 @pytest.fixture

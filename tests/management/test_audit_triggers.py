@@ -11,6 +11,7 @@ from auditrepr.models import AuditLog, Coverage
 from auditrepr.vendors import get_vendor
 from tests.app.models import Author
 from tests.capturing import drop_triggers, sql, status_of
+from tests.unreachable import unreachable
 
 pytestmark = pytest.mark.django_db(databases=["default", "other"])
 
@@ -162,27 +163,19 @@ def test_what_the_database_refuses_is_one_clear_line():
     assert "\n" not in str(raised.value)
 
 
-@pytest.fixture
-def unreachable(db):
-    """The database "other" is nowhere to be found."""
-    connection = connections["other"]
-    broken = connection.copy()
-    nowhere = {"sqlite": {"NAME": "/nonexistent/file"}, "postgresql": {"HOST": "/nonexistent"}}
-    broken.settings_dict |= nowhere[connection.vendor]
-    connections["other"] = broken
-    yield
-    connections["other"] = connection
-
-
-def test_an_unreachable_database_is_one_clear_line(unreachable):
-    with pytest.raises(CommandError, match='Could not connect to database "other"') as raised:
+def test_an_unreachable_database_is_one_clear_line(db):
+    with (
+        unreachable("other"),
+        pytest.raises(CommandError, match='Could not connect to database "other"') as raised,
+    ):
         run("check", database="other")
     assert "\n" not in str(raised.value)
 
 
 @pytest.mark.parametrize("action", ["check", "install", "remove"])
-def test_an_unreachable_database_keeps_no_other_from_its_turn(action, unreachable, capsys):
-    with pytest.raises(CommandError, match='Could not connect to database "other"'):
+def test_an_unreachable_database_keeps_no_other_from_its_turn(action, db, capsys):
+    error = pytest.raises(CommandError, match='Could not connect to database "other"')
+    with unreachable("other"), error:
         call_command("audit_triggers", action)
     assert capsys.readouterr().out.startswith("default: ")
 

@@ -9,7 +9,7 @@ from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import OperationalError, connection, connections
+from django.db import OperationalError, connection
 from django.test.utils import CaptureQueriesContext, override_settings
 from django.utils import timezone
 
@@ -27,6 +27,7 @@ from tests.pages import LOG, RUNS, event, fail, page, reader, words
 from tests.partitioning import partition_small
 from tests.sizes import PARTITIONED
 from tests.unmigrated import migrated, own_migrations, pend
+from tests.unreachable import unreachable
 
 __all__ = ["reader"]
 pytestmark = pytest.mark.django_db
@@ -270,22 +271,12 @@ def test_manage_check_says_it_without_a_database_being_named():
     assert INSTALL in done.stderr
 
 
-NOWHERE = {"sqlite": {"NAME": "/nonexistent/file"}, "postgresql": {"HOST": "/nonexistent"}}
-
-
 def test_where_no_database_can_be_reached_check_says_nothing(tmp_path):
-    there = connections["default"]
     drop_triggers()
-    nowhere = there.copy()
     file = tmp_path / "db.sqlite3"
-    nowhere.settings_dict |= {**NOWHERE[there.vendor]}
-    if there.vendor == "sqlite":
-        nowhere.settings_dict["NAME"] = str(file)
-    connections["default"] = nowhere
-    try:
+    where = {"NAME": str(file)} if connection.vendor == "sqlite" else {}
+    with unreachable("default", **where):
         assert findings.at_hand("default") == []
-    finally:
-        connections["default"] = there
     assert not file.exists()
 
 
