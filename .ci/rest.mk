@@ -16,8 +16,7 @@ PROOFS := proof-postgresql-2 proof-postgresql-3 proof-sqlite-2 proof-sqlite-3 pr
 
 all: $(PROOFS) pairs-postgresql pairs-sqlite django servers applications docs sources types lint
 
-# CI tries the same examples each time; `make prove` others, and as many times more as these are more
-# than those of `make test`.
+# CI tries the same examples each time, fewer than `make prove`: see tests/sizes.py.
 $(PROOFS): export TEST_FEW_EXAMPLES = 1
 # How often the job, sealing, erasing and workers are killed; `make stress` does it for an hour.
 $(PROOFS): export STRESS_KILLS = 5

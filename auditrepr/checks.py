@@ -126,8 +126,8 @@ def check_time_zones(**_: Any) -> list[CheckMessage]:
     return [
         checks.Warning(
             f'DATABASES["{one.alias}"]["TIME_ZONE"] is {one.timezone_name!r}, but the times of the'
-            " audit log are UTC. This database does not know which, so all of them are read as"
-            " times of that zone.",
+            " audit log are UTC. The database stores no time zones, so Django reads all times as"
+            " those of that zone.",
             hint="Remove TIME_ZONE from the settings of this database.",
             id="auditrepr.W012",
         )

@@ -11,8 +11,7 @@ import os
 from typing import Any
 
 FULL = bool(os.environ.get("TEST_FULL_SIZE"))
-#: Whether few of the examples of the full size are enough: as many times more than the quick size
-#: has, as the full size has more than these.
+#: Whether the tests of full size try fewer examples: the geometric mean of the two numbers.
 FEW = bool(os.environ.get("TEST_FEW_EXAMPLES"))
 #: The ID of the first event; on PostgreSQL all must hold from a negative one on, too.
 FIRST_ID = int(os.environ.get("TEST_FIRST_ID", "1"))

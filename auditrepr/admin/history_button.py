@@ -21,7 +21,7 @@ from ..utils.model_meta import concrete
 from ..utils.table_names import log_name
 from ..vendors import get_vendor
 from . import timeline
-from .upgrades import or_waiting
+from .upgrades import or_unavailable
 
 Usual = Callable[..., HttpResponse]
 #: The parameter that asks for Django's own history.
@@ -135,5 +135,5 @@ def _page(
     (text,) = get_vendor(using).key_texts(model._meta.pk, [key])
     more = {"admin_history": f"?{OWN}=1", **(extra_context or {})}
     table_name = log_name(model._meta.db_table)
-    answer = or_waiting(timeline.response, using)
+    answer = or_unavailable(timeline.response, using)
     return answer(request, its_admin.admin_site, using, table_name, text, more)

@@ -30,13 +30,13 @@ def guarded(pattern: URLPattern) -> URLPattern:
 
     The transaction that ``ATOMIC_REQUESTS`` asks for is begun inside: after an error it has ended.
     """
-    inside = or_waiting(_in_transactions(pattern.callback))
+    inside = or_unavailable(_in_transactions(pattern.callback))
     pattern.callback = reduce(_without_transaction, connections, inside)
     return pattern
 
 
-def or_waiting(view: View, using: str = "") -> View:
-    """Return the view, or what stands in its place until ``migrate``, or while the log is away.
+def or_unavailable(view: View, using: str = "") -> View:
+    """Return the view, or what stands in its place until ``migrate``, or until the log is back.
 
     :param using: the database whose log it shows, for a part of a page of the project's; by
         default the one that the address names.
@@ -86,18 +86,25 @@ def _without_transaction(view: View, alias: str) -> View:
 
 
 def _waiting(request: HttpRequest, pending: MigrationsPending) -> HttpResponse:
-    context = {"title": _("Waiting for migrations"), "notices": [str(pending)]}
-    return _unavailable(request, "auditrepr/waiting.html", context)
+    explanation = _(
+        "The audit log is being upgraded. Changes are still recorded; this page can be read once"
+        " the migrations are applied."
+    )
+    return _unavailable(request, _("Waiting for migrations"), str(pending), explanation)
 
 
 def _unreachable(request: HttpRequest, alias: str) -> HttpResponse:
     # The driver's message names hosts and roles: it is for the log.
     notice = _("Database “%(database)s” cannot be reached.") % {"database": alias}
-    context = {"title": _("The audit log cannot be reached"), "notices": [notice]}
-    return _unavailable(request, "auditrepr/unreachable.html", context)
+    explanation = _(
+        "Nothing is lost: each database records its own changes. Try again later; the error is in"
+        " the application's log."
+    )
+    return _unavailable(request, _("The audit log cannot be reached"), notice, explanation)
 
 
-def _unavailable(request: HttpRequest, template: str, context: dict[str, Any]) -> HttpResponse:
-    answer = render(request, template, context, status=503)
+def _unavailable(request: HttpRequest, title: str, notice: str, explanation: str) -> HttpResponse:
+    context = {"title": title, "notices": [notice], "explanation": explanation}
+    answer = render(request, "auditrepr/unavailable.html", context, status=503)
     answer["Retry-After"] = str(AGAIN)
     return answer

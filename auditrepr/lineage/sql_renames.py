@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-import sqlparse
+from sqlparse.lexer import tokenize
+from sqlparse.tokens import Comment, Literal
 
 _NAME = r"""(?: [^\W\d] [\w$]* | "(?:[^"]|"")+" | `[^`]+` | \[[^\]]+\] )"""
 _RENAMES = re.compile(
@@ -29,10 +30,17 @@ def renamed_tables(sql: Any) -> Iterator[tuple[str, str]]:
         for one in sql:
             yield from renamed_tables(one if isinstance(one, str) else one[0])
     elif "RENAME" in sql.upper():
-        for found in _RENAMES.finditer(sqlparse.format(sql, strip_comments=True)):
+        for found in _RENAMES.finditer(_without_texts(sql)):
             schema = _plain(found["schema"] or _USUAL)
             prefix = "" if schema == _USUAL else f"{schema}."
             yield prefix + _plain(found["old"]), prefix + _plain(found["new"])
+
+
+def _without_texts(sql: str) -> str:
+    """Return the SQL with a space for each comment and string, whose content may never run."""
+    strings = (Literal, Literal.String.Single)  # the first one is in dollars
+    tokens: Iterator[tuple[Any, str]] = tokenize(sql)  # type: ignore[no-untyped-call]
+    return "".join(" " if kind in Comment or kind in strings else text for kind, text in tokens)
 
 
 def _plain(name: str) -> str:

@@ -36,8 +36,8 @@ def get_vendor(using: str) -> Vendor:
     """
     connection = connections[using]
     if not supports(connection):
-        if connection.settings_dict["ENGINE"] == _EMPTY:
-            others = ", ".join(alias for alias in connections if supports(connections[alias]))
+        others = ", ".join(alias for alias in connections if supports(connections[alias]))
+        if others and connection.settings_dict["ENGINE"] == _EMPTY:
             raise DatabaseUndefined(alias=using, others=f"--database {others}")
         raise UnsupportedDatabase(alias=using, vendor=connection.vendor)
     # Tests may give the alias to a database of another vendor.

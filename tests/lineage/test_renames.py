@@ -328,15 +328,19 @@ SQL_RENAMES = [
     ('ALTER TABLE "shop_order" -- now\n RENAME TO "Sales ""2"""; SELECT 1', ['Sales "2"']),
     (["SELECT 1", ("ALTER TABLE ONLY `shop_order` RENAME TO [x y]", None)], ["x y"]),
     ("ALTER TABLE shop_order RENAME TO a; ALTER TABLE a RENAME TO b", ["a", "b"]),
-    # What is made anew has the events of the one whose name it gets.
-    ("CREATE TABLE anew (id int); ALTER TABLE anew RENAME TO shop_order", []),
+    # A new table has the events of the one whose name it gets.
+    ("CREATE TABLE other (id int); ALTER TABLE other RENAME TO shop_order", []),
     ("ALTER TABLE app.shop_order RENAME TO other", []),
     ("-- ALTER TABLE shop_order RENAME TO sales_order", []),
+    ("COMMENT ON TABLE x IS 'ALTER TABLE shop_order RENAME TO y'", []),
+    ("CREATE FUNCTION f() AS $$ ALTER TABLE shop_order RENAME TO y $$", []),
+    # Too much for what parses statements.
+    (f"INSERT INTO x VALUES {'(1), ' * 20_000}(1); ALTER TABLE shop_order RENAME TO y", ["y"]),
     ("ALTER TABLE shop_order RENAME COLUMN ref TO number", []),
 ]
 
 
-@pytest.mark.parametrize(("sql", "names"), SQL_RENAMES)
+@pytest.mark.parametrize(("sql", "names"), SQL_RENAMES, ids=range(len(SQL_RENAMES)))
 def test_what_sql_renames_is_known_of_the_tables_of_the_project(sql: Any, names: list[str]):
     assert [change[-1] for change in walked(migrations.RunSQL(sql))] == names
 
